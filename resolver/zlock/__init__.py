@@ -1,0 +1,1 @@
+"""Lock a pipeline: every source of requirements, solved together, per step."""

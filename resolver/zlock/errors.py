@@ -1,0 +1,143 @@
+"""The errors of zlock: each says what is wrong, who asked for it, and the way out.
+
+An error keeps its parts apart (`message`, `context`, `hint`); only the command line lays them out.
+The exit code belongs to the class: 1 the answer is no, 2 the input is wrong, 3 the outside failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class ZlockError(Exception):
+    """Something a person can act on.
+
+    Attributes:
+        message: One line: what is wrong.
+        context: More lines: the origins, the chain that led there.
+        hint: The way out, or empty.
+        exit_code: The status with which the command ends.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, context: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.context = tuple(context)
+        self.hint = hint
+
+
+class NoAnswer(ZlockError):
+    """The question was understood and the answer is no."""
+
+    exit_code = 1
+
+
+class NoSolution(NoAnswer):
+    """It is proven that no set of versions satisfies a step."""
+
+
+class NotProven(NoAnswer):
+    """The search ended at its budget: there may or may not be a solution."""
+
+
+class UnknownPackage(NoAnswer):
+    """No index that was asked knows the name."""
+
+
+class NoEligibleRelease(NoAnswer):
+    """The name is known, but nothing under it may be used for the target."""
+
+
+class LockOutdated(NoAnswer):
+    """A lock is missing or no longer answers what is asked."""
+
+
+class InvalidInput(ZlockError):
+    """Configuration, requirements, arguments or an existing lock are wrong."""
+
+    exit_code = 2
+
+
+class InvalidConfiguration(InvalidInput):
+    """A key or value in the configuration or in docker settings is wrong."""
+
+
+class InvalidRequirements(InvalidInput):
+    """A source holds something that is no usable requirement."""
+
+
+class InvalidPipeline(InvalidInput):
+    """The pipeline file can't be run, or holds no pipeline."""
+
+
+class InvalidLock(InvalidInput):
+    """A lock was cut short, edited, is in conflict, or of a newer format."""
+
+
+class OutsideFailed(ZlockError):
+    """Something outside zlock failed: network, index, command, disk."""
+
+    exit_code = 3
+
+
+class IndexFailed(OutsideFailed):
+    """An index could not answer, or answered with something unusable."""
+
+
+class CommandFailed(OutsideFailed):
+    """A command that zlock ran failed, hung, or printed rubbish."""
+
+
+class Problems(ZlockError):
+    """Several errors found in one go; each is shown, the worst exit code counts."""
+
+    def __init__(self, errors: Sequence[ZlockError]) -> None:
+        super().__init__(f"{len(errors)} errors")
+        self.errors = tuple(errors)
+
+    @property
+    def worst(self) -> int:
+        """The highest exit code among the errors."""
+        return max(error.exit_code for error in self.errors)
+
+
+class Collector:
+    """Collects errors so that a person sees all mistakes at once.
+
+    ```python
+    problems = Collector()
+    for key in table:
+        with problems:
+            check(key)
+    problems.raise_if_any()
+    ```
+    """
+
+    def __init__(self) -> None:
+        self.errors: list[ZlockError] = []
+
+    def add(self, error: ZlockError) -> None:
+        """Keep an error; those inside a `Problems` are kept one by one."""
+        if isinstance(error, Problems):
+            self.errors.extend(error.errors)
+        else:
+            self.errors.append(error)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, ZlockError):
+            self.add(error)
+            return True
+        return False
+
+    def raise_if_any(self) -> None:
+        """Raise what was collected: the error itself if there is one, else `Problems`."""
+        if len(self.errors) == 1:
+            raise self.errors[0]
+        if self.errors:
+            raise Problems(self.errors)

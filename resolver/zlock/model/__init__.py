@@ -1,0 +1,1 @@
+"""Values and Protocols that every layer may use; nothing here touches the outside world."""
