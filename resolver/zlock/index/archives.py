@@ -1,0 +1,109 @@
+"""Metadata out of wheels and sdists: from whole files, and from ranges of remote ones."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from collections.abc import Callable
+
+from packaging.utils import canonicalize_name
+
+from zlock.model.ports import InvalidMetadata
+
+_TAIL = 1 << 16  # bytes; the metadata is near the end of nearly every wheel
+_MOST_METADATA = 16 << 20  # bytes
+
+
+class RangesUnusable(Exception):  # noqa: N818 - says which way is left, not that something failed
+    """The server can't or won't serve ranges rightly; the whole file has to do."""
+
+
+class RemoteFile(io.RawIOBase):
+    """A file that is read by ranges; only what is touched is fetched.
+
+    Args:
+        fetch: Returns the bytes of a half-open range and the whole size; a negative start means the last bytes.
+    """
+
+    def __init__(self, fetch: Callable[[int, int | None], tuple[int, bytes, int]]) -> None:
+        super().__init__()
+        self._fetch = fetch
+        start, data, self._size = fetch(-_TAIL, None)
+        self._blocks = [(start, data)]
+        self._position = 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def read(self, size: int | None = -1) -> bytes:
+        end = self._size if size is None or size < 0 else min(self._position + size, self._size)
+        begin = self._position
+        if begin >= end:
+            return b""
+        self._position = end
+        for start, data in self._blocks:
+            if start <= begin and end <= start + len(data):
+                return data[begin - start : end - start]
+        stop = min(self._size, max(end, begin + _TAIL // 4))
+        start, data, _ = self._fetch(begin, stop)
+        self._blocks.append((start, data))
+        return data[: end - begin]
+
+
+def wheel_metadata(file: io.IOBase, filename: str) -> str:
+    """Return the METADATA text of a wheel (PEP 427).
+
+    Raises:
+        InvalidMetadata: It is no zip file, or does not hold exactly one METADATA of its own name.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:  # type: ignore[type-overload, call-overload, unused-ignore]
+            found = [
+                info
+                for info in archive.infolist()
+                if info.filename.endswith(".dist-info/METADATA") and info.filename.count("/") == 1
+            ]
+            if len(found) != 1:
+                # Installers that differ over which of two counts would install different things.
+                raise InvalidMetadata(f"`{filename}` holds {len(found)} METADATA files, not one")
+            own = canonicalize_name(found[0].filename.split("-")[0])
+            if own != canonicalize_name(filename.split("-", maxsplit=1)[0]):
+                raise InvalidMetadata(f"`{filename}` holds the metadata of `{own}`")
+            if found[0].file_size > _MOST_METADATA:
+                raise InvalidMetadata(f"`{filename}` has metadata of {found[0].file_size} bytes")
+            return archive.read(found[0]).decode("utf-8", "replace")
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError, RuntimeError) as error:
+        raise InvalidMetadata(f"`{filename}` is no readable wheel: {error}") from error
+
+
+def sdist_file(data: bytes, filename: str, wanted: str) -> str | None:
+    """Return a file from the top folder of an sdist (PEP 625), or None where it has none.
+
+    Raises:
+        InvalidMetadata: It is no readable archive.
+    """
+    try:
+        if filename.endswith(".zip"):
+            with zipfile.ZipFile(io.BytesIO(data)) as zipped:
+                names = [name for name in zipped.namelist() if name.count("/") == 1 and name.endswith(f"/{wanted}")]
+                return zipped.read(names[0]).decode("utf-8", "replace") if names else None
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            for member in tar:
+                if member.isfile() and member.name.count("/") == 1 and member.name.endswith(f"/{wanted}"):
+                    stream = tar.extractfile(member)
+                    return stream.read(_MOST_METADATA).decode("utf-8", "replace") if stream else None
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError, IndexError) as error:
+        raise InvalidMetadata(f"`{filename}` is no readable sdist: {error}") from error
+    return None

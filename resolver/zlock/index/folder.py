@@ -1,0 +1,64 @@
+"""Indexes that are folders: flat ones (find-links), and trees with a page per project."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from packaging.utils import InvalidSdistFilename, NormalizedName, canonicalize_name, parse_sdist_filename
+
+from zlock.errors import IndexFailed
+from zlock.index.client import Answer
+from zlock.index.simple import parse_page
+from zlock.model.distribution import File, Page
+
+
+def as_path(url: str) -> Path | None:
+    """Return the path that a `file:` URL or a plain path names; None for anything remote."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return Path(url2pathname(unquote(parts.path) if "%" not in parts.path else parts.path))
+    # A single letter is a drive, not a scheme.
+    return Path(url) if len(parts.scheme) <= 1 else None
+
+
+def folder_page(name: NormalizedName, folder: Path) -> Page | None:
+    """Return the page of a project in a folder, or None where the folder does not know it.
+
+    Raises:
+        IndexFailed: The folder is not there or can't be read.
+    """
+    index = folder.as_uri()
+    try:
+        if not folder.is_dir():
+            raise IndexFailed(f"the index folder is not there: `{folder}`", hint="correct `url` of that index")
+        page = folder / name / "index.html"
+        if page.is_file():
+            answer = Answer(200, {"content-type": "text/html"}, page.read_bytes(), page.as_uri())
+            return parse_page(name, index, answer)
+        files = tuple(_file(path) for path in sorted(folder.iterdir()) if _project(path) == name)
+    except OSError as error:
+        raise IndexFailed(f"the index folder can't be read: `{folder}`: {error.strerror}") from error
+    return Page(name, index, files) if files else None
+
+
+def _project(path: Path) -> str | None:
+    if path.suffix == ".whl":
+        return canonicalize_name(path.name.split("-")[0])
+    try:
+        return parse_sdist_filename(path.name)[0]
+    except InvalidSdistFilename:
+        return None
+
+
+def _file(path: Path) -> File:
+    stat = path.stat()
+    return File(path.name, path.as_uri(), (("sha256", file_sha256(path)),), "", None, "", stat.st_size, None)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

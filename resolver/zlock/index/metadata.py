@@ -1,0 +1,96 @@
+"""Core metadata: the headers that resolution reads, taken from METADATA and PKG-INFO texts."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from zlock.index.auth import split_login
+from zlock.model.distribution import Dependency, Metadata
+from zlock.model.ports import InvalidMetadata
+
+_WANTED = frozenset(
+    {"metadata-version", "name", "version", "requires-dist", "requires-python", "provides-extra", "dynamic"}
+)
+
+
+def read_headers(text: str) -> dict[str, list[str]]:
+    """Return the headers that matter, by lower-case name; the description after them is never looked at."""
+    headers: dict[str, list[str]] = {}
+    current: list[str] | None = None
+    for line in text.splitlines():
+        if not line.strip():
+            break
+        if line[0] in " \t":
+            if current:
+                current[-1] += " " + line.strip()
+            continue
+        name, _, value = line.partition(":")
+        name = name.strip().lower()
+        current = headers.setdefault(name, []) if name in _WANTED else None
+        if current is not None:
+            current.append(value.strip())
+    return headers
+
+
+def parse_metadata(text: str) -> Metadata:
+    """Read core metadata (PEP 566, 643, 685).
+
+    Raises:
+        InvalidMetadata: A header is missing or can't be understood.
+    """
+    headers = read_headers(text)
+    name, version = headers.get("name", [""])[0], headers.get("version", [""])[0]
+    if not name or not version:
+        raise InvalidMetadata("its metadata has no name or no version")
+    requires_python = headers.get("requires-python", [""])[0]
+    try:
+        parsed = str(Version(version))
+        SpecifierSet(requires_python)
+    except (InvalidVersion, InvalidSpecifier) as error:
+        raise InvalidMetadata(f"its metadata is invalid: {error}") from error
+    extras = [canonicalize_name(extra) for extra in headers.get("provides-extra", [])]
+    if len(set(extras)) < len(extras):
+        raise InvalidMetadata("its metadata has two extras of the same normalized name")
+    return Metadata(
+        canonicalize_name(name),
+        parsed,
+        requires_python,
+        tuple([parse_dependency(line) for line in headers.get("requires-dist", [])]),
+        tuple(extras),
+    )
+
+
+@lru_cache(maxsize=65536)
+def parse_dependency(line: str) -> Dependency:
+    """Read one `Requires-Dist` (PEP 508).
+
+    Raises:
+        InvalidMetadata: It is no requirement.
+    """
+    try:
+        requirement = Requirement(line)
+    except InvalidRequirement as error:
+        raise InvalidMetadata(f"its metadata requires `{line}`, which is no requirement") from error
+    return Dependency(
+        canonicalize_name(requirement.name),
+        tuple(sorted(canonicalize_name(extra) for extra in requirement.extras)),
+        str(requirement.specifier),
+        str(requirement.marker) if requirement.marker else "",
+        split_login(requirement.url)[0] if requirement.url else "",
+    )
+
+
+def is_static(headers: dict[str, list[str]]) -> bool:
+    """Return whether an sdist's PKG-INFO can be trusted without a build (PEP 643)."""
+    try:
+        major, minor = headers.get("metadata-version", ["1.0"])[0].split(".")[:2]
+        recent = (int(major), int(minor)) >= (2, 2)
+    except ValueError:
+        return False
+    dynamic = {value.lower() for value in headers.get("dynamic", [])}
+    return recent and not dynamic & {"requires-dist", "requires-python", "provides-extra", "version"}

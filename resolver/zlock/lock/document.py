@@ -1,0 +1,178 @@
+"""The lock as a document: PEP 751 with zlock's own facts under `[tool.zlock]`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from zlock.lock.question import Question, digest_of, target_table
+from zlock.lock.toml import Inline, dumps
+from zlock.model.distribution import File, Reference
+from zlock.resolution.solve import Resolved
+
+FORMAT = 1
+_UNSIGNED = 'integrity = ""'
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """What is recorded beside the question and the packages.
+
+    Attributes:
+        declared: The digest of the files that ask, see `declared_digest`.
+        gave_way: Requirements that gave way to later sources, a line each.
+        exclude_newer: The cut-off that the command line set for this run, RFC 3339, or empty.
+    """
+
+    declared: str
+    gave_way: tuple[str, ...] = ()
+    exclude_newer: str = ""
+
+
+def build(
+    question: Question, resolved: Sequence[Resolved], facts: Facts, *, project: Path, lock_folder: Path
+) -> dict[str, Any]:
+    """Return the lock as a tree of plain values, the integrity still empty (PEP 751)."""
+    packages = [_package(one, project, lock_folder) for one in resolved]
+    own: dict[str, Any] = {
+        "format": FORMAT,
+        "step": question.step,
+        "identity": identity_of(packages),
+        "inputs": question.digest(),
+        "declared": facts.declared,
+        "packages": len(packages),
+        **target_table(question.target),
+    }
+    if question.parent_image:
+        own["parent-image"] = question.parent_image
+    if question.apt_packages:
+        own["apt-packages"] = list(question.apt_packages)
+    if question.policy:
+        own["policy"] = Inline(question.policy)
+    if facts.exclude_newer:
+        own["exclude-newer"] = facts.exclude_newer
+    if facts.gave_way:
+        own["gave-way"] = list(facts.gave_way)
+    own["sources"] = [asked.to_table() for asked in question.asked]
+    own["integrity"] = ""
+    return {
+        "lock-version": "1.0",
+        "environments": [str(question.target.marker)],
+        "requires-python": str(question.target.requires_python),
+        "created-by": "zlock",
+        "packages": packages,
+        "tool": {"zlock": own},
+    }
+
+
+def render(tree: Mapping[str, Any]) -> str:
+    """Return the lock's text with its integrity filled in."""
+    own = dict(tree["tool"]["zlock"])
+    sources = own.pop("sources")
+    own.pop("integrity")
+    # The integrity stands after everything a cut could take away but the sources, which follow as tables.
+    own["integrity"] = ""
+    own["sources"] = sources
+    text = dumps({**tree, "tool": {"zlock": own}})
+    return text.replace(_UNSIGNED, f'integrity = "{integrity_of(text)}"', 1)
+
+
+def integrity_of(text: str) -> str:
+    """Return the sha256 of a lock's text, whose own `integrity` has to be empty in it."""
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def identity_of(packages: Sequence[Mapping[str, Any]]) -> str:
+    """Return the digest of what a lock installs: names, versions, markers, file hashes and commits.
+
+    No step name, no URL and no tool version: locks that install the same have the same identity.
+    """
+    return digest_of(sorted(_identity_row(package) for package in packages))
+
+
+def _identity_row(package: Mapping[str, Any]) -> list[Any]:
+    files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
+    if "archive" in package:
+        files.append(package["archive"])
+    hashes = sorted(f"{k}:{v}" for file in files for k, v in file["hashes"].items())
+    vcs = package.get("vcs", {})
+    source = [vcs.get("commit-id", ""), vcs.get("subdirectory", ""), package.get("directory", {}).get("path", "")]
+    return [package["name"], package.get("version", ""), package.get("marker", ""), hashes, source]
+
+
+def _package(one: Resolved, project: Path, lock_folder: Path) -> dict[str, Any]:
+    reference = one.candidate.reference
+    table: dict[str, Any] = {"name": one.name}
+    if reference is None or reference.kind == "archive":
+        table["version"] = str(one.candidate.version)
+    requires_python = reference.metadata.requires_python if reference else one.candidate.files[0].requires_python
+    if requires_python:
+        table["requires-python"] = requires_python
+    if one.requires:
+        table["dependencies"] = [Inline({"name": name}) for name in one.requires]
+    if reference is not None:
+        table.update(_reference(reference, project, lock_folder))
+        return table
+    if one.index.startswith("http"):
+        table["index"] = one.index
+    files = [_file(file, lock_folder) for file in sorted(one.candidate.files) if _is_admitted(file, one.hashes)]
+    wheels = [row for file, row in files if file.is_wheel]
+    if wheels:
+        table["wheels"] = wheels
+    else:
+        table["sdist"] = Inline(files[0][1])
+    return table
+
+
+def _is_admitted(file: File, hashes: Sequence[str]) -> bool:
+    return not hashes or any(f"{algorithm}:{digest}" in hashes for algorithm, digest in file.hashes)
+
+
+def _file(file: File, lock_folder: Path) -> tuple[File, Inline]:
+    row: dict[str, Any] = {}
+    if PurePosixPath(file.url).name != file.filename:
+        row["name"] = file.filename
+    if file.upload_time:
+        row["upload-time"] = datetime.fromisoformat(file.upload_time)
+    if file.url.startswith("file:"):
+        row["path"] = relative_path(file.url, lock_folder)
+    else:
+        row["url"] = file.url
+    if file.size >= 0:
+        row["size"] = file.size
+    row["hashes"] = Inline({"sha256": file.sha256})
+    return file, Inline(row)
+
+
+def relative_path(url: str, folder: Path) -> str:
+    """Return a `file:` URL as a path from a folder, with `/`: a lock holds no path of one machine."""
+    import os
+    from urllib.parse import unquote, urlsplit
+
+    return Path(os.path.relpath(unquote(urlsplit(url).path), folder)).as_posix()
+
+
+def _reference(reference: Reference, project: Path, lock_folder: Path) -> dict[str, Any]:
+    import os
+
+    place: dict[str, Any] = {}
+    if reference.path:
+        place["path"] = Path(os.path.relpath(project / reference.path, lock_folder)).as_posix()
+    else:
+        place["url"] = reference.url
+    if reference.kind == "vcs":
+        place = {"type": reference.vcs, **place}
+        if reference.requested_revision:
+            place["requested-revision"] = reference.requested_revision
+        place["commit-id"] = reference.commit
+    if reference.kind == "archive":
+        if reference.size >= 0:
+            place["size"] = reference.size
+        place["hashes"] = Inline(dict(reference.hashes))
+    if reference.subdirectory:
+        place["subdirectory"] = reference.subdirectory
+    return {reference.kind: Inline(place)}

@@ -1,0 +1,136 @@
+"""What a step asks, as plain values: the part of a lock that says what it answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from zlock.model.requirement import DirectRequirement, Gathered
+from zlock.model.target import Target
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What one source asked for, as a lock keeps it.
+
+    Attributes:
+        source: The source's name.
+        described: The command, file or names it was read from.
+        requirements: Sorted, so that an order that means nothing changes nothing.
+        constraints: Likewise.
+        recorded: The requirements were had by running something, so `--check` reads them from the lock.
+    """
+
+    source: str
+    described: str
+    requirements: tuple[str, ...]
+    constraints: tuple[str, ...] = ()
+    recorded: bool = False
+
+    @classmethod
+    def of(cls, gathered: Gathered) -> Asked:
+        """Return what a source asked for."""
+        return cls(
+            source=str(gathered.source),
+            described=gathered.described,
+            requirements=tuple(sorted({_text(one) for one in gathered.requirements})),
+            constraints=tuple(sorted({_text(one) for one in gathered.constraints})),
+            recorded=gathered.recorded,
+        )
+
+    def to_table(self) -> dict[str, Any]:
+        """Return it as a table of the lock."""
+        table: dict[str, Any] = {"source": self.source, "from": self.described, "requirements": list(self.requirements)}
+        if self.constraints:
+            table["constraints"] = list(self.constraints)
+        if self.recorded:
+            table["recorded"] = True
+        return {key: value for key, value in table.items() if value != ""}
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Asked:
+        """Read a table of the lock."""
+        return cls(
+            source=table["source"],
+            described=table.get("from", ""),
+            requirements=tuple(table.get("requirements", ())),
+            constraints=tuple(table.get("constraints", ())),
+            recorded=table.get("recorded", False),
+        )
+
+
+def _text(direct: DirectRequirement) -> str:
+    return " ".join([str(direct), *(f"--hash={digest}" for digest in direct.hashes)])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """All that a step's lock depends on, but for the index.
+
+    Attributes:
+        step: The step's name; no part of the digest.
+        target: What it runs on.
+        asked: Per source, in the documented order.
+        apt_packages: Debian packages, sorted.
+        parent_image: The image it is built on, or empty for the default.
+        policy: Everything else of the configuration that decides which versions are chosen.
+    """
+
+    step: str
+    target: Target
+    asked: tuple[Asked, ...]
+    apt_packages: tuple[str, ...] = ()
+    parent_image: str = ""
+    policy: Mapping[str, Any] = field(default_factory=dict)
+
+    def digest(self) -> str:
+        """Return `inputs`: a digest that changes whenever the lock may no longer answer the question."""
+        return digest_of(self.to_plain())
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the question as plain values, in one way only."""
+        return {
+            "target": target_table(self.target),
+            "asked": [asked.to_table() for asked in self.asked],
+            "apt-packages": list(self.apt_packages),
+            "parent-image": self.parent_image,
+            "policy": dict(self.policy),
+        }
+
+
+def target_table(target: Target) -> dict[str, Any]:
+    """Return a target as a table of the lock."""
+    table = {"python": target.python, "platform": target.platform}
+    if target.manylinux:
+        table["manylinux"] = "{}_{}".format(*target.manylinux)
+    if target.musllinux:
+        table["musllinux"] = "{}_{}".format(*target.musllinux)
+    return table
+
+
+def digest_of(value: Any) -> str:
+    """Return the sha256 of a plain value, written as JSON in one way only."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def changes(old: Sequence[Asked], new: Sequence[Asked]) -> list[str]:
+    """Return which source asks for something else than before, a line each."""
+    before, after = {a.source: a for a in old}, {a.source: a for a in new}
+    lines = []
+    for source in dict.fromkeys([*before, *after]):
+        was, now = before.get(source), after.get(source)
+        if was is None or now is None:
+            lines.append(f"{source}: {'added' if was is None else 'gone'}")
+            continue
+        if was.described != now.described:
+            lines.append(f"{source}: was `{was.described}`, is `{now.described}`")
+        for sign, left, right in (("-", was, now), ("+", now, was)):
+            lines += [f"{source}: {sign} `{one}`" for one in left.requirements if one not in right.requirements]
+            lines += [
+                f"{source}: {sign} constraint `{one}`" for one in left.constraints if one not in right.constraints
+            ]
+    return lines

@@ -1,0 +1,133 @@
+"""What an index says of a project: its files, and the core metadata of one file."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from packaging.utils import NormalizedName
+
+
+class Dependency(NamedTuple):
+    """One `Requires-Dist` (PEP 508), taken apart once so that no solve parses it again.
+
+    Attributes:
+        name: The normalized name.
+        extras: The extras asked for, normalized and sorted.
+        specifier: The version specifier's text; empty for any version.
+        marker: The marker's text, or empty.
+        url: The URL of a direct reference, or empty.
+    """
+
+    name: NormalizedName
+    extras: tuple[str, ...]
+    specifier: str
+    marker: str
+    url: str
+
+    def __str__(self) -> str:
+        extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        where = f" @ {self.url}" if self.url else self.specifier
+        marker = f" ; {self.marker}" if self.marker else ""
+        return f"{self.name}{extras}{where}{marker}"
+
+
+class Metadata(NamedTuple):
+    """The part of a file's core metadata that resolution reads.
+
+    Attributes:
+        name: The normalized name the file gives itself.
+        version: The version it gives itself, normalized.
+        requires_python: A specifier's text, or empty.
+        dependencies: What it requires, extras' requirements included.
+        extras: The extras it provides, normalized.
+    """
+
+    name: NormalizedName
+    version: str
+    requires_python: str
+    dependencies: tuple[Dependency, ...]
+    extras: tuple[str, ...]
+
+
+class File(NamedTuple):
+    """One file of a release, as an index lists it (PEP 503, 592, 658, 691, 700).
+
+    Attributes:
+        filename: Its name; it carries the version and, for a wheel, the tags.
+        url: Where it is, absolute.
+        hashes: Pairs of algorithm and hex digest.
+        requires_python: A specifier's text, or empty.
+        yanked: The reason it was yanked, "" for none given; None where it is not yanked.
+        upload_time: RFC 3339 text, or empty.
+        size: Bytes, or -1 where the index does not say.
+        metadata: Whether the index serves its metadata beside it (PEP 658): None, or the sha256 of it, "" for none given.
+    """
+
+    filename: str
+    url: str
+    hashes: tuple[tuple[str, str], ...]
+    requires_python: str
+    yanked: str | None
+    upload_time: str
+    size: int
+    metadata: str | None
+
+    @property
+    def is_wheel(self) -> bool:
+        """Whether it is a wheel (PEP 427)."""
+        return self.filename.endswith(".whl")
+
+    @property
+    def sha256(self) -> str:
+        """The sha256 digest, or empty where the index gives none."""
+        return next((digest for algorithm, digest in self.hashes if algorithm == "sha256"), "")
+
+
+class Page(NamedTuple):
+    """All files that one index lists under one name.
+
+    Attributes:
+        name: The normalized name.
+        index: The URL of the index that answered, without credentials.
+        files: In the order of the index.
+        status: The project's status (PEP 792), "active" where none is given.
+        reason: Why it has that status, or empty.
+    """
+
+    name: NormalizedName
+    index: str
+    files: tuple[File, ...]
+    status: str = "active"
+    reason: str = ""
+
+
+class Reference(NamedTuple):
+    """A direct reference, brought here: one file or folder that is the only candidate of its name.
+
+    Attributes:
+        requested: The URL as requirements name it, without credentials and fragment.
+        kind: "archive" (a wheel or sdist by URL or path), "vcs" or "directory".
+        url: Without credentials; empty where `path` is given.
+        path: For local ones: relative to the project folder, with `/`; else empty.
+        subdirectory: Inside the archive or repository, or empty.
+        hashes: Of the archive: pairs of algorithm and digest.
+        size: Of the archive in bytes, or -1.
+        vcs: "git" and its like, for kind "vcs".
+        requested_revision: What was asked for, or empty.
+        commit: The full commit id.
+        metadata: The core metadata of what it builds or is.
+        filename: The archive's file name, or empty.
+    """
+
+    requested: str
+    kind: str
+    url: str
+    path: str
+    subdirectory: str
+    hashes: tuple[tuple[str, str], ...]
+    size: int
+    vcs: str
+    requested_revision: str
+    commit: str
+    metadata: Metadata
+    filename: str

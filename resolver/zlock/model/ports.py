@@ -1,0 +1,60 @@
+"""What the resolver may ask of the outside, as Protocols; the index implements them, tests can too."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Protocol
+
+from packaging.utils import NormalizedName
+
+from zlock.model.distribution import File, Metadata, Page
+
+
+class PackageSource(Protocol):
+    """Pages and metadata of packages, each fetched once and in the background.
+
+    Asking again returns the same future, so asking early is how to fetch ahead.
+    """
+
+    def page(self, name: NormalizedName) -> Future[Page | None]:
+        """Return what the index that knows the name lists; None where no index knows it.
+
+        The future raises `IndexFailed` where an index could not be asked.
+        """
+        ...
+
+    def metadata(self, page: Page, file: File) -> Future[Metadata]:
+        """Return the core metadata of a file.
+
+        The future raises `InvalidMetadata` where it is broken or another project's, and `IndexFailed` where it
+        could not be had.
+        """
+        ...
+
+
+class InvalidMetadata(Exception):  # noqa: N818 - a verdict about one file, not an error of the run
+    """The metadata of one file is broken, or is not that of the release it is listed under."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Progress(Protocol):
+    """Hears what happens, for a person who waits."""
+
+    def __call__(self, message: str) -> None:
+        """Take one line that replaces the one before."""
+        ...
+
+
+class MetadataBuilder(Protocol):
+    """Runs a project's own build backend for its metadata: foreign code, so only where it is allowed."""
+
+    def build_archive(self, data: bytes, filename: str) -> Metadata:
+        """Return the metadata of an sdist.
+
+        Raises:
+            BuildFailed: The backend failed, or is not allowed to run.
+        """
+        ...

@@ -1,0 +1,185 @@
+"""The Python and platform that an image runs on; markers and tags are evaluated for it, never for this machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from packaging.markers import Marker
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from zlock.errors import InvalidConfiguration
+
+_LINUX_MACHINES = {
+    "amd64": "x86_64",
+    "arm64": "aarch64",
+    "386": "i686",
+    "arm/v7": "armv7l",
+    "ppc64le": "ppc64le",
+    "s390x": "s390x",
+    "riscv64": "riscv64",
+}
+_MAC_MACHINES = {"arm64": "arm64", "amd64": "x86_64"}
+_WINDOWS_MACHINES = {"amd64": ("AMD64", "win_amd64"), "arm64": ("ARM64", "win_arm64"), "386": ("x86", "win32")}
+_MAC_FLOORS = {"arm64": (14, 0), "x86_64": (13, 0)}
+# PEP 600: the older names of three glibc floors
+_LEGACY_MANYLINUX = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+# The oldest glibc for which wheels of an architecture exist (PEP 599, PEP 600).
+_OLDEST_GLIBC = {"x86_64": 5, "i686": 5}
+_PYTHON = re.compile(r"3\.(\d+)(?:\.(\d+))?")
+_LIBC = re.compile(r"(\d+)[_.](\d+)")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Python version, platform and libc floor.
+
+    Attributes:
+        python: "3.12" (any patch release; markers see 3.12.0) or "3.12.4". CPython.
+        platform: An OCI platform name: "linux/amd64", "darwin/arm64", "windows/amd64".
+        manylinux: The glibc floor as (major, minor); None where the target has musl or is no Linux.
+        musllinux: The musl floor, or None.
+    """
+
+    python: str
+    platform: str = "linux/amd64"
+    manylinux: tuple[int, int] | None = (2, 28)
+    musllinux: tuple[int, int] | None = None
+
+    @classmethod
+    def parse(
+        cls, python: str, platform: str = "linux/amd64", *, manylinux: str | None = "2_28", musllinux: str | None = None
+    ) -> Target:
+        """Read a target from its configuration.
+
+        Raises:
+            InvalidConfiguration: A part is not of the form the documentation gives.
+        """
+        if not _PYTHON.fullmatch(python):
+            raise InvalidConfiguration(
+                f"`python` is no Python 3 version: `{python}`", hint='write `python = "3.12"` or `python = "3.12.4"`'
+            )
+        system, _, machine = platform.partition("/")
+        known = {"linux": _LINUX_MACHINES, "darwin": _MAC_MACHINES, "windows": _WINDOWS_MACHINES}.get(system, {})
+        if machine not in known:
+            raise InvalidConfiguration(
+                f"`platforms` holds an unknown platform: `{platform}`",
+                hint="OCI names are known, such as `linux/amd64`, `linux/arm64`, `darwin/arm64`, `windows/amd64`",
+            )
+        if system != "linux":
+            return cls(python, platform, None, None)
+        if musllinux is not None:
+            return cls(python, platform, None, _libc("musllinux", musllinux))
+        return cls(python, platform, _libc("manylinux", manylinux or "2_28"), None)
+
+    @cached_property
+    def minor(self) -> int:
+        """The minor version of Python 3."""
+        return int(self.python.split(".")[1])
+
+    @cached_property
+    def full_version(self) -> str:
+        """The Python version that markers and `requires-python` see: "3.12" counts as "3.12.0"."""
+        return self.python if self.python.count(".") > 1 else f"{self.python}.0"
+
+    @cached_property
+    def version(self) -> Version:
+        """`full_version`, parsed."""
+        return Version(self.full_version)
+
+    @cached_property
+    def system(self) -> str:
+        """The operating system in OCI's words."""
+        return self.platform.partition("/")[0]
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """The values of the environment markers (PEP 508) on the target."""
+        machine = self.platform.partition("/")[2]
+        os_name, sys_platform, platform_system, platform_machine = {
+            "linux": ("posix", "linux", "Linux", _LINUX_MACHINES.get(machine, "")),
+            "darwin": ("posix", "darwin", "Darwin", _MAC_MACHINES.get(machine, "")),
+            "windows": ("nt", "win32", "Windows", _WINDOWS_MACHINES.get(machine, ("", ""))[0]),
+        }[self.system]
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": self.full_version,
+            "os_name": os_name,
+            "platform_machine": platform_machine,
+            "platform_python_implementation": "CPython",
+            # Releases and builds of a kernel are not known before the image runs.
+            "platform_release": "",
+            "platform_system": platform_system,
+            "platform_version": "",
+            "python_full_version": self.full_version,
+            "python_version": f"3.{self.minor}",
+            "sys_platform": sys_platform,
+            "extra": "",
+        }
+
+    def _platform_tags(self) -> Iterator[str]:
+        machine = self.environment["platform_machine"]
+        if self.manylinux:
+            major, floor = self.manylinux
+            for minor in range(floor, _OLDEST_GLIBC.get(machine, 17) - 1, -1):
+                yield f"manylinux_{major}_{minor}_{machine}"
+                if minor in _LEGACY_MANYLINUX:
+                    yield f"{_LEGACY_MANYLINUX[minor]}_{machine}"
+        if self.musllinux:
+            major, floor = self.musllinux
+            for minor in range(floor, -1, -1):
+                yield f"musllinux_{major}_{minor}_{machine}"
+        if self.system == "linux":
+            yield f"linux_{machine}"
+        elif self.system == "windows":
+            yield _WINDOWS_MACHINES[self.platform.partition("/")[2]][1]
+        else:
+            from packaging.tags import mac_platforms
+
+            yield from mac_platforms(_MAC_FLOORS[machine], machine)
+
+    @cached_property
+    def tags(self) -> dict[str, int]:
+        """Each wheel tag the target can install, mapped to its rank, 0 the best (PEP 425)."""
+        from packaging.tags import compatible_tags, cpython_tags
+
+        platforms = list(self._platform_tags())
+        version = (3, self.minor)
+        ordered = [
+            *cpython_tags(version, [f"cp3{self.minor}"], platforms),
+            *compatible_tags(version, f"cp3{self.minor}", platforms),
+        ]
+        return {str(tag): rank for rank, tag in reversed(list(enumerate(ordered)))}
+
+    @cached_property
+    def requires_python(self) -> SpecifierSet:
+        """The Python versions a lock for this target is good for."""
+        wildcard = "" if self.python.count(".") > 1 else ".*"
+        return SpecifierSet(f"=={self.python}{wildcard}")
+
+    @cached_property
+    def marker(self) -> Marker:
+        """The marker that holds on the target: what PEP 751 calls an environment."""
+        values = self.environment
+        names = ("implementation_name", "platform_machine", "sys_platform")
+        return Marker(" and ".join(f"{name} == '{values[name]}'" for name in names))
+
+    def __str__(self) -> str:
+        libc = ""
+        if self.manylinux:
+            libc = f", glibc {self.manylinux[0]}.{self.manylinux[1]}"
+        elif self.musllinux:
+            libc = f", musl {self.musllinux[0]}.{self.musllinux[1]}"
+        return f"CPython {self.python} on {self.platform}{libc}"
+
+
+def _libc(key: str, text: str) -> tuple[int, int]:
+    match = _LIBC.fullmatch(text)
+    if not match:
+        raise InvalidConfiguration(
+            f"`{key}` is no libc version: `{text}`", hint=f'write `{key} = "{"2_28" if key == "manylinux" else "1_2"}"`'
+        )
+    return int(match[1]), int(match[2])

@@ -1,0 +1,96 @@
+"""The fast search: resolvelib, asking a problem its questions.
+
+A requirement is a `Need`, a candidate a `Pin`, and what resolvelib calls an identifier is a `Node`.
+resolvelib alone is not to be believed (see docs/architecture.md): whatever it answers is verified, and where
+it finds nothing, the complete search decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from resolvelib import AbstractProvider, BaseReporter, ResolutionError, Resolver
+from resolvelib.structs import RequirementInformation
+
+from zlock.model.ports import InvalidMetadata
+from zlock.resolution.problem import Need, Node, Problem
+
+Pins = dict[Node, int]
+_ROUNDS = 5000
+
+
+class Pin(NamedTuple):
+    """A node at one candidate."""
+
+    node: Node
+    position: int
+
+
+class Provider(AbstractProvider[Need, Pin, Node]):
+    """Answers resolvelib's questions with masks."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._seen: dict[Node, int] = {}
+
+    def identify(self, requirement_or_candidate: Need | Pin) -> Node:
+        """Return the node that a need or a pin is about."""
+        return requirement_or_candidate.node
+
+    def get_preference(
+        self,
+        identifier: Node,
+        resolutions: Mapping[Node, Pin],
+        candidates: Mapping[Node, Iterator[Pin]],
+        information: Mapping[Node, Iterator[RequirementInformation[Need, Pin]]],
+        backtrack_causes: Sequence[RequirementInformation[Need, Pin]],
+    ) -> tuple[bool, bool, int]:
+        """Decide what conflicts first, then what has no choice, then what was met first.
+
+        What was met first is usually closest to the step, and deciding it early prunes most.
+        """
+        conflicting = any(
+            cause.requirement.node == identifier or (cause.parent and cause.parent.node == identifier)
+            for cause in backtrack_causes
+        )
+        mask = self._problem.domain(identifier.name)
+        for row in information[identifier]:
+            mask &= row.requirement.mask
+        return not conflicting, bool(mask & (mask - 1)), self._seen.setdefault(identifier, len(self._seen))
+
+    def find_matches(
+        self,
+        identifier: Node,
+        requirements: Mapping[Node, Iterator[Need]],
+        incompatibilities: Mapping[Node, Iterator[Pin]],
+    ) -> Iterable[Pin]:
+        """Return the candidates that all needs admit, best first."""
+        mask = self._problem.domain(identifier.name)
+        for need in requirements[identifier]:
+            mask &= need.mask
+        for pin in incompatibilities[identifier]:
+            mask &= ~(1 << pin.position)
+        return [Pin(identifier, position) for position in self._problem.ordered(identifier.name, mask)]
+
+    def is_satisfied_by(self, requirement: Need, candidate: Pin) -> bool:
+        """Return whether a pin is one of those a need admits."""
+        return bool(requirement.mask >> candidate.position & 1)
+
+    def get_dependencies(self, candidate: Pin) -> Iterable[Need]:
+        """Return what a pin needs; one that can't be used needs what can't be had."""
+        needs = self._problem.needs(candidate.node, candidate.position)
+        if isinstance(needs, InvalidMetadata):
+            cause = next(iter(self._problem.requirements))
+            return (Need(candidate.node, 0, candidate.node, candidate.position, cause),)
+        return needs
+
+
+def search_fast(problem: Problem, rounds: int = _ROUNDS) -> Pins | None:
+    """Search with resolvelib; None where it found nothing, which proves nothing."""
+    resolver = Resolver(Provider(problem), BaseReporter())
+    try:
+        result = resolver.resolve(problem.roots(), max_rounds=rounds)
+    except (ResolutionError, RecursionError):
+        return None
+    return {node: pin.position for node, pin in result.mapping.items()}

@@ -1,0 +1,348 @@
+"""The complete search: conflict-driven, over sets of candidates; what it says is proven.
+
+It is PubGrub's algorithm on finite domains. The state of a node is the set of what it may still be: bit 0
+for "not there at all", bit `i + 1` for candidate `i`. A `Clause` names, for some nodes, a set each, and says
+that they can't all hold at once. When a clause is about to be broken the missing set follows (propagation);
+when one is broken, it is resolved against the reasons until it names the decision to take back (learning).
+A clause without a term is the proof that there is no answer, and its tree of reasons is the explanation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from zlock.errors import NotProven
+from zlock.model.ports import InvalidMetadata
+from zlock.resolution.problem import Need, Node, Problem
+
+Pins = dict[Node, int]
+_ABSENT = 1
+_ROOT = Node("", "")  # type: ignore[arg-type]
+_BUDGET = 200_000  # conflicts and decisions
+
+
+class Clause:
+    """A set of terms that can't all hold.
+
+    Attributes:
+        terms: Per node the set of its states; the clause is broken where every node is inside its set.
+        reason: The need or verdict it states; None for one that was learnt.
+        parents: For a learnt one, the two it follows from.
+    """
+
+    __slots__ = ("parents", "reason", "terms")
+
+    def __init__(
+        self,
+        terms: dict[Node, int],
+        reason: Need | Verdict | None,
+        parents: tuple[Clause, Clause] | None = None,
+    ) -> None:
+        self.terms = terms
+        self.reason = reason
+        self.parents = parents
+
+    def leaves(self) -> Iterator[Clause]:
+        """Yield the facts it rests on, each once."""
+        seen: set[int] = set()
+        todo = [self]
+        while todo:
+            clause = todo.pop()
+            if id(clause) in seen:
+                continue
+            seen.add(id(clause))
+            if clause.parents:
+                todo.extend(clause.parents)
+            else:
+                yield clause
+
+
+class Verdict(NamedTuple):
+    """That some candidates of a node can't be used at all."""
+
+    node: Node
+    mask: int
+    reason: str
+
+
+class Unsolvable(Exception):  # noqa: N818 - an answer, not an error of the run
+    """It is proven that there is no answer; `clause` holds the proof."""
+
+    def __init__(self, clause: Clause) -> None:
+        super().__init__("no answer")
+        self.clause = clause
+
+
+class _Assignment(NamedTuple):
+    node: Node
+    level: int
+    states: int  # what the node may be from here on
+    cause: Clause | None  # None for a decision
+
+
+class Search:
+    """One run of the complete search."""
+
+    def __init__(self, problem: Problem, budget: int = _BUDGET, tick: Callable[[int], None] | None = None) -> None:
+        self._problem = problem
+        self._budget = budget
+        self._tick = tick
+        self._steps = 0
+        self._clauses: dict[Node, list[Clause]] = {}
+        self._facts: dict[tuple[Node, Node, int], Clause] = {}
+        self._full: dict[Node, int] = {}
+        self._states: dict[Node, int] = {}
+        self._trail: list[_Assignment] = []
+        self._places: dict[Node, list[int]] = {}  # indexes into the trail
+        self._level = 0
+        self._seen: dict[Node, int] = {}
+        self._loaded: set[tuple[Node, int]] = set()
+        # The level at which a node's newest clauses were propagated; below it they still have to be.
+        self._propagated: dict[Node, int] = {}
+        self._conflicts: dict[Node, int] = {}
+
+    def run(self) -> Pins:
+        """Return an answer.
+
+        Raises:
+            Unsolvable: There is none.
+            NotProven: The budget ended first.
+        """
+        self._full[_ROOT] = 0b11
+        self._states[_ROOT] = 0b11
+        self._assign(_ROOT, 0b10, None)
+        for need in self._problem.roots():
+            self._add_need(_ROOT, 0, need)
+        changed: Node | None = _ROOT
+        while changed is not None:
+            self._propagate(changed)
+            changed = self._decide()
+        return {
+            node: states.bit_length() - 2
+            for node, states in self._states.items()
+            if node != _ROOT and not states & _ABSENT
+        }
+
+    # Facts
+
+    def _add_need(self, parent: Node, position: int, need: Need) -> None:
+        """State that a candidate of the parent can't be there without what it needs."""
+        self._meet(need.node)
+        if need.node == parent:
+            if not need.mask >> position & 1:
+                self._add(Clause({parent: 2 << position}, need))
+            return
+        key = (parent, need.node, need.mask)
+        known = self._facts.get(key)
+        if known is not None and parent != _ROOT:
+            # The same need of another release: one clause says it for both.
+            known.terms[parent] |= 2 << position
+            return
+        others = self._full[need.node] & ~(need.mask << 1)
+        terms = {parent: 2 << position}
+        if others != self._full[need.node]:  # a term that always holds is none
+            terms[need.node] = others
+        self._facts[key] = clause = Clause(terms, need)
+        self._add(clause)
+
+    def _meet(self, node: Node) -> None:
+        """Take a node into the search, with what policy rules out of it as its first clause."""
+        if node in self._full:
+            return
+        package = self._problem.universe.package(node.name)
+        self._seen[node] = len(self._seen)
+        self._full[node] = self._states[node] = (package.all << 1) | _ABSENT
+        out = package.all & ~self._problem.domain(node.name)
+        if out:
+            self._add(Clause({node: out << 1}, Verdict(node, out, "")))
+
+    def _add(self, clause: Clause) -> None:
+        for node in clause.terms:
+            self._clauses.setdefault(node, []).append(clause)
+
+    # Propagation
+
+    def _assign(self, node: Node, states: int, cause: Clause | None) -> None:
+        self._places.setdefault(node, []).append(len(self._trail))
+        self._states[node] = states
+        self._trail.append(_Assignment(node, self._level, states, cause))
+
+    def _propagate(self, node: Node) -> None:
+        changed = {node: None}
+        while changed:
+            current = next(iter(changed))
+            del changed[current]
+            for clause in reversed(self._clauses.get(current, ())):
+                open_node = self._open_term(clause)
+                if open_node is None:
+                    continue
+                if open_node is clause:
+                    learnt = self._resolve(clause)
+                    forced = self._open_term(learnt)
+                    assert isinstance(forced, Node)  # noqa: S101 - what was learnt is about to be broken
+                    self._assign(forced, self._states[forced] & ~learnt.terms[forced], learnt)
+                    changed = {forced: None, **self._unpropagated()}
+                    break
+                assert isinstance(open_node, Node)  # noqa: S101 - the only case left
+                self._assign(open_node, self._states[open_node] & ~clause.terms[open_node], clause)
+                changed[open_node] = None
+
+    def _unpropagated(self) -> dict[Node, None]:
+        """Return the nodes whose clauses came in at a level that was just taken back."""
+        nodes = {node: None for node, level in self._propagated.items() if level > self._level}
+        self._propagated.update(dict.fromkeys(nodes, self._level))
+        return nodes
+
+    def _open_term(self, clause: Clause) -> Node | Clause | None:
+        """Return the one node that keeps a clause from breaking, the clause if it is broken, None if several do."""
+        found: Node | None = None
+        for node, states in clause.terms.items():
+            current = self._states[node]
+            if not current & ~states:
+                continue
+            if not current & states or found is not None:
+                return None
+            found = node
+        return clause if found is None else found
+
+    # Learning
+
+    def _resolve(self, clause: Clause) -> Clause:
+        """Take back what led to a broken clause; return the clause that follows for the future.
+
+        Raises:
+            Unsolvable: Nothing is left to take back.
+        """
+        self._step()
+        while True:
+            satisfier, previous_level = self._satisfier(clause)
+            if satisfier is None or self._trail[satisfier].level == 0:
+                raise Unsolvable(self._root_cause(clause))
+            assignment = self._trail[satisfier]
+            self._conflicts[assignment.node] = self._conflicts.get(assignment.node, 0) + 1
+            if assignment.cause is None or previous_level < assignment.level:
+                self._take_back(previous_level)
+                if clause.parents is not None:
+                    self._add(clause)
+                return clause
+            clause = self._combine(clause, assignment.cause, assignment.node)
+
+    def _root_cause(self, clause: Clause) -> Clause:
+        """Resolve a clause that broke without any decision down to the facts, for the explanation."""
+        while clause.terms.keys() - {_ROOT}:
+            satisfier, _ = self._satisfier(clause)
+            assert satisfier is not None  # noqa: S101 - some term is left
+            assignment = self._trail[satisfier]
+            if assignment.cause is None:
+                break
+            clause = self._combine(clause, assignment.cause, assignment.node)
+        return clause
+
+    def _combine(self, first: Clause, second: Clause, node: Node) -> Clause:
+        terms = dict(first.terms)
+        for other, states in second.terms.items():
+            if other != node:
+                terms[other] = terms[other] & states if other in terms else states
+        joined = first.terms[node] | second.terms[node]
+        if joined == self._full[node]:
+            del terms[node]
+        else:
+            terms[node] = joined
+        return Clause(terms, None, (first, second))
+
+    def _satisfier(self, clause: Clause) -> tuple[int | None, int]:
+        """Return where in the trail a clause broke, and the level at which it was otherwise about to."""
+        latest: int | None = None
+        previous = 0
+        for node, states in clause.terms.items():
+            place = self._place(node, states, len(self._trail))
+            if latest is None or place > latest:
+                if latest is not None:
+                    previous = max(previous, self._trail[latest].level)
+                latest = place
+            else:
+                previous = max(previous, self._trail[place].level)
+        if latest is None:
+            return None, 0
+        # The satisfier may need earlier assignments of its own node to break the term.
+        node = self._trail[latest].node
+        cause = self._trail[latest].cause
+        if cause is not None and node in cause.terms:
+            rest = clause.terms[node] | cause.terms[node]
+            if rest != self._full[node]:
+                previous = max(previous, self._trail[self._place(node, rest, latest)].level)
+        return latest, previous
+
+    def _place(self, node: Node, states: int, before: int) -> int:
+        """Return the first index of the trail at which a node is inside a set."""
+        for place in self._places[node]:
+            if place < before and not self._trail[place].states & ~states:
+                return place
+        raise AssertionError(f"{node} never came inside the set")
+
+    def _take_back(self, level: int) -> None:
+        while self._trail and self._trail[-1].level > level:
+            node = self._trail.pop().node
+            places = self._places[node]
+            places.pop()
+            self._states[node] = self._trail[places[-1]].states if places else self._full[node]
+        self._level = level
+
+    # Deciding
+
+    def _decide(self) -> Node | None:
+        """Pin one node that has to be there and is still open; None where there is none.
+
+        What conflicted most comes first, then what has no choice, then what was met first.
+        """
+        opened = [node for node, states in self._states.items() if self._is_open(node, states)]
+        if not opened:
+            return None
+        node = min(opened, key=self._preference)
+        self._step()
+        position = next(self._problem.ordered(node.name, self._states[node] >> 1))
+        if (node, position) not in self._loaded:
+            self._loaded.add((node, position))
+            self._propagated[node] = self._level
+            needs = self._problem.needs(node, position)
+            if isinstance(needs, InvalidMetadata):
+                self._add(Clause({node: 2 << position}, Verdict(node, 1 << position, needs.reason)))
+                return node
+            for need in needs:
+                self._add_need(node, position, need)
+        if self._would_break(node, position):
+            return node
+        if self._states[node] != 2 << position:
+            self._level += 1
+            self._assign(node, 2 << position, None)
+        return node
+
+    def _is_open(self, node: Node, states: int) -> bool:
+        """Return whether a node has to be there, and has a choice left or needs that were not looked at."""
+        if states & _ABSENT or node == _ROOT:
+            return False
+        return bool(states & (states - 1)) or (node, states.bit_length() - 2) not in self._loaded
+
+    def _would_break(self, node: Node, position: int) -> bool:
+        """Return whether pinning would break a clause at once: then propagation rules the candidate out instead."""
+        for clause in self._clauses.get(node, ()):
+            if clause.terms[node] >> (position + 1) & 1 and all(
+                not self._states[other] & ~states for other, states in clause.terms.items() if other != node
+            ):
+                return True
+        return False
+
+    def _preference(self, node: Node) -> tuple[int, bool, int]:
+        states = self._states[node] >> 1
+        return -self._conflicts.get(node, 0), bool(states & (states - 1)), self._seen.get(node, 0)
+
+    def _step(self) -> None:
+        self._steps += 1
+        if self._tick:
+            self._tick(self._steps)
+        if self._steps > self._budget:
+            raise NotProven(
+                f"no answer within {self._budget} steps, and no proof that there is none",
+                hint="give bounds to the requirements that conflict most, or pin one of them",
+            )

@@ -1,0 +1,461 @@
+"""Everything that may be chosen for one target: packages, candidates, what each requires. Shared by all steps.
+
+Sets of versions are integers: bit `i` stands for candidate `i`, newest first. A requirement becomes such a
+mask once per package and specifier, and from then on intersecting, testing and counting are single operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import lru_cache
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from packaging.markers import Marker
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from zlock.errors import IndexFailed
+from zlock.model.distribution import Dependency, File, Metadata, Page, Reference
+from zlock.model.indexes import Cutoff
+from zlock.model.ports import InvalidMetadata, PackageSource
+from zlock.model.target import Target
+
+_SDIST_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
+# Upper bounds such as `<2.0a0` mean "no pre-release of 2.0", so they do not count as naming one.
+_NAMING_OPERATORS = frozenset({"==", "===", "~=", ">=", ">", "<="})
+
+
+@lru_cache(maxsize=65536)
+def parse_version(text: str) -> Version | None:
+    """Return a version (PEP 440), or None for what is none."""
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
+@lru_cache(maxsize=65536)
+def parse_specifier(text: str) -> SpecifierSet:
+    """Return a specifier; texts come from parsed requirements, so they are valid."""
+    return SpecifierSet(text)
+
+
+@lru_cache(maxsize=65536)
+def names_prerelease(specifier: str) -> bool:
+    """Return whether a specifier names a pre-release, so that pre-releases of the package count."""
+    return any(
+        one.operator in _NAMING_OPERATORS
+        and (version := parse_version(one.version.removesuffix(".*"))) is not None
+        and version.is_prerelease
+        for one in parse_specifier(specifier)
+    )
+
+
+class Candidate(NamedTuple):
+    """One release that the target can install.
+
+    Attributes:
+        version: Its version.
+        files: Its files that fit the target, the one to be installed first.
+        yanked: Why it was yanked, None where it was not.
+        reference: The direct reference it comes from, or None.
+    """
+
+    version: Version
+    files: tuple[File, ...]
+    yanked: str | None
+    reference: Reference | None = None
+
+
+class Rejected(NamedTuple):
+    """A release that can't be used, and why."""
+
+    version: Version | None
+    reason: str
+
+
+@dataclass(eq=False, slots=True)
+class Package:
+    """The candidates of one name, newest first, and those that are none.
+
+    Attributes:
+        name: The normalized name.
+        page: What the index lists, None where no index knows the name.
+        candidates: Newest first; the position is the bit.
+        all: The mask of all candidates.
+        finals: The mask of those that are no pre-releases.
+        yanked: The mask of those that were yanked.
+        rejected: Releases and files that can't be used.
+    """
+
+    name: NormalizedName
+    page: Page | None
+    candidates: list[Candidate]
+    rejected: list[Rejected]
+    all: int = 0
+    finals: int = 0
+    yanked: int = 0
+    _masks: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.all = (1 << len(self.candidates)) - 1
+        for position, candidate in enumerate(self.candidates):
+            self.finals |= (not candidate.version.is_prerelease) << position
+            self.yanked |= (candidate.yanked is not None) << position
+
+    def mask(self, specifier: str) -> int:
+        """Return the candidates that a specifier admits, pre-releases included."""
+        if not specifier:
+            return self.all
+        found = self._masks.get(specifier)
+        if found is None:
+            contains = parse_specifier(specifier).contains
+            found = 0
+            for position, candidate in enumerate(self.candidates):
+                if contains(candidate.version, prereleases=True):
+                    found |= 1 << position
+            self._masks[specifier] = found
+        return found
+
+    def mask_of_url(self, url: str) -> int:
+        """Return the candidates that come from a URL."""
+        bare = url.partition("#")[0]
+        return sum(
+            1 << position
+            for position, candidate in enumerate(self.candidates)
+            if candidate.reference and bare == candidate.reference.requested
+        )
+
+    def position(self, version: str) -> int | None:
+        """Return the position of a version, or None where it is no candidate."""
+        wanted = parse_version(version)
+        return next((i for i, candidate in enumerate(self.candidates) if candidate.version == wanted), None)
+
+
+def bits(mask: int) -> Iterator[int]:
+    """Yield the positions in a mask, newest first."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rules:
+    """What holds for every step of a run.
+
+    Attributes:
+        cutoff: Files uploaded later do not count.
+        build_sdists: Names whose sdists may be used; None for all.
+        overrides: Specifiers that replace what any requirement says of a name.
+        exclude: Pairs of a name and the package that requires it, None for any.
+    """
+
+    cutoff: Cutoff = field(default_factory=Cutoff)
+    build_sdists: frozenset[NormalizedName] | None = frozenset()
+    overrides: Mapping[NormalizedName, str] = field(default_factory=dict)
+    exclude: frozenset[tuple[NormalizedName, NormalizedName | None]] = frozenset()
+
+    def may_build(self, name: NormalizedName) -> bool:
+        """Return whether sdists of a name may be used."""
+        return self.build_sdists is None or name in self.build_sdists
+
+    def is_excluded(self, name: NormalizedName, parent: NormalizedName | None) -> bool:
+        """Return whether a requirement on a name, made by a package, is to be left out."""
+        return (name, None) in self.exclude or (parent is not None and (name, parent) in self.exclude)
+
+
+class Universe:
+    """Packages of one target, loaded as they are asked for."""
+
+    def __init__(
+        self,
+        target: Target,
+        source: PackageSource,
+        rules: Rules,
+        references: Mapping[NormalizedName, Reference] | None = None,
+        on_page: Callable[[int], None] | None = None,
+    ) -> None:
+        self.target = target
+        self.rules = rules
+        self._source = source
+        self._references = dict(references or {})
+        self._packages: dict[NormalizedName, Package] = {}
+        self._ranks: dict[str, int | None] = {}
+        self._pythons: dict[str, bool] = {"": True}
+        self._markers: dict[tuple[str, str], bool] = {}
+        self._metadata: dict[tuple[NormalizedName, int], Metadata | InvalidMetadata] = {}
+        self._misses: dict[NormalizedName, int] = {}
+        self._on_page = on_page
+        self.notes: dict[str, None] = {}
+
+    # Packages
+
+    def package(self, name: NormalizedName) -> Package:
+        """Return a package, waiting for its page if need be.
+
+        Raises:
+            IndexFailed: Its index could not be asked.
+        """
+        package = self._packages.get(name)
+        if package is None:
+            reference = self._references.get(name)
+            package = (
+                _of_reference(name, reference) if reference else self._of_page(name, self._source.page(name).result())
+            )
+            self._packages[name] = package
+            if self._on_page:
+                self._on_page(len(self._packages))
+        return package
+
+    def _of_page(self, name: NormalizedName, page: Page | None) -> Package:
+        if page is None:
+            return Package(name, None, [], [])
+        if page.status == "quarantined":
+            reason = f": {page.reason}" if page.reason else ""
+            return Package(name, page, [], [Rejected(None, f"the index quarantined it{reason}")])
+        if page.status in ("archived", "deprecated"):
+            self.notes[f"`{name}` is {page.status} on its index{f': {page.reason}' if page.reason else ''}"] = None
+        _check_ambiguous(page)
+        found: dict[Version, list[tuple[int, File]]] = {}
+        rejected: list[Rejected] = []
+        cutoff = self.rules.cutoff.of(name)
+        may_build = self.rules.may_build(name)
+        for file in page.files:
+            version, rank, reason = self._judge(name, file, may_build)
+            if not reason and cutoff is not None:
+                reason = _judge_time(file, cutoff.isoformat())
+            if reason:
+                rejected.append(Rejected(version, reason))
+            elif version is not None:
+                found.setdefault(version, []).append((rank, file))
+        candidates = [_candidate(version, ranked) for version, ranked in sorted(found.items(), reverse=True)]
+        return Package(name, page, candidates, rejected)
+
+    def _judge(self, name: NormalizedName, file: File, may_build: bool) -> tuple[Version | None, int, str]:
+        """Return a file's version, its rank, and why it can't be used; the reason is empty where it can."""
+        filename = file.filename
+        if filename.endswith(".whl"):
+            parts = filename[:-4].split("-")
+            if len(parts) not in (5, 6) or canonicalize_name(parts[0]) != name:
+                return None, 0, f"`{filename}` is no wheel of this project"
+            version = parse_version(parts[1])
+            tags = "-".join(parts[-3:])
+            rank = self._ranks.get(tags, -1)
+            if rank == -1:
+                rank = self._ranks[tags] = _best_rank(parts[-3:], self.target.tags)
+            if version is None or rank is None:
+                return version, 0, f"wheel for {tags}" if version else f"`{filename}` has no valid version"
+        else:
+            version, rank = _sdist_version(name, filename), 1 << 20
+            if version is None:
+                return None, 0, f"`{filename}` is no sdist of this project"
+            if not may_build:
+                return version, 0, "sdist"
+        if not self.admits_python(file.requires_python):
+            return version, 0, f"requires Python {file.requires_python}"
+        return version, rank, ""
+
+    def admits_python(self, requires_python: str) -> bool:
+        """Return whether a `Requires-Python` admits the target's; an invalid one counts as none, as pip has it."""
+        found = self._pythons.get(requires_python)
+        if found is None:
+            try:
+                found = SpecifierSet(requires_python).contains(self.target.version, prereleases=True)
+            except InvalidSpecifier:
+                found = True
+            self._pythons[requires_python] = found
+        return found
+
+    def holds(self, marker: str, extra: str) -> bool:
+        """Return whether a marker holds on the target, with an extra or, with "", without."""
+        key = (marker, extra)
+        found = self._markers.get(key)
+        if found is None:
+            found = self._markers[key] = Marker(marker).evaluate({**self.target.environment, "extra": extra})
+        return found
+
+    # Metadata
+
+    def metadata(self, package: Package, position: int) -> Metadata | InvalidMetadata:
+        """Return a candidate's metadata, or why it can't be used.
+
+        Raises:
+            IndexFailed: It could not be had.
+        """
+        key = (package.name, position)
+        found = self._metadata.get(key)
+        if found is None:
+            candidate = package.candidates[position]
+            if candidate.reference is not None:
+                found = candidate.reference.metadata
+            else:
+                future = self._future(package, position)
+                if not future.done():
+                    self._fetch_more(package, position)
+                found = self._judge_metadata(package, candidate, future)
+            self._metadata[key] = found
+        return found
+
+    def _judge_metadata(
+        self, package: Package, candidate: Candidate, future: Future[Metadata]
+    ) -> Metadata | InvalidMetadata:
+        try:
+            metadata = future.result()
+        except InvalidMetadata as error:
+            self.notes[f"{package.name} {candidate.version} is passed over: {error.reason}"] = None
+            return error
+        if not self.admits_python(metadata.requires_python):
+            return InvalidMetadata(f"requires Python {metadata.requires_python}")
+        return metadata
+
+    def _future(self, package: Package, position: int) -> Future[Metadata]:
+        assert package.page is not None  # noqa: S101 - candidates without a page have a reference
+        return self._source.metadata(package.page, package.candidates[position].files[0])
+
+    def _fetch_more(self, package: Package, position: int) -> None:
+        """Ask for older releases ahead of the search that walks down through them, twice as many each time."""
+        misses = self._misses[package.name] = self._misses.get(package.name, 0) + 1
+        if misses > 1:
+            for following in range(position + 1, min(position + 2**misses, len(package.candidates))):
+                self._future(package, following)
+
+    def dependencies(self, package: Package, position: int, extra: str) -> Iterable[Dependency]:
+        """Yield what a candidate requires on the target; with an extra, what that adds."""
+        metadata = self.metadata(package, position)
+        if isinstance(metadata, InvalidMetadata):
+            return
+        for dependency in metadata.dependencies:
+            excluded = self.rules.is_excluded(dependency.name, package.name)
+            if not excluded and self._applies(dependency.marker, extra):
+                yield self.overridden(dependency)
+
+    def _applies(self, marker: str, extra: str) -> bool:
+        """Return whether a dependency counts: without an extra on its own, with one only if the extra adds it."""
+        if not extra:
+            return not marker or self.holds(marker, "")
+        return "extra" in marker and not self.holds(marker, "") and self.holds(marker, extra)
+
+    def overridden(self, dependency: Dependency) -> Dependency:
+        """Return a dependency as the overrides have it."""
+        specifier = self.rules.overrides.get(dependency.name)
+        return dependency if specifier is None else dependency._replace(specifier=specifier, url="")
+
+    # Fetching ahead
+
+    def fetch_ahead(self, roots: Iterable[Dependency]) -> None:
+        """Walk the graph as a search that never has to backtrack would, and fetch all it needs at once.
+
+        Failures are kept for whoever really asks.
+        """
+        arrived: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        seen: set[tuple[NormalizedName, str, str]] = set()
+        pending = 0
+
+        def want(dependency: Dependency) -> None:
+            nonlocal pending
+            for extra in ("", *dependency.extras):
+                key = (dependency.name, extra, dependency.specifier)
+                if key in seen or dependency.name in self._references:
+                    continue
+                seen.add(key)
+                pending += 1
+                future = self._source.page(dependency.name)
+                future.add_done_callback(lambda _, extra=extra: arrived.put(lambda: got_page(dependency, extra)))
+
+        def got_page(dependency: Dependency, extra: str) -> None:
+            nonlocal pending
+            package = self.package(dependency.name)
+            mask = package.mask(dependency.specifier) & ~package.yanked
+            if not names_prerelease(dependency.specifier):
+                mask &= package.finals
+            position = next(bits(mask), None)
+            if position is None or (package.name, str(position), extra) in seen:
+                return
+            seen.add((package.name, str(position), extra))
+            pending += 1
+            future = self._future(package, position)
+            future.add_done_callback(lambda _: arrived.put(lambda: got_metadata(package, position, extra)))
+
+        def got_metadata(package: Package, position: int, extra: str) -> None:
+            for dependency in self.dependencies(package, position, extra):
+                want(dependency)
+
+        for root in roots:
+            want(root)
+        while pending:
+            step = arrived.get()
+            pending -= 1
+            try:
+                step()
+            except IndexFailed:
+                continue
+
+
+def _check_ambiguous(page: Page) -> None:
+    seen: dict[str, str] = {}
+    for file in page.files:
+        other = seen.setdefault(file.filename, file.sha256)
+        if other != file.sha256:
+            raise IndexFailed(
+                f"the index lists `{file.filename}` twice with different hashes",
+                context=[f"sha256 {other}", f"sha256 {file.sha256}", f"index: `{page.index}`"],
+                hint="tell the index's owner; until then name another index for it in `index-sources`",
+            )
+
+
+def _best_rank(parts: list[str], ranks: Mapping[str, int]) -> int | None:
+    """Return the best rank of a wheel's compressed tag set (PEP 425), None where none fits."""
+    found = [
+        rank
+        for python in parts[0].split(".")
+        for abi in parts[1].split(".")
+        for platform in parts[2].split(".")
+        if (rank := ranks.get(f"{python}-{abi}-{platform}")) is not None
+    ]
+    return min(found, default=None)
+
+
+def _sdist_version(name: NormalizedName, filename: str) -> Version | None:
+    for ending in _SDIST_ENDINGS:
+        if filename.endswith(ending):
+            project, _, version = filename.removesuffix(ending).rpartition("-")
+            return parse_version(version) if canonicalize_name(project) == name else None
+    return None
+
+
+def _candidate(version: Version, ranked: list[tuple[int, File]]) -> Candidate:
+    """Order a release's files: best tag first, then higher build number, then name."""
+    files = [
+        file for _, file in sorted(ranked, key=lambda pair: (pair[0], _build_key(pair[1].filename), pair[1].filename))
+    ]
+    usable = [file for file in files if file.yanked is None]
+    if usable:
+        return Candidate(version, tuple(usable), None)
+    return Candidate(version, tuple(files), files[0].yanked)
+
+
+def _build_key(filename: str) -> tuple[int, str]:
+    """Return what sorts higher build tags first (PEP 427)."""
+    parts = filename[:-4].split("-")
+    if not filename.endswith(".whl") or len(parts) != 6:  # noqa: PLR2004 - name, version, build and three tags
+        return 0, ""
+    digits = len(parts[2]) - len(parts[2].lstrip("0123456789"))
+    return -int(parts[2][:digits] or 0), parts[2][digits:]
+
+
+def _judge_time(file: File, cutoff: str) -> str:
+    if not file.upload_time:
+        return "its index gives no upload time, and a cut-off is set"
+    # All indexes write UTC; the first 19 characters order as the times do.
+    return f"uploaded {file.upload_time[:10]}, after the cut-off" if file.upload_time[:19] > cutoff[:19] else ""
+
+
+def _of_reference(name: NormalizedName, reference: Reference) -> Package:
+    version = parse_version(reference.metadata.version)
+    assert version is not None  # noqa: S101 - metadata was parsed with it
+    return Package(name, None, [Candidate(version, (), None, reference)], [])

@@ -1,0 +1,36 @@
+"""The check of every answer: an independent walk from what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from zlock.model.ports import InvalidMetadata
+from zlock.resolution.problem import Need, Node, Problem
+
+
+def find_flaw(problem: Problem, pins: Mapping[Node, int]) -> str:
+    """Return what is wrong with an answer; empty where it is right.
+
+    Right is: every need of the step and of every pin is met by a pin that policy and constraints admit, and
+    every pin is reached from the step.
+    """
+    reached: set[Node] = set()
+    todo: list[Need] = problem.roots()
+    while todo:
+        need = todo.pop()
+        position = pins.get(need.node)
+        if position is None:
+            return f"{need.node} is needed and not pinned"
+        if not need.mask >> position & 1:
+            return f"{need.node} is pinned against {need.cause}"
+        if not problem.domain(need.node.name) >> position & 1:
+            return f"{need.node} is pinned to a release that may not be used"
+        if need.node in reached:
+            continue
+        reached.add(need.node)
+        needs = problem.needs(need.node, position)
+        if isinstance(needs, InvalidMetadata):
+            return f"{need.node} is pinned to a release that can't be used: {needs.reason}"
+        todo.extend(needs)
+    orphans = pins.keys() - reached
+    return f"{', '.join(sorted(map(str, orphans)))} pinned without being needed" if orphans else ""
