@@ -1,1 +1,32 @@
 """Lock a pipeline: every source of requirements, solved together, per step."""
+
+TYPE_CHECKING = False  # type checkers read it as true; `typing` itself would cost every import of zlock
+if TYPE_CHECKING:
+    from zlock._version import __version__
+    from zlock.settings.docker import DockerSettings
+    from zlock.settings.pipeline import pipeline, step
+
+__all__ = ["DockerSettings", "__version__", "pipeline", "step"]
+
+_HOMES = {
+    "DockerSettings": "zlock.settings.docker",
+    "__version__": "zlock._version",
+    "pipeline": "zlock.settings.pipeline",
+    "step": "zlock.settings.pipeline",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module `zlock` has no attribute `{name}`")
+    from importlib import import_module  # noqa: PLC0415  # importing zlock itself must import nothing
+
+    value: object = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return __all__

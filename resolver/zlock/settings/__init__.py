@@ -1,0 +1,1 @@
+"""What a pipeline and its steps ask for: docker settings, in Python and in TOML."""

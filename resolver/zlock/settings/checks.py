@@ -1,0 +1,303 @@
+"""The rules for the values of docker settings, the same for Python, TOML and JSON.
+
+A check takes a value and the key it stands under, and returns the value as it is kept:
+lists as tuples, paths as strings. It raises `InvalidConfiguration`, or `Problems` for several mistakes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from zlock.errors import Collector, InvalidConfiguration
+
+Check = Callable[[object, str], object]
+
+EXPORT_METHODS = ("pip_freeze", "uv_freeze", "poetry_export")
+INSTALLERS = ("pip", "uv")
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ARGUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # all but the tab
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+_CLAUSE = r" ?(?:==|!=|<=|>=|<|>) ?\d+(?:\.\d+)*"
+_PLAIN_REQUIREMENT = re.compile(rf"{_NAME}(?:\[{_NAME}(?:, ?{_NAME})*\])?(?:{_CLAUSE}(?:,{_CLAUSE})*)?", re.ASCII)
+_REQUIREMENT_LIKE = re.compile(r"[<>=!~]=|[<>;\n]|\s@\s")
+
+
+def boolean(value: object, at: str) -> bool:
+    """Accept True and False only; 0 and 1 are numbers."""
+    if isinstance(value, bool):
+        return value
+    raise mistake(at, f"expected a boolean, got {kind(value)}")
+
+
+def text(value: object, at: str) -> str:
+    """Accept a string of one line that is not empty."""
+    if not isinstance(value, str):
+        raise mistake(at, f"expected a string, got {kind(value)}")
+    if not value.strip():
+        raise mistake(at, "expected a string, got an empty one", hint="leave the key out to keep the default")
+    if _CONTROL.search(value):
+        raise mistake(at, "a line break or another control character is not allowed here")
+    return str.__str__(value)
+
+
+def word(value: object, at: str) -> str:
+    """Accept a string without spaces: an image, a repository, a package, an extra."""
+    found = text(value, at)
+    if found.split() != [found]:
+        raise mistake(at, f"`{found}` has spaces in it")
+    return found
+
+
+def path(value: object, at: str) -> str:
+    """Accept a path; it is kept as it was written."""
+    if not isinstance(value, str | os.PathLike):
+        raise mistake(at, f"expected a path, got {kind(value)}")
+    return text(os.fspath(value), at)
+
+
+def words(value: object, at: str) -> tuple[str, ...]:
+    """Accept a list of strings without spaces."""
+    hint = _as_list(re.split(r"[,\s]+", value.strip(" ,"))) if isinstance(value, str) else ""
+    return sequence(value, at, word, hint=hint)
+
+
+def command(value: object, at: str) -> str | tuple[str, ...]:
+    """Accept a shell command as a string, or a command as the list of its arguments."""
+    if isinstance(value, str):
+        if not value.strip():
+            raise mistake(at, "expected a command, got an empty string")
+        return str.__str__(value)
+    return argv(value, at)
+
+
+def argv(value: object, at: str) -> tuple[str, ...]:
+    """Accept the list of a command's arguments; the program comes first."""
+    found = sequence(value, at, _argument)
+    if not found or not found[0]:
+        raise mistake(at, "expected a command, got an empty one")
+    return found
+
+
+def requirements(value: object, at: str) -> str | tuple[str, ...]:
+    """Accept the path of a requirements file, or a list of PEP 508 requirements."""
+    if isinstance(value, os.PathLike):
+        return path(value, at)
+    if isinstance(value, str):
+        if _REQUIREMENT_LIKE.search(value):
+            problem = "expected a list of strings or the path of a requirements file, got a requirement"
+            raise mistake(at, problem, hint=_as_list(value.split("\n")))
+        return path(value, at)
+    return sequence(value, at, requirement)
+
+
+def requirement(value: object, at: str) -> str:
+    """Accept one requirement as PEP 508 has it."""
+    stated = text(value, at)
+    reason = "" if _PLAIN_REQUIREMENT.fullmatch(stated) else _refusal(stated)
+    if reason:
+        shown = redacted(stated)
+        raise mistake(at, f"`{shown}` is not a requirement: {redacted(reason)}", hint=_requirement_hint(shown))
+    return stated
+
+
+def export_method(value: object, at: str) -> bool | str | tuple[str, ...]:
+    """Accept True, False, the name of a method, or a command as a list."""
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str):
+        return argv(value, at)
+    named = text(value, at)
+    if named in EXPORT_METHODS:
+        return named
+    hint = did_you_mean(named, EXPORT_METHODS) or f"a command is a list: `{_json(named.split())}`"
+    raise mistake(at, f"expected {_either(EXPORT_METHODS)}, a boolean or a list, got `{named}`", hint=hint)
+
+
+def installer(value: object, at: str) -> str:
+    """Accept the name of an installer."""
+    named = text(value, at)
+    if named in INSTALLERS:
+        return named
+    raise mistake(at, f"expected {_either(INSTALLERS)}, got `{named}`", hint=did_you_mean(named, INSTALLERS))
+
+
+def installer_arguments(value: object, at: str) -> dict[str, object]:
+    """Accept arguments of the installer: a name without dashes, and a scalar, a list, or None for a flag."""
+    found = {}
+    problems = Collector()
+    for name, argument in table(value, at).items():
+        with problems:
+            found[_argument_name(name, at)] = _argument_value(argument, f"{at}.{name}")
+    problems.raise_if_any()
+    return found
+
+
+def variables(value: object, at: str) -> dict[str, str]:
+    """Accept environment variables; a whole number counts as its text."""
+    found = {}
+    problems = Collector()
+    for name, content in table(value, at).items():
+        with problems:
+            if not _VARIABLE.fullmatch(name):
+                raise mistake(at, f"`{name}` is no name for an environment variable")
+            found[name] = _variable(content, f"{at}.{name}")
+    problems.raise_if_any()
+    return found
+
+
+def table(value: object, at: str) -> Mapping[str, object]:
+    """Accept a mapping with strings as keys."""
+    if not isinstance(value, Mapping):
+        raise mistake(at, f"expected a table, got {kind(value)}")
+    for key in value:
+        if not isinstance(key, str):
+            raise mistake(at, f"expected strings as keys, got {kind(key)}")
+    return value
+
+
+def sequence(
+    value: object, at: str, check: Callable[[object, str], str], *, hint: str | None = None
+) -> tuple[str, ...]:
+    """Accept a list, each item by its own check; the errors of all items come together."""
+    if not isinstance(value, list | tuple):
+        way_out = _as_list([value]) if isinstance(value, str) and hint is None else hint or ""
+        raise mistake(at, f"expected a list of strings, got {kind(value)}", hint=way_out)
+    found = []
+    problems = Collector()
+    for position, item in enumerate(value):
+        with problems:
+            found.append(check(item, f"{at}[{position}]"))
+    problems.raise_if_any()
+    return tuple(found)
+
+
+def mistake(at: str, problem: str, *, hint: str = "") -> InvalidConfiguration:
+    """Make the error for one key."""
+    return InvalidConfiguration(f"`{at}`: {problem}", hint=hint)
+
+
+def kind(value: object) -> str:
+    """Name the type of a value in words that fit Python, TOML and JSON."""
+    names: tuple[tuple[type | tuple[type, ...], str], ...] = (
+        (bool, "a boolean"),
+        (str, "a string"),
+        ((int, float), "a number"),
+        ((list, tuple), "a list"),
+        (Mapping, "a table"),
+        (type(None), "nothing"),
+    )
+    return next((name for known, name in names if isinstance(value, known)), f"`{type(value).__name__}`")
+
+
+def did_you_mean(stated: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """Word a hint with the close names, or return an empty string."""
+    near = close_names(stated, known, cutoff=cutoff)
+    return f"did you mean {_either(near)}?" if near else ""
+
+
+def close_names(stated: str, known: Iterable[str], *, cutoff: float = 0.6) -> list[str]:
+    """Find the names that look like the stated one; case, dashes and underscores don't count."""
+    from difflib import get_close_matches  # noqa: PLC0415  # only bad input needs it
+
+    folded: dict[str, str] = {}
+    for name in known:
+        folded.setdefault(_folded(name), name)
+    return [folded[near] for near in get_close_matches(_folded(stated), folded, n=3, cutoff=cutoff)]
+
+
+def redacted(stated: str) -> str:
+    """Hide the credentials of the URLs in a text."""
+    return _CREDENTIALS.sub("****", stated)
+
+
+def _refusal(stated: str) -> str:
+    """Say why a string is no requirement; empty if it is one."""
+    from packaging.requirements import (  # noqa: PLC0415  # slow to import, and plain requirements don't need it
+        InvalidRequirement,
+        Requirement,
+    )
+
+    try:
+        Requirement(stated)
+    except InvalidRequirement as error:
+        return str(error).partition("\n")[0] or "it can't be read"
+    return ""
+
+
+def _requirement_hint(stated: str) -> str:
+    if stated.startswith("-"):
+        return "options belong in a requirements file: give its path instead of a list"
+    if re.match(r"[a-z+]+://", stated):
+        return f"name the package: `name @ {stated}`"
+    single = re.sub(r"(?<![<>=!~])=(?!=)", "==", stated)
+    return f"did you mean `{single}`?" if single != stated and "://" not in stated else ""
+
+
+def _argument(value: object, at: str) -> str:
+    if not isinstance(value, str):
+        raise mistake(at, f"expected a string, got {kind(value)}")
+    if "\0" in value:
+        raise mistake(at, "a null character is not allowed here")
+    return str.__str__(value)
+
+
+def _argument_name(name: str, at: str) -> str:
+    if _ARGUMENT.fullmatch(name):
+        return name
+    bare = name.lstrip("-")
+    hint = f"leave the dashes out: `{bare}`" if _ARGUMENT.fullmatch(bare) else ""
+    raise mistake(at, f"`{name}` is no name for an argument", hint=hint)
+
+
+def _argument_value(value: object, at: str) -> object:
+    if isinstance(value, list | tuple):
+        problems = Collector()
+        items = []
+        for position, item in enumerate(value):
+            with problems:
+                items.append(_scalar(item, f"{at}[{position}]"))
+        problems.raise_if_any()
+        return items
+    return None if value is None else _scalar(value, at)
+
+
+def _scalar(value: object, at: str) -> object:
+    if isinstance(value, str):
+        return _argument(value, at)
+    if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise mistake(at, f"expected a string, a number, a boolean or a list of these, got {kind(value)}")
+
+
+def _variable(value: object, at: str) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise mistake(at, f"expected a string, got {kind(value)}", hint=f'put it in quotes: `"{value}"`')
+    if _CONTROL.search(value):
+        raise mistake(at, "a line break or another control character can't be part of an environment variable")
+    return str.__str__(value)
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("-", "_")
+
+
+def _either(names: Iterable[str]) -> str:
+    *most, last = [f"`{name}`" for name in names]
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _as_list(items: list[str]) -> str:
+    return f"write a list: `{_json([item.strip() for item in items if item.strip()])}`"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

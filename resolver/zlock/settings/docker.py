@@ -1,0 +1,308 @@
+"""The docker settings of a pipeline or a step, as users state them and as the rest of zlock reads them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from zlock.errors import Collector, InvalidConfiguration, Problems, ZlockError
+from zlock.settings import checks
+from zlock.settings.place import Place, caller
+
+ExportMethod = Literal["pip_freeze", "uv_freeze", "poetry_export"]
+Installer = Literal["pip", "uv"]
+Scalar = bool | int | float | str
+InstallerArgument = Scalar | list[Scalar] | None
+Words = list[str] | tuple[str, ...]
+
+CHECKS: Mapping[str, checks.Check] = MappingProxyType(
+    {
+        "requirements": checks.requirements,
+        "required_integrations": checks.words,
+        "replicate_local_python_environment": checks.export_method,
+        "install_stack_requirements": checks.boolean,
+        "apt_packages": checks.words,
+        "pyproject_path": checks.path,
+        "pyproject_extras": checks.words,
+        "pyproject_groups": checks.words,
+        "python_package_installer": checks.installer,
+        "python_package_installer_args": checks.installer_arguments,
+        "parent_image": checks.word,
+        "environment": checks.variables,
+        "runtime_environment": checks.variables,
+        "user": checks.text,
+        "dockerfile": checks.path,
+        "build_context_root": checks.path,
+        "local_project_install_command": checks.command,
+        "prevent_build_reuse": checks.boolean,
+        "target_repository": checks.word,
+        "python_package_installer_cache_mount": checks.boolean,
+        "system": checks.boolean,
+    }
+)
+"""Each field with the rule for its value, in the order in which they are shown."""
+
+PATHS = ("pyproject_path", "dockerfile", "build_context_root")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class DockerSettings:
+    """What the image of a pipeline or a step is made of; a field that is None is not set.
+
+    Values are checked when an instance is made, all of them at once. Lists are kept as tuples and
+    paths as strings, as written; a relative path counts from the folder of the file that states it.
+
+    Attributes:
+        requirements: A list of requirements (PEP 508), or the path of a requirements file.
+        required_integrations: Names of integrations whose requirements are installed.
+        replicate_local_python_environment: Install what the local environment holds: True, a method, or a
+            command that prints requirements, as a list.
+        install_stack_requirements: Install what the stack requires.
+        apt_packages: Debian packages.
+        pyproject_path: A `pyproject.toml` whose dependencies (PEP 621) are installed.
+        pyproject_extras: Its extras.
+        pyproject_groups: Its dependency groups (PEP 735).
+        python_package_installer: "pip" or "uv".
+        python_package_installer_args: More arguments for it, without dashes; None stands for a flag.
+        parent_image: The image to build upon.
+        environment: Variables that are set while the image is built and in it.
+        runtime_environment: Variables that are set in the image only.
+        user: Who runs in the image.
+        dockerfile: A Dockerfile that makes the parent.
+        build_context_root: The folder which that Dockerfile sees.
+        local_project_install_command: How the project itself is installed in the image.
+        prevent_build_reuse: Build even where an equal image exists.
+        target_repository: Where the image goes, in place of the configured repository.
+        python_package_installer_cache_mount: Keep the installer's cache between builds.
+        system: Install into the parent's interpreter.
+    """
+
+    requirements: Words | str | os.PathLike[str] | None = None
+    required_integrations: Words | None = None
+    replicate_local_python_environment: bool | ExportMethod | Words | None = None
+    install_stack_requirements: bool | None = None
+    apt_packages: Words | None = None
+    pyproject_path: str | os.PathLike[str] | None = None
+    pyproject_extras: Words | None = None
+    pyproject_groups: Words | None = None
+    python_package_installer: Installer | None = None
+    python_package_installer_args: Mapping[str, InstallerArgument] | None = field(default=None, hash=False)
+    parent_image: str | None = None
+    environment: Mapping[str, str | int] | None = field(default=None, hash=False)
+    runtime_environment: Mapping[str, str | int] | None = field(default=None, hash=False)
+    user: str | None = None
+    dockerfile: str | os.PathLike[str] | None = None
+    build_context_root: str | os.PathLike[str] | None = None
+    local_project_install_command: str | Words | None = None
+    prevent_build_reuse: bool | None = None
+    target_repository: str | None = None
+    python_package_installer_cache_mount: bool | None = None
+    system: bool | None = None
+    _places: Mapping[str, Place] = field(default_factory=dict, init=False, compare=False)
+
+    if not TYPE_CHECKING:  # type checkers know the fields from the dataclass itself
+
+        def __new__(cls, *positional: object, **stated: object) -> Self:
+            """Refuse what is no field, which the constructor of the dataclass could only call unexpected."""
+            if positional:
+                raise _noted(InvalidConfiguration("`DockerSettings` takes keyword arguments only"), caller())
+            if not CHECKS.keys() >= stated.keys():
+                _checked(stated, place=caller())
+            return object.__new__(cls)
+
+    def __post_init__(self) -> None:
+        """Check the values and remember where they are stated."""
+        stated = {name: getattr(self, name) for name in CHECKS}
+        place = caller()
+        _fill(self, _checked(stated, place=place), dict.fromkeys(_set(stated), place) if place else {})
+
+    @classmethod
+    def from_mapping(cls, stated: Mapping[str, object], *, at: str = "", place: Place | None = None) -> Self:
+        """Make settings from a mapping with Python names, as a decorator may be given.
+
+        Raises:
+            InvalidConfiguration: A key or value is wrong (`Problems` for several).
+        """
+        if not isinstance(stated, Mapping):
+            raise checks.mistake(at, f"expected `DockerSettings` or a dict, got {checks.kind(stated)}")
+        values = _checked(stated, at=at, place=place)
+        return cls._of(values, dict.fromkeys(_set(values), place) if place else {})
+
+    @classmethod
+    def from_table(cls, table: object, *, at: str, file: str) -> Self:
+        """Make settings from a TOML table, whose keys are the names of the fields in kebab-case.
+
+        Args:
+            table: The parsed table.
+            at: Its key path, for messages: `docker`, `steps.train.docker`.
+            file: The file that states it, absolute, as relative paths count from its folder.
+
+        Raises:
+            InvalidConfiguration: A key or value is wrong (`Problems` for several).
+        """
+        place = Place(file, None)
+        if not isinstance(table, Mapping):
+            raise _noted(checks.mistake(at, f"expected a table, got {checks.kind(table)}"), place)
+        values = _checked(table, spelling=_kebab, at=at, place=place)
+        return cls._of(values, dict.fromkeys(values, place))
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` gave, by the same rules as everywhere."""
+        values = _checked(document["values"])
+        return cls._of(values, {name: Place(*place) for name, place in document["places"].items()})
+
+    def to_json(self) -> dict[str, object]:
+        """Give the fields that are set, and where, as values that JSON has."""
+        return {"values": self.stated(), "places": {name: list(place) for name, place in self._places.items()}}
+
+    def stated(self) -> dict[str, Any]:
+        """Give the fields that are set, in their order."""
+        return _set({name: getattr(self, name) for name in CHECKS})
+
+    def over(self, base: DockerSettings) -> DockerSettings:
+        """Lay these settings over others: field by field, those set here win, each with its place."""
+        own = self.stated()
+        kept = {name: place for name, place in base._places.items() if name not in own}
+        return self._of(base.stated() | own, kept | dict(self._places))
+
+    def where(self, name: str) -> Place | None:
+        """Tell which file and line set a field; None if it isn't set."""
+        return self._places.get(name)
+
+    def effective(self) -> EffectiveSettings:
+        """Give the settings to act on: defaults filled in, paths absolute."""
+        values = self.stated()
+        for name in PATHS:
+            if name in values:
+                values[name] = self._path(name)
+        if isinstance(self.requirements, str):
+            values["requirements"] = ()
+            values["requirements_file"] = self._path("requirements")
+        if isinstance(self.replicate_local_python_environment, bool):
+            method = "pip_freeze" if self.replicate_local_python_environment else None
+            values["replicate_local_python_environment"] = method
+        return EffectiveSettings(**values)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.stated().items())
+        return f"DockerSettings({shown})"
+
+    def _path(self, name: str) -> Path:
+        place = self.where(name)
+        folder = place.folder if place is not None else None
+        stated = Path(getattr(self, name))
+        return folder / stated if folder is not None else stated
+
+    @classmethod
+    def _of(cls, values: Mapping[str, object], places: Mapping[str, Place]) -> Self:
+        made = object.__new__(cls)
+        _fill(made, values, places)
+        return made
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EffectiveSettings:
+    """The settings to act on; the defaults below are the only place that states them.
+
+    Attributes are those of `DockerSettings`, but for these:
+
+    Attributes:
+        requirements: The list; empty where a file is given instead.
+        requirements_file: The requirements file, if one is given.
+        replicate_local_python_environment: The method, the command, or None for neither.
+    """
+
+    requirements: tuple[str, ...] = ()
+    requirements_file: Path | None = None
+    required_integrations: tuple[str, ...] = ()
+    replicate_local_python_environment: ExportMethod | tuple[str, ...] | None = None
+    install_stack_requirements: bool = True
+    apt_packages: tuple[str, ...] = ()
+    pyproject_path: Path | None = None
+    pyproject_extras: tuple[str, ...] = ()
+    pyproject_groups: tuple[str, ...] = ()
+    python_package_installer: Installer = "pip"
+    python_package_installer_args: Mapping[str, InstallerArgument] = field(default_factory=dict, hash=False)
+    parent_image: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+    runtime_environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+    user: str | None = None
+    dockerfile: Path | None = None
+    build_context_root: Path | None = None
+    local_project_install_command: str | tuple[str, ...] | None = None
+    prevent_build_reuse: bool = False
+    target_repository: str | None = None
+    python_package_installer_cache_mount: bool = False
+    system: bool = False
+
+
+def _checked(
+    stated: Mapping[str, object],
+    *,
+    spelling: Callable[[str], str] = str,
+    at: str = "",
+    place: Place | None = None,
+) -> dict[str, object]:
+    """Check every key and value; return the values as they are kept, all mistakes raised at once."""
+    fields = {spelling(name): name for name in CHECKS}
+    values = {}
+    problems = Collector()
+    for key, value in stated.items():
+        name = fields.get(key)
+        with problems:
+            if name is None:
+                raise _unknown(str(key), at, fields)
+            if value is not None:
+                values[name] = CHECKS[name](value, f"{at}.{key}" if at else key)
+    _raise_noted(problems, place)
+    return values
+
+
+def _unknown(key: str, at: str, fields: Mapping[str, str]) -> InvalidConfiguration:
+    label = f"{at}.{key}" if at else key
+    kebab = _kebab(key)
+    if kebab in fields:
+        return InvalidConfiguration(f"unknown key `{label}`", hint=f"keys are kebab-case here: write `{kebab}`")
+    hint = checks.did_you_mean(key, fields) or f"known are {', '.join(f'`{name}`' for name in fields)}"
+    return InvalidConfiguration(f"unknown key `{label}`", hint=hint)
+
+
+def _raise_noted(problems: Collector, place: Place | None) -> None:
+    for error in problems.errors:
+        _noted(error, place)
+    try:
+        problems.raise_if_any()
+    except Problems as several:
+        for error in several.errors:
+            several.add_note("\n  ".join([error.message, *getattr(error, "__notes__", ())]))
+        raise
+
+
+def _noted(error: ZlockError, place: Place | None) -> ZlockError:
+    """Add the place to an error, and the parts a plain traceback would not show."""
+    if place is not None:
+        error.context = (*error.context, f"stated in {place}")
+    for line in error.context:
+        error.add_note(line)
+    if error.hint:
+        error.add_note(f"hint: {error.hint}")
+    return error
+
+
+def _fill(settings: DockerSettings, values: Mapping[str, object], places: Mapping[str, Place]) -> None:
+    for name in CHECKS:
+        object.__setattr__(settings, name, values.get(name))
+    object.__setattr__(settings, "_places", places)
+
+
+def _set(stated: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in stated.items() if value is not None}
+
+
+def _kebab(name: str) -> str:
+    return name.replace("_", "-")

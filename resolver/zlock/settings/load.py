@@ -1,0 +1,282 @@
+"""Load a pipeline file: ask a child process what the file declares."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zlock import errors
+from zlock.errors import Collector, CommandFailed, InvalidPipeline, ZlockError
+from zlock.settings.checks import did_you_mean
+from zlock.settings.docker import DockerSettings
+
+PROTOCOL = 1
+"""The version of the document that is read; a zlock with another one is as good as none."""
+
+_START = """
+import sys
+file, name, project, result, protocol, root = sys.argv[1:]
+sys.path[:] = ([root] if root else []) + [entry for entry in sys.path if entry]
+try:
+    from zlock.settings import child
+    known = child.PROTOCOL == int(protocol)
+except Exception:
+    known = False
+if known:
+    if root:
+        sys.path.append(sys.path.pop(0))
+    child.main(child.Question(file=file, name=name, project=project, result=result))
+else:
+    with open(result, "w") as stream:
+        stream.write('{"protocol": 0}')
+"""
+"""The child's first lines. They say so where zlock can't be imported, and run on any Python 3.
+The folder of zlock goes first, so that it is this zlock, and then last, so that it shadows nothing."""
+
+_GRACE = 2.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeclaredStep:
+    """A step that a pipeline file declares.
+
+    Attributes:
+        name: Its name, unchecked.
+        settings: Its own settings over those of the pipelines that call it.
+        file: Where its function is defined, absolute.
+        line: The line there, decorators included.
+    """
+
+    name: str
+    settings: DockerSettings
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeclaredPipeline:
+    """What a pipeline file declares.
+
+    Attributes:
+        name: The pipeline's name, unchecked; None where the file holds only steps.
+        settings: The pipeline's own settings.
+        steps: In the order of their first call.
+        file: Where the pipeline is defined, absolute.
+        line: The line there, decorators included.
+        files: The files of the user's that were imported, absolute and sorted.
+    """
+
+    name: str | None
+    settings: DockerSettings
+    steps: tuple[DeclaredStep, ...]
+    file: str
+    line: int
+    files: tuple[str, ...] = ()
+
+    @property
+    def step_settings(self) -> dict[str, DockerSettings]:
+        """The settings of each step, the pipeline's included."""
+        return {step.name: step.settings for step in self.steps}
+
+
+def load_pipeline(reference: str, *, project: Path, interpreter: str, timeout: float = 120) -> DeclaredPipeline:
+    """Import a pipeline file in a child process and collect what it declares.
+
+    Args:
+        reference: `file.py` or `file.py:name`, relative to the project folder.
+        project: The project folder.
+        interpreter: The project's interpreter; where zlock can't be imported in it, zlock's own takes its place.
+        timeout: How many seconds the file may take.
+
+    Raises:
+        InvalidPipeline: The file is missing, can't be run, or doesn't hold what is asked for.
+        InvalidConfiguration: Settings in it are wrong (`Problems` for several mistakes).
+        CommandFailed: It takes too long, or the interpreter can't be started.
+    """
+    folder = Path(os.path.abspath(project))  # noqa: PTH100  # `resolve` would follow links out of the project
+    file, name = _parse(reference, folder)
+    document = _ask(interpreter, file, name, folder, timeout)
+    note = ""
+    if document["protocol"] != PROTOCOL and not _is_own(interpreter):
+        note = f"run by the interpreter of zlock, `{sys.executable}`: `{interpreter}` has no zlock of this version"
+        document = _ask(sys.executable, file, name, folder, timeout)
+    if document["protocol"] != PROTOCOL:
+        raise CommandFailed(f"`{sys.executable}` can't import zlock")
+    _raise_errors(document, note)
+    return _declared(document)
+
+
+def _parse(reference: str, folder: Path) -> tuple[Path, str]:
+    """Split a reference into the file and the name in it."""
+    whole = _inside(folder, reference)
+    stated, colon, name = reference.rpartition(":")
+    if whole.is_file() or not colon:
+        stated, name = reference, ""
+    elif not name:
+        raise InvalidPipeline(
+            f"`{reference}` names nothing after the colon", hint=f"write `{stated}` or `{stated}:name`"
+        )
+    file = _inside(folder, stated)
+    if not file.is_file():
+        problem = "is a folder" if file.is_dir() else "does not exist"
+        raise InvalidPipeline(f"pipeline file `{stated}` {problem}", hint=_near_files(stated, folder))
+    return file, name
+
+
+def _inside(folder: Path, stated: str) -> Path:
+    return Path(os.path.abspath(folder / stated))  # noqa: PTH100  # as for the project folder
+
+
+def _near_files(stated: str, folder: Path) -> str:
+    dotted = Path(*stated.split(".")).with_suffix(".py") if stated else Path()
+    if (folder / dotted).is_file():
+        return f"name the file, not the module: `{dotted.as_posix()}`"
+    known = [path.relative_to(folder).as_posix() for path in sorted(folder.glob("*.py"))]
+    return did_you_mean(stated, known) or f"a relative path counts from the project folder `{folder}`"
+
+
+def _is_own(interpreter: str) -> bool:
+    # links are not followed: an environment's interpreter is a link to the one it was made from
+    return os.path.abspath(interpreter) == os.path.abspath(sys.executable)  # noqa: PTH100
+
+
+def _ask(interpreter: str, file: Path, name: str, folder: Path, timeout: float) -> Mapping[str, Any]:
+    """Run a child to its end and read its document."""
+    root = str(Path(__file__).parents[2]) if _is_own(interpreter) else ""
+    with tempfile.TemporaryDirectory(prefix="zlock-") as scratch:
+        result = Path(scratch, "declared.json")
+        command = [interpreter, "-c", _START, str(file), name, str(folder), str(result), str(PROTOCOL), root]
+        with _running(command, folder) as child:
+            in_time = _wait(child, timeout)
+        if result.is_file():
+            document: Mapping[str, Any] = json.loads(result.read_bytes())
+            return document
+    shown = os.path.relpath(file, folder)
+    if not in_time:
+        hint = 'put what runs the pipeline under `if __name__ == "__main__":`'
+        raise CommandFailed(f"`{shown}` did not come to an end within {timeout:g} seconds", hint=hint)
+    raise InvalidPipeline(f"`{shown}` ends its process ({_status(child.returncode)})")
+
+
+@contextlib.contextmanager
+def _running(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a child that leads a process group of its own, and leave nothing of it behind.
+
+    Its output joins standard error; it has no standard input to wait for.
+    """
+    output = 2 if _is_open(2) else subprocess.DEVNULL
+    try:
+        child = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    except OSError as error:
+        raise CommandFailed(f"`{command[0]}` can't be started: {error.strerror}") from error
+    try:
+        yield child
+    except KeyboardInterrupt:
+        _signal(child, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_GRACE)
+        raise
+    finally:
+        if child.poll() is None:
+            _kill(child)
+            child.wait()
+
+
+def _wait(child: subprocess.Popen[bytes], timeout: float) -> bool:
+    """Wait for the end; False if the time is over first.
+
+    `Popen.wait` with a time limit polls, which costs a fast child up to 50 ms; Linux can do without.
+    """
+    descriptor = _process_descriptor(child.pid)
+    if descriptor is not None:
+        try:
+            poll = select.poll()
+            poll.register(descriptor, select.POLLIN)
+            return bool(poll.poll(timeout * 1000))
+        finally:
+            os.close(descriptor)
+    try:
+        child.wait(timeout)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _process_descriptor(process: int) -> int | None:
+    """Open a descriptor that is readable once the process has ended, where the system has such."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            return os.pidfd_open(process)
+    return None
+
+
+def _signal(child: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal to the child and all it has started."""
+    if sys.platform == "win32":
+        child.send_signal(number)
+    elif child.returncode is None:  # not waited for yet, so the group is still its own
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    if sys.platform == "win32":
+        child.kill()
+    else:
+        _signal(child, signal.SIGKILL)
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _status(returncode: int) -> str:
+    if returncode >= 0:
+        return f"status {returncode}"
+    with contextlib.suppress(ValueError):
+        return f"signal {signal.Signals(-returncode).name}"
+    return f"signal {-returncode}"
+
+
+def _raise_errors(document: Mapping[str, Any], note: str) -> None:
+    problems = Collector()
+    for stated in document.get("errors", ()):
+        found = getattr(errors, stated["kind"], None)
+        kind = found if isinstance(found, type) and issubclass(found, ZlockError) else InvalidPipeline
+        context = [*stated["context"], *([note] if note else [])]
+        problems.add(kind(stated["message"], context=context, hint=stated["hint"]))
+    problems.raise_if_any()
+
+
+def _declared(document: Mapping[str, Any]) -> DeclaredPipeline:
+    file, line = document["place"]
+    return DeclaredPipeline(
+        name=document["name"],
+        settings=DockerSettings.from_json(document["settings"]),
+        steps=tuple(_step(step) for step in document["steps"]),
+        file=file,
+        line=line,
+        files=tuple(document["files"]),
+    )
+
+
+def _step(document: Mapping[str, Any]) -> DeclaredStep:
+    file, line = document["place"]
+    settings = DockerSettings.from_json(document["settings"])
+    return DeclaredStep(name=document["name"], settings=settings, file=file, line=line)
