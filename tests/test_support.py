@@ -19,7 +19,7 @@ import urllib3
 
 from support.index import Format, TinyIndex
 from support.pages import HTML_TYPE, JSON_TYPE, TEXT_TYPE, CoreMetadata
-from support.project import Project
+from support.project import Project, kill_group
 from support.protocol import Compression, Ranges, negotiate
 from support.serve import Call, LoopbackServer, Reply
 from support.venv import install_with_pip, install_with_uv, installed, make_venv, pip_check, run_pip, run_uv
@@ -684,16 +684,29 @@ def test_a_project_runs_commands_without_the_settings_of_the_machine(
     assert Path(seen["folder"]) == project.folder
 
 
-def test_a_command_that_takes_too_long_is_killed_with_its_children(project: Project) -> None:
-    """The child holds the pipes open: only its death lets the call return."""
+def test_a_command_that_takes_too_long_is_ended(project: Project) -> None:
+    modules = project.write("../modules/zlock.py", "import time; time.sleep(600)").parent
+
+    with pytest.raises(subprocess.TimeoutExpired):
+        project.run("resolve", env={"PYTHONPATH": str(modules)}, timeout=0.1)
+
+
+def test_a_started_command_is_killed_with_its_children(project: Project) -> None:
+    """The child shares the output, which ends only when the child has."""
     fake = """
         import subprocess, sys
-        subprocess.run([sys.executable, "-c", "import time; time.sleep(600)"])
+        child = "import time; print('ready', flush=True); time.sleep(20); print('survived')"
+        subprocess.run([sys.executable, "-c", child])
     """
     modules = project.write("../modules/zlock.py", fake).parent
 
-    with pytest.raises(subprocess.TimeoutExpired):
-        project.run("resolve", env={"PYTHONPATH": str(modules)}, timeout=0.5)
+    with project.start("resolve", env={"PYTHONPATH": str(modules)}) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        kill_group(process)
+        rest = process.stdout.read()
+
+    assert rest == ""
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("plan", "--cache-dir", "x"), ("plan", "--cache-dir=x")])

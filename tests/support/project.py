@@ -66,7 +66,7 @@ class Project:
             try:
                 stdout, stderr = process.communicate(timeout=timeout)
             except BaseException:
-                _kill_group(process)
+                kill_group(process)
                 raise
         return Result(code=process.returncode, stdout=stdout, stderr=stderr)
 
@@ -105,7 +105,7 @@ class Project:
         return ["--cache-dir", str(self.cache)] if is_command and not is_said else []
 
 
-def _kill_group(process: subprocess.Popen[str]) -> None:
+def kill_group(process: subprocess.Popen[str]) -> None:
     """Kill the command and what it has started, so that no pipe stays open."""
     if sys.platform == "win32":
         process.kill()
