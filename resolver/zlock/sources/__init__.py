@@ -1,0 +1,1 @@
+"""The places requirements come from: each yields a `Gathered` for one step."""

@@ -1,0 +1,205 @@
+"""The source "stack": what the components of the stack require that the pipeline runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from zlock.errors import Collector, InvalidConfiguration
+from zlock.model.origin import Origin, Source
+from zlock.model.requirement import DirectRequirement, Gathered
+from zlock.sources.integrations import Catalogue, Flavor, Integration, parse_requirements, unique
+from zlock.sources.tables import check_key, close, fold, kind, listed, strings
+
+_KEYS = ("components", "requirements", "apt-packages", "remote")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stack:
+    """A stack, as the configuration states it.
+
+    Attributes:
+        components: Component type to flavor, or names of flavors and integrations alone.
+        requirements: Its own, beside those of its components.
+        apt_packages: Its own Debian packages.
+        remote: False: pipelines run without images, and docker settings are disregarded.
+    """
+
+    components: Mapping[str, str] | tuple[str, ...] = field(default_factory=dict)
+    requirements: tuple[str, ...] = ()
+    apt_packages: tuple[str, ...] = ()
+    remote: bool = True
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, object], *, at: str) -> Self:
+        """Read the table `stack` of the configuration; which flavors there are is the catalogue's to say.
+
+        Args:
+            table: The parsed table.
+            at: What to call it in messages.
+
+        Raises:
+            InvalidConfiguration: For each mistake in it, all at once.
+        """
+        problems = Collector()
+        stack = cls()
+        components, remote = stack.components, stack.remote
+        requirements, apt_packages = stack.requirements, stack.apt_packages
+        for key in table:
+            with problems:
+                check_key(key, _KEYS, at=at)
+        with problems:
+            components = _components(table, at=at)
+        with problems:
+            requirements = strings(table, "requirements", at=at)
+        with problems:
+            apt_packages = strings(table, "apt-packages", at=at)
+        with problems:
+            remote = _boolean(table, "remote", default=remote, at=at)
+        problems.raise_if_any()
+        return cls(components=components, requirements=requirements, apt_packages=apt_packages, remote=remote)
+
+
+def gather_stack(stack: Stack, *, catalogue: Catalogue, file: str | None) -> Gathered:
+    """Gather the requirements of a stack: its components' in their order, then its own.
+
+    An integration that several components need counts once, with all of them as origins. Whether the stack is remote
+    makes no difference here.
+
+    Args:
+        stack: The stack.
+        catalogue: Who says which integration brings a flavor, and what that requires.
+        file: The file that states the stack.
+
+    Raises:
+        InvalidConfiguration: A component type or flavor is unknown; with the close names.
+        InvalidRequirements: A component or the stack states something that is no requirement.
+        CommandFailed: A provider can't be asked.
+    """
+    catalogue.ask(name for _, name in _pairs(stack.components))
+    problems = Collector()
+    needed: dict[str, tuple[Integration, list[Origin]]] = {}
+    for component, name in _pairs(stack.components):
+        detail = f"component `{name}`" if component is None else f"component `{component}` ({name})"
+        origin = Origin(source=Source.STACK, detail=detail, file=file)
+        with problems:
+            integration = _integration(component, name, catalogue=catalogue, origin=origin)
+            if integration is not None:
+                needed.setdefault(fold(integration.name), (integration, []))[1].append(origin)
+    requirements: list[DirectRequirement] = []
+    for integration, origins in needed.values():
+        with problems:
+            requirements += parse_requirements(integration.requirements, tuple(origins), provider=integration.provider)
+    with problems:
+        own = Origin(source=Source.STACK, detail="requirements", file=file)
+        requirements += parse_requirements(stack.requirements, (own,))
+    problems.raise_if_any()
+    integrations = [integration for integration, _ in needed.values()]
+    packages = [package for integration in integrations for package in integration.apt_packages]
+    return Gathered(
+        source=Source.STACK,
+        described=_described(stack),
+        requirements=tuple(requirements),
+        apt_packages=unique((*packages, *stack.apt_packages)),
+        notes=tuple(filter(None, map(catalogue.note, integrations))),
+        recorded=any(integration.recorded for integration in integrations),
+    )
+
+
+def _pairs(components: Mapping[str, str] | tuple[str, ...]) -> Iterator[tuple[str | None, str]]:
+    """Give component type and flavor of each component; no type where only names are stated."""
+    if isinstance(components, Mapping):
+        yield from ((fold(component), name) for component, name in components.items())
+    else:
+        yield from ((None, name) for name in components)
+
+
+def _described(stack: Stack) -> str:
+    pairs = _pairs(stack.components)
+    parts = [name if component is None else f"{component} {name}" for component, name in pairs]
+    return ", ".join([*parts, *(["requirements"] if stack.requirements else [])])
+
+
+def _integration(component: str | None, name: str, *, catalogue: Catalogue, origin: Origin) -> Integration | None:
+    """Find the integration that a component needs; None if it needs none."""
+    if component is None:
+        return _named(name, catalogue=catalogue, origin=origin)
+    if component not in catalogue.component_types:
+        hint = close(component, catalogue.component_types)
+        raise InvalidConfiguration(
+            f"unknown component type `{component}`",
+            context=(str(origin),),
+            hint=hint or f"known types: {listed(sorted(catalogue.component_types))}",
+        )
+    flavor = catalogue.find_flavor(component, name)
+    if flavor is None:
+        known = catalogue.flavors(component)
+        raise InvalidConfiguration(
+            f"unknown flavor `{name}` of component type `{component}`",
+            context=(str(origin),),
+            hint=close(name, known) or f"known flavors: {listed(sorted(known))}",
+        )
+    return flavor.integration
+
+
+def _named(name: str, *, catalogue: Catalogue, origin: Origin) -> Integration | None:
+    """Find the integration that a name without a component type means.
+
+    It is an integration, else a flavor of whatever type; one that different integrations bring is an error.
+    """
+    integration = catalogue.find(name)
+    if integration is not None:
+        return integration
+    types = sorted(catalogue.component_types)
+    flavors = [flavor for component in types if (flavor := catalogue.find_flavor(component, name))]
+    if not flavors:
+        known = catalogue.names.union(*map(catalogue.flavors, types))
+        raise InvalidConfiguration(
+            f"unknown component `{name}`: neither a flavor nor an integration",
+            context=(str(origin),),
+            hint=close(name, known) or 'state its type: `components = { orchestrator = "kubeflow" }`',
+        )
+    return _only(flavors, origin=origin)
+
+
+def _only(flavors: list[Flavor], *, origin: Origin) -> Integration | None:
+    brought = {flavor.integration.name if flavor.integration else "" for flavor in flavors}
+    if len(brought) > 1:
+        meant = " or ".join(f'`{{ {flavor.component} = "{flavor.name}" }}`' for flavor in flavors)
+        raise InvalidConfiguration(
+            f"component `{flavors[0].name}` may mean different integrations",
+            context=(str(origin),),
+            hint=f"state its type: {meant}",
+        )
+    return flavors[0].integration
+
+
+def _components(table: Mapping[str, object], *, at: str) -> Mapping[str, str] | tuple[str, ...]:
+    value = table.get("components", {})
+    if isinstance(value, list | tuple):
+        return strings(table, "components", at=at)
+    if not isinstance(value, Mapping):
+        raise InvalidConfiguration(
+            f"`{at}.components` must be a table of component types, or a list of names, not {kind(value)}",
+            hint='for example `components = { orchestrator = "kubeflow", artifact-store = "s3" }`',
+        )
+    problems = Collector()
+    spelled: dict[str, str] = {}
+    for component, flavor in value.items():
+        if not isinstance(flavor, str):
+            message = f"`{at}.components.{component}` must be a string, not {kind(flavor)}"
+            problems.add(InvalidConfiguration(message, hint="give the name of its flavor"))
+        elif fold(component) in spelled:
+            message = f"`{at}.components` states `{spelled[fold(component)]}` twice, as `{component}` too"
+            problems.add(InvalidConfiguration(message, hint="drop one of them"))
+        spelled[fold(component)] = component
+    problems.raise_if_any()
+    return dict(value)
+
+
+def _boolean(table: Mapping[str, object], key: str, *, default: bool, at: str) -> bool:
+    value = table.get(key, default)
+    if not isinstance(value, bool):
+        raise InvalidConfiguration(f"`{at}.{key}` must be true or false, not {kind(value)}")
+    return value
