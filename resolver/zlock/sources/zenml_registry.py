@@ -15,6 +15,7 @@ import os
 import platform
 import sys
 import traceback
+from collections import namedtuple
 from typing import Any, Dict, List, Optional, Tuple  # noqa: UP035  the interpreter may be Python 3.8
 
 Flavors = List[Tuple[str, str]]  # noqa: UP006  as above
@@ -30,6 +31,8 @@ MACHINES = (
     ("Windows", "AMD64"),
 )
 PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
+
+VersionInfo = namedtuple("VersionInfo", "major minor micro releaselevel serial")  # noqa: PYI024  no types are needed
 
 
 def version() -> Optional[str]:  # noqa: UP045  as above
@@ -79,13 +82,15 @@ def requirements(class_: Any, python: str, system: str, machine: str) -> List[st
         return list(class_.REQUIREMENTS)
     offered = {"target_os": system, "python_version": python}
     known = inspect.signature(ask).parameters
-    here = platform.system, platform.machine
-    # Integrations that depend on the machine read these two, whatever target they are told.
+    here = platform.system, platform.machine, sys.version_info
+    # Integrations that depend on machine or Python read these three, whatever target they are told.
     platform.system, platform.machine = lambda: system, lambda: machine
+    setattr(sys, "version_info", VersionInfo._make((*map(int, python.split(".")), 0, "final", 0)))  # noqa: B010  it is Final
     try:
         return list(ask(**{name: value for name, value in offered.items() if name in known}))
     finally:
-        platform.system, platform.machine = here
+        platform.system, platform.machine = here[:2]
+        setattr(sys, "version_info", here[2])  # noqa: B010  as above
 
 
 def integration_flavors(class_: Any) -> Flavors:
