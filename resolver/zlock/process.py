@@ -1,0 +1,234 @@
+"""Other programs are run without a shell, within a time limit and an output limit."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import IO
+
+from zlock.errors import CommandFailed
+from zlock.redact import redact
+
+OUTPUT_LIMIT = 32 * 1024 * 1024
+"""How many bytes a command may print on one stream."""
+
+_TAIL = 20
+_CHUNK = 64 * 1024
+_GRACE = 1.0  # seconds for the readers of a killed command: a process that left the group may hold the pipe open
+
+if sys.platform == "win32":
+    _OWN_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
+else:
+    _OWN_GROUP = 0  # there `start_new_session` makes it
+
+_PLAIN_OUTPUT = {
+    "NO_COLOR": "1",
+    "PIP_NO_COLOR": "1",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PYTHONIOENCODING": "utf-8",
+}
+
+_ANSI = re.compile(
+    r"""
+    \x1b \[ [0-?]* [ -/]* [@-~]             # colours and movements
+  | \x1b \] [^\x07\x1b]* (?: \x07 | \x1b\\ )  # titles and hyperlinks
+  | \x1b [@-Z\\^_]                          # the rest, two characters each
+    """,
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completed:
+    """What a command that ended with 0 printed: decoded, without colours, lines ended by a newline alone."""
+
+    stdout: str
+    stderr: str
+
+
+class CommandNotFound(CommandFailed):
+    """The program does not exist."""
+
+
+class CommandExited(CommandFailed):
+    """The command ended with another code than 0.
+
+    Attributes:
+        code: The exit code, negative for a signal.
+        completed: What it had printed.
+    """
+
+    def __init__(self, argv: Sequence[str], code: int, completed: Completed) -> None:
+        how = f"exit code {code}" if code >= 0 else f"signal {-code}"
+        super().__init__(f"`{quoted(argv)}` ended with {how}", context=_tail(completed.stderr or completed.stdout))
+        self.code = code
+        self.completed = completed
+
+
+def run_command(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    timeout: float,
+    limit: int = OUTPUT_LIMIT,
+    environ: Mapping[str, str] | None = None,
+    stdin: str = "",
+) -> Completed:
+    """Run a command to its end and return what it printed.
+
+    It gets a process group of its own, without a terminal, so that it can't ask for a password; when
+    it prints too much, takes too long, or the person interrupts, the whole group is killed.
+
+    Args:
+        argv: The program and its arguments; a program without a folder is looked up on `PATH` of `environ`.
+        cwd: The folder it runs in; a program with a relative folder counts from here.
+        timeout: Seconds until it is killed.
+        limit: Bytes that it may print on one stream.
+        environ: Its environment; None for that of zlock.
+        stdin: What it reads.
+
+    Raises:
+        CommandNotFound: There is no such program.
+        CommandExited: It ended with another code than 0.
+        CommandFailed: It could not be started, took too long, or printed too much.
+    """
+    environ = {**(os.environ if environ is None else environ), **_PLAIN_OUTPUT}
+    deadline = time.monotonic() + timeout
+    process = _start(argv, cwd=cwd, environ=environ, stdin=stdin)
+    ended: SimpleQueue[_Stream] = SimpleQueue()
+    streams = [_Stream(pipe, limit, ended) for pipe in (process.stdout, process.stderr) if pipe is not None]
+    try:
+        for stream in streams:
+            stream.start()
+        overflowed = _wait(process, ended, deadline)
+    except (subprocess.TimeoutExpired, Empty):
+        _kill(process, streams)
+        raise CommandFailed(
+            f"`{quoted(argv)}` did not end within {timeout:g} seconds",
+            context=_tail(streams[1].text),
+            hint="run it by hand to see what it waits for",
+        ) from None
+    except BaseException:
+        _kill(process, streams)
+        raise
+    if overflowed:
+        _kill(process, streams)
+        raise CommandFailed(f"`{quoted(argv)}` printed more than {limit} bytes")
+    completed = Completed(stdout=streams[0].text, stderr=streams[1].text)
+    if process.returncode:
+        raise CommandExited(argv, process.returncode, completed)
+    return completed
+
+
+def quoted(argv: Sequence[str]) -> str:
+    """Write a command on one line as a shell would read it, without credentials."""
+    return redact(shlex.join(argv)).replace("\n", "\\n").replace("\r", "\\r")
+
+
+class _Stream(Thread):
+    """Reads one pipe to its end, or until it is over the limit."""
+
+    def __init__(self, pipe: IO[bytes], limit: int, ended: SimpleQueue[_Stream]) -> None:
+        super().__init__(daemon=True)
+        self._pipe = pipe
+        self._limit = limit
+        self._ended = ended
+        self._read = bytearray()
+
+    def run(self) -> None:
+        with self._pipe:
+            while not self.overflowed and (chunk := self._pipe.read(_CHUNK)):
+                self._read += chunk
+        self._ended.put(self)
+
+    @property
+    def overflowed(self) -> bool:
+        return len(self._read) > self._limit
+
+    @property
+    def text(self) -> str:
+        text = bytes(self._read).decode("utf-8-sig", errors="replace")
+        return _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _start(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], stdin: str) -> subprocess.Popen[bytes]:
+    if not argv:
+        raise CommandFailed("the command is empty")
+    if not cwd.is_dir():
+        raise CommandFailed(f"`{quoted(argv)}` can't run in `{cwd}`, which is no folder")
+    program = _find(argv, cwd=cwd, environ=environ)
+    # A file needs no thread that writes: nothing is printed or read out of turn.
+    with tempfile.TemporaryFile() as given:
+        given.write(stdin.encode())
+        given.seek(0)
+        try:
+            return subprocess.Popen(
+                [program, *argv[1:]],
+                cwd=cwd,
+                env=environ,
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,  # what was printed is seen at once, and closing never waits for a reader
+                start_new_session=True,
+                creationflags=_OWN_GROUP,
+            )
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise CommandFailed(f"`{quoted(argv)}` could not be started: {reason}") from None
+
+
+def _find(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str]) -> str:
+    name = argv[0]
+    if Path(name).name != name:
+        path = cwd.absolute() / name
+        found = str(path) if path.is_file() else None
+    else:
+        found = shutil.which(name, path=environ.get("PATH", os.defpath))
+    if found is None:
+        raise CommandNotFound(
+            f"the program `{name}` was not found",
+            context=(f"needed for: {quoted(argv)}",),
+            hint="install it, or correct its name; a name without a folder is looked up on `PATH`",
+        )
+    return found
+
+
+def _wait(process: subprocess.Popen[bytes], ended: SimpleQueue[_Stream], deadline: float) -> bool:
+    """Wait until both streams and the process have ended; True as soon as a stream is over its limit."""
+    for _ in ("stdout", "stderr"):
+        if ended.get(timeout=max(0.0, deadline - time.monotonic())).overflowed:
+            return True
+    process.wait(timeout=max(0.0, deadline - time.monotonic()))
+    return False
+
+
+def _kill(process: subprocess.Popen[bytes], streams: Sequence[_Stream]) -> None:
+    if sys.platform == "win32":
+        tree = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
+        subprocess.run(tree, check=False, capture_output=True)
+    else:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in streams:
+        if stream.ident is not None:
+            stream.join(_GRACE)
+
+
+def _tail(text: str) -> tuple[str, ...]:
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    return tuple(redact(line) for line in lines[-_TAIL:])
