@@ -1,0 +1,189 @@
+"""What a command that lists an environment printed, made fit to be read as requirements."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import url2pathname
+
+from packaging.utils import NormalizedName, canonicalize_name
+
+from zlock.redact import redact
+
+_COMMENT = re.compile(r"(?:^|\s+)#.*$")
+_NAME_IN_COMMENT = re.compile(r"#.*\((?P<name>[\w.-]+)={2,3}[^()]+\)")  # pip names an editable install so
+_EDITABLE = re.compile(r"(?:-e|--editable)(?:\s+|=)(?P<target>.+)$")
+_MARKER = re.compile(r"\s+;|;\s+")  # what ends a URL or a path; either may hold a semicolon
+_NAMED = re.compile(r"(?P<name>[\w.-]*\w)\s*(?:\[[^\]]*\])?\s*(?:@\s*(?P<target>\S+)|[<>=!~(].*|\s--.*)?", re.ASCII)
+_SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+):", re.IGNORECASE)  # of two letters or more: `c:` is a drive
+_VCS = re.compile(r"(?:git|hg|svn|bzr)\+")
+_EGG = re.compile(r"(?P<name>[\w.-]*\w)(?:\[[^\]]*\])?", re.ASCII)
+_PATH = re.compile(r"\.{1,2}$|\.{0,2}[\\/]|~|[A-Za-z]:[\\/]")
+_ARCHIVE = re.compile(r"\.(?:whl|zip|tar|tar\.(?:gz|bz2|xz)|tgz|tbz)$")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One line that asks for something, understood as far as this needs it.
+
+    Attributes:
+        number: Its first line, from 1.
+        span: How many lines it takes, with those it is continued on.
+        text: All of it on one line, without a comment.
+        name: The package's normalized name; None where the line does not tell.
+        place: The path on this machine that it points to; None for everything else.
+        rewritten: What stands for it instead; empty for itself.
+    """
+
+    number: int
+    span: int
+    text: str
+    name: NormalizedName | None = None
+    place: Path | None = None
+    rewritten: str = ""
+
+    def is_inside(self, project: Path) -> bool:
+        """Say whether it points to the project's folder or one in it; an archive there is a package of its own."""
+        if self.place is None or _ARCHIVE.search(self.place.name):
+            return False
+        return self.place.is_relative_to(project.resolve())
+
+    def __str__(self) -> str:
+        shown = f"`{redact(self.text)}`"
+        return f"`{self.name}`: {shown}" if self.name else shown
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Printed:
+    """The lines that a command printed and the entries in them."""
+
+    lines: tuple[str, ...]
+    entries: tuple[Entry, ...]
+
+    def without(self, entries: Collection[Entry]) -> str:
+        """Write the text again, with blank lines in place of some entries and others rewritten.
+
+        Every line that stays keeps its number.
+        """
+        lines = list(self.lines)
+        for entry in self.entries:
+            replaced = "" if entry in entries else entry.rewritten
+            if replaced or entry in entries:
+                blank = [""] * (entry.span - 1)
+                lines[entry.number - 1 : entry.number - 1 + entry.span] = [replaced, *blank]
+        return "".join(f"{line}\n" for line in lines)
+
+
+def read_printed(text: str, *, project: Path, names: Mapping[str, NormalizedName]) -> Printed:
+    """Find the entries in what a command printed.
+
+    Args:
+        text: What it printed.
+        project: The folder it ran in; relative paths count from here.
+        names: Which package was installed from which URL, for lines that name only a path.
+    """
+    lines = tuple(text.splitlines())
+    by_place = {place: name for url, name in names.items() if (place := _local_path(url, project)) is not None}
+    entries = []
+    named_before: NormalizedName | None = None
+    at = 0
+    while at < len(lines):
+        span = _span(lines, at)
+        joined = "".join(line.removesuffix("\\") for line in lines[at : at + span])
+        content = _COMMENT.sub("", joined).strip()
+        if content:
+            entry = _entry(
+                content, number=at + 1, span=span, project=project, by_place=by_place, named_before=named_before
+            )
+            entries.append(entry)
+            named_before = None
+        elif comment := _NAME_IN_COMMENT.match(joined.strip()):
+            named_before = canonicalize_name(comment["name"])
+        at += span
+    return Printed(lines=lines, entries=tuple(entries))
+
+
+def _span(lines: tuple[str, ...], start: int) -> int:
+    """Count the lines of one logical line, as pip joins them: a comment is never continued."""
+    span = 1
+    while start + span < len(lines) and lines[start + span - 1].endswith("\\"):
+        if lines[start + span - 1].lstrip().startswith("#"):
+            break
+        span += 1
+    return span
+
+
+def _entry(
+    text: str,
+    *,
+    number: int,
+    span: int,
+    project: Path,
+    by_place: Mapping[Path, NormalizedName],
+    named_before: NormalizedName | None,
+) -> Entry:
+    editable = _EDITABLE.match(text)
+    if editable:
+        target, marker = _split_marker(editable["target"])
+        name, _ = _fragment(target)
+    else:
+        name, target = _split_name(text)
+        marker = ""
+    place = _local_path(target, project, editable=editable is not None)
+    rewritten = ""
+    if place is not None:
+        name = name or named_before or by_place.get(place)
+    elif editable and name and _VCS.match(target):
+        rewritten = _pinned(target) + marker
+    return Entry(number=number, span=span, text=text, name=name, place=place, rewritten=rewritten)
+
+
+def _split_marker(text: str) -> tuple[str, str]:
+    found = _MARKER.search(text)
+    target, marker = (text[: found.start()], text[found.end() :]) if found else (text, "")
+    return target.strip().strip("'\""), f" ; {marker.strip()}" if marker else ""
+
+
+def _split_name(text: str) -> tuple[NormalizedName | None, str]:
+    """Split `name @ target`; the name is None in a bare target, the target empty in anything else."""
+    if text.startswith("-"):
+        return None, ""
+    requirement, _ = _split_marker(text)
+    named = _NAMED.fullmatch(requirement)
+    if named is None or (_ARCHIVE.search(requirement) and not named["target"]):
+        return None, requirement
+    return canonicalize_name(named["name"]), named["target"] or ""
+
+
+def _local_path(target: str, project: Path, *, editable: bool = False) -> Path | None:
+    """Find the path on this machine that a URL or a path points to; None if it points elsewhere."""
+    scheme = _SCHEME.match(target)
+    if scheme and scheme["scheme"].lower().rpartition("+")[2] == "file":
+        path = url2pathname(_url_path(target[scheme.end() :].partition("#")[0]))
+        path = path.rpartition("@")[0] or path if "+" in scheme["scheme"] else path
+    elif target and not scheme and (editable or _PATH.match(target) or _ARCHIVE.search(target)):
+        path = re.sub(r"\[[^\]]*\]$", "", target.partition("#")[0])
+    else:
+        return None
+    return (project / Path(path).expanduser()).resolve()
+
+
+def _url_path(rest: str) -> str:
+    """Drop the host of a `file:` URL."""
+    return "/" + rest[2:].partition("/")[2] if rest.startswith("//") else rest
+
+
+def _fragment(url: str) -> tuple[NormalizedName | None, dict[str, str]]:
+    """Read `egg`, which names the package, and `subdirectory` from the end of a URL."""
+    parts = dict(part.partition("=")[::2] for part in url.partition("#")[2].split("&"))
+    egg = _EGG.fullmatch(parts.get("egg", ""))
+    return canonicalize_name(egg["name"]) if egg else None, parts
+
+
+def _pinned(url: str) -> str:
+    """Write an editable VCS URL as a requirement on the commit it names (PEP 508)."""
+    _, parts = _fragment(url)
+    folder = f"#subdirectory={parts['subdirectory']}" if "subdirectory" in parts else ""
+    return f"{parts['egg']} @ {redact(url.partition('#')[0])}{folder}"
