@@ -8,62 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from zlock.model.requirement import DirectRequirement, Gathered
+from zlock.model.requirement import Asked
 from zlock.model.target import Target
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
-    """What one source asked for, as a lock keeps it.
-
-    Attributes:
-        source: The source's name.
-        described: The command, file or names it was read from.
-        requirements: Sorted, so that an order that means nothing changes nothing.
-        constraints: Likewise.
-        recorded: The requirements were had by running something, so `--check` reads them from the lock.
-    """
-
-    source: str
-    described: str
-    requirements: tuple[str, ...]
-    constraints: tuple[str, ...] = ()
-    recorded: bool = False
-
-    @classmethod
-    def of(cls, gathered: Gathered) -> Asked:
-        """Return what a source asked for."""
-        return cls(
-            source=str(gathered.source),
-            described=gathered.described,
-            requirements=tuple(sorted({_text(one) for one in gathered.requirements})),
-            constraints=tuple(sorted({_text(one) for one in gathered.constraints})),
-            recorded=gathered.recorded,
-        )
-
-    def to_table(self) -> dict[str, Any]:
-        """Return it as a table of the lock."""
-        table: dict[str, Any] = {"source": self.source, "from": self.described, "requirements": list(self.requirements)}
-        if self.constraints:
-            table["constraints"] = list(self.constraints)
-        if self.recorded:
-            table["recorded"] = True
-        return {key: value for key, value in table.items() if value != ""}
-
-    @classmethod
-    def from_table(cls, table: Mapping[str, Any]) -> Asked:
-        """Read a table of the lock."""
-        return cls(
-            source=table["source"],
-            described=table.get("from", ""),
-            requirements=tuple(table.get("requirements", ())),
-            constraints=tuple(table.get("constraints", ())),
-            recorded=table.get("recorded", False),
-        )
-
-
-def _text(direct: DirectRequirement) -> str:
-    return " ".join([str(direct), *(f"--hash={digest}" for digest in direct.hashes)])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,212 @@
+"""All sources of one step, in the documented order; what several steps share is read once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from zlock.errors import Collector, InvalidRequirements
+from zlock.model.indexes import Index
+from zlock.model.origin import Origin, Source
+from zlock.model.requirement import Asked, DirectRequirement, Gathered, IndexOption
+from zlock.redact import redact
+from zlock.settings.config import Project
+from zlock.settings.docker import DockerSettings
+from zlock.sources.integrations import Catalogue, Integration, gather_integrations, load_catalogue
+from zlock.sources.stack import Stack, gather_stack
+
+_COMMAND_SECONDS = 300.0
+
+
+class Gatherer:
+    """Reads the sources of the steps of one project."""
+
+    def __init__(self, project: Project, environ: Mapping[str, str], interpreter: Callable[[], Path]) -> None:
+        self._project = project
+        self._environ = environ
+        self._interpreter = interpreter
+        self._known: dict[Hashable, Gathered] = {}
+        self._catalogue: Catalogue | None = None
+        self.stack = Stack.from_table(project.stack, at="stack")
+        problems = Collector()
+        self._own: dict[str, Integration] = {}
+        for name, table in project.integrations.items():
+            with problems:
+                self._own[name] = Integration.from_table(
+                    name, table, at=f"integrations.{name}", provider="configuration"
+                )
+        problems.raise_if_any()
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Who says what integrations require."""
+        if self._catalogue is None:
+            self._catalogue = load_catalogue(self._own, interpreter=str(self._interpreter()))
+        return self._catalogue
+
+    def gather(self, settings: DockerSettings, recorded: Mapping[str, Asked] | None = None) -> list[Gathered]:
+        """Return what each source of a step yields, in the documented order.
+
+        Args:
+            settings: The step's settings.
+            recorded: By source, what a lock recorded; given, no command is run and those are read from it.
+
+        Raises:
+            ZlockError: Sources are wrong or failed; several mistakes come as `Problems`.
+        """
+        found: list[Gathered] = []
+        problems = Collector()
+        for read in (self._local, self._stack, self._integrations, self._pyproject, self._explicit):
+            with problems:
+                one = read(settings, recorded)
+                if one is not None:
+                    found.append(one)
+        with problems:
+            self._check_indexes(option for one in found for option in one.index_options)
+        problems.raise_if_any()
+        return found
+
+    def _once(self, key: Hashable, read: Callable[[], Gathered]) -> Gathered:
+        if key not in self._known:
+            self._known[key] = read()
+        return self._known[key]
+
+    def _origin(self, settings: DockerSettings, field: str, source: Source) -> Origin:
+        place = settings.where(field)
+        if place is None:
+            return Origin(source=source)
+        return Origin(source=source, file=self._shown(place.file), line=place.line)
+
+    def _shown(self, file: str) -> str:
+        """Return a file as messages name it: from the project folder where it is inside it."""
+        try:
+            return Path(file).relative_to(self._project.folder).as_posix()
+        except ValueError:
+            return file
+
+    # The sources, in the documented order
+
+    def _local(self, settings: DockerSettings, recorded: Mapping[str, Asked] | None) -> Gathered | None:
+        how = settings.replicate_local_python_environment
+        if how is None or how is False:
+            return None
+        if recorded is not None:
+            return _from_lock(Source.LOCAL, recorded) or Gathered(source=Source.LOCAL, described=_command(how))
+        from zlock.sources.local import gather_local
+
+        method = how if isinstance(how, (bool, str)) else tuple(how)
+        return self._once(
+            ("local", method),
+            lambda: gather_local(
+                method,
+                project=self._project.folder,
+                interpreter=self._interpreter(),
+                origin=self._origin(settings, "replicate_local_python_environment", Source.LOCAL),
+                timeout=_COMMAND_SECONDS,
+                environ=self._environ,
+                exclude=[name for name, parent in self._project.exclude if parent is None],
+            ),
+        )
+
+    def _stack(self, settings: DockerSettings, recorded: Mapping[str, Asked] | None) -> Gathered | None:
+        if not settings.effective().install_stack_requirements or not self._project.stack:
+            return None
+        if recorded is not None and str(Source.STACK) in recorded:
+            return _from_lock(Source.STACK, recorded)
+        file = self._project.shown_file
+        return self._once("stack", lambda: gather_stack(self.stack, catalogue=self.catalogue, file=file))
+
+    def _integrations(self, settings: DockerSettings, recorded: Mapping[str, Asked] | None) -> Gathered | None:
+        names = settings.effective().required_integrations
+        if not names:
+            return None
+        if recorded is not None and str(Source.INTEGRATIONS) in recorded:
+            return _from_lock(Source.INTEGRATIONS, recorded)
+        origin = self._origin(settings, "required_integrations", Source.INTEGRATIONS)
+        return self._once(
+            ("integrations", names, origin),
+            lambda: gather_integrations(names, catalogue=self.catalogue, origin=origin),
+        )
+
+    def _pyproject(self, settings: DockerSettings, _: Mapping[str, Asked] | None) -> Gathered | None:
+        effective = settings.effective()
+        path = effective.pyproject_path
+        if path is None:
+            return None
+        from zlock.sources.pyproject import gather_pyproject
+
+        extras, groups = effective.pyproject_extras, effective.pyproject_groups
+        return self._once(
+            ("pyproject", path, extras, groups),
+            lambda: gather_pyproject(path, root=self._project.folder, extras=extras, groups=groups),
+        )
+
+    def _explicit(self, settings: DockerSettings, _: Mapping[str, Asked] | None) -> Gathered | None:
+        from zlock.sources.requirements import read_file, read_list
+
+        effective = settings.effective()
+        origin = self._origin(settings, "requirements", Source.EXPLICIT)
+        path = effective.requirements_file
+        if path is not None:
+            return self._once(
+                ("file", path),
+                lambda: read_file(
+                    path, root=self._project.folder, origin=Origin(source=Source.EXPLICIT), environ=self._environ
+                ),
+            )
+        if not effective.requirements:
+            return None
+        place = settings.where("requirements")
+        folder = (place.folder if place else None) or self._project.folder
+        return read_list(effective.requirements, folder=folder, root=self._project.folder, origin=origin)
+
+    def _check_indexes(self, options: Iterable[IndexOption]) -> None:
+        """Hold index options in requirements files against the configuration: a file never adds an index itself."""
+        configured = {redact(index.url).rstrip("/") for index in self._project.indexes}
+        problems = Collector()
+        for option in options:
+            if option.value.rstrip("/") not in configured and option.option != "--trusted-host":
+                problems.add(_refused(option))
+        problems.raise_if_any()
+
+
+def _refused(option: IndexOption) -> InvalidRequirements:
+    hint = "write it into the configuration"
+    if option.value:
+        hint = f'to use that index, write it into the configuration: `[[index]]` with `url = "{option.value}"`'
+    return InvalidRequirements(
+        f"`{f'{option.option} {option.value}'.strip()}` in a requirements file would change where packages come from",
+        context=[f"stated by {option.origin}"],
+        hint=hint,
+    )
+
+
+def _from_lock(source: Source, recorded: Mapping[str, Asked]) -> Gathered | None:
+    """Return what a lock recorded of a source, as if it had just been read."""
+    asked = recorded.get(str(source))
+    if asked is None:
+        return None
+    origin = Origin(source=source, detail=f"`{asked.described}`" if asked.described else "")
+    return Gathered(
+        source=source,
+        described=asked.described,
+        requirements=tuple(_recorded(text, origin) for text in asked.requirements),
+        constraints=tuple(_recorded(text, origin) for text in asked.constraints),
+        recorded=True,
+    )
+
+
+def _recorded(text: str, origin: Origin) -> DirectRequirement:
+    requirement, *hashes = text.split(" --hash=")
+    return DirectRequirement(requirement=Requirement(requirement), origins=(origin,), hashes=tuple(hashes))
+
+
+def _command(how: object) -> str:
+    return how if isinstance(how, str) else "pip freeze"
+
+
+def configured_indexes(indexes: Iterable[Index]) -> set[str]:
+    """Return the URLs of indexes without credentials, for comparisons."""
+    return {redact(index.url).rstrip("/") for index in indexes}
