@@ -1,0 +1,60 @@
+"""The hashes that a requirements file states with `--hash` and asks for with `--require-hashes`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from zlock.errors import InvalidRequirements
+from zlock.model.requirement import DirectRequirement
+from zlock.sources import links
+from zlock.sources.statement import Place
+
+_DIGITS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
+
+
+def check(given: Sequence[str], place: Place) -> tuple[str, ...]:
+    """Give the values of `--hash` as `algorithm:digest`, digests in lower case.
+
+    Raises:
+        InvalidRequirements: One is weak, or no digest.
+    """
+    return tuple(_check_one(value, place) for value in given)
+
+
+def _check_one(value: str, place: Place) -> str:
+    algorithm, _, digest = value.partition(":")
+    if algorithm not in _DIGITS:
+        hint = f"use one of {', '.join(f'`{name}`' for name in _DIGITS)}"
+        raise place.error(f"the hash {place.quoted(value)} is of no algorithm that can be trusted", hint=hint)
+    if not re.fullmatch(f"[0-9a-fA-F]{{{_DIGITS[algorithm]}}}", digest):
+        hint = f"a {algorithm} digest has {_DIGITS[algorithm]} hexadecimal digits"
+        raise place.error(f"{place.quoted(value)} is no {algorithm} digest", hint=hint)
+    return f"{algorithm}:{digest.lower()}"
+
+
+def check_required(stated: DirectRequirement, constraints: Iterable[DirectRequirement], place: Place) -> None:
+    """Hold a requirement to `--require-hashes`: pinned with `==`, and hashed; a constraint may give either.
+
+    Raises:
+        InvalidRequirements: It is not.
+    """
+    own = [stated, *(each for each in constraints if each.name == stated.name)]
+    url = next((each.requirement.url for each in own if each.requirement.url), None)
+    if url is not None and (links.is_vcs(url) or links.is_local_folder(url)):
+        hint = "remove the option, or require a wheel or an archive, which can have one"
+        raise _refused(place, "is a repository or a folder, which can't have a hash", hint)
+    if url is None and not any(map(_is_pinned, own)):
+        raise _refused(place, "is not pinned with `==`", "pin it")
+    if not any(each.hashes for each in own):
+        raise _refused(place, "has no hash", "add `--hash=sha256:...`, or remove the option")
+
+
+def _is_pinned(stated: DirectRequirement) -> bool:
+    specifiers = list(stated.requirement.specifier)
+    return len(specifiers) == 1 and specifiers[0].operator in {"==", "==="}
+
+
+def _refused(place: Place, why: str, hint: str) -> InvalidRequirements:
+    return place.error(f"`{place.shown}` {why}, but `--require-hashes` is given", hint=hint)

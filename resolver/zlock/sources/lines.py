@@ -1,0 +1,119 @@
+"""Requirements files as text: decoding, joining lines, comments and variables, all as pip has them."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+# Longest first: the mark of UTF-16-LE begins the one of UTF-32-LE.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_DECLARED_CODING = re.compile(rb"coding[:=]\s*([-\w.]+)")
+_COMMENT = re.compile(r"(^|\s+)#.*$")
+_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """One line of a requirements file after joining, with its comment gone.
+
+    Attributes:
+        number: The first of the physical lines it was joined from, from 1.
+        text: The line as written, variables not expanded.
+        swallowed: Numbers of the lines that continued a comment, so that nothing of them is read.
+    """
+
+    number: int
+    text: str
+    swallowed: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expanded:
+    """A line with its variables replaced.
+
+    Attributes:
+        text: The line; it may hold secrets.
+        values: The variables that were replaced, with their values.
+        unset: The variables that have no value; they are still in the text.
+    """
+
+    text: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    unset: tuple[str, ...] = ()
+
+
+def decode(data: bytes) -> str:
+    """Decode a requirements file: byte order mark, else the declared coding (PEP 263), else UTF-8.
+
+    Where pip falls back to the locale this raises: a lock must not depend on the machine.
+
+    Raises:
+        UnicodeDecodeError: The bytes are not in that coding.
+        LookupError: The declared coding is unknown.
+    """
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding)
+    for line in data.split(b"\n")[:2]:
+        if line.startswith(b"#") and (found := _DECLARED_CODING.search(line)):
+            return data.decode(found.group(1).decode("ascii"))
+    return data.decode("utf-8")
+
+
+def iter_lines(text: str) -> Iterator[Line]:
+    """Yield the lines that say something, joined at backslashes first and freed of comments then."""
+    for parts in _iter_joined(text.splitlines()):
+        joined = "".join(part for _, part in parts)
+        comment = _COMMENT.search(joined)
+        kept = joined[: comment.start()] if comment else joined
+        swallowed = _swallowed(parts, joined.index("#", comment.start())) if comment else ()
+        if kept.strip() or swallowed:
+            yield Line(number=parts[0][0], text=kept.strip(), swallowed=swallowed)
+
+
+def expand(text: str, environ: Mapping[str, str]) -> Expanded:
+    """Replace `${NAME}` (upper case letters, digits, underscores) by its value; an empty value counts as unset."""
+    names = dict.fromkeys(_VARIABLE.findall(text))
+    values = {name: environ[name] for name in names if environ.get(name)}
+    for name, value in values.items():
+        text = text.replace(f"${{{name}}}", value)
+    return Expanded(text=text, values=values, unset=tuple(name for name in names if name not in values))
+
+
+def has_variable(text: str) -> bool:
+    """Say whether a text holds something that a requirements file would expand."""
+    return _VARIABLE.search(text) is not None
+
+
+def _iter_joined(lines: Iterable[str]) -> Iterator[list[tuple[int, str]]]:
+    """Group physical lines that end in a backslash with the next; a line that is only a comment ends its group."""
+    parts: list[tuple[int, str]] = []
+    for number, line in enumerate(lines, start=1):
+        comment = _COMMENT.match(line) is not None
+        if line.endswith("\\") and not comment:
+            parts.append((number, line.strip("\\")))
+            continue
+        # The space keeps the comment one when it is glued to what came before.
+        yield [*parts, (number, f" {line}" if comment else line)]
+        parts = []
+    if parts:
+        yield parts
+
+
+def _swallowed(parts: list[tuple[int, str]], hash_at: int) -> tuple[int, ...]:
+    """Name the lines that begin behind the comment's `#` and say something themselves."""
+    found: list[int] = []
+    start = 0
+    for number, part in parts:
+        if start > hash_at and part.strip() and not part.lstrip().startswith("#"):
+            found.append(number)
+        start += len(part)
+    return tuple(found)

@@ -1,0 +1,326 @@
+"""One requirement as a source states it: PEP 508, a bare URL, a local folder or archive, or an editable of these."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.requirements import InvalidRequirement, Requirement
+
+from zlock.errors import InvalidRequirements
+from zlock.model.origin import Origin
+from zlock.sources import links
+
+_SHOWN_LENGTH: Final = 200
+_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASS|KEY|AUTH|CRED|PWD")
+_SAY_THE_NAME: Final = "say the name: `name @ URL`"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a statement stands and how it may be shown.
+
+    Attributes:
+        origin: Its origin.
+        written: The text as written, before variables were expanded.
+        values: The variables that were expanded in it; where there are any, no other piece of it is shown.
+    """
+
+    origin: Origin
+    written: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> str:
+        """The text for messages: one line of decent length, without credentials."""
+        text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in self.written)
+        text = links.redacted(text)
+        return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}..."
+
+    def quoted(self, piece: str) -> str:
+        """Give a piece of the statement in backticks; all of it, as written, where a variable may be in the piece."""
+        return f"`{self.shown}`" if self.values else f"`{Place(origin=self.origin, written=piece).shown}`"
+
+    def error(self, message: str, *details: str, hint: str = "") -> InvalidRequirements:
+        """Make an error that shows the place."""
+        return InvalidRequirements(message, context=(f"{self.origin}: {self.shown}", *details), hint=hint)
+
+    def note(self, text: str) -> str:
+        """Make a note that names the place."""
+        return f"{self.origin}: {text}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stated:
+    """A statement that was understood.
+
+    Attributes:
+        requirement: The requirement; a URL in it is absolute and carries no credentials.
+        hashes: The hash in its URL's fragment, if there is one.
+        notes: What a person should know.
+    """
+
+    requirement: Requirement
+    hashes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def read(text: str, *, place: Place, base: Path, constraint: bool = False) -> Stated:
+    """Read a requirement as pip reads a line without options; local paths count from `base`.
+
+    Raises:
+        InvalidRequirements: It is none, or no name can be known for it.
+    """
+    head, marker = _split_marker(text, place)
+    if _is_link(head, place):
+        requirement = _named(head, "", place, guess=not constraint)
+    elif (found := _find_local(head, place, base)) is not None:
+        path, extras = found
+        requirement = _local(path, extras, place, guess=not constraint)
+    else:
+        requirement = _parsed(head, place, base)
+    if marker:
+        requirement.marker = _marker(marker, place, offset=text.index(";") + 1)
+    if constraint and requirement.extras:
+        raise place.error("a constraint can't have extras", hint="state the extras in a requirement")
+    return settle(requirement, place=place, base=base)
+
+
+def read_editable(text: str, *, place: Place, base: Path) -> Stated:
+    """Read what `-e` names: a repository, or a folder, which is then locked as an ordinary one.
+
+    Raises:
+        InvalidRequirements: It is neither, or no name can be known for it.
+    """
+    stated = settle(_editable(text.strip(), place, base), place=place, base=base)
+    if links.is_vcs(stated.requirement.url or ""):
+        return stated
+    note = place.note("the editable folder is locked as an ordinary folder, its changes are not followed")
+    return Stated(requirement=stated.requirement, hashes=stated.hashes, notes=(*stated.notes, note))
+
+
+def read_named(text: str, *, place: Place, base: Path) -> Stated:
+    """Read a requirement that must be PEP 508, as in `pyproject.toml`.
+
+    Raises:
+        InvalidRequirements: It is none.
+    """
+    return settle(_strict(text, place), place=place, base=base)
+
+
+def settle(requirement: Requirement, *, place: Place, base: Path) -> Stated:
+    """Check a requirement's URL, make it absolute and remove credentials from it.
+
+    Raises:
+        InvalidRequirements: The URL is unusable, or a secret would stay in it.
+    """
+    if requirement.url is None:
+        return Stated(requirement=requirement)
+    try:
+        url, removed = links.settle(requirement.url, base)
+        _ = links.egg(url)
+    except links.LinkError as error:
+        raise _refused_link(place, requirement.url, error) from error
+    requirement.url = links.without_egg(url)
+    notes = [*_expanded_notes(requirement.url, place)]
+    if removed:
+        notes.append(place.note("the credentials in the URL are left out; zlock takes them from netrc or the keyring"))
+    found = links.strong_hash(url)
+    return Stated(requirement=requirement, hashes=(found,) if found else (), notes=tuple(notes))
+
+
+def _split_marker(text: str, place: Place) -> tuple[str, str]:
+    """Split at the first semicolon; in a bare URL only one before white space ends it."""
+    separator = "; " if _is_link(text, place) else ";"
+    head, _, marker = text.partition(separator)
+    return head.strip(), marker.strip()
+
+
+def _is_link(text: str, place: Place) -> bool:
+    try:
+        return links.is_link(text)
+    except links.LinkError as error:
+        raise _refused_link(place, text, error) from error
+
+
+def _refused_link(place: Place, url: str, error: links.LinkError) -> InvalidRequirements:
+    return place.error(f"the URL {place.quoted(url)} can't be used: {error}", hint=error.hint)
+
+
+def _expanded_notes(url: str, place: Place) -> list[str]:
+    """Say which variables end up in the lock; one that is named like a secret must not.
+
+    Raises:
+        InvalidRequirements: A secret would be written into the lock.
+    """
+    kept = [name for name, value in place.values.items() if value in url]
+    for name in kept:
+        if _SECRET_NAME.search(name):
+            hint = "put credentials before the host (`https://${USER}:${TOKEN}@host/...`), or into netrc or the keyring"
+            raise place.error(f"the value of `${{{name}}}` would be written into the lock", hint=hint)
+    return [place.note(f"the value of `${{{name}}}` is part of the URL in the lock") for name in kept]
+
+
+def _named(url: str, extras: str, place: Place, *, guess: bool = True) -> Requirement:
+    """Name a bare URL: a wheel by its file name, else by its egg, else an sdist by its file name.
+
+    `guess=False` leaves the last out: pip takes no constraint that it can't name itself.
+    """
+    try:
+        name = links.wheel_name(url) or links.egg(url)
+        if name is None and guess and not links.is_vcs(url):
+            name = links.sdist_name(url)
+    except links.LinkError as error:
+        raise _refused_link(place, url, error) from error
+    if name is None:
+        raise place.error(f"no name can be known for {place.quoted(url)}", hint=_SAY_THE_NAME)
+    return _direct(name, extras, url, place)
+
+
+def _find_local(head: str, place: Place, base: Path) -> tuple[Path, str] | None:
+    """Find the folder or archive that a requirement is, if pip would take it for one.
+
+    Raises:
+        InvalidRequirements: The folder is no project, or the archive is missing.
+    """
+    bare, extras = links.split_extras(head)
+    path = links.absolute(base / bare)
+    if links.looks_like_path(head) and os.path.isdir(path):  # noqa: PTH112 - it swallows odd paths
+        if not links.is_project(path):
+            raise place.error(f"the folder {place.quoted(head)} holds no `pyproject.toml` or `setup.py`")
+        return path, extras
+    if not links.is_archive(bare):
+        return None
+    if os.path.isfile(path):  # noqa: PTH113 - it swallows odd paths
+        return path, extras
+    before, at, _ = head.partition("@")
+    if at and not links.looks_like_path(before):
+        return None
+    raise _missing(head, place, base)
+
+
+def _local(path: Path, extras: str, place: Place, *, guess: bool = True) -> Requirement:
+    """Name a local folder or archive."""
+    if not path.is_dir():
+        return _named(path.as_uri(), extras, place, guess=guess)
+    name = links.folder_name(path) if guess else None
+    if name is None:
+        hint = f"say the name: `name @ {path.as_uri()}`" if not place.values else _SAY_THE_NAME
+        raise place.error(f"no name can be known for the folder of {place.quoted(place.written)}", hint=hint)
+    return _direct(name, extras, path.as_uri(), place)
+
+
+def _direct(name: str, extras: str, url: str, place: Place) -> Requirement:
+    return _strict(f"{name}{extras} @ {url}", place)
+
+
+def _parsed(head: str, place: Place, base: Path) -> Requirement:
+    """Parse PEP 508, with a hint for what people mistake for it."""
+    try:
+        requirement = _strict(head, place)
+    except InvalidRequirements as error:
+        error.hint = _mistaken(head, base)
+        raise
+    if str(requirement) == head and head.endswith((".txt", ".in", ".toml")) and (base / head).is_file():
+        hint = "include a requirements file with `-r`, or give its path in place of the list"
+        raise place.error(f"{place.quoted(head)} is a file, not a requirement", hint=hint)
+    return requirement
+
+
+def _strict(text: str, place: Place) -> Requirement:
+    try:
+        return Requirement(text)
+    except InvalidRequirement as error:
+        raise _refused("requirement", place, error) from error
+
+
+def _marker(text: str, place: Place, *, offset: int) -> Marker:
+    try:
+        return Marker(text)
+    except InvalidMarker as error:
+        raise _refused("environment marker", place, error, offset=offset + 1) from error
+
+
+def _refused(what: str, place: Place, error: ValueError, *, offset: int = 0) -> InvalidRequirements:
+    """Say what packaging says, with the caret as a column; nothing of it where it could tell a variable's value."""
+    first, *more = str(error).splitlines()
+    column = more[-1].find("^") - 3 + offset if more else 0
+    detail = f"column {column}: {links.redacted(first)}" if column > 0 else links.redacted(first)
+    details = (f"the values of {', '.join(f'`{name}`' for name in place.values)} are not shown",)
+    message = f"`{place.shown}` is no valid {what}" if what == "requirement" else f"its {what} is invalid"
+    return place.error(message, *(details if place.values else (detail,)))
+
+
+def _mistaken(head: str, base: Path) -> str:
+    """Guess what an invalid requirement was meant to be."""
+    if re.match(r"(git\+)?[\w.-]+@[\w.-]+:", head):
+        return "write `name @ git+ssh://git@host/path`, with a slash after the host"
+    if head.startswith(tuple(f"{vcs}+" for vcs in links.VCS)) or "://" in head:
+        return "write `name @ URL`"
+    if links.looks_like_path(head):
+        return f"if it is a path: there is no such folder or archive, seen from `{base}`"
+    if re.search(r"(?<![=<>~!])=(?!=)", head):
+        return "`==` compares versions, `=` does not"
+    return ""
+
+
+def _missing(head: str, place: Place, base: Path) -> InvalidRequirements:
+    """Say that an archive or folder is missing, and where it would be if paths counted from the file itself."""
+    hint = f"paths count from `{base}`, as pip run there reads them"
+    beside = (base / place.origin.file).parent if place.origin.file else base
+    if not place.values and (beside / links.split_extras(head)[0]).exists():
+        hint += f": write `./{Path(os.path.relpath(beside / head, base)).as_posix()}`"
+    return place.error(f"there is no {place.quoted(head)}", hint=hint)
+
+
+def _editable(text: str, place: Place, base: Path) -> Requirement:
+    """Read the operand of `-e` into a requirement with a URL.
+
+    Raises:
+        InvalidRequirements: It is no repository and no folder.
+    """
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        pass
+    else:
+        if requirement.url:
+            return requirement
+    bare, extras = links.split_extras(text)
+    folder = links.absolute(base / bare)
+    if os.path.isdir(folder):  # noqa: PTH112 - it swallows odd paths
+        return _local(folder, extras, place)
+    return _editable_link(text, place, base)
+
+
+def _editable_link(text: str, place: Place, base: Path) -> Requirement:
+    bare, extras = links.split_extras(text)
+    if bare.lower().startswith("file:"):
+        return _editable_file(bare, extras, place, base)
+    prefix = next((vcs for vcs in links.VCS if text.lower().startswith(f"{vcs}:")), None)
+    url = f"{prefix}+{text}" if prefix else text
+    try:
+        repository = links.is_vcs(url)
+    except links.LinkError as error:
+        raise _refused_link(place, url, error) from error
+    if not repository:
+        hint = _mistaken(text, base) or "`-e` takes a folder of this machine, or a URL such as `git+https://...`"
+        raise place.error(f"{place.quoted(text)} can't be an editable requirement", hint=hint)
+    return _named(url, "", place)
+
+
+def _editable_file(url: str, extras: str, place: Place, base: Path) -> Requirement:
+    """Name a `file:` URL by its egg, else by the folder it leads to."""
+    try:
+        name = links.egg(url)
+        settled, _ = links.settle(url, base)
+    except links.LinkError as error:
+        raise _refused_link(place, url, error) from error
+    if name is not None:
+        return _direct(name, extras, url, place)
+    return _local(links.to_path(settled), extras, place)
