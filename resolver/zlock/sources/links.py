@@ -120,7 +120,7 @@ def settle(url: str, base: Path) -> tuple[str, bool]:
     """
     parts = split(url)
     _check_scheme(parts)
-    _check_characters(url)
+    _check_characters(url, parts)
     _check_host(parts)
     _check_revision(parts)
     _check_subdirectory(parts.fragment)
@@ -220,9 +220,11 @@ def _check_scheme(parts: SplitResult) -> None:
         raise LinkError("its scheme is unknown", hint="zlock reads http, https, file, and git+https and its like")
 
 
-def _check_characters(url: str) -> None:
+def _check_characters(url: str, parts: SplitResult) -> None:
     if not url.isprintable() or re.search(r"\s", url):
         raise LinkError("it holds white space or a control character", hint="write such characters as `%20`")
+    if "[" in parts.path:
+        raise LinkError("its path holds a bracket", hint="extras belong behind the name: `name[extra] @ URL`")
 
 
 def _check_host(parts: SplitResult) -> None:

@@ -269,7 +269,7 @@ class _Reading:
         self.requirements.append(DirectRequirement(requirement=requirement, origins=(place.origin,), hashes=hashes))
 
     def _unknown(self, what: str, name: str, known: Sequence[str]) -> InvalidRequirements:
-        spellings = {canonicalize_name(each): each for each in known}
+        spellings: dict[str, str] = {canonicalize_name(each): each for each in known}
         close = [spellings[each] for each in difflib.get_close_matches(canonicalize_name(name), spellings)]
         there = f"there are: {', '.join(f'`{each}`' for each in known)}" if known else f"there is no {what} at all"
         hint = f"did you mean {' or '.join(f'`{each}`' for each in close)}? {there}" if close else there

@@ -224,16 +224,17 @@ class _Reading:
         if said.values("config_settings"):
             hint = "remove it: zlock builds sdists with the settings that their own backend has"
             raise place.error("`--config-settings` of one requirement can't be locked", hint=hint)
-        if said.requirement:
+        if editable := said.values("editable"):
+            if constraint:
+                raise place.error("a constraint can't be editable", hint="state it as a requirement")
+            self._note_ignored(said, place, heeded={"editable": 1})
+            limits: tuple[str, ...] = ()
+            # With something before the option, pip takes that for the editable.
+            stated = statement.read_editable(said.requirement or editable[0], place=place, base=self._base)
+        else:
             self._note_ignored(said, place, heeded={"hash": len(said.values("hash"))})
             limits = hashes.check(said.values("hash"), place)
             stated = statement.read(said.requirement, place=place, base=self._base, constraint=constraint)
-        elif constraint:
-            raise place.error("a constraint can't be editable", hint="state it as a requirement")
-        else:
-            self._note_ignored(said, place, heeded={"editable": 1})
-            limits = ()
-            stated = statement.read_editable(said.values("editable")[0], place=place, base=self._base)
         self.keep(stated, limits, place, constraint=constraint)
 
     def _options(self, said: options.Statement, place: Place) -> None:
