@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from zlock.lock.question import Question, digest_of, target_table
+from zlock.lock.identity import FORMAT, identity_of, integrity_of
+from zlock.lock.question import Question, target_table
 from zlock.lock.toml import Inline, dumps
 from zlock.model.distribution import File, Reference
 from zlock.resolution.solve import Resolved
 
-FORMAT = 1
 _UNSIGNED = 'integrity = ""'
 
 
@@ -79,29 +78,6 @@ def render(tree: Mapping[str, Any]) -> str:
     own["sources"] = sources
     text = dumps({**tree, "tool": {"zlock": own}})
     return text.replace(_UNSIGNED, f'integrity = "{integrity_of(text)}"', 1)
-
-
-def integrity_of(text: str) -> str:
-    """Return the sha256 of a lock's text, whose own `integrity` has to be empty in it."""
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-
-
-def identity_of(packages: Sequence[Mapping[str, Any]]) -> str:
-    """Return the digest of what a lock installs: names, versions, markers, file hashes and commits.
-
-    No step name, no URL and no tool version: locks that install the same have the same identity.
-    """
-    return digest_of(sorted(_identity_row(package) for package in packages))
-
-
-def _identity_row(package: Mapping[str, Any]) -> list[Any]:
-    files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
-    if "archive" in package:
-        files.append(package["archive"])
-    hashes = sorted(f"{k}:{v}" for file in files for k, v in file["hashes"].items())
-    vcs = package.get("vcs", {})
-    source = [vcs.get("commit-id", ""), vcs.get("subdirectory", ""), package.get("directory", {}).get("path", "")]
-    return [package["name"], package.get("version", ""), package.get("marker", ""), hashes, source]
 
 
 def _package(one: Resolved, project: Path, lock_folder: Path) -> dict[str, Any]:

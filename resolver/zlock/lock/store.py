@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from zlock.errors import InvalidLock, OutsideFailed
-from zlock.lock.document import FORMAT, identity_of, integrity_of
-from zlock.lock.question import Asked
+from zlock.lock.identity import FORMAT, identity_of, integrity_of
+from zlock.model.requirement import Asked
 
 _NAME = re.compile(r"pylock\.([^.]+)\.toml")
 _INTEGRITY = re.compile(r'^integrity = "(sha256:[0-9a-f]{64})"$', re.MULTILINE)
@@ -84,6 +84,12 @@ def _check_integrity(path: Path, text: str, tree: Mapping[str, Any]) -> None:
 
 def _reason(error: Exception) -> str:
     return f"`[tool.zlock]` has no {error}" if isinstance(error, KeyError) else str(error)
+
+
+def resign(text: str) -> str:
+    """Return a lock's text with the integrity of what it holds now."""
+    bare = _INTEGRITY.sub('integrity = ""', text, count=1)
+    return bare.replace('integrity = ""', f'integrity = "{integrity_of(bare)}"', 1)
 
 
 def pins_of(tree: Mapping[str, Any]) -> dict[str, str]:

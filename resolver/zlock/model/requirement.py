@@ -94,6 +94,7 @@ class Asked:
         described: The command, file or names it was read from.
         requirements: Sorted, so that an order that means nothing changes nothing.
         constraints: Likewise.
+        apt_packages: Likewise.
         recorded: The requirements were had by running something, so `--check` reads them from the lock.
     """
 
@@ -101,6 +102,7 @@ class Asked:
     described: str
     requirements: tuple[str, ...]
     constraints: tuple[str, ...] = ()
+    apt_packages: tuple[str, ...] = ()
     recorded: bool = False
 
     @classmethod
@@ -111,6 +113,7 @@ class Asked:
             described=gathered.described,
             requirements=tuple(sorted({_text(one) for one in gathered.requirements})),
             constraints=tuple(sorted({_text(one) for one in gathered.constraints})),
+            apt_packages=tuple(sorted(set(gathered.apt_packages))),
             recorded=gathered.recorded,
         )
 
@@ -119,6 +122,8 @@ class Asked:
         table: dict[str, Any] = {"source": self.source, "from": self.described, "requirements": list(self.requirements)}
         if self.constraints:
             table["constraints"] = list(self.constraints)
+        if self.apt_packages:
+            table["apt-packages"] = list(self.apt_packages)
         if self.recorded:
             table["recorded"] = True
         return {key: value for key, value in table.items() if value != ""}
@@ -131,6 +136,7 @@ class Asked:
             described=table.get("from", ""),
             requirements=tuple(table.get("requirements", ())),
             constraints=tuple(table.get("constraints", ())),
+            apt_packages=tuple(table.get("apt-packages", ())),
             recorded=table.get("recorded", False),
         )
 

@@ -276,8 +276,13 @@ class Universe:
         key = (marker, extra)
         found = self._markers.get(key)
         if found is None:
-            found = self._markers[key] = Marker(marker).evaluate({**self.target.environment, "extra": extra})
+            found = self._markers[key] = self.evaluate(self.target, marker, extra)
         return found
+
+    @staticmethod
+    def evaluate(target: Target, marker: str, extra: str = "") -> bool:
+        """Evaluate a marker for a target (PEP 508)."""
+        return Marker(marker).evaluate({**target.environment, "extra": extra})
 
     # Metadata
 

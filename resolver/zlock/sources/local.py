@@ -131,6 +131,14 @@ def gather_local(
     return replace(gathered, recorded=True, notes=(*listing.notes, *sifted.notes, *gathered.notes))
 
 
+def descriptions(how: bool | str | Sequence[str], project: Path) -> tuple[str, ...]:
+    """Return how what `gather_local` reads may be described, most likely first; runs nothing."""
+    if how is True:
+        return ("pip freeze", "uv pip freeze")
+    named = {"pip_freeze": "pip freeze", "uv_freeze": "uv pip freeze", "poetry_export": shlex.join(_POETRY_EXPORT)}
+    return (named[str(how)] if isinstance(how, (str, bool)) else _described(how, project.absolute()),)
+
+
 def _interpreter_in(folder: Path, found: str, hint: str) -> Path:
     for name in _PYTHONS:
         if (folder / name).is_file():

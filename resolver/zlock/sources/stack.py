@@ -99,7 +99,7 @@ def gather_stack(stack: Stack, *, catalogue: Catalogue, file: str | None) -> Gat
     packages = [package for integration in integrations for package in integration.apt_packages]
     return Gathered(
         source=Source.STACK,
-        described=_described(stack),
+        described=describe_stack(stack),
         requirements=tuple(requirements),
         apt_packages=unique((*packages, *stack.apt_packages)),
         notes=tuple(filter(None, map(catalogue.note, integrations))),
@@ -115,7 +115,8 @@ def _pairs(components: Mapping[str, str] | tuple[str, ...]) -> Iterator[tuple[st
         yield from ((None, name) for name in components)
 
 
-def _described(stack: Stack) -> str:
+def describe_stack(stack: Stack) -> str:
+    """Return in few words what a stack is made of."""
     pairs = _pairs(stack.components)
     parts = [name if component is None else f"{component} {name}" for component, name in pairs]
     return ", ".join([*parts, *(["requirements"] if stack.requirements else [])])

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from zlock.errors import Collector, InvalidRequirements
-from zlock.model.indexes import Index
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import Asked, DirectRequirement, Gathered, IndexOption
 from zlock.redact import redact
 from zlock.settings.config import Project
 from zlock.settings.docker import DockerSettings
 from zlock.sources.integrations import Catalogue, Integration, gather_integrations, load_catalogue
-from zlock.sources.stack import Stack, gather_stack
+from zlock.sources.stack import Stack, describe_stack, gather_stack
 
 _COMMAND_SECONDS = 300.0
 
 
 class Gatherer:
-    """Reads the sources of the steps of one project."""
+    """Reads the sources of the steps of one project.
 
-    def __init__(self, project: Project, environ: Mapping[str, str], interpreter: Callable[[], Path]) -> None:
+    Args:
+        project: The project.
+        environ: The environment variables.
+        interpreter: Finds the project's interpreter.
+        may_run: Whether commands may be run; without, what running them gave is read from the locks.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        environ: Mapping[str, str],
+        interpreter: Callable[[], Path],
+        *,
+        may_run: bool = True,
+    ) -> None:
         self._project = project
+        self._may_run = may_run
         self._environ = environ
         self._interpreter = interpreter
         self._known: dict[Hashable, Gathered] = {}
@@ -43,15 +57,16 @@ class Gatherer:
     def catalogue(self) -> Catalogue:
         """Who says what integrations require."""
         if self._catalogue is None:
-            self._catalogue = load_catalogue(self._own, interpreter=str(self._interpreter()))
+            interpreter = str(self._interpreter()) if self._may_run else None
+            self._catalogue = load_catalogue(self._own, interpreter=interpreter)
         return self._catalogue
 
-    def gather(self, settings: DockerSettings, recorded: Mapping[str, Asked] | None = None) -> list[Gathered]:
+    def gather(self, settings: DockerSettings, recorded: Mapping[str, Asked]) -> list[Gathered]:
         """Return what each source of a step yields, in the documented order.
 
         Args:
             settings: The step's settings.
-            recorded: By source, what a lock recorded; given, no command is run and those are read from it.
+            recorded: By source, what the step's lock recorded; read where no command may be run.
 
         Raises:
             ZlockError: Sources are wrong or failed; several mistakes come as `Problems`.
@@ -88,14 +103,14 @@ class Gatherer:
 
     # The sources, in the documented order
 
-    def _local(self, settings: DockerSettings, recorded: Mapping[str, Asked] | None) -> Gathered | None:
+    def _local(self, settings: DockerSettings, recorded: Mapping[str, Asked]) -> Gathered | None:
         how = settings.replicate_local_python_environment
         if how is None or how is False:
             return None
-        if recorded is not None:
-            return _from_lock(Source.LOCAL, recorded) or Gathered(source=Source.LOCAL, described=_command(how))
-        from zlock.sources.local import gather_local
+        from zlock.sources.local import descriptions, gather_local
 
+        if not self._may_run:
+            return _from_lock(Source.LOCAL, recorded, descriptions(how, self._project.folder))
         method = how if isinstance(how, (bool, str)) else tuple(how)
         return self._once(
             ("local", method),
@@ -110,27 +125,27 @@ class Gatherer:
             ),
         )
 
-    def _stack(self, settings: DockerSettings, recorded: Mapping[str, Asked] | None) -> Gathered | None:
+    def _stack(self, settings: DockerSettings, recorded: Mapping[str, Asked]) -> Gathered | None:
         if not settings.effective().install_stack_requirements or not self._project.stack:
             return None
-        if recorded is not None and str(Source.STACK) in recorded:
-            return _from_lock(Source.STACK, recorded)
+        if not self._may_run and str(Source.STACK) in recorded:
+            return _from_lock(Source.STACK, recorded, (describe_stack(self.stack),))
         file = self._project.shown_file
         return self._once("stack", lambda: gather_stack(self.stack, catalogue=self.catalogue, file=file))
 
-    def _integrations(self, settings: DockerSettings, recorded: Mapping[str, Asked] | None) -> Gathered | None:
+    def _integrations(self, settings: DockerSettings, recorded: Mapping[str, Asked]) -> Gathered | None:
         names = settings.effective().required_integrations
         if not names:
             return None
-        if recorded is not None and str(Source.INTEGRATIONS) in recorded:
-            return _from_lock(Source.INTEGRATIONS, recorded)
+        if not self._may_run and str(Source.INTEGRATIONS) in recorded:
+            return _from_lock(Source.INTEGRATIONS, recorded, (", ".join(names),))
         origin = self._origin(settings, "required_integrations", Source.INTEGRATIONS)
         return self._once(
             ("integrations", names, origin),
             lambda: gather_integrations(names, catalogue=self.catalogue, origin=origin),
         )
 
-    def _pyproject(self, settings: DockerSettings, _: Mapping[str, Asked] | None) -> Gathered | None:
+    def _pyproject(self, settings: DockerSettings, _: Mapping[str, Asked]) -> Gathered | None:
         effective = settings.effective()
         path = effective.pyproject_path
         if path is None:
@@ -143,7 +158,7 @@ class Gatherer:
             lambda: gather_pyproject(path, root=self._project.folder, extras=extras, groups=groups),
         )
 
-    def _explicit(self, settings: DockerSettings, _: Mapping[str, Asked] | None) -> Gathered | None:
+    def _explicit(self, settings: DockerSettings, _: Mapping[str, Asked]) -> Gathered | None:
         from zlock.sources.requirements import read_file, read_list
 
         effective = settings.effective()
@@ -183,30 +198,29 @@ def _refused(option: IndexOption) -> InvalidRequirements:
     )
 
 
-def _from_lock(source: Source, recorded: Mapping[str, Asked]) -> Gathered | None:
-    """Return what a lock recorded of a source, as if it had just been read."""
+def _from_lock(source: Source, recorded: Mapping[str, Asked], described: Sequence[str]) -> Gathered:
+    """Return what a lock recorded of a source, as if it had just been read.
+
+    Where the lock recorded another command or other names, it holds nothing of what is asked for now.
+    """
     asked = recorded.get(str(source))
-    if asked is None:
-        return None
+    if asked is None or _folded(asked.described) not in map(_folded, described):
+        return Gathered(source=source, described=described[0], recorded=True)
     origin = Origin(source=source, detail=f"`{asked.described}`" if asked.described else "")
     return Gathered(
         source=source,
         described=asked.described,
         requirements=tuple(_recorded(text, origin) for text in asked.requirements),
         constraints=tuple(_recorded(text, origin) for text in asked.constraints),
+        apt_packages=asked.apt_packages,
         recorded=True,
     )
+
+
+def _folded(text: str) -> str:
+    return text.casefold().replace("_", "-")
 
 
 def _recorded(text: str, origin: Origin) -> DirectRequirement:
     requirement, *hashes = text.split(" --hash=")
     return DirectRequirement(requirement=Requirement(requirement), origins=(origin,), hashes=tuple(hashes))
-
-
-def _command(how: object) -> str:
-    return how if isinstance(how, str) else "pip freeze"
-
-
-def configured_indexes(indexes: Iterable[Index]) -> set[str]:
-    """Return the URLs of indexes without credentials, for comparisons."""
-    return {redact(index.url).rstrip("/") for index in indexes}

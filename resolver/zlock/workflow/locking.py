@@ -1,3 +1,34 @@
+"""Bringing locks up to date, and checking whether they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from zlock.errors import Collector, LockOutdated
+from zlock.lock.declared import declared_digest
+from zlock.lock.question import Question, changes
+from zlock.lock.store import (
+    ConflictedLock,
+    asked_of,
+    existing_steps,
+    lock_path,
+    pins_of,
+    read_lock,
+    resign,
+    write_all,
+)
+from zlock.model.ports import Progress
+from zlock.model.requirement import Gathered
+from zlock.workflow.gather import Gatherer
+from zlock.workflow.report import Report, StepReport
+from zlock.workflow.workspace import Options, Step, Workspace
+
+
 def resolve(options: Options, progress: Progress) -> Report:
     """Bring the locks up to date and write them, all or none.
 
@@ -10,7 +41,7 @@ def resolve(options: Options, progress: Progress) -> Report:
         return _disregard(workspace.report)
     steps = workspace.load_steps()
     chosen = workspace.chosen(steps)
-    jobs: list[_Job] = []
+    jobs: list[Job] = []
     problems = Collector()
     for step in chosen:
         with problems:
@@ -19,10 +50,12 @@ def resolve(options: Options, progress: Progress) -> Report:
     texts, reports = {}, {}
     todo = [job for job in jobs if not _is_answered(job, options)]
     if todo:
-        from zlock.solving import solve_jobs
+        from zlock.workflow.solving import solve_jobs
 
         for job, tree, text in solve_jobs(workspace, todo, progress):
-            texts[job.path], reports[job.step.name] = text, _report(job, tree)
+            reports[job.step.name] = _report(job, tree)
+            if text != job.text:
+                texts[job.path] = text
     for job in jobs:
         if job not in todo:
             text = _with_declared(job)
@@ -45,7 +78,7 @@ def check(options: Options) -> Report:
         InvalidLock: One was edited or cut short.
     """
     workspace = Workspace(options)
-    gatherer = Gatherer(workspace.project, workspace.environ, lambda: workspace.interpreter)
+    gatherer = Gatherer(workspace.project, workspace.environ, lambda: workspace.interpreter, may_run=False)
     if not gatherer.stack.remote:
         return _disregard(workspace.report)
     steps = workspace.load_steps()
@@ -63,7 +96,7 @@ def check(options: Options) -> Report:
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
-class _Job:
+class Job:
     """One step on its way to a lock."""
 
     step: Step
@@ -75,7 +108,7 @@ class _Job:
     declared: str
 
 
-def _prepare(workspace: Workspace, gatherer: Gatherer, step: Step, progress: Progress) -> _Job:
+def _prepare(workspace: Workspace, gatherer: Gatherer, step: Step, progress: Progress) -> Job:
     progress(f"reading the sources of `{step.name}`")
     path = lock_path(workspace.lock_folder, step.name)
     try:
@@ -84,9 +117,9 @@ def _prepare(workspace: Workspace, gatherer: Gatherer, step: Step, progress: Pro
         lock = None
         workspace.report.note(f"`{path.name}` had a merge conflict and is solved again")
     target = workspace.target(step, lock)
-    gathered = gatherer.gather(step.settings, target)
+    gathered = gatherer.gather(step.settings, {})
     workspace.report.note(*(note for one in gathered for note in one.notes))
-    return _Job(
+    return Job(
         step=step,
         path=path,
         lock=lock,
@@ -97,7 +130,7 @@ def _prepare(workspace: Workspace, gatherer: Gatherer, step: Step, progress: Pro
     )
 
 
-def _is_answered(job: _Job, options: Options) -> bool:
+def _is_answered(job: Job, options: Options) -> bool:
     """Return whether a lock still answers its step, so that nothing has to be solved."""
     if job.lock is None or options.upgrade:
         return False
@@ -110,10 +143,8 @@ def _is_answered(job: _Job, options: Options) -> bool:
     return bool(own["inputs"] == job.question.digest())
 
 
-def _with_declared(job: _Job) -> str | None:
+def _with_declared(job: Job) -> str | None:
     """Return a lock's text with the present `declared`, None where it is there already."""
-    from zlock.lock.document import resign
-
     if job.lock is None or job.lock["tool"]["zlock"]["declared"] == job.declared:
         return None
     return resign(job.text.replace(job.lock["tool"]["zlock"]["declared"], job.declared, 1))
@@ -126,7 +157,7 @@ def _check_step(workspace: Workspace, gatherer: Gatherer, step: Step) -> StepRep
         raise LockOutdated(f"step `{step.name}` has no lock", context=[f"expected `{path.name}`"], hint="run `zlock resolve`")
     recorded = {asked.source: asked for asked in asked_of(lock) if asked.recorded}
     target = workspace.target(step, lock)
-    gathered = gatherer.gather(step.settings, target, recorded=recorded)
+    gathered = gatherer.gather(step.settings, recorded)
     question = workspace.question(step, target, gathered)
     own = lock["tool"]["zlock"]
     if own["inputs"] != question.digest():
@@ -164,7 +195,7 @@ def _differences(lock: Mapping[str, Any], question: Question, gathered: list[Gat
     return lines
 
 
-def _report(job: _Job, tree: Mapping[str, Any]) -> StepReport:
+def _report(job: Job, tree: Mapping[str, Any]) -> StepReport:
     before, after = pins_of(job.lock or {}), pins_of(tree)
     own = tree["tool"]["zlock"]
     return StepReport(

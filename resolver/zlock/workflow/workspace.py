@@ -1,4 +1,4 @@
-"""The only place that wires the parts together: from a project folder to its locks, and from locks to verdicts."""
+"""A project as one run sees it: its configuration, its steps, and what they ask."""
 
 from __future__ import annotations
 
@@ -6,48 +6,24 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from packaging.utils import NormalizedName, canonicalize_name
-
-from zlock.errors import (
-    Collector,
-    InvalidConfiguration,
-    InvalidLock,
-    LockOutdated,
-    NoSolution,
-    NotProven,
-    ZlockError,
-)
-from zlock.lock.declared import declared_digest
-from zlock.lock.question import Question, changes
-from zlock.lock.store import (
-    ConflictedLock,
-    asked_of,
-    existing_steps,
-    lock_path,
-    pins_of,
-    read_lock,
-    write_all,
-)
-from zlock.merge import merge, merge_constraints
-from zlock.model.indexes import Cutoff, Index, Routing
-from zlock.model.origin import Origin, Source
-from zlock.model.ports import Progress
+from zlock.errors import Collector, InvalidConfiguration
+from zlock.lock.question import Question
 from zlock.model.requirement import Asked, Gathered
 from zlock.model.target import Target
 from zlock.redact import redact
+from zlock.settings.checks import did_you_mean
 from zlock.settings.config import Project, find_project, read_project
 from zlock.settings.docker import DockerSettings, EffectiveSettings
 from zlock.settings.load import DeclaredPipeline, load_pipeline
-from zlock.sources.gather import Gatherer, project_python
+from zlock.workflow.report import Report
 
 _STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+_VERSION = re.compile(r"^version(?:_info)?\s*=\s*(3\.\d+)", re.MULTILINE)
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 
 
@@ -91,46 +67,6 @@ class Step:
     def effective(self) -> EffectiveSettings:
         """Its settings, defaults filled in."""
         return self.settings.effective()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StepReport:
-    """What became of one step's lock.
-
-    Attributes:
-        name: The step.
-        path: Its lock.
-        status: "written", "unchanged" or "removed".
-        packages: How many it pins.
-        added: Names that came in, with their versions.
-        removed: Names that went, with their versions.
-        moved: Names with their old and new versions.
-        identity: The lock's identity.
-        gave_way: Requirements that gave way to later sources.
-    """
-
-    name: str
-    path: Path
-    status: str
-    packages: int = 0
-    added: Mapping[str, str] = field(default_factory=dict)
-    removed: Mapping[str, str] = field(default_factory=dict)
-    moved: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    identity: str = ""
-    gave_way: tuple[str, ...] = ()
-
-
-@dataclass(kw_only=True, slots=True)
-class Report:
-    """What a run did, and what a person should know about it."""
-
-    steps: list[StepReport] = field(default_factory=list)
-    notes: dict[str, None] = field(default_factory=dict)
-    disregarded: bool = False
-
-    def note(self, *lines: str) -> None:
-        """Add notes, each once."""
-        self.notes.update(dict.fromkeys(lines))
 
 
 class Workspace:
@@ -203,8 +139,6 @@ class Workspace:
         Raises:
             InvalidConfiguration: It names a step that is not there.
         """
-        from zlock.settings.checks import did_you_mean
-
         known = {step.name: step for step in steps}
         for name in self.options.steps:
             if name not in known:
@@ -235,7 +169,7 @@ class Workspace:
         if python is None and lock is not None and not self.options.upgrade:
             python = str(lock["tool"]["zlock"]["python"])
         return Target.parse(
-            python or project_python(self.interpreter),
+            python or _python_of(self.interpreter),
             platforms[0],
             manylinux=self.project.manylinux,
             musllinux=self.project.musllinux,
@@ -317,3 +251,19 @@ def _portable_url(url: str, folder: Path) -> str:
     if "://" in url:
         return redact(url)
     return Path(os.path.relpath(url, folder)).as_posix()
+
+
+def _python_of(interpreter: Path) -> str:
+    """Return the minor version of an interpreter, without running it where its environment says so."""
+    if interpreter == Path(sys.executable):
+        return f"{sys.version_info.major}.{sys.version_info.minor}"
+    try:
+        match = _VERSION.search((interpreter.parent.parent / "pyvenv.cfg").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        match = None
+    if match:
+        return match[1]
+    from zlock.process import run_command
+
+    program = "import sys; print('%d.%d' % sys.version_info[:2])"
+    return run_command([str(interpreter), "-c", program], cwd=Path.cwd(), timeout=60).stdout.strip()

@@ -1,0 +1,77 @@
+"""The arguments of every command, with an example each."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from zlock._version import __version__
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse arguments; `run` of the result is the command. Ends the program for --help and for mistakes (exit 2)."""
+    parser = _Parser(
+        prog="zlock",
+        description="Lock the requirements of a pipeline's steps, every source solved together.",
+        epilog="example: zlock resolve pipeline.py",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"zlock {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_resolve(commands)
+    return parser.parse_args(arguments)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors in the layout of all others."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]  # argparse says NoReturn, exit is one
+        self.exit(2, f"error: {message}\nhint: `{self.prog} --help` shows what there is\n")
+
+
+def _add_command(
+    commands: argparse._SubParsersAction[_Parser], name: str, summary: str, example: str, description: str = ""
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=description or summary[0].upper() + summary[1:] + ".",
+        epilog=f"example: {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    common = parser.add_argument_group("common options")
+    common.add_argument("--project", type=Path, metavar="DIR", help="the project folder (default: the nearest configured one)")
+    common.add_argument("--offline", action="store_true", help="leave the network alone, use the cache")
+    common.add_argument("--cache-dir", type=Path, metavar="DIR", help="where pages and metadata are kept")
+    common.add_argument("--index-url", metavar="URL", help="the default index, in place of the machine's")
+    common.add_argument("--exclude-newer", metavar="TIME", help="let no file count that is newer (RFC 3339, or a date)")
+    common.add_argument("--json", action="store_true", help="write the result to standard output as JSON")
+    common.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
+    common.add_argument("-v", "--verbose", action="store_true", help="say more")
+    common.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colours in messages")
+    return parser
+
+
+def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "resolve",
+        "write the locks",
+        "zlock resolve pipeline.py:train --upgrade-package pandas",
+        "Solve every step's requirements and write one lock per step, `pylock.<step>.toml`.\n"
+        "Pins that still fit are kept. Nothing is written unless every step was solved.",
+    )
+    parser.add_argument("pipeline", nargs="?", metavar="PIPELINE", help="`file.py` or `file.py:name` (default: the configured one)")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a lock is missing or outdated")
+    parser.add_argument("--upgrade", action="store_true", help="move every pin to the newest release that fits")
+    parser.add_argument("--upgrade-package", action="append", default=[], metavar="NAME", help="move the pin of one package")
+    parser.add_argument("--step", action="append", default=[], metavar="NAME", help="only this step")
+    parser.set_defaults(run=_run_resolve)
+
+
+def _run_resolve(parsed: argparse.Namespace, screen: object) -> int:
+    from zlock.cli.resolve import run_resolve
+
+    return run_resolve(parsed, screen)  # type: ignore[arg-type]  # a Screen, which is imported lazily

@@ -1,0 +1,84 @@
+"""`zlock resolve`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime
+
+from zlock.cli.layout import Screen
+from zlock.errors import InvalidInput
+from zlock.workflow import Options, Report, StepReport, check, resolve
+
+
+def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
+    """Run the command; return its exit code."""
+    options = Options(
+        project=parsed.project,
+        pipeline=parsed.pipeline,
+        steps=tuple(parsed.step),
+        offline=parsed.offline,
+        cache_dir=parsed.cache_dir,
+        index_url=parsed.index_url,
+        exclude_newer=_time(parsed.exclude_newer),
+        upgrade=parsed.upgrade,
+        upgrade_packages=tuple(parsed.upgrade_package),
+    )
+    report = check(options) if parsed.check else resolve(options, screen.progress)
+    for note in report.notes:
+        screen.note(note)
+    if parsed.json:
+        screen.data(json.dumps(_plain(report), indent=2) + "\n")
+    else:
+        for step in report.steps:
+            for line in _lines(step, checked=parsed.check, verbose=screen.verbose):
+                screen.say(line)
+    return 0
+
+
+def _time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(
+            f"`--exclude-newer` is no time: `{text}`", hint="write `2026-11-01` or `2026-11-01T12:00:00Z`"
+        ) from error
+    return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def _lines(step: StepReport, *, checked: bool, verbose: bool) -> list[str]:
+    if step.status == "removed":
+        return [f"{step.name}: lock removed, the step is gone"]
+    if checked or step.status == "unchanged":
+        return [f"{step.name}: {step.packages} packages, up to date"]
+    counts = [(len(step.added), "added"), (len(step.moved), "moved"), (len(step.removed), "removed")]
+    said = ", ".join(f"{count} {what}" for count, what in counts if count) or "same versions"
+    lines = [f"{step.name}: {step.packages} packages ({said}) -> {step.path.name}"]
+    lines += [f"  {line}" for line in step.gave_way]
+    if verbose:
+        lines += [f"  + {name} {version}" for name, version in sorted(step.added.items())]
+        lines += [f"  - {name} {version}" for name, version in sorted(step.removed.items())]
+        lines += [f"  {name} {old} -> {new}" for name, (old, new) in sorted(step.moved.items())]
+    return lines
+
+
+def _plain(report: Report) -> dict[str, object]:
+    return {
+        "disregarded": report.disregarded,
+        "notes": list(report.notes),
+        "steps": {
+            step.name: {
+                "status": step.status,
+                "lock": str(step.path),
+                "packages": step.packages,
+                "identity": step.identity,
+                "added": dict(step.added),
+                "removed": dict(step.removed),
+                "moved": {name: list(versions) for name, versions in step.moved.items()},
+                "gave-way": list(step.gave_way),
+            }
+            for step in report.steps
+        },
+    }

@@ -1,0 +1,34 @@
+"""The digests of a lock: its identity (what it installs) and its integrity (its text)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from zlock.lock.question import digest_of
+
+FORMAT = 1
+
+
+def integrity_of(text: str) -> str:
+    """Return the sha256 of a lock's text, whose own `integrity` has to be empty in it."""
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def identity_of(packages: Sequence[Mapping[str, Any]]) -> str:
+    """Return the digest of what a lock installs: names, versions, markers, file hashes and commits.
+
+    No step name, no URL and no tool version: locks that install the same have the same identity.
+    """
+    return digest_of(sorted(_identity_row(package) for package in packages))
+
+
+def _identity_row(package: Mapping[str, Any]) -> list[Any]:
+    files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
+    if "archive" in package:
+        files.append(package["archive"])
+    hashes = sorted(f"{k}:{v}" for file in files for k, v in file["hashes"].items())
+    vcs = package.get("vcs", {})
+    source = [vcs.get("commit-id", ""), vcs.get("subdirectory", ""), package.get("directory", {}).get("path", "")]
+    return [package["name"], package.get("version", ""), package.get("marker", ""), hashes, source]

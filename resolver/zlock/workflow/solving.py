@@ -1,0 +1,276 @@
+"""From what steps ask to what their locks say: the indexes, the solve, the document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import NormalizedName, canonicalize_name
+
+from zlock.errors import Collector, InvalidRequirements, NoSolution, NotProven, ZlockError
+from zlock.index.auth import Credentials
+from zlock.index.cache import Cache, default_folder
+from zlock.index.client import Client, Network
+from zlock.index.direct import find_reference, find_references
+from zlock.index.machine import Machine
+from zlock.index.repository import Repository
+from zlock.index.sdist import Builder
+from zlock.lock.document import Facts, build, render
+from zlock.lock.store import pins_of
+from zlock.merge import merge, merge_constraints
+from zlock.model.distribution import File, Reference
+from zlock.model.indexes import Cutoff, Index, Routing
+from zlock.model.ports import Progress
+from zlock.model.requirement import DirectRequirement
+from zlock.resolution.eligible import find_hopeless
+from zlock.resolution.explain import Conflict, explain
+from zlock.resolution.problem import Policy, Problem
+from zlock.resolution.provider import Pins
+from zlock.resolution.search import Unsolvable
+from zlock.resolution.solve import Resolved, describe, solve
+from zlock.resolution.universe import Rules, Universe
+from zlock.workflow.locking import Job
+from zlock.workflow.workspace import Workspace
+
+Solved = tuple[Job, dict[str, Any], str]
+
+
+def solve_jobs(workspace: Workspace, jobs: Sequence[Job], progress: Progress) -> list[Solved]:
+    """Solve steps over shared indexes; return each with its lock as a tree and as a text.
+
+    Raises:
+        ZlockError: A step has no answer, or an index failed; several come as `Problems`.
+    """
+    solver = _Solver(workspace, jobs, progress)
+    problems = Collector()
+    solved: list[Solved] = []
+    try:
+        for job in jobs:
+            with problems:
+                solved.append(solver.solve(job))
+        problems.raise_if_any()
+    finally:
+        solver.close()
+    workspace.report.note(*solver.notes())
+    return solved
+
+
+class _Solver:
+    """What the solves of one run share."""
+
+    def __init__(self, workspace: Workspace, jobs: Sequence[Job], progress: Progress) -> None:
+        self._workspace = workspace
+        self._progress = progress
+        options, project = workspace.options, workspace.project
+        machine = Machine.read(workspace.environ, project.folder)
+        network = Network.from_environment(workspace.environ, machine.pip)
+        self._client = Client(network, Credentials(workspace.environ))
+        self._rules = Rules(
+            cutoff=_stricter(project.cutoff, options.exclude_newer),
+            build_sdists=project.build_sdists,
+            overrides={one.name: str(one.requirement.specifier) for one in project.overrides},
+            exclude=project.exclude,
+        )
+        indexes = _indexes(workspace, machine)
+        default = indexes[-1].url
+        self._builder = Builder(
+            self._rules.may_build, python=jobs[0].question.target.python, default_index=default if "://" in default else None
+        )
+        self._repository = Repository(
+            Routing(indexes=indexes, sources=dict(project.index_sources)),
+            self._client,
+            Cache(options.cache_dir or default_folder(workspace.environ)),
+            offline=options.offline,
+            refresh=options.upgrade,
+            builder=self._builder,
+        )
+        self._universes: dict[tuple[Any, ...], Universe] = {}
+        self._references: dict[tuple[NormalizedName, str], Reference] = {}
+
+    def close(self) -> None:
+        """Keep what was learnt."""
+        self._repository.close()
+
+    def notes(self) -> list[str]:
+        """Return what a person should know."""
+        return [note for universe in self._universes.values() for note in universe.notes]
+
+    def solve(self, job: Job) -> Solved:
+        """Solve one step."""
+        name = job.step.name
+        self._progress(f"solving `{name}`")
+        requirements = list(merge(job.gathered))
+        gave_way: list[str] = []
+        while True:
+            problem = self._problem(job, requirements)
+            try:
+                pins = self._answer(problem, name)
+            except NoSolution as error:
+                conflict = error.conflict if isinstance(error, Contradiction) else None
+                loser = _gives_way(conflict, requirements) if conflict and self._may_give_way else None
+                if loser is None:
+                    raise
+                requirements.remove(loser[0])
+                gave_way.append(f"{loser[0]} ({loser[0].origins[0]}) gave way to {loser[1]} ({loser[1].origins[0]})")
+                continue
+            break
+        tree = build(
+            job.question,
+            self._complete(describe(problem, pins)),
+            Facts(declared=job.declared, gave_way=tuple(gave_way), exclude_newer=self._fact()),
+            project=self._workspace.project.folder,
+            lock_folder=self._workspace.lock_folder,
+        )
+        return job, tree, render(tree)
+
+    @property
+    def _may_give_way(self) -> bool:
+        return self._workspace.project.conflicts == "later"
+
+    def _fact(self) -> str:
+        cutoff = self._workspace.options.exclude_newer
+        return cutoff.isoformat() if cutoff else ""
+
+    def _problem(self, job: Job, requirements: Sequence[DirectRequirement]) -> Problem:
+        options = self._workspace.options
+        constraints = merge_constraints(job.gathered, self._workspace.project.constraints)
+        pins = {} if options.upgrade else pins_of(job.lock or {})
+        for name in options.upgrade_packages:
+            pins.pop(canonicalize_name(name), None)
+        policy = Policy(
+            prerelease=self._workspace.prerelease(job.gathered), resolution=self._workspace.project.resolution
+        )
+        return Problem(
+            universe=self._universe(job, [*requirements, *constraints]),
+            requirements=requirements,
+            constraints=constraints,
+            policy=policy,
+            preferences={canonicalize_name(name): version for name, version in pins.items()},
+        )
+
+    def _universe(self, job: Job, stated: Sequence[DirectRequirement]) -> Universe:
+        target = job.question.target
+        wanted = []
+        for one in stated:
+            requirement = one.requirement
+            marker = requirement.marker
+            if requirement.url and (not marker or marker.evaluate(target.environment)):
+                wanted.append((one.name, requirement.url))
+        references = find_references(
+            wanted, self._reference, lambda marker: Universe.evaluate(target, marker)
+        ) if wanted else {}
+        key = (target, tuple(sorted((name, one.requested) for name, one in references.items())))
+        if key not in self._universes:
+            self._universes[key] = Universe(target, self._repository, self._rules, references, self._on_page)
+        return self._universes[key]
+
+    def _on_page(self, count: int) -> None:
+        self._progress(f"solving: {count} packages looked at")
+
+    def _reference(self, name: NormalizedName, url: str) -> Reference:
+        key = (name, url)
+        if key not in self._references:
+            self._progress(f"fetching `{name}`")
+            self._references[key] = find_reference(
+                name,
+                url,
+                project=self._workspace.project.folder,
+                fetch=self._repository.fetch,
+                builder=self._builder,
+                offline=self._workspace.options.offline,
+            )
+        return self._references[key]
+
+    def _answer(self, problem: Problem, step: str) -> Pins:
+        """Return verified pins; what can't be answered becomes an error that says why."""
+
+        def tick(steps: int) -> None:
+            if steps % 100 == 0:
+                self._progress(f"solving `{step}`: step {steps} of the complete search")
+
+        try:
+            return solve(problem, tick)
+        except NotProven as error:
+            raise NotProven(f"step `{step}`: {error.message}", context=error.context, hint=error.hint) from error
+        except Unsolvable as proof:
+            hopeless = find_hopeless(problem, self._repository.known_names())
+            if hopeless:
+                problems = Collector()
+                for error in hopeless:
+                    problems.add(_in_step(error, step))
+                problems.raise_if_any()
+            self._progress(f"explaining why `{step}` has no answer")
+            raise Contradiction(step, explain(problem, proof.clause)) from None
+
+    def _complete(self, resolved: Sequence[Resolved]) -> list[Resolved]:
+        """Hash the files whose index gives no sha256: a lock never holds a file without (PEP 751)."""
+        rows = []
+        for one in resolved:
+            files = [self._hashed(file) for file in one.candidate.files]
+            rows.append(replace(one, candidate=one.candidate._replace(files=tuple(files))))
+        return rows
+
+    def _hashed(self, file: File) -> File:
+        if file.sha256:
+            return file
+        self._progress(f"hashing `{file.filename}`: its index gives no sha256")
+        digest, size = self._repository.sha256(file)
+        return file._replace(hashes=(*file.hashes, ("sha256", digest)), size=size)
+
+
+class Contradiction(NoSolution):
+    """Requirements of a step that can't hold together, with the proof's findings."""
+
+    def __init__(self, step: str, conflict: Conflict) -> None:
+        lines = [f"`{one}` by {origin}" for one in conflict.requirements for origin in one.origins]
+        lines += [f"constraint `{one}` by {one.origins[0]}" for one in conflict.constraints]
+        lines += conflict.chain
+        hint = "; or ".join(conflict.changes) or "drop one of these requirements, or give it other bounds"
+        super().__init__(f"no set of versions satisfies step `{step}`", context=lines, hint=hint)
+        self.step = step
+        self.conflict = conflict
+
+
+def _in_step(error: ZlockError, step: str) -> ZlockError:
+    return type(error)(f"step `{step}`: {error.message}", context=error.context, hint=error.hint)
+
+
+def _gives_way(
+    conflict: Conflict, requirements: Sequence[DirectRequirement]
+) -> tuple[DirectRequirement, DirectRequirement] | None:
+    """Return the requirement of a conflict from the earliest source whose name a later one requires too, and that one."""
+    for one in sorted(conflict.requirements, key=lambda requirement: requirement.source.rank):
+        for other in requirements:
+            if other.name == one.name and other.source.rank > one.source.rank:
+                return one, other
+    return None
+
+
+def _stricter(cutoff: Cutoff, limit: Any) -> Cutoff:
+    """Return a cut-off that the command line limits further."""
+    if limit is None:
+        return cutoff
+    packages = {name: min(value, limit) if value else limit for name, value in cutoff.packages.items()}
+    return Cutoff(default=min(cutoff.default, limit) if cutoff.default else limit, packages=packages)
+
+
+def _indexes(workspace: Workspace, machine: Machine) -> tuple[Index, ...]:
+    """Return the indexes in the order they are asked: the default one last."""
+    configured = workspace.project.indexes
+    others = [index for index in configured if not index.default]
+    if workspace.options.index_url:
+        url = workspace.options.index_url
+        default = [Index(url=url if "://" in url else str(Path(url).resolve()), default=True, from_machine=True)]
+    else:
+        default = [index for index in configured if index.default]
+    if not default:
+        url, _ = machine.index_url()
+        default = [Index(url=url, default=True, from_machine=True)]
+    unread = machine.unread()
+    if unread:
+        workspace.report.note(
+            f"this machine sets {', '.join(unread)}; a lock must not depend on the machine, so they are not read"
+        )
+    return (*others, *default)
