@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from zlock.settings.load import load_pipeline
 
 BLOCKS = Path(__file__).parent / "mission"
 
-EXPECTED = {
+EXPECTED: dict[str, dict[str, Any]] = {
     "replicate_pip_freeze": {"replicate_local_python_environment": "pip_freeze"},
     "replicate_command": {
         "replicate_local_python_environment": ["poetry", "export", "--extras=train", "--format=requirements.txt"]

@@ -204,11 +204,13 @@ def did_you_mean(stated: str, known: Iterable[str], *, cutoff: float = 0.6) -> s
 
 def close_names(stated: str, known: Iterable[str], *, cutoff: float = 0.6) -> list[str]:
     """Find the names that look like the stated one; case, dashes and underscores don't count."""
-    from difflib import get_close_matches  # noqa: PLC0415  # only bad input needs it
-
     folded: dict[str, str] = {}
     for name in known:
         folded.setdefault(_folded(name), name)
+    if _folded(stated) in folded:
+        return [folded[_folded(stated)]]
+    from difflib import get_close_matches  # noqa: PLC0415  # only bad input needs it
+
     return [folded[near] for near in get_close_matches(_folded(stated), folded, n=3, cutoff=cutoff)]
 
 

@@ -118,6 +118,8 @@ def load_pipeline(reference: str, *, project: Path, interpreter: str, timeout: f
 
 def _parse(reference: str, folder: Path) -> tuple[Path, str]:
     """Split a reference into the file and the name in it."""
+    if "\0" in reference:
+        raise InvalidPipeline("the name of a pipeline file can't hold a null character")
     whole = _inside(folder, reference)
     stated, colon, name = reference.rpartition(":")
     if whole.is_file() or not colon:
@@ -138,9 +140,9 @@ def _inside(folder: Path, stated: str) -> Path:
 
 
 def _near_files(stated: str, folder: Path) -> str:
-    dotted = Path(*stated.split(".")).with_suffix(".py") if stated else Path()
+    dotted = f"{stated.replace('.', '/')}.py"
     if (folder / dotted).is_file():
-        return f"name the file, not the module: `{dotted.as_posix()}`"
+        return f"name the file, not the module: `{dotted}`"
     known = [path.relative_to(folder).as_posix() for path in sorted(folder.glob("*.py"))]
     return did_you_mean(stated, known) or f"a relative path counts from the project folder `{folder}`"
 

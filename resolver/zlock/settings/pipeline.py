@@ -75,6 +75,7 @@ class _Declared(Generic[P, R_co]):
     """What steps and pipelines have in common: a function, its name and settings."""
 
     decorator = ""
+    __name__: str
 
     def __init__(self, function: Callable[P, R_co], *, name: str, settings: DockerSettings) -> None:
         functools.update_wrapper(self, function)  # type: ignore[arg-type]  # what can be called are the subclasses
@@ -236,13 +237,18 @@ def _docker(settings: object) -> DockerSettings | None:
     if not isinstance(settings, Mapping):
         raise checks.mistake("settings", f"expected a dict, got {checks.kind(settings)}")
     for key, value in settings.items():
-        near = checks.did_you_mean(str(key), ["docker"], cutoff=_NEAR)
-        if key != "docker" and (near or isinstance(value, DockerSettings)):
-            raise InvalidConfiguration(f"unknown key `{key}` in `settings`", hint=near or 'the key is `"docker"`')
+        if key != "docker":
+            _refuse_near_key(str(key), value)
     docker = settings.get("docker")
     if docker is None or isinstance(docker, DockerSettings):
         return docker
     return DockerSettings.from_mapping(docker, at="docker", place=caller())
+
+
+def _refuse_near_key(key: str, value: object) -> None:
+    near = checks.did_you_mean(key, ["docker"], cutoff=_NEAR)
+    if near or isinstance(value, DockerSettings):
+        raise InvalidConfiguration(f"unknown key `{key}` in `settings`", hint=near or 'the key is `"docker"`')
 
 
 def _refuse_near_miss(key: str, value: object, decorator: str) -> None:

@@ -1,0 +1,357 @@
+"""Docker settings as users state them, in Python and in TOML."""
+
+import copy
+import dataclasses
+import json
+import pickle
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import InvalidRequirement, Requirement
+
+import zlock
+from zlock import DockerSettings
+from zlock.errors import InvalidConfiguration, Problems, ZlockError
+from zlock.settings import checks
+from zlock.settings.docker import CHECKS, EffectiveSettings
+
+FULL: dict[str, Any] = {
+    "requirements": ["torch==1.12.0", "pandas[all]>=2; python_version >= '3.11'"],
+    "required_integrations": ["pytorch"],
+    "replicate_local_python_environment": ["poetry", "export"],
+    "install_stack_requirements": False,
+    "apt_packages": ["git"],
+    "pyproject_path": "pyproject.toml",
+    "pyproject_extras": ["train"],
+    "pyproject_groups": ["dev"],
+    "python_package_installer": "uv",
+    "python_package_installer_args": {"timeout": 1000, "no-cache": None, "find-links": ["a", "b"], "pre": True},
+    "parent_image": "registry.example/python:3.12",
+    "environment": {"A": "1", "EMPTY": ""},
+    "runtime_environment": {"B": "two words"},
+    "user": "runner",
+    "dockerfile": "Dockerfile",
+    "build_context_root": "context",
+    "local_project_install_command": "pip install .",
+    "prevent_build_reuse": True,
+    "target_repository": "team/images",
+    "python_package_installer_cache_mount": True,
+    "system": True,
+}
+
+
+def mistakes(make: Callable[[], object]) -> list[ZlockError]:
+    """Collect the errors that a call raises, one by one."""
+    with pytest.raises((InvalidConfiguration, Problems)) as caught:
+        make()
+    return list(caught.value.errors) if isinstance(caught.value, Problems) else [caught.value]
+
+
+def mistake(**stated: Any) -> ZlockError:
+    """Get the only error that these settings raise."""
+    (error,) = mistakes(lambda: DockerSettings(**stated))
+    return error
+
+
+def test_there_is_a_rule_for_every_field_and_a_full_example() -> None:
+    fields = [each.name for each in dataclasses.fields(DockerSettings) if each.init]
+
+    assert list(CHECKS) == fields == list(FULL)
+
+
+def test_nothing_is_set_at_first() -> None:
+    assert DockerSettings().stated() == {}
+    assert repr(DockerSettings(user="me")) == "DockerSettings(user='me')"
+
+
+def test_effective_defaults() -> None:
+    effective = DockerSettings().effective()
+
+    assert effective == EffectiveSettings()
+    assert effective.install_stack_requirements is True
+    assert effective.python_package_installer == "pip"
+    assert effective.requirements == effective.apt_packages == ()
+    assert effective.prevent_build_reuse is effective.system is False
+    assert effective.replicate_local_python_environment is None
+
+
+@pytest.mark.parametrize(("stated", "method"), [(True, "pip_freeze"), (False, None), ("uv_freeze", "uv_freeze")])
+def test_effective_export_method(stated: Any, method: str | None) -> None:
+    settings = DockerSettings(replicate_local_python_environment=stated)
+
+    assert settings.effective().replicate_local_python_environment == method
+
+
+def test_json_keeps_every_field_and_its_place() -> None:
+    settings = DockerSettings(**FULL)
+
+    again = DockerSettings.from_json(json.loads(json.dumps(settings.to_json())))
+
+    assert again == settings
+    assert again.where("user") == settings.where("user") is not None
+
+
+def test_settings_can_be_copied_pickled_and_hashed() -> None:
+    settings = DockerSettings(**FULL)
+
+    for other in (copy.deepcopy(settings), pickle.loads(pickle.dumps(settings))):
+        assert other == settings
+        assert hash(other) == hash(settings)
+    assert dataclasses.replace(settings, user="you").user == "you"
+
+
+def test_later_changes_to_a_list_or_dict_do_not_reach_the_settings() -> None:
+    packages, variables = ["git"], {"A": "1"}
+    settings = DockerSettings(apt_packages=packages, environment=variables)
+    packages.append("curl")
+    variables["B"] = "2"
+
+    assert settings == DockerSettings(apt_packages=["git"], environment={"A": "1"})
+
+
+def test_over_wins_field_by_field_and_remembers_each_place() -> None:
+    base = DockerSettings(requirements=["a"], user="me")
+    own = DockerSettings(requirements=[], system=False)
+
+    laid = own.over(base)
+
+    assert laid == DockerSettings(requirements=[], user="me", system=False)
+    assert laid.where("requirements") == own.where("requirements")
+    assert laid.where("user") == base.where("user")
+    assert laid.where("dockerfile") is None
+
+
+def test_where_is_the_line_of_the_call() -> None:
+    line = sys._getframe().f_lineno + 1
+    settings = DockerSettings(
+        user="me",
+        system=True,
+    )
+
+    assert settings.where("system") == (__file__, line)
+
+
+def test_where_does_not_count_in_comparison() -> None:
+    first = DockerSettings(user="me")
+    second = DockerSettings(user="me")
+
+    assert first == second
+    assert first.where("user") != second.where("user")
+
+
+def test_paths_count_from_the_file_that_states_them(tmp_path: Path) -> None:
+    table = {"requirements": "needs.txt", "pyproject-path": "sub/pyproject.toml", "dockerfile": "/abs/Dockerfile"}
+    settings = DockerSettings(build_context_root="here").over(
+        DockerSettings.from_table(table, at="docker", file=str(tmp_path / "zlock.toml"))
+    )
+
+    effective = settings.effective()
+
+    assert settings.requirements == "needs.txt"
+    assert (effective.requirements, effective.requirements_file) == ((), tmp_path / "needs.txt")
+    assert effective.pyproject_path == tmp_path / "sub" / "pyproject.toml"
+    assert effective.dockerfile == Path("/abs/Dockerfile")
+    assert effective.build_context_root == Path(__file__).parent / "here"
+
+
+def test_a_path_object_is_taken_as_its_text() -> None:
+    assert DockerSettings(requirements=Path("a/b.txt")) == DockerSettings(requirements="a/b.txt")
+
+
+def test_whole_numbers_in_environments_are_taken_as_their_text() -> None:
+    assert DockerSettings(environment={"A": 1}).environment == {"A": "1"}
+
+
+def test_duplicates_are_allowed() -> None:
+    assert DockerSettings(requirements=["a", "a"]).effective().requirements == ("a", "a")
+
+
+def test_a_string_where_a_list_belongs() -> None:
+    error = mistake(apt_packages="git")
+
+    assert error.message == "`apt_packages`: expected a list of strings, got a string"
+    assert '`["git"]`' in error.hint
+    assert '`["git", "curl"]`' in mistake(apt_packages="git, curl").hint
+
+
+def test_a_requirement_where_a_path_belongs() -> None:
+    error = mistake(requirements="torch==1.12")
+
+    assert error.message.endswith("got a requirement")
+    assert '`["torch==1.12"]`' in error.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("requirements", 3, "expected a list of strings, got a number"),
+        ("requirements", "", "expected a string, got an empty one"),
+        ("apt_packages", ["git", " "], "`apt_packages[1]`: expected a string, got an empty one"),
+        ("apt_packages", ["git curl"], "`git curl` has spaces in it"),
+        ("apt_packages", [["git"]], "`apt_packages[0]`: expected a string, got a list"),
+        ("pyproject_extras", {"a": 1}, "expected a list of strings, got a table"),
+        ("pyproject_path", ["a"], "expected a path, got a list"),
+        ("dockerfile", b"Dockerfile", "expected a path, got `bytes`"),
+        ("replicate_local_python_environment", [], "expected a command, got an empty one"),
+        ("install_stack_requirements", 1, "expected a boolean, got a number"),
+        ("system", "yes", "expected a boolean, got a string"),
+        ("python_package_installer", "conda", "expected `pip` or `uv`, got `conda`"),
+        ("python_package_installer_args", ["--pre"], "expected a table, got a list"),
+        ("python_package_installer_args", {"a": {}}, "`python_package_installer_args.a`: expected a string, a number"),
+        ("python_package_installer_args", {"a": float("nan")}, "expected a string, a number"),
+        ("python_package_installer_args", {1: "a"}, "expected strings as keys, got a number"),
+        ("environment", {"A": True}, "`environment.A`: expected a string, got a boolean"),
+        ("environment", {"A-B": "1"}, "`A-B` is no name for an environment variable"),
+        ("runtime_environment", {"A": "1\n2"}, "`runtime_environment.A`: a line break"),
+        ("user", "root\nRUN something", "a line break"),
+        ("parent_image", "python:3 AS base", "has spaces in it"),
+        ("local_project_install_command", " ", "expected a command, got an empty string"),
+        ("local_project_install_command", ["pip", 3], "`local_project_install_command[1]`: expected a string"),
+        ("target_repository", True, "expected a string, got a boolean"),
+    ],
+)
+def test_a_wrong_value_is_named(name: str, value: Any, problem: str) -> None:
+    assert problem in mistake(**{name: value}).message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("replicate_local_python_environment", "pip_freze", "did you mean `pip_freeze`"),
+        ("replicate_local_python_environment", "conda list", '`["conda", "list"]`'),
+        ("python_package_installer_args", {"--timeout": 1}, "leave the dashes out: `timeout`"),
+        ("requirements", ["torch=1.12"], "did you mean `torch==1.12`?"),
+        ("requirements", ["-r other.txt"], "options belong in a requirements file"),
+        ("requirements", ["git+https://host.example/a.git"], "`name @ git+https://host.example/a.git`"),
+    ],
+)
+def test_a_wrong_value_comes_with_the_way_out(name: str, value: Any, hint: str) -> None:
+    assert hint in mistake(**{name: value}).hint
+
+
+def test_invalid_requirements_are_named_by_position() -> None:
+    errors = mistakes(lambda: DockerSettings(requirements=["a", "b==", "c", "d; what"]))
+
+    assert [error.message.partition(":")[0] for error in errors] == ["`requirements[1]`", "`requirements[3]`"]
+
+
+def test_credentials_are_in_no_message() -> None:
+    error = mistake(requirements=["https://me:secret@host.example/a.whl"])
+
+    assert "secret" not in f"{error.message} {error.hint} {error.context}"
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        *("a", "a-b.c_d", "A1", "-a", "a-", "a b", "a[b]", "a[b,c]", "a[]", "a[-]", "a==1", "a>=1,<2", "a >= 1, < 2"),
+        *(
+            "a==",
+            "a=1",
+            "a=>1",
+            "a==1,",
+            "a==1.",
+            "a == 1 ",
+            "a~=1",
+            "a==1.*",
+            "a==1\u0663",
+            "a<1\n",
+            "a;b",
+            "\u00e9",
+            "a[b ]",
+        ),
+    ],
+)
+def test_the_short_way_for_plain_requirements_agrees_with_packaging(stated: str) -> None:
+    """Plain requirements are recognised without packaging; none may pass that packaging refuses."""
+    try:
+        Requirement(stated)
+    except InvalidRequirement:
+        assert mistakes(lambda: checks.requirement(stated, "requirements[0]"))
+    else:
+        if stated.isprintable():
+            assert checks.requirement(stated, "requirements[0]") == stated
+
+
+def test_all_mistakes_come_at_once_with_the_place() -> None:
+    line = sys._getframe().f_lineno + 1
+    errors = mistakes(lambda: DockerSettings(apt_package=["git"], user="", system=3))  # type: ignore[call-arg, arg-type]
+
+    assert [error.message for error in errors] == [
+        "unknown key `apt_package`",
+        "`user`: expected a string, got an empty one",
+        "`system`: expected a boolean, got a number",
+    ]
+    assert errors[0].hint == "did you mean `apt_packages`?"
+    assert all(f"{Path(__file__).name}:{line}" in error.context[-1] for error in errors)
+
+
+def test_positional_arguments_are_refused() -> None:
+    (error,) = mistakes(lambda: DockerSettings(["torch"]))  # type: ignore[call-arg]
+
+    assert "keyword arguments only" in error.message
+
+
+def test_a_plain_traceback_shows_every_mistake_and_hint() -> None:
+    with pytest.raises(Problems) as caught:
+        DockerSettings(apt_packages="git", usr="me")  # type: ignore[call-arg, arg-type]
+
+    shown = "".join(traceback.format_exception_only(caught.value))
+    assert "unknown key `usr`" in shown
+    assert 'hint: write a list: `["git"]`' in shown
+
+
+def test_settings_can_not_be_changed() -> None:
+    settings = DockerSettings(user="me")
+    with pytest.raises(AttributeError):
+        settings.user = "you"  # type: ignore[misc]
+
+
+def test_table_has_the_same_fields_in_kebab_case() -> None:
+    table = {name.replace("_", "-"): value for name, value in FULL.items()}
+
+    settings = DockerSettings.from_table(table, at="docker", file="/project/zlock.toml")
+
+    assert settings == DockerSettings(**FULL)
+    assert settings.where("user") == ("/project/zlock.toml", None)
+
+
+def test_all_mistakes_of_a_table_come_at_once_with_their_key_paths() -> None:
+    table = {"apt_packages": ["git"], "requirement": ["a"], "user": 3, "environment": {"A": []}, "requirements": ["b="]}
+    errors = mistakes(lambda: DockerSettings.from_table(table, at="steps.train.docker", file="/project/zlock.toml"))
+
+    assert [error.message.partition(" is not")[0] for error in errors] == [
+        "unknown key `steps.train.docker.apt_packages`",
+        "unknown key `steps.train.docker.requirement`",
+        "`steps.train.docker.user`: expected a string, got a number",
+        "`steps.train.docker.environment.A`: expected a string, got a list",
+        "`steps.train.docker.requirements[0]`: `b=`",
+    ]
+    assert errors[0].hint.endswith("write `apt-packages`")
+    assert errors[1].hint.startswith("did you mean `requirements`")
+    assert {error.context for error in errors} == {("stated in /project/zlock.toml",)}
+
+
+def test_a_table_must_be_a_table() -> None:
+    (error,) = mistakes(lambda: DockerSettings.from_table(["a"], at="docker", file="/project/zlock.toml"))
+
+    assert error.message == "`docker`: expected a table, got a list"
+
+
+def test_importing_zlock_imports_nothing_else() -> None:
+    script = "import sys; before = set(sys.modules); import zlock; print(*(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["zlock"]
+
+
+def test_public_names_are_listed_and_others_refused() -> None:
+    assert dir(zlock) == ["DockerSettings", "__version__", "pipeline", "step"]
+    assert all(getattr(zlock, name) for name in zlock.__all__)
+    with pytest.raises(AttributeError):
+        zlock.pipelin  # noqa: B018  # asking for it is the test
