@@ -74,7 +74,7 @@ def constants_text(data: Mapping[str, Any]) -> str:
 def main() -> None:
     """Ask the zenml of this interpreter, and write both files."""
     sys.path.insert(0, str(ROOT / "resolver"))
-    from zlock.sources.installed import read_registry  # noqa: PLC0415  the path is known only now
+    from zlock.sources.installed import read_registry
 
     data = read_registry(sys.executable)
     CATALOGUE.write_text(catalogue_text(data), encoding="utf-8")

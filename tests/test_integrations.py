@@ -137,7 +137,7 @@ def test_each_constant_is_the_name_of_an_integration() -> None:
 
 def test_importing_an_unknown_constant_names_the_close_ones() -> None:
     with pytest.raises(ImportError, match="has no integration PYTORHC; did you mean PYTORCH"):
-        from zlock.integrations import PYTORHC  # type: ignore[attr-defined]  # noqa: F401, PLC0415  the mistake
+        from zlock.integrations import PYTORHC  # type: ignore[attr-defined]  # noqa: F401  the mistake
 
 
 def test_an_unknown_attribute_names_the_close_constants() -> None:

@@ -20,7 +20,7 @@ def __getattr__(name: str) -> object:
     """Import a public name when it is first asked for."""
     if name not in _HOMES:
         raise AttributeError(f"module `zlock` has no attribute `{name}`")
-    from importlib import import_module  # noqa: PLC0415  # importing zlock itself must import nothing
+    from importlib import import_module  # importing zlock itself must import nothing
 
     value: object = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value

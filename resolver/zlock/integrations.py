@@ -152,8 +152,8 @@ if not TYPE_CHECKING:  # hidden from type checkers, which would else accept any 
 
     def __getattr__(name: str) -> str:
         """Name the close constants where one is unknown."""
-        import difflib  # noqa: PLC0415  only a mistake needs these two
-        import sys  # noqa: PLC0415
+        import difflib
+        import sys
 
         close = difflib.get_close_matches(name.upper(), __all__, n=3)
         meant = f"; did you mean {' or '.join(close)}?" if close else ""
@@ -165,7 +165,7 @@ if not TYPE_CHECKING:  # hidden from type checkers, which would else accept any 
 
     def _imports(frame: object) -> bool:
         """Tell whether a frame is at a `from ... import`, and not at an attribute access."""
-        import dis  # noqa: PLC0415  as above
+        import dis
 
         return frame.f_code.co_code[frame.f_lasti] == dis.opmap["IMPORT_FROM"]
 

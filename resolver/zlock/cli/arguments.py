@@ -42,7 +42,9 @@ def _add_command(
         allow_abbrev=False,
     )
     common = parser.add_argument_group("common options")
-    common.add_argument("--project", type=Path, metavar="DIR", help="the project folder (default: the nearest configured one)")
+    common.add_argument(
+        "--project", type=Path, metavar="DIR", help="the project folder (default: the nearest configured one)"
+    )
     common.add_argument("--offline", action="store_true", help="leave the network alone, use the cache")
     common.add_argument("--cache-dir", type=Path, metavar="DIR", help="where pages and metadata are kept")
     common.add_argument("--index-url", metavar="URL", help="the default index, in place of the machine's")
@@ -63,10 +65,14 @@ def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
         "Solve every step's requirements and write one lock per step, `pylock.<step>.toml`.\n"
         "Pins that still fit are kept. Nothing is written unless every step was solved.",
     )
-    parser.add_argument("pipeline", nargs="?", metavar="PIPELINE", help="`file.py` or `file.py:name` (default: the configured one)")
+    parser.add_argument(
+        "pipeline", nargs="?", metavar="PIPELINE", help="`file.py` or `file.py:name` (default: the configured one)"
+    )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a lock is missing or outdated")
     parser.add_argument("--upgrade", action="store_true", help="move every pin to the newest release that fits")
-    parser.add_argument("--upgrade-package", action="append", default=[], metavar="NAME", help="move the pin of one package")
+    parser.add_argument(
+        "--upgrade-package", action="append", default=[], metavar="NAME", help="move the pin of one package"
+    )
     parser.add_argument("--step", action="append", default=[], metavar="NAME", help="only this step")
     parser.set_defaults(run=_run_resolve)
 

@@ -161,6 +161,6 @@ def _ask_pip() -> str:
     if not match:
         raise IndexFailed(
             "no default index: neither uv nor pip can be asked for theirs",
-            hint='name one: `[[index]]` with `url` and `default = true`, or `--index-url`',
+            hint="name one: `[[index]]` with `url` and `default = true`, or `--index-url`",
         )
     return match[1]

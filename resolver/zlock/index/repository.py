@@ -7,11 +7,11 @@ import io
 import re
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import NormalizedName
 from packaging.version import InvalidVersion, Version
 
 from zlock.errors import IndexFailed
@@ -40,7 +40,7 @@ class Repository:
         cache: Where pages and metadata are kept.
         offline: Use only what the cache and local folders hold.
         refresh: Ask for every page again, whatever its age.
-        builder: Builds sdists for their metadata.
+        builder: Makes what builds sdists for their metadata.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Repository:
         *,
         offline: bool = False,
         refresh: bool = False,
-        builder: MetadataBuilder,
+        builder: Callable[[], MetadataBuilder],
     ) -> None:
         self._routing = routing
         self._client = client
@@ -267,7 +267,7 @@ class Repository:
         text = sdist_file(data, file.filename, "PKG-INFO")
         if text is not None and is_static(read_headers(text)):
             return parse_metadata(text)
-        return self._builder.build_archive(data, file.filename)
+        return self._builder().build_archive(data, file.filename)
 
     def _download(self, file: File) -> bytes:
         path = as_path(file.url)
@@ -343,20 +343,3 @@ def _page_from(row: Any) -> Page | None:
         return None
     make = File._make
     return Page(row[0], row[1], tuple([make(file) for file in row[2]]), row[3], row[4])
-
-
-def project_of(filename: str) -> NormalizedName:
-    """Return the normalized project name that a wheel's file name begins with (PEP 427)."""
-    return canonicalize_name(filename.split("-", maxsplit=1)[0])
-
-
-def read_path(path: Path) -> bytes:
-    """Return a local file's bytes.
-
-    Raises:
-        IndexFailed: It can't be read.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise IndexFailed(f"`{path}` can't be read: {error.strerror}") from error

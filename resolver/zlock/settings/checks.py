@@ -209,7 +209,7 @@ def close_names(stated: str, known: Iterable[str], *, cutoff: float = 0.6) -> li
         folded.setdefault(_folded(name), name)
     if _folded(stated) in folded:
         return [folded[_folded(stated)]]
-    from difflib import get_close_matches  # noqa: PLC0415  # only bad input needs it
+    from difflib import get_close_matches  # only bad input needs it
 
     return [folded[near] for near in get_close_matches(_folded(stated), folded, n=3, cutoff=cutoff)]
 
@@ -221,7 +221,7 @@ def redacted(stated: str) -> str:
 
 def _refusal(stated: str) -> str:
     """Say why a string is no requirement; empty if it is one."""
-    from packaging.requirements import (  # noqa: PLC0415  # slow to import, and plain requirements don't need it
+    from packaging.requirements import (  # slow to import, and plain requirements don't need it
         InvalidRequirement,
         Requirement,
     )

@@ -84,7 +84,7 @@ def _import(question: Question) -> ModuleType:
     """Run the file as a module, with its folder and the project's first on the path."""
     for folder in dict.fromkeys((question.project, str(Path(question.file).parent))):
         if list(Path(folder).glob("packaging*")):
-            import packaging.requirements  # noqa: F401, PLC0415  # before something of that name shadows it
+            import packaging.requirements  # noqa: F401  # before something of that name shadows it
         sys.path.insert(0, folder)
     sys.argv = [question.file]
     module = ModuleType(MODULE)

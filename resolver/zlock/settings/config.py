@@ -12,16 +12,42 @@ from typing import Any, TypeVar
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
-from zlock.settings.docker import DockerSettings
 
 from zlock.errors import Collector, InvalidConfiguration
 from zlock.model.indexes import Cutoff, Index
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement
+from zlock.settings.docker import DockerSettings
 
 T = TypeVar("T")
 
-_KEYS = ["python", "platforms", "manylinux", "musllinux", "lock-dir", "pipeline", "index", "index-sources", "exclude-newer", "exclude-newer-package", "conflicts", "build-sdists", "prerelease", "resolution", "align", "constraints", "overrides", "exclude", "urls", "wheelhouse", "registry", "stack", "integrations", "docker", "steps"]
+_KEYS = [
+    "python",
+    "platforms",
+    "manylinux",
+    "musllinux",
+    "lock-dir",
+    "pipeline",
+    "index",
+    "index-sources",
+    "exclude-newer",
+    "exclude-newer-package",
+    "conflicts",
+    "build-sdists",
+    "prerelease",
+    "resolution",
+    "align",
+    "constraints",
+    "overrides",
+    "exclude",
+    "urls",
+    "wheelhouse",
+    "registry",
+    "stack",
+    "integrations",
+    "docker",
+    "steps",
+]
 _STEP_KEYS = ["docker", "python", "platforms", "index", "index-sources", "align"]
 _INDEX_KEYS = ["name", "url", "default", "explicit"]
 

@@ -205,7 +205,7 @@ class Catalogue:
     @cached_property
     def _answer(self) -> ZenmlCatalogue | CommandFailed | None:
         """What asking the project's interpreter led to; a failure is kept too, for it may have taken minutes."""
-        from zlock.sources.installed import read_registry, read_version, same_version  # noqa: PLC0415  as below
+        from zlock.sources.installed import read_registry, read_version, same_version
 
         if self._interpreter is None:
             return None
@@ -226,7 +226,7 @@ class Catalogue:
     @cached_property
     def _plugins(self) -> Mapping[str, tuple[EntryPoint, ...]]:
         """The entry points by folded name, unloaded; one that is found twice on the path counts once."""
-        from importlib.metadata import entry_points  # noqa: PLC0415  slow, and only needed once a name is wanted
+        from importlib.metadata import entry_points
 
         found: dict[str, dict[tuple[str, str], EntryPoint]] = {}
         for point in entry_points(group=ENTRY_POINTS):

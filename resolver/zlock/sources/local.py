@@ -201,7 +201,7 @@ def _run_with_pip(argv: Sequence[str], run: _Run) -> str:
 
 
 def _list_with_uv(interpreter: Path, run: _Run) -> _Listing:
-    from uv import find_uv_bin  # noqa: PLC0415  # of no use to most runs
+    from uv import find_uv_bin  # of no use to most runs
 
     try:
         uv = find_uv_bin()

@@ -89,7 +89,9 @@ def check(options: Options) -> Report:
     if not options.steps:
         for name, path in _gone(workspace.lock_folder, steps).items():
             problems.add(
-                LockOutdated(f"there is a lock of a step that is gone: `{path.name}` (`{name}`)", hint="run `zlock resolve`")
+                LockOutdated(
+                    f"there is a lock of a step that is gone: `{path.name}` (`{name}`)", hint="run `zlock resolve`"
+                )
             )
     problems.raise_if_any()
     return workspace.report
@@ -154,7 +156,9 @@ def _check_step(workspace: Workspace, gatherer: Gatherer, step: Step) -> StepRep
     path = lock_path(workspace.lock_folder, step.name)
     lock = read_lock(path)
     if lock is None:
-        raise LockOutdated(f"step `{step.name}` has no lock", context=[f"expected `{path.name}`"], hint="run `zlock resolve`")
+        raise LockOutdated(
+            f"step `{step.name}` has no lock", context=[f"expected `{path.name}`"], hint="run `zlock resolve`"
+        )
     recorded = {asked.source: asked for asked in asked_of(lock) if asked.recorded}
     target = workspace.target(step, lock)
     gathered = gatherer.gather(step.settings, recorded)
@@ -222,5 +226,3 @@ def _disregard(report: Report) -> Report:
         "`stack.remote = false`: the pipeline runs locally, where docker settings are disregarded; no lock was touched"
     )
     return report
-
-

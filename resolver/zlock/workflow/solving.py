@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from zlock.errors import Collector, InvalidRequirements, NoSolution, NotProven, ZlockError
+from zlock.errors import Collector, NoSolution, NotProven, ZlockError
 from zlock.index.auth import Credentials
 from zlock.index.cache import Cache, default_folder
 from zlock.index.client import Client, Network
-from zlock.index.direct import find_reference, find_references
 from zlock.index.machine import Machine
 from zlock.index.repository import Repository
-from zlock.index.sdist import Builder
 from zlock.lock.document import Facts, build, render
 from zlock.lock.store import pins_of
 from zlock.merge import merge, merge_constraints
@@ -33,6 +31,9 @@ from zlock.resolution.solve import Resolved, describe, solve
 from zlock.resolution.universe import Rules, Universe
 from zlock.workflow.locking import Job
 from zlock.workflow.workspace import Workspace
+
+if TYPE_CHECKING:
+    from zlock.index.sdist import Builder
 
 Solved = tuple[Job, dict[str, Any], str]
 
@@ -75,9 +76,8 @@ class _Solver:
         )
         indexes = _indexes(workspace, machine)
         default = indexes[-1].url
-        self._builder = Builder(
-            self._rules.may_build, python=jobs[0].question.target.python, default_index=default if "://" in default else None
-        )
+        self._default_index = default if "://" in default else None
+        self._python = jobs[0].question.target.python
         self._repository = Repository(
             Routing(indexes=indexes, sources=dict(project.index_sources)),
             self._client,
@@ -86,8 +86,17 @@ class _Solver:
             refresh=options.upgrade,
             builder=self._builder,
         )
+        self._built: Builder | None = None
         self._universes: dict[tuple[Any, ...], Universe] = {}
         self._references: dict[tuple[NormalizedName, str], Reference] = {}
+
+    def _builder(self) -> Builder:
+        """Return what builds sdists; most runs never ask for it."""
+        if self._built is None:
+            from zlock.index.sdist import Builder
+
+            self._built = Builder(self._rules.may_build, python=self._python, default_index=self._default_index)
+        return self._built
 
     def close(self) -> None:
         """Keep what was learnt."""
@@ -158,9 +167,11 @@ class _Solver:
             marker = requirement.marker
             if requirement.url and (not marker or marker.evaluate(target.environment)):
                 wanted.append((one.name, requirement.url))
-        references = find_references(
-            wanted, self._reference, lambda marker: Universe.evaluate(target, marker)
-        ) if wanted else {}
+        references: dict[NormalizedName, Reference] = {}
+        if wanted:
+            from zlock.index.direct import find_references
+
+            references = find_references(wanted, self._reference, lambda marker: Universe.evaluate(target, marker))
         key = (target, tuple(sorted((name, one.requested) for name, one in references.items())))
         if key not in self._universes:
             self._universes[key] = Universe(target, self._repository, self._rules, references, self._on_page)
@@ -172,13 +183,15 @@ class _Solver:
     def _reference(self, name: NormalizedName, url: str) -> Reference:
         key = (name, url)
         if key not in self._references:
+            from zlock.index.direct import find_reference
+
             self._progress(f"fetching `{name}`")
             self._references[key] = find_reference(
                 name,
                 url,
                 project=self._workspace.project.folder,
                 fetch=self._repository.fetch,
-                builder=self._builder,
+                builder=self._builder(),
                 offline=self._workspace.options.offline,
             )
         return self._references[key]

@@ -105,7 +105,9 @@ class Workspace:
         base = self.project.docker
         if reference:
             folder = Path.cwd() if self.options.pipeline and self.options.project is None else self.project.folder
-            self.pipeline = load_pipeline(str(folder / reference), project=self.project.folder, interpreter=str(self.interpreter))
+            self.pipeline = load_pipeline(
+                str(folder / reference), project=self.project.folder, interpreter=str(self.interpreter)
+            )
             declared = [(step.name, step.settings) for step in self.pipeline.steps]
             if not declared:
                 declared = [(self.pipeline.name or "pipeline", self.pipeline.settings)]
