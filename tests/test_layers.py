@@ -1,0 +1,89 @@
+"""The architecture that the folders show is the one that the imports have."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import zlock
+
+ROOT = Path(zlock.__file__).parent
+# Each layer may import those below it; what stands on one line are siblings that do not know each other.
+LAYERS = [
+    {"__main__"},
+    {"cli", "hatch"},
+    {"workflow"},
+    {"image"},
+    {"lock"},
+    {"settings", "sources", "merge", "index", "resolution", "integrations"},
+    {"process"},
+    {"errors", "model", "redact", "_version"},
+]
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+# Inside the lowest layer the order is: values may raise errors, nothing else.
+FOUNDATION = {("model", "errors")}
+
+
+def part_of(module: str) -> str:
+    """Return the layer's part that a module belongs to: `zlock.index.client` is of `index`."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in ROOT.rglob("*.py"):
+        parts = path.relative_to(ROOT.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports_of(path: Path, *, module_level: bool) -> set[str]:
+    """Return the modules of zlock that a file imports; lazily or not, unless only those at import time count."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if module_level else list(ast.walk(tree))
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            known = modules()
+            found |= {name if (name := f"{node.module}.{alias.name}") in known else node.module for alias in node.names}
+    return {name for name in found if name.split(".")[0] == "zlock"}
+
+
+@pytest.mark.parametrize("module", sorted(set(modules()) - {"zlock"}))
+def test_a_module_imports_only_lower_layers(module: str) -> None:
+    own = part_of(module)
+
+    assert own in RANK, f"{module} belongs to no layer"
+    for imported in imports_of(modules()[module], module_level=False):
+        other = part_of(imported)
+        allowed = other in {own, ""} or (own, other) in FOUNDATION or RANK[other] > RANK[own]
+        assert allowed, f"{module} imports {imported}"
+
+
+def test_only_the_hatch_plugin_imports_hatch() -> None:
+    for module, path in modules().items():
+        if part_of(module) != "hatch":
+            text = path.read_text(encoding="utf-8")
+            assert "import hatch" not in text, module
+            assert "from hatch" not in text, module
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {module: imports_of(path, module_level=True) for module, path in modules().items()}
+    finished: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, f"import cycle: {' -> '.join([*path[path.index(module) :], module])}"
+        if module in finished or module not in graph:
+            return
+        for imported in graph[module]:
+            if imported != module:
+                visit(imported, (*path, module))
+        finished.add(module)
+
+    for module in graph:
+        visit(module, ())
