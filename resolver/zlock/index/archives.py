@@ -15,7 +15,7 @@ _TAIL = 1 << 16  # bytes; the metadata is near the end of nearly every wheel
 _MOST_METADATA = 16 << 20  # bytes
 
 
-class RangesUnusable(Exception):  # noqa: N818 - says which way is left, not that something failed
+class RangesUnusable(Exception):
     """The server can't or won't serve ranges rightly; the whole file has to do."""
 
 

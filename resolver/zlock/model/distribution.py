@@ -95,7 +95,7 @@ class Page(NamedTuple):
     """
 
     name: NormalizedName
-    index: str
+    index: str  # type: ignore[assignment]  # tuples have a method of that name, which no page needs
     files: tuple[File, ...]
     status: str = "active"
     reason: str = ""

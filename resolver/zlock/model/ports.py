@@ -32,7 +32,7 @@ class PackageSource(Protocol):
         ...
 
 
-class InvalidMetadata(Exception):  # noqa: N818 - a verdict about one file, not an error of the run
+class InvalidMetadata(Exception):
     """The metadata of one file is broken, or is not that of the release it is listed under."""
 
     def __init__(self, reason: str) -> None:

@@ -63,8 +63,8 @@ class Target:
                 f"`python` is no Python 3 version: `{python}`", hint='write `python = "3.12"` or `python = "3.12.4"`'
             )
         system, _, machine = platform.partition("/")
-        known = {"linux": _LINUX_MACHINES, "darwin": _MAC_MACHINES, "windows": _WINDOWS_MACHINES}.get(system, {})
-        if machine not in known:
+        known = {"linux": set(_LINUX_MACHINES), "darwin": set(_MAC_MACHINES), "windows": set(_WINDOWS_MACHINES)}
+        if machine not in known.get(system, ()):
             raise InvalidConfiguration(
                 f"`platforms` holds an unknown platform: `{platform}`",
                 hint="OCI names are known, such as `linux/amd64`, `linux/arm64`, `darwin/arm64`, `windows/amd64`",

@@ -66,7 +66,7 @@ class Verdict(NamedTuple):
     reason: str
 
 
-class Unsolvable(Exception):  # noqa: N818 - an answer, not an error of the run
+class Unsolvable(Exception):
     """It is proven that there is no answer; `clause` holds the proof."""
 
     def __init__(self, clause: Clause) -> None:

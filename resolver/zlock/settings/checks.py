@@ -10,16 +10,17 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from zlock.errors import Collector, InvalidConfiguration
+from zlock.redact import redact
+from zlock.wording import did_you_mean, either, kind
 
 Check = Callable[[object, str], object]
 
 EXPORT_METHODS = ("pip_freeze", "uv_freeze", "poetry_export")
 INSTALLERS = ("pip", "uv")
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ARGUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # all but the tab
@@ -102,8 +103,8 @@ def requirement(value: object, at: str) -> str:
     stated = text(value, at)
     reason = "" if _PLAIN_REQUIREMENT.fullmatch(stated) else _refusal(stated)
     if reason:
-        shown = redacted(stated)
-        raise mistake(at, f"`{shown}` is not a requirement: {redacted(reason)}", hint=_requirement_hint(shown))
+        shown = redact(stated)
+        raise mistake(at, f"`{shown}` is not a requirement: {redact(reason)}", hint=_requirement_hint(shown))
     return stated
 
 
@@ -117,7 +118,7 @@ def export_method(value: object, at: str) -> bool | str | tuple[str, ...]:
     if named in EXPORT_METHODS:
         return named
     hint = did_you_mean(named, EXPORT_METHODS) or f"a command is a list: `{_json(named.split())}`"
-    raise mistake(at, f"expected {_either(EXPORT_METHODS)}, a boolean or a list, got `{named}`", hint=hint)
+    raise mistake(at, f"expected {either(EXPORT_METHODS)}, a boolean or a list, got `{named}`", hint=hint)
 
 
 def installer(value: object, at: str) -> str:
@@ -125,7 +126,7 @@ def installer(value: object, at: str) -> str:
     named = text(value, at)
     if named in INSTALLERS:
         return named
-    raise mistake(at, f"expected {_either(INSTALLERS)}, got `{named}`", hint=did_you_mean(named, INSTALLERS))
+    raise mistake(at, f"expected {either(INSTALLERS)}, got `{named}`", hint=did_you_mean(named, INSTALLERS))
 
 
 def installer_arguments(value: object, at: str) -> dict[str, object]:
@@ -181,42 +182,6 @@ def sequence(
 def mistake(at: str, problem: str, *, hint: str = "") -> InvalidConfiguration:
     """Make the error for one key."""
     return InvalidConfiguration(f"`{at}`: {problem}", hint=hint)
-
-
-def kind(value: object) -> str:
-    """Name the type of a value in words that fit Python, TOML and JSON."""
-    names: tuple[tuple[type | tuple[type, ...], str], ...] = (
-        (bool, "a boolean"),
-        (str, "a string"),
-        ((int, float), "a number"),
-        ((list, tuple), "a list"),
-        (Mapping, "a table"),
-        (type(None), "nothing"),
-    )
-    return next((name for known, name in names if isinstance(value, known)), f"`{type(value).__name__}`")
-
-
-def did_you_mean(stated: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """Word a hint with the close names, or return an empty string."""
-    near = close_names(stated, known, cutoff=cutoff)
-    return f"did you mean {_either(near)}?" if near else ""
-
-
-def close_names(stated: str, known: Iterable[str], *, cutoff: float = 0.6) -> list[str]:
-    """Find the names that look like the stated one; case, dashes and underscores don't count."""
-    folded: dict[str, str] = {}
-    for name in known:
-        folded.setdefault(_folded(name), name)
-    if _folded(stated) in folded:
-        return [folded[_folded(stated)]]
-    from difflib import get_close_matches  # only bad input needs it
-
-    return [folded[near] for near in get_close_matches(_folded(stated), folded, n=3, cutoff=cutoff)]
-
-
-def redacted(stated: str) -> str:
-    """Hide the credentials of the URLs in a text."""
-    return _CREDENTIALS.sub("****", stated)
 
 
 def _refusal(stated: str) -> str:
@@ -286,15 +251,6 @@ def _variable(value: object, at: str) -> str:
     if _CONTROL.search(value):
         raise mistake(at, "a line break or another control character can't be part of an environment variable")
     return str.__str__(value)
-
-
-def _folded(name: str) -> str:
-    return name.lower().replace("-", "_")
-
-
-def _either(names: Iterable[str]) -> str:
-    *most, last = [f"`{name}`" for name in names]
-    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _as_list(items: list[str]) -> str:

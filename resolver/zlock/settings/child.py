@@ -19,10 +19,11 @@ from types import CodeType, ModuleType
 from typing import TypeVar
 
 from zlock.errors import InvalidPipeline, Problems, ZlockError
-from zlock.settings.checks import did_you_mean, redacted
+from zlock.redact import redact
 from zlock.settings.docker import DockerSettings
 from zlock.settings.pipeline import Pipeline, RecordedStep, Step
 from zlock.settings.place import Place, display
+from zlock.wording import did_you_mean
 
 PROTOCOL = 1
 """The version of the document; a parent asks no child that has another."""
@@ -216,7 +217,7 @@ def _summary(error: BaseException) -> str:
     except Exception:  # noqa: BLE001  # an exception of the user's own may fail at that, too
         text = ""
     name = type(error).__name__
-    return redacted(f"{name}: {text}" if text else name)
+    return redact(f"{name}: {text}" if text else name)
 
 
 def _hint(error: BaseException) -> str:

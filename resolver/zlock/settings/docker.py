@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from zlock.errors import Collector, InvalidConfiguration, Problems, ZlockError
 from zlock.settings import checks
 from zlock.settings.place import Place, caller
+from zlock.wording import did_you_mean, kind
 
 ExportMethod = Literal["pip_freeze", "uv_freeze", "poetry_export"]
 Installer = Literal["pip", "uv"]
@@ -128,7 +129,7 @@ class DockerSettings:
             InvalidConfiguration: A key or value is wrong (`Problems` for several).
         """
         if not isinstance(stated, Mapping):
-            raise checks.mistake(at, f"expected `DockerSettings` or a dict, got {checks.kind(stated)}")
+            raise checks.mistake(at, f"expected `DockerSettings` or a dict, got {kind(stated)}")
         values = _checked(stated, at=at, place=place)
         return cls._of(values, dict.fromkeys(_set(values), place) if place else {})
 
@@ -146,7 +147,7 @@ class DockerSettings:
         """
         place = Place(file, None)
         if not isinstance(table, Mapping):
-            raise _noted(checks.mistake(at, f"expected a table, got {checks.kind(table)}"), place)
+            raise _noted(checks.mistake(at, f"expected a table, got {kind(table)}"), place)
         values = _checked(table, spelling=_kebab, at=at, place=place)
         return cls._of(values, dict.fromkeys(values, place))
 
@@ -268,7 +269,7 @@ def _unknown(key: str, at: str, fields: Mapping[str, str]) -> InvalidConfigurati
     kebab = _kebab(key)
     if kebab in fields:
         return InvalidConfiguration(f"unknown key `{label}`", hint=f"keys are kebab-case here: write `{kebab}`")
-    hint = checks.did_you_mean(key, fields) or f"known are {', '.join(f'`{name}`' for name in fields)}"
+    hint = did_you_mean(key, fields) or f"known are {', '.join(f'`{name}`' for name in fields)}"
     return InvalidConfiguration(f"unknown key `{label}`", hint=hint)
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from zlock import errors
 from zlock.errors import Collector, CommandFailed, InvalidPipeline, ZlockError
-from zlock.settings.checks import did_you_mean
 from zlock.settings.docker import DockerSettings
+from zlock.wording import did_you_mean
 
 PROTOCOL = 1
 """The version of the document that is read; a zlock with another one is as good as none."""

@@ -19,6 +19,7 @@ from zlock.settings import checks
 from zlock.settings.docker import DockerSettings
 from zlock.settings.place import Place, caller
 from zlock.settings.placeholder import parameter, returned
+from zlock.wording import did_you_mean, kind
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -89,7 +90,7 @@ class _Declared(Generic[P, R_co]):
         name, settings = _options(cls.decorator, options)
         if not callable(function) or isinstance(function, type):
             raise InvalidConfiguration(
-                f"`{cls.decorator}` stands over {checks.kind(function)}", context=_here(), hint="put it over a function"
+                f"`{cls.decorator}` stands over {kind(function)}", context=_here(), hint="put it over a function"
             )
         own = name or getattr(function, "__name__", None)
         if own is None:
@@ -235,7 +236,7 @@ def _docker(settings: object) -> DockerSettings | None:
     if isinstance(settings, DockerSettings):
         raise checks.mistake("settings", "expected a dict", hint='write `settings={"docker": ...}`')
     if not isinstance(settings, Mapping):
-        raise checks.mistake("settings", f"expected a dict, got {checks.kind(settings)}")
+        raise checks.mistake("settings", f"expected a dict, got {kind(settings)}")
     for key, value in settings.items():
         if key != "docker":
             _refuse_near_key(str(key), value)
@@ -246,13 +247,13 @@ def _docker(settings: object) -> DockerSettings | None:
 
 
 def _refuse_near_key(key: str, value: object) -> None:
-    near = checks.did_you_mean(key, ["docker"], cutoff=_NEAR)
+    near = did_you_mean(key, ["docker"], cutoff=_NEAR)
     if near or isinstance(value, DockerSettings):
         raise InvalidConfiguration(f"unknown key `{key}` in `settings`", hint=near or 'the key is `"docker"`')
 
 
 def _refuse_near_miss(key: str, value: object, decorator: str) -> None:
-    hint = checks.did_you_mean(key, _ARGUMENTS, cutoff=_NEAR)
+    hint = did_you_mean(key, _ARGUMENTS, cutoff=_NEAR)
     if key == "docker" or isinstance(value, DockerSettings):
         hint = 'write `settings={"docker": ...}`'
     if hint:

@@ -22,7 +22,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 from zlock.errors import CommandFailed
-from zlock.sources.tables import redacted
+from zlock.redact import redact
 
 Cell = tuple[str, str, str]
 """Python version, `platform.system()` and `platform.machine()`."""
@@ -100,14 +100,14 @@ def ask(interpreter: str, question: str, *, time_limit: float = _TIME_LIMIT, siz
             ) from error
 
 
-class _Stopped(Exception):  # noqa: N818  never leaves this module
+class _Stopped(Exception):
     """The child did not end well; says how."""
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "it does not exist"
-    return redacted(str(error).partition("\n")[0])
+    return redact(str(error).partition("\n")[0])
 
 
 @contextlib.contextmanager
@@ -166,7 +166,7 @@ def _last_lines(printed: Path) -> list[str]:
     with printed.open("rb") as stream:
         stream.seek(max(0, printed.stat().st_size - 8192))
         text = stream.read().decode("utf-8", errors="replace")
-    lines = [redacted(line.rstrip()) for line in _ANSI.sub("", text).splitlines()]
+    lines = [redact(line.rstrip()) for line in _ANSI.sub("", text).splitlines()]
     return [line for line in lines if line][-_LAST_LINES:]
 
 

@@ -19,7 +19,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from zlock.errors import Collector, CommandFailed, InvalidConfiguration, InvalidRequirements
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement, Gathered
-from zlock.sources.tables import check_key, close, fold, kind, listed, redacted, strings
+from zlock.redact import redact
+from zlock.sources.tables import check_key, strings
+from zlock.wording import did_you_mean, fold, kind, listed
 
 if TYPE_CHECKING:  # importing it takes longer than all else here
     from importlib.metadata import EntryPoint
@@ -325,7 +327,7 @@ def require_integration(name: str, *, catalogue: Catalogue, origin: Origin) -> I
         raise InvalidConfiguration(
             f"unknown integration `{name}`",
             context=(str(origin),),
-            hint=f"{close(name, catalogue.names)} Or {own}".removeprefix(" Or "),
+            hint=f"{did_you_mean(name, catalogue.names)} Or {own}".removeprefix(" Or "),
         )
     return integration
 
@@ -344,9 +346,9 @@ def parse_requirements(
         try:
             parsed.append(DirectRequirement(requirement=Requirement(text), origins=origins))
         except InvalidRequirement as error:
-            said = redacted(str(error).partition("\n")[0])
+            said = redact(str(error).partition("\n")[0])
             context = [*map(str, origins), f"stated by: {provider}"] if provider else [*map(str, origins)]
-            problems.add(InvalidRequirements(f"invalid requirement `{redacted(text)}`: {said}", context=context))
+            problems.add(InvalidRequirements(f"invalid requirement `{redact(text)}`: {said}", context=context))
     problems.raise_if_any()
     return parsed
 
@@ -368,7 +370,7 @@ def _load(point: EntryPoint) -> Integration:
     except Exception as error:
         raise CommandFailed(
             f"integration `{point.name}` can't be loaded from the {provider}",
-            context=(redacted(f"{type(error).__name__}: {error}".partition("\n")[0]),),
+            context=(redact(f"{type(error).__name__}: {error}".partition("\n")[0]),),
             hint="update or uninstall the package",
         ) from error
     return Integration.from_table(point.name, table, at=f"{point.name} ({provider})", provider=provider, recorded=True)

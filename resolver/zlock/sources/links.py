@@ -12,6 +12,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
+from zlock.redact import redact
+
 VCS: Final = ("git", "hg", "svn", "bzr")
 _VCS_SCHEMES: Final = frozenset(
     f"{vcs}+{scheme}"
@@ -29,9 +31,6 @@ _TARS: Final = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tar.xz", ".txz"
 _ARCHIVES: Final = (".whl", ".zip", *_TARS)
 _STRONG_HASHES: Final = ("sha256", "sha384", "sha512")
 _PROJECT_NAME = re.compile(r"[A-Z0-9]([A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE)
-_USER = re.compile(r"(?<=//)[^\s/?#]*@")
-# A password with a slash or another delimiter in it: what looks like a port is none.
-_TORN_USER = re.compile(r"(?<=//)[^\s/@]*:(?!\d*(?:[/?#\s]|$))\S*@")
 _QUERY_VALUE = re.compile(r"([?&][^=&#\s]+)=[^&#\s]*")
 
 
@@ -45,15 +44,14 @@ class LinkError(ValueError):
 
 def redacted(text: str) -> str:
     """Give a text as it may be shown: no user, password or query value of any URL in it."""
-    text = _TORN_USER.sub("****@", _USER.sub("****@", text))
-    return _QUERY_VALUE.sub(r"\1=****", text)
+    return _QUERY_VALUE.sub(r"\1=****", redact(text))
 
 
 def public_address(value: str) -> str:
     """Give an index's address without anything that could be a credential: user, password, query, fragment."""
     if "//" not in value:
         return value
-    return re.split(r"[?#]", _TORN_USER.sub("", _USER.sub("", value)))[0]
+    return re.split(r"[?#]", redact(value))[0]
 
 
 def is_link(text: str) -> bool:

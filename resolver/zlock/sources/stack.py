@@ -10,7 +10,8 @@ from zlock.errors import Collector, InvalidConfiguration
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement, Gathered
 from zlock.sources.integrations import Catalogue, Flavor, Integration, parse_requirements, unique
-from zlock.sources.tables import check_key, close, fold, kind, listed, strings
+from zlock.sources.tables import check_key, strings
+from zlock.wording import did_you_mean, fold, kind, listed
 
 _KEYS = ("components", "requirements", "apt-packages", "remote")
 
@@ -127,7 +128,7 @@ def _integration(component: str | None, name: str, *, catalogue: Catalogue, orig
     if component is None:
         return _named(name, catalogue=catalogue, origin=origin)
     if component not in catalogue.component_types:
-        hint = close(component, catalogue.component_types)
+        hint = did_you_mean(component, catalogue.component_types)
         raise InvalidConfiguration(
             f"unknown component type `{component}`",
             context=(str(origin),),
@@ -139,7 +140,7 @@ def _integration(component: str | None, name: str, *, catalogue: Catalogue, orig
         raise InvalidConfiguration(
             f"unknown flavor `{name}` of component type `{component}`",
             context=(str(origin),),
-            hint=close(name, known) or f"known flavors: {listed(sorted(known))}",
+            hint=did_you_mean(name, known) or f"known flavors: {listed(sorted(known))}",
         )
     return flavor.integration
 
@@ -159,7 +160,7 @@ def _named(name: str, *, catalogue: Catalogue, origin: Origin) -> Integration | 
         raise InvalidConfiguration(
             f"unknown component `{name}`: neither a flavor nor an integration",
             context=(str(origin),),
-            hint=close(name, known) or 'state its type: `components = { orchestrator = "kubeflow" }`',
+            hint=did_you_mean(name, known) or 'state its type: `components = { orchestrator = "kubeflow" }`',
         )
     return _only(flavors, origin=origin)
 
