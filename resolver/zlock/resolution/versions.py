@@ -1,0 +1,151 @@
+"""Sets of versions as masks: which of a package's versions a specifier admits, found by bisection.
+
+Versions stand newest first, and bit `i` is version `i`. A specifier's clause admits all versions on one side of
+its own, but for those that share its release numbers: pre-releases, post-releases and local versions of it follow
+rules of their own (PEP 440). So the versions with the same release are asked one by one, and the rest follow from
+where they stand. That parses a handful of versions where asking each would parse hundreds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from packaging.specifiers import Specifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+_Release = tuple[int, tuple[int, ...]]
+
+
+@lru_cache(maxsize=65536)
+def parse_version(text: str) -> Version | None:
+    """Return a version (PEP 440), or None for what is none."""
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
+@lru_cache(maxsize=65536)
+def parse_specifier(text: str) -> SpecifierSet:
+    """Return a specifier; texts come from parsed requirements, so they are valid."""
+    return SpecifierSet(text)
+
+
+class Versions(Sequence[Version]):
+    """The versions of one package, newest first, parsed when they are looked at."""
+
+    __slots__ = ("_masks", "_parsed", "_texts", "all")
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = texts
+        self._parsed: list[Version | None] = [None] * len(texts)
+        self._masks: dict[str, int] = {}
+        self.all = (1 << len(texts)) - 1
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __getitem__(self, position: int) -> Version:  # type: ignore[override]  # slices are never asked for
+        found = self._parsed[position]
+        if found is None:
+            found = self._parsed[position] = Version(self._texts[position])
+        return found
+
+    def mask(self, specifier: str) -> int:
+        """Return the versions that a specifier admits, pre-releases included."""
+        if not specifier:
+            return self.all
+        found = self._masks.get(specifier)
+        if found is None:
+            found = self.all
+            for clause in parse_specifier(specifier):
+                found &= self._clause(clause)
+            self._masks[specifier] = found
+        return found
+
+    def _clause(self, clause: Specifier) -> int:
+        text = str(clause)
+        found = self._masks.get(text)
+        if found is None:
+            found = self._masks[text] = self._find(clause)
+        return found
+
+    def _find(self, clause: Specifier) -> int:
+        operator, bare = clause.operator, clause.version
+        if operator == "===" or not len(self):
+            return self._ask(clause, 0, len(self))
+        if operator == "~=":
+            return self._compatible(bare)
+        prefix = bare.endswith(".*")
+        epoch, release = _release_of(Version(bare.removesuffix(".*")))
+        if not prefix:
+            release = _trimmed(release)
+        # `newer` and `older` bound the versions of the clause's own release (or release prefix).
+        newer = self._first_not_above(epoch, release, prefix=prefix)
+        older = self._first_below(epoch, release, prefix=prefix)
+        inside = self._range(newer, older) if prefix else self._ask(clause, newer, older)
+        if operator == "==":
+            return inside
+        if operator == "!=":
+            outside = self.all & ~self._range(newer, older)
+            return outside if prefix else outside | inside
+        return inside | (self._range(0, newer) if operator in (">=", ">") else self._range(older, len(self)))
+
+    def _compatible(self, bare: str) -> int:
+        """Return what `~=` admits: at least this, and the same release but for its last number (PEP 440)."""
+        version = Version(bare)
+        prefix = ".".join(map(str, version.release[:-1]))
+        epoch = f"{version.epoch}!" if version.epoch else ""
+        return self._clause(Specifier(f">={bare}")) & self._clause(Specifier(f"=={epoch}{prefix}.*"))
+
+    def _ask(self, clause: Specifier, begin: int, end: int) -> int:
+        found = 0
+        for position in range(begin, end):
+            if clause.contains(self[position], prereleases=True):
+                found |= 1 << position
+        return found
+
+    @staticmethod
+    def _range(begin: int, end: int) -> int:
+        return (1 << end) - (1 << begin) if end > begin else 0
+
+    def _first_not_above(self, epoch: int, release: tuple[int, ...], *, prefix: bool) -> int:
+        """Return the first position whose release is not newer than one."""
+        low, high = 0, len(self)
+        while low < high:
+            middle = (low + high) // 2
+            if self._key(middle, len(release) if prefix else None) > (epoch, release):
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _first_below(self, epoch: int, release: tuple[int, ...], *, prefix: bool) -> int:
+        """Return the first position whose release is older than one."""
+        low, high = 0, len(self)
+        while low < high:
+            middle = (low + high) // 2
+            if self._key(middle, len(release) if prefix else None) >= (epoch, release):
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _key(self, position: int, length: int | None) -> _Release:
+        epoch, release = _release_of(self[position])
+        if length is None:
+            return epoch, _trimmed(release)
+        return epoch, (release + (0,) * (length - len(release)))[:length]
+
+
+def _release_of(version: Version) -> _Release:
+    return version.epoch, version.release
+
+
+def _trimmed(release: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a release without the zeros at its end, which mean nothing (PEP 440)."""
+    end = len(release)
+    while end > 1 and release[end - 1] == 0:
+        end -= 1
+    return release[:end]
