@@ -22,14 +22,16 @@ def read_headers(text: str) -> dict[str, list[str]]:
     """Return the headers that matter, by lower-case name; the description after them is never looked at."""
     headers: dict[str, list[str]] = {}
     current: list[str] | None = None
-    for line in text.splitlines():
-        if not line.strip():
-            break
-        if line[0] in " \t":
+    for ended in text.split("\n"):
+        line = ended.removesuffix("\r")
+        if line[:1] in (" ", "\t"):
+            # A line of blanks alone goes on with the header too: licences with paragraphs are written so.
             if current:
                 current[-1] += " " + line.strip()
             continue
-        name, _, value = line.partition(":")
+        name, colon, value = line.partition(":")
+        if not colon or not name.isascii() or " " in name:
+            break  # where the standard library's parser of messages ends the headers, too
         name = name.strip().lower()
         current = headers.setdefault(name, []) if name in _WANTED else None
         if current is not None:
