@@ -1,0 +1,364 @@
+"""Metadata of sdists and source trees: what they state, else what their build backend says (PEP 517)."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+
+from zlock.errors import CommandFailed, NoEligibleRelease, OutsideFailed
+from zlock.index.archives import wheel_metadata
+from zlock.index.metadata import parse_metadata
+from zlock.index.tree import is_inside, read_pyproject, static_metadata, strings, unpack
+from zlock.model.distribution import Metadata
+from zlock.model.ports import InvalidMetadata
+from zlock.process import CommandExited, run_command
+from zlock.redact import redact
+
+if TYPE_CHECKING:
+    from pyproject_hooks import BuildBackendHookCaller
+
+SDIST_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
+_TAIL = 20  # lines of output in an error
+_AT_ONCE = 4  # builds; each may start a compiler per processor
+# What a tree without `build-system` is built with (PEP 517, "Source trees").
+_LEGACY_REQUIRES = ["setuptools>=40.8.0"]
+_LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
+# Variables that would lead a child into another environment, interpreter or repository, or start a recursion.
+_CONFUSING = ("UV_", "PIP_", "PYTHON", "_PYPROJECT_HOOKS_", "CONDA_", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+_REPOSITORY = (
+    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH",
+)  # fmt: skip
+# How uv reaches the network and where it keeps things is the machine's; what it installs from is not.
+_KEPT_BY_UV = frozenset({
+    "UV_CACHE_DIR", "UV_NO_CACHE", "UV_LINK_MODE", "UV_PYTHON_INSTALL_DIR", "UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES",
+    "UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_INSECURE_HOST", "UV_KEYRING_PROVIDER", "UV_OFFLINE",
+})  # fmt: skip
+
+
+class BuildFailed(OutsideFailed):
+    """A project's build backend could not say its metadata."""
+
+
+class Builder:
+    """Finds the metadata of sdists and trees, running their backend only where that is allowed.
+
+    What is built, and what its build requires, runs as this user: that is why it has to be allowed by name.
+    Build requirements are installed from wheels alone, so that nothing else runs and no one sees the credentials
+    of the index.
+
+    Args:
+        may_build: Whether the backend of a package may run.
+        python: The target's version; builds run on that Python where this machine has it.
+        default_index: Where build requirements come from; may hold credentials. None leaves it to uv.
+        timeout: Seconds for one build.
+        offline: Build requirements come from uv's cache alone.
+    """
+
+    def __init__(
+        self,
+        may_build: Callable[[NormalizedName], bool],
+        *,
+        python: str,
+        default_index: str | None,
+        timeout: float = 600,
+        offline: bool = False,
+    ) -> None:
+        self.notes: dict[str, None] = {}
+        self._may_build = may_build
+        self._python = ".".join(python.split(".")[:2])
+        self._timeout = timeout
+        self._uv_environment = _uv_environment(os.environ, default_index, offline=offline)
+        self._turns = threading.BoundedSemaphore(_AT_ONCE)
+        self._lock = threading.Lock()
+        self._found: str | None = None
+
+    def build_archive(self, data: bytes, filename: str) -> Metadata:
+        """See `MetadataBuilder.build_archive`; static metadata is enough here too.
+
+        Raises:
+            InvalidMetadata: The archive or what it states is broken.
+            BuildFailed: The backend failed.
+            NoEligibleRelease: It needs a build and may not have one.
+        """
+        return self.metadata_of_archive(data, filename, name=sdist_name(filename), what=filename)
+
+    def metadata_of_archive(
+        self, data: bytes, filename: str, *, name: NormalizedName, what: str, subdirectory: str = ""
+    ) -> Metadata:
+        """Return the metadata of an sdist, or of a folder in it; raises what `build_archive` does."""
+        with temporary_folder() as folder:
+            tree = unpack(data, filename, folder)
+            return self.metadata_of_tree(folder_in(tree, subdirectory), name=name, what=what)
+
+    def metadata_of_tree(self, folder: Path, *, name: NormalizedName, what: str) -> Metadata:
+        """Return the metadata of a source tree.
+
+        Args:
+            folder: The folder that holds `pyproject.toml` or `setup.py`.
+            name: The package it is required as: the one that must be allowed to be built.
+            what: Where it comes from, for messages; without credentials.
+
+        Raises:
+            InvalidMetadata: What the tree states is broken, or it is no Python project.
+            BuildFailed: The backend failed.
+            NoEligibleRelease: It needs a build and may not have one.
+        """
+        found = static_metadata(folder)
+        if found is not None:
+            return found
+        system = _read_system(folder)
+        if not self._may_build(name):
+            raise NoEligibleRelease(
+                f"`{name}` needs a build for its metadata, and only packages that `build-sdists` names are built",
+                context=[f"from `{what}`"],
+                hint=f'`build-sdists = ["{name}"]` allows it: its code then runs when locks are made',
+            )
+        with self._turns, temporary_folder() as work:
+            return _Build(
+                name=name,
+                what=what,
+                tree=folder,
+                work=work,
+                system=system,
+                timeout=self._timeout,
+                deadline=time.monotonic() + self._timeout,
+                uv_environment=self._uv_environment,
+            ).metadata(self._find_interpreter(name, work))
+
+    def _find_interpreter(self, name: NormalizedName, folder: Path) -> str:
+        """Return the interpreter to build on: the target's minor version, else the running one and a note."""
+        running = ".".join(str(part) for part in sys.version_info[:2])
+        if running == self._python:
+            return sys.executable
+        with self._lock:
+            if self._found is None:
+                self._found = _find_python(self._python, folder, self._uv_environment)
+        if not self._found:
+            self.notes[
+                f"`{name}` was built on Python {running}, as no Python {self._python} was found here:"
+                " what it requires only there may be missing"
+            ] = None
+        return self._found or sys.executable
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _System:
+    """The `build-system` of a tree (PEP 517, PEP 518)."""
+
+    requires: list[str]
+    backend: str
+    backend_path: list[str]
+
+
+def _read_system(folder: Path) -> _System:
+    pyproject = read_pyproject(folder)
+    table = pyproject.get("build-system")
+    if table is None:
+        if not pyproject and not (folder / "setup.py").is_file():
+            raise InvalidMetadata("it holds neither `pyproject.toml` nor `setup.py`, so it is no Python project")
+        return _System(requires=_LEGACY_REQUIRES, backend=_LEGACY_BACKEND, backend_path=[])
+    if not isinstance(table, dict) or "requires" not in table:
+        raise InvalidMetadata("`build-system` in its `pyproject.toml` is no table with `requires`")
+    backend = table.get("build-backend", _LEGACY_BACKEND)
+    if not isinstance(backend, str):
+        raise InvalidMetadata("`build-system.build-backend` in its `pyproject.toml` is no string")
+    paths = strings(table, "build-system", "backend-path")
+    if not all(is_inside(path) for path in paths):
+        raise InvalidMetadata("`build-system.backend-path` in its `pyproject.toml` leads out of the project")
+    requires = _checked(strings(table, "build-system", "requires"))
+    return _System(requires=requires, backend=backend, backend_path=paths)
+
+
+def _checked(requirements: Iterable[Any]) -> list[str]:
+    """Return build requirements; what is none could pass as a path or an option of the installer."""
+    checked = []
+    for line in requirements:
+        try:
+            checked.append(str(Requirement(line)))
+        except (InvalidRequirement, TypeError) as error:
+            raise InvalidMetadata(f"its build requires `{line}`, which is no requirement") from error
+    return checked
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Build:
+    """One run of a backend, in an environment of its own (PEP 517, "Build environment")."""
+
+    name: NormalizedName
+    what: str
+    tree: Path
+    work: Path
+    system: _System
+    timeout: float
+    deadline: float
+    uv_environment: Mapping[str, str] = field(repr=False)  # it may hold credentials
+
+    def metadata(self, python: str) -> Metadata:
+        """Make the environment, ask the hooks, and read what they leave."""
+        self._uv("venv", "--no-project", "--python", python, str(self._environment), doing="make an environment")
+        self._install(self.system.requires)
+        return parse_metadata(self._ask_hooks())
+
+    @property
+    def _environment(self) -> Path:
+        return self.work / "environment"
+
+    @property
+    def _scripts(self) -> Path:
+        return self._environment / ("Scripts" if os.name == "nt" else "bin")
+
+    @property
+    def _interpreter(self) -> str:
+        return str(self._scripts / ("python.exe" if os.name == "nt" else "python"))
+
+    def _install(self, requirements: Sequence[str]) -> None:
+        if requirements:
+            options = ("--python", self._interpreter, "--only-binary", ":all:")
+            self._uv("pip", "install", *options, "--", *requirements, doing="install what its build requires")
+
+    def _uv(self, *arguments: str, doing: str) -> None:
+        try:
+            self._run([_find_uv(), *arguments], self.uv_environment)
+        except CommandFailed as error:
+            raise self._failed(f"uv could not {doing}", error) from error
+
+    def _run(self, command: Sequence[str], environ: Mapping[str, str], cwd: Path | None = None) -> str:
+        left = max(0.0, self.deadline - time.monotonic())
+        return run_command(command, cwd=cwd or self.work, timeout=left, environ=environ).stdout
+
+    def _ask_hooks(self) -> str:
+        from pyproject_hooks import BackendUnavailable, BuildBackendHookCaller
+
+        _silence_hooks()
+        backend = self.system.backend
+        caller = BuildBackendHookCaller(
+            str(self.tree), backend, self.system.backend_path or None, self._run_hook, self._interpreter
+        )
+        try:
+            self._install(_checked(caller.get_requires_for_build_wheel()))
+            return self._metadata_text(caller)
+        except CommandFailed as error:
+            raise self._failed(f"its backend `{backend}` failed", error) from error
+        except BackendUnavailable as error:
+            raise self._failed(f"its backend `{backend}` can't be imported", lines=error.traceback) from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            # The backend is foreign code: it may end without an answer, or answer with anything.
+            raise self._failed(f"its backend `{backend}` gave no usable answer", lines=str(error)) from error
+
+    def _metadata_text(self, caller: BuildBackendHookCaller) -> str:
+        from pyproject_hooks import HookMissing
+
+        out = self.work / "out"
+        out.mkdir()
+        try:
+            name = caller.prepare_metadata_for_build_wheel(str(out), _allow_fallback=False)
+            return (out / Path(name).name / "METADATA").read_text("utf-8", "replace")
+        except HookMissing:
+            wheel = out / Path(caller.build_wheel(str(out))).name
+            with wheel.open("rb") as stream:
+                return wheel_metadata(stream, wheel.name)
+
+    def _run_hook(
+        self, cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
+    ) -> None:
+        environ = child_environment(os.environ)
+        environ["PATH"] = os.pathsep.join([str(self._scripts), environ.get("PATH", os.defpath)])
+        environ["PYTHONDONTWRITEBYTECODE"] = "1"  # a project folder stays as it is
+        environ |= extra_environ or {}
+        self._run(cmd, environ, Path(cwd or self.tree))
+
+    def _failed(self, why: str, cause: CommandFailed | None = None, *, lines: str = "") -> BuildFailed:
+        output = cause.context if cause else [redact(line) for line in lines.splitlines() if line.strip()]
+        if cause and not isinstance(cause, CommandExited):
+            late = time.monotonic() >= self.deadline
+            why = f"it did not end within {self.timeout:g} seconds" if late else f"{why}: {cause.message}"
+        return BuildFailed(
+            f"`{self.name}` could not be built for its metadata: {why}",
+            context=[f"from `{self.what}`", *output[-_TAIL:]],
+            hint="require a version that has a wheel, or install what its build needs on this machine",
+        )
+
+
+def sdist_name(filename: str) -> NormalizedName:
+    """Return the normalized project name that an sdist's file name begins with (PEP 625)."""
+    stem = next((filename.removesuffix(ending) for ending in SDIST_ENDINGS if filename.endswith(ending)), filename)
+    return canonicalize_name(stem.rpartition("-")[0] or stem)
+
+
+def folder_in(tree: Path, subdirectory: str) -> Path:
+    """Return a folder inside a tree.
+
+    Raises:
+        InvalidMetadata: It is not there, or a link leads out of the tree.
+    """
+    folder = tree / subdirectory
+    if not folder.resolve().is_relative_to(tree.resolve()) or not folder.is_dir():
+        raise InvalidMetadata(f"it has no folder `{subdirectory}`")
+    return folder
+
+
+def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that foreign code may inherit: nothing about indexes, environments or repositories."""
+    return {
+        name: value for name, value in environ.items() if not name.startswith(_CONFUSING) and name not in _REPOSITORY
+    }
+
+
+def _uv_environment(environ: Mapping[str, str], default_index: str | None, *, offline: bool) -> dict[str, str]:
+    made = child_environment(environ) | {name: value for name, value in environ.items() if name in _KEPT_BY_UV}
+    made |= {"UV_NO_CONFIG": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
+    certificate = environ.get("SSL_CERT_FILE") or environ.get("PIP_CERT")
+    if certificate:
+        made["SSL_CERT_FILE"] = certificate
+    if default_index:
+        # Arguments can be read by every process of the machine, variables only by this user's.
+        made["UV_DEFAULT_INDEX"] = default_index
+    if offline:
+        made["UV_OFFLINE"] = "1"
+    return made
+
+
+def _find_uv() -> str:
+    import uv
+
+    try:
+        return uv.find_uv_bin()
+    except FileNotFoundError as error:
+        raise CommandFailed("the program `uv` is not where its package should have it", hint="install uv") from error
+
+
+def _find_python(version: str, folder: Path, environ: Mapping[str, str]) -> str:
+    """Return an interpreter of this machine, or nothing."""
+    try:
+        command = [_find_uv(), "python", "find", "--no-project", f"cpython@{version}"]
+        return run_command(command, cwd=folder, timeout=60, environ=environ).stdout.strip()
+    except CommandFailed:
+        return ""
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yield a folder that is gone afterwards, whatever foreign code left in it."""
+    with TemporaryDirectory(prefix="zlock-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder).resolve()
+
+
+def _silence_hooks() -> None:
+    """Keep a backend's own warnings, which are for its project's author, off the terminal."""
+    import warnings
+
+    from pyproject_hooks import BuildBackendWarning
+
+    warnings.filterwarnings("ignore", category=BuildBackendWarning)

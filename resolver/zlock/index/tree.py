@@ -1,0 +1,184 @@
+"""Source trees: unpacked without trust in the archive, and read for the metadata they state without a build."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from packaging.markers import Marker
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import InvalidName, NormalizedName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from zlock.index.metadata import is_static, parse_dependency, parse_metadata, read_headers
+from zlock.model.distribution import Dependency, Metadata
+from zlock.model.ports import InvalidMetadata
+
+# The fields of `[project]` that resolution reads; a backend decides over those that are dynamic (PEP 621).
+_DECISIVE = frozenset({"version", "dependencies", "optional-dependencies", "requires-python"})
+
+
+def unpack(data: bytes, filename: str, folder: Path) -> Path:
+    """Unpack an sdist into an empty folder and return the tree in it.
+
+    Nothing is written outside the folder, and no link may lead out of it (PEP 706).
+
+    Raises:
+        InvalidMetadata: It is no readable archive, or one that reaches outside.
+    """
+    try:
+        if filename.lower().endswith(".zip"):
+            _unpack_zip(data, folder)
+        else:
+            _unpack_tar(data, folder)
+    except Exception as error:  # each decompressor has errors of its own
+        raise InvalidMetadata(f"`{filename}` is no readable sdist: {error}") from error
+    # An sdist has one folder at its top (PEP 625); an archive of another make may have none.
+    entries = list(folder.iterdir())
+    return entries[0] if len(entries) == 1 and entries[0].is_dir() else folder
+
+
+def _unpack_tar(data: bytes, folder: Path) -> None:
+    if not hasattr(tarfile, "data_filter"):
+        raise tarfile.TarError("this Python is too old to unpack it safely, 3.11.4 is needed")
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        archive.extractall(folder, filter="data")
+
+
+def _unpack_zip(data: bytes, folder: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for name in archive.namelist():
+            if not is_inside(name):
+                raise zipfile.BadZipFile(f"`{name}` would be written outside its folder")
+        archive.extractall(folder)  # noqa: S202 - every name was looked at
+
+
+def is_inside(path: str) -> bool:
+    """Return whether a relative path, as Unix or as Windows reads it, stays in the folder it counts from."""
+    return not any(pure.is_absolute() or pure.anchor or ".." in pure.parts for pure in _readings(path))
+
+
+def _readings(path: str) -> tuple[PurePosixPath, PureWindowsPath]:
+    return PurePosixPath(path), PureWindowsPath(path)
+
+
+def static_metadata(folder: Path) -> Metadata | None:
+    """Return the metadata that a tree states itself, or None where only a build can tell.
+
+    A `[project]` table (PEP 621) counts, else a PKG-INFO (PEP 643), each only without dynamic fields.
+
+    Raises:
+        InvalidMetadata: What it states is broken.
+    """
+    found = _from_project(read_pyproject(folder))
+    if found is not None:
+        return found
+    try:
+        text = (folder / "PKG-INFO").read_text("utf-8", "replace")
+    except OSError:
+        return None
+    return parse_metadata(text) if is_static(read_headers(text)) else None
+
+
+def read_pyproject(folder: Path) -> dict[str, Any]:
+    """Return the `pyproject.toml` of a tree, empty where there is none.
+
+    Raises:
+        InvalidMetadata: It can't be read, or is no TOML.
+    """
+    try:
+        return tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise InvalidMetadata(f"its `pyproject.toml` can't be read: {error.strerror}") from error
+    except ValueError as error:  # both invalid TOML and invalid UTF-8
+        raise InvalidMetadata(f"its `pyproject.toml` is invalid: {error}") from error
+
+
+def _from_project(pyproject: dict[str, Any]) -> Metadata | None:
+    project = pyproject.get("project")
+    if not isinstance(project, dict) or not {"name", "version"} <= project.keys():
+        return None
+    if _DECISIVE & set(strings(project, "project", "dynamic")) or _is_poetrys(pyproject, project):
+        return None
+    extras = _extras(project)
+    dependencies = [parse_dependency(line) for line in strings(project, "project", "dependencies")]
+    for extra, lines in extras.items():
+        dependencies += [_within(parse_dependency(line), extra) for line in lines]
+    if any("{" in dependency.url for dependency in dependencies):
+        return None  # a template, which its backend fills in: `{root:uri}`
+    return Metadata(
+        _name(_text(project, "name")),
+        _version(_text(project, "version")),
+        _specifier(_text(project, "requires-python")),
+        tuple(dependencies),
+        tuple(extras),
+    )
+
+
+def _is_poetrys(pyproject: dict[str, Any], project: dict[str, Any]) -> bool:
+    """Return whether Poetry's own table may say what `[project]` leaves out, dynamic or not."""
+    tool = pyproject.get("tool", {})
+    return isinstance(tool, dict) and "poetry" in tool and "dependencies" not in project
+
+
+def _extras(project: dict[str, Any]) -> dict[NormalizedName, list[str]]:
+    table = project.get("optional-dependencies", {})
+    if not isinstance(table, dict):
+        raise InvalidMetadata("`project.optional-dependencies` in its `pyproject.toml` is no table")
+    extras = {_name(extra): strings(table, "project.optional-dependencies", extra) for extra in table}
+    if len(extras) < len(table):
+        raise InvalidMetadata("its `pyproject.toml` has two extras of the same normalized name")
+    return extras
+
+
+def _within(dependency: Dependency, extra: NormalizedName) -> Dependency:
+    condition = f'extra == "{extra}"'
+    marker = f"({dependency.marker}) and {condition}" if dependency.marker else condition
+    return dependency._replace(marker=str(Marker(marker)))
+
+
+def strings(table: dict[str, Any], where: str, key: str) -> list[str]:
+    """Return a list of strings from a table, empty where it is missing.
+
+    Raises:
+        InvalidMetadata: It is something else.
+    """
+    value = table.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise InvalidMetadata(f"`{where}.{key}` in its `pyproject.toml` is no list of strings")
+    return value
+
+
+def _text(project: dict[str, Any], key: str) -> str:
+    value = project.get(key, "")
+    if not isinstance(value, str):
+        raise InvalidMetadata(f"`project.{key}` in its `pyproject.toml` is no string")
+    return value
+
+
+def _name(text: str) -> NormalizedName:
+    try:
+        return canonicalize_name(text, validate=True)
+    except InvalidName as error:
+        raise InvalidMetadata(f"its `pyproject.toml` has an invalid name: `{text}`") from error
+
+
+def _version(text: str) -> str:
+    try:
+        return str(Version(text))
+    except InvalidVersion as error:
+        raise InvalidMetadata(f"its `pyproject.toml` has an invalid version: `{text}`") from error
+
+
+def _specifier(text: str) -> str:
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier as error:
+        raise InvalidMetadata(f"its `pyproject.toml` has an invalid `requires-python`: `{text}`") from error
+    return text
