@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import lzma
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
+from typing import IO
 
 from packaging.utils import canonicalize_name
 
@@ -13,6 +16,21 @@ from zlock.model.ports import InvalidMetadata
 
 _TAIL = 1 << 16  # bytes; the metadata is near the end of nearly every wheel
 _MOST_METADATA = 16 << 20  # bytes
+_COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+# What the readers of the standard library raise for archives that are damaged or made to deceive.
+_UNREADABLE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    RuntimeError,
+)
 
 
 class RangesUnusable(Exception):
@@ -23,7 +41,8 @@ class RemoteFile(io.RawIOBase):
     """A file that is read by ranges; only what is touched is fetched.
 
     Args:
-        fetch: Returns the bytes of a half-open range and the whole size; a negative start means the last bytes.
+        fetch: Returns where the bytes it got begin, the bytes of a half-open range, and the whole size; a negative
+            start means the last bytes.
     """
 
     def __init__(self, fetch: Callable[[int, int | None], tuple[int, bytes, int]]) -> None:
@@ -34,35 +53,45 @@ class RemoteFile(io.RawIOBase):
         self._position = 0
 
     def seekable(self) -> bool:
+        """Return True (see `io.IOBase`)."""
         return True
 
     def readable(self) -> bool:
+        """Return True (see `io.IOBase`)."""
         return True
 
     def tell(self) -> int:
+        """Return the position."""
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move the position, never before the begin."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         self._position = max(0, base + offset)
         return self._position
 
     def read(self, size: int | None = -1) -> bytes:
-        end = self._size if size is None or size < 0 else min(self._position + size, self._size)
+        """Return bytes from the position on, fetching what is not here yet.
+
+        Raises:
+            RangesUnusable: The server sent something else than was asked for.
+        """
         begin = self._position
+        end = self._size if size is None or size < 0 else min(begin + size, self._size)
         if begin >= end:
             return b""
         self._position = end
         for start, data in self._blocks:
             if start <= begin and end <= start + len(data):
                 return data[begin - start : end - start]
-        stop = min(self._size, max(end, begin + _TAIL // 4))
-        start, data, _ = self._fetch(begin, stop)
+        start, data, whole = self._fetch(begin, min(self._size, max(end, begin + _TAIL // 4)))
+        if whole != self._size:
+            raise RangesUnusable  # it was replaced meanwhile
         self._blocks.append((start, data))
-        return data[: end - begin]
+        return data[begin - start : end - start]
 
 
-def wheel_metadata(file: io.IOBase, filename: str) -> str:
+def wheel_metadata(file: IO[bytes] | io.IOBase, filename: str) -> str:
     """Return the METADATA text of a wheel (PEP 427).
 
     Raises:
@@ -81,10 +110,10 @@ def wheel_metadata(file: io.IOBase, filename: str) -> str:
             own = canonicalize_name(found[0].filename.split("-")[0])
             if own != canonicalize_name(filename.split("-", maxsplit=1)[0]):
                 raise InvalidMetadata(f"`{filename}` holds the metadata of `{own}`")
-            if found[0].file_size > _MOST_METADATA:
-                raise InvalidMetadata(f"`{filename}` has metadata of {found[0].file_size} bytes")
+            if found[0].file_size > _MOST_METADATA or found[0].compress_type not in _COMPRESSIONS:
+                raise InvalidMetadata(f"`{filename}` has metadata that no installer would read")
             return archive.read(found[0]).decode("utf-8", "replace")
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise InvalidMetadata(f"`{filename}` is no readable wheel: {error}") from error
 
 
@@ -97,13 +126,16 @@ def sdist_file(data: bytes, filename: str, wanted: str) -> str | None:
     try:
         if filename.endswith(".zip"):
             with zipfile.ZipFile(io.BytesIO(data)) as zipped:
-                names = [name for name in zipped.namelist() if name.count("/") == 1 and name.endswith(f"/{wanted}")]
-                return zipped.read(names[0]).decode("utf-8", "replace") if names else None
+                for name in zipped.namelist():
+                    if name.count("/") == 1 and name.endswith(f"/{wanted}"):
+                        with zipped.open(name) as entry:
+                            return entry.read(_MOST_METADATA).decode("utf-8", "replace")
+                return None
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
             for member in tar:
                 if member.isfile() and member.name.count("/") == 1 and member.name.endswith(f"/{wanted}"):
                     stream = tar.extractfile(member)
                     return stream.read(_MOST_METADATA).decode("utf-8", "replace") if stream else None
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError, IndexError) as error:
+    except _UNREADABLE as error:
         raise InvalidMetadata(f"`{filename}` is no readable sdist: {error}") from error
     return None

@@ -7,14 +7,19 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 Login = tuple[str, str]
+Origin = tuple[str, str]
+
+_KEYRING_TIMEOUT = 30  # seconds
+_TOKEN_USER = "oauth2accesstoken"  # noqa: S105 - the user that token services' keyrings expect, no secret
 
 
-def origin_of(url: str) -> tuple[str, str]:
+def origin_of(url: str) -> Origin:
     """Return the scheme and the lower-case host with port: what credentials are bound to."""
     parts = urlsplit(url)
     default = {"https": 443, "http": 80}.get(parts.scheme)
@@ -32,17 +37,26 @@ def split_login(url: str) -> tuple[str, Login | None]:
 
 
 class Credentials:
-    """Finds the login for a URL; asks the keyring only after a server refused."""
+    """Finds the login for a URL; asks the keyring only after a server refused. Safe between threads.
+
+    Two indexes on one host may have a login each: a URL gets that of the index whose path it shares most of.
+    """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._known: dict[tuple[str, str], Login] = {}
-        self._asked: set[tuple[str, str]] = set()
+        self._indexes: dict[Origin, list[str]] = {}
+        self._logins: dict[Origin, list[tuple[str, Login]]] = {}
+        self._netrc: dict[Origin, Login | None] = {}
+        self._asked: set[str] = set()
+        self._lock = threading.Lock()
 
     def add_index(self, name: str | None, url: str) -> str:
         """Remember the login of an index; return its URL without credentials.
 
         The environment is read as uv does: `UV_INDEX_<NAME>_USERNAME` and `UV_INDEX_<NAME>_PASSWORD`.
+
+        Raises:
+            ValueError: It is no URL.
         """
         bare, login = split_login(url)
         if name and login is None:
@@ -51,35 +65,56 @@ class Credentials:
             password = self._environ.get(f"UV_INDEX_{key}_PASSWORD")
             if user or password:
                 login = (user or "", password or "")
+        origin = origin_of(bare)
+        self._indexes.setdefault(origin, []).append(bare)
         if login:
-            self._known[origin_of(bare)] = login
+            self._logins.setdefault(origin, []).append((bare, login))
         return bare
 
     def header(self, url: str) -> str | None:
         """Return the `Authorization` value for a URL, or None."""
-        origin = origin_of(url)
-        if origin not in self._known:
-            found = self._from_netrc(urlsplit(url).hostname or "")
+        login = self._login(url)
+        if login is None:
+            return None
+        return "Basic " + base64.b64encode(f"{login[0]}:{login[1]}".encode()).decode()
+
+    def find_other(self, url: str, refused: str | None) -> bool:
+        """Look for another login than the one a server refused; return whether there is one to try.
+
+        Each index's keyring entry is asked for once; who comes while another thread asks waits for its answer.
+        """
+        with self._lock:
+            if self.header(url) != refused:
+                return True
+            service = _nearest(url, self._indexes.get(origin_of(url), [])) or url
+            if service in self._asked:
+                return False
+            self._asked.add(service)
+            user = (self._login(url) or ("", ""))[0]
+            found = _from_keyring(service, user, self._environ)
             if found is None:
-                return None
-            self._known[origin] = found
-        user, password = self._known[origin]
-        return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+                return False
+            self._logins.setdefault(origin_of(url), []).insert(0, (service, found))
+            return True
 
-    def ask_keyring(self, url: str) -> bool:
-        """Ask the keyring for a URL whose server refused; return whether it knew a login."""
+    def _login(self, url: str) -> Login | None:
         origin = origin_of(url)
-        if origin in self._asked:
-            return False
-        self._asked.add(origin)
-        user = self._known.get(origin, ("", ""))[0]
-        found = _from_keyring(url, user)
-        if found is None:
-            return False
-        self._known[origin] = found
-        return True
+        logins = self._logins.get(origin)
+        if not logins:
+            return self._from_netrc(origin, "")
+        nearest = _nearest(url, [index for index, _ in logins])
+        user, password = next(login for index, login in logins if index == nearest)
+        if user and not password:
+            return self._from_netrc(origin, user) or (user, "")
+        return user, password
 
-    def _from_netrc(self, host: str) -> Login | None:
+    def _from_netrc(self, origin: Origin, user: str) -> Login | None:
+        if origin not in self._netrc:
+            self._netrc[origin] = self._read_netrc(origin[1].rpartition(":")[0])
+        found = self._netrc[origin]
+        return found if found and (not user or found[0] == user) else None
+
+    def _read_netrc(self, host: str) -> Login | None:
         import netrc
 
         named = self._environ.get("NETRC")
@@ -87,30 +122,55 @@ class Credentials:
         for path in [Path(named)] if named else [home / ".netrc", home / "_netrc"]:
             try:
                 found = netrc.netrc(path).authenticators(host)
-            except (OSError, netrc.NetrcParseError):
+            except (OSError, UnicodeDecodeError, netrc.NetrcParseError):
                 continue
             if found and (found[0] or found[2]):
                 return found[0] or "", found[2] or ""
         return None
 
 
-def _from_keyring(url: str, user: str) -> Login | None:
-    """Ask the `keyring` command, as pip's and uv's subprocess providers do: first the URL, then its host."""
-    program = shutil.which("keyring")
+def _nearest(url: str, indexes: list[str]) -> str | None:
+    """Return the index URL that shares the longest path with a URL; the first of equals."""
+    if len(indexes) < 2:  # noqa: PLR2004 - nothing to choose
+        return indexes[0] if indexes else None
+    parts = urlsplit(url).path.split("/")
+
+    def shared(index: str) -> int:
+        pairs = zip(parts, urlsplit(index).path.split("/"), strict=False)
+        return next((depth for depth, (one, other) in enumerate(pairs) if one != other), len(parts))
+
+    return max(indexes, key=shared)
+
+
+def _from_keyring(url: str, user: str, environ: Mapping[str, str]) -> Login | None:
+    """Ask the `keyring` command, as pip and uv do: first for the index's URL, then for its host."""
+    program = shutil.which("keyring", path=environ.get("PATH"))
     if program is None:
         return None
     for service in (url, urlsplit(url).netloc):
-        try:
-            done = subprocess.run(
-                [program, "get", service, user or "oauth2accesstoken"],
-                capture_output=True,
-                text=True,
-                timeout=30,
-                check=False,
-                stdin=subprocess.DEVNULL,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        if done.returncode == 0 and done.stdout.strip():
-            return user or "oauth2accesstoken", done.stdout.strip()
+        if not user:
+            # Newer versions of the command tell the user's name too.
+            lines = _keyring_says([program, "get", service, "--mode", "creds"], environ).splitlines()
+            if len(lines) == 2:  # noqa: PLR2004 - a user and a password
+                return lines[0], lines[1]
+        password = _keyring_says([program, "get", service, user or _TOKEN_USER], environ)
+        if password:
+            return user or _TOKEN_USER, password
     return None
+
+
+def _keyring_says(command: list[str], environ: Mapping[str, str]) -> str:
+    """Return what the command prints, "" where it knows nothing or can't be run."""
+    try:
+        done = subprocess.run(
+            command,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_KEYRING_TIMEOUT,
+            check=False,
+        )
+    except (OSError, UnicodeDecodeError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

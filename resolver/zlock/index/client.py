@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
+import math
+import os
 import random
 import re
 import ssl
@@ -11,13 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin, urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment
 
 import urllib3
 
 from zlock._version import __version__
 from zlock.errors import IndexFailed
-from zlock.index.auth import Credentials, origin_of, split_login
+from zlock.index.auth import Credentials, split_login
+from zlock.redact import redact
 
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -25,6 +28,8 @@ _MOST_REDIRECTS = 10
 _LONGEST_WAIT = 30.0  # seconds; a longer Retry-After is cut to this
 _DEADLINE = 600.0  # seconds for one answer, so that a trickle can't hold a run for ever
 CONNECTIONS = 24
+_NO_HEADERS: Mapping[str, str] = {}
+_FINAL = (urllib3.exceptions.SSLError, urllib3.exceptions.LocationValueError, ssl.SSLError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,8 @@ class Network:
     Attributes:
         timeout: Seconds without data after which a request is given up.
         retries: How often a request is tried again.
-        proxies: Scheme to proxy URL.
-        certificate: A file of certificates to trust instead of the system's, or None.
+        proxies: Scheme to proxy URL; under "no" the hosts that need none.
+        certificate: A file or folder of certificates to trust instead of the system's, or None.
         client_certificate: A file with a client's certificate and key, or None.
     """
 
@@ -63,9 +68,10 @@ class Network:
             return next((environ[name] for name in names if environ.get(name)), None)
 
         proxy = first("PIP_PROXY") or pip.get("proxy")
-        proxies = {"http": proxy, "https": proxy} if proxy else getproxies_environment()
+        proxies = {"http": proxy, "https": proxy} if proxy else _proxies(environ)
         return cls(
-            timeout=_number(first("UV_HTTP_TIMEOUT", "PIP_TIMEOUT", "PIP_DEFAULT_TIMEOUT") or pip.get("timeout"), 30.0),
+            timeout=_number(first("UV_HTTP_TIMEOUT", "PIP_TIMEOUT", "PIP_DEFAULT_TIMEOUT") or pip.get("timeout"), 30.0)
+            or 30.0,
             retries=int(_number(first("UV_HTTP_RETRIES", "PIP_RETRIES") or pip.get("retries"), 3)),
             proxies=proxies,
             certificate=first("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") or pip.get("cert"),
@@ -73,11 +79,42 @@ class Network:
         )
 
 
+def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the proxies of `HTTP_PROXY` and its like; the lower-case spelling wins.
+
+    A web server that runs zlock has `HTTP_PROXY` from a request's header, so there it does not count.
+    """
+    found = {}
+    for key in sorted(environ, key=str.islower):
+        if key.lower().endswith("_proxy") and not (key == "HTTP_PROXY" and "REQUEST_METHOD" in environ):
+            found[key.lower().removesuffix("_proxy")] = environ[key]
+    return {scheme: value for scheme, value in found.items() if value}
+
+
+def _is_direct(host: str, port: int | None, exceptions: str) -> bool:
+    """Return whether `NO_PROXY` names a host: itself, a domain it is in, with or without a port, or a network."""
+    for entry in filter(None, (part.strip().lower() for part in exceptions.split(","))):
+        if entry == "*":
+            return True
+        try:
+            if ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False):
+                return True
+        except ValueError:
+            named, _, own_port = entry.lstrip("*").lstrip(".").rpartition(":")
+            if not own_port.isdecimal():
+                named, own_port = entry.lstrip("*").lstrip("."), ""
+            if own_port in ("", str(port)) and (host == named or host.endswith(f".{named}")):
+                return True
+    return False
+
+
 def _number(text: str | None, default: float) -> float:
+    """Return a number that makes sense as a limit, else the default."""
     try:
-        return float(text) if text else default
+        number = float(text) if text else default
     except ValueError:
         return default
+    return number if math.isfinite(number) and number >= 0 else default
 
 
 class Client:
@@ -88,57 +125,72 @@ class Client:
         self.credentials = credentials
         self._pools: dict[str, urllib3.PoolManager] = {}
         self._lock = threading.Lock()
-        self.requests = 0
+        self._closed = threading.Event()
 
-    def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
+    def get(self, url: str, headers: Mapping[str, str] = _NO_HEADERS, *, decode: bool = True) -> Answer:
         """Fetch a URL, following redirects and trying again where that can help.
 
         Any status but those worth a retry is an answer: it is the caller's to judge 404, 401 and the rest.
 
+        Args:
+            url: What to fetch.
+            headers: What to send beside the usual.
+            decode: Undo the compression that the server names. Not so for files: servers are known to call
+                the compression that is part of an sdist its content encoding.
+
         Raises:
             IndexFailed: No whole answer could be had.
         """
+        try:
+            return self._follow(url, headers, decode=decode)
+        except ValueError as error:  # urllib.parse and urllib3 have no finer ones for what is no URL
+            raise IndexFailed(
+                f"`{show(url)}` is no usable URL, or leads to one: {error}",
+                hint="correct the index's URL, or tell its owner",
+            ) from error
+
+    def _follow(self, url: str, headers: Mapping[str, str], *, decode: bool) -> Answer:
+        first = url
         for _ in range(_MOST_REDIRECTS):
-            answer = self._get_once(url, headers or {})
+            answer = self._get_once(url, headers, decode=decode)
             if answer.status not in _REDIRECTS or "location" not in answer.headers:
                 return answer
             target = urljoin(url, answer.headers["location"])
             if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
-                raise IndexFailed(f"`{show(url)}` redirects to a place without encryption: `{show(target)}`")
+                raise IndexFailed(
+                    f"`{show(url)}` redirects to a place without encryption: `{show(target)}`",
+                    hint="tell the index's owner; zlock does not follow",
+                )
             # Credentials inside a redirect are its sender's, not the user's.
             url = split_login(target)[0]
-        raise IndexFailed(f"`{show(url)}` redirects without end")
+        raise IndexFailed(f"`{show(first)}` redirects without end", hint="check the index's URL")
 
-    def _get_once(self, url: str, headers: Mapping[str, str]) -> Answer:
-        for attempt in range(self._network.retries + 1):
+    def _get_once(self, url: str, headers: Mapping[str, str], *, decode: bool) -> Answer:
+        attempt = 0
+        while True:
             last = attempt == self._network.retries
+            login = self.credentials.header(url)
             try:
-                answer = self._send(url, headers)
+                answer = self._send(url, headers, login, decode=decode)
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 if last or _is_final(error):
                     raise IndexFailed(f"could not fetch `{show(url)}`: {_cause(error)}", hint=_hint(error)) from error
-                _wait(attempt, None)
-                continue
-            if answer.status == 401 and self.credentials.ask_keyring(url):  # noqa: PLR2004 - an HTTP status
-                continue
-            if answer.status not in _RETRIED:
-                return answer
-            if last:
-                limited = answer.status == 429  # noqa: PLR2004 - an HTTP status
-                raise IndexFailed(
-                    f"`{show(url)}` answered {answer.status} {'(too many requests) ' if limited else ''}"
-                    f"{self._network.retries + 1} times",
-                    hint="wait, then run again; what was fetched is kept" if limited else "run again later",
-                )
-            _wait(attempt, answer.headers.get("retry-after"))
-        raise IndexFailed(f"`{show(url)}` keeps asking for other credentials")
+                self._wait(attempt, None)
+            else:
+                if answer.status == 401 and self.credentials.find_other(url, login):  # noqa: PLR2004 - an HTTP status
+                    continue
+                if answer.status not in _RETRIED:
+                    return answer
+                if last:
+                    raise _gave_up(answer, attempt + 1)
+                self._wait(attempt, answer.headers.get("retry-after"))
+            attempt += 1
 
-    def _send(self, url: str, headers: Mapping[str, str]) -> Answer:
-        sent = {"User-Agent": f"zlock/{__version__}", "Accept-Encoding": "gzip, deflate", **headers}
-        login = self.credentials.header(url)
+    def _send(self, url: str, headers: Mapping[str, str], login: str | None, *, decode: bool) -> Answer:
+        encoding = "gzip, deflate" if decode else "identity"
+        sent = {"User-Agent": f"zlock/{__version__}", "Accept-Encoding": encoding, **headers}
         if login:
             sent["Authorization"] = login
-        self.requests += 1
         response = self._pool(url).request(
             "GET",
             url,
@@ -149,75 +201,93 @@ class Client:
             timeout=self._network.timeout,
         )
         try:
-            body = _read(response)
+            body = _read(response, decode=decode)
+        except BaseException:
+            response.close()  # what is left of the answer must not be read as the next one
+            raise
         finally:
             response.release_conn()
         return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, body, url)
 
+    def _wait(self, attempt: int, retry_after: str | None) -> None:
+        """Wait before the next attempt; closing the client ends the wait and the request."""
+        seconds: float = 0.4 * 2**attempt * (1 + random.random() / 4)  # noqa: S311 - jitter, not a secret
+        if retry_after:
+            seconds = min(_retry_after(retry_after, seconds), _LONGEST_WAIT)
+        if self._closed.wait(seconds):
+            raise IndexFailed("the run ended before the index answered")
+
     def _pool(self, url: str) -> urllib3.PoolManager:
         parts = urlsplit(url)
         proxies = self._network.proxies or {}
-        bypass = proxy_bypass_environment(parts.netloc, dict(proxies)) if proxies else False
-        proxy = "" if bypass else proxies.get(parts.scheme) or proxies.get("all", "")
+        direct = not proxies or _is_direct(parts.hostname or "", parts.port, proxies.get("no", ""))
+        proxy = "" if direct else proxies.get(parts.scheme) or proxies.get("all", "")
         with self._lock:
             if proxy not in self._pools:
                 self._pools[proxy] = self._make_pool(proxy)
             return self._pools[proxy]
 
     def _make_pool(self, proxy: str) -> urllib3.PoolManager:
-        options = {"maxsize": CONNECTIONS, "num_pools": 16, "ssl_context": self._context()}
+        context = self._context()
         if not proxy:
-            return urllib3.PoolManager(**options)
+            return urllib3.PoolManager(16, maxsize=CONNECTIONS, ssl_context=context)
         bare, login = split_login(proxy if "://" in proxy else f"http://{proxy}")
         headers = urllib3.make_headers(proxy_basic_auth=":".join(login)) if login else None
-        return urllib3.ProxyManager(bare, proxy_headers=headers, **options)
+        return urllib3.ProxyManager(bare, 16, proxy_headers=headers, maxsize=CONNECTIONS, ssl_context=context)
 
     def _context(self) -> ssl.SSLContext:
-        certificate = self._network.certificate
+        """Return what servers' certificates are checked with; one that can't be read is an error."""
+        certificate, own = self._network.certificate, self._network.client_certificate
         try:
-            context = ssl.create_default_context(cafile=certificate)
-            if self._network.client_certificate:
-                context.load_cert_chain(self._network.client_certificate)
+            if certificate and os.path.isdir(certificate):  # noqa: PTH112 - as text in, so text out
+                context = ssl.create_default_context(capath=certificate)
+            else:
+                context = ssl.create_default_context(cafile=certificate)
+            if own:
+                context.load_cert_chain(own)
         except (OSError, ssl.SSLError) as error:
             raise IndexFailed(
-                f"the certificates this machine names can't be read: `{certificate or self._network.client_certificate}`: {error}",
-                hint="correct SSL_CERT_FILE, PIP_CERT or REQUESTS_CA_BUNDLE",
+                f"the certificates this machine names can't be read: `{certificate or own}`: {error.strerror or error}",
+                hint="correct SSL_CERT_FILE, PIP_CERT, REQUESTS_CA_BUNDLE or SSL_CLIENT_CERT",
             ) from error
         return context
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, and end what waits."""
+        self._closed.set()
         for pool in self._pools.values():
             pool.clear()
 
 
 def show(url: str) -> str:
     """Return a URL as messages may show it: no credentials, no query, no fragment."""
-    parts = urlsplit(split_login(url)[0])
+    try:
+        parts = urlsplit(split_login(url)[0])
+    except ValueError:
+        return redact(url)
     return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 
-def same_origin(first: str, second: str) -> bool:
-    """Return whether two URLs have the same scheme, host and port."""
-    return origin_of(first) == origin_of(second)
+def _gave_up(answer: Answer, times: int) -> IndexFailed:
+    limited = answer.status == 429  # noqa: PLR2004 - an HTTP status
+    said = " (too many requests)" if limited else ""
+    way = "wait, then run again; what was fetched is kept" if limited else "run again later, or ask the index's owner"
+    return IndexFailed(
+        f"`{show(answer.url)}` answered {answer.status}{said}, {times} time{'s' if times > 1 else ''}",
+        hint=way,
+    )
 
 
-def _read(response: urllib3.BaseHTTPResponse) -> bytes:
+def _read(response: urllib3.BaseHTTPResponse, *, decode: bool) -> bytes:
     """Read a body to its end within the deadline; a short one is an error, urllib3 sees to that."""
     deadline = time.monotonic() + _DEADLINE
     chunks = []
-    while chunk := response.read(1 << 20, decode_content=True):
+    # One read of the socket each, so that the deadline holds for a trickle too.
+    while chunk := response.read1(1 << 18, decode_content=decode):
         chunks.append(chunk)
         if time.monotonic() > deadline:
             raise TimeoutError(f"not complete after {_DEADLINE:.0f} s")
     return b"".join(chunks)
-
-
-def _wait(attempt: int, retry_after: str | None) -> None:
-    seconds = 0.4 * 2**attempt * (1 + random.random() / 4)  # noqa: S311 - jitter, not a secret
-    if retry_after:
-        seconds = min(_retry_after(retry_after, seconds), _LONGEST_WAIT)
-    time.sleep(seconds)
 
 
 def _retry_after(value: str, default: float) -> float:
@@ -225,13 +295,13 @@ def _retry_after(value: str, default: float) -> float:
         return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return default
 
 
-def _is_final(error: Exception) -> bool:
+def _is_final(error: BaseException) -> bool:
     """Return whether trying again can't help: a certificate that is not trusted, a name that makes no URL."""
-    return isinstance(error, (urllib3.exceptions.SSLError, urllib3.exceptions.LocationParseError, ssl.SSLError))
+    return isinstance(error, _FINAL)
 
 
 def _cause(error: BaseException) -> str:
@@ -249,6 +319,6 @@ def _cause(error: BaseException) -> str:
 
 
 def _hint(error: BaseException) -> str:
-    if _is_final(error):
+    if isinstance(error, (urllib3.exceptions.SSLError, ssl.SSLError)):
         return "if the index has a certificate of your own, name it in SSL_CERT_FILE"
     return "check the network, the proxy variables and the index's URL"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import BinaryIO
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from packaging.utils import InvalidSdistFilename, NormalizedName, canonicalize_name, parse_sdist_filename
@@ -17,9 +20,11 @@ from zlock.model.distribution import File, Page
 
 def as_path(url: str) -> Path | None:
     """Return the path that a `file:` URL or a plain path names; None for anything remote."""
+    if url.startswith("http"):
+        return None
     parts = urlsplit(url)
     if parts.scheme == "file":
-        return Path(url2pathname(unquote(parts.path) if "%" not in parts.path else parts.path))
+        return Path(url2pathname(parts.path))
     # A single letter is a drive, not a scheme.
     return Path(url) if len(parts.scheme) <= 1 else None
 
@@ -33,15 +38,47 @@ def folder_page(name: NormalizedName, folder: Path) -> Page | None:
     index = folder.as_uri()
     try:
         if not folder.is_dir():
-            raise IndexFailed(f"the index folder is not there: `{folder}`", hint="correct `url` of that index")
+            raise IndexFailed(
+                f"`{name}` was looked for in an index folder that is not there: `{folder}`",
+                hint="correct `url` of that index",
+            )
         page = folder / name / "index.html"
         if page.is_file():
             answer = Answer(200, {"content-type": "text/html"}, page.read_bytes(), page.as_uri())
             return parse_page(name, index, answer)
         files = tuple(_file(path) for path in sorted(folder.iterdir()) if _project(path) == name)
     except OSError as error:
-        raise IndexFailed(f"the index folder can't be read: `{folder}`: {error.strerror}") from error
+        raise IndexFailed(
+            f"`{name}` was looked for in an index folder that can't be read: `{folder}`: {error.strerror}",
+            hint="give yourself the right to read it, or correct `url` of that index",
+        ) from error
     return Page(name, index, files) if files else None
+
+
+def folder_names(folder: Path) -> set[str]:
+    """Return the names that a folder knows, flat or a tree; none where it can't be read."""
+    try:
+        names = {_project(path) or (path.name if (path / "index.html").is_file() else "") for path in folder.iterdir()}
+    except OSError:
+        return set()
+    return names - {""}
+
+
+@contextmanager
+def open_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that an index folder lists.
+
+    Raises:
+        IndexFailed: It can't be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            yield stream
+    except OSError as error:
+        raise IndexFailed(
+            f"a file that an index lists can't be read: `{path}`: {error.strerror}",
+            hint="mend that folder, or correct `url` of that index",
+        ) from error
 
 
 def _project(path: Path) -> str | None:

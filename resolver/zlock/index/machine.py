@@ -17,7 +17,9 @@ from zlock.errors import IndexFailed
 # Settings that would make a lock depend on the machine.
 _UNREAD_VARIABLES = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONSTRAINT", "UV_INDEX", "UV_EXTRA_INDEX_URL",
                      "UV_FIND_LINKS", "UV_CONSTRAINT", "UV_OVERRIDE")  # fmt: skip
+_HELP_TIMEOUT = 60  # seconds
 _UNREAD_KEYS = ("extra-index-url", "find-links", "constraint", "no-index")
+_UNREAD_UV_KEYS = ("extra-index-url", "find-links", "no-index", "constraint-dependencies", "override-dependencies")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +65,18 @@ class Machine:
     def unread(self) -> list[str]:
         """Return the settings of this machine that a lock must not depend on, and that are therefore not read."""
         found = [name for name in _UNREAD_VARIABLES if self.environ.get(name)]
-        return found + [f"`{key}` in pip's configuration" for key in _UNREAD_KEYS if self.pip.get(key)]
+        found += [f"`{key}` in pip's configuration" for key in _UNREAD_KEYS if self.pip.get(key)]
+        pip = self.uv.get("pip")
+        tables = [self.uv, pip if isinstance(pip, dict) else {}]
+        keys = [key for key in _UNREAD_UV_KEYS if any(table.get(key) for table in tables)]
+        keys += ["index"] if any(not row.get("default") for table in tables for row in _rows(table)) else []
+        return found + [f"`{key}` in uv's configuration" for key in keys]
+
+
+def _rows(table: Mapping[str, object]) -> list[dict[str, object]]:
+    """Return the `[[index]]` tables."""
+    rows = table.get("index")
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _without_name(value: str) -> str:
@@ -71,55 +84,63 @@ def _without_name(value: str) -> str:
     return re.sub(r"^[\w-]+=(?=\w+://)", "", value)
 
 
-def _uv_default(table: dict[str, object]) -> str | None:
-    rows = table.get("index", [])
-    for row in rows if isinstance(rows, list) else []:
-        if isinstance(row, dict) and row.get("default") and isinstance(row.get("url"), str):
-            return str(row["url"])
-    url = table.get("index-url")
-    return url if isinstance(url, str) else None
+def _uv_default(table: Mapping[str, object]) -> str | None:
+    urls = [row.get("url") for row in _rows(table) if row.get("default")] + [table.get("index-url")]
+    return next((url for url in urls if isinstance(url, str)), None)
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none
 
 
 def _read_pip(environ: Mapping[str, str]) -> dict[str, str]:
-    home = Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none
-    config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-    if sys.platform == "win32":
-        places = [Path(environ.get("ProgramData", "C:\\ProgramData")) / "pip" / "pip.ini"]
-        places += [home / "pip" / "pip.ini", Path(environ.get("APPDATA", home)) / "pip" / "pip.ini"]
-    else:
-        system = (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
-        places = [*(Path(folder) / "pip" / "pip.conf" for folder in system), Path("/etc/pip.conf")]
-        places += [home / ".pip" / "pip.conf", config / "pip" / "pip.conf"]
-        if sys.platform == "darwin":
-            places.append(home / "Library" / "Application Support" / "pip" / "pip.conf")
-    if environ.get("VIRTUAL_ENV"):
-        places.append(Path(environ["VIRTUAL_ENV"]) / ("pip.ini" if sys.platform == "win32" else "pip.conf"))
-    if environ.get("PIP_CONFIG_FILE"):
-        named = environ["PIP_CONFIG_FILE"]
-        places = [] if named == os.devnull else [*places, Path(named)]
-    found: dict[str, str] = {}
-    for place in places:
+    """Return what pip's files say: `[install]` before `[global]`, later files before earlier ones."""
+    sections: dict[str, dict[str, str]] = {"global": {}, "install": {}}
+    for place in _pip_places(environ):
         parser = configparser.RawConfigParser()
         try:
             parser.read(place, encoding="utf-8")
         except (configparser.Error, UnicodeDecodeError, OSError):
             continue
-        for section in ("global", "install"):
+        for section, found in sections.items():
             if parser.has_section(section):
-                found |= {key.replace("_", "-"): value for key, value in parser.items(section)}
-    return found
+                found |= {key.replace("_", "-"): value.strip() for key, value in parser.items(section)}
+    return sections["global"] | sections["install"]
+
+
+def _pip_places(environ: Mapping[str, str]) -> list[Path]:
+    """Return where pip looks: system, user, environment, and the file that a variable names."""
+    named = environ.get("PIP_CONFIG_FILE")
+    if named == os.devnull:
+        return []
+    home = _home(environ)
+    name = "pip.ini" if sys.platform == "win32" else "pip.conf"
+    if sys.platform == "win32":
+        system = [Path(environ.get("ProgramData") or "C:\\ProgramData")]
+        user = [home / "pip", Path(environ.get("APPDATA") or home) / "pip"]
+    else:
+        system = [Path(folder) for folder in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)]
+        user = [home / ".pip", Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip"]
+        if sys.platform == "darwin":
+            user.append(home / "Library" / "Application Support" / "pip")
+    places = [folder / "pip" / name for folder in system]
+    places += [] if sys.platform == "win32" else [Path("/etc/pip.conf")]
+    places += [folder / name for folder in user]
+    if environ.get("VIRTUAL_ENV"):
+        places.append(Path(environ["VIRTUAL_ENV"]) / name)
+    return [*places, Path(named)] if named else places
 
 
 def _read_uv(environ: Mapping[str, str], project: Path) -> dict[str, object]:
+    """Return what uv's files say; the nearest place wins key by key, as in uv."""
     if environ.get("UV_NO_CONFIG"):
         return {}
-    home = Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 - as above
     if environ.get("UV_CONFIG_FILE"):
         return _toml(Path(environ["UV_CONFIG_FILE"]))
-    # The nearest place wins key by key, as in uv.
+    user = Path(environ.get("XDG_CONFIG_HOME") or _home(environ) / ".config")
+    near = next((folder for folder in (project, *project.parents) if (folder / "uv.toml").is_file()), project)
     merged: dict[str, object] = {}
-    user = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "uv" / "uv.toml"
-    for place in (Path("/etc/uv/uv.toml"), user, project / "uv.toml"):
+    for place in (Path("/etc/uv/uv.toml"), user / "uv" / "uv.toml", near / "uv.toml"):
         merged |= _toml(place)
     return merged
 
@@ -132,35 +153,43 @@ def _toml(path: Path) -> dict[str, object]:
 
 
 def _ask_uv() -> str | None:
-    """Return uv's own default: what it would write at the head of a compiled requirements file."""
+    """Return uv's own default, which its help states; None where there is no uv that says so."""
     import uv
 
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("UV_")}
     try:
-        done = subprocess.run(
-            [uv.find_uv_bin(), "pip", "compile", "-", "--no-config", "--quiet", "--emit-index-url", "--no-header"],
-            input="",
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-            env={**environ, "UV_PYTHON_DOWNLOADS": "never"},
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        help_text = _printed([uv.find_uv_bin(), "pip", "compile", "--help"])
+    except FileNotFoundError:
         return None
-    match = re.search(r"^--index-url (\S+)", done.stdout, re.MULTILINE)
-    return match[1] if match else None
+    found = re.search(r"--default-index\b.*?\(by\s+default:\s+<?(https?://[^)>\s]+)", help_text, re.DOTALL)
+    return found[1] if found else None
 
 
 def _ask_pip() -> str:
     """Return pip's own default, which its help states."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--help"], capture_output=True, text=True, timeout=60, check=False
-    )
-    match = re.search(r"\(default\s+(https?://[^)\s]+)\)", done.stdout)
-    if not match:
+    found = re.search(r"\(default\s+(https?://[^)\s]+)\)", _printed([sys.executable, "-m", "pip", "install", "--help"]))
+    if not found:
         raise IndexFailed(
             "no default index: neither uv nor pip can be asked for theirs",
             hint="name one: `[[index]]` with `url` and `default = true`, or `--index-url`",
         )
-    return match[1]
+    return found[1]
+
+
+def _printed(command: list[str]) -> str:
+    """Return what an installer prints about itself, its own configuration aside; "" where it can't be run."""
+    # What the installer was configured for was looked at before, and help shows it beside the default.
+    environ = {key: value for key, value in os.environ.items() if not key.startswith(("UV_", "PIP_"))}
+    environ |= {"NO_COLOR": "1", "COLUMNS": "200", "PIP_CONFIG_FILE": os.devnull}
+    try:
+        done = subprocess.run(
+            command,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_HELP_TIMEOUT,
+            check=False,
+        )
+    except (OSError, UnicodeDecodeError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from packaging.markers import Marker, UndefinedComparison
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
@@ -76,13 +77,17 @@ def parse_dependency(line: str) -> Dependency:
     """
     try:
         requirement = Requirement(line)
-    except InvalidRequirement as error:
+        marker = str(requirement.marker) if requirement.marker else ""
+        if "~=" in marker or "===" in marker:
+            # These can't compare what is no version; better found here than in the midst of a solve.
+            Marker(marker).evaluate({"extra": ""})
+    except (InvalidRequirement, UndefinedComparison) as error:
         raise InvalidMetadata(f"its metadata requires `{line}`, which is no requirement") from error
     return Dependency(
         canonicalize_name(requirement.name),
         tuple(sorted(canonicalize_name(extra) for extra in requirement.extras)),
         str(requirement.specifier),
-        str(requirement.marker) if requirement.marker else "",
+        marker,
         split_login(requirement.url)[0] if requirement.url else "",
     )
 

@@ -17,6 +17,12 @@ from zlock.model.distribution import File, Page
 ACCEPT = (
     "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.2, text/html; q=0.1, */*; q=0.01"
 )
+_GZIP = b"\x1f\x8b"
+_ENDINGS = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
+_APPLICATION_TAGS = frozenset({"form", "input", "script"})
+_TEXT = frozenset({str})
+_MAYBE_TEXT = frozenset({str, type(None)})
+_TYPES = (_TEXT, _TEXT, frozenset({tuple}), _TEXT, _MAYBE_TEXT, _TEXT, frozenset({int}), _MAYBE_TEXT)
 _HTML_TYPES = frozenset({"text/html", "application/vnd.pypi.simple.v1+html", "application/xhtml+xml"})
 
 
@@ -26,6 +32,11 @@ def parse_page(name: NormalizedName, index: str, answer: Answer) -> Page:
     Raises:
         IndexFailed: It is neither a JSON nor an HTML page of this project.
     """
+    if answer.body.startswith(_GZIP):
+        raise IndexFailed(
+            f"the page of `{name}` is compressed more often than its server says: `{show(answer.url)}`",
+            hint="tell the index's owner",
+        )
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.endswith("json"):
         return _parse_json(name, index, answer)
@@ -42,47 +53,79 @@ def parse_page(name: NormalizedName, index: str, answer: Answer) -> Page:
 def _parse_json(name: NormalizedName, index: str, answer: Answer) -> Page:
     try:
         data = json.loads(answer.body)
-        version = str(data.get("meta", {}).get("api-version", "1.0"))
-        rows = data["files"]
-        files = tuple([_json_file(answer.url, row) for row in rows])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        _check_version(str(data.get("meta", {}).get("api-version", "1.0")), answer)
+        base = answer.url
+        files = tuple([file for row in data["files"] if (file := _json_file(base, row)) is not None])
+        _check_types(files)
+        status, reason = _project_status(data.get("project-status"))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        what = f"`{error.args[0]}` is missing" if isinstance(error, KeyError) else str(error)
         raise IndexFailed(
-            f"the index returned invalid JSON for `{name}`: `{show(answer.url)}`: {type(error).__name__}: {error}"
+            f"the index returned invalid JSON for `{name}`: `{show(answer.url)}`: {what}",
+            hint="run again later, or tell the index's owner",
         ) from error
-    if version.split(".", maxsplit=1)[0] != "1":
-        raise IndexFailed(f"`{show(answer.url)}` speaks version {version} of the simple API; zlock knows 1")
-    _check_name(name, data.get("name"), answer)
-    status = data.get("project-status")
-    if isinstance(status, dict):
-        # PEP 792 names the key `status`; its prose once said `state`.
-        return Page(
-            name, index, files, str(status.get("status", status.get("state", "active"))), status.get("reason") or ""
-        )
-    return Page(name, index, files)
-
-
-def _check_name(name: NormalizedName, found: object, answer: Answer) -> None:
+    found = data.get("name")
     if isinstance(found, str) and canonicalize_name(found) != name:
-        raise IndexFailed(f"`{show(answer.url)}` is the page of `{found}`, not of `{name}`")
+        raise IndexFailed(
+            f"`{show(answer.url)}` is the page of `{found}`, not of `{name}`", hint="tell the index's owner"
+        )
+    return Page(name, index, files, status, reason)
 
 
-def _json_file(base: str, row: dict[str, Any]) -> File:
-    url = row["url"]
-    if not url.startswith("http"):
-        url = urljoin(base, url)
+def _check_version(version: str, answer: Answer) -> None:
+    """Refuse a page of another major version, whose keys may mean anything (PEP 629)."""
+    if version.partition(".")[0] != "1":
+        raise IndexFailed(
+            f"`{show(answer.url)}` speaks version {version} of the simple API; zlock knows 1",
+            hint="a newer zlock may know it",
+        )
+
+
+def _project_status(said: Any) -> tuple[str, str]:
+    """Return a project's status and why it has it; PEP 792 names the key `status`, its prose once said `state`."""
+    if not isinstance(said, dict):
+        return "active", ""
+    return str(said.get("status", said.get("state", "active"))), str(said.get("reason") or "")
+
+
+def _check_types(files: tuple[File, ...]) -> None:
+    """Refuse values that are not what the specification says; by columns, which takes next to no time."""
+    for column, types in zip(zip(*files, strict=True), _TYPES, strict=False):
+        wrong = set(map(type, column)) - types
+        if wrong:
+            raise TypeError(f"a file has a value of the wrong type, {wrong.pop().__name__}")
+    "".join([digest for file in files for _, digest in file.hashes])  # raises where one is no text
+
+
+def _json_file(base: str, row: dict[str, Any]) -> File | None:
+    """Return a file as a page has it; None for one whose URL or name nobody should touch."""
+    url, filename = row["url"], row["filename"]
+    if not url.startswith("http") or "@" in url or "[" in url or not url.isascii():
+        url = _joined(base, url)
+    if not url or "/" in filename or "\\" in filename:
+        return None
     yanked = row.get("yanked", False)
     # PEP 714: `core-metadata` wins; the older keys are read where it is not there.
     metadata = row.get("core-metadata", row.get("dist-info-metadata", row.get("data-dist-info-metadata", False)))
+    size = row.get("size")
     return File(
-        row["filename"],
+        filename,
         url,
         tuple(row["hashes"].items()),
         row.get("requires-python") or "",
         None if yanked is False or yanked is None else ("" if yanked is True else str(yanked)),
         row.get("upload-time") or "",
-        row.get("size", -1) if row.get("size") is not None else -1,
+        -1 if size is None else size,
         None if not metadata else (metadata.get("sha256", "") if isinstance(metadata, dict) else ""),
     )
+
+
+def _joined(base: str, url: str) -> str:
+    """Return an absolute URL without credentials and fragment; "" for what is no URL."""
+    try:
+        return split_login(urljoin(base, url))[0].partition("#")[0]
+    except ValueError:  # such as an unclosed bracket, or a host that turns into another one
+        return ""
 
 
 class _Anchors(HTMLParser):
@@ -92,68 +135,53 @@ class _Anchors(HTMLParser):
         super().__init__()
         self.base: str | None = None
         self.meta: dict[str, str] = {}
-        self.anchors: list[tuple[dict[str, str | None], list[str]]] = []
+        self.anchors: list[dict[str, str | None]] = []
+        self.is_application = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep what a page of the simple API is made of."""
         values = dict(attrs)
         if tag == "base" and self.base is None:
             self.base = values.get("href")
         elif tag == "meta" and values.get("name"):
             self.meta[str(values["name"])] = values.get("content") or ""
         elif tag == "a" and values.get("href"):
-            self.anchors.append((values, []))
-
-    def handle_data(self, data: str) -> None:
-        if self.anchors:
-            self.anchors[-1][1].append(data)
+            self.anchors.append(values)
+        elif tag in _APPLICATION_TAGS:
+            self.is_application = True
 
 
 def _parse_html(name: NormalizedName, index: str, answer: Answer) -> Page:
     parser = _Anchors()
     parser.feed(answer.body.decode("utf-8", "replace"))
-    version = parser.meta.get("pypi:repository-version", "1.0")
-    if version.split(".")[0] != "1":
-        raise IndexFailed(f"`{show(answer.url)}` speaks version {version} of the simple API; zlock knows 1")
-    base = urljoin(answer.url, parser.base) if parser.base else answer.url
-    files = tuple(file for values, _ in parser.anchors if (file := _html_file(base, values)) is not None)
-    if not files and b"<form" in answer.body.lower():
+    _check_version(parser.meta.get("pypi:repository-version", "1.0"), answer)
+    base = (_joined(answer.url, parser.base) if parser.base else "") or answer.url
+    files = tuple([file for values in parser.anchors if (file := _html_file(base, values)) is not None])
+    if not files and parser.is_application:
         raise IndexFailed(
-            f"`{show(answer.url)}` is a page with a form and no files: a login page, it seems",
-            hint="give the index credentials: in its URL, netrc, the keyring or the environment",
+            f"`{show(answer.url)}` is a page for people without any file on it: a login page, it seems",
+            hint="give the index credentials: in its URL, netrc, the keyring or the environment; or correct its URL",
         )
-    return Page(
-        name,
-        index,
-        files,
-        parser.meta.get("pypi:project-status", "active"),
-        parser.meta.get("pypi:project-status-reason", ""),
-    )
+    status, reason = parser.meta.get("pypi:project-status", "active"), parser.meta.get("pypi:project-status-reason", "")
+    return Page(name, index, files, status, reason)
 
 
 def _html_file(base: str, values: dict[str, str | None]) -> File | None:
     try:
         url = urljoin(base, values["href"])
+        bare, _ = split_login(url.partition("#")[0])
         parts = urlsplit(url)
     except ValueError:  # such as an unclosed IPv6 bracket
         return None
+    # Decoded once: what is still encoded after that is part of the name.
     filename = unquote(parts.path.rpartition("/")[2])
-    if not filename.endswith((".whl", ".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")) or "/" in filename:
+    if not filename.endswith(_ENDINGS) or "/" in filename or "\\" in filename:
         return None
-    algorithm, _, digest = parts.fragment.partition("=")
-    hashes = (
-        ((algorithm, digest.partition("&")[0]),) if digest and algorithm.startswith(("sha", "md5", "blake")) else ()
-    )
+    algorithm, _, digest = parts.fragment.partition("&")[0].partition("=")
+    hashes = ((algorithm, digest),) if digest and algorithm.startswith(("sha", "md5", "blake")) else ()
     # PEP 714: an attribute without a value, or `true`, says that there is metadata but not its hash.
     said = values.get("data-core-metadata", values.get("data-dist-info-metadata", "false")) or ""
     metadata = None if said == "false" else said.removeprefix("sha256=") if said.startswith("sha256=") else ""
     yanked = values["data-yanked"] or "" if "data-yanked" in values else None
-    return File(
-        filename,
-        split_login(url.partition("#")[0])[0],
-        hashes,
-        values.get("data-requires-python") or "",
-        yanked,
-        "",
-        -1,
-        metadata,
-    )
+    requires_python = values.get("data-requires-python") or ""
+    return File(filename, bare, hashes, requires_python, yanked, "", -1, metadata)

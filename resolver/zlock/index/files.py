@@ -1,0 +1,243 @@
+"""The files that indexes list: their metadata by the shortest way, and whole ones, each checked."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Callable
+
+from packaging.utils import InvalidSdistFilename, NormalizedName, parse_sdist_filename
+from packaging.version import InvalidVersion, Version
+
+from zlock.errors import IndexFailed
+from zlock.index.archives import RangesUnusable, RemoteFile, sdist_file, wheel_metadata
+from zlock.index.client import Answer, Client, show
+from zlock.index.folder import as_path, open_file
+from zlock.index.metadata import is_static, parse_metadata, read_headers
+from zlock.model.distribution import File, Metadata
+from zlock.model.ports import InvalidMetadata, MetadataBuilder
+
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
+_UNSATISFIED_RANGE = re.compile(r"bytes \*/(\d{1,18})")
+# Digests of variable length (shake) can't be compared without knowing theirs.
+_ALGORITHMS = frozenset(name for name in hashlib.algorithms_guaranteed if not name.startswith("shake"))
+CREDENTIALS = "give the index credentials: in its URL, netrc, the keyring, or UV_INDEX_<NAME>_USERNAME and _PASSWORD"
+_HOSTILE = "the index or something between is broken or hostile; nothing was written"
+
+Fetch = Callable[[int, int | None], tuple[int, bytes, int]]
+
+
+class Files:
+    """The way to files, on the network and in folders.
+
+    Args:
+        client: The way to the network.
+        offline: Use only local files.
+        builder: Makes what builds sdists for their metadata.
+    """
+
+    def __init__(self, client: Client, builder: Callable[[], MetadataBuilder], *, offline: bool) -> None:
+        self._client = client
+        self._builder = builder
+        self._offline = offline
+
+    def metadata(self, file: File, name: NormalizedName) -> Metadata:
+        """Return the metadata of a file that is listed under a name.
+
+        Raises:
+            InvalidMetadata: It is broken, or another project's or version's.
+            IndexFailed: It can't be had, or its index contradicts it.
+        """
+        metadata = self._wheel_metadata(file) if file.is_wheel else self._sdist_metadata(file)
+        _check_identity(metadata, name, file.filename)
+        return metadata
+
+    def _wheel_metadata(self, file: File) -> Metadata:
+        path = as_path(file.url)
+        if path is not None:
+            with open_file(path) as stream:
+                return parse_metadata(wheel_metadata(stream, file.filename))
+        self._check_online(f"the metadata of `{file.filename}`")
+        beside = self._metadata_beside(file)
+        if beside is not None:
+            return parse_metadata(beside)
+        try:
+            text = wheel_metadata(RemoteFile(self._ranges(file)), file.filename)
+        except (RangesUnusable, InvalidMetadata):
+            # A server may send other ranges than it says; only the whole file is proof that the wheel is broken.
+            return _metadata_of(self.download(file), file.filename)
+        return parse_metadata(text)
+
+    def _metadata_beside(self, file: File) -> str | None:
+        """Return the metadata served beside a file (PEP 658), or None where there is none after all."""
+        if file.metadata is None:
+            return None
+        answer = self._client.get(file.url + ".metadata")
+        if answer.status == 404:  # noqa: PLR2004 - advertised and not there: seen on real indexes, the wheel has it too
+            return None
+        check_status(answer)
+        found = hashlib.sha256(answer.body).hexdigest()
+        if file.metadata and found != file.metadata.lower():
+            raise IndexFailed(
+                f"the metadata beside `{file.filename}` has the wrong hash: `{show(answer.url)}`",
+                context=[f"the index says sha256 {file.metadata}", f"it has         sha256 {found}"],
+                hint=_HOSTILE,
+            )
+        return answer.body.decode("utf-8", "replace")
+
+    def _ranges(self, file: File) -> Fetch:
+        """Return a function for `RemoteFile` that reads parts of a file."""
+
+        def ask(asked: str) -> Answer:
+            return self._client.get(file.url, {"Range": f"bytes={asked}"}, decode=False)
+
+        def fetch(begin: int, end: int | None) -> tuple[int, bytes, int]:
+            answer = ask(str(begin) if end is None else f"{begin}-{end - 1}")
+            size = _UNSATISFIED_RANGE.fullmatch(answer.headers.get("content-range", ""))
+            if answer.status == 416 and end is None and size:  # noqa: PLR2004 - it knows no last bytes, but tells the size
+                begin, end = max(0, int(size[1]) + begin), int(size[1])
+                answer = ask(f"{begin}-{end - 1}")
+            if answer.status == 200:  # noqa: PLR2004 - the whole file, in spite of the range
+                check_file(answer.body, file)
+                return 0, answer.body, len(answer.body)
+            return _part(answer, begin, file)
+
+        return fetch
+
+    def _sdist_metadata(self, file: File) -> Metadata:
+        data = self.download(file)
+        text = sdist_file(data, file.filename, "PKG-INFO")
+        if text is not None and is_static(read_headers(text)):
+            return parse_metadata(text)
+        return self._builder().build_archive(data, file.filename)
+
+    def sha256(self, file: File, expected: Metadata | None) -> tuple[str, int]:
+        """Return the sha256 and size of a file, by reading it whole.
+
+        Raises:
+            IndexFailed: It can't be had, or differs from what its index says of it: its hashes, its size, or for a
+                wheel the metadata that was expected.
+        """
+        data = self.download(file)
+        if file.is_wheel and expected is not None and _metadata_of(data, file.filename) != expected:
+            raise IndexFailed(
+                f"the metadata beside `{file.filename}` is not that inside it: `{show(file.url)}`", hint=_HOSTILE
+            )
+        return hashlib.sha256(data).hexdigest(), len(data)
+
+    def download(self, file: File) -> bytes:
+        """Return a whole file, checked against what its index says of it.
+
+        Raises:
+            IndexFailed: It can't be had, or differs.
+        """
+        path = as_path(file.url)
+        if path is None:
+            self._check_online(f"`{file.filename}`")
+            data = self.fetch(file.url)
+        else:
+            with open_file(path) as stream:
+                data = stream.read()
+        check_file(data, file)
+        return data
+
+    def fetch(self, url: str) -> bytes:
+        """Return what a remote URL holds.
+
+        Raises:
+            IndexFailed: It can't be had.
+        """
+        answer = self._client.get(url, decode=False)
+        check_status(answer)
+        return answer.body
+
+    def _check_online(self, what: str) -> None:
+        if self._offline:
+            raise IndexFailed(
+                f"{what} is not in the cache, and --offline leaves the network alone", hint="run once without --offline"
+            )
+
+
+def check_status(answer: Answer) -> None:
+    """Raise for an answer that is not what was asked for.
+
+    Raises:
+        IndexFailed: Its status is another than 200.
+    """
+    if answer.status in (401, 403):
+        raise IndexFailed(f"`{show(answer.url)}` answered {answer.status}", hint=CREDENTIALS)
+    if answer.status != 200:  # noqa: PLR2004 - an HTTP status
+        raise IndexFailed(
+            f"`{show(answer.url)}` answered {answer.status}", hint="check the index's URL, or ask its owner"
+        )
+
+
+def check_file(data: bytes, file: File) -> None:
+    """Compare a file with the hashes and the size that its index gives.
+
+    Raises:
+        IndexFailed: One differs.
+    """
+    check_hashes(data, file.filename, file.url, file.hashes)
+    if file.size >= 0 and len(data) != file.size:
+        raise IndexFailed(
+            f"`{file.filename}` has {len(data)} bytes, its index says {file.size}: `{show(file.url)}`",
+            hint=_HOSTILE,
+        )
+
+
+def check_hashes(data: bytes, filename: str, url: str, hashes: tuple[tuple[str, str], ...]) -> None:
+    """Compare a file with the hashes its index gives.
+
+    Raises:
+        IndexFailed: One differs.
+    """
+    for algorithm, digest in hashes:
+        if algorithm in _ALGORITHMS:
+            found = hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
+            if found != digest.lower():
+                raise IndexFailed(
+                    f"`{filename}` has the wrong hash: `{show(url)}`",
+                    context=[f"the index says {algorithm} {digest}", f"it has {' ' * 7}{algorithm} {found}"],
+                    hint=_HOSTILE,
+                )
+
+
+def _metadata_of(data: bytes, filename: str) -> Metadata:
+    return parse_metadata(wheel_metadata(io.BytesIO(data), filename))
+
+
+def _part(answer: Answer, begin: int, file: File) -> tuple[int, bytes, int]:
+    """Return what a server sent for a range, if it is what was asked for.
+
+    Raises:
+        RangesUnusable: It is something else.
+        IndexFailed: It is refused or gone, or of another size than the index says.
+    """
+    if answer.status in (401, 403, 404):
+        check_status(answer)
+    said = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", ""))
+    if answer.status != 206 or not said:  # noqa: PLR2004 - partial content
+        raise RangesUnusable
+    start, stop, size = (int(group) for group in said.groups())
+    expected = max(0, size + begin) if begin < 0 else begin
+    if start != expected or stop - start + 1 != len(answer.body):
+        raise RangesUnusable
+    if file.size >= 0 and size != file.size:
+        raise IndexFailed(
+            f"`{file.filename}` has {size} bytes, its index says {file.size}: `{show(file.url)}`", hint=_HOSTILE
+        )
+    return start, answer.body, size
+
+
+def _check_identity(metadata: Metadata, name: NormalizedName, filename: str) -> None:
+    """Hold a file's metadata against its file name: index and installers go by the name alone."""
+    if metadata.name != name:
+        raise InvalidMetadata(f"`{filename}` says in its metadata that it is `{metadata.name}`")
+    try:
+        listed = Version(filename.split("-")[1]) if filename.endswith(".whl") else parse_sdist_filename(filename)[1]
+    except (InvalidSdistFilename, InvalidVersion, IndexError):
+        return  # who chose the file could read its name; older sdists have endings that this parser does not know
+    if listed != Version(metadata.version):
+        raise InvalidMetadata(f"`{filename}` says in its metadata that it is version {metadata.version}")

@@ -1,0 +1,153 @@
+"""Pages of projects: from folders, from the network, and from the cache for as long as their index lets them count."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from packaging.utils import NormalizedName
+
+from zlock.errors import IndexFailed, InvalidConfiguration
+from zlock.index.cache import Cache
+from zlock.index.client import Answer, Client, show
+from zlock.index.files import CREDENTIALS, check_status
+from zlock.index.folder import as_path, folder_names, folder_page
+from zlock.index.simple import ACCEPT, parse_page
+from zlock.model.distribution import File, Page
+from zlock.model.indexes import Index
+
+# Seconds for which a page counts as current where the index does not say; what uv assumes too.
+_FRESH = 600
+_MAX_AGE = re.compile(r"(?<!-)max-age=\"?(\d{1,9})")
+
+
+class Pages:
+    """The pages of one index.
+
+    A page is stored under its index's URL without credentials, and so is the fact that the index does not know a
+    name: without it a run offline could not tell which index to believe.
+    """
+
+    def __init__(self, index: Index, client: Client, cache: Cache, *, offline: bool, refresh: bool) -> None:
+        self._index = index
+        self._client = client
+        self._cache = cache
+        self._offline = offline
+        self._refresh = refresh
+        try:
+            self._folder = as_path(index.url)
+            bare = index.url if self._folder else client.credentials.add_index(index.name, index.url)
+            # Without a host there is nobody to ask.
+            usable = self._folder is not None or re.match(r"(?i)https?://[^/]", bare) is not None
+        except ValueError:
+            bare, usable = index.url, False
+        if not usable:
+            raise InvalidConfiguration(
+                f"the index {_shown(index)} has no usable URL: `{show(bare)}`",
+                hint="write an `https://` URL, or the path of a folder",
+            )
+        self._base = bare.rstrip("/") + "/"
+
+    def page(self, name: NormalizedName) -> Page | None:
+        """Return what the index lists under a name; None where it does not know it.
+
+        Raises:
+            IndexFailed: The index could not be asked, or gave no usable answer.
+        """
+        if self._folder is not None:
+            return folder_page(name, self._folder)
+        stored = self._cache.read("pages", self._base, name)
+        if stored and self._counts(stored["until"]):
+            return _from_row(stored["page"])
+        if not stored:
+            absent = self._cache.read("absent", self._base, name)
+            if absent is not None and self._counts(absent):
+                return None
+        if self._offline:
+            raise IndexFailed(
+                f"`{name}` is not in the cache, and --offline leaves the network alone",
+                hint="run once without --offline",
+            )
+        return self._ask(name, stored)
+
+    def names(self) -> set[str]:
+        """Return the names that the index was seen to know."""
+        if self._folder is not None:
+            return folder_names(self._folder)
+        return self._cache.keys("pages", self._base)
+
+    def _counts(self, until: float) -> bool:
+        return self._offline or (time.time() < until and not self._refresh)
+
+    def _ask(self, name: NormalizedName, stored: Any) -> Page | None:
+        url = f"{self._base}{name}/"
+        answer = self._client.get(url, {"Accept": ACCEPT, **_validators(stored)})
+        if answer.status == 406:  # noqa: PLR2004 - it can't read what is accepted; HTML is what every index has
+            answer = self._client.get(url, {"Accept": "text/html"})
+        if answer.status == 304 and stored:  # noqa: PLR2004 - what is stored still counts
+            self._store(name, answer, {**stored, "until": _until(answer, _FRESH)})
+            return _from_row(stored["page"])
+        if answer.status == 404:  # noqa: PLR2004 - the next index may know it
+            self._store_absence(name, answer, known=bool(stored))
+            return None
+        if answer.status in (401, 403):
+            raise self._refused(name, answer)
+        check_status(answer)
+        page = parse_page(name, self._base, answer)
+        known = {"etag": answer.headers.get("etag", ""), "modified": answer.headers.get("last-modified", "")}
+        self._store(name, answer, {**known, "until": _until(answer, _FRESH), "page": _to_row(page)})
+        return page
+
+    def _store(self, name: str, answer: Answer, value: dict[str, Any]) -> None:
+        if not _is_private(answer):
+            self._cache.write("pages", self._base, name, value)
+
+    def _store_absence(self, name: str, answer: Answer, *, known: bool) -> None:
+        """Keep that a name is unknown; it counts as current only for as long as the index says so itself."""
+        if known:
+            self._cache.remove("pages", self._base, name)
+        if not _is_private(answer):
+            self._cache.write("absent", self._base, name, _until(answer, 0))
+
+    def _refused(self, name: str, answer: Answer) -> IndexFailed:
+        sent = self._client.credentials.header(answer.url) is not None
+        return IndexFailed(
+            f"the index {_shown(self._index)} refused `{name}`: `{show(answer.url)}` answered {answer.status}",
+            hint="the credentials it got are not accepted, or not for this package: correct them"
+            if sent
+            else CREDENTIALS,
+        )
+
+
+def _shown(index: Index) -> str:
+    return f"`{index.name or show(index.url)}`"
+
+
+def _validators(stored: Any) -> Mapping[str, str]:
+    """Return the headers that let an index answer that nothing has changed (RFC 9110, 13.1)."""
+    if not stored:
+        return {}
+    headers = {"If-None-Match": stored["etag"], "If-Modified-Since": stored["modified"]}
+    return {name: value for name, value in headers.items() if value}
+
+
+def _is_private(answer: Answer) -> bool:
+    return "no-store" in answer.headers.get("cache-control", "").lower()
+
+
+def _until(answer: Answer, default: int) -> float:
+    """Return when an answer stops to count as current (RFC 9111, 5.2.2)."""
+    control = answer.headers.get("cache-control", "").lower()
+    age = _MAX_AGE.search(control)
+    return time.time() + (0 if "no-cache" in control else int(age[1]) if age else default)
+
+
+def _to_row(page: Page) -> Any:
+    return (page.name, page.index, tuple([tuple(file) for file in page.files]), page.status, page.reason)
+
+
+def _from_row(row: Any) -> Page:
+    make = File._make
+    return Page(row[0], row[1], tuple([make(file) for file in row[2]]), row[3], row[4])
