@@ -8,6 +8,10 @@ from pathlib import Path
 
 from zlock._version import __version__
 
+TYPE_CHECKING = False  # `typing` is not needed for --help
+if TYPE_CHECKING:
+    from zlock.cli.layout import Screen
+
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse arguments; `run` of the result is the command. Ends the program for --help and for mistakes (exit 2)."""
@@ -19,6 +23,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"zlock {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_init(commands)
     _add_resolve(commands)
     return parser.parse_args(arguments)
 
@@ -27,7 +32,8 @@ class _Parser(argparse.ArgumentParser):
     """Errors in the layout of all others."""
 
     def error(self, message: str) -> None:  # type: ignore[override]  # argparse says NoReturn, exit is one
-        self.exit(2, f"error: {message}\nhint: `{self.prog} --help` shows what there is\n")
+        shown = message.replace("'", "`")
+        self.exit(2, f"error: {shown}\nhint: `{self.prog} --help` shows what there is\n")
 
 
 def _add_command(
@@ -56,6 +62,31 @@ def _add_command(
     return parser
 
 
+def _add_init(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "init",
+        "write a first configuration",
+        "zlock init --from requirements.txt",
+        "Write a first `zlock.toml` into the project folder (default: the working folder).\n"
+        "A configuration that is there is not replaced.",
+    )
+    parser.add_argument(
+        "--from",
+        dest="origin",
+        type=Path,
+        metavar="FILE",
+        help="what to lock: a requirements file, a `pyproject.toml` or a pipeline file",
+    )
+    parser.set_defaults(run=_run_init)
+
+
+def _run_init(parsed: argparse.Namespace, screen: Screen) -> int:
+    from zlock.cli.init import run_init
+
+    return run_init(parsed, screen)
+
+
 def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = _add_command(
         commands,
@@ -77,7 +108,7 @@ def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.set_defaults(run=_run_resolve)
 
 
-def _run_resolve(parsed: argparse.Namespace, screen: object) -> int:
+def _run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
     from zlock.cli.resolve import run_resolve
 
-    return run_resolve(parsed, screen)  # type: ignore[arg-type]  # a Screen, which is imported lazily
+    return run_resolve(parsed, screen)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
+from typing import TextIO
 
 from zlock.errors import Problems, ZlockError
 from zlock.redact import redact
@@ -36,23 +38,23 @@ class Screen:
         if self._quiet or now - self._began < _QUIET_SECONDS or (self._line and now - self._shown_at < wait):
             return
         self._shown_at = now
-        if self._terminal:
-            sys.stderr.write(f"\r\033[K{message}")
-        else:
-            sys.stderr.write(f"{message}\n")
         self._line = True
-        sys.stderr.flush()
+        shown = redact(message)
+        _write(sys.stderr, f"\r\033[K{shown[: self._width()]}" if self._terminal else f"{shown}\n")
+
+    def _width(self) -> int:
+        return shutil.get_terminal_size().columns - 1
 
     def _clear(self) -> None:
         if self._line and self._terminal:
-            sys.stderr.write("\r\033[K")
+            _write(sys.stderr, "\r\033[K")
             self._line = False
 
     def say(self, message: str) -> None:
         """Say something that is not data."""
         if not self._quiet:
             self._clear()
-            sys.stderr.write(f"{message}\n")
+            _write(sys.stderr, f"{message}\n")
 
     def note(self, message: str) -> None:
         """Say what a person should know."""
@@ -61,36 +63,43 @@ class Screen:
     def data(self, text: str) -> None:
         """Write the result."""
         self._clear()
-        sys.stdout.write(text)
+        _write(sys.stdout, text)
 
     def fail(self, error: ZlockError) -> int:
-        """Show an error, or several; return the exit code."""
+        """Show an error, or several, each once; return the exit code."""
         self._clear()
-        if isinstance(error, Problems):
-            for position, one in enumerate(error.errors):
-                if position:
-                    sys.stderr.write("\n")
-                self._show(one)
-            return error.worst
-        self._show(error)
-        return error.exit_code
+        errors = error.errors if isinstance(error, Problems) else (error,)
+        shown = dict.fromkeys(redact(self._laid_out(one)) for one in errors)
+        _write(sys.stderr, "\n".join(shown))
+        return max(one.exit_code for one in errors)
 
-    def _show(self, error: ZlockError) -> None:
+    def _laid_out(self, error: ZlockError) -> str:
         lines = [f"{self._paint('error:', _RED, _BOLD)} {error.message}"]
         lines += [f"  {line}" for line in error.context]
         if error.hint:
             lines.append(f"{self._paint('hint:', _CYAN)} {error.hint}")
-        sys.stderr.write(redact("\n".join(lines)) + "\n")
+        return "\n".join(lines) + "\n"
 
     def interrupted(self) -> None:
         """Say that a run was ended from outside."""
         self._clear()
-        sys.stderr.write("interrupted: everything is as it was\n")
+        _write(sys.stderr, "interrupted: everything is as it was\n")
 
     def close(self) -> None:
         """Take away what is left of the progress."""
         self._clear()
-        sys.stderr.flush()
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write and flush; a reader who has gone does not end the work, nor do characters it could not show."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _wants_color(terminal: bool) -> bool:

@@ -13,6 +13,8 @@ from zlock.workflow import Options, Report, StepReport, check, resolve
 
 def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
+    if parsed.check and (parsed.upgrade or parsed.upgrade_package):
+        raise InvalidInput("`--check` writes nothing, so there is nothing to upgrade", hint="leave out one of the two")
     options = Options(
         project=parsed.project,
         pipeline=parsed.pipeline,
@@ -31,7 +33,7 @@ def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
         screen.data(json.dumps(_plain(report), indent=2) + "\n")
     else:
         for step in report.steps:
-            for line in _lines(step, checked=parsed.check, verbose=screen.verbose):
+            for line in _lines(step, verbose=screen.verbose):
                 screen.say(line)
     return 0
 
@@ -48,14 +50,15 @@ def _time(text: str | None) -> datetime | None:
     return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-def _lines(step: StepReport, *, checked: bool, verbose: bool) -> list[str]:
+def _lines(step: StepReport, *, verbose: bool) -> list[str]:
     if step.status == "removed":
         return [f"{step.name}: lock removed, the step is gone"]
-    if checked or step.status == "unchanged":
-        return [f"{step.name}: {step.packages} packages, up to date"]
+    packages = f"{step.packages} package{'' if step.packages == 1 else 's'}"
+    if step.status == "unchanged":
+        return [f"{step.name}: {packages}, up to date"]
     counts = [(len(step.added), "added"), (len(step.moved), "moved"), (len(step.removed), "removed")]
     said = ", ".join(f"{count} {what}" for count, what in counts if count) or "same versions"
-    lines = [f"{step.name}: {step.packages} packages ({said}) -> {step.path.name}"]
+    lines = [f"{step.name}: {packages} ({said}) -> {step.path.name}"]
     lines += [f"  {line}" for line in step.gave_way]
     if verbose:
         lines += [f"  + {name} {version}" for name, version in sorted(step.added.items())]

@@ -8,13 +8,11 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from zlock.lock.identity import FORMAT, identity_of, integrity_of
+from zlock.lock.identity import FORMAT, identity_of, resign
 from zlock.lock.question import Question, target_table
 from zlock.lock.toml import Inline, dumps
 from zlock.model.distribution import File, Reference
 from zlock.resolution.solve import Resolved
-
-_UNSIGNED = 'integrity = ""'
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,8 +54,9 @@ def build(
         own["exclude-newer"] = facts.exclude_newer
     if facts.gave_way:
         own["gave-way"] = list(facts.gave_way)
-    own["sources"] = [asked.to_table() for asked in question.asked]
+    # After everything that a cut could take away but the sources, which follow as tables.
     own["integrity"] = ""
+    own["sources"] = [asked.to_table() for asked in question.asked]
     return {
         "lock-version": "1.0",
         "environments": [str(question.target.marker)],
@@ -70,14 +69,7 @@ def build(
 
 def render(tree: Mapping[str, Any]) -> str:
     """Return the lock's text with its integrity filled in."""
-    own = dict(tree["tool"]["zlock"])
-    sources = own.pop("sources")
-    own.pop("integrity")
-    # The integrity stands after everything a cut could take away but the sources, which follow as tables.
-    own["integrity"] = ""
-    own["sources"] = sources
-    text = dumps({**tree, "tool": {"zlock": own}})
-    return text.replace(_UNSIGNED, f'integrity = "{integrity_of(text)}"', 1)
+    return resign(dumps(tree))
 
 
 def _package(one: Resolved, project: Path, lock_folder: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,10 +11,19 @@ from zlock.lock.question import digest_of
 
 FORMAT = 1
 
+_INTEGRITY = re.compile(r'^integrity = "[^"]*"$', re.MULTILINE)
 
-def integrity_of(text: str) -> str:
-    """Return the sha256 of a lock's text, whose own `integrity` has to be empty in it."""
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+def resign(text: str) -> str:
+    """Return a lock's text with the integrity of what it holds: the sha256 of the text with the integrity empty."""
+    bare = _INTEGRITY.sub('integrity = ""', text, count=1)
+    digest = hashlib.sha256(bare.encode()).hexdigest()
+    return _INTEGRITY.sub(f'integrity = "sha256:{digest}"', bare, count=1)
+
+
+def is_signed(text: str) -> bool:
+    """Return whether a lock's text is as it was written."""
+    return _INTEGRITY.search(text) is not None and resign(text) == text
 
 
 def identity_of(packages: Sequence[Mapping[str, Any]]) -> str:

@@ -63,20 +63,27 @@ def digest_of(value: Any) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
-def changes(old: Sequence[Asked], new: Sequence[Asked]) -> list[str]:
-    """Return which source asks for something else than before, a line each."""
+def changes(old: Sequence[Asked], new: Sequence[Asked]) -> list[tuple[str, str]]:
+    """Return which source asks for something else than before: a line each, and the requirement that came in."""
     before, after = {a.source: a for a in old}, {a.source: a for a in new}
     lines = []
     for source in dict.fromkeys([*before, *after]):
         was, now = before.get(source), after.get(source)
         if was is None or now is None:
-            lines.append(f"{source}: {'added' if was is None else 'gone'}")
-            continue
-        if was.described != now.described:
-            lines.append(f"{source}: was `{was.described}`, is `{now.described}`")
-        for sign, left, right in (("-", was, now), ("+", now, was)):
-            lines += [f"{source}: {sign} `{one}`" for one in left.requirements if one not in right.requirements]
-            lines += [
-                f"{source}: {sign} constraint `{one}`" for one in left.constraints if one not in right.constraints
-            ]
+            lines.append((f"{source}: {'added' if was is None else 'gone'}", ""))
+        if was is not None and now is not None and was.described != now.described:
+            lines.append((f"{source}: was `{was.described}`, is `{now.described}`", ""))
+        lines += [(f"{source}: - {text}", "") for text in _missing(was, now)]
+        lines += [(f"{source}: + {text}", text.strip("`")) for text in _missing(now, was)]
     return lines
+
+
+def _missing(here: Asked | None, there: Asked | None) -> list[str]:
+    """Return what one side asks for and the other does not."""
+    kinds = {"": "requirements", "constraint ": "constraints", "apt package ": "apt_packages"}
+    return [
+        f"{kind}`{one}`"
+        for kind, name in kinds.items()
+        for one in (getattr(here, name) if here else ())
+        if one not in (getattr(there, name) if there else ())
+    ]

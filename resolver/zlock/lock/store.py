@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import tempfile
+import threading
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -13,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from zlock.errors import InvalidLock, OutsideFailed
-from zlock.lock.identity import FORMAT, identity_of, integrity_of
+from zlock.lock.identity import FORMAT, identity_of, is_signed
 from zlock.model.requirement import Asked
 
 _NAME = re.compile(r"pylock\.([^.]+)\.toml")
-_INTEGRITY = re.compile(r'^integrity = "(sha256:[0-9a-f]{64})"$', re.MULTILINE)
+_VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
 _MARKERS = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
+_STAGED = ".zlock-staged-"
 _RESTORE = "restore it from version control, or delete it and run `zlock resolve`"
 
 
@@ -33,12 +35,31 @@ def read_lock(path: Path) -> dict[str, Any] | None:
     Raises:
         InvalidLock: It has merge conflicts, was cut short or edited, or a newer zlock wrote it.
     """
+    text = read_text(path)
+    return None if text is None else parse_lock(path, text)
+
+
+def read_text(path: Path) -> str | None:
+    """Return a lock's text, None where there is none.
+
+    Raises:
+        InvalidLock: It can't be read.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidLock(f"the lock `{path.name}` can't be read: {error}", hint=_RESTORE) from error
+        if not path.is_symlink():
+            return None
+        why = "it is a link to nothing"
+    except OSError as error:
+        why = str(error.strerror or error).lower()
+    except UnicodeDecodeError:
+        why = "it is no text in UTF-8"
+    raise InvalidLock(f"the lock `{path.name}` can't be read", context=[why], hint=_RESTORE)
+
+
+def parse_lock(path: Path, text: str) -> dict[str, Any]:
+    """Return a lock's text as plain values, with every check of `read_lock`."""
     conflict = _MARKERS.search(text)
     if conflict:
         line = text.count("\n", 0, conflict.start()) + 1
@@ -47,49 +68,44 @@ def read_lock(path: Path) -> dict[str, Any] | None:
         )
     try:
         tree = tomllib.loads(text)
-        own = tree["tool"]["zlock"]
-        written_format = int(own["format"])
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        raise InvalidLock(
-            f"the lock `{path.name}` was cut short or edited", context=[_reason(error)], hint=_RESTORE
-        ) from error
-    if written_format > FORMAT or str(tree.get("lock-version", "1.0")).split(".")[0] != "1":
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise _damaged(path, str(error)) from error
+    own = tree["tool"].get("zlock") if isinstance(tree.get("tool"), dict) else None
+    if not isinstance(own, dict):
+        raise _damaged(path, "it has no `[tool.zlock]`")
+    _check_format(path, own.get("format"), tree.get("lock-version"))
+    if not is_signed(text):
+        raise _damaged(path, _what_differs(tree))
+    return tree
+
+
+def _damaged(path: Path, why: str) -> InvalidLock:
+    return InvalidLock(f"the lock `{path.name}` was cut short or edited", context=[why], hint=_RESTORE)
+
+
+def _check_format(path: Path, written: object, version: object) -> None:
+    """Hold the format of `[tool.zlock]`, and PEP 751's `lock-version`, against what is known."""
+    newer = isinstance(written, int) and written > FORMAT
+    if newer or (isinstance(version, str) and _VERSION.fullmatch(version) and not version.startswith("1.")):
         raise InvalidLock(
             f"the lock `{path.name}` is of a newer format than this zlock knows", hint="upgrade zlock to read it"
         )
-    _check_integrity(path, text, tree)
-    return tree
 
 
 class ConflictedLock(InvalidLock):
     """A lock with merge-conflict markers: readers stop, `resolve` mends it."""
 
 
-def _check_integrity(path: Path, text: str, tree: Mapping[str, Any]) -> None:
+def _what_differs(tree: Mapping[str, Any]) -> str:
+    """Say what of a lock that is not as it was written differs."""
     own, packages = tree["tool"]["zlock"], tree.get("packages", [])
-    written = _INTEGRITY.search(text)
-    bare = _INTEGRITY.sub('integrity = ""', text, count=1)
-    if written and own.get("packages") == len(packages) and integrity_of(bare) == written[1]:
-        return
-    if own.get("packages") != len(packages):
-        why = f"it says {own.get('packages')} packages and holds {len(packages)}"
-    else:
-        try:
-            same = identity_of(packages) == own.get("identity")
-        except (KeyError, TypeError, AttributeError):
-            same = False
-        why = "its text differs from what was written" if same else "its packages differ from what was locked"
-    raise InvalidLock(f"the lock `{path.name}` was cut short or edited", context=[why], hint=_RESTORE)
-
-
-def _reason(error: Exception) -> str:
-    return f"`[tool.zlock]` has no {error}" if isinstance(error, KeyError) else str(error)
-
-
-def resign(text: str) -> str:
-    """Return a lock's text with the integrity of what it holds now."""
-    bare = _INTEGRITY.sub('integrity = ""', text, count=1)
-    return bare.replace('integrity = ""', f'integrity = "{integrity_of(bare)}"', 1)
+    try:
+        if own.get("packages") != len(packages):
+            return f"it says {own.get('packages')} packages and holds {len(packages)}"
+        same = identity_of(packages) == own.get("identity")
+    except (KeyError, TypeError, AttributeError, ValueError):
+        same = False
+    return "its text differs from what was written" if same else "its packages differ from what was locked"
 
 
 def pins_of(tree: Mapping[str, Any]) -> dict[str, str]:
@@ -121,50 +137,85 @@ def write_all(texts: Mapping[Path, str], remove: tuple[Path, ...], *, project: P
         OutsideFailed: The disk refused; no lock was changed unless it says so.
     """
     for path in texts:
-        if path.is_symlink() and not path.resolve().is_relative_to(project.resolve()):
-            raise InvalidLock(
-                f"the lock `{path.name}` is a link out of the project: `{path.resolve()}`", hint="remove it"
-            )
-    staged: list[tuple[str, Path]] = []
+        _check_place(path, project)
+    done: list[str] = []
+    places = {path.resolve(): text for path, text in texts.items()}
     try:
-        for folder in {path.parent for path in texts}:
-            folder.mkdir(parents=True, exist_ok=True)
+        folders = sorted({path.parent for path in (*places, *remove)})
         with contextlib.ExitStack() as stack:
-            for folder in sorted({path.parent for path in texts}):
-                stack.enter_context(_exclusive(folder))
-            staged += [(_stage(path, text), path) for path, text in texts.items()]
-            while staged:
-                temporary, path = staged[0]
-                _replace(temporary, path)
-                staged.pop(0)
+            for folder in folders:
+                folder.mkdir(parents=True, exist_ok=True)
+                if stack.enter_context(_exclusive(folder)):
+                    _clear(folder, _STAGED)
+                stack.callback(_clear, folder, _own_prefix())
+            staged = [(_stage(place, text), place) for place, text in places.items()]
+            stack.enter_context(_uninterrupted())
+            for temporary, place in staged:
+                _replace(temporary, place)
+                done.append(place.name)
             for path in remove:
                 path.unlink(missing_ok=True)
-            for folder in {path.parent for path in texts}:
+                done.append(path.name)
+            for folder in folders:
                 _sync_folder(folder)
     except OSError as error:
         raise OutsideFailed(
-            f"the locks could not be written: {error}", hint="free or unlock the folder, then run again"
+            f"the locks could not be written: {error.strerror or error}",
+            context=[f"changed before that: {', '.join(f'`{name}`' for name in done)}"] if done else [],
+            hint="free or unlock the folder, then run again",
         ) from error
-    finally:
-        for temporary, _ in staged:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108 - the name is text
+
+
+def _check_place(path: Path, project: Path) -> None:
+    """Refuse a link that leads out of the project, or out of a folder that the configuration put elsewhere."""
+    inside = Path(os.path.normpath(path)).is_relative_to(project)
+    root = project if inside else path.parent
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise InvalidLock(
+            f"the lock `{path.name}` would be written through a link out of the project",
+            context=[f"it leads to `{path.resolve()}`"],
+            hint="remove the link",
+        )
+
+
+def _own_prefix() -> str:
+    return f"{_STAGED}{os.getpid()}-"
+
+
+def _clear(folder: Path, prefix: str) -> None:
+    """Remove what was staged and not used: by this run, or by one that was killed."""
+    for stale in folder.glob(f"{prefix}*"):
+        with contextlib.suppress(OSError):
+            stale.unlink()
 
 
 def _stage(path: Path, text: str) -> str:
     """Write a text beside its place and to the disk; return the temporary name."""
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".zlock-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, mode)  # noqa: PTH101 - the name is text
-    except OSError:
-        os.unlink(temporary)  # noqa: PTH108 - as above
-        raise
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_own_prefix())
+    with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.chmod(temporary, mode)  # noqa: PTH101 - the name is text
     return temporary
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the moment in which the locks are replaced: all of them, or none."""
+    import signal
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread():  # signals don't reach it
+        yield
+        return
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def _umask() -> int:
@@ -177,7 +228,7 @@ def _replace(temporary: str, path: Path) -> None:
     """Replace a file; Windows refuses for a moment while another program reads it."""
     for attempt in range(20):
         try:
-            os.replace(temporary, path.resolve() if path.is_symlink() else path)  # noqa: PTH105 - the name is text
+            os.replace(temporary, path)  # noqa: PTH105 - the name is text
         except PermissionError:
             if os.name != "nt" or attempt == 19:  # noqa: PLR2004 - the last attempt
                 raise
@@ -196,18 +247,21 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _exclusive(folder: Path) -> Iterator[None]:
-    """Keep a second run from replacing the same locks half-way between; where the system can't, go on."""
+def _exclusive(folder: Path) -> Iterator[bool]:
+    """Keep a second run from replacing the same locks half-way between; false where the system can't."""
     try:
         import fcntl
 
         handle = os.open(folder, os.O_RDONLY)
     except (ImportError, OSError):
-        yield
+        yield False
         return
     try:
-        with contextlib.suppress(OSError):
+        is_locked = True
+        try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        except OSError:
+            is_locked = False
+        yield is_locked
     finally:
         os.close(handle)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ def dumps(tree: Mapping[str, Any]) -> str:
 def _table(lines: list[str], table: Mapping[str, Any], path: tuple[str, ...]) -> None:
     for key, value in table.items():
         if not _is_table(value):
-            lines.append(f"{_key(key)} = {_value(value)}")
+            lines.append(f"{_key(key)} = {_lines(value)}")
     for key, value in table.items():
         name = ".".join(map(_key, (*path, key)))
         if isinstance(value, Mapping) and not isinstance(value, Inline):
@@ -59,20 +59,21 @@ def _value(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, datetime):  # one without a zone would mean another time on another machine
+        zoned = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return zoned.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, Mapping):
         inner = ", ".join(f"{_key(key)} = {_value(one)}" for key, one in value.items())
         return f"{{{inner}}}"
-    return _list(value)
+    return f"[{', '.join(map(_value, value))}]"
 
 
-def _list(values: Sequence[Any]) -> str:
-    if not values:
-        return "[]"
-    if len(values) == 1 and not isinstance(values[0], Mapping):
-        return f"[{_value(values[0])}]"
-    return "[\n" + "".join(f"    {_value(value)},\n" for value in values) + "]"
+def _lines(value: Any) -> str:
+    """Return a value at the end of a `key =`: a list of several, or of tables, has a line for each."""
+    is_short = not isinstance(value, (list, tuple)) or not (
+        len(value) > 1 or any(isinstance(v, Mapping) for v in value)
+    )
+    return _value(value) if is_short else "[\n" + "".join(f"    {_value(one)},\n" for one in value) + "]"
 
 
 def _text(text: str) -> str:

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from zlock.errors import Collector, InvalidConfiguration
 from zlock.redact import redact
@@ -123,10 +123,15 @@ def export_method(value: object, at: str) -> bool | str | tuple[str, ...]:
 
 def installer(value: object, at: str) -> str:
     """Accept the name of an installer."""
+    return choice(value, at, INSTALLERS)
+
+
+def choice(value: object, at: str, options: Sequence[str]) -> str:
+    """Accept one of some strings."""
     named = text(value, at)
-    if named in INSTALLERS:
+    if named in options:
         return named
-    raise mistake(at, f"expected {either(INSTALLERS)}, got `{named}`", hint=did_you_mean(named, INSTALLERS))
+    raise mistake(at, f"expected {either(options)}, got `{named}`", hint=did_you_mean(named, options))
 
 
 def installer_arguments(value: object, at: str) -> dict[str, object]:
@@ -182,6 +187,16 @@ def sequence(
 def mistake(at: str, problem: str, *, hint: str = "") -> InvalidConfiguration:
     """Make the error for one key."""
     return InvalidConfiguration(f"`{at}`: {problem}", hint=hint)
+
+
+def unknown_key(label: str, key: str, known: Iterable[str]) -> InvalidConfiguration:
+    """Make the error for a key that is none of the known ones, which are all spelt in one way."""
+    names = list(known)
+    respelt = key.replace("_", "-")
+    if respelt in names:
+        return InvalidConfiguration(f"unknown key `{label}`", hint=f"keys are kebab-case here: write `{respelt}`")
+    hint = did_you_mean(key, names) or f"known are {', '.join(f'`{name}`' for name in names)}"
+    return InvalidConfiguration(f"unknown key `{label}`", hint=hint)
 
 
 def _refusal(stated: str) -> str:

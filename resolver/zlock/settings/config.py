@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import Collector, InvalidConfiguration
 from zlock.model.indexes import Cutoff, Index
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement
+from zlock.model.target import Target
+from zlock.redact import redact
+from zlock.settings import checks
 from zlock.settings.docker import DockerSettings
-
-T = TypeVar("T")
+from zlock.settings.place import display
+from zlock.settings.table import Table
 
 _KEYS = [
     "python",
@@ -50,6 +51,8 @@ _KEYS = [
 ]
 _STEP_KEYS = ["docker", "python", "platforms", "index", "index-sources", "align"]
 _INDEX_KEYS = ["name", "url", "default", "explicit"]
+_SCHEMES = ("http://", "https://", "file://")
+_TIME = 'write `"2026-11-01T00:00:00Z"`'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,298 +124,221 @@ def read_project(folder: Path) -> Project | None:
         InvalidConfiguration: The configuration is wrong, or there are two.
     """
     own, shared = folder / "zlock.toml", folder / "pyproject.toml"
-    table = None
-    if shared.is_file():
-        table = _read_toml(shared).get("tool", {}).get("zlock")
-    if own.is_file():
-        if table is not None:
-            raise InvalidConfiguration(
-                f"both `zlock.toml` and `[tool.zlock]` in `pyproject.toml` configure `{folder}`",
-                hint="keep one of the two",
-            )
-        return parse_project(_read_toml(own), folder, own)
-    return parse_project(table, folder, shared) if table is not None else None
+    table = _tool_table(_read_toml(shared)) if shared.is_file() else None
+    if not own.is_file():
+        return parse_project(table, folder, shared) if table is not None else None
+    if table is not None:
+        raise InvalidConfiguration(
+            f"both `zlock.toml` and `[tool.zlock]` in `pyproject.toml` configure `{folder}`",
+            hint="keep one of the two",
+        )
+    return parse_project(_read_toml(own), folder, own)
+
+
+def _tool_table(document: Mapping[str, Any]) -> Any:
+    tool = document.get("tool")
+    return tool.get("zlock") if isinstance(tool, Mapping) else None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    shown = display(str(path))
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidConfiguration(f"`{path}` is no TOML: {error}", hint="correct that line") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidConfiguration(f"`{path}` can't be read: {error}") from error
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InvalidConfiguration(f"`{shown}` is no TOML: {error}", hint="correct that line") from error
+    except UnicodeDecodeError as error:
+        raise InvalidConfiguration(f"`{shown}` is no text in UTF-8", hint="save it as UTF-8") from error
+    except OSError as error:
+        raise InvalidConfiguration(f"`{shown}` can't be read: {error.strerror}") from error
 
 
-def parse_project(table: Any, folder: Path, file: Path) -> Project:
+def parse_project(values: object, folder: Path, file: Path) -> Project:
     """Read a configuration table.
 
     Raises:
         InvalidConfiguration: A key is unknown or a value wrong; several mistakes come as `Problems`.
     """
-    reader = _Reader(table, file.name, "")
-    reader.check_keys(_KEYS)
-    values: dict[str, Any] = {
-        "python": reader.text("python"),
-        "platforms": tuple(reader.texts("platforms")) or ("linux/amd64",),
-        "manylinux": reader.text("manylinux"),
-        "musllinux": reader.text("musllinux"),
-        "lock_dir": reader.text("lock-dir") or "lockfiles",
-        "pipeline": reader.text("pipeline"),
-        "indexes": reader.each("index", lambda row: _index(row, folder)),
-        "index_sources": {canonicalize_name(k): v for k, v in reader.texts_by_name("index-sources").items()},
-        "cutoff": _cutoff(reader),
-        "conflicts": reader.choice("conflicts", ("error", "later")),
-        "build_sdists": _build_sdists(reader),
-        "prerelease": reader.choice("prerelease", ("if-necessary-or-explicit", "allow", "disallow")),
-        "resolution": reader.choice("resolution", ("highest", "lowest", "lowest-direct")),
-        "constraints": reader.requirements("constraints"),
-        "overrides": reader.requirements("overrides"),
-        "exclude": _exclude(reader),
-        "stack": reader.table("stack"),
-        "integrations": reader.table("integrations"),
-    }
-    reader.not_yet("align", True)
-    reader.not_yet("urls", "index")
-    reader.text("wheelhouse"), reader.text("registry")
-    with reader.problems:
-        values["docker"] = DockerSettings.from_table(reader.table("docker"), at="docker", file=str(file))
-    values["steps"] = _steps(reader, file)
-    _check_index_names(reader, values)
-    reader.problems.raise_if_any()
-    defaults = {key: value for key, value in values.items() if value is not None or key in ("build_sdists",)}
-    return Project(folder=folder, file=file, **defaults)
-
-
-def _steps(reader: _Reader, file: Path) -> dict[str, StepConfiguration]:
-    steps = {}
-    for name, table in reader.table("steps").items():
-        inner = _Reader(table, reader.file, f"steps.{name}", reader.problems)
-        inner.check_keys(_STEP_KEYS)
-        for key in ("index", "index-sources", "align"):
-            inner.not_yet(key, None)
-        with reader.problems:
-            steps[name] = StepConfiguration(
-                docker=DockerSettings.from_table(inner.table("docker"), at=f"steps.{name}.docker", file=str(file)),
-                python=inner.text("python"),
-                platforms=tuple(inner.texts("platforms")),
-            )
-    return steps
-
-
-def _index(reader: _Reader, folder: Path) -> Index:
-    reader.check_keys(_INDEX_KEYS)
-    url = reader.text("url") or ""
-    if not url:
-        reader.wrong("url", "is missing", hint='write `url = "https://index.example/simple/"`')
-    if url and "://" not in url:
-        url = str((folder / url).resolve())
-    return Index(
-        url=url,
-        name=reader.text("name"),
-        default=reader.flag("default", False),
-        explicit=reader.flag("explicit", False),
+    problems = Collector()
+    table = Table(values, at="", file=file, problems=problems)
+    table.check_keys(_KEYS)
+    indexes = tuple(_index(row, folder) for row in _index_tables(table))
+    project = Project(
+        folder=folder,
+        file=file,
+        python=_python(table),
+        platforms=_platforms(table) or ("linux/amd64",),
+        manylinux=_libc(table, "manylinux"),
+        musllinux=_libc(table, "musllinux"),
+        lock_dir=table.text("lock-dir") or "lockfiles",
+        pipeline=table.text("pipeline"),
+        indexes=indexes,
+        index_sources=_index_sources(table, indexes),
+        cutoff=_cutoff(table),
+        conflicts=table.choice("conflicts", ("error", "later")),
+        build_sdists=_build_sdists(table),
+        prerelease=table.choice("prerelease", ("if-necessary-or-explicit", "allow", "disallow")),
+        resolution=table.choice("resolution", ("highest", "lowest", "lowest-direct")),
+        constraints=_requirements(table, "constraints"),
+        overrides=_requirements(table, "overrides"),
+        exclude=_exclude(table),
+        stack=table.values("stack"),
+        integrations=table.values("integrations"),
+        docker=_docker(table),
+        steps={name: _step(table, name) for name in table.values("steps")},
     )
+    _check_others(table)
+    problems.raise_if_any()
+    return project
 
 
-def _check_index_names(reader: _Reader, values: dict[str, Any]) -> None:
-    names = [index.name for index in values["indexes"] if index.name]
-    for name in {name for name in names if names.count(name) > 1}:
-        reader.wrong("index", f"has two tables of the name `{name}`")
-    if sum(index.default for index in values["indexes"]) > 1:
-        reader.wrong("index", "has two tables with `default = true`", hint="only one index is asked last")
-    for package, name in values["index_sources"].items():
-        if name not in names:
-            reader.wrong(
-                f"index-sources.{package}", f"names an index that is not there: `{name}`", hint=close_names(name, names)
-            )
-    for index in values["indexes"]:
-        if index.explicit and not index.name:
-            reader.wrong(
-                "index", "has an explicit table without a name", hint="give it a `name` to route packages to it"
-            )
+def _check_others(table: Table) -> None:
+    """Check the keys that other commands read, or that have one value so far."""
+    table.text("wheelhouse")
+    table.text("registry")
+    if not table.get("align", checks.boolean, default=True):
+        table.wrong("align", "this version of zlock serves `true` only", hint="leave the key out")
+    if table.choice("urls", ("index", "portable")) != "index":
+        table.wrong("urls", 'this version of zlock serves `"index"` only', hint="leave the key out")
 
 
-def _cutoff(reader: _Reader) -> Cutoff:
-    packages = {}
-    for name, value in reader.table("exclude-newer-package").items():
-        packages[canonicalize_name(name)] = (
-            None if value is False else parse_time(reader, f"exclude-newer-package.{name}", value)
-        )
-    value = reader.raw("exclude-newer")
-    return Cutoff(default=None if value is None else parse_time(reader, "exclude-newer", value), packages=packages)
+def _docker(table: Table) -> DockerSettings:
+    with table.problems:
+        stated = {} if table.raw("docker") is None else table.raw("docker")
+        return DockerSettings.from_table(stated, at=table.path("docker"), file=str(table.file))
+    return DockerSettings()
 
 
-def parse_time(reader: _Reader, key: str, value: Any) -> datetime | None:
-    """Read an RFC 3339 time or a date, which means its first moment in UTC."""
+def _step(table: Table, name: str) -> StepConfiguration:
+    inner = Table(table.values("steps")[name], at=f"steps.{name}", file=table.file, problems=table.problems)
+    inner.check_keys(_STEP_KEYS)
+    for key in ("index", "index-sources", "align"):
+        if key in inner:
+            inner.wrong(key, "this version of zlock can't set it for one step", hint="set it for all steps")
+    return StepConfiguration(docker=_docker(inner), python=_python(inner), platforms=_platforms(inner))
+
+
+def _python(table: Table) -> str | None:
+    python = table.text("python")
+    _check_target(table, "python", lambda: Target.parse(python or "3.12"))
+    return python
+
+
+def _platforms(table: Table) -> tuple[str, ...]:
+    platforms = table.texts("platforms")
+    for platform in platforms:
+        _check_target(table, "platforms", lambda one=platform: Target.parse("3.12", one))  # type: ignore[misc]  # the default binds it
+    if isinstance(table.raw("platforms"), list) and len(platforms) != 1:
+        hint = 'write `platforms = ["linux/amd64"]`'
+        table.wrong("platforms", "this version of zlock locks for exactly one platform", hint=hint)
+    return platforms
+
+
+def _libc(table: Table, key: str) -> str | None:
+    floor = table.text(key)
+    manylinux, musllinux = (floor, None) if key == "manylinux" else (None, floor)
+    _check_target(table, key, lambda: Target.parse("3.12", manylinux=manylinux, musllinux=musllinux))
+    return floor
+
+
+def _check_target(table: Table, key: str, parse: Callable[[], Target]) -> None:
+    try:
+        parse()
+    except InvalidConfiguration as error:
+        table.wrong(key, error.message.partition("` ")[2], hint=error.hint)
+
+
+def _index_tables(table: Table) -> list[Table]:
+    stated = table.raw("index")
+    if stated is None or isinstance(stated, list):
+        return list(table.tables("index"))
+    table.wrong("index", f"expected a list of tables, got {checks.kind(stated)}", hint="write `[[index]]`")
+    return []
+
+
+def _index(row: Table, folder: Path) -> Index:
+    row.check_keys(_INDEX_KEYS)
+    url: str = row.get("url", checks.word, "")
+    if "url" not in row:
+        row.wrong("url", "is missing", hint='write `url = "https://index.example/simple/"`')
+    elif "://" in url and not url.lower().startswith(_SCHEMES):
+        row.wrong("url", f"expected a URL of http, https or file, got `{redact(url)}`")
+    elif url and "://" not in url:
+        url = str((folder / url).resolve())
+    found = Index(url=url, name=row.text("name"), default=row.flag("default"), explicit=row.flag("explicit"))
+    if found.explicit and not found.name:
+        row.wrong("explicit", "an explicit index has a name", hint="add a `name` to route packages to it")
+    return found
+
+
+def _index_sources(table: Table, indexes: tuple[Index, ...]) -> dict[NormalizedName, str]:
+    names = [index.name for index in indexes if index.name]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        table.wrong("index", f"two tables have the name `{name}`")
+    if sum(index.default for index in indexes) > 1:
+        table.wrong("index", "two tables have `default = true`", hint="only one index is asked last")
+    routes: dict[NormalizedName, str] = {}
+    inner = table.table("index-sources")
+    for package in table.values("index-sources"):
+        route = inner.text(package)
+        if route is not None and route not in names:
+            hint = checks.did_you_mean(route, names) or "name one of the tables under `index`"
+            inner.wrong(package, f"there is no index `{route}`", hint=hint)
+        routes[canonicalize_name(package)] = route or ""
+    return routes
+
+
+def _cutoff(table: Table) -> Cutoff:
+    inner = table.table("exclude-newer-package")
+    packages = {
+        canonicalize_name(name): None if value is False else inner.get(name, _time, None)
+        for name, value in table.values("exclude-newer-package").items()
+    }
+    return Cutoff(default=table.get("exclude-newer", _time, None), packages=packages)
+
+
+def _time(value: object, at: str) -> datetime | None:
+    """Accept an RFC 3339 time, or a date, which means its first moment in UTC."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
-        except ValueError:
-            reader.wrong(key, f"is no RFC 3339 time: `{value}`", hint='write `"2026-11-01T00:00:00Z"`')
-            return None
-    if isinstance(value, datetime):
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    reader.wrong(key, f"is no RFC 3339 time: {_kind(value)}", hint='write `"2026-11-01T00:00:00Z"`')
-    return None
+        except ValueError as error:
+            raise checks.mistake(at, f"`{value}` is no RFC 3339 time", hint=_TIME) from error
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day, tzinfo=UTC)
+    if not isinstance(value, datetime):
+        raise checks.mistake(at, f"expected an RFC 3339 time, got {checks.kind(value)}", hint=_TIME)
+    return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-def _build_sdists(reader: _Reader) -> frozenset[NormalizedName] | None:
-    if reader.raw("build-sdists") == "all":
+def _build_sdists(table: Table) -> frozenset[NormalizedName] | None:
+    if table.raw("build-sdists") == "all":
         return None
-    return frozenset(canonicalize_name(name) for name in reader.texts("build-sdists"))
+    return frozenset(canonicalize_name(name) for name in table.texts("build-sdists"))
 
 
-def _exclude(reader: _Reader) -> frozenset[tuple[NormalizedName, NormalizedName | None]]:
-    found = set()
-    for position, value in enumerate(reader.items("exclude")):
+def _requirements(table: Table, key: str) -> tuple[DirectRequirement, ...]:
+    from packaging.requirements import Requirement
+
+    none: tuple[str, ...] = ()
+    stated = table.get(key, lambda value, at: checks.sequence(value, at, checks.requirement), none)
+    origin = Origin(source=Source.CONFIGURATION, detail=f"`{key}`", file=table.file.name)
+    return tuple(DirectRequirement(requirement=Requirement(text), origins=(origin,)) for text in stated)
+
+
+def _exclude(table: Table) -> frozenset[tuple[NormalizedName, NormalizedName | None]]:
+    stated = table.raw("exclude")
+    if not isinstance(stated, list):
+        table.texts("exclude")
+        return frozenset()
+    found: set[tuple[NormalizedName, NormalizedName | None]] = set()
+    for position, value in enumerate(stated):
         if isinstance(value, str):
             found.add((canonicalize_name(value), None))
             continue
-        inner = _Reader(value, reader.file, f"exclude[{position}]", reader.problems)
+        inner = Table(value, at=f"exclude[{position}]", file=table.file, problems=table.problems)
         inner.check_keys(["package", "from"])
         package, parent = inner.text("package"), inner.text("from")
-        if not package:
+        if isinstance(value, Mapping) and "package" not in inner:
             inner.wrong("package", "is missing", hint='write `{package = "a", from = "b"}`')
-        else:
-            found.add((canonicalize_name(package), canonicalize_name(parent) if parent else None))
+        found.add((canonicalize_name(package or ""), canonicalize_name(parent) if parent else None))
     return frozenset(found)
-
-
-class _Reader:
-    """Typed access to a table; every mistake is collected with its place."""
-
-    def __init__(self, table: Any, file: str, at: str, problems: Collector | None = None) -> None:
-        self.file = file
-        self.problems = problems or Collector()
-        self._at = at
-        self._table: Mapping[str, Any] = {}
-        if isinstance(table, Mapping):
-            self._table = table
-        else:
-            self._expected("", "a table", table)
-
-    def _path(self, key: str) -> str:
-        return ".".join(part for part in (self._at, key) if part)
-
-    def wrong(self, key: str, what: str, hint: str = "") -> None:
-        """Collect a mistake at a key."""
-        self.problems.add(InvalidConfiguration(f"`{self._path(key)}` {what}", context=[f"in {self.file}"], hint=hint))
-
-    def _expected(self, key: str, what: str, value: Any) -> None:
-        hint = f"write `[{value!r}]`".replace("'", '"') if what.startswith("a list") and isinstance(value, str) else ""
-        self.wrong(key, f"expects {what}, got {_kind(value)}", hint)
-
-    def check_keys(self, known: Iterable[str]) -> None:
-        """Collect the keys that are not known."""
-        known = list(known)
-        for key in self._table:
-            if key not in known:
-                kebab = str(key).replace("_", "-")
-                hint = f"keys have dashes: `{kebab}`" if kebab in known else close_names(str(key), known)
-                self.wrong(str(key), "is no key that zlock knows", hint)
-
-    def raw(self, key: str) -> Any:
-        """Return a value as it stands."""
-        return self._table.get(key)
-
-    def not_yet(self, key: str, only: Any) -> None:
-        """Refuse a key of the contract whose other values this version can't serve."""
-        if key in self._table and self._table[key] != only:
-            self.wrong(key, "has a value that this version of zlock can't serve", hint="leave the key out")
-
-    def text(self, key: str) -> str | None:
-        """Return a text, None where the key is absent."""
-        value = self._table.get(key)
-        if value is None or (isinstance(value, str) and value):
-            return value
-        self._expected(key, "a text" if not isinstance(value, str) else "a text that is not empty", value)
-        return None
-
-    def flag(self, key: str, default: bool) -> bool:
-        """Return a truth value."""
-        value = self._table.get(key, default)
-        if isinstance(value, bool):
-            return value
-        self._expected(key, "true or false", value)
-        return default
-
-    def choice(self, key: str, options: tuple[str, ...]) -> str:
-        """Return one of some texts, the first where the key is absent."""
-        value = self.text(key) or options[0]
-        if value not in options:
-            self.wrong(
-                key, f"is one of {', '.join(f'`{o}`' for o in options)}, not `{value}`", close_names(value, options)
-            )
-            return options[0]
-        return value
-
-    def items(self, key: str) -> list[Any]:
-        """Return a list, empty where the key is absent."""
-        value = self._table.get(key, [])
-        if isinstance(value, list):
-            return value
-        self._expected(key, "a list", value)
-        return []
-
-    def texts(self, key: str) -> list[str]:
-        """Return a list of texts."""
-        found = []
-        for position, value in enumerate(self.items(key)):
-            if isinstance(value, str) and value:
-                found.append(value)
-            else:
-                self._expected(f"{key}[{position}]", "a text", value)
-        return found
-
-    def table(self, key: str) -> dict[str, Any]:
-        """Return a table, empty where the key is absent."""
-        value = self._table.get(key, {})
-        if isinstance(value, dict):
-            return value
-        self._expected(key, "a table", value)
-        return {}
-
-    def texts_by_name(self, key: str) -> dict[str, str]:
-        """Return a table of texts."""
-        found = {}
-        for name, value in self.table(key).items():
-            if isinstance(value, str):
-                found[name] = value
-            else:
-                self._expected(f"{key}.{name}", "a text", value)
-        return found
-
-    def each(self, key: str, read: Callable[[_Reader], T]) -> tuple[T, ...]:
-        """Read each table of a list."""
-        return tuple(
-            read(_Reader(value, self.file, f"{self._path(key)}[{position}]", self.problems))
-            for position, value in enumerate(self.items(key))
-        )
-
-    def requirements(self, key: str) -> tuple[DirectRequirement, ...]:
-        """Return a list of requirements (PEP 508)."""
-        found = []
-        for position, text in enumerate(self.texts(key)):
-            try:
-                requirement = Requirement(text)
-            except InvalidRequirement as error:
-                self.wrong(f"{key}[{position}]", f"is no requirement: `{text}`", str(error).splitlines()[0])
-                continue
-            origin = Origin(source=Source.CONFIGURATION, detail=f"`{key}`", file=self.file)
-            found.append(DirectRequirement(requirement=requirement, origins=(origin,)))
-        return tuple(found)
-
-
-def close_names(name: str, known: Iterable[str]) -> str:
-    """Return a hint with the names that are close to one, or empty."""
-    found = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(f'`{one}`' for one in found)}?" if found else ""
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, str) and not value:
-        return "an empty text"
-    names = {str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "a table"}
-    return names.get(type(value), type(value).__name__)

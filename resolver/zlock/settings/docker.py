@@ -257,20 +257,11 @@ def _checked(
         name = fields.get(key)
         with problems:
             if name is None:
-                raise _unknown(str(key), at, fields)
+                raise checks.unknown_key(f"{at}.{key}" if at else str(key), str(key), fields)
             if value is not None:
                 values[name] = CHECKS[name](value, f"{at}.{key}" if at else key)
     _raise_noted(problems, place)
     return values
-
-
-def _unknown(key: str, at: str, fields: Mapping[str, str]) -> InvalidConfiguration:
-    label = f"{at}.{key}" if at else key
-    kebab = _kebab(key)
-    if kebab in fields:
-        return InvalidConfiguration(f"unknown key `{label}`", hint=f"keys are kebab-case here: write `{kebab}`")
-    hint = did_you_mean(key, fields) or f"known are {', '.join(f'`{name}`' for name in fields)}"
-    return InvalidConfiguration(f"unknown key `{label}`", hint=hint)
 
 
 def _raise_noted(problems: Collector, place: Place | None) -> None:

@@ -1,6 +1,7 @@
 """The only place that wires the parts together: from a project folder to its locks, and from locks to verdicts."""
 
-from zlock.workflow.locking import check, resolve
+from zlock.workflow.checking import check
+from zlock.workflow.locking import resolve
 from zlock.workflow.report import Report, StepReport
 from zlock.workflow.workspace import Options
 

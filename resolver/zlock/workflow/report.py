@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal, Self
+
+from zlock.lock.store import pins_of
+
+Status = Literal["written", "unchanged", "removed"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,7 +19,7 @@ class StepReport:
     Attributes:
         name: The step.
         path: Its lock.
-        status: "written", "unchanged" or "removed".
+        status: What was done to the file.
         packages: How many it pins.
         added: Names that came in, with their versions.
         removed: Names that went, with their versions.
@@ -25,7 +30,7 @@ class StepReport:
 
     name: str
     path: Path
-    status: str
+    status: Status
     packages: int = 0
     added: Mapping[str, str] = field(default_factory=dict)
     removed: Mapping[str, str] = field(default_factory=dict)
@@ -33,15 +38,38 @@ class StepReport:
     identity: str = ""
     gave_way: tuple[str, ...] = ()
 
+    @classmethod
+    def compare(cls, path: Path, before: Mapping[str, Any] | None, tree: Mapping[str, Any], status: Status) -> Self:
+        """Return what a lock holds, and how its pins differ from those of the lock before."""
+        old, new = pins_of(before or {}), pins_of(tree)
+        own = tree["tool"]["zlock"]
+        return cls(
+            name=own["step"],
+            path=path,
+            status=status,
+            packages=len(tree["packages"]),
+            added={name: new[name] for name in sorted(new.keys() - old.keys())},
+            removed={name: old[name] for name in sorted(old.keys() - new.keys())},
+            moved={name: (old[name], new[name]) for name in sorted(old.keys() & new.keys()) if old[name] != new[name]},
+            identity=own["identity"],
+            gave_way=tuple(own.get("gave-way", ())),
+        )
+
 
 @dataclass(kw_only=True, slots=True)
 class Report:
-    """What a run did, and what a person should know about it."""
+    """What a run did, and what a person should know about it.
+
+    Attributes:
+        steps: The locks, in the order of the steps; those that were removed last.
+        notes: What a person should know, each once.
+        disregarded: The pipeline runs locally, so that no lock was looked at.
+    """
 
     steps: list[StepReport] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)
     disregarded: bool = False
 
     def note(self, *lines: str) -> None:
-        """Add notes, each once."""
+        """Add notes."""
         self.notes.update(dict.fromkeys(lines))

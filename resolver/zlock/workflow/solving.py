@@ -29,7 +29,7 @@ from zlock.resolution.provider import Pins
 from zlock.resolution.search import Unsolvable
 from zlock.resolution.solve import Resolved, describe, solve
 from zlock.resolution.universe import Rules, Universe
-from zlock.workflow.locking import Job
+from zlock.workflow.job import Job
 from zlock.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class _Solver:
             self._client,
             Cache(options.cache_dir or default_folder(workspace.environ)),
             offline=options.offline,
-            refresh=options.upgrade,
+            refresh=options.upgrade or bool(options.upgrade_packages),
             builder=self._builder,
         )
         self._built: Builder | None = None
@@ -108,26 +108,23 @@ class _Solver:
 
     def solve(self, job: Job) -> Solved:
         """Solve one step."""
-        name = job.step.name
-        self._progress(f"solving `{name}`")
+        self._progress(f"solving `{job.step.name}`")
         requirements = list(merge(job.gathered))
         gave_way: list[str] = []
-        while True:
+        answer = None
+        while answer is None:
             problem = self._problem(job, requirements)
             try:
-                pins = self._answer(problem, name)
-            except NoSolution as error:
-                conflict = error.conflict if isinstance(error, Contradiction) else None
-                loser = _gives_way(conflict, requirements) if conflict and self._may_give_way else None
+                answer = describe(problem, self._answer(problem, job.step.name))
+            except Contradiction as contradiction:
+                loser = _gives_way(contradiction.conflict, requirements) if self._may_give_way else None
                 if loser is None:
                     raise
                 requirements.remove(loser[0])
-                gave_way.append(f"{loser[0]} ({loser[0].origins[0]}) gave way to {loser[1]} ({loser[1].origins[0]})")
-                continue
-            break
+                gave_way.append("{} gave way to {}".format(*map(_sourced, loser)))
         tree = build(
             job.question,
-            self._complete(describe(problem, pins)),
+            self._complete(answer),
             Facts(declared=job.declared, gave_way=tuple(gave_way), exclude_newer=self._fact()),
             project=self._workspace.project.folder,
             lock_folder=self._workspace.lock_folder,
@@ -205,15 +202,14 @@ class _Solver:
 
         try:
             return solve(problem, tick)
-        except NotProven as error:
-            raise NotProven(f"step `{step}`: {error.message}", context=error.context, hint=error.hint) from error
+        except NotProven as unproven:
+            raise _in_step(unproven, step) from unproven
         except Unsolvable as proof:
             hopeless = find_hopeless(problem, self._repository.known_names())
-            if hopeless:
-                problems = Collector()
-                for error in hopeless:
-                    problems.add(_in_step(error, step))
-                problems.raise_if_any()
+            problems = Collector()
+            for error in hopeless:
+                problems.add(_in_step(error, step))
+            problems.raise_if_any()
             self._progress(f"explaining why `{step}` has no answer")
             raise Contradiction(step, explain(problem, proof.clause)) from None
 
@@ -244,6 +240,12 @@ class Contradiction(NoSolution):
         super().__init__(f"no set of versions satisfies step `{step}`", context=lines, hint=hint)
         self.step = step
         self.conflict = conflict
+
+
+def _sourced(requirement: DirectRequirement) -> str:
+    """Name a requirement with its sources; a lock holds no line numbers, which would date."""
+    sources = dict.fromkeys(f"{origin.source}" for origin in requirement.origins)
+    return f"`{requirement}` of {', '.join(sources)}"
 
 
 def _in_step(error: ZlockError, step: str) -> ZlockError:

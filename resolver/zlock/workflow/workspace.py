@@ -76,11 +76,7 @@ class Workspace:
         self.options = options
         self.report = Report()
         self.environ = dict(os.environ)
-        start = options.project or Path.cwd()
-        if options.project is not None and not start.is_dir():
-            raise InvalidConfiguration(f"the project folder is not there: `{start}`", hint="correct `--project`")
-        found = read_project(start.resolve()) if options.project else None
-        self.project: Project = found or find_project(start.resolve())
+        self.project = _project(options.project)
         self.lock_folder = self.project.folder / self.project.lock_dir
         self.pipeline: DeclaredPipeline | None = None
         self._interpreter: Path | None = None
@@ -101,39 +97,40 @@ class Workspace:
             InvalidPipeline: The pipeline file can't be used.
             InvalidConfiguration: There is nothing to lock, or a step's name can't be a lock's.
         """
+        declared = self._declared()
+        _check_names([name for name, _ in declared])
+        for name in self.project.steps.keys() - dict(declared).keys():
+            near = did_you_mean(name, dict(declared))
+            self.report.note(
+                f"`steps.{name}` in {self.project.shown_file} is no step of this pipeline; {near}".rstrip("; ")
+            )
+        return [self._step(name, settings) for name, settings in declared]
+
+    def _declared(self) -> list[tuple[str, DockerSettings]]:
+        """Return the steps with the settings that stand beside them."""
         reference = self.options.pipeline or self.project.pipeline
-        base = self.project.docker
         if reference:
             folder = Path.cwd() if self.options.pipeline and self.options.project is None else self.project.folder
             self.pipeline = load_pipeline(
                 str(folder / reference), project=self.project.folder, interpreter=str(self.interpreter)
             )
-            declared = [(step.name, step.settings) for step in self.pipeline.steps]
-            if not declared:
-                declared = [(self.pipeline.name or "pipeline", self.pipeline.settings)]
-        elif self.project.file is None:
+            steps = [(step.name, step.settings) for step in self.pipeline.steps]
+            return steps or [(self.pipeline.name or "pipeline", self.pipeline.settings)]
+        if self.project.file is None:
             raise InvalidConfiguration(
                 "nothing to lock: no `zlock.toml`, no `[tool.zlock]`, and no pipeline was named",
                 hint="name one: `zlock resolve pipeline.py`, or begin with `zlock init`",
             )
-        else:
-            declared = [(name, DockerSettings()) for name in self.project.steps] or [("pipeline", DockerSettings())]
-        steps = []
-        for name, settings in declared:
-            own = self.project.steps.get(name)
-            below = own.docker.over(base) if own else base
-            steps.append(
-                Step(
-                    name=name,
-                    settings=settings.over(below),
-                    python=own.python if own else None,
-                    platforms=own.platforms if own else (),
-                )
-            )
-        _check_names(steps)
-        for name in self.project.steps.keys() - {step.name for step in steps}:
-            self.report.note(f"`steps.{name}` in {self.project.shown_file} is no step of this pipeline")
-        return steps
+        return [(name, DockerSettings()) for name in self.project.steps or ("pipeline",)]
+
+    def _step(self, name: str, settings: DockerSettings) -> Step:
+        """Lay the settings of a step over those of the configuration."""
+        own, base = self.project.steps.get(name), self.project.docker
+        if own is None:
+            return Step(name=name, settings=settings.over(base))
+        return Step(
+            name=name, settings=settings.over(own.docker.over(base)), python=own.python, platforms=own.platforms
+        )
 
     def chosen(self, steps: list[Step]) -> list[Step]:
         """Return the steps that `--step` names, all without it.
@@ -142,13 +139,22 @@ class Workspace:
             InvalidConfiguration: It names a step that is not there.
         """
         known = {step.name: step for step in steps}
+        problems = Collector()
         for name in self.options.steps:
             if name not in known:
-                raise InvalidConfiguration(
-                    f"there is no step `{name}`",
-                    hint=did_you_mean(name, known) or f"steps: {', '.join(f'`{one}`' for one in known)}",
-                )
+                hint = did_you_mean(name, known) or f"steps: {', '.join(f'`{one}`' for one in known)}"
+                problems.add(InvalidConfiguration(f"there is no step `{name}`", hint=hint))
+        problems.raise_if_any()
         return [step for step in steps if not self.options.steps or step.name in self.options.steps]
+
+    def disregarded(self) -> Report:
+        """Return the report of a run that has nothing to do, as the pipeline runs without images."""
+        self.report.disregarded = True
+        self.report.note(
+            "`stack.remote = false`: the pipeline runs locally, where docker settings are disregarded; "
+            "no lock was touched"
+        )
+        return self.report
 
     def declared_files(self, gathered: list[Gathered]) -> list[Path]:
         """Return the files that ask for a step's packages."""
@@ -161,18 +167,13 @@ class Workspace:
 
     def target(self, step: Step, lock: Mapping[str, Any] | None) -> Target:
         """Return what a step runs on; a Python that nobody set is read back from its lock."""
-        platforms = step.platforms or self.project.platforms
-        if len(platforms) != 1:
-            raise InvalidConfiguration(
-                f"step `{step.name}` has {len(platforms)} platforms, and this version of zlock locks for one",
-                hint='write `platforms = ["linux/amd64"]`',
-            )
+        (platform,) = step.platforms or self.project.platforms  # the configuration lets no more through
         python = step.python or self.project.python
         if python is None and lock is not None and not self.options.upgrade:
             python = str(lock["tool"]["zlock"]["python"])
         return Target.parse(
             python or _python_of(self.interpreter),
-            platforms[0],
+            platform,
             manylinux=self.project.manylinux,
             musllinux=self.project.musllinux,
         )
@@ -225,23 +226,32 @@ class Workspace:
         )
 
 
-def _check_names(steps: list[Step]) -> None:
+def _project(folder: Path | None) -> Project:
+    """Return the project of a folder, or the nearest one from the working folder upwards."""
+    if folder is None:
+        return find_project(Path.cwd().resolve())
+    if not folder.is_dir():
+        raise InvalidConfiguration(f"the project folder is not there: `{folder}`", hint="correct `--project`")
+    return read_project(folder.resolve()) or Project(folder=folder.resolve(), file=None)
+
+
+def _check_names(names: list[str]) -> None:
     """Hold step names against PEP 751 (File name) and against what file systems bear."""
     problems = Collector()
     seen: dict[str, str] = {}
-    for step in steps:
-        if not _STEP_NAME.fullmatch(step.name) or step.name.lower() in _DEVICES:
+    for name in names:
+        if not _STEP_NAME.fullmatch(name) or name.lower() in _DEVICES:
             problems.add(
                 InvalidConfiguration(
-                    f"the step name `{step.name}` can't be part of a lock's file name",
-                    hint="use letters, digits, `-` and `_`; `name=` gives a step another name",
+                    f"the step name `{name}` can't be part of a lock's file name",
+                    hint="use up to 100 letters, digits, `-` and `_`; `name=` gives a step another name",
                 )
             )
-        other = seen.setdefault(step.name.casefold(), step.name)
-        if other != step.name:
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
             problems.add(
                 InvalidConfiguration(
-                    f"the step names `{other}` and `{step.name}` differ only in case",
+                    f"the step names `{other}` and `{name}` differ only in case",
                     hint="their locks would be one file on some systems: rename one of them",
                 )
             )

@@ -1,0 +1,20 @@
+"""`zlock init`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from zlock.cli.layout import Screen
+from zlock.workflow.init import write_configuration
+
+
+def run_init(parsed: argparse.Namespace, screen: Screen) -> int:
+    """Run the command; return its exit code."""
+    written = write_configuration(parsed.project or Path.cwd(), parsed.origin)
+    if parsed.json:
+        screen.data(json.dumps({"configuration": str(written)}, indent=2) + "\n")
+    else:
+        screen.say(f"wrote {written.name}; next: `zlock resolve`")
+    return 0

@@ -1,0 +1,66 @@
+"""A first configuration, pointing at what is there already."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from zlock.errors import InvalidConfiguration, OutsideFailed
+from zlock.lock.toml import dumps
+from zlock.settings.config import read_project
+
+_HEAD = """\
+# What `zlock resolve` locks: one `pylock.<step>.toml` per step, in `lockfiles/`.
+
+# The Python that the images run.
+python = "{python}"
+"""
+_MINIMAL = """
+# For every step; a pipeline file can say the same: `pipeline = "pipeline.py:my_pipeline"`.
+[docker]
+requirements = []
+
+# A step, with what it needs beside that:
+# [steps.train.docker]
+# requirements = ["pandas>=2"]
+"""
+
+
+def write_configuration(folder: Path, origin: Path | None) -> Path:
+    """Write a `zlock.toml` into a folder and return its path.
+
+    Args:
+        folder: The project folder.
+        origin: What to lock: a requirements file, a `pyproject.toml` or a pipeline file.
+
+    Raises:
+        InvalidConfiguration: There is a configuration already, or there is no such file.
+        OutsideFailed: The file can't be written.
+    """
+    path = folder / "zlock.toml"
+    if os.path.lexists(path) or read_project(folder) is not None:
+        there = "zlock.toml" if os.path.lexists(path) else "pyproject.toml"
+        raise InvalidConfiguration(
+            f"there is a configuration already: `{there}`", hint="edit it, or remove it to begin anew"
+        )
+    head = _HEAD.format(python=f"{sys.version_info.major}.{sys.version_info.minor}")
+    text = head + (_MINIMAL if origin is None else _pointing_at(origin, folder))
+    try:
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise OutsideFailed(f"`{path}` can't be written: {error.strerror}") from error
+    return path
+
+
+def _pointing_at(origin: Path, folder: Path) -> str:
+    """Return the setting that makes a file a source."""
+    if not origin.is_file():
+        raise InvalidConfiguration(f"there is no file `{origin}`", hint="correct `--from`")
+    shown = Path(os.path.relpath(origin, folder)).as_posix()
+    if origin.suffix == ".py":
+        return "\n" + dumps({"pipeline": shown})
+    if origin.suffix == ".toml":
+        return "\n" + dumps({"docker": {"pyproject-path": shown}})
+    return "\n" + dumps({"docker": {"requirements": shown}})

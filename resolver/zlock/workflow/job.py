@@ -1,0 +1,84 @@
+"""One step on its way to a lock: what it asks now, and the lock it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from zlock.lock.declared import declared_digest
+from zlock.lock.identity import resign
+from zlock.lock.question import Question
+from zlock.lock.store import ConflictedLock, lock_path, parse_lock, pins_of, read_text
+from zlock.model.requirement import Gathered
+from zlock.workflow.gather import Gatherer
+from zlock.workflow.workspace import Options, Step, Workspace
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Job:
+    """One step on its way to a lock.
+
+    Attributes:
+        step: The step.
+        path: Its lock's place.
+        lock: The lock it has, as plain values.
+        text: That lock as text; empty where there is none, or one that is not worth keeping.
+        gathered: What its sources yield.
+        question: What it asks.
+        declared: The digest of the files that ask.
+    """
+
+    step: Step
+    path: Path
+    lock: Mapping[str, Any] | None
+    text: str
+    gathered: list[Gathered]
+    question: Question
+    declared: str
+
+    @classmethod
+    def prepare(cls, workspace: Workspace, gatherer: Gatherer, step: Step) -> Job:
+        """Read a step's lock and its sources.
+
+        Raises:
+            ZlockError: The lock was edited or cut short, or sources are wrong; several come as `Problems`.
+        """
+        path = lock_path(workspace.lock_folder, step.name)
+        text = read_text(path) or ""
+        lock = None
+        try:
+            lock = parse_lock(path, text) if text or path.exists() else None
+        except ConflictedLock:
+            text = ""
+            workspace.report.note(f"`{path.name}` had a merge conflict and is solved again")
+        gathered = gatherer.gather(step.settings, {})
+        workspace.report.note(*(note for one in gathered for note in one.notes))
+        return cls(
+            step=step,
+            path=path,
+            lock=lock,
+            text=text,
+            gathered=gathered,
+            question=workspace.question(step, workspace.target(step, lock), gathered),
+            declared=declared_digest(workspace.declared_files(gathered), workspace.project.folder),
+        )
+
+    def is_answered(self, options: Options) -> bool:
+        """Return whether the lock still answers the step, so that nothing has to be solved."""
+        if self.lock is None or options.upgrade:
+            return False
+        if pins_of(self.lock).keys() & {canonicalize_name(name) for name in options.upgrade_packages}:
+            return False
+        own = self.lock["tool"]["zlock"]
+        if options.exclude_newer and own.get("exclude-newer") != options.exclude_newer.isoformat():
+            return False
+        return bool(own["inputs"] == self.question.digest())
+
+    def declared_anew(self) -> str:
+        """Return the lock's text with the present `declared`."""
+        before = self.lock["tool"]["zlock"]["declared"] if self.lock else self.declared
+        return self.text if before == self.declared else resign(self.text.replace(before, self.declared, 1))
