@@ -1,0 +1,240 @@
+"""The documentation says what is so: keys, commands, exit codes, examples, links and names of tests."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.pylock import Pylock
+
+from zlock import errors
+from zlock.errors import Problems, ZlockError
+from zlock.settings import config
+from zlock.settings.docker import CHECKS, DockerSettings, EffectiveSettings
+from zlock.sources import stack
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+FRAMEWORK = (ROOT / "docs" / "framework-page.md").read_text(encoding="utf-8")
+
+_FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
+MADE_ELSEWHERE = {"docs/comparison-with-uv.md"}
+
+
+def blocks(info: str) -> list[Any]:
+    """Return the fenced blocks of one kind in all pages, named by page and number."""
+    found = []
+    for page in PAGES:
+        texts = [m["text"] for m in _FENCE.finditer(page.read_text(encoding="utf-8")) if m["info"].strip() == info]
+        found += [pytest.param(text, id=f"{page.name}-{number}") for number, text in enumerate(texts, 1)]
+    return found
+
+
+def links() -> list[Any]:
+    """Return the links of all pages that stay in the repository."""
+    found = []
+    for page in PAGES:
+        text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+        targets = {m["target"] for m in _LINK.finditer(text)}
+        found += [pytest.param(page, one, id=f"{page.name}-{one}") for one in sorted(targets) if "://" not in one]
+    return found
+
+
+def section(text: str, heading: str) -> str:
+    """Return what stands under a heading, up to the next one."""
+    return re.split(r"^#+ ", text.partition(f"\n{heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """Return the cells of a table's rows, without its head."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def documented(heading: str, column: int = 0) -> list[str]:
+    """Return the keys of a table of the page on configuration."""
+    found = [row[column].strip("`") for row in rows(section(CONFIGURATION, heading))]
+    assert found, f"no table under {heading}"
+    return found
+
+
+def slug(heading: str) -> str:
+    """Return the anchor that a heading has when it is shown."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def mistakes(table: dict[str, Any]) -> list[str]:
+    """Return what is wrong with a configuration."""
+    try:
+        config.parse_project(table, ROOT, ROOT / "zlock.toml")
+    except Problems as several:
+        return [one.message for one in several.errors]
+    except ZlockError as error:
+        return [error.message]
+    return []
+
+
+def is_known(key: str, *around: str) -> bool:
+    """Tell whether the reader knows a key, whatever it says of its value."""
+
+    def said(name: str) -> set[str]:
+        table: dict[str, Any] = {name: object()}
+        for outer in reversed(around):
+            table = {outer: table}
+        return {message.replace(name, "KEY") for message in mistakes(table)}
+
+    return not said(key) & said("no-key-at-all")
+
+
+# Examples
+
+
+@pytest.mark.parametrize("text", blocks("toml"))
+def test_a_configuration_in_the_documentation_is_one(text: str) -> None:
+    table = tomllib.loads(text)
+    assert mistakes(table["tool"]["zlock"] if "tool" in table else table) == []
+
+
+@pytest.mark.parametrize("text", blocks("toml pylock"))
+def test_a_lock_in_the_documentation_is_one(text: str) -> None:
+    table = tomllib.loads(text)
+    Pylock.from_dict(table).validate()
+    assert table["tool"]["zlock"]["packages"] == len(table["packages"])
+
+
+@pytest.mark.parametrize("text", blocks("python"))
+def test_python_in_the_documentation_runs(text: str) -> None:
+    """Decorators and settings are checked when they run; nothing else happens."""
+    done = subprocess.run([sys.executable, "-P", "-c", text], capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("page", "target"), links())
+def test_a_link_leads_somewhere(page: Path, target: str) -> None:
+    path, _, anchor = target.partition("#")
+    found = (page.parent / path).resolve() if path else page
+    if found.relative_to(ROOT).as_posix() in MADE_ELSEWHERE:
+        return
+    assert found.exists()
+    if anchor:
+        headings = re.findall(r"^#+ (.+)$", found.read_text(encoding="utf-8"), re.MULTILINE)
+        assert anchor in {slug(heading) for heading in headings}
+
+
+# Keys
+
+
+@pytest.mark.parametrize(
+    ("heading", "accepted", "around"),
+    [
+        ("## Keys", config._KEYS, ()),
+        ("### `[steps.NAME]`", config._STEP_KEYS, ("steps", "train")),
+    ],
+)
+def test_keys_are_documented_and_documented_keys_are_accepted(
+    heading: str, accepted: list[str], around: tuple[str, ...]
+) -> None:
+    assert sorted(documented(heading)) == sorted(accepted)
+    assert [key for key in documented(heading) if not is_known(key, *around)] == []
+    assert not is_known("pyhton", *around)
+
+
+def test_keys_of_indexes_are_documented_and_accepted() -> None:
+    assert sorted(documented("### `[[index]]`")) == sorted(config._INDEX_KEYS)
+
+
+def test_keys_of_the_stack_are_documented_and_accepted() -> None:
+    assert sorted(documented("### `[stack]`")) == sorted(stack._KEYS)
+
+
+def test_fields_of_docker_settings_are_documented_with_both_names() -> None:
+    names, kebab = documented("## DockerSettings"), documented("## DockerSettings", 1)
+
+    assert names == [one.name for one in fields(DockerSettings) if not one.name.startswith("_")] == list(CHECKS)
+    assert kebab == [name.replace("_", "-") for name in names]
+    assert [key for key in kebab if not is_known(key, "docker")] == []
+
+
+def test_defaults_of_docker_settings_are_those_of_the_code() -> None:
+    defaults = {one.name: one.default for one in fields(EffectiveSettings)}
+
+    for row in rows(section(CONFIGURATION, "## DockerSettings")):
+        name, said = row[0].strip("`"), row[3]
+        default = defaults[name]
+        if isinstance(default, (bool, str)):
+            assert said == json.dumps(default), name
+        else:
+            assert said in {"none", "empty", "false"}, name
+
+
+def test_defaults_of_keys_are_those_of_the_code() -> None:
+    said = {row[0].strip("`"): row[2].strip("`") for row in rows(section(CONFIGURATION, "## Keys"))}
+    defaults = config.parse_project({}, ROOT, ROOT / "zlock.toml")
+
+    assert json.loads(said["lock-dir"]) == defaults.lock_dir
+    assert json.loads(said["platforms"]) == list(defaults.platforms)
+    for key in ("conflicts", "prerelease", "resolution"):
+        assert json.loads(said[key]) == getattr(defaults, key)
+
+
+# Commands
+
+
+def run_zlock(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "zlock", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("command", re.findall(r"^## `zlock ([a-z-]+)`$", COMMANDS, re.MULTILINE))
+def test_commands_and_their_options_are_documented_and_there(command: str) -> None:
+    done = run_zlock(command, "--help")
+    assert done.returncode == 0, done.stderr
+
+    own = "".join(row[0] for row in rows(section(COMMANDS, f"## `zlock {command}`")))
+    common = "".join(row[0] for row in rows(section(COMMANDS, "## Common options")))
+    options = set(re.findall(r"--[a-z-]+", own + common))
+    assert options == set(re.findall(r"--[a-z-]+", done.stdout)) - {"--help"}
+
+
+def test_every_error_has_an_exit_code_that_is_documented() -> None:
+    said = {int(row[0]) for row in rows(section(COMMANDS, "## Exit codes"))}
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ZlockError)]
+
+    assert said == {0, *(kind.exit_code for kind in kinds), 130}
+
+
+# The table of the framework's page
+
+
+def names_of_tests(file: str) -> set[str]:
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def test_the_frameworks_page_names_tests_that_are_there() -> None:
+    home = "tests/end_to_end/test_framework_page.py"
+    named = re.findall(r"`(?:(tests/[\w/]+\.py)(?:::)?)?(test_\w+)?`", FRAMEWORK)
+    missing = [name for file, name in named if name and name not in names_of_tests(file or home)]
+
+    assert missing == []
+    assert [file for file, _ in named if file and not (ROOT / file).is_file()] == []
+
+
+def test_the_frameworks_page_has_every_block_and_every_test_of_it() -> None:
+    blocks_there = {path.name for path in (ROOT / "tests" / "mission").glob("*.py")}
+    tests_there = {name for name in names_of_tests("tests/end_to_end/test_framework_page.py") if name[:5] == "test_"}
+
+    assert {row[1].strip("`") for row in rows(section(FRAMEWORK, "## Blocks"))} == blocks_there
+    assert [name for name in sorted(tests_there) if name not in FRAMEWORK] == []
