@@ -251,7 +251,7 @@ def _index_tables(table: Table) -> list[Table]:
     stated = table.raw("index")
     if stated is None or isinstance(stated, list):
         return list(table.tables("index"))
-    table.wrong("index", f"expected a list of tables, got {checks.kind(stated)}", hint="write `[[index]]`")
+    table.wrong("index", f"expected a list of tables, got {kind(stated)}", hint="write `[[index]]`")
     return []
 
 
@@ -281,7 +281,7 @@ def _index_sources(table: Table, indexes: tuple[Index, ...]) -> dict[NormalizedN
     for package in table.values("index-sources"):
         route = inner.text(package)
         if route is not None and route not in names:
-            hint = checks.did_you_mean(route, names) or "name one of the tables under `index`"
+            hint = did_you_mean(route, names) or "name one of the tables under `index`"
             inner.wrong(package, f"there is no index `{route}`", hint=hint)
         routes[canonicalize_name(package)] = route or ""
     return routes
@@ -306,7 +306,7 @@ def _time(value: object, at: str) -> datetime | None:
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day, tzinfo=UTC)
     if not isinstance(value, datetime):
-        raise checks.mistake(at, f"expected an RFC 3339 time, got {checks.kind(value)}", hint=_TIME)
+        raise checks.mistake(at, f"expected an RFC 3339 time, got {kind(value)}", hint=_TIME)
     return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
 
 

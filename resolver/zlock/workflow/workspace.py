@@ -16,7 +16,7 @@ from zlock.lock.question import Question
 from zlock.model.requirement import Asked, Gathered
 from zlock.model.target import Target
 from zlock.redact import redact
-from zlock.settings.checks import did_you_mean
+from zlock.wording import did_you_mean
 from zlock.settings.config import Project, find_project, read_project
 from zlock.settings.docker import DockerSettings, EffectiveSettings
 from zlock.settings.load import DeclaredPipeline, load_pipeline
