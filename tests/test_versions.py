@@ -8,7 +8,7 @@ import pytest
 from packaging.specifiers import Specifier
 from packaging.version import Version
 
-from zlock.resolution.versions import Versions
+from zlock.model.versions import Versions
 
 OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "~=")
 

@@ -10,16 +10,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import marshal
+import mmap
 import os
+import struct
 import sys
 import tempfile
-from collections.abc import Mapping
+import time
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 # Raise it whenever the shape of what is stored changes: older files are then left alone.
-_FORMAT = 2
+_FORMAT = 3
 _DIGEST_SIZE = 16
+_LENGTH = struct.Struct("<I")
 
 
 def default_folder(environ: Mapping[str, str]) -> Path:
@@ -32,6 +37,24 @@ def default_folder(environ: Mapping[str, str]) -> Path:
     if sys.platform == "darwin":
         return home / "Library" / "Caches" / "zlock"
     return Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "zlock"
+
+
+class Damaged(Exception):
+    """A part of a stored value is not what was written."""
+
+
+class Parts(NamedTuple):
+    """A value that was stored with parts.
+
+    Attributes:
+        value: The value.
+        part: Reads a part by its position; raises `Damaged` where it is not what was written.
+        until: When it stops to count as current, in seconds since the epoch.
+    """
+
+    value: Any
+    part: Callable[[int], Any]
+    until: float
 
 
 class Cache:
@@ -60,13 +83,59 @@ class Cache:
     def write(self, kind: str, group: str, key: str, value: Any) -> None:
         """Store a value; a cache that can't be written is no reason to fail."""
         body = marshal.dumps(value)
+        self._replace(kind, group, key, [hashlib.blake2b(body, digest_size=_DIGEST_SIZE).digest(), body])
+
+    def read_parts(self, kind: str, group: str, key: str) -> Parts | None:
+        """Return a value that was stored with parts; None where nothing whole is there."""
+        try:
+            with (self._group(kind, group) / key).open("rb") as stream:
+                until = os.fstat(stream.fileno()).st_mtime
+                data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError):  # absent, unreadable or empty
+            return None
+        begin = _DIGEST_SIZE + _LENGTH.size
+        if len(data) < begin:
+            return None
+        (length,) = _LENGTH.unpack(data[_DIGEST_SIZE:begin])
+        head = data[begin : begin + length]
+        if hashlib.blake2b(head, digest_size=_DIGEST_SIZE).digest() != data[:_DIGEST_SIZE]:
+            return None
+        value, places = marshal.loads(head)  # noqa: S302 - the digest says that zlock wrote it whole
+
+        def part(position: int) -> Any:
+            start, size, check = places[position]
+            body = data[begin + length + start : begin + length + start + size]
+            if zlib.crc32(body) != check:
+                raise Damaged
+            return marshal.loads(body)  # noqa: S302 - as above
+
+        return Parts(value, part, until)
+
+    def write_parts(self, kind: str, group: str, key: str, value: Any, parts: Iterable[Any], until: float) -> None:
+        """Store a value with parts that are read one by one: what nobody looks at costs nothing."""
+        bodies = [marshal.dumps(part) for part in parts]
+        places, start = [], 0
+        for body in bodies:
+            places.append((start, len(body), zlib.crc32(body)))
+            start += len(body)
+        head = marshal.dumps((value, tuple(places)))
+        digest = hashlib.blake2b(head, digest_size=_DIGEST_SIZE).digest()
+        self._replace(kind, group, key, [digest, _LENGTH.pack(len(head)), head, *bodies])
+        self.prolong(kind, group, key, until)
+
+    def prolong(self, kind: str, group: str, key: str, until: float) -> None:
+        """Let a value with parts count as current until a time; the file's own time says so, so nothing is rewritten."""
+        with contextlib.suppress(OSError):
+            os.utime(self._group(kind, group) / key, (time.time(), until))
+
+    def _replace(self, kind: str, group: str, key: str, chunks: Sequence[bytes]) -> None:
         folder = self._group(kind, group)
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=folder, prefix=".new-")
             try:
                 with os.fdopen(handle, "wb") as stream:
-                    stream.write(hashlib.blake2b(body, digest_size=_DIGEST_SIZE).digest() + body)
+                    stream.write(b"".join(chunks))
                 os.replace(temporary, folder / key)  # noqa: PTH105 - the name is text here
             except OSError:
                 os.unlink(temporary)  # noqa: PTH108 - as above

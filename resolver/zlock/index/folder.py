@@ -15,7 +15,8 @@ from packaging.utils import InvalidSdistFilename, NormalizedName, canonicalize_n
 from zlock.errors import IndexFailed
 from zlock.index.client import Answer
 from zlock.index.simple import parse_page
-from zlock.model.distribution import File, Page
+from zlock.model.distribution import File
+from zlock.model.page import Page
 
 
 def as_path(url: str) -> Path | None:
@@ -52,7 +53,7 @@ def folder_page(name: NormalizedName, folder: Path) -> Page | None:
             f"`{name}` was looked for in an index folder that can't be read: `{folder}`: {error.strerror}",
             hint="give yourself the right to read it, or correct `url` of that index",
         ) from error
-    return Page(name, index, files) if files else None
+    return Page.of(name, index, files) if files else None
 
 
 def folder_names(folder: Path) -> set[str]:

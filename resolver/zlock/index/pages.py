@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 
 from packaging.utils import NormalizedName
 
 from zlock.errors import IndexFailed, InvalidConfiguration
-from zlock.index.cache import Cache
+from zlock.index.cache import Cache, Damaged, Parts
 from zlock.index.client import Answer, Client, show
 from zlock.index.files import CREDENTIALS, check_status
 from zlock.index.folder import as_path, folder_names, folder_page
 from zlock.index.simple import ACCEPT, parse_page
-from zlock.model.distribution import File, Page
+from zlock.model.distribution import File
 from zlock.model.indexes import Index
+from zlock.model.page import Page
 
 # Seconds for which a page counts as current where the index does not say; what uv assumes too.
 _FRESH = 600
 _MAX_AGE = re.compile(r"(?<!-)max-age=\"?(\d{1,9})")
+
+
+_PARSING = threading.Lock()
+
+
+class Known(NamedTuple):
+    """What the cache says of a name: its page, or that the index does not know it."""
+
+    page: Page | None
 
 
 class Pages:
@@ -58,19 +69,61 @@ class Pages:
         """
         if self._folder is not None:
             return folder_page(name, self._folder)
-        stored = self._cache.read("pages", self._base, name)
-        if stored and self._counts(stored["until"]):
-            return _from_row(stored["page"])
+        known = self.known(name)
+        return known.page if known else self._ask(name, self._cache.read_parts("pages", self._base, name))
+
+    def known(self, name: NormalizedName) -> Known | None:
+        """Return what the cache says of a name and still counts; None where the index has to be asked.
+
+        Raises:
+            IndexFailed: The network is to be left alone, and the cache does not know.
+        """
+        if self._folder is not None:
+            return None
+        stored = self._cache.read_parts("pages", self._base, name)
+        if stored and self._counts(stored.until):
+            return Known(self._page(name, stored))
         if not stored:
             absent = self._cache.read("absent", self._base, name)
             if absent is not None and self._counts(absent):
-                return None
+                return Known(None)
         if self._offline:
             raise IndexFailed(
                 f"`{name}` is not in the cache, and --offline leaves the network alone",
                 hint="run once without --offline",
             )
-        return self._ask(name, stored)
+        return None
+
+    def _page(self, name: NormalizedName, stored: Parts) -> Page:
+        def files(position: int) -> tuple[File, ...]:
+            try:
+                return tuple(map(File._make, stored.part(position)))
+            except Damaged:
+                return self._again(name, str(versions[position]))
+
+        _, _, status, reason, versions, prereleases, yanked, strange = stored.value
+        return Page(
+            name,
+            self._base,
+            status=status,
+            reason=reason,
+            versions=versions,
+            prereleases=prereleases,
+            yanked=yanked,
+            strange=strange,
+            files=files,
+        )
+
+    def _again(self, name: NormalizedName, version: str) -> tuple[File, ...]:
+        """Return a release's files from a page that is asked for again, as what was stored of it is damaged."""
+        self._cache.remove("pages", self._base, name)
+        if self._offline:
+            raise IndexFailed(
+                f"what the cache holds of `{name}` is damaged, and --offline leaves the network alone",
+                hint="run once without --offline",
+            )
+        page = self._ask(name, None)
+        return page.files(page.versions.index(version)) if page and version in page.versions else ()
 
     def names(self) -> set[str]:
         """Return the names that the index was seen to know."""
@@ -81,28 +134,32 @@ class Pages:
     def _counts(self, until: float) -> bool:
         return self._offline or (time.time() < until and not self._refresh)
 
-    def _ask(self, name: NormalizedName, stored: Any) -> Page | None:
+    def _ask(self, name: NormalizedName, stored: Parts | None) -> Page | None:
         url = f"{self._base}{name}/"
         answer = self._client.get(url, {"Accept": ACCEPT, **_validators(stored)})
         if answer.status == 406:  # noqa: PLR2004 - it can't read what is accepted; HTML is what every index has
             answer = self._client.get(url, {"Accept": "text/html"})
         if answer.status == 304 and stored:  # noqa: PLR2004 - what is stored still counts
-            self._store(name, answer, {**stored, "until": _until(answer, _FRESH)})
-            return _from_row(stored["page"])
+            self._cache.prolong("pages", self._base, name, _until(answer, _FRESH))
+            return self._page(name, stored)
         if answer.status == 404:  # noqa: PLR2004 - the next index may know it
             self._store_absence(name, answer, known=bool(stored))
             return None
         if answer.status in (401, 403):
             raise self._refused(name, answer)
         check_status(answer)
-        page = parse_page(name, self._base, answer)
-        known = {"etag": answer.headers.get("etag", ""), "modified": answer.headers.get("last-modified", "")}
-        self._store(name, answer, {**known, "until": _until(answer, _FRESH), "page": _to_row(page)})
+        # Threads that parse side by side only wait for each other, and keep the solve waiting too.
+        with _PARSING:
+            page = parse_page(name, self._base, answer)
+            if not _is_private(answer):
+                self._store(page, answer)
         return page
 
-    def _store(self, name: str, answer: Answer, value: dict[str, Any]) -> None:
-        if not _is_private(answer):
-            self._cache.write("pages", self._base, name, value)
+    def _store(self, page: Page, answer: Answer) -> None:
+        validators = answer.headers.get("etag", ""), answer.headers.get("last-modified", "")
+        value = (*validators, page.status, page.reason, page.versions, page.prereleases, page.yanked, page.strange)
+        releases = (tuple(map(tuple, page.files(position))) for position in range(len(page.versions)))
+        self._cache.write_parts("pages", self._base, page.name, value, releases, _until(answer, _FRESH))
 
     def _store_absence(self, name: str, answer: Answer, *, known: bool) -> None:
         """Keep that a name is unknown; it counts as current only for as long as the index says so itself."""
@@ -125,11 +182,11 @@ def _shown(index: Index) -> str:
     return f"`{index.name or show(index.url)}`"
 
 
-def _validators(stored: Any) -> Mapping[str, str]:
+def _validators(stored: Parts | None) -> Mapping[str, str]:
     """Return the headers that let an index answer that nothing has changed (RFC 9110, 13.1)."""
     if not stored:
         return {}
-    headers = {"If-None-Match": stored["etag"], "If-Modified-Since": stored["modified"]}
+    headers = {"If-None-Match": stored.value[0], "If-Modified-Since": stored.value[1]}
     return {name: value for name, value in headers.items() if value}
 
 
@@ -142,12 +199,3 @@ def _until(answer: Answer, default: int) -> float:
     control = answer.headers.get("cache-control", "").lower()
     age = _MAX_AGE.search(control)
     return time.time() + (0 if "no-cache" in control else int(age[1]) if age else default)
-
-
-def _to_row(page: Page) -> Any:
-    return (page.name, page.index, tuple([tuple(file) for file in page.files]), page.status, page.reason)
-
-
-def _from_row(row: Any) -> Page:
-    make = File._make
-    return Page(row[0], row[1], tuple([make(file) for file in row[2]]), row[3], row[4])

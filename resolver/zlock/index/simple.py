@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -12,11 +14,13 @@ from packaging.utils import NormalizedName, canonicalize_name
 from zlock.errors import IndexFailed
 from zlock.index.auth import split_login
 from zlock.index.client import Answer, show
-from zlock.model.distribution import File, Page
+from zlock.model.distribution import File
+from zlock.model.page import Page
 
 ACCEPT = (
     "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.2, text/html; q=0.1, */*; q=0.01"
 )
+_PLAIN = re.compile(r"(/|(?:\.\./)*)((?:\w[\w.+~!-]*/)*\w[\w.+~!-]*)", re.ASCII)
 _GZIP = b"\x1f\x8b"
 _ENDINGS = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
 _APPLICATION_TAGS = frozenset({"form", "input", "script"})
@@ -54,8 +58,8 @@ def _parse_json(name: NormalizedName, index: str, answer: Answer) -> Page:
     try:
         data = json.loads(answer.body)
         _check_version(str(data.get("meta", {}).get("api-version", "1.0")), answer)
-        base = answer.url
-        files = tuple([file for row in data["files"] if (file := _json_file(base, row)) is not None])
+        join = _joiner(answer.url)
+        files = tuple([file for row in data["files"] if (file := _json_file(join, row)) is not None])
         _check_types(files)
         status, reason = _project_status(data.get("project-status"))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -69,7 +73,7 @@ def _parse_json(name: NormalizedName, index: str, answer: Answer) -> Page:
         raise IndexFailed(
             f"`{show(answer.url)}` is the page of `{found}`, not of `{name}`", hint="tell the index's owner"
         )
-    return Page(name, index, files, status, reason)
+    return Page.of(name, index, files, status, reason)
 
 
 def _check_version(version: str, answer: Answer) -> None:
@@ -97,11 +101,11 @@ def _check_types(files: tuple[File, ...]) -> None:
     "".join([digest for file in files for _, digest in file.hashes])  # raises where one is no text
 
 
-def _json_file(base: str, row: dict[str, Any]) -> File | None:
+def _json_file(join: Callable[[str], str], row: dict[str, Any]) -> File | None:
     """Return a file as a page has it; None for one whose URL or name nobody should touch."""
     url, filename = row["url"], row["filename"]
     if not url.startswith("http") or "@" in url or "[" in url or not url.isascii():
-        url = _joined(base, url)
+        url = join(url)
     if not url or "/" in filename or "\\" in filename:
         return None
     yanked = row.get("yanked", False)
@@ -118,6 +122,22 @@ def _json_file(base: str, row: dict[str, Any]) -> File | None:
         -1 if size is None else size,
         None if not metadata else (metadata.get("sha256", "") if isinstance(metadata, dict) else ""),
     )
+
+
+def _joiner(base: str) -> Callable[[str], str]:
+    """Return what makes URLs absolute; joining is slow, so what plain paths count from is joined once."""
+    starts: dict[str, str] = {}
+
+    def join(url: str) -> str:
+        match = _PLAIN.fullmatch(url)
+        if match is None:
+            return _joined(base, url)
+        start = match[1]
+        if start not in starts:
+            starts[start] = _joined(base, start or ".")
+        return starts[start] and starts[start] + match[2]
+
+    return join
 
 
 def _joined(base: str, url: str) -> str:
@@ -163,7 +183,7 @@ def _parse_html(name: NormalizedName, index: str, answer: Answer) -> Page:
             hint="give the index credentials: in its URL, netrc, the keyring or the environment; or correct its URL",
         )
     status, reason = parser.meta.get("pypi:project-status", "active"), parser.meta.get("pypi:project-status-reason", "")
-    return Page(name, index, files, status, reason)
+    return Page.of(name, index, files, status, reason)
 
 
 def _html_file(base: str, values: dict[str, str | None]) -> File | None:

@@ -83,24 +83,6 @@ class File(NamedTuple):
         return next((digest for algorithm, digest in self.hashes if algorithm == "sha256"), "")
 
 
-class Page(NamedTuple):
-    """All files that one index lists under one name.
-
-    Attributes:
-        name: The normalized name.
-        index: The URL of the index that answered, without credentials.
-        files: In the order of the index.
-        status: The project's status (PEP 792), "active" where none is given.
-        reason: Why it has that status, or empty.
-    """
-
-    name: NormalizedName
-    index: str  # type: ignore[assignment]  # tuples have a method of that name, which no page needs
-    files: tuple[File, ...]
-    status: str = "active"
-    reason: str = ""
-
-
 class Reference(NamedTuple):
     """A direct reference, brought here: one file or folder that is the only candidate of its name.
 

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from packaging.utils import NormalizedName
 
-from zlock.model.distribution import File, Metadata, Page
+from zlock.model.distribution import File, Metadata
+from zlock.model.page import Page
 
 
 class PackageSource(Protocol):

@@ -6,12 +6,10 @@ import difflib
 from collections import Counter
 from collections.abc import Iterable
 
-from packaging.version import Version
-
 from zlock.errors import NoEligibleRelease, UnknownPackage, ZlockError
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution.problem import Problem
-from zlock.resolution.universe import Package, Rejected
+from zlock.resolution.universe import Package, Rejected, bits, parse_specifier
 
 _SHOWN = 3
 
@@ -21,13 +19,16 @@ def find_hopeless(problem: Problem, known_names: Iterable[str]) -> list[ZlockErr
     errors: dict[str, ZlockError] = {}
     for dependency, direct in problem.dependencies():
         package = problem.universe.package(dependency.name)
-        if package.page is None and not package.candidates:
+        if package.page is None and not package.reference:
             errors.setdefault(package.name, _unknown(direct, known_names))
-            continue
-        mask = package.mask_of_url(dependency.url) if dependency.url else package.mask(dependency.specifier)
-        if not problem.domain(package.name) & mask:
-            errors.setdefault(f"{package.name}{dependency.specifier}", _nothing(problem, package, direct))
+        elif not problem.mask_of(dependency, direct) & _usable(problem, package):
+            errors.setdefault(f"{direct} {direct.hashes}", _nothing(problem, package, dependency.specifier, direct))
     return list(errors.values())
+
+
+def _usable(problem: Problem, package: Package) -> int:
+    named = problem.namers(package.name)
+    return problem.domain(package.name) & (-1 if named else ~problem.unnamed(package.name))
 
 
 def _unknown(direct: DirectRequirement, known_names: Iterable[str]) -> UnknownPackage:
@@ -42,41 +43,54 @@ def _unknown(direct: DirectRequirement, known_names: Iterable[str]) -> UnknownPa
     )
 
 
-def _nothing(problem: Problem, package: Package, direct: DirectRequirement) -> NoEligibleRelease:
-    specifier = direct.requirement.specifier
-    rejected = [
-        row for row in package.rejected if row.version is None or specifier.contains(row.version, prereleases=True)
-    ]
-    reason = why_nothing(problem, package, rejected, str(specifier))
+def _nothing(problem: Problem, package: Package, specifier: str, direct: DirectRequirement) -> NoEligibleRelease:
+    if direct.hashes and package.mask(specifier) & problem.domain(package.name):
+        reason, hint = f"no file of `{package.name}` has a hash that it asks for", "correct the hashes, or the version"
+    else:
+        reason, hint = why_nothing(problem, package, specifier), _hint(problem, package, specifier)
     return NoEligibleRelease(
         f"nothing can be used for `{direct}`: {reason}",
         context=[f"required by {origin}" for origin in direct.origins],
-        hint=_hint(problem, package, rejected, str(specifier)),
+        hint=hint,
     )
 
 
-def why_nothing(problem: Problem, package: Package, rejected: list[Rejected] | None = None, specifier: str = "") -> str:
-    """Return in one line why no release of a package can be used; within a specifier, if one is given."""
-    if package.page is None and not package.candidates:
+def _matching(package: Package, specifier: str) -> list[Rejected]:
+    contains = parse_specifier(specifier).contains
+    return [row for row in package.rejected if row.version is None or contains(row.version, prereleases=True)]
+
+
+def why_nothing(problem: Problem, package: Package, specifier: str) -> str:
+    """Return in one line why no release of a package within a specifier can be used."""
+    if package.page is None and not package.reference:
         return f"no index knows `{package.name}`"
+    package.settle()
     mask = package.mask(specifier)
-    prereleases = mask & ~package.finals & ~package.yanked
-    if mask and prereleases and not mask & package.finals:
-        shown = next(c.version for i, c in enumerate(package.candidates) if prereleases >> i & 1)
-        return f"only pre-releases of `{package.name}` match, such as {shown}"
-    if mask and not mask & ~package.yanked:
-        candidate = next(c for i, c in enumerate(package.candidates) if mask >> i & 1)
-        because = f": {candidate.yanked}" if candidate.yanked else ""
-        return f"every matching release of `{package.name}` was yanked, such as {candidate.version}{because}"
     if mask:
-        return f"the constraints leave no release of `{package.name}`"
-    rows = package.rejected if rejected is None else rejected
+        return _why_none_of(problem, package, mask, specifier)
+    rows = _matching(package, specifier)
     if rows:
         return _summary(package, rows, problem)
-    if package.candidates:
-        newest = ", ".join(str(candidate.version) for candidate in package.candidates[:_SHOWN])
-        return f"no release of `{package.name}` matches; the newest that can be used: {newest}"
+    usable = problem.domain(package.name) & ~problem.unnamed(package.name)
+    newest = ", ".join(str(package.versions[position]) for position in list(bits(usable))[:_SHOWN])
+    if newest:
+        return f"no release of `{package.name}` matches `{specifier}`; the newest that can be used: {newest}"
     return f"the index lists `{package.name}` without any usable file"
+
+
+def _why_none_of(problem: Problem, package: Package, mask: int, specifier: str) -> str:
+    """Return why candidates that match can't be used."""
+    constraints = [one for one in problem.constraints if one.name == package.name]
+    first = package.usable(next(bits(mask)))
+    if not mask & ~package.yanked:
+        because = f": {first.yanked}" if first.yanked else ""
+        return f"every matching release of `{package.name}` was yanked, such as {first.version}{because}"
+    if not mask & package.finals and not mask & problem.domain(package.name) & ~problem.unnamed(package.name):
+        return f"only pre-releases of `{package.name}` match, such as {first.version}"
+    if constraints:
+        stated = " and ".join(f"`{one}`" for one in constraints)
+        return f"no release of `{package.name}` within {stated} matches" + (f" `{specifier}`" if specifier else "")
+    return f"no release of `{package.name}` that can be used matches" + (f" `{specifier}`" if specifier else "")
 
 
 def _summary(package: Package, rejected: list[Rejected], problem: Problem) -> str:
@@ -93,19 +107,15 @@ def _summary(package: Package, rejected: list[Rejected], problem: Problem) -> st
     )
     pythons = sorted({row.reason for row in rejected if row.version == newest and _kind(row.reason) == "python"})
     others = sorted({row.reason for row in rejected if row.version == newest and _kind(row.reason) == "other"})
+    if others and not wheels and not pythons:
+        return f"`{package.name}`{f' {newest}' if newest else ''}: {others[0]}"
     said = f"`{package.name}` {newest} has " if newest else f"`{package.name}`: "
     parts = []
     if wheels:
         shown = ", ".join(wheels[:_SHOWN]) + (f" and {len(wheels) - _SHOWN} more" if len(wheels) > _SHOWN else "")
         parts.append(f"wheels only for {shown}")
-    parts += [_lower(reason) for reason in pythons[:1]] + others[:1]
-    if newest and Version(str(newest)).is_prerelease and not parts:
-        parts.append("only pre-releases")
+    parts += [f"a file that {reason}" for reason in pythons[:1]] + others[:1]
     return f"{said}{'; '.join(parts) or 'no usable file'}, and the target is {problem.universe.target}"
-
-
-def _lower(reason: str) -> str:
-    return f"a file that {reason}"
 
 
 def _kind(reason: str) -> str:
@@ -116,12 +126,18 @@ def _kind(reason: str) -> str:
     return "python" if reason.startswith("requires Python") else "other"
 
 
-def _hint(problem: Problem, package: Package, rejected: list[Rejected], specifier: str) -> str:
+def _hint(problem: Problem, package: Package, specifier: str) -> str:
     mask = package.mask(specifier)
-    if mask & ~package.finals and not mask & package.finals:
-        return 'name a pre-release in the requirement, or set `prerelease = "allow"`'
     if mask and not mask & ~package.yanked:
         return "pin one exactly with `==` to use it in spite of that"
+    if mask and not mask & package.finals:
+        return 'name a pre-release in the requirement, or set `prerelease = "allow"`'
+    if mask and any(one.name == package.name for one in problem.constraints):
+        return "loosen the constraint or the requirement"
+    return _hint_of_rejected(problem, package, _matching(package, specifier))
+
+
+def _hint_of_rejected(problem: Problem, package: Package, rejected: list[Rejected]) -> str:
     kinds = {_kind(row.reason) for row in rejected}
     if "sdist" in kinds and not problem.universe.rules.may_build(package.name):
         return f'to let zlock build it, which runs its code, set `build-sdists = ["{package.name}"]`'

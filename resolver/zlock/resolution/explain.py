@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName
 
 from zlock.errors import NotProven
 from zlock.model.distribution import Dependency
+from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement
+from zlock.resolution.complete import search_completely
+from zlock.resolution.eligible import why_nothing
 from zlock.resolution.problem import Need, Node, Problem
-from zlock.resolution.search import Clause, Search, Unsolvable, Verdict
+from zlock.resolution.provider import Pins
+from zlock.resolution.search import Clause, Grounds, Named, Unsolvable, Verdict
 from zlock.resolution.universe import Package, bits
 
 _BUDGET = 20_000  # steps for each of the small questions below
 _MOST_CHAIN = 12
+_MOST_TRIED = 3  # releases of one package that a change is tried with
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,8 +31,8 @@ class Conflict:
 
     Attributes:
         requirements: Direct requirements that can't hold together; none can be left out.
-        constraints: Constraints that take part.
-        chain: What was found between them, one line each.
+        constraints: Constraints that take part; none can be left out.
+        chain: What was found between them, from the step outwards, one line each.
         changes: Single changes that would solve the whole step, the smallest first.
     """
 
@@ -35,25 +44,55 @@ class Conflict:
 
 def explain(problem: Problem, proof: Clause) -> Conflict:
     """Return the smallest conflict that a proof rests on, itself proven: it was solved again on its own."""
+    proof, core = _without_the_rest(problem, proof)
+    for leaf in proof.leaves():
+        for node in leaf.terms:
+            if node.name:
+                problem.universe.package(node.name).settle()
+    names = {node.name for leaf in proof.leaves() for node in leaf.terms}
+    constraints = [constraint for constraint in problem.constraints if constraint.name in names]
+    for constraint in list(constraints):
+        rest = [other for other in constraints if other is not constraint]
+        smaller = _proof(_with(problem, core, rest))
+        if smaller is not None:
+            proof, constraints = smaller, rest
+    return Conflict(
+        requirements=tuple(core),
+        constraints=tuple(constraints),
+        chain=tuple(_chain(problem, proof, core)),
+        changes=tuple(_changes(problem, proof, core, constraints)),
+    )
+
+
+def gives_way(conflict: Conflict, problem: Problem) -> tuple[DirectRequirement, DirectRequirement] | None:
+    """Return which requirement of a conflict gives way, and to which; None where all have to hold.
+
+    It is the one of the earliest source whose name a later source requires too. What several sources state
+    counts as the latest one's, since that one would still ask for it.
+    """
+    for one in sorted(conflict.requirements, key=_rank):
+        for _, other in problem.dependencies():
+            if other.name == one.name and _rank(other) > _rank(one):
+                return one, other
+    return None
+
+
+def _rank(requirement: DirectRequirement) -> int:
+    return max(origin.source.rank for origin in requirement.origins)
+
+
+# The fewest requirements
+
+
+def _without_the_rest(problem: Problem, proof: Clause) -> tuple[Clause, list[DirectRequirement]]:
+    """Leave out one requirement after the other, as long as there is still no answer."""
     core = _requirements_of(proof)
     for requirement in list(core):
         rest = [other for other in core if other is not requirement]
-        smaller = _proof(_with(problem, rest)) if rest else None
+        smaller = _proof(_with(problem, rest)) if requirement in core and rest else None
         if smaller is not None:
-            proof = smaller
-            core = [other for other in rest if other in _requirements_of(smaller)] or rest
-    constraints = tuple(
-        constraint
-        for constraint in problem.constraints
-        if _proof(_with(problem, core, [c for c in problem.constraints if c is not constraint])) is None
-    )
-    final = _proof(_with(problem, core)) or proof
-    return Conflict(
-        requirements=tuple(core),
-        constraints=constraints,
-        chain=tuple(_chain(problem, final)),
-        changes=tuple(_changes(problem, core)),
-    )
+            proof, core = smaller, _requirements_of(smaller)
+    return proof, core
 
 
 def _requirements_of(proof: Clause) -> list[DirectRequirement]:
@@ -69,17 +108,15 @@ def _with(
     requirements: Sequence[DirectRequirement],
     constraints: Sequence[DirectRequirement] | None = None,
 ) -> Problem:
-    smaller = replace(
+    return replace(
         problem, requirements=requirements, constraints=problem.constraints if constraints is None else constraints
     )
-    smaller.admit_prereleases(problem.prereleases)
-    return smaller
 
 
 def _proof(problem: Problem) -> Clause | None:
     """Return the proof that there is no answer, None where there is one or it takes too long to say."""
     try:
-        Search(problem, budget=_BUDGET).run()
+        search_completely(problem, _BUDGET)
     except Unsolvable as proof:
         return proof.clause
     except NotProven:
@@ -87,78 +124,185 @@ def _proof(problem: Problem) -> Clause | None:
     return None
 
 
-def _chain(problem: Problem, proof: Clause) -> list[str]:
+def _answer(problem: Problem) -> Pins | None:
+    try:
+        return search_completely(problem, _BUDGET)
+    except (Unsolvable, NotProven):
+        return None
+
+
+# The chain
+
+
+@dataclass(kw_only=True, slots=True)
+class _Link:
+    """What some candidates of one node require of one name, or why they can't be used."""
+
+    node: Node
+    says: str
+    to: NormalizedName | None
+    mask: int = 0
+
+
+def _chain(problem: Problem, proof: Clause, core: Sequence[DirectRequirement]) -> list[str]:
     """Return what packages require of each other in a proof, from the step outwards."""
-    rows: dict[tuple[Node, str], int] = {}
-    for leaf in proof.leaves():
-        reason = leaf.reason
-        if isinstance(reason, Need) and reason.parent is not None and isinstance(reason.cause, Dependency):
-            if reason.parent.name == reason.node.name:
-                continue
-            text = str(reason.cause._replace(marker="", extras=reason.cause.extras))
-            key = (reason.parent, text)
-            rows[key] = rows.get(key, 0) | leaf.terms[reason.parent] >> 1
-        elif isinstance(reason, Verdict) and reason.reason:
-            rows[reason.node, reason.reason] = rows.get((reason.node, reason.reason), 0) | reason.mask
-    lines = []
-    for (node, text), mask in sorted(rows.items(), key=lambda row: (str(row[0][0]), row[0][1])):
-        package = problem.universe.package(node.name)
-        says = text if text.startswith("requires ") else f"requires `{text}`"
-        lines.append(f"`{node}` {_versions(package, mask & package.all, problem.domain(node.name))} {says}")
+    links = _links(proof)
+    depths = _depths(links, [requirement.name for requirement in core])
+    links.sort(key=lambda link: (depths.get(link.node.name, len(depths)), link.node, link.says))
+    lines = [f"{_subject(problem, link)} {link.says}" for link in links]
     if len(lines) > _MOST_CHAIN:
         lines[_MOST_CHAIN:] = [f"and {len(lines) - _MOST_CHAIN} more of this kind"]
-    return [*lines, *_missing(problem, proof)]
+    return [*lines, *_dead_ends(problem, proof)]
 
 
-def _missing(problem: Problem, proof: Clause) -> list[str]:
-    """Return what is said of names in a proof that have no usable release at all."""
-    from zlock.resolution.eligible import why_nothing
+def _links(proof: Clause) -> list[_Link]:
+    found: dict[tuple[Node, str], _Link] = {}
 
-    lines: dict[str, None] = {}
+    def add(node: Node, says: str, mask: int, to: NormalizedName | None = None) -> None:
+        link = found.setdefault((node, says), _Link(node=node, says=says, to=to))
+        link.mask |= mask
+
     for leaf in proof.leaves():
-        if isinstance(leaf.reason, Need):
-            package = problem.universe.package(leaf.reason.node.name)
-            if not problem.domain(package.name):
-                lines[f"{why_nothing(problem, package)}"] = None
+        reason = leaf.reason
+        if isinstance(reason, Verdict) and reason.reason:
+            says = reason.reason if reason.reason.startswith("requires ") else f"can't be used: {reason.reason}"
+            add(reason.node, says, reason.mask)
+        elif isinstance(reason, Need) and reason.parent and isinstance(reason.cause, Dependency):
+            if str(reason.cause) == reason.parent.name:
+                continue  # an extra and its base
+            mask = leaf.terms.get(reason.parent, 0) >> 1
+            add(reason.parent, f"requires `{reason.cause._replace(marker='')}`", mask, reason.node.name)
+    return list(found.values())
+
+
+def _depths(links: Iterable[_Link], first: Iterable[NormalizedName]) -> dict[NormalizedName, int]:
+    """Return in which order names are met on the way from the step outwards."""
+    following: dict[NormalizedName, list[NormalizedName]] = {}
+    for link in links:
+        if link.to is not None:
+            following.setdefault(link.node.name, []).append(link.to)
+    order = list(dict.fromkeys(first))
+    seen = set(order)
+    for name in order:  # grows while it is walked
+        for other in sorted(following.get(name, ())):
+            if other not in seen:
+                seen.add(other)
+                order.append(other)
+    return {name: depth for depth, name in enumerate(order)}
+
+
+def _subject(problem: Problem, link: _Link) -> str:
+    """Return the candidates that a link is about in few words."""
+    package = problem.universe.package(link.node.name)
+    usable = problem.domain(link.node.name) & ~problem.unnamed(link.node.name)
+    if link.mask & usable == usable and usable & (usable - 1):
+        return f"every usable `{link.node}`"
+    return f"`{link.node}` {_versions(package, link.mask & package.all)}"
+
+
+def _versions(package: Package, mask: int) -> str:
+    positions = list(bits(mask))
+    shown = [str(package.versions[position]) for position in reversed(positions)]
+    if len(shown) == 1:
+        return shown[0]
+    if positions[-1] - positions[0] + 1 == len(positions):
+        return f"{shown[0]} to {shown[-1]}"
+    if len(shown) <= _MOST_TRIED:
+        return f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return f"({len(shown)} versions from {shown[0]} to {shown[-1]})"
+
+
+def _dead_ends(problem: Problem, proof: Clause) -> list[str]:
+    """Return what is said of needs in a proof that no release at all can meet."""
+    lines: dict[str, None] = {}
+    for need in _needs_of(proof):
+        if not need.mask & problem.domain(need.node.name) & ~problem.unnamed(need.node.name):
+            lines[why_nothing(problem, problem.universe.package(need.node.name), _specifier(need))] = None
     return list(lines)
 
 
-def _versions(package: Package, mask: int, domain: int) -> str:
-    """Return a mask of candidates in few words."""
-    positions = list(bits(mask))
-    if mask & domain == domain and len(positions) > 1:
-        return "(every version that may be used)"
-    if len(positions) == 1:
-        return str(package.candidates[positions[0]].version)
-    newest, oldest = package.candidates[positions[0]].version, package.candidates[positions[-1]].version
-    whole = positions[-1] - positions[0] + 1 == len(positions)
-    return f"{oldest} to {newest}" if whole else f"({len(positions)} versions from {oldest} to {newest})"
+def _needs_of(proof: Clause) -> Iterator[Need]:
+    for leaf in proof.leaves():
+        if isinstance(leaf.reason, Need):
+            yield leaf.reason
 
 
-def _changes(problem: Problem, core: Sequence[DirectRequirement]) -> list[str]:
-    """Return the single requirements without whose limit the step has an answer, and which version it then takes."""
-    found = []
+def _specifier(need: Need) -> str:
+    if isinstance(need.cause, Dependency):
+        return need.cause.specifier
+    return str(need.cause.requirement.specifier)
+
+
+# The way out
+
+
+def _changes(
+    problem: Problem, proof: Clause, core: Sequence[DirectRequirement], constraints: Sequence[DirectRequirement]
+) -> Iterator[str]:
+    """Yield single changes, each tried: with it the step has an answer."""
+    found = [*_loosened(problem, core), *_loosened_constraints(problem, constraints), *_named(problem, proof)]
+    yield from found or _left_out(problem, core)
+
+
+def _loosened(problem: Problem, core: Sequence[DirectRequirement]) -> Iterator[str]:
     for requirement in core:
-        if not str(requirement.requirement.specifier):
-            continue
-        others = [other for other in problem.requirements if other is not requirement]
-        bare = replace(requirement, requirement=_without_specifier(requirement))
-        relaxed = _with(problem, [*others, bare])
-        try:
-            pins = Search(relaxed, budget=_BUDGET).run()
-        except (Unsolvable, NotProven):
-            continue
-        position = pins.get(Node(requirement.name, ""))
-        if position is not None:
-            version = problem.universe.package(requirement.name).candidates[position].version
-            found.append(f"let `{requirement}` ({requirement.origins[0]}) admit {requirement.name} {version}")
+        if requirement.requirement.specifier:
+            others = [other for other in problem.requirements if other is not requirement]
+            pins = _answer(_with(problem, [*others, _bare(requirement)]))
+            if pins is not None and Node(requirement.name, "") in pins:
+                yield f"let `{requirement}` ({requirement.origins[0]}) admit {_pin(problem, pins, requirement.name)}"
+
+
+def _loosened_constraints(problem: Problem, constraints: Sequence[DirectRequirement]) -> Iterator[str]:
+    for constraint in constraints:
+        rest = [other for other in problem.constraints if other is not constraint]
+        pins = _answer(_with(problem, problem.requirements, rest))
+        if pins is not None:
+            said = f" admit {_pin(problem, pins, constraint.name)}" if Node(constraint.name, "") in pins else " go"
+            yield f"let the constraint `{constraint}` ({constraint.origins[0]}){said}"
+
+
+def _named(problem: Problem, proof: Clause) -> Iterator[str]:
+    """Yield requirements which, beside the others, let a pre-release or a yanked release count."""
+    for package, mask in _withheld(problem, proof).items():
+        for position in list(bits(mask))[:_MOST_TRIED]:
+            candidate = problem.universe.package(package).usable(position)
+            asked = f"{package}=={candidate.version}"
+            if _answer(_with(problem, [*problem.requirements, _added(asked)])) is not None:
+                kind = "a pre-release" if candidate.yanked is None else "yanked"
+                yield f"require `{asked}`, which is {kind}"
+                break
+
+
+def _withheld(problem: Problem, proof: Clause) -> dict[NormalizedName, int]:
+    """Return the candidates that a proof's needs admit and that only a requirement of the step can let count."""
+    subjects = {leaf.reason.subject for leaf in proof.leaves() if isinstance(leaf.reason, Grounds)}
+    found: dict[NormalizedName, int] = {}
+    for need in _needs_of(proof):
+        name = need.node.name
+        package = problem.universe.package(name)
+        mask = package.yanked & ~problem.domain(name) | (problem.unnamed(name) if Named(name) in subjects else 0)
+        if need.mask & mask:
+            found[name] = found.get(name, need.mask) & need.mask & mask
     return found
 
 
-def _without_specifier(direct: DirectRequirement):  # noqa: ANN202 - packaging's own type
-    from packaging.requirements import Requirement
-    from packaging.specifiers import SpecifierSet
+def _left_out(problem: Problem, core: Sequence[DirectRequirement]) -> Iterator[str]:
+    for requirement in core:
+        others = [other for other in problem.requirements if other is not requirement]
+        if others and _answer(_with(problem, others)) is not None:
+            yield f"leave out `{requirement}` ({requirement.origins[0]})"
 
+
+def _pin(problem: Problem, pins: Pins, name: NormalizedName) -> str:
+    return f"{name} {problem.universe.package(name).versions[pins[Node(name, '')]]}"
+
+
+def _bare(direct: DirectRequirement) -> DirectRequirement:
     bare = Requirement(str(direct.requirement))
     bare.specifier = SpecifierSet()
-    return bare
+    return replace(direct, requirement=bare)
+
+
+def _added(text: str) -> DirectRequirement:
+    return DirectRequirement(requirement=Requirement(text), origins=(Origin(source=Source.EXPLICIT),))

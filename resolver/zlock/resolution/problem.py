@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from zlock.model.distribution import Dependency
 from zlock.model.ports import InvalidMetadata
 from zlock.model.requirement import DirectRequirement
-from zlock.resolution.universe import Package, Universe, bits, names_prerelease
+from zlock.resolution.universe import Package, Universe, bits, names_prerelease, pins_exactly
 
 
 class Node(NamedTuple):
@@ -43,6 +43,11 @@ class Need(NamedTuple):
     parent: Node | None
     position: int
     cause: Dependency | DirectRequirement
+
+    @property
+    def names_prerelease(self) -> bool:
+        """Whether it is a package's requirement that names a pre-release."""
+        return isinstance(self.cause, Dependency) and names_prerelease(self.cause.specifier)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,24 +82,27 @@ class Problem:
     preferences: Mapping[NormalizedName, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._domains: dict[NormalizedName, int] = {}
+        self._domains: dict[NormalizedName, tuple[int, int]] = {}
         self._needs: dict[tuple[Node, int], tuple[Need, ...] | InvalidMetadata] = {}
-        # Names of which some requirement, met so far, names a pre-release.
-        self.prereleases: set[NormalizedName] = set()
-        self.named_prereleases: set[NormalizedName] = set()
-        self._direct = {requirement.name for requirement in self.requirements}
-        self._pinned_yanked: dict[NormalizedName, list[str]] = {}
-        for requirement in self.requirements:
-            specifier = str(requirement.requirement.specifier)
-            if names_prerelease(specifier):
-                self.prereleases.add(requirement.name)
-            if specifier.startswith("==") and "," not in specifier and not specifier.endswith(".*"):
-                self._pinned_yanked.setdefault(requirement.name, []).append(specifier)
+        self._namers: dict[NormalizedName, dict[Node, int]] = {}
+        self._asked = self._find_asked()
+        self._direct = {dependency.name for dependency, _ in self._asked}
+        # What the person who asks says of versions; requirements of packages weigh less.
+        self._stated: dict[NormalizedName, list[str]] = {}
+        for dependency, _ in self._asked:
+            self._stated.setdefault(dependency.name, []).append(dependency.specifier)
+        for constraint in self.constraints:
+            self._stated.setdefault(constraint.name, []).append(str(constraint.requirement.specifier))
+        for name, specifier in self.universe.rules.overrides.items():
+            self._stated.setdefault(name, []).append(specifier)
 
     # What is asked
 
     def dependencies(self) -> list[tuple[Dependency, DirectRequirement]]:
         """Return the step's requirements as dependencies, as markers, overrides and exclusions leave them."""
+        return self._asked
+
+    def _find_asked(self) -> list[tuple[Dependency, DirectRequirement]]:
         rows = []
         for direct in self.requirements:
             requirement = direct.requirement
@@ -127,64 +135,89 @@ class Problem:
             return metadata
         rows: list[Need] = []
         if node.extra:
-            base = Dependency(node.name, (), f"=={package.candidates[position].version}", "", "")
+            base = Dependency(node.name, (), "", "", "")  # the mask says which version
             rows.append(Need(Node(node.name, ""), 1 << position, node, position, base))
-            if node.extra not in metadata.extras:
-                self.universe.notes[f"{node.name} {metadata.version} has no extra `{node.extra}`"] = None
         for dependency in self.universe.dependencies(package, position, node.extra):
             if dependency.url and not self.universe.package(dependency.name).mask_of_url(dependency.url):
                 return InvalidMetadata(f"requires `{dependency}`, a URL that no requirement of the step names")
+            if names_prerelease(dependency.specifier):
+                namers = self._namers.setdefault(dependency.name, {})
+                namers[node] = namers.get(node, 0) | 1 << position
             rows.extend(self._of(dependency, node, position, dependency))
         return tuple(rows)
 
     def _of(
         self, dependency: Dependency, parent: Node | None, position: int, cause: Dependency | DirectRequirement
     ) -> Iterator[Need]:
-        package = self.universe.package(dependency.name)
-        mask = package.mask_of_url(dependency.url) if dependency.url else package.mask(dependency.specifier)
-        if isinstance(cause, DirectRequirement) and cause.hashes:
-            mask &= _mask_of_hashes(package, cause.hashes)
-        if names_prerelease(dependency.specifier):
-            self.named_prereleases.add(dependency.name)
+        mask = self.mask_of(dependency, cause)
         for extra in dependency.extras:
             yield Need(Node(dependency.name, extra), mask, parent, position, cause)
         yield Need(Node(dependency.name, ""), mask, parent, position, cause)
 
+    def mask_of(self, dependency: Dependency, cause: Dependency | DirectRequirement) -> int:
+        """Return the candidates that a requirement admits, its hashes included."""
+        package = self.universe.package(dependency.name)
+        mask = package.mask_of_url(dependency.url) if dependency.url else package.mask(dependency.specifier)
+        if isinstance(cause, DirectRequirement) and cause.hashes:
+            mask &= _mask_of_hashes(package, cause.hashes)
+        return mask
+
     # What may answer
 
     def domain(self, name: NormalizedName) -> int:
-        """Return the candidates of a name that policy and constraints admit."""
-        found = self._domains.get(name)
-        if found is None:
-            found = self._domains[name] = self._find_domain(self.universe.package(name))
-        return found
+        """Return the candidates of a name that policy and constraints admit, those of `unnamed` included."""
+        package = self.universe.package(name)
+        found, yanked = self._domains.get(name, (0, -1))
+        if yanked != package.yanked:
+            found = self._find_domain(package)
+            self._domains[name] = found, package.yanked
+        return found & package.all
 
     def _find_domain(self, package: Package) -> int:
         mask = package.all & ~package.yanked
-        for specifier in self._pinned_yanked.get(package.name, ()):
-            mask |= package.yanked & package.mask(specifier)
+        for specifier in self._stated.get(package.name, ()):
+            if pins_exactly(specifier):
+                mask |= package.yanked & package.mask(specifier)
         kept = self.kept(package)
-        if kept is not None and package.yanked >> kept & 1:
+        if kept is not None:
             mask |= 1 << kept
-            self.universe.notes[
-                f"{package.name} {package.candidates[kept].version} was yanked since it was locked, and is kept"
-            ] = None
-        mask &= self.admitted_prereleases(package, mask)
+        if self.policy.prerelease == "disallow":
+            mask &= package.finals
         for constraint in self.constraints:
             if constraint.name == package.name:
                 mask &= self.mask_of_constraint(package, constraint)
         return mask
 
-    def admitted_prereleases(self, package: Package, mask: int) -> int:
-        """Return the candidates that the pre-release policy admits."""
-        if self.policy.prerelease == "allow":
-            return package.all
-        if self.policy.prerelease == "disallow":
-            return package.finals
-        # A direct reference is as explicit as can be; a package without a final release leaves no choice.
-        if package.name in self.prereleases or not mask & package.finals or package.candidates[0].reference:
-            return package.all
-        return package.finals
+    def is_pinned_by_step(self, package: Package, position: int) -> bool:
+        """Return whether the step itself asks for one candidate exactly, so that it counts though it was yanked."""
+        stated = self._stated.get(package.name, ())
+        return any(pins_exactly(specifier) and package.mask(specifier) >> position & 1 for specifier in stated)
+
+    def unnamed(self, name: NormalizedName) -> int:
+        """Return the pre-releases of a name that count only beside a requirement that names one.
+
+        None are left where the step itself names one, where there is no final release at all, and for a direct
+        reference, which is as explicit as can be.
+        """
+        package = self.universe.package(name)
+        mask = self.domain(name) & ~package.finals
+        if not mask or self.policy.prerelease != "if-necessary-or-explicit" or package.reference:
+            return 0
+        if not package.has_final() or any(map(names_prerelease, self._stated.get(name, ()))):
+            return 0
+        return mask
+
+    def namers(self, name: NormalizedName) -> Mapping[Node, int]:
+        """Return the candidates, of those whose needs were looked at, that name a pre-release of a package."""
+        return self._namers.get(name, {})
+
+    def supporters(self, nodes: Collection[Node]) -> dict[Node, int]:
+        """Return the candidates, of those whose needs were looked at, that need one of some nodes from outside."""
+        found: dict[Node, int] = {}
+        for (node, position), needs in self._needs.items():
+            if node not in nodes and isinstance(needs, tuple) and any(need.node in nodes for need in needs):
+                found[node] = found.get(node, 0) | 1 << position
+        return found
 
     def mask_of_constraint(self, package: Package, constraint: DirectRequirement) -> int:
         """Return the candidates that a constraint admits."""
@@ -195,11 +228,6 @@ class Problem:
             return package.mask_of_url(requirement.url)
         mask = package.mask(str(requirement.specifier))
         return mask & _mask_of_hashes(package, constraint.hashes) if constraint.hashes else mask
-
-    def admit_prereleases(self, names: set[NormalizedName]) -> None:
-        """Let pre-releases of more names count."""
-        self.prereleases |= names
-        self._domains.clear()
 
     # In which order
 
@@ -218,13 +246,18 @@ class Problem:
         lowest = self.policy.resolution == "lowest" or (
             self.policy.resolution == "lowest-direct" and name in self._direct
         )
-        yield from reversed(list(bits(mask))) if lowest else bits(mask)
+        for position in reversed(list(bits(mask))) if lowest else bits(mask):
+            # To look at a release may show that it was yanked where it matters, so the domain is asked again.
+            if package.candidate(position) and self.domain(name) >> position & 1:
+                yield position
 
 
 def _mask_of_hashes(package: Package, hashes: Sequence[str]) -> int:
     wanted = {tuple(text.split(":", 1)) for text in hashes}
     found = 0
-    for position, candidate in enumerate(package.candidates):
+    package.settle()
+    for position in bits(package.all):
+        candidate = package.usable(position)
         known = {pair for file in candidate.files for pair in file.hashes}
         if candidate.reference:
             known |= set(candidate.reference.hashes)

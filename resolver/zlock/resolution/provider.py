@@ -7,14 +7,16 @@ it finds nothing, the complete search decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from resolvelib import AbstractProvider, BaseReporter, ResolutionError, Resolver
+from resolvelib import AbstractProvider, BaseReporter
+from resolvelib.resolvers import Resolution, ResolverException
 from resolvelib.structs import RequirementInformation
 
 from zlock.model.ports import InvalidMetadata
 from zlock.resolution.problem import Need, Node, Problem
+from zlock.resolution.verify import reach
 
 Pins = dict[Node, int]
 _ROUNDS = 5000
@@ -41,8 +43,8 @@ class Provider(AbstractProvider[Need, Pin, Node]):
     def get_preference(
         self,
         identifier: Node,
-        resolutions: Mapping[Node, Pin],
-        candidates: Mapping[Node, Iterator[Pin]],
+        resolutions: Mapping[Node, Pin],  # noqa: ARG002 - resolvelib's signature
+        candidates: Mapping[Node, Iterator[Pin]],  # noqa: ARG002 - resolvelib's signature
         information: Mapping[Node, Iterator[RequirementInformation[Need, Pin]]],
         backtrack_causes: Sequence[RequirementInformation[Need, Pin]],
     ) -> tuple[bool, bool, int]:
@@ -64,14 +66,25 @@ class Provider(AbstractProvider[Need, Pin, Node]):
         identifier: Node,
         requirements: Mapping[Node, Iterator[Need]],
         incompatibilities: Mapping[Node, Iterator[Pin]],
-    ) -> Iterable[Pin]:
-        """Return the candidates that all needs admit, best first."""
+    ) -> Callable[[], Iterator[Pin]]:
+        """Return the candidates that all needs admit, best first, looked at one by one."""
         mask = self._problem.domain(identifier.name)
+        unnamed = self._problem.unnamed(identifier.name)
+        if unnamed and not self._is_named(identifier, requirements):
+            kept = self._problem.kept(self._problem.universe.package(identifier.name))
+            mask &= ~unnamed | (1 << kept if kept is not None else 0)
         for need in requirements[identifier]:
             mask &= need.mask
         for pin in incompatibilities[identifier]:
             mask &= ~(1 << pin.position)
-        return [Pin(identifier, position) for position in self._problem.ordered(identifier.name, mask)]
+        return lambda: (Pin(identifier, position) for position in self._problem.ordered(identifier.name, mask))
+
+    @staticmethod
+    def _is_named(node: Node, requirements: Mapping[Node, Iterator[Need]]) -> bool:
+        """Return whether a need met so far names a pre-release; what asks for an extra asks for its base too."""
+        base = Node(node.name, "")
+        known = (*requirements[node], *requirements.get(base, ()))
+        return any(need.names_prerelease for need in known)
 
     def is_satisfied_by(self, requirement: Need, candidate: Pin) -> bool:
         """Return whether a pin is one of those a need admits."""
@@ -88,9 +101,10 @@ class Provider(AbstractProvider[Need, Pin, Node]):
 
 def search_fast(problem: Problem, rounds: int = _ROUNDS) -> Pins | None:
     """Search with resolvelib; None where it found nothing, which proves nothing."""
-    resolver = Resolver(Provider(problem), BaseReporter())
+    # Not through `Resolver`: what it does with the last state recurses as deep as the graph.
+    resolution = Resolution(Provider(problem), BaseReporter())
     try:
-        result = resolver.resolve(problem.roots(), max_rounds=rounds)
-    except (ResolutionError, RecursionError):
+        state = resolution.resolve(problem.roots(), max_rounds=rounds)
+    except ResolverException:
         return None
-    return {node: pin.position for node, pin in result.mapping.items()}
+    return reach(problem, {node: pin.position for node, pin in state.mapping.items()})

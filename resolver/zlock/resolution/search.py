@@ -5,12 +5,17 @@ for "not there at all", bit `i + 1` for candidate `i`. A `Clause` names, for som
 that they can't all hold at once. When a clause is about to be broken the missing set follows (propagation);
 when one is broken, it is resolved against the reasons until it names the decision to take back (learning).
 A clause without a term is the proof that there is no answer, and its tree of reasons is the explanation.
+
+Needs are facts. `Grounds` are assumptions: something counts only beside what supports it, as far as is known
+when the search begins. An answer found under them stands; a proof stands if nothing more is known at its end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
+
+from packaging.utils import NormalizedName
 
 from zlock.errors import NotProven
 from zlock.model.ports import InvalidMetadata
@@ -19,7 +24,7 @@ from zlock.resolution.problem import Need, Node, Problem
 Pins = dict[Node, int]
 _ABSENT = 1
 _ROOT = Node("", "")  # type: ignore[arg-type]
-_BUDGET = 200_000  # conflicts and decisions
+BUDGET = 200_000  # conflicts and decisions
 
 
 class Clause:
@@ -27,7 +32,7 @@ class Clause:
 
     Attributes:
         terms: Per node the set of its states; the clause is broken where every node is inside its set.
-        reason: The need or verdict it states; None for one that was learnt.
+        reason: The need, verdict or grounds it states; None for one that was learnt.
         parents: For a learnt one, the two it follows from.
     """
 
@@ -36,7 +41,7 @@ class Clause:
     def __init__(
         self,
         terms: dict[Node, int],
-        reason: Need | Verdict | None,
+        reason: Need | Verdict | Grounds | None,
         parents: tuple[Clause, Clause] | None = None,
     ) -> None:
         self.terms = terms
@@ -66,7 +71,38 @@ class Verdict(NamedTuple):
     reason: str
 
 
-class Unsolvable(Exception):
+class Named(NamedTuple):
+    """That pre-releases of a package count only beside a requirement that names one."""
+
+    name: NormalizedName
+
+    def supporters(self, problem: Problem) -> Mapping[Node, int]:
+        """Return the candidates that are known to name one."""
+        return problem.namers(self.name)
+
+
+class Needed(NamedTuple):
+    """That some nodes, which might only hold each other up, are there only beside what needs one of them."""
+
+    nodes: frozenset[Node]
+
+    def supporters(self, problem: Problem) -> Mapping[Node, int]:
+        """Return the candidates of other nodes that are known to need one."""
+        return problem.supporters(self.nodes)
+
+
+class Grounds(NamedTuple):
+    """That something counts only beside what supports it, and who was known to."""
+
+    subject: Named | Needed
+    supporters: dict[Node, int]
+
+    def is_outdated(self, problem: Problem) -> bool:
+        """Return whether more supporters are known by now."""
+        return self.supporters != self.subject.supporters(problem)
+
+
+class Unsolvable(Exception):  # noqa: N818 - an answer, not an error of the run
     """It is proven that there is no answer; `clause` holds the proof."""
 
     def __init__(self, clause: Clause) -> None:
@@ -84,11 +120,18 @@ class _Assignment(NamedTuple):
 class Search:
     """One run of the complete search."""
 
-    def __init__(self, problem: Problem, budget: int = _BUDGET, tick: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        budget: int = BUDGET,
+        tick: Callable[[int], None] | None = None,
+        unfounded: Collection[Needed] = (),
+    ) -> None:
         self._problem = problem
         self._budget = budget
         self._tick = tick
-        self._steps = 0
+        self._unfounded = unfounded
+        self.steps = 0
         self._clauses: dict[Node, list[Clause]] = {}
         self._facts: dict[tuple[Node, Node, int], Clause] = {}
         self._full: dict[Node, int] = {}
@@ -101,6 +144,7 @@ class Search:
         # The level at which a node's newest clauses were propagated; below it they still have to be.
         self._propagated: dict[Node, int] = {}
         self._conflicts: dict[Node, int] = {}
+        self._optional: dict[Node, None] = {}  # what supports something, and may be there for it
 
     def run(self) -> Pins:
         """Return an answer.
@@ -114,6 +158,10 @@ class Search:
         self._assign(_ROOT, 0b10, None)
         for need in self._problem.roots():
             self._add_need(_ROOT, 0, need)
+        for needed in self._unfounded:
+            for node in sorted(needed.nodes):
+                self._meet(node)
+                self._add_grounds(node, self._problem.universe.package(node.name).all, needed)
         changed: Node | None = _ROOT
         while changed is not None:
             self._propagate(changed)
@@ -147,15 +195,34 @@ class Search:
         self._add(clause)
 
     def _meet(self, node: Node) -> None:
-        """Take a node into the search, with what policy rules out of it as its first clause."""
-        if node in self._full:
-            return
-        package = self._problem.universe.package(node.name)
-        self._seen[node] = len(self._seen)
-        self._full[node] = self._states[node] = (package.all << 1) | _ABSENT
-        out = package.all & ~self._problem.domain(node.name)
-        if out:
-            self._add(Clause({node: out << 1}, Verdict(node, out, "")))
+        """Take a node into the search, with what policy rules out of it as its first clauses."""
+        todo, unnamed = [node], []
+        while todo:
+            met = todo.pop()
+            if met in self._full:
+                continue
+            package = self._problem.universe.package(met.name)
+            self._seen[met] = len(self._seen)
+            self._full[met] = self._states[met] = (package.all << 1) | _ABSENT
+            out = package.all & ~self._problem.domain(met.name)
+            if out:
+                self._add(Clause({met: out << 1}, Verdict(met, out, "")))
+            if self._problem.unnamed(met.name):
+                unnamed.append(met)
+                todo.extend(self._problem.namers(met.name))
+        for met in unnamed:
+            self._add_grounds(met, self._problem.unnamed(met.name), Named(met.name))
+
+    def _add_grounds(self, node: Node, mask: int, subject: Named | Needed) -> None:
+        """State that some candidates of a node can't be there without a supporter."""
+        supporters = dict(subject.supporters(self._problem))
+        terms = {node: mask << 1}
+        for parent, naming in supporters.items():
+            self._meet(parent)
+            self._optional[parent] = None
+            terms[parent] = terms.get(parent, self._full[parent]) & ~(naming << 1)
+        if all(terms.values()):
+            self._add(Clause(terms, Grounds(subject, supporters)))
 
     def _add(self, clause: Clause) -> None:
         for node in clause.terms:
@@ -294,14 +361,19 @@ class Search:
     def _decide(self) -> Node | None:
         """Pin one node that has to be there and is still open; None where there is none.
 
-        What conflicted most comes first, then what has no choice, then what was met first.
+        What conflicted most comes first, then what has no choice, then what was met first. At last, what might
+        only be there to support something is left out, where that can be.
         """
         opened = [node for node, states in self._states.items() if self._is_open(node, states)]
         if not opened:
-            return None
+            return self._leave_out()
         node = min(opened, key=self._preference)
         self._step()
-        position = next(self._problem.ordered(node.name, self._states[node] >> 1))
+        mask = self._preferred(node)
+        position = next(self._problem.ordered(node.name, mask), None)
+        if position is None:  # looked at, none of them can be used
+            self._add(Clause({node: mask << 1}, Verdict(node, mask, "")))
+            return node
         if (node, position) not in self._loaded:
             self._loaded.add((node, position))
             self._propagated[node] = self._level
@@ -317,6 +389,28 @@ class Search:
             self._level += 1
             self._assign(node, 2 << position, None)
         return node
+
+    def _preferred(self, node: Node) -> int:
+        """Return the candidates to try: pre-releases that nothing names yet only where no others are left."""
+        mask = self._states[node] >> 1
+        unnamed = self._problem.unnamed(node.name) & mask
+        if unnamed and mask != unnamed and not self._is_named(node.name):
+            kept = self._problem.kept(self._problem.universe.package(node.name))
+            mask &= ~unnamed | (1 << kept if kept is not None else 0)
+        return mask
+
+    def _is_named(self, name: NormalizedName) -> bool:
+        namers = self._problem.namers(name).items()
+        return any(node in self._states and not self._states[node] & ~(mask << 1) for node, mask in namers)
+
+    def _leave_out(self) -> Node | None:
+        for node in self._optional:
+            if self._states[node] & _ABSENT and self._states[node] != _ABSENT:
+                self._step()
+                self._level += 1
+                self._assign(node, _ABSENT, None)
+                return node
+        return None
 
     def _is_open(self, node: Node, states: int) -> bool:
         """Return whether a node has to be there, and has a choice left or needs that were not looked at."""
@@ -338,10 +432,10 @@ class Search:
         return -self._conflicts.get(node, 0), bool(states & (states - 1)), self._seen.get(node, 0)
 
     def _step(self) -> None:
-        self._steps += 1
+        self.steps += 1
         if self._tick:
-            self._tick(self._steps)
-        if self._steps > self._budget:
+            self._tick(self.steps)
+        if self.steps > self._budget:
             raise NotProven(
                 f"no answer within {self._budget} steps, and no proof that there is none",
                 hint="give bounds to the requirements that conflict most, or pin one of them",

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from packaging.utils import NormalizedName
 
-from zlock.model.distribution import Dependency
-from zlock.model.requirement import DirectRequirement
-from zlock.resolution.problem import Node, Problem
+from zlock.model.distribution import Metadata
+from zlock.resolution.complete import search_completely
+from zlock.resolution.problem import Need, Node, Problem
 from zlock.resolution.provider import Pins, search_fast
-from zlock.resolution.search import Search
 from zlock.resolution.universe import Candidate
 from zlock.resolution.verify import find_flaw
 
@@ -46,53 +45,34 @@ def solve(problem: Problem, tick: Callable[[int], None] | None = None) -> Pins:
         IndexFailed: Something could not be had.
     """
     problem.universe.fetch_ahead(dependency for dependency, _ in problem.dependencies())
-    while True:
-        pins = search_fast(problem)
-        if pins is None or find_flaw(problem, pins):
-            pins = _search_completely(problem, tick)
-        named = _unjustified(problem, pins)
-        if not named:
-            return pins
-        problem.admit_prereleases(named)
+    pins = search_fast(problem)
+    if pins is None or find_flaw(problem, pins):
+        return search_completely(problem, tick=tick)
+    return pins
 
 
-def _search_completely(problem: Problem, tick: Callable[[int], None] | None) -> Pins:
-    """Run the complete search, letting pre-releases count where requirements it met name one."""
-    from zlock.resolution.search import Unsolvable
-
-    while True:
-        try:
-            pins = Search(problem, tick=tick).run()
-        except Unsolvable:
-            # Requirements deep in the graph may name pre-releases that did not count so far.
-            further = problem.named_prereleases - problem.prereleases
-            if not further or problem.policy.prerelease != "if-necessary-or-explicit":
-                raise
-            problem.admit_prereleases(further)
-            continue
-        flaw = find_flaw(problem, pins)
-        assert not flaw, flaw  # noqa: S101 - the complete search is sound, a flaw is a bug in zlock
-        return pins
-
-
-def _unjustified(problem: Problem, pins: Pins) -> set[NormalizedName]:
-    """Return names of which a requirement of the answer names a pre-release that did not count yet."""
-    if problem.policy.prerelease != "if-necessary-or-explicit":
-        return set()
-    from zlock.resolution.universe import names_prerelease
-
-    named: set[NormalizedName] = set()
-    for node, position in pins.items():
-        needs = problem.needs(node, position)
-        if isinstance(needs, tuple):
-            for need in needs:
-                if isinstance(need.cause, Dependency) and names_prerelease(need.cause.specifier):
-                    named.add(need.node.name)
-    return named - problem.prereleases
+def remarks(problem: Problem, pins: Pins) -> list[str]:
+    """Return what a person should know of an answer: yanked releases in it, extras that are none."""
+    found = []
+    for node, position in sorted(pins.items()):
+        package = problem.universe.package(node.name)
+        candidate = package.usable(position)
+        if node.extra:
+            metadata = problem.universe.metadata(package, position)
+            if isinstance(metadata, Metadata) and node.extra not in metadata.extras:
+                found.append(f"{node.name} {candidate.version} has no extra `{node.extra}`")
+        elif candidate.yanked is not None:
+            because = f" ({candidate.yanked})" if candidate.yanked else ""
+            if problem.kept(package) == position and not problem.is_pinned_by_step(package, position):
+                found.append(f"{node.name} {candidate.version} was yanked since it was locked{because}, and is kept")
+            else:
+                found.append(f"{node.name} {candidate.version} was yanked{because}, and is used because it is pinned")
+    return found
 
 
 def describe(problem: Problem, pins: Pins) -> list[Resolved]:
     """Return the packages of an answer, sorted by name."""
+    problem.universe.notes.update(dict.fromkeys(remarks(problem, pins)))
     rows = []
     for name in sorted({node.name for node in pins}):
         nodes = [node for node in pins if node.name == name]
@@ -104,13 +84,13 @@ def describe(problem: Problem, pins: Pins) -> list[Resolved]:
         hashes = tuple(
             digest
             for direct in (*problem.requirements, *problem.constraints)
-            if isinstance(direct, DirectRequirement) and direct.name == name
+            if direct.name == name
             for digest in direct.hashes
         )
         rows.append(
             Resolved(
                 name=name,
-                candidate=package.candidates[position],
+                candidate=package.usable(position),
                 extras=tuple(sorted(node.extra for node in nodes if node.extra)),
                 requires=tuple(sorted(requires)),
                 index=package.page.index if package.page else "",
@@ -120,6 +100,6 @@ def describe(problem: Problem, pins: Pins) -> list[Resolved]:
     return rows
 
 
-def _needs(problem: Problem, node: Node, position: int) -> tuple[object, ...]:
+def _needs(problem: Problem, node: Node, position: int) -> tuple[Need, ...]:
     needs = problem.needs(node, position)
     return needs if isinstance(needs, tuple) else ()

@@ -6,7 +6,7 @@ mask once per package and specifier, and from then on intersecting, testing and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,33 +15,21 @@ from typing import NamedTuple
 
 from packaging.markers import Marker
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.utils import NormalizedName
+from packaging.version import Version
 
 from zlock.errors import IndexFailed
-from zlock.model.distribution import Dependency, File, Metadata, Page, Reference
+from zlock.model.distribution import Dependency, File, Metadata, Reference
 from zlock.model.indexes import Cutoff
+from zlock.model.page import Page
 from zlock.model.ports import InvalidMetadata, PackageSource
 from zlock.model.target import Target
+from zlock.model.versions import Versions, parse_specifier, parse_version
+from zlock.redact import redact
 
-_SDIST_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
+_SDIST_RANK = 1 << 20  # behind every wheel
 # Upper bounds such as `<2.0a0` mean "no pre-release of 2.0", so they do not count as naming one.
 _NAMING_OPERATORS = frozenset({"==", "===", "~=", ">=", ">", "<="})
-
-
-@lru_cache(maxsize=65536)
-def parse_version(text: str) -> Version | None:
-    """Return a version (PEP 440), or None for what is none."""
-    try:
-        return Version(text)
-    except InvalidVersion:
-        return None
-
-
-@lru_cache(maxsize=65536)
-def parse_specifier(text: str) -> SpecifierSet:
-    """Return a specifier; texts come from parsed requirements, so they are valid."""
-    return SpecifierSet(text)
 
 
 @lru_cache(maxsize=65536)
@@ -53,6 +41,12 @@ def names_prerelease(specifier: str) -> bool:
         and version.is_prerelease
         for one in parse_specifier(specifier)
     )
+
+
+@lru_cache(maxsize=65536)
+def pins_exactly(specifier: str) -> bool:
+    """Return whether a specifier admits one release only, so that it may be a yanked one (PEP 592)."""
+    return any(one.operator in ("==", "===") and not one.version.endswith(".*") for one in parse_specifier(specifier))
 
 
 class Candidate(NamedTuple):
@@ -78,62 +72,107 @@ class Rejected(NamedTuple):
     reason: str
 
 
-@dataclass(eq=False, slots=True)
 class Package:
-    """The candidates of one name, newest first, and those that are none.
+    """The releases of one name, newest first; whether one can be used is found out when it is looked at.
 
     Attributes:
         name: The normalized name.
-        page: What the index lists, None where no index knows the name.
-        candidates: Newest first; the position is the bit.
-        all: The mask of all candidates.
-        finals: The mask of those that are no pre-releases.
+        page: What the index lists, None where no index knows the name, and for a direct reference.
+        versions: Newest first; the position is the bit.
+        all: The mask of the releases that can be used, as far as is known.
         yanked: The mask of those that were yanked.
-        rejected: Releases and files that can't be used.
     """
 
-    name: NormalizedName
-    page: Page | None
-    candidates: list[Candidate]
-    rejected: list[Rejected]
-    all: int = 0
-    finals: int = 0
-    yanked: int = 0
-    _masks: dict[str, int] = field(default_factory=dict)
+    __slots__ = ("_candidates", "_judge", "_rejected", "all", "name", "page", "prereleases", "versions", "yanked")
 
-    def __post_init__(self) -> None:
-        self.all = (1 << len(self.candidates)) - 1
-        for position, candidate in enumerate(self.candidates):
-            self.finals |= (not candidate.version.is_prerelease) << position
-            self.yanked |= (candidate.yanked is not None) << position
+    def __init__(
+        self,
+        name: NormalizedName,
+        page: Page | None,
+        judge: Callable[[int], Candidate | list[Rejected]],
+        *,
+        versions: Sequence[str] = (),
+        rejected: Sequence[Rejected] = (),
+    ) -> None:
+        self.name = name
+        self.page = page
+        self.versions = Versions(versions)
+        self.all = self.versions.all
+        self.prereleases = page.prereleases if page else 0
+        self.yanked = page.yanked if page else 0
+        self._judge = judge
+        self._candidates: dict[int, Candidate | None] = {}
+        self._rejected = list(rejected)
+
+    @classmethod
+    def of_reference(cls, name: NormalizedName, reference: Reference) -> Package:
+        """Return the package whose only candidate is a direct reference."""
+        version = parse_version(reference.metadata.version)
+        assert version is not None  # noqa: S101 - metadata was parsed with it
+        candidate = Candidate(version, (), None, reference)
+        package = cls(name, None, lambda _: candidate, versions=[str(version)])
+        package.candidate(0)
+        return package
+
+    @property
+    def finals(self) -> int:
+        """The mask of the releases that are no pre-releases."""
+        return self.all & ~self.prereleases
+
+    @property
+    def reference(self) -> Reference | None:
+        """The direct reference it stands for, None for a name of an index."""
+        candidate = self._candidates.get(0)
+        return candidate.reference if candidate else None
+
+    def candidate(self, position: int) -> Candidate | None:
+        """Return a release as the target can use it, None where it can't."""
+        if position in self._candidates:
+            return self._candidates[position]
+        judged = self._judge(position)
+        if isinstance(judged, Candidate):
+            self._candidates[position] = judged
+            if judged.yanked is not None:  # some files of a release may be yanked and others not
+                self.yanked |= 1 << position
+            return judged
+        self._candidates[position] = None
+        self._rejected += judged
+        self.all &= ~(1 << position)
+        return None
+
+    def usable(self, position: int) -> Candidate:
+        """Return a release that is known to be usable."""
+        candidate = self.candidate(position)
+        assert candidate is not None, f"{self.name} {self.versions[position]}"  # noqa: S101 - searches only pin these
+        return candidate
+
+    def settle(self) -> None:
+        """Look at every release, so that `all` and `rejected` are whole: for messages, where time matters less."""
+        for position in range(len(self.versions)):
+            self.candidate(position)
+
+    @property
+    def rejected(self) -> list[Rejected]:
+        """The releases and files that can't be used."""
+        self.settle()
+        return self._rejected
+
+    def has_final(self) -> bool:
+        """Return whether there is a release that is neither yanked nor a pre-release."""
+        return any(self.candidate(position) for position in bits(self.finals & ~self.yanked))
 
     def mask(self, specifier: str) -> int:
-        """Return the candidates that a specifier admits, pre-releases included."""
-        if not specifier:
-            return self.all
-        found = self._masks.get(specifier)
-        if found is None:
-            contains = parse_specifier(specifier).contains
-            found = 0
-            for position, candidate in enumerate(self.candidates):
-                if contains(candidate.version, prereleases=True):
-                    found |= 1 << position
-            self._masks[specifier] = found
-        return found
+        """Return the releases that a specifier admits, pre-releases included."""
+        return self.versions.mask(specifier) & self.all
 
     def mask_of_url(self, url: str) -> int:
         """Return the candidates that come from a URL."""
-        bare = url.partition("#")[0]
-        return sum(
-            1 << position
-            for position, candidate in enumerate(self.candidates)
-            if candidate.reference and bare == candidate.reference.requested
-        )
+        return self.all if self.reference and redact(url).partition("#")[0] == self.reference.requested else 0
 
     def position(self, version: str) -> int | None:
-        """Return the position of a version, or None where it is no candidate."""
-        wanted = parse_version(version)
-        return next((i for i, candidate in enumerate(self.candidates) if candidate.version == wanted), None)
+        """Return the position of a version, None where it can't be used."""
+        found = self.versions.find(version)
+        return found if found is not None and self.candidate(found) else None
 
 
 def bits(mask: int) -> Iterator[int]:
@@ -214,51 +253,52 @@ class Universe:
 
     def _of_page(self, name: NormalizedName, page: Page | None) -> Package:
         if page is None:
-            return Package(name, None, [], [])
+            return Package(name, None, lambda _: [])
         if page.status == "quarantined":
             reason = f": {page.reason}" if page.reason else ""
-            return Package(name, page, [], [Rejected(None, f"the index quarantined it{reason}")])
+            return Package(name, page, lambda _: [], rejected=[Rejected(None, f"the index quarantined it{reason}")])
         if page.status in ("archived", "deprecated"):
             self.notes[f"`{name}` is {page.status} on its index{f': {page.reason}' if page.reason else ''}"] = None
-        _check_ambiguous(page)
-        found: dict[Version, list[tuple[int, File]]] = {}
+        strange = [Rejected(None, f"`{filename}` is no file of a version of it") for filename in page.strange]
+        return Package(
+            name, page, lambda position: self._judge(page, position), versions=page.versions, rejected=strange
+        )
+
+    def _judge(self, page: Page, position: int) -> Candidate | list[Rejected]:
+        """Return a release as the target can use it, or why its files can't be used."""
+        files = page.files(position)
+        version = parse_version(page.versions[position])
+        assert version is not None  # noqa: S101 - pages hold valid versions only
+        _check_ambiguous(page, files)
+        cutoff = self.rules.cutoff.of(page.name)
+        ranked: list[tuple[int, File]] = []
         rejected: list[Rejected] = []
-        cutoff = self.rules.cutoff.of(name)
-        may_build = self.rules.may_build(name)
-        for file in page.files:
-            version, rank, reason = self._judge(name, file, may_build)
+        for file in files:
+            rank, reason = self._judge_file(page.name, file)
             if not reason and cutoff is not None:
                 reason = _judge_time(file, cutoff.isoformat())
             if reason:
                 rejected.append(Rejected(version, reason))
-            elif version is not None:
-                found.setdefault(version, []).append((rank, file))
-        candidates = [_candidate(version, ranked) for version, ranked in sorted(found.items(), reverse=True)]
-        return Package(name, page, candidates, rejected)
+            else:
+                ranked.append((rank, file))
+        return _candidate(version, ranked) if ranked else rejected
 
-    def _judge(self, name: NormalizedName, file: File, may_build: bool) -> tuple[Version | None, int, str]:
-        """Return a file's version, its rank, and why it can't be used; the reason is empty where it can."""
-        filename = file.filename
-        if filename.endswith(".whl"):
-            parts = filename[:-4].split("-")
-            if len(parts) not in (5, 6) or canonicalize_name(parts[0]) != name:
-                return None, 0, f"`{filename}` is no wheel of this project"
-            version = parse_version(parts[1])
-            tags = "-".join(parts[-3:])
+    def _judge_file(self, name: NormalizedName, file: File) -> tuple[int, str]:
+        """Return a file's rank and why it can't be used; the reason is empty where it can."""
+        rank: int | None = _SDIST_RANK
+        if file.is_wheel:
+            parts = file.filename[:-4].split("-")[-3:]
+            tags = "-".join(parts)
             rank = self._ranks.get(tags, -1)
             if rank == -1:
-                rank = self._ranks[tags] = _best_rank(parts[-3:], self.target.tags)
-            if version is None or rank is None:
-                return version, 0, f"wheel for {tags}" if version else f"`{filename}` has no valid version"
-        else:
-            version, rank = _sdist_version(name, filename), 1 << 20
-            if version is None:
-                return None, 0, f"`{filename}` is no sdist of this project"
-            if not may_build:
-                return version, 0, "sdist"
+                rank = self._ranks[tags] = _best_rank(parts, self.target.tags)
+            if rank is None:
+                return 0, f"wheel for {tags}"
+        elif not self.rules.may_build(name):
+            return 0, "sdist"
         if not self.admits_python(file.requires_python):
-            return version, 0, f"requires Python {file.requires_python}"
-        return version, rank, ""
+            return 0, f"requires Python {file.requires_python}"
+        return rank or 0, ""
 
     def admits_python(self, requires_python: str) -> bool:
         """Return whether a `Requires-Python` admits the target's; an invalid one counts as none, as pip has it."""
@@ -295,8 +335,10 @@ class Universe:
         key = (package.name, position)
         found = self._metadata.get(key)
         if found is None:
-            candidate = package.candidates[position]
-            if candidate.reference is not None:
+            candidate = package.candidate(position)
+            if candidate is None:
+                found = InvalidMetadata("no file of it fits the target")
+            elif candidate.reference is not None:
                 found = candidate.reference.metadata
             else:
                 future = self._future(package, position)
@@ -320,14 +362,22 @@ class Universe:
 
     def _future(self, package: Package, position: int) -> Future[Metadata]:
         assert package.page is not None  # noqa: S101 - candidates without a page have a reference
-        return self._source.metadata(package.page, package.candidates[position].files[0])
+        return self._source.metadata(package.page, package.usable(position).files[0])
 
     def _fetch_more(self, package: Package, position: int) -> None:
         """Ask for older releases ahead of the search that walks down through them, twice as many each time."""
         misses = self._misses[package.name] = self._misses.get(package.name, 0) + 1
         if misses > 1:
-            for following in range(position + 1, min(position + 2**misses, len(package.candidates))):
-                self._future(package, following)
+            for following in range(position + 1, min(position + 2**misses, len(package.versions))):
+                if package.candidate(following):
+                    self._future(package, following)
+
+    def ask_ahead(self, package: Package, mask: int) -> None:
+        """Ask for the metadata of candidates that will all be looked at."""
+        if package.page is not None:
+            for position in bits(mask):
+                if (package.name, position) not in self._metadata and package.candidate(position):
+                    self._future(package, position)
 
     def dependencies(self, package: Package, position: int, extra: str) -> Iterable[Dependency]:
         """Yield what a candidate requires on the target; with an extra, what that adds."""
@@ -378,7 +428,7 @@ class Universe:
             mask = package.mask(dependency.specifier) & ~package.yanked
             if not names_prerelease(dependency.specifier):
                 mask &= package.finals
-            position = next(bits(mask), None)
+            position = next((one for one in bits(mask) if package.candidate(one)), None)
             if position is None or (package.name, str(position), extra) in seen:
                 return
             seen.add((package.name, str(position), extra))
@@ -401,9 +451,9 @@ class Universe:
                 continue
 
 
-def _check_ambiguous(page: Page) -> None:
+def _check_ambiguous(page: Page, files: Sequence[File]) -> None:
     seen: dict[str, str] = {}
-    for file in page.files:
+    for file in files:
         other = seen.setdefault(file.filename, file.sha256)
         if other != file.sha256:
             raise IndexFailed(
@@ -423,14 +473,6 @@ def _best_rank(parts: list[str], ranks: Mapping[str, int]) -> int | None:
         if (rank := ranks.get(f"{python}-{abi}-{platform}")) is not None
     ]
     return min(found, default=None)
-
-
-def _sdist_version(name: NormalizedName, filename: str) -> Version | None:
-    for ending in _SDIST_ENDINGS:
-        if filename.endswith(ending):
-            project, _, version = filename.removesuffix(ending).rpartition("-")
-            return parse_version(version) if canonicalize_name(project) == name else None
-    return None
 
 
 def _candidate(version: Version, ranked: list[tuple[int, File]]) -> Candidate:
@@ -458,9 +500,3 @@ def _judge_time(file: File, cutoff: str) -> str:
         return "its index gives no upload time, and a cut-off is set"
     # All indexes write UTC; the first 19 characters order as the times do.
     return f"uploaded {file.upload_time[:10]}, after the cut-off" if file.upload_time[:19] > cutoff[:19] else ""
-
-
-def _of_reference(name: NormalizedName, reference: Reference) -> Package:
-    version = parse_version(reference.metadata.version)
-    assert version is not None  # noqa: S101 - metadata was parsed with it
-    return Package(name, None, [Candidate(version, (), None, reference)], [])

@@ -52,6 +52,12 @@ class Versions(Sequence[Version]):
             found = self._parsed[position] = Version(self._texts[position])
         return found
 
+    def find(self, text: str) -> int | None:
+        """Return the position of a version, None where it is not there."""
+        version = parse_version(text)
+        normalized = str(version)
+        return self._texts.index(normalized) if version is not None and normalized in self._texts else None
+
     def mask(self, specifier: str) -> int:
         """Return the versions that a specifier admits, pre-releases included."""
         if not specifier:

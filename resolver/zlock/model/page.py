@@ -1,0 +1,113 @@
+"""What one index lists under one name, by release; a release's files are made when somebody looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
+
+from zlock.model.distribution import File
+from zlock.model.versions import parse_version
+
+_SDIST_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
+_canonical = lru_cache(maxsize=65536)(canonicalize_name)
+
+
+class Page:
+    """The releases that one index lists under one name.
+
+    Attributes:
+        name: The normalized name.
+        index: The URL of the index that answered, without credentials.
+        status: The project's status (PEP 792), "active" where none is given.
+        reason: Why it has that status, or empty.
+        versions: Normalized versions (PEP 440), newest first.
+        prereleases: The mask of those that are pre-releases; bit `i` is version `i`.
+        yanked: The mask of those all of whose files were yanked (PEP 592).
+        strange: The names of files that belong to no version of this project.
+    """
+
+    __slots__ = ("_files", "index", "name", "prereleases", "reason", "status", "strange", "versions", "yanked")
+
+    def __init__(
+        self,
+        name: NormalizedName,
+        index: str,
+        *,
+        status: str = "active",
+        reason: str = "",
+        versions: tuple[str, ...] = (),
+        prereleases: int = 0,
+        yanked: int = 0,
+        strange: tuple[str, ...] = (),
+        files: Callable[[int], tuple[File, ...]],
+    ) -> None:
+        self.name = name
+        self.index = index
+        self.status = status
+        self.reason = reason
+        self.versions = versions
+        self.prereleases = prereleases
+        self.yanked = yanked
+        self.strange = strange
+        self._files = files
+
+    @classmethod
+    def of(
+        cls, name: NormalizedName, index: str, files: Iterable[File], status: str = "active", reason: str = ""
+    ) -> Page:
+        """Return the page that a list of files makes."""
+        found: dict[str, list[File]] = {}
+        strange = []
+        for file in files:
+            text = version_text(name, file.filename)
+            if text is None:
+                strange.append(file.filename)
+            else:
+                found.setdefault(text, []).append(file)
+        releases: dict[Version, list[File]] = {}
+        for text, listed in found.items():
+            version = parse_version(text)
+            if version is None:
+                strange += [file.filename for file in listed]
+            else:
+                releases.setdefault(version, []).extend(listed)
+        ordered = sorted(releases, reverse=True)
+        rows = [tuple(releases[version]) for version in ordered]
+        return cls(
+            name,
+            index,
+            status=status,
+            reason=reason,
+            versions=tuple([str(version) for version in ordered]),
+            prereleases=_mask([version.is_prerelease for version in ordered]),
+            yanked=_mask([all(file.yanked is not None for file in row) for row in rows]),
+            strange=tuple(strange),
+            files=rows.__getitem__,
+        )
+
+    def files(self, position: int) -> tuple[File, ...]:
+        """Return the files of a release, in the order of the index."""
+        return self._files(position)
+
+    def all_files(self) -> list[File]:
+        """Return the files of every release."""
+        return [file for position in range(len(self.versions)) for file in self.files(position)]
+
+
+def version_text(name: NormalizedName, filename: str) -> str | None:
+    """Return the version that a file name states, as it states it; None where it is no file of the project."""
+    if filename.endswith(".whl"):
+        parts = filename.split("-")
+        return parts[1] if len(parts) in (5, 6) and _canonical(parts[0]) == name else None
+    for ending in _SDIST_ENDINGS:
+        if filename.endswith(ending):
+            project, _, version = filename[: -len(ending)].rpartition("-")
+            return version if _canonical(project) == name else None
+    return None
+
+
+def _mask(flags: Sequence[bool]) -> int:
+    return sum(1 << position for position, flag in enumerate(flags) if flag)

@@ -1,0 +1,77 @@
+"""The complete search repeated until what it says rests on nothing that was only assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from zlock.errors import NotProven
+from zlock.resolution.problem import Node, Problem
+from zlock.resolution.provider import Pins
+from zlock.resolution.search import BUDGET, Grounds, Named, Needed, Search, Unsolvable
+from zlock.resolution.universe import bits
+from zlock.resolution.verify import find_flaw, reach
+
+_MOST_READ = 20_000  # candidates whose metadata is read to find out who names a pre-release
+
+
+def search_completely(problem: Problem, budget: int = BUDGET, tick: Callable[[int], None] | None = None) -> Pins:
+    """Return pins that are verified.
+
+    Raises:
+        Unsolvable: It is proven that there are none.
+        NotProven: The budget ended first.
+    """
+    unfounded: list[Needed] = []
+    while True:
+        search = Search(problem, budget=budget, tick=tick, unfounded=unfounded)
+        try:
+            found = search.run()
+        except Unsolvable as proof:
+            grounds = [leaf.reason for leaf in proof.clause.leaves() if isinstance(leaf.reason, Grounds)]
+            if not _find_more(problem, grounds):
+                raise
+        else:
+            pins = reach(problem, found)
+            flaw = find_flaw(problem, pins)
+            if not flaw:
+                return pins
+            # What names a pre-release here is needed by nothing but itself, which is no reason to be there.
+            orphans = frozenset(found.keys() - pins.keys())
+            assert orphans, flaw  # noqa: S101 - else the search is not sound, which is a bug in zlock
+            unfounded.append(Needed(orphans))
+        budget -= search.steps
+
+
+def _find_more(problem: Problem, grounds: Sequence[Grounds]) -> bool:
+    """Return whether what a proof assumes has more supporters than it knew, looking further if need be."""
+    seen: dict[Node, int] = {}
+    layer: dict[Node, int] = {need.node: 0 for need in problem.roots()}
+    for need in problem.roots():
+        layer[need.node] |= need.mask
+    read = 0
+    while grounds and layer:
+        if any(ground.is_outdated(problem) for ground in grounds):
+            return True
+        following: dict[Node, int] = {}
+        for node, mask in layer.items():
+            fresh = mask & problem.domain(node.name) & ~seen.get(node, 0)
+            seen[node] = seen.get(node, 0) | fresh
+            read += fresh.bit_count()
+            if read > _MOST_READ:
+                raise _not_proven(grounds)
+            problem.universe.ask_ahead(problem.universe.package(node.name), fresh)
+            for position in bits(fresh):
+                needs = problem.needs(node, position)
+                for need in needs if isinstance(needs, tuple) else ():
+                    following[need.node] = following.get(need.node, 0) | need.mask
+        layer = following
+    return any(ground.is_outdated(problem) for ground in grounds)
+
+
+def _not_proven(grounds: Sequence[Grounds]) -> NotProven:
+    names = sorted({ground.subject.name for ground in grounds if isinstance(ground.subject, Named)})
+    shown = ", ".join(f"`{name}`" for name in names)
+    return NotProven(
+        f"no answer without pre-releases of {shown}, and none of {_MOST_READ} releases that were read names one",
+        hint=f"name a pre-release in a requirement on {shown}, or give the requirements closer bounds",
+    )
