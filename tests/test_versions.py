@@ -29,7 +29,9 @@ def random_clause(draw: random.Random) -> Specifier:
     if operator not in ("==", "!="):
         version = version.partition("+")[0]
     elif draw.random() < 0.4:
-        version = f"{draw.choice(['', '1!'])}{'.'.join(str(draw.choice([0, 1, 2])) for _ in range(draw.randint(1, 3)))}.*"
+        version = (
+            f"{draw.choice(['', '1!'])}{'.'.join(str(draw.choice([0, 1, 2])) for _ in range(draw.randint(1, 3)))}.*"
+        )
     if operator == "~=" and "." not in version.partition("!")[2] + version.partition("!")[0]:
         version = f"1.{version.partition('!')[2] or version}"
     return Specifier(f"{operator}{version}")

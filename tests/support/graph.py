@@ -12,8 +12,8 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.model.distribution import Dependency, File, Metadata
-from zlock.model.page import Page
 from zlock.model.origin import Origin, Source
+from zlock.model.page import Page
 from zlock.model.ports import InvalidMetadata
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
@@ -157,7 +157,4 @@ def _done(value: T) -> Future[T]:
 
 def pins_by_name(pins: Mapping[Any, int], problem: Problem) -> dict[str, str]:
     """Return an answer as names and versions, extras by their own."""
-    return {
-        str(node): str(problem.universe.package(node.name).versions[position])
-        for node, position in pins.items()
-    }
+    return {str(node): str(problem.universe.package(node.name).versions[position]) for node, position in pins.items()}

@@ -111,7 +111,7 @@ class Cache:
 
         return Parts(value, part, until)
 
-    def write_parts(self, kind: str, group: str, key: str, value: Any, parts: Iterable[Any], until: float) -> None:
+    def write_parts(self, kind: str, group: str, key: str, *, value: Any, parts: Iterable[Any], until: float) -> None:
         """Store a value with parts that are read one by one: what nobody looks at costs nothing."""
         bodies = [marshal.dumps(part) for part in parts]
         places, start = [], 0
@@ -124,7 +124,7 @@ class Cache:
         self.prolong(kind, group, key, until)
 
     def prolong(self, kind: str, group: str, key: str, until: float) -> None:
-        """Let a value with parts count as current until a time; the file's own time says so, so nothing is rewritten."""
+        """Let a value count as current until a time; the file's own time says so, so nothing is rewritten."""
         with contextlib.suppress(OSError):
             os.utime(self._group(kind, group) / key, (time.time(), until))
 

@@ -199,7 +199,7 @@ def check_hashes(data: bytes, filename: str, url: str, hashes: tuple[tuple[str, 
             if found != digest.lower():
                 raise IndexFailed(
                     f"`{filename}` has the wrong hash: `{show(url)}`",
-                    context=[f"the index says {algorithm} {digest}", f"it has {' ' * 7}{algorithm} {found}"],
+                    context=[f"the index says {algorithm} {digest}", f"it has {' ' * 8}{algorithm} {found}"],
                     hint=_HOSTILE,
                 )
 

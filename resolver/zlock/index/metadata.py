@@ -10,9 +10,9 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from zlock.index.auth import split_login
 from zlock.model.distribution import Dependency, Metadata
 from zlock.model.ports import InvalidMetadata
+from zlock.redact import redact
 
 _WANTED = frozenset(
     {"metadata-version", "name", "version", "requires-dist", "requires-python", "provides-extra", "dynamic"}
@@ -88,7 +88,7 @@ def parse_dependency(line: str) -> Dependency:
         tuple(sorted(canonicalize_name(extra) for extra in requirement.extras)),
         str(requirement.specifier),
         marker,
-        split_login(requirement.url)[0] if requirement.url else "",
+        redact(requirement.url) if requirement.url else "",
     )
 
 

@@ -159,7 +159,9 @@ class Pages:
         validators = answer.headers.get("etag", ""), answer.headers.get("last-modified", "")
         value = (*validators, page.status, page.reason, page.versions, page.prereleases, page.yanked, page.strange)
         releases = (tuple(map(tuple, page.files(position))) for position in range(len(page.versions)))
-        self._cache.write_parts("pages", self._base, page.name, value, releases, _until(answer, _FRESH))
+        self._cache.write_parts(
+            "pages", self._base, page.name, value=value, parts=releases, until=_until(answer, _FRESH)
+        )
 
     def _store_absence(self, name: str, answer: Answer, *, known: bool) -> None:
         """Keep that a name is unknown; it counts as current only for as long as the index says so itself."""

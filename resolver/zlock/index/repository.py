@@ -54,6 +54,7 @@ class Repository:
         self._indexes = {
             id(index): Pages(index, client, cache, offline=offline, refresh=refresh) for index in routing.indexes
         }
+        self.trusted_age = False  # whether a page was taken from the cache, as too young to ask for again
         self._pool = Pool(CONNECTIONS)
         self._lock = threading.Lock()
         self._pages: dict[NormalizedName, Future[Page | None]] = {}
@@ -78,6 +79,7 @@ class Repository:
                 if known is None:
                     return None
                 if known.page is not None:
+                    self.trusted_age = True
                     future.set_result(known.page)
                     return future
         except ZlockError as error:

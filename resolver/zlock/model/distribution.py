@@ -60,7 +60,7 @@ class File(NamedTuple):
         yanked: The reason it was yanked, "" for none given; None where it is not yanked.
         upload_time: RFC 3339 text, or empty.
         size: Bytes, or -1 where the index does not say.
-        metadata: Whether the index serves its metadata beside it (PEP 658): None, or the sha256 of it, "" for none given.
+        metadata: The sha256 of the metadata served beside it (PEP 658), "" for none given; None where there is none.
     """
 
     filename: str

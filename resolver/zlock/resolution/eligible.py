@@ -8,8 +8,9 @@ from collections.abc import Iterable
 
 from zlock.errors import NoEligibleRelease, UnknownPackage, ZlockError
 from zlock.model.requirement import DirectRequirement
+from zlock.model.versions import parse_specifier
 from zlock.resolution.problem import Problem
-from zlock.resolution.universe import Package, Rejected, bits, parse_specifier
+from zlock.resolution.universe import Package, Rejected, bits
 
 _SHOWN = 3
 

@@ -102,7 +102,7 @@ class Grounds(NamedTuple):
         return self.supporters != self.subject.supporters(problem)
 
 
-class Unsolvable(Exception):  # noqa: N818 - an answer, not an error of the run
+class Unsolvable(Exception):
     """It is proven that there is no answer; `clause` holds the proof."""
 
     def __init__(self, clause: Clause) -> None:

@@ -6,19 +6,20 @@ mask once per package and specifier, and from then on intersecting, testing and 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from packaging.markers import Marker
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from zlock.errors import IndexFailed
+from zlock.errors import IndexFailed, ZlockError
 from zlock.model.distribution import Dependency, File, Metadata, Reference
 from zlock.model.indexes import Cutoff
 from zlock.model.page import Page
@@ -243,9 +244,10 @@ class Universe:
         package = self._packages.get(name)
         if package is None:
             reference = self._references.get(name)
-            package = (
-                _of_reference(name, reference) if reference else self._of_page(name, self._source.page(name).result())
-            )
+            if reference:
+                package = Package.of_reference(name, reference)
+            else:
+                package = self._of_page(name, self._source.page(name).result())
             self._packages[name] = package
             if self._on_page:
                 self._on_page(len(self._packages))
@@ -407,48 +409,61 @@ class Universe:
 
         Failures are kept for whoever really asks.
         """
-        arrived: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        seen: set[tuple[NormalizedName, str, str]] = set()
-        pending = 0
+        _Walk(self, self._source, self._references).run(roots)
 
-        def want(dependency: Dependency) -> None:
-            nonlocal pending
-            for extra in ("", *dependency.extras):
-                key = (dependency.name, extra, dependency.specifier)
-                if key in seen or dependency.name in self._references:
-                    continue
-                seen.add(key)
-                pending += 1
-                future = self._source.page(dependency.name)
-                future.add_done_callback(lambda _, extra=extra: arrived.put(lambda: got_page(dependency, extra)))
+    def expect(self, package: Package, position: int) -> Future[Metadata]:
+        """Start to fetch a candidate's metadata."""
+        return self._future(package, position)
 
-        def got_page(dependency: Dependency, extra: str) -> None:
-            nonlocal pending
-            package = self.package(dependency.name)
-            mask = package.mask(dependency.specifier) & ~package.yanked
-            if not names_prerelease(dependency.specifier):
-                mask &= package.finals
-            position = next((one for one in bits(mask) if package.candidate(one)), None)
-            if position is None or (package.name, str(position), extra) in seen:
-                return
-            seen.add((package.name, str(position), extra))
-            pending += 1
-            future = self._future(package, position)
-            future.add_done_callback(lambda _: arrived.put(lambda: got_metadata(package, position, extra)))
 
-        def got_metadata(package: Package, position: int, extra: str) -> None:
-            for dependency in self.dependencies(package, position, extra):
-                want(dependency)
+class _Walk:
+    """One walk over the graph that fetches ahead; each answer is worked on as it arrives."""
 
+    def __init__(self, universe: Universe, source: PackageSource, known: Mapping[NormalizedName, Reference]) -> None:
+        self._universe = universe
+        self._source = source
+        self._known = known
+        self._arrived: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._seen: set[tuple[NormalizedName, str, str]] = set()
+        self._pending = 0
+
+    def run(self, roots: Iterable[Dependency]) -> None:
         for root in roots:
-            want(root)
-        while pending:
-            step = arrived.get()
-            pending -= 1
-            try:
+            self._want(root)
+        while self._pending:
+            step = self._arrived.get()
+            self._pending -= 1
+            # What fails here matters only to a search that really asks for it.
+            with contextlib.suppress(ZlockError):
                 step()
-            except IndexFailed:
-                continue
+
+    def _later(self, future: Future[Any], step: Callable[[], None]) -> None:
+        self._pending += 1
+        future.add_done_callback(lambda _: self._arrived.put(step))
+
+    def _want(self, dependency: Dependency) -> None:
+        if dependency.name in self._known:
+            return
+        for extra in ("", *dependency.extras):
+            key = (dependency.name, extra, dependency.specifier)
+            if key not in self._seen:
+                self._seen.add(key)
+                self._later(self._source.page(dependency.name), partial(self._got_page, dependency, extra))
+
+    def _got_page(self, dependency: Dependency, extra: str) -> None:
+        package = self._universe.package(dependency.name)
+        mask = package.mask(dependency.specifier) & ~package.yanked
+        if not names_prerelease(dependency.specifier):
+            mask &= package.finals
+        position = next((one for one in bits(mask) if package.candidate(one)), None)
+        key = (package.name, extra, str(position))
+        if position is not None and key not in self._seen:
+            self._seen.add(key)
+            self._later(self._universe.expect(package, position), partial(self._got_metadata, package, position, extra))
+
+    def _got_metadata(self, package: Package, position: int, extra: str) -> None:
+        for dependency in self._universe.dependencies(package, position, extra):
+            self._want(dependency)
 
 
 def _check_ambiguous(page: Page, files: Sequence[File]) -> None:

@@ -21,6 +21,7 @@ from zlock.settings import checks
 from zlock.settings.docker import DockerSettings
 from zlock.settings.place import display
 from zlock.settings.table import Table
+from zlock.wording import did_you_mean, kind
 
 _KEYS = [
     "python",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from zlock.errors import Collector, InvalidConfiguration, Problems, ZlockError
 from zlock.settings import checks
 from zlock.settings.place import Place, caller
-from zlock.wording import did_you_mean, kind
+from zlock.wording import kind
 
 ExportMethod = Literal["pip_freeze", "uv_freeze", "poetry_export"]
 Installer = Literal["pip", "uv"]

@@ -6,7 +6,6 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import url2pathname
 
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -158,6 +157,8 @@ def _split_name(text: str) -> tuple[NormalizedName | None, str]:
 
 
 def _local_path(target: str, project: Path, *, editable: bool = False) -> Path | None:
+    from urllib.request import url2pathname  # slow: it brings the whole of HTTP and TLS
+
     """Find the path on this machine that a URL or a path points to; None if it points elsewhere."""
     scheme = _SCHEME.match(target)
     if scheme and scheme["scheme"].lower().rpartition("+")[2] == "file":

@@ -90,4 +90,4 @@ def _places(gathered: list[Gathered]) -> Iterator[tuple[str, str]]:
 
 def _place(origin: Origin) -> str:
     line = "" if origin.line is None else f":{origin.line}"
-    return f"{origin.file}{line}" if origin.file else origin.detail
+    return ", ".join(part for part in (origin.detail, f"{origin.file or ''}{line}") if part)

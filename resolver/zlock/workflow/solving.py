@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from zlock.errors import Collector, NoSolution, NotProven, ZlockError
+from zlock.errors import Collector, NoAnswer, NoSolution, NotProven, Problems, ZlockError
 from zlock.index.auth import Credentials
 from zlock.index.cache import Cache, default_folder
 from zlock.index.client import Client, Network
@@ -23,7 +23,7 @@ from zlock.model.indexes import Cutoff, Index, Routing
 from zlock.model.ports import Progress
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution.eligible import find_hopeless
-from zlock.resolution.explain import Conflict, explain
+from zlock.resolution.explain import Conflict, explain, gives_way
 from zlock.resolution.problem import Policy, Problem
 from zlock.resolution.provider import Pins
 from zlock.resolution.search import Unsolvable
@@ -44,24 +44,21 @@ def solve_jobs(workspace: Workspace, jobs: Sequence[Job], progress: Progress) ->
     Raises:
         ZlockError: A step has no answer, or an index failed; several come as `Problems`.
     """
-    solver = _Solver(workspace, jobs, progress)
-    problems = Collector()
-    solved: list[Solved] = []
+    refresh = workspace.options.upgrade or bool(workspace.options.upgrade_packages)
+    solver = _Solver(workspace, jobs, progress, refresh=refresh)
     try:
-        for job in jobs:
-            with problems:
-                solved.append(solver.solve(job))
-        problems.raise_if_any()
-    finally:
-        solver.close()
-    workspace.report.note(*solver.notes())
-    return solved
+        return solver.solve_all(jobs)
+    except (NoAnswer, Problems):
+        if workspace.options.offline or not solver.trusted_age:
+            raise
+    progress("asking again for pages that were in the cache")
+    return _Solver(workspace, jobs, progress, refresh=True).solve_all(jobs)
 
 
 class _Solver:
     """What the solves of one run share."""
 
-    def __init__(self, workspace: Workspace, jobs: Sequence[Job], progress: Progress) -> None:
+    def __init__(self, workspace: Workspace, jobs: Sequence[Job], progress: Progress, *, refresh: bool) -> None:
         self._workspace = workspace
         self._progress = progress
         options, project = workspace.options, workspace.project
@@ -83,7 +80,7 @@ class _Solver:
             self._client,
             Cache(options.cache_dir or default_folder(workspace.environ)),
             offline=options.offline,
-            refresh=options.upgrade or bool(options.upgrade_packages),
+            refresh=refresh,
             builder=self._builder,
         )
         self._built: Builder | None = None
@@ -95,16 +92,33 @@ class _Solver:
         if self._built is None:
             from zlock.index.sdist import Builder
 
-            self._built = Builder(self._rules.may_build, python=self._python, default_index=self._default_index)
+            self._built = Builder(
+                self._rules.may_build,
+                python=self._python,
+                default_index=self._default_index,
+                offline=self._workspace.options.offline,
+            )
         return self._built
 
-    def close(self) -> None:
-        """Keep what was learnt."""
-        self._repository.close()
+    @property
+    def trusted_age(self) -> bool:
+        """Whether pages were believed that may have changed since: a "no" that rests on them is none yet."""
+        return self._repository.trusted_age
 
-    def notes(self) -> list[str]:
-        """Return what a person should know."""
-        return [note for universe in self._universes.values() for note in universe.notes]
+    def solve_all(self, jobs: Sequence[Job]) -> list[Solved]:
+        """Solve each step; what stands against any of them is raised at the end, all of it."""
+        problems = Collector()
+        solved: list[Solved] = []
+        try:
+            for job in jobs:
+                with problems:
+                    solved.append(self.solve(job))
+            problems.raise_if_any()
+        finally:
+            self._repository.close()
+        self._workspace.report.note(*(note for universe in self._universes.values() for note in universe.notes))
+        self._workspace.report.note(*(self._built.notes if self._built else ()))
+        return solved
 
     def solve(self, job: Job) -> Solved:
         """Solve one step."""
@@ -117,7 +131,7 @@ class _Solver:
             try:
                 answer = describe(problem, self._answer(problem, job.step.name))
             except Contradiction as contradiction:
-                loser = _gives_way(contradiction.conflict, requirements) if self._may_give_way else None
+                loser = gives_way(contradiction.conflict, problem) if self._may_give_way else None
                 if loser is None:
                     raise
                 requirements.remove(loser[0])
@@ -187,7 +201,7 @@ class _Solver:
                 name,
                 url,
                 project=self._workspace.project.folder,
-                fetch=self._repository.fetch,
+                fetch=lambda place: self._repository.fetch(self._client.credentials.add_index(None, place)),
                 builder=self._builder(),
                 offline=self._workspace.options.offline,
             )
@@ -250,17 +264,6 @@ def _sourced(requirement: DirectRequirement) -> str:
 
 def _in_step(error: ZlockError, step: str) -> ZlockError:
     return type(error)(f"step `{step}`: {error.message}", context=error.context, hint=error.hint)
-
-
-def _gives_way(
-    conflict: Conflict, requirements: Sequence[DirectRequirement]
-) -> tuple[DirectRequirement, DirectRequirement] | None:
-    """Return the requirement of a conflict from the earliest source whose name a later one requires too, and that one."""
-    for one in sorted(conflict.requirements, key=lambda requirement: requirement.source.rank):
-        for other in requirements:
-            if other.name == one.name and other.source.rank > one.source.rank:
-                return one, other
-    return None
 
 
 def _stricter(cutoff: Cutoff, limit: Any) -> Cutoff:

@@ -16,10 +16,10 @@ from zlock.lock.question import Question
 from zlock.model.requirement import Asked, Gathered
 from zlock.model.target import Target
 from zlock.redact import redact
-from zlock.wording import did_you_mean
 from zlock.settings.config import Project, find_project, read_project
 from zlock.settings.docker import DockerSettings, EffectiveSettings
 from zlock.settings.load import DeclaredPipeline, load_pipeline
+from zlock.wording import did_you_mean
 from zlock.workflow.report import Report
 
 _STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")

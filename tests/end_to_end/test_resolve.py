@@ -1,0 +1,291 @@
+"""`zlock resolve` on locks that are there: what is kept, what moves, what is refused, who wins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from support.index import TinyIndex
+from support.project import Project, Result
+
+
+def configure(project: Project, index: TinyIndex, steps: Mapping[str, Sequence[str]], **more: Any) -> None:
+    """Configure steps by what each requires."""
+    project.configure(
+        {
+            "python": "3.12",
+            "index": [{"url": index.url, "default": True}],
+            "steps": {step: {"docker": {"requirements": list(asked)}} for step, asked in steps.items()},
+            **more,
+        }
+    )
+
+
+def resolved(project: Project, *arguments: str) -> Result:
+    result = project.run("resolve", *arguments)
+    assert result.code == 0, result.stderr
+    return result
+
+
+@pytest.fixture
+def grown(index: TinyIndex, project: Project) -> Project:
+    """A project with two steps, locked before `alpha` 2.0 and `beta` 2.0 came out."""
+    index.wheel("alpha", "1.0")
+    index.wheel("beta", "1.0")
+    configure(project, index, {"train": ["alpha", "beta"], "serve": ["beta"]})
+    resolved(project)
+    index.wheel("alpha", "2.0")
+    index.wheel("beta", "2.0")
+    index.wheel("gamma", "1.0")
+    return project
+
+
+def test_pins_are_kept_while_they_fit(grown: Project, index: TinyIndex) -> None:
+    """The step that changed keeps what still fits; the other is not touched."""
+    before = grown.lock("serve")
+    configure(grown, index, {"train": ["alpha>=2", "beta", "gamma"], "serve": ["beta"]})
+    result = resolved(grown)
+
+    assert grown.locked("train") == {"alpha": "2.0", "beta": "1.0", "gamma": "1.0"}
+    # Only the digest of the files that ask has changed in the other lock.
+    after = grown.lock("serve")
+    del before["tool"]["zlock"]["declared"], before["tool"]["zlock"]["integrity"]
+    del after["tool"]["zlock"]["declared"], after["tool"]["zlock"]["integrity"]
+    assert after == before
+    assert "train: 3 packages (1 added, 1 moved) -> pylock.train.toml" in result.stderr
+    assert "serve: 1 package, up to date" in result.stderr
+
+
+def test_upgrade_moves_every_pin(grown: Project) -> None:
+    resolved(grown, "--upgrade")
+
+    assert grown.locked("train") == {"alpha": "2.0", "beta": "2.0"}
+    assert grown.locked("serve") == {"beta": "2.0"}
+
+
+def test_upgrade_package_moves_only_that_one_in_every_step(grown: Project) -> None:
+    result = resolved(grown, "--upgrade-package", "Beta", "--upgrade-package", "betta", "-v")
+
+    assert grown.locked("train") == {"alpha": "1.0", "beta": "2.0"}
+    assert grown.locked("serve") == {"beta": "2.0"}
+    assert "  beta 1.0 -> 2.0" in result.stderr
+    assert "`--upgrade-package betta` moved nothing" in result.stderr
+
+
+def test_step_limits_what_is_locked_and_removes_nothing(grown: Project, index: TinyIndex) -> None:
+    before = grown.lock_path("train").read_bytes()
+    configure(grown, index, {"train": ["alpha>=2"], "other": ["gamma"]})
+    resolved(grown, "--step", "other")
+
+    assert grown.locked("other") == {"gamma": "1.0"}
+    assert grown.lock_path("train").read_bytes() == before
+    assert grown.lock_path("serve").exists()
+
+
+def test_locks_of_steps_that_are_gone_are_removed_and_those_of_other_tools_are_not(
+    grown: Project, index: TinyIndex
+) -> None:
+    foreign = grown.write("lockfiles/pylock.theirs.toml", 'lock-version = "1.0"\ncreated-by = "other"\npackages = []\n')
+    configure(grown, index, {"train": ["alpha", "beta"]})
+    result = resolved(grown)
+
+    assert not grown.lock_path("serve").exists()
+    assert foreign.exists()
+    assert "serve: lock removed, the step is gone" in result.stderr
+
+
+def test_unknown_steps_are_named_all_at_once(grown: Project) -> None:
+    result = grown.run("resolve", "--step", "trian", "--step", "nope")
+
+    assert result.code == 2
+    assert "there is no step `trian`" in result.stderr
+    assert "did you mean `train`?" in result.stderr
+    assert "there is no step `nope`" in result.stderr
+
+
+def test_nothing_is_written_unless_every_step_was_solved_and_all_errors_are_shown(
+    index: TinyIndex, project: Project
+) -> None:
+    index.wheel("alpha", "1.0")
+    steps = {"good": ["alpha"], "bad": ["alpha>=2"], "worse": ["nowhere"]}
+    configure(project, index, steps)
+    result = project.run("resolve")
+
+    assert result.code == 1
+    assert "step `bad`" in result.stderr
+    assert "`nowhere`" in result.stderr
+    assert not list(project.folder.glob("lockfiles/*"))
+
+
+def test_one_mistake_that_all_steps_share_is_shown_once(project: Project) -> None:
+    project.configure({"python": "3.12", "docker": {"requirements": "missing.txt"}, "steps": {"a": {}, "b": {}}})
+    result = project.run("resolve")
+
+    assert result.code == 2
+    assert result.stderr.count("error:") == 1
+
+
+def test_exclude_newer_of_the_command_line_is_recorded_and_no_input(index: TinyIndex, project: Project) -> None:
+    index.wheel("alpha", "1.0").upload_time = "2024-01-01T00:00:00Z"
+    index.wheel("alpha", "2.0").upload_time = "2025-01-01T00:00:00Z"
+    configure(project, index, {"train": ["alpha"]})
+    resolved(project, "--exclude-newer", "2024-06-01")
+    limited = project.lock("train")["tool"]["zlock"]
+    assert project.locked("train") == {"alpha": "1.0"}
+    assert limited["exclude-newer"] == "2024-06-01T00:00:00+00:00"
+
+    assert project.run("resolve", "--check").code == 0
+    resolved(project, "--upgrade")
+    assert project.locked("train") == {"alpha": "2.0"}
+    assert project.lock("train")["tool"]["zlock"]["inputs"] == limited["inputs"]
+
+
+def test_index_url_of_the_command_line_is_no_input(index: TinyIndex, project: Project) -> None:
+    index.wheel("alpha", "1.0")
+    project.configure({"python": "3.12", "docker": {"requirements": ["alpha"]}})
+    resolved(project, "--index-url", index.url)
+
+    assert project.run("resolve", "--check").code == 0
+    assert project.run("resolve", "--check", "--index-url", "http://index.example/simple/").code == 0
+
+
+def test_python_is_recorded_and_read_back_until_it_is_set(index: TinyIndex, project: Project) -> None:
+    index.wheel("alpha", "1.0")
+    project.configure(
+        {"python": "3.10", "index": [{"url": index.url, "default": True}], "docker": {"requirements": ["alpha"]}}
+    )
+    resolved(project)
+    project.configure({"index": [{"url": index.url, "default": True}], "docker": {"requirements": ["alpha"]}})
+
+    assert project.run("resolve", "--check").code == 0
+    resolved(project)
+    assert project.lock("pipeline")["requires-python"] == "==3.10.*"
+
+
+# Who wins
+
+
+def test_precedence_is_field_by_field(index: TinyIndex, project: Project) -> None:
+    """TOML pipeline < TOML step < pipeline decorator < step decorator."""
+    for name in ("base", "toml", "flow", "own"):
+        index.wheel(name, "1.0")
+    project.configure(
+        {
+            "python": "3.12",
+            "pipeline": "flow.py:flow",
+            "index": [{"url": index.url, "default": True}],
+            "docker": {"requirements": ["base"], "apt-packages": ["from-base"], "parent-image": "base.example/a"},
+            "steps": {"two": {"docker": {"requirements": ["toml"], "apt-packages": ["from-toml"]}}, "three": {}},
+        }
+    )
+    project.pipeline(
+        """
+        from zlock import DockerSettings, pipeline, step
+
+        @step
+        def one(): ...
+
+        @step(settings={"docker": DockerSettings(requirements=["own"])})
+        def two(): ...
+
+        @pipeline(settings={"docker": DockerSettings(requirements=["flow"])})
+        def flow():
+            one()
+            two()
+        """,
+        "flow.py",
+    )
+    result = resolved(project)
+
+    one, two = (project.lock(step)["tool"]["zlock"] for step in ("one", "two"))
+    assert project.locked("one") == {"flow": "1.0"}
+    assert project.locked("two") == {"own": "1.0"}
+    assert (one["apt-packages"], two["apt-packages"]) == (["from-base"], ["from-toml"])
+    assert one["parent-image"] == two["parent-image"] == "base.example/a"
+    assert "`steps.three` in zlock.toml is no step of this pipeline" in result.stderr
+
+
+def test_a_local_orchestrator_disregards_docker_settings(index: TinyIndex, project: Project) -> None:
+    configure(project, index, {"train": ["nowhere"]}, stack={"remote": False})
+
+    for arguments in ((), ("--check",), ("--upgrade",)):
+        result = project.run("resolve", *arguments)
+        assert result.code == 0
+        assert "`stack.remote = false`" in result.stderr
+    assert index.requests == []
+    assert not (project.folder / "lockfiles").exists()
+
+
+def test_a_pipeline_without_steps_is_one_lock_of_its_name(index: TinyIndex, project: Project) -> None:
+    index.wheel("alpha", "1.0")
+    project.pipeline(
+        """
+        from zlock import DockerSettings, pipeline
+
+        @pipeline(settings={"docker": DockerSettings(requirements=["alpha"])})
+        def nightly(): ...
+        """
+    )
+    resolved(project, "pipeline.py:nightly", "--index-url", index.url)
+
+    assert project.locked("nightly") == {"alpha": "1.0"}
+
+
+@pytest.mark.parametrize("name", ["a.b", "../a", "", "a b", "CON", "com1", "x" * 101, "\u00e4"])
+def test_step_names_that_are_no_file_names_are_refused(index: TinyIndex, project: Project, name: str) -> None:
+    configure(project, index, {name: []})
+    result = project.run("resolve")
+
+    assert result.code == 2
+    assert "can't be part of a lock's file name" in result.stderr
+
+
+def test_step_names_that_differ_in_case_only_are_refused(index: TinyIndex, project: Project) -> None:
+    configure(project, index, {"Train": [], "train": [], "bad.name": []})
+    result = project.run("resolve")
+
+    assert result.code == 2
+    assert "the step names `Train` and `train` differ only in case" in result.stderr
+    assert "`bad.name`" in result.stderr
+
+
+# Sources that contradict each other
+
+
+@pytest.fixture
+def contradicting(index: TinyIndex, project: Project) -> Project:
+    """The stack wants an old `alpha`, the requirements file a new one."""
+    index.wheel("alpha", "1.0")
+    index.wheel("alpha", "2.0")
+    project.write("requirements.txt", "# new\nalpha>=2\n")
+    configuration = {
+        "python": "3.12",
+        "index": [{"url": index.url, "default": True}],
+        "stack": {"requirements": ["alpha<2"]},
+        "docker": {"requirements": "requirements.txt"},
+    }
+    project.configure(configuration)
+    return project
+
+
+def test_a_contradiction_names_every_origin(contradicting: Project) -> None:
+    result = contradicting.run("resolve")
+
+    assert result.code == 1
+    assert "`alpha<2` by stack (requirements, zlock.toml" in result.stderr
+    assert "`alpha>=2` by explicit (requirements.txt:2)" in result.stderr
+    assert "hint:" in result.stderr
+
+
+def test_the_later_source_wins_where_that_is_asked_for(contradicting: Project) -> None:
+    text = (contradicting.folder / "zlock.toml").read_text(encoding="utf-8")
+    contradicting.write("zlock.toml", f'conflicts = "later"\n{text}')
+    result = resolved(contradicting)
+
+    assert contradicting.locked("pipeline") == {"alpha": "2.0"}
+    said = "`alpha<2` of stack gave way to `alpha>=2` of explicit"
+    assert contradicting.lock("pipeline")["tool"]["zlock"]["gave-way"] == [said]
+    assert said in result.stderr
+    assert contradicting.run("resolve", "--check").code == 0

@@ -1,0 +1,332 @@
+"""Metadata and files: beside the file, by ranges, whole; what contradicts itself is never believed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.index import TinyIndex
+from support.pages import File
+from support.protocol import Ranges
+from support.repository import asking
+from support.wheels import Wheel, metadata_text
+from zlock.errors import IndexFailed
+from zlock.index.archives import sdist_file, wheel_metadata
+from zlock.index.metadata import parse_metadata
+from zlock.model.distribution import Metadata
+from zlock.model.ports import InvalidMetadata
+
+_PADDING = {"a/data.bin": bytes(range(256)) * 1600}  # larger than what is fetched at once
+
+
+def big_wheel(index: TinyIndex) -> File:
+    """List a wheel whose metadata is best read by ranges."""
+    wheel = index.wheel("a", "1.0", requires=["b>=2"], files=_PADDING, deflate=False)
+    wheel.core_metadata = False
+    return wheel
+
+
+def asked(index: TinyIndex) -> list[tuple[str, int]]:
+    """Return what was asked beside pages: the range or the kind of file, and the status."""
+    rows = [request for request in index.requests if request.path.startswith("/files/")]
+    return [
+        ("beside" if row.path.endswith(".metadata") else row.headers.get("range", "whole"), row.status) for row in rows
+    ]
+
+
+def metadata(index: TinyIndex, cache: Path) -> Metadata:
+    with asking(cache, index.url) as ask:
+        return ask.metadata("a")
+
+
+def test_metadata_beside_the_file_is_enough(index: TinyIndex, tmp_path: Path) -> None:
+    index.wheel("a", "1.0", requires=["b>=2"], extras={"X_y": ["c"]}, requires_python=">=3.9")
+    found = metadata(index, tmp_path)
+    assert (found.name, found.version, found.requires_python, found.extras) == ("a", "1.0", ">=3.9", ("x-y",))
+    assert [str(one) for one in found.dependencies] == ["b>=2", 'c ; extra == "x-y"']
+    assert asked(index) == [("beside", 200)]
+
+
+def test_metadata_that_is_advertised_and_missing_is_read_from_the_wheel(index: TinyIndex, tmp_path: Path) -> None:
+    wheel = index.wheel("a", "1.0", requires=["b>=2"])
+    wheel.core_metadata = "missing"
+    assert metadata(index, tmp_path).dependencies[0].name == "b"
+    assert [kind for kind, _ in asked(index)] == ["beside", "bytes=-65536"]
+
+
+def test_metadata_with_the_wrong_hash_stops(index: TinyIndex, tmp_path: Path) -> None:
+    index.wheel("a", "1.0").core_metadata = "wrong-hash"
+    with pytest.raises(IndexFailed) as caught:
+        metadata(index, tmp_path)
+    assert "the metadata beside `a-1.0-py3-none-any.whl` has the wrong hash" in caught.value.message
+    assert len(caught.value.context) == 2
+    assert asked(index) == [("beside", 200)]
+
+
+def test_metadata_without_a_hash_is_used(index: TinyIndex, tmp_path: Path) -> None:
+    index.wheel("a", "1.0", requires=["b"]).core_metadata = "no-hash"
+    assert metadata(index, tmp_path).dependencies[0].name == "b"
+    assert asked(index) == [("beside", 200)]
+
+
+@pytest.mark.parametrize("status", [401, 403, 410, 500])
+def test_metadata_that_is_refused_is_no_missing_metadata(index: TinyIndex, tmp_path: Path, status: int) -> None:
+    index.wheel("a", "1.0")
+    index.fault("*.metadata", status, times=None, headers={"Retry-After": "0"})
+    with pytest.raises(IndexFailed, match=str(status)):
+        metadata(index, tmp_path)
+
+
+def test_metadata_beside_that_differs_from_the_wheel_is_found_when_the_wheel_is_read(
+    index: TinyIndex, tmp_path: Path
+) -> None:
+    wheel = index.wheel("a", "1.0")
+    wheel.core_metadata, wheel.hashes = "different", {}
+    with asking(tmp_path, index.url) as ask:
+        assert ask.metadata("a").dependencies[0].name == "only-in-the-sidecar"
+        with pytest.raises(IndexFailed, match="is not that inside it"):
+            ask.repository.sha256(ask.files("a")[0])
+
+
+def test_a_large_wheel_is_read_by_ranges(index: TinyIndex, tmp_path: Path) -> None:
+    wheel = big_wheel(index)
+    assert metadata(index, tmp_path).dependencies[0].name == "b"
+    assert asked(index) == [("bytes=-65536", 206)]
+    assert len(wheel.content) > 400_000
+
+
+def test_metadata_at_the_begin_of_a_wheel_is_read_by_a_second_range(index: TinyIndex, tmp_path: Path) -> None:
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+        archive.writestr("a-1.0.dist-info/METADATA", metadata_text("a", "1.0", requires=["b"]))
+        archive.writestr("a/data.bin", _PADDING["a/data.bin"])
+    path = tmp_path / "a-1.0-py3-none-any.whl"
+    path.write_bytes(buffer.getvalue())
+    index.add(path, core_metadata=False)
+    assert metadata(index, tmp_path).dependencies[0].name == "b"
+    assert [status for _, status in asked(index)] == [206, 206]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "expected"),
+    [
+        (False, [("bytes=-65536", 200)]),
+        ("ignored", [("bytes=-65536", 200)]),
+        ("wrong", [("bytes=-65536", 206), ("whole", 200)]),
+        ("no-negative", [("bytes=-65536", 416), ("bytes={start}-{end}", 206)]),
+    ],
+)
+def test_a_server_without_right_ranges_costs_requests_not_the_answer(
+    index: TinyIndex, tmp_path: Path, ranges: Ranges, expected: list[tuple[str, int]]
+) -> None:
+    size = len(big_wheel(index).content)
+    index.ranges = ranges
+    assert metadata(index, tmp_path).dependencies[0].name == "b"
+    assert asked(index) == [(kind.format(start=size - 65536, end=size - 1), status) for kind, status in expected]
+
+
+@pytest.mark.parametrize("ranges", [False, "wrong", "lying"])
+def test_a_whole_wheel_with_the_wrong_hash_is_never_read(index: TinyIndex, tmp_path: Path, ranges: Ranges) -> None:
+    wheel = big_wheel(index)
+    index.ranges, wheel.hashes = ranges, {"sha256": "0" * 64}
+    with pytest.raises(IndexFailed) as caught:
+        metadata(index, tmp_path)
+    assert caught.value.message.startswith("`a-1.0-py3-none-any.whl` has the wrong hash: `http://127.0.0.1")
+    assert caught.value.context == (f"the index says sha256 {'0' * 64}", f"it has         sha256 {wheel.sha256}")
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_wheel_of_another_size_than_listed_stops(index: TinyIndex, tmp_path: Path, ranges: Ranges) -> None:
+    wheel = big_wheel(index)
+    index.ranges, wheel.size = ranges, 5
+    with pytest.raises(IndexFailed, match=rf"has {len(wheel.content)} bytes, its index says 5"):
+        metadata(index, tmp_path)
+
+
+def test_a_wheel_cut_off_while_its_ranges_are_read_is_asked_for_again(index: TinyIndex, tmp_path: Path) -> None:
+    big_wheel(index)
+    index.fault("*.whl", "truncate")
+    assert metadata(index, tmp_path).dependencies[0].name == "b"
+    assert len(asked(index)) == 2
+
+
+def test_a_file_that_is_gone_is_named(index: TinyIndex, tmp_path: Path) -> None:
+    wheel = big_wheel(index)
+    index.fault("*.whl", 404, times=None)
+    with pytest.raises(IndexFailed) as caught:
+        metadata(index, tmp_path)
+    assert caught.value.message == f"`{index.root}/{wheel.location}` answered 404"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (metadata_text("other", "1.0"), "`a-1.0-py3-none-any.whl` says in its metadata that it is `other`"),
+        (metadata_text("a", "1.0+cpu"), "`a-1.0-py3-none-any.whl` says in its metadata that it is version 1.0+cpu"),
+        (metadata_text("a", "one"), "its metadata is invalid: "),
+        (metadata_text("a", "1.0", requires=["b>=3."]), "its metadata requires `b>=3.`, which is no requirement"),
+        (
+            metadata_text("a", "1.0", requires=["b ; os_name == "]),
+            "its metadata requires `b ; os_name ==`, which is no requirement",
+        ),
+        (metadata_text("a", "1.0", requires=['b ; os_name ~= "x"']), "its metadata requires `b ; os_name ~= "),
+        (metadata_text("a", "1.0", requires_python=">=3.x"), "its metadata is invalid: "),
+        (metadata_text("a", "1.0", extras={"x-y": [], "x_Y": []}), "two extras of the same normalized name"),
+        ("", "its metadata has no name or no version"),
+    ],
+)
+@pytest.mark.parametrize("beside", [True, False])
+def test_broken_metadata_is_a_verdict_on_one_file(
+    index: TinyIndex, tmp_path: Path, text: str, reason: str, beside: bool
+) -> None:
+    index.wheel("a", "1.0", metadata=text).core_metadata = beside
+    for _ in ("asked", "from the cache"):
+        with pytest.raises(InvalidMetadata) as caught:
+            metadata(index, tmp_path)
+        assert reason.strip() in caught.value.reason
+    assert len(asked(index)) == 1
+
+
+def test_a_wheel_that_is_no_archive_is_a_verdict_after_reading_it_whole(index: TinyIndex, tmp_path: Path) -> None:
+    wheel = big_wheel(index)
+    wheel.content = b"no zip" * 20_000
+    wheel.hashes, wheel.size = {"sha256": wheel.sha256}, None
+    with pytest.raises(InvalidMetadata, match="is no readable wheel"):
+        metadata(index, tmp_path)
+
+
+def zip_of(*entries: tuple[str, str]) -> io.BytesIO:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive, warnings.catch_warnings(action="ignore"):
+        for name, text in entries:
+            archive.writestr(name, text)
+    return buffer
+
+
+def test_a_wheel_with_two_metadata_files_is_refused() -> None:
+    name = "a-1.0.dist-info/METADATA"
+    for entries in ([(name, "x"), (name, "y")], [(name, "x"), ("b-1.0.dist-info/METADATA", "y")], []):
+        with pytest.raises(InvalidMetadata, match=f"holds {len(entries)} METADATA files, not one"):
+            wheel_metadata(zip_of(*entries), "a-1.0-py3-none-any.whl")
+
+
+def test_a_wheel_with_the_metadata_folder_of_another_project_is_refused() -> None:
+    with pytest.raises(InvalidMetadata, match="holds the metadata of `b`"):
+        wheel_metadata(zip_of(("b-1.0.dist-info/METADATA", "x")), "a-1.0-py3-none-any.whl")
+
+
+@pytest.mark.parametrize("position", ["name", "content"])
+def test_a_wheel_whose_parts_disagree_is_refused(position: str) -> None:
+    data = zip_of(("a-1.0.dist-info/METADATA", "Name: a")).getvalue()
+    old, new = (b"METADATA", b"METADAT!") if position == "name" else (b"Name: a", b"Name: b")
+    with pytest.raises(InvalidMetadata, match="is no readable wheel"):
+        wheel_metadata(io.BytesIO(data.replace(old, new, 1)), "a-1.0-py3-none-any.whl")
+
+
+def test_every_cut_and_every_flipped_byte_of_a_wheel_is_a_verdict() -> None:
+    data = Wheel(name="a", version="1.0").content()
+    damaged = [data[:end] for end in range(0, len(data), 7)]
+    damaged += [data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :] for at in range(0, len(data), 3)]
+    for one in damaged:
+        try:
+            text = wheel_metadata(io.BytesIO(one), "a-1.0-py3-none-any.whl")
+        except InvalidMetadata:
+            continue
+        assert "Name: a" in text
+
+
+@pytest.mark.parametrize("form", ["tar.gz", "zip"])
+def test_every_cut_and_every_flipped_byte_of_an_sdist_is_a_verdict(index: TinyIndex, form: Any) -> None:
+    data = index.sdist("a", "1.0", form=form).content
+    damaged = [data[:end] for end in range(0, len(data), 31)]
+    damaged += [data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :] for at in range(0, len(data), 17)]
+    for one in damaged:
+        try:
+            sdist_file(one, f"a-1.0.{form}", "PKG-INFO")
+        except InvalidMetadata:
+            continue
+
+
+@pytest.mark.parametrize("form", ["tar.gz", "zip"])
+def test_static_sdists_need_no_build(index: TinyIndex, tmp_path: Path, form: Any) -> None:
+    index.sdist("a", "1.0", requires=["b"], form=form)
+    assert metadata(index, tmp_path).dependencies[0].name == "b"
+    assert asked(index) == [("whole", 200)]
+
+
+def test_an_sdist_of_another_version_than_its_name_says_is_refused(index: TinyIndex, tmp_path: Path) -> None:
+    path = tmp_path / "a-2.9.48.tar.gz"
+    path.write_bytes(index.sdist("a", "2.9.28").content)
+    index.remove("a")
+    index.add(path)
+    with pytest.raises(InvalidMetadata, match=r"says in its metadata that it is version 2\.9\.28"):
+        metadata(index, tmp_path)
+
+
+def test_an_sdist_whose_server_calls_its_own_compression_an_encoding_is_taken_as_it_is(tmp_path: Path) -> None:
+    from support.serve import Call, LoopbackServer, Reply
+    from support.wheels import Sdist
+
+    content = Sdist(name="a", version="1.0", requires=["b"]).content()
+    page = f'<a href="/a-1.0.tar.gz#sha256={hashlib.sha256(content).hexdigest()}">a</a>'.encode()
+
+    def answer(call: Call) -> Reply:
+        if call.path.endswith(".gz"):
+            return Reply(body=content, headers={"Content-Encoding": "gzip", "Content-Type": "application/x-tar"})
+        return Reply(body=page, headers={"Content-Type": "text/html"})
+
+    with LoopbackServer(answer) as server, asking(tmp_path, f"{server.root}/simple/") as ask:
+        assert ask.metadata("a").dependencies[0].name == "b"
+
+
+class TestHashing:
+    """The sha256 of files whose index gives none: read, checked, counted."""
+
+    @pytest.mark.parametrize("hashes", [None, "md5", "sha1", "sha512"])
+    def test_a_file_is_hashed_and_held_against_what_is_known(
+        self, index: TinyIndex, tmp_path: Path, hashes: str | None, wheelhouse: Path
+    ) -> None:
+        path = Wheel(name="a", version="1.0").save(wheelhouse)
+        index.add(path, hashes=hashes)
+        with asking(tmp_path, index.url) as ask:
+            found = ask.repository.sha256(ask.files("a")[0])
+        assert found == (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size)
+
+    @pytest.mark.parametrize("hashes", [{"md5": "0" * 32}, {"sha512": "0" * 128}, {"blake2b": "0" * 128}])
+    def test_another_hash_than_listed_stops(
+        self, index: TinyIndex, tmp_path: Path, hashes: dict[str, str], wheelhouse: Path
+    ) -> None:
+        index.add(Wheel(name="a", version="1.0").save(wheelhouse), hashes=hashes)
+        with asking(tmp_path, index.url) as ask, pytest.raises(IndexFailed, match="has the wrong hash"):
+            ask.repository.sha256(ask.files("a")[0])
+
+    def test_a_hash_of_no_known_algorithm_says_nothing(
+        self, index: TinyIndex, tmp_path: Path, wheelhouse: Path
+    ) -> None:
+        index.add(Wheel(name="a", version="1.0").save(wheelhouse), hashes={"shake_128": "00", "crc": "00"})
+        with asking(tmp_path, index.url) as ask:
+            assert ask.repository.sha256(ask.files("a")[0])
+
+    def test_a_local_file_is_held_against_its_page_too(self, index: TinyIndex, tmp_path: Path) -> None:
+        wheel = index.wheel("a", "1.0")
+        wheel.hashes = {"md5": hashlib.md5(wheel.content).hexdigest()}
+        static = index.write_static(tmp_path / "static")
+        (tmp_path / "static" / wheel.location).write_bytes(wheel.content + b"x")
+        with asking(tmp_path, static.url) as ask, pytest.raises(IndexFailed, match="has the wrong hash"):
+            ask.repository.sha256(ask.files("a")[0])
+
+    def test_a_file_of_another_size_than_listed_stops(self, index: TinyIndex, tmp_path: Path) -> None:
+        wheel = index.wheel("a", "1.0")
+        wheel.hashes, wheel.size = {}, 7
+        with asking(tmp_path, index.url) as ask, pytest.raises(IndexFailed, match="its index says 7"):
+            ask.repository.sha256(ask.files("a")[0])
+
+
+def test_markers_that_can_be_compared_stay_as_they_are() -> None:
+    text = metadata_text("a", "1.0", requires=['b ; python_version ~= "3.8"', 'c ; os_name > "x"'])
+    assert [one.marker for one in parse_metadata(text).dependencies] == ['python_version ~= "3.8"', 'os_name > "x"']
