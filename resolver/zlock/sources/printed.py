@@ -157,9 +157,9 @@ def _split_name(text: str) -> tuple[NormalizedName | None, str]:
 
 
 def _local_path(target: str, project: Path, *, editable: bool = False) -> Path | None:
+    """Find the path on this machine that a URL or a path points to; None if it points elsewhere."""
     from urllib.request import url2pathname  # slow: it brings the whole of HTTP and TLS
 
-    """Find the path on this machine that a URL or a path points to; None if it points elsewhere."""
     scheme = _SCHEME.match(target)
     if scheme and scheme["scheme"].lower().rpartition("+")[2] == "file":
         path = url2pathname(_url_path(target[scheme.end() :].partition("#")[0]))
