@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from packaging.pylock import Pylock
+from packaging.requirements import Requirement
 
 from zlock import errors
 from zlock.errors import Problems, ZlockError
@@ -238,3 +239,12 @@ def test_the_frameworks_page_has_every_block_and_every_test_of_it() -> None:
 
     assert {row[1].strip("`") for row in rows(section(FRAMEWORK, "## Blocks"))} == blocks_there
     assert [name for name in sorted(tests_there) if name not in FRAMEWORK] == []
+
+
+def test_every_dependency_is_explained() -> None:
+    """Each one was weighed, and the page on architecture says why it is there."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    explained = {row[0].partition(",")[0] for row in rows(section(text, "## Dependencies"))}
+
+    assert {Requirement(line).name for line in project["dependencies"]} <= explained

@@ -57,7 +57,8 @@ def _lines(step: StepReport, *, verbose: bool) -> list[str]:
     if step.status == "unchanged":
         return [f"{step.name}: {packages}, up to date"]
     counts = [(len(step.added), "added"), (len(step.moved), "moved"), (len(step.removed), "removed")]
-    said = ", ".join(f"{count} {what}" for count, what in counts if count) or "same versions"
+    said = ", ".join(f"{count} {what}" for count, what in counts if count)
+    said = said or ("same versions" if step.packages else "nothing to install")
     lines = [f"{step.name}: {packages} ({said}) -> {step.path.name}"]
     lines += [f"  {line}" for line in step.gave_way]
     if verbose:

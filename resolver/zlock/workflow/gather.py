@@ -118,7 +118,8 @@ class Gatherer:
                 method,
                 project=self._project.folder,
                 interpreter=self._interpreter(),
-                origin=self._origin(settings, "replicate_local_python_environment", Source.LOCAL),
+                # Lines are those of what the command prints, so no file goes with them.
+                origin=Origin(source=Source.LOCAL),
                 timeout=_COMMAND_SECONDS,
                 environ=self._environ,
                 exclude=[name for name, parent in self._project.exclude if parent is None],
