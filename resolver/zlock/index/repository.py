@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 from packaging.utils import NormalizedName
@@ -171,6 +172,11 @@ class Repository:
             self._changed.clear()
         self._pool.close()
         self._client.close()
+
+
+def popular_names() -> list[str]:
+    """Return the 3,000 most downloaded names; an index as large as the public one can't be asked for all of its own."""
+    return Path(__file__).with_name("popular.txt").read_text(encoding="utf-8").split()
 
 
 def _key(file: File) -> str:

@@ -14,7 +14,7 @@ from zlock.index.auth import Credentials
 from zlock.index.cache import Cache, default_folder
 from zlock.index.client import Client, Network
 from zlock.index.machine import Machine
-from zlock.index.repository import Repository
+from zlock.index.repository import Repository, popular_names
 from zlock.lock.document import Facts, build, render
 from zlock.lock.store import pins_of
 from zlock.merge import merge, merge_constraints
@@ -219,7 +219,7 @@ class _Solver:
         except NotProven as unproven:
             raise _in_step(unproven, step) from unproven
         except Unsolvable as proof:
-            hopeless = find_hopeless(problem, self._repository.known_names())
+            hopeless = find_hopeless(problem, {*self._repository.known_names(), *popular_names()})
             problems = Collector()
             for error in hopeless:
                 problems.add(_in_step(error, step))
