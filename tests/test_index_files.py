@@ -130,6 +130,13 @@ def test_a_server_without_right_ranges_costs_requests_not_the_answer(
     assert asked(index) == [(kind.format(start=size - 65536, end=size - 1), status) for kind, status in expected]
 
 
+def test_a_server_that_lies_about_its_ranges_is_asked_for_the_whole_file(index: TinyIndex, tmp_path: Path) -> None:
+    big_wheel(index)
+    index.ranges = "lying"
+    assert metadata(index, tmp_path).dependencies[0].name == "b"
+    assert asked(index)[-1] == ("whole", 200)
+
+
 @pytest.mark.parametrize("ranges", [False, "wrong", "lying"])
 def test_a_whole_wheel_with_the_wrong_hash_is_never_read(index: TinyIndex, tmp_path: Path, ranges: Ranges) -> None:
     wheel = big_wheel(index)
@@ -170,10 +177,7 @@ def test_a_file_that_is_gone_is_named(index: TinyIndex, tmp_path: Path) -> None:
         (metadata_text("a", "1.0+cpu"), "`a-1.0-py3-none-any.whl` says in its metadata that it is version 1.0+cpu"),
         (metadata_text("a", "one"), "its metadata is invalid: "),
         (metadata_text("a", "1.0", requires=["b>=3."]), "its metadata requires `b>=3.`, which is no requirement"),
-        (
-            metadata_text("a", "1.0", requires=["b ; os_name == "]),
-            "its metadata requires `b ; os_name ==`, which is no requirement",
-        ),
+        (metadata_text("a", "1.0", requires=["b ; os_name == "]), "its metadata requires `b ; os_name ==`, which is no requirement"),
         (metadata_text("a", "1.0", requires=['b ; os_name ~= "x"']), "its metadata requires `b ; os_name ~= "),
         (metadata_text("a", "1.0", requires_python=">=3.x"), "its metadata is invalid: "),
         (metadata_text("a", "1.0", extras={"x-y": [], "x_Y": []}), "two extras of the same normalized name"),
