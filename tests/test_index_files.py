@@ -177,7 +177,10 @@ def test_a_file_that_is_gone_is_named(index: TinyIndex, tmp_path: Path) -> None:
         (metadata_text("a", "1.0+cpu"), "`a-1.0-py3-none-any.whl` says in its metadata that it is version 1.0+cpu"),
         (metadata_text("a", "one"), "its metadata is invalid: "),
         (metadata_text("a", "1.0", requires=["b>=3."]), "its metadata requires `b>=3.`, which is no requirement"),
-        (metadata_text("a", "1.0", requires=["b ; os_name == "]), "its metadata requires `b ; os_name ==`, which is no requirement"),
+        (
+            metadata_text("a", "1.0", requires=["b ; os_name == "]),
+            "its metadata requires `b ; os_name ==`, which is no requirement",
+        ),
         (metadata_text("a", "1.0", requires=['b ; os_name ~= "x"']), "its metadata requires `b ; os_name ~= "),
         (metadata_text("a", "1.0", requires_python=">=3.x"), "its metadata is invalid: "),
         (metadata_text("a", "1.0", extras={"x-y": [], "x_Y": []}), "two extras of the same normalized name"),

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from support.index import TinyIndex
+from support.index import FaultKind, TinyIndex
 from support.repository import NETWORK, Asker, asking
 from support.serve import Call, LoopbackServer, Reply
 from zlock.errors import IndexFailed
@@ -43,7 +43,7 @@ def failure(ask: Asker, name: str = "a") -> IndexFailed:
 
 class TestRetries:
     @pytest.mark.parametrize("kind", [429, 500, 502, 503, 504, "truncate", "reset", "stall", "hang"])
-    def test_what_passes_is_tried_again(self, index: TinyIndex, tmp_path: Path, kind: int) -> None:
+    def test_what_passes_is_tried_again(self, index: TinyIndex, tmp_path: Path, kind: FaultKind) -> None:
         index.wheel("a", "1.0")
         index.fault("/simple/a/", kind, headers=SOON)
         network = Network(timeout=0.5 if kind in {"stall", "hang"} else 10, retries=1)
@@ -63,7 +63,7 @@ class TestRetries:
         ],
     )
     def test_what_stays_is_an_error_and_nothing_of_it_is_kept(
-        self, index: TinyIndex, tmp_path: Path, kind: int, said: str
+        self, index: TinyIndex, tmp_path: Path, kind: FaultKind, said: str
     ) -> None:
         index.wheel("a", "1.0")
         index.fault("/simple/a/", kind, times=2, headers=SOON)
@@ -135,7 +135,11 @@ class TestRedirects:
         with TinyIndex(auth=LOGIN) as mirror:
             mirror.wheel("a", "1.0")
             index.redirect = mirror.root
-            with asking(tmp_path, Index(url=mirror.url_with_credentials.replace("s3cret/%", "s3cret%2F%25"), explicit=True, name="m"), index.url) as ask:
+            with asking(
+                tmp_path,
+                Index(url=mirror.url_with_credentials.replace("s3cret/%", "s3cret%2F%25"), explicit=True, name="m"),
+                index.url,
+            ) as ask:
                 assert ask.files("a")
 
     @pytest.mark.parametrize("location", ["/simple/a/", "/simple/a"])
@@ -197,7 +201,9 @@ class TestCredentials:
         """Make a `keyring` command that writes down how it was called."""
         path = folder / "bin" / "keyring"
         path.parent.mkdir()
-        head = f"#!{sys.executable}\nimport sys\nopen({str(folder / 'calls')!r}, 'a').write(repr(sys.argv[1:]) + '\\n')\n"
+        head = (
+            f"#!{sys.executable}\nimport sys\nopen({str(folder / 'calls')!r}, 'a').write(repr(sys.argv[1:]) + '\\n')\n"
+        )
         path.write_text(head + program)
         path.chmod(0o755)
         return {"PATH": str(path.parent)}
@@ -216,7 +222,9 @@ class TestCredentials:
     def test_in_the_keyring_with_the_user(self, closed: TinyIndex, tmp_path: Path, calls: Path) -> None:
         calls.mkdir()
         host = closed.root.removeprefix("http://")
-        program = f"print('user\\n' + {LOGIN[1]!r}) if sys.argv[1:] == ['get', {host!r}, '--mode', 'creds'] else sys.exit(1)"
+        program = (
+            f"print('user\\n' + {LOGIN[1]!r}) if sys.argv[1:] == ['get', {host!r}, '--mode', 'creds'] else sys.exit(1)"
+        )
         self.check(tmp_path / "cache", closed.url, self.keyring(calls, program))
 
     def test_the_keyring_is_asked_once_and_only_after_a_refusal(
@@ -263,8 +271,6 @@ class TestCredentials:
         credentials = Credentials({"HOME": "/nowhere"})
         credentials.add_index(None, "https://user:pw@index.example/simple/")
         assert credentials.header(url) is None
-
-
 
 
 class TestProxies:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.index import TinyIndex
+from support.index import Format, TinyIndex
 from support.pages import JSON_TYPE
 from support.repository import asking
 from zlock.errors import IndexFailed, InvalidConfiguration
@@ -16,6 +17,8 @@ from zlock.index.client import Answer
 from zlock.index.simple import parse_page
 from zlock.model.distribution import Page
 from zlock.model.indexes import Index
+
+_FORMATS: tuple[Collection[Format], ...] = (["html"], ["json"])
 
 
 def json_page(**more: Any) -> bytes:
@@ -105,9 +108,9 @@ def test_a_login_page_is_no_empty_listing(index: TinyIndex, tmp_path: Path, body
 
 def test_an_empty_listing_is_one(index: TinyIndex, tmp_path: Path) -> None:
     index.listing("a")
-    for formats in (("html",), ("json",)):
-        index.formats = formats  # type: ignore[assignment] # literals in a loop
-        with asking(tmp_path / formats[0], index.url) as ask:
+    for formats in _FORMATS:
+        index.formats = formats
+        with asking(tmp_path / "-".join(formats), index.url) as ask:
             assert ask.files("a") == ()
 
 
@@ -173,8 +176,8 @@ def test_compressed_pages_are_read_and_doubly_compressed_ones_named(index: TinyI
     with asking(tmp_path, index.url) as ask:
         assert len(ask.files("a")) == 1
     index.compression = "double"
-    for formats in (("html",), ("json",)):
-        index.formats = formats  # type: ignore[assignment] # literals in a loop
+    for formats in _FORMATS:
+        index.formats = formats
         assert "is compressed more often than its server says" in failure(tmp_path, index.url, name="b").message
 
 
@@ -312,9 +315,7 @@ class TestSeveral:
             assert [request.path for request in second.requests] == ["/simple/b/", "/simple/c/"]
 
     @pytest.mark.parametrize("status", [401, 403, 500, 503, 418])
-    def test_a_first_index_that_fails_is_never_passed_over(
-        self, index: TinyIndex, tmp_path: Path, status: int
-    ) -> None:
+    def test_a_first_index_that_fails_is_never_passed_over(self, index: TinyIndex, tmp_path: Path, status: int) -> None:
         index.fault("/simple/a/", status, times=None, headers={"Retry-After": "0"})
         with TinyIndex() as second:
             second.wheel("a", "9.0")
@@ -396,7 +397,9 @@ class TestFolders:
             ask.metadata("a")
 
 
-@pytest.mark.parametrize("url", ["http://[broken/simple/", "https:///simple/", "ftp://index.example/", "http://h:port/"])
+@pytest.mark.parametrize(
+    "url", ["http://[broken/simple/", "https:///simple/", "ftp://index.example/", "http://h:port/"]
+)
 def test_an_index_without_a_usable_url_is_a_mistake_of_the_configuration(tmp_path: Path, url: str) -> None:
     with pytest.raises(InvalidConfiguration, match="has no usable URL"), asking(tmp_path, url):
         pass

@@ -59,9 +59,7 @@ def asking(
         indexes=tuple(index if isinstance(index, Index) else Index(url=index) for index in indexes),
         sources={canonicalize_name(name): index for name, index in (sources or {}).items()},
     )
-    repository = Repository(
-        routing, client, Cache(cache), offline=offline, refresh=refresh, builder=_no_builder
-    )
+    repository = Repository(routing, client, Cache(cache), offline=offline, refresh=refresh, builder=_no_builder)
     try:
         yield Asker(repository)
     finally:

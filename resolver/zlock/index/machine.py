@@ -93,6 +93,10 @@ def _home(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none
 
 
+def _system_folders(environ: Mapping[str, str]) -> list[Path]:
+    return [Path(folder) for folder in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)]
+
+
 def _read_pip(environ: Mapping[str, str]) -> dict[str, str]:
     """Return what pip's files say: `[install]` before `[global]`, later files before earlier ones."""
     sections: dict[str, dict[str, str]] = {"global": {}, "install": {}}
@@ -119,7 +123,7 @@ def _pip_places(environ: Mapping[str, str]) -> list[Path]:
         system = [Path(environ.get("ProgramData") or "C:\\ProgramData")]
         user = [home / "pip", Path(environ.get("APPDATA") or home) / "pip"]
     else:
-        system = [Path(folder) for folder in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)]
+        system = _system_folders(environ)
         user = [home / ".pip", Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip"]
         if sys.platform == "darwin":
             user.append(home / "Library" / "Application Support" / "pip")
@@ -140,8 +144,9 @@ def _read_uv(environ: Mapping[str, str], project: Path) -> dict[str, object]:
     user = Path(environ.get("XDG_CONFIG_HOME") or _home(environ) / ".config")
     near = next((folder for folder in (project, *project.parents) if (folder / "uv.toml").is_file()), project)
     merged: dict[str, object] = {}
-    for place in (Path("/etc/uv/uv.toml"), user / "uv" / "uv.toml", near / "uv.toml"):
-        merged |= _toml(place)
+    for folder in (Path("/etc"), *reversed(_system_folders(environ)), user):
+        merged |= _toml(folder / "uv" / "uv.toml")
+    merged |= _toml(near / "uv.toml")
     return merged
 
 

@@ -1,0 +1,284 @@
+"""The index through the whole command: what a person sees, which code it ends with, what the lock says."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.index import TinyIndex
+from support.project import Project, Result
+from support.repository import asking
+
+QUICK = {"UV_HTTP_RETRIES": "0", "UV_HTTP_TIMEOUT": "5"}
+
+
+def configure(project: Project, served: TinyIndex | str, /, *requirements: str, **more: Any) -> None:
+    url = served if isinstance(served, str) else served.url
+    settings = {"python": "3.12", "index": [{"name": "tiny", "url": url, "default": True}], **more}
+    project.configure({**settings, "docker": {"requirements": list(requirements or ["a"])}})
+
+
+def resolve(project: Project, *arguments: str, env: Mapping[str, str] | None = None) -> Result:
+    return project.run("resolve", *arguments, env={**QUICK, **(env or {})})
+
+
+def locks(project: Project, *arguments: str, env: Mapping[str, str] | None = None) -> Result:
+    """Resolve, which has to end well."""
+    result = resolve(project, *arguments, env=env)
+    assert result.code == 0, result.stderr
+    return result
+
+
+def fails(project: Project, code: int, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+    """Resolve, which has to end with a code, a message and a hint, and without a lock; return what it said."""
+    result = resolve(project, *arguments, env=env)
+    assert result.code == code, result.stderr
+    assert "Traceback" not in result.stderr
+    assert "error: " in result.stderr
+    assert "hint: " in result.stderr
+    assert not project.lock_path("pipeline").exists()
+    return result.stderr
+
+
+@pytest.mark.parametrize(
+    "kind", [401, 403, 406, 410, 429, 500, 503, "truncate", "reset", "stall", "hang", "garbage-json", "login-page"]
+)
+def test_an_index_that_fails_is_exit_3_and_named(project: Project, index: TinyIndex, kind: Any) -> None:
+    index.wheel("a", "1.0")
+    index.fault("/simple/a/", kind, times=None)
+    configure(project, index.url.replace("http://", "http://user:s3cret@"))
+    said = fails(project, 3, env={"UV_HTTP_TIMEOUT": "0.5"})
+    assert f"{index.url}a/" in said
+    assert "s3cret" not in said
+
+
+def test_an_index_that_is_down_is_exit_3_and_leaves_the_lock(project: Project, index: TinyIndex) -> None:
+    index.wheel("a", "1.0")
+    index.cache_control = "no-cache"
+    configure(project, index)
+    locks(project)
+    before = project.lock_path("pipeline").read_bytes()
+    index.fault("*", 503, times=None)
+    assert resolve(project, "--upgrade").code == 3
+    assert project.lock_path("pipeline").read_bytes() == before
+
+
+def test_a_certificate_file_that_can_not_be_read_is_exit_3(project: Project, index: TinyIndex) -> None:
+    index.wheel("a", "1.0")
+    configure(project, index)
+    said = fails(project, 3, env={"SSL_CERT_FILE": str(project.folder / "gone.pem")})
+    assert "gone.pem" in said
+    assert index.requests == []
+
+
+def test_an_unknown_package_is_exit_1_with_close_names(project: Project, index: TinyIndex) -> None:
+    index.wheel("requests", "1.0")
+    configure(project, index, "requests", "reqeusts")
+    said = fails(project, 1)
+    assert "no index knows `reqeusts`" in said
+    assert "did you mean `requests`?" in said
+
+
+def test_an_index_without_a_usable_url_is_exit_2(project: Project) -> None:
+    configure(project, "http://user:s3cret@[broken/simple/")
+    assert "s3cret" not in fails(project, 2)
+
+
+def test_a_wrong_size_or_hash_found_while_hashing_is_exit_3(project: Project, index: TinyIndex) -> None:
+    wheel = index.wheel("a", "1.0")
+    wheel.hashes = {"md5": "0" * 32}
+    configure(project, index)
+    assert "`a-1.0-py3-none-any.whl` has the wrong hash" in fails(project, 3)
+    wheel.hashes, wheel.size = {}, 5
+    said = fails(project, 3, "--cache-dir", str(project.folder / "other"))
+    assert "its index says 5" in said
+
+
+@pytest.mark.parametrize("algorithm", [None, "md5"])
+def test_a_file_without_a_sha256_is_hashed_for_the_lock(
+    project: Project, index: TinyIndex, algorithm: str | None
+) -> None:
+    wheel = index.wheel("a", "1.0")
+    wheel.hashes = {algorithm: hashlib.new(algorithm, wheel.content).hexdigest()} if algorithm else {}
+    configure(project, index)
+    locks(project)
+    (package,) = project.lock("pipeline")["packages"]
+    assert package["wheels"][0]["hashes"]["sha256"] == wheel.sha256
+
+
+def test_a_file_listed_twice_with_different_hashes_is_exit_3(project: Project, index: TinyIndex) -> None:
+    for requires in ([], ["b"]):
+        index.wheel("a", "1.0", requires=requires)
+    configure(project, index)
+    said = fails(project, 3)
+    assert "lists `a-1.0-py3-none-any.whl` twice with different hashes" in said
+    assert all(file.sha256 in said for file in index.listing("a").files)
+
+
+def test_a_broken_release_is_passed_over_with_a_note(project: Project, index: TinyIndex) -> None:
+    index.wheel("a", "1.0")
+    index.wheel("a", "2.0", requires=["b>=3."])
+    index.wheel("a", "3.0", metadata="Metadata-Version: 2.1\nName: a\nVersion: 3.0+cpu\n")
+    index.wheel("a", "4.0", metadata="Metadata-Version: 2.1\nName: other\nVersion: 4.0\n")
+    configure(project, index)
+    said = locks(project).stderr
+    assert project.locked("pipeline") == {"a": "1.0"}
+    assert "note: a 4.0 is passed over: `a-4.0-py3-none-any.whl` says in its metadata that it is `other`" in said
+    assert "note: a 3.0 is passed over: `a-3.0-py3-none-any.whl` says in its metadata that it is version" in said
+    assert "note: a 2.0 is passed over: its metadata requires `b>=3.`, which is no requirement" in said
+
+
+def test_a_quarantined_project_is_called_that(project: Project, index: TinyIndex) -> None:
+    index.wheel("a", "1.0")
+    index.status("a", "quarantined", "it steals")
+    configure(project, index)
+    assert "the index quarantined it: it steals" in fails(project, 1)
+
+
+def test_an_archived_project_is_noted(project: Project, index: TinyIndex) -> None:
+    index.wheel("a", "1.0")
+    index.status("a", "archived", "use b")
+    configure(project, index)
+    assert "note: `a` is archived on its index: use b" in locks(project).stderr
+
+
+@pytest.mark.parametrize("formats", [("html",), ("json",)])
+def test_yanks_and_pythons_are_heeded(project: Project, index: TinyIndex, formats: Any) -> None:
+    index.formats = formats
+    index.wheel("a", "1.0")
+    index.wheel("a", "2.0").yanked = "broken"
+    index.wheel("a", "3.0", requires_python=">=3.13")
+    index.wheel("a", "4.0", requires_python="<3.12")
+    configure(project, index)
+    locks(project)
+    assert project.locked("pipeline") == {"a": "1.0"}
+
+
+def test_files_without_an_upload_time_are_left_out_where_there_is_a_cut_off(project: Project, index: TinyIndex) -> None:
+    for version, time in (("1.0", "2024-01-01T00:00:00Z"), ("2.0", None), ("3.0", "2025-01-01T00:00:00Z")):
+        index.wheel("a", version).upload_time = time
+    configure(project, index, **{"exclude-newer": "2024-06-01T00:00:00Z"})
+    locks(project)
+    assert project.locked("pipeline") == {"a": "1.0"}
+    index.api_version = "1.0"
+    said = fails_anew(project)
+    assert "upload" in said
+
+
+def fails_anew(project: Project) -> str:
+    """Resolve once more without the lock and the cache of before."""
+    project.lock_path("pipeline").unlink()
+    return fails(project, 1, "--cache-dir", str(project.folder / "new-cache"))
+
+
+def test_credentials_are_in_no_lock_no_output_and_no_cache(project: Project, index: TinyIndex) -> None:
+    index.auth = ("user", "s3cret")
+    index.wheel("a", "1.0", requires=["b"])
+    index.wheel("b", "1.0").hashes = {}
+    configure(project, index.url_with_credentials)
+    result = locks(project, "-v")
+    assert project.locked("pipeline") == {"a": "1.0", "b": "1.0"}
+    assert "s3cret" not in result.stdout + result.stderr
+    kept = [path for folder in (project.cache, project.folder / "lockfiles") for path in folder.rglob("*")]
+    assert len(kept) > 4
+    assert not any(b"s3cret" in path.read_bytes() for path in kept if path.is_file())
+    assert project.lock("pipeline")["packages"][0]["index"] == index.url
+
+
+def test_a_second_run_asks_nothing_and_writes_the_same(project: Project, index: TinyIndex) -> None:
+    for name, requires in (("a", ["b", "c"]), ("b", ["c"]), ("c", [])):
+        index.wheel(name, "1.0", requires=requires)
+    configure(project, index)
+    locks(project)
+    assert len(index.requests) == 6
+    before = project.lock_path("pipeline").read_bytes()
+    project.lock_path("pipeline").unlink()
+    locks(project)
+    assert len(index.requests) == 6
+    assert project.lock_path("pipeline").read_bytes() == before
+
+
+def test_offline_locks_from_the_cache_and_says_what_is_missing(project: Project, index: TinyIndex) -> None:
+    index.wheel("a", "1.0")
+    configure(project, index)
+    assert "`a` is not in the cache" in fails(project, 3, "--offline")
+    locks(project)
+    project.lock_path("pipeline").unlink()
+    count = len(index.requests)
+    locks(project, "--offline")
+    assert len(index.requests) == count
+
+
+def test_two_runs_that_share_a_cache_both_lock(tmp_path: Path, index: TinyIndex) -> None:
+    for number in range(30):
+        index.wheel(f"p{number}", "1.0", requires=[f"p{number + 1}"] if number < 29 else [])
+    projects = [Project(tmp_path / name) for name in ("one", "two")]
+    for project in projects:
+        configure(project, index, "p0")
+    shared = str(tmp_path / "shared")
+    running = [project.start("resolve", "--cache-dir", shared, env=QUICK) for project in projects]
+    for process in running:
+        with process:
+            _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 0, stderr
+    first, second = (project.lock_path("pipeline").read_bytes() for project in projects)
+    assert first == second
+    with asking(Path(shared), index.url, offline=True) as ask:
+        assert ask.metadata("p29").version == "1.0"
+
+
+def test_the_machines_index_is_used_and_what_is_not_read_is_noted(project: Project, index: TinyIndex) -> None:
+    index.wheel("a", "1.0")
+    project.configure({"python": "3.12", "docker": {"requirements": ["a"]}})
+    env = {"UV_DEFAULT_INDEX": index.url, "PIP_EXTRA_INDEX_URL": "https://user:s3cret@extra.index.example/"}
+    said = locks(project, env=env).stderr
+    assert "PIP_EXTRA_INDEX_URL" in said
+    assert "s3cret" not in said
+    assert project.locked("pipeline") == {"a": "1.0"}
+
+
+def test_a_higher_index_that_fails_is_exit_3_though_a_lower_one_knows_the_name(
+    project: Project, index: TinyIndex
+) -> None:
+    index.wheel("a", "9.0")
+    with TinyIndex() as inner:
+        inner.fault("*", 500, times=None)
+        rows = [{"name": "inner", "url": inner.url}, {"name": "outer", "url": index.url, "default": True}]
+        configure(project, index, index=rows)
+        assert f"{inner.url}a/" in fails(project, 3)
+    assert index.requests == []
+
+
+def test_an_explicit_index_serves_what_is_routed_to_it(project: Project, index: TinyIndex) -> None:
+    index.wheel("a", "1.0", requires=["b"])
+    with TinyIndex() as inner:
+        inner.wheel("a", "9.0")
+        inner.wheel("b", "2.0")
+        rows = [
+            {"name": "inner", "url": inner.url, "explicit": True},
+            {"name": "outer", "url": index.url, "default": True},
+        ]
+        configure(project, index, index=rows, **{"index-sources": {"b": "inner"}})
+        locks(project)
+        assert project.locked("pipeline") == {"a": "1.0", "b": "2.0"}
+        assert {package["name"]: package["index"] for package in project.lock("pipeline")["packages"]} == {
+            "a": index.url,
+            "b": inner.url,
+        }
+
+
+def test_a_folder_is_an_index(project: Project, index: TinyIndex, tmp_path: Path) -> None:
+    index.wheel("a", "1.0", requires=["b"])
+    index.wheel("b", "1.0")
+    static = index.write_static(tmp_path / "static")
+    for url in (static.url, str(static.find_links)):
+        configure(project, url)
+        locks(project)
+        assert project.locked("pipeline") == {"a": "1.0", "b": "1.0"}
+    configure(project, str(tmp_path / "gone"))
+    project.lock_path("pipeline").unlink()
+    assert "is not there" in fails(project, 3)
