@@ -11,12 +11,12 @@ import pytest
 
 from support.index import Format, TinyIndex
 from support.pages import JSON_TYPE
-from support.repository import asking
+from support.repository import asking, listed
 from zlock.errors import IndexFailed, InvalidConfiguration
 from zlock.index.client import Answer
 from zlock.index.simple import parse_page
-from zlock.model.distribution import Page
 from zlock.model.indexes import Index
+from zlock.model.page import Page
 
 _FORMATS: tuple[Collection[Format], ...] = (["html"], ["json"])
 
@@ -228,12 +228,12 @@ def page_of(answer_type: str, body: bytes) -> Page:
 def test_a_file_with_an_unusable_url_is_passed_over(url: str) -> None:
     good = json_file(filename="a-2-py3-none-any.whl")
     page = page_of(JSON_TYPE, json_page(files=[json_file(url=url), good]))
-    assert [file.filename for file in page.files] == ["a-2-py3-none-any.whl"]
+    assert [file.filename for file in listed(page)] == ["a-2-py3-none-any.whl"]
 
 
 @pytest.mark.parametrize("name", ["../../a-1-py3-none-any.whl", "a-1-1/../../x-py3-none-any.whl", "..\\a-1.tar.gz"])
 def test_a_file_name_that_leaves_its_folder_is_passed_over(name: str) -> None:
-    assert page_of(JSON_TYPE, json_page(files=[json_file(filename=name)])).files == ()
+    assert listed(page_of(JSON_TYPE, json_page(files=[json_file(filename=name)]))) == []
 
 
 @pytest.mark.parametrize(
@@ -247,14 +247,14 @@ def test_a_file_name_that_leaves_its_folder_is_passed_over(name: str) -> None:
 )
 def test_file_names_are_decoded_once(href: str, names: list[str]) -> None:
     page = page_of("text/html", f"<a href='{href}'>a</a>".encode())
-    assert [file.filename for file in page.files] == names
+    assert [file.filename for file in listed(page)] + list(page.strange) == names
 
 
 @pytest.mark.parametrize("kind", [JSON_TYPE, "text/html"])
 def test_credentials_in_links_are_dropped(kind: str) -> None:
     url = "https://user:secret@files.example/a-1-py3-none-any.whl"
     body = json_page(files=[json_file(url=url)]) if kind == JSON_TYPE else f"<a href={url}>a</a>".encode()
-    assert [file.url for file in page_of(kind, body).files] == ["https://files.example/a-1-py3-none-any.whl"]
+    assert [file.url for file in listed(page_of(kind, body))] == ["https://files.example/a-1-py3-none-any.whl"]
 
 
 @pytest.mark.parametrize("formats", [("json",), ("html",)])
@@ -265,7 +265,7 @@ def test_the_status_of_a_project_is_read(index: TinyIndex, tmp_path: Path, forma
     with asking(tmp_path, index.url) as ask:
         page = ask.page("a")
     assert page is not None
-    assert (page.status, page.reason, len(page.files)) == ("archived", "use b", 1)
+    assert (page.status, page.reason, len(listed(page))) == ("archived", "use b", 1)
 
 
 def test_the_older_word_for_the_status_is_read() -> None:
@@ -276,7 +276,7 @@ def test_the_newer_key_for_metadata_wins() -> None:
     both = json_file(**{"core-metadata": {"sha256": "aa"}, "dist-info-metadata": False})
     older = json_file(**{"dist-info-metadata": {"sha256": "bb"}})
     none = json_file(**{"core-metadata": False, "dist-info-metadata": {"sha256": "bb"}})
-    files = page_of(JSON_TYPE, json_page(files=[both, older, none])).files
+    files = listed(page_of(JSON_TYPE, json_page(files=[both, older, none])))
     assert [file.metadata for file in files] == ["aa", "bb", None]
 
 
@@ -296,7 +296,7 @@ def test_redirected_pages_have_their_links_from_where_they_are(index: TinyIndex,
         page = ask.page("a")
         assert ask.metadata("a").version == "1.0"
     assert page is not None
-    assert page.files[0].url.startswith(f"{index.root}/mirror/files/")
+    assert listed(page)[0].url.startswith(f"{index.root}/mirror/files/")
     assert page.index == index.url
 
 

@@ -13,8 +13,9 @@ from zlock.index.auth import Credentials
 from zlock.index.cache import Cache
 from zlock.index.client import Client, Network
 from zlock.index.repository import Repository
-from zlock.model.distribution import File, Metadata, Page
+from zlock.model.distribution import File, Metadata
 from zlock.model.indexes import Index, Routing
+from zlock.model.page import Page
 
 NETWORK = Network(timeout=10, retries=1)
 """Patient enough for a busy machine, and soon done with what fails."""
@@ -34,13 +35,13 @@ class Asker:
         """Return the files of a name that some index knows."""
         page = self.page(name)
         assert page is not None
-        return page.files
+        return tuple(listed(page))
 
     def metadata(self, name: str, position: int = 0) -> Metadata:
         """Return the metadata of one file of a name."""
         page = self.page(name)
         assert page is not None
-        return self.repository.metadata(page, page.files[position]).result(timeout=60)
+        return self.repository.metadata(page, listed(page)[position]).result(timeout=60)
 
 
 @contextmanager
@@ -68,3 +69,8 @@ def asking(
 
 def _no_builder() -> NoReturn:
     raise AssertionError("nothing is to be built here")
+
+
+def listed(page: Page) -> list[File]:
+    """Return a page's files, the oldest release first."""
+    return [file for position in reversed(range(len(page.versions))) for file in page.files(position)]

@@ -101,6 +101,9 @@ class Cache:
         if hashlib.blake2b(head, digest_size=_DIGEST_SIZE).digest() != data[:_DIGEST_SIZE]:
             return None
         value, places = marshal.loads(head)  # noqa: S302 - the digest says that zlock wrote it whole
+        last_start, last_size, _ = places[-1] if places else (0, 0, 0)
+        if begin + length + last_start + last_size != len(data):
+            return None  # cut short
 
         def part(position: int) -> Any:
             start, size, check = places[position]
