@@ -2,6 +2,7 @@
 
 import random
 import tomllib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -17,7 +18,7 @@ def text(randomness: random.Random) -> str:
 
 
 def value(randomness: random.Random, depth: int) -> Any:
-    kinds = [
+    kinds: list[Callable[[], Any]] = [
         lambda: text(randomness),
         lambda: randomness.randrange(-(2**63), 2**63),
         lambda: randomness.random() < 0.5,

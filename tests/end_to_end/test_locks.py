@@ -253,3 +253,22 @@ def test_an_index_in_a_folder_is_locked_by_relative_paths(index: TinyIndex, proj
     (package,) = project.lock("pipeline")["packages"]
     assert "index" not in package
     assert package["wheels"][0]["path"] == "../mirror/flat/plain-1.0-py3-none-any.whl"
+
+
+def test_an_sdist_is_locked_only_where_building_it_is_allowed(index: TinyIndex, project: Project) -> None:
+    index.sdist("built", "1.0")
+    configuration = {
+        "python": PYTHON,
+        "index": [{"url": index.url, "default": True}],
+        "docker": {"requirements": ["built"]},
+    }
+    project.configure(configuration)
+    result = project.run("resolve")
+    assert result.code == 1
+    assert '`build-sdists = ["built"]`' in result.stderr
+
+    project.configure({"build-sdists": ["built"], **configuration})
+    assert project.run("resolve").code == 0
+    (package,) = project.lock("pipeline")["packages"]
+    assert package["sdist"]["url"].endswith("/built-1.0.tar.gz")
+    assert "wheels" not in package

@@ -58,6 +58,29 @@ def test_pins_are_kept_while_they_fit(grown: Project, index: TinyIndex) -> None:
     assert "serve: 1 package, up to date" in result.stderr
 
 
+def test_what_one_step_asks_changes_no_other_lock(index: TinyIndex, project: Project) -> None:
+    """Where the requirements are in files of their own, the other lock stays the same to the byte."""
+    index.wheel("alpha", "1.0")
+    project.write("train.txt", "alpha")
+    configure(project, index, {"serve": ["alpha"]})
+    text = (project.folder / "zlock.toml").read_text(encoding="utf-8")
+    project.write("zlock.toml", text + '[steps.train.docker]\nrequirements = "train.txt"\n')
+    resolved(project)
+    before = project.lock_path("serve").stat().st_mtime_ns, project.lock_path("serve").read_bytes()
+    project.write("train.txt", "alpha>=1")
+    resolved(project)
+
+    assert (project.lock_path("serve").stat().st_mtime_ns, project.lock_path("serve").read_bytes()) == before
+
+
+def test_a_release_that_came_out_is_seen_though_the_page_is_in_the_cache(grown: Project, index: TinyIndex) -> None:
+    """A cached page may be believed for a yes, never for a no."""
+    configure(grown, index, {"train": ["alpha>=2"], "serve": ["beta"]})
+    resolved(grown)
+
+    assert grown.locked("train") == {"alpha": "2.0"}
+
+
 def test_upgrade_moves_every_pin(grown: Project) -> None:
     resolved(grown, "--upgrade")
 

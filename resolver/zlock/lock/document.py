@@ -87,7 +87,8 @@ def _package(one: Resolved, project: Path, lock_folder: Path) -> dict[str, Any]:
         return table
     if one.index.startswith("http"):
         table["index"] = one.index
-    files = [_file(file, lock_folder) for file in sorted(one.candidate.files) if _is_admitted(file, one.hashes)]
+    admitted = [file for file in one.candidate.files if _is_admitted(file, one.hashes)]
+    files = [_file(file, lock_folder) for file in sorted(admitted, key=lambda file: (file.filename, file.url))]
     wheels = [row for file, row in files if file.is_wheel]
     if wheels:
         table["wheels"] = wheels

@@ -19,7 +19,7 @@ from zlock.model.requirement import Asked
 
 _NAME = re.compile(r"pylock\.([^.]+)\.toml")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
-_MARKERS = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
+_MARKERS = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
 _STAGED = ".zlock-staged-"
 _RESTORE = "restore it from version control, or delete it and run `zlock resolve`"
 

@@ -12,7 +12,6 @@ from zlock.lock.store import asked_of, lock_path, read_lock
 from zlock.model.origin import Origin
 from zlock.model.requirement import Asked, Gathered
 from zlock.workflow.gather import Gatherer
-from zlock.workflow.locking import gone_steps
 from zlock.workflow.report import Report, StepReport
 from zlock.workflow.workspace import Options, Step, Workspace
 
@@ -35,8 +34,7 @@ def check(options: Options) -> Report:
     for step in workspace.chosen(steps):
         with problems:
             workspace.report.steps.append(_check_step(workspace, gatherer, step))
-    gone = {} if options.steps else gone_steps(workspace.lock_folder, steps)
-    for name, path in gone.items():
+    for name, path in workspace.gone(steps).items():
         problems.add(LockOutdated(f"step `{name}` is gone and its lock is still there: `{path.name}`", hint=_HINT))
     problems.raise_if_any()
     return workspace.report

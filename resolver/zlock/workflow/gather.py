@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -43,6 +44,7 @@ class Gatherer:
         self._interpreter = interpreter
         self._known: dict[Hashable, Gathered] = {}
         self._catalogue: Catalogue | None = None
+        self._text: str | None = None
         self.stack = Stack.from_table(project.stack, at="stack")
         problems = Collector()
         self._own: dict[str, Integration] = {}
@@ -176,7 +178,20 @@ class Gatherer:
             return None
         place = settings.where("requirements")
         folder = (place.folder if place else None) or self._project.folder
-        return read_list(effective.requirements, folder=folder, root=self._project.folder, origin=origin)
+        gathered = read_list(effective.requirements, folder=folder, root=self._project.folder, origin=origin)
+        if origin.line is None and len(gathered.requirements) == len(effective.requirements):
+            return self._with_lines(gathered, effective.requirements)
+        return gathered
+
+    def _with_lines(self, gathered: Gathered, stated: Sequence[str]) -> Gathered:
+        """Add the lines to requirements that stand in the configuration, as far as they can be told from its text."""
+        if self._text is None:
+            self._text = self._project.file.read_text(encoding="utf-8-sig") if self._project.file else ""
+        found = []
+        for text, direct in zip(stated, gathered.requirements, strict=True):
+            line = _only_line(self._text, text)
+            found.append(replace(direct, origins=tuple(replace(origin, line=line) for origin in direct.origins)))
+        return replace(gathered, requirements=tuple(found))
 
     def _check_indexes(self, options: Iterable[IndexOption]) -> None:
         """Hold index options in requirements files against the configuration: a file never adds an index itself."""
@@ -186,6 +201,14 @@ class Gatherer:
             if option.value.rstrip("/") not in configured and option.option != "--trusted-host":
                 problems.add(_refused(option))
         problems.raise_if_any()
+
+
+def _only_line(document: str, text: str) -> int | None:
+    """Return the line of a TOML string that stands in a document once; `tomllib` tells no lines."""
+    written = [f"{quote}{text}{quote}" for quote in "\"'"]
+    if sum(map(document.count, written)) != 1:
+        return None
+    return document.count("\n", 0, max(map(document.find, written))) + 1
 
 
 def _refused(option: IndexOption) -> InvalidRequirements:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
 from zlock.errors import Collector
-from zlock.lock.store import existing_steps, pins_of, write_all
+from zlock.lock.store import pins_of, write_all
 from zlock.model.ports import Progress
 from zlock.workflow.gather import Gatherer
 from zlock.workflow.job import Job
@@ -32,7 +31,7 @@ def resolve(options: Options, progress: Progress) -> Report:
     steps = workspace.load_steps()
     jobs = _prepare(workspace, gatherer, steps, progress)
     answers = _answers(workspace, jobs, progress)
-    gone = {} if options.steps else gone_steps(workspace.lock_folder, steps)
+    gone = workspace.gone(steps)
     _note_unpinned(workspace, answers)
     texts = {job.path: text for job in jobs if (text := answers[job.step.name][1]) != job.text}
     if texts or gone:
@@ -43,12 +42,6 @@ def resolve(options: Options, progress: Progress) -> Report:
         workspace.report.steps.append(StepReport.compare(job.path, job.lock, tree, status))
     workspace.report.steps += [StepReport(name=name, path=path, status="removed") for name, path in gone.items()]
     return workspace.report
-
-
-def gone_steps(folder: Path, steps: Iterable[Step]) -> dict[str, Path]:
-    """Return the locks in a folder whose steps are gone, by step."""
-    names = {step.name for step in steps}
-    return {name: path for name, path in existing_steps(folder).items() if name not in names}
 
 
 def _prepare(workspace: Workspace, gatherer: Gatherer, steps: list[Step], progress: Progress) -> list[Job]:

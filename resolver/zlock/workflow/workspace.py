@@ -13,6 +13,7 @@ from typing import Any
 
 from zlock.errors import Collector, InvalidConfiguration
 from zlock.lock.question import Question
+from zlock.lock.store import existing_steps
 from zlock.model.requirement import Asked, Gathered
 from zlock.model.target import Target
 from zlock.redact import redact
@@ -146,6 +147,12 @@ class Workspace:
                 problems.add(InvalidConfiguration(f"there is no step `{name}`", hint=hint))
         problems.raise_if_any()
         return [step for step in steps if not self.options.steps or step.name in self.options.steps]
+
+    def gone(self, steps: list[Step]) -> dict[str, Path]:
+        """Return the locks whose steps are gone, by step; `--step` leaves them alone."""
+        names = {step.name for step in steps}
+        locks = {} if self.options.steps else existing_steps(self.lock_folder)
+        return {name: path for name, path in locks.items() if name not in names}
 
     def disregarded(self) -> Report:
         """Return the report of a run that has nothing to do, as the pipeline runs without images."""

@@ -1,0 +1,214 @@
+"""The command line: help, output, colours, pipes, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from support.environment import clean_environment
+from support.index import TinyIndex
+from support.project import Project
+from zlock.cli.layout import Screen
+from zlock.errors import IndexFailed, InvalidLock, NoSolution, Problems
+
+COMMANDS = ("init", "resolve")
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project with a lock; its tests change nothing."""
+    with TinyIndex() as index:
+        index.wheel("alpha", "1.0")
+        project = Project(tmp_path_factory.mktemp("cli") / "project")
+        project.configure(
+            {"python": "3.12", "index": [{"url": index.url, "default": True}], "docker": {"requirements": ["alpha"]}}
+        )
+        result = project.run("resolve")
+        assert result.code == 0, result.stderr
+        yield project
+
+
+@pytest.mark.parametrize("arguments", [("--help",), *((command, "--help") for command in COMMANDS)])
+def test_help_has_an_example(project: Project, arguments: tuple[str, ...]) -> None:
+    result = project.run(*arguments)
+
+    assert result.code == 0
+    assert "example: zlock " in result.stdout
+    assert result.stderr == ""
+
+
+def test_every_command_is_in_the_help(project: Project) -> None:
+    text = project.run("--help").stdout
+
+    assert [command for command in COMMANDS if f"    {command} " not in text] == []
+
+
+def test_version_is_said(project: Project) -> None:
+    assert project.run("--version").stdout.startswith("zlock ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "error: the following arguments are required: COMMAND\nhint: `zlock --help`"),
+        (("reslove",), "error: argument COMMAND: invalid choice: `reslove`"),
+        (("resolve", "--bogus"), "error: unrecognized arguments: --bogus\nhint: "),
+        (("resolve", "--color", "pink"), "error: argument --color: invalid choice: `pink`"),
+        (("resolve", "--upgrade-p", "x"), "error: unrecognized arguments: --upgrade-p"),
+        (("resolve", "--exclude-newer", "soon"), "error: `--exclude-newer` is no time: `soon`\nhint: write"),
+        (("resolve", "--project", "nowhere"), "error: the project folder is not there: `nowhere`\nhint: correct"),
+        (("resolve",), "error: nothing to lock: no `zlock.toml`, no `[tool.zlock]`, and no pipeline was named\nhint: "),
+        (("resolve", "--check", "--upgrade"), "error: `--check` writes nothing"),
+    ],
+)
+def test_wrong_arguments_end_with_2_in_the_layout_of_all_errors(
+    project: Project, arguments: tuple[str, ...], said: str
+) -> None:
+    result = project.run(*arguments)
+
+    assert result.code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith(said)
+    assert "\nhint: " in result.stderr
+
+
+def test_json_is_all_there_is_on_standard_output(locked: Project) -> None:
+    result = locked.run("resolve", "--json", "--upgrade")
+    document = json.loads(result.stdout)
+
+    assert document["steps"]["pipeline"]["packages"] == 1
+    assert document["steps"]["pipeline"]["status"] == "unchanged"
+    assert document["steps"]["pipeline"]["lock"] == str(locked.lock_path("pipeline"))
+    assert "{" not in result.stderr
+
+
+def test_json_of_a_failure_is_nothing_and_the_error_is_on_standard_error(project: Project) -> None:
+    project.configure({"pyton": "3.12"})
+    result = project.run("resolve", "--json")
+
+    assert (result.code, result.stdout) == (2, "")
+    assert "unknown key `pyton`" in result.stderr
+
+
+def test_quiet_says_nothing_but_errors(locked: Project) -> None:
+    result = locked.run("resolve", "-q")
+    assert (result.code, result.stdout, result.stderr) == (0, "", "")
+
+    result = locked.run("resolve", "-q", "--step", "other")
+    assert result.code == 2
+    assert "there is no step `other`" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "env", "colored"),
+    [
+        ("always", {}, True),
+        ("never", {"FORCE_COLOR": "1"}, False),
+        ("auto", {}, False),
+        ("auto", {"FORCE_COLOR": "1"}, True),
+        ("auto", {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ("always", {"NO_COLOR": "1"}, True),
+    ],
+)
+def test_colours_are_as_asked(locked: Project, option: str, env: dict[str, str], colored: bool) -> None:
+    result = locked.run("resolve", "--step", "other", "--color", option, env=env)
+
+    assert ("\033[" in result.stderr) is colored
+    assert "error:" in result.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+@pytest.mark.parametrize("arguments", [("--help",), ("resolve", "--json"), ("resolve", "-v")])
+def test_a_reader_who_has_gone_is_no_error(locked: Project, arguments: tuple[str, ...]) -> None:
+    """Neither on standard output nor on standard error; the exit code is that of the work."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        for stream in ("stdout", "stderr"):
+            other = {"stdout": "stderr", "stderr": "stdout"}[stream]
+            done = subprocess.run(
+                [sys.executable, "-m", "zlock", *arguments],
+                cwd=locked.folder,
+                env=clean_environment(locked.home),
+                encoding="utf-8",
+                check=False,
+                stdin=subprocess.DEVNULL,
+                **{stream: writing, other: subprocess.PIPE},  # type: ignore[call-overload]  # names of streams
+            )
+            assert done.returncode == 0
+            assert "BrokenPipe" not in (done.stderr or "")
+    finally:
+        os.close(writing)
+
+
+def test_a_working_folder_that_was_removed_is_a_clear_error(project: Project) -> None:
+    folder = project.folder / "gone"
+    folder.mkdir()
+    program = "import os; os.rmdir(os.getcwd()); from zlock.cli import main; main(['resolve'])"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        env=clean_environment(project.home),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+    assert done.returncode == 3
+    assert done.stderr.startswith("error: the system refused: ")
+
+
+def test_names_that_the_terminal_can_not_show_are_escaped(locked: Project) -> None:
+    result = locked.run("resolve", "--step", "\u4e2d", env={"PYTHONIOENCODING": "ascii", "LANG": "C"})
+
+    assert result.code == 2
+    assert "there is no step `\\u4e2d`" in result.stderr
+
+
+# The layout
+
+
+def test_several_errors_are_shown_each_once_and_the_worst_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    same = [InvalidLock("`a` is wrong", context=["at b"], hint="correct it") for _ in range(2)]
+    code = Screen(color="never", quiet=True, verbose=False).fail(
+        Problems([*same, IndexFailed("down"), NoSolution("no")])
+    )
+
+    assert code == 3
+    assert capsys.readouterr().err == "error: `a` is wrong\n  at b\nhint: correct it\n\nerror: down\n\nerror: no\n"
+
+
+def test_credentials_never_reach_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen(color="never", quiet=False, verbose=False)
+    screen.note("see https://ann:secret@index.example/")
+    screen.fail(IndexFailed("https://ann:secret@index.example/ is down", hint="try https://t0ken@index.example/"))
+
+    shown = capsys.readouterr().err
+    assert "index.example" in shown
+    assert "secret" not in shown
+    assert "t0ken" not in shown
+
+
+def test_progress_is_silent_in_the_first_second(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 0.9, 1.1, 1.2, 7.0])
+    monkeypatch.setattr("zlock.cli.layout.time.monotonic", lambda: next(clock))
+    screen = Screen(color="never", quiet=False, verbose=False)
+    for message in ("one", "two", "three", "four"):
+        screen.progress(message)
+
+    assert capsys.readouterr().err == "two\nfour\n"
+
+
+def test_quiet_has_no_progress(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 9.0])
+    monkeypatch.setattr("zlock.cli.layout.time.monotonic", lambda: next(clock))
+    Screen(color="never", quiet=True, verbose=False).progress("one")
+
+    assert capsys.readouterr().err == ""

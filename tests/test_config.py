@@ -1,0 +1,313 @@
+"""The configuration: every key with its type and default, every mistake with its key path, all at once."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.utils import canonicalize_name
+
+from zlock.errors import InvalidConfiguration, Problems, ZlockError
+from zlock.settings.config import Project, find_project, parse_project, read_project
+
+EVERY_KEY = """
+python = "3.11.4"
+platforms = ["linux/arm64"]
+manylinux = "2_34"
+lock-dir = "locks"
+pipeline = "flow.py:flow"
+index-sources = { Torch = "wheels" }
+exclude-newer = 2026-11-01
+exclude-newer-package = { Some_Name = "2026-12-01T12:00:00+02:00", free = false }
+conflicts = "later"
+build-sdists = ["Old_Thing"]
+prerelease = "allow"
+resolution = "lowest-direct"
+align = true
+constraints = ["alpha<2"]
+overrides = ["beta==1"]
+exclude = ["gamma", { package = "Delta", from = "alpha" }]
+urls = "index"
+wheelhouse = "wheels"
+registry = "registry.example/team"
+[[index]]
+name = "wheels"
+url = "https://index.example/wheels/"
+explicit = true
+[[index]]
+url = "mirror"
+default = true
+[stack]
+requirements = ["alpha"]
+[integrations.acme]
+requirements = ["acme"]
+[docker]
+requirements = ["alpha"]
+[steps.train]
+python = "3.12"
+platforms = ["linux/amd64"]
+docker.apt-packages = ["git"]
+"""
+
+
+def parse(text: str) -> Project:
+    return parse_project(tomllib.loads(text), Path("/project"), Path("/project/zlock.toml"))
+
+
+def mistakes(text: str) -> list[ZlockError]:
+    with pytest.raises((InvalidConfiguration, Problems)) as caught:
+        parse(text)
+    return list(caught.value.errors) if isinstance(caught.value, Problems) else [caught.value]
+
+
+def mistake(text: str) -> ZlockError:
+    (error,) = mistakes(text)
+    return error
+
+
+def test_every_key_is_read() -> None:
+    project = parse(EVERY_KEY)
+
+    assert project.python == "3.11.4"
+    assert project.platforms == ("linux/arm64",)
+    assert (project.manylinux, project.musllinux) == ("2_34", None)
+    assert (project.lock_dir, project.pipeline) == ("locks", "flow.py:flow")
+    wheels, default = project.indexes
+    assert (wheels.name, wheels.url, wheels.explicit, wheels.default) == (
+        "wheels",
+        "https://index.example/wheels/",
+        True,
+        False,
+    )
+    assert (default.url, default.default) == (str(Path("/project/mirror").resolve()), True)
+    assert project.index_sources == {"torch": "wheels"}
+    assert project.cutoff.default == datetime(2026, 11, 1, tzinfo=UTC)
+    assert project.cutoff.packages == {"some-name": datetime(2026, 12, 1, 10, tzinfo=UTC), "free": None}
+    assert (project.conflicts, project.prerelease, project.resolution) == ("later", "allow", "lowest-direct")
+    assert project.build_sdists == frozenset({canonicalize_name("Old_Thing")})
+    assert [str(one) for one in (*project.constraints, *project.overrides)] == ["alpha<2", "beta==1"]
+    assert project.exclude == {("gamma", None), ("delta", "alpha")}
+    assert project.stack == {"requirements": ["alpha"]}
+    assert project.integrations == {"acme": {"requirements": ["acme"]}}
+    assert project.docker.stated() == {"requirements": ("alpha",)}
+    train = project.steps["train"]
+    assert (train.python, train.platforms) == ("3.12", ("linux/amd64",))
+    assert train.docker.stated() == {"apt_packages": ("git",)}
+
+
+def test_an_empty_table_is_the_documented_defaults() -> None:
+    project = parse("")
+
+    assert project == Project(folder=Path("/project"), file=Path("/project/zlock.toml"))
+    assert project.python is None
+    assert project.platforms == ("linux/amd64",)
+    assert project.lock_dir == "lockfiles"
+    assert (project.conflicts, project.resolution) == ("error", "highest")
+    assert project.prerelease == "if-necessary-or-explicit"
+    assert project.build_sdists == frozenset()
+
+
+def test_every_package_may_build_where_that_is_said() -> None:
+    assert parse('build-sdists = "all"').build_sdists is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("pyton = 1", "unknown key `pyton`", "did you mean `python`?"),
+        ('lock_dir = "a"', "unknown key `lock_dir`", "keys are kebab-case here: write `lock-dir`"),
+        ("[steps.a]\nlock-dir = 1", "unknown key `steps.a.lock-dir`", "known are `docker`, `python`"),
+        ("[steps.a]\npyton = 1", "unknown key `steps.a.pyton`", "did you mean `python`?"),
+        ("[docker]\nrequirement = []", "unknown key `docker.requirement`", "did you mean `requirements`"),
+        ("[steps.a.docker]\napt_packages = []", "unknown key `steps.a.docker.apt_packages`", "write `apt-packages`"),
+        ('[[index]]\nurl = "a"\nnmae = 1', "unknown key `index[0].nmae`", "did you mean `name`?"),
+        ("python = 3.12", "`python`: expected a string, got a number", ""),
+        ('python = "3"', "`python`: is no Python 3 version: `3`", 'write `python = "3.12"`'),
+        ('[steps.a]\npython = "2.7"', "`steps.a.python`: is no Python 3 version: `2.7`", ""),
+        ('python = ""', "`python`: expected a string, got an empty one", "leave the key out"),
+        ('platforms = "linux/amd64"', "`platforms`: expected a list of strings, got a string", '`["linux/amd64"]`'),
+        ('platforms = ["linux/x86"]', "`platforms`: holds an unknown platform: `linux/x86`", "OCI names"),
+        ('platforms = ["linux/amd64", "linux/arm64"]', "`platforms`: this version of zlock locks for", "write"),
+        ("platforms = []", "`platforms`: this version of zlock locks for exactly one platform", "write"),
+        ('manylinux = "glibc"', "`manylinux`: is no libc version: `glibc`", "2_28"),
+        ('musllinux = "one"', "`musllinux`: is no libc version: `one`", "1_2"),
+        ('conflicts = "latter"', "`conflicts`: expected `error` or `later`, got `latter`", "did you mean `later`?"),
+        ('prerelease = "alow"', "`prerelease`: expected `if-necessary-or-explicit`, ", "did you mean `allow`"),
+        ('resolution = "newest"', "`resolution`: expected `highest`, `lowest` or `lowest-direct`, got `newest`", ""),
+        ('constraints = "a<2"', "`constraints`: expected a list of strings, got a string", '`["a<2"]`'),
+        ('constraints = ["a=2"]', "`constraints[0]`: `a=2` is not a requirement", "did you mean `a==2`?"),
+        ('build-sdists = "a"', "`build-sdists`: expected a list of strings, got a string", '`["a"]`'),
+        ('exclude = "a"', "`exclude`: expected a list of strings, got a string", '`["a"]`'),
+        ("exclude = [1]", "`exclude[0]`: expected a table, got a number", ""),
+        ('exclude = [{from = "a"}]', "`exclude[0].package`: is missing", '`{package = "a", from = "b"}`'),
+        ('exclude-newer = "soon"', "`exclude-newer`: `soon` is no RFC 3339 time", 'write `"2026-11-01T00:00:00Z"`'),
+        ("exclude-newer = 5", "`exclude-newer`: expected an RFC 3339 time, got a number", "write"),
+        ("exclude-newer-package = {a = true}", "`exclude-newer-package.a`: expected an RFC 3339 time", "write"),
+        ('index = "https://index.example/"', "`index`: expected a list of tables, got a string", "write `[[index]]`"),
+        ("[[index]]\ndefault = true", "`index[0].url`: is missing", "https://index.example/simple/"),
+        ('[[index]]\nurl = "ftp://index.example/"', "`index[0].url`: expected a URL of http, https or file", ""),
+        ('[[index]]\nurl = "a"\ndefault = 1', "`index[0].default`: expected a boolean, got a number", ""),
+        ('[[index]]\nurl = "a"\nexplicit = true', "`index[0].explicit`: an explicit index has a name", "`name`"),
+        ('index-sources = {a = "whels"}', "`index-sources.a`: there is no index `whels`", "`index`"),
+        ("docker = 5", "`docker`: expected a table, got a number", ""),
+        ("stack = []", "`stack`: expected a table, got a list", ""),
+        ("steps = 5", "`steps`: expected a table, got a number", ""),
+        ("[steps]\na = 5", "`steps.a`: expected a table, got a number", ""),
+        ("wheelhouse = 5", "`wheelhouse`: expected a string, got a number", ""),
+        ("registry = []", "`registry`: expected a string, got a list", ""),
+        ("align = false", "`align`: this version of zlock serves `true` only", "leave the key out"),
+        ('urls = "portable"', '`urls`: this version of zlock serves `"index"` only', "leave the key out"),
+        ("[steps.a]\nalign = true", "`steps.a.align`: this version of zlock can't set it for one step", "all steps"),
+        ("[steps.a]\nindex = []", "`steps.a.index`: this version of zlock can't set it for one step", "all steps"),
+    ],
+)
+def test_a_mistake_is_named_with_its_key_path_and_the_way_out(text: str, message: str, hint: str) -> None:
+    error = mistake(text)
+
+    assert error.exit_code == 2
+    assert error.message.startswith(message)
+    assert hint in error.hint
+    assert error.context == ("stated in /project/zlock.toml",)
+
+
+def test_names_of_indexes_are_held_against_each_other() -> None:
+    tables = '[[index]]\nurl = "a"\nname = "one"\ndefault = true\n' * 2
+    text = f'index-sources = {{torch = "onee"}}\n{tables}'
+
+    assert [(error.message, error.hint) for error in mistakes(text)] == [
+        ("`index`: two tables have the name `one`", ""),
+        ("`index`: two tables have `default = true`", "only one index is asked last"),
+        ("`index-sources.torch`: there is no index `onee`", "did you mean `one`?"),
+    ]
+
+
+def test_all_mistakes_come_at_once() -> None:
+    text = (
+        'python = 3\nplatforms = "x"\nconstraints = ["a=1", "b=2"]\nconflicts = 1\n'
+        "[docker]\napt-packages = 5\nuser = 1\n[steps.a]\nx = 1\n[steps.a.docker]\ny = 1\n"
+    )
+
+    assert {error.message.split("`")[1] for error in mistakes(text)} == {
+        "python",
+        "platforms",
+        "constraints[0]",
+        "constraints[1]",
+        "conflicts",
+        "docker.apt-packages",
+        "docker.user",
+        "steps.a.x",
+        "steps.a.docker.y",
+    }
+
+
+def test_no_password_is_shown_in_a_mistake() -> None:
+    text = '[[index]]\nurl = "ftp://ann:secret@index.example/"\n[docker]\nrequirements = ["a @ https://u:secret@h/ x"]'
+
+    for error in mistakes(text):
+        assert "secret" not in f"{error.message} {error.context} {error.hint}"
+
+
+# Which file
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def test_the_nearest_configuration_upwards_counts_and_other_pyprojects_are_passed_over(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {"zlock.toml": 'python = "3.11"', "a/pyproject.toml": "[project]\nname = 'a'", "a/b/other.txt": "", "c/x": ""},
+    )
+    write(tmp_path, {"c/pyproject.toml": "[tool.zlock]\npython = '3.13'"})
+
+    assert find_project(tmp_path / "a" / "b").folder == tmp_path
+    assert find_project(tmp_path / "a" / "b").python == "3.11"
+    assert find_project(tmp_path / "c").python == "3.13"
+    assert find_project(tmp_path / "c").shown_file == "pyproject.toml"
+    assert read_project(tmp_path / "a") is None
+
+
+def test_an_empty_table_in_pyproject_is_a_configuration(tmp_path: Path) -> None:
+    write(tmp_path, {"pyproject.toml": "[tool.zlock]\n"})
+
+    assert read_project(tmp_path) == Project(folder=tmp_path, file=tmp_path / "pyproject.toml")
+
+
+def test_both_files_are_a_mistake(tmp_path: Path) -> None:
+    write(tmp_path, {"zlock.toml": "", "pyproject.toml": "[tool.zlock]\n"})
+
+    with pytest.raises(InvalidConfiguration, match=r"both `zlock\.toml` and"):
+        read_project(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["tool = 5", "[tool]\nother = 1", "[[tool]]\nzlock = 1"])
+def test_other_tools_in_pyproject_are_none_of_our_business(tmp_path: Path, text: str) -> None:
+    write(tmp_path, {"pyproject.toml": text})
+
+    assert read_project(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"python = ", "is no TOML"),
+        (b"a = " + b"[" * 5000, "is no TOML"),
+        (b"a = '\xff'", "is no text in UTF-8"),
+        (b"\xef\xbb\xbfpyton = 1", "unknown key `pyton`"),
+    ],
+)
+def test_a_file_that_is_no_toml_is_a_clear_error(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "zlock.toml").write_bytes(content)
+
+    with pytest.raises(InvalidConfiguration, match=message):
+        read_project(tmp_path)
+
+
+def test_a_configuration_that_is_no_table_is_a_clear_error() -> None:
+    with pytest.raises(InvalidConfiguration) as caught:
+        parse_project(5, Path("/project"), Path("/project/pyproject.toml"))
+
+    assert caught.value.message == "`tool.zlock`: expected a table, got a number"
+
+
+def test_unknown_values_of_every_type_are_mistakes_and_never_a_traceback() -> None:
+    """Each key with each kind of value: it is read, or refused as bad input."""
+    values: list[Any] = [
+        "",
+        "x",
+        1,
+        1.5,
+        True,
+        [],
+        [1],
+        ["x"],
+        {},
+        {"x": 1},
+        [{}],
+        [[]],
+        datetime(2026, 1, 1, tzinfo=UTC),
+    ]
+    keys = (
+        "python platforms manylinux musllinux lock-dir pipeline index index-sources exclude-newer "
+        "exclude-newer-package conflicts build-sdists prerelease resolution align constraints overrides exclude urls "
+        "wheelhouse registry stack integrations docker steps"
+    )
+    for key in keys.split():
+        for value in values:
+            for table in (
+                {key: value},
+                {"steps": {"a": {key: value}}},
+                {"docker": {key: value}},
+                {"index": [{key: value}]},
+            ):
+                try:
+                    parse_project(table, Path("/project"), Path("/project/zlock.toml"))
+                except ZlockError as error:
+                    assert (error.worst if isinstance(error, Problems) else error.exit_code) == 2  # noqa: PT017

@@ -1,0 +1,157 @@
+"""What the workflow makes of configurations, step by step: the first one, lines of requirements, pipelines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.index import TinyIndex
+from support.project import Project
+from zlock.workflow.gather import _only_line
+
+PIPELINE = """
+    from zlock import DockerSettings, pipeline, step
+
+    @step(settings={"docker": DockerSettings(requirements=["alpha"])})
+    def train(): ...
+
+    @pipeline
+    def learning():
+        train()
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "steps"),
+    [
+        ("requirements.txt", "alpha\n", {"pipeline"}),
+        ("pyproject.toml", '[project]\nname = "own"\nversion = "1"\ndependencies = ["alpha"]\n', {"pipeline"}),
+        ("flows/pipeline.py", PIPELINE, {"train"}),
+    ],
+)
+def test_after_init_from_a_file_resolve_works(
+    index: TinyIndex, project: Project, file: str, text: str, steps: set[str]
+) -> None:
+    index.wheel("alpha", "1.0")
+    project.write(file, text)
+    result = project.run("init", "--from", file)
+    assert (result.code, result.stderr) == (0, "wrote zlock.toml; next: `zlock resolve`\n")
+    result = project.run("resolve", "--index-url", index.url)
+
+    assert result.code == 0, result.stderr
+    assert {path.name for path in (project.folder / "lockfiles").iterdir()} == {f"pylock.{step}.toml" for step in steps}
+    for step in steps:
+        assert project.locked(step) == {"alpha": "1.0"}
+        assert project.lock(step)["requires-python"] == f"==3.{sys.version_info.minor}.*"
+
+
+def test_init_without_a_file_writes_a_configuration_that_resolves(project: Project) -> None:
+    assert project.run("init").code == 0
+    text = (project.folder / "zlock.toml").read_text(encoding="utf-8")
+    result = project.run("resolve", "--offline")
+
+    assert result.code == 0, result.stderr
+    assert project.locked("pipeline") == {}
+    assert "# [steps.train.docker]" in text
+
+
+@pytest.mark.parametrize(
+    ("file", "text"), [("zlock.toml", "broken = "), ("pyproject.toml", "[tool.zlock]\n"), ("zlock.toml", "")]
+)
+def test_init_replaces_no_configuration(project: Project, file: str, text: str) -> None:
+    path = project.write(file, text)
+    result = project.run("init")
+
+    assert result.code == 2
+    assert f"there is a configuration already: `{file}`\nhint: " in result.stderr
+    assert path.read_text(encoding="utf-8") == text
+    assert [each.name for each in project.folder.iterdir()] == [file]
+
+
+def test_init_from_a_file_that_is_not_there_writes_nothing(project: Project) -> None:
+    result = project.run("init", "--from", "missing.txt")
+
+    assert result.code == 2
+    assert "there is no file `missing.txt`" in result.stderr
+    assert list(project.folder.iterdir()) == []
+
+
+def test_init_writes_where_the_project_is_said_to_be(project: Project) -> None:
+    project.write("req.txt", "alpha")
+    (project.folder / "sub").mkdir()
+    result = project.run("init", "--project", "sub", "--from", "req.txt", "--json")
+
+    assert json.loads(result.stdout) == {"configuration": str(Path("sub") / "zlock.toml")}
+    assert 'requirements = "../req.txt"' in (project.folder / "sub" / "zlock.toml").read_text(encoding="utf-8")
+
+
+def test_a_requirement_in_the_configuration_is_named_with_its_line(index: TinyIndex, project: Project) -> None:
+    index.wheel("alpha", "1.0")
+    project.write(
+        "zlock.toml",
+        f"""
+        python = "3.12"
+        index = [{{ url = "{index.url}", default = true }}]
+        [docker]
+        requirements = [
+            "alpha",
+            'alpha>=7',
+        ]
+        """,
+    )
+    result = project.run("resolve")
+
+    assert result.code == 1
+    assert "explicit (zlock.toml:6)" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("document", "line"),
+    [('x\n"a"\n', 2), ("'a'", 1), ('"a"\n"a"', None), ("\"a\"\n'a'", None), ('"ab"', None), ("", None)],
+)
+def test_a_line_is_told_only_where_it_is_certain(document: str, line: int | None) -> None:
+    assert _only_line(document, "a") == line
+
+
+def test_project_means_that_folder_and_none_above_it(project: Project) -> None:
+    project.configure({"docker": {"requirements": ["alpha"]}})
+    (project.folder / "sub").mkdir()
+    result = project.run("resolve", "--project", "sub")
+
+    assert result.code == 2
+    assert "nothing to lock" in result.stderr
+
+
+def test_a_pipeline_argument_counts_from_the_working_folder(index: TinyIndex, project: Project) -> None:
+    """And its locks are in the project that is configured above."""
+    index.wheel("alpha", "1.0")
+    project.configure({"python": "3.12", "index": [{"url": index.url, "default": True}]})
+    project.pipeline(PIPELINE, "sub/flow.py")
+    inside = Project(project.folder / "sub")
+    result = inside.run("resolve", "flow.py:learning")
+
+    assert result.code == 0, result.stderr
+    assert project.locked("train") == {"alpha": "1.0"}
+    assert project.run("resolve", "--check", "sub/flow.py:learning").code == 0
+
+
+def test_a_file_with_one_step_is_locked_by_its_name(index: TinyIndex, project: Project) -> None:
+    index.wheel("alpha", "1.0")
+    project.pipeline(
+        """
+        from zlock import DockerSettings, step
+
+        @step(settings={"docker": DockerSettings(requirements=["alpha"])})
+        def one(): ...
+
+        @step
+        def two(): ...
+        """
+    )
+    assert project.run("resolve", "pipeline.py:one", "--index-url", index.url).code == 0
+
+    assert project.locked("one") == {"alpha": "1.0"}
+    assert not project.lock_path("two").exists()
