@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-from packaging.metadata import parse_email
+from packaging.metadata import RawMetadata, parse_email
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag, compatible_tags, cpython_tags
@@ -166,17 +166,21 @@ class Index:
     def requirements(self, wheel: Wheel) -> tuple[Requirement, ...]:
         """Return what a wheel's METADATA requires."""
         if wheel.url not in self._required:
-            body = self._kept(f"{wheel.url}#METADATA", lambda: self._fetch_metadata(wheel), lasts=True)
-            raw, _ = parse_email(body)
-            if (
-                canonicalize_name(raw.get("name", "")) != wheel.name
-                or Version(raw.get("version", "0")) != wheel.version
-            ):
-                raise ValueError(
-                    f"{wheel.name} {wheel.version}: its METADATA is of {raw.get('name')} {raw.get('version')}"
-                )
-            self._required[wheel.url] = tuple(_requirement(text) for text in raw.get("requires_dist", []))
+            texts = self._metadata(wheel).get("requires_dist", [])
+            self._required[wheel.url] = tuple(_requirement(text) for text in texts)
         return self._required[wheel.url]
+
+    def names_an_extra_twice(self, wheel: Wheel) -> bool:
+        """Return whether two extras of a wheel are one when normalized."""
+        extras = [canonicalize_name(extra) for extra in self._metadata(wheel).get("provides_extra", [])]
+        return len(extras) > len(set(extras))
+
+    def _metadata(self, wheel: Wheel) -> RawMetadata:
+        raw, _ = parse_email(self._kept(f"{wheel.url}#METADATA", lambda: self._fetch_metadata(wheel), lasts=True))
+        name, version = canonicalize_name(raw.get("name", "")), raw.get("version", "0")
+        if name != wheel.name or Version(version) != wheel.version:
+            raise ValueError(f"{wheel.name} {wheel.version}: its METADATA is of {name} {version}")
+        return raw
 
     def _kept(self, key: str, fetch: Callable[[], bytes], *, lasts: bool) -> bytes:
         path = self._cache / hashlib.sha256(key.encode()).hexdigest()
@@ -469,10 +473,12 @@ class Judge:
             if edge.name == name and not edge.allows(wanted)
         ]
         wheel = self.best(name, wanted)
-        if wheel is None or wheel.invalid:
-            reasons.append(
-                f"{name} {wanted} says `Requires-Python: {wheel.invalid}`" if wheel else f"{wanted} does not fit"
-            )
+        if wheel is None:
+            return [*reasons, f"{name} {wanted} has no wheel for the target"]
+        if wheel.invalid:
+            reasons.append(f"{name} {wanted} says `Requires-Python: {wheel.invalid}`")
+        if self.index.names_an_extra_twice(wheel):
+            reasons.append(f"{name} {wanted} names an extra twice")
         extras = {"", *(extra for edge in self.edges(pins) if edge.name == name for extra in edge.requirement.extras)}
         reasons += [
             f"{name} {wanted} requires {edge.requirement}, not {pins.get(edge.name, 'in the lock')}"
@@ -620,7 +626,7 @@ def _reasons(judge: Judge, zlock: Outcome, uv: Outcome, zlock_judged: Judgement,
 
 def _only(judge: Judge, name: str, tool: str, pins: Pins) -> str:
     parents = sorted({edge.parent or "the set" for edge in judge.edges(pins) if edge.name == name})
-    return f"{name} {pins[name]} only with {tool}, for {', '.join(parents)}"
+    return f"{name} {pins[name]} only with {tool}, for {', '.join(parents) or 'nothing that counts here'}"
 
 
 def _moved(judge: Judge, name: str, zlock: Pins, uv: Pins) -> str:
@@ -629,8 +635,10 @@ def _moved(judge: Judge, name: str, zlock: Pins, uv: Pins) -> str:
     dates = judge.date(name, mine), judge.date(name, theirs)
     years = abs((dates[0] - dates[1]).days) / _YEAR if dates[0] and dates[1] else 0.0
     because = judge.holds_back(older_pins, name, newer)
+    if newer.is_prerelease and not because:
+        because = [f"{newer} is a pre-release"]
     return f"{name} zlock {mine}, uv {theirs} ({years:.1f} years); {older_tool} can't take the newer one alone: " + (
-        "; ".join(because[:2]) if because else "NOTHING HOLDS IT BACK"
+        "; ".join(because[:2]) if because else "nothing found that holds it back"
     )
 
 
