@@ -50,7 +50,9 @@ def test_step_block_declares_one_step() -> None:
     declared = load_pipeline("step_settings.py", project=BLOCKS, interpreter=sys.executable)
 
     assert declared.name is None
-    assert declared.step_settings == {"my_training_step": DockerSettings(requirements=["tensorflow"])}
+    assert {step.name: step.settings for step in declared.steps} == {
+        "my_training_step": DockerSettings(requirements=["tensorflow"])
+    }
 
 
 def test_relative_requirements_file_counts_from_the_block_not_from_the_project() -> None:

@@ -56,6 +56,10 @@ def names(recorded: Pipeline[..., object]) -> list[str]:
 # The decorators
 
 
+def settings_of(declared: DeclaredPipeline) -> dict[str, DockerSettings]:
+    return {step.name: step.settings for step in declared.steps}
+
+
 def test_step_outside_a_pipeline_runs_the_function() -> None:
     @step(name="other")
     def double(number: int) -> int:
@@ -386,7 +390,7 @@ def test_one_pipeline_is_found_with_its_steps_and_places(load: Load) -> None:
     file = str(load.project / "pipe.py")
     assert (declared.name, declared.file, declared.line) == ("training", file, 8)
     assert [(each.name, each.file, each.line) for each in declared.steps] == [("train", file, 5)]
-    settings = declared.step_settings["train"]
+    settings = settings_of(declared)["train"]
     assert settings == DockerSettings(user="me", requirements="needs.txt")
     assert settings.where("user") == (file, 8)
     assert settings.where("requirements") == (str(load.project / "helper.py"), 3)
@@ -449,8 +453,8 @@ def test_a_file_with_only_steps(load: Load) -> None:
         def train(): ...
         """
 
-    assert load(text).step_settings == {"prepare": DockerSettings(), "train": DockerSettings(user="me")}
-    assert load(text, "train").step_settings == {"train": DockerSettings(user="me")}
+    assert settings_of(load(text)) == {"prepare": DockerSettings(), "train": DockerSettings(user="me")}
+    assert settings_of(load(text, "train")) == {"train": DockerSettings(user="me")}
     assert load(text).name is None
     assert "did you mean `train`?" in load.error(text, "trian").hint
 

@@ -133,6 +133,26 @@ def run_command(
     return completed
 
 
+def printed_by(argv: Sequence[str], *, environ: Mapping[str, str], timeout: float) -> str:
+    """Return what a command prints when asked for a fact; "" where it knows nothing or can't be run.
+
+    Unlike those of `run_command` it stays in the terminal's session, where a keyring may have to unlock itself.
+    """
+    try:
+        done = subprocess.run(
+            argv,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+    except (OSError, UnicodeDecodeError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
 def quoted(argv: Sequence[str]) -> str:
     """Write a command on one line as a shell would read it, without credentials."""
     return redact(shlex.join(argv)).replace("\n", "\\n").replace("\r", "\\r")

@@ -71,7 +71,7 @@ class Screen:
         errors = error.errors if isinstance(error, Problems) else (error,)
         shown = dict.fromkeys(redact(self._laid_out(one)) for one in errors)
         _write(sys.stderr, "\n".join(shown))
-        return max(one.exit_code for one in errors)
+        return error.worst if isinstance(error, Problems) else error.exit_code
 
     def _laid_out(self, error: ZlockError) -> str:
         lines = [f"{self._paint('error:', _RED, _BOLD)} {error.message}"]

@@ -6,11 +6,12 @@ import base64
 import os
 import re
 import shutil
-import subprocess
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+from zlock.process import printed_by
 
 Login = tuple[str, str]
 Origin = tuple[str, str]
@@ -161,16 +162,4 @@ def _from_keyring(url: str, user: str, environ: Mapping[str, str]) -> Login | No
 
 def _keyring_says(command: list[str], environ: Mapping[str, str]) -> str:
     """Return what the command prints, "" where it knows nothing or can't be run."""
-    try:
-        done = subprocess.run(
-            command,
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_KEYRING_TIMEOUT,
-            check=False,
-        )
-    except (OSError, UnicodeDecodeError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return printed_by(command, environ=environ, timeout=_KEYRING_TIMEOUT).strip()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import configparser
 import os
 import re
-import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zlock.errors import IndexFailed
+from zlock.process import printed_by
 
 # Settings that would make a lock depend on the machine.
 _UNREAD_VARIABLES = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONSTRAINT", "UV_INDEX", "UV_EXTRA_INDEX_URL",
@@ -185,16 +185,4 @@ def _printed(command: list[str]) -> str:
     # What the installer was configured for was looked at before, and help shows it beside the default.
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("UV_", "PIP_"))}
     environ |= {"NO_COLOR": "1", "COLUMNS": "200", "PIP_CONFIG_FILE": os.devnull}
-    try:
-        done = subprocess.run(
-            command,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_HELP_TIMEOUT,
-            check=False,
-        )
-    except (OSError, UnicodeDecodeError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout
+    return printed_by(command, environ=environ, timeout=_HELP_TIMEOUT)

@@ -17,14 +17,12 @@ class Index:
         name: What the configuration calls it.
         default: It is asked last, in place of the machine's own.
         explicit: It is asked only for the names routed to it.
-        from_machine: It is this machine's, or was given on the command line; never part of `inputs`.
     """
 
     url: str
     name: str | None = None
     default: bool = False
     explicit: bool = False
-    from_machine: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

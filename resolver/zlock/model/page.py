@@ -92,10 +92,6 @@ class Page:
         """Return the files of a release, in the order of the index."""
         return self._files(position)
 
-    def all_files(self) -> list[File]:
-        """Return the files of every release."""
-        return [file for position in range(len(self.versions)) for file in self.files(position)]
-
 
 def version_text(name: NormalizedName, filename: str) -> str | None:
     """Return the version that a file name states, as it states it; None where it is no file of the project."""

@@ -83,11 +83,6 @@ class DeclaredPipeline:
     line: int
     files: tuple[str, ...] = ()
 
-    @property
-    def step_settings(self) -> dict[str, DockerSettings]:
-        """The settings of each step, the pipeline's included."""
-        return {step.name: step.settings for step in self.steps}
-
 
 def load_pipeline(reference: str, *, project: Path, interpreter: str, timeout: float = 120) -> DeclaredPipeline:
     """Import a pipeline file in a child process and collect what it declares.

@@ -280,12 +280,12 @@ def _indexes(workspace: Workspace, machine: Machine) -> tuple[Index, ...]:
     others = [index for index in configured if not index.default]
     if workspace.options.index_url:
         url = workspace.options.index_url
-        default = [Index(url=url if "://" in url else str(Path(url).resolve()), default=True, from_machine=True)]
+        default = [Index(url=url if "://" in url else str(Path(url).resolve()), default=True)]
     else:
         default = [index for index in configured if index.default]
     if not default:
         url, _ = machine.index_url()
-        default = [Index(url=url, default=True, from_machine=True)]
+        default = [Index(url=url, default=True)]
     unread = machine.unread()
     if unread:
         workspace.report.note(
