@@ -335,20 +335,20 @@ class TestPaths:
     @pytest.mark.parametrize(
         ("line", "name"),
         [
-            ("-e /work/a", None),
-            ("--editable=/work/a", None),
-            ("-e file:///work/a#egg=a", "a"),
-            ("-e git+file:///work/a@0123#egg=a", "a"),
+            ("-e /builds/a", None),
+            ("--editable=/builds/a", None),
+            ("-e file:///builds/a#egg=a", "a"),
+            ("-e git+file:///builds/a@0123#egg=a", "a"),
             ("-e ../a[extra]", None),
-            ('-e file:///work/a ; python_version >= "3.11"', None),
-            ("a @ file:///work/a", "a"),
-            ("a[extra]@file:///work/a-1.0.whl", "a"),
-            ('a @ file:///work/a ; python_version >= "3.11"', "a"),
-            ("a @ git+file:///work/a@0123", "a"),
+            ('-e file:///builds/a ; python_version >= "3.11"', None),
+            ("a @ file:///builds/a", "a"),
+            ("a[extra]@file:///builds/a-1.0.whl", "a"),
+            ('a @ file:///builds/a ; python_version >= "3.11"', "a"),
+            ("a @ git+file:///builds/a@0123", "a"),
             ("a @ file:///croot/a_1/work", "a"),
-            ("file:///work/a-1.0.tar.gz", None),
+            ("file:///builds/a-1.0.tar.gz", None),
             ("../a", None),
-            ("/work/a", None),
+            ("/builds/a", None),
             ("~/a", None),
             ("a-1.0-py3-none-any.whl", None),
         ],
@@ -394,13 +394,13 @@ class TestPaths:
         ],
     )
     def test_the_comment_before_an_editable_path_names_it(self, project: Path, comments: str) -> None:
-        assert asked_for(gather_printed(f"{comments}-e /work/a\nb==1\n", project, exclude=["a"])) == ["b==1"]
+        assert asked_for(gather_printed(f"{comments}-e /builds/a\nb==1\n", project, exclude=["a"])) == ["b==1"]
 
     def test_a_comment_names_the_next_line_alone(self, project: Path) -> None:
-        text = "# Editable install with no version control (a==1.0)\n-e /work/a\n-e /work/b\n"
+        text = "# Editable install with no version control (a==1.0)\n-e /builds/a\n-e /builds/b\n"
         with pytest.raises(InvalidRequirements) as caught:
             gather_printed(text, project)
-        assert refused(caught.value) == ["2): `a`: `-e /work/a`", "3): `-e /work/b`"]
+        assert refused(caught.value) == ["2): `a`: `-e /builds/a`", "3): `-e /builds/b`"]
 
     @pytest.mark.parametrize(
         ("line", "pin"),
@@ -433,12 +433,12 @@ class TestPaths:
 
     def test_paths_and_invalid_lines_are_shown_at_once(self, project: Path) -> None:
         with pytest.raises(Problems) as caught:
-            gather_printed("-e /work/a\nno requirement at all\n", project)
+            gather_printed("-e /builds/a\nno requirement at all\n", project)
         assert len(caught.value.errors) == 2
 
     def test_a_refused_line_shows_no_credentials(self, project: Path) -> None:
         with pytest.raises(InvalidRequirements) as caught:
-            gather_printed("-e git+file://me:secret@localhost/work/a@0123#egg=a\n", project)
+            gather_printed("-e git+file://me:secret@localhost/builds/a@0123#egg=a\n", project)
         assert "secret" not in str(caught.value.context)
 
 
@@ -481,8 +481,8 @@ class TestPoetry:
 
     def test_a_path_dependency_is_refused(self, project: Path) -> None:
         with pytest.raises(InvalidRequirements) as caught:
-            self.poetry(project, '-e file:///work/sub ; python_version >= "3.11"\n')
-        assert refused(caught.value) == ['1): `-e file:///work/sub ; python_version >= "3.11"`']
+            self.poetry(project, '-e file:///builds/sub ; python_version >= "3.11"\n')
+        assert refused(caught.value) == ['1): `-e file:///builds/sub ; python_version >= "3.11"`']
 
     def test_no_dependencies_are_an_error(self, project: Path) -> None:
         with pytest.raises(CommandFailed, match="printed no requirement"):
