@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from zlock._version import __version__
@@ -39,6 +40,7 @@ class _Parser(argparse.ArgumentParser):
 def _add_command(
     commands: argparse._SubParsersAction[_Parser], name: str, summary: str, example: str, description: str = ""
 ) -> argparse.ArgumentParser:
+    """Add a command; its code is `run_NAME` of the module of its name, imported once it runs."""
     parser = commands.add_parser(
         name,
         help=summary,
@@ -59,7 +61,24 @@ def _add_command(
     common.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
     common.add_argument("-v", "--verbose", action="store_true", help="say more")
     common.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colours in messages")
+    parser.set_defaults(run=partial(_run, name))
     return parser
+
+
+def _add_locked_steps(parser: argparse.ArgumentParser) -> None:
+    """Add what a command takes that starts from locks."""
+    parser.add_argument(
+        "--pipeline", metavar="PIPELINE", help="`file.py` or `file.py:name` (default: the configured one)"
+    )
+    parser.add_argument("--step", action="append", default=[], metavar="NAME", help="only this step")
+
+
+def _run(name: str, parsed: argparse.Namespace, screen: Screen) -> int:
+    from importlib import import_module
+
+    word = name.replace("-", "_")
+    code: int = getattr(import_module(f"zlock.cli.{word}"), f"run_{word}")(parsed, screen)
+    return code
 
 
 def _add_init(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -78,13 +97,6 @@ def _add_init(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="FILE",
         help="what to lock: a requirements file, a `pyproject.toml` or a pipeline file",
     )
-    parser.set_defaults(run=_run_init)
-
-
-def _run_init(parsed: argparse.Namespace, screen: Screen) -> int:
-    from zlock.cli.init import run_init
-
-    return run_init(parsed, screen)
 
 
 def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -105,10 +117,3 @@ def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--upgrade-package", action="append", default=[], metavar="NAME", help="move the pin of one package"
     )
     parser.add_argument("--step", action="append", default=[], metavar="NAME", help="only this step")
-    parser.set_defaults(run=_run_resolve)
-
-
-def _run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
-    from zlock.cli.resolve import run_resolve
-
-    return run_resolve(parsed, screen)

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-from datetime import UTC, datetime
 
 from zlock.cli.layout import Screen
+from zlock.cli.options import options_of
 from zlock.errors import InvalidInput
-from zlock.workflow import Options, Report, StepReport, check, resolve
+from zlock.workflow import Report, StepReport, check, resolve
 
 
 def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     if parsed.check and (parsed.upgrade or parsed.upgrade_package):
         raise InvalidInput("`--check` writes nothing, so there is nothing to upgrade", hint="leave out one of the two")
-    options = Options(
-        project=parsed.project,
-        pipeline=parsed.pipeline,
-        steps=tuple(parsed.step),
-        offline=parsed.offline,
-        cache_dir=parsed.cache_dir,
-        index_url=parsed.index_url,
-        exclude_newer=_time(parsed.exclude_newer),
-        upgrade=parsed.upgrade,
-        upgrade_packages=tuple(parsed.upgrade_package),
-    )
+    options = options_of(parsed, upgrade=parsed.upgrade, upgrade_packages=tuple(parsed.upgrade_package))
     report = check(options) if parsed.check else resolve(options, screen.progress)
     for note in report.notes:
         screen.note(note)
@@ -36,18 +26,6 @@ def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
             for line in _lines(step, verbose=screen.verbose):
                 screen.say(line)
     return 0
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        value = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidInput(
-            f"`--exclude-newer` is no time: `{text}`", hint="write `2026-11-01` or `2026-11-01T12:00:00Z`"
-        ) from error
-    return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _lines(step: StepReport, *, verbose: bool) -> list[str]:

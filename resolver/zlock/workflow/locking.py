@@ -13,7 +13,7 @@ from zlock.model.ports import Progress
 from zlock.workflow.gather import Gatherer
 from zlock.workflow.job import Job
 from zlock.workflow.report import Report, Status, StepReport
-from zlock.workflow.workspace import Options, Step, Workspace
+from zlock.workflow.workspace import Options, Workspace
 
 Answers = dict[str, tuple[Mapping[str, Any], str]]
 
@@ -27,11 +27,11 @@ def resolve(options: Options, progress: Progress) -> Report:
     workspace = Workspace(options)
     gatherer = Gatherer(workspace.project, workspace.environ, lambda: workspace.interpreter)
     if not gatherer.stack.remote:
-        return workspace.disregarded()
-    steps = workspace.load_steps()
-    jobs = _prepare(workspace, gatherer, steps, progress)
+        workspace.disregard()
+        return workspace.report
+    jobs = _prepare(workspace, gatherer, progress)
     answers = _answers(workspace, jobs, progress)
-    gone = workspace.gone(steps)
+    gone = workspace.gone()
     _note_unpinned(workspace, answers)
     texts = {job.path: text for job in jobs if (text := answers[job.step.name][1]) != job.text}
     if texts or gone:
@@ -44,10 +44,10 @@ def resolve(options: Options, progress: Progress) -> Report:
     return workspace.report
 
 
-def _prepare(workspace: Workspace, gatherer: Gatherer, steps: list[Step], progress: Progress) -> list[Job]:
+def _prepare(workspace: Workspace, gatherer: Gatherer, progress: Progress) -> list[Job]:
     jobs = []
     problems = Collector()
-    for step in workspace.chosen(steps):
+    for step in workspace.chosen():
         progress(f"reading the sources of `{step.name}`")
         with problems:
             jobs.append(Job.prepare(workspace, gatherer, step))

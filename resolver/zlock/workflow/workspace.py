@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,9 @@ class Workspace:
             self._interpreter = project_interpreter(self.project.folder, self.environ)
         return self._interpreter
 
-    def load_steps(self) -> list[Step]:
-        """Return the steps, each with its settings in the documented precedence.
+    @cached_property
+    def steps(self) -> list[Step]:
+        """The steps, each with its settings in the documented precedence.
 
         Raises:
             InvalidPipeline: The pipeline file can't be used.
@@ -133,35 +135,34 @@ class Workspace:
             name=name, settings=settings.over(own.docker.over(base)), python=own.python, platforms=own.platforms
         )
 
-    def chosen(self, steps: list[Step]) -> list[Step]:
+    def chosen(self) -> list[Step]:
         """Return the steps that `--step` names, all without it.
 
         Raises:
             InvalidConfiguration: It names a step that is not there.
         """
-        known = {step.name: step for step in steps}
+        known = {step.name: step for step in self.steps}
         problems = Collector()
         for name in self.options.steps:
             if name not in known:
                 hint = did_you_mean(name, known) or f"steps: {', '.join(f'`{one}`' for one in known)}"
                 problems.add(InvalidConfiguration(f"there is no step `{name}`", hint=hint))
         problems.raise_if_any()
-        return [step for step in steps if not self.options.steps or step.name in self.options.steps]
+        return [step for step in self.steps if not self.options.steps or step.name in self.options.steps]
 
-    def gone(self, steps: list[Step]) -> dict[str, Path]:
+    def gone(self) -> dict[str, Path]:
         """Return the locks whose steps are gone, by step; `--step` leaves them alone."""
-        names = {step.name for step in steps}
+        names = {step.name for step in self.steps}
         locks = {} if self.options.steps else existing_steps(self.lock_folder)
         return {name: path for name, path in locks.items() if name not in names}
 
-    def disregarded(self) -> Report:
-        """Return the report of a run that has nothing to do, as the pipeline runs without images."""
+    def disregard(self) -> None:
+        """Report that there is nothing to do, as the pipeline runs without images."""
         self.report.disregarded = True
         self.report.note(
             "`stack.remote = false`: the pipeline runs locally, where docker settings are disregarded; "
             "no lock was touched"
         )
-        return self.report
 
     def declared_files(self, gathered: list[Gathered]) -> list[Path]:
         """Return the files that ask for a step's packages."""

@@ -1,0 +1,61 @@
+"""The plan of an image: the bytes that enter its build, and the key that they have."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parent:
+    """What an image is built on.
+
+    Attributes:
+        reference: As the Dockerfile names it.
+        digest: `sha256:...` of its manifest; for a custom Dockerfile, of what it is built from; empty for a
+            parent that floats.
+        dockerfile: The custom Dockerfile that makes it, absolute, or None.
+        context: The folder which that Dockerfile sees, absolute, or None.
+    """
+
+    reference: str
+    digest: str = ""
+    dockerfile: Path | None = None
+    context: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagePlan:
+    """One image, before it is built: two plans with the same key are the same image.
+
+    Attributes:
+        context: The build context: path with `/` to bytes; `Dockerfile` among them.
+        platform: OCI's name of the platform.
+        parent: What it is built on.
+        identity: The identity of the lock that it installs.
+        steps: The steps that run in it; no part of the key.
+        repository: `host/repository` that it is pushed to, or empty; no part of the key.
+        rebuild: Build it even where it exists (`prevent_build_reuse`); no part of the key.
+    """
+
+    context: Mapping[str, bytes]
+    platform: str
+    parent: Parent
+    identity: str
+    steps: tuple[str, ...] = ()
+    repository: str = ""
+    rebuild: bool = field(default=False)
+
+    @cached_property
+    def key(self) -> str:
+        """64 hex digits: the sha256 over the context's bytes, the platform and the parent's digest."""
+        rows = [f"{name}\0{hashlib.sha256(data).hexdigest()}" for name, data in sorted(self.context.items())]
+        return hashlib.sha256("\n".join([self.platform, self.parent.digest, *rows]).encode()).hexdigest()
+
+    @property
+    def tag(self) -> str:
+        """The image's tag: the first 16 digits of its key."""
+        return self.key[:16]

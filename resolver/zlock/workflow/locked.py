@@ -1,0 +1,116 @@
+"""Steps with their current locks: what every command starts from that comes after `resolve`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from zlock.errors import Collector, LockOutdated
+from zlock.lock.question import Question, changes
+from zlock.lock.store import asked_of, lock_path, read_lock
+from zlock.model.origin import Origin
+from zlock.model.requirement import Asked, Gathered
+from zlock.workflow.gather import Gatherer
+from zlock.workflow.workspace import Step, Workspace
+
+HINT = "run `zlock resolve`"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class LockedStep:
+    """A step with a lock that answers what it asks.
+
+    Attributes:
+        step: The step.
+        path: Its lock's place.
+        lock: The lock as plain values.
+        gathered: What its sources ask for; what running commands gave is read from the lock.
+        question: What it asks.
+    """
+
+    step: Step
+    path: Path
+    lock: Mapping[str, Any]
+    gathered: list[Gathered]
+    question: Question
+
+
+def load_locked(workspace: Workspace) -> list[LockedStep]:
+    """Return the chosen steps with their locks, without network and without running a source command.
+
+    There are none where the pipeline runs locally; the workspace's report then says so.
+
+    Raises:
+        LockOutdated: A lock is missing or answers something else; several errors come as `Problems`.
+        InvalidLock: A lock was edited or cut short.
+    """
+    problems = Collector()
+    found = collect_locked(workspace, problems)
+    problems.raise_if_any()
+    return found
+
+
+def collect_locked(workspace: Workspace, problems: Collector) -> list[LockedStep]:
+    """Return those of the chosen steps whose locks are current; what is wrong with the others is collected."""
+    gatherer = Gatherer(workspace.project, workspace.environ, lambda: workspace.interpreter, may_run=False)
+    if not gatherer.stack.remote:
+        workspace.disregard()
+        return []
+    found = []
+    for step in workspace.chosen():
+        with problems:
+            found.append(_locked(workspace, gatherer, step))
+    return found
+
+
+def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
+    path = lock_path(workspace.lock_folder, step.name)
+    lock = read_lock(path)
+    if lock is None:
+        raise LockOutdated(f"step `{step.name}` has no lock", context=[f"expected `{path.name}`"], hint=HINT)
+    recorded = {asked.source: asked for asked in asked_of(lock) if asked.recorded}
+    gathered = gatherer.gather(step.settings, recorded)
+    question = workspace.question(step, workspace.target(step, lock), gathered)
+    if lock["tool"]["zlock"]["inputs"] != question.digest():
+        context = list(_differences(lock, question, gathered))
+        raise LockOutdated(f"the lock of step `{step.name}` is outdated", context=context, hint=HINT)
+    return LockedStep(step=step, path=path, lock=lock, gathered=gathered, question=question)
+
+
+def _differences(lock: Mapping[str, Any], question: Question, gathered: list[Gathered]) -> Iterator[str]:
+    """Return what a step asks for that its lock does not answer, with the place that asks."""
+    places = dict(_places(gathered))
+    for line, asked in changes(asked_of(lock), question.asked):
+        yield f"{line} ({places[asked]})" if places.get(asked) else line
+    own, now = lock["tool"]["zlock"], question.to_plain()
+    for key in ("python", "platform", "manylinux", "musllinux"):
+        yield from _difference(f"target: `{key}`", own.get(key), now["target"].get(key))
+    yield from _difference("settings: `apt-packages`", own.get("apt-packages"), now["apt-packages"])
+    yield from _difference("settings: `parent-image`", own.get("parent-image"), now["parent-image"])
+    before, after = own.get("policy", {}), now["policy"]
+    for key in sorted({*before, *after}):
+        yield from _difference(f"configuration: `{key}`", before.get(key), after.get(key))
+
+
+def _difference(what: str, was: Any, now: Any) -> Iterator[str]:
+    if (was or None) != (now or None):
+        yield f"{what} was {_shown(was)}, is {_shown(now)}"
+
+
+def _shown(value: Any) -> str:
+    return f"`{value}`" if value else "not set"
+
+
+def _places(gathered: list[Gathered]) -> Iterator[tuple[str, str]]:
+    """Return each requirement as the lock has it, with the file and line that states it."""
+    for source in gathered:
+        for direct in source.requirements:
+            (text,) = Asked.of(replace(source, requirements=(direct,))).requirements
+            yield text, _place(direct.origins[0])
+
+
+def _place(origin: Origin) -> str:
+    line = "" if origin.line is None else f":{origin.line}"
+    return ", ".join(part for part in (origin.detail, f"{origin.file or ''}{line}") if part)
