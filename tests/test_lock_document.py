@@ -53,13 +53,15 @@ def referenced(kind: str, **stated: Any) -> Resolved:
 
 def question(**more: Any) -> Question:
     asked = (Asked(source="explicit", described="", requirements=("alpha",)),)
-    return Question(**{"step": "train", "target": Target.parse("3.12"), "asked": asked, **more})
+    return Question(**{"step": "train", "targets": (Target.parse("3.12"),), "asked": asked, **more})
 
 
 def document(*resolved: Resolved, facts: Facts | None = None, **more: Any) -> dict[str, Any]:
     """Return a lock as it is read back, after `packaging.pylock` has found it valid."""
     stated = facts or Facts(declared="sha256:00")
-    tree = build(question(**more), resolved, stated, project=PROJECT, lock_folder=PROJECT / "lockfiles")
+    tree = build(
+        question(**more), [(Target.parse("3.12"), resolved)], stated, project=PROJECT, lock_folder=PROJECT / "lockfiles"
+    )
     read = tomllib.loads(render(tree))
     Pylock.from_dict(read).validate()
     return read
@@ -166,9 +168,9 @@ def digest(**more: Any) -> str:
 @pytest.mark.parametrize(
     "change",
     [
-        {"target": Target.parse("3.11")},
-        {"target": Target.parse("3.12", "linux/arm64")},
-        {"target": Target.parse("3.12", manylinux="2_17")},
+        {"targets": (Target.parse("3.11"),)},
+        {"targets": (Target.parse("3.12", "linux/arm64"),)},
+        {"targets": (Target.parse("3.12", manylinux="2_17"),)},
         {"apt_packages": ("git",)},
         {"parent_image": "a"},
         {"policy": {"resolution": "lowest"}},

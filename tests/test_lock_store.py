@@ -24,11 +24,17 @@ def lock_text(step: str = "train", requirement: str = "alpha") -> str:
     """Return a lock without packages; what matters here is that it is signed."""
     question = Question(
         step=step,
-        target=Target.parse("3.12"),
+        targets=(Target.parse("3.12"),),
         asked=(Asked(source="explicit", described="", requirements=(requirement, "beta")),),
     )
     return render(
-        build(question, [], Facts(declared="sha256:00"), project=Path("/p"), lock_folder=Path("/p/lockfiles"))
+        build(
+            question,
+            [(question.targets[0], [])],
+            Facts(declared="sha256:00"),
+            project=Path("/p"),
+            lock_folder=Path("/p/lockfiles"),
+        )
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from zlock.lock.environments import Answer, join_answers
 from zlock.lock.identity import FORMAT, identity_of, resign
 from zlock.lock.question import Question, target_table
 from zlock.lock.toml import Inline, dumps
@@ -31,10 +32,18 @@ class Facts:
 
 
 def build(
-    question: Question, resolved: Sequence[Resolved], facts: Facts, *, project: Path, lock_folder: Path
+    question: Question, answers: Sequence[Answer], facts: Facts, *, project: Path, lock_folder: Path
 ) -> dict[str, Any]:
-    """Return the lock as a tree of plain values, the integrity still empty (PEP 751)."""
-    packages = [_package(one, project, lock_folder) for one in resolved]
+    """Return the lock as a tree of plain values, the integrity still empty (PEP 751).
+
+    Args:
+        question: What the step asks.
+        answers: For each target of the question what was chosen.
+        facts: What is recorded beside them.
+        project: The project folder.
+        lock_folder: Where the lock will be; its paths count from there.
+    """
+    packages = [_package(one, marker, project, lock_folder) for one, marker in join_answers(answers)]
     own: dict[str, Any] = {
         "format": FORMAT,
         "step": question.step,
@@ -42,7 +51,7 @@ def build(
         "inputs": question.digest(),
         "declared": facts.declared,
         "packages": len(packages),
-        **target_table(question.target),
+        **target_table(question.targets),
     }
     if question.parent_image:
         own["parent-image"] = question.parent_image
@@ -59,8 +68,8 @@ def build(
     own["sources"] = [asked.to_table() for asked in question.asked]
     return {
         "lock-version": "1.0",
-        "environments": [str(question.target.marker)],
-        "requires-python": str(question.target.requires_python),
+        "environments": [str(target.marker) for target in question.targets],
+        "requires-python": str(question.targets[0].requires_python),
         "created-by": "zlock",
         "packages": packages,
         "tool": {"zlock": own},
@@ -72,11 +81,13 @@ def render(tree: Mapping[str, Any]) -> str:
     return resign(dumps(tree))
 
 
-def _package(one: Resolved, project: Path, lock_folder: Path) -> dict[str, Any]:
+def _package(one: Resolved, marker: str, project: Path, lock_folder: Path) -> dict[str, Any]:
     reference = one.candidate.reference
     table: dict[str, Any] = {"name": one.name}
     if reference is None or reference.kind == "archive":
         table["version"] = str(one.candidate.version)
+    if marker:
+        table["marker"] = marker
     requires_python = reference.metadata.requires_python if reference else one.candidate.files[0].requires_python
     if requires_python:
         table["requires-python"] = requires_python

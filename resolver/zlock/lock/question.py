@@ -18,7 +18,7 @@ class Question:
 
     Attributes:
         step: The step's name; no part of the digest.
-        target: What it runs on.
+        targets: What it runs on; they differ in the platform only.
         asked: Per source, in the documented order.
         apt_packages: Debian packages, sorted.
         parent_image: The image it is built on, or empty for the default.
@@ -26,7 +26,7 @@ class Question:
     """
 
     step: str
-    target: Target
+    targets: tuple[Target, ...]
     asked: tuple[Asked, ...]
     apt_packages: tuple[str, ...] = ()
     parent_image: str = ""
@@ -39,7 +39,7 @@ class Question:
     def to_plain(self) -> dict[str, Any]:
         """Return the question as plain values, in one way only."""
         return {
-            "target": target_table(self.target),
+            "target": target_table(self.targets),
             "asked": [asked.to_table() for asked in self.asked],
             "apt-packages": list(self.apt_packages),
             "parent-image": self.parent_image,
@@ -47,13 +47,14 @@ class Question:
         }
 
 
-def target_table(target: Target) -> dict[str, Any]:
-    """Return a target as a table of the lock."""
-    table = {"python": target.python, "platform": target.platform}
-    if target.manylinux:
-        table["manylinux"] = "{}_{}".format(*target.manylinux)
-    if target.musllinux:
-        table["musllinux"] = "{}_{}".format(*target.musllinux)
+def target_table(targets: Sequence[Target]) -> dict[str, Any]:
+    """Return targets, which differ in the platform only, as a table of the lock."""
+    table: dict[str, Any] = {"python": targets[0].python, "platforms": [target.platform for target in targets]}
+    for target in targets:  # libc floors are those of Linux
+        if target.manylinux:
+            table["manylinux"] = "{}_{}".format(*target.manylinux)
+        if target.musllinux:
+            table["musllinux"] = "{}_{}".format(*target.musllinux)
     return table
 
 

@@ -109,8 +109,12 @@ def _what_differs(tree: Mapping[str, Any]) -> str:
 
 
 def pins_of(tree: Mapping[str, Any]) -> dict[str, str]:
-    """Return the versions a lock pins, by name."""
-    return {package["name"]: package["version"] for package in tree.get("packages", ()) if "version" in package}
+    """Return the versions a lock pins, by name; several, newest first, where its targets have different ones."""
+    found: dict[str, list[str]] = {}
+    for package in tree.get("packages", ()):
+        if "version" in package:
+            found.setdefault(package["name"], []).append(package["version"])
+    return {name: ", ".join(versions) for name, versions in found.items()}
 
 
 def asked_of(tree: Mapping[str, Any]) -> tuple[Asked, ...]:

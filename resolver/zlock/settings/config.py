@@ -228,9 +228,10 @@ def _platforms(table: Table) -> tuple[str, ...]:
     platforms = table.texts("platforms")
     for platform in platforms:
         _check_target(table, "platforms", lambda one=platform: Target.parse("3.12", one))  # type: ignore[misc]  # the default binds it
-    if isinstance(table.raw("platforms"), list) and len(platforms) != 1:
-        hint = 'write `platforms = ["linux/amd64"]`'
-        table.wrong("platforms", "this version of zlock locks for exactly one platform", hint=hint)
+    if table.raw("platforms") == []:
+        table.wrong("platforms", "is empty", hint='write `platforms = ["linux/amd64"]`')
+    for platform in dict.fromkeys(one for one in platforms if platforms.count(one) > 1):
+        table.wrong("platforms", f"`{platform}` stands there twice", hint="leave one of them out")
     return platforms
 
 

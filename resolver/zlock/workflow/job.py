@@ -63,7 +63,7 @@ class Job:
             lock=lock,
             text=text,
             gathered=gathered,
-            question=workspace.question(step, workspace.target(step, lock), gathered),
+            question=workspace.question(step, workspace.targets(step, lock), gathered),
             declared=declared_digest(workspace.declared_files(gathered), workspace.project.folder),
         )
 

@@ -72,7 +72,7 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
         raise LockOutdated(f"step `{step.name}` has no lock", context=[f"expected `{path.name}`"], hint=HINT)
     recorded = {asked.source: asked for asked in asked_of(lock) if asked.recorded}
     gathered = gatherer.gather(step.settings, recorded)
-    question = workspace.question(step, workspace.target(step, lock), gathered)
+    question = workspace.question(step, workspace.targets(step, lock), gathered)
     if lock["tool"]["zlock"]["inputs"] != question.digest():
         context = list(_differences(lock, question, gathered))
         raise LockOutdated(f"the lock of step `{step.name}` is outdated", context=context, hint=HINT)
@@ -85,7 +85,7 @@ def _differences(lock: Mapping[str, Any], question: Question, gathered: list[Gat
     for line, asked in changes(asked_of(lock), question.asked):
         yield f"{line} ({places[asked]})" if places.get(asked) else line
     own, now = lock["tool"]["zlock"], question.to_plain()
-    for key in ("python", "platform", "manylinux", "musllinux"):
+    for key in ("python", "platforms", "manylinux", "musllinux"):
         yield from _difference(f"target: `{key}`", own.get(key), now["target"].get(key))
     yield from _difference("settings: `apt-packages`", own.get("apt-packages"), now["apt-packages"])
     yield from _difference("settings: `parent-image`", own.get("parent-image"), now["parent-image"])

@@ -16,12 +16,14 @@ from zlock.index.client import Client, Network
 from zlock.index.machine import Machine
 from zlock.index.repository import Repository, popular_names
 from zlock.lock.document import Facts, build, render
-from zlock.lock.store import pins_of
+from zlock.lock.environments import Answer
+from zlock.lock.selection import pins_on
 from zlock.merge import merge, merge_constraints
 from zlock.model.distribution import File, Reference
 from zlock.model.indexes import Cutoff, Index, Routing
 from zlock.model.ports import Progress
 from zlock.model.requirement import DirectRequirement
+from zlock.model.target import Target
 from zlock.resolution.eligible import find_hopeless
 from zlock.resolution.explain import Conflict, explain, gives_way
 from zlock.resolution.problem import Policy, Problem
@@ -74,7 +76,7 @@ class _Solver:
         indexes = _indexes(workspace, machine)
         default = indexes[-1].url
         self._default_index = default if "://" in default else None
-        self._python = jobs[0].question.target.python
+        self._python = jobs[0].question.targets[0].python
         self._repository = Repository(
             Routing(indexes=indexes, sources=dict(project.index_sources)),
             self._client,
@@ -125,20 +127,23 @@ class _Solver:
         self._progress(f"solving `{job.step.name}`")
         requirements = list(merge(job.gathered))
         gave_way: list[str] = []
-        answer = None
-        while answer is None:
-            problem = self._problem(job, requirements)
+        answers: list[Answer] = []
+        while len(answers) < len(job.question.targets):
+            problem = self._problem(job, requirements, answers)
             try:
-                answer = describe(problem, self._answer(problem, job.step.name))
+                pins = self._answer(problem, job.step.name)
             except Contradiction as contradiction:
                 loser = gives_way(contradiction.conflict, problem) if self._may_give_way else None
                 if loser is None:
                     raise
                 requirements.remove(loser[0])
                 gave_way.append("{} gave way to {}".format(*map(_sourced, loser)))
+                answers = []
+            else:
+                answers.append((problem.universe.target, self._complete(describe(problem, pins))))
         tree = build(
             job.question,
-            self._complete(answer),
+            answers,
             Facts(declared=job.declared, gave_way=tuple(gave_way), exclude_newer=self._fact()),
             project=self._workspace.project.folder,
             lock_folder=self._workspace.lock_folder,
@@ -153,25 +158,27 @@ class _Solver:
         cutoff = self._workspace.options.exclude_newer
         return cutoff.isoformat() if cutoff else ""
 
-    def _problem(self, job: Job, requirements: Sequence[DirectRequirement]) -> Problem:
+    def _problem(self, job: Job, requirements: Sequence[DirectRequirement], answers: Sequence[Answer]) -> Problem:
+        """Return the problem of the next target, which prefers the versions that those before it have."""
         options = self._workspace.options
+        target = job.question.targets[len(answers)]
         constraints = merge_constraints(job.gathered, self._workspace.project.constraints)
-        pins = {} if options.upgrade else pins_of(job.lock or {})
+        pins = {} if options.upgrade else pins_on(job.lock or {}, target)
         for name in options.upgrade_packages:
             pins.pop(canonicalize_name(name), None)
+        before = {one.name: str(one.candidate.version) for _, resolved in answers for one in resolved}
         policy = Policy(
             prerelease=self._workspace.prerelease(job.gathered), resolution=self._workspace.project.resolution
         )
         return Problem(
-            universe=self._universe(job, [*requirements, *constraints]),
+            universe=self._universe(target, [*requirements, *constraints]),
             requirements=requirements,
             constraints=constraints,
             policy=policy,
-            preferences={canonicalize_name(name): version for name, version in pins.items()},
+            preferences=before | {canonicalize_name(name): version for name, version in pins.items()},
         )
 
-    def _universe(self, job: Job, stated: Sequence[DirectRequirement]) -> Universe:
-        target = job.question.target
+    def _universe(self, target: Target, stated: Sequence[DirectRequirement]) -> Universe:
         wanted = []
         for one in stated:
             requirement = one.requirement

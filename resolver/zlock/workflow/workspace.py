@@ -173,18 +173,15 @@ class Workspace:
             files += [Path(self.pipeline.file), *map(Path, self.pipeline.files)]
         return files
 
-    def target(self, step: Step, lock: Mapping[str, Any] | None) -> Target:
+    def targets(self, step: Step, lock: Mapping[str, Any] | None) -> tuple[Target, ...]:
         """Return what a step runs on; a Python that nobody set is read back from its lock."""
-        (platform,) = step.platforms or self.project.platforms  # the configuration lets no more through
         python = step.python or self.project.python
         if python is None and lock is not None and not self.options.upgrade:
             python = str(lock["tool"]["zlock"]["python"])
-        return Target.parse(
-            python or _python_of(self.interpreter),
-            platform,
-            manylinux=self.project.manylinux,
-            musllinux=self.project.musllinux,
-        )
+        python = python or _python_of(self.interpreter)
+        floors = {"manylinux": self.project.manylinux, "musllinux": self.project.musllinux}
+        platforms = sorted(step.platforms or self.project.platforms)
+        return tuple(Target.parse(python, platform, **floors) for platform in platforms)
 
     def policy(self, gathered: list[Gathered]) -> dict[str, Any]:
         """Return what of the configuration decides about versions, as far as it differs from the defaults."""
@@ -220,13 +217,13 @@ class Workspace:
         """Return the pre-release policy: a requirements file can widen it with `--pre`."""
         return "allow" if any(one.prerelease for one in gathered) else self.project.prerelease
 
-    def question(self, step: Step, target: Target, gathered: list[Gathered]) -> Question:
+    def question(self, step: Step, targets: tuple[Target, ...], gathered: list[Gathered]) -> Question:
         """Return what a step asks."""
         settings = step.effective
         apt = {*settings.apt_packages, *(package for one in gathered for package in one.apt_packages)}
         return Question(
             step=step.name,
-            target=target,
+            targets=targets,
             asked=tuple(Asked.of(one) for one in sorted(gathered, key=lambda g: g.source.rank)),
             apt_packages=tuple(sorted(apt)),
             parent_image=settings.parent_image or "",
