@@ -75,7 +75,7 @@ def test_every_key_is_read() -> None:
     assert project.platforms == ("linux/arm64",)
     assert (project.manylinux, project.musllinux) == ("2_34", None)
     assert (project.lock_dir, project.pipeline) == ("locks", "flow.py:flow")
-    wheels, default = project.indexes
+    wheels, default = project.routing.indexes
     assert (wheels.name, wheels.url, wheels.explicit, wheels.default) == (
         "wheels",
         "https://index.example/wheels/",
@@ -83,7 +83,7 @@ def test_every_key_is_read() -> None:
         False,
     )
     assert (default.url, default.default) == (str(Path("/project/mirror").resolve()), True)
-    assert project.index_sources == {"torch": "wheels"}
+    assert project.routing.sources == {"torch": "wheels"}
     assert project.cutoff.default == datetime(2026, 11, 1, tzinfo=UTC)
     assert project.cutoff.packages == {"some-name": datetime(2026, 12, 1, 10, tzinfo=UTC), "free": None}
     assert (project.conflicts, project.prerelease, project.resolution) == ("later", "allow", "lowest-direct")
@@ -161,7 +161,7 @@ def test_every_package_may_build_where_that_is_said() -> None:
         ("align = false", "`align`: this version of zlock serves `true` only", "leave the key out"),
         ('urls = "portable"', '`urls`: this version of zlock serves `"index"` only', "leave the key out"),
         ("[steps.a]\nalign = true", "`steps.a.align`: this version of zlock can't set it for one step", "all steps"),
-        ("[steps.a]\nindex = []", "`steps.a.index`: this version of zlock can't set it for one step", "all steps"),
+        ('[steps.a]\nindex-sources = {b = "c"}', "`steps.a.index-sources.b`: there is no index `c`", "`index`"),
     ],
 )
 def test_a_mistake_is_named_with_its_key_path_and_the_way_out(text: str, message: str, hint: str) -> None:
@@ -182,6 +182,16 @@ def test_names_of_indexes_are_held_against_each_other() -> None:
         ("`index`: two tables have `default = true`", "only one index is asked last"),
         ("`index-sources.torch`: there is no index `onee`", "did you mean `one`?"),
     ]
+
+
+def test_a_route_of_the_project_is_not_lost_where_a_step_has_indexes_of_its_own() -> None:
+    """The package would come from wherever else it is found, which may be a stranger's."""
+    project = 'index-sources = {torch = "house"}\n[[index]]\nurl = "a"\nname = "house"\n'
+    own = '[[steps.a.index]]\nurl = "b"\nname = "other"\n'
+
+    error = mistake(f"{project}{own}")
+    assert error.message == "`steps.a.index`: `index-sources` sends `torch` to `house`, which is not among them"
+    assert parse(f'{project}{own}[steps.a.index-sources]\ntorch = "other"\n').steps["a"].routing is not None
 
 
 def test_all_mistakes_come_at_once() -> None:

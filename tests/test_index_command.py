@@ -271,6 +271,28 @@ def test_an_explicit_index_serves_what_is_routed_to_it(project: Project, index: 
         }
 
 
+def test_steps_take_a_package_from_different_indexes(project: Project, index: TinyIndex) -> None:
+    index.wheel("a", "1.0", requires=["b"])
+    index.wheel("b", "1.0")
+    with TinyIndex() as inner:
+        inner.wheel("b", "1.0+fast")
+        rows = [
+            {"name": "inner", "url": inner.url, "explicit": True},
+            {"name": "outer", "url": index.url, "default": True},
+        ]
+        steps = {"plain": {}, "fast": {"index-sources": {"b": "inner"}}}
+        configure(project, index, index=rows, steps=steps, docker={"requirements": ["a"]})
+        locks(project)
+        assert project.locked("plain") == {"a": "1.0", "b": "1.0"}
+        assert project.locked("fast") == {"a": "1.0", "b": "1.0+fast"}
+        assert sum("/simple/a/" in request.path for request in index.requests) == 1
+
+        configure(project, index, index=rows, steps={"plain": {}, "fast": {}}, docker={"requirements": ["a"]})
+        outdated = project.run("resolve", "--check")
+        assert (outdated.code, "`index-sources` was" in outdated.stderr) == (1, True)
+        assert "`plain`" not in outdated.stderr
+
+
 def test_a_folder_is_an_index(project: Project, index: TinyIndex, tmp_path: Path) -> None:
     index.wheel("a", "1.0", requires=["b"])
     index.wheel("b", "1.0")

@@ -99,7 +99,7 @@ class TestRetries:
     def test_closing_ends_a_wait(self, index: TinyIndex, tmp_path: Path) -> None:
         index.fault("/simple/a/", 503, times=None, headers={"Retry-After": "30"})
         with asking(tmp_path, index.url) as ask:
-            future = ask.repository.page("a")  # type: ignore[arg-type] # it is normalized
+            future = ask.source.page("a")  # type: ignore[arg-type] # it is normalized
             while not index.requests:
                 threading.Event().wait(0.01)
         with pytest.raises(IndexFailed, match="the run ended"):
@@ -235,7 +235,7 @@ class TestCredentials:
         for number in range(20):
             closed.wheel(f"p{number}", "1.0")
         with asking(tmp_path / "cache", closed.url.replace("http://", "http://user@"), environ=environ) as ask:
-            futures = [ask.repository.page(f"p{number}") for number in range(20)]  # type: ignore[arg-type] # normalized
+            futures = [ask.source.page(f"p{number}") for number in range(20)]  # type: ignore[arg-type] # normalized
             assert all(future.result(timeout=60) for future in futures)
         assert len((calls / "calls").read_text().splitlines()) == 1
 
@@ -449,7 +449,7 @@ def test_many_requests_share_connections(index: TinyIndex, tmp_path: Path) -> No
     for number in range(60):
         index.wheel(f"p{number}", "1.0")
     with asking(tmp_path, index.url, network=NETWORK) as ask:
-        futures: list[Future[object]] = [ask.repository.page(f"p{number}") for number in range(60)]  # type: ignore[arg-type, misc] # normalized
+        futures: list[Future[object]] = [ask.source.page(f"p{number}") for number in range(60)]  # type: ignore[arg-type, misc] # normalized
         assert all(future.result(timeout=60) for future in futures)
     assert len(index.requests) == 60
     assert index.connections <= 24

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from zlock.index.auth import Credentials
 from zlock.index.cache import Cache
 from zlock.index.client import Client, Network
-from zlock.index.repository import Repository
+from zlock.index.repository import Repository, Routed
 from zlock.model.distribution import File, Metadata
 from zlock.model.indexes import Index, Routing
 from zlock.model.page import Page
@@ -24,12 +24,13 @@ NETWORK = Network(timeout=10, retries=1)
 class Asker:
     """Asks a repository and waits for the answers."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, source: Routed) -> None:
         self.repository = repository
+        self.source = source
 
     def page(self, name: str) -> Page | None:
         """Return the page of a name."""
-        return self.repository.page(canonicalize_name(name)).result(timeout=60)
+        return self.source.page(canonicalize_name(name)).result(timeout=60)
 
     def files(self, name: str) -> tuple[File, ...]:
         """Return the files of a name that some index knows."""
@@ -60,9 +61,9 @@ def asking(
         indexes=tuple(index if isinstance(index, Index) else Index(url=index) for index in indexes),
         sources={canonicalize_name(name): index for name, index in (sources or {}).items()},
     )
-    repository = Repository(routing, client, Cache(cache), offline=offline, refresh=refresh, builder=_no_builder)
+    repository = Repository(client, Cache(cache), offline=offline, refresh=refresh, builder=_no_builder)
     try:
-        yield Asker(repository)
+        yield Asker(repository, repository.routed(routing))
     finally:
         repository.close()
 

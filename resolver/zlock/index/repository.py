@@ -1,4 +1,4 @@
-"""All indexes of a run as one: pages and metadata by name, fetched ahead, cached, each name from one index only."""
+"""All indexes of a run: pages and metadata by name, fetched ahead, cached, each name from one index only."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from zlock.index.files import Files
 from zlock.index.pages import Pages
 from zlock.index.pool import Pool
 from zlock.model.distribution import Dependency, File, Metadata
-from zlock.model.indexes import Routing
+from zlock.model.indexes import Index, Routing
 from zlock.model.page import Page
 from zlock.model.ports import InvalidMetadata, MetadataBuilder
 
 Group = tuple[str, NormalizedName]
 """An index and a name: metadata of one project is stored in one file."""
+Route = tuple[Index, ...]
+"""The indexes that are asked for a name, in their order."""
 
 
 class Repository:
     """What zlock knows of packages: the only place that asks indexes.
 
     Args:
-        routing: Which index serves which name.
         client: The way to the network.
         cache: Where pages and metadata are kept.
         offline: Use only what the cache and local folders hold.
@@ -39,7 +40,6 @@ class Repository:
 
     def __init__(
         self,
-        routing: Routing,
         client: Client,
         cache: Cache,
         *,
@@ -47,36 +47,47 @@ class Repository:
         refresh: bool = False,
         builder: Callable[[], MetadataBuilder],
     ) -> None:
-        self._routing = routing
         self._client = client
         self._cache = cache
         self._offline = offline
+        self._refresh = refresh
         self._files = Files(client, builder, offline=offline)
-        self._indexes = {
-            id(index): Pages(index, client, cache, offline=offline, refresh=refresh) for index in routing.indexes
-        }
+        self._indexes: dict[Index, Pages] = {}
         self.trusted_age = False  # whether a page was taken from the cache, as too young to ask for again
         self._pool = Pool(CONNECTIONS)
         self._lock = threading.Lock()
-        self._pages: dict[NormalizedName, Future[Page | None]] = {}
+        self._pages: dict[tuple[NormalizedName, Route], Future[Page | None]] = {}
         self._metadata: dict[tuple[Group, str], Future[Metadata]] = {}
         self._stored: dict[Group, dict[str, Any]] = {}
         self._changed: set[Group] = set()
 
-    def page(self, name: NormalizedName) -> Future[Page | None]:
-        """See `PackageSource.page`."""
+    def routed(self, routing: Routing) -> Routed:
+        """Return the packages as one routing sees them; what several see is fetched once.
+
+        Raises:
+            InvalidConfiguration: An index has no usable URL.
+        """
+        for index in routing.indexes:
+            if index not in self._indexes:
+                pages = Pages(index, self._client, self._cache, offline=self._offline, refresh=self._refresh)
+                self._indexes[index] = pages
+        return Routed(self, routing)
+
+    def page(self, name: NormalizedName, route: Route) -> Future[Page | None]:
+        """Return what the first of some indexes that knows a name lists, see `PackageSource.page`."""
         with self._lock:
-            future = self._pages.get(name)
+            future = self._pages.get((name, route))
             if future is None:
-                future = self._pages[name] = self._known_page(name) or self._pool.submit(lambda: self._find_page(name))
+                future = self._known_page(name, route) or self._pool.submit(lambda: self._find_page(name, route))
+                self._pages[name, route] = future
             return future
 
-    def _known_page(self, name: NormalizedName) -> Future[Page | None] | None:
+    def _known_page(self, name: NormalizedName, route: Route) -> Future[Page | None] | None:
         """Return a page that needs no index to be asked: in a warm run that is every one."""
         future: Future[Page | None] = Future()
         try:
-            for index in self._routing.for_name(name):
-                known = self._indexes[id(index)].known(name)
+            for index in route:
+                known = self._indexes[index].known(name)
                 if known is None:
                     return None
                 if known.page is not None:
@@ -89,10 +100,10 @@ class Repository:
         future.set_result(None)
         return future
 
-    def _find_page(self, name: NormalizedName) -> Page | None:
+    def _find_page(self, name: NormalizedName, route: Route) -> Page | None:
         """Return the page of the first index that knows a name; nothing is mixed, and a failure is no "no"."""
-        for index in self._routing.for_name(name):
-            page = self._indexes[id(index)].page(name)
+        for index in route:
+            page = self._indexes[index].page(name)
             if page is not None:
                 return page
         return None
@@ -138,7 +149,7 @@ class Repository:
     def known_names(self) -> set[str]:
         """Return the names that indexes were seen to know, for close matches."""
         with self._lock:
-            done = {name: page for name, page in self._pages.items() if page.done() and not page.exception()}
+            done = {name: page for (name, _), page in self._pages.items() if page.done() and not page.exception()}
         names = {str(name) for name, page in done.items() if page.result() is not None}
         return names.union(*(pages.names() for pages in self._indexes.values()))
 
@@ -172,6 +183,22 @@ class Repository:
             self._changed.clear()
         self._pool.close()
         self._client.close()
+
+
+class Routed:
+    """The packages of a repository as one routing sees them: a `PackageSource`."""
+
+    def __init__(self, repository: Repository, routing: Routing) -> None:
+        self._repository = repository
+        self._routing = routing
+
+    def page(self, name: NormalizedName) -> Future[Page | None]:
+        """See `PackageSource.page`."""
+        return self._repository.page(name, self._routing.for_name(name))
+
+    def metadata(self, page: Page, file: File) -> Future[Metadata]:
+        """See `PackageSource.metadata`."""
+        return self._repository.metadata(page, file)
 
 
 def popular_names() -> list[str]:

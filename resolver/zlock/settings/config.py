@@ -12,7 +12,7 @@ from typing import Any
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import Collector, InvalidConfiguration
-from zlock.model.indexes import Cutoff, Index
+from zlock.model.indexes import Cutoff, Index, Routing
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
@@ -63,6 +63,7 @@ class StepConfiguration:
     docker: DockerSettings
     python: str | None = None
     platforms: tuple[str, ...] = ()
+    routing: Routing | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +85,7 @@ class Project:
     musllinux: str | None = None
     lock_dir: str = "lockfiles"
     pipeline: str | None = None
-    indexes: tuple[Index, ...] = ()
-    index_sources: Mapping[NormalizedName, str] = field(default_factory=dict)
+    routing: Routing = field(default_factory=lambda: Routing(indexes=()))
     cutoff: Cutoff = field(default_factory=Cutoff)
     conflicts: str = "error"
     build_sdists: frozenset[NormalizedName] | None = frozenset()
@@ -162,7 +162,8 @@ def parse_project(values: object, folder: Path, file: Path) -> Project:
     problems = Collector()
     table = Table(values, at="", file=file, problems=problems)
     table.check_keys(_KEYS)
-    indexes = tuple(_index(row, folder) for row in _index_tables(table))
+    indexes = _indexes(table, folder)
+    routing = Routing(indexes=indexes, sources=_index_sources(table, indexes))
     project = Project(
         folder=folder,
         file=file,
@@ -172,8 +173,7 @@ def parse_project(values: object, folder: Path, file: Path) -> Project:
         musllinux=_libc(table, "musllinux"),
         lock_dir=table.text("lock-dir") or "lockfiles",
         pipeline=table.text("pipeline"),
-        indexes=indexes,
-        index_sources=_index_sources(table, indexes),
+        routing=routing,
         cutoff=_cutoff(table),
         conflicts=table.choice("conflicts", ("error", "later")),
         build_sdists=_build_sdists(table),
@@ -185,7 +185,7 @@ def parse_project(values: object, folder: Path, file: Path) -> Project:
         stack=table.values("stack"),
         integrations=table.values("integrations"),
         docker=_docker(table),
-        steps={name: _step(table, name) for name in table.values("steps")},
+        steps={name: _step(table, name, folder, routing) for name in table.values("steps")},
     )
     _check_others(table)
     problems.raise_if_any()
@@ -209,13 +209,34 @@ def _docker(table: Table) -> DockerSettings:
     return DockerSettings()
 
 
-def _step(table: Table, name: str) -> StepConfiguration:
+def _step(table: Table, name: str, folder: Path, routing: Routing) -> StepConfiguration:
     inner = Table(table.values("steps")[name], at=f"steps.{name}", file=table.file, problems=table.problems)
     inner.check_keys(_STEP_KEYS)
-    for key in ("index", "index-sources", "align"):
-        if key in inner:
-            inner.wrong(key, "this version of zlock can't set it for one step", hint="set it for all steps")
-    return StepConfiguration(docker=_docker(inner), python=_python(inner), platforms=_platforms(inner))
+    if "align" in inner:
+        inner.wrong("align", "this version of zlock can't set it for one step", hint="set it for all steps")
+    return StepConfiguration(
+        docker=_docker(inner),
+        python=_python(inner),
+        platforms=_platforms(inner),
+        routing=_routing(inner, folder, routing),
+    )
+
+
+def _routing(inner: Table, folder: Path, routing: Routing) -> Routing | None:
+    """Return who serves what to a step, None where it is as for every step.
+
+    Its indexes replace the others as a whole, its routes are laid over the others. A route to an index that is no
+    longer there is an error: the package would come from wherever else it is found.
+    """
+    if "index" not in inner and "index-sources" not in inner:
+        return None
+    indexes = _indexes(inner, folder) if "index" in inner else routing.indexes
+    sources = {**routing.sources, **_index_sources(inner, indexes)}
+    for package in sorted(sources.keys() - {canonicalize_name(name) for name in inner.values("index-sources")}):
+        if sources[package] not in {index.name for index in indexes}:
+            problem = f"`index-sources` sends `{package}` to `{sources[package]}`, which is not among them"
+            inner.wrong("index", problem, hint=f"add that table here too, or route `{package}` for this step")
+    return Routing(indexes=indexes, sources=sources)
 
 
 def _python(table: Table) -> str | None:
@@ -249,6 +270,16 @@ def _check_target(table: Table, key: str, parse: Callable[[], Target]) -> None:
         table.wrong(key, error.message.partition("` ")[2], hint=error.hint)
 
 
+def _indexes(table: Table, folder: Path) -> tuple[Index, ...]:
+    found = tuple(_index(row, folder) for row in _index_tables(table))
+    names = [index.name for index in found if index.name]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        table.wrong("index", f"two tables have the name `{name}`")
+    if sum(index.default for index in found) > 1:
+        table.wrong("index", "two tables have `default = true`", hint="only one index is asked last")
+    return found
+
+
 def _index_tables(table: Table) -> list[Table]:
     stated = table.raw("index")
     if stated is None or isinstance(stated, list):
@@ -274,10 +305,6 @@ def _index(row: Table, folder: Path) -> Index:
 
 def _index_sources(table: Table, indexes: tuple[Index, ...]) -> dict[NormalizedName, str]:
     names = [index.name for index in indexes if index.name]
-    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-        table.wrong("index", f"two tables have the name `{name}`")
-    if sum(index.default for index in indexes) > 1:
-        table.wrong("index", "two tables have `default = true`", hint="only one index is asked last")
     routes: dict[NormalizedName, str] = {}
     inner = table.table("index-sources")
     for package in table.values("index-sources"):

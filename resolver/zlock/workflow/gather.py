@@ -9,6 +9,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from zlock.errors import Collector, InvalidRequirements
+from zlock.model.indexes import Index
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import Asked, DirectRequirement, Gathered, IndexOption
 from zlock.redact import redact
@@ -63,12 +64,15 @@ class Gatherer:
             self._catalogue = load_catalogue(self._own, interpreter=interpreter)
         return self._catalogue
 
-    def gather(self, settings: DockerSettings, recorded: Mapping[str, Asked]) -> list[Gathered]:
+    def gather(
+        self, settings: DockerSettings, recorded: Mapping[str, Asked], indexes: Iterable[Index]
+    ) -> list[Gathered]:
         """Return what each source of a step yields, in the documented order.
 
         Args:
             settings: The step's settings.
             recorded: By source, what the step's lock recorded; read where no command may be run.
+            indexes: Those of the step's configuration.
 
         Raises:
             ZlockError: Sources are wrong or failed; several mistakes come as `Problems`.
@@ -81,7 +85,7 @@ class Gatherer:
                 if one is not None:
                     found.append(one)
         with problems:
-            self._check_indexes(option for one in found for option in one.index_options)
+            _check_indexes((option for one in found for option in one.index_options), indexes)
         problems.raise_if_any()
         return found
 
@@ -193,14 +197,15 @@ class Gatherer:
             found.append(replace(direct, origins=tuple(replace(origin, line=line) for origin in direct.origins)))
         return replace(gathered, requirements=tuple(found))
 
-    def _check_indexes(self, options: Iterable[IndexOption]) -> None:
-        """Hold index options in requirements files against the configuration: a file never adds an index itself."""
-        configured = {redact(index.url).rstrip("/") for index in self._project.indexes}
-        problems = Collector()
-        for option in options:
-            if option.value.rstrip("/") not in configured and option.option != "--trusted-host":
-                problems.add(_refused(option))
-        problems.raise_if_any()
+
+def _check_indexes(options: Iterable[IndexOption], indexes: Iterable[Index]) -> None:
+    """Hold index options in requirements files against the configuration: a file never adds an index itself."""
+    configured = {redact(index.url).rstrip("/") for index in indexes}
+    problems = Collector()
+    for option in options:
+        if option.value.rstrip("/") not in configured and option.option != "--trusted-host":
+            problems.add(_refused(option))
+    problems.raise_if_any()
 
 
 def _only_line(document: str, text: str) -> int | None:

@@ -55,7 +55,7 @@ class Job:
         except ConflictedLock:
             text = ""
             workspace.report.note(f"`{path.name}` had a merge conflict and is solved again")
-        gathered = gatherer.gather(step.settings, {})
+        gathered = gatherer.gather(step.settings, {}, step.routing.indexes)
         workspace.report.note(*(note for one in gathered for note in one.notes))
         return cls(
             step=step,

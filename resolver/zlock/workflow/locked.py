@@ -71,7 +71,7 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
     if lock is None:
         raise LockOutdated(f"step `{step.name}` has no lock", context=[f"expected `{path.name}`"], hint=HINT)
     recorded = {asked.source: asked for asked in asked_of(lock) if asked.recorded}
-    gathered = gatherer.gather(step.settings, recorded)
+    gathered = gatherer.gather(step.settings, recorded, step.routing.indexes)
     question = workspace.question(step, workspace.targets(step, lock), gathered)
     if lock["tool"]["zlock"]["inputs"] != question.digest():
         context = list(_differences(lock, question, gathered))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +65,8 @@ class _Solver:
         self._workspace = workspace
         self._progress = progress
         options, project = workspace.options, workspace.project
-        machine = Machine.read(workspace.environ, project.folder)
-        network = Network.from_environment(workspace.environ, machine.pip)
+        self._machine = Machine.read(workspace.environ, project.folder)
+        network = Network.from_environment(workspace.environ, self._machine.pip)
         self._client = Client(network, Credentials(workspace.environ))
         self._rules = Rules(
             cutoff=_stricter(project.cutoff, options.exclude_newer),
@@ -73,12 +74,13 @@ class _Solver:
             overrides={one.name: str(one.requirement.specifier) for one in project.overrides},
             exclude=project.exclude,
         )
-        indexes = _indexes(workspace, machine)
-        default = indexes[-1].url
-        self._default_index = default if "://" in default else None
+        unread = self._machine.unread()
+        if unread:
+            workspace.report.note(
+                f"this machine sets {', '.join(unread)}; a lock must not depend on the machine, so they are not read"
+            )
         self._python = jobs[0].question.targets[0].python
         self._repository = Repository(
-            Routing(indexes=indexes, sources=dict(project.index_sources)),
             self._client,
             Cache(options.cache_dir or default_folder(workspace.environ)),
             offline=options.offline,
@@ -88,6 +90,22 @@ class _Solver:
         self._built: Builder | None = None
         self._universes: dict[tuple[Any, ...], Universe] = {}
         self._references: dict[tuple[NormalizedName, str], Reference] = {}
+        default = self._routing(jobs[0].step.routing).indexes[-1].url
+        self._default_index = default if "://" in default else None
+
+    def _routing(self, configured: Routing) -> Routing:
+        """Return the indexes in the order they are asked: the default one last."""
+        url = self._workspace.options.index_url
+        default = [index for index in configured.indexes if index.default]
+        if url:
+            default = [Index(url=url if "://" in url else str(Path(url).resolve()), default=True)]
+        others = [index for index in configured.indexes if not index.default]
+        return replace(configured, indexes=(*others, *(default or [self._machine_default])))
+
+    @cached_property
+    def _machine_default(self) -> Index:
+        url, _ = self._machine.index_url()
+        return Index(url=url, default=True)
 
     def _builder(self) -> Builder:
         """Return what builds sdists; most runs never ask for it."""
@@ -171,14 +189,14 @@ class _Solver:
             prerelease=self._workspace.prerelease(job.gathered), resolution=self._workspace.project.resolution
         )
         return Problem(
-            universe=self._universe(target, [*requirements, *constraints]),
+            universe=self._universe(job, target, [*requirements, *constraints]),
             requirements=requirements,
             constraints=constraints,
             policy=policy,
             preferences=before | {canonicalize_name(name): version for name, version in pins.items()},
         )
 
-    def _universe(self, target: Target, stated: Sequence[DirectRequirement]) -> Universe:
+    def _universe(self, job: Job, target: Target, stated: Sequence[DirectRequirement]) -> Universe:
         wanted = []
         for one in stated:
             requirement = one.requirement
@@ -190,9 +208,12 @@ class _Solver:
             from zlock.index.direct import find_references
 
             references = find_references(wanted, self._reference, lambda marker: Universe.evaluate(target, marker))
-        key = (target, tuple(sorted((name, one.requested) for name, one in references.items())))
+        routing = self._routing(job.step.routing)
+        served = (routing.indexes, tuple(sorted(routing.sources.items())))
+        key = (target, served, tuple(sorted((name, one.requested) for name, one in references.items())))
         if key not in self._universes:
-            self._universes[key] = Universe(target, self._repository, self._rules, references, self._on_page)
+            source = self._repository.routed(routing)
+            self._universes[key] = Universe(target, source, self._rules, references, self._on_page)
         return self._universes[key]
 
     def _on_page(self, count: int) -> None:
@@ -279,23 +300,3 @@ def _stricter(cutoff: Cutoff, limit: Any) -> Cutoff:
         return cutoff
     packages = {name: min(value, limit) if value else limit for name, value in cutoff.packages.items()}
     return Cutoff(default=min(cutoff.default, limit) if cutoff.default else limit, packages=packages)
-
-
-def _indexes(workspace: Workspace, machine: Machine) -> tuple[Index, ...]:
-    """Return the indexes in the order they are asked: the default one last."""
-    configured = workspace.project.indexes
-    others = [index for index in configured if not index.default]
-    if workspace.options.index_url:
-        url = workspace.options.index_url
-        default = [Index(url=url if "://" in url else str(Path(url).resolve()), default=True)]
-    else:
-        default = [index for index in configured if index.default]
-    if not default:
-        url, _ = machine.index_url()
-        default = [Index(url=url, default=True)]
-    unread = machine.unread()
-    if unread:
-        workspace.report.note(
-            f"this machine sets {', '.join(unread)}; a lock must not depend on the machine, so they are not read"
-        )
-    return (*others, *default)

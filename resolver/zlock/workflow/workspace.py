@@ -15,10 +15,11 @@ from typing import Any
 from zlock.errors import Collector, InvalidConfiguration
 from zlock.lock.question import Question
 from zlock.lock.store import existing_steps
+from zlock.model.indexes import Routing
 from zlock.model.requirement import Asked, Gathered
 from zlock.model.target import Target
 from zlock.redact import redact
-from zlock.settings.config import Project, find_project, read_project
+from zlock.settings.config import Project, StepConfiguration, find_project, read_project
 from zlock.settings.docker import DockerSettings, EffectiveSettings
 from zlock.settings.load import DeclaredPipeline, load_pipeline
 from zlock.wording import did_you_mean
@@ -62,6 +63,7 @@ class Step:
 
     name: str
     settings: DockerSettings
+    routing: Routing
     python: str | None = None
     platforms: tuple[str, ...] = ()
 
@@ -128,11 +130,14 @@ class Workspace:
 
     def _step(self, name: str, settings: DockerSettings) -> Step:
         """Lay the settings of a step over those of the configuration."""
-        own, base = self.project.steps.get(name), self.project.docker
-        if own is None:
-            return Step(name=name, settings=settings.over(base))
+        project = self.project
+        own = project.steps.get(name) or StepConfiguration(docker=DockerSettings())
         return Step(
-            name=name, settings=settings.over(own.docker.over(base)), python=own.python, platforms=own.platforms
+            name=name,
+            settings=settings.over(own.docker.over(project.docker)),
+            python=own.python,
+            platforms=own.platforms,
+            routing=own.routing or project.routing,
         )
 
     def chosen(self) -> list[Step]:
@@ -183,8 +188,8 @@ class Workspace:
         platforms = sorted(step.platforms or self.project.platforms)
         return tuple(Target.parse(python, platform, **floors) for platform in platforms)
 
-    def policy(self, gathered: list[Gathered]) -> dict[str, Any]:
-        """Return what of the configuration decides about versions, as far as it differs from the defaults."""
+    def policy(self, step: Step, gathered: list[Gathered]) -> dict[str, Any]:
+        """Return what of the configuration decides about a step's versions, as far as it differs from the defaults."""
         project = self.project
         indexes = [
             {
@@ -193,12 +198,12 @@ class Workspace:
                 **({"default": True} if index.default else {}),
                 **({"explicit": True} if index.explicit else {}),
             }
-            for index in project.indexes
+            for index in step.routing.indexes
         ]
         exclude = sorted(f"{name} from {parent}" if parent else name for name, parent in project.exclude)
         values = {
             "indexes": indexes,
-            "index-sources": dict(sorted(project.index_sources.items())),
+            "index-sources": dict(sorted(step.routing.sources.items())),
             "exclude-newer": project.cutoff.default.isoformat() if project.cutoff.default else "",
             "exclude-newer-package": {
                 name: value.isoformat() if value else "" for name, value in sorted(project.cutoff.packages.items())
@@ -227,7 +232,7 @@ class Workspace:
             asked=tuple(Asked.of(one) for one in sorted(gathered, key=lambda g: g.source.rank)),
             apt_packages=tuple(sorted(apt)),
             parent_image=settings.parent_image or "",
-            policy=self.policy(gathered),
+            policy=self.policy(step, gathered),
         )
 
 
