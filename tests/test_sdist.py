@@ -238,7 +238,7 @@ def test_a_python_that_is_not_here_is_replaced_with_a_note(tmp_path: Path) -> No
 
 def test_a_backend_that_fails_is_shown_with_what_it_printed(tmp_path: Path, temporary: Path) -> None:
     error = failure(tmp_path, backend="fails")
-    assert error.message == "`a` could not be built for its metadata: its backend `tiny_backend` failed"
+    assert error.message == "`a` could not be built: its backend `tiny_backend` failed"
     assert error.context[0] == "from `a-1.0.tar.gz`"
     assert "tiny backend: the compiler is missing" in error.context
     assert "has a wheel" in error.hint

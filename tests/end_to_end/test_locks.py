@@ -272,3 +272,61 @@ def test_an_sdist_is_locked_only_where_building_it_is_allowed(index: TinyIndex, 
     (package,) = project.lock("pipeline")["packages"]
     assert package["sdist"]["url"].endswith("/built-1.0.tar.gz")
     assert "wheels" not in package
+
+
+def test_what_an_sdist_is_built_with_is_locked_from_wheels_with_their_hashes(
+    index: TinyIndex, project: Project
+) -> None:
+    """What its tree states and what its backend adds, static metadata or not, and all that these require."""
+    index.sdist("built", "1.0", build_requires=["maker>=1"], wheel_requires=["helper"])
+    index.wheel("maker", "1.0", requires=["bolts"])
+    index.wheel("helper", "1.0")
+    index.wheel("bolts", "1.0")
+    index.sdist("bolts", "2.0")
+    configuration = {
+        "python": PYTHON,
+        "index": [{"url": index.url, "default": True}],
+        "build-sdists": ["built", "bolts"],
+        "docker": {"requirements": ["built"]},
+    }
+    project.configure(configuration)
+    result = project.run("resolve")
+    assert result.code == 0, result.stderr
+
+    own = project.lock("pipeline")["tool"]["zlock"]
+    (build,) = own["builds"]
+    assert (build["package"], build["version"], build["platform"]) == ("built", "1.0", "linux/amd64")
+    assert build["requires"] == ["helper", "maker>=1"]
+    assert [line.split(" --hash=sha256:")[0] for line in build["requirements"]] == [
+        "bolts==1.0",
+        "helper==1.0",
+        "maker==1.0",
+    ]
+
+    index.wheel("maker", "2.0")
+    project.configure({**configuration, "constraints": ["other"]})
+    assert project.run("resolve").code == 0
+    assert project.lock("pipeline")["tool"]["zlock"]["builds"] == [build]
+    assert project.lock("pipeline")["tool"]["zlock"]["identity"] == own["identity"]
+    assert project.run("resolve", "--upgrade").code == 0
+    assert project.lock("pipeline")["tool"]["zlock"]["builds"] != [build]
+    assert project.lock("pipeline")["tool"]["zlock"]["identity"] != own["identity"]
+
+
+def test_build_requirements_that_nothing_meets_are_named_with_the_build(index: TinyIndex, project: Project) -> None:
+    index.sdist("built", "1.0", wheel_requires=["helper>=2"])
+    index.wheel("helper", "1.0")
+    project.configure(
+        {
+            "python": PYTHON,
+            "index": [{"url": index.url, "default": True}],
+            "build-sdists": "all",
+            "docker": {"requirements": ["built"]},
+        }
+    )
+    result = project.run("resolve")
+
+    assert result.code == 1
+    assert "`helper>=2`" in result.stderr
+    assert "`build-sdists`: the build of built 1.0" in result.stderr
+    assert not project.lock_path("pipeline").exists()

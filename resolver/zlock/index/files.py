@@ -112,6 +112,16 @@ class Files:
             return parse_metadata(text)
         return self._builder().build_archive(data, file.filename)
 
+    def build_requirements(self, file: File) -> list[str]:
+        """Return what building a wheel of an sdist requires.
+
+        Raises:
+            IndexFailed: It can't be had.
+            InvalidMetadata: It is broken.
+            BuildFailed: Its backend failed.
+        """
+        return self._builder().requirements_of_archive(self.download(file), file.filename)
+
     def sha256(self, file: File, expected: Metadata | None) -> tuple[str, int]:
         """Return the sha256 and size of a file, by reading it whole.
 

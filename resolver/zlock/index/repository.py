@@ -165,6 +165,21 @@ class Repository:
         expected = next((future.result() for future in futures if not future.exception()), None)
         return self._files.sha256(file, expected)
 
+    def build_requirements(self, index: str, file: File) -> list[str]:
+        """Return what building a wheel of an sdist of an index requires.
+
+        Raises:
+            IndexFailed: It can't be had.
+            InvalidMetadata: It is broken.
+            BuildFailed: Its backend failed.
+        """
+        known: list[str] | None = self._cache.read("builds", index, file.sha256) if file.sha256 else None
+        if known is None:
+            known = self._files.build_requirements(file)
+            if file.sha256:
+                self._cache.write("builds", index, file.sha256, known)
+        return known
+
     def fetch(self, url: str) -> bytes:
         """Return what a remote URL holds.
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
@@ -27,6 +27,8 @@ from zlock.redact import redact
 
 if TYPE_CHECKING:
     from pyproject_hooks import BuildBackendHookCaller
+
+T = TypeVar("T")
 
 SDIST_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 _TAIL = 20  # lines of output in an error
@@ -102,6 +104,14 @@ class Builder:
             tree = unpack(data, filename, folder)
             return self.metadata_of_tree(folder_in(tree, subdirectory), name=name, what=what)
 
+    def requirements_of_archive(self, data: bytes, filename: str) -> list[str]:
+        """Return what building a wheel of an sdist requires, see `MetadataBuilder.requirements_of_archive`."""
+        name = sdist_name(filename)
+        with temporary_folder() as folder:
+            tree = unpack(data, filename, folder)
+            with self._building(tree, name, filename) as (build, python):
+                return sorted({*build.system.requires, *build.requirements(python)})
+
     def metadata_of_tree(self, folder: Path, *, name: NormalizedName, what: str) -> Metadata:
         """Return the metadata of a source tree.
 
@@ -118,15 +128,21 @@ class Builder:
         found = static_metadata(folder)
         if found is not None:
             return found
+        with self._building(folder, name, what) as (build, python):
+            return build.metadata(python)
+
+    @contextmanager
+    def _building(self, folder: Path, name: NormalizedName, what: str) -> Iterator[tuple[_Build, str]]:
+        """Yield a run of a tree's backend, where that is allowed, and the interpreter it runs on."""
         system = _read_system(folder)
         if not self._may_build(name):
             raise NoEligibleRelease(
-                f"`{name}` needs a build for its metadata, and only packages that `build-sdists` names are built",
+                f"`{name}` needs a build, and only packages that `build-sdists` names are built",
                 context=[f"from `{what}`"],
                 hint=f'`build-sdists = ["{name}"]` allows it: its code then runs when locks are made',
             )
         with self._turns, temporary_folder() as work:
-            return _Build(
+            build = _Build(
                 name=name,
                 what=what,
                 tree=folder,
@@ -135,7 +151,8 @@ class Builder:
                 timeout=self._timeout,
                 deadline=time.monotonic() + self._timeout,
                 uv_environment=self._uv_environment,
-            ).metadata(self._find_interpreter(name, work))
+            )
+            yield build, self._find_interpreter(name, work)
 
     def _find_interpreter(self, name: NormalizedName, folder: Path) -> str:
         """Return the interpreter to build on: the target's minor version, else the running one and a note."""
@@ -207,9 +224,17 @@ class _Build:
 
     def metadata(self, python: str) -> Metadata:
         """Make the environment, ask the hooks, and read what they leave."""
+        self._make_environment(python)
+        return parse_metadata(self._ask_hooks(self._metadata_text))
+
+    def requirements(self, python: str) -> list[str]:
+        """Return what the backend requires beside what its tree states (PEP 517, get_requires_for_build_wheel)."""
+        self._make_environment(python)
+        return self._ask_hooks(_required)
+
+    def _make_environment(self, python: str) -> None:
         self._uv("venv", "--no-project", "--python", python, str(self._environment), doing="make an environment")
         self._install(self.system.requires)
-        return parse_metadata(self._ask_hooks())
 
     @property
     def _environment(self) -> Path:
@@ -238,7 +263,7 @@ class _Build:
         left = max(0.0, self.deadline - time.monotonic())
         return run_command(command, cwd=cwd or self.work, timeout=left, environ=environ).stdout
 
-    def _ask_hooks(self) -> str:
+    def _ask_hooks(self, ask: Callable[[BuildBackendHookCaller], T]) -> T:
         from pyproject_hooks import BackendUnavailable, BuildBackendHookCaller
 
         _silence_hooks()
@@ -247,8 +272,7 @@ class _Build:
             str(self.tree), backend, self.system.backend_path or None, self._run_hook, self._interpreter
         )
         try:
-            self._install(_checked(caller.get_requires_for_build_wheel()))
-            return self._metadata_text(caller)
+            return ask(caller)
         except CommandFailed as error:
             raise self._failed(f"its backend `{backend}` failed", error) from error
         except BackendUnavailable as error:
@@ -260,6 +284,7 @@ class _Build:
     def _metadata_text(self, caller: BuildBackendHookCaller) -> str:
         from pyproject_hooks import HookMissing
 
+        self._install(_required(caller))
         out = self.work / "out"
         out.mkdir()
         try:
@@ -285,10 +310,14 @@ class _Build:
             late = time.monotonic() >= self.deadline
             why = f"it did not end within {self.timeout:g} seconds" if late else f"{why}: {cause.message}"
         return BuildFailed(
-            f"`{self.name}` could not be built for its metadata: {why}",
+            f"`{self.name}` could not be built: {why}",
             context=[f"from `{self.what}`", *output[-_TAIL:]],
             hint="require a version that has a wheel, or install what its build needs on this machine",
         )
+
+
+def _required(caller: BuildBackendHookCaller) -> list[str]:
+    return _checked(caller.get_requires_for_build_wheel())
 
 
 def sdist_name(filename: str) -> NormalizedName:

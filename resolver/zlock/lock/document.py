@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from zlock.lock.builds import Build
 from zlock.lock.environments import Answer, join_answers
 from zlock.lock.identity import FORMAT, identity_of, resign
 from zlock.lock.question import Question, target_table
@@ -23,11 +24,13 @@ class Facts:
     Attributes:
         declared: The digest of the files that ask, see `declared_digest`.
         gave_way: Requirements that gave way to later sources, a line each.
+        builds: What the sdists among the packages are built with.
         exclude_newer: The cut-off that the command line set for this run, RFC 3339, or empty.
     """
 
     declared: str
     gave_way: tuple[str, ...] = ()
+    builds: tuple[Build, ...] = ()
     exclude_newer: str = ""
 
 
@@ -44,10 +47,11 @@ def build(
         lock_folder: Where the lock will be; its paths count from there.
     """
     packages = [_package(one, marker, project, lock_folder) for one, marker in join_answers(answers)]
+    builds = [build.to_table() for build in facts.builds]
     own: dict[str, Any] = {
         "format": FORMAT,
         "step": question.step,
-        "identity": identity_of(packages),
+        "identity": identity_of(packages, builds),
         "inputs": question.digest(),
         "declared": facts.declared,
         "packages": len(packages),
@@ -63,8 +67,10 @@ def build(
         own["exclude-newer"] = facts.exclude_newer
     if facts.gave_way:
         own["gave-way"] = list(facts.gave_way)
-    # After everything that a cut could take away but the sources, which follow as tables.
+    # After everything that a cut could take away but what follows as tables.
     own["integrity"] = ""
+    if builds:
+        own["builds"] = builds
     own["sources"] = [asked.to_table() for asked in question.asked]
     return {
         "lock-version": "1.0",

@@ -26,12 +26,14 @@ def is_signed(text: str) -> bool:
     return _INTEGRITY.search(text) is not None and resign(text) == text
 
 
-def identity_of(packages: Sequence[Mapping[str, Any]]) -> str:
+def identity_of(packages: Sequence[Mapping[str, Any]], builds: Sequence[Mapping[str, Any]] = ()) -> str:
     """Return the digest of what a lock installs: names, versions, markers, file hashes and commits.
 
-    No step name, no URL and no tool version: locks that install the same have the same identity.
+    What sdists are built with counts too. No step name, no URL and no tool version: locks that install the same have
+    the same identity.
     """
-    return digest_of(sorted(_identity_row(package) for package in packages))
+    rows = sorted(_identity_row(package) for package in packages)
+    return digest_of([*rows, *([build["package"], build["requirements"]] for build in builds)])
 
 
 def _identity_row(package: Mapping[str, Any]) -> list[Any]:

@@ -102,7 +102,7 @@ def _what_differs(tree: Mapping[str, Any]) -> str:
     try:
         if own.get("packages") != len(packages):
             return f"it says {own.get('packages')} packages and holds {len(packages)}"
-        same = identity_of(packages) == own.get("identity")
+        same = identity_of(packages, own.get("builds", ())) == own.get("identity")
     except (KeyError, TypeError, AttributeError, ValueError):
         same = False
     return "its text differs from what was written" if same else "its packages differ from what was locked"

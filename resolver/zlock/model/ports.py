@@ -59,3 +59,11 @@ class MetadataBuilder(Protocol):
             BuildFailed: The backend failed, or is not allowed to run.
         """
         ...
+
+    def requirements_of_archive(self, data: bytes, filename: str) -> list[str]:
+        """Return what building a wheel of an sdist requires: what it states and what its backend adds (PEP 517).
+
+        Raises:
+            BuildFailed: The backend failed, or is not allowed to run.
+        """
+        ...

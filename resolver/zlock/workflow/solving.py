@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from zlock.errors import Collector, NoAnswer, NoSolution, NotProven, Problems, ZlockError
+from zlock.errors import Collector, NoAnswer, NoSolution, NotProven, OutsideFailed, Problems, ZlockError
 from zlock.index.auth import Credentials
 from zlock.index.cache import Cache, default_folder
 from zlock.index.client import Client, Network
 from zlock.index.machine import Machine
 from zlock.index.repository import Repository, popular_names
+from zlock.lock.builds import Build, build_pins
 from zlock.lock.document import Facts, build, render
 from zlock.lock.environments import Answer
 from zlock.lock.selection import pins_on
 from zlock.merge import merge, merge_constraints
 from zlock.model.distribution import File, Reference
 from zlock.model.indexes import Cutoff, Index, Routing
-from zlock.model.ports import Progress
+from zlock.model.origin import Origin, Source
+from zlock.model.ports import InvalidMetadata, Progress
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.resolution.eligible import find_hopeless
@@ -159,14 +162,37 @@ class _Solver:
                 answers = []
             else:
                 answers.append((problem.universe.target, self._complete(describe(problem, pins))))
+        builds = [build for target, resolved in answers for build in self._builds(job, target, resolved)]
         tree = build(
             job.question,
             answers,
-            Facts(declared=job.declared, gave_way=tuple(gave_way), exclude_newer=self._fact()),
+            Facts(declared=job.declared, gave_way=tuple(gave_way), builds=tuple(builds), exclude_newer=self._fact()),
             project=self._workspace.project.folder,
             lock_folder=self._workspace.lock_folder,
         )
         return job, tree, render(tree)
+
+    def _builds(self, job: Job, target: Target, resolved: Sequence[Resolved]) -> Iterator[Build]:
+        """Yield what each sdist among some packages is built with: wheels alone, see `Builder`."""
+        for one in resolved:
+            if one.candidate.reference or one.candidate.files[0].is_wheel:
+                continue
+            what = f"{one.name} {one.candidate.version}"
+            self._progress(f"asking what building `{what}` requires")
+            try:
+                stated = self._repository.build_requirements(one.index, one.candidate.files[0])
+            except InvalidMetadata as error:
+                raise OutsideFailed(f"step `{job.step.name}`: `{what}` can't be built: {error.reason}") from error
+            origin = Origin(source=Source.CONFIGURATION, detail=f"`build-sdists`: the build of {what}")
+            requirements = [DirectRequirement(requirement=Requirement(text), origins=(origin,)) for text in stated]
+            kept = {} if self._workspace.options.upgrade else build_pins(job.lock or {}, one.name, target.platform)
+            problem = Problem(
+                universe=self._universe(job, target, requirements, Rules(cutoff=self._rules.cutoff)),
+                requirements=requirements,
+                preferences={canonicalize_name(name): version for name, version in kept.items()},
+            )
+            answer = self._complete(describe(problem, self._answer(problem, job.step.name)))
+            yield Build.of(one, target.platform, stated, answer)
 
     @property
     def _may_give_way(self) -> bool:
@@ -189,14 +215,14 @@ class _Solver:
             prerelease=self._workspace.prerelease(job.gathered), resolution=self._workspace.project.resolution
         )
         return Problem(
-            universe=self._universe(job, target, [*requirements, *constraints]),
+            universe=self._universe(job, target, [*requirements, *constraints], self._rules),
             requirements=requirements,
             constraints=constraints,
             policy=policy,
             preferences=before | {canonicalize_name(name): version for name, version in pins.items()},
         )
 
-    def _universe(self, job: Job, target: Target, stated: Sequence[DirectRequirement]) -> Universe:
+    def _universe(self, job: Job, target: Target, stated: Sequence[DirectRequirement], rules: Rules) -> Universe:
         wanted = []
         for one in stated:
             requirement = one.requirement
@@ -210,10 +236,15 @@ class _Solver:
             references = find_references(wanted, self._reference, lambda marker: Universe.evaluate(target, marker))
         routing = self._routing(job.step.routing)
         served = (routing.indexes, tuple(sorted(routing.sources.items())))
-        key = (target, served, tuple(sorted((name, one.requested) for name, one in references.items())))
+        key = (
+            target,
+            served,
+            rules is self._rules,
+            tuple(sorted((name, one.requested) for name, one in references.items())),
+        )
         if key not in self._universes:
             source = self._repository.routed(routing)
-            self._universes[key] = Universe(target, source, self._rules, references, self._on_page)
+            self._universes[key] = Universe(target, source, rules, references, self._on_page)
         return self._universes[key]
 
     def _on_page(self, count: int) -> None:
