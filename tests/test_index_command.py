@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.pylock import Pylock
 
 from support.index import TinyIndex
 from support.project import Project, Result
@@ -156,6 +157,28 @@ def test_yanks_and_pythons_are_heeded(project: Project, index: TinyIndex, format
     configure(project, index)
     locks(project)
     assert project.locked("pipeline") == {"a": "1.0"}
+
+
+@pytest.mark.parametrize(("listed", "inside"), [(">=3.6.*", None), (None, ">=3.6.*"), (">=3.6.*", ">=3.")])
+def test_an_invalid_python_counts_as_none_and_is_not_in_the_lock(
+    project: Project, index: TinyIndex, listed: str | None, inside: str | None
+) -> None:
+    index.wheel("a", "1.0")
+    index.wheel("a", "2.0", requires_python=inside).requires_python = listed
+    configure(project, index)
+    locks(project)
+    assert project.locked("pipeline") == {"a": "2.0"}
+    # What is in a lock is read by installers, which refuse one with an invalid specifier.
+    assert Pylock.from_dict(project.lock("pipeline")).packages[0].requires_python is None
+
+
+def test_an_extra_that_is_spelt_twice_brings_what_both_bring(project: Project, index: TinyIndex) -> None:
+    index.wheel("a", "1.0", extras={"dev-release": ["b"], "dev_release": ["c"]})
+    index.wheel("b", "1.0")
+    index.wheel("c", "1.0")
+    configure(project, index, "a[dev.release]")
+    locks(project)
+    assert project.locked("pipeline") == {"a": "1.0", "b": "1.0", "c": "1.0"}
 
 
 def test_files_without_an_upload_time_are_left_out_where_there_is_a_cut_off(project: Project, index: TinyIndex) -> None:

@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# Raise it whenever the shape of what is stored changes: older files are then left alone.
-_FORMAT = 3
+# Raise it whenever the shape or the meaning of what is stored changes: older files are then left alone.
+_FORMAT = 4
 _DIGEST_SIZE = 16
 _LENGTH = struct.Struct("<I")
 

@@ -6,12 +6,12 @@ from functools import lru_cache
 
 from packaging.markers import Marker, UndefinedComparison
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from zlock.model.distribution import Dependency, Metadata
 from zlock.model.ports import InvalidMetadata
+from zlock.model.versions import valid_specifier
 from zlock.redact import redact
 
 _WANTED = frozenset(
@@ -43,6 +43,9 @@ def read_headers(text: str) -> dict[str, list[str]]:
 def parse_metadata(text: str) -> Metadata:
     """Read core metadata (PEP 566, 643, 685).
 
+    Two things that old releases have, and installers put up with, are no reason to refuse one: a `Requires-Python`
+    that is no specifier counts as none, and spellings of one extra are that extra.
+
     Raises:
         InvalidMetadata: A header is missing or can't be understood.
     """
@@ -50,21 +53,16 @@ def parse_metadata(text: str) -> Metadata:
     name, version = headers.get("name", [""])[0], headers.get("version", [""])[0]
     if not name or not version:
         raise InvalidMetadata("its metadata has no name or no version")
-    requires_python = headers.get("requires-python", [""])[0]
     try:
         parsed = str(Version(version))
-        SpecifierSet(requires_python)
-    except (InvalidVersion, InvalidSpecifier) as error:
+    except InvalidVersion as error:
         raise InvalidMetadata(f"its metadata is invalid: {error}") from error
-    extras = [canonicalize_name(extra) for extra in headers.get("provides-extra", [])]
-    if len(set(extras)) < len(extras):
-        raise InvalidMetadata("its metadata has two extras of the same normalized name")
     return Metadata(
         canonicalize_name(name),
         parsed,
-        requires_python,
+        valid_specifier(headers.get("requires-python", [""])[0]),
         tuple([parse_dependency(line) for line in headers.get("requires-dist", [])]),
-        tuple(extras),
+        tuple(dict.fromkeys([canonicalize_name(extra) for extra in headers.get("provides-extra", [])])),
     )
 
 

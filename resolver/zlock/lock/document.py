@@ -14,6 +14,7 @@ from zlock.lock.identity import FORMAT, identity_of, resign
 from zlock.lock.question import Question, target_table
 from zlock.lock.toml import Inline, dumps
 from zlock.model.distribution import File, Reference
+from zlock.model.versions import valid_specifier
 from zlock.resolution.solve import Resolved
 
 
@@ -95,7 +96,7 @@ def _package(one: Resolved, marker: str, project: Path, lock_folder: Path) -> di
     if marker:
         table["marker"] = marker
     requires_python = reference.metadata.requires_python if reference else one.candidate.files[0].requires_python
-    if requires_python:
+    if valid_specifier(requires_python):  # installers refuse a whole lock for an invalid one
         table["requires-python"] = requires_python
     if one.requires:
         table["dependencies"] = [Inline({"name": name}) for name in one.requires]

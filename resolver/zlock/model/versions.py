@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from packaging.specifiers import Specifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 _Release = tuple[int, tuple[int, ...]]
@@ -30,6 +30,16 @@ def parse_version(text: str) -> Version | None:
 def parse_specifier(text: str) -> SpecifierSet:
     """Return a specifier; texts come from parsed requirements, so they are valid."""
     return SpecifierSet(text)
+
+
+@lru_cache(maxsize=65536)
+def valid_specifier(text: str) -> str:
+    """Return a `Requires-Python` as it counts: an invalid one, such as the `>=3.6.*` of old releases, as none."""
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier:
+        return ""
+    return text
 
 
 class Versions(Sequence[Version]):
