@@ -204,7 +204,8 @@ def test_sloppy_html_is_read(index: TinyIndex, tmp_path: Path) -> None:
 )
 def test_links_count_from_the_base_of_the_page(index: TinyIndex, tmp_path: Path, href: str, expected: str) -> None:
     index.wheel("a", "1.0")
-    index.formats, index.base_href = ("html",), href
+    index.formats = ["html"]
+    index.base_href = href
     with asking(tmp_path, index.url) as ask:
         (file,) = ask.files("a")
     assert file.url.startswith(expected.format(root=index.root))

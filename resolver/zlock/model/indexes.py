@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -54,7 +55,7 @@ class Cutoff:
     """
 
     default: datetime | None = None
-    packages: dict[NormalizedName, datetime | None] = field(default_factory=dict)
+    packages: Mapping[NormalizedName, datetime | None] = field(default_factory=dict)
 
     def of(self, name: NormalizedName) -> datetime | None:
         """Return the cut-off of one package."""
