@@ -19,7 +19,7 @@ from zlock.index.folder import as_path
 from zlock.index.metadata import parse_metadata
 from zlock.index.sdist import SDIST_ENDINGS, Builder, folder_in, temporary_folder
 from zlock.index.tree import is_inside
-from zlock.model.distribution import Metadata, Reference
+from zlock.model.distribution import LockedReference, Metadata, Reference
 from zlock.model.ports import InvalidMetadata
 from zlock.redact import redact
 
@@ -127,6 +127,7 @@ def find_reference(
     fetch: Callable[[str], bytes],
     builder: Builder,
     offline: bool,
+    locked: LockedReference | None = None,
 ) -> Reference:
     """Bring a direct reference here and read its metadata.
 
@@ -137,17 +138,18 @@ def find_reference(
         fetch: Returns a whole remote file; it gets the URL with credentials, and keeps them from others.
         builder: Reads and builds what is no wheel.
         offline: Leave the network alone.
+        locked: What a lock has of this name: a repository's commit is kept where the URL and revision are the same.
 
     Raises:
         InvalidRequirements: The URL is wrong, what it names is not there, or it is another package.
-        IndexFailed: It can't be had, has the wrong hash, or has broken metadata.
+        IndexFailed: It can't be had, is another file than was locked, has the wrong hash, or has broken metadata.
         NoEligibleRelease: It needs a build and may not have one.
         BuildFailed: Its build failed.
         CommandFailed: It needs git, and there is none.
     """
     link = _parse(name, url)
     try:
-        reference = _find(link, project=project, fetch=fetch, builder=builder, offline=offline)
+        reference = _find(link, project=project, fetch=fetch, builder=builder, offline=offline, locked=locked)
     except InvalidMetadata as error:
         raise IndexFailed(
             f"`{link.shown}` is unusable: {error.reason}", hint="correct it where it is made, or require another"
@@ -157,10 +159,18 @@ def find_reference(
     return reference
 
 
-def _find(link: _Link, *, project: Path, fetch: Callable[[str], bytes], builder: Builder, offline: bool) -> Reference:
+def _find(
+    link: _Link,
+    *,
+    project: Path,
+    fetch: Callable[[str], bytes],
+    builder: Builder,
+    offline: bool,
+    locked: LockedReference | None,
+) -> Reference:
     vcs = _VCS.match(link.address)
     if vcs:
-        return _find_vcs(link, vcs["vcs"].lower(), vcs["rest"], builder, offline=offline)
+        return _find_vcs(link, vcs["vcs"].lower(), vcs["rest"], builder, offline=offline, locked=locked)
     path = as_path(link.address)
     if path is not None:
         return _find_local(link, path, project, builder)
@@ -172,7 +182,9 @@ def _find(link: _Link, *, project: Path, fetch: Callable[[str], bytes], builder:
     filename = _checked_filename(link, unquote(PurePosixPath(urlsplit(link.address).path).name))
     if offline:
         raise _is_offline(link)
-    return _of_archive(link, fetch(link.address), filename, builder, url=link.requested)
+    data = fetch(link.address)
+    _check_unchanged(link, data, locked)
+    return _of_archive(link, data, filename, builder, url=link.requested)
 
 
 # The parts of a URL
@@ -287,6 +299,17 @@ def _check_hashes(link: _Link, data: bytes) -> None:
             )
 
 
+def _check_unchanged(link: _Link, data: bytes, locked: LockedReference | None) -> None:
+    """Hold a remote file against the lock: what a URL serves must not change without anyone's knowledge."""
+    found = hashlib.sha256(data).hexdigest()
+    if locked and locked.url == link.requested and locked.sha256 not in ("", found):
+        raise IndexFailed(
+            f"`{link.shown}` is not the file that was locked",
+            context=[f"locked sha256 {locked.sha256}", f"it has sha256 {found}"],
+            hint=f"if the change is meant: `zlock resolve --upgrade-package {link.name}`",
+        )
+
+
 # Folders and files
 
 
@@ -346,7 +369,9 @@ def _of_folder(link: _Link, folder: Path, relative: str, builder: Builder) -> Re
 # Repositories
 
 
-def _find_vcs(link: _Link, vcs: str, rest: str, builder: Builder, *, offline: bool) -> Reference:
+def _find_vcs(
+    link: _Link, vcs: str, rest: str, builder: Builder, *, offline: bool, locked: LockedReference | None
+) -> Reference:
     from zlock.index import git
 
     if vcs != "git":
@@ -360,7 +385,10 @@ def _find_vcs(link: _Link, vcs: str, rest: str, builder: Builder, *, offline: bo
         raise _is_offline(link)
     _check_repository(link, address)
     with temporary_folder() as folder:
-        commit = git.clone(address, revision, folder / "tree")
+        if locked and (locked.url, locked.requested_revision) == (url, revision) and locked.commit:
+            commit = _clone_locked(link, address, locked, folder / "tree")
+        else:
+            commit = git.clone(address, revision, folder / "tree")
         tree = folder_in(folder / "tree", link.subdirectory)
         metadata = builder.metadata_of_tree(tree, name=link.name, what=link.shown)
     return Reference(
@@ -377,6 +405,23 @@ def _find_vcs(link: _Link, vcs: str, rest: str, builder: Builder, *, offline: bo
         metadata=metadata,
         filename="",
     )
+
+
+def _clone_locked(link: _Link, address: str, locked: LockedReference, folder: Path) -> str:
+    """Clone a repository at the commit that is locked, wherever its branches are by now."""
+    from zlock.index import git
+
+    try:
+        commit = git.clone(address, locked.commit, folder)
+    except InvalidRequirements:
+        commit = ""
+    if commit != locked.commit:
+        raise IndexFailed(
+            f"the commit of `{link.shown}` that was locked is gone from its repository",
+            context=[f"locked {locked.commit}"],
+            hint=f"to take what is there now: `zlock resolve --upgrade-package {link.name}`",
+        )
+    return commit
 
 
 def _split_revision(link: _Link, rest: str) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from zlock.errors import InvalidLock, OutsideFailed
 from zlock.lock.identity import FORMAT, identity_of, is_signed
+from zlock.model.distribution import LockedReference
 from zlock.model.requirement import Asked
 
 _NAME = re.compile(r"pylock\.([^.]+)\.toml")
@@ -115,6 +116,26 @@ def pins_of(tree: Mapping[str, Any]) -> dict[str, str]:
         if "version" in package:
             found.setdefault(package["name"], []).append(package["version"])
     return {name: ", ".join(versions) for name, versions in found.items()}
+
+
+def names_of(tree: Mapping[str, Any]) -> set[str]:
+    """Return the names that a lock holds, those without a version included: repositories and folders."""
+    return {package["name"] for package in tree.get("packages", ())}
+
+
+def references_of(tree: Mapping[str, Any]) -> dict[str, LockedReference]:
+    """Return the repositories and archives that a lock holds, by name."""
+    found = {}
+    for package in tree.get("packages", ()):
+        place = package.get("vcs") or package.get("archive")
+        if place:
+            found[package["name"]] = LockedReference(
+                url=place.get("url", ""),
+                requested_revision=place.get("requested-revision", ""),
+                commit=place.get("commit-id", ""),
+                sha256=place.get("hashes", {}).get("sha256", ""),
+            )
+    return found
 
 
 def asked_of(tree: Mapping[str, Any]) -> tuple[Asked, ...]:

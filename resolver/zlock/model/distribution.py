@@ -113,3 +113,19 @@ class Reference(NamedTuple):
     commit: str
     metadata: Metadata
     filename: str
+
+
+class LockedReference(NamedTuple):
+    """What a lock says of a direct reference.
+
+    Attributes:
+        url: Without credentials; empty for what has a path.
+        requested_revision: What was asked of a repository, or empty.
+        commit: The full commit id, or empty for what is no repository.
+        sha256: Of an archive, or empty.
+    """
+
+    url: str
+    requested_revision: str
+    commit: str
+    sha256: str

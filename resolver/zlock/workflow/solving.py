@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
@@ -21,8 +21,9 @@ from zlock.lock.builds import Build, build_pins
 from zlock.lock.document import Facts, build, render
 from zlock.lock.environments import Answer
 from zlock.lock.selection import pins_on
+from zlock.lock.store import references_of
 from zlock.merge import merge, merge_constraints
-from zlock.model.distribution import File, Reference
+from zlock.model.distribution import File, LockedReference, Reference
 from zlock.model.indexes import Cutoff, Index, Routing
 from zlock.model.origin import Origin, Source
 from zlock.model.ports import InvalidMetadata, Progress
@@ -41,6 +42,7 @@ from zlock.workflow.workspace import Workspace
 if TYPE_CHECKING:
     from zlock.index.sdist import Builder
 
+T = TypeVar("T")
 Solved = tuple[Job, dict[str, Any], str]
 
 
@@ -92,7 +94,7 @@ class _Solver:
         )
         self._built: Builder | None = None
         self._universes: dict[tuple[Any, ...], Universe] = {}
-        self._references: dict[tuple[NormalizedName, str], Reference] = {}
+        self._references: dict[tuple[NormalizedName, str, LockedReference | None], Reference] = {}
         default = self._routing(jobs[0].step.routing).indexes[-1].url
         self._default_index = default if "://" in default else None
 
@@ -204,12 +206,9 @@ class _Solver:
 
     def _problem(self, job: Job, requirements: Sequence[DirectRequirement], answers: Sequence[Answer]) -> Problem:
         """Return the problem of the next target, which prefers the versions that those before it have."""
-        options = self._workspace.options
         target = job.question.targets[len(answers)]
         constraints = merge_constraints(job.gathered, self._workspace.project.constraints)
-        pins = {} if options.upgrade else pins_on(job.lock or {}, target)
-        for name in options.upgrade_packages:
-            pins.pop(canonicalize_name(name), None)
+        pins = self._kept(pins_on(job.lock or {}, target))
         before = {one.name: str(one.candidate.version) for _, resolved in answers for one in resolved}
         policy = Policy(
             prerelease=self._workspace.prerelease(job.gathered), resolution=self._workspace.project.resolution
@@ -222,6 +221,12 @@ class _Solver:
             preferences=before | {canonicalize_name(name): version for name, version in pins.items()},
         )
 
+    def _kept(self, locked: dict[str, T]) -> dict[str, T]:
+        """Return what the command line does not let go of, of what a lock holds by name."""
+        options = self._workspace.options
+        moving = {canonicalize_name(name) for name in options.upgrade_packages}
+        return {} if options.upgrade else {name: one for name, one in locked.items() if name not in moving}
+
     def _universe(self, job: Job, target: Target, stated: Sequence[DirectRequirement], rules: Rules) -> Universe:
         wanted = []
         for one in stated:
@@ -233,15 +238,15 @@ class _Solver:
         if wanted:
             from zlock.index.direct import find_references
 
-            references = find_references(wanted, self._reference, lambda marker: Universe.evaluate(target, marker))
+            locked = self._kept(references_of(job.lock or {}))
+            references = find_references(
+                wanted,
+                lambda name, url: self._reference(name, url, locked.get(name)),
+                lambda marker: Universe.evaluate(target, marker),
+            )
         routing = self._routing(job.step.routing)
         served = (routing.indexes, tuple(sorted(routing.sources.items())))
-        key = (
-            target,
-            served,
-            rules is self._rules,
-            tuple(sorted((name, one.requested) for name, one in references.items())),
-        )
+        key = (target, served, rules is self._rules, frozenset(references.items()))
         if key not in self._universes:
             source = self._repository.routed(routing)
             self._universes[key] = Universe(target, source, rules, references, self._on_page)
@@ -250,8 +255,8 @@ class _Solver:
     def _on_page(self, count: int) -> None:
         self._progress(f"solving: {count} packages looked at")
 
-    def _reference(self, name: NormalizedName, url: str) -> Reference:
-        key = (name, url)
+    def _reference(self, name: NormalizedName, url: str, locked: LockedReference | None) -> Reference:
+        key = (name, url, locked)
         if key not in self._references:
             from zlock.index.direct import find_reference
 
@@ -263,8 +268,18 @@ class _Solver:
                 fetch=lambda place: self._repository.fetch(self._client.credentials.add_index(None, place)),
                 builder=self._builder(),
                 offline=self._workspace.options.offline,
+                locked=locked,
             )
+            self._note_replaced(self._references[key], locked)
         return self._references[key]
+
+    def _note_replaced(self, reference: Reference, locked: LockedReference | None) -> None:
+        """Say that a file of the project's own was replaced; one of somebody else's would be an error."""
+        if locked and locked.sha256 and reference.path and ("sha256", locked.sha256) not in reference.hashes:
+            self._workspace.report.note(
+                f"`{reference.metadata.name} @ {reference.requested}` is another file than was locked; "
+                "the lock has its present hash"
+            )
 
     def _answer(self, problem: Problem, step: str) -> Pins:
         """Return verified pins; what can't be answered becomes an error that says why."""

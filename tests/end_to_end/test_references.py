@@ -1,0 +1,130 @@
+"""Direct references and the locks that hold them: what is kept, what moves, what was replaced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.git import GitRepository
+from support.index import TinyIndex
+from support.project import Project
+from support.wheels import Wheel, make_wheel
+from zlock.errors import IndexFailed
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> GitRepository:
+    """A repository whose branch `main` moves on."""
+    made = GitRepository(tmp_path / "repository")
+    made.commit("1")
+    return made
+
+
+def ask(project: Project, index: TinyIndex, *requirements: str) -> None:
+    """Configure what the only step requires."""
+    indexes = [{"url": index.url, "default": True}]
+    project.configure({"python": "3.12", "index": indexes, "docker": {"requirements": list(requirements)}})
+
+
+def said(project: Project, *arguments: str, code: int = 0) -> str:
+    """Resolve and return what was said."""
+    result = project.run("resolve", *arguments)
+    assert result.code == code, result.stderr
+    return result.stderr
+
+
+def commit_of(project: Project) -> str:
+    (package,) = [one for one in project.lock("pipeline")["packages"] if one["name"] == "a"]
+    return str(package["vcs"]["commit-id"])
+
+
+@pytest.mark.parametrize("revision", ["", "@main"])
+def test_a_commit_is_kept_while_the_step_asks_for_the_same_place(
+    project: Project, index: TinyIndex, repository: GitRepository, revision: str
+) -> None:
+    index.wheel("b", "1.0")
+    ask(project, index, f"a @ {repository.url}{revision}")
+    assert "1 package (1 added)" in said(project)
+    first = commit_of(project)
+    second = repository.commit("2")
+    ask(project, index, f"a @ {repository.url}{revision}", "b")
+    said(project)
+    assert commit_of(project) == first
+
+    moved = said(project, "--upgrade-package", "A", "-v")
+
+    assert commit_of(project) == second
+    assert f"a {first[:12]} -> {second[:12]}" in moved
+    third = repository.commit("3")
+    said(project, "--upgrade")
+    assert commit_of(project) == third
+
+
+def test_another_revision_is_another_commit(project: Project, index: TinyIndex, repository: GitRepository) -> None:
+    ask(project, index, f"a @ {repository.url}@main")
+    said(project)
+    repository.git("branch", "topic")
+    repository.commit("2")
+    ask(project, index, f"a @ {repository.url}")
+    said(project)
+    assert commit_of(project) == repository.git("rev-parse", "main")
+    ask(project, index, f"a @ {repository.url}@topic")
+    said(project)
+    assert commit_of(project) == repository.git("rev-parse", "topic")
+
+
+def test_a_locked_commit_that_is_gone_is_named_with_the_way_out(
+    project: Project, index: TinyIndex, repository: GitRepository
+) -> None:
+    index.wheel("b", "1.0")
+    ask(project, index, f"a @ {repository.url}@main")
+    said(project)
+    first = commit_of(project)
+    repository.git("checkout", "--quiet", "--orphan", "anew")
+    second = repository.commit("2")
+    repository.git("branch", "--force", "main", "anew")
+    repository.git("reflog", "expire", "--expire=now", "--all")
+    repository.git("gc", "--quiet", "--prune=now")
+    ask(project, index, f"a @ {repository.url}@main", "b")
+    before = project.lock_path("pipeline").read_bytes()
+    stderr = said(project, code=IndexFailed.exit_code)
+    assert "that was locked is gone" in stderr
+    assert f"locked {first}" in stderr
+    assert "hint: to take what is there now: `zlock resolve --upgrade-package a`" in stderr
+    assert project.lock_path("pipeline").read_bytes() == before
+    said(project, "--upgrade-package", "a")
+    assert commit_of(project) == second
+
+
+def test_a_file_that_its_url_serves_no_more_is_an_error(project: Project, index: TinyIndex) -> None:
+    file = index.wheel("a", "1.0")
+    index.wheel("b", "1.0")
+    url = f"a @ {index.root}/{file.location}"
+    ask(project, index, url)
+    said(project)
+    before = project.lock_path("pipeline").read_bytes()
+    old = file.sha256
+    file.content = Wheel(name="a", version="1.0", files={"a/new.py": b""}).content()
+    ask(project, index, url, "b")
+    stderr = said(project, code=IndexFailed.exit_code)
+    assert "is not the file that was locked" in stderr
+    assert f"locked sha256 {old}" in stderr
+    assert f"it has sha256 {file.sha256}" in stderr
+    assert "hint: if the change is meant: `zlock resolve --upgrade-package a`" in stderr
+    assert project.lock_path("pipeline").read_bytes() == before
+
+    said(project, "--upgrade-package", "a")
+
+    (locked,) = [one for one in project.lock("pipeline")["packages"] if one["name"] == "a"]
+    assert locked["archive"]["hashes"] == {"sha256": file.sha256}
+
+
+def test_a_file_of_the_project_that_was_replaced_is_noted(project: Project, index: TinyIndex) -> None:
+    index.wheel("b", "1.0")
+    wheel = make_wheel(project.folder, "a", "1.0")
+    ask(project, index, f"a @ {wheel.as_uri()}")
+    assert "another file" not in said(project)
+    make_wheel(project.folder, "a", "1.0", files={"a/new.py": b""})
+    ask(project, index, f"a @ {wheel.as_uri()}", "b")
+    assert f"note: `a @ {wheel.as_uri()}` is another file than was locked" in said(project)
