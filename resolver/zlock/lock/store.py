@@ -110,17 +110,15 @@ def _what_differs(tree: Mapping[str, Any]) -> str:
 
 
 def pins_of(tree: Mapping[str, Any]) -> dict[str, str]:
-    """Return the versions a lock pins, by name; several, newest first, where its targets have different ones."""
+    """Return what a lock pins, by name: the version, of a repository the commit, of a folder its path.
+
+    Several versions of one name are for several platforms.
+    """
     found: dict[str, list[str]] = {}
     for package in tree.get("packages", ()):
-        if "version" in package:
-            found.setdefault(package["name"], []).append(package["version"])
+        commit = package.get("vcs", {}).get("commit-id", "")[:12]
+        found.setdefault(package["name"], []).append(package.get("version") or commit or package["directory"]["path"])
     return {name: ", ".join(versions) for name, versions in found.items()}
-
-
-def names_of(tree: Mapping[str, Any]) -> set[str]:
-    """Return the names that a lock holds, those without a version included: repositories and folders."""
-    return {package["name"] for package in tree.get("packages", ())}
 
 
 def references_of(tree: Mapping[str, Any]) -> dict[str, LockedReference]:

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from zlock.lock.declared import declared_digest
 from zlock.lock.identity import resign
 from zlock.lock.question import Question
-from zlock.lock.store import ConflictedLock, lock_path, names_of, parse_lock, read_text
+from zlock.lock.store import ConflictedLock, lock_path, parse_lock, pins_of, read_text
 from zlock.model.requirement import Gathered
 from zlock.workflow.gather import Gatherer
 from zlock.workflow.workspace import Options, Step, Workspace
@@ -71,7 +71,7 @@ class Job:
         """Return whether the lock still answers the step, so that nothing has to be solved."""
         if self.lock is None or options.upgrade:
             return False
-        if names_of(self.lock) & {canonicalize_name(name) for name in options.upgrade_packages}:
+        if pins_of(self.lock).keys() & {canonicalize_name(name) for name in options.upgrade_packages}:
             return False
         own = self.lock["tool"]["zlock"]
         if options.exclude_newer and own.get("exclude-newer") != options.exclude_newer.isoformat():

@@ -8,7 +8,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from zlock.errors import Collector
-from zlock.lock.store import names_of, write_all
+from zlock.lock.store import pins_of, write_all
 from zlock.model.ports import Progress
 from zlock.workflow.gather import Gatherer
 from zlock.workflow.job import Job
@@ -71,7 +71,7 @@ def _answers(workspace: Workspace, jobs: list[Job], progress: Progress) -> Answe
 
 
 def _note_unpinned(workspace: Workspace, answers: Answers) -> None:
-    pinned = {name for tree, _ in answers.values() for name in names_of(tree)}
+    pinned = {name for tree, _ in answers.values() for name in pins_of(tree)}
     for name in workspace.options.upgrade_packages:
         if canonicalize_name(name) not in pinned:
             workspace.report.note(f"`--upgrade-package {name}` moved nothing: no lock pins it")

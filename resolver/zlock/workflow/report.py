@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from zlock.lock.store import pins_of
+
 Status = Literal["written", "unchanged", "removed"]
 
 
@@ -39,7 +41,7 @@ class StepReport:
     @classmethod
     def compare(cls, path: Path, before: Mapping[str, Any] | None, tree: Mapping[str, Any], status: Status) -> Self:
         """Return what a lock holds, and how its pins differ from those of the lock before."""
-        old, new = _places(before or {}), _places(tree)
+        old, new = pins_of(before or {}), pins_of(tree)
         own = tree["tool"]["zlock"]
         return cls(
             name=own["step"],
@@ -52,15 +54,6 @@ class StepReport:
             identity=own["identity"],
             gave_way=tuple(own.get("gave-way", ())),
         )
-
-
-def _places(lock: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a person takes for the version of each package: of a repository the commit, of a folder its path."""
-    found: dict[str, list[str]] = {}
-    for package in lock.get("packages", ()):
-        commit = package.get("vcs", {}).get("commit-id", "")[:12]
-        found.setdefault(package["name"], []).append(package.get("version") or commit or package["directory"]["path"])
-    return {name: ", ".join(versions) for name, versions in found.items()}
 
 
 @dataclass(kw_only=True, slots=True)
