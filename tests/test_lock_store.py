@@ -15,7 +15,7 @@ from zlock.errors import InvalidLock, OutsideFailed
 from zlock.lock.document import Facts, build, render
 from zlock.lock.identity import resign
 from zlock.lock.question import Question
-from zlock.lock.store import ConflictedLock, existing_steps, lock_path, read_lock, write_all
+from zlock.lock.store import ConflictedLock, ExistingLock, existing_steps, lock_path, read_lock, write_all
 from zlock.model.requirement import Asked
 from zlock.model.target import Target
 
@@ -280,5 +280,5 @@ def test_only_locks_of_zlock_count_as_existing(lock: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
     (folder / "pylock.folder.toml").mkdir()
 
-    assert existing_steps(folder) == {"train": lock}
+    assert existing_steps(folder) == {"train": ExistingLock(lock, "")}
     assert existing_steps(folder / "nowhere") == {}

@@ -24,12 +24,14 @@ class Facts:
 
     Attributes:
         declared: The digest of the files that ask, see `declared_digest`.
+        owner: The pipeline it belongs to, `file.py:name`; empty for the configuration's own steps.
         gave_way: Requirements that gave way to later sources, a line each.
         builds: What the sdists among the packages are built with.
         exclude_newer: The cut-off that the command line set for this run, RFC 3339, or empty.
     """
 
     declared: str
+    owner: str = ""
     gave_way: tuple[str, ...] = ()
     builds: tuple[Build, ...] = ()
     exclude_newer: str = ""
@@ -52,6 +54,7 @@ def build(
     own: dict[str, Any] = {
         "format": FORMAT,
         "step": question.step,
+        **({"pipeline": facts.owner} if facts.owner else {}),
         "identity": identity_of(packages, builds),
         "inputs": question.digest(),
         "declared": facts.declared,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +12,9 @@ from zlock.lock.question import digest_of
 
 FORMAT = 1
 
+# Within `[tool.zlock]`, the only table that has these keys at the beginning of a line.
+_DECLARED = re.compile(r'^declared = "[^"]*"$', re.MULTILINE)
+_OWNER = re.compile(r'^(step = "[^"]*"\n)(?:pipeline = ("(?:[^"\\]|\\.)*")\n)?', re.MULTILINE)
 _INTEGRITY = re.compile(r'^integrity = "[^"]*"$', re.MULTILINE)
 
 
@@ -19,6 +23,20 @@ def resign(text: str) -> str:
     bare = _INTEGRITY.sub('integrity = ""', text, count=1)
     digest = hashlib.sha256(bare.encode()).hexdigest()
     return _INTEGRITY.sub(f'integrity = "sha256:{digest}"', bare, count=1)
+
+
+def owner_in(text: str) -> str:
+    """Return the pipeline that a lock's text says it belongs to, empty where it says none."""
+    found = _OWNER.search(text)
+    return str(json.loads(found[2])) if found and found[2] else ""
+
+
+def restate(text: str, *, declared: str, owner: str) -> str:
+    """Return a lock's text with other facts about who asks; they are no part of what is asked or installed."""
+    line = f"pipeline = {json.dumps(owner, ensure_ascii=False)}\n" if owner else ""
+    stated = _DECLARED.sub(f'declared = "{declared}"', text, count=1)
+    changed = _OWNER.sub(lambda found: found[1] + line, stated, count=1)
+    return text if changed == text else resign(changed)
 
 
 def is_signed(text: str) -> bool:

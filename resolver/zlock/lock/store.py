@@ -11,10 +11,10 @@ import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from zlock.errors import InvalidLock, OutsideFailed
-from zlock.lock.identity import FORMAT, identity_of, is_signed
+from zlock.lock.identity import FORMAT, identity_of, is_signed, owner_in
 from zlock.model.distribution import LockedReference
 from zlock.model.requirement import Asked
 
@@ -141,14 +141,27 @@ def asked_of(tree: Mapping[str, Any]) -> tuple[Asked, ...]:
     return tuple(Asked.from_table(table) for table in tree["tool"]["zlock"].get("sources", ()))
 
 
-def existing_steps(folder: Path) -> dict[str, Path]:
+class ExistingLock(NamedTuple):
+    """A lock of zlock's in a folder, whole or not.
+
+    Attributes:
+        path: Its place.
+        owner: The pipeline it belongs to, see `Facts`; empty for the configuration's own steps.
+    """
+
+    path: Path
+    owner: str
+
+
+def existing_steps(folder: Path) -> dict[str, ExistingLock]:
     """Return the steps that have a lock of zlock's in a folder; other tools' locks are left alone."""
     found = {}
     for path in sorted(folder.glob("pylock.*.toml")):
         match = _NAME.fullmatch(path.name)
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            if match and "[tool.zlock]" in path.read_text(encoding="utf-8"):
-                found[match[1]] = path
+            text = path.read_text(encoding="utf-8") if match else ""
+            if match and "[tool.zlock]" in text:
+                found[match[1]] = ExistingLock(path, owner_in(text))
     return found
 
 

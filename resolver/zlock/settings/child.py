@@ -25,7 +25,7 @@ from zlock.settings.pipeline import Pipeline, RecordedStep, Step
 from zlock.settings.place import Place, display
 from zlock.wording import did_you_mean
 
-PROTOCOL = 1
+PROTOCOL = 2
 """The version of the document; a parent asks no child that has another."""
 
 MODULE = "_zlock_pipeline_file"
@@ -73,8 +73,9 @@ def main(question: Question) -> None:
 def answer(question: Question) -> dict[str, object]:
     """Import the file and describe what it declares, or say what is wrong."""
     try:
-        pipeline, steps = _declared(question, _import(question))
-        return _described(question, pipeline, steps)
+        module = _import(question)
+        pipeline, steps = _declared(question, module)
+        return {**_described(question, pipeline, steps), "pipelines": _pipelines(module)}
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  # whatever user code raises is an answer
@@ -169,6 +170,10 @@ def _described(question: Question, pipeline: _Pipeline | None, steps: tuple[Reco
         ],
         "files": sorted({question.file, *_imported(question)}),
     }
+
+
+def _pipelines(module: ModuleType) -> list[str]:
+    return sorted({found.name for found in vars(module).values() if isinstance(found, Pipeline)})
 
 
 def _imported(question: Question) -> Iterator[str]:

@@ -20,7 +20,7 @@ from zlock.errors import Collector, CommandFailed, InvalidPipeline, ZlockError
 from zlock.settings.docker import DockerSettings
 from zlock.wording import did_you_mean
 
-PROTOCOL = 1
+PROTOCOL = 2
 """The version of the document that is read; a zlock with another one is as good as none."""
 
 _START = """
@@ -74,6 +74,8 @@ class DeclaredPipeline:
         file: Where the pipeline is defined, absolute.
         line: The line there, decorators included.
         files: The files of the user's that were imported, absolute and sorted.
+        reference: The file that was asked for, absolute; the pipeline may come from another one.
+        pipelines: The names of all pipelines in it.
     """
 
     name: str | None
@@ -82,6 +84,8 @@ class DeclaredPipeline:
     file: str
     line: int
     files: tuple[str, ...] = ()
+    reference: str = ""
+    pipelines: tuple[str, ...] = ()
 
 
 def load_pipeline(reference: str, *, project: Path, interpreter: str, timeout: float = 120) -> DeclaredPipeline:
@@ -108,7 +112,7 @@ def load_pipeline(reference: str, *, project: Path, interpreter: str, timeout: f
     if document["protocol"] != PROTOCOL:
         raise CommandFailed(f"`{sys.executable}` can't import zlock")
     _raise_errors(document, note)
-    return _declared(document)
+    return _declared(document, file)
 
 
 def _parse(reference: str, folder: Path) -> tuple[Path, str]:
@@ -261,7 +265,7 @@ def _raise_errors(document: Mapping[str, Any], note: str) -> None:
     problems.raise_if_any()
 
 
-def _declared(document: Mapping[str, Any]) -> DeclaredPipeline:
+def _declared(document: Mapping[str, Any], reference: Path) -> DeclaredPipeline:
     file, line = document["place"]
     return DeclaredPipeline(
         name=document["name"],
@@ -270,6 +274,8 @@ def _declared(document: Mapping[str, Any]) -> DeclaredPipeline:
         file=file,
         line=line,
         files=tuple(document["files"]),
+        reference=str(reference),
+        pipelines=tuple(document["pipelines"]),
     )
 
 

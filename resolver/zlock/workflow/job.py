@@ -10,7 +10,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from zlock.lock.declared import declared_digest
-from zlock.lock.identity import resign
+from zlock.lock.identity import restate
 from zlock.lock.question import Question
 from zlock.lock.store import ConflictedLock, lock_path, parse_lock, pins_of, read_text
 from zlock.model.requirement import Gathered
@@ -30,6 +30,7 @@ class Job:
         gathered: What its sources yield.
         question: What it asks.
         declared: The digest of the files that ask.
+        owner: The pipeline that the lock will belong to.
     """
 
     step: Step
@@ -39,6 +40,7 @@ class Job:
     gathered: list[Gathered]
     question: Question
     declared: str
+    owner: str
 
     @classmethod
     def prepare(cls, workspace: Workspace, gatherer: Gatherer, step: Step) -> Job:
@@ -65,6 +67,7 @@ class Job:
             gathered=gathered,
             question=workspace.question(step, workspace.targets(step, lock), gathered),
             declared=declared_digest(workspace.declared_files(gathered), workspace.project.folder),
+            owner=workspace.owner,
         )
 
     def is_answered(self, options: Options) -> bool:
@@ -78,7 +81,6 @@ class Job:
             return False
         return bool(own["inputs"] == self.question.digest())
 
-    def declared_anew(self) -> str:
-        """Return the lock's text with the present `declared`."""
-        before = self.lock["tool"]["zlock"]["declared"] if self.lock else self.declared
-        return self.text if before == self.declared else resign(self.text.replace(before, self.declared, 1))
+    def restated(self) -> str:
+        """Return the lock's text with the present `declared` and pipeline."""
+        return restate(self.text, declared=self.declared, owner=self.owner)

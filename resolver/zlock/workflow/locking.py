@@ -58,7 +58,7 @@ def _prepare(workspace: Workspace, gatherer: Gatherer, progress: Progress) -> li
 def _answers(workspace: Workspace, jobs: list[Job], progress: Progress) -> Answers:
     """Return each step's lock as values and as text; those that still answer are not solved again."""
     answers: Answers = {
-        job.step.name: (job.lock, job.declared_anew())
+        job.step.name: (job.lock, job.restated())
         for job in jobs
         if job.lock is not None and job.is_answered(workspace.options)
     }

@@ -168,7 +168,13 @@ class _Solver:
         tree = build(
             job.question,
             answers,
-            Facts(declared=job.declared, gave_way=tuple(gave_way), builds=tuple(builds), exclude_newer=self._fact()),
+            Facts(
+                declared=job.declared,
+                owner=job.owner,
+                gave_way=tuple(gave_way),
+                builds=tuple(builds),
+                exclude_newer=self._fact(),
+            ),
             project=self._workspace.project.folder,
             lock_folder=self._workspace.lock_folder,
         )

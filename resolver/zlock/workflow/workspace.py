@@ -14,7 +14,7 @@ from typing import Any
 
 from zlock.errors import Collector, InvalidConfiguration
 from zlock.lock.question import Question
-from zlock.lock.store import existing_steps
+from zlock.lock.store import ExistingLock, existing_steps
 from zlock.model.indexes import Routing
 from zlock.model.requirement import Asked, Gathered
 from zlock.model.target import Target
@@ -23,6 +23,7 @@ from zlock.settings.config import Project, StepConfiguration, find_project, read
 from zlock.settings.docker import DockerSettings, EffectiveSettings
 from zlock.settings.load import DeclaredPipeline, load_pipeline
 from zlock.wording import did_you_mean
+from zlock.workflow.owners import collision, is_gone, owner_of
 from zlock.workflow.report import Report
 
 _STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
@@ -83,6 +84,7 @@ class Workspace:
         self.project = _project(options.project)
         self.lock_folder = self.project.folder / self.project.lock_dir
         self.pipeline: DeclaredPipeline | None = None
+        self._is_part = False
         self._interpreter: Path | None = None
 
     @property
@@ -119,6 +121,7 @@ class Workspace:
             self.pipeline = load_pipeline(
                 str(folder / reference), project=self.project.folder, interpreter=str(self.interpreter)
             )
+            self._is_part = self.pipeline.name is None and not (folder / reference).is_file()
             steps = [(step.name, step.settings) for step in self.pipeline.steps]
             return steps or [(self.pipeline.name or "pipeline", self.pipeline.settings)]
         if self.project.file is None:
@@ -144,7 +147,7 @@ class Workspace:
         """Return the steps that `--step` names, all without it.
 
         Raises:
-            InvalidConfiguration: It names a step that is not there.
+            InvalidConfiguration: It names a step that is not there, or a step's lock is another pipeline's.
         """
         known = {step.name: step for step in self.steps}
         problems = Collector()
@@ -152,14 +155,34 @@ class Workspace:
             if name not in known:
                 hint = did_you_mean(name, known) or f"steps: {', '.join(f'`{one}`' for one in known)}"
                 problems.add(InvalidConfiguration(f"there is no step `{name}`", hint=hint))
+        chosen = [step for step in self.steps if not self.options.steps or step.name in self.options.steps]
+        for step in chosen:
+            lock = self._locks.get(step.name)
+            if lock and not self._may_touch(lock):
+                problems.add(collision(step.name, lock, self.owner))
         problems.raise_if_any()
-        return [step for step in self.steps if not self.options.steps or step.name in self.options.steps]
+        return chosen
+
+    @cached_property
+    def owner(self) -> str:
+        """The pipeline that is locked, as its locks call it; known once its steps are."""
+        return owner_of(self.pipeline, self.project)
+
+    @cached_property
+    def _locks(self) -> dict[str, ExistingLock]:
+        return existing_steps(self.lock_folder)
+
+    def _may_touch(self, lock: ExistingLock) -> bool:
+        return lock.owner == self.owner or is_gone(lock.owner, self.pipeline, self.project)
 
     def gone(self) -> dict[str, Path]:
-        """Return the locks whose steps are gone, by step; `--step` leaves them alone."""
+        """Return the locks whose steps are gone, by step; those of other pipelines are left alone.
+
+        So is every one where a part of the steps was asked for: with `--step`, or as `file.py:step`.
+        """
         names = {step.name for step in self.steps}
-        locks = {} if self.options.steps else existing_steps(self.lock_folder)
-        return {name: path for name, path in locks.items() if name not in names}
+        locks = {} if self.options.steps or self._is_part else self._locks
+        return {name: lock.path for name, lock in locks.items() if name not in names and self._may_touch(lock)}
 
     def disregard(self) -> None:
         """Report that there is nothing to do, as the pipeline runs without images."""
