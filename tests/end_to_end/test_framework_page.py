@@ -257,6 +257,28 @@ def test_command_block_runs_the_command_and_heeds_its_markers_and_hashes(
 
 
 @needs_scripts
+def test_a_package_of_the_developers_platform_is_named_with_its_line_and_can_be_left_out(
+    project: Project, index: TinyIndex, tmp_path: Path
+) -> None:
+    index.wheel("alpha", "1.0")
+    index.wheel("pywin32", "306", tag="cp312-cp312-win_amd64")
+    use_block(project, "replicate_command")
+    project.configure({"pipeline": "pipeline.py", "python": PYTHON})
+    environment = make_poetry(tmp_path / "bin", "alpha==1.0\n# of this machine\npywin32==306\n")
+
+    done = project.run("resolve", "--index-url", index.url, env=environment)
+
+    assert done.code == 1, done.stderr
+    assert "nothing can be used for `pywin32==306`" in done.stderr
+    assert "wheels only for cp312-cp312-win_amd64" in done.stderr
+    assert "(`poetry export --extras=train --format=requirements.txt`, line 3)" in done.stderr
+    assert 'leave it out of the images with `exclude = ["pywin32"]`' in done.stderr
+    project.configure({"pipeline": "pipeline.py", "python": PYTHON, "exclude": ["pywin32"]})
+    assert project.run("resolve", "--index-url", index.url, env=environment).code == 0
+    assert project.locked("my_pipeline") == {"alpha": "1.0"}
+
+
+@needs_scripts
 def test_check_runs_no_command_again(project: Project, index: TinyIndex, tmp_path: Path) -> None:
     """What the command printed is in the lock, so a machine without poetry can check it."""
     index.wheel("alpha", "1.0")

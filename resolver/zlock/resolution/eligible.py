@@ -7,12 +7,15 @@ from collections import Counter
 from collections.abc import Iterable
 
 from zlock.errors import NoEligibleRelease, UnknownPackage, ZlockError
+from zlock.model.origin import Source
 from zlock.model.requirement import DirectRequirement
 from zlock.model.versions import parse_specifier
 from zlock.resolution.problem import Problem
 from zlock.resolution.universe import Package, Rejected, bits
 
 _SHOWN = 3
+# How the platform tags of a system begin, and its `sys_platform`.
+_SYSTEMS = {"win": "win32", "macosx": "darwin", "linux": "linux", "manylinux": "linux", "musllinux": "linux"}
 
 
 def find_hopeless(problem: Problem, known_names: Iterable[str]) -> list[ZlockError]:
@@ -48,7 +51,7 @@ def _nothing(problem: Problem, package: Package, specifier: str, direct: DirectR
     if direct.hashes and package.mask(specifier) & problem.domain(package.name):
         reason, hint = f"no file of `{package.name}` has a hash that it asks for", "correct the hashes, or the version"
     else:
-        reason, hint = why_nothing(problem, package, specifier), _hint(problem, package, specifier)
+        reason, hint = why_nothing(problem, package, specifier), _hint(problem, package, specifier, direct)
     return NoEligibleRelease(
         f"nothing can be used for `{direct}`: {reason}",
         context=[f"required by {origin}" for origin in direct.origins],
@@ -127,7 +130,7 @@ def _kind(reason: str) -> str:
     return "python" if reason.startswith("requires Python") else "other"
 
 
-def _hint(problem: Problem, package: Package, specifier: str) -> str:
+def _hint(problem: Problem, package: Package, specifier: str, direct: DirectRequirement) -> str:
     mask = package.mask(specifier)
     if mask and not mask & ~package.yanked:
         return "pin one exactly with `==` to use it in spite of that"
@@ -135,7 +138,20 @@ def _hint(problem: Problem, package: Package, specifier: str) -> str:
         return 'name a pre-release in the requirement, or set `prerelease = "allow"`'
     if mask and any(one.name == package.name for one in problem.constraints):
         return "loosen the constraint or the requirement"
-    return _hint_of_rejected(problem, package, _matching(package, specifier))
+    rejected = _matching(package, specifier)
+    return _hint_of_elsewhere(problem, rejected, direct) or _hint_of_rejected(problem, package, rejected)
+
+
+def _hint_of_elsewhere(problem: Problem, rejected: list[Rejected], direct: DirectRequirement) -> str:
+    """Return the way out for a package of another system: a list of what a developer's machine holds has such."""
+    tags = [row.reason.rpartition("-")[2] for row in rejected if _kind(row.reason) == "wheel"]
+    systems = {name for tag in tags for prefix, name in _SYSTEMS.items() if tag.startswith(prefix)}
+    if not systems or problem.universe.target.environment["sys_platform"] in systems or "any" in tags:
+        return ""
+    leave_out = f'leave it out of the images with `exclude = ["{direct.name}"]`'
+    if all(origin.source == Source.LOCAL for origin in direct.origins) or len(systems) > 1:
+        return f"it is of another platform: {leave_out}"
+    return f'{leave_out}, or ask for it where it belongs: `{direct} ; sys_platform == "{systems.pop()}"`'
 
 
 def _hint_of_rejected(problem: Problem, package: Package, rejected: list[Rejected]) -> str:
