@@ -13,6 +13,7 @@ from packaging.pylock import Pylock
 from support.index import TinyIndex
 from support.project import Project, Result
 from support.repository import asking
+from support.wheels import make_sdist, make_wheel
 
 QUICK = {"UV_HTTP_RETRIES": "0", "UV_HTTP_TIMEOUT": "5"}
 
@@ -264,6 +265,18 @@ def test_the_machines_index_is_used_and_what_is_not_read_is_noted(project: Proje
     assert project.locked("pipeline") == {"a": "1.0"}
 
 
+def test_an_index_of_the_projects_tool_uv_table_is_noted_and_not_read(project: Project, index: TinyIndex) -> None:
+    index.wheel("a", "1.0")
+    project.configure({"python": "3.12", "docker": {"requirements": ["a"]}})
+    project.write("pyproject.toml", '[[tool.uv.index]]\nurl = "https://me:s3cret@other.index.example/simple/"\n')
+    env = {"UV_DEFAULT_INDEX": index.url}
+    said = locks(project, env=env).stderr
+    assert "note: `[tool.uv]` in `pyproject.toml` names an index, and zlock does not read it" in said
+    assert "s3cret" not in said
+    configure(project, index)
+    assert "tool.uv" not in locks(project, "--upgrade").stderr
+
+
 def test_a_higher_index_that_fails_is_exit_3_though_a_lower_one_knows_the_name(
     project: Project, index: TinyIndex
 ) -> None:
@@ -327,3 +340,12 @@ def test_a_folder_is_an_index(project: Project, index: TinyIndex, tmp_path: Path
     configure(project, str(tmp_path / "gone"))
     project.lock_path("pipeline").unlink()
     assert "is not there" in fails(project, 3)
+
+
+def test_a_folder_serves_what_sdists_are_built_with(project: Project, wheelhouse: Path) -> None:
+    make_sdist(wheelhouse, "a", "1.0", static=False, requires=["b"], build_requires=["only-here"])
+    make_wheel(wheelhouse, "b", "1.0")
+    make_wheel(wheelhouse, "only-here", "1.0")
+    configure(project, str(wheelhouse), **{"build-sdists": ["a"]})
+    locks(project)
+    assert project.locked("pipeline") == {"a": "1.0", "b": "1.0"}

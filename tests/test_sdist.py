@@ -193,6 +193,24 @@ def test_build_requirements_come_from_the_index_with_its_credentials(tmp_path: P
     assert [dependency.name for dependency in metadata.dependencies] == ["b", "c"]
 
 
+@pytest.mark.parametrize("form", ["a page per project", "flat", "flat, by URL"])
+def test_build_requirements_come_from_a_folder_where_that_is_the_index(
+    tmp_path: Path, index: TinyIndex, form: str
+) -> None:
+    index.wheel("only-here", "1", files={"only_here/__init__.py": b"NAMES = ['b']"})
+    static = index.write_static(tmp_path / "an index")
+    flat = static.find_links
+    places = {"a page per project": static.url, "flat": str(flat), "flat, by URL": flat.as_uri()}
+    metadata = built(
+        tmp_path,
+        builder(index=places[form]),
+        build_requires=["only-here"],
+        requires_code="__import__('only_here').NAMES",
+    )
+    assert [dependency.name for dependency in metadata.dependencies] == ["b"]
+    assert index.requests == []
+
+
 def test_a_tree_without_a_build_system_is_built_the_old_way(tmp_path: Path, index: TinyIndex) -> None:
     index.wheel(
         "setuptools",

@@ -73,6 +73,21 @@ class Machine:
         return found + [f"`{key}` in uv's configuration" for key in keys]
 
 
+def uv_indexes_of(project: Path) -> str:
+    """Return the `pyproject.toml` whose `[tool.uv]` uv would read in a project, where it names an index; else "".
+
+    It is the project's, not the machine's, and zlock has its own configuration for that, which counts in `inputs`.
+    """
+    for folder in (project, *project.parents):
+        tool = _toml(folder / "pyproject.toml").get("tool")
+        table = tool.get("uv") if isinstance(tool, dict) else None
+        if isinstance(table, dict):
+            pip = table.get("pip")
+            named = any(one.get("index") or one.get("index-url") for one in (table, pip) if isinstance(one, dict))
+            return Path(os.path.relpath(folder / "pyproject.toml", project)).as_posix() if named else ""
+    return ""
+
+
 def _rows(table: Mapping[str, object]) -> list[dict[str, object]]:
     """Return the `[[index]]` tables."""
     rows = table.get("index")

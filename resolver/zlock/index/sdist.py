@@ -18,6 +18,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import CommandFailed, NoEligibleRelease, OutsideFailed
 from zlock.index.archives import wheel_metadata
+from zlock.index.folder import as_path
 from zlock.index.metadata import parse_metadata
 from zlock.index.tree import is_inside, read_pyproject, static_metadata, strings, unpack
 from zlock.model.distribution import Metadata
@@ -63,7 +64,8 @@ class Builder:
     Args:
         may_build: Whether the backend of a package may run.
         python: The target's version; builds run on that Python where this machine has it.
-        default_index: Where build requirements come from; may hold credentials. None leaves it to uv.
+        default_index: Where build requirements come from: a URL, which may hold credentials, or a folder. None
+            leaves it to uv.
         timeout: Seconds for one build.
         offline: Build requirements come from uv's cache alone.
     """
@@ -81,7 +83,9 @@ class Builder:
         self._may_build = may_build
         self._python = ".".join(python.split(".")[:2])
         self._timeout = timeout
-        self._uv_environment = _uv_environment(os.environ, default_index, offline=offline)
+        folder = as_path(default_index) if default_index else None
+        self._uv_environment = _uv_environment(os.environ, None if folder else default_index, offline=offline)
+        self._index_options = _folder_options(folder) if folder else ()
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
         self._lock = threading.Lock()
         self._found: str | None = None
@@ -151,6 +155,7 @@ class Builder:
                 timeout=self._timeout,
                 deadline=time.monotonic() + self._timeout,
                 uv_environment=self._uv_environment,
+                index_options=self._index_options,
             )
             yield build, self._find_interpreter(name, work)
 
@@ -221,6 +226,7 @@ class _Build:
     timeout: float
     deadline: float
     uv_environment: Mapping[str, str] = field(repr=False)  # it may hold credentials
+    index_options: Sequence[str]
 
     def metadata(self, python: str) -> Metadata:
         """Make the environment, ask the hooks, and read what they leave."""
@@ -250,7 +256,7 @@ class _Build:
 
     def _install(self, requirements: Sequence[str]) -> None:
         if requirements:
-            options = ("--python", self._interpreter, "--only-binary", ":all:")
+            options = ("--python", self._interpreter, "--only-binary", ":all:", *self.index_options)
             self._uv("pip", "install", *options, "--", *requirements, doing="install what its build requires")
 
     def _uv(self, *arguments: str, doing: str) -> None:
@@ -357,6 +363,13 @@ def _uv_environment(environ: Mapping[str, str], default_index: str | None, *, of
     if offline:
         made["UV_OFFLINE"] = "1"
     return made
+
+
+def _folder_options(folder: Path) -> tuple[str, ...]:
+    """Return what makes a folder uv's only index: a tree with a page per project, or a flat one."""
+    if any(folder.glob("*/index.html")):
+        return ("--default-index", folder.as_uri(), "--find-links", str(folder))
+    return ("--no-index", "--find-links", str(folder))
 
 
 def _find_uv() -> str:

@@ -15,7 +15,7 @@ from zlock.errors import Collector, NoAnswer, NoSolution, NotProven, OutsideFail
 from zlock.index.auth import Credentials
 from zlock.index.cache import Cache, default_folder
 from zlock.index.client import Client, Network
-from zlock.index.machine import Machine
+from zlock.index.machine import Machine, uv_indexes_of
 from zlock.index.repository import Repository, popular_names
 from zlock.lock.builds import Build, build_pins
 from zlock.lock.document import Facts, build, render
@@ -84,6 +84,12 @@ class _Solver:
             workspace.report.note(
                 f"this machine sets {', '.join(unread)}; a lock must not depend on the machine, so they are not read"
             )
+        uvs = "" if options.index_url or project.routing.indexes else uv_indexes_of(project.folder)
+        if uvs:
+            workspace.report.note(
+                f"`[tool.uv]` in `{uvs}` names an index, and zlock does not read it; "
+                "if packages are to come from there, write it into the configuration as `[[index]]`"
+            )
         self._python = jobs[0].question.targets[0].python
         self._repository = Repository(
             self._client,
@@ -95,8 +101,7 @@ class _Solver:
         self._built: Builder | None = None
         self._universes: dict[tuple[Any, ...], Universe] = {}
         self._references: dict[tuple[NormalizedName, str, LockedReference | None], Reference] = {}
-        default = self._routing(jobs[0].step.routing).indexes[-1].url
-        self._default_index = default if "://" in default else None
+        self._default_index = self._routing(jobs[0].step.routing).indexes[-1].url
 
     def _routing(self, configured: Routing) -> Routing:
         """Return the indexes in the order they are asked: the default one last."""
