@@ -134,6 +134,39 @@ def test_a_broken_release_is_passed_over_with_a_note(project: Project, index: Ti
     assert "note: a 2.0 is passed over: its metadata requires `b>=3.`, which is no requirement" in said
 
 
+def test_of_wheels_that_require_different_things_the_one_that_is_installed_counts(
+    project: Project, index: TinyIndex
+) -> None:
+    index.wheel("a", "1.0", tag="py3-none-any", requires=["c"])
+    index.wheel("a", "1.0", tag="cp312-cp312-manylinux_2_17_x86_64", requires=["b"])
+    index.wheel("b", "1.0")
+    index.wheel("c", "1.0")
+    configure(project, index)
+    locks(project)
+    assert project.locked("pipeline") == {"a": "1.0", "b": "1.0"}
+
+
+def test_an_index_that_forbids_what_it_lacks_can_be_made_explicit(project: Project, index: TinyIndex) -> None:
+    index.wheel("a", "1.0")
+    with TinyIndex() as inner:
+        inner.fault("*", 403, times=None)
+        first, last = {"name": "inner", "url": inner.url}, {"url": index.url, "default": True}
+        configure(project, index, index=[first, last])
+        assert "make it `explicit` and name them in `index-sources`" in fails(project, 3)
+        configure(project, index, index=[{**first, "explicit": True}, last])
+        locks(project)
+    assert project.locked("pipeline") == {"a": "1.0"}
+
+
+def test_a_build_that_fails_stops_and_no_older_release_is_taken_instead(project: Project, index: TinyIndex) -> None:
+    index.wheel("a", "1.0")
+    index.sdist("a", "2.0", static=False, backend="fails")
+    configure(project, index, **{"build-sdists": ["a"]})
+    said = fails(project, 3)
+    assert "`a` could not be built" in said
+    assert "the compiler is missing" in said
+
+
 def test_a_quarantined_project_is_called_that(project: Project, index: TinyIndex) -> None:
     index.wheel("a", "1.0")
     index.status("a", "quarantined", "it steals")

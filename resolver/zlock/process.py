@@ -73,7 +73,11 @@ class CommandExited(CommandFailed):
 
     def __init__(self, argv: Sequence[str], code: int, completed: Completed) -> None:
         how = f"exit code {code}" if code >= 0 else f"signal {-code}"
-        super().__init__(f"`{quoted(argv)}` ended with {how}", context=_tail(completed.stderr or completed.stdout))
+        super().__init__(
+            f"`{quoted(argv)}` ended with {how}",
+            context=_tail(completed.stderr or completed.stdout),
+            hint="run it by hand to see what it lacks",
+        )
         self.code = code
         self.completed = completed
 
@@ -126,7 +130,9 @@ def run_command(
         raise
     if overflowed:
         _kill(process, streams)
-        raise CommandFailed(f"`{quoted(argv)}` printed more than {limit} bytes")
+        raise CommandFailed(
+            f"`{quoted(argv)}` printed more than {limit} bytes", hint="run it by hand to see what it prints"
+        )
     completed = Completed(stdout=streams[0].text, stderr=streams[1].text)
     if process.returncode:
         raise CommandExited(argv, process.returncode, completed)
@@ -186,9 +192,11 @@ class _Stream(Thread):
 
 def _start(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], stdin: str) -> subprocess.Popen[bytes]:
     if not argv:
-        raise CommandFailed("the command is empty")
+        raise CommandFailed("the command is empty", hint="write a program and its arguments")
     if not cwd.is_dir():
-        raise CommandFailed(f"`{quoted(argv)}` can't run in `{cwd}`, which is no folder")
+        raise CommandFailed(
+            f"`{quoted(argv)}` can't run in `{cwd}`, which is no folder", hint="make that folder, or correct its path"
+        )
     program = _find(argv, cwd=cwd, environ=environ)
     # A file needs no thread that writes: nothing is printed or read out of turn.
     with tempfile.TemporaryFile() as given:
@@ -208,7 +216,10 @@ def _start(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], stdin:
             )
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise CommandFailed(f"`{quoted(argv)}` could not be started: {reason}") from None
+            raise CommandFailed(
+                f"`{quoted(argv)}` could not be started: {reason}",
+                hint="check that it is a program of this machine and may be run",
+            ) from None
 
 
 def _find(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str]) -> str:

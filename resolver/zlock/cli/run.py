@@ -41,7 +41,12 @@ def run(arguments: Sequence[str]) -> int:
         return screen.fail(error)
     except OSError as error:
         where = f": `{error.filename}`" if error.filename else ""
-        return screen.fail(OutsideFailed(f"the system refused{where}: {error.strerror or error}"))
+        return screen.fail(
+            OutsideFailed(
+                f"the system refused{where}: {error.strerror or error}",
+                hint="check its place, its rights and the space that is left, then run again",
+            )
+        )
     except KeyboardInterrupt:
         screen.interrupted()
         return _INTERRUPTED

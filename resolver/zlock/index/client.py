@@ -215,7 +215,7 @@ class Client:
         if retry_after:
             seconds = min(_retry_after(retry_after, seconds), _LONGEST_WAIT)
         if self._closed.wait(seconds):
-            raise IndexFailed("the run ended before the index answered")
+            raise IndexFailed("the run ended before the index answered", hint="run again")
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         parts = urlsplit(url)

@@ -194,11 +194,13 @@ def _parse(name: NormalizedName, url: str) -> _Link:
     address, _, fragment = url.strip().partition("#")
     shown = f"{name} @ {redact(address).partition('?')[0]}"
     if not address or not address.isprintable():
-        raise InvalidRequirements(f"`{name} @` is followed by no URL")
+        raise InvalidRequirements(
+            f"`{name} @` is followed by no URL", hint="write `name @ https://...`, or a specifier such as `name>=1`"
+        )
     try:
         _ = urlsplit(address).port
     except ValueError as error:
-        raise InvalidRequirements(f"`{shown}` is no valid URL: {error}") from error
+        raise InvalidRequirements(f"`{shown}` is no valid URL: {error}", hint="correct the URL") from error
     fields = [(key.lower(), unquote(value)) for key, _, value in (part.partition("=") for part in fragment.split("&"))]
     link = _Link(
         name=name,
@@ -219,9 +221,15 @@ def _normalized(subdirectory: str) -> str:
 def _check_fragment(link: _Link, egg: str) -> None:
     for algorithm, digest in link.hashes.items():
         if not re.fullmatch(f"[0-9a-f]{{{_HASHES[algorithm]}}}", digest):
-            raise InvalidRequirements(f"`{link.shown}` has an invalid {algorithm}: `{digest}`")
+            raise InvalidRequirements(
+                f"`{link.shown}` has an invalid {algorithm}: `{digest}`",
+                hint="correct the hash, or remove it from the URL",
+            )
     if not is_inside(link.subdirectory) or not link.subdirectory.isprintable():
-        raise InvalidRequirements(f"`{link.shown}` has a subdirectory that leads out of it: `{link.subdirectory}`")
+        raise InvalidRequirements(
+            f"`{link.shown}` has a subdirectory that leads out of it: `{link.subdirectory}`",
+            hint="name a folder inside it: `#subdirectory=packages/name`",
+        )
     project = egg.partition("[")[0]
     if project and canonicalize_name(project) != link.name:
         raise _other_name(link, canonicalize_name(project))
@@ -230,7 +238,9 @@ def _check_fragment(link: _Link, egg: str) -> None:
 def _checked_filename(link: _Link, filename: str) -> str:
     """Return the file name of an archive; never one that could name another place."""
     if "/" in filename or "\\" in filename or not filename.isprintable():
-        raise InvalidRequirements(f"`{link.shown}` ends in no usable file name")
+        raise InvalidRequirements(
+            f"`{link.shown}` ends in no usable file name", hint="name the archive itself, with its file name at the end"
+        )
     if not filename.lower().endswith((".whl", *SDIST_ENDINGS)):
         raise InvalidRequirements(
             f"`{link.shown}` is neither a wheel nor an sdist by its name",
@@ -245,7 +255,9 @@ def _check_wheel_name(link: _Link, filename: str) -> None:
     try:
         name = parse_wheel_filename(filename)[0]
     except InvalidWheelFilename as error:
-        raise InvalidRequirements(f"`{link.shown}` has no valid name for a wheel") from error
+        raise InvalidRequirements(
+            f"`{link.shown}` has no valid name for a wheel", hint="give the file the name that its build gave it"
+        ) from error
     if name != link.name:
         raise _other_name(link, name)
 
@@ -333,7 +345,9 @@ def _find_local(link: _Link, path: Path, project: Path, builder: Builder) -> Ref
     try:
         data = absolute.read_bytes()
     except OSError as error:
-        raise InvalidRequirements(f"`{link.shown}` can't be read: {error.strerror}") from error
+        raise InvalidRequirements(
+            f"`{link.shown}` can't be read: {error.strerror}", hint="let your user read it"
+        ) from error
     return _of_archive(link, data, filename, builder, path=relative)
 
 
@@ -341,7 +355,9 @@ def _relative(link: _Link, absolute: Path, project: Path) -> str:
     try:
         return Path(os.path.relpath(absolute.parent.resolve() / absolute.name, project.resolve())).as_posix()
     except ValueError as error:  # another drive
-        raise InvalidRequirements(f"`{link.shown}` can't be reached from the project folder") from error
+        raise InvalidRequirements(
+            f"`{link.shown}` can't be reached from the project folder", hint="move it to the drive of the project"
+        ) from error
 
 
 def _of_folder(link: _Link, folder: Path, relative: str, builder: Builder) -> Reference:
@@ -349,7 +365,9 @@ def _of_folder(link: _Link, folder: Path, relative: str, builder: Builder) -> Re
         tree = folder_in(folder, link.subdirectory)
         metadata = builder.metadata_of_tree(tree, name=link.name, what=link.shown)
     except InvalidMetadata as error:
-        raise InvalidRequirements(f"`{link.shown}` is unusable: {error.reason}") from error
+        raise InvalidRequirements(
+            f"`{link.shown}` is unusable: {error.reason}", hint="correct the project in that folder"
+        ) from error
     return Reference(
         requested=link.requested,
         kind="directory",
@@ -437,13 +455,19 @@ def _split_revision(link: _Link, rest: str) -> tuple[str, str]:
             hint="write git+https://HOST/PATH, git+ssh://git@HOST/PATH or git+file:///PATH",
         )
     if host.startswith("-") or (parts.username or "").startswith("-"):
-        raise InvalidRequirements(f"`{link.shown}` has a host that would pass for an option")
+        raise InvalidRequirements(
+            f"`{link.shown}` has a host that would pass for an option",
+            hint="correct the host, which can't begin with `-`",
+        )
     path, at, revision = parts.path.rpartition("@")
     if not at:
         return rest, ""
     revision = unquote(revision)
     if not revision:
-        raise InvalidRequirements(f"`{link.shown}` names no revision after the `@`")
+        raise InvalidRequirements(
+            f"`{link.shown}` names no revision after the `@`",
+            hint="write a branch, tag or commit after the `@`, or leave it out",
+        )
     check_revision(revision, link.shown)
     return parts._replace(path=path).geturl(), revision
 

@@ -96,7 +96,9 @@ class _Repository:
             else:
                 return self._commit_of("FETCH_HEAD")
         if not revision:
-            raise InvalidRequirements(f"the repository `{self._shown}` is empty")
+            raise InvalidRequirements(
+                f"the repository `{self._shown}` is empty", hint="commit something to it, or correct the URL"
+            )
         raise InvalidRequirements(
             f"the repository `{self._shown}` has no branch, tag or commit `{revision}`",
             hint="correct the revision after the `@`; a short commit id must be unambiguous",

@@ -172,11 +172,11 @@ class Pages:
 
     def _refused(self, name: str, answer: Answer) -> IndexFailed:
         sent = self._client.credentials.header(answer.url) is not None
+        way = "the credentials it got are not accepted, or not for this package: correct them" if sent else CREDENTIALS
+        if answer.status == 403:  # noqa: PLR2004 - what some indexes say of every package that they don't have
+            way += "; or, if it is to serve some packages only, make it `explicit` and name them in `index-sources`"
         return IndexFailed(
-            f"the index {_shown(self._index)} refused `{name}`: `{show(answer.url)}` answered {answer.status}",
-            hint="the credentials it got are not accepted, or not for this package: correct them"
-            if sent
-            else CREDENTIALS,
+            f"the index {_shown(self._index)} refused `{name}`: `{show(answer.url)}` answered {answer.status}", hint=way
         )
 
 

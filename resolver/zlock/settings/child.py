@@ -100,9 +100,13 @@ def _compiled(question: Question) -> CodeType:
     try:
         return compile(Path(question.file).read_bytes(), question.file, "exec", dont_inherit=True)
     except OSError as error:
-        raise InvalidPipeline(f"`{question.shown}` can't be read: {error.strerror}") from error
+        raise InvalidPipeline(
+            f"`{question.shown}` can't be read: {error.strerror}", hint="let your user read it"
+        ) from error
     except ValueError as error:
-        raise InvalidPipeline(f"`{question.shown}` is not a Python file: {error}") from error
+        raise InvalidPipeline(
+            f"`{question.shown}` is not a Python file: {error}", hint="save it as UTF-8 text"
+        ) from error
 
 
 def _declared(question: Question, module: ModuleType) -> tuple[_Pipeline | None, tuple[RecordedStep, ...]]:
@@ -213,7 +217,11 @@ def _syntax(error: SyntaxError, frames: tuple[str, ...]) -> InvalidPipeline:
     file = display(error.filename or "the file")
     line = f": {error.text.strip()}" if error.text else ""
     place = f"{file}:{error.lineno}" if error.lineno else file
-    return InvalidPipeline(f"`{file}` is not valid Python: {error.msg}", context=[*frames, f"{place}{line}"])
+    return InvalidPipeline(
+        f"`{file}` is not valid Python: {error.msg}",
+        context=[*frames, f"{place}{line}"],
+        hint="correct that line; the interpreter of the project reads it",
+    )
 
 
 def _summary(error: BaseException) -> str:

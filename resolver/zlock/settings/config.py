@@ -150,7 +150,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise InvalidConfiguration(f"`{shown}` is no text in UTF-8", hint="save it as UTF-8") from error
     except OSError as error:
-        raise InvalidConfiguration(f"`{shown}` can't be read: {error.strerror}") from error
+        raise InvalidConfiguration(
+            f"`{shown}` can't be read: {error.strerror}", hint="let your user read it"
+        ) from error
 
 
 def parse_project(values: object, folder: Path, file: Path) -> Project:

@@ -110,7 +110,13 @@ class DockerSettings:
         def __new__(cls, *positional: object, **stated: object) -> Self:
             """Refuse what is no field, which the constructor of the dataclass could only call unexpected."""
             if positional:
-                raise _noted(InvalidConfiguration("`DockerSettings` takes keyword arguments only"), caller())
+                raise _noted(
+                    InvalidConfiguration(
+                        "`DockerSettings` takes keyword arguments only",
+                        hint="write `DockerSettings(requirements=[...])`",
+                    ),
+                    caller(),
+                )
             if not CHECKS.keys() >= stated.keys():
                 _checked(stated, place=caller())
             return object.__new__(cls)

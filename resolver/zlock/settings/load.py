@@ -110,7 +110,7 @@ def load_pipeline(reference: str, *, project: Path, interpreter: str, timeout: f
         note = f"run by the interpreter of zlock, `{sys.executable}`: `{interpreter}` has no zlock of this version"
         document = _ask(sys.executable, file, name, folder, timeout)
     if document["protocol"] != PROTOCOL:
-        raise CommandFailed(f"`{sys.executable}` can't import zlock")
+        raise CommandFailed(f"`{sys.executable}` can't import zlock", hint="install zlock again")
     _raise_errors(document, note)
     return _declared(document, file)
 
@@ -118,7 +118,9 @@ def load_pipeline(reference: str, *, project: Path, interpreter: str, timeout: f
 def _parse(reference: str, folder: Path) -> tuple[Path, str]:
     """Split a reference into the file and the name in it."""
     if "\0" in reference:
-        raise InvalidPipeline("the name of a pipeline file can't hold a null character")
+        raise InvalidPipeline(
+            "the name of a pipeline file can't hold a null character", hint="write `file.py` or `file.py:name`"
+        )
     whole = _inside(folder, reference)
     stated, colon, name = reference.rpartition(":")
     if whole.is_file() or not colon:
@@ -166,7 +168,10 @@ def _ask(interpreter: str, file: Path, name: str, folder: Path, timeout: float) 
     if not in_time:
         hint = 'put what runs the pipeline under `if __name__ == "__main__":`'
         raise CommandFailed(f"`{shown}` did not come to an end within {timeout:g} seconds", hint=hint)
-    raise InvalidPipeline(f"`{shown}` ends its process ({_status(child.returncode)})")
+    raise InvalidPipeline(
+        f"`{shown}` ends its process ({_status(child.returncode)})",
+        hint="let it be imported without ending the interpreter",
+    )
 
 
 @contextlib.contextmanager
@@ -181,7 +186,10 @@ def _running(command: list[str], folder: Path) -> Iterator[subprocess.Popen[byte
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     except OSError as error:
-        raise CommandFailed(f"`{command[0]}` can't be started: {error.strerror}") from error
+        raise CommandFailed(
+            f"`{command[0]}` can't be started: {error.strerror}",
+            hint="make the environment again, or set `VIRTUAL_ENV` to another one",
+        ) from error
     try:
         yield child
     except KeyboardInterrupt:

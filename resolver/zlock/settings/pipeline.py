@@ -94,7 +94,11 @@ class _Declared(Generic[P, R_co]):
             )
         own = name or getattr(function, "__name__", None)
         if own is None:
-            raise InvalidConfiguration(f"`{cls.decorator}` needs a `name=` for a function without one", context=_here())
+            raise InvalidConfiguration(
+                f"`{cls.decorator}` needs a `name=` for a function without one",
+                context=_here(),
+                hint="write `@step(name=...)` or `@pipeline(name=...)`",
+            )
         return cls(cast("Callable[P, R_co]", function), name=own, settings=settings or DockerSettings())
 
     def with_options(

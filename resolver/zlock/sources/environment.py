@@ -146,7 +146,10 @@ def ask(interpreter: Path, *, project: Path, timeout: float, environ: Mapping[st
         # The first one on the path is the one that is imported.
         return Environment(markers=told["markers"], packages={one.name: one for one in reversed(packages)})
     except (ValueError, LookupError, TypeError):
-        raise CommandFailed(f"`{quoted(argv)}` did not say what is installed") from None
+        raise CommandFailed(
+            f"`{quoted(argv)}` did not say what is installed",
+            hint="run it by hand; a `.pth` file or `sitecustomize` of the environment may print something",
+        ) from None
 
 
 def _package(told: Mapping[str, object]) -> InstalledPackage:

@@ -58,7 +58,9 @@ class Integration:
             InvalidConfiguration: For each mistake in it, all at once.
         """
         if not isinstance(table, Mapping):
-            raise InvalidConfiguration(f"`{at}` must be a table, not {kind(table)}")
+            raise InvalidConfiguration(
+                f"`{at}` must be a table, not {kind(table)}", hint="write `requirements = [...]` under it"
+            )
         problems = Collector()
         for key in table:
             with problems:
@@ -348,7 +350,13 @@ def parse_requirements(
         except InvalidRequirement as error:
             said = redact(str(error).partition("\n")[0])
             context = [*map(str, origins), f"stated by: {provider}"] if provider else [*map(str, origins)]
-            problems.add(InvalidRequirements(f"invalid requirement `{redact(text)}`: {said}", context=context))
+            problems.add(
+                InvalidRequirements(
+                    f"invalid requirement `{redact(text)}`: {said}",
+                    context=context,
+                    hint="correct it there; `name>=1.0` is the form",
+                )
+            )
     problems.raise_if_any()
     return parsed
 

@@ -37,7 +37,7 @@ _QUERY_VALUE = re.compile(r"([?&][^=&#\s]+)=[^&#\s]*")
 class LinkError(ValueError):
     """A URL or path can't be used; `hint` is the way out."""
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "correct the URL, or name the package alone") -> None:
         super().__init__(message)
         self.hint = hint
 

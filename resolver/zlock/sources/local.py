@@ -280,7 +280,10 @@ def _portable(argument: str, project: Path) -> str:
 def _read(listing: _Listing, project: Path, environment: Environment) -> Printed:
     if found := _UNPRINTABLE.search(listing.text):
         line = listing.text.count("\n", 0, found.start()) + 1
-        raise CommandFailed(f"`{listing.described}` printed what is no text (line {line})")
+        raise CommandFailed(
+            f"`{listing.described}` printed what is no text (line {line})",
+            hint="let the command print requirements as text",
+        )
     names = {one.url: one.name for one in environment.packages.values() if one.url}
     printed = read_printed(listing.text, project=project, names=names)
     if not printed.entries:
@@ -339,7 +342,9 @@ def _project_names(project: Path) -> tuple[set[NormalizedName], set[NormalizedNa
     except FileNotFoundError:
         return set(), set()
     except (OSError, ValueError) as error:
-        raise InvalidConfiguration(f"`pyproject.toml` can't be read: {error}") from None
+        raise InvalidConfiguration(
+            f"`pyproject.toml` can't be read: {error}", hint="correct that file, or let your user read it"
+        ) from None
     table = _table(stated, "project")
     poetry = _table(stated, "tool", "poetry")
     own = {canonicalize_name(name) for name in (table.get("name"), poetry.get("name")) if isinstance(name, str)}

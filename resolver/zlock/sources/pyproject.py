@@ -246,7 +246,13 @@ class _Reading:
                 continue
             said = [line.strip() for line in str(error).splitlines()[:2]]
             message = "`[dependency-groups]` is invalid"
-            self._problems.add(InvalidRequirements(message, context=(str(self._origin), *map(links.redacted, said))))
+            self._problems.add(
+                InvalidRequirements(
+                    message,
+                    context=(str(self._origin), *map(links.redacted, said)),
+                    hint="correct the group; it is a list of requirements and of `{include-group = ...}`",
+                )
+            )
 
     def _strings(self, items: object, where: _List) -> Iterator[tuple[str, Place]]:
         """Yield the strings of a list, each with its place; what is no string is an error."""

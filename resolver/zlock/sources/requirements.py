@@ -93,7 +93,11 @@ def _read_item(item: str, place: Place, folder: Path) -> Stated:
         InvalidRequirements: It is empty, or only a requirements file could hold it.
     """
     if not item:
-        raise InvalidRequirements("a requirement in the list is empty", context=(str(place.origin),))
+        raise InvalidRequirements(
+            "a requirement in the list is empty",
+            context=(str(place.origin),),
+            hint="write a requirement there, or remove the item",
+        )
     if item.startswith(("-r", "--req", "-c", "--con")):
         hint = "give the path of the requirements file in place of the list"
         raise place.error(f"{place.quoted(item)} belongs in a requirements file, not in a list", hint=hint)
@@ -377,7 +381,11 @@ def _unreadable(error: Exception, described: str, by: Place | None, origin: Orig
 
 def _check_text(text: str, described: str, origin: Origin) -> None:
     if "\0" in text:
-        raise InvalidRequirements(f"`{described}` printed something binary", context=(str(origin),))
+        raise InvalidRequirements(
+            f"`{described}` printed something binary",
+            context=(str(origin),),
+            hint="let the command print requirements as text",
+        )
 
 
 def _wrong_file(message: str, by: Place | None, origin: Origin, *details: str, hint: str = "") -> InvalidRequirements:

@@ -203,5 +203,7 @@ def _components(table: Mapping[str, object], *, at: str) -> Mapping[str, str] | 
 def _boolean(table: Mapping[str, object], key: str, *, default: bool, at: str) -> bool:
     value = table.get(key, default)
     if not isinstance(value, bool):
-        raise InvalidConfiguration(f"`{at}.{key}` must be true or false, not {kind(value)}")
+        raise InvalidConfiguration(
+            f"`{at}.{key}` must be true or false, not {kind(value)}", hint="write `true` or `false`, without quotes"
+        )
     return value

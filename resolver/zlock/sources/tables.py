@@ -25,5 +25,7 @@ def strings(table: Mapping[str, object], key: str, *, at: str) -> tuple[str, ...
         raise InvalidConfiguration(f"`{at}.{key}` must be a list of strings, not {kind(value)}", hint=hint)
     for place, item in enumerate(value, start=1):
         if not isinstance(item, str):
-            raise InvalidConfiguration(f"item {place} of `{at}.{key}` must be a string, not {kind(item)}")
+            raise InvalidConfiguration(
+                f"item {place} of `{at}.{key}` must be a string, not {kind(item)}", hint="write it as text, in quotes"
+            )
     return tuple(value)

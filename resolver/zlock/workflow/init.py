@@ -50,7 +50,9 @@ def write_configuration(folder: Path, origin: Path | None) -> Path:
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except OSError as error:
-        raise OutsideFailed(f"`{path}` can't be written: {error.strerror}") from error
+        raise OutsideFailed(
+            f"`{path}` can't be written: {error.strerror}", hint="let your user write there, or free some space"
+        ) from error
     return path
 
 

@@ -195,7 +195,10 @@ class _Solver:
             try:
                 stated = self._repository.build_requirements(one.index, one.candidate.files[0])
             except InvalidMetadata as error:
-                raise OutsideFailed(f"step `{job.step.name}`: `{what}` can't be built: {error.reason}") from error
+                raise OutsideFailed(
+                    f"step `{job.step.name}`: `{what}` can't be built: {error.reason}",
+                    hint="require a release that has a wheel, or take it out of `build-sdists`",
+                ) from error
             origin = Origin(source=Source.CONFIGURATION, detail=f"`build-sdists`: the build of {what}")
             requirements = [DirectRequirement(requirement=Requirement(text), origins=(origin,)) for text in stated]
             kept = {} if self._workspace.options.upgrade else build_pins(job.lock or {}, one.name, target.platform)

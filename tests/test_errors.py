@@ -1,0 +1,30 @@
+"""Every error that zlock raises has a way out."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import zlock
+from zlock import errors
+from zlock.errors import Problems, ZlockError
+
+ROOT = Path(zlock.__file__).parent
+KINDS = {
+    name
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, ZlockError) and kind is not Problems
+}
+
+
+def raised_without_hint(path: Path) -> Iterator[str]:
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    for call in calls:
+        is_error = isinstance(call.func, ast.Name) and call.func.id in KINDS
+        if is_error and "hint" not in {keyword.arg for keyword in call.keywords}:
+            yield f"{path.relative_to(ROOT)}:{call.lineno}"
+
+
+def test_every_error_is_raised_with_a_hint() -> None:
+    assert [place for path in sorted(ROOT.rglob("*.py")) for place in raised_without_hint(path)] == []
