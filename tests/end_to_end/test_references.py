@@ -127,4 +127,47 @@ def test_a_file_of_the_project_that_was_replaced_is_noted(project: Project, inde
     assert "another file" not in said(project)
     make_wheel(project.folder, "a", "1.0", files={"a/new.py": b""})
     ask(project, index, f"a @ {wheel.as_uri()}", "b")
-    assert f"note: `a @ {wheel.as_uri()}` is another file than was locked" in said(project)
+    assert "note: `a-1.0-py3-none-any.whl` is another file than was locked" in said(project)
+
+
+def test_a_file_that_its_index_replaced_is_an_error(project: Project, index: TinyIndex) -> None:
+    file = index.wheel("a", "1.0")
+    index.wheel("b", "1.0")
+    ask(project, index, "a")
+    said(project)
+    old = file.sha256
+    file.content = Wheel(name="a", version="1.0", files={"a/new.py": b""}).content()
+    file.hashes = {"sha256": file.sha256}
+    ask(project, index, "a", "b")
+    stderr = said(project, "--cache-dir", str(project.folder / "cache"), code=IndexFailed.exit_code)
+    assert "`a-1.0-py3-none-any.whl` is not the file that was locked" in stderr
+    assert f"index `{index.url}`" in stderr
+    assert f"locked sha256 {old}" in stderr
+    assert f"listed sha256 {file.sha256}" in stderr
+
+    said(project, "--upgrade-package", "a")
+
+    (locked, _) = project.lock("pipeline")["packages"]
+    assert locked["wheels"][0]["hashes"] == {"sha256": file.sha256}
+
+
+def test_wheels_that_a_release_got_since_are_no_replacement(project: Project, index: TinyIndex) -> None:
+    index.wheel("a", "1.0")
+    ask(project, index, "a")
+    said(project)
+    index.wheel("a", "1.0", tag="cp312-cp312-manylinux_2_17_x86_64")
+    index.wheel("b", "1.0")
+    ask(project, index, "a", "b")
+    said(project, "--cache-dir", str(project.folder / "cache"))
+    assert len(project.lock("pipeline")["packages"][0]["wheels"]) == 2
+
+
+def test_packages_that_come_from_another_index_now_are_noted(project: Project, index: TinyIndex) -> None:
+    index.wheel("b", "1.0")
+    with TinyIndex() as other:
+        other.wheel("a", "1.0")
+        ask(project, other, "a")
+        said(project)
+        index.wheel("a", "1.0", files={"a/new.py": b""})
+        ask(project, index, "a", "b")
+        assert f"note: a came from `{other.url}` when locked, and from `{index.url}` now" in said(project)

@@ -21,7 +21,7 @@ from zlock.lock.builds import Build, build_pins
 from zlock.lock.document import Facts, build, render
 from zlock.lock.environments import Answer
 from zlock.lock.selection import pins_on
-from zlock.lock.store import references_of
+from zlock.lock.store import pins_of, references_of
 from zlock.merge import merge, merge_constraints
 from zlock.model.distribution import File, LockedReference, Reference
 from zlock.model.indexes import Cutoff, Index, Routing
@@ -37,6 +37,7 @@ from zlock.resolution.search import Unsolvable
 from zlock.resolution.solve import Resolved, describe, solve
 from zlock.resolution.universe import Rules, Universe
 from zlock.workflow.job import Job
+from zlock.workflow.replaced import note_replaced
 from zlock.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -183,6 +184,9 @@ class _Solver:
             project=self._workspace.project.folder,
             lock_folder=self._workspace.lock_folder,
         )
+        before = job.lock or {}
+        let_go = pins_of(before).keys() - self._kept(pins_of(before)).keys()
+        self._workspace.report.note(*note_replaced(before, tree, let_go=let_go))
         return job, tree, render(tree)
 
     def _builds(self, job: Job, target: Target, resolved: Sequence[Resolved]) -> Iterator[Build]:
@@ -284,16 +288,7 @@ class _Solver:
                 offline=self._workspace.options.offline,
                 locked=locked,
             )
-            self._note_replaced(self._references[key], locked)
         return self._references[key]
-
-    def _note_replaced(self, reference: Reference, locked: LockedReference | None) -> None:
-        """Say that a file of the project's own was replaced; one of somebody else's would be an error."""
-        if locked and locked.sha256 and reference.path and ("sha256", locked.sha256) not in reference.hashes:
-            self._workspace.report.note(
-                f"`{reference.metadata.name} @ {reference.requested}` is another file than was locked; "
-                "the lock has its present hash"
-            )
 
     def _answer(self, problem: Problem, step: str) -> Pins:
         """Return verified pins; what can't be answered becomes an error that says why."""

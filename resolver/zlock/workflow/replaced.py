@@ -1,0 +1,78 @@
+"""What changed under its name since it was locked: the hash of a release must not change without anyone's knowledge."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from zlock.errors import Collector, IndexFailed
+
+_SHOWN = 3
+
+
+def note_replaced(before: Mapping[str, Any], after: Mapping[str, Any], *, let_go: Collection[str]) -> list[str]:
+    """Compare the releases that two locks of a step share, and return what a person should know.
+
+    Args:
+        before: The lock that there is.
+        after: The one that is to take its place.
+        let_go: Names whose pins may move, and their hashes with them.
+
+    Raises:
+        IndexFailed: The same index serves another file under the name of one that was locked.
+    """
+    problems = Collector()
+    notes: list[str] = []
+    moved: dict[tuple[str, str], list[str]] = {}
+    for old, new in _shared(before, after):
+        was, now = old.get("index", ""), new.get("index", "")
+        files = sorted(name for name, digest in _files(new).items() if _files(old).get(name, digest) != digest)
+        if new["name"] in let_go or not (files or was != now):
+            continue
+        if was and now and was != now:
+            moved.setdefault((was, now), []).append(new["name"])
+        elif files and now:
+            problems.add(_replaced(files[0], old, new))
+        elif files:
+            notes.append(f"`{files[0]}` is another file than was locked; the lock has its present hash")
+    problems.raise_if_any()
+    return notes + [_moved(names, *places) for places, names in moved.items()]
+
+
+def _shared(
+    before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    known = {(package["name"], package.get("version")): package for package in before.get("packages", ())}
+    for package in after["packages"]:
+        old = known.get((package["name"], package.get("version")))
+        if old is not None:
+            yield old, package
+
+
+def _files(package: Mapping[str, Any]) -> dict[str, str]:
+    """Return the sha256 of each file of a release; a remote one that is required by its URL is compared before."""
+    archive = package.get("archive", {})
+    rows = [*package.get("wheels", ()), *filter(None, [package.get("sdist"), archive if "path" in archive else None])]
+    return {_name(row): row["hashes"]["sha256"] for row in rows}
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return str(row.get("name") or unquote((row.get("url") or row["path"]).rpartition("/")[2]))
+
+
+def _replaced(file: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> IndexFailed:
+    return IndexFailed(
+        f"`{file}` is not the file that was locked",
+        context=[
+            f"index `{new['index']}`",
+            f"locked sha256 {_files(old)[file]}",
+            f"listed sha256 {_files(new)[file]}",
+        ],
+        hint=f"if the change is meant: `zlock resolve --upgrade-package {new['name']}`",
+    )
+
+
+def _moved(names: list[str], was: str, now: str) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more} came from `{was}` when locked, and from `{now}` now"
