@@ -19,7 +19,7 @@ import urllib3
 
 from support.index import Format, TinyIndex
 from support.pages import HTML_TYPE, JSON_TYPE, TEXT_TYPE, CoreMetadata
-from support.project import Project, kill_group
+from support.project import Project, Result, kill_group
 from support.protocol import Compression, Ranges, negotiate
 from support.serve import Call, LoopbackServer, Reply
 from support.venv import install_with_pip, install_with_uv, installed, make_venv, pip_check, run_pip, run_uv
@@ -40,19 +40,24 @@ def uv_install(python: Path, *arguments: str) -> None:
     assert result.code == 0, result.stderr
 
 
+def pip_install(python: Path, wheelhouse: Path, requirement: str, *, home: Path) -> Result:
+    options = ["--no-index", "--find-links", str(wheelhouse), "--no-cache-dir"]
+    return run_pip("--python", str(python), "install", *options, requirement, home=home)
+
+
 # Files
 
 
 def test_a_wheel_is_the_same_bytes_each_time(tmp_path: Path) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    first.mkdir()
-    second.mkdir()
+    made = []
+    for name in ("first", "second"):
+        folder = tmp_path / name
+        folder.mkdir()
+        extras = {"x": ["d; python_version > '3'"]}
+        made.append(make_wheel(folder, "A.b", "1.0", requires=["c"], extras=extras, build="2"))
 
-    one = make_wheel(first, "A.b", "1.0", requires=["c"], extras={"x": ["d; python_version > '3'"]}, build="2")
-    other = make_wheel(second, "A.b", "1.0", requires=["c"], extras={"x": ["d; python_version > '3'"]}, build="2")
-
-    assert one.name == "a_b-1.0-2-py3-none-any.whl"
-    assert one.read_bytes() == other.read_bytes()
+    assert {path.name for path in made} == {"a_b-1.0-2-py3-none-any.whl"}
+    assert made[0].read_bytes() == made[1].read_bytes()
 
 
 def test_an_sdist_is_the_same_bytes_each_time(tmp_path: Path) -> None:
@@ -88,8 +93,7 @@ def test_pip_installs_a_wheel_and_finds_its_record_valid(wheelhouse: Path, tmp_p
     for name in ("a", "b"):
         make_wheel(wheelhouse, name, "1.0")
 
-    options = ["--no-index", "--find-links", str(wheelhouse), "--no-cache-dir"]
-    result = run_pip("--python", str(venv), "install", *options, f"{wheel}[more]", home=tmp_path)
+    result = pip_install(venv, wheelhouse, f"{wheel}[more]", home=tmp_path)
 
     assert result.code == 0, result.stderr
     assert "WARNING" not in result.stderr
@@ -115,8 +119,7 @@ def test_pip_builds_an_sdist_offline_and_its_dynamic_requirements_come_from_the_
     make_sdist(wheelhouse, "a", "1.0", backend="no-prepare")
     make_sdist(wheelhouse, "b", "1.0", form="zip")
 
-    options = ["--no-index", "--find-links", str(wheelhouse), "--no-cache-dir"]
-    result = run_pip("--python", str(venv), "install", *options, "built", home=tmp_path)
+    result = pip_install(venv, wheelhouse, "built", home=tmp_path)
 
     assert result.code == 0, result.stderr
     assert installed(venv) == {"built": "1.0", "a": "1.0", "b": "1.0"}
