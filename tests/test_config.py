@@ -178,7 +178,7 @@ def test_names_of_indexes_are_held_against_each_other() -> None:
     text = f'index-sources = {{torch = "onee"}}\n{tables}'
 
     assert [(error.message, error.hint) for error in mistakes(text)] == [
-        ("`index`: two tables have the name `one`", ""),
+        ("`index`: two tables have the name `one`", "give one of them another name"),
         ("`index`: two tables have `default = true`", "only one index is asked last"),
         ("`index-sources.torch`: there is no index `onee`", "did you mean `one`?"),
     ]

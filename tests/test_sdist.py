@@ -130,6 +130,13 @@ def test_an_old_pkg_info_is_not_trusted(tmp_path: Path) -> None:
         builder(allowed=False).build_archive(sdist.read_bytes(), sdist.name)
 
 
+def test_spellings_of_one_extra_in_a_table_are_that_extra(tmp_path: Path) -> None:
+    text = '[project]\nname = "a"\nversion = "1"\n[project.optional-dependencies]\nd-e = ["b"]\nD_e = ["c"]\n'
+    metadata = stated(project(tmp_path, text))
+    assert metadata.extras == ("d-e",)
+    assert list(map(str, metadata.dependencies)) == ['b ; extra == "d-e"', 'c ; extra == "d-e"']
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -141,7 +148,6 @@ def test_an_old_pkg_info_is_not_trusted(tmp_path: Path) -> None:
         ('[project]\nname = "a"\nversion = "1"\nrequires-python = "3"', "invalid `requires-python`: `3`"),
         ('[project]\nname = "a"\nversion = 1', "`project.version` .* no string"),
         ('[project]\nname = "a"\nversion = "1"\noptional-dependencies = []', "no table"),
-        ('[project]\nname = "a"\nversion = "1"\n[project.optional-dependencies]\na-b = []\na_b = []', "two extras"),
         ("[build-system]", "no table with `requires`"),
         ('[build-system]\nrequires = ["--index-url=x"]', "requires `--index-url=x`"),
         ('[build-system]\nrequires = []\nbackend-path = ["../x"]', "leads out"),

@@ -131,9 +131,9 @@ def _extras(project: dict[str, Any]) -> dict[NormalizedName, list[str]]:
     table = project.get("optional-dependencies", {})
     if not isinstance(table, dict):
         raise InvalidMetadata("`project.optional-dependencies` in its `pyproject.toml` is no table")
-    extras = {_name(extra): strings(table, "project.optional-dependencies", extra) for extra in table}
-    if len(extras) < len(table):
-        raise InvalidMetadata("its `pyproject.toml` has two extras of the same normalized name")
+    extras: dict[NormalizedName, list[str]] = {}
+    for extra in table:  # spellings of one extra are that extra, see `parse_metadata`
+        extras.setdefault(_name(extra), []).extend(strings(table, "project.optional-dependencies", extra))
     return extras
 
 

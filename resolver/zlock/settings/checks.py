@@ -34,17 +34,17 @@ def boolean(value: object, at: str) -> bool:
     """Accept True and False only; 0 and 1 are numbers."""
     if isinstance(value, bool):
         return value
-    raise mistake(at, f"expected a boolean, got {kind(value)}")
+    raise mistake(at, f"expected a boolean, got {kind(value)}", hint="write true or false, without quotes")
 
 
 def text(value: object, at: str) -> str:
     """Accept a string of one line that is not empty."""
     if not isinstance(value, str):
-        raise mistake(at, f"expected a string, got {kind(value)}")
+        raise mistake(at, f"expected a string, got {kind(value)}", hint="write it as text, in quotes")
     if not value.strip():
         raise mistake(at, "expected a string, got an empty one", hint="leave the key out to keep the default")
     if _CONTROL.search(value):
-        raise mistake(at, "a line break or another control character is not allowed here")
+        raise mistake(at, "a line break or another control character is not allowed here", hint="write it on one line")
     return str.__str__(value)
 
 
@@ -52,14 +52,14 @@ def word(value: object, at: str) -> str:
     """Accept a string without spaces: an image, a repository, a package, an extra."""
     found = text(value, at)
     if found.split() != [found]:
-        raise mistake(at, f"`{found}` has spaces in it")
+        raise mistake(at, f"`{found}` has spaces in it", hint="remove the spaces")
     return found
 
 
 def path(value: object, at: str) -> str:
     """Accept a path; it is kept as it was written."""
     if not isinstance(value, str | os.PathLike):
-        raise mistake(at, f"expected a path, got {kind(value)}")
+        raise mistake(at, f"expected a path, got {kind(value)}", hint="write the path as text, in quotes")
     return text(os.fspath(value), at)
 
 
@@ -73,7 +73,9 @@ def command(value: object, at: str) -> str | tuple[str, ...]:
     """Accept a shell command as a string, or a command as the list of its arguments."""
     if isinstance(value, str):
         if not value.strip():
-            raise mistake(at, "expected a command, got an empty string")
+            raise mistake(
+                at, "expected a command, got an empty string", hint="write the command, or remove the setting"
+            )
         return str.__str__(value)
     return argv(value, at)
 
@@ -82,7 +84,11 @@ def argv(value: object, at: str) -> tuple[str, ...]:
     """Accept the list of a command's arguments; the program comes first."""
     found = sequence(value, at, _argument)
     if not found or not found[0]:
-        raise mistake(at, "expected a command, got an empty one")
+        raise mistake(
+            at,
+            "expected a command, got an empty one",
+            hint="write the program and its arguments, or remove the setting",
+        )
     return found
 
 
@@ -152,7 +158,11 @@ def variables(value: object, at: str) -> dict[str, str]:
     for name, content in table(value, at).items():
         with problems:
             if not _VARIABLE.fullmatch(name):
-                raise mistake(at, f"`{name}` is no name for an environment variable")
+                raise mistake(
+                    at,
+                    f"`{name}` is no name for an environment variable",
+                    hint="use letters, digits and `_`, and no digit first",
+                )
             found[name] = _variable(content, f"{at}.{name}")
     problems.raise_if_any()
     return found
@@ -161,10 +171,10 @@ def variables(value: object, at: str) -> dict[str, str]:
 def table(value: object, at: str) -> Mapping[str, object]:
     """Accept a mapping with strings as keys."""
     if not isinstance(value, Mapping):
-        raise mistake(at, f"expected a table, got {kind(value)}")
+        raise mistake(at, f"expected a table, got {kind(value)}", hint="write names with values")
     for key in value:
         if not isinstance(key, str):
-            raise mistake(at, f"expected strings as keys, got {kind(key)}")
+            raise mistake(at, f"expected strings as keys, got {kind(key)}", hint="write the names as text, in quotes")
     return value
 
 
@@ -184,7 +194,7 @@ def sequence(
     return tuple(found)
 
 
-def mistake(at: str, problem: str, *, hint: str = "") -> InvalidConfiguration:
+def mistake(at: str, problem: str, *, hint: str) -> InvalidConfiguration:
     """Make the error for one key."""
     return InvalidConfiguration(f"`{at}`: {problem}", hint=hint)
 
@@ -224,9 +234,9 @@ def _requirement_hint(stated: str) -> str:
 
 def _argument(value: object, at: str) -> str:
     if not isinstance(value, str):
-        raise mistake(at, f"expected a string, got {kind(value)}")
+        raise mistake(at, f"expected a string, got {kind(value)}", hint="write it as text, in quotes")
     if "\0" in value:
-        raise mistake(at, "a null character is not allowed here")
+        raise mistake(at, "a null character is not allowed here", hint="remove that character")
     return str.__str__(value)
 
 
@@ -255,7 +265,11 @@ def _scalar(value: object, at: str) -> object:
         return _argument(value, at)
     if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    raise mistake(at, f"expected a string, a number, a boolean or a list of these, got {kind(value)}")
+    raise mistake(
+        at,
+        f"expected a string, a number, a boolean or a list of these, got {kind(value)}",
+        hint="write one of these; `None` stands for an option without a value",
+    )
 
 
 def _variable(value: object, at: str) -> str:
@@ -264,7 +278,11 @@ def _variable(value: object, at: str) -> str:
     if not isinstance(value, str):
         raise mistake(at, f"expected a string, got {kind(value)}", hint=f'put it in quotes: `"{value}"`')
     if _CONTROL.search(value):
-        raise mistake(at, "a line break or another control character can't be part of an environment variable")
+        raise mistake(
+            at,
+            "a line break or another control character can't be part of an environment variable",
+            hint="write it on one line",
+        )
     return str.__str__(value)
 
 

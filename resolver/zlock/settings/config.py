@@ -276,7 +276,7 @@ def _indexes(table: Table, folder: Path) -> tuple[Index, ...]:
     found = tuple(_index(row, folder) for row in _index_tables(table))
     names = [index.name for index in found if index.name]
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-        table.wrong("index", f"two tables have the name `{name}`")
+        table.wrong("index", f"two tables have the name `{name}`", hint="give one of them another name")
     if sum(index.default for index in found) > 1:
         table.wrong("index", "two tables have `default = true`", hint="only one index is asked last")
     return found
@@ -296,7 +296,11 @@ def _index(row: Table, folder: Path) -> Index:
     if "url" not in row:
         row.wrong("url", "is missing", hint='write `url = "https://index.example/simple/"`')
     elif "://" in url and not url.lower().startswith(_SCHEMES):
-        row.wrong("url", f"expected a URL of http, https or file, got `{redact(url)}`")
+        row.wrong(
+            "url",
+            f"expected a URL of http, https or file, got `{redact(url)}`",
+            hint="write `https://...`, or the path of a folder",
+        )
     elif url and "://" not in url:
         url = str((folder / url).resolve())
     found = Index(url=url, name=row.text("name"), default=row.flag("default"), explicit=row.flag("explicit"))

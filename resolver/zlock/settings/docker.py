@@ -153,7 +153,14 @@ class DockerSettings:
         """
         place = Place(file, None)
         if not isinstance(table, Mapping):
-            raise _noted(checks.mistake(at, f"expected a table, got {kind(table)}"), place)
+            raise _noted(
+                checks.mistake(
+                    at,
+                    f"expected a table, got {kind(table)}",
+                    hint="write names with values, such as `requirements = [...]`",
+                ),
+                place,
+            )
         values = _checked(table, spelling=_kebab, at=at, place=place)
         return cls._of(values, dict.fromkeys(values, place))
 

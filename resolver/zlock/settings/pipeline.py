@@ -240,7 +240,11 @@ def _docker(settings: object) -> DockerSettings | None:
     if isinstance(settings, DockerSettings):
         raise checks.mistake("settings", "expected a dict", hint='write `settings={"docker": ...}`')
     if not isinstance(settings, Mapping):
-        raise checks.mistake("settings", f"expected a dict, got {kind(settings)}")
+        raise checks.mistake(
+            "settings",
+            f"expected a dict, got {kind(settings)}",
+            hint='write `settings={"docker": DockerSettings(...)}`',
+        )
     for key, value in settings.items():
         if key != "docker":
             _refuse_near_key(str(key), value)

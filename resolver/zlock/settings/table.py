@@ -56,7 +56,7 @@ class Table:
                 with self:
                     raise checks.unknown_key(self.path(key), key, known)
 
-    def wrong(self, key: str, problem: str, *, hint: str = "") -> None:
+    def wrong(self, key: str, problem: str, *, hint: str) -> None:
         """Collect a mistake at a key."""
         with self:
             raise checks.mistake(self.path(key), problem, hint=hint)

@@ -95,7 +95,7 @@ class _Reading:
                 self._groups(groups)
         self._problems.raise_if_any()
 
-    def _error(self, message: str, *, hint: str = "") -> InvalidRequirements:
+    def _error(self, message: str, *, hint: str) -> InvalidRequirements:
         return InvalidRequirements(message, context=(str(self._origin),), hint=hint)
 
     def _project(self, extras: Sequence[str], *, required: bool) -> None:
@@ -138,7 +138,12 @@ class _Reading:
         for spelled, items in self._table(project, "optional-dependencies", at="project.optional-dependencies").items():
             other = found.setdefault(canonicalize_name(spelled), (spelled, items))[0]
             if other != spelled:
-                self._problems.add(self._error(f"the extras `{other}` and `{spelled}` have one normalized name"))
+                self._problems.add(
+                    self._error(
+                        f"the extras `{other}` and `{spelled}` have one normalized name",
+                        hint="make them one extra: installers can't tell them apart",
+                    )
+                )
         return found
 
     def _extra(
@@ -263,7 +268,11 @@ class _Reading:
             if isinstance(item, str):
                 yield item, self._place(item, where)
             else:
-                self._problems.add(self._error(f"`{path}[{at}]` must be a string"))
+                self._problems.add(
+                    self._error(
+                        f"`{path}[{at}]` must be a string", hint="write one requirement in each item, in quotes"
+                    )
+                )
 
     def _place(self, text: str, where: _List) -> Place:
         line = _find_line(self._lines, text, where)
@@ -284,7 +293,7 @@ class _Reading:
     def _table(self, data: Mapping[str, Any], key: str, *, at: str) -> Mapping[str, Any]:
         value = data.get(key, {})
         if not isinstance(value, dict):
-            raise self._error(f"`{at}` must be a table")
+            raise self._error(f"`{at}` must be a table", hint="write it as a table: names with values")
         return value
 
 
@@ -301,7 +310,7 @@ def _read(path: Path, name: str) -> str:
     except IsADirectoryError as error:
         raise _wrong_file(f"`{name}` is a folder", name, hint="name the `pyproject.toml` in it") from error
     except OSError as error:
-        raise _wrong_file(f"`{name}` can't be read: {error.strerror}", name) from error
+        raise _wrong_file(f"`{name}` can't be read: {error.strerror}", name, hint="let your user read it") from error
     except ValueError as error:
         raise _wrong_file(f"`{name}` is not UTF-8", name, hint="TOML is always UTF-8: save it so") from error
 
@@ -317,12 +326,14 @@ def _parse(text: str, name: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"line (\d+)", str(error))
         line = int(found.group(1)) if found else len(text.splitlines())
-        raise _wrong_file(f"`{name}` is not valid TOML", name, str(error), line=line) from error
+        raise _wrong_file(
+            f"`{name}` is not valid TOML", name, str(error), line=line, hint="correct that line"
+        ) from error
     except RecursionError as error:
-        raise _wrong_file(f"`{name}` is nested too deeply", name) from error
+        raise _wrong_file(f"`{name}` is nested too deeply", name, hint="correct that file") from error
 
 
-def _wrong_file(message: str, name: str, *details: str, line: int | None = None, hint: str = "") -> InvalidRequirements:
+def _wrong_file(message: str, name: str, *details: str, line: int | None = None, hint: str) -> InvalidRequirements:
     origin = Origin(source=Source.PYPROJECT, file=name, line=line)
     return InvalidRequirements(message, context=(str(origin), *details), hint=hint)
 

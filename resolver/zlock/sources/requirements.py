@@ -156,7 +156,7 @@ class _Reading:
         name = self._names[path]
         if path in above:
             chain = " -> ".join(self._names[each] for each in (*above[above.index(path) :], path))
-            raise _wrong_file(f"`{name}` includes itself", by, self._origin, chain)
+            raise _wrong_file(f"`{name}` includes itself", by, self._origin, chain, hint="remove one of these lines")
         if (path, constraint) in self._done:
             return  # everything in it is known already; in a diamond of files this saves exponential work
         self._done.add((path, constraint))
@@ -285,7 +285,11 @@ class _Reading:
         """Hold `--require-hashes` against all requirements, wherever in the files it stands."""
         required, refused = self._flags.get("require_hashes"), self._flags.get("no_require_hashes")
         if required and refused:
-            raise required.error("`--require-hashes` and `--no-require-hashes` exclude each other", str(refused.origin))
+            raise required.error(
+                "`--require-hashes` and `--no-require-hashes` exclude each other",
+                str(refused.origin),
+                hint="remove one of them",
+            )
         if required:
             for requirement, place in self._requirements:
                 with self.problems:
@@ -306,7 +310,7 @@ def _take_apart(text: str, place: Place) -> options.Statement:
         if named:
             hint = "remove it: zlock builds sdists with the settings that their own backend has"
             raise place.error(f"`{named}` can't be locked", hint=hint) from error
-        raise place.error("the options of a line can't be read", *detail) from error
+        raise place.error("the options of a line can't be read", *detail, hint="correct that line") from error
 
 
 def _as_written(said: options.Statement, place: Place) -> options.Statement:
@@ -372,7 +376,7 @@ def _read(path: Path, described: str, by: Place | None, origin: Origin, *, shown
 
 def _unreadable(error: Exception, described: str, by: Place | None, origin: Origin) -> InvalidRequirements:
     if isinstance(error, OSError):
-        return _wrong_file(f"{described} can't be read: {error.strerror}", by, origin)
+        return _wrong_file(f"{described} can't be read: {error.strerror}", by, origin, hint="let your user read it")
     if isinstance(error, UnicodeDecodeError):
         hint = "save it as UTF-8, or state its coding in the first line: `# -*- coding: latin-1 -*-`"
         return _wrong_file(f"{described} is not {error.encoding} from byte {error.start} on", by, origin, hint=hint)
@@ -388,7 +392,7 @@ def _check_text(text: str, described: str, origin: Origin) -> None:
         )
 
 
-def _wrong_file(message: str, by: Place | None, origin: Origin, *details: str, hint: str = "") -> InvalidRequirements:
+def _wrong_file(message: str, by: Place | None, origin: Origin, *details: str, hint: str) -> InvalidRequirements:
     """Make an error about a whole file, with the line that includes it."""
     included = f"included by {by.origin}: {by.shown}" if by else str(origin)
     return InvalidRequirements(message, context=(included, *details), hint=hint)

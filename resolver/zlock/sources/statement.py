@@ -46,7 +46,7 @@ class Place:
         """Give a piece of the statement in backticks; all of it, as written, where a variable may be in the piece."""
         return f"`{self.shown}`" if self.values else f"`{Place(origin=self.origin, written=piece).shown}`"
 
-    def error(self, message: str, *details: str, hint: str = "") -> InvalidRequirements:
+    def error(self, message: str, *details: str, hint: str) -> InvalidRequirements:
         """Make an error that shows the place."""
         return InvalidRequirements(message, context=(f"{self.origin}: {self.shown}", *details), hint=hint)
 
@@ -192,7 +192,10 @@ def _find_local(head: str, place: Place, base: Path) -> tuple[Path, str] | None:
     path = links.absolute(base / bare)
     if links.looks_like_path(head) and os.path.isdir(path):  # noqa: PTH112 - it swallows odd paths
         if not links.is_project(path):
-            raise place.error(f"the folder {place.quoted(head)} holds no `pyproject.toml` or `setup.py`")
+            raise place.error(
+                f"the folder {place.quoted(head)} holds no `pyproject.toml` or `setup.py`",
+                hint="name the folder of a Python project",
+            )
         return path, extras
     if not links.is_archive(bare):
         return None
@@ -253,7 +256,7 @@ def _refused(what: str, place: Place, error: ValueError, *, offset: int = 0) -> 
     detail = f"column {column}: {links.redacted(first)}" if column > 0 else links.redacted(first)
     details = (f"the values of {', '.join(f'`{name}`' for name in place.values)} are not shown",)
     message = f"`{place.shown}` is no valid {what}" if what == "requirement" else f"its {what} is invalid"
-    return place.error(message, *(details if place.values else (detail,)))
+    return place.error(message, *(details if place.values else (detail,)), hint="correct that line")
 
 
 def _mistaken(head: str, base: Path) -> str:
