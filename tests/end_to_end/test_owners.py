@@ -133,3 +133,12 @@ def test_one_step_of_a_file_of_steps_leaves_the_others(project: Project, index: 
     resolved(project, "steps.py:train")
     assert steps(project) == ["load", "train"]
     assert project.lock("train")["tool"]["zlock"]["pipeline"] == "steps.py"
+
+
+def test_pipelines_outside_of_the_project_are_left_alone(two: Project) -> None:
+    """Where they are is not in a lock, so nobody can tell whether they are still there."""
+    for name in ("one", "other"):
+        write(two, f"../{name}.py", name, f"step-of-{name}".replace("-", "_"))
+        resolved(two, f"../{name}.py")
+    assert steps(two) == ["deploy", "load", "step_of_one", "step_of_other", "train"]
+    assert two.lock("step_of_one")["tool"]["zlock"]["pipeline"] == "../one.py:one"

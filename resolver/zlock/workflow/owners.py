@@ -9,6 +9,8 @@ from zlock.lock.store import ExistingLock
 from zlock.settings.config import Project
 from zlock.settings.load import DeclaredPipeline
 
+_OUTSIDE = "../"
+
 
 def owner_of(pipeline: DeclaredPipeline | None, project: Project) -> str:
     """Return what a lock calls its pipeline: `file.py:name`, `file.py` for one that holds only steps.
@@ -17,11 +19,16 @@ def owner_of(pipeline: DeclaredPipeline | None, project: Project) -> str:
     """
     if pipeline is None:
         return ""
+    file = _file_of(pipeline, project)
+    return f"{file}:{pipeline.name}" if pipeline.name else file
+
+
+def _file_of(pipeline: DeclaredPipeline, project: Project) -> str:
+    """Return a pipeline's file from the project folder; where one outside of it is, is the machine's affair."""
     file = Path(pipeline.reference)
-    inside = file.is_relative_to(project.folder)
-    # As for `declared`: where a file outside the project is, is the machine's affair.
-    shown = file.relative_to(project.folder).as_posix() if inside else file.name
-    return f"{shown}:{pipeline.name}" if pipeline.name else shown
+    if file.is_relative_to(project.folder):
+        return file.relative_to(project.folder).as_posix()
+    return f"{_OUTSIDE}{file.name}"
 
 
 def is_gone(owner: str, pipeline: DeclaredPipeline | None, project: Project) -> bool:
@@ -35,10 +42,10 @@ def is_gone(owner: str, pipeline: DeclaredPipeline | None, project: Project) -> 
     if not owner:
         return project.file is None or bool(project.pipeline)
     stated, _, name = owner.rpartition(":")
-    file = project.folder / (stated or owner)
-    if pipeline is not None and file == Path(pipeline.reference):
+    file = stated or owner
+    if pipeline is not None and file == _file_of(pipeline, project):
         return name not in pipeline.pipelines if stated else bool(pipeline.pipelines)
-    return not file.is_file()
+    return not file.startswith(_OUTSIDE) and not (project.folder / file).is_file()
 
 
 def collision(step: str, lock: ExistingLock, owner: str) -> InvalidConfiguration:
