@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from zlock.errors import CommandFailed
+from zlock.interrupts import interrupts_postponed
 from zlock.process import CommandExited, CommandNotFound, run_command
 from zlock.redact import redact
 
@@ -190,6 +191,26 @@ def test_a_flood_is_ended(tmp_path: Path, witness: Witness, stream: str) -> None
         run_command(["sh", "-c", script], cwd=tmp_path, timeout=60, limit=1_000_000)
     assert witness.read() == b"started\n"
     assert witness.read() == b""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_while_a_command_is_started_comes_once_it_is_known(number: signal.Signals) -> None:
+    known: list[int] = []
+
+    def start() -> None:
+        with interrupts_postponed():
+            signal.raise_signal(number)
+            code = "import signal; signal.raise_signal(signal.SIGTERM)"
+            known.append(subprocess.run(python(code), check=False).returncode)
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            start()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    # The command itself heeds signals as any other.
+    assert known == [-signal.SIGTERM]
 
 
 def test_an_interrupt_kills_the_command_with_its_children(tmp_path: Path, witness: Witness) -> None:

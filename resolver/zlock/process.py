@@ -20,6 +20,7 @@ from threading import Thread
 from typing import IO
 
 from zlock.errors import CommandFailed
+from zlock.interrupts import interrupts_postponed
 from zlock.redact import redact
 
 OUTPUT_LIMIT = 32 * 1024 * 1024
@@ -111,22 +112,27 @@ def run_command(
     """
     environ = {**(os.environ if environ is None else environ), **_PLAIN_OUTPUT}
     deadline = time.monotonic() + timeout
-    process = _start(argv, cwd=cwd, environ=environ, stdin=stdin)
     ended: SimpleQueue[_Stream] = SimpleQueue()
-    streams = [_Stream(pipe, limit, ended) for pipe in (process.stdout, process.stderr) if pipe is not None]
+    streams: list[_Stream] = []
+    process = None
     try:
+        with interrupts_postponed():
+            process = _start(argv, cwd=cwd, environ=environ, stdin=stdin)
+            streams += [_Stream(pipe, limit, ended) for pipe in (process.stdout, process.stderr) if pipe is not None]
         for stream in streams:
             stream.start()
         overflowed = _wait(process, ended, deadline)
     except (subprocess.TimeoutExpired, Empty):
-        _kill(process, streams)
+        if process is not None:
+            _kill(process, streams)
         raise CommandFailed(
             f"`{quoted(argv)}` did not end within {timeout:g} seconds",
             context=_tail(streams[1].text),
             hint="run it by hand to see what it waits for",
         ) from None
     except BaseException:
-        _kill(process, streams)
+        if process is not None:
+            _kill(process, streams)
         raise
     if overflowed:
         _kill(process, streams)

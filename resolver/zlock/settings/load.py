@@ -17,6 +17,7 @@ from typing import Any
 
 from zlock import errors
 from zlock.errors import Collector, CommandFailed, InvalidPipeline, ZlockError
+from zlock.interrupts import interrupts_postponed
 from zlock.settings.docker import DockerSettings
 from zlock.wording import did_you_mean
 
@@ -180,9 +181,27 @@ def _running(command: list[str], folder: Path) -> Iterator[subprocess.Popen[byte
 
     Its output joins standard error; it has no standard input to wait for.
     """
+    child = None
+    try:
+        with interrupts_postponed():
+            child = _start(command, folder)
+        yield child
+    except KeyboardInterrupt:
+        if child is not None:
+            _signal(child, signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_GRACE)
+        raise
+    finally:
+        if child is not None and child.poll() is None:
+            _kill(child)
+            child.wait()
+
+
+def _start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
     output = 2 if _is_open(2) else subprocess.DEVNULL
     try:
-        child = subprocess.Popen(
+        return subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     except OSError as error:
@@ -190,17 +209,6 @@ def _running(command: list[str], folder: Path) -> Iterator[subprocess.Popen[byte
             f"`{command[0]}` can't be started: {error.strerror}",
             hint="make the environment again, or set `VIRTUAL_ENV` to another one",
         ) from error
-    try:
-        yield child
-    except KeyboardInterrupt:
-        _signal(child, signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(_GRACE)
-        raise
-    finally:
-        if child.poll() is None:
-            _kill(child)
-            child.wait()
 
 
 def _wait(child: subprocess.Popen[bytes], timeout: float) -> bool:

@@ -22,6 +22,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 from zlock.errors import CommandFailed
+from zlock.interrupts import interrupts_postponed
 from zlock.redact import redact
 
 Cell = tuple[str, str, str]
@@ -120,20 +121,21 @@ def _child(command: Sequence[str], folder: Path, printed: Path) -> Iterator[subp
         "ZENML_LOGGING_VERBOSITY": "ERROR",
         "NO_COLOR": "1",
     }
-    with printed.open("wb") as stream:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=stream,
-            cwd=folder,
-            env=environment,
-            start_new_session=True,
-        )
+    process = None
     try:
+        with printed.open("wb") as stream, interrupts_postponed():
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                cwd=folder,
+                env=environment,
+                start_new_session=True,
+            )
         yield process
     finally:
-        if process.poll() is None:
+        if process is not None and process.poll() is None:
             _kill(process)
 
 
