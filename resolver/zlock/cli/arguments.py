@@ -26,6 +26,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_init(commands)
     _add_resolve(commands)
+    _add_tree(commands)
+    _add_why(commands)
     return parser.parse_args(arguments)
 
 
@@ -117,3 +119,27 @@ def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--upgrade-package", action="append", default=[], metavar="NAME", help="move the pin of one package"
     )
     parser.add_argument("--step", action="append", default=[], metavar="NAME", help="only this step")
+
+
+def _add_tree(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "tree",
+        "show what needs what in the locks",
+        "zlock tree --step train",
+        "Show each step's requirements, with the file and line that state them, and all that they bring in.",
+    )
+    _add_locked_steps(parser)
+
+
+def _add_why(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "why",
+        "say why a package is in the locks, and why it is not newer",
+        "zlock why numpy --step train",
+        "Say which requirements of which file and line lead to a package, and what holds newer releases back.\n"
+        "The second part asks the index, or with --offline the cache.",
+    )
+    parser.add_argument("package", metavar="PACKAGE", help="its name")
+    _add_locked_steps(parser)

@@ -103,6 +103,9 @@ def _package(one: Resolved, marker: str, project: Path, lock_folder: Path) -> di
         table["requires-python"] = requires_python
     if one.requires:
         table["dependencies"] = [Inline({"name": name}) for name in one.requires]
+    if any(one.needs.keys() - {""}) or any("[" in need for needs in one.needs.values() for need in needs):
+        # Names alone would not tell which of the edges are there because of an extra.
+        table["tool"] = Inline({"zlock": Inline({"needs": Inline(one.needs)})})
     if reference is not None:
         table.update(_reference(reference, project, lock_folder))
         return table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from packaging.markers import Marker
@@ -44,7 +44,13 @@ def _joined(rows: Sequence[Resolved]) -> Resolved:
         candidate=first.candidate._replace(files=tuple(files.values())),
         extras=tuple(sorted({extra for one in rows for extra in one.extras})),
         requires=tuple(sorted({name for one in rows for name in one.requires})),
+        needs=_joined_needs([one.needs for one in rows]),
     )
+
+
+def _joined_needs(rows: Sequence[Mapping[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
+    extras = sorted({extra for row in rows for extra in row})
+    return {extra: tuple(sorted({need for row in rows for need in row.get(extra, ())})) for extra in extras}
 
 
 def _marker(targets: Sequence[Target], every: Sequence[Target]) -> str:

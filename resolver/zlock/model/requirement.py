@@ -36,6 +36,11 @@ class DirectRequirement:
         """The source of its first origin."""
         return self.origins[0].source
 
+    @property
+    def sourced(self) -> str:
+        """The requirement with its sources; without lines, which would date in a lock."""
+        return f"`{self}` of {', '.join(dict.fromkeys(str(origin.source) for origin in self.origins))}"
+
     def __str__(self) -> str:
         return str(self.requirement)
 

@@ -268,7 +268,7 @@ def _named(problem: Problem, proof: Clause) -> Iterator[str]:
         for position in list(bits(mask))[:_MOST_TRIED]:
             candidate = problem.universe.package(package).usable(position)
             asked = f"{package}=={candidate.version}"
-            if _answer(_with(problem, [*problem.requirements, _added(asked)])) is not None:
+            if _answer(_with(problem, [*problem.requirements, added(asked)])) is not None:
                 kind = "a pre-release" if candidate.yanked is None else "yanked"
                 yield f"require `{asked}`, which is {kind}"
                 break
@@ -304,5 +304,6 @@ def _bare(direct: DirectRequirement) -> DirectRequirement:
     return replace(direct, requirement=bare)
 
 
-def _added(text: str) -> DirectRequirement:
+def added(text: str) -> DirectRequirement:
+    """Return a requirement that a question is tried with beside those of the step."""
     return DirectRequirement(requirement=Requirement(text), origins=(Origin(source=Source.EXPLICIT),))

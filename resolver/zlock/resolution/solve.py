@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from packaging.utils import NormalizedName
 
@@ -24,6 +24,7 @@ class Resolved:
         candidate: What was chosen.
         extras: The extras that are needed of it.
         requires: The names it requires, sorted.
+        needs: The nodes that it and each of its extras need: by extra, with "" for the package itself.
         index: The index it comes from, empty for a direct reference.
         hashes: `algorithm:digest` pairs its files are limited to by the requirements; empty for no limit.
     """
@@ -34,6 +35,7 @@ class Resolved:
     requires: tuple[NormalizedName, ...]
     index: str
     hashes: tuple[str, ...]
+    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def solve(problem: Problem, tick: Callable[[int], None] | None = None) -> Pins:
@@ -95,9 +97,22 @@ def describe(problem: Problem, pins: Pins) -> list[Resolved]:
                 requires=tuple(sorted(requires)),
                 index=package.page.index if package.page else "",
                 hashes=hashes,
+                needs=_by_extra(problem, nodes, position),
             )
         )
     return rows
+
+
+def _by_extra(problem: Problem, nodes: Sequence[Node], position: int) -> dict[str, tuple[str, ...]]:
+    """Return what a package and each of its extras need."""
+    return {
+        node.extra: tuple(
+            sorted(
+                {str(need.node) for need in _needs(problem, node, position)} - {node.name}
+            )  # an extra needs its base
+        )
+        for node in sorted(nodes)
+    }
 
 
 def _needs(problem: Problem, node: Node, position: int) -> tuple[Need, ...]:

@@ -54,17 +54,17 @@ def solve_jobs(workspace: Workspace, jobs: Sequence[Job], progress: Progress) ->
         ZlockError: A step has no answer, or an index failed; several come as `Problems`.
     """
     refresh = workspace.options.upgrade or bool(workspace.options.upgrade_packages)
-    solver = _Solver(workspace, jobs, progress, refresh=refresh)
+    solver = Solver(workspace, jobs, progress, refresh=refresh)
     try:
         return solver.solve_all(jobs)
     except (NoAnswer, Problems):
         if workspace.options.offline or not solver.trusted_age:
             raise
     progress("asking again for pages that were in the cache")
-    return _Solver(workspace, jobs, progress, refresh=True).solve_all(jobs)
+    return Solver(workspace, jobs, progress, refresh=True).solve_all(jobs)
 
 
-class _Solver:
+class Solver:
     """What the solves of one run share."""
 
     def __init__(self, workspace: Workspace, jobs: Sequence[Job], progress: Progress, *, refresh: bool) -> None:
@@ -136,6 +136,10 @@ class _Solver:
         """Whether pages were believed that may have changed since: a "no" that rests on them is none yet."""
         return self._repository.trusted_age
 
+    def close(self) -> None:
+        """Store what was learnt of the indexes, and let go of the network."""
+        self._repository.close()
+
     def solve_all(self, jobs: Sequence[Job]) -> list[Solved]:
         """Solve each step; what stands against any of them is raised at the end, all of it."""
         problems = Collector()
@@ -146,7 +150,7 @@ class _Solver:
                     solved.append(self.solve(job))
             problems.raise_if_any()
         finally:
-            self._repository.close()
+            self.close()
         self._workspace.report.note(*(note for universe in self._universes.values() for note in universe.notes))
         self._workspace.report.note(*(self._built.notes if self._built else ()))
         return solved
@@ -166,7 +170,7 @@ class _Solver:
                 if loser is None:
                     raise
                 requirements.remove(loser[0])
-                gave_way.append("{} gave way to {}".format(*map(_sourced, loser)))
+                gave_way.append(f"{loser[0].sourced} gave way to {loser[1].sourced}")
                 answers = []
             else:
                 answers.append((problem.universe.target, self._complete(describe(problem, pins))))
@@ -244,6 +248,17 @@ class _Solver:
         options = self._workspace.options
         moving = {canonicalize_name(name) for name in options.upgrade_packages}
         return {} if options.upgrade else {name: one for name, one in locked.items() if name not in moving}
+
+    def problem_of(self, job: Job, target: Target, requirements: Sequence[DirectRequirement]) -> Problem:
+        """Return what the lock of a step answers for one of its targets.
+
+        Args:
+            job: The step.
+            target: The target.
+            requirements: What the step asks for, without what gave way.
+        """
+        before: list[Answer] = [(one, ()) for one in job.question.targets[: job.question.targets.index(target)]]
+        return self._problem(job, requirements, before)
 
     def _universe(self, job: Job, target: Target, stated: Sequence[DirectRequirement], rules: Rules) -> Universe:
         wanted = []
@@ -337,12 +352,6 @@ class Contradiction(NoSolution):
         super().__init__(f"no set of versions satisfies step `{step}`", context=lines, hint=hint)
         self.step = step
         self.conflict = conflict
-
-
-def _sourced(requirement: DirectRequirement) -> str:
-    """Name a requirement with its sources; a lock holds no line numbers, which would date."""
-    sources = dict.fromkeys(f"{origin.source}" for origin in requirement.origins)
-    return f"`{requirement}` of {', '.join(sources)}"
 
 
 def _in_step(error: ZlockError, step: str) -> ZlockError:

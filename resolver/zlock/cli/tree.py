@@ -1,0 +1,88 @@
+"""`zlock tree`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zlock.cli.layout import Screen
+from zlock.cli.options import options_of
+from zlock.lock.graph import Graph, name_of
+from zlock.workflow.tree import Tree, trees
+
+
+def run_tree(parsed: argparse.Namespace, screen: Screen) -> int:
+    """Run the command; return its exit code."""
+    found, report = trees(options_of(parsed))
+    for note in report.notes:
+        screen.note(note)
+    if parsed.json:
+        screen.data(json.dumps({"trees": [_plain(tree) for tree in found]}, indent=2) + "\n")
+    else:
+        screen.data("\n".join(_lines(tree) for tree in found))
+    return 0
+
+
+def _lines(tree: Tree) -> str:
+    count = len(tree.graph.versions)
+    lines = [f"{tree.step}: {count} package{'' if count == 1 else 's'} for {tree.target}"]
+    seen: set[tuple[str, ...]] = set()
+    # What is still to be written, the next one last: its nodes, the indentation, whether siblings follow, a remark.
+    waiting = [_Branch(root.nodes, "", f"  `{root.requirement}` by {', '.join(root.origins)}") for root in tree.roots]
+    for branch in waiting[-1:]:
+        branch.is_last = True
+    waiting.reverse()
+    while waiting:
+        branch = waiting.pop()
+        below = _below(branch.nodes, tree.graph)
+        again = branch.nodes in seen and bool(below)
+        seen.add(branch.nodes)
+        shown = f"{_named(branch.nodes, tree.graph)}{branch.remark}{'  (above)' if again else ''}"
+        lines.append(f"{branch.indent}{'└── ' if branch.is_last else '├── '}{shown}")
+        if not again:
+            indent = branch.indent + ("    " if branch.is_last else "│   ")
+            branches = [_Branch(nodes, indent) for nodes in below]
+            for last in branches[-1:]:
+                last.is_last = True
+            waiting += reversed(branches)
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(slots=True)
+class _Branch:
+    """A package, with the extras that are asked of it at one place, on its way to a line."""
+
+    nodes: tuple[str, ...]
+    indent: str
+    remark: str = ""
+    is_last: bool = False
+
+
+def _below(nodes: Sequence[str], graph: Graph) -> list[tuple[str, ...]]:
+    """Return what some nodes of one package need, one group of nodes per package."""
+    groups: dict[str, list[str]] = {}
+    for need in sorted({need for node in nodes for need in graph.edges.get(node, ())}):
+        groups.setdefault(name_of(need), []).append(need)
+    own = name_of(nodes[0])
+    return [tuple(group) for name, group in groups.items() if name != own]
+
+
+def _named(nodes: Sequence[str], graph: Graph) -> str:
+    extras = sorted(node.partition("[")[2][:-1] for node in nodes if "[" in node)
+    name = name_of(nodes[0]) + (f"[{','.join(extras)}]" if extras else "")
+    return f"{name} {graph.version_of(nodes[0])}".rstrip()
+
+
+def _plain(tree: Tree) -> dict[str, object]:
+    return {
+        "step": tree.step,
+        "target": tree.target,
+        "requirements": [
+            {"requirement": root.requirement, "origins": list(root.origins), "nodes": list(root.nodes)}
+            for root in tree.roots
+        ],
+        "packages": dict(tree.graph.versions),
+        "needs": {node: list(needs) for node, needs in tree.graph.edges.items()},
+    }

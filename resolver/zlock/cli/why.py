@@ -1,0 +1,48 @@
+"""`zlock why`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from zlock.cli.layout import Screen
+from zlock.cli.options import options_of
+from zlock.workflow.newer import Newer
+from zlock.workflow.why import Why, why
+
+
+def run_why(parsed: argparse.Namespace, screen: Screen) -> int:
+    """Run the command; return its exit code."""
+    found, report = why(options_of(parsed), parsed.package, screen.progress)
+    for note in report.notes:
+        screen.note(note)
+    if parsed.json:
+        screen.data(json.dumps({"package": parsed.package, "why": [asdict(one) for one in found]}, indent=2) + "\n")
+    else:
+        screen.data("".join(f"{line}\n" for one in found for line in _lines(one, parsed.package)))
+    return 0
+
+
+def _lines(one: Why, package: str) -> Iterator[str]:
+    where = f" on {', '.join(one.platforms)}" if one.platforms else ""
+    yield f"{one.step}{where}: {package} {one.version}".rstrip()
+    for chain in one.chains:
+        path = " -> ".join(f"{node} {version}".rstrip() for node, version in chain.path)
+        yield f"  `{chain.requirement}` by {', '.join(chain.origins)} -> {path}"
+    yield from (f"  {line}" for line in _of_newer(one.newer, package))
+
+
+def _of_newer(newer: Newer, package: str) -> Iterator[str]:
+    if newer.verdict == "newest":
+        yield "not newer: it is the newest release"
+        return
+    if newer.verdict == "unknown":
+        yield f"not newer: not known, {'; '.join(newer.reasons)}"
+        return
+    if newer.moves:
+        yield f"not newer: the lock keeps it; `zlock resolve --upgrade-package {package}` moves it to {newer.moves}"
+    elif newer.reasons:
+        yield "not newer:"
+    yield from (f"  {line}" for line in newer.reasons)

@@ -1,0 +1,63 @@
+"""The graph of a lock: which package needs which, extras told apart from their packages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Graph:
+    """What the packages of a lock need of each other.
+
+    Attributes:
+        versions: Of each package, by name; empty where it has none, as a repository.
+        edges: By node, a package `a` or an extra of it `a[x]`, the nodes it needs, sorted.
+    """
+
+    versions: Mapping[str, str]
+    edges: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, packages: Iterable[Mapping[str, Any]]) -> Graph:
+        """Return the graph of a lock's packages; an edge out of them, as to another platform's package, is left out."""
+        rows = list(packages)
+        versions = {row["name"]: row.get("version", "") for row in rows}
+        edges = {
+            node: tuple(need for need in sorted(needs) if name_of(need) in versions)
+            for row in rows
+            for node, needs in _needs(row).items()
+        }
+        return cls(versions=versions, edges=edges)
+
+    def version_of(self, node: str) -> str:
+        """Return the version of a node's package."""
+        return self.versions[name_of(node)]
+
+    def chain(self, start: Iterable[str], name: str) -> tuple[str, ...] | None:
+        """Return the shortest way from some nodes to a package, of equal ones the first by name; None for no way."""
+        ways: dict[str, tuple[str, ...]] = {node: (node,) for node in start}
+        waiting = list(ways)
+        for node in waiting:  # grows while it is walked
+            if name_of(node) == name:
+                return ways[node]
+            for need in self.edges.get(node, ()):
+                if need not in ways:
+                    ways[need] = (*ways[node], need)
+                    waiting.append(need)
+        return None
+
+
+def name_of(node: str) -> str:
+    """Return the package that a node belongs to."""
+    return node.partition("[")[0]
+
+
+def _needs(package: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return by node what a package needs."""
+    name = package["name"]
+    needs = package.get("tool", {}).get("zlock", {}).get("needs")
+    if needs is None:
+        return {name: [one["name"] for one in package.get("dependencies", ())]}
+    return {f"{name}[{extra}]" if extra else name: list(nodes) for extra, nodes in needs.items()}

@@ -1,0 +1,96 @@
+"""Why a package is in the locks, from the source's line down to it, and why it is not newer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from packaging.utils import canonicalize_name
+
+from zlock.errors import InvalidInput, NoAnswer
+from zlock.model.ports import Progress
+from zlock.wording import did_you_mean
+from zlock.workflow.locked import LockedStep, load_locked
+from zlock.workflow.newer import Newer, look_for_newer
+from zlock.workflow.report import Report
+from zlock.workflow.roots import TargetGraph, graphs_of, nodes_of
+from zlock.workflow.workspace import Options, Workspace
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chain:
+    """One requirement of a source that leads to a package.
+
+    Attributes:
+        requirement: The requirement.
+        origins: Where it is stated, each with its file and line.
+        path: The nodes from what it requires to the package, the shortest way; each with its version.
+    """
+
+    requirement: str
+    origins: tuple[str, ...]
+    path: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Why:
+    """Why a step installs a package.
+
+    Attributes:
+        step: The step.
+        platforms: On which of its platforms; empty where it is on all.
+        version: The version; empty for what has none.
+        chains: What leads to it, in the documented order of the sources.
+        newer: Why it is not newer.
+    """
+
+    step: str
+    platforms: tuple[str, ...]
+    version: str
+    chains: tuple[Chain, ...]
+    newer: Newer
+
+
+def why(options: Options, name: str, progress: Progress) -> tuple[list[Why], Report]:
+    """Say why a package is in the locks and why it is not newer.
+
+    Raises:
+        LockOutdated: A lock is missing or outdated.
+        NoAnswer: No lock has the package.
+    """
+    if not name.strip():
+        raise InvalidInput("the package has no name", hint="write `zlock why numpy`")
+    workspace = Workspace(options)
+    package = canonicalize_name(name)
+    every = load_locked(workspace)
+    if workspace.report.disregarded:
+        return [], workspace.report
+    found = [(locked, graph) for locked in every for graph in graphs_of(locked) if package in graph.graph.versions]
+    if not found:
+        known = {row["name"] for locked in every for row in locked.lock.get("packages", ())}
+        hint = did_you_mean(package, sorted(known)) or "`zlock tree` shows what there is"
+        raise NoAnswer(f"no lock has `{name}`", hint=hint)
+    newer = look_for_newer(workspace, [(locked, graph.targets[0]) for locked, graph in found], package, progress)
+    rows = [_why(locked, graph, package, one) for (locked, graph), one in zip(found, newer, strict=True)]
+    return rows, workspace.report
+
+
+def _why(locked: LockedStep, on: TargetGraph, package: str, newer: Newer) -> Why:
+    chains = []
+    for root in on.roots:
+        path = on.graph.chain(nodes_of(root), package)
+        if path:
+            chains.append(
+                Chain(
+                    requirement=str(root),
+                    origins=tuple(map(str, root.origins)),
+                    path=tuple((node, on.graph.version_of(node)) for node in path),
+                )
+            )
+    is_everywhere = len(on.targets) == len(locked.question.targets)
+    return Why(
+        step=locked.step.name,
+        platforms=() if is_everywhere else tuple(target.platform for target in on.targets),
+        version=on.graph.versions[package],
+        chains=tuple(chains),
+        newer=newer,
+    )

@@ -1,0 +1,250 @@
+"""`zlock why` and `zlock tree`: the way from a source's line to a package, and what holds newer releases back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.index import TinyIndex
+from support.project import Project
+
+CONFIGURATION = """
+python = "3.12"
+index = [{ url = "URL", default = true }]
+constraints = ["bounded<3"]
+exclude-newer = "2025-01-01T00:00:00Z"
+
+[stack]
+requirements = ["server"]
+
+[steps.train.docker]
+requirements = [
+    "model[fast]>=1",
+    "windows-only; sys_platform == 'win32'",
+    "bounded",
+]
+
+[steps.report.docker]
+requirements = "report.txt"
+"""
+
+
+@pytest.fixture(scope="module")
+def index() -> Iterator[TinyIndex]:
+    """A graph with an extra, a cap, and newer releases that each can't be used for another reason."""
+    with TinyIndex() as index:
+        for name, version, requires in (
+            ("server", "1.0", ["core<2", "model"]),
+            ("core", "1.5", []),
+            ("core", "2.0", []),
+            ("engine", "1.0", ["core", "ring"]),
+            ("ring", "1.0", ["engine"]),
+            ("windows-only", "1.0", []),
+            ("bounded", "2.0", []),
+            ("bounded", "3.0", []),
+            ("plain", "1.0", []),
+        ):
+            index.wheel(name, version, requires=requires).upload_time = "2024-01-01T00:00:00Z"
+        model = index.wheel("model", "1.0", requires=["core"], extras={"fast": ["engine"]})
+        model.upload_time = "2024-01-01T00:00:00Z"
+        for version, options in (
+            ("1.1", {"yanked": "broken"}),
+            ("1.2", {"requires_python": ">=3.13"}),
+            ("1.3", {"upload_time": "2025-06-01T00:00:00Z"}),
+        ):
+            file = index.wheel("plain", version)
+            file.upload_time = "2024-02-01T00:00:00Z"
+            for key, value in options.items():
+                setattr(file, key, value)
+        yield index
+
+
+@pytest.fixture(scope="module")
+def project(index: TinyIndex, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project(tmp_path_factory.mktemp("why") / "project")
+    project.write("zlock.toml", CONFIGURATION.replace("URL", index.url))
+    project.write("report.txt", "# what the report needs\nplain\n")
+    result = project.run("resolve")
+    assert result.code == 0, result.stderr
+    return project
+
+
+def reasons(project: Project, package: str, *arguments: str) -> dict[str, Any]:
+    result = project.run("why", package, "--json", *arguments)
+    assert result.code == 0, result.stderr
+    return {one["step"]: one for one in json.loads(result.stdout)["why"]}
+
+
+def test_why_names_each_requirement_that_leads_there_with_file_and_line(project: Project) -> None:
+    chains = reasons(project, "core", "--step", "train")["train"]["chains"]
+
+    found = [(chain["requirement"], chain["origins"], [node for node, _ in chain["path"]]) for chain in chains]
+    assert found == [
+        ("server", ["stack (requirements, zlock.toml)"], ["server", "core"]),
+        ("model[fast]>=1", ["explicit (zlock.toml:11)"], ["model", "core"]),
+    ]
+
+
+def test_a_way_through_an_extra_counts_only_where_the_extra_is_asked_for(project: Project) -> None:
+    chains = reasons(project, "ring")["train"]["chains"]
+
+    # `server` requires `model` too, but without the extra that brings the engine.
+    assert [(chain["requirement"], [node for node, _ in chain["path"]]) for chain in chains] == [
+        ("model[fast]>=1", ["model[fast]", "engine", "ring"])
+    ]
+
+
+def test_a_cap_that_holds_a_newer_release_back_is_proven_and_named(project: Project) -> None:
+    newer = reasons(project, "core", "--step", "train")["train"]["newer"]
+
+    assert (newer["verdict"], newer["newest"], newer["moves"]) == ("held back", "2.0", "")
+    assert newer["reasons"] == [
+        "2.0 conflicts with:",
+        "  `server` by stack (requirements, zlock.toml)",
+        "  `server` 1.0 requires `core<2`",
+    ]
+
+
+def test_releases_that_nothing_could_use_have_their_reason(project: Project) -> None:
+    result = project.run("why", "plain", "--step", "report")
+
+    assert result.code == 0, result.stderr
+    assert result.stdout.splitlines() == [
+        "report: plain 1.0",
+        "  `plain` by explicit (report.txt:2) -> plain 1.0",
+        "  not newer:",
+        "    1.3: `plain` 1.3: uploaded 2025-06-01, after the cut-off",
+        (
+            "    1.2: `plain` 1.2 has a file that requires Python >=3.13, and the target is"
+            " CPython 3.12 on linux/amd64, glibc 2.28"
+        ),
+        "    1.1: every matching release of `plain` was yanked, such as 1.1: broken",
+    ]
+
+
+def test_a_constraint_of_the_configuration_is_named(project: Project) -> None:
+    (line,) = reasons(project, "bounded")["train"]["newer"]["reasons"]
+
+    assert "within `bounded<3`" in line
+
+
+def test_the_newest_release_is_called_so(project: Project) -> None:
+    assert reasons(project, "server")["train"]["newer"]["verdict"] == "newest"
+
+
+def test_a_release_that_only_the_lock_keeps_away_comes_with_the_command_that_moves_it(tmp_path: Path) -> None:
+    with TinyIndex(cache_control="max-age=0") as index:
+        index.wheel("solo", "1.0")
+        index.wheel("pair", "1.0", requires=["half==1.0"])
+        index.wheel("half", "1.0")
+        project = Project(tmp_path / "project")
+        project.configure(
+            {
+                "python": "3.12",
+                "index": [{"url": index.url, "default": True}],
+                "docker": {"requirements": ["solo", "pair", "half"]},
+            }
+        )
+        assert project.run("resolve").code == 0
+        index.wheel("solo", "1.1")
+        index.wheel("pair", "2.0", requires=["half==2.0"])
+        index.wheel("half", "2.0")
+
+        solo = reasons(project, "solo")["pipeline"]["newer"]
+        half = reasons(project, "half")["pipeline"]["newer"]
+        moved = project.run("resolve", "--upgrade-package", "solo")
+
+    assert (solo["verdict"], solo["moves"], solo["reasons"]) == ("kept", "1.1", [])
+    assert half["reasons"] == ["2.0 needs other pins to move, which the lock keeps: pair 1.0 -> 2.0"]
+    assert moved.code == 0
+    assert project.locked("pipeline")["solo"] == "1.1"
+
+
+def test_offline_without_a_cache_the_way_is_said_and_the_rest_is_called_unknown(
+    project: Project, tmp_path: Path
+) -> None:
+    result = project.run("why", "plain", "--offline", "--cache-dir", str(tmp_path / "empty"))
+
+    assert result.code == 0, result.stderr
+    assert "`plain` by explicit (report.txt:2) -> plain 1.0" in result.stdout
+    assert "not newer: not known, `plain` is not in the cache, and --offline leaves the network alone" in result.stdout
+
+
+def test_offline_the_cache_answers(project: Project) -> None:
+    assert reasons(project, "core", "--offline", "--step", "train")["train"]["newer"]["verdict"] == "held back"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("plian", "did you mean `plain`?"), ("nothing-like-it", "`zlock tree` shows"), ("windows-only", "tree")],
+)
+def test_a_package_that_no_lock_has_comes_with_close_names(project: Project, name: str, hint: str) -> None:
+    result = project.run("why", name)
+
+    assert (result.code, result.stdout) == (1, "")
+    assert f"error: no lock has `{name}`" in result.stderr
+    assert hint in result.stderr
+
+
+def test_the_tree_shows_requirements_with_their_lines_and_each_package_once(project: Project) -> None:
+    result = project.run("tree", "--step", "train")
+
+    assert result.code == 0, result.stderr
+    assert result.stdout.splitlines() == [
+        "train: 6 packages for CPython 3.12 on linux/amd64, glibc 2.28",
+        "├── server 1.0  `server` by stack (requirements, zlock.toml)",
+        "│   ├── core 1.5",
+        "│   └── model 1.0",
+        "│       └── core 1.5",
+        "├── model[fast] 1.0  `model[fast]>=1` by explicit (zlock.toml:11)",
+        "│   ├── core 1.5",
+        "│   └── engine 1.0",
+        "│       ├── core 1.5",
+        "│       └── ring 1.0",
+        "│           └── engine 1.0  (above)",
+        "└── bounded 2.0  `bounded` by explicit (zlock.toml:13)",
+    ]
+
+
+def test_the_tree_as_json_has_the_edges_of_extras(project: Project) -> None:
+    result = project.run("tree", "--step", "train", "--json")
+
+    (tree,) = json.loads(result.stdout)["trees"]
+    assert tree["needs"]["model[fast]"] == ["engine"]
+    assert tree["needs"]["model"] == ["core"]
+    assert tree["packages"]["core"] == "1.5"
+
+
+def test_platforms_that_differ_have_a_tree_each(index: TinyIndex, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    text = CONFIGURATION.replace("URL", index.url).replace(
+        'python = "3.12"', 'python = "3.12"\nplatforms = ["linux/amd64", "windows/amd64"]'
+    )
+    project.write("zlock.toml", text)
+    project.write("report.txt", "plain\n")
+    assert project.run("resolve").code == 0
+
+    tree = project.run("tree", "--step", "train").stdout
+    why = project.run("why", "windows-only").stdout
+
+    assert "train: 6 packages for CPython 3.12 on linux/amd64" in tree
+    assert "train: 7 packages for CPython 3.12 on windows/amd64" in tree
+    assert why.startswith("train on windows/amd64: windows-only 1.0\n")
+
+
+@pytest.mark.parametrize("command", [("tree",), ("why", "plain")])
+def test_an_outdated_lock_explains_nothing(project: Project, tmp_path: Path, command: tuple[str, ...]) -> None:
+    copy = Project(tmp_path / "copy")
+    copy.write("zlock.toml", (project.folder / "zlock.toml").read_bytes())
+    copy.write("report.txt", "plain<2\n")
+    for step in ("train", "report"):
+        copy.write(f"lockfiles/pylock.{step}.toml", project.lock_path(step).read_bytes())
+
+    result = copy.run(*command)
+
+    assert result.code == 1
+    assert "the lock of step `report` is outdated" in result.stderr
