@@ -28,6 +28,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     _add_resolve(commands)
     _add_tree(commands)
     _add_why(commands)
+    _add_diff(commands)
     return parser.parse_args(arguments)
 
 
@@ -143,3 +144,18 @@ def _add_why(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     parser.add_argument("package", metavar="PACKAGE", help="its name")
     _add_locked_steps(parser)
+
+
+def _add_diff(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "diff",
+        "show what changed in the locks",
+        "zlock diff main --format markdown",
+        "Compare the locks with those of a git revision, or with a file or folder of locks.",
+    )
+    parser.add_argument(
+        "against", nargs="?", metavar="REV|FILE", help="what to compare with (default: what is committed, `HEAD`)"
+    )
+    parser.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="how to write it")
+    parser.add_argument("--step", action="append", default=[], metavar="NAME", help="only this step")

@@ -11,14 +11,14 @@ from zlock.workflow.workspace import Options
 
 
 def options_of(parsed: argparse.Namespace, **others: Any) -> Options:
-    """Return the options of a command that takes a pipeline and steps, with those of its own.
+    """Return the options of a command that takes steps, and mostly a pipeline, with those of its own.
 
     Raises:
         InvalidInput: A value can't be read.
     """
     return Options(
         project=parsed.project,
-        pipeline=parsed.pipeline,
+        pipeline=getattr(parsed, "pipeline", None),
         steps=tuple(parsed.step),
         offline=parsed.offline,
         cache_dir=parsed.cache_dir,

@@ -30,6 +30,12 @@ def lock_path(folder: Path, step: str) -> Path:
     return folder / f"pylock.{step}.toml"
 
 
+def step_of(name: str) -> str | None:
+    """Return the step whose lock has a file name, None where it is no lock's."""
+    match = _NAME.fullmatch(name)
+    return match[1] if match else None
+
+
 def read_lock(path: Path) -> dict[str, Any] | None:
     """Return a lock as plain values, None where there is none.
 
@@ -157,11 +163,11 @@ def existing_steps(folder: Path) -> dict[str, ExistingLock]:
     """Return the steps that have a lock of zlock's in a folder; other tools' locks are left alone."""
     found = {}
     for path in sorted(folder.glob("pylock.*.toml")):
-        match = _NAME.fullmatch(path.name)
+        step = step_of(path.name)
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            text = path.read_text(encoding="utf-8") if match else ""
-            if match and "[tool.zlock]" in text:
-                found[match[1]] = ExistingLock(path, owner_in(text))
+            text = path.read_text(encoding="utf-8") if step else ""
+            if step and "[tool.zlock]" in text:
+                found[step] = ExistingLock(path, owner_in(text))
     return found
 
 

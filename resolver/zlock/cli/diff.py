@@ -1,0 +1,118 @@
+"""`zlock diff`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from zlock.cli.layout import Screen
+from zlock.cli.options import options_of
+from zlock.lock.diff import Change, StepDiff
+from zlock.workflow.diffing import Comparison, diff
+
+
+def run_diff(parsed: argparse.Namespace, screen: Screen) -> int:
+    """Run the command; return its exit code."""
+    comparison, report = diff(options_of(parsed), parsed.against)
+    for note in report.notes:
+        screen.note(note)
+    form = "json" if parsed.json else parsed.format
+    if form == "json":
+        screen.data(json.dumps(asdict(comparison), indent=2) + "\n")
+    else:
+        lines = _markdown(comparison) if form == "markdown" else _text(comparison)
+        screen.data("".join(f"{line}\n" for line in lines))
+    return 0
+
+
+def _text(comparison: Comparison) -> Iterator[str]:
+    for step in comparison.steps:
+        yield f"{step.step}: {_summary(step)}"
+        for change in step.changes:
+            rest = _remarks(change)
+            yield f"  {_moved(change)}{f'  ({rest})' if rest else ''}"
+    if not comparison.steps:
+        yield "no locks on either side"
+
+
+def _moved(change: Change) -> str:
+    if change.kind in ("added", "removed"):
+        return f"{'+' if change.kind == 'added' else '-'} {change.name} {change.after or change.before}"
+    if change.before == change.after:
+        return f"{change.name} {change.after}"
+    return f"{change.name} {change.before} -> {change.after}"
+
+
+def _remarks(change: Change) -> str:
+    """Return what is to be said of a change beside the versions."""
+    parts = []
+    if change.kind not in ("added", "removed", "same"):
+        parts.append(_kind(change))
+    if change.libyears is not None:
+        parts.append(f"{change.libyears:+.2f} libyears")
+    parts += [_place(change)] if _place(change) else []
+    return ", ".join(parts)
+
+
+def _kind(change: Change) -> str:
+    words = {"files": "other files of the same version", "commit": "another commit"}
+    return words.get(change.kind, change.kind) + (", older" if change.is_older else "")
+
+
+def _place(change: Change) -> str:
+    parts = []
+    if change.index:
+        parts.append("from another index: {} -> {}".format(*change.index))
+    if change.hosts:
+        parts.append("files from another host: {} -> {}".format(*change.hosts))
+    return ", ".join(parts)
+
+
+def _summary(step: StepDiff) -> str:
+    if step.status in ("added", "removed"):
+        count = len(step.changes)
+        return f"lock {step.status}, {count} package{'' if count == 1 else 's'}"
+    if step.status == "same":
+        return "same"
+    parts = [_counts(step)]
+    if step.libyears:
+        parts.append(f"{step.libyears:+.2f} libyears")
+    parts.append(f"its image changes ({', '.join(step.image)})" if step.image else "the same image")
+    return "; ".join(parts)
+
+
+def _counts(step: StepDiff) -> str:
+    groups = [
+        (("added",), "added"),
+        (("removed",), "removed"),
+        (("major", "minor", "patch", "commit"), "moved"),
+        (("files",), "with other files"),
+        (("same",), "from another place"),
+    ]
+    counts = [(sum(change.kind in kinds for change in step.changes), what) for kinds, what in groups]
+    return ", ".join(f"{count} {what}" for count, what in counts if count) or "same packages"
+
+
+def _markdown(comparison: Comparison) -> Iterator[str]:
+    """Yield the lines of a comment on a pull request."""
+    changed = [step for step in comparison.steps if step.status != "same"]
+    yield f"### Locks against `{comparison.against}`"
+    yield ""
+    if not changed:
+        yield "No lock changed."
+    for step in changed:
+        yield f"**{step.step}**: {_summary(step)}"
+        yield ""
+        if step.changes:
+            yield "| package | before | after | change | libyears | remarks |"
+            yield "| --- | --- | --- | --- | --- | --- |"
+            yield from map(_row, step.changes)
+            yield ""
+
+
+def _row(change: Change) -> str:
+    years = "" if change.libyears is None else f"{change.libyears:+.2f}"
+    cells = (change.name, change.before, change.after, _kind(change), years, _place(change))
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

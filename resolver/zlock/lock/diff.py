@@ -1,0 +1,185 @@
+"""What differs between two locks of one step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from packaging.version import Version
+
+Kind = Literal["added", "removed", "major", "minor", "patch", "commit", "files", "same"]
+# What of a lock's own table says nothing of the image; everything else there does.
+_NO_IMAGE = frozenset(
+    {"format", "step", "identity", "inputs", "declared", "packages", "pipeline", "builds", "policy", "exclude-newer",
+     "gave-way", "integrity", "sources"}
+)  # fmt: skip
+_YEAR = 365.25 * 24 * 3600  # seconds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """What became of one package.
+
+    Attributes:
+        name: The package.
+        kind: "added", "removed"; the first part of the version that differs: "major", "minor", "patch" (and what is
+            finer); "commit" of a repository; "files": other files of the same version; "same": only places differ.
+        before: Its version, or the beginning of its commit; empty where it was not there.
+        after: Likewise.
+        is_older: It went to an older version.
+        libyears: Years between the uploads of the two releases, below 0 for an older one; None where that is not known.
+        index: The URLs of the indexes it came and comes from, where they differ.
+        hosts: The places its files came and come from, where there are other ones: scheme and host, joined by commas.
+    """
+
+    name: str
+    kind: Kind
+    before: str = ""
+    after: str = ""
+    is_older: bool = False
+    libyears: float | None = None
+    index: tuple[str, str] | None = None
+    hosts: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepDiff:
+    """What differs between two locks of one step.
+
+    Attributes:
+        step: The step.
+        status: "added" or "removed" where one of the locks is not there, else "changed" or "same"; what only asks
+            differently, or in other files, is the same.
+        changes: By package, sorted by name.
+        image: What makes the step's image another one: "packages" where the identity differs, else the keys.
+        libyears: The sum over the packages that moved.
+    """
+
+    step: str
+    status: Literal["added", "removed", "changed", "same"]
+    changes: tuple[Change, ...]
+    image: tuple[str, ...]
+    libyears: float
+
+
+def compare(step: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> StepDiff:
+    """Return what differs between two locks of a step; None stands for one that is not there."""
+    old, new = _by_name(before), _by_name(after)
+    found = [_change(name, old.get(name), new.get(name)) for name in sorted({*old, *new})]
+    changes = tuple(one for one in found if one is not None)
+    image = _image(before, after)
+    status: Literal["added", "removed", "changed", "same"] = "changed" if changes or image else "same"
+    if before is None or after is None:
+        status = "added" if before is None else "removed"
+    years = sum(one.libyears for one in changes if one.libyears is not None)
+    return StepDiff(step=step, status=status, changes=changes, image=image, libyears=years)
+
+
+Rows = Sequence[Mapping[str, Any]]
+"""The entries of one package: several where platforms have different versions."""
+
+
+def _by_name(lock: Mapping[str, Any] | None) -> dict[str, Rows]:
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row in (lock or {}).get("packages", ()):
+        found.setdefault(row["name"], []).append(row)
+    return dict(found)
+
+
+def _change(name: str, old: Rows | None, new: Rows | None) -> Change | None:
+    """Return what became of a package; None where nothing did."""
+    if not old:
+        return Change(name=name, kind="added", after=_shown(new or ()))
+    if not new:
+        return Change(name=name, kind="removed", before=_shown(old))
+    before, after = _shown(old), _shown(new)
+    kind = _kind(old, new)
+    index, hosts = _differing(_indexes(old), _indexes(new)), _differing(_hosts(old), _hosts(new))
+    if kind == "same" and not index and not hosts:
+        return None
+    return Change(
+        name=name,
+        kind=kind,
+        before=before,
+        after=after,
+        is_older=kind in ("major", "minor", "patch") and _newest(new) < _newest(old),
+        libyears=_libyears(old, new) if before != after else None,
+        index=index,
+        hosts=hosts,
+    )
+
+
+def _shown(rows: Rows) -> str:
+    """Return what a person takes for the version."""
+    return ", ".join(dict.fromkeys(_version(row) for row in rows))
+
+
+def _version(row: Mapping[str, Any]) -> str:
+    return str(row.get("version") or row.get("vcs", {}).get("commit-id", "")[:12] or _path(row))
+
+
+def _path(row: Mapping[str, Any]) -> str:
+    return str(row.get("directory", {}).get("path", ""))
+
+
+def _newest(rows: Rows) -> Version:
+    return max(Version(row["version"]) for row in rows)
+
+
+def _kind(old: Rows, new: Rows) -> Kind:
+    if _shown(old) == _shown(new):
+        return "same" if _digests(old) == _digests(new) else "files"
+    if not all("version" in row for row in (*old, *new)):
+        return "commit"
+    was, now = _newest(old), _newest(new)
+    if (was.epoch, was.major) != (now.epoch, now.major):
+        return "major"
+    return "minor" if was.minor != now.minor else "patch"
+
+
+def _files(rows: Rows) -> list[Mapping[str, Any]]:
+    found = []
+    for row in rows:
+        found += [*row.get("wheels", ()), *(row[key] for key in ("sdist", "archive") if key in row)]
+    return found
+
+
+def _digests(rows: Rows) -> set[str]:
+    return {f"{name}:{digest}" for file in _files(rows) for name, digest in file["hashes"].items()}
+
+
+def _libyears(old: Rows, new: Rows) -> float | None:
+    times = [_uploaded(old), _uploaded(new)]
+    if times[0] is None or times[1] is None:
+        return None
+    return round((times[1] - times[0]).total_seconds() / _YEAR, 2)
+
+
+def _uploaded(rows: Rows) -> datetime | None:
+    """Return when the first file of a release was uploaded."""
+    return min((file["upload-time"] for file in _files(rows) if "upload-time" in file), default=None)
+
+
+def _differing(before: set[str], after: set[str]) -> tuple[str, str] | None:
+    """Return both sides where the second has something that the first has not, and neither is empty."""
+    return (", ".join(sorted(before)), ", ".join(sorted(after))) if before and after - before else None
+
+
+def _indexes(rows: Rows) -> set[str]:
+    return {row["index"] for row in rows if "index" in row}
+
+
+def _hosts(rows: Rows) -> set[str]:
+    urls = [place["url"] for place in (*_files(rows), *(row["vcs"] for row in rows if "vcs" in row)) if "url" in place]
+    return {f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" for url in urls for parts in [urlsplit(url)]}
+
+
+def _image(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> tuple[str, ...]:
+    if before is None or after is None:
+        return ()
+    old, new = before["tool"]["zlock"], after["tool"]["zlock"]
+    found = ["packages"] if old["identity"] != new["identity"] else []
+    return (*found, *sorted(key for key in {*old, *new} - _NO_IMAGE if old.get(key) != new.get(key)))

@@ -1,0 +1,58 @@
+"""The locks of a git revision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zlock.errors import InvalidInput
+from zlock.lock.store import step_of
+from zlock.process import CommandExited, run_command
+
+_TIMEOUT = 60.0  # seconds for one command
+HEAD = "HEAD"
+
+
+def texts_at(revision: str, folder: Path) -> dict[str, str] | None:
+    """Return the texts of a folder's locks at a revision, by file name; None where nothing is committed yet.
+
+    Raises:
+        InvalidInput: There is no such revision, or the folder is in no repository.
+        CommandFailed: git is not there, or failed.
+    """
+    if revision.startswith("-") or not revision.isprintable() or not revision:
+        raise InvalidInput(f"`{revision}` is no revision", hint="name a branch, a tag, a commit, or a file or folder")
+    top, inside = _place(folder)
+    commit = _commit(revision, top)
+    if commit is None:
+        return None
+    listed = _git(top, "ls-tree", "-z", "--name-only", commit, f"{inside}/" if inside != "." else "./")
+    paths = [path for path in listed.split("\0") if path and step_of(Path(path).name)]
+    return {Path(path).name: _git(top, "cat-file", "blob", f"{commit}:{path}") for path in paths}
+
+
+def _place(folder: Path) -> tuple[Path, str]:
+    """Return the top of the repository that a folder is in, and the folder's path from there."""
+    there = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
+    try:
+        top = Path(_git(there, "rev-parse", "--show-toplevel").rstrip("\n")).resolve()
+    except CommandExited as error:
+        raise InvalidInput(
+            f"`{folder.name}` is in no git repository",
+            hint="compare with a file or folder of locks: `zlock diff FILE`",
+        ) from error
+    return top, folder.resolve().relative_to(top).as_posix()
+
+
+def _commit(revision: str, top: Path) -> str | None:
+    try:
+        return _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").strip()
+    except CommandExited as error:
+        if revision == HEAD:
+            return None  # a repository without a commit
+        raise InvalidInput(
+            f"git knows no revision `{revision}`", hint="name a branch, a tag, a commit, or a file or folder of locks"
+        ) from error
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return run_command(["git", *arguments], cwd=folder, timeout=_TIMEOUT).stdout

@@ -1,0 +1,96 @@
+"""What changed in the locks: against a git revision, or against other files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zlock.errors import Collector, InvalidInput
+from zlock.lock.diff import StepDiff, compare
+from zlock.lock.history import HEAD, texts_at
+from zlock.lock.store import existing_steps, parse_lock, read_lock, step_of
+from zlock.wording import did_you_mean
+from zlock.workflow.report import Report
+from zlock.workflow.workspace import Options, Workspace
+
+Locks = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """The locks as they are against those of another time or place.
+
+    Attributes:
+        against: What they are compared with: a revision, or a path.
+        steps: Each step that either side has, sorted by name.
+    """
+
+    against: str
+    steps: tuple[StepDiff, ...]
+
+
+def diff(options: Options, against: str | None) -> tuple[Comparison, Report]:
+    """Compare the locks on disk with those of a git revision, or with a file or folder.
+
+    Raises:
+        InvalidInput: There is no such revision or file.
+        InvalidLock: A lock of either side was edited, cut short, or is in conflict.
+    """
+    workspace = Workspace(options)
+    known = Path(against) if against else None
+    problems = Collector()
+    after = _read_all(_paths(workspace.lock_folder), problems)
+    if known is not None and known.exists():
+        before = _read_all(_paths(known) if known.is_dir() else {_step(known): known}, problems)
+        if known.is_file():
+            after = {step: lock for step, lock in after.items() if step in before}
+    else:
+        before = _at(workspace, against or HEAD, problems)
+    problems.raise_if_any()
+    steps = sorted({*before, *after})
+    for name in options.steps:
+        if name not in steps:
+            raise InvalidInput(f"neither side has a lock of step `{name}`", hint=did_you_mean(name, steps))
+    compared = [compare(step, before.get(step), after.get(step)) for step in steps]
+    chosen = tuple(one for one in compared if not options.steps or one.step in options.steps)
+    return Comparison(against=against or HEAD, steps=chosen), workspace.report
+
+
+def _paths(folder: Path) -> dict[str, Path]:
+    return {step: lock.path for step, lock in existing_steps(folder).items()}
+
+
+def _step(path: Path) -> str:
+    step = step_of(path.name)
+    if step is None:
+        raise InvalidInput(f"`{path.name}` is no lock's name", hint="a lock is called `pylock.STEP.toml`")
+    return step
+
+
+def _read_all(paths: Mapping[str, Path], problems: Collector) -> Locks:
+    found = {}
+    for step, path in paths.items():
+        with problems:
+            lock = read_lock(path)
+            if lock is not None:
+                found[step] = lock
+    return found
+
+
+def _at(workspace: Workspace, revision: str, problems: Collector) -> Locks:
+    texts = texts_at(revision, workspace.lock_folder)
+    if texts is None:
+        workspace.report.note("nothing is committed yet, so every lock counts as added")
+        return {}
+    if not texts:
+        workspace.report.note(
+            f"`{revision}` has no locks in `{workspace.project.lock_dir}`, so every lock counts as added"
+        )
+    found = {}
+    for name, text in texts.items():
+        with problems:
+            if "[tool.zlock]" in text:
+                found[_step(Path(name))] = parse_lock(Path(f"{revision}:{name}"), text)
+    return found

@@ -1,0 +1,274 @@
+"""`zlock diff`: against what is committed, against a revision, against files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.environment import clean_environment
+from support.index import TinyIndex
+from support.project import Project
+from zlock.lock.identity import resign
+
+
+def git(project: Project, *arguments: str) -> str:
+    command = ["git", "-c", "user.name=Ann", "-c", "user.email=ann@host.example", *arguments]
+    done = subprocess.run(
+        command, cwd=project.folder, env=clean_environment(project.home), capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.fixture
+def index() -> Iterator[TinyIndex]:
+    with TinyIndex(cache_control="max-age=0") as index:
+        for name, version, day in (
+            ("alpha", "1.0", "2023-01-01"),
+            ("beta", "1.0", "2023-01-01"),
+            ("gamma", "1.4", "2023-01-01"),
+            ("delta", "1.0.1", "2023-01-01"),
+        ):
+            index.wheel(name, version).upload_time = f"{day}T00:00:00Z"
+        yield index
+
+
+def configure(project: Project, index: TinyIndex, steps: dict[str, list[str]], **others: Any) -> None:
+    project.configure(
+        {
+            "python": "3.12",
+            "index": [{"url": index.url, "default": True}],
+            "steps": {name: {"docker": {"requirements": asked}} for name, asked in steps.items()},
+            **others,
+        }
+    )
+
+
+@pytest.fixture
+def project(index: TinyIndex, tmp_path: Path) -> Project:
+    """A project with committed locks of two steps."""
+    project = Project(tmp_path / "project")
+    configure(project, index, {"train": ["alpha", "beta", "gamma", "delta"], "report": ["beta"]})
+    assert project.run("resolve").code == 0
+    git(project, "init", "-q", "-b", "main")
+    git(project, "add", "-A")
+    git(project, "commit", "-q", "-m", "first")
+    return project
+
+
+def upgraded(project: Project, index: TinyIndex) -> None:
+    """Move pins of `train` in every way."""
+    index.wheel("alpha", "2.0").upload_time = "2024-01-01T06:00:00Z"
+    index.wheel("gamma", "1.5").upload_time = "2023-07-02T15:00:00Z"
+    index.wheel("delta", "1.0.2").upload_time = "2023-01-01T00:00:00Z"
+    configure(project, index, {"train": ["alpha", "gamma", "delta"], "report": ["beta"]})
+    result = project.run("resolve", "--upgrade")
+    assert result.code == 0, result.stderr
+
+
+def compared(project: Project, *arguments: str) -> dict[str, Any]:
+    result = project.run("diff", "--format", "json", *arguments)
+    assert result.code == 0, result.stderr
+    return {step["step"]: step for step in json.loads(result.stdout)["steps"]}
+
+
+def test_what_is_committed_differs_in_nothing(project: Project) -> None:
+    result = project.run("diff")
+
+    assert (result.code, result.stdout) == (0, "report: same\ntrain: same\n")
+    assert "No lock changed." in project.run("diff", "--format", "markdown").stdout
+
+
+def test_moves_are_told_by_their_size_with_libyears_and_the_images_they_change(
+    project: Project, index: TinyIndex
+) -> None:
+    upgraded(project, index)
+
+    result = project.run("diff")
+
+    assert result.code == 0, result.stderr
+    assert result.stdout.splitlines() == [
+        "report: same",
+        "train: 1 removed, 3 moved; +1.50 libyears; its image changes (packages)",
+        "  alpha 1.0 -> 2.0  (major, +1.00 libyears)",
+        "  - beta 1.0",
+        "  delta 1.0.1 -> 1.0.2  (patch, +0.00 libyears)",
+        "  gamma 1.4 -> 1.5  (minor, +0.50 libyears)",
+    ]
+
+
+def test_a_way_back_is_called_older(project: Project, index: TinyIndex) -> None:
+    upgraded(project, index)
+    git(project, "commit", "-q", "-a", "-m", "second")
+    git(project, "checkout", "-q", "HEAD~", "--", "lockfiles")
+
+    (alpha, *_) = compared(project)["train"]["changes"]
+
+    assert (alpha["kind"], alpha["is_older"], alpha["libyears"]) == ("major", True, -1.0)
+
+
+def test_markdown_is_a_table_for_a_comment(project: Project, index: TinyIndex) -> None:
+    upgraded(project, index)
+
+    lines = project.run("diff", "main", "--format", "markdown").stdout.splitlines()
+
+    assert lines[:6] == [
+        "### Locks against `main`",
+        "",
+        "**train**: 1 removed, 3 moved; +1.50 libyears; its image changes (packages)",
+        "",
+        "| package | before | after | change | libyears | remarks |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    assert "| alpha | 1.0 | 2.0 | major | +1.00 |  |" in lines
+
+
+def test_steps_that_came_and_went_are_named(project: Project, index: TinyIndex) -> None:
+    configure(project, index, {"train": ["alpha", "beta", "gamma", "delta"], "publish": ["beta"]})
+    assert project.run("resolve").code == 0
+
+    result = project.run("diff", "HEAD")
+
+    assert result.stdout.splitlines() == [
+        "publish: lock added, 1 package",
+        "  + beta 1.0",
+        "report: lock removed, 1 package",
+        "  - beta 1.0",
+        "train: same",
+    ]
+
+
+def test_another_index_and_another_host_of_the_same_files_are_shown(project: Project, index: TinyIndex) -> None:
+    path = project.lock_path("report")
+    text = path.read_text(encoding="utf-8").replace(index.root, "https://elsewhere.example")
+    path.write_text(resign(text), encoding="utf-8")
+
+    step = compared(project)["report"]
+
+    (change,) = step["changes"]
+    assert change["kind"] == "same"
+    assert change["hosts"] == [index.root, "https://elsewhere.example"]
+    assert change["index"] == [index.url, "https://elsewhere.example/simple/"]
+    assert step["image"] == []
+    shown = project.run("diff", "--step", "report").stdout
+    assert f"files from another host: {index.root} -> https://elsewhere.example" in shown
+    assert "1 from another place; the same image" in shown
+
+
+def test_other_files_of_one_version_are_told_apart_from_the_same(project: Project, index: TinyIndex) -> None:
+    index.remove("beta")
+    index.wheel("beta", "1.0", files={"beta.py": b"other"})
+    assert project.run("resolve", "--upgrade", "--step", "report").code == 0
+
+    (change,) = compared(project)["report"]["changes"]
+
+    assert change["kind"] == "files"
+
+
+def test_what_makes_another_image_beside_the_packages_is_named(project: Project, index: TinyIndex) -> None:
+    configure(
+        project,
+        index,
+        {"train": ["alpha", "beta", "gamma", "delta"], "report": ["beta"]},
+        docker={"apt-packages": ["git"]},
+    )
+    assert project.run("resolve").code == 0
+
+    assert compared(project)["report"]["image"] == ["apt-packages"]
+
+
+def test_a_revision_and_a_file_and_a_folder_say_the_same(project: Project, index: TinyIndex, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    for step in ("train", "report"):
+        (old / project.lock_path(step).name).write_bytes(project.lock_path(step).read_bytes())
+    upgraded(project, index)
+    git(project, "commit", "-q", "-a", "-m", "second")
+
+    revision = compared(project, "HEAD~1")
+
+    assert revision["train"]["status"] == "changed"
+    assert compared(project, str(old)) == revision
+    assert compared(project, str(old / "pylock.train.toml")) == {"train": revision["train"]}
+
+
+def test_a_revision_without_locks_counts_as_empty_and_says_so(project: Project) -> None:
+    git(project, "checkout", "-q", "--orphan", "bare")
+    git(project, "rm", "-q", "-r", "--cached", "lockfiles")
+    git(project, "commit", "-q", "-m", "no locks")
+
+    result = project.run("diff")
+
+    assert result.code == 0
+    assert "`HEAD` has no locks in `lockfiles`, so every lock counts as added" in result.stderr
+    assert "report: lock added, 1 package" in result.stdout
+
+
+def test_a_repository_without_a_commit_counts_as_empty(index: TinyIndex, tmp_path: Path) -> None:
+    project = Project(tmp_path / "new")
+    configure(project, index, {"report": ["beta"]})
+    assert project.run("resolve").code == 0
+    git(project, "init", "-q")
+
+    result = project.run("diff")
+
+    assert result.code == 0
+    assert "nothing is committed yet" in result.stderr
+
+
+def test_a_project_below_the_top_of_its_repository_finds_its_locks(index: TinyIndex, tmp_path: Path) -> None:
+    top, project = Project(tmp_path / "top"), Project(tmp_path / "top" / "inner")
+    configure(project, index, {"report": ["beta"]})
+    assert project.run("resolve").code == 0
+    git(top, "init", "-q")
+    git(top, "add", "-A")
+    git(top, "commit", "-q", "-m", "first")
+
+    assert project.run("diff").stdout == "report: same\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["no-such-branch"], "git knows no revision `no-such-branch`"),
+        (["--", "--output=stolen"], "`--output=stolen` is no revision"),
+        (["HEAD:lockfiles"], "git knows no revision"),
+        (["zlock.toml"], "`zlock.toml` is no lock's name"),
+        (["--step", "tarin"], "did you mean `train`?"),
+    ],
+)
+def test_what_can_t_be_compared_is_an_error(project: Project, arguments: list[str], said: str) -> None:
+    result = project.run("diff", "--cache-dir", str(project.cache), *arguments)
+
+    assert (result.code, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert not (project.folder / "stolen").exists()
+
+
+def test_outside_of_a_repository_the_way_out_is_a_file(index: TinyIndex, tmp_path: Path) -> None:
+    project = Project(tmp_path / "alone")
+    configure(project, index, {"report": ["beta"]})
+    assert project.run("resolve").code == 0
+
+    result = project.run("diff")
+
+    assert result.code == 2
+    assert "is in no git repository" in result.stderr
+    assert "zlock diff FILE" in result.stderr
+
+
+def test_an_edited_lock_on_either_side_is_an_error(project: Project) -> None:
+    path = project.lock_path("report")
+    path.write_text(path.read_text(encoding="utf-8").replace('"1.0"', '"1.1"'), encoding="utf-8")
+    assert project.run("diff").code == 2
+
+    git(project, "commit", "-q", "-a", "-m", "edited")
+    git(project, "checkout", "-q", "HEAD~", "--", "lockfiles")
+    result = project.run("diff")
+
+    assert result.code == 2
+    assert "was cut short or edited" in result.stderr
