@@ -29,6 +29,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     _add_tree(commands)
     _add_why(commands)
     _add_diff(commands)
+    _add_export(commands)
     return parser.parse_args(arguments)
 
 
@@ -159,3 +160,26 @@ def _add_diff(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     parser.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="how to write it")
     parser.add_argument("--step", action="append", default=[], metavar="NAME", help="only this step")
+
+
+def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
+    formats = {
+        "requirements": "a requirements file with hashes, for any pip and uv",
+        "pylock": "the lock without what only zlock reads (PEP 751)",
+        "cyclonedx": "a bill of materials, CycloneDX as JSON",
+        "spdx": "a bill of materials, SPDX 2.3 as JSON",
+        "bazel": "a `requirements_lock` for `pip.parse` of rules_python",
+        "nix": "an attribute set with what `fetchurl` takes",
+    }
+    parser = _add_command(
+        commands,
+        "export",
+        "write a lock in the format of another tool",
+        "zlock export requirements --step train --output requirements.txt",
+        "Write the lock of one step in another format:\n"
+        + "\n".join(f"  {name:<14}{what}" for name, what in formats.items()),
+    )
+    parser.add_argument("format", choices=list(formats), metavar="FORMAT", help="one of those above")
+    _add_locked_steps(parser)
+    parser.add_argument("--platform", metavar="NAME", help="only what this platform of the lock installs")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="where to write it (default: standard output)")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
+from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 from packaging.markers import Marker
 
@@ -23,3 +26,28 @@ def pins_on(tree: Mapping[str, Any], target: Target) -> dict[str, str]:
 def _applies(package: Mapping[str, Any], target: Target) -> bool:
     marker = package.get("marker")
     return marker is None or Marker(marker).evaluate(target.environment)
+
+
+def narrowed(tree: Mapping[str, Any], target: Target) -> dict[str, Any]:
+    """Return a lock as one for a single target reads: its packages without markers, and the wheels that it can install.
+
+    The identity of a lock with one target is that of its narrowed self.
+    """
+    packages = [_narrowed(package, target) for package in packages_on(tree, target)]
+    return {**tree, "packages": packages}
+
+
+def _narrowed(package: Mapping[str, Any], target: Target) -> dict[str, Any]:
+    found = {key: value for key, value in package.items() if key != "marker"}
+    if "wheels" in found:
+        found["wheels"] = [wheel for wheel in found["wheels"] if rank_of(wheel, target) is not None]
+    return found
+
+
+def rank_of(wheel: Mapping[str, Any], target: Target) -> int | None:
+    """Return how well a wheel fits a target, 0 the best (PEP 425); None where it can't be installed."""
+    place = wheel.get("name") or wheel.get("url") or wheel["path"]
+    stem = unquote(PurePosixPath(place).name).removesuffix(".whl")
+    python, abi, platform = (part.split(".") for part in stem.split("-")[-3:])
+    tags = ("-".join(parts) for parts in product(python, abi, platform))
+    return min((target.tags[tag] for tag in tags if tag in target.tags), default=None)

@@ -208,6 +208,20 @@ def write_all(texts: Mapping[Path, str], remove: tuple[Path, ...], *, project: P
         ) from error
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Write a file that is no lock: whole or not at all.
+
+    Raises:
+        OSError: The disk refused; what was there is as it was.
+    """
+    temporary = _stage(path, text)
+    try:
+        _replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
 def _check_place(path: Path, project: Path) -> None:
     """Refuse a link that leads out of the project, or out of a folder that the configuration put elsewhere."""
     inside = Path(os.path.normpath(path)).is_relative_to(project)

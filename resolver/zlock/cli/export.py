@@ -1,0 +1,25 @@
+"""`zlock export`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from zlock.cli.layout import Screen
+from zlock.cli.options import options_of
+from zlock.workflow.exporting import export_lock
+
+
+def run_export(parsed: argparse.Namespace, screen: Screen) -> int:
+    """Run the command; return its exit code."""
+    text, report = export_lock(options_of(parsed), parsed.format, parsed.platform, parsed.output)
+    for note in report.notes:
+        screen.note(note)
+    if parsed.json:
+        output = str(parsed.output) if parsed.output else None
+        screen.data(json.dumps({"format": parsed.format, "output": output, "text": text}, indent=2) + "\n")
+    elif parsed.output is None:
+        screen.data(text)
+    elif not report.disregarded:
+        screen.say(f"wrote {parsed.output}")
+    return 0

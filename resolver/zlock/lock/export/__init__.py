@@ -1,0 +1,78 @@
+"""A lock in the formats of other tools: each a module of its name with a function `export`, imported once asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from zlock.errors import InvalidInput
+from zlock.model.target import Target
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exported:
+    """What a format is made from.
+
+    Attributes:
+        tree: The lock; for one platform only where the command asked for one.
+        targets: What it is for.
+        lock_folder: The lock's folder, from which its paths count.
+        folder: The folder of the output, from which the output's paths are to count.
+    """
+
+    tree: Mapping[str, Any]
+    targets: tuple[Target, ...]
+    lock_folder: Path
+    folder: Path
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return str(self.tree["tool"]["zlock"]["step"])
+
+
+class Export(Protocol):
+    """What a module of a format offers as `export`."""
+
+    def __call__(self, source: Exported) -> str:
+        """Return the text of the output.
+
+        Raises:
+            InvalidInput: The format can't hold what the lock has.
+        """
+        ...
+
+
+def export(name: str, source: Exported) -> str:
+    """Return a lock in a format.
+
+    Raises:
+        InvalidInput: The format can't hold what the lock has.
+        OutsideFailed: The library that writes it is not installed.
+    """
+    from importlib import import_module
+
+    function: Export = import_module(f"{__name__}.{name}").export
+    return function(source)
+
+
+def refuse(source: Exported, kinds: Mapping[str, str], what: str) -> None:
+    """Refuse packages of kinds that a format can't hold.
+
+    Args:
+        source: What is exported.
+        kinds: Keys of PEP 751's packages (`vcs`, `directory`, ...), each with where such a package comes from.
+        what: The format, for the message.
+
+    Raises:
+        InvalidInput: There are such packages; all are named.
+    """
+    found = [(row["name"], said) for row in source.tree["packages"] for key, said in kinds.items() if key in row]
+    if found:
+        raise InvalidInput(
+            f"{what} can't hold all of step `{source.step}`",
+            context=[f"`{name}` comes from {said}" for name, said in found],
+            hint="export `pylock`, or require a released version",
+        )

@@ -1,0 +1,74 @@
+"""A bill of materials in CycloneDX 1.6, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from zlock._version import __version__
+from zlock.lock.export import Exported
+from zlock.lock.export.materials import (
+    key_of,
+    keys_by_name,
+    moment,
+    not_installed,
+    places_of,
+    required_by,
+    required_by_step,
+)
+
+
+def export(source: Exported) -> str:
+    """Return the step as an application whose components are the packages.
+
+    Raises:
+        OutsideFailed: `cyclonedx-python-lib` is not installed.
+    """
+    try:
+        from cyclonedx.model.bom import Bom, BomMetaData
+        from cyclonedx.model.component import Component, ComponentType
+        from cyclonedx.output import make_outputter
+        from cyclonedx.schema import OutputFormat, SchemaVersion
+    except ImportError as error:
+        raise not_installed("cyclonedx-python-lib") from error
+    own = source.tree["tool"]["zlock"]
+    step = Component(type=ComponentType.APPLICATION, name=source.step, bom_ref="step")
+    tool = Component(type=ComponentType.APPLICATION, name="zlock", version=__version__, bom_ref="zlock")
+    components = {key_of(row): _component(row) for row in source.tree["packages"]}
+    bom = Bom(
+        serial_number=uuid5(NAMESPACE_URL, f"zlock:{source.step}:{own['identity']}"),
+        metadata=BomMetaData(component=step, timestamp=moment(source), tools=[]),
+        components=components.values(),
+    )
+    bom.metadata.tools.components.add(tool)
+    bom.register_dependency(step, [components[key] for key in required_by_step(source)])
+    keys = keys_by_name(source)
+    for row in source.tree["packages"]:
+        bom.register_dependency(components[key_of(row)], [components[key] for key in required_by(row, keys)])
+    outputter = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6)
+    return str(outputter.output_as_string(indent=2)) + "\n"
+
+
+def _component(package: Mapping[str, Any]) -> Any:
+    from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, XsUri
+    from cyclonedx.model.component import Component, ComponentType
+    from packageurl import PackageURL
+
+    kind = ExternalReferenceType.VCS if "vcs" in package else ExternalReferenceType.DISTRIBUTION
+    references = [
+        ExternalReference(
+            type=kind,
+            url=XsUri(place),
+            hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)] if digest else (),
+        )
+        for place, digest in places_of(package)
+    ]
+    return Component(
+        type=ComponentType.LIBRARY,
+        name=package["name"],
+        version=package.get("version"),
+        bom_ref=key_of(package),
+        purl=PackageURL("pypi", name=package["name"], version=package.get("version")),
+        external_references=references,
+    )

@@ -1,0 +1,75 @@
+"""What both formats of bills of materials need to know of a lock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from zlock.errors import OutsideFailed
+from zlock.lock.export import Exported
+from zlock.lock.requirements import files_of
+
+
+def not_installed(package: str) -> OutsideFailed:
+    """Return the error for a library that only bills of materials need."""
+    return OutsideFailed(
+        f"`{package}` is not installed, which writes this format", hint="install it: `pip install 'zlock[sbom]'`"
+    )
+
+
+def moment(source: Exported) -> datetime:
+    """Return the time of a document: `SOURCE_DATE_EPOCH`, else the newest upload in the lock.
+
+    So the same lock gives the same document; the clock would not.
+    """
+    stated = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if stated.isdecimal():
+        return datetime.fromtimestamp(int(stated), UTC)
+    times = [file["upload-time"] for row in source.tree["packages"] for file in files_of(row) if "upload-time" in file]
+    newest: datetime = max(times, default=datetime.fromtimestamp(0, UTC))
+    return newest.astimezone(UTC).replace(microsecond=0)
+
+
+def key_of(package: Mapping[str, Any]) -> str:
+    """Return what tells an entry of a lock from the others: several may have one name."""
+    return f"{package['name']}-{package.get('version') or 'unversioned'}"
+
+
+def keys_by_name(source: Exported) -> dict[str, list[str]]:
+    """Return the keys of a lock's entries by name."""
+    found: dict[str, list[str]] = {}
+    for package in source.tree["packages"]:
+        found.setdefault(package["name"], []).append(key_of(package))
+    return found
+
+
+def required_by_step(source: Exported) -> list[str]:
+    """Return the keys of what the step's sources ask for themselves, sorted."""
+    keys = keys_by_name(source)
+    asked = {
+        canonicalize_name(Requirement(text.partition(" --hash=")[0]).name)
+        for table in source.tree["tool"]["zlock"].get("sources", ())
+        for text in table.get("requirements", ())
+    }
+    return sorted(key for name in asked for key in keys.get(name, ()))
+
+
+def required_by(package: Mapping[str, Any], keys: Mapping[str, list[str]]) -> list[str]:
+    """Return the keys of what a package needs, sorted."""
+    return sorted(key for one in package.get("dependencies", ()) for key in keys.get(one["name"], ()))
+
+
+def places_of(package: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield where a package's files are, each with its sha256; empty for what has none."""
+    for file in (*files_of(package), *([package["archive"]] if "archive" in package else ())):
+        yield str(file.get("url") or file["path"]), str(file["hashes"]["sha256"])
+    if "vcs" in package:
+        vcs = package["vcs"]
+        yield f"{vcs['type']}+{vcs.get('url') or vcs['path']}@{vcs['commit-id']}", ""
+    if "directory" in package:
+        yield str(package["directory"]["path"]), ""

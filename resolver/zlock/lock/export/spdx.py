@@ -1,0 +1,109 @@
+"""A bill of materials in SPDX 2.3, as JSON."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from zlock._version import __version__
+from zlock.lock.export import Exported
+from zlock.lock.export.materials import (
+    key_of,
+    keys_by_name,
+    moment,
+    not_installed,
+    places_of,
+    required_by,
+    required_by_step,
+)
+
+if TYPE_CHECKING:
+    from spdx_tools.spdx.model import Package
+
+_NO_ID = re.compile(r"[^A-Za-z0-9.-]")
+_DOCUMENT, _STEP = "SPDXRef-DOCUMENT", "SPDXRef-step"
+
+
+def export(source: Exported) -> str:
+    """Return the step as a package that depends on those of the lock.
+
+    A release with several files has a package of its own for each, a variant of it. Locks say nothing of licences.
+
+    Raises:
+        OutsideFailed: `spdx-tools` is not installed.
+    """
+    try:
+        from spdx_tools.spdx.model import Actor, ActorType, CreationInfo, Document, Relationship, RelationshipType
+        from spdx_tools.spdx.writer.json.json_writer import write_document_to_stream
+    except ImportError as error:
+        raise not_installed("spdx-tools") from error
+    digest = source.tree["tool"]["zlock"]["identity"].partition(":")[2]
+    information = CreationInfo(
+        spdx_version="SPDX-2.3",
+        spdx_id=_DOCUMENT,
+        name=source.step,
+        document_namespace=f"urn:zlock:{source.step}:{digest}",
+        creators=[Actor(ActorType.TOOL, f"zlock-{__version__}")],
+        created=moment(source).replace(tzinfo=None),
+    )
+    document = Document(information)
+    document.packages = [_package(_STEP, source.step, None, []), *_packages(source)]
+    related = RelationshipType
+    rows = [(_DOCUMENT, related.DESCRIBES, _STEP)]
+    rows += [(_STEP, related.DEPENDS_ON, _id(key)) for key in required_by_step(source)]
+    keys = keys_by_name(source)
+    for row in source.tree["packages"]:
+        own = _id(key_of(row))
+        rows += [(own, related.DEPENDS_ON, _id(key)) for key in required_by(row, keys)]
+        rows += [(variant.spdx_id, related.VARIANT_OF, own) for variant in _variants(row)]
+    document.relationships = [Relationship(*row) for row in rows]
+    stream = io.StringIO()
+    write_document_to_stream(document, stream, validate=False)  # the tests validate; a run need not, it is slow
+    return stream.getvalue() + "\n"
+
+
+def _packages(source: Exported) -> Iterator[Package]:
+    for row in source.tree["packages"]:
+        places = list(places_of(row))
+        yield _package(_id(key_of(row)), row["name"], row.get("version"), places if len(places) == 1 else [])
+        yield from _variants(row)
+
+
+def _variants(row: Mapping[str, Any]) -> list[Package]:
+    places = list(places_of(row))
+    own = _id(key_of(row))
+    named = enumerate(places, 1) if len(places) > 1 else ()
+    return [_package(f"{own}-file-{number}", row["name"], row.get("version"), [place]) for number, place in named]
+
+
+def _package(own: str, name: str, version: str | None, places: list[tuple[str, str]]) -> Package:
+    from packageurl import PackageURL
+    from spdx_tools.spdx.model import (
+        Checksum,
+        ChecksumAlgorithm,
+        ExternalPackageRef,
+        ExternalPackageRefCategory,
+        Package,
+        SpdxNoAssertion,
+    )
+
+    ((place, digest),) = places or [("", "")]
+    purl = PackageURL("pypi", name=name, version=version).to_string()
+    is_step = own == _STEP
+    return Package(
+        spdx_id=own,
+        name=name,
+        version=version,
+        download_location=place if "://" in place else SpdxNoAssertion(),
+        files_analyzed=False,
+        checksums=[Checksum(ChecksumAlgorithm.SHA256, digest)] if digest else [],
+        external_references=[]
+        if is_step
+        else [ExternalPackageRef(ExternalPackageRefCategory.PACKAGE_MANAGER, "purl", purl)],
+    )
+
+
+def _id(key: str) -> str:
+    return f"SPDXRef-{_NO_ID.sub('-', key)}"

@@ -1,0 +1,58 @@
+"""One step's lock in the format of another tool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zlock.errors import InvalidInput
+from zlock.lock.export import Exported, export
+from zlock.lock.selection import narrowed
+from zlock.lock.store import replace_text
+from zlock.workflow.locked import LockedStep, load_locked
+from zlock.workflow.report import Report
+from zlock.workflow.workspace import Options, Workspace
+
+
+def export_lock(options: Options, name: str, platform: str | None, output: Path | None) -> tuple[str, Report]:
+    """Return a step's lock in a format; with an output, write it there whole.
+
+    Args:
+        options: The options; `steps` names the step where there are several.
+        name: The format.
+        platform: Limit the lock to one of its platforms.
+        output: The file to write, or None.
+
+    Raises:
+        LockOutdated: The lock is missing or outdated.
+        InvalidInput: It is not clear which step is meant, or the format can't hold what the lock has.
+        OutsideFailed: The library that writes the format is not installed, or the disk refused.
+    """
+    workspace = Workspace(options)
+    locked = load_locked(workspace)
+    if workspace.report.disregarded:
+        return "", workspace.report
+    if len(locked) != 1:
+        names = ", ".join(f"`{one.step.name}`" for one in locked)
+        raise InvalidInput("an export is of one step", hint=f"add `--step`, one of {names}")
+    text = export(name, _source(locked[0], platform, output))
+    if output is not None:
+        replace_text(output, text)
+    return text, workspace.report
+
+
+def _source(locked: LockedStep, platform: str | None, output: Path | None) -> Exported:
+    targets = locked.question.targets
+    tree = locked.lock
+    if platform is not None:
+        targets = tuple(target for target in targets if target.platform == platform)
+        if not targets:
+            names = ", ".join(f"`{target.platform}`" for target in locked.question.targets)
+            raise InvalidInput(f"the lock is not for `{platform}`", hint=f"it is for {names}")
+        tree = narrowed(tree, targets[0])
+        tree = {**tree, "environments": [str(targets[0].marker)]}
+    return Exported(
+        tree=tree,
+        targets=targets,
+        lock_folder=locked.path.parent.resolve(),
+        folder=(output.parent if output else Path.cwd()).resolve(),
+    )

@@ -1,0 +1,356 @@
+"""`zlock export`: each format is read by the tools that it is for."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tree_sitter_nix
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packaging.pylock import Pylock
+from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDictParser
+from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
+from tree_sitter import Language, Node, Parser
+
+from support.environment import clean_environment
+from support.index import TinyIndex
+from support.project import Project, Result
+from support.venv import install_with_pip, install_with_uv, installed, make_venv, run_pip, run_uv
+from zlock.lock.identity import resign
+
+TAG = f"cp3{sys.version_info.minor}"
+LINUX, WINDOWS = f"{TAG}-{TAG}-manylinux_2_17_x86_64", f"{TAG}-{TAG}-win_amd64"
+FORMATS = ("requirements", "pylock", "cyclonedx", "spdx", "bazel", "nix")
+INSTALLED = {"model": "1.0", "binary": "1!2.0+cu12", "plain": "1.0"}
+
+
+@pytest.fixture(scope="module")
+def index() -> Iterator[TinyIndex]:
+    with TinyIndex() as index:
+        index.wheel("model", "1.0", requires=["binary", "only-windows; sys_platform == 'win32'"])
+        for tag in (LINUX, f"{TAG}-{TAG}-manylinux_2_28_x86_64", WINDOWS):
+            index.wheel("binary", "1!2.0+cu12", tag=tag).upload_time = "2024-05-01T10:00:00Z"
+        index.wheel("plain", "1.0")
+        index.wheel("only-windows", "1.0")
+        index.wheel("archived", "3.0")
+        yield index
+
+
+def make(folder: Path, index: TinyIndex, *requirements: str, **settings: Any) -> Project:
+    project = Project(folder)
+    project.configure(
+        {
+            "python": f"3.{sys.version_info.minor}",
+            "index": [{"url": index.url, "default": True}],
+            "steps": {"train": {"docker": {"requirements": list(requirements)}}},
+            **settings,
+        }
+    )
+    result = project.run("resolve")
+    assert result.code == 0, result.stderr
+    return project
+
+
+@pytest.fixture(scope="module")
+def project(index: TinyIndex, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return make(tmp_path_factory.mktemp("export") / "project", index, "model", "plain")
+
+
+@pytest.fixture(scope="module")
+def two_platforms(index: TinyIndex, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    platforms = ["linux/amd64", "windows/amd64"]
+    return make(tmp_path_factory.mktemp("export") / "two", index, "model", "plain", platforms=platforms)
+
+
+def exported(project: Project, form: str, *arguments: str) -> str:
+    result = project.run("export", form, *arguments)
+    assert result.code == 0, result.stderr
+    return result.stdout
+
+
+def succeed(result: Result) -> None:
+    assert result.code == 0, f"{result.stdout}\n{result.stderr}"
+
+
+# Requirements
+
+
+@pytest.mark.parametrize("form", ["requirements", "bazel"])
+def test_requirements_with_hashes_are_installed_by_pip_and_uv(
+    project: Project, index: TinyIndex, tmp_path: Path, form: str
+) -> None:
+    file = tmp_path / "requirements.txt"
+    file.write_text(exported(project, form), encoding="utf-8")
+    by_pip, by_uv = make_venv(tmp_path / "pip"), make_venv(tmp_path / "uv")
+    options = ("--no-cache-dir", "--require-hashes", "--index-url", index.url, "-r", str(file))
+
+    succeed(run_pip("--python", str(by_pip), "install", *options, home=tmp_path))
+    install_with_uv(by_uv, file, options=["--require-hashes", "--index-url", index.url])
+
+    assert installed(by_pip) == installed(by_uv) == INSTALLED
+
+
+def test_a_wrong_hash_stops_pip(project: Project, index: TinyIndex, tmp_path: Path) -> None:
+    file = tmp_path / "requirements.txt"
+    text = exported(project, "requirements")
+    file.write_text(re.sub(r"sha256:[0-9a-f]{8}", "sha256:00000000", text), encoding="utf-8")
+    python = make_venv(tmp_path / "pip")
+
+    result = run_pip(
+        "--python", str(python), "install", "--no-cache-dir", "--index-url", index.url, "-r", str(file), home=tmp_path
+    )
+
+    assert result.code != 0
+    assert "DO NOT MATCH THE HASHES" in result.stderr
+
+
+@pytest.mark.parametrize("form", ["requirements", "bazel"])
+def test_an_archive_keeps_its_url_and_hash(index: TinyIndex, tmp_path: Path, form: str) -> None:
+    location = next(file for file in index.listing("archived").files).location
+    project = make(tmp_path / "project", index, "plain", f"archived @ {index.root}/{location}")
+    file = tmp_path / "requirements.txt"
+    file.write_text(exported(project, form), encoding="utf-8")
+    python = make_venv(tmp_path / "pip")
+
+    options = ("--no-cache-dir", "--require-hashes", "--index-url", index.url, "-r", str(file))
+    succeed(run_pip("--python", str(python), "install", *options, home=tmp_path))
+
+    assert installed(python) == {"archived": "3.0", "plain": "1.0"}
+
+
+@pytest.mark.parametrize("form", ["requirements", "bazel", "nix"])
+def test_what_has_no_hash_is_refused_by_name(index: TinyIndex, tmp_path: Path, form: str) -> None:
+    folder = Project(tmp_path / "project")
+    folder.write("own/pyproject.toml", '[project]\nname = "own"\nversion = "1"\n')
+    project = make(folder.folder, index, "plain", f"own @ {(folder.folder / 'own').as_uri()}")
+
+    result = project.run("export", form)
+
+    assert (result.code, result.stdout) == (2, "")
+    assert "`own` comes from a folder" in result.stderr
+    assert "hint: export `pylock`" in result.stderr
+
+
+def test_markers_hold_on_several_platforms_and_one_can_be_chosen(two_platforms: Project) -> None:
+    both = exported(two_platforms, "requirements")
+    linux = exported(two_platforms, "requirements", "--platform", "linux/amd64")
+
+    assert 'only-windows==1.0 ; sys_platform == "win32"' in both
+    assert "only-windows" not in linux
+    assert ";" not in linux
+    assert linux.count("--hash") == both.count("--hash") - 2  # that package, and the wheel for Windows
+
+
+def test_the_file_for_bazel_reads_as_pip_parse_reads_it(two_platforms: Project) -> None:
+    """What stands before the first `;` is `name==version`, then a marker, then sha256 hashes and nothing else."""
+    text = exported(two_platforms, "bazel")
+    lines = [line for line in text.replace("\\\n", " ").splitlines() if line and not line.startswith("#")]
+
+    found = {}
+    for line in lines:
+        head, _, hashes = line.partition("--hash=")
+        requirement, _, marker = head.partition(";")
+        name, _, version = requirement.strip().partition("==")
+        found[name] = (version, marker.strip())
+        assert re.fullmatch(r"sha256:[0-9a-f]{64}( +--hash=sha256:[0-9a-f]{64})*", hashes.strip())
+    assert found == {
+        "binary": ("1!2.0+cu12", ""),
+        "model": ("1.0", ""),
+        "only-windows": ("1.0", 'sys_platform == "win32"'),
+        "plain": ("1.0", ""),
+    }
+
+
+# The lock of the standard
+
+
+def test_the_plain_lock_has_nothing_of_zlock_and_installs(project: Project, tmp_path: Path) -> None:
+    lock = tmp_path / "pylock.toml"
+    succeed(project.run("export", "pylock", "--output", str(lock)))
+    by_pip, by_uv = make_venv(tmp_path / "pip"), make_venv(tmp_path / "uv")
+
+    install_with_pip(by_pip, lock)
+    install_with_uv(by_uv, lock)
+
+    tree = tomllib.loads(lock.read_text(encoding="utf-8"))
+    Pylock.from_dict(tree).validate()
+    assert "tool" not in tree
+    assert not any("tool" in package for package in tree["packages"])
+    assert installed(by_pip) == installed(by_uv) == INSTALLED
+
+
+def test_paths_count_from_where_the_plain_lock_is_written(index: TinyIndex, tmp_path: Path) -> None:
+    folder = Project(tmp_path / "project")
+    folder.write("own/pyproject.toml", '[project]\nname = "own"\nversion = "1"\n')
+    project = make(folder.folder, index, f"own @ {(folder.folder / 'own').as_uri()}")
+    project.write("elsewhere/deep/keep", "")
+
+    succeed(project.run("export", "pylock", "--output", "elsewhere/deep/pylock.toml"))
+
+    written = tomllib.loads((project.folder / "elsewhere/deep/pylock.toml").read_text(encoding="utf-8"))
+    assert written["packages"][0]["directory"]["path"] == "../../own"
+
+
+# Bills of materials
+
+
+def test_cyclonedx_is_valid_and_has_the_graph_and_every_file(project: Project) -> None:
+    text = exported(project, "cyclonedx")
+
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    bom = json.loads(text)
+    components = {one["name"]: one for one in bom["components"]}
+    assert {name: one["version"] for name, one in components.items()} == INSTALLED
+    assert components["plain"]["purl"] == "pkg:pypi/plain@1.0"
+    files = components["binary"]["externalReferences"]
+    assert len(files) == 2
+    assert all(one["type"] == "distribution" and one["hashes"][0]["alg"] == "SHA-256" for one in files)
+    edges = {one["ref"]: one.get("dependsOn", []) for one in bom["dependencies"]}
+    assert edges["step"] == ["model-1.0", "plain-1.0"]
+    assert edges["model-1.0"] == ["binary-1!2.0+cu12"]
+
+
+def test_spdx_is_valid_and_has_the_graph_and_every_file(index: TinyIndex, tmp_path: Path) -> None:
+    project = make(tmp_path / "project", index, "model", "plain")
+    lock = project.lock_path("train")
+    # The validator takes no address in numbers for a URL.
+    lock.write_text(resign(lock.read_text(encoding="utf-8").replace(index.root, "https://index.example")), "utf-8")
+    text = exported(project, "spdx")
+
+    document = JsonLikeDictParser().parse(json.loads(text))  # type: ignore[no-untyped-call]  # it has no annotations
+    assert validate_full_spdx_document(document) == []
+    assert {one.name for one in document.packages} == {"train", *INSTALLED}
+    rows = {
+        (one.spdx_element_id, one.relationship_type.name, one.related_spdx_element_id) for one in document.relationships
+    }
+    assert ("SPDXRef-step", "DEPENDS_ON", "SPDXRef-model-1.0") in rows
+    assert ("SPDXRef-model-1.0", "DEPENDS_ON", "SPDXRef-binary-1-2.0-cu12") in rows
+    assert sum(kind == "VARIANT_OF" for _, kind, _ in rows) == 2
+    assert len([one for one in document.packages if one.checksums]) == 4
+
+
+@pytest.mark.parametrize(("form", "library"), [("cyclonedx", "cyclonedx"), ("spdx", "spdx_tools")])
+def test_without_the_library_the_error_names_the_extra(
+    project: Project, tmp_path: Path, form: str, library: str
+) -> None:
+    code = f"import sys; sys.modules[{library!r}] = None; from zlock.cli import main; main(['export', {form!r}])"
+
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        cwd=project.folder,
+        env=clean_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 3
+    assert "hint: install it: `pip install 'zlock[sbom]'`" in done.stderr
+
+
+# Nix
+
+
+def attributes(node: Node) -> dict[str, Any]:
+    """Return an attribute set of strings and sets as Nix's grammar reads it."""
+    found = {}
+    for binding in [inner for child in node.children if child.type == "binding_set" for inner in child.children]:
+        path, value = binding.child_by_field_name("attrpath"), binding.child_by_field_name("expression")
+        assert path is not None
+        assert value is not None
+        found[text_of(path).strip('"')] = attributes(value) if value.type == "attrset_expression" else string(value)
+    return found
+
+
+def text_of(node: Node) -> str:
+    assert node.text is not None
+    return node.text.decode()
+
+
+def string(node: Node) -> str:
+    assert node.type == "string_expression"
+    assert {child.type for child in node.children} <= {'"', "string_fragment", "escape_sequence"}
+    return "".join(text_of(child).removeprefix("\\") for child in node.children[1:-1])
+
+
+def test_the_attribute_set_parses_and_its_hashes_are_those_of_the_files(project: Project, index: TinyIndex) -> None:
+    parser = Parser(Language(tree_sitter_nix.language()))
+    tree = parser.parse(exported(project, "nix").encode())
+
+    assert not tree.root_node.has_error
+    (expression,) = [child for child in tree.root_node.children if child.type == "attrset_expression"]
+    found = attributes(expression)
+    assert {name: one["version"] for name, one in found.items()} == INSTALLED
+    assert found["binary"]["file"] == f"binary-1!2.0+cu12-{TAG}-{TAG}-manylinux_2_28_x86_64.whl"
+    for name, one in found.items():
+        (content,) = [file.content for file in index.listing(name).files if file.filename == one["file"]]
+        digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
+        assert one["hash"] == f"sha256-{digest}"
+        assert one["url"].startswith(index.root)
+
+
+def test_an_attribute_set_is_for_one_platform(two_platforms: Project) -> None:
+    result = two_platforms.run("export", "nix")
+
+    assert result.code == 2
+    assert "add `--platform`, one of `linux/amd64`, `windows/amd64`" in result.stderr
+    assert '"only-windows"' in exported(two_platforms, "nix", "--platform", "windows/amd64")
+
+
+# All of them
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_same_lock_gives_the_same_bytes(project: Project, tmp_path: Path, form: str) -> None:
+    first, second = tmp_path / "pylock.a.toml", tmp_path / "pylock.b.toml"
+
+    succeed(project.run("export", form, "--output", str(first)))
+    succeed(project.run("export", form, "--output", str(second)))
+
+    assert first.read_bytes() == second.read_bytes() != b""
+
+
+def test_a_step_has_to_be_named_where_there_are_several(index: TinyIndex, tmp_path: Path) -> None:
+    steps = {name: {"docker": {"requirements": ["plain"]}} for name in ("train", "report")}
+    several = make(tmp_path / "several", index, steps=steps)
+
+    result = several.run("export", "requirements")
+
+    assert result.code == 2
+    assert "add `--step`, one of `train`, `report`" in result.stderr
+    assert exported(several, "requirements", "--step", "report").startswith("plain==1.0")
+
+
+def test_an_output_that_can_t_be_written_leaves_what_was_there(project: Project, tmp_path: Path) -> None:
+    result = project.run("export", "nix", "--output", str(tmp_path / "missing" / "file.nix"))
+
+    assert result.code == 3
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_platform_that_the_lock_is_not_for_is_refused(project: Project) -> None:
+    result = project.run("export", "bazel", "--platform", "darwin/arm64")
+
+    assert result.code == 2
+    assert "it is for `linux/amd64`" in result.stderr
+
+
+def test_uv_reads_the_plain_lock_of_two_platforms(two_platforms: Project, tmp_path: Path) -> None:
+    lock = tmp_path / "pylock.toml"
+    succeed(two_platforms.run("export", "pylock", "--output", str(lock)))
+    python = make_venv(tmp_path / "uv")
+
+    succeed(run_uv("pip", "sync", "--no-cache", "--python", str(python), str(lock), home=tmp_path))
+
+    assert installed(python) == INSTALLED
