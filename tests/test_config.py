@@ -30,7 +30,7 @@ align = true
 constraints = ["alpha<2"]
 overrides = ["beta==1"]
 exclude = ["gamma", { package = "Delta", from = "alpha" }]
-urls = "index"
+urls = "portable"
 wheelhouse = "wheels"
 registry = "registry.example/team"
 [[index]]
@@ -159,7 +159,7 @@ def test_every_package_may_build_where_that_is_said() -> None:
         ("wheelhouse = 5", "`wheelhouse`: expected a string, got a number", ""),
         ("registry = []", "`registry`: expected a string, got a list", ""),
         ("align = false", "`align`: this version of zlock serves `true` only", "leave the key out"),
-        ('urls = "portable"', '`urls`: this version of zlock serves `"index"` only', "leave the key out"),
+        ('urls = "local"', "`urls`: expected `index` or `portable`, got `local`", ""),
         ("[steps.a]\nalign = true", "`steps.a.align`: this version of zlock can't set it for one step", "all steps"),
         ('[steps.a]\nindex-sources = {b = "c"}', "`steps.a.index-sources.b`: there is no index `c`", "`index`"),
     ],

@@ -30,6 +30,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     _add_why(commands)
     _add_diff(commands)
     _add_export(commands)
+    _add_fetch(commands)
     return parser.parse_args(arguments)
 
 
@@ -183,3 +184,16 @@ def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add_locked_steps(parser)
     parser.add_argument("--platform", metavar="NAME", help="only what this platform of the lock installs")
     parser.add_argument("--output", type=Path, metavar="FILE", help="where to write it (default: standard output)")
+
+
+def _add_fetch(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "fetch",
+        "fill a wheelhouse from the locks",
+        "zlock fetch --wheelhouse wheels",
+        "Bring every file of the locks into one folder, each checked against its hash.\n"
+        "What is there already is kept, and what broke off is continued.",
+    )
+    _add_locked_steps(parser)
+    parser.add_argument("--wheelhouse", type=Path, metavar="DIR", help="the folder (default: the configured one)")

@@ -10,15 +10,16 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
 
 from zlock._version import __version__
-from zlock.errors import IndexFailed
+from zlock.errors import IndexFailed, OutsideFailed
 from zlock.index.auth import Credentials, split_login
 from zlock.redact import redact
 
@@ -144,15 +145,23 @@ class Client:
         try:
             return self._follow(url, headers, decode=decode)
         except ValueError as error:  # urllib.parse and urllib3 have no finer ones for what is no URL
-            raise IndexFailed(
-                f"`{show(url)}` is no usable URL, or leads to one: {error}",
-                hint="correct the index's URL, or tell its owner",
-            ) from error
+            raise _unusable(url, error) from error
 
-    def _follow(self, url: str, headers: Mapping[str, str], *, decode: bool) -> Answer:
+    def save(self, url: str, sink: Sink) -> Answer:
+        """Fetch a URL into a file, from where the file ends; its body is not in the answer.
+
+        Raises:
+            IndexFailed: No whole answer could be had; what came is in the file, to be continued.
+        """
+        try:
+            return self._follow(url, _NO_HEADERS, decode=False, sink=sink)
+        except ValueError as error:
+            raise _unusable(url, error) from error
+
+    def _follow(self, url: str, headers: Mapping[str, str], *, decode: bool, sink: Sink | None = None) -> Answer:
         first = url
         for _ in range(_MOST_REDIRECTS):
-            answer = self._get_once(url, headers, decode=decode)
+            answer = self._get_once(url, headers, decode=decode, sink=sink)
             if answer.status not in _REDIRECTS or "location" not in answer.headers:
                 return answer
             target = urljoin(url, answer.headers["location"])
@@ -165,13 +174,15 @@ class Client:
             url = split_login(target)[0]
         raise IndexFailed(f"`{show(first)}` redirects without end", hint="check the index's URL")
 
-    def _get_once(self, url: str, headers: Mapping[str, str], *, decode: bool) -> Answer:
+    def _get_once(self, url: str, headers: Mapping[str, str], *, decode: bool, sink: Sink | None) -> Answer:
         attempt = 0
         while True:
             last = attempt == self._network.retries
             login = self.credentials.header(url)
             try:
-                answer = self._send(url, headers, login, decode=decode)
+                answer = self._send(
+                    url, {**headers, **(sink.headers() if sink else {})}, login, decode=decode, sink=sink
+                )
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 if last or _is_final(error):
                     raise IndexFailed(f"could not fetch `{show(url)}`: {_cause(error)}", hint=_hint(error)) from error
@@ -186,7 +197,9 @@ class Client:
                 self._wait(attempt, answer.headers.get("retry-after"))
             attempt += 1
 
-    def _send(self, url: str, headers: Mapping[str, str], login: str | None, *, decode: bool) -> Answer:
+    def _send(
+        self, url: str, headers: Mapping[str, str], login: str | None, *, decode: bool, sink: Sink | None
+    ) -> Answer:
         encoding = "gzip, deflate" if decode else "identity"
         sent = {"User-Agent": f"zlock/{__version__}", "Accept-Encoding": encoding, **headers}
         if login:
@@ -201,7 +214,7 @@ class Client:
             timeout=self._network.timeout,
         )
         try:
-            body = _read(response, decode=decode)
+            body = b"" if sink and sink.takes(response) else _read(response, decode=decode)
         except BaseException:
             response.close()  # what is left of the answer must not be read as the next one
             raise
@@ -259,6 +272,72 @@ class Client:
             pool.clear()
 
 
+class Sink:
+    """A file that a download is written to, and continued in when it breaks off.
+
+    Args:
+        stream: The file, open for reading and writing; what it holds already is the beginning.
+        limit: The bytes that it may have, or -1 for any number.
+        on_bytes: Hears how many bytes came.
+    """
+
+    def __init__(self, stream: BinaryIO, limit: int, on_bytes: Callable[[int], None]) -> None:
+        self._stream = stream
+        self._limit = limit
+        self._on_bytes = on_bytes
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that ask for what is missing (RFC 9110, 14.2)."""
+        begun = self._stream.seek(0, os.SEEK_END)
+        return {"Range": f"bytes={begun}-"} if begun else {}
+
+    def takes(self, response: urllib3.BaseHTTPResponse) -> bool:
+        """Write the body of an answer, if it is what was asked for; return whether it was.
+
+        Raises:
+            urllib3.exceptions.HTTPError: It broke off, or begins elsewhere; asking again may help.
+            IndexFailed: It is longer than it may be.
+        """
+        begun = self._stream.seek(0, os.SEEK_END)
+        if response.status == 416 or (  # noqa: PLR2004 - the file has no such range
+            response.status == 206  # noqa: PLR2004 - a part of it
+            and not response.headers.get("content-range", "").startswith(f"bytes {begun}-")
+        ):
+            self.restart()
+            raise urllib3.exceptions.ProtocolError("the server continued the download elsewhere")
+        if response.status not in (200, 206):
+            return False
+        if response.status == 200:  # noqa: PLR2004 - the whole file, whatever was asked for
+            self.restart()
+        deadline = time.monotonic() + _DEADLINE
+        while chunk := response.read1(1 << 18, decode_content=False):
+            self._write(chunk)
+            self._on_bytes(len(chunk))
+            if 0 <= self._limit < self._stream.tell():
+                self.restart()
+                raise IndexFailed(
+                    f"a download has more than the {self._limit} bytes it should have: `{show(response.url or '')}`",
+                    hint="the index or something between is broken or hostile; nothing was written",
+                )
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not complete after {_DEADLINE:.0f} s")
+        return True
+
+    def _write(self, chunk: bytes) -> None:
+        try:
+            self._stream.write(chunk)
+        except OSError as error:  # not the network's, so trying again won't help
+            raise OutsideFailed(
+                f"a download can't be written: {error.strerror or error}",
+                hint="make room, then run again; what came is continued",
+            ) from error
+
+    def restart(self) -> None:
+        """Forget what the file holds."""
+        self._stream.seek(0)
+        self._stream.truncate()
+
+
 def show(url: str) -> str:
     """Return a URL as messages may show it: no credentials, no query, no fragment."""
     try:
@@ -266,6 +345,12 @@ def show(url: str) -> str:
     except ValueError:
         return redact(url)
     return f"{parts.scheme}://{parts.netloc}{parts.path}"
+
+
+def _unusable(url: str, error: ValueError) -> IndexFailed:
+    return IndexFailed(
+        f"`{show(url)}` is no usable URL, or leads to one: {error}", hint="correct the index's URL, or tell its owner"
+    )
 
 
 def _gave_up(answer: Answer, times: int) -> IndexFailed:

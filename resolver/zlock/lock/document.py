@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,8 +38,27 @@ class Facts:
     exclude_newer: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Places:
+    """Where things are, see `build`."""
+
+    project: Path
+    lock_folder: Path
+    wheelhouse: Path | None
+
+    def in_wheelhouse(self, name: str) -> str:
+        """Return the path of a file in the wheelhouse as a lock has it."""
+        return Path(os.path.relpath(self.wheelhouse or "", self.lock_folder), name).as_posix()
+
+
 def build(
-    question: Question, answers: Sequence[Answer], facts: Facts, *, project: Path, lock_folder: Path
+    question: Question,
+    answers: Sequence[Answer],
+    facts: Facts,
+    *,
+    project: Path,
+    lock_folder: Path,
+    wheelhouse: Path | None = None,
 ) -> dict[str, Any]:
     """Return the lock as a tree of plain values, the integrity still empty (PEP 751).
 
@@ -48,8 +68,10 @@ def build(
         facts: What is recorded beside them.
         project: The project folder.
         lock_folder: Where the lock will be; its paths count from there.
+        wheelhouse: Where the files will be, for a portable lock: it has their paths in place of indexes and URLs.
     """
-    packages = [_package(one, marker, project, lock_folder) for one, marker in join_answers(answers)]
+    places = _Places(project=project, lock_folder=lock_folder, wheelhouse=wheelhouse)
+    packages = [_package(one, marker, places) for one, marker in join_answers(answers)]
     builds = [build.to_table() for build in facts.builds]
     own: dict[str, Any] = {
         "format": FORMAT,
@@ -91,7 +113,7 @@ def render(tree: Mapping[str, Any]) -> str:
     return resign(dumps(tree))
 
 
-def _package(one: Resolved, marker: str, project: Path, lock_folder: Path) -> dict[str, Any]:
+def _package(one: Resolved, marker: str, places: _Places) -> dict[str, Any]:
     reference = one.candidate.reference
     table: dict[str, Any] = {"name": one.name}
     if reference is None or reference.kind == "archive":
@@ -107,12 +129,12 @@ def _package(one: Resolved, marker: str, project: Path, lock_folder: Path) -> di
         # Names alone would not tell which of the edges are there because of an extra.
         table["tool"] = Inline({"zlock": Inline({"needs": Inline(one.needs)})})
     if reference is not None:
-        table.update(_reference(reference, project, lock_folder))
+        table.update(_reference(reference, places))
         return table
-    if one.index.startswith("http"):
+    if one.index.startswith("http") and places.wheelhouse is None:
         table["index"] = one.index
     admitted = [file for file in one.candidate.files if _is_admitted(file, one.hashes)]
-    files = [_file(file, lock_folder) for file in sorted(admitted, key=lambda file: (file.filename, file.url))]
+    files = [_file(file, places) for file in sorted(admitted, key=lambda file: (file.filename, file.url))]
     wheels = [row for file, row in files if file.is_wheel]
     if wheels:
         table["wheels"] = wheels
@@ -125,14 +147,16 @@ def _is_admitted(file: File, hashes: Sequence[str]) -> bool:
     return not hashes or any(f"{algorithm}:{digest}" in hashes for algorithm, digest in file.hashes)
 
 
-def _file(file: File, lock_folder: Path) -> tuple[File, Inline]:
+def _file(file: File, places: _Places) -> tuple[File, Inline]:
     row: dict[str, Any] = {}
-    if PurePosixPath(file.url).name != file.filename:
+    if PurePosixPath(file.url).name != file.filename and places.wheelhouse is None:
         row["name"] = file.filename
     if file.upload_time:
         row["upload-time"] = datetime.fromisoformat(file.upload_time)
-    if file.url.startswith("file:"):
-        row["path"] = relative_path(file.url, lock_folder)
+    if places.wheelhouse is not None:
+        row["path"] = places.in_wheelhouse(file.filename)
+    elif file.url.startswith("file:"):
+        row["path"] = relative_path(file.url, places.lock_folder)
     else:
         row["url"] = file.url
     if file.size >= 0:
@@ -143,18 +167,23 @@ def _file(file: File, lock_folder: Path) -> tuple[File, Inline]:
 
 def relative_path(url: str, folder: Path) -> str:
     """Return a `file:` URL as a path from a folder, with `/`: a lock holds no path of one machine."""
-    import os
     from urllib.parse import unquote, urlsplit
 
     return Path(os.path.relpath(unquote(urlsplit(url).path), folder)).as_posix()
 
 
-def _reference(reference: Reference, project: Path, lock_folder: Path) -> dict[str, Any]:
-    import os
+def archive_name(filename: str, sha256: str) -> str:
+    """Return what an archive of a URL is called in a wheelhouse: names as `v1.0.tar.gz` are those of many projects."""
+    return filename if filename.endswith(".whl") else f"{sha256[:12]}-{filename}"
 
+
+def _reference(reference: Reference, places: _Places) -> dict[str, Any]:
     place: dict[str, Any] = {}
     if reference.path:
-        place["path"] = Path(os.path.relpath(project / reference.path, lock_folder)).as_posix()
+        place["path"] = Path(os.path.relpath(places.project / reference.path, places.lock_folder)).as_posix()
+    elif reference.kind == "archive" and places.wheelhouse is not None:
+        name = archive_name(reference.filename, dict(reference.hashes)["sha256"])
+        place["path"] = places.in_wheelhouse(name)
     else:
         place["url"] = reference.url
     if reference.kind == "vcs":

@@ -187,7 +187,7 @@ def write_all(texts: Mapping[Path, str], remove: tuple[Path, ...], *, project: P
         with contextlib.ExitStack() as stack:
             for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True)
-                if stack.enter_context(_exclusive(folder)):
+                if stack.enter_context(exclusive(folder)):
                     _clear(folder, _STAGED)
                 stack.callback(_clear, folder, _own_prefix())
             staged = [(_stage(place, text), place) for place, text in places.items()]
@@ -303,7 +303,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _exclusive(folder: Path) -> Iterator[bool]:
+def exclusive(folder: Path) -> Iterator[bool]:
     """Keep a second run from replacing the same locks half-way between; false where the system can't."""
     try:
         import fcntl

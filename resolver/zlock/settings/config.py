@@ -84,6 +84,8 @@ class Project:
     manylinux: str | None = None
     musllinux: str | None = None
     lock_dir: str = "lockfiles"
+    urls: str = "index"
+    wheelhouse: str = "wheelhouse"
     pipeline: str | None = None
     routing: Routing = field(default_factory=lambda: Routing(indexes=()))
     cutoff: Cutoff = field(default_factory=Cutoff)
@@ -174,6 +176,8 @@ def parse_project(values: object, folder: Path, file: Path) -> Project:
         manylinux=_libc(table, "manylinux"),
         musllinux=_libc(table, "musllinux"),
         lock_dir=table.text("lock-dir") or "lockfiles",
+        urls=table.choice("urls", ("index", "portable")),
+        wheelhouse=table.text("wheelhouse") or "wheelhouse",
         pipeline=table.text("pipeline"),
         routing=routing,
         cutoff=_cutoff(table),
@@ -196,12 +200,9 @@ def parse_project(values: object, folder: Path, file: Path) -> Project:
 
 def _check_others(table: Table) -> None:
     """Check the keys that other commands read, or that have one value so far."""
-    table.text("wheelhouse")
     table.text("registry")
     if not table.get("align", checks.boolean, default=True):
         table.wrong("align", "this version of zlock serves `true` only", hint="leave the key out")
-    if table.choice("urls", ("index", "portable")) != "index":
-        table.wrong("urls", 'this version of zlock serves `"index"` only', hint="leave the key out")
 
 
 def _docker(table: Table) -> DockerSettings:

@@ -15,6 +15,7 @@ from zlock.lock.question import Question
 from zlock.lock.store import ConflictedLock, lock_path, parse_lock, pins_of, read_text
 from zlock.model.requirement import Gathered
 from zlock.workflow.gather import Gatherer
+from zlock.workflow.locked import LockedStep
 from zlock.workflow.workspace import Options, Step, Workspace
 
 
@@ -68,6 +69,20 @@ class Job:
             question=workspace.question(step, workspace.targets(step, lock), gathered),
             declared=declared_digest(workspace.declared_files(gathered), workspace.project.folder),
             owner=workspace.owner,
+        )
+
+    @classmethod
+    def of(cls, locked: LockedStep) -> Job:
+        """Return the job of a step whose lock is current; nothing of it is to be written."""
+        return cls(
+            step=locked.step,
+            path=locked.path,
+            lock=locked.lock,
+            text="",
+            gathered=locked.gathered,
+            question=locked.question,
+            declared="",
+            owner="",
         )
 
     def is_answered(self, options: Options) -> bool:

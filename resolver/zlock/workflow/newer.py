@@ -50,25 +50,12 @@ def look_for_newer(
     """Say for each step why a package is not newer; the index is asked, or with `--offline` the cache."""
     from zlock.workflow.solving import Solver
 
-    jobs = [_job(locked) for locked, _ in steps]
+    jobs = [Job.of(locked) for locked, _ in steps]
     solver = Solver(workspace, jobs, progress, refresh=False)
     try:
         return [_look(solver, job, locked, target, name) for job, (locked, target) in zip(jobs, steps, strict=True)]
     finally:
         solver.close()
-
-
-def _job(locked: LockedStep) -> Job:
-    return Job(
-        step=locked.step,
-        path=locked.path,
-        lock=locked.lock,
-        text="",
-        gathered=locked.gathered,
-        question=locked.question,
-        declared="",
-        owner="",
-    )
 
 
 def _look(solver: Solver, job: Job, locked: LockedStep, target: Target, name: NormalizedName) -> Newer:

@@ -25,6 +25,7 @@ def note_replaced(before: Mapping[str, Any], after: Mapping[str, Any], *, let_go
     problems = Collector()
     notes: list[str] = []
     moved: dict[tuple[str, str], list[str]] = {}
+    is_portable = after["tool"]["zlock"].get("policy", {}).get("urls") == "portable"  # it does not say which index
     for old, new in _shared(before, after):
         was, now = old.get("index", ""), new.get("index", "")
         files = sorted(name for name, digest in _files(new).items() if _files(old).get(name, digest) != digest)
@@ -32,7 +33,7 @@ def note_replaced(before: Mapping[str, Any], after: Mapping[str, Any], *, let_go
             continue
         if was and now and was != now:
             moved.setdefault((was, now), []).append(new["name"])
-        elif files and now:
+        elif files and (now or is_portable):
             problems.add(_replaced(files[0], old, new))
         elif files:
             notes.append(f"`{files[0]}` is another file than was locked; the lock has its present hash")
@@ -65,7 +66,7 @@ def _replaced(file: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Inde
     return IndexFailed(
         f"`{file}` is not the file that was locked",
         context=[
-            f"index `{new['index']}`",
+            f"index `{new['index']}`" if "index" in new else "an index of the configuration",
             f"locked sha256 {_files(old)[file]}",
             f"listed sha256 {_files(new)[file]}",
         ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ from zlock.merge import merge, merge_constraints
 from zlock.model.distribution import File, LockedReference, Reference
 from zlock.model.indexes import Cutoff, Index, Routing
 from zlock.model.origin import Origin, Source
-from zlock.model.ports import InvalidMetadata, Progress
+from zlock.model.ports import InvalidMetadata, PackageSource, Progress
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.resolution.eligible import find_hopeless
@@ -187,11 +187,26 @@ class Solver:
             ),
             project=self._workspace.project.folder,
             lock_folder=self._workspace.lock_folder,
+            wheelhouse=self._workspace.wheelhouse if self._is_portable else None,
         )
         before = job.lock or {}
         let_go = pins_of(before).keys() - self._kept(pins_of(before)).keys()
         self._workspace.report.note(*note_replaced(before, tree, let_go=let_go))
+        self._note_repositories(tree)
         return job, tree, render(tree)
+
+    @property
+    def _is_portable(self) -> bool:
+        return self._workspace.project.urls == "portable"
+
+    def _note_repositories(self, tree: Mapping[str, Any]) -> None:
+        """Say what of a portable lock is not portable."""
+        for package in tree["packages"] if self._is_portable else ():
+            if "vcs" in package:
+                self._workspace.report.note(
+                    f"`{package['name']}` comes from a repository, so the portable lock has its URL: "
+                    "a wheelhouse can't hold it"
+                )
 
     def _builds(self, job: Job, target: Target, resolved: Sequence[Resolved]) -> Iterator[Build]:
         """Yield what each sdist among some packages is built with: wheels alone, see `Builder`."""
@@ -248,6 +263,15 @@ class Solver:
         options = self._workspace.options
         moving = {canonicalize_name(name) for name in options.upgrade_packages}
         return {} if options.upgrade else {name: one for name, one in locked.items() if name not in moving}
+
+    @property
+    def client(self) -> Client:
+        """The way to the network that all of a run share."""
+        return self._client
+
+    def source_of(self, job: Job) -> PackageSource:
+        """Return what a step's indexes list."""
+        return self._repository.routed(self._routing(job.step.routing))
 
     def problem_of(self, job: Job, target: Target, requirements: Sequence[DirectRequirement]) -> Problem:
         """Return what the lock of a step answers for one of its targets.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zlock.errors import Collector, InvalidConfiguration
-from zlock.lock.question import Question
+from zlock.lock.question import Question, digest_of
 from zlock.lock.store import ExistingLock, existing_steps
 from zlock.model.indexes import Routing
 from zlock.model.requirement import Asked, Gathered
@@ -83,6 +83,7 @@ class Workspace:
         self.environ = dict(os.environ)
         self.project = _project(options.project)
         self.lock_folder = self.project.folder / self.project.lock_dir
+        self.wheelhouse = self.project.folder / self.project.wheelhouse
         self.pipeline: DeclaredPipeline | None = None
         self._is_part = False
         self._interpreter: Path | None = None
@@ -224,8 +225,10 @@ class Workspace:
             for index in step.routing.indexes
         ]
         exclude = sorted(f"{name} from {parent}" if parent else name for name, parent in project.exclude)
+        is_portable = project.urls == "portable"
         values = {
-            "indexes": indexes,
+            "urls": "portable" if is_portable else "",
+            "indexes": digest_of(indexes) if is_portable and indexes else indexes,  # a portable lock names no host
             "index-sources": dict(sorted(step.routing.sources.items())),
             "exclude-newer": project.cutoff.default.isoformat() if project.cutoff.default else "",
             "exclude-newer-package": {

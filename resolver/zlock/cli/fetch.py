@@ -1,0 +1,36 @@
+"""`zlock fetch`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+
+from zlock.cli.layout import Screen
+from zlock.cli.options import options_of
+from zlock.workflow.fetching import Fetched, fetch
+
+
+def run_fetch(parsed: argparse.Namespace, screen: Screen) -> int:
+    """Run the command; return its exit code."""
+    fetched, report = fetch(options_of(parsed), parsed.wheelhouse, screen.progress)
+    for note in report.notes:
+        screen.note(note)
+    for name, status in fetched.files.items():
+        if status == "replaced":
+            screen.note(f"`{name}` in the wheelhouse was another file than was locked, and is replaced")
+    if parsed.json:
+        plain = {"wheelhouse": str(fetched.folder), "received": fetched.received, "files": dict(fetched.files)}
+        screen.data(json.dumps(plain, indent=2) + "\n")
+    elif not report.disregarded:
+        screen.say(_line(fetched))
+    return 0
+
+
+def _line(fetched: Fetched) -> str:
+    counts = Counter[str](fetched.files.values())
+    words = {"fetched": "fetched", "replaced": "replaced", "kept": "there already"}
+    said = ", ".join(f"{counts[status]} {word}" for status, word in words.items() if counts[status])
+    count = len(fetched.files)
+    files = f"{count} file{'' if count == 1 else 's'}"
+    return f"{files} ({said or 'nothing to fetch'}), {fetched.received / 1e6:.1f} MB -> {fetched.folder}"

@@ -1,0 +1,149 @@
+"""A folder of files as locks name them: each is fetched once, continued where it broke off, and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from zlock.errors import IndexFailed
+from zlock.index.client import Client, Sink, show
+from zlock.index.files import check_status
+from zlock.index.folder import as_path, open_file
+
+Status = Literal["kept", "fetched", "replaced"]
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """A file that a wheelhouse is to hold.
+
+    Attributes:
+        filename: Its name in the wheelhouse.
+        sha256: Its digest.
+        size: Its bytes, or -1 where the lock does not say.
+        find: Returns its URL or path; called only where the file is not there yet.
+    """
+
+    filename: str
+    sha256: str
+    size: int
+    find: Callable[[], str]
+
+
+class Wheelhouse:
+    """A folder of files.
+
+    Args:
+        folder: Where it is; made when something is put into it.
+        client: The way to the network.
+        offline: Look only at what is there.
+    """
+
+    def __init__(self, folder: Path, client: Client, *, offline: bool) -> None:
+        self._folder = folder
+        self._client = client
+        self._offline = offline
+        self._lock = threading.Lock()
+        self.received = 0  # bytes, for a person who waits
+
+    def bring(self, wanted: Wanted) -> Status:
+        """Make sure that a file is there, and is the right one.
+
+        Raises:
+            IndexFailed: It can't be had, or what came is another one; what was there is as it was.
+        """
+        place = self._folder / wanted.filename
+        there = os.path.lexists(place)
+        if there and _differs(place, wanted) is None:
+            return "kept"
+        source = wanted.find()
+        path = as_path(source)
+        if path is None and self._offline:
+            raise IndexFailed(
+                f"`{wanted.filename}` is {'another file than was locked' if there else 'not'} in the wheelhouse, "
+                "and --offline leaves the network alone",
+                hint="run once without --offline",
+            )
+        with self._partial(wanted) as (partial, stream):
+            if path is None:
+                self._download(source, wanted, partial, stream)
+            else:
+                self._copy(path, wanted, partial, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(place)
+        return "replaced" if there else "fetched"
+
+    @contextmanager
+    def _partial(self, wanted: Wanted) -> Iterator[tuple[Path, BinaryIO]]:
+        """Open what there is of a file, under a name that says which one it becomes."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        partial = self._folder / f".{wanted.filename}.{wanted.sha256[:16]}.part"
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(partial, flags, 0o666), "r+b") as stream:
+            yield partial, stream
+
+    def _download(self, url: str, wanted: Wanted, partial: Path, stream: BinaryIO) -> None:
+        """Fetch what is missing; where the beginning turns out to be another file's, all of it."""
+        sink = Sink(stream, wanted.size, self._hear)
+        begun = stream.seek(0, os.SEEK_END)
+        while True:
+            if _differs(partial, wanted) is not None:
+                answer = self._client.save(url, sink)
+                if answer.status in (404, 410):
+                    raise IndexFailed(
+                        f"`{wanted.filename}`, which is locked, is gone: `{show(url)}` answered {answer.status}",
+                        hint="put it into the wheelhouse by hand, or let go of its pin with `--upgrade-package`",
+                    )
+                if answer.status != 206:  # noqa: PLR2004 - the rest of what was there
+                    check_status(answer)
+                stream.flush()
+            why = _differs(partial, wanted)
+            if why is None:
+                return
+            sink.restart()
+            if not begun:
+                raise IndexFailed(
+                    f"`{wanted.filename}` is not the file that was locked: `{show(url)}`",
+                    context=[why],
+                    hint="the index or something between is broken or hostile; nothing was written",
+                )
+            begun = 0
+
+    def _copy(self, path: Path, wanted: Wanted, partial: Path, stream: BinaryIO) -> None:
+        Sink(stream, -1, self._hear).restart()
+        with open_file(path) as source:
+            shutil.copyfileobj(source, stream, _CHUNK)
+        stream.flush()
+        why = _differs(partial, wanted)
+        if why is not None:
+            partial.unlink()
+            raise IndexFailed(
+                f"`{wanted.filename}` is not the file that was locked: `{path}`",
+                context=[why],
+                hint="restore the file, or resolve again",
+            )
+
+    def _hear(self, count: int) -> None:
+        with self._lock:
+            self.received += count
+
+
+def _differs(path: Path, wanted: Wanted) -> str | None:
+    """Return how a file differs from the one that is wanted, None where it does not."""
+    if not path.is_file():
+        return "it is no file"
+    size = path.stat().st_size
+    if 0 <= wanted.size != size:
+        return f"it has {size} bytes, the lock says {wanted.size}"
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    return None if found == wanted.sha256 else f"it has sha256 {found}, the lock says {wanted.sha256}"

@@ -1,0 +1,374 @@
+"""`zlock fetch` and portable locks: every file checked, continued where it broke off, installed without an index."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.environment import clean_environment
+from support.index import TinyIndex
+from support.project import Project, Result
+from support.venv import install_with_pip, install_with_uv, installed, make_venv, run_pip, run_uv
+from support.wheels import make_wheel
+
+PYTHON = f"3.{sys.version_info.minor}"
+TAG = f"cp3{sys.version_info.minor}"
+PINS = {"alpha": "1.0", "beta": "2.0"}
+
+
+@pytest.fixture
+def index() -> Iterator[TinyIndex]:
+    with TinyIndex(auth=("ann", "pass-of-ann"), cache_control="max-age=0") as index:
+        index.wheel("alpha", "1.0", requires=["beta"], files={"alpha.py": b"x" * 5000}, deflate=False)
+        for tag in (f"{TAG}-{TAG}-manylinux_2_17_x86_64", f"{TAG}-{TAG}-manylinux_2_28_x86_64"):
+            index.wheel("beta", "2.0", tag=tag)
+        yield index
+
+
+def make(folder: Path, index: TinyIndex, *requirements: str, **settings: Any) -> Project:
+    project = Project(folder)
+    project.configure(
+        {
+            "python": PYTHON,
+            "index": [{"url": index.url_with_credentials, "default": True}],
+            "docker": {"requirements": list(requirements or ["alpha"])},
+            **settings,
+        }
+    )
+    succeed(project.run("resolve"))
+    return project
+
+
+def succeed(result: Result) -> Result:
+    assert result.code == 0, result.stderr
+    return result
+
+
+def content(index: TinyIndex, filename: str) -> bytes:
+    listed = [file for name in ("alpha", "beta") for file in index.listing(name).files]
+    return next(file.content for file in listed if file.filename == filename)
+
+
+def asked_for_files(index: TinyIndex) -> list[dict[str, str]]:
+    return [dict(one.headers) for one in index.requests if one.path.endswith(".whl")]
+
+
+# The wheelhouse
+
+
+def test_every_file_of_the_locks_is_fetched_and_a_second_run_asks_for_nothing(index: TinyIndex, tmp_path: Path) -> None:
+    project = make(tmp_path / "project", index)
+
+    first = succeed(project.run("fetch", "--json"))
+    wheels = {path.name: path.read_bytes() for path in (project.folder / "wheelhouse").iterdir()}
+    index.requests.clear()
+    second = succeed(project.run("fetch", "--json"))
+
+    assert set(json.loads(first.stdout)["files"].values()) == {"fetched"}
+    assert len(wheels) == 3
+    for name, data in wheels.items():
+        assert data == content(index, name)
+    assert set(json.loads(second.stdout)["files"].values()) == {"kept"}
+    assert asked_for_files(index) == []
+
+
+def test_a_download_that_breaks_off_is_continued_in_the_same_run(index: TinyIndex, tmp_path: Path) -> None:
+    project = make(tmp_path / "project", index)
+    index.fault("*/alpha-*.whl", "truncate")
+    index.requests.clear()
+
+    succeed(project.run("fetch"))
+
+    ranges = [headers.get("range") for headers in asked_for_files(index) if "range" in headers]
+    assert len(ranges) == 1
+    assert re.fullmatch(r"bytes=[1-9][0-9]*-", ranges[0] or "")
+    assert (project.folder / "wheelhouse" / "alpha-1.0-py3-none-any.whl").read_bytes() == content(
+        index, "alpha-1.0-py3-none-any.whl"
+    )
+
+
+def test_a_download_that_breaks_off_for_good_is_continued_by_the_next_run(index: TinyIndex, tmp_path: Path) -> None:
+    project = make(tmp_path / "project", index)
+    index.fault("*/alpha-*.whl", "truncate")
+    broken = project.run("fetch", env={"UV_HTTP_RETRIES": "0"})
+    house = project.folder / "wheelhouse"
+    there = sorted(path.name for path in house.glob("*.whl"))
+    index.requests.clear()
+
+    succeed(project.run("fetch"))
+
+    assert broken.code == 3
+    assert "incomplete download" in broken.stderr
+    assert there == sorted(name for name in there if name.startswith("beta-"))
+    assert len(there) == 2
+    assert ["range" in headers for headers in asked_for_files(index)] == [True]
+    assert list(house.glob(".*")) == []
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_beginning_of_another_file_is_thrown_away(index: TinyIndex, tmp_path: Path, ranges: bool) -> None:
+    index.ranges = ranges
+    project = make(tmp_path / "project", index)
+    name = "alpha-1.0-py3-none-any.whl"
+    digest = hashlib.sha256(content(index, name)).hexdigest()
+    project.write(f"wheelhouse/.{name}.{digest[:16]}.part", b"another beginning")
+
+    succeed(project.run("fetch"))
+
+    assert (project.folder / "wheelhouse" / name).read_bytes() == content(index, name)
+
+
+def test_a_wrong_file_in_the_wheelhouse_is_replaced_and_named(index: TinyIndex, tmp_path: Path) -> None:
+    project = make(tmp_path / "project", index)
+    name = "alpha-1.0-py3-none-any.whl"
+    project.write(f"wheelhouse/{name}", b"no wheel")
+    project.write("wheelhouse/mine-1.0-py3-none-any.whl", b"not of the locks")
+
+    result = succeed(project.run("fetch"))
+
+    assert f"`{name}` in the wheelhouse was another file than was locked, and is replaced" in result.stderr
+    assert (project.folder / "wheelhouse" / name).read_bytes() == content(index, name)
+    assert (project.folder / "wheelhouse" / "mine-1.0-py3-none-any.whl").exists()
+
+
+@pytest.mark.parametrize("urls", ["index", "portable"])
+def test_a_file_that_changed_on_the_index_is_refused_and_the_others_come(
+    index: TinyIndex, tmp_path: Path, urls: str
+) -> None:
+    project = make(tmp_path / "project", index, urls=urls)
+    (alpha,) = index.listing("alpha").files
+    alpha.content = alpha.content[:-1] + b"!"
+
+    result = project.run("fetch")
+
+    assert result.code == 3
+    assert "`alpha-1.0-py3-none-any.whl` is not the file that was locked" in result.stderr
+    assert "pass-of-ann" not in result.stderr
+    assert {path.name.partition("-")[0] for path in (project.folder / "wheelhouse").glob("*.whl")} == {"beta"}
+
+
+def test_a_file_that_is_longer_than_locked_is_cut_off(index: TinyIndex, tmp_path: Path) -> None:
+    project = make(tmp_path / "project", index)
+    (alpha,) = index.listing("alpha").files
+    alpha.content += b"!" * 100_000
+
+    result = project.run("fetch")
+
+    assert result.code == 3
+    assert "a download has more than the" in result.stderr
+
+
+@pytest.mark.parametrize("urls", ["index", "portable"])
+def test_a_file_that_is_gone_is_named_with_the_way_out(index: TinyIndex, tmp_path: Path, urls: str) -> None:
+    project = make(tmp_path / "project", index, urls=urls)
+    index.remove("alpha-1.0-py3-none-any.whl")
+
+    result = project.run("fetch")
+
+    assert result.code == 3
+    assert "`alpha-1.0-py3-none-any.whl`" in result.stderr
+    assert "by hand" in result.stderr
+
+
+def test_offline_says_what_is_missing_and_changes_nothing(index: TinyIndex, tmp_path: Path) -> None:
+    project = make(tmp_path / "project", index)
+    missing = project.run("fetch", "--offline")
+    succeed(project.run("fetch"))
+
+    complete = project.run("fetch", "--offline")
+
+    assert missing.code == 3
+    assert "is not in the wheelhouse, and --offline leaves the network alone" in missing.stderr
+    assert complete.code == 0
+
+
+def test_two_files_of_one_name_are_refused(index: TinyIndex, tmp_path: Path) -> None:
+    with TinyIndex() as other:
+        other.wheel("alpha", "1.0", files={"other.py": b""})
+        project = Project(tmp_path / "project")
+        project.configure(
+            {
+                "python": PYTHON,
+                "steps": {
+                    name: {
+                        "index": [{"url": one.url_with_credentials if one.auth else one.url, "default": True}],
+                        "docker": {"requirements": ["alpha"]},
+                    }
+                    for name, one in (("train", index), ("report", other))
+                },
+            }
+        )
+        succeed(project.run("resolve"))
+
+        result = project.run("fetch")
+        single = project.run("fetch", "--step", "report", "--wheelhouse", str(tmp_path / "house"))
+
+    assert result.code == 1
+    assert "the locks have two files called `alpha-1.0-py3-none-any.whl`" in result.stderr
+    assert single.code == 0
+
+
+def test_what_sdists_are_built_with_comes_too(index: TinyIndex, tmp_path: Path) -> None:
+    index.sdist("built", "1.0", build_requires=["maker>=1"])
+    index.wheel("maker", "1.0")
+    project = make(tmp_path / "project", index, "built", **{"build-sdists": ["built"]})
+
+    succeed(project.run("fetch"))
+
+    names = {path.name for path in (project.folder / "wheelhouse").iterdir()}
+    assert names == {"built-1.0.tar.gz", "maker-1.0-py3-none-any.whl"}
+
+
+def test_an_index_that_is_a_folder_is_copied_from(tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    folder.mkdir()
+    wheel = make_wheel(folder, "solo", "1.0")
+    project = Project(tmp_path / "project")
+    project.configure(
+        {
+            "python": PYTHON,
+            "index": [{"url": str(folder), "default": True}],
+            "docker": {"requirements": ["solo"]},
+        }
+    )
+    succeed(project.run("resolve"))
+
+    succeed(project.run("fetch"))
+
+    assert (project.folder / "wheelhouse" / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+# Portable locks
+
+
+def test_a_portable_lock_names_no_host_and_is_the_same_lock(index: TinyIndex, tmp_path: Path) -> None:
+    usual = make(tmp_path / "usual", index)
+    portable = make(tmp_path / "portable", index, urls="portable")
+
+    text = portable.lock_path("pipeline").read_text(encoding="utf-8")
+    assert "://" not in text
+    assert "127.0.0.1" not in text
+    own = portable.lock("pipeline")["tool"]["zlock"]
+    assert own["identity"] == usual.lock("pipeline")["tool"]["zlock"]["identity"]
+    assert succeed(portable.run("resolve", "--check")).code == 0
+    paths = [wheel["path"] for package in portable.lock("pipeline")["packages"] for wheel in package["wheels"]]
+    assert {str(Path(path).parent) for path in paths} == {"../wheelhouse"}
+
+
+def test_a_portable_lock_installs_after_fetch_with_pip_and_uv_without_any_index(tmp_path: Path) -> None:
+    with TinyIndex() as index:
+        index.wheel("alpha", "1.0", requires=["beta"])
+        index.wheel("beta", "2.0")
+        index.wheel("remote", "3.0")
+        (file,) = index.listing("remote").files
+        project = make(tmp_path / "project", index, "alpha", f"remote @ {index.root}/{file.location}", urls="portable")
+        succeed(project.run("fetch"))
+    lock = project.lock_path("pipeline")
+    by_pip, by_uv = make_venv(tmp_path / "pip"), make_venv(tmp_path / "uv")
+
+    install_with_pip(by_pip, lock, options=["--no-index"])
+    install_with_uv(by_uv, lock, options=["--offline"])
+
+    assert installed(by_pip) == installed(by_uv) == {**PINS, "remote": "3.0"}
+
+
+def test_pip_and_uv_check_the_hashes_of_the_wheelhouse(index: TinyIndex, tmp_path: Path) -> None:
+    project = make(tmp_path / "project", index, urls="portable")
+    succeed(project.run("fetch"))
+    house = project.folder / "wheelhouse"
+    size = (house / "alpha-1.0-py3-none-any.whl").stat().st_size
+    other = make_wheel(house, "alpha", "1.0", requires=["beta"], files={"alpha.py": b"y" * 5000}, deflate=False)
+    assert other.stat().st_size == size
+    python, lock = str(make_venv(tmp_path / "env")), str(project.lock_path("pipeline"))
+
+    by_uv = run_uv("pip", "sync", "--no-cache", "--offline", "--python", python, lock, home=tmp_path)
+    by_pip = run_pip("--python", python, "install", "--no-cache-dir", "--no-index", "-r", lock, home=tmp_path)
+
+    assert by_uv.code != 0
+    assert "Hash mismatch" in by_uv.stderr
+    assert by_pip.code != 0
+    assert "DO NOT MATCH THE HASHES" in by_pip.stderr
+
+
+def test_a_portable_lock_is_solved_again_from_its_pins(index: TinyIndex, tmp_path: Path) -> None:
+    project = make(tmp_path / "project", index, urls="portable")
+    index.wheel("beta", "3.0")
+    index.wheel("gamma", "1.0")
+    text = (project.folder / "zlock.toml").read_text(encoding="utf-8")
+    project.write("zlock.toml", text.replace('"alpha"', '"alpha", "gamma"'))
+
+    succeed(project.run("resolve"))
+    kept = project.locked("pipeline")
+    succeed(project.run("resolve", "--upgrade"))
+
+    assert kept == {**PINS, "gamma": "1.0"}
+    assert project.locked("pipeline")["beta"] == "3.0"
+
+
+def test_a_file_that_was_replaced_since_a_portable_lock_is_refused_when_solving_again(
+    index: TinyIndex, tmp_path: Path
+) -> None:
+    project = make(tmp_path / "project", index, urls="portable")
+    index.remove("alpha-1.0-py3-none-any.whl")
+    index.wheel("alpha", "1.0", requires=["beta"], files={"alpha.py": b"other"})
+    index.wheel("gamma", "1.0")
+    text = (project.folder / "zlock.toml").read_text(encoding="utf-8")
+    project.write("zlock.toml", text.replace('"alpha"', '"alpha", "gamma"'))
+
+    result = project.run("resolve")
+
+    assert result.code == 3
+    assert "`alpha-1.0-py3-none-any.whl` is not the file that was locked" in result.stderr
+
+
+def test_another_kind_of_urls_outdates_a_lock(index: TinyIndex, tmp_path: Path) -> None:
+    project = make(tmp_path / "project", index)
+    text = (project.folder / "zlock.toml").read_text(encoding="utf-8")
+    project.write("zlock.toml", f'urls = "portable"\n{text}')
+
+    checked = project.run("resolve", "--check")
+    succeed(project.run("resolve"))
+
+    assert checked.code == 1
+    assert "configuration: `urls` was not set, is `portable`" in checked.stderr
+    assert "://" not in project.lock_path("pipeline").read_text(encoding="utf-8")
+    assert project.locked("pipeline") == PINS
+
+
+def repository(folder: Path) -> str:
+    """Make a git repository with a project in it and return its URL."""
+    own = Project(folder)
+    own.write("pyproject.toml", '[project]\nname = "own"\nversion = "1"\n[build-system]\nrequires = []\n')
+    for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "first"]):
+        command = ["git", "-c", "user.name=Ann", "-c", "user.email=ann@host.example", *arguments]
+        subprocess.run(command, cwd=folder, env=clean_environment(own.home), check=True)
+    return f"git+{folder.as_uri()}@main"
+
+
+def test_a_repository_stays_what_it_is_and_fetch_says_so_after_all_else(index: TinyIndex, tmp_path: Path) -> None:
+    url = repository(tmp_path / "repository")
+    project = make(tmp_path / "project", index, "alpha", f"own @ {url}", urls="portable")
+
+    result = project.run("fetch")
+
+    assert result.code == 1
+    assert "`own` of step `pipeline` comes from a repository, which no wheelhouse can hold" in result.stderr
+    assert len(list((project.folder / "wheelhouse").glob("*.whl"))) == 3
+
+
+def test_a_folder_of_the_project_is_no_file_to_fetch(index: TinyIndex, tmp_path: Path) -> None:
+    folder = Project(tmp_path / "project")
+    folder.write("own/pyproject.toml", '[project]\nname = "own"\nversion = "1"\n')
+    project = make(folder.folder, index, "alpha", f"own @ {(folder.folder / 'own').as_uri()}", urls="portable")
+
+    result = succeed(project.run("fetch"))
+
+    assert "`own` is a folder of the project; what building it requires is not in the wheelhouse" in result.stderr
