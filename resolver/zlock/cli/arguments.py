@@ -31,6 +31,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     _add_diff(commands)
     _add_export(commands)
     _add_fetch(commands)
+    _add_merge_driver(commands)
     return parser.parse_args(arguments)
 
 
@@ -197,3 +198,17 @@ def _add_fetch(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     _add_locked_steps(parser)
     parser.add_argument("--wheelhouse", type=Path, metavar="DIR", help="the folder (default: the configured one)")
+
+
+def _add_merge_driver(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "merge-driver",
+        "merge two locks; for git",
+        "git config merge.zlock.driver 'zlock merge-driver %O %A %B %P'",
+        "Solve a lock again for what both branches together ask, from the pins of both.\n"
+        "Where that fails, both sides are left with conflict markers.",
+    )
+    for name, what in (("base", "of the common ancestor"), ("ours", "of ours"), ("theirs", "of theirs")):
+        parser.add_argument(name, type=Path, metavar=name.upper(), help=f"a file with the lock {what}")
+    parser.add_argument("path", metavar="PATH", help="the lock's place in the repository")

@@ -19,7 +19,7 @@ def options_of(parsed: argparse.Namespace, **others: Any) -> Options:
     return Options(
         project=parsed.project,
         pipeline=getattr(parsed, "pipeline", None),
-        steps=tuple(parsed.step),
+        steps=tuple(getattr(parsed, "step", ())),
         offline=parsed.offline,
         cache_dir=parsed.cache_dir,
         index_url=parsed.index_url,

@@ -1,14 +1,14 @@
-"""The locks of a git revision."""
+"""What git has of locks: those of a revision, and the sides of a conflict."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from zlock.errors import InvalidInput
+from zlock.errors import CommandFailed, InvalidInput
+from zlock.lock.git import run_git, top_of
 from zlock.lock.store import step_of
-from zlock.process import CommandExited, run_command
+from zlock.process import CommandExited
 
-_TIMEOUT = 60.0  # seconds for one command
 HEAD = "HEAD"
 
 
@@ -25,16 +25,33 @@ def texts_at(revision: str, folder: Path) -> dict[str, str] | None:
     commit = _commit(revision, top)
     if commit is None:
         return None
-    listed = _git(top, "ls-tree", "-z", "--name-only", commit, f"{inside}/" if inside != "." else "./")
+    listed = run_git(top, "ls-tree", "-z", "--name-only", commit, f"{inside}/" if inside != "." else "./")
     paths = [path for path in listed.split("\0") if path and step_of(Path(path).name)]
-    return {Path(path).name: _git(top, "cat-file", "blob", f"{commit}:{path}") for path in paths}
+    return {Path(path).name: run_git(top, "cat-file", "blob", f"{commit}:{path}") for path in paths}
+
+
+def stages_of(path: Path) -> tuple[str, str, str] | None:
+    """Return base, ours and theirs of a file in conflict, whole; None where git has no such conflict.
+
+    A side that has no such file is empty.
+    """
+    try:
+        top, folder = _place(path.parent)
+        listed = run_git(top, "ls-files", "--unmerged", "-z", "--", f":(literal){folder}/{path.name}")
+        found = {}
+        for entry in filter(None, listed.split("\0")):
+            _, blob, stage = entry.partition("\t")[0].split(" ")
+            found[stage] = run_git(top, "cat-file", "blob", blob)
+    except (InvalidInput, CommandFailed):
+        return None
+    return (found.get("1", ""), found.get("2", ""), found.get("3", "")) if found else None
 
 
 def _place(folder: Path) -> tuple[Path, str]:
     """Return the top of the repository that a folder is in, and the folder's path from there."""
     there = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
     try:
-        top = Path(_git(there, "rev-parse", "--show-toplevel").rstrip("\n")).resolve()
+        top = top_of(there)
     except CommandExited as error:
         raise InvalidInput(
             f"`{folder.name}` is in no git repository",
@@ -45,14 +62,10 @@ def _place(folder: Path) -> tuple[Path, str]:
 
 def _commit(revision: str, top: Path) -> str | None:
     try:
-        return _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").strip()
+        return run_git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").strip()
     except CommandExited as error:
         if revision == HEAD:
             return None  # a repository without a commit
         raise InvalidInput(
             f"git knows no revision `{revision}`", hint="name a branch, a tag, a commit, or a file or folder of locks"
         ) from error
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    return run_command(["git", *arguments], cwd=folder, timeout=_TIMEOUT).stdout

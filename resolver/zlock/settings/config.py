@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -303,7 +304,7 @@ def _index(row: Table, folder: Path) -> Index:
             hint="write `https://...`, or the path of a folder",
         )
     elif url and "://" not in url:
-        url = str((folder / url).resolve())
+        url = os.path.normpath(folder / url)  # a link stays one: where it leads is this machine's affair
     found = Index(url=url, name=row.text("name"), default=row.flag("default"), explicit=row.flag("explicit"))
     if found.explicit and not found.name:
         row.wrong("explicit", "an explicit index has a name", hint="add a `name` to route packages to it")

@@ -10,7 +10,9 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from zlock.lock.declared import declared_digest
+from zlock.lock.history import stages_of
 from zlock.lock.identity import restate
+from zlock.lock.merging import merged, pins_in, sides_of
 from zlock.lock.question import Question
 from zlock.lock.store import ConflictedLock, lock_path, parse_lock, pins_of, read_text
 from zlock.model.requirement import Gathered
@@ -52,12 +54,16 @@ class Job:
         """
         path = lock_path(workspace.lock_folder, step.name)
         text = read_text(path) or ""
-        lock = None
+        lock: Mapping[str, Any] | None = None
         try:
             lock = parse_lock(path, text) if text or path.exists() else None
         except ConflictedLock:
+            lock = _merged(path, text)
             text = ""
-            workspace.report.note(f"`{path.name}` had a merge conflict and is solved again")
+            workspace.report.note(
+                f"`{path.name}` had a merge conflict and is solved again"
+                + (" from the pins of both sides" if lock else ", from no pins as neither side could be read")
+            )
         gathered = gatherer.gather(step.settings, {}, step.routing.indexes)
         workspace.report.note(*(note for one in gathered for note in one.notes))
         return cls(
@@ -99,3 +105,9 @@ class Job:
     def restated(self) -> str:
         """Return the lock's text with the present `declared` and pipeline."""
         return restate(self.text, declared=self.declared, owner=self.owner)
+
+
+def _merged(path: Path, text: str) -> Mapping[str, Any] | None:
+    """Return the pins of both sides of a conflict, from git's index where it has them, else from the markers."""
+    base, ours, theirs = map(pins_in, stages_of(path) or sides_of(text))
+    return merged(base, ours, theirs)

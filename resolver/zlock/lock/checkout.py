@@ -1,0 +1,73 @@
+"""What a merge that git is in the middle of will come to, as files in a folder of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from zlock.errors import CommandFailed, NoAnswer
+from zlock.lock.git import run_git
+from zlock.process import CommandExited
+
+MERGING = "ZLOCK_MERGING"
+"""The environment variable that keeps the merge of a merge from merging once more."""
+
+_HEADS = re.compile(r"GITHEAD_([0-9a-f]{40,64})")
+_LATER = "finish the merge, then run `zlock resolve`, which mends the lock"
+
+
+@contextmanager
+def merged_files(top: Path, environ: Mapping[str, str]) -> Iterator[Path]:
+    """Yield a folder with the merged files of a repository, while git is merging.
+
+    The files on disk are still those of our side, so what locks are made from has to be merged here. What git does not
+    know, as an environment or a folder of wheels, is linked to.
+
+    Raises:
+        NoAnswer: It can't be told what is merged, as in a rebase.
+        CommandFailed: git is too old for it, or failed.
+    """
+    heads = [match[1] for name in environ if (match := _HEADS.fullmatch(name))]
+    if len(heads) != 1:
+        raise NoAnswer("it can't be told which commits are being merged, as in a rebase", hint=_LATER)
+    tree = _merged_tree(top, heads[0])
+    with TemporaryDirectory(prefix="zlock-merge-") as temporary:
+        folder = Path(temporary).resolve() / "files"
+        environment = {**os.environ, "GIT_INDEX_FILE": f"{temporary}/index", "GIT_LFS_SKIP_SMUDGE": "1"}
+        run_git(top, "read-tree", tree, environ=environment)
+        run_git(top, "checkout-index", "--all", f"--prefix={folder}/", environ=environment)
+        for path in filter(None, run_git(top, "ls-files", "--others", "--directory", "-z").split("\0")):
+            _link(top / path, folder / path.rstrip("/"))
+        yield folder
+
+
+def write_conflict(base: Path, ours: Path, theirs: Path) -> None:
+    """Write both sides with conflict markers into ours, as git does without a driver."""
+    labels = [part for name in ("ours", "base", "theirs") for part in ("-L", name)]
+    files = [str(path.resolve()) for path in (ours, base, theirs)]
+    with suppress(CommandExited):  # it ends with the number of conflicts
+        run_git(ours.resolve().parent, "merge-file", *labels, *files)
+
+
+def _merged_tree(top: Path, theirs: str) -> str:
+    """Return the tree that merging a commit into ours comes to; files in conflict have markers in it."""
+    command = ["merge-tree", "--write-tree", "--no-messages", "HEAD", theirs]
+    try:
+        listed = run_git(top, *command, environ={**os.environ, MERGING: "1"})
+    except CommandExited as error:
+        if error.code != 1 or not error.completed.stdout:  # 1 says that there are conflicts
+            raise CommandFailed(
+                "this git can't merge into a tree; 2.38 or later can", context=error.context, hint=_LATER
+            ) from error
+        listed = error.completed.stdout
+    return listed.partition("\n")[0]
+
+
+def _link(source: Path, place: Path) -> None:
+    if not os.path.lexists(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(source)

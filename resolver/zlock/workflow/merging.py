@@ -1,0 +1,88 @@
+"""The merge driver for git: two locks become one that answers what both branches together ask."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from zlock.errors import InvalidConfiguration, InvalidInput, NoAnswer
+from zlock.lock.checkout import MERGING, merged_files, write_conflict
+from zlock.lock.git import top_of
+from zlock.lock.store import replace_text, step_of
+from zlock.model.ports import Progress
+from zlock.settings.config import read_project
+from zlock.workflow.locking import resolve
+from zlock.workflow.report import Report
+from zlock.workflow.workspace import Options
+
+
+class Sides(NamedTuple):
+    """The files that git gives to a driver: `%O`, `%A` and `%B`; the result goes where ours is."""
+
+    base: Path
+    ours: Path
+    theirs: Path
+
+
+def merge_locks(options: Options, sides: Sides, path: str, progress: Progress) -> Report:
+    """Write the lock that both branches together need into the file of ours.
+
+    Args:
+        options: The options; without a project it is found from the lock's place.
+        sides: The files with the locks.
+        path: The lock's place in the repository; git's `%P`.
+        progress: Hears what happens.
+
+    Raises:
+        ZlockError: There is no such lock; then the file of ours has both sides with conflict markers.
+    """
+    try:
+        return _merge(options, sides, path, progress)
+    except BaseException:
+        write_conflict(*sides)
+        raise
+
+
+def _merge(options: Options, sides: Sides, path: str, progress: Progress) -> Report:
+    if os.environ.get(MERGING):
+        raise NoAnswer("what this merge comes to is just being found out", hint="wait for that")
+    step = step_of(Path(path).name)
+    if step is None:
+        raise InvalidInput(f"`{path}` is no lock's name", hint="name `pylock.*.toml` in `.gitattributes`")
+    progress("merging what the locks are made from")
+    top = top_of(Path.cwd())
+    with merged_files(top, os.environ) as folder:
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(_as_conflict(sides), encoding="utf-8")
+        project = _project_of(place, folder) if options.project is None else folder / _inside(options.project, top)
+        report = resolve(replace(options, project=project, steps=(step,)), progress)
+        replace_text(sides.ours, place.read_text(encoding="utf-8"))
+    return report
+
+
+def _inside(project: Path, top: Path) -> Path:
+    if not project.resolve().is_relative_to(top):
+        raise InvalidInput(f"the project `{project}` is not in the repository", hint="leave out `--project`")
+    return project.resolve().relative_to(top)
+
+
+def _as_conflict(sides: Sides) -> str:
+    """Return three whole locks as one conflict, which `resolve` mends."""
+    texts = [file.read_text(encoding="utf-8") for file in (sides.ours, sides.base, sides.theirs)]
+    return "<<<<<<< ours\n{}||||||| base\n{}=======\n{}>>>>>>> theirs\n".format(*texts)
+
+
+def _project_of(lock: Path, top: Path) -> Path:
+    """Return the folder of the project whose locks are where a lock is."""
+    for folder in (lock.parent, *lock.parent.parents):
+        project = read_project(folder)
+        if project is not None and (folder / project.lock_dir).resolve() == lock.parent.resolve():
+            return folder
+        if folder == top:
+            break
+    raise InvalidConfiguration(
+        f"no project of the merged files has its locks where `{lock.name}` is", hint="restore its configuration"
+    )

@@ -1,0 +1,254 @@
+"""Two branches' locks: the merge driver in a real `git merge`, and `resolve` on a conflict."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.environment import clean_environment
+from support.index import TinyIndex
+from support.project import Project, Result
+
+PYTHON = "3.12"
+
+
+@pytest.fixture
+def index() -> Iterator[TinyIndex]:
+    with TinyIndex(cache_control="max-age=0") as index:
+        for name in ("alpha", "beta", "gamma", "delta", "common"):
+            index.wheel(name, "1.0", requires=["common"] if name != "common" else [])
+        yield index
+
+
+class Repository:
+    """A project in a repository whose locks have the merge driver, as the documentation sets it up."""
+
+    def __init__(self, folder: Path, index: str, *, below: str = "", driver: bool = True) -> None:
+        self.project = Project(folder / below)
+        self.top = folder
+        self.index = index
+        self.git("init", "-q", "-b", "main")
+        self.write("alpha")
+        self.resolve()
+        if driver:
+            (folder / ".gitattributes").write_text("pylock.*.toml merge=zlock\n", encoding="utf-8")
+            command = f'"{sys.executable}" -P -m zlock merge-driver --cache-dir "{self.project.cache}" %O %A %B %P'
+            self.git("config", "merge.zlock.name", "locks of zlock")
+            self.git("config", "merge.zlock.driver", command)
+            self.git("config", "merge.zlock.recursive", "binary")
+        self.commit("first")
+
+    def git(self, *arguments: str, check: bool = True, env: Mapping[str, str] | None = None) -> Result:
+        command = ["git", "-c", "user.name=Ann", "-c", "user.email=ann@host.example", *arguments]
+        environment = clean_environment(self.project.home, env)
+        done = subprocess.run(command, cwd=self.top, env=environment, capture_output=True, text=True, check=False)
+        assert not check or done.returncode == 0, done.stderr
+        return Result(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+    def write(self, *requirements: str) -> None:
+        """Ask for these, each on a line that merges on its own."""
+        self.project.write(
+            "zlock.toml",
+            f'python = "{PYTHON}"\nindex = [{{ url = "{self.index}", default = true }}]\n'
+            '[docker]\nrequirements = "requirements.txt"\n',
+        )
+        fillers = {name: f"# {name} is asked for here\n#\n#\n#\n" for name in ("alpha", "beta", "gamma", "delta")}
+        lines = [
+            fillers[name] + "".join(f"{one}\n" for one in requirements if one.startswith(name)) for name in fillers
+        ]
+        self.project.write("requirements.txt", "".join(lines))
+
+    def resolve(self, *arguments: str) -> None:
+        result = self.project.run("resolve", *arguments)
+        assert result.code == 0, result.stderr
+
+    def commit(self, message: str) -> None:
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+
+    def branch(self, name: str, *requirements: str, upgrade: str = "") -> None:
+        """Make a branch from the first commit that asks for something else, with its lock."""
+        self.git("checkout", "-q", "-b", name, "main")
+        self.write(*requirements)
+        self.resolve(*(["--upgrade-package", upgrade] if upgrade else []))
+        self.commit(name)
+
+    def merge(self, theirs: str, **options: Any) -> Result:
+        return self.git("merge", "-q", "--no-edit", theirs, check=False, **options)
+
+
+def test_a_merge_ends_in_a_lock_that_answers_both_branches(index: TinyIndex, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "project", index.url)
+    repository.branch("theirs", "alpha", "delta")
+    repository.branch("ours", "alpha", "beta")
+
+    merged = repository.merge("theirs")
+
+    assert merged.code == 0, merged.stdout + merged.stderr
+    assert repository.project.run("resolve", "--check").code == 0
+    assert repository.project.locked("pipeline").keys() == {"alpha", "beta", "delta", "common"}
+    assert repository.git("status", "--porcelain").stdout == ""
+    # The whole of it is the lock that a run in the merged project would write.
+    before = repository.project.lock_path("pipeline").read_bytes()
+    repository.resolve()
+    assert repository.project.lock_path("pipeline").read_bytes() == before
+
+
+def test_each_pin_is_that_of_the_side_that_moved_it_and_the_newer_of_two(index: TinyIndex, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "project", index.url)
+    repository.write("alpha", "beta", "gamma")
+    repository.resolve()
+    repository.commit("more")
+    index.wheel("alpha", "1.1", requires=["common"])
+    index.wheel("beta", "1.1", requires=["common"])
+    index.wheel("gamma", "1.1", requires=["common"])
+    repository.branch("theirs", "alpha", "beta", "gamma", "delta")
+    repository.resolve("--upgrade-package", "alpha", "--upgrade-package", "gamma")
+    repository.commit("alpha and gamma move")
+    repository.git("checkout", "-q", "main")
+    index.wheel("gamma", "1.2", requires=["common"])
+    repository.branch("ours", "alpha", "beta", "gamma")
+    repository.resolve("--upgrade-package", "gamma")
+    repository.commit("gamma moves further")
+    index.wheel("alpha", "1.9", requires=["common"])
+    index.wheel("common", "1.9")
+
+    merged = repository.merge("theirs")
+
+    assert merged.code == 0, merged.stdout + merged.stderr
+    assert repository.project.locked("pipeline") == {
+        "alpha": "1.1",  # theirs moved it
+        "beta": "1.0",  # nobody did
+        "gamma": "1.2",  # both did
+        "delta": "1.0",
+        "common": "1.0",
+    }
+    assert repository.project.run("resolve", "--check").code == 0
+
+
+def test_a_project_below_the_top_with_files_that_git_does_not_know_merges_too(index: TinyIndex, tmp_path: Path) -> None:
+    wheels = index.write_static(tmp_path / "static").find_links
+    shutil.copytree(wheels, tmp_path / "top" / "inner" / "wheels")
+    (tmp_path / "top" / ".gitignore").write_text("wheels/\ninner-*/\n", encoding="utf-8")
+    repository = Repository(tmp_path / "top", "wheels", below="inner")
+    repository.branch("theirs", "alpha", "delta")
+    repository.branch("ours", "alpha", "beta")
+
+    merged = repository.merge("theirs")
+
+    assert merged.code == 0, merged.stdout + merged.stderr
+    assert repository.project.run("resolve", "--check").code == 0
+    assert repository.project.locked("pipeline").keys() == {"alpha", "beta", "delta", "common"}
+
+
+def conflicted(repository: Repository, merged: Result) -> None:
+    assert merged.code == 1
+    assert "CONFLICT (content)" in merged.stdout
+    text = repository.project.lock_path("pipeline").read_text(encoding="utf-8")
+    assert "<<<<<<<" in text
+    assert ">>>>>>>" in text
+    assert repository.project.run("resolve", "--check").code == 2
+
+
+def test_a_contradiction_of_both_branches_leaves_the_conflict(index: TinyIndex, tmp_path: Path) -> None:
+    index.wheel("beta", "2.0", requires=["common<1"])
+    repository = Repository(tmp_path / "project", index.url)
+    repository.branch("theirs", "alpha", "delta")
+    index.wheel("common", "0.9")
+    repository.branch("ours", "alpha", "beta==2.0", upgrade="common")
+    repository.git("checkout", "-q", "theirs")
+    repository.write("alpha", "delta", "gamma==1.5")
+    index.wheel("gamma", "1.5", requires=["common>=1"])
+    repository.resolve()
+    repository.commit("gamma")
+
+    merged = repository.merge("ours")
+
+    conflicted(repository, merged)
+    assert "no set of versions satisfies step `pipeline`" in merged.stderr
+
+
+def test_without_the_network_the_conflict_stays_and_resolve_mends_it_later(index: TinyIndex, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "project", index.url)
+    repository.branch("theirs", "alpha", "delta")
+    repository.branch("ours", "alpha", "beta")
+    driver = repository.git("config", "merge.zlock.driver").stdout.strip()
+    empty = f'--offline --cache-dir "{tmp_path / "empty"}"'
+    offline = driver.replace(f'--cache-dir "{repository.project.cache}"', empty)
+    repository.git("config", "merge.zlock.driver", offline)
+
+    merged = repository.merge("theirs")
+    conflicted(repository, merged)
+    mended = repository.project.run("resolve")
+
+    assert "--offline leaves the network alone" in merged.stderr
+    assert mended.code == 0, mended.stderr
+    assert "had a merge conflict and is solved again from the pins of both sides" in mended.stderr
+    assert repository.project.run("resolve", "--check").code == 0
+
+
+def test_a_conflict_in_what_asks_leaves_the_conflict_in_the_lock(index: TinyIndex, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "project", index.url)
+    repository.branch("theirs", "alpha", "beta<2")
+    repository.branch("ours", "alpha", "beta<3")
+
+    merged = repository.merge("theirs")
+
+    conflicted(repository, merged)
+
+
+@pytest.mark.parametrize("driver", [True, False])
+def test_a_rebase_stops_and_resolve_mends_the_lock_from_both_sides(
+    index: TinyIndex, tmp_path: Path, driver: bool
+) -> None:
+    repository = Repository(tmp_path / "project", index.url, driver=driver)
+    repository.branch("theirs", "alpha", "delta")
+    repository.branch("ours", "alpha", "beta")
+    index.wheel("beta", "1.1")
+    index.wheel("delta", "1.1")
+
+    rebased = repository.git("rebase", "theirs", check=False)
+    conflicted(repository, Result(code=rebased.code, stdout=rebased.stdout, stderr=rebased.stderr))
+    mended = repository.project.run("resolve")
+    repository.git("add", "-A")
+    repository.git("rebase", "--continue", env={"GIT_EDITOR": "true"})
+
+    assert mended.code == 0, mended.stderr
+    assert repository.project.locked("pipeline") == dict.fromkeys(("alpha", "beta", "delta", "common"), "1.0")
+    assert repository.project.run("resolve", "--check").code == 0
+
+
+def test_the_pins_of_markers_alone_are_kept_where_git_is_not_at_hand(index: TinyIndex, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "project", index.url, driver=False)
+    repository.branch("theirs", "alpha", "delta")
+    repository.branch("ours", "alpha", "beta")
+    repository.git("config", "merge.conflictStyle", "diff3")
+    conflicted(repository, repository.merge("theirs"))
+    index.wheel("beta", "1.1")
+    index.wheel("delta", "1.1")
+    shutil.rmtree(repository.top / ".git")
+
+    mended = repository.project.run("resolve")
+
+    assert mended.code == 0, mended.stderr
+    assert repository.project.locked("pipeline") == dict.fromkeys(("alpha", "beta", "delta", "common"), "1.0")
+
+
+def test_called_by_hand_it_is_an_error_without_a_traceback(index: TinyIndex, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "project", index.url)
+    lock = repository.project.lock_path("pipeline").read_bytes()
+    for name in ("base", "ours", "theirs"):
+        (tmp_path / name).write_bytes(lock)
+    files = [str(tmp_path / name) for name in ("base", "ours", "theirs")]
+
+    result = repository.project.run("merge-driver", *files, "lockfiles/pylock.pipeline.toml")
+
+    assert result.code == 1
+    assert "it can't be told which commits are being merged" in result.stderr
+    assert "Traceback" not in result.stderr
