@@ -67,7 +67,7 @@ class StepDiff:
 
 def compare(step: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> StepDiff:
     """Return what differs between two locks of a step; None stands for one that is not there."""
-    old, new = _by_name(before), _by_name(after)
+    old, new = by_name(before), by_name(after)
     found = [_change(name, old.get(name), new.get(name)) for name in sorted({*old, *new})]
     changes = tuple(one for one in found if one is not None)
     image = _image(before, after)
@@ -82,7 +82,8 @@ Rows = Sequence[Mapping[str, Any]]
 """The entries of one package: several where platforms have different versions."""
 
 
-def _by_name(lock: Mapping[str, Any] | None) -> dict[str, Rows]:
+def by_name(lock: Mapping[str, Any] | None) -> dict[str, Rows]:
+    """Return the entries of a lock by package."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     for row in (lock or {}).get("packages", ()):
         found.setdefault(row["name"], []).append(row)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from packaging.markers import InvalidMarker, Marker
 from packaging.version import InvalidVersion, Version
 
-Rows = Sequence[Mapping[str, Any]]
-"""The entries of one package: several where platforms have different versions."""
+from zlock.lock.diff import Rows, by_name
 
 _SIDES = {"<": "ours", "|": "base", "=": "theirs", ">": "both"}
 _MARKER = re.compile(r"(<{7}|\|{7}|={7}|>{7})(?= |$)")
@@ -61,7 +60,7 @@ def merged(
     if ours is None or theirs is None:
         one = ours or theirs
         return one and _unanswering(one, one["packages"], one)
-    old, mine, other = _by_name(base), _by_name(ours), _by_name(theirs)
+    old, mine, other = by_name(base), by_name(ours), by_name(theirs)
     rows = [
         row
         for name in sorted({*mine, *other})
@@ -74,13 +73,6 @@ def merged(
 def _unanswering(ours: Mapping[str, Any], rows: Rows, python: Mapping[str, Any]) -> Mapping[str, Any]:
     own = {**ours["tool"]["zlock"], "inputs": "", "python": python["tool"]["zlock"]["python"]}
     return {**ours, "packages": list(rows), "tool": {"zlock": own}}
-
-
-def _by_name(lock: Mapping[str, Any] | None) -> dict[str, Rows]:
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for row in lock["packages"] if lock else ():
-        found.setdefault(row["name"], []).append(row)
-    return dict(found)
 
 
 def _chosen(old: Rows, ours: Rows, theirs: Rows) -> Rows:
