@@ -10,9 +10,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from zlock.lock.declared import declared_digest
-from zlock.lock.history import stages_of
 from zlock.lock.identity import restate
-from zlock.lock.merging import merged, pins_in, sides_of
 from zlock.lock.question import Question
 from zlock.lock.store import ConflictedLock, lock_path, parse_lock, pins_of, read_text
 from zlock.model.requirement import Gathered
@@ -109,5 +107,8 @@ class Job:
 
 def _merged(path: Path, text: str) -> Mapping[str, Any] | None:
     """Return the pins of both sides of a conflict, from git's index where it has them, else from the markers."""
+    from zlock.lock.history import stages_of  # few runs meet a conflict
+    from zlock.lock.merging import merged, pins_in, sides_of
+
     base, ours, theirs = map(pins_in, stages_of(path) or sides_of(text))
     return merged(base, ours, theirs)
