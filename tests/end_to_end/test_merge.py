@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,13 @@ def index() -> Iterator[TinyIndex]:
 class Repository:
     """A project in a repository whose locks have the merge driver, as the documentation sets it up."""
 
-    def __init__(self, folder: Path, index: str, *, below: str = "", driver: bool = True) -> None:
+    def __init__(
+        self, folder: Path, index: str, *, below: str = "", driver: bool = True, steps: Sequence[str] = ()
+    ) -> None:
         self.project = Project(folder / below)
         self.top = folder
         self.index = index
+        self.steps = steps
         self.git("init", "-q", "-b", "main")
         self.write("alpha")
         self.resolve()
@@ -56,7 +59,7 @@ class Repository:
         self.project.write(
             "zlock.toml",
             f'python = "{PYTHON}"\nindex = [{{ url = "{self.index}", default = true }}]\n'
-            '[docker]\nrequirements = "requirements.txt"\n',
+            '[docker]\nrequirements = "requirements.txt"\n' + "".join(f"[steps.{step}]\n" for step in self.steps),
         )
         fillers = {name: f"# {name} is asked for here\n#\n#\n#\n" for name in ("alpha", "beta", "gamma", "delta")}
         lines = [
@@ -98,6 +101,19 @@ def test_a_merge_ends_in_a_lock_that_answers_both_branches(index: TinyIndex, tmp
     before = repository.project.lock_path("pipeline").read_bytes()
     repository.resolve()
     assert repository.project.lock_path("pipeline").read_bytes() == before
+
+
+def test_every_lock_of_a_merge_is_merged(index: TinyIndex, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "project", index.url, steps=("train", "report"))
+    repository.branch("theirs", "alpha", "delta")
+    repository.branch("ours", "alpha", "beta")
+
+    merged = repository.merge("theirs")
+
+    assert merged.code == 0, merged.stdout + merged.stderr
+    assert repository.project.run("resolve", "--check").code == 0
+    for step in ("train", "report"):
+        assert repository.project.locked(step).keys() == {"alpha", "beta", "delta", "common"}
 
 
 def test_each_pin_is_that_of_the_side_that_moved_it_and_the_newer_of_two(index: TinyIndex, tmp_path: Path) -> None:

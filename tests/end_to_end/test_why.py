@@ -164,6 +164,37 @@ def test_a_release_that_only_the_lock_keeps_away_comes_with_the_command_that_mov
     assert project.locked("pipeline")["solo"] == "1.1"
 
 
+@pytest.mark.parametrize(
+    ("resolution", "package", "reasons_there"),
+    [
+        ("lowest", "direct", ['1.1: `resolution = "lowest"` chooses the oldest that fits']),
+        ("lowest-direct", "direct", ['1.1: `resolution = "lowest-direct"` chooses the oldest that fits']),
+        ("lowest", "inner", ['1.1: `resolution = "lowest"` chooses the oldest that fits']),
+    ],
+)
+def test_the_oldest_release_is_old_as_the_configuration_wants_it(
+    tmp_path: Path, resolution: str, package: str, reasons_there: list[str]
+) -> None:
+    with TinyIndex() as index:
+        for version in ("1.0", "1.1"):
+            index.wheel("direct", version, requires=["inner"])
+            index.wheel("inner", version)
+        project = Project(tmp_path / "project")
+        project.configure(
+            {
+                "python": "3.12",
+                "resolution": resolution,
+                "index": [{"url": index.url, "default": True}],
+                "docker": {"requirements": ["direct"]},
+            }
+        )
+        assert project.run("resolve").code == 0
+
+        newer = reasons(project, package)["pipeline"]["newer"]
+
+    assert (newer["verdict"], newer["reasons"]) == ("held back", reasons_there)
+
+
 def test_offline_without_a_cache_the_way_is_said_and_the_rest_is_called_unknown(
     project: Project, tmp_path: Path
 ) -> None:

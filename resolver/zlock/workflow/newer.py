@@ -147,10 +147,17 @@ class _Search:
             for node in sorted(pins.keys() & other.keys())
             if not node.extra and node.name != self._name and pins[node] != other[node]
         ]
-        if self._problem.policy.resolution != "highest":
+        if self._is_lowest:
             yield f'{version}: `resolution = "{self._problem.policy.resolution}"` chooses the oldest that fits'
         elif moves:
             yield f"{version} needs other pins to move, which the lock keeps: {', '.join(moves)}"
+
+    @property
+    def _is_lowest(self) -> bool:
+        """Whether the configuration wants the oldest release of this package."""
+        resolution = self._problem.policy.resolution
+        is_direct = any(dependency.name == self._name for dependency, _ in self._problem.dependencies())
+        return resolution == "lowest" or (resolution == "lowest-direct" and is_direct)
 
     def _version(self, name: NormalizedName, position: int) -> str:
         return str(self._problem.universe.package(name).versions[position])

@@ -53,7 +53,7 @@ def trees(options: Options) -> tuple[list[Tree], Report]:
     found = [
         Tree(
             step=locked.step.name,
-            target=", ".join(map(str, one.targets)),
+            target="; ".join(map(str, one.targets)),
             roots=tuple(
                 Root(requirement=str(root), origins=tuple(map(str, root.origins)), nodes=tuple(nodes_of(root)))
                 for root in one.roots
