@@ -54,5 +54,5 @@ def _direct(package: Mapping[str, Any]) -> Iterator[str]:
         yield f"{package['name']} @ {archive['url']}#{fragment}{marker}"
     elif "vcs" in package and "url" in package["vcs"]:
         vcs = package["vcs"]
-        fragment = f"#subdirectory={vcs['subdirectory']}" if "subdirectory" in vcs else ""
-        yield f"{package['name']} @ {vcs['type']}+{vcs['url']}@{vcs['commit-id']}{fragment}{marker}"
+        place = f"#subdirectory={vcs['subdirectory']}" if "subdirectory" in vcs else ""
+        yield f"{package['name']} @ {vcs['type']}+{vcs['url']}@{vcs['commit-id']}{place}{marker}"

@@ -29,12 +29,17 @@ def _applies(package: Mapping[str, Any], target: Target) -> bool:
 
 
 def narrowed(tree: Mapping[str, Any], target: Target) -> dict[str, Any]:
-    """Return a lock as one for a single target reads: its packages without markers, and the wheels that it can install.
+    """Return a lock as one for a single target reads: its packages without markers, the wheels that it can install.
 
-    The identity of a lock with one target is that of its narrowed self.
+    The identity of a lock with one target is that of its narrowed self, see `identity_of`.
     """
     packages = [_narrowed(package, target) for package in packages_on(tree, target)]
-    return {**tree, "packages": packages}
+    own = dict(tree["tool"]["zlock"])
+    if "builds" in own:
+        own["builds"] = [build for build in own["builds"] if build["platform"] == target.platform]
+    if "uv" in own:
+        own["uv"] = _narrowed(own["uv"], target)
+    return {**tree, "packages": packages, "tool": {"zlock": own}}
 
 
 def _narrowed(package: Mapping[str, Any], target: Target) -> dict[str, Any]:
