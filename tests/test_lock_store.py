@@ -31,7 +31,7 @@ def lock_text(step: str = "train", requirement: str = "alpha") -> str:
         build(
             question,
             [(question.targets[0], [])],
-            Facts(declared="sha256:00"),
+            Facts(),
             project=Path("/p"),
             lock_folder=Path("/p/lockfiles"),
         )

@@ -1,24 +1,111 @@
-"""The digest `declared`: over the bytes of the files that ask, so that a build can compare them without running any."""
+"""What `declared` is: the files that ask and what each says, so that a build can compare them without running any."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Iterable
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
+
+from zlock.lock.question import digest_of
+from zlock.lock.toml import Inline, dumps
+
+_WRITTEN = re.compile(r'^declared = "[^"]*"\ndeclared-files = \[(?:\n(?: .*\n)*)?\]$', re.MULTILINE)
+_PROJECT_KEYS = ("name", "dependencies", "optional-dependencies", "dynamic")
 
 
-def declared_digest(files: Iterable[Path], project: Path) -> str:
-    """Return the digest of files by their place in the project and their bytes.
+class DeclaredFile(NamedTuple):
+    """A file that asks.
 
-    Files outside the project count by their bytes and their name alone: where they are is the machine's affair.
+    Attributes:
+        name: Its path from the project folder, with `/`; of a file outside, its name alone.
+        inside: Whether it is in the project folder.
+        digest: Of what it says.
     """
-    rows = set()
+
+    name: str
+    inside: bool
+    digest: str
+
+
+def declared_files(files: Iterable[Path], project: Path) -> tuple[DeclaredFile, ...]:
+    """Return files by their place in the project, with what they say now, sorted.
+
+    Where a file outside the project is, is the machine's affair.
+    """
+    root = project.resolve()
+    found = set()
     for file in files:
-        try:
-            data = file.read_bytes()
-        except OSError:
-            continue  # it was read before, or its absence is reported by who needs it
-        inside = file.resolve().is_relative_to(project.resolve())
-        name = file.resolve().relative_to(project.resolve()).as_posix() if inside else file.name
-        rows.add(f"{name}\0{hashlib.sha256(data).hexdigest()}")
-    return "sha256:" + hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
+        place = file.resolve()
+        inside = place.is_relative_to(root)
+        with contextlib.suppress(OSError):  # it was read before, or its absence is reported by who needs it
+            name = place.relative_to(root).as_posix() if inside else file.name
+            found.add(DeclaredFile(name, inside, _digest(place)))
+    return tuple(sorted(found))
+
+
+def declared_table(files: Sequence[DeclaredFile]) -> dict[str, Any]:
+    """Return the keys of the lock that say what was declared: the digest of it all, and each file with its own."""
+    rows = [Inline({"path" if file.inside else "name": file.name, "digest": file.digest}) for file in files]
+    return {"declared": digest_of(rows), "declared-files": rows}
+
+
+def redeclare(text: str, files: Sequence[DeclaredFile]) -> str:
+    """Return a lock's text with other declared files."""
+    return _WRITTEN.sub(lambda _: dumps(declared_table(files)).rstrip("\n"), text, count=1)
+
+
+def recorded_files(own: Mapping[str, Any]) -> tuple[DeclaredFile, ...]:
+    """Return the declared files that the `[tool.zlock]` of a lock records."""
+    rows = own.get("declared-files", ())
+    return tuple(DeclaredFile(row.get("path") or row["name"], "path" in row, row["digest"]) for row in rows)
+
+
+def undeclared(own: Mapping[str, Any], project: Path, asking: Iterable[Path]) -> Iterator[str]:
+    """Say which files no longer say what they said when a lock was written; nothing where all do.
+
+    Files outside the project are not looked at: nobody can say where they are here.
+
+    Args:
+        own: The `[tool.zlock]` of the lock.
+        project: The project folder.
+        asking: Files that are known to ask now, whatever the lock says.
+    """
+    recorded = recorded_files(own)
+    inside = {file.name: file for file in recorded if file.inside}
+    places = [project / name for name in inside]
+    now = {file.name: file for file in declared_files([*places, *asking], project) if file.inside}
+    outside = [file for file in recorded if not file.inside]
+    if declared_table(sorted([*outside, *now.values()]))["declared"] == own.get("declared"):
+        return
+    for name in sorted({*inside, *now}):
+        if name not in now:
+            yield f"`{name}` is gone"
+        elif name not in inside:
+            yield f"`{name}` was not there"
+        elif inside[name] != now[name]:
+            yield f"`{name}` changed"
+
+
+def _digest(file: Path) -> str:
+    """Return the digest of what a file says: of its bytes, in which line ends don't count.
+
+    A `pyproject.toml` counts with what it asks: a new version number or a linter's settings outdate nothing.
+    """
+    data = file.read_bytes().replace(b"\r\n", b"\n")
+    if file.name == "pyproject.toml":
+        with contextlib.suppress(tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
+            return digest_of(_asked(tomllib.loads(data.decode())))
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _asked(document: Mapping[str, Any]) -> list[Any]:
+    project, tool = document.get("project"), document.get("tool")
+    return [
+        {key: project[key] for key in _PROJECT_KEYS if key in project} if isinstance(project, Mapping) else project,
+        document.get("dependency-groups"),
+        tool.get("zlock") if isinstance(tool, Mapping) else tool,
+    ]

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from zlock.lock.builds import Build
+from zlock.lock.declared import DeclaredFile, declared_table
 from zlock.lock.environments import Answer, join_answers
 from zlock.lock.identity import FORMAT, identity_of, resign
 from zlock.lock.question import Question, target_table
@@ -24,14 +25,14 @@ class Facts:
     """What is recorded beside the question and the packages.
 
     Attributes:
-        declared: The digest of the files that ask, see `declared_digest`.
+        declared: The files that ask.
         owner: The pipeline it belongs to, `file.py:name`; empty for the configuration's own steps.
         gave_way: Requirements that gave way to later sources, a line each.
         builds: What the sdists among the packages are built with.
         exclude_newer: The cut-off that the command line set for this run, RFC 3339, or empty.
     """
 
-    declared: str
+    declared: tuple[DeclaredFile, ...] = ()
     owner: str = ""
     gave_way: tuple[str, ...] = ()
     builds: tuple[Build, ...] = ()
@@ -79,7 +80,7 @@ def build(
         **({"pipeline": facts.owner} if facts.owner else {}),
         "identity": identity_of(packages, builds),
         "inputs": question.digest(),
-        "declared": facts.declared,
+        **declared_table(facts.declared),
         "packages": len(packages),
         **target_table(question.targets),
     }

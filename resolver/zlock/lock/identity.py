@@ -12,8 +12,7 @@ from zlock.lock.question import digest_of
 
 FORMAT = 1
 
-# Within `[tool.zlock]`, the only table that has these keys at the beginning of a line.
-_DECLARED = re.compile(r'^declared = "[^"]*"$', re.MULTILINE)
+# Within `[tool.zlock]`, the only table that has this key at the beginning of a line.
 _OWNER = re.compile(r'^(step = "[^"]*"\n)(?:pipeline = ("(?:[^"\\]|\\.)*")\n)?', re.MULTILINE)
 _INTEGRITY = re.compile(r'^integrity = "[^"]*"$', re.MULTILINE)
 
@@ -31,12 +30,10 @@ def owner_in(text: str) -> str:
     return str(json.loads(found[2])) if found and found[2] else ""
 
 
-def restate(text: str, *, declared: str, owner: str) -> str:
-    """Return a lock's text with other facts about who asks; they are no part of what is asked or installed."""
+def set_owner(text: str, owner: str) -> str:
+    """Return a lock's text with another pipeline; that is no part of what is asked or installed."""
     line = f"pipeline = {json.dumps(owner, ensure_ascii=False)}\n" if owner else ""
-    stated = _DECLARED.sub(f'declared = "{declared}"', text, count=1)
-    changed = _OWNER.sub(lambda found: found[1] + line, stated, count=1)
-    return text if changed == text else resign(changed)
+    return _OWNER.sub(lambda found: found[1] + line, text, count=1)
 
 
 def is_signed(text: str) -> bool:

@@ -59,8 +59,8 @@ def target_table(targets: Sequence[Target]) -> dict[str, Any]:
 
 
 def digest_of(value: Any) -> str:
-    """Return the sha256 of a plain value, written as JSON in one way only."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    """Return the sha256 of a plain value, written as JSON in one way only; times count as their text."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 

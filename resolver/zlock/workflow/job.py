@@ -9,8 +9,8 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from zlock.lock.declared import declared_digest
-from zlock.lock.identity import restate
+from zlock.lock.declared import DeclaredFile, declared_files, redeclare
+from zlock.lock.identity import resign, set_owner
 from zlock.lock.question import Question
 from zlock.lock.store import ConflictedLock, lock_path, parse_lock, pins_of, read_text
 from zlock.model.requirement import Gathered
@@ -30,7 +30,7 @@ class Job:
         text: That lock as text; empty where there is none, or one that is not worth keeping.
         gathered: What its sources yield.
         question: What it asks.
-        declared: The digest of the files that ask.
+        declared: The files that ask.
         owner: The pipeline that the lock will belong to.
     """
 
@@ -40,7 +40,7 @@ class Job:
     text: str
     gathered: list[Gathered]
     question: Question
-    declared: str
+    declared: tuple[DeclaredFile, ...]
     owner: str
 
     @classmethod
@@ -71,7 +71,7 @@ class Job:
             text=text,
             gathered=gathered,
             question=workspace.question(step, workspace.targets(step, lock), gathered),
-            declared=declared_digest(workspace.declared_files(gathered), workspace.project.folder),
+            declared=declared_files(workspace.declared_files(gathered), workspace.project.folder),
             owner=workspace.owner,
         )
 
@@ -85,7 +85,7 @@ class Job:
             text="",
             gathered=locked.gathered,
             question=locked.question,
-            declared="",
+            declared=(),
             owner="",
         )
 
@@ -102,7 +102,8 @@ class Job:
 
     def restated(self) -> str:
         """Return the lock's text with the present `declared` and pipeline."""
-        return restate(self.text, declared=self.declared, owner=self.owner)
+        text = set_owner(redeclare(self.text, self.declared), self.owner)
+        return text if text == self.text else resign(text)
 
 
 def _merged(path: Path, text: str) -> Mapping[str, Any] | None:
