@@ -118,6 +118,12 @@ def test_other_toml_is_refused(lock: Path, text: str) -> None:
     assert "cut short or edited" in refusal(lock).message
 
 
+def test_packages_that_are_not_those_of_the_identity_are_refused_even_where_the_text_is_signed(lock: Path) -> None:
+    lock.write_text(resign(lock_text().replace('identity = "sha256:', 'identity = "sha256:0')), encoding="utf-8")
+
+    assert refusal(lock).context == ("its packages differ from what was locked",)
+
+
 @pytest.mark.parametrize("before_and_after", [("format = 1", "format = 2"), ('version = "1.0"', 'version = "2.0"')])
 def test_a_newer_format_asks_for_an_upgrade(lock: Path, before_and_after: tuple[str, str]) -> None:
     lock.write_text(resign(lock_text().replace(*before_and_after)), encoding="utf-8")

@@ -1,6 +1,6 @@
 """The errors of zlock: each says what is wrong, who asked for it, and the way out.
 
-An error keeps its parts apart (`message`, `context`, `hint`); only the command line lays them out.
+An error keeps its parts apart (`message`, `context`, `hint`); `laid_out` is how a person reads them.
 The exit code belongs to the class: 1 the answer is no, 2 the input is wrong, 3 the outside failed.
 """
 
@@ -27,6 +27,11 @@ class ZlockError(Exception):
         self.message = message
         self.context = tuple(context)
         self.hint = hint
+
+    def laid_out(self, *, error: str = "error:", hint: str = "hint:") -> str:
+        """Return the lines a person reads; the two labels may come in colours."""
+        lines = [f"{error} {self.message}", *(f"  {line}" for line in self.context)]
+        return "\n".join([*lines, *([f"{hint} {self.hint}"] if self.hint else [])])
 
 
 class NoAnswer(ZlockError):
@@ -97,6 +102,10 @@ class Problems(ZlockError):
     def __init__(self, errors: Sequence[ZlockError]) -> None:
         super().__init__(f"{len(errors)} errors")
         self.errors = tuple(errors)
+
+    def laid_out(self, *, error: str = "error:", hint: str = "hint:") -> str:
+        """Return the lines of each error, of equal ones once."""
+        return "\n\n".join(dict.fromkeys(one.laid_out(error=error, hint=hint) for one in self.errors))
 
     @property
     def worst(self) -> int:

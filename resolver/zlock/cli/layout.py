@@ -68,17 +68,9 @@ class Screen:
     def fail(self, error: ZlockError) -> int:
         """Show an error, or several, each once; return the exit code."""
         self._clear()
-        errors = error.errors if isinstance(error, Problems) else (error,)
-        shown = dict.fromkeys(redact(self._laid_out(one)) for one in errors)
-        _write(sys.stderr, "\n".join(shown))
+        shown = error.laid_out(error=self._paint("error:", _RED, _BOLD), hint=self._paint("hint:", _CYAN))
+        _write(sys.stderr, f"{redact(shown)}\n")
         return error.worst if isinstance(error, Problems) else error.exit_code
-
-    def _laid_out(self, error: ZlockError) -> str:
-        lines = [f"{self._paint('error:', _RED, _BOLD)} {error.message}"]
-        lines += [f"  {line}" for line in error.context]
-        if error.hint:
-            lines.append(f"{self._paint('hint:', _CYAN)} {error.hint}")
-        return "\n".join(lines) + "\n"
 
     def interrupted(self) -> None:
         """Say that a run was ended from outside."""

@@ -81,8 +81,9 @@ def parse_lock(path: Path, text: str) -> dict[str, Any]:
     if not isinstance(own, dict):
         raise _damaged(path, "it has no `[tool.zlock]`")
     _check_format(path, own.get("format"), tree.get("lock-version"))
-    if not is_signed(text):
-        raise _damaged(path, _what_differs(tree))
+    why = _what_differs(tree) or ("" if is_signed(text) else "its text differs from what was written")
+    if why:
+        raise _damaged(path, why)
     return tree
 
 
@@ -104,7 +105,7 @@ class ConflictedLock(InvalidLock):
 
 
 def _what_differs(tree: Mapping[str, Any]) -> str:
-    """Say what of a lock that is not as it was written differs."""
+    """Say what of a lock's packages is not as it was locked; empty where they are."""
     own, packages = tree["tool"]["zlock"], tree.get("packages", [])
     try:
         if own.get("packages") != len(packages):
@@ -112,7 +113,7 @@ def _what_differs(tree: Mapping[str, Any]) -> str:
         same = identity_of(packages, own.get("builds", ())) == own.get("identity")
     except (KeyError, TypeError, AttributeError, ValueError):
         same = False
-    return "its text differs from what was written" if same else "its packages differ from what was locked"
+    return "" if same else "its packages differ from what was locked"
 
 
 def pins_of(tree: Mapping[str, Any]) -> dict[str, str]:
