@@ -351,7 +351,7 @@ def test_importing_zlock_imports_nothing_else() -> None:
 
 
 def test_public_names_are_listed_and_others_refused() -> None:
-    assert dir(zlock) == ["DockerSettings", "__version__", "pipeline", "step"]
+    assert dir(zlock) == ["DockerSettings", "__version__", "locks_of", "pipeline", "step"]
     assert all(getattr(zlock, name) for name in zlock.__all__)
     with pytest.raises(AttributeError):
         zlock.pipelin  # noqa: B018  # asking for it is the test

@@ -18,12 +18,14 @@ from packaging.requirements import Requirement
 
 from zlock import errors
 from zlock.errors import Problems, ZlockError
+from zlock.hatch.options import KEYS, HookOptions
 from zlock.settings import config
 from zlock.settings.docker import CHECKS, DockerSettings, EffectiveSettings
 from zlock.sources import stack
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+BUILD = (ROOT / "docs" / "build.md").read_text(encoding="utf-8")
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 FRAMEWORK = (ROOT / "docs" / "framework-page.md").read_text(encoding="utf-8")
@@ -155,6 +157,23 @@ def test_keys_of_indexes_are_documented_and_accepted() -> None:
 
 def test_keys_of_the_stack_are_documented_and_accepted() -> None:
     assert sorted(documented("### `[stack]`")) == sorted(stack._KEYS)
+
+
+def test_options_of_the_build_hook_are_documented_with_their_defaults() -> None:
+    said = {row[0].strip("`"): row[2].strip('"') for row in rows(section(BUILD, "## The hook"))}
+    defaults = HookOptions.from_table({}, ROOT / "pyproject.toml")
+
+    assert list(said) == KEYS
+    assert said == {"steps": "all", "include": defaults.include, "on-outdated": defaults.on_outdated}
+    assert defaults.steps == ()
+
+
+@pytest.mark.parametrize("text", blocks("toml pyproject"))
+def test_a_project_file_in_the_documentation_is_one(text: str) -> None:
+    table = tomllib.loads(text)
+    HookOptions.from_table(
+        table.get("tool", {}).get("hatch", {}).get("build", {}).get("hooks", {}).get("zlock", {}), ROOT
+    )
 
 
 def test_fields_of_docker_settings_are_documented_with_both_names() -> None:

@@ -3,14 +3,16 @@
 TYPE_CHECKING = False  # type checkers read it as true; `typing` itself would cost every import of zlock
 if TYPE_CHECKING:
     from zlock._version import __version__
+    from zlock.lock.attached import locks_of
     from zlock.settings.docker import DockerSettings
     from zlock.settings.pipeline import pipeline, step
 
-__all__ = ["DockerSettings", "__version__", "pipeline", "step"]
+__all__ = ["DockerSettings", "__version__", "locks_of", "pipeline", "step"]
 
 _HOMES = {
     "DockerSettings": "zlock.settings.docker",
     "__version__": "zlock._version",
+    "locks_of": "zlock.lock.attached",
     "pipeline": "zlock.settings.pipeline",
     "step": "zlock.settings.pipeline",
 }

@@ -49,10 +49,10 @@ class Table:
         """Return the key path of a key, for messages."""
         return f"{self.at}.{key}" if self.at else key
 
-    def check_keys(self, known: Sequence[str]) -> None:
-        """Collect the keys that are not known."""
+    def check_keys(self, known: Sequence[str], *, others: Sequence[str] = ()) -> None:
+        """Collect the keys that are not known; others stand here for somebody else and are never suggested."""
         for key in self._values:
-            if key not in known:
+            if key not in known and key not in others:
                 with self:
                     raise checks.unknown_key(self.path(key), key, known)
 

@@ -1,0 +1,68 @@
+"""The build hook: holds the locks against what is declared, and attaches them to wheel and sdist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.config import BuilderConfig
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+from zlock.errors import InvalidConfiguration, LockOutdated, Problems, ZlockError
+from zlock.hatch.options import HookOptions
+from zlock.redact import redact
+from zlock.workflow.shipping import Shipment, prepare_shipment
+
+PACKAGE_FOLDER = "lockfiles"
+"""The folder of the locks inside a package."""
+
+
+class LockBuildHook(BuildHookInterface[BuilderConfig]):
+    """`[tool.hatch.build.hooks.zlock]`."""
+
+    PLUGIN_NAME = "zlock"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Check the locks and attach them; ends the build with a message where that can't be done."""
+        try:
+            self._attach(version, build_data)
+        except ZlockError as error:
+            self.app.abort(redact(error.laid_out()))
+
+    def _attach(self, version: str, build_data: dict[str, Any]) -> None:
+        options = HookOptions.from_table(self.config, Path(self.root, "pyproject.toml"))
+        shipment = prepare_shipment(Path(self.root), options.steps)
+        if shipment is None:
+            return
+        if shipment.disregarded:
+            self.app.display_info("zlock: `stack.remote = false`: the pipeline runs locally, no lock is attached")
+        # Who installs the project in order to work on it has yet to lock it, and nothing is shipped.
+        self._report(shipment, is_error=options.on_outdated == "error" and version != "editable")
+        if self.target_name == "sdist":
+            build_data["force_include"].update({str(file): place for file, place in shipment.sdist_files().items()})
+        elif self.target_name == "wheel" and options.include == "package" and version != "editable":
+            folder = f"{self._package()}/{PACKAGE_FOLDER}"
+            build_data["force_include"].update({str(lock): f"{folder}/{lock.name}" for lock in shipment.locks.values()})
+        elif self.target_name == "wheel":
+            build_data["extra_metadata"].update({str(lock): lock.name for lock in shipment.locks.values()})
+
+    def _report(self, shipment: Shipment, *, is_error: bool) -> None:
+        try:
+            shipment.raise_if_outdated()
+        except (LockOutdated, Problems) as error:
+            if is_error:
+                raise
+            self.app.display_warning(redact(error.laid_out(error="warning:")))
+
+    def _package(self) -> str:
+        """Return the one package that the wheel holds, as it is named there."""
+        try:
+            packages = self.build_config.packages
+        except ValueError:  # hatchling finds none, and says so itself where one is needed
+            packages = []
+        if len(packages) != 1:
+            raise InvalidConfiguration(
+                f'`include = "package"` needs a wheel with one package, and this one has {len(packages)}',
+                hint="name one package in `packages` of the wheel, or leave `include` out",
+            )
+        return self.build_config.get_distribution_path(packages[0])

@@ -1,0 +1,45 @@
+"""The options of the build hook, read into a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zlock.errors import Collector
+from zlock.settings.table import Table
+
+KEYS = ["steps", "include", "on-outdated"]
+_HATCHLINGS = ["dependencies", "require-runtime-dependencies", "require-runtime-features", "enable-by-default"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HookOptions:
+    """The options of the build hook; the attributes are the keys of the documentation."""
+
+    steps: tuple[str, ...]
+    include: str
+    on_outdated: str
+
+    @classmethod
+    def from_table(cls, values: Mapping[str, Any], file: Path) -> HookOptions:
+        """Read the hook's table.
+
+        Args:
+            values: The table as it stands.
+            file: What states it, for messages.
+
+        Raises:
+            InvalidConfiguration: A key is unknown or a value wrong; several mistakes come as `Problems`.
+        """
+        problems = Collector()
+        table = Table(values, at="build.hooks.zlock", file=file, problems=problems)
+        table.check_keys(KEYS, others=_HATCHLINGS)
+        options = cls(
+            steps=table.texts("steps"),
+            include=table.choice("include", ("metadata", "package")),
+            on_outdated=table.choice("on-outdated", ("error", "warn")),
+        )
+        problems.raise_if_any()
+        return options

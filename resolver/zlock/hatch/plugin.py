@@ -1,0 +1,18 @@
+"""What hatch and hatchling find under the entry point `hatch`; each class is imported when it is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hatchling.plugin import hookimpl
+
+if TYPE_CHECKING:
+    from zlock.hatch.build_hook import LockBuildHook
+
+
+@hookimpl
+def hatch_register_build_hook() -> type[LockBuildHook]:
+    """Return the build hook."""
+    from zlock.hatch.build_hook import LockBuildHook
+
+    return LockBuildHook

@@ -1,0 +1,153 @@
+"""What a build ships: the locks, held against what is declared by digests alone. Nothing is run, solved or fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zlock.errors import Collector, InvalidConfiguration, InvalidLock, LockOutdated
+from zlock.lock.declared import recorded_files, undeclared
+from zlock.lock.store import existing_steps, lock_path, read_lock
+from zlock.redact import redact
+from zlock.settings.config import Project, read_project
+from zlock.sources.stack import Stack
+from zlock.wording import did_you_mean, listed
+from zlock.workflow.locked import HINT
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shipment:
+    """What a build ships.
+
+    Attributes:
+        folder: The project folder.
+        locks: By step, in one order, where each lock is.
+        declared: The files in the project that the locks were made for: who builds from an sdist needs them too.
+        outdated: Locks that are missing, or that were made for something else.
+        disregarded: The pipeline runs locally, so that no lock was looked at.
+    """
+
+    folder: Path
+    locks: Mapping[str, Path]
+    declared: tuple[Path, ...] = ()
+    outdated: tuple[LockOutdated, ...] = ()
+    disregarded: bool = False
+
+    def raise_if_outdated(self) -> None:
+        """Raise what is outdated: the error itself if there is one, else `Problems`."""
+        problems = Collector()
+        for error in self.outdated:
+            problems.add(error)
+        problems.raise_if_any()
+
+    def sdist_files(self) -> dict[Path, str]:
+        """Return what an sdist has to hold so that a wheel can be built from it, by its place in the project.
+
+        Raises:
+            InvalidConfiguration: The locks are outside the project, or a file would publish credentials.
+        """
+        files = dict.fromkeys([*self.locks.values(), *self.declared])
+        problems = Collector()
+        for file in files:
+            with problems:
+                _check_publishable(file, self.folder)
+        problems.raise_if_any()
+        return {file: file.relative_to(self.folder).as_posix() for file in files}
+
+
+def prepare_shipment(folder: Path, steps: Collection[str] = ()) -> Shipment | None:
+    """Return what a build ships, None where the project does not use zlock.
+
+    Which steps a pipeline file has is known only by running it, so without `steps` a missing lock is noticed where the
+    configuration states the steps, or where there is no lock at all.
+
+    Args:
+        folder: The project folder; no other one is looked at.
+        steps: Limit to these, and miss those that have no lock; empty for all.
+
+    Raises:
+        InvalidConfiguration: The configuration is wrong, or there is no such step.
+        InvalidLock: A lock was edited or cut short, or is another step's. Several errors come as `Problems`.
+    """
+    project = read_project(folder)
+    if project is None:
+        return None
+    if not Stack.from_table(project.stack, at="stack").remote:
+        return Shipment(folder=folder, locks={}, disregarded=True)
+    lock_folder = folder / project.lock_dir
+    known = existing_steps(lock_folder)
+    problems = Collector()
+    with problems:
+        _check_steps(steps, known.keys() | project.steps)
+    locks: dict[str, Path] = {}
+    declared: dict[Path, None] = {}
+    for step in sorted(steps or known.keys() | _stated_steps(project)):
+        path = lock_path(lock_folder, step)
+        with problems:
+            own = _own(project, path, step)
+            locks[step] = path
+            declared |= dict.fromkeys(folder / file.name for file in recorded_files(own) if file.inside)
+            _check_declared(own, project, step)
+    if not locks and not problems.errors:
+        problems.add(_missing(project, "the project has no locks", f"expected `pylock.*.toml` in `{project.lock_dir}`"))
+    outdated = tuple(error for error in problems.errors if isinstance(error, LockOutdated))
+    if len(outdated) < len(problems.errors):
+        problems.raise_if_any()
+    there = tuple(sorted(file for file in declared if file.is_file()))
+    return Shipment(folder=folder, locks=locks, declared=there, outdated=outdated)
+
+
+def _stated_steps(project: Project) -> Collection[str]:
+    """Return the steps that the configuration alone states: all of them where no pipeline file has its say."""
+    return () if project.pipeline else project.steps
+
+
+def _check_steps(steps: Collection[str], known: Collection[str]) -> None:
+    problems = Collector()
+    for name in steps:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"steps with a lock: {listed(sorted(known))}"
+            problems.add(InvalidConfiguration(f"`steps` of the build hook: no lock is of a step `{name}`", hint=hint))
+    problems.raise_if_any()
+
+
+def _own(project: Project, path: Path, step: str) -> Mapping[str, Any]:
+    """Return what zlock says in a step's lock."""
+    lock = read_lock(path)
+    if lock is None:
+        raise _missing(project, f"step `{step}` has no lock", f"expected `{path.name}`")
+    own: Mapping[str, Any] = lock["tool"]["zlock"]
+    if own["step"] != step:
+        raise InvalidLock(
+            f"the lock `{path.name}` is that of step `{own['step']}`", hint="delete it and run `zlock resolve`"
+        )
+    return own
+
+
+def _missing(project: Project, message: str, expected: str) -> LockOutdated:
+    if (project.folder / "PKG-INFO").is_file():
+        hint = "an sdist holds the locks where the hook of zlock was on when it was made"
+        return LockOutdated(message, context=[expected, "this is an unpacked sdist"], hint=hint)
+    return LockOutdated(message, context=[expected], hint=HINT)
+
+
+def _check_declared(own: Mapping[str, Any], project: Project, step: str) -> None:
+    changed = list(undeclared(own, project.folder, [project.file] if project.file else []))
+    if changed:
+        raise LockOutdated(f"the lock of step `{step}` was made for something else", context=changed, hint=HINT)
+
+
+def _check_publishable(file: Path, folder: Path) -> None:
+    """Refuse what an sdist can't hold, or must not: it takes these files whatever version control ignores."""
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise InvalidConfiguration(
+            f"`{file.name}` is outside the project, where an sdist can't hold it", hint="choose another `lock-dir`"
+        )
+    # Code is the user's own business, and full of addresses that are no secrets.
+    if file.suffix != ".py" and redact(text := file.read_text(encoding="utf-8", errors="replace")) != text:
+        raise InvalidConfiguration(
+            f"`{file.name}` holds credentials, which an sdist would publish",
+            hint="put them into the environment or a keyring, see docs/indexes.md",
+        )
