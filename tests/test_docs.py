@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from packaging.pylock import Pylock
 from packaging.requirements import Requirement
 
@@ -204,6 +205,19 @@ def test_defaults_of_keys_are_those_of_the_code() -> None:
     assert json.loads(said["platforms"]) == list(defaults.platforms)
     for key in ("conflicts", "prerelease", "resolution"):
         assert json.loads(said[key]) == getattr(defaults, key)
+
+
+# CI
+
+
+def test_inputs_of_the_action_are_documented_with_their_defaults() -> None:
+    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    said = {row[0].strip("`"): row[1].strip('"') for row in rows(section(text, "## GitHub"))}
+    inputs = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"]
+
+    words = {"": {"none", "this action"}}
+    assert list(said) == list(inputs)
+    assert [name for name, one in inputs.items() if said[name] not in words.get(one["default"], {one["default"]})] == []
 
 
 # Commands

@@ -110,16 +110,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(project: Project, *command: str, **environment: str) -> Result:
     """Run a command in the project with the network cut."""
-    done = subprocess.run(
-        command,
-        cwd=project.folder,
-        env=clean_environment(project.home, {**CUT, **environment}),
-        capture_output=True,
-        encoding="utf-8",
-        timeout=180,
-        check=False,
-    )
-    return Result(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+    return project.call(*command, env={**CUT, **environment})
 
 
 def build(project: Project, *options: str, out: str = "dist") -> Result:
@@ -209,6 +200,16 @@ def test_the_backend_heeds_the_configuration_that_is_there(project: Project) -> 
     assert locks_in(wheel_of(project)) == [f"{METADATA}/pylock.train.toml"]
 
 
+def test_pip_builds_with_the_backend(project: Project) -> None:
+    """To pip, hatchling has no metadata without a build, and so the backend must have none either."""
+    edit(project, "pyproject.toml", "hatchling.build", "zlock.hatch.backend")
+    pip = [sys.executable, "-P", "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", "dist", "."]
+    result = run(project, *pip)
+
+    assert result.code == 0, result.stderr
+    assert locks_in(wheel_of(project)) == [f"{METADATA}/{name}" for name in LOCKS]
+
+
 def test_two_builds_at_once_give_the_same_bytes(project: Project) -> None:
     command = [sys.executable, "-P", "-m", "build", "--no-isolation", "--outdir"]
     running = [
@@ -273,8 +274,12 @@ def test_a_new_version_number_and_a_linters_settings_outdate_nothing(project: Pr
     assert build(project, "--wheel").code == 0
 
 
-def test_an_editable_install_works_whatever_the_locks_say(project: Project, wheels: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["hatchling.build", "zlock.hatch.backend"])
+def test_an_editable_install_works_whatever_the_locks_say(
+    project: Project, wheels: Path, tmp_path: Path, backend: str
+) -> None:
     """Who has yet to lock must be able to install the project first; nothing is shipped."""
+    edit(project, "pyproject.toml", "hatchling.build", backend)
     configure_hook(project, 'include = "package"')  # of no use here: the package stays where it is
     edit(project, "requirements/train.txt", "alpha", "alpha>=1")
     python = make_venv(tmp_path / "venv")
@@ -301,16 +306,28 @@ def refused(project: Project, *options: str) -> str:
     return said
 
 
-@pytest.mark.parametrize("options", [(), ("--wheel",)])
-def test_outdated_locks_stop_a_build_with_what_changed_and_the_way_out(
-    project: Project, options: tuple[str, ...]
+@pytest.mark.parametrize(
+    "command",
+    [
+        [sys.executable, "-P", "-m", "build", "--no-isolation"],
+        [sys.executable, "-P", "-m", "build", "--no-isolation", "--wheel"],
+        [uv.find_uv_bin(), "build", "--no-build-isolation", "--python", sys.executable],
+        [sys.executable, "-P", "-m", "hatchling", "build"],  # which `hatch build` runs in its environment
+    ],
+)
+def test_outdated_locks_stop_every_build_with_what_changed_and_the_way_out(
+    project: Project, command: list[str]
 ) -> None:
     edit(project, "requirements/train.txt", "alpha", "alpha>=1")
-    said = refused(project, *options)
+    result = run(project, *command)
+    said = "\n".join(line.strip() for line in (result.stdout + result.stderr).splitlines())
 
-    assert "error: the lock of step `train` was made for something else\n  `requirements/train.txt` changed\n" in said
+    assert result.code != 0
+    assert "error: the lock of step `train` was made for something else\n`requirements/train.txt` changed\n" in said
     assert "hint: run `zlock resolve`" in said
     assert "step `report`" not in said
+    assert "zlock/hatch" not in said  # as a traceback would have it
+    assert not list((project.folder / "dist").glob("acme*"))
 
 
 def test_everything_that_is_outdated_is_named(project: Project) -> None:
@@ -336,6 +353,23 @@ def test_a_project_that_was_never_locked_is_not_built(project: Project) -> None:
     shutil.rmtree(project.folder / "lockfiles")
 
     assert "error: the project has no locks\n  expected `pylock.*.toml` in `lockfiles`\n" in refused(project)
+
+
+def test_a_step_that_the_configuration_states_is_missed(project: Project) -> None:
+    edit(project, "pyproject.toml", "[tool.zlock]", "[tool.zlock.steps.serve]\n[tool.zlock.steps.train]\n[tool.zlock]")
+    edit(project, "pyproject.toml", 'pipeline = "pipelines/training.py"', "")
+
+    assert "error: step `serve` has no lock\n  expected `pylock.serve.toml`\n" in refused(project)
+
+
+def test_a_project_with_its_own_configuration_file_is_checked_by_it(project: Project) -> None:
+    text = (project.folder / "pyproject.toml").read_text(encoding="utf-8")
+    head, _, table = text.partition("[tool.zlock]\n")
+    project.write("pyproject.toml", head)
+    project.write("zlock.toml", table)
+    said = refused(project, "--wheel")
+
+    assert "`pyproject.toml` changed\n  `zlock.toml` was not there\n" in said
 
 
 def test_an_sdist_without_the_locks_is_not_built(project: Project) -> None:

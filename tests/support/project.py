@@ -87,6 +87,20 @@ class Project:
             start_new_session=True,
         )
 
+    def call(self, *command: str, env: Mapping[str, str] | None = None, timeout: float = 300) -> Result:
+        """Run any program in the project's folder to its end."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=clean_environment(self.home, env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=timeout,
+            check=False,
+        )
+        return Result(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
     def lock_path(self, step: str, folder: str = "lockfiles") -> Path:
         """Return where the lock of a step is."""
         return self.folder / folder / f"pylock.{step}.toml"

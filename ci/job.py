@@ -1,0 +1,110 @@
+"""One job in CI: runs zlock and leaves a summary where the CI shows it. It needs Python and an installed zlock.
+
+Usage: job.py check|build [ARGUMENTS OF zlock ...]
+
+`check` is `zlock resolve --check`, `build` is `zlock build --push`.
+Where GITHUB_STEP_SUMMARY is set, a summary in Markdown is appended to that file; where GITHUB_ACTIONS is "true", errors
+are shown as annotations too. The exit code is that of zlock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+_COMMANDS = {"check": ["resolve", "--check"], "build": ["build", "--push"]}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a job; return its exit code."""
+    if not arguments or arguments[0] not in _COMMANDS:
+        sys.stderr.write("error: the job is none of: check, build\n")
+        return 2
+    job, *others = arguments
+    code, output, said = _run([sys.executable, "-P", "-m", "zlock", *_COMMANDS[job], "--json", *others])
+    if code:
+        _annotate(said)
+        _summarize(_failed(job, said))
+    else:
+        _summarize(_SUMMARIES[job](json.loads(output)))
+    return code
+
+
+def _run(command: Sequence[str]) -> tuple[int, bytes, str]:
+    """Run a command whose messages are shown as they come; return its exit code, its output and its messages."""
+    said = []
+    with (
+        tempfile.TemporaryFile() as output,
+        subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, "PYTHONUTF8": "1"},  # the summary is the same on every runner
+        ) as process,
+    ):
+        for line in process.stderr or ():
+            said.append(line)
+            sys.stderr.write(line)
+            sys.stderr.flush()
+        code = process.wait()
+        output.seek(0)
+        return code, output.read(), "".join(said)
+
+
+def _summarize(text: str) -> None:
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if path:
+        with Path(path).open("a", encoding="utf-8") as stream:
+            stream.write(text)
+    else:
+        sys.stdout.write(text)
+
+
+def _annotate(said: str) -> None:
+    """Show each error at the top of the run (GitHub, workflow commands)."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return
+    for text in said.split("error: ")[1:]:
+        escaped = text.strip().replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        sys.stdout.write(f"::error title=zlock::{escaped}\n")
+
+
+def _failed(job: str, said: str) -> str:
+    return f"### zlock: {job} failed\n\n````text\n{said.strip()}\n````\n"
+
+
+def _checked(report: dict[str, Any]) -> str:
+    if report["disregarded"]:
+        return "### zlock: nothing to check\n\n" + _listed(report["notes"])
+    rows = [(name, step["packages"], f"`{step['identity'][7:23]}`") for name, step in report["steps"].items()]
+    return "### zlock: locks are up to date\n\n" + _table(("step", "packages", "identity"), rows)
+
+
+def _built(_: dict[str, Any]) -> str:
+    """Read the table of images, which is what later jobs read as well."""
+    images = json.loads(Path("build", "zlock", "images.json").read_bytes())
+    rows = [(step, f"`{image['reference']}`", f"`{image['digest']}`") for step, image in images.items()]
+    return "### zlock: images\n\n" + _table(("step", "image", "digest"), rows)
+
+
+def _listed(lines: Sequence[str]) -> str:
+    return "".join(f"* {line}\n" for line in lines)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+
+
+_SUMMARIES: dict[str, Callable[[dict[str, Any]], str]] = {"check": _checked, "build": _built}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
