@@ -8,6 +8,7 @@ from hatchling.plugin import hookimpl
 
 if TYPE_CHECKING:
     from zlock.hatch.build_hook import LockBuildHook
+    from zlock.hatch.locker import ZlockLocker
 
 
 @hookimpl
@@ -16,3 +17,11 @@ def hatch_register_build_hook() -> type[LockBuildHook]:
     from zlock.hatch.build_hook import LockBuildHook
 
     return LockBuildHook
+
+
+@hookimpl
+def hatch_register_locker() -> type[ZlockLocker]:
+    """Return the locker; only hatch asks for it, and hatchling has no such hook."""
+    from zlock.hatch.locker import ZlockLocker
+
+    return ZlockLocker

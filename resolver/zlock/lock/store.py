@@ -22,6 +22,8 @@ _NAME = re.compile(r"pylock\.([^.]+)\.toml")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
 _MARKERS = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
 _STAGED = ".zlock-staged-"
+ENVIRONMENTS = "pyproject.toml:hatch.envs."
+"""Before the name of an environment of hatch, where a lock says whose it is."""
 _RESTORE = "restore it from version control, or delete it and run `zlock resolve`"
 
 
@@ -158,6 +160,11 @@ class ExistingLock(NamedTuple):
 
     path: Path
     owner: str
+
+    @property
+    def is_environment(self) -> bool:
+        """Whether it is the lock of an environment of hatch, and of no step."""
+        return self.owner.startswith(ENVIRONMENTS)
 
 
 def existing_steps(folder: Path) -> dict[str, ExistingLock]:

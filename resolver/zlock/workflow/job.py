@@ -44,13 +44,13 @@ class Job:
     owner: str
 
     @classmethod
-    def prepare(cls, workspace: Workspace, gatherer: Gatherer, step: Step) -> Job:
-        """Read a step's lock and its sources.
+    def prepare(cls, workspace: Workspace, gatherer: Gatherer, step: Step, *, path: Path | None = None) -> Job:
+        """Read a step's lock, at its own place unless another one is given, and its sources.
 
         Raises:
             ZlockError: The lock was edited or cut short, or sources are wrong; several come as `Problems`.
         """
-        path = lock_path(workspace.lock_folder, step.name)
+        path = path or lock_path(workspace.lock_folder, step.name)
         text = read_text(path) or ""
         lock: Mapping[str, Any] | None = None
         try:

@@ -74,12 +74,12 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
     gathered = gatherer.gather(step.settings, recorded, step.routing.indexes)
     question = workspace.question(step, workspace.targets(step, lock), gathered)
     if lock["tool"]["zlock"]["inputs"] != question.digest():
-        context = list(_differences(lock, question, gathered))
+        context = list(differences(lock, question, gathered))
         raise LockOutdated(f"the lock of step `{step.name}` is outdated", context=context, hint=HINT)
     return LockedStep(step=step, path=path, lock=lock, gathered=gathered, question=question)
 
 
-def _differences(lock: Mapping[str, Any], question: Question, gathered: list[Gathered]) -> Iterator[str]:
+def differences(lock: Mapping[str, Any], question: Question, gathered: list[Gathered]) -> Iterator[str]:
     """Return what a step asks for that its lock does not answer, with the place that asks."""
     places = dict(_places(gathered))
     for line, asked in changes(asked_of(lock), question.asked):

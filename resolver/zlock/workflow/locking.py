@@ -30,9 +30,9 @@ def resolve(options: Options, progress: Progress) -> Report:
         workspace.disregard()
         return workspace.report
     jobs = _prepare(workspace, gatherer, progress)
-    answers = _answers(workspace, jobs, progress)
+    answers = answer_jobs(workspace, jobs, progress)
     gone = workspace.gone()
-    _note_unpinned(workspace, answers)
+    note_unpinned(workspace, answers)
     texts = {job.path: text for job in jobs if (text := answers[job.step.name][1]) != job.text}
     if texts or gone:
         write_all(texts, tuple(gone.values()), project=workspace.project.folder)
@@ -55,7 +55,7 @@ def _prepare(workspace: Workspace, gatherer: Gatherer, progress: Progress) -> li
     return jobs
 
 
-def _answers(workspace: Workspace, jobs: list[Job], progress: Progress) -> Answers:
+def answer_jobs(workspace: Workspace, jobs: list[Job], progress: Progress) -> Answers:
     """Return each step's lock as values and as text; those that still answer are not solved again."""
     answers: Answers = {
         job.step.name: (job.lock, job.restated())
@@ -70,7 +70,8 @@ def _answers(workspace: Workspace, jobs: list[Job], progress: Progress) -> Answe
     return answers
 
 
-def _note_unpinned(workspace: Workspace, answers: Answers) -> None:
+def note_unpinned(workspace: Workspace, answers: Answers) -> None:
+    """Note which of the packages that were to be upgraded no lock pins."""
     pinned = {name for tree, _ in answers.values() for name in pins_of(tree)}
     for name in workspace.options.upgrade_packages:
         if canonicalize_name(name) not in pinned:

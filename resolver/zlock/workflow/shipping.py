@@ -48,12 +48,15 @@ class Shipment:
         Raises:
             InvalidConfiguration: The locks are outside the project, or a file would publish credentials.
         """
-        files = dict.fromkeys([*self.locks.values(), *self.declared])
         problems = Collector()
-        for file in files:
+        for lock in self.locks.values():
             with problems:
-                _check_publishable(file, self.folder)
+                _check_inside(lock, self.folder)
+        for file in self.declared:
+            with problems:
+                _check_publishable(file)
         problems.raise_if_any()
+        files = [*self.locks.values(), *self.declared]
         return {file: file.relative_to(self.folder).as_posix() for file in files}
 
 
@@ -77,13 +80,13 @@ def prepare_shipment(folder: Path, steps: Collection[str] = ()) -> Shipment | No
     if not Stack.from_table(project.stack, at="stack").remote:
         return Shipment(folder=folder, locks={}, disregarded=True)
     lock_folder = folder / project.lock_dir
-    known = existing_steps(lock_folder)
+    known = {step for step, lock in existing_steps(lock_folder).items() if not lock.is_environment}
     problems = Collector()
     with problems:
-        _check_steps(steps, known.keys() | project.steps)
+        _check_steps(steps, known | project.steps.keys())
     locks: dict[str, Path] = {}
     declared: dict[Path, None] = {}
-    for step in sorted(steps or known.keys() | _stated_steps(project)):
+    for step in sorted(steps or known.union(_stated_steps(project))):
         path = lock_path(lock_folder, step)
         with problems:
             own = _own(project, path, step)
@@ -119,9 +122,9 @@ def _own(project: Project, path: Path, step: str) -> Mapping[str, Any]:
     if lock is None:
         raise _missing(project, f"step `{step}` has no lock", f"expected `{path.name}`")
     own: Mapping[str, Any] = lock["tool"]["zlock"]
-    if own["step"] != step:
+    if own.get("step") != step:
         raise InvalidLock(
-            f"the lock `{path.name}` is that of step `{own['step']}`", hint="delete it and run `zlock resolve`"
+            f"the lock `{path.name}` is that of step `{own.get('step')}`", hint="delete it and run `zlock resolve`"
         )
     return own
 
@@ -139,12 +142,15 @@ def _check_declared(own: Mapping[str, Any], project: Project, step: str) -> None
         raise LockOutdated(f"the lock of step `{step}` was made for something else", context=changed, hint=HINT)
 
 
-def _check_publishable(file: Path, folder: Path) -> None:
-    """Refuse what an sdist can't hold, or must not: it takes these files whatever version control ignores."""
+def _check_inside(file: Path, folder: Path) -> None:
     if not file.resolve().is_relative_to(folder.resolve()):
         raise InvalidConfiguration(
             f"`{file.name}` is outside the project, where an sdist can't hold it", hint="choose another `lock-dir`"
         )
+
+
+def _check_publishable(file: Path) -> None:
+    """Refuse a file with secrets: an sdist takes it because zlock says so, whatever version control ignores."""
     # Code is the user's own business, and full of addresses that are no secrets.
     if file.suffix != ".py" and redact(text := file.read_text(encoding="utf-8", errors="replace")) != text:
         raise InvalidConfiguration(

@@ -186,8 +186,8 @@ class Solver:
                 exclude_newer=self._fact(),
             ),
             project=self._workspace.project.folder,
-            lock_folder=self._workspace.lock_folder,
             wheelhouse=self._workspace.wheelhouse if self._is_portable else None,
+            lock_folder=job.path.parent,
         )
         before = job.lock or {}
         let_go = pins_of(before).keys() - self._kept(pins_of(before)).keys()

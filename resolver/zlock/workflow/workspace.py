@@ -207,7 +207,7 @@ class Workspace:
         python = step.python or self.project.python
         if python is None and lock is not None and not self.options.upgrade:
             python = str(lock["tool"]["zlock"]["python"])
-        python = python or _python_of(self.interpreter)
+        python = python or python_of(self.interpreter)
         floors = {"manylinux": self.project.manylinux, "musllinux": self.project.musllinux}
         platforms = sorted(step.platforms or self.project.platforms)
         return tuple(Target.parse(python, platform, **floors) for platform in platforms)
@@ -301,7 +301,7 @@ def _portable_url(url: str, folder: Path) -> str:
     return Path(os.path.relpath(url, folder)).as_posix()
 
 
-def _python_of(interpreter: Path) -> str:
+def python_of(interpreter: Path) -> str:
     """Return the minor version of an interpreter, without running it where its environment says so."""
     if interpreter == Path(sys.executable):
         return f"{sys.version_info.major}.{sys.version_info.minor}"

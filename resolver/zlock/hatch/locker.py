@@ -1,0 +1,167 @@
+"""The locker of hatch: `hatch env lock` solves through zlock, and locked environments are made what their lock says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import distributions
+from pathlib import Path
+
+import click
+from hatch.env.lockers.interface import LockerInterface
+from hatch.env.plugin.interface import EnvironmentInterface
+from hatch.env.virtual import VirtualEnvironment
+from packaging.utils import canonicalize_name
+
+from zlock.errors import ZlockError
+from zlock.redact import redact
+from zlock.workflow.environments import Environment, lock_environment, outdated_by, pins_here
+
+_PYTHON = re.compile(r"(?:python|cpython)?(3\.\d+(?:\.\d+)?)")
+_SEEDS = frozenset({"pip", "setuptools", "wheel"})
+"""What an environment is made with and needs to install anything; a lock says nothing about it."""
+
+
+class ZlockLocker(LockerInterface):
+    """`locker = "zlock"`."""
+
+    PLUGIN_NAME = "zlock"
+
+    @classmethod
+    def supports(cls, environment: EnvironmentInterface) -> bool:
+        """Return whether it is an environment of Python packages."""
+        return isinstance(environment, VirtualEnvironment)
+
+    @classmethod
+    def generate(
+        cls,
+        environment: EnvironmentInterface,
+        dependencies: list[str],
+        output_path: Path,
+        *,
+        upgrade: bool = False,
+        upgrade_packages: tuple[str, ...] = (),
+        layered: bool = False,
+        lock_extras: tuple[str, ...] = (),
+        lock_groups: tuple[str, ...] = (),
+    ) -> None:
+        """Bring the lock up to date; one that still answers is left alone unless something is to be upgraded."""
+        if _is_check():
+            return
+        asked = _asked(environment, dependencies, output_path, layered=layered, extras=lock_extras, groups=lock_groups)
+        with _shown(environment):
+            report = lock_environment(
+                asked, upgrade=upgrade, upgrade_packages=upgrade_packages, progress=lambda _: None
+            )
+            for note in report.notes:
+                environment.app.display_warning(redact(f"note: {note}"))
+
+    @classmethod
+    def in_sync(
+        cls,
+        environment: EnvironmentInterface,
+        dependencies: list[str],
+        output_path: Path,
+        *,
+        upgrade: bool = False,  # noqa: ARG003 - a check never asks what was released since
+        upgrade_packages: tuple[str, ...] = (),  # noqa: ARG003 - likewise
+        layered: bool = False,
+        lock_extras: tuple[str, ...] = (),
+        lock_groups: tuple[str, ...] = (),
+    ) -> bool:
+        """Return whether the lock answers what the environment asks; what differs is shown."""
+        asked = _asked(environment, dependencies, output_path, layered=layered, extras=lock_extras, groups=lock_groups)
+        differing: list[str] = []
+        with _shown(environment):
+            differing = outdated_by(asked)
+        for line in differing:
+            environment.app.display_warning(redact(line))
+        return not differing
+
+    @classmethod
+    def apply_lock(cls, environment: EnvironmentInterface, lock_path: Path) -> None:
+        """Install what the lock pins, and remove what came neither with it nor with the project."""
+        from uv import find_uv_bin
+
+        with _shown(environment):
+            pins = pins_here(lock_path)
+        python = ["--quiet", "--python", str(_interpreter(environment))]
+        with environment.command_context():
+            install = [find_uv_bin(), "pip", "install", *python, "--requirements", str(lock_path)]
+            environment.platform.check_command(install)
+            extraneous = sorted(_versions(environment).keys() - pins.keys() - _kept(environment))
+            if extraneous:
+                environment.platform.check_command([find_uv_bin(), "pip", "uninstall", *python, *extraneous])
+
+    @classmethod
+    def install_matches_lock(cls, environment: EnvironmentInterface, lock_path: Path) -> bool:
+        """Return whether what the lock pins is installed, and nothing else but the project."""
+        with _shown(environment):
+            pins = pins_here(lock_path)
+        there = _versions(environment)
+        extraneous = there.keys() - pins.keys() - _kept(environment)
+        missing = [name for name, version in pins.items() if name not in there or version not in ("", there[name])]
+        return not missing and not extraneous
+
+
+def _asked(
+    environment: EnvironmentInterface,
+    dependencies: list[str],
+    lock: Path,
+    *,
+    layered: bool,
+    extras: tuple[str, ...],
+    groups: tuple[str, ...],
+) -> Environment:
+    python = _PYTHON.fullmatch(environment.config.get("python", ""))
+    return Environment(
+        name=environment.name,
+        project=Path(environment.root),
+        file=Path(environment.root, "pyproject.toml"),
+        lock=Path(lock).absolute(),
+        requirements=tuple(dependencies),
+        with_project=layered,
+        extras=extras,
+        groups=groups,
+        python=python[1] if python else None,
+        interpreter=_interpreter(environment),
+    )
+
+
+def _is_check() -> bool:
+    """Return whether hatch was called with `--check`: it locks a locked environment anew before it checks its lock."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.params.get("check"))
+
+
+@contextmanager
+def _shown(environment: EnvironmentInterface) -> Iterator[None]:
+    """End hatch with the message of an error of zlock; a traceback would help nobody."""
+    try:
+        yield
+    except ZlockError as error:
+        environment.app.abort(redact(error.laid_out()).replace("`zlock resolve`", "`hatch env lock`"))
+
+
+def _virtual(environment: EnvironmentInterface) -> VirtualEnvironment:
+    if not isinstance(environment, VirtualEnvironment):
+        raise TypeError("hatch asks `supports` first")
+    return environment
+
+
+def _interpreter(environment: EnvironmentInterface) -> Path:
+    folder = Path(_virtual(environment).virtual_env.executables_directory)
+    return folder / ("python.exe" if environment.platform.windows else "python")
+
+
+def _versions(environment: EnvironmentInterface) -> dict[str, str]:
+    """Return what is installed in an environment."""
+    with environment.command_context():
+        found = distributions(path=_virtual(environment).virtual_env.sys_path)
+        return {canonicalize_name(each.name): each.version for each in found}
+
+
+def _kept(environment: EnvironmentInterface) -> set[str]:
+    """Return what a lock does not say: the project itself, its neighbours, and what installs."""
+    return {*(canonicalize_name(one.name) for one in environment.local_dependencies_complex), *_SEEDS}
