@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,29 @@ def test_a_download_that_breaks_off_for_good_is_continued_by_the_next_run(index:
     assert len(there) == 2
     assert ["range" in headers for headers in asked_for_files(index)] == [True]
     assert list(house.glob(".*")) == []
+
+
+def test_an_interrupt_leaves_whole_files_and_beginnings_that_the_next_run_continues(
+    index: TinyIndex, tmp_path: Path
+) -> None:
+    project = make(tmp_path / "project", index)
+    index.fault("*/alpha-*.whl", "stall")
+    house = project.folder / "wheelhouse"
+
+    process = project.start("fetch")
+    deadline = time.monotonic() + 30
+    while len(list(house.glob("beta-*"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    there = sorted(path.name.partition("-")[0] for path in house.glob("*.whl"))
+    succeed(project.run("fetch"))
+
+    assert process.returncode == 130
+    assert "interrupted" in said
+    assert there == ["beta", "beta"]
+    name = "alpha-1.0-py3-none-any.whl"
+    assert (house / name).read_bytes() == content(index, name)
 
 
 @pytest.mark.parametrize("ranges", [True, False])
