@@ -393,6 +393,7 @@ def test_apt_packages_block_is_recorded_beside_the_stacks(project: Project, inde
 def test_the_installer_changes_nothing_about_what_is_locked(project: Project, index: TinyIndex, block: str) -> None:
     index.wheel("alpha", "1.0", requires=["beta"])
     index.wheel("beta", "1.0")
+    index.wheel("uv", "0.13.9")
     project.pipeline("from zlock import pipeline\n\n@pipeline\ndef my_pipeline():\n    ...\n")
     assert resolve(project, index, docker={"requirements": ["alpha"]}).code == 0
     plain = facts(project)
@@ -417,6 +418,7 @@ def test_the_lock_installs_with_the_installer_of_the_block(
     index.wheel("alpha", "1.0", requires=["beta<2"])
     index.wheel("beta", "1.0")
     index.wheel("beta", "2.0")
+    index.wheel("uv", "0.13.9")
     use_block(project, block)
     assert resolve(project, index, docker={"requirements": ["alpha"]}).code == 0
 

@@ -29,6 +29,7 @@ class Facts:
         owner: The pipeline it belongs to, `file.py:name`; empty for the configuration's own steps.
         gave_way: Requirements that gave way to later sources, a line each.
         builds: What the sdists among the packages are built with.
+        uv: The uv that installs them, see `uv_table`; None where pip does.
         exclude_newer: The cut-off that the command line set for this run, RFC 3339, or empty.
     """
 
@@ -36,6 +37,7 @@ class Facts:
     owner: str = ""
     gave_way: tuple[str, ...] = ()
     builds: tuple[Build, ...] = ()
+    uv: Inline | None = None
     exclude_newer: str = ""
 
 
@@ -88,6 +90,8 @@ def build(
         own["parent-image"] = question.parent_image
     if question.apt_packages:
         own["apt-packages"] = list(question.apt_packages)
+    if facts.uv:
+        own["uv"] = facts.uv
     if question.policy:
         own["policy"] = Inline(question.policy)
     if facts.exclude_newer:

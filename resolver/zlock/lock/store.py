@@ -150,6 +150,12 @@ def asked_of(tree: Mapping[str, Any]) -> tuple[Asked, ...]:
     return tuple(Asked.from_table(table) for table in tree["tool"]["zlock"].get("sources", ()))
 
 
+def uv_of(tree: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what a lock says of uv: its `version` and its `wheels`; None where it was locked for pip."""
+    found: Mapping[str, Any] | None = tree["tool"]["zlock"].get("uv")
+    return found
+
+
 class ExistingLock(NamedTuple):
     """A lock of zlock's in a folder, whole or not.
 

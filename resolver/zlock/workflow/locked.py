@@ -9,7 +9,7 @@ from typing import Any
 
 from zlock.errors import Collector, LockOutdated
 from zlock.lock.question import Question, changes
-from zlock.lock.store import asked_of, lock_path, read_lock
+from zlock.lock.store import asked_of, lock_path, read_lock, uv_of
 from zlock.model.origin import Origin
 from zlock.model.requirement import Asked, Gathered
 from zlock.workflow.gather import Gatherer
@@ -76,6 +76,12 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
     if lock["tool"]["zlock"]["inputs"] != question.digest():
         context = list(differences(lock, question, gathered))
         raise LockOutdated(f"the lock of step `{step.name}` is outdated", context=context, hint=HINT)
+    if step.uv_targets(question.targets) and not uv_of(lock):
+        raise LockOutdated(
+            f"the lock of step `{step.name}` is outdated",
+            context=["settings: `python-package-installer` is `uv`, and the lock has none"],
+            hint=HINT,
+        )
     return LockedStep(step=step, path=path, lock=lock, gathered=gathered, question=question)
 
 

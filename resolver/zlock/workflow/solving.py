@@ -20,8 +20,9 @@ from zlock.index.repository import Repository, popular_names
 from zlock.lock.builds import Build, build_pins
 from zlock.lock.document import Facts, build, render
 from zlock.lock.environments import Answer
+from zlock.lock.installer import uv_table
 from zlock.lock.selection import pins_on
-from zlock.lock.store import pins_of, references_of
+from zlock.lock.store import pins_of, references_of, uv_of
 from zlock.merge import merge, merge_constraints
 from zlock.model.distribution import File, LockedReference, Reference
 from zlock.model.indexes import Cutoff, Index, Routing
@@ -183,6 +184,7 @@ class Solver:
                 owner=job.owner,
                 gave_way=tuple(gave_way),
                 builds=tuple(builds),
+                uv=uv_table(self._uv(job)),
                 exclude_newer=self._fact(),
             ),
             project=self._workspace.project.folder,
@@ -224,14 +226,31 @@ class Solver:
                 ) from error
             origin = Origin(source=Source.CONFIGURATION, detail=f"`build-sdists`: the build of {what}")
             requirements = [DirectRequirement(requirement=Requirement(text), origins=(origin,)) for text in stated]
-            kept = {} if self._workspace.options.upgrade else build_pins(job.lock or {}, one.name, target.platform)
-            problem = Problem(
-                universe=self._universe(job, target, requirements, Rules(cutoff=self._rules.cutoff)),
-                requirements=requirements,
-                preferences={canonicalize_name(name): version for name, version in kept.items()},
-            )
-            answer = self._complete(describe(problem, self._answer(problem, job.step.name)))
-            yield Build.of(one, target.platform, stated, answer)
+            kept = build_pins(job.lock or {}, one.name, target.platform)
+            yield Build.of(one, target.platform, stated, self._solve_apart(job, target, requirements, kept))
+
+    def _uv(self, job: Job) -> list[Resolved]:
+        """Return the uv that installs the lock in images, for each Linux target; none where pip does."""
+        origin = Origin(source=Source.CONFIGURATION, detail="`python_package_installer`")
+        kept = {"uv": known["version"]} if (known := uv_of(job.lock) if job.lock else None) else {}
+        found: list[Resolved] = []
+        for target in job.step.uv_targets(job.question.targets):
+            exact = f"uv=={found[0].candidate.version}" if found else "uv"
+            requirement = DirectRequirement(requirement=Requirement(exact), origins=(origin,))
+            found += self._solve_apart(job, target, [requirement], kept)
+        return found
+
+    def _solve_apart(
+        self, job: Job, target: Target, requirements: Sequence[DirectRequirement], kept: Mapping[str, str]
+    ) -> list[Resolved]:
+        """Return what requirements beside those of the step come to: wheels alone, the versions kept where they fit."""
+        preferences = {} if self._workspace.options.upgrade else kept
+        problem = Problem(
+            universe=self._universe(job, target, requirements, Rules(cutoff=self._rules.cutoff)),
+            requirements=requirements,
+            preferences={canonicalize_name(name): version for name, version in preferences.items()},
+        )
+        return self._complete(describe(problem, self._answer(problem, job.step.name)))
 
     @property
     def _may_give_way(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -72,6 +72,11 @@ class Step:
     def effective(self) -> EffectiveSettings:
         """Its settings, defaults filled in."""
         return self.settings.effective()
+
+    def uv_targets(self, targets: Iterable[Target]) -> list[Target]:
+        """Return those of its targets whose images uv installs into."""
+        is_uv = self.effective.python_package_installer == "uv"
+        return [target for target in targets if is_uv and target.system == "linux"]
 
 
 class Workspace:
