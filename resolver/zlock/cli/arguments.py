@@ -32,6 +32,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     _add_export(commands)
     _add_fetch(commands)
     _add_merge_driver(commands)
+    _add_plan(commands)
+    _add_dockerfile(commands)
     return parser.parse_args(arguments)
 
 
@@ -212,3 +214,28 @@ def _add_merge_driver(commands: argparse._SubParsersAction[_Parser]) -> None:
     for name, what in (("base", "of the common ancestor"), ("ours", "of ours"), ("theirs", "of theirs")):
         parser.add_argument(name, type=Path, metavar=name.upper(), help=f"a file with the lock {what}")
     parser.add_argument("path", metavar="PATH", help="the lock's place in the repository")
+
+
+def _add_plan(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "plan",
+        "show which images there will be",
+        "zlock plan --explain train",
+        "Show the images that the locks come to, the steps that share each, and what would be downloaded.\n"
+        "Nothing is built and no lock is touched.",
+    )
+    _add_locked_steps(parser)
+    parser.add_argument("--explain", metavar="STEP", help="say what moved a step's image since the last build")
+
+
+def _add_dockerfile(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "dockerfile",
+        "write the build context of every image",
+        "zlock dockerfile --output contexts",
+        "Write a folder for each image, with a Dockerfile and all that it copies: any builder can build it.",
+    )
+    _add_locked_steps(parser)
+    parser.add_argument("--output", type=Path, metavar="DIR", help="the folder around them (default: build/zlock)")

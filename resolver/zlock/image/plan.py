@@ -19,12 +19,14 @@ class Parent:
             parent that floats.
         dockerfile: The custom Dockerfile that makes it, absolute, or None.
         context: The folder which that Dockerfile sees, absolute, or None.
+        user: Who runs in it, empty where that is root; None where nobody has asked it.
     """
 
     reference: str
     digest: str = ""
     dockerfile: Path | None = None
     context: Path | None = None
+    user: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,9 @@ class ImagePlan:
         steps: The steps that run in it; no part of the key.
         repository: `host/repository` that it is pushed to, or empty; no part of the key.
         rebuild: Build it even where it exists (`prevent_build_reuse`); no part of the key.
+        needs_secret: Whether its build needs the secret with the indexes, see `index_secret`.
+        download: Bytes that its build downloads of locked packages, as far as indexes say the sizes.
+        components: What it consists of, for people: kind, name, value; no part of the key.
     """
 
     context: Mapping[str, bytes]
@@ -48,6 +53,14 @@ class ImagePlan:
     steps: tuple[str, ...] = ()
     repository: str = ""
     rebuild: bool = field(default=False)
+    needs_secret: bool = False
+    download: int = 0
+    components: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def floats(self) -> bool:
+        """Whether its parent is known by a name only, under which there may be another image tomorrow."""
+        return not self.parent.digest
 
     @cached_property
     def key(self) -> str:

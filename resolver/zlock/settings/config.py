@@ -99,6 +99,7 @@ class Project:
     exclude: frozenset[tuple[NormalizedName, NormalizedName | None]] = frozenset()
     stack: Mapping[str, Any] = field(default_factory=dict)
     integrations: Mapping[str, Any] = field(default_factory=dict)
+    registry: str | None = None
     docker: DockerSettings = field(default_factory=DockerSettings)
     steps: Mapping[str, StepConfiguration] = field(default_factory=dict)
 
@@ -191,6 +192,7 @@ def parse_project(values: object, folder: Path, file: Path) -> Project:
         exclude=_exclude(table),
         stack=table.values("stack"),
         integrations=table.values("integrations"),
+        registry=table.get("registry", checks.word, None),
         docker=_docker(table),
         steps={name: _step(table, name, folder, routing) for name in table.values("steps")},
     )
@@ -201,7 +203,6 @@ def parse_project(values: object, folder: Path, file: Path) -> Project:
 
 def _check_others(table: Table) -> None:
     """Check the keys that other commands read, or that have one value so far."""
-    table.text("registry")
     if not table.get("align", checks.boolean, default=True):
         table.wrong("align", "this version of zlock serves `true` only", hint="leave the key out")
 

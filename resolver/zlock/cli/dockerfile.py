@@ -1,0 +1,39 @@
+"""`zlock dockerfile`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from zlock.cli.layout import Screen
+from zlock.cli.options import options_of
+from zlock.workflow.planning import PlannedImage, write_contexts
+
+
+def run_dockerfile(parsed: argparse.Namespace, screen: Screen) -> int:
+    """Run the command; return its exit code."""
+    images, report = write_contexts(options_of(parsed), parsed.output)
+    for note in report.notes:
+        screen.note(note)
+    if parsed.json:
+        rows = [_plain(image) for image in images]
+        screen.data(json.dumps({"disregarded": report.disregarded, "contexts": rows}, indent=2) + "\n")
+        return 0
+    for image in images:
+        screen.say(f"{', '.join(image.plan.steps)} -> {image.folder}")
+        parent = image.plan.parent
+        if parent.dockerfile is not None:
+            context = parent.context or "an empty folder"
+            screen.say(f"  build its parent first: `{parent.dockerfile}` in {context}, tagged `{parent.reference}`")
+    return 0
+
+
+def _plain(image: PlannedImage) -> dict[str, object]:
+    made = image.plan
+    return {
+        "folder": str(image.folder),
+        "key": None if made.floats else made.key,
+        "platform": made.platform,
+        "steps": list(made.steps),
+        "secret": made.needs_secret,
+    }

@@ -1,0 +1,65 @@
+"""`zlock plan`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from zlock.cli.layout import Screen
+from zlock.cli.options import options_of
+from zlock.workflow.planning import PlannedImage, plan
+
+_EXISTS = {True: "exists", False: "to build", None: "existence unknown"}
+
+
+def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
+    """Run the command; return its exit code."""
+    images, report = plan(options_of(parsed), explain=parsed.explain)
+    for note in report.notes:
+        screen.note(note)
+    if parsed.json:
+        rows = [_plain(image) for image in images]
+        screen.data(json.dumps({"disregarded": report.disregarded, "images": rows}, indent=2) + "\n")
+        return 0
+    for image in images:
+        for line in _lines(image):
+            screen.data(f"{line}\n")
+    if parsed.explain is None and not report.disregarded:
+        steps = {step for image in images for step in image.plan.steps}
+        screen.say(f"{_counted(len(images), 'image')} for {_counted(len(steps), 'step')}")
+    return 0
+
+
+def _lines(image: PlannedImage) -> list[str]:
+    made = image.plan
+    parent = made.parent.reference + (f"@{made.parent.digest}" if made.parent.digest and not made.floats else "")
+    head = f"{made.tag} {made.platform}: {', '.join(made.steps)} ({_EXISTS[image.exists]}"
+    size = f", {_size(made.download)} of packages to download)" if made.download and not image.exists else ")"
+    return [head + size, f"  on {parent}", *(f"  {line}" for line in image.changes or ())]
+
+
+def _plain(image: PlannedImage) -> dict[str, object]:
+    made = image.plan
+    row: dict[str, object] = {
+        "key": made.key,
+        "platform": made.platform,
+        "steps": list(made.steps),
+        "parent": {"reference": made.parent.reference, "digest": made.parent.digest},
+        "identity": made.identity,
+        "repository": made.repository,
+        "exists": image.exists,
+        "download": made.download,
+    }
+    return row if image.changes is None else {**row, "changes": list(image.changes)}
+
+
+def _size(count: int) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:  # noqa: PLR2004 - decimal units
+            return f"{count} {unit}"
+        count //= 1000
+    return f"{count} GB"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

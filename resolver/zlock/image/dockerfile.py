@@ -1,0 +1,249 @@
+"""A Dockerfile as a list of instructions, rendered once: whatever is quoted, is quoted here.
+
+Only what the built-in frontends of Docker 20.10 and Buildah 1.28 parse is written: no heredocs, no `# syntax=`.
+A value either reaches the container as it is, or is refused; none can end its instruction and begin another.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from zlock.errors import InvalidConfiguration
+
+# What neither a shell nor a Dockerfile gives a meaning to.
+_PLAIN = re.compile(r"[A-Za-z0-9_./:=@%+,-]+", re.ASCII)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", re.ASCII)
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?", re.ASCII)
+# C0 but the tab, DEL and C1, the two line separators of Unicode, and halves of a pair, which UTF-8 can't carry.
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNCARRIED = re.compile("[\x00\ud800-\udfff]")
+_WIDTH = 100
+_INDENT = "    "
+_BREAK = f"\\\n{_INDENT}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A line for people; never one of a user's."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return f"# {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class From:
+    """What the image is built on.
+
+    Attributes:
+        reference: The image's reference, with its digest where that is known.
+    """
+
+    reference: str
+
+    def __str__(self) -> str:
+        if not _REFERENCE.fullmatch(self.reference):
+            raise InvalidConfiguration(f"`{_shown(self.reference)}` is no reference of an image")
+        return f"FROM {self.reference}"
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """A variable of the build that follows and of the container, held verbatim."""
+
+    name: str
+    value: str
+
+    def __str__(self) -> str:
+        if not _NAME.fullmatch(self.name):
+            raise InvalidConfiguration(f"`{_shown(self.name)}` is no name for an environment variable")
+        if _CONTROL.search(self.value):
+            raise InvalidConfiguration(
+                f"the variable `{self.name}` has a line break or another control character",
+                hint="an image's environment can't carry it: encode it, or set it where the container is started",
+            )
+        value = re.sub(r'([\\"$])', r"\\\1", self.value)
+        return f'ENV {self.name}="{value}"'
+
+
+@dataclass(frozen=True, slots=True)
+class FirstOnPath:
+    """A folder whose programs come before all others."""
+
+    folder: str
+
+    def __str__(self) -> str:
+        return f'ENV PATH="{self.folder}:$PATH"'
+
+
+@dataclass(frozen=True, slots=True)
+class BuildVariable:
+    """A variable of the build that follows, and not of the container."""
+
+    name: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"ARG {self.name}={self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who runs what follows, and the container."""
+
+    name: str
+
+    def __str__(self) -> str:
+        if not _USER.fullmatch(self.name):
+            raise InvalidConfiguration(
+                f"`{_shown(self.name)}` is no user of an image", hint="write `name`, `name:group`, or their numbers"
+            )
+        return f"USER {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Workdir:
+    """The folder in which what follows runs, and the container."""
+
+    folder: str
+
+    def __str__(self) -> str:
+        return f"WORKDIR {self.folder}"
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Files of the context; a folder gives what is in it.
+
+    Attributes:
+        sources: Paths in the context, of zlock's choosing.
+        target: A folder of the image, with `/` at its end.
+        owner: Whose they are; root's where it is empty.
+    """
+
+    sources: tuple[str, ...]
+    target: str
+    owner: str = ""
+
+    def __str__(self) -> str:
+        owner = f"--chown={self.owner} " if self.owner else ""
+        return f"COPY {owner}{' '.join((*self.sources, self.target))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """Something that is there for one command and in no layer (BuildKit, Buildah).
+
+    Attributes:
+        kind: "cache" or "secret".
+        options: Further options.
+    """
+
+    kind: str
+    options: Mapping[str, str] = field(hash=False)
+
+    def __str__(self) -> str:
+        return f"--mount={','.join(f'{key}={value}' for key, value in (('type', self.kind), *self.options.items()))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """A piece of shell as it stands: zlock's own text, never a user's."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program and its arguments, each held verbatim.
+
+    Attributes:
+        argv: The program and its arguments.
+        environ: Variables for this command only.
+        may_fail: Whether the build goes on where it fails.
+    """
+
+    argv: tuple[str, ...]
+    environ: Mapping[str, str] = field(default_factory=dict, hash=False)
+    may_fail: bool = False
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All words, the variables set by `env`."""
+        pairs = [f"{name}={value}" for name, value in self.environ.items()]
+        return ("env", *pairs, *self.argv) if pairs else self.argv
+
+    def __str__(self) -> str:
+        return shlex.join(self.words) + (" || true" if self.may_fail else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Commands, one after another; the first that fails ends the build.
+
+    It is written for people as long as no word could mean something to a shell, and else as the list of its words.
+    """
+
+    commands: tuple[Command | Shell, ...]
+    mounts: tuple[Mount, ...] = ()
+
+    def __str__(self) -> str:
+        head = f"RUN {f' {_BREAK}'.join(map(str, self.mounts))}".rstrip()
+        gap = f" {_BREAK}" if self.mounts else " "
+        if all(isinstance(one, Shell) or all(map(_PLAIN.fullmatch, one.words)) for one in self.commands):
+            return head + gap + self._script()
+        return head + gap + _exec_form(self._words())
+
+    def _script(self) -> str:
+        if len(self.commands) == 1:
+            return _wrapped(self.commands[0])
+        return f"; {_BREAK}".join(["set -e", *map(_wrapped, self.commands)])
+
+    def _words(self) -> Sequence[str]:
+        only = self.commands[0]
+        if len(self.commands) == 1 and isinstance(only, Command) and not only.may_fail:
+            return only.words
+        return "/bin/sh", "-c", "; ".join(["set -e", *map(str, self.commands)])
+
+
+Instruction = Comment | From | Env | FirstOnPath | BuildVariable | User | Workdir | Copy | Run
+
+
+def render(parts: Iterable[Sequence[Instruction]]) -> bytes:
+    """Return a Dockerfile: each part is set off by an empty line.
+
+    Raises:
+        InvalidConfiguration: A value can't be carried; the caller knows where it is stated.
+    """
+    return "\n".join("".join(f"{line}\n" for line in part) for part in parts if part).encode()
+
+
+def _exec_form(words: Sequence[str]) -> str:
+    """Return words as the JSON list that no shell reads."""
+    for word in words:
+        if _UNCARRIED.search(word):
+            raise InvalidConfiguration(f"`{_shown(word)}` holds a character that a command can't carry")
+    text = json.dumps(words, ensure_ascii=False)
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _wrapped(command: Command | Shell) -> str:
+    """Break a command that is too long for a line, at spaces; in a plain one they all stand between words."""
+    if isinstance(command, Shell):
+        return str(command)
+    lines = textwrap.wrap(str(command), _WIDTH, break_long_words=False, break_on_hyphens=False)
+    return f" {_BREAK}{_INDENT}".join(lines)
+
+
+def _shown(text: str) -> str:
+    return text.encode("unicode_escape").decode() if _CONTROL.search(text) else text

@@ -1,0 +1,69 @@
+"""Build contexts on disk: written whole or not at all, the same bytes and times each time."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from zlock.image.plan import ImagePlan
+
+_TIME = 315532800  # 1980, the oldest that zip files can hold: a copied file's time is part of its layer
+
+
+def folder_names(plans: Sequence[ImagePlan]) -> list[str]:
+    """Return the name of each plan's folder: 16 digits of the key, or of the identity where the parent floats.
+
+    Floating plans that install the same and differ otherwise have digits of their keys too.
+    """
+    floating = Counter(_identity(plan) for plan in plans if plan.floats)
+    return [
+        plan.tag
+        if not plan.floats
+        else f"{_identity(plan)}-floating"
+        if floating[_identity(plan)] == 1
+        else f"{_identity(plan)}-{plan.key[:8]}-floating"
+        for plan in plans
+    ]
+
+
+def write_context(context: Mapping[str, bytes], folder: Path) -> None:
+    """Write a build context, in place of what the folder held.
+
+    Raises:
+        OSError: The disk refused; the folder is then as it was.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".zlock-staged-") as staging:
+        new, old = Path(staging) / "new", Path(staging) / "old"
+        for path, data in context.items():
+            _write(new / path, data)
+        for base, _, _ in os.walk(new, topdown=False):
+            _settle(Path(base), 0o755)
+        if folder.exists():
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _identity(plan: ImagePlan) -> str:
+    return plan.identity.removeprefix("sha256:")[:16]
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    _settle(path, 0o644)
+
+
+def _settle(path: Path, mode: int) -> None:
+    path.chmod(mode)
+    os.utime(path, (_TIME, _TIME))

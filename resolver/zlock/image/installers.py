@@ -1,0 +1,173 @@
+"""How pip and uv install what was locked: from facts to commands.
+
+The environment is a venv without pip, so it holds what the lock holds and nothing else; the parent's pip installs
+into it from outside (`--python`, pip 22.3). uv is fetched by the parent's pip with its hashes, used, and removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from zlock.image.dockerfile import Command, Mount, Run, Shell
+
+ENVIRONMENT = "/opt/venv"
+FOLDER = "/opt/zlock"
+REQUIREMENTS, DIRECT, UV, SDISTS = "requirements.txt", "direct.txt", "uv.txt", "sdists"
+SECRET = "zlock-index"  # noqa: S105 - the secret's id, not its content
+_CACHE = "/var/cache/zlock"
+_UV_FOLDER = "/tmp/zlock-uv"  # noqa: S108 - of the image, gone at the end of the command
+_BUILD, _WHEELS = "/tmp/zlock-build", "/tmp/zlock-wheels"  # noqa: S108 - likewise
+_PIP = ("--disable-pip-version-check", "--no-input")
+# What is older than 1980 can't be in a zip, so this is the oldest time that build backends take.
+_EPOCH = {"SOURCE_DATE_EPOCH": "315532800"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Installation:
+    """What an installer has to know.
+
+    Attributes:
+        installer: "pip" or "uv".
+        files: Which of `REQUIREMENTS` and `DIRECT` there are.
+        sdists: Name and version of each package that is built first.
+        options: More options for it.
+        variables: Variables of its environment.
+        system: Whether packages go to the parent's interpreter.
+        cache: Whether its cache is kept between builds.
+        secret: Whether indexes come in as a build secret.
+    """
+
+    installer: str
+    files: tuple[str, ...] = ()
+    sdists: tuple[tuple[str, str], ...] = ()
+    options: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict, hash=False)
+    system: bool = False
+    cache: bool = False
+    secret: bool = False
+
+    @property
+    def python(self) -> str:
+        """The interpreter that gets the packages."""
+        return "python3" if self.system else f"{ENVIRONMENT}/bin/python"
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """What is there while it works."""
+        cache = (Mount("cache", {"id": f"zlock-{self.installer}", "target": _CACHE}),) if self.cache else ()
+        secret = (Mount("secret", {"id": SECRET, "required": "true"}),) if self.secret else ()
+        return (*cache, *secret)
+
+
+def install(facts: Installation) -> Run:
+    """Return the command that makes the environment and installs what was locked."""
+    commands: list[Command | Shell] = []
+    if not facts.system:
+        commands.append(Command(("python3", "-m", "venv", "--without-pip", ENVIRONMENT)))
+    if not facts.files and not facts.sdists:
+        return Run(tuple(commands))
+    commands += [*_indexes(facts), *_WAYS[facts.installer](facts), *_build(facts), _compile(facts)]
+    return Run(tuple(commands), facts.mounts)
+
+
+def install_project(facts: Installation, command: str | tuple[str, ...]) -> Run:
+    """Return the command that installs the project itself; what it fetches, it fetches for itself.
+
+    `pip` and `uv` install into the environment, though neither is in it.
+    """
+    argv = ("/bin/sh", "-c", command) if isinstance(command, str) else command
+    environ = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_CACHE_DIR": "1", **_EPOCH}
+    environ |= {"PIP_BREAK_SYSTEM_PACKAGES": "1"} if facts.system else {"PIP_PYTHON": facts.python}
+    if facts.installer == "pip":
+        return Run((*_indexes(facts), Command(argv, environ)), facts.mounts)
+    environ |= {"UV_NO_CACHE": "1"}
+    environ |= {"UV_SYSTEM_PYTHON": "1", "UV_BREAK_SYSTEM_PACKAGES": "1"} if facts.system else {}
+    path = Shell(f'export PATH="{_UV_FOLDER}/bin:$PATH"')
+    return Run((*_indexes(facts), _fetch_uv(facts), path, Command(argv, environ), _drop_uv()), facts.mounts)
+
+
+def _indexes(facts: Installation) -> tuple[Shell, ...]:
+    """Return what sets the variables of the secret: for this command, and nowhere else."""
+    return (Shell(f"set -a; . /run/secrets/{SECRET}; set +a"),) if facts.secret else ()
+
+
+def _pip(facts: Installation) -> list[Command]:
+    return [
+        _pip_install(facts, *_checked(file), *facts.options, "--requirement", f"{FOLDER}/{file}")
+        for file in facts.files
+    ]
+
+
+def _pip_install(facts: Installation, *words: str) -> Command:
+    """Return a call of the parent's pip that installs into the environment."""
+    into = () if facts.system else ("--python", facts.python)
+    environ = {"PIP_BREAK_SYSTEM_PACKAGES": "1"} if facts.system else {}
+    head = ("python3", "-m", "pip", *into, "install", *_PIP, "--no-compile", *_pip_cache(facts), "--no-deps")
+    return Command((*head, *words), environ)
+
+
+def _pip_cache(facts: Installation) -> tuple[str, ...]:
+    return ("--cache-dir", f"{_CACHE}/pip") if facts.cache else ("--no-cache-dir",)
+
+
+def _build(facts: Installation) -> list[Command | Shell]:
+    """Return what builds the sdists, each with what was locked for it, and installs the wheels."""
+    if not facts.sdists:
+        return []
+    # Tools of a build are found after the parent's own, whose `python3` has the pip.
+    commands: list[Command | Shell] = [Shell(f'export PATH="$PATH:{_BUILD}/bin"')]
+    for name, _ in facts.sdists:
+        pip = ("python3", "-m", "pip", "--python", f"{_BUILD}/bin/python")
+        common = (*_PIP, *_pip_cache(facts), "--no-deps", "--require-hashes")
+        needs, wheel = f"{FOLDER}/{SDISTS}/{name}.build.txt", f"{FOLDER}/{SDISTS}/{name}.txt"
+        away = ("--no-build-isolation", "--wheel-dir", _WHEELS)
+        commands += [
+            Command(("python3", "-m", "venv", "--without-pip", _BUILD)),
+            Command((*pip, "install", *common, "--no-compile", "--requirement", needs)),
+            Command((*pip, "wheel", *common, *away, "--requirement", wheel), _EPOCH),
+            Command(("rm", "-rf", _BUILD)),
+        ]
+    built = (f"{name}=={version}" for name, version in facts.sdists)
+    commands.append(_pip_install(facts, "--no-index", "--find-links", _WHEELS, *built))
+    return [*commands, Command(("rm", "-rf", _WHEELS))]
+
+
+def _uv(facts: Installation) -> list[Command]:
+    into = ("--system", "--break-system-packages") if facts.system else ("--python", facts.python)
+    cache = ("--cache-dir", f"{_CACHE}/uv") if facts.cache else ("--no-cache",)
+    head = (f"{_UV_FOLDER}/bin/uv", "pip", "install", *into, "--link-mode", "copy", *cache, "--no-deps")
+    installs = [
+        Command((*head, *_checked(file), *facts.options, "--requirements", f"{FOLDER}/{file}"), facts.variables)
+        for file in facts.files
+    ]
+    return [_fetch_uv(facts), *installs, _drop_uv()]
+
+
+_WAYS = {"pip": _pip, "uv": _uv}
+
+
+def _checked(file: str) -> tuple[str, ...]:
+    """Return what has the hashes of a file's requirements enforced; repositories have none."""
+    return ("--require-hashes",) if file == REQUIREMENTS else ()
+
+
+def _fetch_uv(facts: Installation) -> Command:
+    head = ("python3", "-m", "pip", "install", *_PIP, "--no-compile", *_pip_cache(facts), "--no-deps")
+    return Command((*head, "--require-hashes", "--target", _UV_FOLDER, "--requirement", f"{FOLDER}/{UV}"))
+
+
+def _drop_uv() -> Command:
+    return Command(("rm", "-rf", _UV_FOLDER))
+
+
+def _compile(facts: Installation) -> Command | Shell:
+    """Return what compiles all modules: the same bytes each time, and none is compiled or checked at a start (PEP 552).
+
+    Packages may hold files that are no Python of this version, so its failure is none of the build.
+    """
+    way = ("-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash")
+    if facts.system:
+        where = """"$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')\""""
+        return Shell(f"env PYTHONHASHSEED=0 {' '.join((facts.python, *way))} {where} || true")
+    return Command((facts.python, *way, f"{ENVIRONMENT}/lib"), {"PYTHONHASHSEED": "0"}, may_fail=True)

@@ -1,0 +1,60 @@
+"""The project's own files, as far as they belong into an image."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from zlock.errors import Collector, InvalidConfiguration
+from zlock.image.ignore import read_ignore, walk
+
+_NEVER = frozenset({".git", ".hg", ".svn", "__pycache__"})
+_HINT = "leave it out in `.dockerignore`"
+
+
+def project_files(folder: Path, others: Collection[Path]) -> dict[str, bytes]:
+    """Return the files of a project by their paths with `/`.
+
+    `.dockerignore` says which; where there is none, all but those with a dot in front. Never there are version
+    control, virtual environments, compiled modules, and the given folders of zlock's own.
+
+    Raises:
+        InvalidConfiguration: A link leads out of the project, or a name is no UTF-8; several come as `Problems`.
+        OSError: A file can't be read.
+    """
+    rule = read_ignore(folder / ".dockerignore") or _hidden
+    never = {place.resolve() for place in others}
+    found = {}
+    problems = Collector()
+    for path, place in walk(folder, lambda path: _is_never(folder, path, never) or rule(path)):
+        with problems:
+            found[path] = _read(folder, path, place)
+    problems.raise_if_any()
+    return found
+
+
+def _hidden(path: str) -> bool:
+    return any(part.startswith(".") for part in path.split("/"))
+
+
+def _is_never(folder: Path, path: str, never: Collection[Path]) -> bool:
+    parts = path.split("/")
+    if not _NEVER.isdisjoint(parts) or path.endswith(".pyc"):
+        return True
+    around = [folder.joinpath(*parts[:end]) for end in range(1, len(parts))]
+    return any(place in never or (place / "pyvenv.cfg").is_file() for place in around)
+
+
+def _read(folder: Path, path: str, place: Path) -> bytes:
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise InvalidConfiguration(f"the file name `{shown}` is no UTF-8", hint=_HINT) from error
+    if place.is_symlink():
+        if not place.resolve().is_relative_to(folder.resolve()):
+            raise InvalidConfiguration(f"the link `{path}` leads out of the project", hint=_HINT)
+        if place.is_dir():
+            raise InvalidConfiguration(f"the link `{path}` leads to a folder, which can't be copied", hint=_HINT)
+    return place.read_bytes()

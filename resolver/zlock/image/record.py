@@ -1,0 +1,92 @@
+"""`images.json`: which image each step runs in, and what that image consists of, for the next plan to compare with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zlock.errors import InvalidInput
+from zlock.image.plan import ImagePlan
+
+RECORD = "images.json"
+Record = dict[str, dict[str, Any]]
+"""By step: `key`, `reference`, `digest`, and under `platforms` the same of each platform, with its `components`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Built:
+    """An image that is there.
+
+    Attributes:
+        plan: Its plan.
+        reference: Where it is, with its digest.
+        digest: `sha256:...` of its manifest.
+    """
+
+    plan: ImagePlan
+    reference: str
+    digest: str
+
+
+def record_of(images: Sequence[Built], indexes: Mapping[str, tuple[str, str]] | None = None) -> Record:
+    """Return the record of images.
+
+    Args:
+        images: One for each key and platform.
+        indexes: By step, reference and digest of the OCI index over its platforms, where there are several.
+    """
+    found: Record = {}
+    for image in images:
+        row = {"key": image.plan.key, "reference": image.reference, "digest": image.digest}
+        for step in image.plan.steps:
+            inside = found.setdefault(step, {**row, "platforms": {}})
+            components = {kind: dict(names) for kind, names in image.plan.components.items()}
+            inside["platforms"][image.plan.platform] = {**row, "components": components}
+    for step, (reference, digest) in (indexes or {}).items():
+        keys = sorted(f"{platform} {row['key']}" for platform, row in found[step]["platforms"].items())
+        key = hashlib.sha256("\n".join(keys).encode()).hexdigest()
+        found[step] |= {"key": key, "reference": reference, "digest": digest}
+    return found
+
+
+def read_record(path: Path) -> Record:
+    """Return what was recorded, empty where nothing was.
+
+    Raises:
+        InvalidInput: The file is no record.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (ValueError, RecursionError) as error:
+        raise _broken(path) from error
+    if not isinstance(found, dict) or not all(isinstance(row, dict) and "platforms" in row for row in found.values()):
+        raise _broken(path)
+    return found
+
+
+def write_record(path: Path, record: Record, steps: Collection[str]) -> None:
+    """Write a record over the one that is there; rows of other steps of the pipeline stay, those of gone ones go.
+
+    Raises:
+        InvalidInput: The file that is there is no record.
+        OSError: The disk refused; the file is as it was.
+    """
+    rows = {step: row for step, row in {**read_record(path), **record}.items() if step in steps}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".zlock-staged-{os.getpid()}-{path.name}")
+    try:
+        temporary.write_text(json.dumps(dict(sorted(rows.items())), indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _broken(path: Path) -> InvalidInput:
+    return InvalidInput(f"`{path}` is no record of images", hint="delete it; `zlock build` writes it anew")

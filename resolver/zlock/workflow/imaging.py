@@ -1,0 +1,153 @@
+"""From locked steps to plans of images: one for each distinct build, with the steps that run in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from zlock.errors import Collector, InvalidConfiguration
+from zlock.image.context import Wanted, plan_image
+from zlock.image.parent import custom_parent, named_parent
+from zlock.image.plan import ImagePlan, Parent
+from zlock.image.project import project_files
+from zlock.lock.selection import packages_on
+from zlock.model.image import default_parent
+from zlock.model.target import Target
+from zlock.redact import redact
+from zlock.settings.docker import EffectiveSettings
+from zlock.workflow.locked import LockedStep
+from zlock.workflow.workspace import Workspace
+
+Ask = Callable[[str, str], str]
+"""Says something of an image: takes its reference and a platform."""
+
+OUTPUT = Path("build") / "zlock"
+"""Where contexts and the record of images are, from the project folder."""
+
+
+def plan_images(
+    workspace: Workspace, locked: Sequence[LockedStep], digest_of: Ask | None, user_of: Ask | None = None
+) -> list[ImagePlan]:
+    """Return the distinct images of steps, one for each key and platform, in the order of the steps.
+
+    Args:
+        workspace: The project.
+        locked: The steps with their locks.
+        digest_of: Finds the digest of a parent that floats; without, it goes on floating.
+        user_of: Finds who a parent runs as; without, only the settings say it.
+
+    Raises:
+        ZlockError: A step can't be an image; several mistakes come as `Problems`.
+    """
+    planner = _Planner(workspace, digest_of, user_of)
+    problems = Collector()
+    plans: list[ImagePlan] = []
+    for one in locked:
+        with problems:
+            plans += planner.plan(one)
+    problems.raise_if_any()
+    return _merged(plans)
+
+
+class _Planner:
+    """What the plans of one run share."""
+
+    def __init__(self, workspace: Workspace, digest_of: Ask | None, user_of: Ask | None) -> None:
+        self._workspace = workspace
+        self._digest_of = digest_of
+        self._user_of = user_of
+        self._files: dict[str, bytes] | None = None
+
+    def plan(self, one: LockedStep) -> list[ImagePlan]:
+        """Return a step's plans, one for each Linux platform of its lock."""
+        targets = [target for target in one.question.targets if target.system == "linux"]
+        if not targets:
+            self._workspace.report.note(f"step `{one.step.name}` has no Linux platform, so there is no image for it")
+        problems = Collector()
+        plans = []
+        for target in targets:
+            with problems:
+                plans.append(plan_image(self._wanted(one, target)))
+        problems.raise_if_any()
+        return plans
+
+    def _wanted(self, one: LockedStep, target: Target) -> Wanted:
+        settings = one.step.effective
+        return Wanted(
+            step=one.step.name,
+            lock=one.lock,
+            target=target,
+            settings=one.step.settings,
+            apt_packages=one.question.apt_packages,
+            parent=self._parent(one, settings, target),
+            project=self._project_files() if settings.local_project_install_command else {},
+            needs_secret=self._needs_secret(one, target),
+            repository=repository_of(self._workspace.project.registry, settings.target_repository),
+        )
+
+    def _parent(self, one: LockedStep, settings: EffectiveSettings, target: Target) -> Parent:
+        def digest_of(reference: str) -> str:
+            return self._digest_of(reference, target.platform) if self._digest_of else ""
+
+        if settings.dockerfile is not None:
+            if settings.parent_image:
+                raise InvalidConfiguration(
+                    f"step `{one.step.name}` has both a `dockerfile` and a `parent_image`",
+                    hint="name the image in the `FROM` of the Dockerfile",
+                )
+            return custom_parent(settings.dockerfile, settings.build_context_root, digest_of)
+        own = one.lock["tool"]["zlock"]
+        reference = settings.parent_image or default_parent(target.python)
+        digest = own.get("parent-digest") or ("" if "@" in reference else digest_of(reference))
+        user = own.get("parent-user")
+        if user is None and digest and self._user_of and not own.get("parent-digest"):
+            user = self._user_of(reference, target.platform)
+        return named_parent(reference, digest, user)
+
+    def _project_files(self) -> dict[str, bytes]:
+        if self._files is None:
+            folder = self._workspace.project.folder
+            self._files = project_files(folder, (self._workspace.lock_folder, folder / OUTPUT))
+        return self._files
+
+    def _needs_secret(self, one: LockedStep, target: Target) -> bool:
+        """Tell whether an index of the configuration serves any of a step's packages.
+
+        An index of the machine's is no reason: what a build is made of must not depend on who plans it.
+        """
+        configured = {redact(index.url).rstrip("/") for index in one.step.routing.indexes}
+        return any(_index_of(package) in configured for package in packages_on(one.lock, target))
+
+
+def _index_of(package: Any) -> str:
+    return str(package.get("index", "")).rstrip("/")
+
+
+def repository_of(registry: str | None, target: str | None) -> str:
+    """Return where a step's images go: `host/repository`, or "" where nothing is configured.
+
+    The setting `target_repository` replaces what follows the host, or is used whole if it names a host itself.
+    """
+    if not target:
+        return registry or ""
+    first = target.partition("/")[0]
+    names_host = "/" in target and ("." in first or ":" in first or first == "localhost")
+    if names_host or not registry:
+        return target
+    return f"{registry.partition('/')[0]}/{target}"
+
+
+def _merged(plans: Iterable[ImagePlan]) -> list[ImagePlan]:
+    """Return each image once, with all its steps; one that goes to two repositories is there twice."""
+    found: dict[tuple[str, str, str], ImagePlan] = {}
+    for plan in plans:
+        place = (plan.key, plan.platform, plan.repository)
+        before = found.get(place)
+        if before is not None:
+            steps = tuple(dict.fromkeys((*before.steps, *plan.steps)))
+            found[place] = replace(before, steps=steps, rebuild=before.rebuild or plan.rebuild)
+        else:
+            found[place] = plan
+    return list(found.values())

@@ -1,0 +1,119 @@
+"""What would be built: the images of a pipeline, which of them there are, and why they are others than before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from zlock.errors import InvalidInput
+from zlock.image.explain import moved
+from zlock.image.folder import folder_names, write_context
+from zlock.image.plan import ImagePlan
+from zlock.image.record import RECORD, read_record
+from zlock.workflow.imaging import OUTPUT, Ask, plan_images
+from zlock.workflow.locked import load_locked
+from zlock.workflow.report import Report
+from zlock.workflow.workspace import Options, Workspace
+
+Exists = Callable[[ImagePlan], bool | None]
+"""Tells whether an image is there; None where nobody could say."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedImage:
+    """One image of a pipeline.
+
+    Attributes:
+        plan: Its plan.
+        exists: Whether it is there; None where nobody was asked.
+        changes: Why it is another than the last one that was built for the step that is to be explained, a line each;
+            None where nothing is to be explained.
+        folder: Where its context was written, or None.
+    """
+
+    plan: ImagePlan
+    exists: bool | None = None
+    changes: tuple[str, ...] | None = None
+    folder: Path | None = None
+
+
+def plan(
+    options: Options,
+    *,
+    explain: str | None = None,
+    exists: Exists | None = None,
+    digest_of: Ask | None = None,
+    user_of: Ask | None = None,
+) -> tuple[list[PlannedImage], Report]:
+    """Return the images of a pipeline, none of which is built.
+
+    Args:
+        options: What the command line says.
+        explain: The step whose change since the last build is to be explained.
+        exists: Asks a registry or a store.
+        digest_of: Finds the digest of a parent that floats.
+        user_of: Finds who a parent runs as.
+
+    Raises:
+        ZlockError: What is wrong; several things come as `Problems`.
+    """
+    workspace = Workspace(options)
+    plans = _plans(workspace, digest_of, user_of)
+    before = read_record(workspace.project.folder / OUTPUT / RECORD) if explain is not None else {}
+    if explain is not None and not workspace.report.disregarded:
+        names = [step for one in plans for step in one.steps]
+        if explain not in names:
+            raise InvalidInput(f"there is no step `{explain}` to explain", hint=f"steps: {', '.join(names)}")
+        plans = [one for one in plans if explain in one.steps]
+    rows = []
+    for one in plans:
+        last = before.get(explain or "", {}).get("platforms", {}).get(one.platform)
+        rows.append(
+            PlannedImage(
+                plan=one,
+                exists=exists(one) if exists else None,
+                changes=None if explain is None else _changes(one, last),
+            )
+        )
+    return rows, workspace.report
+
+
+def write_contexts(options: Options, output: Path | None) -> tuple[list[PlannedImage], Report]:
+    """Write the build context of each image of a pipeline into a folder of its own.
+
+    Args:
+        options: What the command line says.
+        output: The folder around them, from the working folder; `build/zlock` of the project where it is None.
+
+    Raises:
+        ZlockError: What is wrong; several things come as `Problems`. Nothing was written.
+        OSError: The disk refused; each folder is whole.
+    """
+    workspace = Workspace(options)
+    plans = _plans(workspace, None, None)
+    around = workspace.project.folder / OUTPUT if output is None else Path.cwd() / output
+    rows = []
+    for one, name in zip(plans, folder_names(plans), strict=True):
+        write_context(one.context, around / name)
+        rows.append(PlannedImage(plan=one, folder=around / name))
+    return rows, workspace.report
+
+
+def _plans(workspace: Workspace, digest_of: Ask | None, user_of: Ask | None) -> list[ImagePlan]:
+    plans = plan_images(workspace, load_locked(workspace), digest_of, user_of)
+    for reference in dict.fromkeys(one.parent.reference for one in plans if one.floats):
+        workspace.report.note(
+            f"the parent `{reference}` floats: another image may come by that name, so the key is not final; "
+            "`zlock resolve --pin-images` records its digest"
+        )
+    return plans
+
+
+def _changes(plan: ImagePlan, last: dict[str, object] | None) -> tuple[str, ...]:
+    if last is None:
+        return ("no build of it is on record",)
+    if last["key"] == plan.key:
+        return ("nothing moved since the last build",)
+    components: dict[str, dict[str, str]] = last["components"]  # type: ignore[assignment]  # as `record_of` wrote it
+    return tuple(moved(components, plan.components)) or ("another version of zlock renders it",)

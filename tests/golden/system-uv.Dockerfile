@@ -1,0 +1,28 @@
+# Made by zlock from the lock sha256:7d8c4974239f65ae026498a19c142e209c471ab78358d67c832f4db09b0f3309
+
+FROM python:3.12-slim@sha256:abababababababababababababababababababababababababababababababab
+
+ARG PYTHONDONTWRITEBYTECODE=1
+RUN python3 -c "import os, sys; found = '%d.%d' % sys.version_info[:2]; \
+    found == '3.12' or sys.exit('zlock: the lock is for Python 3.12, the parent has ' + found); \
+    os.geteuid() == 0 or sys.exit('zlock: the parent does not run as root, name its user in the settings')"
+
+COPY requirements.txt uv.txt /opt/zlock/
+RUN set -e; \
+    python3 -m pip install --disable-pip-version-check --no-input --no-compile --no-cache-dir --no-deps \
+        --require-hashes --target /tmp/zlock-uv --requirement /opt/zlock/uv.txt; \
+    /tmp/zlock-uv/bin/uv pip install --system --break-system-packages --link-mode copy --no-cache \
+        --no-deps --require-hashes --requirements /opt/zlock/requirements.txt; \
+    rm -rf /tmp/zlock-uv; \
+    env PYTHONHASHSEED=0 python3 -m compileall -q -f --invalidation-mode unchecked-hash "$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
+
+WORKDIR /app
+COPY project/ /app/
+RUN set -e; \
+    python3 -m pip install --disable-pip-version-check --no-input --no-compile --no-cache-dir --no-deps \
+        --require-hashes --target /tmp/zlock-uv --requirement /opt/zlock/uv.txt; \
+    export PATH="/tmp/zlock-uv/bin:$PATH"; \
+    env PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 SOURCE_DATE_EPOCH=315532800 \
+        PIP_BREAK_SYSTEM_PACKAGES=1 UV_NO_CACHE=1 UV_SYSTEM_PYTHON=1 UV_BREAK_SYSTEM_PACKAGES=1 uv pip \
+        install --no-deps .; \
+    rm -rf /tmp/zlock-uv
