@@ -49,8 +49,9 @@ from zlock.wording import listed
 
 WORKING_FOLDER = "/app"
 PROJECT = "project"
-# Debian Policy 5.6.1 (names) and 5.6.12 (versions), with the architecture and version that apt-get takes behind a name.
-_APT = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?", re.ASCII)
+# Debian Policy 5.6.1 (names) and 5.6.12 (versions), with the architecture and version that apt-get takes behind a name;
+# a `-` at a name's end has it removed.
+_APT = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?", re.ASCII)
 _ROOT = frozenset({"", "root", "0", "root:root", "0:0"})
 _Part = tuple[Instruction, ...]
 

@@ -74,7 +74,7 @@ class Credentials:
 
     def header(self, url: str) -> str | None:
         """Return the `Authorization` value for a URL, or None."""
-        login = self._login(url)
+        login = self.login(url)
         if login is None:
             return None
         return "Basic " + base64.b64encode(f"{login[0]}:{login[1]}".encode()).decode()
@@ -91,14 +91,15 @@ class Credentials:
             if service in self._asked:
                 return False
             self._asked.add(service)
-            user = (self._login(url) or ("", ""))[0]
+            user = (self.login(url) or ("", ""))[0]
             found = _from_keyring(service, user, self._environ)
             if found is None:
                 return False
             self._logins.setdefault(origin_of(url), []).insert(0, (service, found))
             return True
 
-    def _login(self, url: str) -> Login | None:
+    def login(self, url: str) -> Login | None:
+        """Return the user and password for a URL, None where none is known without asking the keyring."""
         origin = origin_of(url)
         logins = self._logins.get(origin)
         if not logins:

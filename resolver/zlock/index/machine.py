@@ -17,6 +17,8 @@ from zlock.process import printed_by
 # Settings that would make a lock depend on the machine.
 _UNREAD_VARIABLES = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONSTRAINT", "UV_INDEX", "UV_EXTRA_INDEX_URL",
                      "UV_FIND_LINKS", "UV_CONSTRAINT", "UV_OVERRIDE")  # fmt: skip
+DEFAULT = "the installer's default"
+"""Where the URL of the default index is from if nothing on the machine says another one."""
 _HELP_TIMEOUT = 60  # seconds
 _UNREAD_KEYS = ("extra-index-url", "find-links", "constraint", "no-index")
 _UNREAD_UV_KEYS = ("extra-index-url", "find-links", "no-index", "constraint-dependencies", "override-dependencies")
@@ -60,7 +62,7 @@ class Machine:
             return self.environ["PIP_INDEX_URL"], "PIP_INDEX_URL"
         if self.pip.get("index-url"):
             return self.pip["index-url"], "pip's configuration"
-        return _ask_uv() or _ask_pip(), "the installer's default"
+        return _ask_uv() or _ask_pip(), DEFAULT
 
     def unread(self) -> list[str]:
         """Return the settings of this machine that a lock must not depend on, and that are therefore not read."""

@@ -1,0 +1,177 @@
+"""Values in a Dockerfile: each reaches the container as it is, or is refused; none ends its instruction."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from support.images import dockerfile, environment, instructions, planned, runs, wheel, words_of
+from zlock.errors import InvalidConfiguration, Problems, ZlockError
+from zlock.image.dockerfile import Command, Env, From, Run, User, render
+
+HOSTILE = [
+    "",
+    " ",
+    "quotes \" and ' and `",
+    "$HOME ${HOME} $(touch /tmp/x) $$ \\$",
+    "\\",
+    "ends with \\",
+    "\\\\n \\t",
+    "a\tb",
+    "; touch /tmp/x && exit 1 | cat > /x",
+    "# no comment",
+    "--option",
+    "<<EOF",
+    "100%",
+    "grüße 漢字 🐍",
+    "no\u00a0break",
+    "~root *",
+]
+
+
+def messages(error: ZlockError) -> str:
+    errors = error.errors if isinstance(error, Problems) else (error,)
+    return "\n".join("\n".join([one.message, *one.context, one.hint]) for one in errors)
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize("setting", ["environment", "runtime_environment"])
+def test_a_variable_is_held_verbatim(setting: str, value: str) -> None:
+    text = dockerfile(planned(settings={setting: {"HELD": value}}))
+
+    assert environment(text)["HELD"] == value
+    assert [word for word, _ in instructions(text)] == [
+        word for word, _ in instructions(dockerfile(planned(settings={setting: {"HELD": "x"}})))
+    ]
+
+
+@pytest.mark.parametrize("value", [*HOSTILE, "line\nbreak", "carriage\rreturn", "bell\x07", "\u2028\u2029\x85\x7f"])
+def test_an_argument_of_the_installer_is_held_verbatim(value: str) -> None:
+    text = dockerfile(planned(wheel("alpha", "1.0"), settings={"python_package_installer_args": {"proxy": value}}))
+
+    (install,) = [command for command in runs(text) if "venv" in command[-1]]
+    printed = subprocess.run(
+        ["/bin/sh", "-c", install[-1].replace("python3 -m pip", "printf '%s\\0'").replace("python3 -m venv", "true")],
+        capture_output=True,
+        check=False,
+        env={"PATH": "/usr/bin:/bin"},
+    ).stdout
+    assert f"--proxy={value}".encode() in printed.split(b"\0")
+    assert all("\n" not in rest for _, rest in instructions(text))
+
+
+@pytest.mark.parametrize("argument", [*HOSTILE, "line\nbreak", "\u2028"])
+def test_an_argument_of_the_projects_command_is_held_verbatim(argument: str) -> None:
+    settings = {"local_project_install_command": ["printf", "%s\\0", argument]}
+    text = dockerfile(planned(settings=settings, project={"a": b""}))
+
+    command = runs(text)[-1]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == argument.encode() + b"\0"
+
+
+def test_a_shell_command_of_the_project_runs_in_one_shell() -> None:
+    settings = {"local_project_install_command": "A=1\nprintf '%s\\n' \"$A\" '$A'; echo \"$PIP_PYTHON\""}
+    text = dockerfile(planned(settings=settings, project={"a": b""}))
+
+    done = subprocess.run(runs(text)[-1], capture_output=True, check=True, text=True)
+    assert done.stdout == "1\n$A\n/opt/venv/bin/python\n"
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\rb", "a\0b", "\x1b[1m", "\x7f", "\x85", "\u2028", "\u2029", "\ud800"])
+def test_a_value_that_a_variable_can_not_carry_is_refused(value: str) -> None:
+    with pytest.raises(InvalidConfiguration, match="`HELD` has a line break or another control character"):
+        render([[Env("HELD", value)]])
+
+
+def test_what_can_not_be_carried_is_refused_with_its_place_all_at_once() -> None:
+    settings = {
+        "environment": {"A": "a\u2028b", "B": "fine", "C": "\x85"},
+        "runtime_environment": {"D": "\u2029"},
+        "user": "nobody; rm",
+        "python_package_installer_args": {"nonsense": 1, "proxy": "a\ud800"},
+        "apt_packages": ["git", "-o=Dpkg::Pre-Invoke::=x", "./x.deb", "git-"],
+    }
+    with pytest.raises(Problems) as raised:
+        planned(wheel("alpha", "1.0"), settings=settings)
+
+    said = messages(raised.value)
+    for name in ("`A`", "`C`", "`D`", "`nobody; rm` is no user", "`nonsense` is no option", "./x.deb", "`git-`"):
+        assert name in said
+    assert "`git` is no name" not in said
+    assert said.count("stated in ") == len(raised.value.errors)
+    assert "step `train`, `environment`: " in said
+
+
+@pytest.mark.parametrize("name", ["", "a-b", "1A", "A B", "A=B", "Ä", "A\nB"])
+def test_a_name_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(InvalidConfiguration, match="is no name for an environment variable"):
+        render([[Env(name, "x")]])
+
+
+@pytest.mark.parametrize("reference", ["", "--platform=x", "a b", "a\nRUN x", "$BASE", "a`b", 'a"b', "ä"])
+def test_a_reference_that_could_mean_something_else_is_refused(reference: str) -> None:
+    with pytest.raises(InvalidConfiguration, match="is no reference of an image"):
+        render([[From(reference)]])
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a\nRUN x", "$USER", "a:b:c", "-x", "a/b"])
+def test_a_user_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(InvalidConfiguration, match="is no user of an image"):
+        render([[User(name)]])
+
+
+@pytest.mark.parametrize("name", ["app", "1000", "1000:1000", "app:users", "a.b-c_d"])
+def test_a_user_is_named_or_numbered(name: str) -> None:
+    assert render([[User(name)]]) == f"USER {name}\n".encode()
+
+
+def test_plain_words_are_written_for_people_and_others_as_a_list() -> None:
+    assert str(Run((Command(("pip", "install", "a==1.0")),))) == "RUN pip install a==1.0"
+    assert str(Run((Command(("echo", "a b")),))) == 'RUN ["echo", "a b"]'
+    assert json.loads(str(Run((Command(("echo", "ü\u2028")),))).removeprefix("RUN ")) == ["echo", "ü\u2028"]
+
+
+def test_a_command_that_fails_ends_its_run_and_one_that_may_does_not() -> None:
+    def status(*commands: Command) -> int:
+        return subprocess.run(runs(f"{Run(commands)}\n")[0], check=False).returncode
+
+    assert status(Command(("false",)), Command(("true",))) == 1
+    assert status(Command(("true",)), Command(("false",), may_fail=True)) == 0
+    assert status(Command(("false",)), Command(("false",), may_fail=True)) == 1
+
+
+def test_no_line_is_a_directive_a_heredoc_or_a_stage() -> None:
+    text = dockerfile(planned(wheel("alpha", "1.0"), settings={"apt_packages": ["git"]}))
+
+    assert text.startswith("# Made by zlock from the lock sha256:")
+    assert "<<" not in text
+    assert not [line for line in text.splitlines() if line.startswith("#") and "=" in line]
+    assert [word for word, _ in instructions(text)].count("FROM") == 1
+
+
+def test_apt_packages_are_joined_sorted_and_held_to_their_versions() -> None:
+    text = dockerfile(planned(settings={"apt_packages": ["zsh", "git=1:2.39", "zsh", "libc6:amd64", "g++"]}))
+
+    (begin, update, install, clean) = words_of(runs(text)[0])
+    assert begin == ["set", "-e"]
+    assert update == ["apt-get", "update"]
+    assert install[-5:] == ["--", "g++", "git=1:2.39", "libc6:amd64", "zsh"]
+    assert "--no-install-recommends" in install
+    assert "/var/lib/apt/lists/*" in clean
+
+
+def test_a_user_installs_as_root_and_comes_back() -> None:
+    words = instructions(dockerfile(planned(settings={"user": "app"})))
+
+    assert words[1] == ("USER", "root")
+    assert words[-1] == ("USER", "app")
+    assert ("RUN", "chown app /app") in words
+
+
+@pytest.mark.parametrize("user", ["root", "0"])
+def test_root_stays_root(user: str) -> None:
+    words = instructions(dockerfile(planned(settings={"user": user})))
+
+    assert [rest for word, rest in words if word == "USER"] == ["root"]
