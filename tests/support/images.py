@@ -83,7 +83,15 @@ def words_of(command: list[str]) -> list[list[str]]:
     """Return the commands inside one `RUN`, each as its words."""
     if command[:2] != ["/bin/sh", "-c"]:
         return [command]
-    return [shlex.split(one.removesuffix(" || true")) for one in re.split(r";(?=\s)", command[2])]
+    lexer = shlex.shlex(command[2], posix=True, punctuation_chars=";")
+    lexer.whitespace_split = True
+    found: list[list[str]] = [[]]
+    for word in lexer:
+        if word == ";":
+            found.append([])
+        else:
+            found[-1].append(word)
+    return found
 
 
 def environment(text: str) -> dict[str, str]:

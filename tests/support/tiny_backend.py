@@ -35,7 +35,8 @@ def zip_bytes(files: dict[str, bytes], *, deflate: bool = True) -> bytes:
         for path, content in files.items():
             entry = zipfile.ZipInfo(path, FIXED_DATE)
             entry.create_system = 3  # as made on Unix, wherever it is made
-            entry.external_attr = (stat.S_IFREG | 0o644) << 16
+            mode = 0o755 if ".data/scripts/" in path else 0o644
+            entry.external_attr = (stat.S_IFREG | mode) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED if deflate else zipfile.ZIP_STORED
             archive.writestr(entry, content)
     return buffer.getvalue()

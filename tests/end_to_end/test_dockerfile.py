@@ -1,0 +1,453 @@
+"""`zlock dockerfile` and `zlock plan` as commands, and their install steps run by the real pip and uv."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uv
+
+from support.environment import clean_environment
+from support.images import runs
+from support.index import TinyIndex
+from support.project import Project, Result
+from support.venv import installed
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+DEBIAN = Path("/usr/bin/python3")
+
+
+def configure(project: Project, index: TinyIndex, **more: Any) -> None:
+    """Configure steps `train` and `score`, which are alike, and `report`."""
+    alpha = {"docker": {"requirements": ["alpha"]}}
+    steps = {"train": alpha, "score": alpha, "report": {"docker": {"requirements": ["beta"]}}}
+    url = index.url_with_credentials if index.auth else index.url
+    project.configure({"python": PYTHON, "index": [{"url": url, "default": True}], "steps": steps, **more})
+
+
+def fill(index: TinyIndex) -> None:
+    """Add packages and a uv whose program is the real one."""
+    index.wheel("alpha", "1.0", requires=["beta"], entry_points={"console_scripts": {"alpha": "alpha:main"}})
+    index.wheel("beta", "2.0")
+    program = f'#!/bin/sh\nexec "{uv.find_uv_bin()}" "$@"\n'.encode()
+    index.wheel("uv", "0.13.9", files={"uv-0.13.9.data/scripts/uv": program})
+
+
+def succeed(result: Result) -> Result:
+    assert result.code == 0, result.stderr
+    return result
+
+
+def contexts(project: Project, *options: str) -> dict[str, Path]:
+    """Lock, write the contexts, and return the folder of each step."""
+    succeed(project.run("resolve", *options))
+    rows = json.loads(succeed(project.run("dockerfile", "--json", *options)).stdout)["contexts"]
+    return {step: Path(row["folder"]) for row in rows for step in row["steps"]}
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def build(context: Path, root: Path, python: Path, index: TinyIndex) -> Path:
+    """Run what a build would run, under a folder instead of `/`, and return the interpreter of the environment."""
+    programs = root / "programs"
+    programs.mkdir(parents=True)
+    (programs / "python3").symlink_to(python)
+    shutil.copytree(context, root / "opt" / "zlock")
+    secret = root / "secret"
+    secret.write_text(f"PIP_INDEX_URL={index.url}\nUV_DEFAULT_INDEX={index.url}\n")
+    install = next(one for one in runs((context / "Dockerfile").read_text()) if "venv" in one[-1])
+    moved = {"/opt/": f"{root}/opt/", "/tmp/zlock": f"{root}/zlock", "/run/secrets/zlock-index": str(secret)}
+    for before, now in moved.items():
+        install = [word.replace(before, now) for word in install]
+    environment = clean_environment(root, {"PATH": f"{programs}:/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"})
+    done = subprocess.run(install, env=environment, capture_output=True, encoding="utf-8", timeout=120, check=False)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert sorted(path.name for path in root.iterdir() if path.name.startswith("zlock")) == []
+    return root / "opt" / "venv" / "bin" / "python"
+
+
+def has_pip(python: Path) -> bool:
+    command = [python, "-c", "import pip"]
+    return python.is_file() and subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+PARENTS = [
+    pytest.param(Path(sys.executable), id="running"),
+    # Its environment is externally managed, and it has no `ensurepip`.
+    pytest.param(
+        DEBIAN, id="debian", marks=pytest.mark.skipif(not has_pip(DEBIAN), reason="needs a python3-pip of Debian")
+    ),
+]
+
+
+def version_of(python: Path) -> str:
+    program = "import sys; print('%d.%d' % sys.version_info[:2])"
+    return subprocess.run([python, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize("python", PARENTS)
+@pytest.mark.parametrize(
+    "docker",
+    [
+        {},
+        {"python-package-installer-args": {"timeout": 1000, "retries": 2, "no-color": True}},
+        {"python-package-installer": "uv"},
+        {"python-package-installer": "uv", "python-package-installer-args": {"timeout": 1000, "retries": 2}},
+    ],
+    ids=["pip", "pip-arguments", "uv", "uv-arguments"],
+)
+def test_a_build_installs_the_lock_and_nothing_else(
+    project: Project, index: TinyIndex, tmp_path: Path, python: Path, docker: Mapping[str, Any]
+) -> None:
+    fill(index)
+    configure(project, index, python=version_of(python), docker=docker)
+    folder = contexts(project)["train"]
+
+    made = build(folder, tmp_path / "root", python, index)
+
+    assert installed(made) == project.locked("train") == {"alpha": "1.0", "beta": "2.0"}
+    assert (made.parent / "alpha").is_file()
+    compiled = [path.read_bytes() for path in made.parents[1].rglob("alpha/__pycache__/*.pyc")]
+    assert [data[4:8] for data in compiled] == [b"\x01\0\0\0"]  # PEP 552: by hash, and not checked
+
+
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+def test_a_build_of_an_sdist_uses_what_was_locked_for_it(
+    project: Project, index: TinyIndex, tmp_path: Path, installer: str
+) -> None:
+    fill(index)
+    index.wheel("helper", "1.0")
+    index.sdist("gamma", "3.0", build_requires=["helper"], requires=["beta"])
+    configure(
+        project,
+        index,
+        **{"build-sdists": ["gamma"]},
+        docker={"python-package-installer": installer},
+        steps={"train": {"docker": {"requirements": ["gamma"]}}},
+    )
+    folder = contexts(project)["train"]
+    index.wheel("helper", "2.0")
+
+    made = build(folder, tmp_path / "root", Path(sys.executable), index)
+
+    assert installed(made) == {"beta": "2.0", "gamma": "3.0"}
+    assert "helper==1.0" in (folder / "sdists" / "gamma.build.txt").read_text()
+
+
+def test_a_build_refuses_a_file_that_is_not_the_locked_one(project: Project, index: TinyIndex, tmp_path: Path) -> None:
+    fill(index)
+    configure(project, index)
+    folder = contexts(project)["train"]
+    with TinyIndex() as other:
+        other.wheel("alpha", "1.0", files={"alpha/__init__.py": b"harm = True\n"})
+        other.wheel("beta", "2.0")
+
+        with pytest.raises(AssertionError, match=r"(?i)hash"):
+            build(folder, tmp_path / "root", Path(sys.executable), other)
+
+
+def test_a_wheel_by_url_is_installed_with_its_hash(project: Project, index: TinyIndex, tmp_path: Path) -> None:
+    fill(index)
+    file = index.wheel("direct", "1.0")
+    url = f"{index.root}/{file.location}"
+    configure(project, index, steps={"train": {"docker": {"requirements": [f"direct @ {url}"]}}})
+    folder = contexts(project)["train"]
+
+    made = build(folder, tmp_path / "root", Path(sys.executable), index)
+
+    assert installed(made) == {"direct": "1.0"}
+    assert "#sha256=" in (folder / "direct.txt").read_text()
+
+
+def test_steps_that_resolve_alike_share_a_context(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    configure(project, index)
+    folders = contexts(project)
+
+    assert folders["train"] == folders["score"] != folders["report"]
+    assert folders["train"].parent == project.folder / "build" / "zlock"
+    identity = project.lock("train")["tool"]["zlock"]["identity"]
+    assert folders["train"].name == f"{identity.removeprefix('sha256:')[:16]}-floating"
+    assert f"# Made by zlock from the lock {identity}" in (folders["train"] / "Dockerfile").read_text()
+
+
+def test_a_parent_with_a_digest_gives_a_folder_named_after_the_key(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    parent = f"registry.example/base:1@sha256:{'ab' * 32}"
+    configure(project, index, docker={"parent-image": parent})
+    folder = contexts(project)["train"]
+
+    (row,) = [one for one in json.loads(project.run("plan", "--json").stdout)["images"] if "train" in one["steps"]]
+    assert folder.name == row["key"][:16]
+    assert f"FROM {parent}\n" in (folder / "Dockerfile").read_text()
+    assert "floats" not in project.run("plan").stderr
+
+
+def test_contexts_are_the_same_bytes_and_times_each_time(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    configure(project, index)
+    folder = contexts(project)["train"]
+    before, mode = files_of(folder), (folder / "Dockerfile").stat()
+    (folder / "left-over").write_text("from before")
+
+    contexts(project)
+
+    assert files_of(folder) == before
+    assert (mode.st_mtime, mode.st_mode & 0o777) == (315532800, 0o644)
+    assert (folder / "Dockerfile").stat().st_mtime == mode.st_mtime
+
+
+def test_a_credential_is_in_no_file_of_a_context_and_in_no_message(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    index.auth = ("someone", "hunter2")
+    configure(project, index)
+    folder = contexts(project)["train"]
+
+    said = project.run("dockerfile", "-v")
+    everything = b"\n".join(files_of(folder).values()) + f"{said.stdout}{said.stderr}".encode()
+    assert b"hunter2" not in everything
+    assert b"127.0.0.1" not in everything
+    assert b"--mount=type=secret,id=zlock-index,required=true" in everything
+
+
+def test_an_index_of_the_machine_is_no_part_of_a_context(project: Project, index: TinyIndex) -> None:
+    """Who plans an image must not change it."""
+    fill(index)
+    project.configure({"python": PYTHON, "docker": {"requirements": ["alpha"]}})
+    folder = contexts(project, "--index-url", index.url)["pipeline"]
+
+    text = b"\n".join(files_of(folder).values())
+    assert b"secret" not in text
+    assert index.root.encode() not in text
+
+
+def test_the_projects_files_are_copied_where_it_is_installed(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    project.write("src/code.py", "x = 1\n")
+    project.write(".env", "SECRET=1\n")
+    project.write("src/__pycache__/code.pyc", b"")
+    configure(project, index, docker={"local-project-install-command": "pip install --no-deps ."})
+    folder = contexts(project)["train"]
+    contexts(project)  # what was written is no part of what is written next
+
+    copied = {path for path in files_of(folder) if path.startswith("project/")}
+    assert copied == {"project/src/code.py", "project/zlock.toml"}
+
+
+def test_dockerignore_says_which_files_are_copied(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    project.write("data/large.bin", b"x")
+    project.write("data/small.csv", b"y")
+    project.write(".hidden", "z\n")
+    project.write(".dockerignore", "# data\ndata/*\n!data/*.csv\nzlock.toml\n")
+    configure(project, index, docker={"local-project-install-command": "pip install --no-deps ."})
+    folder = contexts(project)["train"]
+
+    copied = {path for path in files_of(folder) if path.startswith("project/")}
+    assert copied == {"project/data/small.csv", "project/.hidden", "project/.dockerignore"}
+
+
+def test_a_lock_that_is_missing_or_outdated_stops_both_commands(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    configure(project, index)
+    missing = project.run("dockerfile")
+    succeed(project.run("resolve"))
+    configure(project, index, constraints=["beta<3"])
+    outdated = project.run("plan")
+
+    assert (missing.code, outdated.code) == (1, 1)
+    assert "has no lock" in missing.stderr
+    assert "is outdated" in outdated.stderr
+    assert not (project.folder / "build").exists()
+
+
+def test_a_lock_made_for_pip_is_outdated_for_uv_until_it_is_resolved(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    configure(project, index)
+    succeed(project.run("resolve"))
+    before = project.lock("train")
+    configure(project, index, docker={"python-package-installer": "uv"})
+
+    outdated = project.run("plan")
+    succeed(project.run("resolve"))
+
+    assert outdated.code == 1
+    assert "`python-package-installer` is `uv`" in outdated.stderr
+    own = project.lock("train")["tool"]["zlock"]
+    assert own["uv"]["version"] == "0.13.9"
+    assert [own[key] for key in ("identity", "inputs")] == [before["tool"]["zlock"][k] for k in ("identity", "inputs")]
+    succeed(project.run("plan"))
+
+
+def test_the_locked_uv_is_kept_until_an_upgrade(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    configure(project, index, docker={"python-package-installer": "uv"})
+    succeed(project.run("resolve"))
+    index.wheel("uv", "0.14.0")
+
+    configure(project, index, docker={"python-package-installer": "uv"}, constraints=["beta<3"])
+    succeed(project.run("resolve"))
+    kept = project.lock("train")["tool"]["zlock"]["uv"]["version"]
+    succeed(project.run("resolve", "--upgrade"))
+
+    assert kept == "0.13.9"
+    assert project.lock("train")["tool"]["zlock"]["uv"]["version"] == "0.14.0"
+
+
+def test_what_an_image_can_not_install_is_refused_by_name(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    project.write("local/pyproject.toml", '[project]\nname = "nearby"\nversion = "1.0"\n')
+    configure(project, index, steps={"train": {"docker": {"requirements": ["nearby @ file:local"]}}})
+    succeed(project.run("resolve"))
+
+    done = project.run("dockerfile")
+
+    assert done.code == 1
+    assert "step `train`: `nearby` is installed from this machine" in done.stderr
+    assert "hint: " in done.stderr
+
+
+def test_a_setting_that_can_not_be_carried_is_named_with_its_place(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    docker = {"python-package-installer-args": {"upgrade": True, "timeuot": 5}, "apt-packages": ["-o=x"]}
+    configure(project, index, docker=docker)
+    succeed(project.run("resolve"))
+
+    done = project.run("dockerfile", "--step", "train")
+
+    assert done.code == 2
+    assert done.stderr.count("stated in zlock.toml") == 3
+    assert "did you mean `timeout`?" in done.stderr
+    assert not (project.folder / "build").exists()
+
+
+def test_output_is_where_it_is_said(project: Project, index: TinyIndex, tmp_path: Path) -> None:
+    fill(index)
+    configure(project, index)
+    folder = contexts(project)["train"]
+    succeed(project.run("dockerfile", "--output", str(tmp_path / "there"), "--step", "train"))
+
+    assert [path.name for path in (tmp_path / "there").iterdir()] == [folder.name]
+
+
+def test_a_pipeline_that_runs_locally_has_no_images(project: Project, index: TinyIndex) -> None:
+    configure(project, index, stack={"remote": False})
+    done = succeed(project.run("plan", "--json"))
+
+    assert json.loads(done.stdout) == {"disregarded": True, "images": []}
+    assert "docker settings are disregarded" in succeed(project.run("dockerfile")).stderr
+
+
+def test_a_parent_of_ones_own_is_said_to_be_built_first(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    project.write("Dockerfile.base", f"FROM base@sha256:{'ab' * 32}\n")
+    configure(project, index, docker={"dockerfile": "Dockerfile.base"})
+    contexts(project)
+
+    said = succeed(project.run("dockerfile")).stderr
+    assert "build its parent first" in said
+    assert "zlock-parent:" in said
+
+
+# `zlock plan`
+
+
+def test_a_plan_shows_images_steps_and_sizes(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    configure(project, index)
+    succeed(project.run("resolve"))
+
+    done = succeed(project.run("plan"))
+
+    assert "linux/amd64: train, score (existence unknown, " in done.stdout
+    assert f"on python:{PYTHON}-slim" in done.stdout
+    assert "2 images for 3 steps" in done.stderr
+    assert "floats" in done.stderr
+
+
+def test_a_plan_for_several_platforms_has_an_image_for_each_linux(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    configure(project, index, platforms=["linux/amd64", "linux/arm64", "darwin/arm64"])
+    succeed(project.run("resolve"))
+
+    images = json.loads(succeed(project.run("plan", "--json", "--step", "train")).stdout)["images"]
+
+    assert [image["platform"] for image in images] == ["linux/amd64", "linux/arm64"]
+    assert len({image["key"] for image in images}) == 2
+
+
+def test_a_plan_explains_what_moved_since_the_last_build(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    configure(project, index)
+    succeed(project.run("resolve"))
+    unbuilt = succeed(project.run("plan", "--explain", "train")).stdout
+    record = project.folder / "build" / "zlock" / "images.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(recorded(project))
+    same = succeed(project.run("plan", "--explain", "train")).stdout
+    index.wheel("alpha", "1.1")
+    docker = {"apt-packages": ["git"], "python-package-installer-args": {"timeout": 5}, "environment": {"A": "secret"}}
+    configure(project, index, docker=docker)
+    succeed(project.run("resolve", "--upgrade"))
+
+    moved = succeed(project.run("plan", "--explain", "train")).stdout
+
+    assert "no build of it is on record" in unbuilt
+    assert "nothing moved since the last build" in same
+    assert [line.strip() for line in moved.splitlines()[2:]] == [
+        "apt package git: added",
+        "package alpha: 1.0 -> 1.1",
+        "package beta: gone (2.0)",
+        "installer argument timeout: added (5)",
+        "variable A: added",
+    ]
+
+
+def recorded(project: Project) -> str:
+    """Return the record that a build of everything would leave."""
+    program = """if True:
+        import json
+        from zlock.image.record import Built, record_of
+        from zlock.workflow.planning import plan
+        from zlock.workflow.workspace import Options
+        images, _ = plan(Options())
+        print(json.dumps(record_of([Built(plan=one.plan, reference="r", digest="d") for one in images])))
+    """
+    environment = clean_environment(project.home, {})
+    command = [sys.executable, "-P", "-c", program]
+    return subprocess.run(command, cwd=project.folder, env=environment, capture_output=True, check=True).stdout.decode()
+
+
+def test_explaining_a_step_that_is_not_there_is_an_error(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    configure(project, index)
+    succeed(project.run("resolve"))
+
+    done = project.run("plan", "--explain", "trian")
+
+    assert done.code == 2
+    assert "trian" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a folder that refuses")
+def test_a_disk_that_refuses_leaves_a_context_as_it_was(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    configure(project, index)
+    folder = contexts(project)["train"]
+    before = files_of(folder)
+    shutil.rmtree(folder.parent)
+    folder.parent.write_text("a file where the folder should be")
+
+    done = project.run("dockerfile")
+
+    assert done.code == 3
+    assert before

@@ -1,0 +1,264 @@
+"""The key of an image: every input that changes the image moves it, and nothing else does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.images import PARENT, UV, locked, planned, sdist, wheel
+from zlock.image.context import Wanted, plan_image
+from zlock.image.explain import moved
+from zlock.image.parent import custom_parent
+from zlock.image.plan import ImagePlan, Parent
+from zlock.lock.selection import narrowed
+from zlock.model.target import Target
+from zlock.settings.docker import DockerSettings
+
+SETTINGS: dict[str, Any] = {
+    "apt_packages": ["git", "zsh"],
+    "environment": {"A": "1", "B": "2"},
+    "runtime_environment": {"C": "3"},
+    "user": "app",
+    "python_package_installer_args": {"timeout": 100, "no-color": None},
+    "local_project_install_command": "pip install .",
+}
+BUILD = {"package": "delta", "version": "3.0", "platform": "linux/amd64", "requires": ["x"], "requirements": ["x==1"]}
+PACKAGES = [wheel("alpha", "1.0"), wheel("beta", "2.0", sha256="05"), sdist("delta", "3.0")]
+BASE: dict[str, Any] = {
+    "packages": PACKAGES,
+    "own": {"builds": [BUILD], "uv": UV},
+    "settings": SETTINGS,
+    "project": {"pyproject.toml": b"one", "src/a.py": b"two"},
+}
+
+
+def of(**changed: Any) -> ImagePlan:
+    """Return the plan of the base with some of its parts replaced."""
+    stated = {**BASE, **changed}
+    return planned(*stated.pop("packages"), **stated)
+
+
+def settings(**changed: Any) -> dict[str, Any]:
+    return {"settings": {**SETTINGS, **changed}}
+
+
+MOVING: dict[str, dict[str, Any]] = {
+    "a version": {"packages": [wheel("alpha", "1.1"), *PACKAGES[1:]]},
+    "a file of the same version": {"packages": [wheel("alpha", "1.0", sha256="09"), *PACKAGES[1:]]},
+    "a package more": {"packages": [*PACKAGES, wheel("gamma", "1.0")]},
+    "a package less": {"packages": PACKAGES[1:]},
+    "a requirement of a build": {"own": {"uv": UV, "builds": [{**BUILD, "requirements": ["x==2"]}]}},
+    "the parent's digest": {"parent": Parent(reference=PARENT.reference, digest=f"sha256:{'cd' * 32}")},
+    "the parent's name": {"parent": Parent(reference="other:1", digest=PARENT.digest)},
+    "an apt package": {"apt_packages": ("git",)},
+    "a version of an apt package": {"apt_packages": ("git=1:2", "zsh")},
+    "a variable": settings(environment={"A": "1", "B": "9"}),
+    "a variable at run time": settings(runtime_environment={"C": "9"}),
+    "when a variable is set": settings(environment={"A": "1"}, runtime_environment={"B": "2", "C": "3"}),
+    "the user": settings(user="other"),
+    "the parent's user": {**settings(user=None), "parent": Parent(**{**vars(PARENT), "user": "app2"})},
+    "the installer": settings(python_package_installer="uv", python_package_installer_args={"timeout": 100}),
+    "an argument": settings(python_package_installer_args={"timeout": 200, "no-color": None}),
+    "the cache mount": settings(python_package_installer_cache_mount=True),
+    "the interpreter": settings(system=True),
+    "the project's command": settings(local_project_install_command="pip install -v ."),
+    "a file of the project": {"project": {**BASE["project"], "src/a.py": b"three"}},
+    "a file more": {"project": {**BASE["project"], "src/b.py": b""}},
+    "a file's name": {"project": {"pyproject.toml": b"one", "src/c.py": b"two"}},
+    "whether indexes come in": {"needs_secret": True},
+    "the Python": {"target": Target.parse("3.11")},
+}
+NOT_MOVING: dict[str, dict[str, Any]] = {
+    "the step's name": {"step": "another"},
+    "the order of apt packages": {"apt_packages": ("zsh", "git", "zsh")},
+    "the order of variables": settings(environment={"B": "2", "A": "1"}),
+    "the order of arguments": settings(python_package_installer_args={"no-color": True, "timeout": "100"}),
+    "an argument that is off": settings(
+        python_package_installer_args={"timeout": 100, "no-color": None, "verbose": False}
+    ),
+    "the order of packages": {"packages": PACKAGES[::-1]},
+    "where it is pushed to": {"repository": "registry.example/team"},
+    "that it is built anyway": settings(prevent_build_reuse=True),
+    "a target repository": settings(target_repository="other"),
+    "the uv of an image that pip makes": {"own": {"builds": [BUILD], "uv": {**UV, "version": "9"}}},
+    "what the lock says beside": {"own": {"builds": [BUILD], "step": "x", "sources": [], "declared": "sha256:0"}},
+}
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_what_changes_the_image_moves_its_key_and_is_named(name: str) -> None:
+    before, now = of(), of(**MOVING[name])
+
+    assert now.key != before.key
+    assert now.tag == now.key[:16]
+    assert moved(before.components, now.components)
+
+
+@pytest.mark.parametrize("name", NOT_MOVING)
+def test_what_does_not_change_the_image_does_not_move_its_key(name: str) -> None:
+    assert of(**NOT_MOVING[name]).key == of().key
+
+
+def test_the_pinned_uv_is_part_of_the_key() -> None:
+    changed = settings(python_package_installer="uv", python_package_installer_args={})
+    newer = {**UV, "version": "0.14.0"}
+
+    assert of(**changed).key != of(**changed, own={"builds": [BUILD], "uv": newer}).key
+
+
+def test_a_mirror_moves_no_key() -> None:
+    text = json.dumps(PACKAGES)
+    mirrored = json.loads(text.replace("https://index.example/files/", "https://mirror.example/pool/"))
+
+    assert of(packages=mirrored).key == of().key
+
+
+def test_no_url_path_or_step_is_in_a_context() -> None:
+    everything = b"\n".join(of().context.values()) + "\n".join(of().context).encode()
+
+    for word in (b"index.example", b"://", b"train", b"/home"):
+        assert word not in everything
+
+
+def wheels_for(*tags: str) -> dict[str, Any]:
+    rows = [wheel("alpha", "1.0", sha256=f"1{number}", tag=tag)["wheels"][0] for number, tag in enumerate(tags)]
+    return {"name": "alpha", "version": "1.0", "wheels": rows}
+
+
+def on(platform: str, lock: Mapping[str, Any]) -> ImagePlan:
+    target = Target.parse("3.12", platform)
+    return plan_image(
+        Wanted(step="train", lock=lock, target=target, settings=DockerSettings(), apt_packages=(), parent=PARENT)
+    )
+
+
+def test_each_platform_has_its_own_wheels_and_key() -> None:
+    both = wheels_for("cp312-cp312-manylinux_2_17_x86_64", "cp312-cp312-manylinux_2_17_aarch64")
+    lock = locked(both, {**wheel("beta", "1.0"), "marker": 'platform_machine == "aarch64"'})
+
+    amd, arm = on("linux/amd64", lock), on("linux/arm64", lock)
+
+    assert amd.key != arm.key
+    assert amd.context["requirements.txt"].decode() == f"alpha==1.0 \\\n    --hash=sha256:{'10' * 32}\n"
+    assert b"beta==1.0 \\\n" in arm.context["requirements.txt"]
+    assert amd.key == on("linux/amd64", locked(wheels_for("cp312-cp312-manylinux_2_17_x86_64"))).key
+
+
+def test_a_platform_is_part_of_the_key() -> None:
+    lock = locked(wheel("alpha", "1.0"))
+
+    assert on("linux/amd64", lock).key != on("linux/arm64", lock).key
+
+
+def test_the_best_wheel_of_each_package_is_counted_as_download() -> None:
+    small = wheel("alpha", "1.0", tag="py3-none-any", size=10)["wheels"]
+    best = wheel("alpha", "1.0", tag="cp312-cp312-manylinux_2_17_x86_64", size=1000)["wheels"]
+
+    assert (
+        planned({"name": "alpha", "version": "1.0", "wheels": [*small, *best]}, wheel("beta", "1.0")).download == 2000
+    )
+
+
+def test_a_lock_for_one_target_has_the_identity_of_its_narrowed_self() -> None:
+    lock = locked(*PACKAGES, builds=[BUILD])
+
+    assert narrowed(lock, Target.parse("3.12")) == lock
+
+
+# A Dockerfile of one's own
+
+
+@pytest.fixture
+def custom(tmp_path: Path) -> Path:
+    context = tmp_path / "context"
+    (context / "inside").mkdir(parents=True)
+    (context / "inside" / "data.txt").write_text("one")
+    (context / "notes.md").write_text("no part of it")
+    (context / ".dockerignore").write_text("*.md\n")
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text("FROM base:1 AS first\nUSER root\nFROM base:2\nCOPY --from=first /a /a\nUSER app\n")
+    return dockerfile
+
+
+DIGESTS = {"base:1": "sha256:" + "aa" * 32, "base:2": "sha256:" + "bb" * 32}
+
+
+def made(dockerfile: Path, digests: Mapping[str, str] = DIGESTS) -> Parent:
+    return custom_parent(dockerfile, dockerfile.parent / "context", lambda reference: digests.get(reference, ""))
+
+
+def test_a_parent_of_ones_own_is_named_after_what_it_is_built_from(custom: Path) -> None:
+    parent = made(custom)
+
+    assert parent.reference == f"zlock-parent:{parent.digest.removeprefix('sha256:')[:16]}"
+    assert parent.user == "app"
+    assert made(custom) == parent
+    text = of(parent=parent, **settings(user=None)).context["Dockerfile"].decode()
+    assert f"FROM {parent.reference}\nUSER root\n" in text
+    assert text.endswith("USER app\n")
+
+
+def test_what_a_parent_of_ones_own_is_built_from_moves_the_key(custom: Path) -> None:
+    context = custom.parent / "context"
+    digests = [made(custom).digest]
+    digests.append(made(custom, {**DIGESTS, "base:1": "sha256:" + "cc" * 32}).digest)
+    (context / "inside" / "data.txt").write_text("two")
+    digests.append(made(custom).digest)
+    (context / "inside" / "data.txt").chmod(0o755)
+    digests.append(made(custom).digest)
+    (context / "link").symlink_to("inside/data.txt")
+    digests.append(made(custom).digest)
+    custom.write_text(custom.read_text() + "RUN true\n")
+    digests.append(made(custom).digest)
+
+    assert len(set(digests)) == len(digests)
+
+
+def test_what_a_parent_of_ones_own_does_not_see_moves_nothing(custom: Path) -> None:
+    before = made(custom)
+    (custom.parent / "context" / "notes.md").write_text("other notes")
+    (custom.parent / "elsewhere").write_text("other")
+
+    assert made(custom) == before
+
+
+def test_a_parent_of_ones_own_floats_with_any_image_that_it_names(custom: Path) -> None:
+    parent = made(custom, {"base:1": DIGESTS["base:1"]})
+
+    assert parent.digest == ""
+    assert of(parent=parent).floats
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("ARG BASE=base:1\nFROM ${BASE}\n", ["base:1"]),
+        ("# syntax=docker/dockerfile:1\nFROM --platform=linux/amd64 base:1 as x\nFROM x\n", ["base:1"]),
+        ("FROM base:1\nCOPY --from=base:2 /a /a\nCOPY --from=0 /b /b\n", ["base:1", "base:2"]),
+        ("FROM \\\n  base:1\n", ["base:1"]),
+        ("FROM scratch\n", []),
+        (f"FROM base:3@{DIGESTS['base:1']}\n", []),
+    ],
+)
+def test_the_images_that_a_dockerfile_names_are_found(tmp_path: Path, text: str, names: list[str]) -> None:
+    (tmp_path / "Dockerfile").write_text(text)
+    asked: list[str] = []
+
+    def digest_of(reference: str) -> str:
+        asked.append(reference)
+        return DIGESTS["base:1"]
+
+    parent = custom_parent(tmp_path / "Dockerfile", None, digest_of)
+
+    assert asked == names
+    assert parent.digest
+
+
+def test_an_image_that_only_a_build_argument_names_floats(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("ARG BASE\nFROM $BASE\n")
+
+    assert custom_parent(tmp_path / "Dockerfile", None, DIGESTS.__getitem__).digest == ""

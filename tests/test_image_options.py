@@ -1,0 +1,193 @@
+"""Arguments of the installer: every style of the page, what the real pip and uv take, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from support.images import UV as UV_PIN
+from support.images import dockerfile, planned, runs, wheel, words_of
+from support.venv import run_pip, run_uv
+from zlock.errors import InvalidConfiguration, Problems
+from zlock.image.options import INSTALLERS, PIP, UV, options_of
+
+VALUES = {
+    "exists-action": "i",
+    "keyring-provider": "disabled",
+    "progress-bar": "off",
+    "root-user-action": "ignore",
+    "use-deprecated": "legacy-resolver",
+    "use-feature": "fast-deps",
+    "config-settings": "a=b",
+    "config-setting": "a=b",
+    "config-settings-package": "alpha:a=b",
+    "color": "never",
+    "link-mode": "copy",
+    "trusted-host": "index.example",
+    "allow-insecure-host": "index.example",
+    "proxy": "http://proxy.example:3128",
+    "refresh-package": "alpha",
+    "reinstall-package": "alpha",
+}
+PATHS = {"cache-dir", "cert", "client-cert", "log", "report"}
+
+
+def install(text: str) -> list[str]:
+    """Return the words of the command that installs the requirements."""
+    commands = [words for command in runs(text) for words in words_of(command)]
+    return next(words for words in commands if "/opt/zlock/requirements.txt" in words)
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        (1000, ["--timeout=1000"]),
+        (1.5, ["--timeout=1.5"]),
+        ("1000", ["--timeout=1000"]),
+        (False, []),
+        ([], []),
+    ],
+)
+def test_a_value_follows_its_option(argument: object, words: list[str]) -> None:
+    assert options_of("pip", {"timeout": argument})[0] == tuple(words)  # type: ignore[dict-item]  # as users write it
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [(None, ["--verbose"]), (True, ["--verbose"]), (False, []), ([True, None], ["--verbose", "--verbose"])],
+)
+def test_a_flag_stands_alone(argument: object, words: list[str]) -> None:
+    assert options_of("pip", {"verbose": argument})[0] == tuple(words)  # type: ignore[dict-item]  # as users write it
+
+
+def test_a_list_repeats_its_option_and_an_order_of_names_means_nothing() -> None:
+    words, _ = options_of("pip", {"trusted-host": ["a", "b"], "no-color": True})
+
+    assert words == ("--no-color", "--trusted-host=a", "--trusted-host=b")
+
+
+def test_the_example_of_the_page_is_in_the_dockerfile() -> None:
+    text = dockerfile(planned(wheel("alpha", "1.0"), settings={"python_package_installer_args": {"timeout": 1000}}))
+
+    assert "--timeout=1000" in install(text)
+
+
+def test_timeout_and_retries_are_variables_of_uv() -> None:
+    """There are no such options of uv."""
+    arguments = {"timeout": 1000, "retries": 5, "no-progress": None}
+    settings = {"python_package_installer": "uv", "python_package_installer_args": arguments}
+    words = install(dockerfile(planned(wheel("alpha", "1.0"), settings=settings, own={"uv": UV_PIN})))
+
+    assert words[:4] == ["env", "UV_HTTP_RETRIES=5", "UV_HTTP_TIMEOUT=1000", "/tmp/zlock-uv/bin/uv"]
+    assert "--no-progress" in words
+    assert not any(word.startswith("--timeout") for word in words)
+
+
+@pytest.mark.parametrize("argument", [None, True, [1, 2]])
+def test_a_variable_of_uv_has_one_value(argument: object) -> None:
+    with pytest.raises(InvalidConfiguration, match="`timeout` takes one value"):
+        options_of("uv", {"timeout": argument})  # type: ignore[dict-item]  # as users write it
+
+
+@pytest.mark.parametrize(
+    ("installer", "name", "place"),
+    [
+        ("pip", "index-url", "[[index]]"),
+        ("pip", "extra-index-url", "[[index]]"),
+        ("pip", "find-links", "[[index]]"),
+        ("pip", "upgrade", "zlock resolve --upgrade"),
+        ("pip", "pre", "prerelease"),
+        ("pip", "no-deps", "requirements"),
+        ("pip", "constraint", "constraints"),
+        ("pip", "only-binary", "build-sdists"),
+        ("pip", "target", "system"),
+        ("pip", "platform", "platforms"),
+        ("pip", "require-hashes", "hashes"),
+        ("uv", "default-index", "[[index]]"),
+        ("uv", "index", "[[index]]"),
+        ("uv", "prerelease", "prerelease"),
+        ("uv", "exclude-newer", "exclude-newer"),
+        ("uv", "resolution", "requirements"),
+        ("uv", "no-verify-hashes", "hashes"),
+        ("uv", "python-platform", "platforms"),
+    ],
+)
+def test_what_would_change_what_is_installed_is_refused_with_its_place(installer: str, name: str, place: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=f"`{name}` of {installer} is not taken") as raised:
+        options_of(installer, {name: "x"})
+
+    assert place in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("installer", "name", "near"),
+    [("pip", "timeuot", "`timeout`"), ("pip", "trusted_host", "`trusted-host`"), ("uv", "no-cahe", "`no-cache`")],
+)
+def test_what_is_no_option_is_refused_with_the_close_ones(installer: str, name: str, near: str) -> None:
+    with pytest.raises(InvalidConfiguration, match="is no option of") as raised:
+        options_of(installer, {name: "x"})
+
+    assert near in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "problem"), [("timeout", None, "takes a value"), ("no-color", 5, "takes no value")]
+)
+def test_an_option_has_a_value_or_has_none(name: str, argument: object, problem: str) -> None:
+    """`--timeout` without a value would swallow the next word."""
+    with pytest.raises(InvalidConfiguration, match=problem):
+        options_of("pip", {name: argument})  # type: ignore[dict-item]  # as users write it
+
+
+def test_credentials_in_an_argument_are_refused_and_not_repeated() -> None:
+    with pytest.raises(InvalidConfiguration, match="`proxy` holds credentials") as raised:
+        options_of("pip", {"proxy": "http://someone:secret@proxy.example"})
+
+    assert "secret" not in f"{raised.value.message}{raised.value.context}{raised.value.hint}"
+
+
+def test_all_mistakes_come_at_once() -> None:
+    with pytest.raises(Problems) as raised:
+        options_of("pip", {"timeuot": 1, "upgrade": None, "no-color": "x", "timeout": 5})
+
+    assert len(raised.value.errors) == 3
+
+
+@pytest.mark.parametrize("installer", sorted(INSTALLERS))
+def test_no_option_is_known_twice(installer: str) -> None:
+    options = INSTALLERS[installer]
+    known = [*options.flags, *options.values, *options.variables, *options.elsewhere]
+
+    assert len(known) == len(set(known))
+
+
+def given(flags: Sequence[str], values: Sequence[str], folder: Path) -> list[str]:
+    """Return every option once, with a value that it can have."""
+    (folder / "file").write_text("")
+    words = [f"--{name}" for name in flags]
+    for name in values:
+        value = str(folder / ("cache" if name == "cache-dir" else "file")) if name in PATHS else VALUES.get(name, "5")
+        words.append(f"--{name}={value}")
+    return words
+
+
+def test_the_real_pip_takes_every_option_that_is_passed_on(venv: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "requirements.txt"
+    empty.write_text("")
+    words = given(sorted(PIP.flags), sorted(PIP.values), tmp_path)
+
+    for group in (words[::2], words[1::2]):  # halves, as some can't be combined
+        done = run_pip("--python", str(venv), "install", *group, "--requirement", str(empty), home=tmp_path)
+        assert done.code == 0, done.stderr
+
+
+def test_the_real_uv_takes_every_option_that_is_passed_on(venv: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "requirements.txt"
+    empty.write_text("")
+    words = given(sorted(UV.flags), sorted(UV.values - {"cert"}), tmp_path)  # that one reads its file at once
+
+    for group in (words[::2], words[1::2]):
+        done = run_uv("pip", "install", "--python", str(venv), *group, "--requirements", str(empty), home=tmp_path)
+        assert done.code == 0, done.stderr
