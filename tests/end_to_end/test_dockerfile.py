@@ -56,14 +56,14 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def build(context: Path, root: Path, python: Path, index: TinyIndex) -> Path:
+def build(context: Path, root: Path, python: Path, index: TinyIndex, secret_text: bytes | None = None) -> Path:
     """Run what a build would run, under a folder instead of `/`, and return the interpreter of the environment."""
     programs = root / "programs"
     programs.mkdir(parents=True)
     (programs / "python3").symlink_to(python)
     shutil.copytree(context, root / "opt" / "zlock")
     secret = root / "secret"
-    secret.write_text(f"PIP_INDEX_URL={index.url}\nUV_DEFAULT_INDEX={index.url}\n")
+    secret.write_bytes(secret_text or f"PIP_INDEX_URL={index.url}\nUV_DEFAULT_INDEX={index.url}\n".encode())
     install = next(one for one in runs((context / "Dockerfile").read_text()) if "venv" in one[-1])
     moved = {"/opt/": f"{root}/opt/", "/tmp/zlock": f"{root}/zlock", "/run/secrets/zlock-index": str(secret)}
     for before, now in moved.items():
@@ -217,6 +217,33 @@ def test_a_credential_is_in_no_file_of_a_context_and_in_no_message(project: Proj
     assert b"hunter2" not in everything
     assert b"127.0.0.1" not in everything
     assert b"--mount=type=secret,id=zlock-index,required=true" in everything
+
+
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+def test_a_private_index_reaches_a_build_as_its_secret(
+    project: Project, index: TinyIndex, tmp_path: Path, installer: str
+) -> None:
+    fill(index)
+    index.auth = ("some one", "hunter2/@$'")
+    login = {"UV_INDEX_PRIVATE_USERNAME": "some one", "UV_INDEX_PRIVATE_PASSWORD": "hunter2/@$'"}
+    indexes = [{"name": "private", "url": index.url, "default": True}]
+    docker = {"requirements": ["alpha"], "python-package-installer": installer}
+    project.configure({"python": PYTHON, "index": indexes, "docker": docker})
+    succeed(project.run("resolve", env=login))
+    (row,) = json.loads(succeed(project.run("dockerfile", "--json")).stdout)["contexts"]
+    program = """if True:
+        import sys
+        from zlock.workflow.planning import plan
+        from zlock.workflow.secrets import index_secret
+        from zlock.workflow.workspace import Options, Workspace
+        images, _ = plan(Options())
+        sys.stdout.buffer.write(index_secret(Workspace(Options()), images[0].plan))
+    """
+
+    made = build(Path(row["folder"]), tmp_path / "root", Path(sys.executable), index, ask(project, program, login))
+
+    assert row["secret"] is True
+    assert installed(made) == {"alpha": "1.0", "beta": "2.0"}
 
 
 def test_an_index_of_the_machine_is_no_part_of_a_context(project: Project, index: TinyIndex) -> None:
@@ -422,9 +449,14 @@ def recorded(project: Project) -> str:
         images, _ = plan(Options())
         print(json.dumps(record_of([Built(plan=one.plan, reference="r", digest="d") for one in images])))
     """
-    environment = clean_environment(project.home, {})
+    return ask(project, program, {}).decode()
+
+
+def ask(project: Project, program: str, environ: Mapping[str, str]) -> bytes:
+    """Run a program in the project's folder and return what it prints."""
     command = [sys.executable, "-P", "-c", program]
-    return subprocess.run(command, cwd=project.folder, env=environment, capture_output=True, check=True).stdout.decode()
+    environment = clean_environment(project.home, environ)
+    return subprocess.run(command, cwd=project.folder, env=environment, capture_output=True, check=True).stdout
 
 
 def test_explaining_a_step_that_is_not_there_is_an_error(project: Project, index: TinyIndex) -> None:

@@ -1,0 +1,213 @@
+"""Which files an image sees, the folders they are written to, and the secret that is none of them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.images import planned, wheel
+from zlock.errors import InvalidConfiguration, InvalidInput, Problems
+from zlock.image.folder import folder_names, write_context
+from zlock.image.ignore import ignore_rule
+from zlock.image.plan import ImagePlan, Parent
+from zlock.image.project import project_files
+from zlock.image.record import Built, read_record, record_of, write_record
+from zlock.image.secret import secret_text, with_login
+
+# .dockerignore
+
+
+@pytest.mark.parametrize(
+    ("lines", "ignored", "kept"),
+    [
+        (["*.md"], ["a.md"], ["a.txt", "inside/a.md"]),
+        (["**/*.md"], ["a.md", "x/a.md", "x/y/a.md"], ["a.mdx"]),
+        (["data"], ["data", "data/a", "data/b/c"], ["data2", "x/data"]),
+        (["data/"], ["data/a"], ["database"]),
+        (["/data"], ["data/a"], ["x/data"]),
+        (["data/**"], ["data/a", "data/b/c"], ["dat"]),
+        (["**/cache"], ["cache/a", "x/y/cache/a"], ["cached"]),
+        (["a?c"], ["abc"], ["ac", "a/c"]),
+        (["[ab].txt"], ["a.txt", "b.txt"], ["c.txt"]),
+        (["a.b"], ["a.b"], ["axb"]),
+        ([r"\*.md"], ["*.md"], ["a.md"]),
+        (["*", "!src", "!*.toml"], ["a", "b/c"], ["src/x.py", "a.toml"]),
+        (["!a", "*"], ["a"], []),
+        (["data", "!data/keep.txt", "data/keep.txt"], ["data/keep.txt"], []),
+        (["# comment", "", "  ", "./a"], ["a"], ["# comment", "b"]),
+        (["."], [], ["a"]),
+    ],
+)
+def test_a_pattern_leaves_out_what_docker_leaves_out(lines: list[str], ignored: list[str], kept: list[str]) -> None:
+    rule = ignore_rule(lines)
+
+    assert [path for path in ignored if not rule(path)] == []
+    assert [path for path in kept if rule(path)] == []
+
+
+# The project
+
+
+def tree(folder: Path, *paths: str) -> Path:
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(path)
+    return folder
+
+
+def test_the_files_of_a_project_are_those_without_a_dot_in_front(tmp_path: Path) -> None:
+    tree(tmp_path, "a.py", "src/b.py", ".env", ".venv/x", "src/.hidden/c", "env/pyvenv.cfg", "env/lib/d.py", "a.pyc")
+    tree(tmp_path, "src/__pycache__/b.txt", "lockfiles/pylock.train.toml", "build/zlock/x/Dockerfile", "build/kept")
+
+    found = project_files(tmp_path, [tmp_path / "lockfiles", tmp_path / "build" / "zlock"])
+
+    assert found == {path: path.encode() for path in ("a.py", "build/kept", "src/b.py")}
+
+
+def test_a_link_gives_what_it_leads_to_and_none_leads_out(tmp_path: Path) -> None:
+    project = tree(tmp_path / "project", "a.py", "folder/b.py")
+    (project / "good").symlink_to("a.py")
+    assert project_files(project, [])["good"] == b"a.py"
+    (tmp_path / "secret").write_text("secret")
+    (project / "out").symlink_to(tmp_path / "secret")
+    (project / "around").symlink_to("folder")
+
+    with pytest.raises(Problems) as raised:
+        project_files(project, [])
+
+    said = [error.message for error in raised.value.errors]
+    assert said == [
+        "the link `around` leads to a folder, which can't be copied",
+        "the link `out` leads out of the project",
+    ]
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a\udcff.py").write_bytes(b"")
+
+    with pytest.raises(InvalidConfiguration, match="is no UTF-8"):
+        project_files(tmp_path, [])
+
+
+# Folders
+
+
+def floating(**more: object) -> ImagePlan:
+    settings = {"environment": more} if more else {}
+    return planned(wheel("alpha", "1.0"), settings=settings, parent=Parent(reference="python:3.12-slim"))
+
+
+def test_a_folder_is_named_after_the_key_or_what_is_known_without_it() -> None:
+    pinned, one, other = planned(wheel("alpha", "1.0")), floating(), floating(A="1")
+    identity = one.identity.removeprefix("sha256:")[:16]
+
+    assert folder_names([pinned, one]) == [pinned.tag, f"{identity}-floating"]
+    assert folder_names([one, other]) == [f"{identity}-{plan.key[:8]}-floating" for plan in (one, other)]
+
+
+def test_a_context_replaces_what_was_there(tmp_path: Path) -> None:
+    write_context({"Dockerfile": b"1", "a/b": b"2"}, tmp_path / "out" / "x")
+    write_context({"Dockerfile": b"3"}, tmp_path / "out" / "x")
+
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [
+        "out",
+        "out/x",
+        "out/x/Dockerfile",
+    ]
+    assert (tmp_path / "out" / "x" / "Dockerfile").read_bytes() == b"3"
+
+
+def test_a_context_that_can_not_be_written_leaves_the_one_before(tmp_path: Path) -> None:
+    write_context({"Dockerfile": b"1"}, tmp_path / "x")
+
+    with pytest.raises(OSError, match="name"):
+        write_context({"Dockerfile": b"2", "a" * 300: b"3"}, tmp_path / "x")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    assert (tmp_path / "x" / "Dockerfile").read_bytes() == b"1"
+
+
+# The record of images
+
+
+def test_a_record_says_where_each_step_runs(tmp_path: Path) -> None:
+    plan = planned(wheel("alpha", "1.0"))
+    path = tmp_path / "zlock" / "images.json"
+    write_record(path, record_of([Built(plan=plan, reference="r@d", digest="sha256:d")]), {"train"})
+
+    row = read_record(path)["train"]
+    assert {key: row[key] for key in ("key", "reference", "digest")} == {
+        "key": plan.key,
+        "reference": "r@d",
+        "digest": "sha256:d",
+    }
+    assert row["platforms"]["linux/amd64"]["components"]["package"] == {"alpha": "1.0"}
+
+
+def test_a_record_holds_no_value_of_a_variable(tmp_path: Path) -> None:
+    plan = planned(settings={"runtime_environment": {"TOKEN": "hunter2"}})
+    write_record(tmp_path / "images.json", record_of([Built(plan=plan, reference="r", digest="d")]), {"train"})
+
+    assert "hunter2" not in (tmp_path / "images.json").read_text()
+
+
+def test_a_record_keeps_the_other_steps_and_lets_go_of_those_that_are_gone(tmp_path: Path) -> None:
+    path = tmp_path / "images.json"
+    for step in ("train", "score", "gone"):
+        built = Built(plan=planned(step=step), reference=step, digest="d")
+        write_record(path, record_of([built]), {"train", "score", "gone"})
+    write_record(path, record_of([Built(plan=planned(step="train"), reference="new", digest="d")]), {"train", "score"})
+
+    assert {step: row["reference"] for step, row in read_record(path).items()} == {"train": "new", "score": "score"}
+
+
+def test_several_platforms_are_one_row_with_the_index_over_them() -> None:
+    plans = [planned(wheel("alpha", "1.0")), planned(wheel("alpha", "2.0"))]
+    object.__setattr__(plans[1], "platform", "linux/arm64")
+    built = [Built(plan=plan, reference=plan.platform, digest="d") for plan in plans]
+
+    row = record_of(built, {"train": ("index@i", "sha256:i")})["train"]
+
+    assert (row["reference"], row["digest"]) == ("index@i", "sha256:i")
+    assert {platform: one["key"] for platform, one in row["platforms"].items()} == {
+        plan.platform: plan.key for plan in plans
+    }
+    assert row["key"] not in {plan.key for plan in plans}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"train": 1}', '{"train": {}}'])
+def test_what_is_no_record_is_refused_with_the_way_out(tmp_path: Path, text: str) -> None:
+    (tmp_path / "images.json").write_text(text)
+
+    with pytest.raises(InvalidInput, match="is no record of images") as raised:
+        read_record(tmp_path / "images.json")
+
+    assert "delete it" in raised.value.hint
+
+
+# The secret
+
+
+def test_a_secret_gives_a_shell_the_indexes_verbatim(tmp_path: Path) -> None:
+    default = with_login("https://index.example/simple/", ("us er", "pa'ss$(x)@:/"))
+    (tmp_path / "secret").write_bytes(secret_text(default, ["http://other.example:8080/simple/", "https://third"]))
+
+    names = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "UV_DEFAULT_INDEX", "UV_INDEX")
+    printing = " ".join(f'"${name}"' for name in names)
+    script = f". {tmp_path}/secret; printf '%s\\n' {printing}"
+    lines = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()
+
+    assert lines == [
+        "https://us%20er:pa%27ss%24%28x%29%40%3A%2F@index.example/simple/",
+        "http://other.example:8080/simple/ https://third",
+        "other.example:8080",
+        "https://us%20er:pa%27ss%24%28x%29%40%3A%2F@index.example/simple/",
+        "http://other.example:8080/simple/ https://third",
+    ]
+
+
+def test_a_secret_without_a_default_leaves_the_installers_own() -> None:
+    assert b"PIP_INDEX_URL" not in secret_text(None, ["https://index.example/simple/"])
+    assert with_login("https://index.example/", None) == "https://index.example/"
