@@ -76,7 +76,7 @@ def build(context: Path, root: Path, python: Path, index: TinyIndex, secret_text
 
 
 def has_pip(python: Path) -> bool:
-    command = [python, "-c", "import pip"]
+    command = [str(python), "-c", "import pip"]
     return python.is_file() and subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 

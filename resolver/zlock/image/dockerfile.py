@@ -50,7 +50,10 @@ class From:
 
     def __str__(self) -> str:
         if not _REFERENCE.fullmatch(self.reference):
-            raise InvalidConfiguration(f"`{_shown(self.reference)}` is no reference of an image")
+            raise InvalidConfiguration(
+                f"`{_shown(self.reference)}` is no reference of an image",
+                hint="write `registry.example/team/image:tag`, or `...@sha256:` and 64 digits",
+            )
         return f"FROM {self.reference}"
 
 
@@ -63,7 +66,10 @@ class Env:
 
     def __str__(self) -> str:
         if not _NAME.fullmatch(self.name):
-            raise InvalidConfiguration(f"`{_shown(self.name)}` is no name for an environment variable")
+            raise InvalidConfiguration(
+                f"`{_shown(self.name)}` is no name for an environment variable",
+                hint="names are letters, digits and `_`, and begin with no digit",
+            )
         if _CONTROL.search(self.value):
             raise InvalidConfiguration(
                 f"the variable `{self.name}` has a line break or another control character",
@@ -232,7 +238,10 @@ def _exec_form(words: Sequence[str]) -> str:
     """Return words as the JSON list that no shell reads."""
     for word in words:
         if _UNCARRIED.search(word):
-            raise InvalidConfiguration(f"`{_shown(word)}` holds a character that a command can't carry")
+            raise InvalidConfiguration(
+                f"`{_shown(word)}` holds a character that a command can't carry",
+                hint="leave out null characters and halves of surrogate pairs",
+            )
     text = json.dumps(words, ensure_ascii=False)
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 

@@ -38,7 +38,9 @@ def custom_parent(dockerfile: Path, context: Path | None, digest_of: DigestOf) -
     try:
         text = dockerfile.read_bytes()
     except OSError as error:
-        raise InvalidConfiguration(f"the `dockerfile` can't be read: `{dockerfile}`") from error
+        raise InvalidConfiguration(
+            f"the `dockerfile` can't be read: `{dockerfile}`", hint="a path counts from the file that states it"
+        ) from error
     instructions = list(_instructions(text.decode("utf-8", "replace")))
     named = {reference: _digest(reference, digest_of) for reference in sorted(set(_references(instructions)))}
     rows = [hashlib.sha256(text).hexdigest(), *(f"{reference} {digest}" for reference, digest in named.items())]
@@ -62,7 +64,9 @@ def _digest(reference: str, digest_of: DigestOf) -> str:
 def _context_rows(dockerfile: Path, context: Path) -> Iterator[str]:
     """Return each file that the build sees: its path, whether it can be run, and what it holds or leads to."""
     if not context.is_dir():
-        raise InvalidConfiguration(f"the `build_context_root` is no folder: `{context}`")
+        raise InvalidConfiguration(
+            f"the `build_context_root` is no folder: `{context}`", hint="a path counts from the file that states it"
+        )
     beside = dockerfile.with_name(f"{dockerfile.name}.dockerignore")
     rule = read_ignore(beside, context / ".dockerignore") or (lambda _path: False)
     for path, place in walk(context, rule):
