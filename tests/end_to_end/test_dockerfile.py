@@ -385,6 +385,28 @@ def test_a_parent_of_ones_own_is_said_to_be_built_first(project: Project, index:
     assert "zlock-parent:" in said
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"docker": {"dockerfile": "Dockerfile", "parent-image": "a"}}, "both a `dockerfile` and a `parent_image`"),
+        ({"docker": {"dockerfile": "not-there"}}, "the `dockerfile` can't be read"),
+        ({"musllinux": "1_2"}, "locked for musl, and the default parent has glibc"),
+    ],
+)
+def test_a_parent_that_can_not_be_right_is_refused(
+    project: Project, index: TinyIndex, more: Mapping[str, Any], said: str
+) -> None:
+    fill(index)
+    configure(project, index, **more)
+    succeed(project.run("resolve"))
+
+    done = project.run("dockerfile")
+
+    assert done.code == 2
+    assert said in done.stderr
+    assert "hint: " in done.stderr
+
+
 # `zlock plan`
 
 

@@ -59,6 +59,7 @@ class _Planner:
         self._digest_of = digest_of
         self._user_of = user_of
         self._files: dict[str, bytes] | None = None
+        self._custom: dict[tuple[Path, Path | None, str], Parent] = {}
 
     def plan(self, one: LockedStep) -> list[ImagePlan]:
         """Return a step's plans, one for each Linux platform of its lock."""
@@ -88,23 +89,26 @@ class _Planner:
         )
 
     def _parent(self, one: LockedStep, settings: EffectiveSettings, target: Target) -> Parent:
-        def digest_of(reference: str) -> str:
-            return self._digest_of(reference, target.platform) if self._digest_of else ""
-
+        _check_parent(one.step.name, settings, target)
         if settings.dockerfile is not None:
-            if settings.parent_image:
-                raise InvalidConfiguration(
-                    f"step `{one.step.name}` has both a `dockerfile` and a `parent_image`",
-                    hint="name the image in the `FROM` of the Dockerfile",
-                )
-            return custom_parent(settings.dockerfile, settings.build_context_root, digest_of)
+            return self._custom_parent(settings.dockerfile, settings.build_context_root, target.platform)
         own = one.lock["tool"]["zlock"]
         reference = settings.parent_image or default_parent(target.python)
-        digest = own.get("parent-digest") or ("" if "@" in reference else digest_of(reference))
+        digest = own.get("parent-digest") or ("" if "@" in reference else self._digest(reference, target.platform))
         user = own.get("parent-user")
         if user is None and digest and self._user_of and not own.get("parent-digest"):
             user = self._user_of(reference, target.platform)
         return named_parent(reference, digest, user)
+
+    def _digest(self, reference: str, platform: str) -> str:
+        return self._digest_of(reference, platform) if self._digest_of else ""
+
+    def _custom_parent(self, dockerfile: Path, context: Path | None, platform: str) -> Parent:
+        """Return what a Dockerfile makes; several steps may share one, and its folder may be large."""
+        place = (dockerfile, context, platform)
+        if place not in self._custom:
+            self._custom[place] = custom_parent(dockerfile, context, lambda named: self._digest(named, platform))
+        return self._custom[place]
 
     def _project_files(self) -> dict[str, bytes]:
         if self._files is None:
@@ -119,6 +123,20 @@ class _Planner:
         """
         configured = {redact(index.url).rstrip("/") for index in one.step.routing.indexes}
         return any(_index_of(package) in configured for package in packages_on(one.lock, target))
+
+
+def _check_parent(step: str, settings: EffectiveSettings, target: Target) -> None:
+    """Refuse parents that can't be right."""
+    if settings.dockerfile is not None and settings.parent_image:
+        raise InvalidConfiguration(
+            f"step `{step}` has both a `dockerfile` and a `parent_image`",
+            hint="name the image in the `FROM` of the Dockerfile",
+        )
+    if settings.dockerfile is None and not settings.parent_image and target.musllinux:
+        raise InvalidConfiguration(
+            f"step `{step}` is locked for musl, and the default parent has glibc",
+            hint=f'name one with musl: `parent-image = "python:{target.python}-alpine"`',
+        )
 
 
 def _index_of(package: Any) -> str:
