@@ -62,7 +62,7 @@ def test_the_files_of_a_project_are_those_without_a_dot_in_front(tmp_path: Path)
     tree(tmp_path, "a.py", "src/b.py", ".env", ".venv/x", "src/.hidden/c", "env/pyvenv.cfg", "env/lib/d.py", "a.pyc")
     tree(tmp_path, "src/__pycache__/b.txt", "lockfiles/pylock.train.toml", "build/zlock/x/Dockerfile", "build/kept")
 
-    found = project_files(tmp_path, [tmp_path / "lockfiles", tmp_path / "build" / "zlock"])
+    found = project_files(tmp_path, [tmp_path / "lockfiles", tmp_path / "build" / "zlock"], [])
 
     assert found == {path: path.encode() for path in ("a.py", "build/kept", "src/b.py")}
 
@@ -70,13 +70,13 @@ def test_the_files_of_a_project_are_those_without_a_dot_in_front(tmp_path: Path)
 def test_a_link_gives_what_it_leads_to_and_none_leads_out(tmp_path: Path) -> None:
     project = tree(tmp_path / "project", "a.py", "folder/b.py")
     (project / "good").symlink_to("a.py")
-    assert project_files(project, [])["good"] == b"a.py"
+    assert project_files(project, [], [])["good"] == b"a.py"
     (tmp_path / "secret").write_text("secret")
     (project / "out").symlink_to(tmp_path / "secret")
     (project / "around").symlink_to("folder")
 
     with pytest.raises(Problems) as raised:
-        project_files(project, [])
+        project_files(project, [], [])
 
     said = [error.message for error in raised.value.errors]
     assert said == [
@@ -85,11 +85,20 @@ def test_a_link_gives_what_it_leads_to_and_none_leads_out(tmp_path: Path) -> Non
     ]
 
 
+def test_a_file_with_credentials_is_refused_and_they_are_not_repeated(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('url = "https://user:hunter2@index.example/"')
+
+    with pytest.raises(InvalidConfiguration, match=r"`pyproject\.toml` holds the credentials of an index") as raised:
+        project_files(tmp_path, [], ["user:hunter2"])
+
+    assert "hunter2" not in f"{raised.value.message}{raised.value.hint}"
+
+
 def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a\udcff.py").write_bytes(b"")
 
     with pytest.raises(InvalidConfiguration, match="is no UTF-8"):
-        project_files(tmp_path, [])
+        project_files(tmp_path, [], [])
 
 
 # Folders

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -62,16 +63,17 @@ def build(context: Path, root: Path, python: Path, index: TinyIndex, secret_text
     programs.mkdir(parents=True)
     (programs / "python3").symlink_to(python)
     shutil.copytree(context, root / "opt" / "zlock")
-    secret = root / "secret"
+    secret = root / "run" / "secrets" / "zlock-index"
+    for folder in (secret.parent, root / "tmp"):
+        folder.mkdir(parents=True)
     secret.write_bytes(secret_text or f"PIP_INDEX_URL={index.url}\nUV_DEFAULT_INDEX={index.url}\n".encode())
     install = next(one for one in runs((context / "Dockerfile").read_text()) if "venv" in one[-1])
-    moved = {"/opt/": f"{root}/opt/", "/tmp/zlock": f"{root}/zlock", "/run/secrets/zlock-index": str(secret)}
-    for before, now in moved.items():
-        install = [word.replace(before, now) for word in install]
+    install = [re.sub(r"(?<![\w/])/(opt|run|tmp)/", rf"{root}/\1/", word) for word in install]
     environment = clean_environment(root, {"PATH": f"{programs}:/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"})
     done = subprocess.run(install, env=environment, capture_output=True, encoding="utf-8", timeout=120, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    assert sorted(path.name for path in root.iterdir() if path.name.startswith("zlock")) == []
+    assert list((root / "tmp").iterdir()) == []
+    assert list(root.rglob(".lock")) == []
     return root / "opt" / "venv" / "bin" / "python"
 
 
@@ -267,7 +269,7 @@ def test_the_projects_files_are_copied_where_it_is_installed(project: Project, i
     contexts(project)  # what was written is no part of what is written next
 
     copied = {path for path in files_of(folder) if path.startswith("project/")}
-    assert copied == {"project/src/code.py", "project/zlock.toml"}
+    assert copied == {"project/src/code.py"}
 
 
 def test_dockerignore_says_which_files_are_copied(project: Project, index: TinyIndex) -> None:
@@ -275,7 +277,7 @@ def test_dockerignore_says_which_files_are_copied(project: Project, index: TinyI
     project.write("data/large.bin", b"x")
     project.write("data/small.csv", b"y")
     project.write(".hidden", "z\n")
-    project.write(".dockerignore", "# data\ndata/*\n!data/*.csv\nzlock.toml\n")
+    project.write(".dockerignore", "# data\ndata/*\n!data/*.csv\n")
     configure(project, index, docker={"local-project-install-command": "pip install --no-deps ."})
     folder = contexts(project)["train"]
 

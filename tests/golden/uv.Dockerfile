@@ -18,7 +18,7 @@ RUN --mount=type=cache,id=zlock-uv,target=/var/cache/zlock \
     env UV_HTTP_RETRIES=5 UV_HTTP_TIMEOUT=300 /tmp/zlock-uv/bin/uv pip install --python \
         /opt/venv/bin/python --link-mode copy --cache-dir /var/cache/zlock/uv --no-deps --require-hashes \
         --strict --requirements /opt/zlock/requirements.txt; \
-    rm -rf /tmp/zlock-uv; \
+    rm -rf /tmp/zlock-uv /tmp/uv-*.lock /opt/venv/.lock; \
     env PYTHONHASHSEED=0 /opt/venv/bin/python -m compileall -q -f --invalidation-mode unchecked-hash \
         /opt/venv/lib || true
 ENV VIRTUAL_ENV="/opt/venv"

@@ -6,7 +6,7 @@ into it from outside (`--python`, pip 22.3). uv is fetched by the parent's pip w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zlock.image.dockerfile import Command, Mount, Run, Shell
@@ -133,7 +133,7 @@ def _build(facts: Installation) -> list[Command | Shell]:
     return [*commands, Command(("rm", "-rf", _WHEELS))]
 
 
-def _uv(facts: Installation) -> list[Command]:
+def _uv(facts: Installation) -> list[Command | Shell]:
     into = ("--system", "--break-system-packages") if facts.system else ("--python", facts.python)
     cache = ("--cache-dir", f"{_CACHE}/uv") if facts.cache else ("--no-cache",)
     head = (f"{_UV_FOLDER}/bin/uv", "pip", "install", *into, "--link-mode", "copy", *cache, "--no-deps")
@@ -144,7 +144,7 @@ def _uv(facts: Installation) -> list[Command]:
     return [_fetch_uv(facts), *installs, _drop_uv()]
 
 
-_WAYS = {"pip": _pip, "uv": _uv}
+_WAYS: Mapping[str, Callable[[Installation], Sequence[Command | Shell]]] = {"pip": _pip, "uv": _uv}
 
 
 def _checked(file: str) -> tuple[str, ...]:
@@ -157,8 +157,9 @@ def _fetch_uv(facts: Installation) -> Command:
     return Command((*head, "--require-hashes", "--target", _UV_FOLDER, "--requirement", f"{FOLDER}/{UV}"))
 
 
-def _drop_uv() -> Command:
-    return Command(("rm", "-rf", _UV_FOLDER))
+def _drop_uv() -> Shell:
+    """Return what removes uv, and the files by which it had kept others out of the environment."""
+    return Shell(f"rm -rf {_UV_FOLDER} /tmp/uv-*.lock {ENVIRONMENT}/.lock")
 
 
 def _compile(facts: Installation) -> Command | Shell:

@@ -9,18 +9,24 @@ from pathlib import Path
 from zlock.errors import Collector, InvalidConfiguration
 from zlock.image.ignore import read_ignore, walk
 
-_NEVER = frozenset({".git", ".hg", ".svn", "__pycache__"})
+_NEVER = frozenset({".git", ".hg", ".svn", "__pycache__", "zlock.toml"})
 _HINT = "leave it out in `.dockerignore`"
 
 
-def project_files(folder: Path, others: Collection[Path]) -> dict[str, bytes]:
+def project_files(folder: Path, others: Collection[Path], credentials: Collection[str]) -> dict[str, bytes]:
     """Return the files of a project by their paths with `/`.
 
     `.dockerignore` says which; where there is none, all but those with a dot in front. Never there are version
-    control, virtual environments, compiled modules, and the given folders of zlock's own.
+    control, virtual environments, compiled modules, `zlock.toml`, and the given folders of zlock's own.
+
+    Args:
+        folder: The project's folder.
+        others: Folders that are left out.
+        credentials: Texts that no file may hold.
 
     Raises:
-        InvalidConfiguration: A link leads out of the project, or a name is no UTF-8; several come as `Problems`.
+        InvalidConfiguration: A link leads out of the project, a name is no UTF-8, or a file holds credentials; several
+            come as `Problems`.
         OSError: A file can't be read.
     """
     rule = read_ignore(folder / ".dockerignore") or _hidden
@@ -30,6 +36,11 @@ def project_files(folder: Path, others: Collection[Path]) -> dict[str, bytes]:
     for path, place in walk(folder, lambda path: _is_never(folder, path, never) or rule(path)):
         with problems:
             found[path] = _read(folder, path, place)
+            if any(text.encode() in found[path] for text in credentials):
+                raise InvalidConfiguration(
+                    f"`{path}` holds the credentials of an index, and would be copied into an image",
+                    hint="give them in the environment, netrc or the keyring; or leave the file out in `.dockerignore`",
+                )
     problems.raise_if_any()
     return found
 

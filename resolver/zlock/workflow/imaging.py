@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from zlock.errors import Collector, InvalidConfiguration
 from zlock.image.context import Wanted, plan_image
@@ -113,7 +114,9 @@ class _Planner:
     def _project_files(self) -> dict[str, bytes]:
         if self._files is None:
             folder = self._workspace.project.folder
-            self._files = project_files(folder, (self._workspace.lock_folder, folder / OUTPUT))
+            indexes = [index for step in self._workspace.steps for index in step.routing.indexes]
+            logins = {urlsplit(index.url).netloc.rpartition("@")[0] for index in indexes} - {""}
+            self._files = project_files(folder, (self._workspace.lock_folder, folder / OUTPUT), logins)
         return self._files
 
     def _needs_secret(self, one: LockedStep, target: Target) -> bool:
