@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from support.images import PARENT, UV, locked, planned, sdist, wheel
-from zlock.image.context import Wanted, plan_image
+from zlock.image.context import plan_image
 from zlock.image.explain import moved
 from zlock.image.parent import custom_parent
 from zlock.image.plan import ImagePlan, Parent
+from zlock.image.wanted import Wanted
 from zlock.lock.selection import narrowed
 from zlock.model.target import Target
 from zlock.settings.docker import DockerSettings

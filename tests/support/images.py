@@ -8,8 +8,9 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from zlock.image.context import Wanted, plan_image
+from zlock.image.context import plan_image
 from zlock.image.plan import ImagePlan, Parent
+from zlock.image.wanted import Wanted
 from zlock.model.target import Target
 from zlock.settings.docker import DockerSettings
 

@@ -1,0 +1,50 @@
+"""What an image consists of, in the words of a person: kept on record, and compared when the image is another one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from zlock.image.wanted import Wanted
+from zlock.lock.store import uv_of
+
+
+def components_of(wanted: Wanted, lock: Mapping[str, Any], context: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
+    """Return by kind and name what an image consists of.
+
+    Args:
+        wanted: What it is made from.
+        lock: The lock as its target reads it.
+        context: Its build context.
+    """
+    settings, parent = wanted.settings.effective(), wanted.parent
+    uv = uv_of(lock)
+    installer = f"uv {uv['version']}" if uv and settings.python_package_installer == "uv" else "pip"
+    arguments = settings.python_package_installer_args
+    variables = {**settings.environment, **{f"{k} at run time": v for k, v in settings.runtime_environment.items()}}
+    chosen = {
+        "installer": installer,
+        "system": str(settings.system).lower(),
+        "user": wanted.user,
+        "cache mount": str(settings.python_package_installer_cache_mount).lower(),
+        "project": str(settings.local_project_install_command or ""),
+    }
+    return {
+        "parent": {"image": parent.reference, "digest": parent.digest},
+        "apt package": dict.fromkeys(wanted.apt_packages, ""),
+        "package": {one["name"]: _version(one) for one in lock["packages"]},
+        "installer argument": {name: str(value) for name, value in arguments.items()},
+        # Values may be secrets, so only whether they changed is on record.
+        "variable": {name: _digest(value.encode()) for name, value in variables.items()},
+        "setting": {name: value for name, value in chosen.items() if value},
+        "file": {name: _digest(data) for name, data in context.items()},
+    }
+
+
+def _version(package: Mapping[str, Any]) -> str:
+    return str(package.get("version") or package.get("vcs", {}).get("commit-id", ""))
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]

@@ -1,0 +1,199 @@
+"""The Dockerfile of an image, part by part: what each setting becomes."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from zlock.errors import Collector, InvalidConfiguration, ZlockError
+from zlock.image.dockerfile import (
+    BuildVariable,
+    Command,
+    Comment,
+    Copy,
+    Env,
+    FirstOnPath,
+    From,
+    Instruction,
+    Run,
+    Shell,
+    User,
+    Workdir,
+)
+from zlock.image.installers import (
+    DIRECT,
+    ENVIRONMENT,
+    FOLDER,
+    REQUIREMENTS,
+    SDISTS,
+    SECRET,
+    Installation,
+    install,
+    install_project,
+)
+from zlock.image.options import options_of
+from zlock.image.wanted import Wanted
+
+PROJECT = "project"
+"""The folder of the context that holds the project's own files."""
+_WORKING_FOLDER = "/app"
+# Debian Policy 5.6.1 (names) and 5.6.12 (versions), with the architecture and version that apt-get takes behind a name;
+# a `-` at a name's end has it removed.
+_APT = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?", re.ASCII)
+_Part = tuple[Instruction, ...]
+
+
+class Parts:
+    """The parts of one Dockerfile; what is wrong with settings is collected, each with its place.
+
+    Args:
+        wanted: What the image is made from.
+        files: The files of the context beside the Dockerfile and the project's own.
+        sdists: Name and version of each package that is built.
+        problems: Where mistakes go.
+    """
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        files: Sequence[str],
+        sdists: Sequence[tuple[str, str]],
+        problems: Collector,
+    ) -> None:
+        self._wanted = wanted
+        self._settings = wanted.settings.effective()
+        self._files = files
+        self._problems = problems
+        self._facts = self._installation(sdists)
+
+    def all(self, identity: str) -> list[_Part]:
+        """Return them in their order."""
+        settings, user = self._settings, self._wanted.user
+        return [
+            self._head(identity),
+            (*self._from(), *((User("root"),) if user or settings.user else ())),
+            self._environment("environment", settings.environment),
+            self._apt(),
+            self._check_parent(),
+            self._install(),
+            self._project(),
+            self._environment("runtime_environment", settings.runtime_environment),
+            self._checked("user", User(user)) if user else (),
+        ]
+
+    @contextlib.contextmanager
+    def _stated(self, name: str) -> Iterator[None]:
+        """Collect what is wrong with a setting, with its name and the place that states it."""
+        found = Collector()
+        with found:
+            yield
+        place = self._wanted.settings.where(name)
+        for error in found.errors:
+            error.message = f"step `{self._wanted.step}`, `{name}`: {error.message}"
+            error.context = (*error.context, *([f"stated in {place}"] if place else []))
+            self._problems.add(error)
+
+    def _checked(self, name: str, *instructions: Instruction) -> _Part:
+        """Return instructions that hold a setting's value; those that can't be rendered are collected."""
+        good: list[Instruction] = []
+        for one in instructions:
+            with self._stated(name):
+                str(one)
+                good.append(one)
+        return tuple(good)
+
+    def _installation(self, sdists: Sequence[tuple[str, str]]) -> Installation:
+        settings = self._settings
+        words: tuple[str, ...] = ()
+        variables: dict[str, str] = {}
+        with self._stated("python_package_installer_args"):
+            words, variables = options_of(settings.python_package_installer, settings.python_package_installer_args)
+        return Installation(
+            installer=settings.python_package_installer,
+            files=tuple(name for name in (REQUIREMENTS, DIRECT) if name in self._files),
+            sdists=tuple(sdists),
+            options=words,
+            variables=variables,
+            system=settings.system,
+            cache=settings.python_package_installer_cache_mount,
+            secret=self._wanted.needs_secret,
+        )
+
+    def _head(self, identity: str) -> _Part:
+        lines = [f"Made by zlock from the lock {identity}"]
+        if self._facts.mounts:
+            lines.append("Its mounts need BuildKit or Buildah.")
+        if self._facts.secret:
+            lines.append(f"The secret `{SECRET}` sets variables for pip and uv, one a line: PIP_INDEX_URL=URL")
+        return tuple(map(Comment, lines))
+
+    def _from(self) -> _Part:
+        parent = self._wanted.parent
+        pinned = parent.digest and parent.dockerfile is None and "@" not in parent.reference
+        return self._checked(
+            "parent_image", From(f"{parent.reference}@{parent.digest}" if pinned else parent.reference)
+        )
+
+    def _environment(self, name: str, variables: Mapping[str, str]) -> _Part:
+        return self._checked(name, *(Env(key, value) for key, value in sorted(variables.items())))
+
+    def _apt(self) -> _Part:
+        names = sorted(set(self._wanted.apt_packages))
+        wrong = [name for name in names if not _APT.fullmatch(name)]
+        for name in wrong:
+            self._problems.add(self._no_package(name))
+        if not names or wrong:
+            return ()
+        install = Command(
+            ("apt-get", "install", "--yes", "--no-install-recommends", "--", *names),
+            {"DEBIAN_FRONTEND": "noninteractive"},
+        )
+        clean = Shell(
+            "rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/ldconfig/* /var/log/apt /var/log/*.log"
+        )
+        return (Run((Command(("apt-get", "update")), install, clean)),)
+
+    def _no_package(self, name: str) -> ZlockError:
+        place = self._wanted.settings.where("apt_packages")
+        sources = self._wanted.lock["tool"]["zlock"].get("sources", ())
+        context = [f"required by {one['source']}" for one in sources if name in one.get("apt-packages", ())]
+        if name in self._settings.apt_packages and place:
+            context.append(f"stated in {place}")
+        return InvalidConfiguration(
+            f"step `{self._wanted.step}`, `apt_packages`: `{name}` is no name of a Debian package",
+            context=context,
+            hint="write `name` or `name=version`",
+        )
+
+    def _check_parent(self) -> _Part:
+        """Return what stops the build early on a parent that can't be right."""
+        python = self._wanted.target.python
+        pattern = ".".join(["%d"] * (python.count(".") + 1))
+        program = [
+            f"import os, sys; found = '{pattern}' % sys.version_info[:{python.count('.') + 1}]",
+            f"found == '{python}' or sys.exit('zlock: the lock is for Python {python}, the parent has ' + found)",
+            "os.geteuid() == 0 or sys.exit('zlock: the parent does not run as root, name its user in the settings')",
+        ]
+        check = Shell('python3 -c "{}"'.format("; \\\n    ".join(program)))  # no value of a user is in it
+        return BuildVariable("PYTHONDONTWRITEBYTECODE", "1"), Run((check,))
+
+    def _install(self) -> _Part:
+        facts = self._facts
+        flat = tuple(name for name in self._files if "/" not in name)
+        copy: _Part = (Copy(flat, f"{FOLDER}/"),) if flat else ()
+        copy += (Copy((f"{SDISTS}/",), f"{FOLDER}/{SDISTS}/"),) if facts.sdists else ()
+        path = () if facts.system else (Env("VIRTUAL_ENV", ENVIRONMENT), FirstOnPath(f"{ENVIRONMENT}/bin"))
+        run = (install(facts),) if facts.files or facts.sdists or not facts.system else ()
+        return (*copy, *self._checked("python_package_installer_args", *run), *path)
+
+    def _project(self) -> _Part:
+        command, user = self._settings.local_project_install_command, self._wanted.user
+        folder: _Part = (Workdir(_WORKING_FOLDER),)
+        if user:
+            folder += self._checked("user", Run((Command(("chown", user, _WORKING_FOLDER)),)))
+        if command is None:
+            return folder
+        copy = Copy((f"{PROJECT}/",), f"{_WORKING_FOLDER}/", owner=user)
+        run = self._checked("local_project_install_command", install_project(self._facts, command))
+        return (*folder, copy, *run)

@@ -1,0 +1,46 @@
+"""What the image of a step is made from, before anything is rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from zlock.image.plan import Parent
+from zlock.model.target import Target
+from zlock.settings.docker import DockerSettings
+
+_ROOT = frozenset({"", "root", "0", "root:root", "0:0"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What the image of a step is made from.
+
+    Attributes:
+        step: The step's name.
+        lock: Its lock as plain values.
+        target: Which of the lock's targets the image is for.
+        settings: Its docker settings, each with its place.
+        apt_packages: Debian packages of all sources.
+        parent: What it is built on.
+        project: The project's own files, by path; empty unless the project is installed.
+        needs_secret: Whether an index of the configuration is needed.
+        repository: Where it is pushed to, or empty.
+    """
+
+    step: str
+    lock: Mapping[str, Any]
+    target: Target
+    settings: DockerSettings
+    apt_packages: tuple[str, ...]
+    parent: Parent
+    project: Mapping[str, bytes] = field(default_factory=dict)
+    needs_secret: bool = False
+    repository: str = ""
+
+    @property
+    def user(self) -> str:
+        """Who runs in the image, empty where that is root, or whoever it is in the parent."""
+        user = self.settings.user or self.parent.user or ""
+        return "" if user in _ROOT else user
