@@ -427,6 +427,27 @@ def test_the_lock_installs_with_the_installer_of_the_block(
     assert installed(venv) == project.locked("my_pipeline") == {"alpha": "1.0", "beta": "1.0"}
 
 
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ("apt_packages", "apt-get install --yes --no-install-recommends -- git"),
+        ("installer_args", "--timeout=1000"),
+        ("installer_uv", "/tmp/zlock-uv/bin/uv pip install"),
+    ],
+)
+def test_blocks_about_images_are_in_the_dockerfile(project: Project, index: TinyIndex, block: str, said: str) -> None:
+    index.wheel("alpha", "1.0")
+    index.wheel("uv", "0.13.9")
+    use_block(project, block)
+    assert resolve(project, index, docker={"requirements": ["alpha"]}).code == 0
+
+    done = project.run("dockerfile")
+
+    assert done.code == 0, done.stderr
+    (dockerfile,) = (project.folder / "build" / "zlock").glob("*/Dockerfile")
+    assert said in dockerfile.read_text(encoding="utf-8").replace("\\\n        ", "")
+
+
 def test_an_installer_that_is_none_is_an_error_with_its_place(project: Project, index: TinyIndex) -> None:
     use_block(project, "installer_uv")
     project.pipeline((project.folder / "pipeline.py").read_text().replace('"uv"', '"conda"'))

@@ -36,4 +36,10 @@ def _plain(image: PlannedImage) -> dict[str, object]:
         "platform": made.platform,
         "steps": list(made.steps),
         "secret": made.needs_secret,
+        "parent": {
+            "reference": made.parent.reference,
+            "digest": made.parent.digest,
+            "dockerfile": str(made.parent.dockerfile) if made.parent.dockerfile else None,
+            "context": str(made.parent.context) if made.parent.context else None,
+        },
     }

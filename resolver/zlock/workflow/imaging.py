@@ -121,11 +121,16 @@ class _Planner:
         return self._files
 
     def _needs_secret(self, one: LockedStep, target: Target) -> bool:
-        """Tell whether an index of the configuration serves any of a step's packages.
+        """Tell whether an index of the configuration serves any of what a build of a step fetches.
 
-        An index of the machine's is no reason: what a build is made of must not depend on who plans it.
+        Only of packages is it known which one that is; whatever else a build fetches, the default one may serve. An
+        index of the machine's is no reason: what a build is made of must not depend on who plans it.
         """
-        configured = {redact(index.url).rstrip("/") for index in one.step.routing.indexes}
+        indexes = one.step.routing.indexes
+        fetches_more = one.step.uv_targets([target]) or one.lock["tool"]["zlock"].get("builds")
+        if fetches_more and any(index.default for index in indexes):
+            return True
+        configured = {redact(index.url).rstrip("/") for index in indexes}
         return any(_index_of(package) in configured for package in packages_on(one.lock, target))
 
 
