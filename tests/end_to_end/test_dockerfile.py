@@ -248,6 +248,15 @@ def test_a_private_index_reaches_a_build_as_its_secret(
     assert installed(made) == {"alpha": "1.0", "beta": "2.0"}
 
 
+def test_a_portable_lock_makes_the_same_image(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    configure(project, index)
+    before = files_of(contexts(project)["train"])
+    configure(project, index, urls="portable")
+
+    assert files_of(contexts(project)["train"]) == before
+
+
 def test_an_index_of_the_machine_is_no_part_of_a_context(project: Project, index: TinyIndex) -> None:
     """Who plans an image must not change it."""
     fill(index)

@@ -63,7 +63,8 @@ class _Planner:
         """Refuse what an image can't install: what is on this machine only, and what is still to be built."""
         folders, builds = [], []
         for package in self._lock["packages"]:
-            places = [package.get("archive", {}), package.get("vcs", {}), *files_of(package)]
+            places = [package.get("archive", {}), package.get("vcs", {})]
+            places += [] if self._wanted.portable else files_of(package)
             if "directory" in package or any("path" in place for place in places):
                 folders.append(package["name"])
             elif "vcs" in package or not package.get("archive", {}).get("url", ".whl").endswith(".whl"):

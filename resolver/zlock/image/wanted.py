@@ -25,6 +25,7 @@ class Wanted:
         apt_packages: Debian packages of all sources.
         parent: What it is built on.
         project: The project's own files, by path; empty unless the project is installed.
+        portable: Whether the lock has paths in place of the URLs of an index's files.
         needs_secret: Whether an index of the configuration is needed.
         repository: Where it is pushed to, or empty.
     """
@@ -36,6 +37,7 @@ class Wanted:
     apt_packages: tuple[str, ...]
     parent: Parent
     project: Mapping[str, bytes] = field(default_factory=dict)
+    portable: bool = False
     needs_secret: bool = False
     repository: str = ""
 

@@ -86,6 +86,7 @@ class _Planner:
             apt_packages=one.question.apt_packages,
             parent=self._parent(one, settings, target),
             project=self._project_files() if settings.local_project_install_command else {},
+            portable=self._workspace.project.urls == "portable",
             needs_secret=self._needs_secret(one, target),
             repository=repository_of(self._workspace.project.registry, settings.target_repository),
         )
@@ -117,7 +118,8 @@ class _Planner:
             folder = self._workspace.project.folder
             indexes = [index for step in self._workspace.steps for index in step.routing.indexes]
             logins = {urlsplit(index.url).netloc.rpartition("@")[0] for index in indexes} - {""}
-            self._files = project_files(folder, (self._workspace.lock_folder, folder / OUTPUT), logins)
+            others = (self._workspace.lock_folder, self._workspace.wheelhouse, folder / OUTPUT)
+            self._files = project_files(folder, others, logins)
         return self._files
 
     def _needs_secret(self, one: LockedStep, target: Target) -> bool:
@@ -127,6 +129,8 @@ class _Planner:
         index of the machine's is no reason: what a build is made of must not depend on who plans it.
         """
         indexes = one.step.routing.indexes
+        if self._workspace.project.urls == "portable":  # the lock does not say which
+            return bool(indexes)
         fetches_more = one.step.uv_targets([target]) or one.lock["tool"]["zlock"].get("builds")
         if fetches_more and any(index.default for index in indexes):
             return True
