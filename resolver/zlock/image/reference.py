@@ -123,6 +123,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def canonical_host(host: str) -> str:
+    """Return the one name of a registry that has several."""
+    return _DEFAULT_HOST if host in _DEFAULT_ALIASES else host
+
+
 def host_name(host: str) -> str:
     """Return a registry's host without its port, in lower case."""
     return re.sub(r":[0-9]+$", "", host).strip("[]").lower()
@@ -132,7 +137,7 @@ def _split_host(text: str) -> tuple[str, str]:
     first, slash, rest = text.partition("/")
     if not slash or not _is_host(first):
         return _DEFAULT_HOST, text
-    return (_DEFAULT_HOST if first in _DEFAULT_ALIASES else first), rest
+    return canonical_host(first), rest
 
 
 def _is_host(first: str) -> bool:
