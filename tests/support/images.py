@@ -31,23 +31,41 @@ def as_json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-def make_layer(members: Mapping[str, bytes | str | None] | Sequence[tarfile.TarInfo], *, plain: bool = False) -> bytes:
-    """Return a layer: path to bytes for a file, to text for a symlink's target, to None for a folder."""
+@dataclass(frozen=True)
+class HardLink:
+    """A file of a layer that is another name of one that is there."""
+
+    target: str
+
+
+Members = Mapping[str, "bytes | str | HardLink | None"]
+"""Path to bytes for a file, to text for a symlink's target, to None for a folder."""
+
+
+def make_layer(members: Members, *, plain: bool = False) -> bytes:
+    """Return a layer."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
-        if isinstance(members, Mapping):
-            for path, content in members.items():
-                tar.addfile(*_member(path, content))
-        else:
-            for info in members:
-                tar.addfile(info)
+        for path, content in members.items():
+            tar.addfile(*_member(path, content))
     return stream.getvalue() if plain else gzip.compress(stream.getvalue(), mtime=0)
 
 
-def _member(path: str, content: bytes | str | None) -> tuple[tarfile.TarInfo, io.BytesIO | None]:
+def layer_of(folder: Path, at: str) -> bytes:
+    """Return a layer with a folder of this machine at a path."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
+        tar.add(folder, arcname=at.strip("/"))
+    return stream.getvalue()
+
+
+def _member(path: str, content: bytes | str | HardLink | None) -> tuple[tarfile.TarInfo, io.BytesIO | None]:
     info = tarfile.TarInfo(path)
     if content is None:
         info.type = tarfile.DIRTYPE
+        return info, None
+    if isinstance(content, HardLink):
+        info.type, info.linkname = tarfile.LNKTYPE, content.target
         return info, None
     if isinstance(content, str):
         info.type, info.linkname = tarfile.SYMTYPE, content

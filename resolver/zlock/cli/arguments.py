@@ -32,6 +32,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     _add_export(commands)
     _add_fetch(commands)
     _add_merge_driver(commands)
+    _add_verify(commands)
     return parser.parse_args(arguments)
 
 
@@ -212,3 +213,19 @@ def _add_merge_driver(commands: argparse._SubParsersAction[_Parser]) -> None:
     for name, what in (("base", "of the common ancestor"), ("ours", "of ours"), ("theirs", "of theirs")):
         parser.add_argument(name, type=Path, metavar=name.upper(), help=f"a file with the lock {what}")
     parser.add_argument("path", metavar="PATH", help="the lock's place in the repository")
+
+
+def _add_verify(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "verify",
+        "compare what is installed with a lock",
+        "zlock verify registry.example/team/train:0a1b2c3d4e5f6071 --step train",
+        "Compare what is installed with the lock of a step; nothing of it is run. Exit 1 where they differ.",
+    )
+    parser.add_argument(
+        "image",
+        metavar="IMAGE",
+        help="a reference, `oci:DIR` (a layout), `dir:DIR` (a folder), or `env:PYTHON` (an environment)",
+    )
+    _add_locked_steps(parser)
