@@ -124,6 +124,7 @@ def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--upgrade-package", action="append", default=[], metavar="NAME", help="move the pin of one package"
     )
     parser.add_argument("--step", action="append", default=[], metavar="NAME", help="only this step")
+    parser.add_argument("--pin-images", action="store_true", help="record the digest of each parent image")
 
 
 def _add_tree(commands: argparse._SubParsersAction[_Parser]) -> None:
