@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -282,11 +283,35 @@ def test_a_place_that_a_layer_is_redirected_to_gets_no_login(tiny: TinyRegistry,
         assert sent(store) == []
 
 
-def test_an_identity_token_is_refused_by_name(tiny: TinyRegistry, tmp_path: Path) -> None:
-    tiny.realm = f"{tiny.root}/token"
+def test_an_identity_token_is_sent_in_a_form_to_the_token_server_alone(tiny: TinyRegistry, tmp_path: Path) -> None:
+    forms = []
 
-    with pytest.raises(RegistryFailed, match="is an identity token"):
-        find(tiny, home(tmp_path, {"auths": {tiny.host: {**entry("x:y"), "identitytoken": "secret"}}}))
+    def give(call: Call) -> Reply:
+        forms.append(parse_qs(call.body.decode()))
+        return Reply(body=b'{"access_token": "tiny"}')
+
+    with LoopbackServer(give) as server:
+        tiny.realm = f"{server.root}/token"
+        environ = home(tmp_path, {"auths": {tiny.host: {**entry("x:y"), "identitytoken": "secret"}}})
+        assert find(tiny, environ) is not None
+        tiny.realm = tiny.realm.replace("127.0.0.1", "localhost")
+        assert find(tiny, environ) is not None
+        assert [request.method for request in server.requests] == ["POST", "GET"]
+
+    assert forms[0]["grant_type"] == ["refresh_token"]
+    assert forms[0]["refresh_token"] == ["secret"]
+    assert forms[1] == {}
+
+
+def test_a_token_server_that_redirects_a_form_is_not_followed(tiny: TinyRegistry, tmp_path: Path) -> None:
+    with LoopbackServer(lambda _: Reply(body=b'{"token": "tiny"}')) as elsewhere:
+        location = {"Location": f"{elsewhere.root}/token"}
+        with LoopbackServer(lambda _: Reply(status=307, headers=location)) as server:
+            tiny.realm = f"{server.root}/token"
+            with pytest.raises(RegistryFailed, match="answered 307"):
+                find(tiny, home(tmp_path, {"auths": {tiny.host: {"identitytoken": "secret"}}}))
+
+        assert elsewhere.requests == []
 
 
 @pytest.mark.parametrize(

@@ -100,17 +100,17 @@ class RegistryTransport(Transport):
             )
         scope = parameters.get("scope") or f"repository:{reference.repository}:pull"
         query = {"service": parameters.get("service", ""), "scope": scope}
-        url = f"{realm}{'&' if '?' in realm else '?'}{urlencode({k: v for k, v in query.items() if v})}"
+        query = {name: value for name, value in query.items() if value}
         trusted = is_same_owner(host_name(urlsplit(realm).netloc), host_name(reference.api_host))
-        if login and login.identity_token:
-            raise RegistryFailed(
-                f"the login for `{reference.host}` is an identity token, which zlock can't use",
-                hint="log in with a user and a password or an access token",
-            )
-        if login and trusted:
-            self._headers[url] = _basic(login)
         sink = _Limited()
-        answer = self.download(url, sink)
+        if login and login.identity_token and trusted:
+            grant = {"grant_type": "refresh_token", "client_id": "zlock", "refresh_token": login.identity_token}
+            answer = self.send_form(realm, {**grant, **query}, sink)
+        else:
+            url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}"
+            if login and trusted:
+                self._headers[url] = _basic(login)
+            answer = self.download(url, sink)
         token = _token_of(bytes(sink.data)) if answer.status == _OK else ""
         if not token:
             raise _no_token(reference, answer, realm, withheld=login is not None and not trusted)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import BinaryIO, ClassVar, NamedTuple, Protocol
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import urllib3
 
@@ -204,8 +204,20 @@ class Transport:
         """
         return self._fetch(url, {"Accept-Encoding": "identity"}, _Reader(continued.read, continued.headers))
 
-    def _fetch(self, url: str, headers: Mapping[str, str], reader: _Reader) -> Answer:
+    def send_form(self, url: str, fields: Mapping[str, str], sink: Sink) -> Answer:
+        """Post a form, and treat the answer as `download` does; what a form says is sent to nobody else.
+
+        Raises:
+            OutsideFailed: No whole answer could be had; a `failure`.
+        """
+        headers = {"Accept-Encoding": "identity", "Content-Type": "application/x-www-form-urlencoded"}
+        reader = _Reader(partial(_pour, sink=sink, seconds=_DEADLINE))
+        return self._fetch(url, headers, reader, urlencode(fields).encode())
+
+    def _fetch(self, url: str, headers: Mapping[str, str], reader: _Reader, form: bytes | None = None) -> Answer:
         try:
+            if form is not None:
+                return self._get_once(url, headers, reader, form)
             return self._follow(url, headers, reader)
         except ValueError as error:  # urllib.parse and urllib3 have no finer ones for what is no URL
             raise self.failure(
@@ -229,13 +241,13 @@ class Transport:
             url = split_login(target)[0]
         raise self.failure(f"`{show(first)}` redirects without end", hint=f"check the {self.noun}'s URL")
 
-    def _get_once(self, url: str, headers: Mapping[str, str], reader: _Reader) -> Answer:
+    def _get_once(self, url: str, headers: Mapping[str, str], reader: _Reader, form: bytes | None = None) -> Answer:
         attempt = 0
         while True:
             last = attempt == self._network.retries
             login = self.authorization(url)
             try:
-                answer = self._send(url, headers, login, reader)
+                answer = self._send(url, headers, login, reader, form)
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 if last or _is_final(error):
                     raise self.failure(
@@ -252,13 +264,16 @@ class Transport:
                 self._wait(attempt, answer.headers.get("retry-after"))
             attempt += 1
 
-    def _send(self, url: str, headers: Mapping[str, str], login: str | None, reader: _Reader) -> Answer:
+    def _send(
+        self, url: str, headers: Mapping[str, str], login: str | None, reader: _Reader, form: bytes | None
+    ) -> Answer:
         sent = {"User-Agent": f"zlock/{__version__}", **headers, **reader.headers()}
         if login:
             sent["Authorization"] = login
         response = self._pool(url).request(
-            "GET",
+            "GET" if form is None else "POST",
             url,
+            body=form,
             headers=sent,
             redirect=False,
             retries=False,
