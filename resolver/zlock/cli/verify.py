@@ -48,11 +48,11 @@ def _lines(verdict: Verdict, comparison: Comparison, *, verbose: bool) -> Iterat
 def _plain(verdict: Verdict) -> dict[str, object]:
     comparison = verdict.comparison
     if comparison is None:
-        return {"image": verdict.name, "disregarded": True, "notes": verdict.notes}
+        return {"image": verdict.name, "disregarded": True, "notes": list(verdict.notes)}
     return {
         "image": verdict.name,
         "disregarded": False,
-        "notes": verdict.notes,
+        "notes": list(verdict.notes),
         "step": verdict.step,
         "platform": verdict.platform,
         "equal": comparison.is_equal,

@@ -23,7 +23,6 @@ class ImageFinder:
     Attributes:
         registry: The registries.
         where: What was found last, and where.
-        notes: What a person should know.
     """
 
     def __init__(self, workspace: Workspace, progress: Progress) -> None:
@@ -33,7 +32,7 @@ class ImageFinder:
         self._stack = ExitStack()
         self.registry = Registry(workspace.environ)
         self.where = ""
-        self.notes: dict[str, None] = {}
+        self._closed_stores: list[str] = []
 
     def __enter__(self) -> Self:
         self._stack.callback(self.registry.close)
@@ -65,7 +64,11 @@ class ImageFinder:
             reference = ImageReference.parse(image)
             found = self._in_stores(image, platform) or self._in_registry(reference, platform)
         if found is None:
-            raise NoAnswer(f"there is no image `{image}` for {platform}", hint="build it, or check its name")
+            raise NoAnswer(
+                f"there is no image `{image}` for {platform}",
+                context=self._closed_stores,
+                hint="build it, or check its name",
+            )
         return found
 
     def parent(self, reference: ImageReference, platform: str) -> OpenImage | None:
@@ -86,7 +89,7 @@ class ImageFinder:
             try:
                 found = take_out(store, image, platform, folder, self._environ)
             except CommandFailed as error:  # an engine that is not running has no image either
-                self.notes[f"{error.message}{''.join(f': {line}' for line in error.context[-1:])}"] = None
+                self._closed_stores.append(": ".join([error.message, *error.context[-1:]]))
                 continue
             if found:
                 self.where = f"{image} in {store.name}"

@@ -7,7 +7,7 @@ import platform as machine
 import sys
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -32,7 +32,7 @@ _SYSTEMS = {"Linux": "linux", "Darwin": "darwin", "Windows": "windows"}
 _MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
     """What a verification found.
 
@@ -48,7 +48,7 @@ class Verdict:
     step: str = ""
     platform: str = ""
     comparison: Comparison | None = None
-    notes: list[str] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
 
 
 def verify(options: Options, image: str, progress: Progress) -> Verdict:
@@ -83,7 +83,7 @@ def verify(options: Options, image: str, progress: Progress) -> Verdict:
             installed = read_system(found, target.minor, parents, progress)
         else:
             installed = read_venv(found, target.minor, progress)
-        return _verdict(workspace, locked, target, installed, name=name, notes=list(finder.notes))
+        return _verdict(workspace, locked, target, installed, name=name)
 
 
 def _verify_place(workspace: Workspace, image: str, kind: str, place: Path) -> Verdict:
@@ -95,12 +95,10 @@ def _verify_place(workspace: Workspace, image: str, kind: str, place: Path) -> V
     installed = read_interpreter(place, target.minor) if kind == "env" else read_folder(place, target.minor)
     if locked.step.effective.system:
         installed = replace(installed, inherited=None)
-    return _verdict(workspace, locked, target, installed, name=image, notes=[])
+    return _verdict(workspace, locked, target, installed, name=image)
 
 
-def _verdict(
-    workspace: Workspace, locked: LockedStep, target: Target, installed: Installed, *, name: str, notes: list[str]
-) -> Verdict:
+def _verdict(workspace: Workspace, locked: LockedStep, target: Target, installed: Installed, *, name: str) -> Verdict:
     own = _project_name(workspace.project.folder)
     installs_project = locked.step.effective.local_project_install_command is not None
     inherited = installed.inherited
@@ -119,13 +117,13 @@ def _verdict(
         is_inherited=is_inherited,
     )
     if inherited is None:
-        notes.append("what the parent brought is not known, so what is not locked is listed and not counted")
+        workspace.report.note("what the parent brought is not known, so what is not locked is listed and not counted")
     return Verdict(
         name=name,
         step=locked.step.name,
         platform=target.platform,
         comparison=comparison,
-        notes=[*workspace.report.notes, *notes],
+        notes=tuple(workspace.report.notes),
     )
 
 
@@ -187,7 +185,7 @@ def _locked(workspace: Workspace, step: str) -> LockedStep | None:
 
 def _disregarded(workspace: Workspace, image: str) -> Verdict:
     workspace.disregard()
-    return Verdict(name=image, notes=list(workspace.report.notes))
+    return Verdict(name=image, notes=tuple(workspace.report.notes))
 
 
 def _target(locked: LockedStep, *, linux: bool) -> Target:
