@@ -95,6 +95,7 @@ def test_a_hard_link_is_the_file_it_names_also_of_a_lower_layer() -> None:
         ({"a/../../b": b""}, "leads out of it"),
         ({"a": HardLink("../../etc/passwd")}, "leads out of it"),
         ({"a": HardLink("nowhere")}, "leads to nothing"),
+        ({"a/" * 300: None}, "more than 250 parts"),
         ({"a.txt": b"", "a.txt/b": b""}, "below what is no folder"),
         ({"a": "b", "b": "a", "a/c.txt": b""}, "below what is no folder"),
     ],

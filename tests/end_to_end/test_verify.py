@@ -102,6 +102,12 @@ def test_an_environment_that_pip_or_uv_made_from_the_lock_is_as_locked(
     assert found["files"] > 4
 
 
+def test_an_interpreter_without_an_environment_is_asked_where_its_packages_are(world: World) -> None:
+    base = Path(sys.base_prefix) / "bin" / f"python{PYTHON}"
+
+    assert verified(world, f"env:{base}")["missing"] == {"model": "2.0", "speed": "1.5"}
+
+
 def test_what_is_missing_not_locked_and_of_another_version_is_told_apart(
     world: World, venv: Path, tmp_path: Path
 ) -> None:
@@ -134,7 +140,17 @@ def test_files_that_are_not_as_recorded_are_named_and_compiled_ones_do_not_count
     }
 
 
-@pytest.mark.parametrize("record", [None, b"", b'"\x00', b"speed/__init__.py,sha256=AAAA,1\n"])
+@pytest.mark.parametrize(
+    "record",
+    [
+        None,
+        b"",
+        b'"\x00',
+        b"speed/__init__.py,sha256=AAAA,1\n",
+        b"a\x00b,sha256=AA,1\n",
+        b"x" * 5000 + b",sha256=AA,1\n",
+    ],
+)
 def test_a_record_that_is_gone_or_broken_is_a_difference(record: bytes | None, world: World, venv: Path) -> None:
     path = venv / SITE / "speed-1.5.dist-info" / "RECORD"
     path.unlink() if record is None else path.write_bytes(record)

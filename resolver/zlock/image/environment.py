@@ -24,7 +24,10 @@ from zlock.model.ports import Progress
 from zlock.process import run_command
 
 # Without `site` nothing of the environment runs; it says where packages are all the same.
-_ASK = "import json, site, sysconfig; print(json.dumps([*site.getsitepackages(), sysconfig.get_path('purelib')]))"
+_ASK = """
+import json, site, sys, sysconfig
+print(json.dumps([sys.version_info[1], *site.getsitepackages(), sysconfig.get_path("purelib")]))
+"""
 _SECONDS = 60.0
 
 
@@ -119,7 +122,13 @@ def read_interpreter(python: Path, minor: int) -> Installed:
         return read_folder(prefix, minor)
     printed = run_command([str(python), "-I", "-S", "-c", _ASK], cwd=Path.cwd(), timeout=_SECONDS).stdout
     tree = FolderTree(Path("/"))
-    folders = [place for folder in dict.fromkeys(json.loads(printed)) if (place := resolve(tree, folder))]
+    own, *named = json.loads(printed)
+    if own != minor:
+        raise NoAnswer(
+            f"`{python}` is Python 3.{own}, and the lock is for 3.{minor}",
+            hint="name another interpreter, or lock anew",
+        )
+    folders = [place for folder in dict.fromkeys(named) if (place := resolve(tree, folder))]
     return Installed(distributions=read_distributions(tree, folders), tree=tree)
 
 

@@ -162,6 +162,6 @@ def _read(tree: FileTree, path: str) -> bytes:
 def _json(data: bytes) -> dict[str, Any]:
     try:
         table = json.loads(data) if data else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return table if isinstance(table, dict) else {}

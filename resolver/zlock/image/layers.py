@@ -22,10 +22,11 @@ _WHITEOUT, _OPAQUE, _SPECIAL = ".wh.", ".wh..wh..opq", ".wh..wh."
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZSTD_SINCE = (3, 14)
 _CHUNK = 1 << 20
+_DEEPEST = 250  # folders in folders
 _LARGEST_KEPT = 64 * 1024 * 1024  # bytes of one file whose content is kept
 _MOST_KEPT = 512 * 1024 * 1024  # bytes of all of them
 _KEPT = frozenset({"METADATA", "PKG-INFO", "RECORD", "INSTALLER", "direct_url.json"})
-_DAMAGED = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, UnicodeError)
+_DAMAGED = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, ValueError, OverflowError)
 
 
 class _File:
@@ -158,6 +159,8 @@ class LayerTree:
         parts = [part for part in path.split("/") if part not in ("", ".")]
         if ".." in parts:
             raise broken(self._where, f"a path in its layer {self._layers} leads out of it: `{path}`")
+        if len(parts) > _DEEPEST:
+            raise broken(self._where, f"a path in its layer {self._layers} has more than {_DEEPEST} parts")
         return parts
 
     def _folder(self, parts: list[str]) -> _Folder:

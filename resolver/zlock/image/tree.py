@@ -5,6 +5,7 @@ Paths are absolute, `/` is the root of the tree, and no link leads out of it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -51,8 +52,12 @@ class FolderTree:
             mode = os.lstat(place).st_mode
             if stat.S_ISLNK(mode):
                 return Node("link", os.readlink(place))  # noqa: PTH115 - the place is text
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for what can't be in a path
             return None
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return None
+            raise
         return Node("folder" if stat.S_ISDIR(mode) else "file")
 
     def names(self, path: str) -> list[str]:

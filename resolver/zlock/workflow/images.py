@@ -98,7 +98,9 @@ class ImageFinder:
 
     def _in_registry(self, reference: ImageReference, platform: str) -> OpenImage | None:
         if self._offline:
-            raise NoAnswer(f"no store of this machine has `{reference}`", hint="leave out `--offline`")
+            raise NoAnswer(
+                f"no store of this machine has `{reference}`", context=self._closed_stores, hint="leave out `--offline`"
+            )
         self._progress(f"asking the registry for `{reference}`")
         found = self.registry.find(reference, platform)
         if found is None:
