@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.images import HardLink, Members, make_layer
+from support.stored_images import HardLink, Members, make_layer
 from zlock.errors import RegistryFailed
 from zlock.image.layers import LayerTree
 from zlock.image.tree import FileTree, FolderTree, resolve

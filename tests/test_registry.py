@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from support.environment import clean_environment
-from support.images import (
+from support.serve import Reply
+from support.stored_images import (
     OCI_CONFIG,
     OCI_INDEX,
     OCI_MANIFEST,
@@ -22,7 +23,6 @@ from support.images import (
     make_index,
     make_layer,
 )
-from support.serve import Reply
 from zlock.errors import RegistryFailed
 from zlock.image.reference import ImageReference
 from zlock.image.registry import Registry

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from support.environment import clean_environment
-from support.images import Image, TinyRegistry, digest_of, make_layer
 from support.serve import Call, LoopbackServer, Reply
+from support.stored_images import Image, TinyRegistry, digest_of, make_layer
 from zlock.errors import CommandFailed, InvalidInput, RegistryFailed, ZlockError
 from zlock.image.challenge import _is_reachable_safely, is_same_owner, parse_challenge
 from zlock.image.logins import Login, find_login

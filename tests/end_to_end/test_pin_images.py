@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.images import Image, TinyRegistry
 from support.index import TinyIndex
 from support.project import Project
+from support.stored_images import Image, TinyRegistry
 
 FIRST, SECOND = Image(labels={"is": "first"}), Image(labels={"is": "second"})
 

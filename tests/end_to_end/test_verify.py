@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from support.images import Image, TinyRegistry, layer_of, make_layer, write_layout
 from support.index import TinyIndex
 from support.project import Project, Result
+from support.stored_images import Image, TinyRegistry, layer_of, make_layer, write_layout
 from support.venv import install_with_pip, install_with_uv, make_venv, run_pip
 from support.wheels import make_wheel
 
