@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from support.certificates import make_certificate
 from support.engines import PASSWORD, USER, registry, require
 from support.environment import clean_environment
 from support.index import TinyIndex
@@ -156,6 +157,18 @@ def test_a_registry_with_a_login_is_read_with_it_and_not_without(world: World, t
     assert refused.code == 3
     assert "asks for a login" in refused.stderr
     assert PASSWORD not in refused.stderr
+
+
+def test_a_registry_with_tls_is_read_where_its_certificate_is_trusted(world: World, tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path)
+    with registry(tmp_path / "registry", secured=(certificate, key)) as host:
+        push(world, host)
+
+        verified(world, f"{host}/team/x:1", SSL_CERT_FILE=str(certificate))
+        refused = world.project.run("verify", f"{host}/team/x:1", env=world.environ)
+
+    assert refused.code == 3
+    assert "certificate verify failed" in refused.stderr
 
 
 def test_an_archive_as_docker_saves_it_is_read(world: World, tmp_path: Path) -> None:

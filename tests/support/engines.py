@@ -16,7 +16,7 @@ import pytest
 USER, PASSWORD = "reader", "secret"
 # The bcrypt hash of the password, which is the only form that the registry reads.
 _HTPASSWD = f"{USER}:$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n"
-_LISTENING = re.compile(r'msg="listening on (127\.0\.0\.1:\d+)"')
+_LISTENING = re.compile(r'msg="listening on (127\.0\.0\.1:\d+)(?:, tls)?"')
 
 
 def require(program: str) -> str:
@@ -31,15 +31,19 @@ def require(program: str) -> str:
 
 
 @contextlib.contextmanager
-def registry(folder: Path, *, login: bool = False) -> Iterator[str]:
-    """Run a registry on loopback and yield its host and port; with a login it lets `USER` in only."""
+def registry(folder: Path, *, login: bool = False, secured: tuple[Path, Path] | None = None) -> Iterator[str]:
+    """Run a registry on loopback and yield its host and port.
+
+    With a login it lets `USER` in only; secured by a certificate and its key it speaks TLS.
+    """
     program = require("docker-registry")
     folder.mkdir(parents=True, exist_ok=True)
     lines = [
         "version: 0.1",
         f"storage: {{filesystem: {{rootdirectory: {folder / 'store'}}}, delete: {{enabled: true}}}}",
-        "http: {addr: '127.0.0.1:0'}",
     ]
+    tls = f", tls: {{certificate: {secured[0]}, key: {secured[1]}}}" if secured else ""
+    lines.append(f"http: {{addr: '127.0.0.1:0'{tls}}}")
     if login:
         (folder / "htpasswd").write_text(_HTPASSWD, encoding="utf-8")
         lines.append(f"auth: {{htpasswd: {{realm: images, path: {folder / 'htpasswd'}}}}}")
