@@ -71,7 +71,7 @@ def verified(world: World, image: str, *options: str, step: str = "train") -> di
     assert result.code in (0, 1), result.stderr
     found: dict[str, Any] = json.loads(result.stdout)
     assert found["equal"] == (result.code == 0)
-    return found
+    return {**found, **found["platforms"]["linux/amd64"]}
 
 
 def failed(world: World, image: str, *options: str, step: str = "train") -> Result:
@@ -290,6 +290,27 @@ def test_an_image_in_a_registry_is_as_locked(world: World) -> None:
 
         assert found["equal"]
         assert found["image"].endswith("in its registry")
+
+
+def test_of_an_index_the_images_of_all_platforms_are_compared(world: World) -> None:
+    configuration = world.project.folder / "zlock.toml"
+    before = configuration.read_text(encoding="utf-8")
+    configuration.write_text(f'platforms = ["linux/amd64", "linux/arm64"]\n{before}', encoding="utf-8")
+    assert world.project.run("resolve").code == 0
+    with TinyRegistry() as registry:
+        registry.push("train", "both", image_of(world.venv), image_of(world.venv, platform="linux/arm64"))
+        registry.push("train", "bare", image_of(world.venv), Image(platform="linux/arm64"))
+        registry.push("train", "other", image_of(world.venv), Image(platform="linux/s390x"))
+        registry.push("train", "arm", image_of(world.venv, platform="linux/arm64"))
+
+        assert set(verified(world, f"{registry.host}/train:both")["platforms"]) == {"linux/amd64", "linux/arm64"}
+        assert "no environment of Python" in failed(world, f"{registry.host}/train:bare").stderr
+        assert "for linux/arm64" in failed(world, f"{registry.host}/train:other").stderr
+        alone = world.project.run("verify", f"{registry.host}/train:arm", "--step", "train")
+
+    configuration.write_text(before, encoding="utf-8")
+    assert world.project.run("resolve").code == 0
+    assert (alone.code, "on linux/arm64" in alone.stderr) == (0, True)
 
 
 def test_an_image_that_is_not_there_is_no_answer_and_a_registry_that_fails_is_an_error(world: World) -> None:

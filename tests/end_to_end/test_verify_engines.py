@@ -94,7 +94,7 @@ def verified(world: World, image: str, **environ: str) -> str:
     result = world.project.run("verify", image, "--json", env={**world.environ, **environ})
     assert result.code == 0, result.stderr
     found = json.loads(result.stdout)
-    assert (found["equal"], found["packages"]) == (True, 2)
+    assert (found["equal"], found["platforms"]["linux/amd64"]["packages"]) == (True, 2)
     return str(found["image"])
 
 

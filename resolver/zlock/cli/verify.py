@@ -19,19 +19,19 @@ def run_verify(parsed: argparse.Namespace, screen: Screen) -> int:
     verdict = verify(options_of(parsed), parsed.image, screen.progress)
     for note in verdict.notes:
         screen.note(note)
-    comparison = verdict.comparison
     if parsed.json:
         screen.data(json.dumps(_plain(verdict), indent=2) + "\n")
-    elif comparison:
-        for line in _lines(verdict, comparison, verbose=screen.verbose):
-            screen.say(line)
-    return 0 if comparison is None or comparison.is_equal else 1
+    else:
+        for platform, comparison in verdict.comparisons.items():
+            for line in _lines(verdict, platform, comparison, verbose=screen.verbose):
+                screen.say(line)
+    return 0 if verdict.is_equal else 1
 
 
-def _lines(verdict: Verdict, comparison: Comparison, *, verbose: bool) -> Iterator[str]:
+def _lines(verdict: Verdict, platform: str, comparison: Comparison, *, verbose: bool) -> Iterator[str]:
     counted = f"{comparison.packages} package{'' if comparison.packages == 1 else 's'}, {comparison.files} files"
     result = "as locked" if comparison.is_equal else "not as locked"
-    yield f"{verdict.name}: {result} for `{verdict.step}` on {verdict.platform} ({counted} checked)"
+    yield f"{verdict.name}: {result} for `{verdict.step}` on {platform} ({counted} checked)"
     yield from (f"  missing: {name} {version}".rstrip() for name, version in comparison.missing.items())
     yield from (f"  not locked: {name} {version}" for name, version in comparison.extra.items())
     yield from (f"  {name}: {wanted} is locked, {there} is there" for name, (wanted, there) in comparison.moved.items())
@@ -46,16 +46,18 @@ def _lines(verdict: Verdict, comparison: Comparison, *, verbose: bool) -> Iterat
 
 
 def _plain(verdict: Verdict) -> dict[str, object]:
-    comparison = verdict.comparison
-    if comparison is None:
-        return {"image": verdict.name, "disregarded": True, "notes": list(verdict.notes)}
     return {
         "image": verdict.name,
-        "disregarded": False,
+        "disregarded": not verdict.step,
         "notes": list(verdict.notes),
         "step": verdict.step,
-        "platform": verdict.platform,
-        "equal": comparison.is_equal,
+        "equal": verdict.is_equal,
+        "platforms": {platform: _compared(one) for platform, one in verdict.comparisons.items()},
+    }
+
+
+def _compared(comparison: Comparison) -> dict[str, object]:
+    return {
         "packages": comparison.packages,
         "files": comparison.files,
         "missing": dict(comparison.missing),

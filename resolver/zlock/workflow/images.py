@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -43,33 +44,35 @@ class ImageFinder:
     ) -> None:
         self._stack.close()
 
-    def find(self, image: str, platform: str) -> OpenImage:
-        """Return an image.
+    def find(self, image: str, platforms: Sequence[str]) -> tuple[str, OpenImage]:
+        """Return an image, and its platform: the first for which there is one.
 
         A reference is looked for in the stores of this machine first, as it would be to run it.
 
         Args:
             image: A reference, `oci:DIR` or `oci:DIR:TAG`.
-            platform: `linux/amd64`.
+            platforms: `linux/amd64`.
 
         Raises:
-            NoAnswer: There is none of that platform.
+            NoAnswer: There is none of these platforms.
             InvalidInput: It names no image.
             OutsideFailed: A registry or an engine failed.
         """
-        kind, _, rest = image.partition(":")
-        if kind == "oci" and rest:
-            found = self._in_layout(image, rest, platform)
-        else:
-            reference = ImageReference.parse(image)
-            found = self._in_stores(image, platform) or self._in_registry(reference, platform)
+        found = next(((platform, one) for platform in platforms if (one := self._find(image, platform))), None)
         if found is None:
             raise NoAnswer(
-                f"there is no image `{image}` for {platform}",
+                f"there is no image `{image}` for {' or '.join(platforms)}",
                 context=self._closed_stores,
                 hint="build it, or check its name",
             )
         return found
+
+    def _find(self, image: str, platform: str) -> OpenImage | None:
+        kind, _, rest = image.partition(":")
+        if kind == "oci" and rest:
+            return self._in_layout(image, rest, platform)
+        reference = ImageReference.parse(image)
+        return self._in_stores(image, platform) or self._in_registry(reference, platform)
 
     def parent(self, reference: ImageReference, platform: str) -> OpenImage | None:
         """Return a parent image as its registry has it, None where it has none of that platform, or offline."""

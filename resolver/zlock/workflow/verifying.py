@@ -6,8 +6,8 @@ import json
 import platform as machine
 import sys
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -39,16 +39,19 @@ class Verdict:
     Attributes:
         name: What was verified, and where it was.
         step: The step whose lock it was compared with; empty where nothing was compared.
-        platform: The platform of the lock that counts.
-        comparison: How they differ; None where nothing was compared.
+        comparisons: By platform, how they differ; none where nothing was compared.
         notes: What a person should know.
     """
 
     name: str
     step: str = ""
-    platform: str = ""
-    comparison: Comparison | None = None
+    comparisons: Mapping[str, Comparison] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether nothing differs."""
+        return all(one.is_equal for one in self.comparisons.values())
 
 
 def verify(options: Options, image: str, progress: Progress) -> Verdict:
@@ -69,21 +72,33 @@ def verify(options: Options, image: str, progress: Progress) -> Verdict:
     if kind in ("dir", "env") and rest:
         return _verify_place(workspace, image, kind, Path(rest))
     with ImageFinder(workspace, progress) as finder:
-        platform = _platform(workspace.project.platforms, linux=True)
-        found = finder.find(image, platform)
-        locked = _locked(workspace, _step_of(workspace, found.found.labels.get(_KEY, "")))
-        if locked is None:
-            return _disregarded(workspace, image)
-        target = _target(locked, linux=True)
-        if target.platform != platform:
-            found = finder.find(image, target.platform)
-        name = finder.where
+        return _verify_image(workspace, image, finder, progress)
+
+
+def _verify_image(workspace: Workspace, image: str, finder: ImageFinder, progress: Progress) -> Verdict:
+    """Compare an image; of an index, the images of all platforms of the lock."""
+    platforms = _ordered(workspace.project.platforms, linux=True)
+    platform, found = finder.find(image, platforms)
+    locked = _locked(workspace, _step_of(workspace, found.found.labels.get(_KEY, "")))
+    if locked is None:
+        return _disregarded(workspace, image)
+    targets = _targets(locked)
+    wanted = _ordered(tuple(targets), linux=True)
+    if platform not in wanted:
+        platform, found = finder.find(image, wanted)
+    name = finder.where
+    images = {platform: found}
+    if found.found.tagged != found.found.digest:
+        images |= {one: finder.find(image, [one])[1] for one in wanted if one != platform}
+    comparisons = {}
+    for one, opened in images.items():
         if locked.step.effective.system:
-            parents = _parent_layers(finder, found, locked, target)
-            installed = read_system(found, target.minor, parents, progress)
+            parents = _parent_layers(finder, opened, locked, targets[one])
+            installed = read_system(opened, targets[one].minor, parents, progress)
         else:
-            installed = read_venv(found, target.minor, progress)
-        return _verdict(workspace, locked, target, installed, name=name)
+            installed = read_venv(opened, targets[one].minor, progress)
+        comparisons[one] = _compared(workspace, locked, targets[one], installed)
+    return _verdict(workspace, locked, name, comparisons)
 
 
 def _verify_place(workspace: Workspace, image: str, kind: str, place: Path) -> Verdict:
@@ -91,17 +106,21 @@ def _verify_place(workspace: Workspace, image: str, kind: str, place: Path) -> V
     locked = _locked(workspace, _step_of(workspace, ""))
     if locked is None:
         return _disregarded(workspace, image)
-    target = _target(locked, linux=False)
+    targets = _targets(locked)
+    target = targets[_ordered(tuple(targets), linux=False)[0]]
     installed = read_interpreter(place, target.minor) if kind == "env" else read_folder(place, target.minor)
     if locked.step.effective.system:
         installed = replace(installed, inherited=None)
-    return _verdict(workspace, locked, target, installed, name=image)
+    comparison = _compared(workspace, locked, target, installed)
+    return _verdict(workspace, locked, image, {target.platform: comparison})
 
 
-def _verdict(workspace: Workspace, locked: LockedStep, target: Target, installed: Installed, *, name: str) -> Verdict:
+def _compared(workspace: Workspace, locked: LockedStep, target: Target, installed: Installed) -> Comparison:
     own = _project_name(workspace.project.folder)
     installs_project = locked.step.effective.local_project_install_command is not None
     inherited = installed.inherited
+    if inherited is None:
+        workspace.report.note("what the parent brought is not known, so what is not locked is listed and not counted")
 
     def is_local(one: Distribution) -> bool:
         return "dir_info" in one.direct_url and (installs_project or one.name == own)
@@ -109,22 +128,17 @@ def _verdict(workspace: Workspace, locked: LockedStep, target: Target, installed
     def is_inherited(one: Distribution) -> bool:
         return inherited is None or (one.name, one.version) in inherited
 
-    comparison = compare(
+    return compare(
         packages_on(locked.lock, target),
         installed.distributions,
         installed.tree,
         is_local=is_local,
         is_inherited=is_inherited,
     )
-    if inherited is None:
-        workspace.report.note("what the parent brought is not known, so what is not locked is listed and not counted")
-    return Verdict(
-        name=name,
-        step=locked.step.name,
-        platform=target.platform,
-        comparison=comparison,
-        notes=tuple(workspace.report.notes),
-    )
+
+
+def _verdict(workspace: Workspace, locked: LockedStep, name: str, comparisons: Mapping[str, Comparison]) -> Verdict:
+    return Verdict(name=name, step=locked.step.name, comparisons=comparisons, notes=tuple(workspace.report.notes))
 
 
 def _parent_layers(finder: ImageFinder, image: OpenImage, locked: LockedStep, target: Target) -> int | None:
@@ -188,13 +202,12 @@ def _disregarded(workspace: Workspace, image: str) -> Verdict:
     return Verdict(name=image, notes=tuple(workspace.report.notes))
 
 
-def _target(locked: LockedStep, *, linux: bool) -> Target:
-    targets = {target.platform: target for target in locked.question.targets}
-    return targets[_platform(tuple(targets), linux=linux)]
+def _targets(locked: LockedStep) -> dict[str, Target]:
+    return {target.platform: target for target in locked.question.targets}
 
 
-def _platform(platforms: Sequence[str], *, linux: bool) -> str:
-    """Return the platform that counts: this machine's, else the first; an image's is always a Linux one."""
+def _ordered(platforms: Sequence[str], *, linux: bool) -> list[str]:
+    """Return platforms, this machine's first; an image's is always a Linux one."""
     system = "linux" if linux else _SYSTEMS.get(machine.system(), sys.platform)
     mine = f"{system}/{_MACHINES.get(machine.machine(), machine.machine())}"
     usable = [one for one in platforms if not linux or one.startswith("linux/")]
@@ -202,4 +215,4 @@ def _platform(platforms: Sequence[str], *, linux: bool) -> str:
         raise InvalidInput(
             f"no image can be of {', '.join(platforms)}", hint="images are of Linux; `dir:` and `env:` are of any"
         )
-    return mine if mine in usable else usable[0]
+    return sorted(usable, key=lambda one: one != mine)
