@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,6 +104,10 @@ class FoundImage:
     layers: tuple[Descriptor, ...]
     annotations: Mapping[str, str]
 
+    def is_for(self, platform: str) -> bool:
+        """Tell whether its configuration names a platform."""
+        return _platform(self.config) == normalized_platform(platform)
+
 
 def digest_of_bytes(data: bytes) -> str:
     """Return the sha256 digest of bytes as OCI writes it."""
@@ -142,6 +146,35 @@ def read_document(data: bytes, media_type: str, where: str) -> Manifest | Index:
     )
 
 
+def select(
+    top: tuple[str, Manifest | Index],
+    platform: str,
+    load: Callable[[Descriptor], tuple[str, Manifest | Index] | None],
+    where: str,
+) -> tuple[str, Manifest] | None:
+    """Return the manifest of a platform with its digest, None where there is none.
+
+    Args:
+        top: The digest and the content of what the image's name stands for.
+        platform: `linux/amd64`.
+        load: Reads what an entry of an index points at; None where that is not there.
+        where: What it is, for messages.
+
+    Raises:
+        RegistryFailed: An index leads to another one.
+    """
+    digest, document = top
+    if isinstance(document, Index):
+        entry = document.find(platform)
+        below = load(entry) if entry else None
+        if below is None:
+            return None
+        digest, document = below
+        if isinstance(document, Index):
+            raise broken(where, "its index leads to another index")
+    return digest, document
+
+
 def describe(name: str, digest: str, tagged: str, manifest: Manifest, config: bytes) -> FoundImage:
     """Return an image from its manifest and the bytes of its configuration, whose digest the caller has checked.
 
@@ -165,11 +198,6 @@ def describe(name: str, digest: str, tagged: str, manifest: Manifest, config: by
         layers=manifest.layers,
         annotations=manifest.annotations,
     )
-
-
-def platform_of(config: Mapping[str, Any]) -> str:
-    """Return the platform that an image's configuration names."""
-    return _platform(config)
 
 
 def normalized_platform(platform: str) -> str:

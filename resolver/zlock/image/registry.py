@@ -22,9 +22,8 @@ from zlock.image.manifest import (
     broken,
     describe,
     digest_of_bytes,
-    normalized_platform,
-    platform_of,
     read_document,
+    select,
 )
 from zlock.image.reference import ImageReference, is_digest, is_loopback
 from zlock.index.client import Answer, Network
@@ -58,21 +57,16 @@ class Registry:
         top = self._document(reference, None)
         if top is None:
             return None
-        tagged, document = top
-        digest = tagged
-        if isinstance(document, Index):
-            entry = document.find(platform)
-            below = self._document(reference.at(entry.digest), entry) if entry else None
-            if below is None:
-                return None
-            digest, document = below
-            if isinstance(document, Index):
-                raise broken(f"`{reference}`", "its index leads to another index")
-        config = self._blob(reference, document.config, LARGEST_DOCUMENT)
-        if config is None:
+
+        def load(entry: Descriptor) -> tuple[str, Manifest | Index] | None:
+            return self._document(reference.at(entry.digest), entry)
+
+        chosen = select(top, platform, load, f"`{reference}`")
+        config = self._blob(reference, chosen[1].config, LARGEST_DOCUMENT) if chosen else None
+        if chosen is None or config is None:
             return None
-        found = describe(str(reference), digest, tagged, document, config)
-        return found if platform_of(found.config) == normalized_platform(platform) else None
+        found = describe(str(reference), chosen[0], top[0], chosen[1], config)
+        return found if found.is_for(platform) else None
 
     def open_layer(self, reference: ImageReference, layer: Descriptor) -> IO[bytes]:
         """Return a layer as a file that is gone once it is closed; its digest and size are checked.

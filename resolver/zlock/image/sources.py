@@ -26,10 +26,9 @@ from zlock.image.manifest import (
     broken,
     describe,
     digest_of_bytes,
-    normalized_platform,
-    platform_of,
     read_document,
     read_json,
+    select,
 )
 from zlock.image.reference import ImageReference
 from zlock.image.registry import Registry
@@ -118,19 +117,13 @@ def find_in_layout(folder: Path, tag: str, platform: str) -> LayoutImage | None:
     """
     name = f"oci:{folder}{f':{tag}' if tag else ''}"
     entry = _entry(folder, tag, name)
-    digest, document = _layout_document(folder, entry, name)
-    tagged = digest
-    if isinstance(document, Index):
-        below = document.find(platform)
-        if below is None:
-            return None
-        digest, document = _layout_document(folder, below, name)
-        if isinstance(document, Index):
-            raise broken(f"`{name}`", "its index leads to another index")
-    found = describe(name, digest, tagged, document, _layout_blob(folder, document.config, name))
-    if platform_of(found.config) != normalized_platform(platform):
+    top = _layout_document(folder, entry, name)
+    chosen = select(top, platform, lambda below: _layout_document(folder, below, name), f"`{name}`")
+    if chosen is None:
         return None
-    return LayoutImage(folder=folder, found=found)
+    digest, manifest = chosen
+    found = describe(name, digest, top[0], manifest, _layout_blob(folder, manifest.config, name))
+    return LayoutImage(folder=folder, found=found) if found.is_for(platform) else None
 
 
 def find_in_archive(archive: Path, name: str, platform: str) -> ArchiveImage | None:
@@ -156,9 +149,7 @@ def find_in_archive(archive: Path, name: str, platform: str) -> ArchiveImage | N
         raise broken(where, "its layers are not those of its configuration")
     own = Descriptor(media_type="application/vnd.oci.image.config.v1+json", digest=digest, size=len(config))
     found = describe(name, digest, digest, Manifest(config=own, layers=layers, annotations={}), config)
-    if platform_of(found.config) != normalized_platform(platform):
-        return None
-    return ArchiveImage(archive=archive, members=members, found=found)
+    return ArchiveImage(archive=archive, members=members, found=found) if found.is_for(platform) else None
 
 
 def _entry(folder: Path, tag: str, name: str) -> Descriptor:
