@@ -146,6 +146,8 @@ def test_any_other_answer_is_an_error_and_no_guess(status: int, tiny: TinyRegist
 
 
 def test_what_a_registry_says_of_a_refusal_is_shown_on_one_line(tiny: TinyRegistry, reader: Registry) -> None:
+    tiny.instead["team/image/manifests/1"] = [Reply(status=403, body=b"[" * 60_000)]
+    assert "forbids it" in refused(reader, tiny)
     body = as_json({"errors": [{"code": "DENIED", "message": "quota\nof \x1b[31mteam\x1b[0m is used up"}]})
     tiny.instead["team/image/manifests/1"] = [Reply(status=403, body=body)]
 

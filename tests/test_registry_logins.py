@@ -250,7 +250,9 @@ def test_a_token_server_elsewhere_gets_no_login(tiny: TinyRegistry, tmp_path: Pa
     assert "asked without the login" in caught.value.context[0]
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"token": ""}', b'{"token": "a\\r\\nX: y"}', b'{"token": 5}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"[" * 100_000, b"{}", b'{"token": ""}', b'{"token": "a\\r\\nX: y"}', b'{"token": 5}']
+)
 def test_an_answer_that_is_no_token_is_an_error(body: bytes, tiny: TinyRegistry, tmp_path: Path) -> None:
     with LoopbackServer(lambda _: Reply(body=body)) as server:
         tiny.realm = f"{server.root}/token"
@@ -361,6 +363,10 @@ def test_any_other_is_not(host: str, registry: str) -> None:
         ("https://user:password@auth.example/token", "https://registry.example/v2/", False),
         ("", "https://registry.example/v2/", False),
         ("https://[", "https://registry.example/v2/", False),
+        ("https://evil.example\\.registry.example/token", "https://registry.example/v2/", False),
+        ("https://evil.example\\@registry.example/token", "https://registry.example/v2/", False),
+        ("https://evil.example\t.registry.example/token", "https://registry.example/v2/", False),
+        ("https:///token", "https://registry.example/v2/", False),
     ],
 )
 def test_a_token_server_without_encryption_is_not_gone_to(realm: str, registry: str, safe: bool) -> None:

@@ -16,12 +16,12 @@ from urllib.parse import urlencode, urlsplit
 
 from zlock.errors import OutsideFailed, RegistryFailed
 from zlock.image.logins import Login, find_login
-from zlock.image.reference import ImageReference, host_name, is_loopback
+from zlock.image.reference import ImageReference, host_name, is_host, is_loopback
 from zlock.index.client import Answer, Network, Sink, Transport, show
 
 _SCHEME = re.compile(r"(?:^|,)\s*(?P<scheme>basic|bearer)(?:\s+|$)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 _PARAMETER = re.compile(r'([a-zA-Z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
-_TOKEN = re.compile(r"[\x21-\x7e]+")
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
 _SHORT_COUNTRY_DOMAIN = re.compile(r"[a-z]{1,3}\.[a-z]{2}")  # `co.uk` and its like are nobody's domain
 _UNAUTHORIZED, _OK = 401, 200
 
@@ -95,8 +95,8 @@ class RegistryTransport(Transport):
         realm = parameters.get("realm", "")
         if not _is_reachable_safely(realm, registry_url):
             raise RegistryFailed(
-                f"the registry of `{reference}` sends for a token to a place without encryption: `{show(realm)}`",
-                hint="tell the registry's owner; zlock does not go there",
+                f"the registry of `{reference}` sends for a token to a place that is not safe: `{show(realm)}`",
+                hint="tell the registry's owner; it has to be an HTTPS URL",
             )
         scope = parameters.get("scope") or f"repository:{reference.repository}:pull"
         query = {"service": parameters.get("service", ""), "scope": scope}
@@ -146,14 +146,17 @@ def is_same_owner(host: str, registry: str) -> bool:
 
 
 def _is_reachable_safely(realm: str, registry_url: str) -> bool:
+    """Tell whether a token server's URL is one that every parser reads alike, and is as safe as the registry's."""
     try:
         parts = urlsplit(realm)
-        host = parts.hostname
     except ValueError:
+        return False
+    # Of `https://evil.example\.registry.example` some readers take the first host, and some the whole.
+    if not _VISIBLE.fullmatch(realm) or not is_host(parts.netloc):
         return False
     if parts.scheme == "http":
         return urlsplit(registry_url).scheme == "http" and is_loopback(parts.netloc)
-    return parts.scheme == "https" and bool(host) and "@" not in parts.netloc
+    return parts.scheme == "https"
 
 
 def _basic(login: Login) -> str:
@@ -169,9 +172,9 @@ def _token_of(body: bytes) -> str:
     try:
         table = json.loads(body)
         token = table.get("token") or table.get("access_token")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return ""
-    return token if isinstance(token, str) and _TOKEN.fullmatch(token) else ""
+    return token if isinstance(token, str) and _VISIBLE.fullmatch(token) else ""
 
 
 def _no_token(reference: ImageReference, answer: Answer, realm: str, *, withheld: bool) -> RegistryFailed:

@@ -118,7 +118,7 @@ def _read(path: Path) -> dict[str, Any]:
         return _table(json.loads(path.read_bytes()))
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidInput(
             f"`{path}` can't be read, so there may be logins that zlock does not see",
             context=[str(error)],

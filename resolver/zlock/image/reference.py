@@ -112,6 +112,11 @@ def join_repository(registry: str | None, target: str | None) -> str:
     return _checked("target-repository", f"{name.partition('/')[0]}/{target}").name if target else name
 
 
+def is_host(text: str) -> bool:
+    """Tell whether a text is a host, with or without a port, and nothing else."""
+    return _HOST.fullmatch(text) is not None
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether a registry is on this machine, where Docker takes it without TLS (`localhost`, 127.0.0.0/8, ::1)."""
     name = host_name(host)
@@ -152,7 +157,7 @@ def _names_host(text: str) -> bool:
 def _flaw(host: str, repository: str, tag: str | None, digest: str | None) -> str:
     """Say what is wrong with the parts of a reference; empty where nothing is."""
     flaws = {
-        f"`{host}` is no host": not _HOST.fullmatch(host),
+        f"`{host}` is no host": not is_host(host),
         "it names no repository": not repository,
         f"`{repository}` is no repository; they are in lower case, with `.`, `_`, `-` and `/` between": (
             not _REPOSITORY.fullmatch(repository)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -211,12 +212,10 @@ def _is_there(answer: Answer, reference: ImageReference) -> bool:
 
 def _said(answer: Answer) -> str:
     """Return the first message of a registry's error (OCI distribution spec, "Error Codes"), on one line."""
-    import json
-
     try:
         table: Any = json.loads(answer.body)
         first = table["errors"][0]
         text = f"{first.get('code', '')}: {first.get('message', '')}"
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return ""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200].strip(": ")

@@ -138,7 +138,7 @@ def find_in_archive(archive: Path, name: str, platform: str) -> ArchiveImage | N
             (entry,) = json.loads(_member(tar, "manifest.json", name).read(LARGEST_DOCUMENT))
             config = _member(tar, entry["Config"], name).read(LARGEST_DOCUMENT)
             members = tuple(str(member) for member in entry["Layers"])
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise broken(where, "the archive does not tell of one image") from error
     digest = digest_of_bytes(config)
     diff_ids = read_json(config, where).get("rootfs", {}).get("diff_ids", [])
