@@ -11,6 +11,7 @@ from zlock.lock.identity import resign
 from zlock.lock.toml import dumps
 
 _LINES = re.compile(r'^parent-(?:reference|digest|user) = ".*"\n', re.MULTILINE)
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _BEFORE = re.compile(r'^(?=integrity = ")', re.MULTILINE)
 
 
@@ -34,13 +35,12 @@ class PinnedParent:
 
 
 def parent_of(tree: Mapping[str, Any]) -> PinnedParent | None:
-    """Return the parent that a lock pins, None where it pins none."""
+    """Return the parent that a lock pins, None where it pins none; one merged by git may hold anything there."""
     own = tree["tool"]["zlock"]
-    if "parent-digest" not in own:
+    reference, digest, user = (own.get(f"parent-{key}") for key in ("reference", "digest", "user"))
+    if not isinstance(reference, str) or not isinstance(user, str) or not _DIGEST.fullmatch(str(digest)):
         return None
-    return PinnedParent(
-        reference=own.get("parent-reference", ""), digest=own["parent-digest"], user=own.get("parent-user", "")
-    )
+    return PinnedParent(reference=reference, digest=str(digest), user=user)
 
 
 def with_parent(text: str, parent: PinnedParent | None) -> str:
