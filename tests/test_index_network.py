@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import shutil
 import ssl
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -18,6 +16,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
+from support.certificates import make_certificate
 from support.index import FaultKind, TinyIndex
 from support.repository import NETWORK, Asker, asking
 from support.serve import Call, LoopbackServer, Reply
@@ -374,13 +373,7 @@ class Secure:
 @pytest.fixture
 def secure(tmp_path: Path) -> Iterator[Secure]:
     """A TLS server on the loopback."""
-    program = shutil.which("openssl")
-    if program is None:
-        pytest.skip("there is no openssl to make a certificate with")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = [program, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    names = ["-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*command, *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    certificate, key = make_certificate(tmp_path)
     made = Secure(url="", certificate=certificate)
     server = LoopbackServer(lambda call: made.replies.get(call.path, Reply(status=404)))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

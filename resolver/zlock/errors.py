@@ -92,6 +92,10 @@ class IndexFailed(OutsideFailed):
     """An index could not answer, or answered with something unusable."""
 
 
+class RegistryFailed(OutsideFailed):
+    """An image registry could not answer, or answered with something that is not the image asked for."""
+
+
 class CommandFailed(OutsideFailed):
     """A command that zlock ran failed, hung, or printed rubbish."""
 

@@ -34,6 +34,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     _add_merge_driver(commands)
     _add_plan(commands)
     _add_dockerfile(commands)
+    _add_verify(commands)
     return parser.parse_args(arguments)
 
 
@@ -125,6 +126,7 @@ def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--upgrade-package", action="append", default=[], metavar="NAME", help="move the pin of one package"
     )
     parser.add_argument("--step", action="append", default=[], metavar="NAME", help="only this step")
+    parser.add_argument("--pin-images", action="store_true", help="record the digest of each parent image")
 
 
 def _add_tree(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -239,3 +241,19 @@ def _add_dockerfile(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     _add_locked_steps(parser)
     parser.add_argument("--output", type=Path, metavar="DIR", help="the folder around them (default: build/zlock)")
+
+
+def _add_verify(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "verify",
+        "compare what is installed with a lock",
+        "zlock verify registry.example/team/train:0a1b2c3d4e5f6071 --step train",
+        "Compare what is installed with the lock of a step; nothing of it is run. Exit 1 where they differ.",
+    )
+    parser.add_argument(
+        "image",
+        metavar="IMAGE",
+        help="a reference, `oci:DIR` (a layout), `dir:DIR` (a folder), or `env:PYTHON` (an environment)",
+    )
+    _add_locked_steps(parser)

@@ -13,9 +13,14 @@ from zlock.workflow import Report, StepReport, check, resolve
 
 def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
-    if parsed.check and (parsed.upgrade or parsed.upgrade_package):
+    if parsed.check and (parsed.upgrade or parsed.upgrade_package or parsed.pin_images):
         raise InvalidInput("`--check` writes nothing, so there is nothing to upgrade", hint="leave out one of the two")
-    options = options_of(parsed, upgrade=parsed.upgrade, upgrade_packages=tuple(parsed.upgrade_package))
+    options = options_of(
+        parsed,
+        upgrade=parsed.upgrade,
+        upgrade_packages=tuple(parsed.upgrade_package),
+        pin_images=parsed.pin_images,
+    )
     report = check(options) if parsed.check else resolve(options, screen.progress)
     for note in report.notes:
         screen.note(note)

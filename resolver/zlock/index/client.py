@@ -10,11 +10,12 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import BinaryIO
-from urllib.parse import urljoin, urlsplit
+from functools import partial
+from typing import BinaryIO, ClassVar, NamedTuple, Protocol
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import urllib3
 
@@ -30,6 +31,7 @@ _LONGEST_WAIT = 30.0  # seconds; a longer Retry-After is cut to this
 _DEADLINE = 600.0  # seconds for one answer, so that a trickle can't hold a run for ever
 CONNECTIONS = 24
 _NO_HEADERS: Mapping[str, str] = {}
+_MOST_SAID = 1 << 16  # bytes of an answer that is not what was asked for
 _FINAL = (urllib3.exceptions.SSLError, urllib3.exceptions.LocationValueError, ssl.SSLError)
 
 
@@ -118,15 +120,47 @@ def _number(text: str | None, default: float) -> float:
     return number if math.isfinite(number) and number >= 0 else default
 
 
-class Client:
-    """A pool of connections that every part of a run shares; safe between threads."""
+class Sink(Protocol):
+    """Takes a body that is too large to be held, or that must not be larger than was said."""
 
-    def __init__(self, network: Network, credentials: Credentials) -> None:
+    def begin(self) -> None:
+        """Forget what an attempt that failed has written."""
+
+    def write(self, chunk: bytes, /) -> object:
+        """Take the next bytes."""
+
+
+class _Reader(NamedTuple):
+    """How a body is read, and what to send beside the usual headers at each attempt."""
+
+    read: Callable[[urllib3.BaseHTTPResponse], bytes]
+    headers: Callable[[], Mapping[str, str]] = dict
+
+
+class Transport:
+    """A pool of connections that every part of a run shares; safe between threads.
+
+    Attributes:
+        noun: What kind of server answers, for messages.
+        failure: The error that says that it did not.
+    """
+
+    noun: ClassVar[str] = "server"
+    failure: ClassVar[type[OutsideFailed]] = OutsideFailed
+
+    def __init__(self, network: Network) -> None:
         self._network = network
-        self.credentials = credentials
         self._pools: dict[str, urllib3.PoolManager] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
+
+    def authorization(self, url: str) -> str | None:  # noqa: ARG002 - for those who have logins
+        """Return the `Authorization` value for a URL, or None."""
+        return None
+
+    def reauthorize(self, answer: Answer, refused: str | None) -> bool:  # noqa: ARG002 - as above
+        """Look for another login after a 401; return whether there is one to try."""
+        return False
 
     def get(self, url: str, headers: Mapping[str, str] = _NO_HEADERS, *, decode: bool = True) -> Answer:
         """Fetch a URL, following redirects and trying again where that can help.
@@ -140,73 +174,106 @@ class Client:
                 the compression that is part of an sdist its content encoding.
 
         Raises:
-            IndexFailed: No whole answer could be had.
+            OutsideFailed: No whole answer could be had; a `failure`.
         """
-        try:
-            return self._follow(url, headers, decode=decode)
-        except ValueError as error:  # urllib.parse and urllib3 have no finer ones for what is no URL
-            raise _unusable(url, error) from error
+        encoding = "gzip, deflate" if decode else "identity"
+        return self._fetch(url, {"Accept-Encoding": encoding, **headers}, _Reader(partial(_read, decode=decode)))
 
-    def save(self, url: str, sink: Sink) -> Answer:
+    def download(
+        self, url: str, sink: Sink, headers: Mapping[str, str] = _NO_HEADERS, *, seconds: float = _DEADLINE
+    ) -> Answer:
+        """Fetch a URL as `get` does, but write the body of a 200 into a sink; of others only the beginning is kept.
+
+        Args:
+            url: What to fetch.
+            sink: Where the body goes.
+            headers: What to send beside the usual.
+            seconds: How long one attempt may take.
+
+        Raises:
+            OutsideFailed: No whole answer could be had; a `failure`.
+        """
+        reader = _Reader(partial(_pour, sink=sink, seconds=seconds))
+        return self._fetch(url, {"Accept-Encoding": "identity", **headers}, reader)
+
+    def save(self, url: str, continued: Continued) -> Answer:
         """Fetch a URL into a file, from where the file ends; its body is not in the answer.
 
         Raises:
-            IndexFailed: No whole answer could be had; what came is in the file, to be continued.
+            OutsideFailed: No whole answer could be had; what came is in the file, to be continued.
         """
-        try:
-            return self._follow(url, _NO_HEADERS, decode=False, sink=sink)
-        except ValueError as error:
-            raise _unusable(url, error) from error
+        return self._fetch(url, {"Accept-Encoding": "identity"}, _Reader(continued.read, continued.headers))
 
-    def _follow(self, url: str, headers: Mapping[str, str], *, decode: bool, sink: Sink | None = None) -> Answer:
+    def send_form(self, url: str, fields: Mapping[str, str], sink: Sink) -> Answer:
+        """Post a form, and treat the answer as `download` does; what a form says is sent to nobody else.
+
+        Raises:
+            OutsideFailed: No whole answer could be had; a `failure`.
+        """
+        headers = {"Accept-Encoding": "identity", "Content-Type": "application/x-www-form-urlencoded"}
+        reader = _Reader(partial(_pour, sink=sink, seconds=_DEADLINE))
+        return self._fetch(url, headers, reader, urlencode(fields).encode())
+
+    def _fetch(self, url: str, headers: Mapping[str, str], reader: _Reader, form: bytes | None = None) -> Answer:
+        try:
+            if form is not None:
+                return self._get_once(url, headers, reader, form)
+            return self._follow(url, headers, reader)
+        except ValueError as error:  # urllib.parse and urllib3 have no finer ones for what is no URL
+            raise self.failure(
+                f"`{show(url)}` is no usable URL, or leads to one: {error}",
+                hint=f"correct the {self.noun}'s URL, or tell its owner",
+            ) from error
+
+    def _follow(self, url: str, headers: Mapping[str, str], reader: _Reader) -> Answer:
         first = url
         for _ in range(_MOST_REDIRECTS):
-            answer = self._get_once(url, headers, decode=decode, sink=sink)
+            answer = self._get_once(url, headers, reader)
             if answer.status not in _REDIRECTS or "location" not in answer.headers:
                 return answer
             target = urljoin(url, answer.headers["location"])
             if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
-                raise IndexFailed(
+                raise self.failure(
                     f"`{show(url)}` redirects to a place without encryption: `{show(target)}`",
-                    hint="tell the index's owner; zlock does not follow",
+                    hint=f"tell the {self.noun}'s owner; zlock does not follow",
                 )
             # Credentials inside a redirect are its sender's, not the user's.
             url = split_login(target)[0]
-        raise IndexFailed(f"`{show(first)}` redirects without end", hint="check the index's URL")
+        raise self.failure(f"`{show(first)}` redirects without end", hint=f"check the {self.noun}'s URL")
 
-    def _get_once(self, url: str, headers: Mapping[str, str], *, decode: bool, sink: Sink | None) -> Answer:
+    def _get_once(self, url: str, headers: Mapping[str, str], reader: _Reader, form: bytes | None = None) -> Answer:
         attempt = 0
         while True:
             last = attempt == self._network.retries
-            login = self.credentials.header(url)
+            login = self.authorization(url)
             try:
-                answer = self._send(
-                    url, {**headers, **(sink.headers() if sink else {})}, login, decode=decode, sink=sink
-                )
+                answer = self._send(url, headers, login, reader, form)
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 if last or _is_final(error):
-                    raise IndexFailed(f"could not fetch `{show(url)}`: {_cause(error)}", hint=_hint(error)) from error
+                    raise self.failure(
+                        f"could not fetch `{show(url)}`: {_cause(error)}", hint=_hint(error, self.noun)
+                    ) from error
                 self._wait(attempt, None)
             else:
-                if answer.status == 401 and self.credentials.find_other(url, login):  # noqa: PLR2004 - an HTTP status
+                if answer.status == 401 and self.reauthorize(answer, login):  # noqa: PLR2004 - an HTTP status
                     continue
                 if answer.status not in _RETRIED:
                     return answer
                 if last:
-                    raise _gave_up(answer, attempt + 1)
+                    raise self._gave_up(answer, attempt + 1)
                 self._wait(attempt, answer.headers.get("retry-after"))
             attempt += 1
 
     def _send(
-        self, url: str, headers: Mapping[str, str], login: str | None, *, decode: bool, sink: Sink | None
+        self, url: str, headers: Mapping[str, str], login: str | None, reader: _Reader, form: bytes | None
     ) -> Answer:
-        encoding = "gzip, deflate" if decode else "identity"
-        sent = {"User-Agent": f"zlock/{__version__}", "Accept-Encoding": encoding, **headers}
+        sent = {"User-Agent": f"zlock/{__version__}", **headers, **reader.headers()}
         if login:
             sent["Authorization"] = login
         response = self._pool(url).request(
-            "GET",
+            "GET" if form is None else "POST",
             url,
+            body=form,
             headers=sent,
             redirect=False,
             retries=False,
@@ -214,7 +281,7 @@ class Client:
             timeout=self._network.timeout,
         )
         try:
-            body = b"" if sink and sink.takes(response) else _read(response, decode=decode)
+            body = reader.read(response)
         except BaseException:
             response.close()  # what is left of the answer must not be read as the next one
             raise
@@ -228,7 +295,16 @@ class Client:
         if retry_after:
             seconds = min(_retry_after(retry_after, seconds), _LONGEST_WAIT)
         if self._closed.wait(seconds):
-            raise IndexFailed("the run ended before the index answered", hint="run again")
+            raise self.failure(f"the run ended before the {self.noun} answered", hint="run again")
+
+    def _gave_up(self, answer: Answer, times: int) -> OutsideFailed:
+        limited = answer.status == 429  # noqa: PLR2004 - an HTTP status
+        said = " (too many requests)" if limited else ""
+        wait = "wait, then run again; what was fetched is kept"
+        return self.failure(
+            f"`{show(answer.url)}` answered {answer.status}{said}, {times} time{'s' if times > 1 else ''}",
+            hint=wait if limited else f"run again later, or ask the {self.noun}'s owner",
+        )
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         parts = urlsplit(url)
@@ -259,7 +335,7 @@ class Client:
             if own:
                 context.load_cert_chain(own)
         except (OSError, ssl.SSLError) as error:
-            raise IndexFailed(
+            raise self.failure(
                 f"the certificates this machine names can't be read: `{certificate or own}`: {error.strerror or error}",
                 hint="correct SSL_CERT_FILE, PIP_CERT, REQUESTS_CA_BUNDLE or SSL_CLIENT_CERT",
             ) from error
@@ -272,7 +348,26 @@ class Client:
             pool.clear()
 
 
-class Sink:
+class Client(Transport):
+    """The connections to indexes, with the logins for them."""
+
+    noun = "index"
+    failure = IndexFailed
+
+    def __init__(self, network: Network, credentials: Credentials) -> None:
+        super().__init__(network)
+        self.credentials = credentials
+
+    def authorization(self, url: str) -> str | None:
+        """Return the `Authorization` value for a URL, or None."""
+        return self.credentials.header(url)
+
+    def reauthorize(self, answer: Answer, refused: str | None) -> bool:
+        """Look for another login after a 401; return whether there is one to try."""
+        return self.credentials.find_other(answer.url, refused)
+
+
+class Continued:
     """A file that a download is written to, and continued in when it breaks off.
 
     Args:
@@ -291,8 +386,8 @@ class Sink:
         begun = self._stream.seek(0, os.SEEK_END)
         return {"Range": f"bytes={begun}-"} if begun else {}
 
-    def takes(self, response: urllib3.BaseHTTPResponse) -> bool:
-        """Write the body of an answer, if it is what was asked for; return whether it was.
+    def read(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        """Write the body of an answer, if it is what was asked for; return any other.
 
         Raises:
             urllib3.exceptions.HTTPError: It broke off, or begins elsewhere; asking again may help.
@@ -306,11 +401,10 @@ class Sink:
             self.restart()
             raise urllib3.exceptions.ProtocolError("the server continued the download elsewhere")
         if response.status not in (200, 206):
-            return False
+            return _read(response, decode=False)
         if response.status == 200:  # noqa: PLR2004 - the whole file, whatever was asked for
             self.restart()
-        deadline = time.monotonic() + _DEADLINE
-        while chunk := response.read1(1 << 18, decode_content=False):
+        for chunk in _chunks(response, decode=False, seconds=_DEADLINE):
             self._write(chunk)
             self._on_bytes(len(chunk))
             if 0 <= self._limit < self._stream.tell():
@@ -319,9 +413,7 @@ class Sink:
                     f"a download has more than the {self._limit} bytes it should have: `{show(response.url or '')}`",
                     hint="the index or something between is broken or hostile; nothing was written",
                 )
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"not complete after {_DEADLINE:.0f} s")
-        return True
+        return b""
 
     def _write(self, chunk: bytes) -> None:
         try:
@@ -347,32 +439,30 @@ def show(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 
-def _unusable(url: str, error: ValueError) -> IndexFailed:
-    return IndexFailed(
-        f"`{show(url)}` is no usable URL, or leads to one: {error}", hint="correct the index's URL, or tell its owner"
-    )
-
-
-def _gave_up(answer: Answer, times: int) -> IndexFailed:
-    limited = answer.status == 429  # noqa: PLR2004 - an HTTP status
-    said = " (too many requests)" if limited else ""
-    way = "wait, then run again; what was fetched is kept" if limited else "run again later, or ask the index's owner"
-    return IndexFailed(
-        f"`{show(answer.url)}` answered {answer.status}{said}, {times} time{'s' if times > 1 else ''}",
-        hint=way,
-    )
-
-
 def _read(response: urllib3.BaseHTTPResponse, *, decode: bool) -> bytes:
+    return b"".join(_chunks(response, decode=decode, seconds=_DEADLINE))
+
+
+def _pour(response: urllib3.BaseHTTPResponse, *, sink: Sink, seconds: float) -> bytes:
+    """Write the body of a 200 into a sink; of others return the beginning, and leave the rest unread."""
+    if response.status != 200:  # noqa: PLR2004 - an HTTP status
+        said = response.read(_MOST_SAID, decode_content=False)
+        response.close()
+        return said
+    sink.begin()
+    for chunk in _chunks(response, decode=False, seconds=seconds):
+        sink.write(chunk)
+    return b""
+
+
+def _chunks(response: urllib3.BaseHTTPResponse, *, decode: bool, seconds: float) -> Iterator[bytes]:
     """Read a body to its end within the deadline; a short one is an error, urllib3 sees to that."""
-    deadline = time.monotonic() + _DEADLINE
-    chunks = []
+    deadline = time.monotonic() + seconds
     # One read of the socket each, so that the deadline holds for a trickle too.
     while chunk := response.read1(1 << 18, decode_content=decode):
-        chunks.append(chunk)
+        yield chunk
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not complete after {_DEADLINE:.0f} s")
-    return b"".join(chunks)
+            raise TimeoutError(f"not complete after {seconds:.0f} s")
 
 
 def _retry_after(value: str, default: float) -> float:
@@ -403,7 +493,7 @@ def _cause(error: BaseException) -> str:
     return re.sub(r"^<[^>]*>: |^HTTPS?Connection(Pool)?\([^)]*\): ", "", text) or type(error).__name__
 
 
-def _hint(error: BaseException) -> str:
+def _hint(error: BaseException, noun: str) -> str:
     if isinstance(error, (urllib3.exceptions.SSLError, ssl.SSLError)):
-        return "if the index has a certificate of your own, name it in SSL_CERT_FILE"
-    return "check the network, the proxy variables and the index's URL"
+        return f"if the {noun} has a certificate of your own, name it in SSL_CERT_FILE"
+    return f"check the network, the proxy variables and the {noun}'s URL"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from zlock.errors import IndexFailed
-from zlock.index.client import Client, Sink, show
+from zlock.index.client import Client, Continued, show
 from zlock.index.files import check_status
 from zlock.index.folder import as_path, open_file
 
@@ -93,7 +93,7 @@ class Wheelhouse:
 
     def _download(self, url: str, wanted: Wanted, partial: Path, stream: BinaryIO) -> None:
         """Fetch what is missing; where the beginning turns out to be another file's, all of it."""
-        sink = Sink(stream, wanted.size, self._hear)
+        sink = Continued(stream, wanted.size, self._hear)
         begun = stream.seek(0, os.SEEK_END)
         while True:
             if _differs(partial, wanted) is not None:
@@ -119,7 +119,7 @@ class Wheelhouse:
             begun = 0
 
     def _copy(self, path: Path, wanted: Wanted, partial: Path, stream: BinaryIO) -> None:
-        Sink(stream, -1, self._hear).restart()
+        Continued(stream, -1, self._hear).restart()
         with open_file(path) as source:
             shutil.copyfileobj(source, stream, _CHUNK)
         stream.flush()

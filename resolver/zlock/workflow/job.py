@@ -18,6 +18,9 @@ from zlock.workflow.gather import Gatherer
 from zlock.workflow.locked import LockedStep
 from zlock.workflow.workspace import Options, Step, Workspace
 
+Answers = dict[str, tuple[Mapping[str, Any], str]]
+"""By step: its lock as values and as text."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Job:

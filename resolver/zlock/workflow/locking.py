@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from packaging.utils import canonicalize_name
 
 from zlock.errors import Collector
 from zlock.lock.store import pins_of, write_all
 from zlock.model.ports import Progress
 from zlock.workflow.gather import Gatherer
-from zlock.workflow.job import Job
+from zlock.workflow.job import Answers, Job
+from zlock.workflow.parents import pin_parents
 from zlock.workflow.report import Report, Status, StepReport
 from zlock.workflow.workspace import Options, Workspace
-
-Answers = dict[str, tuple[Mapping[str, Any], str]]
 
 
 def resolve(options: Options, progress: Progress) -> Report:
@@ -30,7 +26,7 @@ def resolve(options: Options, progress: Progress) -> Report:
         workspace.disregard()
         return workspace.report
     jobs = _prepare(workspace, gatherer, progress)
-    answers = answer_jobs(workspace, jobs, progress)
+    answers = pin_parents(workspace, jobs, answer_jobs(workspace, jobs, progress), progress)
     gone = workspace.gone()
     note_unpinned(workspace, answers)
     texts = {job.path: text for job in jobs if (text := answers[job.step.name][1]) != job.text}

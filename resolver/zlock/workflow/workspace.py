@@ -45,6 +45,7 @@ class Options:
         exclude_newer: A cut-off for this run.
         upgrade: Move every pin.
         upgrade_packages: Names whose pins move.
+        pin_images: Record the digests of parent images.
     """
 
     project: Path | None = None
@@ -56,6 +57,7 @@ class Options:
     exclude_newer: datetime | None = None
     upgrade: bool = False
     upgrade_packages: tuple[str, ...] = ()
+    pin_images: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

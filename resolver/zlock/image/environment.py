@@ -1,0 +1,144 @@
+"""Where packages are in an image, a folder, or an environment of this machine; none of their code is run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zlock.errors import InvalidInput, NoAnswer
+from zlock.image.installed import (
+    VENV,
+    Distribution,
+    interpreter_folders,
+    pythons_in,
+    read_distributions,
+    venv_folders,
+)
+from zlock.image.layers import LayerTree
+from zlock.image.sources import OpenImage, add_layers
+from zlock.image.tree import FileTree, FolderTree, resolve
+from zlock.model.ports import Progress
+from zlock.process import run_command
+
+# Without `site` nothing of the environment runs; it says where packages are all the same.
+_ASK = """
+import json, site, sys, sysconfig
+print(json.dumps([sys.version_info[1], *site.getsitepackages(), sysconfig.get_path("purelib")]))
+"""
+_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Installed:
+    """What is installed somewhere.
+
+    Attributes:
+        distributions: All of it.
+        tree: The files.
+        inherited: Name and version of what the parent brought; None where nobody can tell.
+    """
+
+    distributions: Sequence[Distribution]
+    tree: FileTree
+    inherited: frozenset[tuple[str, str]] | None = frozenset()
+
+
+def read_venv(image: OpenImage, minor: int, progress: Progress) -> Installed:
+    """Return what is in the environment that zlock makes in an image.
+
+    Raises:
+        NoAnswer: It has none of Python 3.`minor`.
+        RegistryFailed: A layer can't be had, or is damaged.
+    """
+    tree = LayerTree(image.found.name)
+    add_layers(tree, image, range(len(image.found.layers)), progress)
+    folders = _found(tree, VENV, minor, venv_folders(tree, VENV, minor))
+    return Installed(distributions=read_distributions(tree, folders), tree=tree)
+
+
+def read_system(image: OpenImage, minor: int, parents: int | None, progress: Progress) -> Installed:
+    """Return what is installed for the interpreter on an image's PATH.
+
+    Args:
+        image: The image.
+        minor: Of the Python 3 that it should have.
+        parents: How many of the layers are the parent's; None where nobody can tell.
+        progress: Hears what is being done.
+
+    Raises:
+        NoAnswer: It has no Python 3.`minor`.
+        RegistryFailed: A layer can't be had, or is damaged.
+    """
+    inner = image.found.config.get("config") or {}
+    environ = dict(one.split("=", 1) for one in inner.get("Env") or () if isinstance(one, str) and "=" in one)
+    tree = LayerTree(image.found.name)
+
+    def read() -> list[Distribution]:
+        return read_distributions(tree, interpreter_folders(tree, environ, minor))
+
+    add_layers(tree, image, range(parents or 0), progress)
+    inherited = None if parents is None else frozenset((one.name, one.version) for one in read())
+    add_layers(tree, image, range(parents or 0, len(image.found.layers)), progress)
+    _found(tree, "/usr/local", minor, interpreter_folders(tree, environ, minor))
+    return Installed(distributions=read(), tree=tree, inherited=inherited)
+
+
+def read_folder(folder: Path, minor: int) -> Installed:
+    """Return what is installed in a folder: the files of an image, an environment, or a folder of packages.
+
+    Raises:
+        InvalidInput: It is no folder.
+        NoAnswer: It has an environment, but none of Python 3.`minor`.
+    """
+    if not folder.is_dir():
+        raise InvalidInput(f"`{folder}` is no folder", hint="`dir:DIR` names one")
+    tree = FolderTree(folder)
+    for prefix in (VENV, ""):
+        if pythons_in(tree, prefix):
+            folders = _found(tree, prefix, minor, venv_folders(tree, prefix, minor))
+            return Installed(distributions=read_distributions(tree, folders), tree=tree)
+    windows = resolve(tree, "/Lib/site-packages")
+    return Installed(distributions=read_distributions(tree, [windows or "/"]), tree=tree)
+
+
+def read_interpreter(python: Path, minor: int) -> Installed:
+    """Return what is installed for an interpreter of this machine.
+
+    One of an environment is not run: its folder says all. Any other is asked where its packages are.
+
+    Raises:
+        InvalidInput: It is no interpreter.
+        NoAnswer: It is of another Python than 3.`minor`.
+        CommandFailed: It can't be run.
+    """
+    if not python.is_file():
+        raise InvalidInput(f"`{python}` is no interpreter", hint="`env:PYTHON` names one: `env:.venv/bin/python`")
+    # Links are not followed: they lead out of the environment.
+    prefix = Path(os.path.abspath(python)).parent.parent  # noqa: PTH100
+    if (prefix / "pyvenv.cfg").is_file():
+        return read_folder(prefix, minor)
+    printed = run_command([str(python), "-I", "-S", "-c", _ASK], cwd=Path.cwd(), timeout=_SECONDS).stdout
+    tree = FolderTree(Path("/"))
+    own, *named = json.loads(printed)
+    if own != minor:
+        raise NoAnswer(
+            f"`{python}` is Python 3.{own}, and the lock is for 3.{minor}",
+            hint="name another interpreter, or lock anew",
+        )
+    folders = [place for folder in dict.fromkeys(named) if (place := resolve(tree, folder))]
+    return Installed(distributions=read_distributions(tree, folders), tree=tree)
+
+
+def _found(tree: FileTree, prefix: str, minor: int, folders: list[str]) -> list[str]:
+    """Return folders of packages where there are any, and else say what there is instead."""
+    if folders:
+        return folders
+    others = pythons_in(tree, prefix)
+    raise NoAnswer(
+        f"there is no environment of Python 3.{minor} at `{prefix or '/'}`",
+        context=[f"there is one of Python {', '.join(others)}"] if others else [],
+        hint="the lock is for that Python: build the image again, or lock for another (`python`)",
+    )

@@ -1,0 +1,254 @@
+"""What an image is made of: manifests, indexes and descriptors, held to the OCI image specification.
+
+Readers that take a document two ways were the source of many faults in this field, so a document that could be
+two things, a field twice, or a type other than the one announced is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from zlock.errors import RegistryFailed
+from zlock.image.reference import is_digest
+
+MANIFESTS = frozenset(
+    {"application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"}
+)
+INDEXES = frozenset(
+    {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
+)
+CONFIGS = frozenset({"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"})
+LARGEST_DOCUMENT = 4 * 1024 * 1024
+"""How many bytes a manifest, an index or a configuration may have."""
+
+_SCHEMA = 2
+_VARIANTS = {"amd64": "v1", "arm64": "v8", "arm": "v7"}  # what OCI's platforms mean without one
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Descriptor:
+    """What points at content (OCI image spec, "Descriptor").
+
+    Attributes:
+        media_type: What the content is.
+        digest: `sha256:...` of it.
+        size: Its bytes.
+        platform: For an entry of an index: `linux/amd64`; else empty.
+    """
+
+    media_type: str
+    digest: str
+    size: int
+    platform: str = ""
+
+    @classmethod
+    def parse(cls, value: object, where: str) -> Descriptor:
+        """Read a descriptor.
+
+        Raises:
+            RegistryFailed: It is none, or its digest is no sha256.
+        """
+        table = value if isinstance(value, Mapping) else {}
+        media_type, digest, size = table.get("mediaType"), table.get("digest"), table.get("size")
+        if not isinstance(media_type, str) or not is_digest(digest) or type(size) is not int or size < 0:
+            raise broken(where, "a descriptor has no media type, size or sha256 digest as OCI writes them")
+        platform = table.get("platform")
+        named = _platform(platform) if isinstance(platform, Mapping) else ""
+        return cls(media_type=media_type, digest=str(digest), size=size, platform=named)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """One image: its configuration and its layers, the lowest first."""
+
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+    annotations: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Index:
+    """One image per platform."""
+
+    manifests: tuple[Descriptor, ...]
+
+    def find(self, platform: str) -> Descriptor | None:
+        """Return the entry of a platform, the first of several; None where there is none."""
+        wanted = normalized_platform(platform)
+        return next((one for one in self.manifests if one.platform == wanted), None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundImage:
+    """An image that is there.
+
+    Attributes:
+        name: What named it, for messages.
+        digest: Of its manifest: that of one platform.
+        tagged: Of what the name stands for: the index, where there is one, else the same as `digest`.
+        labels: The labels of its configuration.
+        config: Its configuration (OCI image spec, "Image Configuration").
+        layers: The lowest first.
+        annotations: Those of its manifest.
+    """
+
+    name: str
+    digest: str
+    tagged: str
+    labels: Mapping[str, str]
+    config: Mapping[str, Any]
+    layers: tuple[Descriptor, ...]
+    annotations: Mapping[str, str]
+
+    def is_for(self, platform: str) -> bool:
+        """Tell whether its configuration names a platform."""
+        return _platform(self.config) == normalized_platform(platform)
+
+
+def digest_of_bytes(data: bytes) -> str:
+    """Return the sha256 digest of bytes as OCI writes it."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def read_document(data: bytes, media_type: str, where: str) -> Manifest | Index:
+    """Read a manifest or an index.
+
+    Args:
+        data: Its bytes, whose digest the caller has checked.
+        media_type: What it was announced as.
+        where: What it is, for messages.
+
+    Raises:
+        RegistryFailed: It is neither, or could be taken for both.
+    """
+    table = read_json(data, where)
+    if media_type not in MANIFESTS | INDEXES:
+        raise broken(where, f"it is no image; its type is `{media_type}`")
+    if table.get("mediaType", media_type) != media_type:
+        raise broken(where, f"it calls itself `{table['mediaType']}` and was announced as `{media_type}`")
+    if table.get("schemaVersion") != _SCHEMA:
+        raise broken(where, f"its schema version is not {_SCHEMA}")
+    is_index = media_type in INDEXES
+    foreign = {"config", "layers", "fsLayers"} if is_index else {"manifests", "fsLayers"}
+    if foreign & table.keys():
+        raise broken(where, "it could be taken for an image and for a list of images")
+    if is_index:
+        return Index(manifests=_descriptors(table.get("manifests"), where))
+    annotations = table.get("annotations") or {}
+    return Manifest(
+        config=Descriptor.parse(table.get("config"), where),
+        layers=_descriptors(table.get("layers"), where),
+        annotations=_texts(annotations),
+    )
+
+
+def select(
+    top: tuple[str, Manifest | Index],
+    platform: str,
+    load: Callable[[Descriptor], tuple[str, Manifest | Index] | None],
+    where: str,
+) -> tuple[str, Manifest] | None:
+    """Return the manifest of a platform with its digest, None where there is none.
+
+    Args:
+        top: The digest and the content of what the image's name stands for.
+        platform: `linux/amd64`.
+        load: Reads what an entry of an index points at; None where that is not there.
+        where: What it is, for messages.
+
+    Raises:
+        RegistryFailed: An index leads to another one.
+    """
+    digest, document = top
+    if isinstance(document, Index):
+        entry = document.find(platform)
+        below = load(entry) if entry else None
+        if below is None:
+            return None
+        digest, document = below
+        if isinstance(document, Index):
+            raise broken(where, "its index leads to another index")
+    return digest, document
+
+
+def describe(name: str, digest: str, tagged: str, manifest: Manifest, config: bytes) -> FoundImage:
+    """Return an image from its manifest and the bytes of its configuration, whose digest the caller has checked.
+
+    Raises:
+        RegistryFailed: The configuration is none, or tells of other layers than the manifest.
+    """
+    where = f"the configuration of `{name}`"
+    if manifest.config.media_type not in CONFIGS:
+        raise broken(where, f"it is no image; its type is `{manifest.config.media_type}`")
+    table = read_json(config, where)
+    rootfs, inner = table.get("rootfs"), table.get("config")
+    diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, Mapping) else None
+    if not isinstance(diff_ids, list) or len(diff_ids) != len(manifest.layers) or not all(map(is_digest, diff_ids)):
+        raise broken(where, "its layers are not those of the manifest")
+    return FoundImage(
+        name=name,
+        digest=digest,
+        tagged=tagged,
+        labels=_texts(inner.get("Labels") if isinstance(inner, Mapping) else None),
+        config=table,
+        layers=manifest.layers,
+        annotations=manifest.annotations,
+    )
+
+
+def normalized_platform(platform: str) -> str:
+    """Return a platform with the variant that OCI means where none is written, for comparison."""
+    system, _, machine = platform.partition("/")
+    architecture, _, variant = machine.partition("/")
+    variant = variant or _VARIANTS.get(architecture, "")
+    return "/".join(filter(None, (system, architecture, variant)))
+
+
+def read_json(data: bytes, where: str) -> dict[str, Any]:
+    """Return a JSON object, in which no name stands twice.
+
+    Raises:
+        RegistryFailed: It is none.
+    """
+    try:
+        table = json.loads(data, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise broken(where, f"it is no JSON: {error}") from error
+    if not isinstance(table, dict):
+        raise broken(where, "it is no JSON object")
+    return table
+
+
+def broken(where: str, why: str) -> RegistryFailed:
+    """Return the error that says that content is not what it should be."""
+    return RegistryFailed(
+        f"{where} can't be used: {why}", hint="push or build the image again, or ask whoever keeps the registry"
+    )
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("a name stands twice")
+    return table
+
+
+def _descriptors(value: object, where: str) -> tuple[Descriptor, ...]:
+    if not isinstance(value, list):
+        raise broken(where, "what it is made of is no list")
+    return tuple(Descriptor.parse(one, where) for one in value)
+
+
+def _platform(table: Mapping[str, Any]) -> str:
+    parts = [table.get(key) for key in ("os", "architecture", "variant")]
+    return normalized_platform("/".join(str(part) for part in parts if part))
+
+
+def _texts(value: object) -> dict[str, str]:
+    """Return the texts of a table, which labels and annotations are."""
+    table = value if isinstance(value, Mapping) else {}
+    return {key: text for key, text in table.items() if isinstance(text, str)}

@@ -1,0 +1,221 @@
+"""What registries of images say (OCI distribution specification); nothing is believed before its digest is checked."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tempfile
+import threading
+from collections.abc import Mapping
+from typing import IO, Any
+
+from zlock.errors import RegistryFailed
+from zlock.image.challenge import RegistryTransport
+from zlock.image.manifest import (
+    INDEXES,
+    LARGEST_DOCUMENT,
+    MANIFESTS,
+    Descriptor,
+    FoundImage,
+    Index,
+    Manifest,
+    broken,
+    describe,
+    digest_of_bytes,
+    read_document,
+    select,
+)
+from zlock.image.reference import ImageReference, is_digest, is_loopback
+from zlock.index.client import Answer, Network
+
+_ACCEPT = ", ".join(sorted(MANIFESTS | INDEXES))
+_SLOWEST = 64 * 1024  # bytes a second that a layer may come at
+_PATIENCE = 600.0  # seconds for one answer, beside what its size asks for
+_OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
+
+
+class Registry:
+    """Reads images from any registry, with the logins of this machine; safe between threads.
+
+    A registry on this machine is asked without TLS first, as Docker does; all others with TLS only.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._transport = RegistryTransport(Network.from_environment(environ, {}), environ)
+        self._roots: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def find(self, reference: ImageReference, platform: str) -> FoundImage | None:
+        """Return the image of a platform, None where the registry has none.
+
+        Also what can't be pulled counts as absent: an index without the platform, an image of another one, and a
+        tag whose content the registry has lost.
+
+        Raises:
+            RegistryFailed: The registry does not answer, refuses, or has something else than an image there.
+        """
+        top = self._document(reference, None)
+        if top is None:
+            return None
+
+        def load(entry: Descriptor) -> tuple[str, Manifest | Index] | None:
+            return self._document(reference.at(entry.digest), entry)
+
+        chosen = select(top, platform, load, f"`{reference}`")
+        config = self._blob(reference, chosen[1].config, LARGEST_DOCUMENT) if chosen else None
+        if chosen is None or config is None:
+            return None
+        found = describe(str(reference), chosen[0], top[0], chosen[1], config)
+        return found if found.is_for(platform) else None
+
+    def open_layer(self, reference: ImageReference, layer: Descriptor) -> IO[bytes]:
+        """Return a layer as a file that is gone once it is closed; its digest and size are checked.
+
+        Raises:
+            RegistryFailed: It can't be had, or is not what the manifest says.
+        """
+        file = tempfile.TemporaryFile(prefix="zlock-layer-")  # noqa: SIM115 - the caller closes it
+        try:
+            there = self._pour(reference, layer, _Checked(layer, str(reference), file))
+        except BaseException:
+            file.close()
+            raise
+        if not there:
+            file.close()
+            raise broken(f"`{reference}`", f"the registry has lost its layer `{layer.digest}`")
+        file.seek(0)
+        return file
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._transport.close()
+
+    def _document(self, reference: ImageReference, expected: Descriptor | None) -> tuple[str, Manifest | Index] | None:
+        """Return the digest and the content of a manifest or an index, None where it is not there."""
+        where = f"`{reference}`"
+        sink = _Document(where)
+        url = f"{self._root(reference)}/manifests/{reference.wanted}"
+        answer = self._transport.download_from(reference, url, sink, {"Accept": _ACCEPT}, seconds=_PATIENCE)
+        if not _is_there(answer, reference):
+            return None
+        data = sink.data
+        digest = digest_of_bytes(data)
+        _check_digest(digest, [reference.digest, answer.headers.get("docker-content-digest", "")], where)
+        media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if expected and (media_type != expected.media_type or len(data) != expected.size):
+            raise broken(where, "it has another type or size than its index says")
+        return digest, read_document(data, media_type, where)
+
+    def _blob(self, reference: ImageReference, descriptor: Descriptor, limit: int) -> bytes | None:
+        """Return small content, None where it is not there."""
+        if descriptor.size > limit:
+            raise broken(f"`{reference}`", f"its configuration has {descriptor.size} bytes")
+        file = io.BytesIO()
+        there = self._pour(reference, descriptor, _Checked(descriptor, str(reference), file))
+        return file.getvalue() if there else None
+
+    def _pour(self, reference: ImageReference, descriptor: Descriptor, sink: _Checked) -> bool:
+        url = f"{self._root(reference)}/blobs/{descriptor.digest}"
+        seconds = _PATIENCE + descriptor.size / _SLOWEST
+        answer = self._transport.download_from(reference, url, sink, {}, seconds=seconds)
+        if not _is_there(answer, reference):
+            return False
+        sink.finish()
+        return True
+
+    def _root(self, reference: ImageReference) -> str:
+        """Return the URL of a repository."""
+        host = reference.api_host
+        with self._lock:
+            if host not in self._roots:
+                self._roots[host] = f"{self._scheme(host)}://{host}"
+            return f"{self._roots[host]}/v2/{reference.repository}"
+
+    def _scheme(self, host: str) -> str:
+        if not is_loopback(host):
+            return "https"
+        # A server that speaks TLS answers 400 to what is not; nothing secret is sent here.
+        answer = self._transport.download(f"http://{host}/v2/", _Document(f"`{host}`"))
+        return "https" if answer.status == _BAD_REQUEST else "http"
+
+
+class _Document:
+    """Takes a document into memory, up to what one may have."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self.data = b""
+
+    def begin(self) -> None:
+        self.data = b""
+
+    def write(self, chunk: bytes, /) -> None:
+        self.data += chunk
+        if len(self.data) > LARGEST_DOCUMENT:
+            raise broken(self._where, f"it is larger than {LARGEST_DOCUMENT} bytes")
+
+
+class _Checked:
+    """Writes content to a file, and holds it to its descriptor."""
+
+    def __init__(self, descriptor: Descriptor, name: str, file: IO[bytes]) -> None:
+        self._descriptor = descriptor
+        self._where = f"`{descriptor.digest}` of `{name}`"
+        self._file = file
+        self._size = 0
+        self._hash = hashlib.sha256()
+
+    def begin(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self._size = 0
+        self._hash = hashlib.sha256()
+
+    def write(self, chunk: bytes, /) -> None:
+        self._size += len(chunk)
+        if self._size > self._descriptor.size:
+            raise broken(self._where, f"it is larger than the {self._descriptor.size} bytes of its manifest")
+        self._hash.update(chunk)
+        self._file.write(chunk)
+
+    def finish(self) -> None:
+        if self._size != self._descriptor.size:
+            raise broken(self._where, f"it has {self._size} bytes and its manifest says {self._descriptor.size}")
+        _check_digest(f"sha256:{self._hash.hexdigest()}", [self._descriptor.digest], self._where)
+
+
+def _check_digest(digest: str, said: list[str], where: str) -> None:
+    for one in filter(None, said):
+        if one != digest:
+            shown = one if is_digest(one) else "no sha256 digest"
+            raise broken(where, f"its digest is {digest}, and not the promised {shown}")
+
+
+def _is_there(answer: Answer, reference: ImageReference) -> bool:
+    """Judge an answer: there, or absent; anything else is no answer to that question.
+
+    Registries say in many ways that something is absent, but all with 404.
+    """
+    if answer.status == _OK:
+        return True
+    if answer.status == _NOT_FOUND:
+        return False
+    refused = {401: "asks for a login", 403: "forbids it"}.get(answer.status, f"answered {answer.status}")
+    login = f"`docker login {reference.host}`, with a user who may read it"
+    raise RegistryFailed(
+        f"nobody can tell whether `{reference}` is there: the registry {refused}",
+        context=[f"it says: {said}"] if (said := _said(answer)) else [],
+        hint=login if answer.status in {401, 403} else "run again later, or ask whoever keeps the registry",
+    )
+
+
+def _said(answer: Answer) -> str:
+    """Return the first message of a registry's error (OCI distribution spec, "Error Codes"), on one line."""
+    try:
+        table: Any = json.loads(answer.body)
+        first = table["errors"][0]
+        text = f"{first.get('code', '')}: {first.get('message', '')}"
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return ""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200].strip(": ")

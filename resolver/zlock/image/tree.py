@@ -1,0 +1,113 @@
+"""A tree of files that is looked into and never run: a folder, or the layers of an image.
+
+Paths are absolute, `/` is the root of the tree, and no link leads out of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections import deque
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+_MOST_LINKS = 40  # as Linux has it
+
+
+class Node(NamedTuple):
+    """What is at a path, a link not followed."""
+
+    kind: Literal["file", "folder", "link"]
+    target: str = ""
+
+
+class FileTree(Protocol):
+    """What the readers of installed distributions ask of files; every path they ask for has no links in it."""
+
+    def node(self, path: str) -> Node | None:
+        """Return what is at a path, None where nothing is."""
+
+    def names(self, path: str) -> list[str]:
+        """Return the names in a folder, sorted."""
+
+    def read(self, path: str) -> bytes:
+        """Return the bytes of a small file that describes others."""
+
+    def sha256(self, path: str) -> str:
+        """Return the hex sha256 of a file."""
+
+
+class FolderTree:
+    """The files below a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = os.fspath(root)
+
+    def node(self, path: str) -> Node | None:
+        """Return what is at a path, None where nothing is."""
+        place = self._place(path)
+        try:
+            mode = os.lstat(place).st_mode
+            if stat.S_ISLNK(mode):
+                return Node("link", os.readlink(place))  # noqa: PTH115 - the place is text
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for what can't be in a path
+            return None
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return None
+            raise
+        return Node("folder" if stat.S_ISDIR(mode) else "file")
+
+    def names(self, path: str) -> list[str]:
+        """Return the names in a folder, sorted."""
+        return sorted(os.listdir(self._place(path)))  # noqa: PTH208 - as above
+
+    def read(self, path: str) -> bytes:
+        """Return the bytes of a file."""
+        return Path(self._place(path)).read_bytes()
+
+    def sha256(self, path: str) -> str:
+        """Return the hex sha256 of a file."""
+        with open(self._place(path), "rb") as stream:  # noqa: PTH123 - the path is text
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    def _place(self, path: str) -> str:
+        return os.path.join(self._root, path.lstrip("/"))  # noqa: PTH118 - asked for every file
+
+
+def resolve(tree: FileTree, path: str) -> str | None:
+    """Return a path with all links followed inside the tree, None where it leads to nothing or in a circle."""
+    ahead = deque(path.split("/"))
+    behind: list[str] = []
+    links = 0
+    while ahead:
+        part = ahead.popleft()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            del behind[-1:]
+            continue
+        node = tree.node("/".join(["", *behind, part]))
+        if node is None:
+            return None
+        if node.kind != "link":
+            behind.append(part)
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            return None
+        if node.target.startswith("/"):
+            behind.clear()
+        ahead.extendleft(reversed(node.target.split("/")))
+    return "/" + "/".join(behind)
+
+
+def is_folder(tree: FileTree, path: str) -> bool:
+    """Tell whether a path leads to a folder."""
+    place = resolve(tree, path)
+    if place is None:
+        return False
+    node = tree.node(place)
+    return node is not None and node.kind == "folder"

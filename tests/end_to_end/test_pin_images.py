@@ -1,0 +1,177 @@
+"""`zlock resolve --pin-images` records what parents are; without it no registry is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.index import TinyIndex
+from support.project import Project
+from support.stored_images import Image, TinyRegistry
+
+FIRST, SECOND = Image(labels={"is": "first"}), Image(labels={"is": "second"})
+
+
+@pytest.fixture
+def tiny() -> Iterator[TinyRegistry]:
+    with TinyRegistry() as tiny:
+        tiny.push("team/parent", "1", FIRST)
+        yield tiny
+
+
+@pytest.fixture
+def index() -> Iterator[TinyIndex]:
+    with TinyIndex() as index:
+        index.wheel("model", "1.0")
+        yield index
+
+
+def configure(project: Project, index: TinyIndex, parent: str, requirement: str = "model", **more: object) -> None:
+    project.configure(
+        {
+            "python": "3.12",
+            "index": [{"url": index.url, "default": True}],
+            "docker": {"requirements": [requirement], "parent-image": parent},
+            **more,
+        }
+    )
+
+
+def pinned(project: Project) -> dict[str, str]:
+    """Return what the lock says of its parent."""
+    own = project.lock("pipeline")["tool"]["zlock"]
+    return {key: value for key, value in own.items() if key.startswith("parent-") and key != "parent-image"}
+
+
+def run(project: Project, *arguments: str, code: int = 0) -> str:
+    result = project.run("resolve", *arguments, env={"UV_HTTP_RETRIES": "0"})
+    assert result.code == code, result.stderr
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+def test_the_digest_of_the_parent_is_recorded_and_nothing_else_moves(
+    project: Project, index: TinyIndex, tiny: TinyRegistry
+) -> None:
+    parent = f"{tiny.host}/team/parent:1"
+    configure(project, index, parent)
+    run(project)
+    assert tiny.requests == []
+    before = project.lock("pipeline")["tool"]["zlock"]
+    text = project.lock_path("pipeline").read_text(encoding="utf-8")
+
+    said = run(project, "--pin-images")
+
+    own = project.lock("pipeline")["tool"]["zlock"]
+    assert pinned(project) == {"parent-reference": parent, "parent-digest": FIRST.digest, "parent-user": ""}
+    assert f"is pinned to {FIRST.digest}" in said
+    assert {key: own[key] for key in ("identity", "inputs")} == {key: before[key] for key in ("identity", "inputs")}
+    added = set(project.lock_path("pipeline").read_text(encoding="utf-8").splitlines()) - set(text.splitlines())
+    assert {line.partition(" = ")[0] for line in added} == {
+        "parent-reference", "parent-digest", "parent-user", "integrity",
+    }  # fmt: skip
+    run(project, "--check")
+
+
+def test_a_lock_made_at_once_with_the_digest_is_the_same_bytes(
+    project: Project, index: TinyIndex, tiny: TinyRegistry
+) -> None:
+    configure(project, index, f"{tiny.host}/team/parent:1")
+    run(project)
+    run(project, "--pin-images")
+    later = project.lock_path("pipeline").read_bytes()
+    project.lock_path("pipeline").unlink()
+
+    run(project, "--pin-images")
+
+    assert project.lock_path("pipeline").read_bytes() == later
+
+
+def test_the_digest_stays_until_an_upgrade(project: Project, index: TinyIndex, tiny: TinyRegistry) -> None:
+    configure(project, index, f"{tiny.host}/team/parent:1")
+    run(project, "--pin-images")
+    tiny.push("team/parent", "1", SECOND)
+    asked = len(tiny.requests)
+
+    run(project)
+    run(project, "--pin-images")
+    configure(project, index, f"{tiny.host}/team/parent:1", "model>=1")
+    run(project)
+    assert len(tiny.requests) == asked
+    assert pinned(project)["parent-digest"] == FIRST.digest
+
+    run(project, "--upgrade")
+    assert pinned(project)["parent-digest"] == SECOND.digest
+
+
+def test_an_upgrade_records_none_where_none_was(project: Project, index: TinyIndex, tiny: TinyRegistry) -> None:
+    configure(project, index, f"{tiny.host}/team/parent:1")
+    run(project)
+    run(project, "--upgrade")
+
+    assert pinned(project) == {}
+    assert tiny.requests == []
+
+
+def test_another_parent_loses_the_digest_and_says_so(project: Project, index: TinyIndex, tiny: TinyRegistry) -> None:
+    tiny.push("team/other", "1", SECOND)
+    configure(project, index, f"{tiny.host}/team/parent:1")
+    run(project, "--pin-images")
+    configure(project, index, f"{tiny.host}/team/other:1")
+
+    assert "has another parent than the one whose digest was recorded" in run(project)
+    assert pinned(project) == {}
+    run(project, "--pin-images")
+    assert pinned(project)["parent-digest"] == SECOND.digest
+
+
+def test_of_several_platforms_the_digest_is_that_of_the_index(
+    project: Project, index: TinyIndex, tiny: TinyRegistry
+) -> None:
+    tagged = tiny.push("team/parent", "2", FIRST, Image(platform="linux/arm64"))
+    platforms = ["linux/amd64", "linux/arm64", "darwin/arm64"]
+    configure(project, index, f"{tiny.host}/team/parent:2", platforms=platforms)
+    run(project, "--pin-images")
+    assert pinned(project)["parent-digest"] == tagged
+
+    configure(project, index, f"{tiny.host}/team/parent:1", platforms=platforms)
+    assert "for linux/arm64" in run(project, "--pin-images", code=1)
+
+
+@pytest.mark.parametrize(
+    ("parent", "said"), [("HOST/team/none:1", (1, "no parent image")), ("127.0.0.1:1/x:1", (3, "could not fetch"))]
+)
+def test_a_parent_that_is_not_found_leaves_the_locks_alone(
+    parent: str, said: tuple[int, str], project: Project, index: TinyIndex, tiny: TinyRegistry
+) -> None:
+    code, why = said
+    configure(project, index, parent.replace("HOST", tiny.host))
+    run(project)
+    before = project.lock_path("pipeline").read_bytes()
+
+    assert why in run(project, "--pin-images", code=code)
+    assert project.lock_path("pipeline").read_bytes() == before
+
+
+def test_what_needs_a_registry_is_refused_offline(project: Project, index: TinyIndex, tiny: TinyRegistry) -> None:
+    configure(project, index, f"{tiny.host}/team/parent:1")
+    run(project)
+
+    assert "only known to its registry" in run(project, "--pin-images", "--offline", code=2)
+    assert "leave out one of the two" in run(project, "--pin-images", "--check", code=2)
+    assert tiny.requests == []
+
+
+def test_a_custom_dockerfile_has_no_digest_of_its_own(project: Project, index: TinyIndex) -> None:
+    project.write("Dockerfile", "FROM scratch\n")
+    project.configure(
+        {
+            "python": "3.12",
+            "index": [{"url": index.url, "default": True}],
+            "docker": {"requirements": ["model"], "dockerfile": "Dockerfile"},
+        }
+    )
+
+    assert "give the `FROM` in it a digest" in run(project, "--pin-images")
+    assert pinned(project) == {}

@@ -1,0 +1,419 @@
+"""`zlock verify` on what real installers made: folders, environments, layouts and registries."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.index import TinyIndex
+from support.project import Project, Result
+from support.stored_images import Image, TinyRegistry, layer_of, make_layer, write_layout
+from support.venv import install_with_pip, install_with_uv, make_venv, run_pip
+from support.wheels import make_wheel
+
+PYTHON = f"3.{sys.version_info.minor}"
+SITE = f"lib/python{PYTHON}/site-packages"
+Install = Callable[[Path, Path], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """A project with a lock and an environment made from it.
+
+    Attributes:
+        project: With the steps `train` and `report`, which ask for different things.
+        venv: The environment of `train`, to be copied before it is changed.
+    """
+
+    project: Project
+    venv: Path
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with TinyIndex() as index:
+        index.wheel("model", "2.0", requires=["speed"], entry_points={"console_scripts": {"model": "model:main"}})
+        index.wheel("speed", "1.5")
+        index.wheel("other", "1.0")
+        project = Project(tmp_path_factory.mktemp("verify") / "project")
+        project.configure(
+            {
+                "python": PYTHON,
+                "index": [{"url": index.url, "default": True}],
+                "steps": {
+                    "train": {"docker": {"requirements": ["model"]}},
+                    "report": {"docker": {"requirements": ["other"]}},
+                },
+            }
+        )
+        assert project.run("resolve").code == 0
+        venv = project.folder.parent / "venv"
+        install_with_pip(make_venv(venv), project.lock_path("train"))
+        yield World(project=project, venv=venv)
+
+
+@pytest.fixture
+def venv(world: World, tmp_path: Path) -> Path:
+    """A copy of the environment, to be changed."""
+    return Path(shutil.copytree(world.venv, tmp_path / "venv", symlinks=True))
+
+
+def verified(world: World, image: str, *options: str, step: str = "train") -> dict[str, Any]:
+    """Verify, and return what the command says, with its code."""
+    result = world.project.run("verify", image, "--step", step, "--json", *options, env={"UV_HTTP_RETRIES": "0"})
+    assert result.code in (0, 1), result.stderr
+    found: dict[str, Any] = json.loads(result.stdout)
+    assert found["equal"] == (result.code == 0)
+    return {**found, **found["platforms"]["linux/amd64"]}
+
+
+def failed(world: World, image: str, *options: str, step: str = "train") -> Result:
+    result = world.project.run("verify", image, "--step", step, *options, env={"UV_HTTP_RETRIES": "0"})
+    assert result.code > 0
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def image_of(venv: Path, **fields: Any) -> Image:
+    """Return an image with an environment where zlock has it, and a parent's layer below."""
+    return Image(layers=(make_layer({"etc/debian_version": b"12"}), layer_of(venv, "/opt/venv")), **fields)
+
+
+# Environments and folders
+
+
+@pytest.mark.parametrize("install", [install_with_pip, install_with_uv])
+def test_an_environment_that_pip_or_uv_made_from_the_lock_is_as_locked(
+    install: Install, world: World, tmp_path: Path
+) -> None:
+    python = make_venv(tmp_path / "made")
+    install(python, world.project.lock_path("train"))
+
+    found = verified(world, f"env:{python}")
+
+    assert (found["equal"], found["packages"]) == (True, 2)
+    assert found["files"] > 4
+
+
+def test_an_interpreter_without_an_environment_is_asked_where_its_packages_are(world: World) -> None:
+    base = Path(sys.base_prefix) / "bin" / f"python{PYTHON}"
+
+    assert verified(world, f"env:{base}")["missing"] == {"model": "2.0", "speed": "1.5"}
+
+
+def test_what_is_missing_not_locked_and_of_another_version_is_told_apart(
+    world: World, venv: Path, tmp_path: Path
+) -> None:
+    for name, version in (("speed", "1.4"), ("more", "1.0")):
+        wheel = make_wheel(tmp_path, name, version)
+        run_pip("--python", str(venv / "bin/python"), "install", "--no-index", str(wheel), home=tmp_path)
+    run_pip("--python", str(venv / "bin/python"), "uninstall", "--yes", "model", home=tmp_path)
+
+    found = verified(world, f"env:{venv / 'bin/python'}")
+
+    assert found["missing"] == {"model": "2.0"}
+    assert found["extra"] == {"more": "1.0"}
+    assert found["moved"] == {"speed": ["1.5", "1.4"]}
+
+
+def test_files_that_are_not_as_recorded_are_named_and_compiled_ones_do_not_count(world: World, venv: Path) -> None:
+    site = venv / SITE
+    (site / "model" / "__init__.py").write_text("evil = 1\n", encoding="utf-8")
+    (site / "speed" / "__init__.py").unlink()
+    (site / "model" / "__pycache__").mkdir(exist_ok=True)
+    (site / "model" / "__pycache__" / "x.pyc").write_bytes(b"x")
+    (venv / "bin" / "model").write_text("#!/bin/sh\n", encoding="utf-8")
+
+    found = verified(world, f"dir:{venv}")
+
+    script = f"/{SITE}/../../../bin/model"
+    assert found["altered"] == {
+        "model": {script: "changed", f"/{SITE}/model/__init__.py": "changed"},
+        "speed": {f"/{SITE}/speed/__init__.py": "gone"},
+    }
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        None,
+        b"",
+        b'"\x00',
+        b"speed/__init__.py,sha256=AAAA,1\n",
+        b"a\x00b,sha256=AA,1\n",
+        b"x" * 5000 + b",sha256=AA,1\n",
+    ],
+)
+def test_a_record_that_is_gone_or_broken_is_a_difference(record: bytes | None, world: World, venv: Path) -> None:
+    path = venv / SITE / "speed-1.5.dist-info" / "RECORD"
+    path.unlink() if record is None else path.write_bytes(record)
+
+    assert list(verified(world, f"dir:{venv}")["altered"]) == ["speed"]
+
+
+def test_a_folder_is_the_files_of_an_image_an_environment_or_packages(world: World, tmp_path: Path) -> None:
+    shutil.copytree(world.venv, tmp_path / "root" / "opt" / "venv", symlinks=True)
+    shutil.copytree(world.venv / SITE, tmp_path / "packages")
+    script = tmp_path / "bin" / "model"  # where the record of a folder of packages leads
+    script.parent.mkdir()
+
+    assert verified(world, f"dir:{tmp_path / 'root'}")["equal"]
+    assert verified(world, f"dir:{world.venv}")["equal"]
+    altered = verified(world, f"dir:{tmp_path / 'packages'}")["altered"]
+    assert [path for files in altered.values() for path in files if "bin/model" not in path] == []
+
+
+def test_an_environment_of_another_python_is_no_answer(world: World, venv: Path) -> None:
+    (venv / "lib" / f"python{PYTHON}").rename(venv / "lib" / "python3.99")
+
+    result = failed(world, f"dir:{venv}")
+
+    assert result.code == 1
+    assert f"no environment of Python {PYTHON}" in result.stderr
+    assert "one of Python 3.99" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("installed", "value"),
+    [
+        (
+            {"url": "https://files.example/x.whl", "archive_info": {"hashes": {"sha256": "0" * 64}}},
+            "files.example",
+        ),
+        (
+            {"url": "https://user:secret@git.example/x", "vcs_info": {"vcs": "git", "commit_id": "0a"}},
+            "git.example",
+        ),
+        ({"url": "file:///work/x", "dir_info": {"editable": True}}, "/work/x"),
+    ],
+)
+def test_a_package_that_came_from_elsewhere_is_a_difference(
+    installed: dict[str, Any], value: str, world: World, venv: Path
+) -> None:
+    path = venv / SITE / "speed-1.5.dist-info" / "direct_url.json"
+    path.write_text(json.dumps(installed), encoding="utf-8")
+
+    found = verified(world, f"dir:{venv}")
+
+    assert value in found["elsewhere"]["speed"]
+    assert "secret" not in found["elsewhere"]["speed"]
+
+
+def test_the_project_itself_is_listed_and_does_not_count(world: World, venv: Path) -> None:
+    info = venv / SITE / "my_project-0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: My.Project\nVersion: 0.1\n", encoding="utf-8")
+    (info / "RECORD").write_text("my_project-0.1.dist-info/RECORD,,\n", encoding="utf-8")
+    (info / "direct_url.json").write_text('{"url": "file:///app", "dir_info": {}}', encoding="utf-8")
+    assert verified(world, f"dir:{venv}")["extra"] == {"my-project": "0.1"}
+
+    world.project.write("pyproject.toml", '[project]\nname = "my_project"\nversion = "0.1"\n')
+    found = verified(world, f"dir:{venv}")
+    (world.project.folder / "pyproject.toml").unlink()
+
+    assert found["equal"]
+    assert found["local"] == {"my-project": "0.1"}
+
+
+# Images
+
+
+def test_an_image_in_a_layout_is_as_locked(world: World, tmp_path: Path) -> None:
+    write_layout(tmp_path / "layout", {"1": image_of(world.venv)})
+
+    assert verified(world, f"oci:{tmp_path / 'layout'}")["equal"]
+    assert verified(world, f"oci:{tmp_path / 'layout'}:1")["equal"]
+
+
+def test_a_layer_that_changes_a_package_is_seen(world: World, tmp_path: Path) -> None:
+    above = make_layer(
+        {
+            f"opt/venv/{SITE}/model/__init__.py": b"evil = 1\n",
+            f"opt/venv/{SITE}/.wh.speed-1.5.dist-info": b"",
+            f"opt/venv/{SITE}/late-1.0.dist-info/METADATA": b"Name: Late\nVersion: 1.0\n",
+        }
+    )
+    image = image_of(world.venv)
+    write_layout(tmp_path / "layout", {"1": Image(layers=(*image.layers, above))})
+
+    found = verified(world, f"oci:{tmp_path / 'layout'}")
+
+    assert (found["missing"], found["extra"]) == ({"speed": "1.5"}, {"late": "1.0"})
+    assert found["altered"] == {"model": {f"/opt/venv/{SITE}/model/__init__.py": "changed"}}
+
+
+def test_an_environment_behind_links_of_the_image_is_found(world: World, tmp_path: Path) -> None:
+    image = Image(layers=(layer_of(world.venv, "/data/venv"), make_layer({"opt/venv": "../data/venv"})))
+    write_layout(tmp_path / "layout", {"1": image})
+
+    assert verified(world, f"oci:{tmp_path / 'layout'}")["equal"]
+
+
+def test_a_layout_with_several_images_wants_a_tag(world: World, tmp_path: Path) -> None:
+    write_layout(tmp_path / "layout", {"1": image_of(world.venv), "2": Image()})
+
+    result = failed(world, f"oci:{tmp_path / 'layout'}")
+
+    assert result.code == 2
+    assert "it has `1`, `2`" in result.stderr
+    assert failed(world, f"oci:{tmp_path / 'layout'}:3").code == 2
+    assert failed(world, f"oci:{tmp_path / 'layout'}:2").code == 1
+
+
+def test_a_blob_of_a_layout_with_other_bytes_is_refused(world: World, tmp_path: Path) -> None:
+    image = image_of(world.venv)
+    write_layout(tmp_path / "layout", {"1": image})
+    for digest in image.blobs():
+        path = tmp_path / "layout" / "blobs" / "sha256" / digest.partition(":")[2]
+        kept = path.read_bytes()
+        path.write_bytes(kept + b" ")
+
+        result = failed(world, f"oci:{tmp_path / 'layout'}")
+
+        path.write_bytes(kept)
+        assert result.code == 3, result.stderr
+        assert digest in result.stderr
+
+
+def test_an_image_in_a_registry_is_as_locked(world: World) -> None:
+    with TinyRegistry() as registry:
+        registry.push("team/train", "1", image_of(world.venv), Image(platform="linux/s390x"))
+
+        found = verified(world, f"{registry.host}/team/train:1")
+
+        assert found["equal"]
+        assert found["image"].endswith("in its registry")
+
+
+def test_of_an_index_the_images_of_all_platforms_are_compared(world: World) -> None:
+    configuration = world.project.folder / "zlock.toml"
+    before = configuration.read_text(encoding="utf-8")
+    configuration.write_text(f'platforms = ["linux/amd64", "linux/arm64"]\n{before}', encoding="utf-8")
+    assert world.project.run("resolve").code == 0
+    with TinyRegistry() as registry:
+        registry.push("train", "both", image_of(world.venv), image_of(world.venv, platform="linux/arm64"))
+        registry.push("train", "bare", image_of(world.venv), Image(platform="linux/arm64"))
+        registry.push("train", "other", image_of(world.venv), Image(platform="linux/s390x"))
+        registry.push("train", "arm", image_of(world.venv, platform="linux/arm64"))
+
+        assert set(verified(world, f"{registry.host}/train:both")["platforms"]) == {"linux/amd64", "linux/arm64"}
+        assert "no environment of Python" in failed(world, f"{registry.host}/train:bare").stderr
+        assert "for linux/arm64" in failed(world, f"{registry.host}/train:other").stderr
+        alone = world.project.run("verify", f"{registry.host}/train:arm", "--step", "train")
+
+    configuration.write_text(before, encoding="utf-8")
+    assert world.project.run("resolve").code == 0
+    assert (alone.code, "on linux/arm64" in alone.stderr) == (0, True)
+
+
+def test_an_image_that_is_not_there_is_no_answer_and_a_registry_that_fails_is_an_error(world: World) -> None:
+    with TinyRegistry() as registry:
+        assert failed(world, f"{registry.host}/team/train:1").code == 1
+        assert failed(world, f"{registry.host}/team/train:1", "--offline").code == 1
+        registry.login = "reader:secret"
+        assert failed(world, f"{registry.host}/team/train:1").code == 3
+
+
+def test_with_system_what_the_parent_brought_does_not_count(world: World, tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    (bare / SITE).mkdir(parents=True)
+    parent_layer = make_layer(
+        {
+            "usr/local/bin/python3": b"#!",
+            f"usr/local/{SITE}/pip-26.1.dist-info/METADATA": b"Name: pip\nVersion: 26.1\n",
+        }
+    )
+    above = make_layer({f"usr/local/{SITE}/late-1.0.dist-info/METADATA": b"Name: late\nVersion: 1.0\n"})
+    packages = layer_of(world.venv / SITE, f"/usr/local/{SITE}")
+    scripts = layer_of(world.venv / "bin" / "model", "/usr/local/bin/model")
+    with TinyRegistry() as registry:
+        registry.push("parent", "1", Image(layers=(parent_layer,)))
+        registry.push("train", "1", Image(layers=(parent_layer, packages, scripts)))
+        registry.push("train", "2", Image(layers=(parent_layer, packages, scripts, above)))
+        configuration = world.project.folder / "zlock.toml"
+        before = configuration.read_text(encoding="utf-8")
+        more = f'\n[docker]\nsystem = true\nparent-image = "{registry.host}/parent:1"\n'
+        configuration.write_text(before + more, encoding="utf-8")
+        assert world.project.run("resolve").code == 0
+
+        found = verified(world, f"{registry.host}/train:1")
+        other = verified(world, f"{registry.host}/train:2")
+        registry.push("parent", "1", Image(layers=(above,)))
+        moved = verified(world, f"{registry.host}/train:2")
+
+        configuration.write_text(before, encoding="utf-8")
+        assert world.project.run("resolve").code == 0
+    assert (found["equal"], found["inherited"]) == (True, {"pip": "26.1"})
+    assert other["extra"] == {"late": "1.0"}
+    assert moved["equal"]
+    assert "not counted" in moved["notes"][-1]
+
+
+# Which step
+
+
+def test_the_step_may_be_left_out_where_the_images_key_is_on_record(world: World, tmp_path: Path) -> None:
+    write_layout(tmp_path / "layout", {"1": image_of(world.venv, labels={"zlock.key": "0a" * 32})})
+    command = ("verify", f"oci:{tmp_path / 'layout'}", "--json")
+    assert world.project.run(*command).code == 2
+
+    row = {"reference": "", "digest": ""}
+    record = {"report": {"key": "ff", **row, "platforms": {}}, "train": {"key": "0a" * 32, **row, "platforms": {}}}
+    world.project.write("build/zlock/images.json", json.dumps(record))
+    result = world.project.run(*command)
+    (world.project.folder / "build" / "zlock" / "images.json").unlink()
+
+    assert result.code == 0, result.stderr
+    assert json.loads(result.stdout)["step"] == "train"
+
+
+def test_another_steps_lock_is_not_what_is_there(world: World) -> None:
+    found = verified(world, f"dir:{world.venv}", step="report")
+
+    assert (found["missing"], set(found["extra"])) == ({"other": "1.0"}, {"model", "speed"})
+
+
+@pytest.mark.parametrize(
+    ("image", "code", "why"),
+    [
+        ("dir:nowhere", 2, "`nowhere` is no folder"),
+        ("env:nowhere/python", 2, "is no interpreter"),
+        ("oci:nowhere", 2, "is no OCI layout"),
+        ("Not/A Reference", 2, "is no image reference"),
+        ("--help-me", 2, "error"),
+        ("127.0.0.1:1/team/image:1", 3, "could not fetch"),
+    ],
+)
+def test_what_can_not_be_verified_is_said(image: str, code: int, why: str, world: World) -> None:
+    result = failed(world, image)
+
+    assert result.code == code
+    assert why in result.stderr
+
+
+def test_differences_are_shown_a_line_each(world: World, venv: Path) -> None:
+    (venv / SITE / "model" / "__init__.py").write_text("evil = 1\n", encoding="utf-8")
+    result = world.project.run("verify", f"dir:{venv}", "--step", "train")
+
+    assert result.code == 1
+    assert "not as locked for `train` on linux/amd64 (2 packages" in result.stderr
+    assert f"  model: /{SITE}/model/__init__.py is changed" in result.stderr
+
+
+def test_an_outdated_lock_is_said_before_anything_is_compared(world: World) -> None:
+    configuration = world.project.folder / "zlock.toml"
+    before = configuration.read_text(encoding="utf-8")
+    configuration.write_text(before.replace('"model"', '"model>=1"'), encoding="utf-8")
+
+    result = failed(world, f"dir:{world.venv}")
+
+    configuration.write_text(before, encoding="utf-8")
+    assert result.code == 1
+    assert "is outdated" in result.stderr
