@@ -158,9 +158,9 @@ def test_every_package_may_build_where_that_is_said() -> None:
         ("[steps]\na = 5", "`steps.a`: expected a table, got a number", ""),
         ("wheelhouse = 5", "`wheelhouse`: expected a string, got a number", ""),
         ("registry = []", "`registry`: expected a string, got a list", ""),
-        ("align = false", "`align`: this version of zlock serves `true` only", "leave the key out"),
+        ("align = 1", "`align`: expected a boolean, got a number", ""),
         ('urls = "local"', "`urls`: expected `index` or `portable`, got `local`", ""),
-        ("[steps.a]\nalign = true", "`steps.a.align`: this version of zlock can't set it for one step", "all steps"),
+        ("[steps.a]\nalign = 1", "`steps.a.align`: expected a boolean, got a number", ""),
         ('[steps.a]\nindex-sources = {b = "c"}', "`steps.a.index-sources.b`: there is no index `c`", "`index`"),
     ],
 )

@@ -17,10 +17,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from support.graph import Packages, Release, pins_by_name, problem_of
-from zlock.resolution.complete import search_completely
 from zlock.resolution.problem import Problem
+from zlock.resolution.provider import search_otherwise
 from zlock.resolution.search import Unsolvable
 from zlock.resolution.solve import solve
+from zlock.resolution.verify import find_flaw
 
 GRAPHS = int(os.environ.get("ZLOCK_SOUNDNESS_GRAPHS", "24000"))
 SEED = int(os.environ.get("ZLOCK_SOUNDNESS_SEED", "0"))
@@ -199,16 +200,16 @@ def cases(batch: int) -> Iterator[Case]:
         yield Case.draw(dice)
 
 
-def answer(problem: Problem, *, completely: bool = False) -> dict[str, str] | None:
+def answer(problem: Problem) -> dict[str, str] | None:
     """Return an answer by names, None where there is proven to be none."""
     try:
-        return pins_by_name(search_completely(problem) if completely else solve(problem), problem)
+        return pins_by_name(solve(problem), problem)
     except Unsolvable:
         return None
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_solve_and_the_complete_search_agree_with_trying_everything(batch: int) -> None:
+def test_the_solve_agrees_with_trying_everything(batch: int) -> None:
     """Every answer is right, and "no answer" is only said where there is none; nothing depends on the order asked."""
     dice = random.Random(batch)
     solvable = 0
@@ -223,14 +224,21 @@ def test_solve_and_the_complete_search_agree_with_trying_everything(batch: int) 
         assert (solved is not None) is expected, case
         assert solved is None or not oracle.flaw(solved), (oracle.flaw(solved), case)
 
-        searched = answer(problem_of(case.packages, case.asked), completely=True)
-
-        assert (searched is not None) is expected, case
-        assert searched is None or not oracle.flaw(searched), (oracle.flaw(searched), case)
-
         asked = dice.sample(case.asked, len(case.asked))
         releases = {name: dict(reversed(list(versions.items()))) for name, versions in case.packages.items()}
 
         assert answer(problem_of(releases, asked)) == solved, case
     share = solvable / (GRAPHS // BATCHES)
     assert 0.2 < share < 0.8, "the graphs must be neither all solvable nor all impossible"
+
+
+def test_what_is_searched_otherwise_is_right_where_it_is_verified() -> None:
+    """The other search errs on such graphs; what `find_flaw` lets through of it is right."""
+    found = 0
+    for case in cases(0):
+        problem = problem_of(case.packages, case.asked)
+        pins = search_otherwise(problem, rounds=200)
+        if pins is not None and not find_flaw(problem, pins):
+            found += 1
+            assert not Oracle(case).flaw(pins_by_name(pins, problem)), case
+    assert found > GRAPHS / BATCHES / 5

@@ -43,7 +43,7 @@ def _lines(step: StepReport, *, verbose: bool) -> list[str]:
     said = ", ".join(f"{count} {what}" for count, what in counts if count)
     said = said or ("same versions" if step.packages else "nothing to install")
     lines = [f"{step.name}: {packages} ({said}) -> {step.path.name}"]
-    lines += [f"  {line}" for line in step.gave_way]
+    lines += [f"  {line}" for line in (*step.gave_way, *step.differs)]
     if verbose:
         lines += [f"  + {name} {version}" for name, version in sorted(step.added.items())]
         lines += [f"  - {name} {version}" for name, version in sorted(step.removed.items())]
@@ -65,6 +65,7 @@ def _plain(report: Report) -> dict[str, object]:
                 "removed": dict(step.removed),
                 "moved": {name: list(versions) for name, versions in step.moved.items()},
                 "gave-way": list(step.gave_way),
+                "differs": list(step.differs),
             }
             for step in report.steps
         },

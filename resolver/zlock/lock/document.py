@@ -30,6 +30,7 @@ class Facts:
         gave_way: Requirements that gave way to later sources, a line each.
         builds: What the sdists among the packages are built with.
         uv: The uv that installs them, see `uv_table`; None where pip does.
+        differs: Packages that have another version in another step, a line each with the reason.
         exclude_newer: The cut-off that the command line set for this run, RFC 3339, or empty.
     """
 
@@ -38,6 +39,7 @@ class Facts:
     gave_way: tuple[str, ...] = ()
     builds: tuple[Build, ...] = ()
     uv: Inline | None = None
+    differs: tuple[str, ...] = ()
     exclude_newer: str = ""
 
 
@@ -98,6 +100,8 @@ def build(
         own["exclude-newer"] = facts.exclude_newer
     if facts.gave_way:
         own["gave-way"] = list(facts.gave_way)
+    if facts.differs:
+        own["differs"] = list(facts.differs)
     # After everything that a cut could take away but what follows as tables.
     own["integrity"] = ""
     if builds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 from functools import lru_cache
 
 from packaging.utils import NormalizedName, canonicalize_name
@@ -26,10 +27,22 @@ class Page:
         versions: Normalized versions (PEP 440), newest first.
         prereleases: The mask of those that are pre-releases; bit `i` is version `i`.
         yanked: The mask of those all of whose files were yanked (PEP 592).
+        uploaded: The day of the first upload of each version, counted from year 1; 0 where the index does not say.
         strange: The names of files that belong to no version of this project.
     """
 
-    __slots__ = ("_files", "index", "name", "prereleases", "reason", "status", "strange", "versions", "yanked")
+    __slots__ = (
+        "_files",
+        "index",
+        "name",
+        "prereleases",
+        "reason",
+        "status",
+        "strange",
+        "uploaded",
+        "versions",
+        "yanked",
+    )
 
     def __init__(
         self,
@@ -41,6 +54,7 @@ class Page:
         versions: tuple[str, ...] = (),
         prereleases: int = 0,
         yanked: int = 0,
+        uploaded: tuple[int, ...] = (),
         strange: tuple[str, ...] = (),
         files: Callable[[int], tuple[File, ...]],
     ) -> None:
@@ -51,6 +65,7 @@ class Page:
         self.versions = versions
         self.prereleases = prereleases
         self.yanked = yanked
+        self.uploaded = uploaded
         self.strange = strange
         self._files = files
 
@@ -84,6 +99,7 @@ class Page:
             versions=tuple([str(version) for version in ordered]),
             prereleases=_mask([version.is_prerelease for version in ordered]),
             yanked=_mask([all(file.yanked is not None for file in row) for row in rows]),
+            uploaded=tuple([_day(min([file.upload_time[:10] for file in row])) for row in rows]),
             strange=tuple(strange),
             files=rows.__getitem__,
         )
@@ -103,6 +119,15 @@ def version_text(name: NormalizedName, filename: str) -> str | None:
             project, _, version = filename[: -len(ending)].rpartition("-")
             return version if _canonical(project) == name else None
     return None
+
+
+@lru_cache(maxsize=65536)
+def _day(text: str) -> int:
+    """Return a date's day, counted from year 1; 0 for what is none."""
+    try:
+        return date.fromisoformat(text).toordinal()
+    except ValueError:
+        return 0
 
 
 def _mask(flags: Sequence[bool]) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from zlock.errors import NotProven
-from zlock.resolution.problem import Node, Problem
-from zlock.resolution.provider import Pins
+from zlock.resolution.needs import Node, Pins
+from zlock.resolution.problem import Problem
 from zlock.resolution.search import BUDGET, Grounds, Named, Needed, Search, Unsolvable
 from zlock.resolution.universe import bits
 from zlock.resolution.verify import find_flaw, reach

@@ -15,8 +15,8 @@ from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution.complete import search_completely
 from zlock.resolution.eligible import why_nothing
-from zlock.resolution.problem import Need, Node, Problem
-from zlock.resolution.provider import Pins
+from zlock.resolution.needs import Need, Node, Pins
+from zlock.resolution.problem import Problem
 from zlock.resolution.search import Clause, Grounds, Named, Unsolvable, Verdict
 from zlock.resolution.universe import Package, bits
 
@@ -62,6 +62,11 @@ def explain(problem: Problem, proof: Clause) -> Conflict:
         chain=tuple(_chain(problem, proof, core)),
         changes=tuple(_changes(problem, proof, core, constraints)),
     )
+
+
+def smallest_conflict(problem: Problem, proof: Clause) -> list[DirectRequirement]:
+    """Return the requirements of a step that a proof needs, none of which can be left out."""
+    return _without_the_rest(problem, proof)[1]
 
 
 def gives_way(conflict: Conflict, problem: Problem) -> tuple[DirectRequirement, DirectRequirement] | None:

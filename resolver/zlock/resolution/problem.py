@@ -2,52 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.model.distribution import Dependency
 from zlock.model.ports import InvalidMetadata
 from zlock.model.requirement import DirectRequirement
+from zlock.resolution.needs import Need, Node, nodes_of
 from zlock.resolution.universe import Package, Universe, bits, names_prerelease, pins_exactly
-
-
-class Node(NamedTuple):
-    """What is pinned: a package, or one extra of it.
-
-    An extra is pinned like a package of its own, at the version of its base, which it requires.
-    """
-
-    name: NormalizedName
-    extra: str
-
-    def __str__(self) -> str:
-        return f"{self.name}[{self.extra}]" if self.extra else self.name
-
-
-class Need(NamedTuple):
-    """That some candidates of a node, and no others, will do.
-
-    Attributes:
-        node: What is needed.
-        mask: The candidates that will do.
-        parent: Who needs it, None for the step itself.
-        position: Which candidate of the parent.
-        cause: The requirement it comes from.
-    """
-
-    node: Node
-    mask: int
-    parent: Node | None
-    position: int
-    cause: Dependency | DirectRequirement
-
-    @property
-    def names_prerelease(self) -> bool:
-        """Whether it is a package's requirement that names a pre-release."""
-        return isinstance(self.cause, Dependency) and names_prerelease(self.cause.specifier)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +37,7 @@ class Problem:
         constraints: Limits on names, whoever asks for them.
         policy: How versions are chosen.
         preferences: Versions to be kept where they fit, by name; tried first.
+        limit: The candidates of a name that count beside all that, for a search that is not to go everywhere.
     """
 
     universe: Universe
@@ -80,6 +45,7 @@ class Problem:
     constraints: Sequence[DirectRequirement] = ()
     policy: Policy = field(default_factory=Policy)
     preferences: Mapping[NormalizedName, str] = field(default_factory=dict)
+    limit: Callable[[NormalizedName], int] | None = None
 
     def __post_init__(self) -> None:
         self._domains: dict[NormalizedName, tuple[int, int]] = {}
@@ -118,49 +84,29 @@ class Problem:
 
     def roots(self) -> list[Need]:
         """Return what the step itself needs, in an order that does not depend on how it was written down."""
-        return [need for dependency, direct in self.dependencies() for need in self._of(dependency, None, 0, direct)]
+        return [
+            Need(node, self.mask_of(dependency, direct), None, 0, direct)
+            for dependency, direct in self._asked
+            for node in nodes_of(dependency)
+        ]
 
     def needs(self, node: Node, position: int) -> tuple[Need, ...] | InvalidMetadata:
         """Return what a candidate needs, or why it can't be used."""
         key = (node, position)
         found = self._needs.get(key)
         if found is None:
-            found = self._needs[key] = self._find_needs(node, position)
+            found = self._needs[key] = self.universe.needs(node, position)
+            for need in found if isinstance(found, tuple) else ():
+                if need.names_prerelease:
+                    namers = self._namers.setdefault(need.node.name, {})
+                    namers[node] = namers.get(node, 0) | 1 << position
         return found
 
-    def _find_needs(self, node: Node, position: int) -> tuple[Need, ...] | InvalidMetadata:
-        package = self.universe.package(node.name)
-        metadata = self.universe.metadata(package, position)
-        if isinstance(metadata, InvalidMetadata):
-            return metadata
-        rows: list[Need] = []
-        if node.extra:
-            base = Dependency(node.name, (), "", "", "")  # the mask says which version
-            rows.append(Need(Node(node.name, ""), 1 << position, node, position, base))
-        for dependency in self.universe.dependencies(package, position, node.extra):
-            if dependency.url and not self.universe.package(dependency.name).mask_of_url(dependency.url):
-                return InvalidMetadata(f"requires `{dependency}`, a URL that no requirement of the step names")
-            if names_prerelease(dependency.specifier):
-                namers = self._namers.setdefault(dependency.name, {})
-                namers[node] = namers.get(node, 0) | 1 << position
-            rows.extend(self._of(dependency, node, position, dependency))
-        return tuple(rows)
-
-    def _of(
-        self, dependency: Dependency, parent: Node | None, position: int, cause: Dependency | DirectRequirement
-    ) -> Iterator[Need]:
-        mask = self.mask_of(dependency, cause)
-        for extra in dependency.extras:
-            yield Need(Node(dependency.name, extra), mask, parent, position, cause)
-        yield Need(Node(dependency.name, ""), mask, parent, position, cause)
-
-    def mask_of(self, dependency: Dependency, cause: Dependency | DirectRequirement) -> int:
-        """Return the candidates that a requirement admits, its hashes included."""
+    def mask_of(self, dependency: Dependency, cause: DirectRequirement) -> int:
+        """Return the candidates that a requirement of the step admits, its hashes included."""
         package = self.universe.package(dependency.name)
-        mask = package.mask_of_url(dependency.url) if dependency.url else package.mask(dependency.specifier)
-        if isinstance(cause, DirectRequirement) and cause.hashes:
-            mask &= _mask_of_hashes(package, cause.hashes)
-        return mask
+        mask = self.universe.mask(dependency)
+        return mask & _mask_of_hashes(package, cause.hashes) if cause.hashes else mask
 
     # What may answer
 
@@ -186,7 +132,7 @@ class Problem:
         for constraint in self.constraints:
             if constraint.name == package.name:
                 mask &= self.mask_of_constraint(package, constraint)
-        return mask
+        return mask & self.limit(package.name) if self.limit else mask
 
     def is_pinned_by_step(self, package: Package, position: int) -> bool:
         """Return whether the step itself asks for one candidate exactly, so that it counts though it was yanked."""

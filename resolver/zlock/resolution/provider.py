@@ -1,8 +1,8 @@
-"""The fast search: resolvelib, asking a problem its questions.
+"""The second search: resolvelib, asking a problem its questions.
 
 A requirement is a `Need`, a candidate a `Pin`, and what resolvelib calls an identifier is a `Node`.
-resolvelib alone is not to be believed (see docs/architecture.md): whatever it answers is verified, and where
-it finds nothing, the complete search decides.
+resolvelib alone is not to be believed (see docs/architecture.md): what it answers is verified by who asks, and that it
+finds nothing proves nothing.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from resolvelib.resolvers import Resolution, ResolverException
 from resolvelib.structs import RequirementInformation
 
 from zlock.model.ports import InvalidMetadata
-from zlock.resolution.problem import Need, Node, Problem
+from zlock.resolution.needs import Need, Node, Pins
+from zlock.resolution.problem import Problem
 from zlock.resolution.verify import reach
 
-Pins = dict[Node, int]
 _ROUNDS = 5000
 
 
@@ -99,7 +99,7 @@ class Provider(AbstractProvider[Need, Pin, Node]):
         return needs
 
 
-def search_fast(problem: Problem, rounds: int = _ROUNDS) -> Pins | None:
+def search_otherwise(problem: Problem, rounds: int = _ROUNDS) -> Pins | None:
     """Search with resolvelib; None where it found nothing, which proves nothing."""
     # Not through `Resolver`: what it does with the last state recurses as deep as the graph.
     resolution = Resolution(Provider(problem), BaseReporter())

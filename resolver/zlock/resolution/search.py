@@ -19,9 +19,9 @@ from packaging.utils import NormalizedName
 
 from zlock.errors import NotProven
 from zlock.model.ports import InvalidMetadata
-from zlock.resolution.problem import Need, Node, Problem
+from zlock.resolution.needs import Need, Node, Pins
+from zlock.resolution.problem import Problem
 
-Pins = dict[Node, int]
 _ABSENT = 1
 _ROOT = Node("", "")  # type: ignore[arg-type]
 BUDGET = 200_000  # conflicts and decisions
@@ -141,6 +141,7 @@ class Search:
         self._level = 0
         self._seen: dict[Node, int] = {}
         self._loaded: set[tuple[Node, int]] = set()
+        self._open: set[Node] = set()  # has to be there, and has a choice left or needs that were not looked at
         # The level at which a node's newest clauses were propagated; below it they still have to be.
         self._propagated: dict[Node, int] = {}
         self._conflicts: dict[Node, int] = {}
@@ -232,8 +233,15 @@ class Search:
 
     def _assign(self, node: Node, states: int, cause: Clause | None) -> None:
         self._places.setdefault(node, []).append(len(self._trail))
-        self._states[node] = states
+        self._set(node, states)
         self._trail.append(_Assignment(node, self._level, states, cause))
+
+    def _set(self, node: Node, states: int) -> None:
+        self._states[node] = states
+        if self._is_open(node, states):
+            self._open.add(node)
+        else:
+            self._open.discard(node)
 
     def _propagate(self, node: Node) -> None:
         changed = {node: None}
@@ -353,7 +361,7 @@ class Search:
             node = self._trail.pop().node
             places = self._places[node]
             places.pop()
-            self._states[node] = self._trail[places[-1]].states if places else self._full[node]
+            self._set(node, self._trail[places[-1]].states if places else self._full[node])
         self._level = level
 
     # Deciding
@@ -364,10 +372,9 @@ class Search:
         What conflicted most comes first, then what has no choice, then what was met first. At last, what might
         only be there to support something is left out, where that can be.
         """
-        opened = [node for node, states in self._states.items() if self._is_open(node, states)]
-        if not opened:
+        if not self._open:
             return self._leave_out()
-        node = min(opened, key=self._preference)
+        node = min(self._open, key=self._preference)
         self._step()
         mask = self._preferred(node)
         position = next(self._problem.ordered(node.name, mask), None)
@@ -383,6 +390,7 @@ class Search:
                 return node
             for need in needs:
                 self._add_need(node, position, need)
+            self._set(node, self._states[node])
         if self._would_break(node, position):
             return node
         if self._states[node] != 2 << position:
@@ -413,7 +421,6 @@ class Search:
         return None
 
     def _is_open(self, node: Node, states: int) -> bool:
-        """Return whether a node has to be there, and has a choice left or needs that were not looked at."""
         if states & _ABSENT or node == _ROOT:
             return False
         return bool(states & (states - 1)) or (node, states.bit_length() - 2) not in self._loaded

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 from packaging.utils import NormalizedName
 
+from zlock.errors import NotProven
 from zlock.model.distribution import Metadata
 from zlock.resolution.complete import search_completely
-from zlock.resolution.problem import Need, Node, Problem
-from zlock.resolution.provider import Pins, search_fast
+from zlock.resolution.fresh import freshen
+from zlock.resolution.needs import Need, Node, Pins
+from zlock.resolution.problem import Problem
 from zlock.resolution.universe import Candidate
 from zlock.resolution.verify import find_flaw
 
@@ -39,6 +41,12 @@ class Resolved:
 
 
 def solve(problem: Problem, tick: Callable[[int], None] | None = None) -> Pins:
+    """Return pins that are verified, for a step by itself; see `answer`."""
+    problem.universe.fetch_ahead(dependency for dependency, _ in problem.dependencies())
+    return freshen(problem, answer(problem, tick))
+
+
+def answer(problem: Problem, tick: Callable[[int], None] | None = None) -> Pins:
     """Return pins that are verified.
 
     Raises:
@@ -46,11 +54,15 @@ def solve(problem: Problem, tick: Callable[[int], None] | None = None) -> Pins:
         NotProven: The budget of the complete search ended first.
         IndexFailed: Something could not be had.
     """
-    problem.universe.fetch_ahead(dependency for dependency, _ in problem.dependencies())
-    pins = search_fast(problem)
-    if pins is None or find_flaw(problem, pins):
+    try:
         return search_completely(problem, tick=tick)
-    return pins
+    except NotProven:
+        from zlock.resolution.provider import search_otherwise  # hardly ever needed
+
+        pins = search_otherwise(problem)
+        if pins is None or find_flaw(problem, pins):
+            raise
+        return pins
 
 
 def remarks(problem: Problem, pins: Pins) -> list[str]:

@@ -27,6 +27,7 @@ from zlock.model.ports import InvalidMetadata, PackageSource
 from zlock.model.target import Target
 from zlock.model.versions import Versions, parse_specifier, parse_version
 from zlock.redact import redact
+from zlock.resolution.needs import Need, Node, nodes_of
 
 _SDIST_RANK = 1 << 20  # behind every wheel
 # Upper bounds such as `<2.0a0` mean "no pre-release of 2.0", so they do not count as naming one.
@@ -229,6 +230,7 @@ class Universe:
         self._pythons: dict[str, bool] = {"": True}
         self._markers: dict[tuple[str, str], bool] = {}
         self._metadata: dict[tuple[NormalizedName, int], Metadata | InvalidMetadata] = {}
+        self._needs: dict[tuple[Node, int], tuple[Need, ...] | InvalidMetadata] = {}
         self._misses: dict[NormalizedName, int] = {}
         self._on_page = on_page
         self.notes: dict[str, None] = {}
@@ -390,6 +392,36 @@ class Universe:
             excluded = self.rules.is_excluded(dependency.name, package.name)
             if not excluded and self._applies(dependency.marker, extra):
                 yield self.overridden(dependency)
+
+    def needs(self, node: Node, position: int) -> tuple[Need, ...] | InvalidMetadata:
+        """Return what a candidate needs, or why it can't be used; the same for every step."""
+        key = (node, position)
+        found = self._needs.get(key)
+        if found is None:
+            found = self._needs[key] = self._find_needs(node, position)
+        return found
+
+    def _find_needs(self, node: Node, position: int) -> tuple[Need, ...] | InvalidMetadata:
+        package = self.package(node.name)
+        metadata = self.metadata(package, position)
+        if isinstance(metadata, InvalidMetadata):
+            return metadata
+        rows: list[Need] = []
+        if node.extra:
+            base = Dependency(node.name, (), "", "", "")  # the mask says which version
+            rows.append(Need(Node(node.name, ""), 1 << position, node, position, base))
+        for dependency in self.dependencies(package, position, node.extra):
+            mask = self.mask(dependency)
+            if dependency.url and not mask:
+                return InvalidMetadata(f"requires `{dependency}`, a URL that no requirement of the step names")
+            naming = names_prerelease(dependency.specifier)
+            rows += [Need(one, mask, node, position, dependency, naming) for one in nodes_of(dependency)]
+        return tuple(rows)
+
+    def mask(self, dependency: Dependency) -> int:
+        """Return the candidates that a requirement admits."""
+        package = self.package(dependency.name)
+        return package.mask_of_url(dependency.url) if dependency.url else package.mask(dependency.specifier)
 
     def _applies(self, marker: str, extra: str) -> bool:
         """Return whether a dependency counts: without an extra on its own, with one only if the extra adds it."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from packaging.utils import NormalizedName
 
 from zlock.model.ports import InvalidMetadata
-from zlock.resolution.problem import Need, Node, Problem
+from zlock.resolution.needs import Need, Node
+from zlock.resolution.problem import Problem
 
 
 def find_flaw(problem: Problem, pins: Mapping[Node, int]) -> str:

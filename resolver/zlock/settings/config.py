@@ -65,6 +65,7 @@ class StepConfiguration:
     python: str | None = None
     platforms: tuple[str, ...] = ()
     routing: Routing | None = None
+    align: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,7 @@ class Project:
     build_sdists: frozenset[NormalizedName] | None = frozenset()
     prerelease: str = "if-necessary-or-explicit"
     resolution: str = "highest"
+    align: bool = True
     constraints: tuple[DirectRequirement, ...] = ()
     overrides: tuple[DirectRequirement, ...] = ()
     exclude: frozenset[tuple[NormalizedName, NormalizedName | None]] = frozenset()
@@ -187,6 +189,7 @@ def parse_project(values: object, folder: Path, file: Path) -> Project:
         build_sdists=_build_sdists(table),
         prerelease=table.choice("prerelease", ("if-necessary-or-explicit", "allow", "disallow")),
         resolution=table.choice("resolution", ("highest", "lowest", "lowest-direct")),
+        align=table.get("align", checks.boolean, default=True),
         constraints=_requirements(table, "constraints"),
         overrides=_requirements(table, "overrides"),
         exclude=_exclude(table),
@@ -196,15 +199,8 @@ def parse_project(values: object, folder: Path, file: Path) -> Project:
         docker=_docker(table),
         steps={name: _step(table, name, folder, routing) for name in table.values("steps")},
     )
-    _check_others(table)
     problems.raise_if_any()
     return project
-
-
-def _check_others(table: Table) -> None:
-    """Check the keys that other commands read, or that have one value so far."""
-    if not table.get("align", checks.boolean, default=True):
-        table.wrong("align", "this version of zlock serves `true` only", hint="leave the key out")
 
 
 def _docker(table: Table) -> DockerSettings:
@@ -217,12 +213,11 @@ def _docker(table: Table) -> DockerSettings:
 def _step(table: Table, name: str, folder: Path, routing: Routing) -> StepConfiguration:
     inner = Table(table.values("steps")[name], at=f"steps.{name}", file=table.file, problems=table.problems)
     inner.check_keys(_STEP_KEYS)
-    if "align" in inner:
-        inner.wrong("align", "this version of zlock can't set it for one step", hint="set it for all steps")
     return StepConfiguration(
         docker=_docker(inner),
         python=_python(inner),
         platforms=_platforms(inner),
+        align=inner.get("align", checks.boolean, default=None),
         routing=_routing(inner, folder, routing),
     )
 

@@ -62,7 +62,8 @@ def answer_jobs(workspace: Workspace, jobs: list[Job], progress: Progress) -> An
     if todo:
         from zlock.workflow.solving import solve_jobs  # brings in what searches and what asks indexes
 
-        answers |= {job.step.name: (tree, text) for job, tree, text in solve_jobs(workspace, todo, progress)}
+        settled = [job for job in jobs if job.step.align and job.step.name in answers]
+        answers |= {job.step.name: (tree, text) for job, tree, text in solve_jobs(workspace, todo, settled, progress)}
     return answers
 
 

@@ -17,8 +17,8 @@ from zlock.workflow.roots import standing
 from zlock.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
+    from zlock.resolution.needs import Pins
     from zlock.resolution.problem import Problem
-    from zlock.resolution.provider import Pins
     from zlock.workflow.solving import Solver
 
 Verdict = Literal["newest", "kept", "held back", "unknown"]
@@ -78,7 +78,7 @@ class _Search:
         self._package = problem.universe.package(name)
 
     def run(self) -> Newer:
-        from zlock.resolution.problem import Node
+        from zlock.resolution.needs import Node
         from zlock.resolution.solve import solve
 
         if self._package.reference is not None:

@@ -26,6 +26,7 @@ class StepReport:
         moved: Names with their old and new versions.
         identity: The lock's identity.
         gave_way: Requirements that gave way to later sources.
+        differs: Packages that have another version in another step, with the reason.
     """
 
     name: str
@@ -37,6 +38,7 @@ class StepReport:
     moved: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     identity: str = ""
     gave_way: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
 
     @classmethod
     def compare(cls, path: Path, before: Mapping[str, Any] | None, tree: Mapping[str, Any], status: Status) -> Self:
@@ -53,6 +55,7 @@ class StepReport:
             moved={name: (old[name], new[name]) for name in sorted(old.keys() & new.keys()) if old[name] != new[name]},
             identity=own["identity"],
             gave_way=tuple(own.get("gave-way", ())),
+            differs=tuple(own.get("differs", ())),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,10 +30,11 @@ from zlock.model.origin import Origin, Source
 from zlock.model.ports import InvalidMetadata, PackageSource, Progress
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
+from zlock.resolution.align import Aligned, Member, align
 from zlock.resolution.eligible import find_hopeless
 from zlock.resolution.explain import Conflict, explain, gives_way
+from zlock.resolution.needs import Pins
 from zlock.resolution.problem import Policy, Problem
-from zlock.resolution.provider import Pins
 from zlock.resolution.search import Unsolvable
 from zlock.resolution.solve import Resolved, describe, solve
 from zlock.resolution.universe import Rules, Universe
@@ -44,12 +45,19 @@ from zlock.workflow.workspace import Workspace
 if TYPE_CHECKING:
     from zlock.index.sdist import Builder
 
+N = TypeVar("N", bound=str)
 T = TypeVar("T")
 Solved = tuple[Job, dict[str, Any], str]
 
 
-def solve_jobs(workspace: Workspace, jobs: Sequence[Job], progress: Progress) -> list[Solved]:
-    """Solve steps over shared indexes; return each with its lock as a tree and as a text.
+def solve_jobs(workspace: Workspace, jobs: Sequence[Job], settled: Sequence[Job], progress: Progress) -> list[Solved]:
+    """Solve steps together over shared indexes; return each with its lock as a tree and as a text.
+
+    Args:
+        workspace: The project.
+        jobs: The steps.
+        settled: Other steps, whose locks stay; versions are aligned with theirs.
+        progress: Hears what happens.
 
     Raises:
         ZlockError: A step has no answer, or an index failed; several come as `Problems`.
@@ -57,12 +65,22 @@ def solve_jobs(workspace: Workspace, jobs: Sequence[Job], progress: Progress) ->
     refresh = workspace.options.upgrade or bool(workspace.options.upgrade_packages)
     solver = Solver(workspace, jobs, progress, refresh=refresh)
     try:
-        return solver.solve_all(jobs)
+        return solver.solve_all(jobs, settled)
     except (NoAnswer, Problems):
         if workspace.options.offline or not solver.trusted_age:
             raise
     progress("asking again for pages that were in the cache")
-    return Solver(workspace, jobs, progress, refresh=True).solve_all(jobs)
+    return Solver(workspace, jobs, progress, refresh=True).solve_all(jobs, settled)
+
+
+@dataclass(slots=True)
+class _State:
+    """A step on its way to an answer: what it still asks for, and what of it gave way."""
+
+    job: Job
+    requirements: list[DirectRequirement]
+    members: list[Member]
+    gave_way: list[str] = field(default_factory=list)
 
 
 class Solver:
@@ -141,14 +159,22 @@ class Solver:
         """Store what was learnt of the indexes, and let go of the network."""
         self._repository.close()
 
-    def solve_all(self, jobs: Sequence[Job]) -> list[Solved]:
-        """Solve each step; what stands against any of them is raised at the end, all of it."""
-        problems = Collector()
-        solved: list[Solved] = []
+    def solve_all(self, jobs: Sequence[Job], settled: Sequence[Job]) -> list[Solved]:
+        """Solve the steps together; what stands against any of them is raised at the end, all of it."""
+        locked = [_pins(job.lock or {}, target) for job in settled for target in job.question.targets]
         try:
-            for job in jobs:
+            states = self._prepare(jobs)
+            while True:
+                self._progress("solving 1 step" if len(states) == 1 else f"solving {len(states)} steps together")
+                aligned = align([member for state in states for member in state.members], locked, self._tick)
+                if not aligned.failed:
+                    break
+                self._give_way(states, aligned)
+            problems = Collector()
+            solved: list[Solved] = []
+            for state in states:
                 with problems:
-                    solved.append(self.solve(job))
+                    solved.append(self._locked(state, aligned))
             problems.raise_if_any()
         finally:
             self.close()
@@ -156,37 +182,80 @@ class Solver:
         self._workspace.report.note(*(self._built.notes if self._built else ()))
         return solved
 
-    def solve(self, job: Job) -> Solved:
-        """Solve one step."""
-        self._progress(f"solving `{job.step.name}`")
-        requirements = list(merge(job.gathered))
-        gave_way: list[str] = []
-        answers: list[Answer] = []
-        while len(answers) < len(job.question.targets):
-            problem = self._problem(job, requirements, answers)
-            try:
-                pins = self._answer(problem, job.step.name)
-            except Contradiction as contradiction:
-                loser = gives_way(contradiction.conflict, problem) if self._may_give_way else None
-                if loser is None:
-                    raise
-                requirements.remove(loser[0])
-                gave_way.append(f"{loser[0].sourced} gave way to {loser[1].sourced}")
-                answers = []
-            else:
-                answers.append((problem.universe.target, self._complete(describe(problem, pins))))
+    def _prepare(self, jobs: Sequence[Job]) -> list[_State]:
+        problems = Collector()
+        states = []
+        for job in jobs:
+            with problems:
+                requirements = list(merge(job.gathered))
+                states.append(_State(job, requirements, self._members(job, requirements)))
+        problems.raise_if_any()
+        return states
+
+    def _members(self, job: Job, requirements: Sequence[DirectRequirement]) -> list[Member]:
+        """Return what a step asks on each of its platforms; they agree with each other, whoever else does."""
+        return [
+            Member(
+                name=(job.step.name, target.platform),
+                problem=self.problem_of(job, target, requirements),
+                group="" if job.step.align else job.step.name,
+            )
+            for target in job.question.targets
+        ]
+
+    def _give_way(self, states: Sequence[_State], aligned: Aligned) -> None:
+        """Let a requirement of each step without an answer give way, where the configuration lets it."""
+        problems = Collector()
+        for state in states:
+            member = next((one for one in state.members if one.name in aligned.failed), None)
+            if member is None:
+                continue
+            error = aligned.failed[member.name]
+            with problems:
+                if isinstance(error, Unsolvable):
+                    self._yield_to(state, member.problem, error)
+                elif isinstance(error, NotProven):
+                    raise _in_step(error, state.job.step.name) from error
+                elif error not in problems.errors:  # a page can fail for several steps
+                    raise error
+        problems.raise_if_any()
+
+    def _yield_to(self, state: _State, problem: Problem, proof: Unsolvable) -> None:
+        """Take one requirement of a conflict away from a step.
+
+        Raises:
+            ZlockError: None may give way.
+        """
+        contradiction = self._contradiction(problem, state.job.step.name, proof)
+        loser = gives_way(contradiction.conflict, problem) if self._may_give_way else None
+        if loser is None:
+            raise contradiction
+        state.requirements.remove(loser[0])
+        state.gave_way.append(f"{loser[0].sourced} gave way to {loser[1].sourced}")
+        state.members = self._members(state.job, state.requirements)
+
+    def _locked(self, state: _State, aligned: Aligned) -> Solved:
+        """Return the lock of a step that was solved."""
+        job = state.job
+        answers: list[Answer] = [
+            (one.problem.universe.target, self._complete(describe(one.problem, aligned.pins[one.name])))
+            for one in state.members
+        ]
         builds = [build for target, resolved in answers for build in self._builds(job, target, resolved)]
+        differs = dict.fromkeys(line for one in state.members for line in aligned.differs.get(one.name, ()))
+        facts = Facts(
+            declared=job.declared,
+            owner=job.owner,
+            gave_way=tuple(state.gave_way),
+            differs=tuple(differs),
+            builds=tuple(builds),
+            uv=uv_table(self._uv(job)),
+            exclude_newer=self._fact(),
+        )
         tree = build(
             job.question,
             answers,
-            Facts(
-                declared=job.declared,
-                owner=job.owner,
-                gave_way=tuple(gave_way),
-                builds=tuple(builds),
-                uv=uv_table(self._uv(job)),
-                exclude_newer=self._fact(),
-            ),
+            facts,
             project=self._workspace.project.folder,
             wheelhouse=self._workspace.wheelhouse if self._is_portable else None,
             lock_folder=job.path.parent,
@@ -260,12 +329,16 @@ class Solver:
         cutoff = self._workspace.options.exclude_newer
         return cutoff.isoformat() if cutoff else ""
 
-    def _problem(self, job: Job, requirements: Sequence[DirectRequirement], answers: Sequence[Answer]) -> Problem:
-        """Return the problem of the next target, which prefers the versions that those before it have."""
-        target = job.question.targets[len(answers)]
+    def problem_of(self, job: Job, target: Target, requirements: Sequence[DirectRequirement]) -> Problem:
+        """Return what a step asks on one of its targets.
+
+        Args:
+            job: The step.
+            target: The target.
+            requirements: What the step asks for, without what gave way.
+        """
         constraints = merge_constraints(job.gathered, self._workspace.project.constraints)
-        pins = self._kept(pins_on(job.lock or {}, target))
-        before = {one.name: str(one.candidate.version) for _, resolved in answers for one in resolved}
+        pins = self._kept(_pins(job.lock or {}, target))
         policy = Policy(
             prerelease=self._workspace.prerelease(job.gathered), resolution=self._workspace.project.resolution
         )
@@ -274,13 +347,13 @@ class Solver:
             requirements=requirements,
             constraints=constraints,
             policy=policy,
-            preferences=before | {canonicalize_name(name): version for name, version in pins.items()},
+            preferences=pins,
         )
 
-    def _kept(self, locked: dict[str, T]) -> dict[str, T]:
+    def _kept(self, locked: Mapping[N, T]) -> dict[N, T]:
         """Return what the command line does not let go of, of what a lock holds by name."""
         options = self._workspace.options
-        moving = {canonicalize_name(name) for name in options.upgrade_packages}
+        moving: set[str] = {canonicalize_name(name) for name in options.upgrade_packages}
         return {} if options.upgrade else {name: one for name, one in locked.items() if name not in moving}
 
     @property
@@ -291,17 +364,6 @@ class Solver:
     def source_of(self, job: Job) -> PackageSource:
         """Return what a step's indexes list."""
         return self._repository.routed(self._routing(job.step.routing))
-
-    def problem_of(self, job: Job, target: Target, requirements: Sequence[DirectRequirement]) -> Problem:
-        """Return what the lock of a step answers for one of its targets.
-
-        Args:
-            job: The step.
-            target: The target.
-            requirements: What the step asks for, without what gave way.
-        """
-        before: list[Answer] = [(one, ()) for one in job.question.targets[: job.question.targets.index(target)]]
-        return self._problem(job, requirements, before)
 
     def _universe(self, job: Job, target: Target, stated: Sequence[DirectRequirement], rules: Rules) -> Universe:
         wanted = []
@@ -348,25 +410,31 @@ class Solver:
             )
         return self._references[key]
 
+    def _tick(self, steps: int) -> None:
+        if steps % 100 == 0:
+            self._progress(f"solving: step {steps} of a search")
+
     def _answer(self, problem: Problem, step: str) -> Pins:
         """Return verified pins; what can't be answered becomes an error that says why."""
-
-        def tick(steps: int) -> None:
-            if steps % 100 == 0:
-                self._progress(f"solving `{step}`: step {steps} of the complete search")
-
         try:
-            return solve(problem, tick)
+            return solve(problem, self._tick)
         except NotProven as unproven:
             raise _in_step(unproven, step) from unproven
         except Unsolvable as proof:
-            hopeless = find_hopeless(problem, {*self._repository.known_names(), *popular_names()})
-            problems = Collector()
-            for error in hopeless:
-                problems.add(_in_step(error, step))
-            problems.raise_if_any()
-            self._progress(f"explaining why `{step}` has no answer")
-            raise Contradiction(step, explain(problem, proof.clause)) from None
+            raise self._contradiction(problem, step, proof) from None
+
+    def _contradiction(self, problem: Problem, step: str, proof: Unsolvable) -> Contradiction:
+        """Return why a step has no answer.
+
+        Raises:
+            ZlockError: Requirements that nothing can meet, whatever the others say.
+        """
+        problems = Collector()
+        for error in find_hopeless(problem, {*self._repository.known_names(), *popular_names()}):
+            problems.add(_in_step(error, step))
+        problems.raise_if_any()
+        self._progress(f"explaining why `{step}` has no answer")
+        return Contradiction(step, explain(problem, proof.clause))
 
     def _complete(self, resolved: Sequence[Resolved]) -> list[Resolved]:
         """Hash the files whose index gives no sha256: a lock never holds a file without (PEP 751)."""
@@ -395,6 +463,10 @@ class Contradiction(NoSolution):
         super().__init__(f"no set of versions satisfies step `{step}`", context=lines, hint=hint)
         self.step = step
         self.conflict = conflict
+
+
+def _pins(lock: Mapping[str, Any], target: Target) -> dict[NormalizedName, str]:
+    return {canonicalize_name(name): version for name, version in pins_on(lock, target).items()}
 
 
 def _in_step(error: ZlockError, step: str) -> ZlockError:

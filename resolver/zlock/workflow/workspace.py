@@ -69,6 +69,7 @@ class Step:
     routing: Routing
     python: str | None = None
     platforms: tuple[str, ...] = ()
+    align: bool = True
 
     @property
     def effective(self) -> EffectiveSettings:
@@ -149,6 +150,7 @@ class Workspace:
             python=own.python,
             platforms=own.platforms,
             routing=own.routing or project.routing,
+            align=project.align if own.align is None else own.align,
         )
 
     def chosen(self) -> list[Step]:
@@ -249,7 +251,8 @@ class Workspace:
             "overrides": sorted(str(one) for one in project.overrides),
             "exclude": exclude,
         }
-        return {key: value for key, value in values.items() if value}
+        unaligned: dict[str, Any] = {} if step.align else {"align": False}
+        return {key: value for key, value in values.items() if value} | unaligned
 
     def prerelease(self, gathered: list[Gathered]) -> str:
         """Return the pre-release policy: a requirements file can widen it with `--pre`."""

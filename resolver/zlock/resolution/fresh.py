@@ -1,0 +1,177 @@
+"""The search for an answer without a pin that is older than it has to be.
+
+A search that takes the newest of each package may end with one of them years back, where a step of a few days back
+on another keeps everything in the same year. So the oldest pin is looked at first: can it be younger, while nothing
+else becomes as old as it is? What holds it back is often plain to see, and then nothing is searched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+
+from packaging.utils import NormalizedName
+
+from zlock.errors import IndexFailed, NotProven
+from zlock.resolution.ages import Ages
+from zlock.resolution.complete import search_completely
+from zlock.resolution.needs import Node, Pins
+from zlock.resolution.problem import Problem
+from zlock.resolution.search import Unsolvable
+from zlock.resolution.universe import bits
+from zlock.resolution.verify import reach
+
+_YOUNG = 30  # days; a pin that is no further behind is not looked at
+_WIDENING = 3  # each bound is this much wider than the one before
+_BUDGET = 200  # steps of one search, beside two for each pin
+_MOST_SEARCHES = 24
+_DEPTH = 3  # how far it is looked for what holds a pin back
+
+
+def freshen(problem: Problem, pins: Pins) -> Pins:
+    """Return an answer whose oldest pins are as young as was found, else the one given; kept pins stay.
+
+    Pins that are there to be kept, and a policy that wants the lowest versions, are left alone.
+    """
+    if problem.policy.resolution != "highest":
+        return pins
+    ages = Ages(problem)
+    settled = _kept(problem, pins)
+    searches = _MOST_SEARCHES
+    while searches > 0:
+        name = _oldest(ages, pins, settled)
+        if name is None:
+            break
+        settled.add(name)
+        # What can't be had, as when offline, is no way to anything younger.
+        with contextlib.suppress(IndexFailed):
+            for better in _attempts(problem, ages, pins, name):
+                searches -= 1
+                if better is not None:
+                    pins = better
+                    break
+    return pins
+
+
+def _kept(problem: Problem, pins: Mapping[Node, int]) -> set[NormalizedName]:
+    found = set()
+    for node, position in pins.items():
+        if problem.kept(problem.universe.package(node.name)) == position:
+            found.add(node.name)
+    return found
+
+
+def _oldest(ages: Ages, pins: Mapping[Node, int], settled: Collection[NormalizedName]) -> NormalizedName | None:
+    rows = [(ages.age(node.name, position), node.name) for node, position in pins.items() if node.name not in settled]
+    age, name = max(rows, default=(0, None))
+    return name if age > _YOUNG else None
+
+
+def _attempts(problem: Problem, ages: Ages, pins: Pins, name: NormalizedName) -> Iterator[Pins | None]:
+    """Yield what searches with one bound after the other find for a pin that is to be younger; None for nothing."""
+    age = ages.age(name, pins[Node(name, "")])
+    view = _View(problem, ages, pins, name)
+    days = _YOUNG
+    while days < age:
+        if not view.is_barred(days):
+            yield _search(view, days)
+        days *= _WIDENING
+
+
+def _search(view: _View, days: int) -> Pins | None:
+    limited = replace(view.problem, limit=lambda name: view.limit(name, days))
+    try:
+        return search_completely(limited, _BUDGET + 2 * view.size)
+    except (Unsolvable, NotProven):
+        return None
+
+
+class _View:
+    """An answer as one of its pins sees it that is to be younger."""
+
+    def __init__(self, problem: Problem, ages: Ages, pins: Pins, name: NormalizedName) -> None:
+        self.problem = problem
+        self.size = len(pins)
+        self._ages = ages
+        self._pins = pins
+        self._name = name
+        self._nodes: dict[NormalizedName, list[Node]] = {}
+        for node in pins:
+            self._nodes.setdefault(node.name, []).append(node)
+        self._roots: dict[NormalizedName, int] = {}
+        for need in problem.roots():
+            self._roots[need.node.name] = self._roots.get(need.node.name, -1) & need.mask
+        self._wanting: dict[NormalizedName, list[tuple[Node, int]]] = {}
+        # What is there only because of the pin itself does not hold it back.
+        for node, position in reach(problem, {one: at for one, at in pins.items() if one.name != name}).items():
+            for wanted, mask in self._wants(node, position):
+                self._wanting.setdefault(wanted, []).append((node, mask))
+
+    def _wants(self, node: Node, position: int) -> Iterator[tuple[NormalizedName, int]]:
+        """Yield what a candidate needs of the packages in the answer; of no others, so that nothing is fetched."""
+        universe = self.problem.universe
+        for dependency in universe.dependencies(universe.package(node.name), position, node.extra):
+            if dependency.name in self._nodes:
+                yield dependency.name, universe.mask(dependency)
+
+    def limit(self, name: NormalizedName, days: int) -> int:
+        """Return the candidates that may answer: none older than the bound, but for what is older already."""
+        pinned = self._pins.get(Node(name, ""))
+        if pinned is not None and self.problem.kept(self.problem.universe.package(name)) == pinned:
+            return 1 << pinned
+        older = days if pinned is None or name == self._name else max(days, self._ages.age(name, pinned))
+        mask = self._ages.within(name, older) & ~self.problem.unnamed(name)
+        if pinned is not None and name != self._name:
+            mask |= 1 << pinned
+        return mask & self.problem.limit(name) if self.problem.limit else mask
+
+    def is_barred(self, days: int) -> bool:
+        """Return whether it is plain that no younger candidate will do, as far as can be seen without a search."""
+        return self._is_barred(self._name, -1, days, _DEPTH)
+
+    def _is_barred(self, name: NormalizedName, wanted: int, days: int, depth: int) -> bool:
+        """Return whether a package can't be at any of some candidates."""
+        wanted &= self.problem.domain(name) & self._roots.get(name, -1) & self.limit(name, days)
+        if not wanted or not depth:
+            return not wanted
+        holding = [node for node, mask in self._wanting.get(name, ()) if not mask & wanted]
+        if not all(self._can_move(node, name, wanted, days, depth) for node in holding):
+            return True
+        return not any(self._may_be(name, one, days, depth) for one in self._sample(name, wanted))
+
+    def _can_move(self, node: Node, name: NormalizedName, wanted: int, days: int, depth: int) -> bool:
+        """Return whether what needs something else of a package has a candidate that admits some of the wanted."""
+        others = self.problem.domain(node.name) & self._roots.get(node.name, -1) & self.limit(node.name, days)
+        return any(
+            all(mask & wanted for one, mask in self._wants(node, position) if one == name)
+            and not self._is_barred(node.name, 1 << position, days, depth - 1)
+            for position in self._sample(node.name, others & ~(1 << self._pins[node]))
+        )
+
+    def _may_be(self, name: NormalizedName, position: int, days: int, depth: int) -> bool:
+        """Return whether a package can be at a candidate, as far as its own needs show."""
+        return not any(
+            self._is_barred(wanted, mask, days, depth - 1)
+            for node in self._nodes[name]
+            for wanted, mask in self._wants(node, position)
+            if wanted not in (name, self._name)
+        )
+
+    def _sample(self, name: NormalizedName, mask: int) -> list[int]:
+        """Return a few of some candidates: the newest, then ever further apart, each a release that can be used."""
+        package = self.problem.universe.package(name)
+        positions = list(bits(mask))
+        chosen = [positions[index] for index in _spread(len(positions)) if package.candidate(positions[index])]
+        self.problem.universe.ask_ahead(package, sum(1 << position for position in chosen))
+        return chosen
+
+
+def _spread(count: int) -> Iterator[int]:
+    """Yield 0, 1, 3, 7 and so on, and the last."""
+    index = 0
+    while index < count - 1:
+        yield index
+        index = 2 * index + 1
+    if count:
+        yield count - 1

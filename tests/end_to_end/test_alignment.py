@@ -1,0 +1,156 @@
+"""Versions across the steps of a project, as its locks show them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from support.index import TinyIndex
+from support.project import Project
+
+
+def fill(index: TinyIndex) -> None:
+    for version in ("1.0", "2.0"):
+        index.wheel("alpha", version)
+        index.wheel("beta", version)
+        index.wheel("gamma", version, requires=["beta<2"] if version == "1.0" else [])
+
+
+def configure(
+    project: Project,
+    index: TinyIndex,
+    steps: Mapping[str, Sequence[str]],
+    apart: Sequence[str] = (),
+    **more: object,
+) -> None:
+    project.configure(
+        {
+            "python": "3.12",
+            "index": [{"url": index.url, "default": True}],
+            "steps": {
+                step: {"docker": {"requirements": asked}, **({"align": False} if step in apart else {})}
+                for step, asked in steps.items()
+            },
+            **more,
+        }
+    )
+
+
+def resolve(project: Project, *arguments: str) -> dict[str, dict[str, str]]:
+    result = project.run("resolve", *arguments)
+    assert result.code == 0, result.stderr
+    steps = sorted(path.name.split(".")[1] for path in (project.folder / "lockfiles").iterdir())
+    return {step: project.locked(step) for step in steps}
+
+
+def test_steps_agree_and_a_second_run_changes_nothing(index: TinyIndex, project: Project) -> None:
+    fill(index)
+    configure(project, index, {"a": ["alpha<2"], "b": ["alpha", "beta"], "c": ["gamma"]})
+
+    assert resolve(project) == {"a": {"alpha": "1.0"}, "b": {"alpha": "1.0", "beta": "2.0"}, "c": {"gamma": "2.0"}}
+    before = {step: project.lock_path(step).read_bytes() for step in "abc"}
+    for step in "abc":
+        assert "differs" not in project.lock(step)["tool"]["zlock"]
+    # With another question the same pins are found again, from the locks.
+    configure(project, index, {"a": ["alpha<2.0"], "b": ["beta", "alpha>=0"], "c": ["gamma>0"]})
+    resolve(project)
+    configure(project, index, {"a": ["alpha<2"], "b": ["alpha", "beta"], "c": ["gamma"]})
+    resolve(project)
+
+    assert {step: project.lock_path(step).read_bytes() for step in "abc"} == before
+
+
+def test_a_difference_is_in_the_lock_with_the_requirement_that_forces_it(index: TinyIndex, project: Project) -> None:
+    fill(index)
+    configure(project, index, {"old": ["gamma<2"], "new": ["beta>=2"]})
+    result = project.run("resolve", "--json")
+
+    line = "beta is 1.0 here and 2.0 elsewhere: `gamma<2` of explicit can't be had with 2.0"
+    assert project.lock("old")["tool"]["zlock"]["differs"] == [line]
+    assert json.loads(result.stdout)["steps"]["old"]["differs"] == [line]
+    assert project.run("resolve", "--check").code == 0
+
+
+def test_a_step_that_comes_in_follows_the_locks_that_are_there(index: TinyIndex, project: Project) -> None:
+    index.wheel("alpha", "1.0")
+    configure(project, index, {"a": ["alpha"]})
+    resolve(project)
+    before = project.lock_path("a").read_bytes()
+    index.wheel("alpha", "2.0")
+    configure(project, index, {"a": ["alpha"], "b": ["alpha"]})
+
+    assert resolve(project)["b"] == {"alpha": "1.0"}
+    assert project.lock(step := "a")["tool"]["zlock"]["step"] == step
+    assert {**project.lock("a")["tool"]["zlock"], "declared": "", "integrity": ""} == {
+        **_tool(before),
+        "declared": "",
+        "integrity": "",
+    }
+    assert resolve(project, "--upgrade") == {"a": {"alpha": "2.0"}, "b": {"alpha": "2.0"}}
+
+
+def _tool(lock: bytes) -> dict[str, object]:
+    import tomllib
+
+    own: dict[str, object] = tomllib.loads(lock.decode())["tool"]["zlock"]
+    return own
+
+
+def test_one_package_is_upgraded_in_all_steps_and_nothing_else_moves(index: TinyIndex, project: Project) -> None:
+    for name in ("alpha", "beta"):
+        index.wheel(name, "1.0")
+    configure(project, index, {"a": ["alpha", "beta"], "b": ["alpha"]})
+    resolve(project)
+    for name in ("alpha", "beta"):
+        index.wheel(name, "2.0")
+
+    assert resolve(project, "--upgrade-package", "alpha") == {
+        "a": {"alpha": "2.0", "beta": "1.0"},
+        "b": {"alpha": "2.0"},
+    }
+
+
+@pytest.mark.parametrize("of_all", [True, False])
+def test_without_align_each_step_has_its_own_versions(index: TinyIndex, project: Project, *, of_all: bool) -> None:
+    fill(index)
+    steps = {"a": ["alpha<2"], "b": ["alpha"]}
+    configure(project, index, steps, apart="" if of_all else "b", align=not of_all)
+
+    assert resolve(project) == {"a": {"alpha": "1.0"}, "b": {"alpha": "2.0"}}
+    assert project.lock("b")["tool"]["zlock"]["policy"]["align"] is False
+    assert "differs" not in project.lock("b")["tool"]["zlock"]
+    # What was aligned and is not any more asks something else.
+    configure(project, index, steps)
+
+    assert project.run("resolve", "--check").code == 1
+
+
+def test_what_gives_way_in_one_step_stands_in_the_others(index: TinyIndex, project: Project) -> None:
+    fill(index)
+    configure(
+        project,
+        index,
+        {"a": ["alpha>=2"], "b": ["beta"]},
+        conflicts="later",
+        stack={"requirements": ["alpha<2"]},
+    )
+
+    assert resolve(project) == {"a": {"alpha": "2.0"}, "b": {"alpha": "1.0", "beta": "2.0"}}
+    assert project.lock("a")["tool"]["zlock"]["gave-way"] == ["`alpha<2` of stack gave way to `alpha>=2` of explicit"]
+    assert project.lock("b")["tool"]["zlock"]["differs"] == [
+        "alpha is 1.0 here and 2.0 elsewhere: `alpha<2` of stack can't be had with 2.0"
+    ]
+
+
+def test_all_steps_without_an_answer_are_named_at_once(index: TinyIndex, project: Project) -> None:
+    fill(index)
+    configure(project, index, {"a": ["alpha<1"], "b": ["beta"], "c": ["gamma<2", "beta>=2"]})
+    result = project.run("resolve")
+
+    assert result.code == 1
+    assert "step `a`" in result.stderr
+    assert "step `c`" in result.stderr
+    assert "step `b`" not in result.stderr
+    assert not (project.folder / "lockfiles").exists()
