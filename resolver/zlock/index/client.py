@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import os
-import random
 import re
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import BinaryIO, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, NamedTuple, Protocol
 from urllib.parse import urlencode, urljoin, urlsplit
-
-import urllib3
 
 from zlock._version import __version__
 from zlock.errors import IndexFailed, OutsideFailed
 from zlock.index.auth import Credentials, split_login
 from zlock.redact import redact
+
+if TYPE_CHECKING:
+    import ssl
+
+    import urllib3
+
+# What sends requests is imported where one is sent: a run that finds everything in the cache never loads it.
 
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -32,7 +33,6 @@ _DEADLINE = 600.0  # seconds for one answer, so that a trickle can't hold a run 
 CONNECTIONS = 24
 _NO_HEADERS: Mapping[str, str] = {}
 _MOST_SAID = 1 << 16  # bytes of an answer that is not what was asked for
-_FINAL = (urllib3.exceptions.SSLError, urllib3.exceptions.LocationValueError, ssl.SSLError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,8 @@ def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _is_direct(host: str, port: int | None, exceptions: str) -> bool:
     """Return whether `NO_PROXY` names a host: itself, a domain it is in, with or without a port, or a network."""
+    import ipaddress
+
     for entry in filter(None, (part.strip().lower() for part in exceptions.split(","))):
         if entry == "*":
             return True
@@ -242,6 +244,8 @@ class Transport:
         raise self.failure(f"`{show(first)}` redirects without end", hint=f"check the {self.noun}'s URL")
 
     def _get_once(self, url: str, headers: Mapping[str, str], reader: _Reader, form: bytes | None = None) -> Answer:
+        import urllib3
+
         attempt = 0
         while True:
             last = attempt == self._network.retries
@@ -291,6 +295,8 @@ class Transport:
 
     def _wait(self, attempt: int, retry_after: str | None) -> None:
         """Wait before the next attempt; closing the client ends the wait and the request."""
+        import random
+
         seconds: float = 0.4 * 2**attempt * (1 + random.random() / 4)  # noqa: S311 - jitter, not a secret
         if retry_after:
             seconds = min(_retry_after(retry_after, seconds), _LONGEST_WAIT)
@@ -317,6 +323,8 @@ class Transport:
             return self._pools[proxy]
 
     def _make_pool(self, proxy: str) -> urllib3.PoolManager:
+        import urllib3
+
         context = self._context()
         if not proxy:
             return urllib3.PoolManager(16, maxsize=CONNECTIONS, ssl_context=context)
@@ -326,6 +334,8 @@ class Transport:
 
     def _context(self) -> ssl.SSLContext:
         """Return what servers' certificates are checked with; one that can't be read is an error."""
+        import ssl
+
         certificate, own = self._network.certificate, self._network.client_certificate
         try:
             if certificate and os.path.isdir(certificate):  # noqa: PTH112 - as text in, so text out
@@ -399,7 +409,9 @@ class Continued:
             and not response.headers.get("content-range", "").startswith(f"bytes {begun}-")
         ):
             self.restart()
-            raise urllib3.exceptions.ProtocolError("the server continued the download elsewhere")
+            from urllib3.exceptions import ProtocolError
+
+            raise ProtocolError("the server continued the download elsewhere")
         if response.status not in (200, 206):
             return _read(response, decode=False)
         if response.status == 200:  # noqa: PLR2004 - the whole file, whatever was asked for
@@ -466,6 +478,8 @@ def _chunks(response: urllib3.BaseHTTPResponse, *, decode: bool, seconds: float)
 
 
 def _retry_after(value: str, default: float) -> float:
+    from email.utils import parsedate_to_datetime
+
     if re.fullmatch(r"\d+", value.strip()):
         return float(value)
     try:
@@ -476,10 +490,16 @@ def _retry_after(value: str, default: float) -> float:
 
 def _is_final(error: BaseException) -> bool:
     """Return whether trying again can't help: a certificate that is not trusted, a name that makes no URL."""
-    return isinstance(error, _FINAL)
+    import ssl
+
+    import urllib3
+
+    return isinstance(error, (urllib3.exceptions.SSLError, urllib3.exceptions.LocationValueError, ssl.SSLError))
 
 
 def _cause(error: BaseException) -> str:
+    import urllib3
+
     reason = getattr(error, "reason", None)
     if isinstance(reason, BaseException):
         return _cause(reason)
@@ -494,6 +514,10 @@ def _cause(error: BaseException) -> str:
 
 
 def _hint(error: BaseException, noun: str) -> str:
+    import ssl
+
+    import urllib3
+
     if isinstance(error, (urllib3.exceptions.SSLError, ssl.SSLError)):
         return f"if the {noun} has a certificate of your own, name it in SSL_CERT_FILE"
     return f"check the network, the proxy variables and the {noun}'s URL"

@@ -11,7 +11,6 @@ from packaging.utils import InvalidSdistFilename, NormalizedName, parse_sdist_fi
 from packaging.version import InvalidVersion, Version
 
 from zlock.errors import IndexFailed
-from zlock.index.archives import RangesUnusable, RemoteFile, sdist_file, wheel_metadata
 from zlock.index.client import Answer, Client, show
 from zlock.index.folder import as_path, open_file
 from zlock.index.metadata import is_static, parse_metadata, read_headers
@@ -54,6 +53,8 @@ class Files:
         return metadata
 
     def _wheel_metadata(self, file: File) -> Metadata:
+        from zlock.index.archives import RangesUnusable, RemoteFile, wheel_metadata
+
         path = as_path(file.url)
         if path is not None:
             with open_file(path) as stream:
@@ -107,6 +108,8 @@ class Files:
 
     def _sdist_metadata(self, file: File) -> Metadata:
         data = self.download(file)
+        from zlock.index.archives import sdist_file
+
         text = sdist_file(data, file.filename, "PKG-INFO")
         if text is not None and is_static(read_headers(text)):
             return parse_metadata(text)
@@ -215,6 +218,8 @@ def check_hashes(data: bytes, filename: str, url: str, hashes: tuple[tuple[str, 
 
 
 def _metadata_of(data: bytes, filename: str) -> Metadata:
+    from zlock.index.archives import wheel_metadata
+
     return parse_metadata(wheel_metadata(io.BytesIO(data), filename))
 
 
@@ -225,6 +230,8 @@ def _part(answer: Answer, begin: int, file: File) -> tuple[int, bytes, int]:
         RangesUnusable: It is something else.
         IndexFailed: It is refused or gone, or of another size than the index says.
     """
+    from zlock.index.archives import RangesUnusable
+
     if answer.status in (401, 403, 404):
         check_status(answer)
     said = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", ""))

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from packaging.utils import InvalidSdistFilename, NormalizedName, canonicalize_name, parse_sdist_filename
 
@@ -25,6 +24,8 @@ def as_path(url: str) -> Path | None:
         return None
     parts = urlsplit(url)
     if parts.scheme == "file":
+        from urllib.request import url2pathname  # slow: it brings the whole of HTTP and TLS
+
         return Path(url2pathname(parts.path))
     # A single letter is a drive, not a scheme.
     return Path(url) if len(parts.scheme) <= 1 else None

@@ -11,7 +11,7 @@ from typing import Any
 from packaging.utils import NormalizedName
 
 from zlock.errors import ZlockError
-from zlock.index.cache import Cache
+from zlock.index.cache import Cache, pack, unpack
 from zlock.index.client import CONNECTIONS, Client
 from zlock.index.files import Files
 from zlock.index.pages import Pages
@@ -58,7 +58,7 @@ class Repository:
         self._lock = threading.Lock()
         self._pages: dict[tuple[NormalizedName, Route], Future[Page | None]] = {}
         self._metadata: dict[tuple[Group, str], Future[Metadata]] = {}
-        self._stored: dict[Group, dict[str, Any]] = {}
+        self._stored: dict[Group, dict[str, bytes]] = {}
         self._changed: set[Group] = set()
 
     def routed(self, routing: Routing) -> Routed:
@@ -130,7 +130,8 @@ class Repository:
         """
         if group not in self._stored:
             self._stored[group] = self._cache.read("metadata", *group) or {}
-        return self._stored[group].get(key) if self._offline or not key.startswith("url ") else None
+        found = self._stored[group].get(key) if self._offline or not key.startswith("url ") else None
+        return None if found is None else unpack(found)
 
     def _find_metadata(self, group: Group, file: File, key: str) -> Metadata:
         try:
@@ -143,7 +144,7 @@ class Repository:
 
     def _learn(self, group: Group, key: str, row: Any) -> None:
         with self._lock:
-            self._stored[group][key] = row
+            self._stored[group][key] = pack(row)
             self._changed.add(group)
 
     def known_names(self) -> set[str]:

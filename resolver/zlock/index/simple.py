@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin
 
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -22,8 +21,6 @@ ACCEPT = (
 )
 _PLAIN = re.compile(r"(/|(?:\.\./)*)((?:\w[\w.+~!-]*/)*\w[\w.+~!-]*)", re.ASCII)
 _GZIP = b"\x1f\x8b"
-_ENDINGS = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
-_APPLICATION_TAGS = frozenset({"form", "input", "script"})
 _TEXT = frozenset({str})
 _MAYBE_TEXT = frozenset({str, type(None)})
 _TYPES = (_TEXT, _TEXT, frozenset({tuple}), _TEXT, _MAYBE_TEXT, _TEXT, frozenset({int}), _MAYBE_TEXT)
@@ -45,7 +42,9 @@ def parse_page(name: NormalizedName, index: str, answer: Answer) -> Page:
     if kind.endswith("json"):
         return _parse_json(name, index, answer)
     if kind in _HTML_TYPES or (not kind and answer.body.lstrip()[:1] == b"<"):
-        return _parse_html(name, index, answer)
+        from zlock.index.html import parse_html  # most indexes have no need of it
+
+        return parse_html(name, index, answer)
     start = answer.body[:60].decode("utf-8", "replace")
     raise IndexFailed(
         f"`{show(answer.url)}` is no page of the simple API: content type `{kind or 'none'}`",
@@ -57,7 +56,7 @@ def parse_page(name: NormalizedName, index: str, answer: Answer) -> Page:
 def _parse_json(name: NormalizedName, index: str, answer: Answer) -> Page:
     try:
         data = json.loads(answer.body)
-        _check_version(str(data.get("meta", {}).get("api-version", "1.0")), answer)
+        check_version(str(data.get("meta", {}).get("api-version", "1.0")), answer)
         join = _joiner(answer.url)
         files = tuple([file for row in data["files"] if (file := _json_file(join, row)) is not None])
         _check_types(files)
@@ -76,7 +75,7 @@ def _parse_json(name: NormalizedName, index: str, answer: Answer) -> Page:
     return Page.of(name, index, files, status, reason)
 
 
-def _check_version(version: str, answer: Answer) -> None:
+def check_version(version: str, answer: Answer) -> None:
     """Refuse a page of another major version, whose keys may mean anything (PEP 629)."""
     if version.partition(".")[0] != "1":
         raise IndexFailed(
@@ -131,77 +130,18 @@ def _joiner(base: str) -> Callable[[str], str]:
     def join(url: str) -> str:
         match = _PLAIN.fullmatch(url)
         if match is None:
-            return _joined(base, url)
+            return joined(base, url)
         start = match[1]
         if start not in starts:
-            starts[start] = _joined(base, start or ".")
+            starts[start] = joined(base, start or ".")
         return starts[start] and starts[start] + match[2]
 
     return join
 
 
-def _joined(base: str, url: str) -> str:
+def joined(base: str, url: str) -> str:
     """Return an absolute URL without credentials and fragment; "" for what is no URL."""
     try:
         return split_login(urljoin(base, url))[0].partition("#")[0]
     except ValueError:  # such as an unclosed bracket, or a host that turns into another one
         return ""
-
-
-class _Anchors(HTMLParser):
-    """Collects anchors, leniently: unclosed tags and a missing doctype are common."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.base: str | None = None
-        self.meta: dict[str, str] = {}
-        self.anchors: list[dict[str, str | None]] = []
-        self.is_application = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep what a page of the simple API is made of."""
-        values = dict(attrs)
-        if tag == "base" and self.base is None:
-            self.base = values.get("href")
-        elif tag == "meta" and values.get("name"):
-            self.meta[str(values["name"])] = values.get("content") or ""
-        elif tag == "a" and values.get("href"):
-            self.anchors.append(values)
-        elif tag in _APPLICATION_TAGS:
-            self.is_application = True
-
-
-def _parse_html(name: NormalizedName, index: str, answer: Answer) -> Page:
-    parser = _Anchors()
-    parser.feed(answer.body.decode("utf-8", "replace"))
-    _check_version(parser.meta.get("pypi:repository-version", "1.0"), answer)
-    base = (_joined(answer.url, parser.base) if parser.base else "") or answer.url
-    files = tuple([file for values in parser.anchors if (file := _html_file(base, values)) is not None])
-    if not files and parser.is_application:
-        raise IndexFailed(
-            f"`{show(answer.url)}` is a page for people without any file on it: a login page, it seems",
-            hint="give the index credentials: in its URL, netrc, the keyring or the environment; or correct its URL",
-        )
-    status, reason = parser.meta.get("pypi:project-status", "active"), parser.meta.get("pypi:project-status-reason", "")
-    return Page.of(name, index, files, status, reason)
-
-
-def _html_file(base: str, values: dict[str, str | None]) -> File | None:
-    try:
-        url = urljoin(base, values["href"])
-        bare, _ = split_login(url.partition("#")[0])
-        parts = urlsplit(url)
-    except ValueError:  # such as an unclosed IPv6 bracket
-        return None
-    # Decoded once: what is still encoded after that is part of the name.
-    filename = unquote(parts.path.rpartition("/")[2])
-    if not filename.endswith(_ENDINGS) or "/" in filename or "\\" in filename:
-        return None
-    algorithm, _, digest = parts.fragment.partition("&")[0].partition("=")
-    hashes = ((algorithm, digest),) if digest and algorithm.startswith(("sha", "md5", "blake")) else ()
-    # PEP 714: an attribute without a value, or `true`, says that there is metadata but not its hash.
-    said = values.get("data-core-metadata", values.get("data-dist-info-metadata", "false")) or ""
-    metadata = None if said == "false" else said.removeprefix("sha256=") if said.startswith("sha256=") else ""
-    yanked = values["data-yanked"] or "" if "data-yanked" in values else None
-    requires_python = values.get("data-requires-python") or ""
-    return File(filename, bare, hashes, requires_python, yanked, "", -1, metadata)
