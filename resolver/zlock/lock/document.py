@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -143,12 +144,12 @@ def _package(one: Resolved, marker: str, places: _Places) -> dict[str, Any]:
     if one.index.startswith("http") and places.wheelhouse is None:
         table["index"] = one.index
     admitted = [file for file in one.candidate.files if _is_admitted(file, one.hashes)]
-    files = [_file(file, places) for file in sorted(admitted, key=lambda file: (file.filename, file.url))]
-    wheels = [row for file, row in files if file.is_wheel]
+    files = sorted(admitted, key=lambda file: (file.filename, file.url))
+    wheels = [_file(file, places) for file in files if file.is_wheel]
     if wheels:
         table["wheels"] = wheels
     else:
-        table["sdist"] = Inline(files[0][1])
+        table["sdist"] = _file(files[0], places)
     return table
 
 
@@ -156,7 +157,9 @@ def _is_admitted(file: File, hashes: Sequence[str]) -> bool:
     return not hashes or any(f"{algorithm}:{digest}" in hashes for algorithm, digest in file.hashes)
 
 
-def _file(file: File, places: _Places) -> tuple[File, Inline]:
+@lru_cache(maxsize=65536)
+def _file(file: File, places: _Places) -> Inline:
+    """Return a file as locks hold it; the steps of a pipeline share most of theirs."""
     row: dict[str, Any] = {}
     if PurePosixPath(file.url).name != file.filename and places.wheelhouse is None:
         row["name"] = file.filename
@@ -171,7 +174,7 @@ def _file(file: File, places: _Places) -> tuple[File, Inline]:
     if file.size >= 0:
         row["size"] = file.size
     row["hashes"] = Inline({"sha256": file.sha256})
-    return file, Inline(row)
+    return Inline(row)
 
 
 def relative_path(url: str, folder: Path) -> str:

@@ -6,13 +6,17 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
+_PLAIN = re.compile(r"[ !#-\[\]-~]*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Inline(dict[str, Any]):
-    """A table that is written on one line."""
+    """A table that is written on one line, and not changed after that: its text is kept for other documents."""
+
+    text = ""
 
 
 def dumps(tree: Mapping[str, Any]) -> str:
@@ -48,6 +52,7 @@ def _is_table(value: Any) -> bool:
     )
 
 
+@lru_cache(maxsize=4096)
 def _key(key: str) -> str:
     return key if _BARE.fullmatch(key) else _text(key)
 
@@ -63,9 +68,17 @@ def _value(value: Any) -> str:
         zoned = value if value.tzinfo else value.replace(tzinfo=UTC)
         return zoned.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{_key(key)} = {_value(one)}" for key, one in value.items())
-        return f"{{{inner}}}"
+        return _inline(value)
     return f"[{', '.join(map(_value, value))}]"
+
+
+def _inline(value: Mapping[str, Any]) -> str:
+    if isinstance(value, Inline) and value.text:
+        return value.text
+    text = f"{{{', '.join(f'{_key(key)} = {_value(one)}' for key, one in value.items())}}}"
+    if isinstance(value, Inline):
+        value.text = text
+    return text
 
 
 def _lines(value: Any) -> str:
@@ -77,5 +90,7 @@ def _lines(value: Any) -> str:
 
 
 def _text(text: str) -> str:
+    if _PLAIN.fullmatch(text):
+        return f'"{text}"'
     # JSON's escapes are TOML's; DEL is the one control character JSON leaves alone.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

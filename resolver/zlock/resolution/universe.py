@@ -7,7 +7,6 @@ mask once per package and specifier, and from then on intersecting, testing and 
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 
 from packaging.markers import Marker
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from zlock.errors import IndexFailed, ZlockError
@@ -28,10 +27,10 @@ from zlock.model.ports import InvalidMetadata, PackageSource
 from zlock.model.target import Target
 from zlock.model.versions import Versions, parse_specifier, parse_version
 from zlock.redact import redact
+from zlock.resolution.markers import Markers
 from zlock.resolution.needs import Need, Node, nodes_of
 
 _SDIST_RANK = 1 << 20  # behind every wheel
-_COMPARISON = re.compile(r'[a-z_]+ (?:[=!<>~]+|in|not in) "[^"]*"')
 # Upper bounds such as `<2.0a0` mean "no pre-release of 2.0", so they do not count as naming one.
 _NAMING_OPERATORS = frozenset({"==", "===", "~=", ">=", ">", "<="})
 
@@ -230,8 +229,7 @@ class Universe:
         self._packages: dict[NormalizedName, Package] = {}
         self._ranks: dict[str, int | None] = {}
         self._pythons: dict[str, bool] = {"": True}
-        self._markers: dict[tuple[str, str], bool] = {}
-        self._comparisons: dict[tuple[str, str], bool] = {}
+        self._markers = Markers(target)
         self._metadata: dict[tuple[NormalizedName, int], Metadata | InvalidMetadata] = {}
         self._needs: dict[tuple[Node, int], tuple[Need, ...] | InvalidMetadata] = {}
         self._misses: dict[NormalizedName, int] = {}
@@ -320,27 +318,7 @@ class Universe:
 
     def holds(self, marker: str, extra: str) -> bool:
         """Return whether a marker holds on the target, with an extra or, with "", without."""
-        key = (marker, extra)
-        found = self._markers.get(key)
-        if found is None:
-            found = self._markers[key] = self._evaluate(marker, extra)
-        return found
-
-    def _evaluate(self, marker: str, extra: str) -> bool:
-        """Evaluate a marker by its comparisons, which many markers share, where nothing but `and` joins them."""
-        parts = marker.split(" and ")
-        if not all(map(_COMPARISON.fullmatch, parts)):
-            return self.evaluate(self.target, marker, extra)
-        return all(self._compares(part, extra if part.startswith("extra ") else "") for part in parts)
-
-    def _compares(self, comparison: str, extra: str) -> bool:
-        if comparison.startswith('extra == "'):
-            return canonicalize_name(comparison[10:-1]) == extra
-        key = (comparison, extra)
-        found = self._comparisons.get(key)
-        if found is None:
-            found = self._comparisons[key] = self.evaluate(self.target, comparison, extra)
-        return found
+        return self._markers.holds(marker, extra)
 
     @staticmethod
     def evaluate(target: Target, marker: str, extra: str = "") -> bool:
