@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 
 from packaging.utils import NormalizedName
 
@@ -36,22 +37,22 @@ def freshen(problem: Problem, pins: Pins) -> Pins:
     """
     if problem.policy.resolution != "highest":
         return pins
-    ages = Ages(problem)
+    found = _Found(problem, Ages(problem), pins)
     settled = _kept(problem, pins)
     searches = _MOST_SEARCHES
     while searches > 0:
-        name = _oldest(ages, pins, settled)
+        name = _oldest(found, settled)
         if name is None:
             break
         settled.add(name)
         # What can't be had, as when offline, is no way to anything younger.
         with contextlib.suppress(IndexFailed):
-            for better in _attempts(problem, ages, pins, name):
+            for better in _attempts(found, name):
                 searches -= 1
                 if better is not None:
-                    pins = better
+                    found = _Found(problem, found.ages, better)
                     break
-    return pins
+    return found.pins
 
 
 def _kept(problem: Problem, pins: Mapping[Node, int]) -> set[NormalizedName]:
@@ -62,69 +63,93 @@ def _kept(problem: Problem, pins: Mapping[Node, int]) -> set[NormalizedName]:
     return found
 
 
-def _oldest(ages: Ages, pins: Mapping[Node, int], settled: Collection[NormalizedName]) -> NormalizedName | None:
-    rows = [(ages.age(node.name, position), node.name) for node, position in pins.items() if node.name not in settled]
+def _oldest(found: _Found, settled: Collection[NormalizedName]) -> NormalizedName | None:
+    rows = [(found.ages.age(node.name, at), node.name) for node, at in found.pins.items() if node.name not in settled]
     age, name = max(rows, default=(0, None))
     return name if age > _YOUNG else None
 
 
-def _attempts(problem: Problem, ages: Ages, pins: Pins, name: NormalizedName) -> Iterator[Pins | None]:
+def _attempts(found: _Found, name: NormalizedName) -> Iterator[Pins | None]:
     """Yield what searches with one bound after the other find for a pin that is to be younger; None for nothing."""
-    age = ages.age(name, pins[Node(name, "")])
-    view = _View(problem, ages, pins, name)
+    age = found.ages.age(name, found.pins[Node(name, "")])
+    view = _View(found, name)
     days = _YOUNG
     while days < age:
         if not view.is_barred(days):
-            yield _search(view, days)
+            yield _search(found.problem, view, days)
         days *= _WIDENING
 
 
-def _search(view: _View, days: int) -> Pins | None:
-    limited = replace(view.problem, limit=lambda name: view.limit(name, days))
+def _search(problem: Problem, view: _View, days: int) -> Pins | None:
+    limited = replace(problem, limit=lambda name: view.limit(name, days))
     try:
         return search_completely(limited, _BUDGET + 2 * view.size)
     except (Unsolvable, NotProven):
         return None
 
 
+class _Found:
+    """An answer, and what is wanted in it.
+
+    Attributes:
+        problem: What it answers.
+        ages: The ages of the problem's candidates.
+        pins: The answer.
+        nodes: The nodes of each package.
+        roots: The candidates that the step itself admits, of the packages it names.
+        wanting: Per package the nodes that need it, with the candidates that each admits.
+    """
+
+    def __init__(self, problem: Problem, ages: Ages, pins: Pins) -> None:
+        self.problem = problem
+        self.ages = ages
+        self.pins = pins
+        self.nodes: dict[NormalizedName, list[Node]] = {}
+        for node in pins:
+            self.nodes.setdefault(node.name, []).append(node)
+        self.roots: dict[NormalizedName, int] = {}
+        for need in problem.roots():
+            self.roots[need.node.name] = self.roots.get(need.node.name, -1) & need.mask
+        self.wanting: dict[NormalizedName, list[tuple[Node, int]]] = {}
+        for node, position in pins.items():
+            needs = problem.needs(node, position)
+            for need in needs if isinstance(needs, tuple) else ():
+                self.wanting.setdefault(need.node.name, []).append((node, need.mask))
+
+
 class _View:
     """An answer as one of its pins sees it that is to be younger."""
 
-    def __init__(self, problem: Problem, ages: Ages, pins: Pins, name: NormalizedName) -> None:
-        self.problem = problem
-        self.size = len(pins)
-        self._ages = ages
-        self._pins = pins
+    def __init__(self, found: _Found, name: NormalizedName) -> None:
+        self.size = len(found.pins)
+        self._found = found
+        self._problem = found.problem
+        self._pins = found.pins
         self._name = name
-        self._nodes: dict[NormalizedName, list[Node]] = {}
-        for node in pins:
-            self._nodes.setdefault(node.name, []).append(node)
-        self._roots: dict[NormalizedName, int] = {}
-        for need in problem.roots():
-            self._roots[need.node.name] = self._roots.get(need.node.name, -1) & need.mask
-        self._wanting: dict[NormalizedName, list[tuple[Node, int]]] = {}
-        # What is there only because of the pin itself does not hold it back.
-        for node, position in reach(problem, {one: at for one, at in pins.items() if one.name != name}).items():
-            for wanted, mask in self._wants(node, position):
-                self._wanting.setdefault(wanted, []).append((node, mask))
+
+    @cached_property
+    def _others(self) -> Collection[Node]:
+        """What is there whatever becomes of the pin; what is there only for its sake does not hold it back."""
+        pins = {node: position for node, position in self._pins.items() if node.name != self._name}
+        return reach(self._problem, pins)
 
     def _wants(self, node: Node, position: int) -> Iterator[tuple[NormalizedName, int]]:
         """Yield what a candidate needs of the packages in the answer; of no others, so that nothing is fetched."""
-        universe = self.problem.universe
+        universe = self._problem.universe
         for dependency in universe.dependencies(universe.package(node.name), position, node.extra):
-            if dependency.name in self._nodes:
+            if dependency.name in self._found.nodes:
                 yield dependency.name, universe.mask(dependency)
 
     def limit(self, name: NormalizedName, days: int) -> int:
         """Return the candidates that may answer: none older than the bound, but for what is older already."""
         pinned = self._pins.get(Node(name, ""))
-        if pinned is not None and self.problem.kept(self.problem.universe.package(name)) == pinned:
+        if pinned is not None and self._problem.kept(self._problem.universe.package(name)) == pinned:
             return 1 << pinned
-        older = days if pinned is None or name == self._name else max(days, self._ages.age(name, pinned))
-        mask = self._ages.within(name, older) & ~self.problem.unnamed(name)
+        older = days if pinned is None or name == self._name else max(days, self._found.ages.age(name, pinned))
+        mask = self._found.ages.within(name, older) & ~self._problem.unnamed(name)
         if pinned is not None and name != self._name:
             mask |= 1 << pinned
-        return mask & self.problem.limit(name) if self.problem.limit else mask
+        return mask & self._problem.limit(name) if self._problem.limit else mask
 
     def is_barred(self, days: int) -> bool:
         """Return whether it is plain that no younger candidate will do, as far as can be seen without a search."""
@@ -132,17 +157,18 @@ class _View:
 
     def _is_barred(self, name: NormalizedName, wanted: int, days: int, depth: int) -> bool:
         """Return whether a package can't be at any of some candidates."""
-        wanted &= self.problem.domain(name) & self._roots.get(name, -1) & self.limit(name, days)
+        wanted &= self._problem.domain(name) & self._found.roots.get(name, -1) & self.limit(name, days)
         if not wanted or not depth:
             return not wanted
-        holding = [node for node, mask in self._wanting.get(name, ()) if not mask & wanted]
+        wanting = self._found.wanting.get(name, ())
+        holding = [node for node, mask in wanting if not mask & wanted and node.name != name and node in self._others]
         if not all(self._can_move(node, name, wanted, days, depth) for node in holding):
             return True
         return not any(self._may_be(name, one, days, depth) for one in self._sample(name, wanted))
 
     def _can_move(self, node: Node, name: NormalizedName, wanted: int, days: int, depth: int) -> bool:
         """Return whether what needs something else of a package has a candidate that admits some of the wanted."""
-        others = self.problem.domain(node.name) & self._roots.get(node.name, -1) & self.limit(node.name, days)
+        others = self._problem.domain(node.name) & self._found.roots.get(node.name, -1) & self.limit(node.name, days)
         return any(
             all(mask & wanted for one, mask in self._wants(node, position) if one == name)
             and not self._is_barred(node.name, 1 << position, days, depth - 1)
@@ -153,17 +179,17 @@ class _View:
         """Return whether a package can be at a candidate, as far as its own needs show."""
         return not any(
             self._is_barred(wanted, mask, days, depth - 1)
-            for node in self._nodes[name]
+            for node in self._found.nodes[name]
             for wanted, mask in self._wants(node, position)
             if wanted not in (name, self._name)
         )
 
     def _sample(self, name: NormalizedName, mask: int) -> list[int]:
         """Return a few of some candidates: the newest, then ever further apart, each a release that can be used."""
-        package = self.problem.universe.package(name)
+        package = self._problem.universe.package(name)
         positions = list(bits(mask))
         chosen = [positions[index] for index in _spread(len(positions)) if package.candidate(positions[index])]
-        self.problem.universe.ask_ahead(package, sum(1 << position for position in chosen))
+        self._problem.universe.ask_ahead(package, sum(1 << position for position in chosen))
         return chosen
 
 

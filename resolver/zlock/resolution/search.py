@@ -141,7 +141,9 @@ class Search:
         self._level = 0
         self._seen: dict[Node, int] = {}
         self._loaded: set[tuple[Node, int]] = set()
-        self._open: set[Node] = set()  # has to be there, and has a choice left or needs that were not looked at
+        # What has to be there, and has needs that were not looked at, or else a choice left.
+        self._forced: dict[Node, None] = {}
+        self._open: set[Node] = set()
         # The level at which a node's newest clauses were propagated; below it they still have to be.
         self._propagated: dict[Node, int] = {}
         self._conflicts: dict[Node, int] = {}
@@ -238,10 +240,14 @@ class Search:
 
     def _set(self, node: Node, states: int) -> None:
         self._states[node] = states
-        if self._is_open(node, states):
+        self._open.discard(node)
+        self._forced.pop(node, None)
+        if states & _ABSENT or node == _ROOT:
+            return
+        if states & (states - 1):
             self._open.add(node)
-        else:
-            self._open.discard(node)
+        elif (node, states.bit_length() - 2) not in self._loaded:
+            self._forced[node] = None
 
     def _propagate(self, node: Node) -> None:
         changed = {node: None}
@@ -369,12 +375,15 @@ class Search:
     def _decide(self) -> Node | None:
         """Pin one node that has to be there and is still open; None where there is none.
 
-        What conflicted most comes first, then what has no choice, then what was met first. At last, what might
+        What has no choice comes first, then what conflicted most, then what was met first. At last, what might
         only be there to support something is left out, where that can be.
         """
-        if not self._open:
+        if self._forced:
+            node = next(iter(self._forced))
+        elif self._open:
+            node = min(self._open, key=self._preference)
+        else:
             return self._leave_out()
-        node = min(self._open, key=self._preference)
         self._step()
         mask = self._preferred(node)
         position = next(self._problem.ordered(node.name, mask), None)
@@ -420,11 +429,6 @@ class Search:
                 return node
         return None
 
-    def _is_open(self, node: Node, states: int) -> bool:
-        if states & _ABSENT or node == _ROOT:
-            return False
-        return bool(states & (states - 1)) or (node, states.bit_length() - 2) not in self._loaded
-
     def _would_break(self, node: Node, position: int) -> bool:
         """Return whether pinning would break a clause at once: then propagation rules the candidate out instead."""
         for clause in self._clauses.get(node, ()):
@@ -434,9 +438,8 @@ class Search:
                 return True
         return False
 
-    def _preference(self, node: Node) -> tuple[int, bool, int]:
-        states = self._states[node] >> 1
-        return -self._conflicts.get(node, 0), bool(states & (states - 1)), self._seen.get(node, 0)
+    def _preference(self, node: Node) -> tuple[int, int]:
+        return -self._conflicts.get(node, 0), self._seen[node]
 
     def _step(self) -> None:
         self.steps += 1
