@@ -152,9 +152,12 @@ class Pages:
         # Threads that parse side by side only wait for each other, and keep the solve waiting too.
         with _PARSING:
             page = parse_page(name, self._base, answer)
-            if not _is_private(answer):
-                self._store(page, answer)
-        return page
+            if _is_private(answer):
+                return page
+            self._store(page, answer)
+        # What was stored is read release by release; all files of all pages would fill the memory.
+        kept = self._cache.read_parts("pages", self._base, name)
+        return self._page(name, kept) if kept else page
 
     def _store(self, page: Page, answer: Answer) -> None:
         validators = answer.headers.get("etag", ""), answer.headers.get("last-modified", "")
