@@ -24,6 +24,8 @@ from zlock.resolution.problem import Problem
 
 _ABSENT = 1
 _ROOT = Node("", "")  # type: ignore[arg-type]
+_MOST_REJECTIONS = 5
+_LAST = 1 << 30
 BUDGET = 200_000  # conflicts and decisions
 
 
@@ -147,6 +149,9 @@ class Search:
         # The level at which a node's newest clauses were propagated; below it they still have to be.
         self._propagated: dict[Node, int] = {}
         self._conflicts: dict[Node, int] = {}
+        self._rejections: dict[Node, int] = {}  # how often decisions on others ruled out some of a node's candidates
+        self._earlier: dict[Node, int] = {}  # what is decided before all else, as that happened too often
+        self._begins_anew = False
         self._optional: dict[Node, None] = {}  # what supports something, and may be there for it
 
     def run(self) -> Pins:
@@ -167,7 +172,11 @@ class Search:
                 self._add_grounds(node, self._problem.universe.package(node.name).all, needed)
         changed: Node | None = _ROOT
         while changed is not None:
-            self._propagate(changed)
+            self._propagate({changed: None})
+            if self._begins_anew:
+                self._begins_anew = False
+                self._take_back(0)
+                self._propagate(self._unpropagated())
             changed = self._decide()
         return {
             node: states.bit_length() - 2
@@ -249,8 +258,7 @@ class Search:
         elif (node, states.bit_length() - 2) not in self._loaded:
             self._forced[node] = None
 
-    def _propagate(self, node: Node) -> None:
-        changed = {node: None}
+    def _propagate(self, changed: dict[Node, None]) -> None:
         while changed:
             current = next(iter(changed))
             del changed[current]
@@ -262,12 +270,24 @@ class Search:
                     learnt = self._resolve(clause)
                     forced = self._open_term(learnt)
                     assert isinstance(forced, Node)  # noqa: S101 - what was learnt is about to be broken
+                    self._reject(forced)
                     self._assign(forced, self._states[forced] & ~learnt.terms[forced], learnt)
                     changed = {forced: None, **self._unpropagated()}
                     break
                 assert isinstance(open_node, Node)  # noqa: S101 - the only case left
                 self._assign(open_node, self._states[open_node] & ~clause.terms[open_node], clause)
                 changed[open_node] = None
+
+    def _reject(self, node: Node) -> None:
+        """Note that others rule out some of a node's candidates.
+
+        Where that goes on, a search that keeps the others walks down to a release that is years old, or through all
+        there are. So the node is decided first from then on, and the others follow.
+        """
+        self._rejections[node] = self._rejections.get(node, 0) + 1
+        if self._rejections[node] == _MOST_REJECTIONS:
+            self._earlier[node] = -len(self._earlier)
+            self._begins_anew = True
 
     def _unpropagated(self) -> dict[Node, None]:
         """Return the nodes whose clauses came in at a level that was just taken back."""
@@ -401,6 +421,7 @@ class Search:
                 self._add_need(node, position, need)
             self._set(node, self._states[node])
         if self._would_break(node, position):
+            self._reject(node)
             return node
         if self._states[node] != 2 << position:
             self._level += 1
@@ -438,8 +459,8 @@ class Search:
                 return True
         return False
 
-    def _preference(self, node: Node) -> tuple[int, int]:
-        return -self._conflicts.get(node, 0), self._seen[node]
+    def _preference(self, node: Node) -> tuple[int, int, int]:
+        return self._earlier.get(node, _LAST), -self._conflicts.get(node, 0), self._seen[node]
 
     def _step(self) -> None:
         self.steps += 1

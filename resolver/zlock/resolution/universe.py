@@ -30,6 +30,7 @@ from zlock.redact import redact
 from zlock.resolution.markers import Markers
 from zlock.resolution.needs import Need, Node, nodes_of
 
+_MOST_AHEAD = 16  # releases of one package whose metadata is fetched before it is asked for
 _SDIST_RANK = 1 << 20  # behind every wheel
 # Upper bounds such as `<2.0a0` mean "no pre-release of 2.0", so they do not count as naming one.
 _NAMING_OPERATORS = frozenset({"==", "===", "~=", ">=", ">", "<="})
@@ -366,10 +367,10 @@ class Universe:
         return self._source.metadata(package.page, package.usable(position).files[0])
 
     def _fetch_more(self, package: Package, position: int) -> None:
-        """Ask for older releases ahead of the search that walks down through them, twice as many each time."""
+        """Ask for older releases ahead of a search that walks down through them, ever more of them up to a limit."""
         misses = self._misses[package.name] = self._misses.get(package.name, 0) + 1
         if misses > 1:
-            for following in range(position + 1, min(position + 2**misses, len(package.versions))):
+            for following in range(position + 1, min(position + min(2**misses, _MOST_AHEAD), len(package.versions))):
                 if package.candidate(following):
                     self._future(package, following)
 
