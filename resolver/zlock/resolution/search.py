@@ -21,10 +21,13 @@ from zlock.errors import NotProven
 from zlock.model.ports import InvalidMetadata
 from zlock.resolution.needs import Need, Node, Pins
 from zlock.resolution.problem import Problem
+from zlock.resolution.universe import bits
 
 _ABSENT = 1
 _ROOT = Node("", "")  # type: ignore[arg-type]
-_MOST_REJECTIONS = 5
+_FEW_REJECTIONS = 5
+_MANY_REJECTIONS = 20
+_FAR = 180  # days
 _LAST = 1 << 30
 BUDGET = 200_000  # conflicts and decisions
 
@@ -36,9 +39,12 @@ class Clause:
         terms: Per node the set of its states; the clause is broken where every node is inside its set.
         reason: The need, verdict or grounds it states; None for one that was learnt.
         parents: For a learnt one, the two it follows from.
+        watched: The two nodes for whose sake a search looks at it: as long as neither is inside its set, nothing
+            follows from the clause, whatever becomes of the others.
+        level: The level at which a search looked at all of it.
     """
 
-    __slots__ = ("parents", "reason", "terms")
+    __slots__ = ("level", "parents", "reason", "terms", "watched")
 
     def __init__(
         self,
@@ -49,6 +55,8 @@ class Clause:
         self.terms = terms
         self.reason = reason
         self.parents = parents
+        self.watched: tuple[Node, ...] = ()
+        self.level = 0
 
     def leaves(self) -> Iterator[Clause]:
         """Yield the facts it rests on, each once."""
@@ -135,6 +143,9 @@ class Search:
         self._unfounded = unfounded
         self.steps = 0
         self._clauses: dict[Node, list[Clause]] = {}
+        self._watches: dict[Node, list[Clause]] = {}
+        self._new: list[Clause] = []  # still to be looked at as a whole
+        self._late: list[Clause] = []  # looked at below some decisions, without which they may say more
         self._facts: dict[tuple[Node, Node, int], Clause] = {}
         self._full: dict[Node, int] = {}
         self._states: dict[Node, int] = {}
@@ -146,8 +157,6 @@ class Search:
         # What has to be there, and has needs that were not looked at, or else a choice left.
         self._forced: dict[Node, None] = {}
         self._open: set[Node] = set()
-        # The level at which a node's newest clauses were propagated; below it they still have to be.
-        self._propagated: dict[Node, int] = {}
         self._conflicts: dict[Node, int] = {}
         self._rejections: dict[Node, int] = {}  # how often decisions on others ruled out some of a node's candidates
         self._earlier: dict[Node, int] = {}  # what is decided before all else, as that happened too often
@@ -176,7 +185,7 @@ class Search:
             if self._begins_anew:
                 self._begins_anew = False
                 self._take_back(0)
-                self._propagate(self._unpropagated())
+                self._propagate({})
             changed = self._decide()
         return {
             node: states.bit_length() - 2
@@ -198,6 +207,7 @@ class Search:
         if known is not None and parent != _ROOT:
             # The same need of another release: one clause says it for both.
             known.terms[parent] |= 2 << position
+            self._new.append(known)
             return
         others = self._full[need.node] & ~(need.mask << 1)
         terms = {parent: 2 << position}
@@ -239,6 +249,7 @@ class Search:
     def _add(self, clause: Clause) -> None:
         for node in clause.terms:
             self._clauses.setdefault(node, []).append(clause)
+        self._new.append(clause)
 
     # Propagation
 
@@ -259,24 +270,73 @@ class Search:
             self._forced[node] = None
 
     def _propagate(self, changed: dict[Node, None]) -> None:
-        while changed:
-            current = next(iter(changed))
-            del changed[current]
-            for clause in reversed(self._clauses.get(current, ())):
-                open_node = self._open_term(clause)
-                if open_node is None:
-                    continue
-                if open_node is clause:
-                    learnt = self._resolve(clause)
-                    forced = self._open_term(learnt)
-                    assert isinstance(forced, Node)  # noqa: S101 - what was learnt is about to be broken
-                    self._reject(forced)
-                    self._assign(forced, self._states[forced] & ~learnt.terms[forced], learnt)
-                    changed = {forced: None, **self._unpropagated()}
-                    break
-                assert isinstance(open_node, Node)  # noqa: S101 - the only case left
-                self._assign(open_node, self._states[open_node] & ~clause.terms[open_node], clause)
-                changed[open_node] = None
+        """Let follow what follows from the states of some nodes, and from new clauses."""
+        while changed or self._new:
+            broken = self._look_at_new(changed)
+            if broken is None and changed:
+                current = next(iter(changed))
+                del changed[current]
+                broken = self._follow(current, changed)
+            if broken is not None:
+                learnt = self._resolve(broken)
+                forced = self._open_term(learnt)
+                assert isinstance(forced, Node)  # noqa: S101 - what was learnt is about to be broken
+                self._reject(forced)
+                self._new.append(learnt)
+                changed.clear()
+
+    def _look_at_new(self, changed: dict[Node, None]) -> Clause | None:
+        """Look at each new clause as a whole; return one that is broken."""
+        while self._new:
+            clause = self._new.pop()
+            self._watch(clause)
+            found = self._open_term(clause)
+            if found is clause:
+                return clause
+            if isinstance(found, Node):
+                self._assign(found, self._states[found] & ~clause.terms[found], clause)
+                changed[found] = None
+        return None
+
+    def _watch(self, clause: Clause) -> None:
+        """Choose what to watch of a clause: what is not inside its set, as far as there is any."""
+        before = clause.watched
+        nodes = sorted(clause.terms, key=lambda node: not self._states[node] & ~clause.terms[node])[:2]
+        clause.watched = nodes[0], nodes[-1]
+        clause.level = self._level
+        if self._level:
+            self._late.append(clause)
+        for node in nodes:
+            if node not in before:
+                self._watches.setdefault(node, []).append(clause)
+
+    def _follow(self, node: Node, changed: dict[Node, None]) -> Clause | None:
+        """Look at the clauses that watch a node; return one that is broken."""
+        states, watching = self._states, self._watches.get(node, [])
+        self._watches[node] = kept = []
+        for place, clause in enumerate(watching):
+            first, second = clause.watched
+            if node not in (first, second):
+                continue  # it watches others by now
+            if states[node] & ~clause.terms[node]:
+                kept.append(clause)
+                continue
+            other = second if node == first else first
+            terms = clause.terms.items()
+            instead = next((one for one, inside in terms if states[one] & ~inside and one not in (node, other)), None)
+            if instead is not None:
+                clause.watched = other, instead
+                self._watches.setdefault(instead, []).append(clause)
+                continue
+            kept.append(clause)
+            open_states = states[other] & ~clause.terms[other]
+            if not open_states:
+                kept.extend(watching[place + 1 :])
+                return clause
+            if open_states != states[other]:
+                self._assign(other, open_states, clause)
+                changed[other] = None
+        return None
 
     def _reject(self, node: Node) -> None:
         """Note that others rule out some of a node's candidates.
@@ -285,15 +345,17 @@ class Search:
         there are. So the node is decided first from then on, and the others follow.
         """
         self._rejections[node] = self._rejections.get(node, 0) + 1
-        if self._rejections[node] == _MOST_REJECTIONS:
+        if node not in self._earlier and self._rejections[node] >= _FEW_REJECTIONS and self._has_fallen(node):
             self._earlier[node] = -len(self._earlier)
             self._begins_anew = True
 
-    def _unpropagated(self) -> dict[Node, None]:
-        """Return the nodes whose clauses came in at a level that was just taken back."""
-        nodes = {node: None for node, level in self._propagated.items() if level > self._level}
-        self._propagated.update(dict.fromkeys(nodes, self._level))
-        return nodes
+    def _has_fallen(self, node: Node) -> bool:
+        """Return whether what is left of a node is far behind its newest release, in days or else in number."""
+        package = self._problem.universe.package(node.name)
+        days = [package.page.uploaded[at] for at in bits(self._states[node] >> 1)] if package.page else []
+        if not days or not all(days):
+            return self._rejections[node] >= _MANY_REJECTIONS
+        return max(package.page.uploaded) - max(days) > _FAR if package.page else False
 
     def _open_term(self, clause: Clause) -> Node | Clause | None:
         """Return the one node that keeps a clause from breaking, the clause if it is broken, None if several do."""
@@ -325,7 +387,8 @@ class Search:
             if assignment.cause is None or previous_level < assignment.level:
                 self._take_back(previous_level)
                 if clause.parents is not None:
-                    self._add(clause)
+                    for node in clause.terms:
+                        self._clauses.setdefault(node, []).append(clause)
                 return clause
             clause = self._combine(clause, assignment.cause, assignment.node)
 
@@ -389,6 +452,8 @@ class Search:
             places.pop()
             self._set(node, self._trail[places[-1]].states if places else self._full[node])
         self._level = level
+        self._new += [clause for clause in self._late if clause.level > level]
+        self._late = [clause for clause in self._late if clause.level <= level]
 
     # Deciding
 
@@ -412,7 +477,6 @@ class Search:
             return node
         if (node, position) not in self._loaded:
             self._loaded.add((node, position))
-            self._propagated[node] = self._level
             needs = self._problem.needs(node, position)
             if isinstance(needs, InvalidMetadata):
                 self._add(Clause({node: 2 << position}, Verdict(node, 1 << position, needs.reason)))
