@@ -8,7 +8,7 @@ import pytest
 from packaging.specifiers import Specifier
 from packaging.version import Version
 
-from zlock.model.versions import Versions
+from zlock.model.versions import Versions, release_of
 
 OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "~=")
 
@@ -41,7 +41,8 @@ def random_clause(draw: random.Random) -> Specifier:
 def test_masks_equal_what_packaging_says_of_each_version(seed: int) -> None:
     draw = random.Random(seed)
     versions = sorted({Version(random_version(draw)) for _ in range(draw.randint(0, 60))}, reverse=True)
-    masks = Versions([str(version) for version in versions])
+    texts = [str(version) for version in versions]
+    masks = Versions(texts, [release_of(version) for version in versions] if seed % 2 else ())
 
     for _ in range(50):
         try:

@@ -101,7 +101,7 @@ class Pages:
             except Damaged:
                 return self._again(name, str(versions[position]))
 
-        _, _, status, reason, versions, prereleases, yanked, uploaded, strange = stored.value
+        _, _, status, reason, versions, prereleases, yanked, uploaded, releases, strange = stored.value
         return Page(
             name,
             self._base,
@@ -111,6 +111,7 @@ class Pages:
             prereleases=prereleases,
             yanked=yanked,
             uploaded=uploaded,
+            releases=releases,
             strange=strange,
             files=files,
         )
@@ -162,7 +163,16 @@ class Pages:
     def _store(self, page: Page, answer: Answer) -> None:
         validators = answer.headers.get("etag", ""), answer.headers.get("last-modified", "")
         masks = page.prereleases, page.yanked
-        value = (*validators, page.status, page.reason, page.versions, *masks, page.uploaded, page.strange)
+        value = (
+            *validators,
+            page.status,
+            page.reason,
+            page.versions,
+            *masks,
+            page.uploaded,
+            page.releases,
+            page.strange,
+        )
         releases = (tuple(map(tuple, page.files(position))) for position in range(len(page.versions)))
         self._cache.write_parts(
             "pages", self._base, page.name, value=value, parts=releases, until=_until(answer, _FRESH)

@@ -10,7 +10,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from zlock.model.distribution import File
-from zlock.model.versions import parse_version
+from zlock.model.versions import Release, parse_version, release_of
 
 _SDIST_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 _canonical = lru_cache(maxsize=65536)(canonicalize_name)
@@ -28,6 +28,7 @@ class Page:
         prereleases: The mask of those that are pre-releases; bit `i` is version `i`.
         yanked: The mask of those all of whose files were yanked (PEP 592).
         uploaded: The day of the first upload of each version, counted from year 1; 0 where the index does not say.
+        releases: The epoch and the release numbers of each version, so that few have to be parsed.
         strange: The names of files that belong to no version of this project.
     """
 
@@ -37,6 +38,7 @@ class Page:
         "name",
         "prereleases",
         "reason",
+        "releases",
         "status",
         "strange",
         "uploaded",
@@ -55,6 +57,7 @@ class Page:
         prereleases: int = 0,
         yanked: int = 0,
         uploaded: tuple[int, ...] = (),
+        releases: tuple[Release, ...] = (),
         strange: tuple[str, ...] = (),
         files: Callable[[int], tuple[File, ...]],
     ) -> None:
@@ -66,6 +69,7 @@ class Page:
         self.prereleases = prereleases
         self.yanked = yanked
         self.uploaded = uploaded
+        self.releases = releases
         self.strange = strange
         self._files = files
 
@@ -100,6 +104,7 @@ class Page:
             prereleases=_mask([version.is_prerelease for version in ordered]),
             yanked=_mask([all(file.yanked is not None for file in row) for row in rows]),
             uploaded=tuple([_day(min([file.upload_time[:10] for file in row])) for row in rows]),
+            releases=tuple(map(release_of, ordered)),
             strange=tuple(strange),
             files=rows.__getitem__,
         )

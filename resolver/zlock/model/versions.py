@@ -14,7 +14,8 @@ from functools import lru_cache
 from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-_Release = tuple[int, tuple[int, ...]]
+Release = tuple[int, tuple[int, ...]]
+"""Epoch and release numbers of a version (PEP 440)."""
 
 
 @lru_cache(maxsize=65536)
@@ -45,10 +46,11 @@ def valid_specifier(text: str) -> str:
 class Versions(Sequence[Version]):
     """The versions of one package, newest first, parsed when they are looked at."""
 
-    __slots__ = ("_masks", "_parsed", "_texts", "all")
+    __slots__ = ("_masks", "_parsed", "_releases", "_texts", "all")
 
-    def __init__(self, texts: Sequence[str]) -> None:
+    def __init__(self, texts: Sequence[str], releases: Sequence[Release] = ()) -> None:
         self._texts = texts
+        self._releases = releases
         self._parsed: list[Version | None] = [None] * len(texts)
         self._masks: dict[str, int] = {}
         self.all = (1 << len(texts)) - 1
@@ -94,7 +96,7 @@ class Versions(Sequence[Version]):
         if operator == "~=":
             return self._compatible(bare)
         prefix = bare.endswith(".*")
-        epoch, release = _release_of(Version(bare.removesuffix(".*")))
+        epoch, release = release_of(Version(bare.removesuffix(".*")))
         if not prefix:
             release = _trimmed(release)
         # `newer` and `older` bound the versions of the clause's own release (or release prefix).
@@ -148,14 +150,15 @@ class Versions(Sequence[Version]):
                 high = middle
         return low
 
-    def _key(self, position: int, length: int | None) -> _Release:
-        epoch, release = _release_of(self[position])
+    def _key(self, position: int, length: int | None) -> Release:
+        epoch, release = self._releases[position] if self._releases else release_of(self[position])
         if length is None:
             return epoch, _trimmed(release)
         return epoch, (release + (0,) * (length - len(release)))[:length]
 
 
-def _release_of(version: Version) -> _Release:
+def release_of(version: Version) -> Release:
+    """Return the part of a version that decides where most specifiers part."""
     return version.epoch, version.release
 
 

@@ -100,7 +100,7 @@ class Package:
     ) -> None:
         self.name = name
         self.page = page
-        self.versions = Versions(versions)
+        self.versions = Versions(versions, page.releases if page else ())
         self.all = self.versions.all
         self.prereleases = page.prereleases if page else 0
         self.yanked = page.yanked if page else 0
@@ -232,6 +232,7 @@ class Universe:
         self._pythons: dict[str, bool] = {"": True}
         self._markers = Markers(target)
         self._metadata: dict[tuple[NormalizedName, int], Metadata | InvalidMetadata] = {}
+        self._dependencies: dict[tuple[NormalizedName, int, str], tuple[Dependency, ...]] = {}
         self._needs: dict[tuple[Node, int], tuple[Need, ...] | InvalidMetadata] = {}
         self._misses: dict[NormalizedName, int] = {}
         self._on_page = on_page
@@ -381,8 +382,15 @@ class Universe:
                 if (package.name, position) not in self._metadata and package.candidate(position):
                     self._future(package, position)
 
-    def dependencies(self, package: Package, position: int, extra: str) -> Iterable[Dependency]:
-        """Yield what a candidate requires on the target; with an extra, what that adds."""
+    def dependencies(self, package: Package, position: int, extra: str) -> tuple[Dependency, ...]:
+        """Return what a candidate requires on the target; with an extra, what that adds."""
+        key = (package.name, position, extra)
+        found = self._dependencies.get(key)
+        if found is None:
+            found = self._dependencies[key] = tuple(self._find_dependencies(package, position, extra))
+        return found
+
+    def _find_dependencies(self, package: Package, position: int, extra: str) -> Iterator[Dependency]:
         metadata = self.metadata(package, position)
         if isinstance(metadata, InvalidMetadata):
             return
