@@ -73,6 +73,12 @@ def test_a_difference_is_in_the_lock_with_the_requirement_that_forces_it(index: 
     assert project.lock("old")["tool"]["zlock"]["differs"] == [line]
     assert json.loads(result.stdout)["steps"]["old"]["differs"] == [line]
     assert project.run("resolve", "--check").code == 0
+    # Solved again with the locked pins, it is the same difference for the same reason.
+    before = project.lock_path("old").read_bytes()
+    for asked in ("gamma<2.0", "gamma<2"):
+        configure(project, index, {"old": [asked], "new": ["beta>=2"]})
+        resolve(project)
+    assert project.lock_path("old").read_bytes() == before
 
 
 def test_a_step_that_comes_in_follows_the_locks_that_are_there(index: TinyIndex, project: Project) -> None:

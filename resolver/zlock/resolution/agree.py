@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from packaging.utils import NormalizedName
 
-from zlock.errors import NotProven, ZlockError
+from zlock.errors import ZlockError
 from zlock.resolution.fresh import freshen
 from zlock.resolution.needs import Node, Pins
 from zlock.resolution.problem import Problem
@@ -99,6 +99,6 @@ class _Agreement:
             return pins
         try:
             return answer(self._limited(), self._tick)
-        except (Unsolvable, NotProven):
+        except (Unsolvable, ZlockError):
             self._limit.lifted.add(name)
             return pins

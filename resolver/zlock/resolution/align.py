@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from packaging.utils import NormalizedName
 
-from zlock.errors import NotProven, ZlockError
+from zlock.errors import ZlockError
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution.agree import Limit, Tick, agree
 from zlock.resolution.explain import smallest_conflict
@@ -107,6 +107,8 @@ class _Alignment:
         self._todo = sorted(members, key=lambda member: member.name)
         self._settled = settled
         self._tick = tick
+        self._stated = {member.name: member.stated() for member in members}
+        self._constraints = {member.name: list(map(_key, member.problem.constraints)) for member in members}
         self._conflicts: list[frozenset[Key]] = []
         self._alone: set[Name] = set()
         self._parts: list[_Part] = []
@@ -145,11 +147,11 @@ class _Alignment:
 
     def _rarity(self, member: Member) -> int:
         """Return in how many conflicts a step is the one to stand aside: what few steps ask for gives way to many."""
-        keys = member.stated()
+        keys = self._stated[member.name]
         return sum(min(conflict, key=lambda key: (self._count(key), key)) in keys for conflict in self._conflicts)
 
     def _count(self, key: Key) -> int:
-        return sum(key in member.stated() for member in self._todo)
+        return sum(key in self._stated[member.name] for member in self._todo)
 
     def _fits(self, member: Member, part: Sequence[Member]) -> bool:
         first, problem = part[0].problem, member.problem
@@ -157,13 +159,13 @@ class _Alignment:
             return False
         if problem.universe is not first.universe or problem.policy != first.policy:
             return False
-        if list(map(_key, problem.constraints)) != list(map(_key, first.constraints)):
+        if self._constraints[member.name] != self._constraints[part[0].name]:
             return False
         for other in part:
             kept = other.problem.preferences
             if any(kept.get(name, version) != version for name, version in problem.preferences.items()):
                 return False
-        keys = member.stated().union(*(other.stated() for other in part))
+        keys = self._stated[member.name].union(*(self._stated[other.name] for other in part))
         return not any(conflict <= keys for conflict in self._conflicts)
 
     def _solve_next(self, members: list[Member]) -> None:
@@ -187,15 +189,22 @@ class _Alignment:
         """Remember why some steps have no common answer; what can't be solved at all fails."""
         if len(part.members) == 1:
             self._fail(part.members[0], error)
-        elif isinstance(error, Unsolvable):
-            conflict = frozenset(map(_key, smallest_conflict(part.problem, error.clause)))
-            hopeless = [member for member in part.members if conflict <= member.stated()]
+        elif isinstance(error, Unsolvable) and (conflict := self._conflict(part, error)):
+            hopeless = [member for member in part.members if conflict <= self._stated[member.name]]
             for member in hopeless:
                 self._check_alone(member)
             if not hopeless:
                 self._conflicts.append(conflict)
         else:
             self._alone |= {member.name for member in part.members}
+
+    @staticmethod
+    def _conflict(part: _Part, proof: Unsolvable) -> frozenset[Key]:
+        """Return the requirements that can't hold together; none where an index failed on the way to them."""
+        try:
+            return frozenset(map(_key, smallest_conflict(part.problem, proof.clause)))
+        except ZlockError:
+            return frozenset()
 
     def _check_alone(self, member: Member) -> None:
         try:
@@ -303,8 +312,6 @@ def _union(problems: Sequence[Problem]) -> Problem:
 
 def _reason(member: Member, name: NormalizedName, version: str, others: Sequence[str]) -> str:
     """Return why a step does not have a version of other steps: what rules it out, by trying it."""
-    if member.problem.preferences.get(name) == version:
-        return "it was locked so"
     universe = member.problem.universe
     shown = " and ".join(others)
     usable = {one for one in others if universe.package(name).position(one) is not None}
@@ -315,9 +322,10 @@ def _reason(member: Member, name: NormalizedName, version: str, others: Sequence
     try:
         answer(limited)
     except Unsolvable as proof:
-        return (
-            f"{' and '.join(one.sourced for one in smallest_conflict(limited, proof.clause))} can't be had with {shown}"
-        )
-    except NotProven:
+        forcing = " and ".join(one.sourced for one in smallest_conflict(limited, proof.clause))
+        return f"{forcing} can't be had with {shown}"
+    except ZlockError:
         return f"no answer with {shown} was found"
+    if member.problem.preferences.get(name) == version:
+        return "it was locked so"
     return f"with {shown}, other packages would differ"
