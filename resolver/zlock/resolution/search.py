@@ -460,8 +460,9 @@ class Search:
     def _decide(self) -> Node | None:
         """Pin one node that has to be there and is still open; None where there is none.
 
-        What has no choice comes first, then what conflicted most, then what was met first. At last, what might
-        only be there to support something is left out, where that can be.
+        What has no choice comes first, then what can stay as it was locked, then what others push far back, then what
+        conflicted most, then what was met first. At last, what might only be there to support something is left out,
+        where that can be.
         """
         if self._forced:
             node = next(iter(self._forced))
@@ -523,8 +524,10 @@ class Search:
                 return True
         return False
 
-    def _preference(self, node: Node) -> tuple[int, int, int]:
-        return self._earlier.get(node, _LAST), -self._conflicts.get(node, 0), self._seen[node]
+    def _preference(self, node: Node) -> tuple[bool, int, int, int]:
+        kept = self._problem.kept(self._problem.universe.package(node.name)) if self._problem.preferences else None
+        moves = kept is None or not self._states[node] >> (kept + 1) & 1
+        return moves, self._earlier.get(node, _LAST), -self._conflicts.get(node, 0), self._seen[node]
 
     def _step(self) -> None:
         self.steps += 1
