@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from zlock.errors import CommandFailed
 from zlock.interrupts import interrupts_postponed
-from zlock.process import CommandExited, CommandNotFound, run_command
+from zlock.process import CommandExited, CommandNotFound, CommandStopped, Watch, run_command
 from zlock.redact import redact
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its scripts are those of a POSIX shell")
@@ -248,3 +251,49 @@ def test_an_interrupt_kills_the_command_with_its_children(tmp_path: Path, witnes
 )
 def test_credentials_leave_every_url(text: str, shown: str) -> None:
     assert redact(text) == shown
+
+
+def test_a_watch_sees_each_line_while_the_command_runs(tmp_path: Path) -> None:
+    lines: list[str] = []
+    stop = Event()
+
+    def line(text: str) -> None:
+        lines.append(text)
+        if len(lines) == 2:
+            stop.set()
+
+    script = "echo one; echo two >&2; sleep 600"
+    with pytest.raises(CommandStopped):
+        run_command(["sh", "-c", script], cwd=tmp_path, timeout=math.inf, watch=Watch(line=line, stop=stop))
+    assert sorted(lines) == ["one", "two"]
+
+
+def test_a_last_line_without_an_end_is_seen_too(tmp_path: Path) -> None:
+    lines: list[str] = []
+    done = run_command(["printf", "a\\nb"], cwd=tmp_path, timeout=math.inf, watch=Watch(line=lines.append))
+    assert (lines, done.stdout) == (["a", "b"], "a\nb")
+
+
+def test_a_stopped_command_may_clean_up_and_takes_its_children_along(tmp_path: Path, witness: Witness) -> None:
+    script = f"trap 'echo cleaned > cleaned; exit' TERM; exec 3>'{witness.path}'; echo started >&3; sleep 600 & wait"
+    stop = Event()
+    with ThreadPoolExecutor() as pool:
+        watch = Watch(line=str, stop=stop)
+        running = pool.submit(run_command, ["sh", "-c", script], cwd=tmp_path, timeout=math.inf, watch=watch)
+        while not (select.select([witness.end], [], [], 1)[0] and witness.read()):
+            assert not running.done()
+        stop.set()
+        with pytest.raises(CommandStopped):
+            running.result(timeout=20)
+    assert (tmp_path / "cleaned").read_text() == "cleaned\n"
+    assert witness.read() == b""
+
+
+def test_one_that_will_not_end_is_killed_when_patience_is_over(tmp_path: Path, witness: Witness) -> None:
+    stop = Event()
+    stop.set()
+    script = f"trap '' TERM; exec 3>'{witness.path}'; echo started >&3; while :; do sleep 0.1; done"
+    with pytest.raises(CommandStopped):
+        run_command(["sh", "-c", script], cwd=tmp_path, timeout=60, watch=Watch(line=str, stop=stop, patience=1))
+    assert witness.read() == b"started\n"
+    assert witness.read() == b""

@@ -11,12 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import TIMEOUT_MAX, Event, Thread
 from typing import IO
 
 from zlock.errors import CommandFailed
@@ -28,6 +28,7 @@ OUTPUT_LIMIT = 32 * 1024 * 1024
 
 _TAIL = 20
 _CHUNK = 64 * 1024
+_POLL = 0.1  # seconds between two looks at whether a command is to stop
 _GRACE = 1.0  # seconds for the readers of a killed command: a process that left the group may hold the pipe open
 
 if sys.platform == "win32":
@@ -60,8 +61,27 @@ class Completed:
     stderr: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Watch:
+    """How a long command is followed while it runs, and ended from another thread.
+
+    Attributes:
+        line: Called with each line of either stream, from a thread of that stream.
+        stop: Once set, the command is asked to end.
+        patience: Seconds that it has for that and for cleaning up, before it is killed.
+    """
+
+    line: Callable[[str], object]
+    stop: Event = field(default_factory=Event)
+    patience: float = 10.0
+
+
 class CommandNotFound(CommandFailed):
     """The program does not exist."""
+
+
+class CommandStopped(CommandFailed):
+    """The command was ended because what it was for has ended."""
 
 
 class CommandExited(CommandFailed):
@@ -91,6 +111,7 @@ def run_command(
     limit: int = OUTPUT_LIMIT,
     environ: Mapping[str, str] | None = None,
     stdin: str = "",
+    watch: Watch | None = None,
 ) -> Completed:
     """Run a command to its end and return what it printed.
 
@@ -100,14 +121,16 @@ def run_command(
     Args:
         argv: The program and its arguments; a program without a folder is looked up on `PATH` of `environ`.
         cwd: The folder it runs in; a program with a relative folder counts from here.
-        timeout: Seconds until it is killed.
+        timeout: Seconds until it is killed; `math.inf` for no limit.
         limit: Bytes that it may print on one stream.
         environ: Its environment; None for that of zlock.
         stdin: What it reads.
+        watch: How it is followed and stopped, or None.
 
     Raises:
         CommandNotFound: There is no such program.
         CommandExited: It ended with another code than 0.
+        CommandStopped: The watch stopped it.
         CommandFailed: It could not be started, took too long, or printed too much.
     """
     environ = {**(os.environ if environ is None else environ), **_PLAIN_OUTPUT}
@@ -115,13 +138,15 @@ def run_command(
     ended: SimpleQueue[_Stream] = SimpleQueue()
     streams: list[_Stream] = []
     process = None
+    line = watch.line if watch else None
     try:
         with interrupts_postponed():
             process = _start(argv, cwd=cwd, environ=environ, stdin=stdin)
-            streams += [_Stream(pipe, limit, ended) for pipe in (process.stdout, process.stderr) if pipe is not None]
+            pipes = (process.stdout, process.stderr)
+            streams += [_Stream(pipe, limit, ended, line) for pipe in pipes if pipe is not None]
         for stream in streams:
             stream.start()
-        overflowed = _wait(process, ended, deadline)
+        overflowed = _wait(process, ended, deadline, watch)
     except (subprocess.TimeoutExpired, Empty):
         if process is not None:
             _kill(process, streams)
@@ -130,8 +155,10 @@ def run_command(
             context=_tail(streams[1].text),
             hint="run it by hand to see what it waits for",
         ) from None
-    except BaseException:
+    except BaseException as error:
         if process is not None:
+            if watch and isinstance(error, CommandStopped):
+                _end(process, watch.patience)
             _kill(process, streams)
         raise
     if overflowed:
@@ -173,18 +200,31 @@ def quoted(argv: Sequence[str]) -> str:
 class _Stream(Thread):
     """Reads one pipe to its end, or until it is over the limit."""
 
-    def __init__(self, pipe: IO[bytes], limit: int, ended: SimpleQueue[_Stream]) -> None:
+    def __init__(
+        self, pipe: IO[bytes], limit: int, ended: SimpleQueue[_Stream], line: Callable[[str], object] | None
+    ) -> None:
         super().__init__(daemon=True)
         self._pipe = pipe
         self._limit = limit
         self._ended = ended
+        self._line = line
+        self._told = 0
         self._read = bytearray()
 
     def run(self) -> None:
         with self._pipe:
             while not self.overflowed and (chunk := self._pipe.read(_CHUNK)):
                 self._read += chunk
+                self._tell(self._read.rfind(b"\n") + 1)
+        self._tell(len(self._read))
         self._ended.put(self)
+
+    def _tell(self, end: int) -> None:
+        """Hand on the lines that end before a place and were not handed on yet."""
+        if self._line is not None and end > self._told:
+            for line in _plain(bytes(self._read[self._told : end])).splitlines():
+                self._line(line)
+            self._told = end
 
     @property
     def overflowed(self) -> bool:
@@ -192,8 +232,12 @@ class _Stream(Thread):
 
     @property
     def text(self) -> str:
-        text = bytes(self._read).decode("utf-8-sig", errors="replace")
-        return _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+        return _plain(bytes(self._read))
+
+
+def _plain(data: bytes) -> str:
+    text = data.decode("utf-8-sig", errors="replace")
+    return _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _start(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], stdin: str) -> subprocess.Popen[bytes]:
@@ -244,13 +288,35 @@ def _find(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str]) -> str:
     return found
 
 
-def _wait(process: subprocess.Popen[bytes], ended: SimpleQueue[_Stream], deadline: float) -> bool:
+def _wait(process: subprocess.Popen[bytes], ended: SimpleQueue[_Stream], deadline: float, watch: Watch | None) -> bool:
     """Wait until both streams and the process have ended; True as soon as a stream is over its limit."""
     for _ in ("stdout", "stderr"):
-        if ended.get(timeout=max(0.0, deadline - time.monotonic())).overflowed:
+        if _next_end(ended, deadline, watch).overflowed:
             return True
-    process.wait(timeout=max(0.0, deadline - time.monotonic()))
+    process.wait(timeout=min(max(0.0, deadline - time.monotonic()), TIMEOUT_MAX))
     return False
+
+
+def _next_end(ended: SimpleQueue[_Stream], deadline: float, watch: Watch | None) -> _Stream:
+    """Wait for the end of a stream; with a watch, look up now and then whether there is still reason to wait."""
+    while True:
+        left = max(0.0, deadline - time.monotonic())
+        try:
+            return ended.get(timeout=min(left, _POLL if watch else TIMEOUT_MAX))
+        except Empty:
+            if watch and watch.stop.is_set():
+                raise CommandStopped("stopped") from None
+            if not watch or left == 0:
+                raise
+
+
+def _end(process: subprocess.Popen[bytes], patience: float) -> None:
+    """Ask a command and what it has started to end, and give it time to."""
+    if sys.platform != "win32":
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=patience)
 
 
 def _kill(process: subprocess.Popen[bytes], streams: Sequence[_Stream]) -> None:
