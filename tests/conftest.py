@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.building import Engine, running_engine
 from support.index import TinyIndex
 from support.project import Project
 from support.venv import make_venv
@@ -37,3 +38,31 @@ def wheelhouse(tmp_path: Path) -> Path:
 def venv(tmp_path: Path) -> Path:
     """The interpreter of an empty environment."""
     return make_venv(tmp_path / "venv")
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[Engine]:
+    """Docker's daemon, for all tests."""
+    with running_engine("docker") as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def buildah() -> Iterator[Engine]:
+    """Buildah, for all tests."""
+    with running_engine("buildah") as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def podman() -> Iterator[Engine]:
+    """Podman, for all tests."""
+    with running_engine("podman") as engine:
+        yield engine
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """The engine that a test is parametrized with (`indirect=True`)."""
+    found: Engine = request.getfixturevalue(request.param)
+    return found

@@ -1,0 +1,1 @@
+"""What builds images: one small protocol, and an implementation for each engine."""

@@ -1,0 +1,86 @@
+"""Podman and Buildah: two clients of one engine, without a daemon."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zlock.errors import OutsideFailed
+from zlock.image.builders.builder import EPOCH, KEY_LABEL, Image, Recipe
+from zlock.image.builders.docker import labels_and_secrets
+from zlock.image.builders.engine import DIGEST, Client
+from zlock.process import CommandExited, Watch
+
+
+class Buildah:
+    """The images of the user who runs it (`containers-storage.conf`, `BUILDAH_ISOLATION`)."""
+
+    name = "buildah"
+    stores = True
+    _inspection: tuple[str, ...] = ("inspect", "--type", "image")
+
+    def __init__(self, environ: Mapping[str, str], network: str = "") -> None:
+        self._client = Client(self.name, environ)
+        self._network = network
+
+    def trouble(self) -> str:
+        """Return why it can't be used, or empty."""
+        return self._client.trouble("info")
+
+    def build(self, recipe: Recipe, watch: Watch) -> Image:
+        """Build an image; the store keeps it."""
+        self._client.build(self._arguments(recipe), recipe, watch)
+        found = self.find(recipe.reference)
+        if found is None:
+            raise OutsideFailed(f"{self.name} built `{recipe.reference}` and does not have it")
+        return Image(digest=found.digest, key=found.key, place=self.name, built=True)
+
+    def _arguments(self, recipe: Recipe) -> list[str]:
+        return [
+            # Of a build that fails or is stopped, no container stays.
+            *("build", "--layers", "--force-rm", "--platform", recipe.platform, "--timestamp", EPOCH),
+            *(("--network", self._network) if self._network else ()),
+            *(("--no-cache",) if recipe.fresh else ()),
+            *labels_and_secrets(recipe),
+            *("--tag", recipe.reference, "--file", str(recipe.dockerfile), str(recipe.folder)),
+        ]
+
+    def find(self, reference: str) -> Image | None:
+        """Return what the store has under a name, or None."""
+        try:
+            printed = self._client.ask(*self._inspection, reference)
+        except CommandExited as error:
+            if "image not known" in error.completed.stderr.lower():
+                return None
+            raise
+        digest, labels = self._read(json.loads(printed))
+        return Image(digest=digest, key=(labels or {}).get(KEY_LABEL, ""), place=self.name)
+
+    def _read(self, found: Any) -> tuple[str, dict[str, str] | None]:
+        """Return the digest of the configuration, and the labels."""
+        return f"sha256:{found['FromImageID']}", found["OCIv1"]["config"].get("Labels")
+
+    def push(self, reference: str, watch: Watch) -> Image:
+        """Send an image to its registry, with the logins of Docker's configuration or of its own."""
+        with tempfile.TemporaryDirectory(prefix="zlock-") as folder:
+            written = Path(folder) / "digest"
+            self._client.push(["push", "--digestfile", str(written), reference], reference, watch)
+            digest = written.read_text(encoding="utf-8").strip() if written.is_file() else ""
+        found = self.find(reference)
+        if found is None or not DIGEST.fullmatch(digest):
+            raise OutsideFailed(f"{self.name} pushed `{reference}` and does not know its digest")
+        return Image(digest=digest, key=found.key, place="registry", built=True)
+
+
+class Podman(Buildah):
+    """As Buildah, through `podman`."""
+
+    name = "podman"
+    _inspection = ("image", "inspect")
+
+    def _read(self, found: Any) -> tuple[str, dict[str, str] | None]:
+        (image,) = found
+        return f"sha256:{image['Id']}", image["Config"].get("Labels")

@@ -1,0 +1,109 @@
+"""What the clients of all engines have in common: how they are run, and what their failures mean."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from zlock.errors import CommandFailed, OutsideFailed
+from zlock.image.builders.builder import BuildFailed, Recipe
+from zlock.process import CommandExited, CommandNotFound, CommandStopped, Watch, run_command
+from zlock.redact import redact
+
+_TAIL = 40
+_SECONDS = 60.0  # for a question that an engine answers from what it has
+_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_GONE = re.compile(
+    r"cannot connect to the docker daemon|error during connect|connection refused|error reading from server|"
+    r"rpc error: code = unavailable|broken pipe|connection reset by peer",
+    re.IGNORECASE,
+)
+_OWN = re.compile(r"^(?:#\d+ [\d.]+ )?zlock: (?P<text>.+)$")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
+"""What a digest looks like; anything else of an engine's output is none."""
+
+
+class Client:
+    """The command line of one engine.
+
+    Attributes:
+        program: The client's program.
+        environ: The environment that it runs in.
+    """
+
+    def __init__(self, program: str, environ: Mapping[str, str]) -> None:
+        self.program = program
+        self.environ = environ
+
+    def ask(self, *arguments: str) -> str:
+        """Run a short command and return what it prints.
+
+        Raises:
+            CommandFailed: It failed.
+        """
+        argv = [self.program, *arguments]
+        return run_command(argv, cwd=Path.cwd(), timeout=_SECONDS, environ=self.environ).stdout
+
+    def trouble(self, *arguments: str) -> str:
+        """Return why the engine does not answer a question, or empty."""
+        try:
+            self.ask(*arguments)
+        except CommandNotFound as error:
+            return error.message
+        except CommandFailed as error:
+            return error.context[-1] if error.context else error.message
+        return ""
+
+    def build(self, arguments: Sequence[str], recipe: Recipe, watch: Watch) -> None:
+        """Run a build.
+
+        Raises:
+            BuildFailed: It failed; the end of its log is the context.
+        """
+        self._follow(arguments, watch, BuildFailed, f"{self.program} could not build `{recipe.reference}`")
+
+    def push(self, arguments: Sequence[str], reference: str, watch: Watch) -> str:
+        """Run a push and return what it prints.
+
+        Raises:
+            OutsideFailed: It failed.
+        """
+        return self._follow(arguments, watch, OutsideFailed, f"{self.program} could not push `{reference}`")
+
+    def _follow(self, arguments: Sequence[str], watch: Watch, kind: type[OutsideFailed], what: str) -> str:
+        """Run a long command; what both streams say is its log, in the order in which it came."""
+        log: list[str] = []
+
+        def line(text: str) -> None:
+            log.append(redact(text))
+            watch.line(text)
+
+        following = Watch(line=line, stop=watch.stop, patience=watch.patience)
+        argv = [self.program, *arguments]
+        try:
+            done = run_command(argv, cwd=Path.cwd(), timeout=math.inf, environ=self.environ, watch=following)
+        except CommandStopped:
+            raise
+        except CommandExited as error:
+            raise _explained(kind, what, log or list(error.context)) from None
+        except CommandFailed as error:
+            raise kind(what, context=[error.message, *error.context], hint=error.hint) from None
+        return done.stdout
+
+
+def _explained(kind: type[OutsideFailed], what: str, log: Sequence[str]) -> OutsideFailed:
+    """Return the error that a log tells of."""
+    lines = [line for line in log if line.strip()][-_TAIL:]
+    own = [found["text"] for line in lines if (found := _OWN.match(line))]
+    if own:  # the Dockerfile has a check of zlock's, and it failed
+        return kind(f"{what}: {own[-1]}", context=lines)
+    text = "\n".join(lines)
+    if _FULL.search(text):
+        return kind(
+            f"{what}: the disk is full", context=lines, hint="free some space where the engine keeps its images"
+        )
+    if _GONE.search(text):
+        return kind(f"{what}: the connection broke", context=lines, hint="see whether the engine and the registry run")
+    return kind(what, context=lines, hint="the end of the log is above")
