@@ -225,7 +225,7 @@ def test_a_second_build_from_cold_has_the_same_digest(tmp_path: Path, engine: En
 @each_store
 def test_what_is_there_is_not_built_again(tmp_path: Path, engine: Engine) -> None:
     builder, wanted = builder_of(engine), recipe(tmp_path, "localhost/zlock:again")
-    reusing = Reusing(builder, builder)
+    reusing = Reusing(builder.build, builder)
 
     assert reusing.build(wanted, quiet()).built
     assert not reusing.build(wanted, quiet()).built
@@ -239,7 +239,7 @@ def test_something_else_under_the_name_is_an_error(tmp_path: Path, engine: Engin
     builder.build(replace(wanted, labels={"zlock.key": KEY[::-1]}), quiet())
 
     with pytest.raises(OutsideFailed, match="something else is under `localhost/zlock:other`") as caught:
-        Reusing(builder, builder).build(wanted, quiet())
+        Reusing(builder.build, builder).build(wanted, quiet())
     assert any(KEY[::-1] in line for line in caught.value.context)
 
 

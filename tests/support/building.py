@@ -118,6 +118,14 @@ def kept_folder() -> Path:
     return folder
 
 
+def base_in_registry(reference: str) -> None:
+    """Put the base image into a registry on loopback."""
+    require("skopeo")
+    source = f"docker-archive:{kept_folder() / 'base.tar'}"
+    skopeo = Engine(name="skopeo", environ={})
+    skopeo("copy", "--quiet", "--insecure-policy", "--dest-tls-verify=false", source, f"docker://{reference}")
+
+
 @contextlib.contextmanager
 def _dockerd(folder: Path, root: Path = Path("/")) -> Iterator[Engine]:
     """Run Docker's daemon on a socket; `root` is where its programs were unpacked."""

@@ -35,6 +35,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     _add_plan(commands)
     _add_dockerfile(commands)
     _add_verify(commands)
+    _add_build(commands)
     return parser.parse_args(arguments)
 
 
@@ -257,3 +258,30 @@ def _add_verify(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="a reference, `oci:DIR` (a layout), `dir:DIR` (a folder), or `env:PYTHON` (an environment)",
     )
     _add_locked_steps(parser)
+
+
+def _add_build(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "build",
+        "build the images that are not there yet",
+        "zlock build --push --builder buildah",
+        "Build every image that is neither in the registry nor on this machine, and print which one each step runs in.",
+    )
+    _add_locked_steps(parser)
+    parser.add_argument("--push", action="store_true", help="send the images to their repositories, once all are built")
+    parser.add_argument(
+        "--builder",
+        choices=("docker", "podman", "buildah", "buildctl"),
+        help="what builds (default: the first of them that can)",
+    )
+    parser.add_argument("--jobs", type=_count, default=2, metavar="N", help="how many are built at a time (default: 2)")
+    parser.add_argument(
+        "--network", metavar="MODE", help="the network of builds, as the builder has it (`host`, `none`)"
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"a number from 1 on, not `{text}`")
+    return int(text)

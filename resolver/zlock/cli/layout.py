@@ -56,6 +56,10 @@ class Screen:
             self._clear()
             _write(sys.stderr, f"{message}\n")
 
+    def log(self, message: str) -> None:
+        """Show each line of what is being done."""
+        self.say(redact(message))
+
     def note(self, message: str) -> None:
         """Say what a person should know."""
         self.say(f"{self._paint('note:', _YELLOW)} {redact(message)}")

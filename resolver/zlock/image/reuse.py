@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from zlock.errors import OutsideFailed
 from zlock.image.builders.builder import KEY_LABEL, Image, Recipe, Store
 from zlock.process import Watch
 
-
-class Building(Protocol):
-    """What makes an image of a recipe."""
-
-    def build(self, recipe: Recipe, watch: Watch) -> Image:
-        """Return the image."""
+Build = Callable[[Recipe, Watch], Image]
+"""Makes the image of a recipe."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +22,7 @@ class Reusing:
         store: What is asked first: a registry, or an engine's own store.
     """
 
-    inner: Building
+    inner: Build
     store: Store
 
     def build(self, recipe: Recipe, watch: Watch) -> Image:
@@ -37,7 +33,7 @@ class Reusing:
         """
         found = None if recipe.fresh else self.store.find(recipe.reference)
         if found is None:
-            return self.inner.build(recipe, watch)
+            return self.inner(recipe, watch)
         wanted = recipe.labels[KEY_LABEL]
         if found.key != wanted:
             raise OutsideFailed(

@@ -1,0 +1,97 @@
+"""What registries say of the images of a project: which are there already, and what their parents are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from types import TracebackType
+from typing import Self
+
+from zlock.image.builders.builder import KEY_LABEL, Image
+from zlock.image.manifest import FoundImage
+from zlock.image.plan import ImagePlan
+from zlock.image.reference import ImageReference
+from zlock.image.registry import Registry
+from zlock.model.ports import Progress
+from zlock.workflow.workspace import Workspace
+
+_NO_REGISTRY = "localhost"  # how engines name what is in their own store only
+
+
+class Registries:
+    """Answers from registries, each asked once; offline there are none.
+
+    Attributes:
+        floating: The digest of each parent that was asked for, as no lock has it; empty where no registry has it.
+    """
+
+    def __init__(self, workspace: Workspace, progress: Progress) -> None:
+        self._offline = workspace.options.offline
+        self._progress = progress
+        self._registry = Registry(workspace.environ)
+        self._parent = cache(self._ask_for_parent)
+        self.floating: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._registry.close()
+
+    def digest_of(self, reference: str, platform: str) -> str:
+        """Return the digest that a parent has now, "" where no registry has it.
+
+        Raises:
+            InvalidInput: It is no reference.
+            RegistryFailed: Its registry can't be asked.
+        """
+        found = self._parent(reference, platform)
+        self.floating[reference] = found.tagged if found else ""
+        return self.floating[reference]
+
+    def user_of(self, reference: str, platform: str) -> str:
+        """Return who a parent runs as, "" for root and where no registry has it."""
+        found = self._parent(reference, platform)
+        return str(found.config.get("config", {}).get("User") or "") if found else ""
+
+    def exists(self, plan: ImagePlan) -> bool | None:
+        """Tell whether the registry of a plan has its image; None where there is none to ask, or no key to ask for."""
+        store = self.store_of(plan)
+        if store is None or plan.floats:
+            return None
+        found = store.find(f"{plan.repository}:{plan.tag}")
+        return found is not None and found.key == plan.key
+
+    def store_of(self, plan: ImagePlan) -> RegistryStore | None:
+        """Return the registry that a plan's image is pushed to, None where there is none to ask."""
+        if self._offline or not plan.repository:
+            return None
+        return RegistryStore(self._registry, plan.platform)
+
+    def _ask_for_parent(self, reference: str, platform: str) -> FoundImage | None:
+        parsed = ImageReference.parse(reference)
+        if self._offline or parsed.host == _NO_REGISTRY:
+            return None
+        self._progress(f"asking the registry for `{reference}`")
+        return self._registry.find(parsed, platform)
+
+
+@dataclass(frozen=True)
+class RegistryStore:
+    """The images of one platform in registries, as a store."""
+
+    registry: Registry
+    platform: str
+
+    def find(self, reference: str) -> Image | None:
+        """Return what is under a name, or None.
+
+        Raises:
+            RegistryFailed: It can't be told.
+        """
+        found = self.registry.find(ImageReference.parse(reference), self.platform)
+        if found is None:
+            return None
+        return Image(digest=found.tagged, key=found.labels.get(KEY_LABEL, ""), place="registry")
