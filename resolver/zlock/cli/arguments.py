@@ -177,6 +177,7 @@ def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
         "spdx": "a bill of materials, SPDX 2.3 as JSON",
         "bazel": "a `requirements_lock` for `pip.parse` of rules_python",
         "nix": "an attribute set with what `fetchurl` takes",
+        "bake": "a `docker-bake.json` for the images of all steps, their contexts in build/zlock",
     }
     parser = _add_command(
         commands,

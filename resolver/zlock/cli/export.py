@@ -7,12 +7,17 @@ import json
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
+from zlock.workflow.baking import export_bake
 from zlock.workflow.exporting import export_lock
 
 
 def run_export(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
-    text, report = export_lock(options_of(parsed), parsed.format, parsed.platform, parsed.output)
+    options = options_of(parsed)
+    if parsed.format == "bake":
+        text, report = export_bake(options, parsed.platform, parsed.output, screen.progress)
+    else:
+        text, report = export_lock(options, parsed.format, parsed.platform, parsed.output)
     for note in report.notes:
         screen.note(note)
     if parsed.json:

@@ -87,7 +87,7 @@ def build(options: Options, choices: Choices, progress: Progress) -> tuple[list[
     with Registries(workspace, progress) as registries:
         plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
         _check(plans, builder, choices)
-        _note_floating(registries.floating, workspace.report)
+        note_floating(registries.floating, workspace.report)
         with _Workshop(workspace, builder, registries, push=choices.push) as workshop:
             builds = [(_title(plan), partial(workshop.build, plan)) for plan in plans]
             images = side_by_side(builds, choices.jobs, progress)
@@ -123,7 +123,7 @@ def _check(plans: Sequence[ImagePlan], builder: Builder, choices: Choices) -> No
     problems.raise_if_any()
 
 
-def _note_floating(floating: Mapping[str, str], report: Report) -> None:
+def note_floating(floating: Mapping[str, str], report: Report) -> None:
     """Say which parents may be another image tomorrow."""
     for reference, digest in floating.items():
         now = f"it is {digest} now" if digest else "no registry knows its digest, so what is on it is built each time"

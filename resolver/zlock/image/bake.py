@@ -1,0 +1,80 @@
+"""Images as targets of `docker buildx bake`, which builds all of them side by side on whatever builder there is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zlock.image.builders.builder import EPOCH, KEY_LABEL
+from zlock.image.installers import SECRET
+from zlock.image.plan import ImagePlan
+
+SECRET_VARIABLE = "ZLOCK_INDEX"  # noqa: S105 - the variable's name
+"""The environment variable that bake takes the content of the indexes' secret from."""
+
+_ALL = "default"  # the group that bake builds when nothing is named
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """An image to bake.
+
+    Attributes:
+        plan: Its plan.
+        name: Its repository, without a tag.
+        context: Its context's folder, from where bake runs.
+        parent: For a parent that a Dockerfile makes: that one's context and Dockerfile, the latter from the context.
+    """
+
+    plan: ImagePlan
+    name: str
+    context: str
+    parent: tuple[str, str] | None = None
+
+
+def bake_file(targets: Sequence[Target]) -> str:
+    """Return a `docker-bake.json`: a target for each image, a group for each step (buildx, "Bake file reference")."""
+    found: dict[str, dict[str, Any]] = {}
+    groups: dict[str, list[str]] = {_ALL: []}
+    for one in targets:
+        name = f"image-{one.plan.tag}"
+        table = found.setdefault(name, _target(one))
+        if (tag := f"{one.name}:{one.plan.tag}") not in table["tags"]:  # one image may go to several repositories
+            table["tags"].append(tag)
+        if one.parent:
+            found[_parent_name(one)] = _parent(one, *one.parent)
+        for group in (_ALL, *one.plan.steps):
+            members = groups.setdefault(group, [])
+            if name not in members:
+                members.append(name)
+    tables = {group: {"targets": members} for group, members in groups.items()}
+    return json.dumps({"group": tables, "target": found}, indent=2) + "\n"
+
+
+def _target(one: Target) -> dict[str, Any]:
+    table: dict[str, Any] = {**_common(one, one.context), "labels": {KEY_LABEL: one.plan.key}, "tags": []}
+    if one.plan.needs_secret:
+        table["secret"] = [f"id={SECRET},env={SECRET_VARIABLE}"]
+    if one.parent:
+        table["contexts"] = {one.plan.parent.reference: f"target:{_parent_name(one)}"}
+    return table
+
+
+def _parent(one: Target, context: str, dockerfile: str) -> dict[str, Any]:
+    return {**_common(one, context), "dockerfile": dockerfile, "output": ["type=cacheonly"]}
+
+
+def _common(one: Target, context: str) -> dict[str, Any]:
+    return {
+        "context": context,
+        "platforms": [one.plan.platform],
+        "args": {"SOURCE_DATE_EPOCH": EPOCH},
+        "attest": ["type=provenance,disabled=true"],  # it would hold the time of the build
+    }
+
+
+def _parent_name(one: Target) -> str:
+    digits = one.plan.parent.reference.rpartition(":")[2]
+    return f"parent-{digits}-{one.plan.platform.replace('/', '-')}"

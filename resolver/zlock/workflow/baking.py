@@ -1,0 +1,79 @@
+"""From locks to a `docker-bake.json` with the contexts that it names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from zlock.image.bake import SECRET_VARIABLE, Target, bake_file
+from zlock.image.folder import folder_names, write_context
+from zlock.image.installers import SECRET
+from zlock.image.plan import ImagePlan
+from zlock.lock.store import replace_text
+from zlock.model.ports import Progress
+from zlock.workflow.building import LOCAL, note_floating
+from zlock.workflow.imaging import OUTPUT, plan_images
+from zlock.workflow.locked import load_locked
+from zlock.workflow.registries import Registries
+from zlock.workflow.report import Report
+from zlock.workflow.workspace import Options, Workspace
+
+
+def export_bake(options: Options, platform: str | None, output: Path | None, progress: Progress) -> tuple[str, Report]:
+    """Return a `docker-bake.json` for the images of a pipeline; their contexts are written to `build/zlock`.
+
+    Args:
+        options: What the command line says.
+        platform: Limit the images to one platform.
+        output: Where the file is written, or None; its paths count from its folder, else from the working folder.
+        progress: Told what is being done.
+
+    Raises:
+        ZlockError: What is wrong; several things come as `Problems`.
+        OSError: The disk refused.
+    """
+    workspace = Workspace(options)
+    locked = load_locked(workspace)
+    if workspace.report.disregarded:
+        return "", workspace.report
+    with Registries(workspace, progress) as registries:
+        plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
+        plans = [plan for plan in plans if platform in {None, plan.platform}]
+        note_floating(registries.floating, workspace.report)
+    around = workspace.project.folder / OUTPUT
+    start = output.absolute().parent if output else Path.cwd()
+    text = bake_file(
+        [_target(plan, around / name, start) for plan, name in zip(plans, folder_names(plans), strict=True)]
+    )
+    if any(plan.needs_secret for plan in plans):
+        workspace.report.note(
+            f"the builds need the secret `{SECRET}`: "
+            f"where bake runs, set `{SECRET_VARIABLE}` to its lines, as the Dockerfiles say"
+        )
+    if output is not None:
+        replace_text(output, text)
+    return text, workspace.report
+
+
+def _target(plan: ImagePlan, folder: Path, start: Path) -> Target:
+    """Write a plan's context, and return its target."""
+    write_context(plan.context, folder)
+    return Target(
+        plan=plan,
+        name=plan.repository or LOCAL,
+        context=os.path.relpath(folder, start),
+        parent=_parent(plan, folder.parent, start),
+    )
+
+
+def _parent(plan: ImagePlan, around: Path, start: Path) -> tuple[str, str] | None:
+    """Return context and Dockerfile of a parent that a Dockerfile makes; without a context it has one of its own."""
+    parent = plan.parent
+    if parent.dockerfile is None:
+        return None
+    context, dockerfile = parent.context, parent.dockerfile
+    if context is None:
+        context = around / parent.reference.replace(":", "-")
+        write_context({"Dockerfile": parent.dockerfile.read_bytes()}, context)
+        dockerfile = context / "Dockerfile"
+    return os.path.relpath(context, start), os.path.relpath(dockerfile, context)
