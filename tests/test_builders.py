@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from support.building import BASE, Engine, running_engine
+from support.building import BASE, Engine, running_engine, runs
 from support.engines import registry
 from zlock.errors import OutsideFailed
 from zlock.image.builders.buildctl import Buildctl
@@ -175,7 +175,7 @@ def test_a_build_that_is_stopped_leaves_nothing(tmp_path: Path, engine: Engine) 
         builder_of(engine).build(recipe(tmp_path, "localhost/zlock:stopped", text), Watch(line=line, stop=stop))
 
     assert engine.left_over() == []
-    assert not running("sleep 4321")
+    assert not runs("sleep 4321")
 
 
 @needs_engines
@@ -342,15 +342,3 @@ def test_buildctl_without_an_address_is_not_taken(tmp_path: Path) -> None:
 
 def skopeo(*arguments: str) -> str:
     return Engine(name="skopeo", environ={})(*arguments)
-
-
-def running(command: str) -> bool:
-    """Tell whether a process with this command line is there."""
-    wanted = command.replace(" ", "\0").encode() + b"\0"
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if process.read_bytes() == wanted:
-                return True
-        except OSError:  # it ended
-            continue
-    return False

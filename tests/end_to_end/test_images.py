@@ -120,6 +120,15 @@ def test_what_was_locked_is_what_runs(world: World, step: str) -> None:
     )
 
 
+@pytest.mark.parametrize("step", STEPS)
+def test_nothing_drifts(world: World, step: str) -> None:
+    reference = world.images()[step]["reference"]
+
+    verified = world.project.run("verify", reference, "--step", step, env=world.engine.environ, timeout=120)
+
+    assert verified.code == 0, verified.stdout + verified.stderr
+
+
 def test_a_second_build_builds_nothing(world: World) -> None:
     before = world.images()
 

@@ -108,6 +108,16 @@ def _short_folder() -> Iterator[Path]:
                 subprocess.run(["umount", mount], capture_output=True, check=False)
 
 
+def runs(command: str) -> bool:
+    """Tell whether a process with this command line is there."""
+    wanted = command.replace(" ", "\0").encode() + b"\0"
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it ended
+            if process.read_bytes() == wanted:
+                return True
+    return False
+
+
 def kept_folder() -> Path:
     """Return where `scripts/engines.sh` keeps what is not installed."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -1,0 +1,340 @@
+"""`zlock build` where something is special or goes wrong: parents, hostile settings, registries, interrupts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.building import Engine, base_in_registry, runs
+from support.engines import registry
+from support.index import TinyIndex
+from support.project import Project, Result
+from support.serve import Reply
+from support.stored_images import TinyRegistry
+
+pytestmark = pytest.mark.engines
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """A registry that has a parent, and an index that has a package; a project of each test's own."""
+
+    index: TinyIndex
+    host: str
+
+    @property
+    def parent(self) -> str:
+        return f"{self.host}/python:3.11"
+
+    def configure(self, project: Project, docker: Mapping[str, Any] | None = None, **more: Any) -> None:
+        """Configure a project of one step and lock it."""
+        docker = {"requirements": ["base"], **(docker or {})}
+        if "dockerfile" not in docker:
+            docker = {"parent-image": self.parent, **docker}
+        project.configure(
+            {"python": "3.11", "index": [{"name": "own", "url": self.index.url, "default": True}], **more}
+            | {"docker": docker}
+        )
+        locked = project.run("resolve")
+        assert locked.code == 0, locked.stderr
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with TinyIndex() as index, registry(tmp_path_factory.mktemp("registry")) as host:
+        index.wheel("base", "1.0", files={"base.py": b"NAME = 'base'\n"})
+        base_in_registry(f"{host}/python:3.11")
+        yield World(index=index, host=host)
+
+
+@pytest.fixture(params=["buildah", "docker"])
+def any_engine(request: pytest.FixtureRequest, world: World) -> Engine:
+    engine: Engine = request.getfixturevalue(request.param)
+    engine.allow_plain(world.host)
+    return engine
+
+
+@pytest.fixture
+def one_engine(buildah: Engine, world: World) -> Engine:
+    """The one that is fastest, where it makes no difference."""
+    buildah.allow_plain(world.host)
+    return buildah
+
+
+def build(project: Project, engine: Engine, *arguments: str, timeout: float = 300) -> Result:
+    return project.run(*command(engine), *arguments, env=engine.environ, timeout=timeout)
+
+
+def command(engine: Engine) -> tuple[str, ...]:
+    network = ("--network", engine.network) if engine.network else ()
+    return ("build", "--builder", engine.name, *network)
+
+
+def image_of(result: Result) -> dict[str, Any]:
+    assert result.code == 0, result.stderr
+    (row,) = json.loads(result.stdout)["images"]
+    found: dict[str, Any] = row
+    return found
+
+
+# Settings
+
+HOSTILE = {
+    "QUOTES": "a 'single' and a \"double\"",
+    "SUBSTITUTION": "$(touch /tmp/owned) `touch /tmp/owned` ${HOME} $HOME $$",
+    "END": "x; touch /tmp/owned && exit 1 # RUN touch /tmp/owned",
+    "BACKSLASH": "ends with one \\",
+    "BACKSLASHES": '\\n \\\\ \\$ \\" %s %%',
+    "UNICODE": "žluťoučký kůň 🐴 “quoted”",
+    "DASHES": "--build-arg=X=1 --",
+    "TAB": "a\tb",
+    "SPACES": "  around  ",
+    "EMPTY": "",
+}
+PRINT = "import json, os, sys; print(json.dumps([dict(os.environ), os.path.exists('/tmp/owned'), os.getcwd()]))"
+
+
+def test_hostile_values_reach_the_container_as_they_are(project: Project, world: World, any_engine: Engine) -> None:
+    arguments = {"config-settings": ["n=1\n2", "a=$(touch /tmp/owned)", "b='\"; touch /tmp/owned; #"]}
+    docker = {
+        "environment": HOSTILE,
+        "runtime-environment": {f"RUN_{name}": value for name, value in HOSTILE.items()},
+        "python-package-installer-args": arguments,
+    }
+    world.configure(project, docker)
+
+    row = image_of(build(project, any_engine, "--json"))
+
+    environ, owned, _ = json.loads(any_engine.run(row["reference"], "python", "-c", PRINT))
+    assert {name: environ.get(name) for name in HOSTILE} == HOSTILE
+    assert {name: environ.get(f"RUN_{name}") for name in HOSTILE} == HOSTILE
+    assert not owned
+
+
+@pytest.mark.parametrize(
+    ("docker", "named"),
+    [
+        ({"environment": {"A": "one\ntwo"}}, "A"),
+        ({"environment": {"A=B": "c"}}, "A=B"),
+        ({"environment": {"A\nRUN touch /tmp/owned": "c"}}, "RUN touch"),
+        ({"runtime-environment": {"A": "x\x00"}}, "A"),
+        ({"apt-packages": ["-o=Dpkg::Pre-Invoke::=touch"]}, "-o=Dpkg"),
+        ({"apt-packages": ["git; touch /tmp/owned"]}, "git; touch"),
+        ({"user": "root; touch /tmp/owned"}, "root; touch"),
+        ({"parent-image": "python:3.11\nRUN touch /tmp/owned"}, "parent-image"),
+        ({"python-package-installer-args": {"index-url": "http://index.example"}}, "index-url"),
+        ({"python-package-installer-args": {"no such option": 1}}, "no such option"),
+    ],
+    ids=["newline", "name", "name-newline", "nul", "apt-option", "apt-shell", "user", "parent", "index", "option"],
+)
+def test_what_cannot_be_carried_is_refused_by_name(
+    project: Project, world: World, one_engine: Engine, docker: Mapping[str, Any], named: str
+) -> None:
+    project.configure(
+        {
+            "python": "3.11",
+            "index": [{"name": "own", "url": world.index.url, "default": True}],
+            "docker": {"requirements": ["base"], "parent-image": world.parent, **docker},
+        }
+    )
+    locked = project.run("resolve")
+
+    result = build(project, one_engine) if locked.code == 0 else locked
+
+    assert result.code == 2
+    assert named in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (project.folder / "build").exists()
+
+
+# Parents
+
+
+def test_a_parent_that_a_dockerfile_makes_is_built_first(project: Project, world: World, any_engine: Engine) -> None:
+    project.write("images/Dockerfile", f"FROM {world.parent}\nCOPY greeting /greeting\n")
+    project.write("images/greeting", "hello\n")
+    docker = {"dockerfile": "images/Dockerfile", "build-context-root": "images"}
+    world.configure(project, docker)
+
+    first = image_of(build(project, any_engine, "--json"))
+    assert first["built"]
+    assert any_engine.run(first["reference"], "cat", "/greeting") == "hello\n"
+    assert not image_of(build(project, any_engine, "--json"))["built"]
+
+    project.write("images/greeting", "good day\n")
+    changed = image_of(build(project, any_engine, "--json"))
+    assert changed["built"]
+    assert any_engine.run(changed["reference"], "cat", "/greeting") == "good day\n"
+
+
+def test_a_parent_of_another_python_is_said_in_the_first_line(
+    project: Project, world: World, any_engine: Engine
+) -> None:
+    world.configure(project, python="3.12")
+
+    result = build(project, any_engine)
+
+    assert result.code == 3
+    (error,) = (line for line in result.stderr.splitlines() if line.startswith("error:"))
+    assert error.endswith("the lock is for Python 3.12, the parent has 3.11")
+    assert any_engine.left_over() == []
+    assert not (project.folder / "build").exists()
+
+
+def test_a_parent_that_is_in_no_registry_is_built_on_each_time(
+    project: Project, world: World, one_engine: Engine
+) -> None:
+    world.configure(project, {"parent-image": "localhost/base:3.11"})
+
+    results = [build(project, one_engine, "--json") for _ in range(2)]
+
+    assert [image_of(result)["built"] for result in results] == [True, True]
+    assert "the parent `localhost/base:3.11` floats" in results[0].stderr
+
+
+def test_a_parent_that_the_registry_does_not_have_is_an_error(
+    project: Project, world: World, one_engine: Engine
+) -> None:
+    world.configure(project, {"parent-image": f"{world.host}/none:1"})
+
+    result = build(project, one_engine)
+
+    assert result.code == 3
+    assert f"{world.host}/none:1" in result.stderr
+
+
+# Reuse
+
+
+def test_prevent_build_reuse_builds_again(project: Project, world: World, any_engine: Engine) -> None:
+    world.configure(project, {"prevent-build-reuse": True})
+
+    assert [image_of(build(project, any_engine, "--json"))["built"] for _ in range(2)] == [True, True]
+
+
+def test_something_else_under_the_tag_is_an_error_and_stays(project: Project, world: World, one_engine: Engine) -> None:
+    world.configure(project)
+    row = image_of(build(project, one_engine, "--json"))
+    other = Engine(name="buildah", environ=one_engine.environ)
+    container = other("from", "localhost/base:3.11").strip()
+    other("commit", container, row["reference"])
+    other("rm", container)
+
+    result = build(project, one_engine)
+
+    assert result.code == 3
+    assert f"something else is under `{row['reference']}`" in result.stderr
+    assert row["key"] in result.stderr
+
+
+# Registries
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(status=401),
+        Reply(status=403),
+        Reply(status=429, headers={"Retry-After": "0"}),
+        Reply(status=500),
+        Reply(body=b"<html>hello</html>", headers={"Content-Type": "text/html"}),
+        Reply(ending="reset"),
+    ],
+    ids=["401", "403", "429", "500", "html", "reset"],
+)
+def test_a_registry_that_does_not_say_whether_an_image_is_there_is_an_error(
+    project: Project, world: World, one_engine: Engine, reply: Reply
+) -> None:
+    with TinyRegistry() as tiny:
+        world.configure(project, registry=f"{tiny.host}/team/images")
+        tiny.answer = lambda _call: reply  # whatever is asked
+
+        result = build(project, one_engine, "--push", timeout=120)
+
+    assert result.code == 3
+    assert tiny.host in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (project.folder / "build").exists()
+
+
+def test_an_image_that_is_in_the_registry_is_not_built(project: Project, world: World, one_engine: Engine) -> None:
+    world.configure(project, registry=f"{world.host}/reuse/images")
+    pushed = image_of(build(project, one_engine, "--push", "--json"))
+    one_engine("rmi", "--force", f"{world.host}/reuse/images:{pushed['key'][:16]}")
+
+    found = image_of(build(project, one_engine, "--push", "--json"))
+
+    assert not found["built"]
+    assert found["reference"] == pushed["reference"]
+
+
+def test_a_push_without_a_repository_is_refused_before_anything_is_built(
+    project: Project, world: World, one_engine: Engine
+) -> None:
+    world.configure(project)
+
+    result = build(project, one_engine, "--push")
+
+    assert result.code == 2
+    assert "has nowhere to go" in result.stderr
+    assert "target-repository" in result.stderr
+
+
+# Ends
+
+
+def test_a_package_that_cannot_be_had_any_more_is_shown_with_the_log(
+    project: Project, world: World, any_engine: Engine
+) -> None:
+    world.index.wheel("fleeting", "1.0")
+    world.configure(project, {"requirements": ["fleeting"]})
+    world.index.remove("fleeting")
+
+    result = build(project, any_engine)
+
+    assert result.code == 3
+    assert f"{any_engine.name} could not build" in result.stderr
+    assert "fleeting" in result.stderr
+    assert any_engine.left_over() == []
+    assert not (project.folder / "build").exists()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["interrupt", "terminate"])
+def test_an_interrupt_ends_the_build_and_leaves_nothing(
+    project: Project, world: World, any_engine: Engine, how: signal.Signals
+) -> None:
+    project.write("images/Dockerfile", f"FROM {world.parent}\nRUN echo begun; exec sleep 3210\n")
+    world.configure(project, {"dockerfile": "images/Dockerfile"})
+    environ = {**any_engine.environ, "TMPDIR": str(project.home)}
+
+    with project.start(*command(any_engine), "-v", env=environ) as process:
+        assert process.stderr
+        for line in process.stderr:
+            if "begun" in line and "echo" not in line:
+                break
+        os.kill(process.pid, how)
+        process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert any_engine.left_over() == []
+    assert not runs("sleep 3210")
+    assert list(project.home.glob("zlock-*")) == []
+    assert not (project.folder / "build").exists()
+
+
+def test_without_an_engine_the_way_out_is_named(project: Project, world: World, tmp_path: Path) -> None:
+    world.configure(project)
+
+    result = project.run("build", env={"PATH": str(tmp_path)})
+
+    assert result.code == 3
+    assert "there is nothing to build with" in result.stderr.splitlines()[0]
+    assert "docker:" in result.stderr
+    assert "zlock dockerfile" in result.stderr
