@@ -213,10 +213,17 @@ def test_a_parent_that_the_registry_does_not_have_is_an_error(
 # Reuse
 
 
-def test_prevent_build_reuse_builds_again(project: Project, world: World, any_engine: Engine) -> None:
-    world.configure(project, {"prevent-build-reuse": True})
+def test_prevent_build_reuse_builds_again_and_moves_the_tag(project: Project, world: World, any_engine: Engine) -> None:
+    world.configure(project, {"prevent-build-reuse": True, "environment": {"A": "again"}})
 
-    assert [image_of(build(project, any_engine, "--json"))["built"] for _ in range(2)] == [True, True]
+    rows = [image_of(build(project, any_engine, "--json")) for _ in range(2)]
+
+    assert [row["built"] for row in rows] == [True, True]
+    inspected = json.loads(any_engine("inspect", "--type", "image", rows[1]["reference"]))
+    (there,) = inspected if isinstance(inspected, list) else [inspected]
+    assert (there.get("Id") or f"sha256:{there['FromImageID']}") == rows[1]["digest"]
+    if any_engine.name == "buildah":  # what other engines leave different is in docs/building.md
+        assert rows[0]["digest"] == rows[1]["digest"]
 
 
 def test_something_else_under_the_tag_is_an_error_and_stays(project: Project, world: World, one_engine: Engine) -> None:
