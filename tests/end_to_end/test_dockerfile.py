@@ -188,10 +188,14 @@ def test_a_parent_with_a_digest_gives_a_folder_named_after_the_key(project: Proj
     configure(project, index, docker={"parent-image": parent})
     folder = contexts(project)["train"]
 
-    (row,) = [one for one in json.loads(project.run("plan", "--json").stdout)["images"] if "train" in one["steps"]]
+    (row,) = [
+        one
+        for one in json.loads(project.run("plan", "--offline", "--json").stdout)["images"]
+        if "train" in one["steps"]
+    ]
     assert folder.name == row["key"][:16]
     assert f"FROM {parent}\n" in (folder / "Dockerfile").read_text()
-    assert "floats" not in project.run("plan").stderr
+    assert "floats" not in project.run("plan", "--offline").stderr
 
 
 def test_contexts_are_the_same_bytes_and_times_each_time(project: Project, index: TinyIndex) -> None:
@@ -238,7 +242,7 @@ def test_a_private_index_reaches_a_build_as_its_secret(
         from zlock.workflow.planning import plan
         from zlock.workflow.secrets import index_secret
         from zlock.workflow.workspace import Options, Workspace
-        images, _ = plan(Options())
+        images, _ = plan(Options(offline=True), progress=str)
         sys.stdout.buffer.write(index_secret(Workspace(Options()), images[0].plan))
     """
 
@@ -300,7 +304,7 @@ def test_a_lock_that_is_missing_or_outdated_stops_both_commands(project: Project
     missing = project.run("dockerfile")
     succeed(project.run("resolve"))
     configure(project, index, constraints=["beta<3"])
-    outdated = project.run("plan")
+    outdated = project.run("plan", "--offline")
 
     assert (missing.code, outdated.code) == (1, 1)
     assert "has no lock" in missing.stderr
@@ -315,7 +319,7 @@ def test_a_lock_made_for_pip_is_outdated_for_uv_until_it_is_resolved(project: Pr
     before = project.lock("train")
     configure(project, index, docker={"python-package-installer": "uv"})
 
-    outdated = project.run("plan")
+    outdated = project.run("plan", "--offline")
     succeed(project.run("resolve"))
 
     assert outdated.code == 1
@@ -323,7 +327,7 @@ def test_a_lock_made_for_pip_is_outdated_for_uv_until_it_is_resolved(project: Pr
     own = project.lock("train")["tool"]["zlock"]
     assert own["uv"]["version"] == "0.13.9"
     assert [own[key] for key in ("identity", "inputs")] == [before["tool"]["zlock"][k] for k in ("identity", "inputs")]
-    succeed(project.run("plan"))
+    succeed(project.run("plan", "--offline"))
 
 
 def test_the_locked_uv_is_kept_until_an_upgrade(project: Project, index: TinyIndex) -> None:
@@ -379,7 +383,7 @@ def test_output_is_where_it_is_said(project: Project, index: TinyIndex, tmp_path
 
 def test_a_pipeline_that_runs_locally_has_no_images(project: Project, index: TinyIndex) -> None:
     configure(project, index, stack={"remote": False})
-    done = succeed(project.run("plan", "--json"))
+    done = succeed(project.run("plan", "--offline", "--json"))
 
     assert json.loads(done.stdout) == {"disregarded": True, "images": []}
     assert "docker settings are disregarded" in succeed(project.run("dockerfile")).stderr
@@ -426,7 +430,7 @@ def test_a_plan_shows_images_steps_and_sizes(project: Project, index: TinyIndex)
     configure(project, index)
     succeed(project.run("resolve"))
 
-    done = succeed(project.run("plan"))
+    done = succeed(project.run("plan", "--offline"))
 
     assert "linux/amd64: train, score (existence unknown, " in done.stdout
     assert f"on python:{PYTHON}-slim" in done.stdout
@@ -439,7 +443,7 @@ def test_a_plan_for_several_platforms_has_an_image_for_each_linux(project: Proje
     configure(project, index, platforms=["linux/amd64", "linux/arm64", "darwin/arm64"])
     succeed(project.run("resolve"))
 
-    images = json.loads(succeed(project.run("plan", "--json", "--step", "train")).stdout)["images"]
+    images = json.loads(succeed(project.run("plan", "--offline", "--json", "--step", "train")).stdout)["images"]
 
     assert [image["platform"] for image in images] == ["linux/amd64", "linux/arm64"]
     assert len({image["key"] for image in images}) == 2
@@ -449,17 +453,17 @@ def test_a_plan_explains_what_moved_since_the_last_build(project: Project, index
     fill(index)
     configure(project, index)
     succeed(project.run("resolve"))
-    unbuilt = succeed(project.run("plan", "--explain", "train")).stdout
+    unbuilt = succeed(project.run("plan", "--offline", "--explain", "train")).stdout
     record = project.folder / "build" / "zlock" / "images.json"
     record.parent.mkdir(parents=True)
     record.write_text(recorded(project))
-    same = succeed(project.run("plan", "--explain", "train")).stdout
+    same = succeed(project.run("plan", "--offline", "--explain", "train")).stdout
     index.wheel("alpha", "1.1")
     docker = {"apt-packages": ["git"], "python-package-installer-args": {"timeout": 5}, "environment": {"A": "secret"}}
     configure(project, index, docker=docker)
     succeed(project.run("resolve", "--upgrade"))
 
-    moved = succeed(project.run("plan", "--explain", "train")).stdout
+    moved = succeed(project.run("plan", "--offline", "--explain", "train")).stdout
 
     assert "no build of it is on record" in unbuilt
     assert "nothing moved since the last build" in same
@@ -479,7 +483,7 @@ def recorded(project: Project) -> str:
         from zlock.image.record import Built, record_of
         from zlock.workflow.planning import plan
         from zlock.workflow.workspace import Options
-        images, _ = plan(Options())
+        images, _ = plan(Options(offline=True), progress=str)
         print(json.dumps(record_of([Built(plan=one.plan, reference="r", digest="d") for one in images])))
     """
     return ask(project, program, {}).decode()
@@ -497,7 +501,7 @@ def test_explaining_a_step_that_is_not_there_is_an_error(project: Project, index
     configure(project, index)
     succeed(project.run("resolve"))
 
-    done = project.run("plan", "--explain", "trian")
+    done = project.run("plan", "--offline", "--explain", "trian")
 
     assert done.code == 2
     assert "trian" in done.stderr

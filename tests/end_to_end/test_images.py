@@ -139,6 +139,16 @@ def test_a_second_build_builds_nothing(world: World) -> None:
     assert world.images() == before
 
 
+def test_a_plan_says_what_is_there(world: World) -> None:
+    planned = world.project.run("plan", "--json")
+
+    assert planned.code == 0, planned.stderr
+    images = json.loads(planned.stdout)["images"]
+    assert [image["exists"] for image in images] == [True, True, True]
+    assert {image["key"] for image in images} == {row["key"] for row in world.images().values()}
+    assert f"the parent `{world.registry}/python:3.11` floats: it is sha256:" in planned.stderr
+
+
 def test_the_credential_of_an_index_is_nowhere(world: World) -> None:
     secret = PASSWORD.encode()
     world.project.run("dockerfile", env=world.engine.environ)
@@ -160,6 +170,9 @@ def test_a_change_of_one_step_builds_one_image(world: World) -> None:
     before = {step: row["digest"] for step, row in world.images().items()}
     world.index.wheel("plot", "2.0", files={"plot.py": b"VERSION = 2\n"})
     assert world.project.run("resolve", "--step", "report", "--upgrade").code == 0
+    explained = world.project.run("plan", "--explain", "report").stdout
+    assert "to build" in explained
+    assert "package plot: 1.0 -> 2.0" in explained
 
     again = world.build()
 

@@ -14,7 +14,7 @@ _EXISTS = {True: "exists", False: "to build", None: "existence unknown"}
 
 def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
-    images, report = plan(options_of(parsed), explain=parsed.explain)
+    images, report = plan(options_of(parsed), explain=parsed.explain, progress=screen.progress)
     for note in report.notes:
         screen.note(note)
     if parsed.json:

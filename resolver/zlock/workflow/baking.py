@@ -11,10 +11,10 @@ from zlock.image.installers import SECRET
 from zlock.image.plan import ImagePlan
 from zlock.lock.store import replace_text
 from zlock.model.ports import Progress
-from zlock.workflow.building import LOCAL, note_floating
+from zlock.workflow.building import LOCAL
 from zlock.workflow.imaging import OUTPUT, plan_images
 from zlock.workflow.locked import load_locked
-from zlock.workflow.registries import Registries
+from zlock.workflow.registries import Registries, note_floating
 from zlock.workflow.report import Report
 from zlock.workflow.workspace import Options, Workspace
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from zlock.model.ports import Progress
 from zlock.process import Watch
 from zlock.workflow.imaging import OUTPUT, plan_images
 from zlock.workflow.locked import load_locked
-from zlock.workflow.registries import Registries
+from zlock.workflow.registries import Registries, note_floating
 from zlock.workflow.report import Report
 from zlock.workflow.secrets import index_secret
 from zlock.workflow.side_by_side import side_by_side
@@ -88,6 +88,8 @@ def build(options: Options, choices: Choices, progress: Progress) -> tuple[list[
         plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
         _check(plans, builder, choices)
         note_floating(registries.floating, workspace.report)
+        for reference in dict.fromkeys(plan.parent.reference for plan in plans if plan.floats):
+            workspace.report.note(f"no registry knows the digest of `{reference}`, so what is on it is built each time")
         with _Workshop(workspace, builder, registries, push=choices.push) as workshop:
             builds = [(_title(plan), partial(workshop.build, plan)) for plan in plans]
             images = side_by_side(builds, choices.jobs, progress)
@@ -121,13 +123,6 @@ def _check(plans: Sequence[ImagePlan], builder: Builder, choices: Choices) -> No
     if not builder.stores and not choices.push:
         problems.add(InvalidInput(f"{builder.name} keeps no images on this machine", hint="add `--push`"))
     problems.raise_if_any()
-
-
-def note_floating(floating: Mapping[str, str], report: Report) -> None:
-    """Say which parents may be another image tomorrow."""
-    for reference, digest in floating.items():
-        now = f"it is {digest} now" if digest else "no registry knows its digest, so what is on it is built each time"
-        report.note(f"the parent `{reference}` floats: {now}; `zlock resolve --pin-images` records a digest")
 
 
 def _push(made: Sequence[MadeImage], builder: Builder, jobs: int, progress: Progress) -> list[MadeImage]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +10,12 @@ from zlock.image.explain import moved
 from zlock.image.folder import folder_names, write_context
 from zlock.image.plan import ImagePlan
 from zlock.image.record import RECORD, read_record
+from zlock.model.ports import Progress
 from zlock.workflow.imaging import OUTPUT, Ask, plan_images
 from zlock.workflow.locked import load_locked
+from zlock.workflow.registries import Registries, note_floating
 from zlock.workflow.report import Report
 from zlock.workflow.workspace import Options, Workspace
-
-Exists = Callable[[ImagePlan], bool | None]
-"""Tells whether an image is there; None where nobody could say."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,44 +36,32 @@ class PlannedImage:
     folder: Path | None = None
 
 
-def plan(
-    options: Options,
-    *,
-    explain: str | None = None,
-    exists: Exists | None = None,
-    digest_of: Ask | None = None,
-    user_of: Ask | None = None,
-) -> tuple[list[PlannedImage], Report]:
-    """Return the images of a pipeline, none of which is built.
+def plan(options: Options, *, explain: str | None = None, progress: Progress) -> tuple[list[PlannedImage], Report]:
+    """Return the images of a pipeline, none of which is built; offline no registry is asked.
 
     Args:
         options: What the command line says.
         explain: The step whose change since the last build is to be explained.
-        exists: Asks a registry or a store.
-        digest_of: Finds the digest of a parent that floats.
-        user_of: Finds who a parent runs as.
+        progress: Told what is being done.
 
     Raises:
         ZlockError: What is wrong; several things come as `Problems`.
     """
     workspace = Workspace(options)
-    plans = _plans(workspace, digest_of, user_of)
-    before = read_record(workspace.project.folder / OUTPUT / RECORD) if explain is not None else {}
-    if explain is not None and not workspace.report.disregarded:
-        names = [step for one in plans for step in one.steps]
-        if explain not in names:
-            raise InvalidInput(f"there is no step `{explain}` to explain", hint=f"steps: {', '.join(names)}")
-        plans = [one for one in plans if explain in one.steps]
-    rows = []
-    for one in plans:
-        last = before.get(explain or "", {}).get("platforms", {}).get(one.platform)
-        rows.append(
-            PlannedImage(
-                plan=one,
-                exists=exists(one) if exists else None,
-                changes=None if explain is None else _changes(one, last),
-            )
-        )
+    with Registries(workspace, progress) as registries:
+        plans = _plans(workspace, registries.digest_of, registries.user_of)
+        note_floating(registries.floating, workspace.report)
+        before = read_record(workspace.project.folder / OUTPUT / RECORD) if explain is not None else {}
+        if explain is not None and not workspace.report.disregarded:
+            names = [step for one in plans for step in one.steps]
+            if explain not in names:
+                raise InvalidInput(f"there is no step `{explain}` to explain", hint=f"steps: {', '.join(names)}")
+            plans = [one for one in plans if explain in one.steps]
+        rows = []
+        for one in plans:
+            last = before.get(explain or "", {}).get("platforms", {}).get(one.platform)
+            changes = None if explain is None else _changes(one, last)
+            rows.append(PlannedImage(plan=one, exists=registries.exists(one), changes=changes))
     return rows, workspace.report
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
@@ -13,6 +14,7 @@ from zlock.image.plan import ImagePlan
 from zlock.image.reference import ImageReference
 from zlock.image.registry import Registry
 from zlock.model.ports import Progress
+from zlock.workflow.report import Report
 from zlock.workflow.workspace import Workspace
 
 _NO_REGISTRY = "localhost"  # how engines name what is in their own store only
@@ -22,7 +24,7 @@ class Registries:
     """Answers from registries, each asked once; offline there are none.
 
     Attributes:
-        floating: The digest of each parent that was asked for, as no lock has it; empty where no registry has it.
+        floating: The digest that each parent has now, for those that no lock has one of.
     """
 
     def __init__(self, workspace: Workspace, progress: Progress) -> None:
@@ -48,8 +50,10 @@ class Registries:
             RegistryFailed: Its registry can't be asked.
         """
         found = self._parent(reference, platform)
-        self.floating[reference] = found.tagged if found else ""
-        return self.floating[reference]
+        if found is None:
+            return ""
+        self.floating[reference] = found.tagged
+        return found.tagged
 
     def user_of(self, reference: str, platform: str) -> str:
         """Return who a parent runs as, "" for root and where no registry has it."""
@@ -76,6 +80,14 @@ class Registries:
             return None
         self._progress(f"asking the registry for `{reference}`")
         return self._registry.find(parsed, platform)
+
+
+def note_floating(floating: Mapping[str, str], report: Report) -> None:
+    """Say which parents may be another image tomorrow."""
+    for reference, digest in floating.items():
+        report.note(
+            f"the parent `{reference}` floats: it is {digest} now; `zlock resolve --pin-images` records its digest"
+        )
 
 
 @dataclass(frozen=True)
