@@ -271,6 +271,26 @@ def test_a_registry_that_does_not_say_whether_an_image_is_there_is_an_error(
     assert not (project.folder / "build").exists()
 
 
+@pytest.mark.parametrize(
+    "reply", [Reply(status=401), Reply(status=500), Reply(ending="reset")], ids=["401", "500", "reset"]
+)
+def test_a_push_that_fails_is_an_error_and_writes_no_tag(
+    project: Project, world: World, one_engine: Engine, reply: Reply
+) -> None:
+    with TinyRegistry() as tiny:
+        answer = tiny.answer
+        tiny.answer = lambda call: answer(call) if call.method in {"GET", "HEAD"} else reply
+        one_engine.allow_plain(tiny.host)
+        world.configure(project, registry=f"{tiny.host}/team/images")
+
+        result = build(project, one_engine, "--push")
+
+        assert result.code == 3
+        assert f"buildah could not push `{tiny.host}/team/images:" in result.stderr
+        assert not any(request.method == "PUT" for request in tiny.requests)
+    assert not (project.folder / "build").exists()
+
+
 def test_an_image_that_is_in_the_registry_is_not_built(project: Project, world: World, one_engine: Engine) -> None:
     world.configure(project, registry=f"{world.host}/reuse/images")
     pushed = image_of(build(project, one_engine, "--push", "--json"))
