@@ -119,7 +119,7 @@ def test_a_push_to_where_nobody_listens_is_an_error_with_the_log(tmp_path: Path,
 def test_a_command_that_fails_is_shown_with_the_end_of_its_log_and_leaves_nothing(
     tmp_path: Path, engine: Engine
 ) -> None:
-    text = f"FROM {BASE}\nRUN seq 1 100; echo https://me:hush@index.example/ is gone >&2; exit 7\n"
+    text = f"FROM {BASE}\nRUN seq 1 100; echo https://me:hush@index.example/ is gone >&2; sleep 1; exit 7\n"
     builder = builder_of(engine)
 
     with pytest.raises(BuildFailed, match="could not build `localhost/zlock:fails`") as caught:
@@ -138,7 +138,7 @@ def test_a_command_that_fails_is_shown_with_the_end_of_its_log_and_leaves_nothin
 @each_store
 def test_a_check_of_zlocks_own_that_fails_is_said_in_the_first_line(tmp_path: Path, engine: Engine) -> None:
     said = "zlock: the lock is for Python 3.13, the parent has 3.11"
-    text = f"FROM {BASE}\nRUN python -c 'import sys; sys.exit(\"{said}\")'\n"
+    text = f"FROM {BASE}\nRUN echo '{said}'; sleep 1; exit 1\n"
 
     with pytest.raises(BuildFailed, match=r"the lock is for Python 3\.13, the parent has 3\.11$"):
         builder_of(engine).build(recipe(tmp_path, "localhost/zlock:python", text), quiet())
@@ -147,7 +147,7 @@ def test_a_check_of_zlocks_own_that_fails_is_said_in_the_first_line(tmp_path: Pa
 @needs_engines
 @each_store
 def test_a_full_disk_is_named(tmp_path: Path, engine: Engine) -> None:
-    text = f"FROM {BASE}\nRUN dd if=/dev/zero of=/dev/full count=1\n"
+    text = f"FROM {BASE}\nRUN dd if=/dev/zero of=/dev/full count=1; sleep 1; exit 1\n"
 
     with pytest.raises(BuildFailed, match="the disk is full"):
         builder_of(engine).build(recipe(tmp_path, "localhost/zlock:full", text), quiet())
@@ -170,12 +170,12 @@ def test_a_build_that_is_stopped_leaves_nothing(tmp_path: Path, engine: Engine) 
         if "begun" in text and "echo" not in text:
             stop.set()
 
-    text = f"FROM {BASE}\nRUN echo begun; exec sleep 4321\n"
+    text = f"FROM {BASE}\nRUN while echo begun; do sleep 0.432; done\n"
     with pytest.raises(CommandStopped):
         builder_of(engine).build(recipe(tmp_path, "localhost/zlock:stopped", text), Watch(line=line, stop=stop))
 
     assert engine.left_over() == []
-    assert not runs("sleep 4321")
+    assert not runs("sleep 0.432")
 
 
 @needs_engines
