@@ -15,7 +15,6 @@ from zlock.image.plan import ImagePlan, Parent
 from zlock.image.project import project_files
 from zlock.image.record import Built, read_record, record_of, write_record
 from zlock.image.secret import secret_text, with_login
-from zlock.workflow.imaging import repository_of
 
 # .dockerignore
 
@@ -195,27 +194,6 @@ def test_what_is_no_record_is_refused_with_the_way_out(tmp_path: Path, text: str
         read_record(tmp_path / "images.json")
 
     assert "delete it" in raised.value.hint
-
-
-# Where images go
-
-
-@pytest.mark.parametrize(
-    ("registry", "target", "repository"),
-    [
-        (None, None, ""),
-        ("registry.example/team/images", None, "registry.example/team/images"),
-        ("registry.example/team/images", "other/place", "registry.example/other/place"),
-        ("registry.example:5000/images", "other", "registry.example:5000/other"),
-        ("registry.example/images", "elsewhere.example/images", "elsewhere.example/images"),
-        ("registry.example/images", "localhost/images", "localhost/images"),
-        (None, "elsewhere.example/images", "elsewhere.example/images"),
-    ],
-)
-def test_a_target_repository_replaces_what_follows_the_host(
-    registry: str | None, target: str | None, repository: str
-) -> None:
-    assert repository_of(registry, target) == repository
 
 
 # The secret

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zlock.image.builders.builder import EPOCH, KEY_LABEL
+from zlock.image.builders.builder import EPOCH
 from zlock.image.installers import SECRET
-from zlock.image.plan import ImagePlan
+from zlock.image.plan import KEY_LABEL, ImagePlan
 
 SECRET_VARIABLE = "ZLOCK_INDEX"  # noqa: S105 - the variable's name
 """The environment variable that bake takes the content of the indexes' secret from."""

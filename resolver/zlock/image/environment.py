@@ -10,7 +10,6 @@ from pathlib import Path
 
 from zlock.errors import InvalidInput, NoAnswer
 from zlock.image.installed import (
-    VENV,
     Distribution,
     interpreter_folders,
     pythons_in,
@@ -18,6 +17,7 @@ from zlock.image.installed import (
     venv_folders,
 )
 from zlock.image.layers import LayerTree
+from zlock.image.plan import ENVIRONMENT
 from zlock.image.sources import OpenImage, add_layers
 from zlock.image.tree import FileTree, FolderTree, resolve
 from zlock.model.ports import Progress
@@ -55,7 +55,7 @@ def read_venv(image: OpenImage, minor: int, progress: Progress) -> Installed:
     """
     tree = LayerTree(image.found.name)
     add_layers(tree, image, range(len(image.found.layers)), progress)
-    folders = _found(tree, VENV, minor, venv_folders(tree, VENV, minor))
+    folders = _found(tree, ENVIRONMENT, minor, venv_folders(tree, ENVIRONMENT, minor))
     return Installed(distributions=read_distributions(tree, folders), tree=tree)
 
 
@@ -96,7 +96,7 @@ def read_folder(folder: Path, minor: int) -> Installed:
     if not folder.is_dir():
         raise InvalidInput(f"`{folder}` is no folder", hint="`dir:DIR` names one")
     tree = FolderTree(folder)
-    for prefix in (VENV, ""):
+    for prefix in (ENVIRONMENT, ""):
         if pythons_in(tree, prefix):
             folders = _found(tree, prefix, minor, venv_folders(tree, prefix, minor))
             return Installed(distributions=read_distributions(tree, folders), tree=tree)

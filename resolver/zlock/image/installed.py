@@ -17,9 +17,6 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.image.tree import FileTree, is_folder, resolve
 
-VENV = "/opt/venv"
-"""Where the environment is in an image of zlock's, unless it is the parent's own."""
-
 _LIBRARIES = re.compile(r"python3\.(\d+)")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # what engines set where an image sets none
 

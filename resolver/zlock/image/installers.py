@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zlock.image.dockerfile import Command, Mount, Run, Shell
+from zlock.image.plan import ENVIRONMENT
 
-ENVIRONMENT = "/opt/venv"
 FOLDER = "/opt/zlock"
 REQUIREMENTS, DIRECT, UV, SDISTS = "requirements.txt", "direct.txt", "uv.txt", "sdists"
 SECRET = "zlock-index"  # noqa: S105 - the secret's id, not its content

@@ -23,7 +23,6 @@ from zlock.image.dockerfile import (
 )
 from zlock.image.installers import (
     DIRECT,
-    ENVIRONMENT,
     FOLDER,
     REQUIREMENTS,
     SDISTS,
@@ -33,6 +32,7 @@ from zlock.image.installers import (
     install_project,
 )
 from zlock.image.options import options_of
+from zlock.image.plan import ENVIRONMENT
 from zlock.image.wanted import Wanted
 
 PROJECT = "project"

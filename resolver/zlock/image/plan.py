@@ -8,6 +8,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+KEY_LABEL = "zlock.key"
+"""The label of an image that holds its whole key."""
+
+ENVIRONMENT = "/opt/venv"
+"""Where the environment is in an image, unless it is the parent's own."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parent:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from zlock.errors import OutsideFailed
-from zlock.image.builders.builder import KEY_LABEL, Image, Recipe, Store
+from zlock.image.builders.builder import Image, Recipe, Store
+from zlock.image.plan import KEY_LABEL
 from zlock.process import Watch
 
 Build = Callable[[Recipe, Watch], Image]

@@ -13,6 +13,7 @@ from zlock.image.context import plan_image
 from zlock.image.parent import custom_parent, named_parent
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.project import project_files
+from zlock.image.reference import join_repository
 from zlock.image.wanted import Wanted
 from zlock.lock.selection import packages_on
 from zlock.model.image import default_parent
@@ -88,7 +89,7 @@ class _Planner:
             project=self._project_files() if settings.local_project_install_command else {},
             portable=self._workspace.project.urls == "portable",
             needs_secret=self._needs_secret(one, target),
-            repository=repository_of(self._workspace.project.registry, settings.target_repository),
+            repository=join_repository(self._workspace.project.registry, settings.target_repository),
         )
 
     def _parent(self, one: LockedStep, settings: EffectiveSettings, target: Target) -> Parent:
@@ -154,20 +155,6 @@ def _check_parent(step: str, settings: EffectiveSettings, target: Target) -> Non
 
 def _index_of(package: Any) -> str:
     return str(package.get("index", "")).rstrip("/")
-
-
-def repository_of(registry: str | None, target: str | None) -> str:
-    """Return where a step's images go: `host/repository`, or "" where nothing is configured.
-
-    The setting `target_repository` replaces what follows the host, or is used whole if it names a host itself.
-    """
-    if not target:
-        return registry or ""
-    first = target.partition("/")[0]
-    names_host = "/" in target and ("." in first or ":" in first or first == "localhost")
-    if names_host or not registry:
-        return target
-    return f"{registry.partition('/')[0]}/{target}"
 
 
 def _merged(plans: Iterable[ImagePlan]) -> list[ImagePlan]:

@@ -8,9 +8,9 @@ from functools import cache
 from types import TracebackType
 from typing import Self
 
-from zlock.image.builders.builder import KEY_LABEL, Image
+from zlock.image.builders.builder import Image
 from zlock.image.manifest import FoundImage
-from zlock.image.plan import ImagePlan
+from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.reference import ImageReference
 from zlock.image.registry import Registry
 from zlock.model.ports import Progress

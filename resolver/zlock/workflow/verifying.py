@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from zlock.errors import InvalidInput
 from zlock.image.environment import Installed, read_folder, read_interpreter, read_system, read_venv
 from zlock.image.installed import Distribution
+from zlock.image.plan import KEY_LABEL
 from zlock.image.reference import ImageReference
 from zlock.image.sources import OpenImage
 from zlock.image.verify import Comparison, compare
@@ -26,7 +27,6 @@ from zlock.workflow.images import ImageFinder
 from zlock.workflow.locked import LockedStep, load_locked
 from zlock.workflow.workspace import Options, Workspace
 
-_KEY = "zlock.key"
 _RECORD = Path("build", "zlock", "images.json")
 _SYSTEMS = {"Linux": "linux", "Darwin": "darwin", "Windows": "windows"}
 _MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}
@@ -79,7 +79,7 @@ def _verify_image(workspace: Workspace, image: str, finder: ImageFinder, progres
     """Compare an image; of an index, the images of all platforms of the lock."""
     platforms = _ordered(workspace.project.platforms, linux=True)
     platform, found = finder.find(image, platforms)
-    locked = _locked(workspace, _step_of(workspace, found.found.labels.get(_KEY, "")))
+    locked = _locked(workspace, _step_of(workspace, found.found.labels.get(KEY_LABEL, "")))
     if locked is None:
         return _disregarded(workspace, image)
     targets = _targets(locked)

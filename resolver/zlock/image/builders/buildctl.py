@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from zlock.errors import OutsideFailed
-from zlock.image.builders.builder import EPOCH, KEY_LABEL, BuildFailed, Image, Recipe
+from zlock.image.builders.builder import EPOCH, BuildFailed, Image, Recipe
 from zlock.image.builders.engine import DIGEST, Client
+from zlock.image.plan import KEY_LABEL
 from zlock.process import Watch
 
 

@@ -10,9 +10,6 @@ from typing import Protocol
 from zlock.errors import OutsideFailed
 from zlock.process import Watch
 
-KEY_LABEL = "zlock.key"
-"""The label that holds the whole key of an image."""
-
 EPOCH = "0"
 """SOURCE_DATE_EPOCH of every build: when an image and its files were made, as far as an engine lets that be said."""
 

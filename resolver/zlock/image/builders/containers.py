@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from zlock.errors import OutsideFailed
-from zlock.image.builders.builder import EPOCH, KEY_LABEL, Image, Recipe
+from zlock.image.builders.builder import EPOCH, Image, Recipe
 from zlock.image.builders.docker import labels_and_secrets
 from zlock.image.builders.engine import DIGEST, Client
+from zlock.image.plan import KEY_LABEL
 from zlock.process import CommandExited, Watch
 
 

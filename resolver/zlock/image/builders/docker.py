@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from zlock.errors import OutsideFailed
-from zlock.image.builders.builder import EPOCH, KEY_LABEL, BuildFailed, Image, Recipe
+from zlock.image.builders.builder import EPOCH, BuildFailed, Image, Recipe
 from zlock.image.builders.engine import DIGEST, Client
+from zlock.image.plan import KEY_LABEL
 from zlock.process import CommandExited, Watch
 
 _BUILDKIT = {
