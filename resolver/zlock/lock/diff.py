@@ -11,11 +11,8 @@ from urllib.parse import urlsplit
 from packaging.version import Version
 
 Kind = Literal["added", "removed", "major", "minor", "patch", "commit", "files", "same"]
-# What of a lock's own table says nothing of the image; everything else there does.
-_NO_IMAGE = frozenset(
-    {"format", "step", "identity", "inputs", "declared", "packages", "pipeline", "builds", "policy", "exclude-newer",
-     "gave-way", "integrity", "sources"}
-)  # fmt: skip
+# What of a lock's own table enters its image; the packages do by their identity.
+_IMAGE = ("apt-packages", "parent-digest", "parent-image", "parent-user", "platforms", "python", "uv")
 _YEAR = 365.25 * 24 * 3600  # seconds
 
 
@@ -183,4 +180,4 @@ def _image(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) ->
         return ()
     old, new = before["tool"]["zlock"], after["tool"]["zlock"]
     found = ["packages"] if old["identity"] != new["identity"] else []
-    return (*found, *sorted(key for key in {*old, *new} - _NO_IMAGE if old.get(key) != new.get(key)))
+    return (*found, *(key for key in _IMAGE if old.get(key) != new.get(key)))
