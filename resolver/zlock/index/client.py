@@ -13,17 +13,14 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, NamedTuple, Protocol
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from zlock._version import __version__
 from zlock.errors import IndexFailed, OutsideFailed
 from zlock.index.auth import Credentials, split_login
 from zlock.redact import redact
 
 if TYPE_CHECKING:
-    import ssl
-
     import urllib3
 
-# What sends requests is imported where one is sent: a run that finds everything in the cache never loads it.
+    from zlock.index.connections import Connections
 
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -94,25 +91,6 @@ def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
     return {scheme: value for scheme, value in found.items() if value}
 
 
-def _is_direct(host: str, port: int | None, exceptions: str) -> bool:
-    """Return whether `NO_PROXY` names a host: itself, a domain it is in, with or without a port, or a network."""
-    import ipaddress
-
-    for entry in filter(None, (part.strip().lower() for part in exceptions.split(","))):
-        if entry == "*":
-            return True
-        try:
-            if ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False):
-                return True
-        except ValueError:
-            named, _, own_port = entry.lstrip("*").lstrip(".").rpartition(":")
-            if not own_port.isdecimal():
-                named, own_port = entry.lstrip("*").lstrip("."), ""
-            if own_port in ("", str(port)) and (host == named or host.endswith(f".{named}")):
-                return True
-    return False
-
-
 def _number(text: str | None, default: float) -> float:
     """Return a number that makes sense as a limit, else the default."""
     try:
@@ -152,7 +130,7 @@ class Transport:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._made: Connections | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
@@ -244,18 +222,19 @@ class Transport:
         raise self.failure(f"`{show(first)}` redirects without end", hint=f"check the {self.noun}'s URL")
 
     def _get_once(self, url: str, headers: Mapping[str, str], reader: _Reader, form: bytes | None = None) -> Answer:
-        import urllib3
-
         attempt = 0
+        connections = self._connections
         while True:
             last = attempt == self._network.retries
             login = self.authorization(url)
             try:
-                answer = self._send(url, headers, login, reader, form)
-            except (urllib3.exceptions.HTTPError, OSError) as error:
-                if last or _is_final(error):
+                sent = {**headers, **reader.headers(), **({"Authorization": login} if login else {})}
+                answer = connections.send(url, sent, reader.read, form)
+            except connections.errors as error:
+                if last or connections.is_final(error):
                     raise self.failure(
-                        f"could not fetch `{show(url)}`: {_cause(error)}", hint=_hint(error, self.noun)
+                        f"could not fetch `{show(url)}`: {connections.cause(error)}",
+                        hint=connections.hint(error, self.noun),
                     ) from error
                 self._wait(attempt, None)
             else:
@@ -267,31 +246,6 @@ class Transport:
                     raise self._gave_up(answer, attempt + 1)
                 self._wait(attempt, answer.headers.get("retry-after"))
             attempt += 1
-
-    def _send(
-        self, url: str, headers: Mapping[str, str], login: str | None, reader: _Reader, form: bytes | None
-    ) -> Answer:
-        sent = {"User-Agent": f"zlock/{__version__}", **headers, **reader.headers()}
-        if login:
-            sent["Authorization"] = login
-        response = self._pool(url).request(
-            "GET" if form is None else "POST",
-            url,
-            body=form,
-            headers=sent,
-            redirect=False,
-            retries=False,
-            preload_content=False,
-            timeout=self._network.timeout,
-        )
-        try:
-            body = reader.read(response)
-        except BaseException:
-            response.close()  # what is left of the answer must not be read as the next one
-            raise
-        finally:
-            response.release_conn()
-        return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, body, url)
 
     def _wait(self, attempt: int, retry_after: str | None) -> None:
         """Wait before the next attempt; closing the client ends the wait and the request."""
@@ -312,50 +266,21 @@ class Transport:
             hint=wait if limited else f"run again later, or ask the {self.noun}'s owner",
         )
 
-    def _pool(self, url: str) -> urllib3.PoolManager:
-        parts = urlsplit(url)
-        proxies = self._network.proxies or {}
-        direct = not proxies or _is_direct(parts.hostname or "", parts.port, proxies.get("no", ""))
-        proxy = "" if direct else proxies.get(parts.scheme) or proxies.get("all", "")
+    @property
+    def _connections(self) -> Connections:
+        """What sends requests; a run that finds everything in the cache never loads it."""
         with self._lock:
-            if proxy not in self._pools:
-                self._pools[proxy] = self._make_pool(proxy)
-            return self._pools[proxy]
+            if self._made is None:
+                from zlock.index.connections import Connections
 
-    def _make_pool(self, proxy: str) -> urllib3.PoolManager:
-        import urllib3
-
-        context = self._context()
-        if not proxy:
-            return urllib3.PoolManager(16, maxsize=CONNECTIONS, ssl_context=context)
-        bare, login = split_login(proxy if "://" in proxy else f"http://{proxy}")
-        headers = urllib3.make_headers(proxy_basic_auth=":".join(login)) if login else None
-        return urllib3.ProxyManager(bare, 16, proxy_headers=headers, maxsize=CONNECTIONS, ssl_context=context)
-
-    def _context(self) -> ssl.SSLContext:
-        """Return what servers' certificates are checked with; one that can't be read is an error."""
-        import ssl
-
-        certificate, own = self._network.certificate, self._network.client_certificate
-        try:
-            if certificate and os.path.isdir(certificate):  # noqa: PTH112 - as text in, so text out
-                context = ssl.create_default_context(capath=certificate)
-            else:
-                context = ssl.create_default_context(cafile=certificate)
-            if own:
-                context.load_cert_chain(own)
-        except (OSError, ssl.SSLError) as error:
-            raise self.failure(
-                f"the certificates this machine names can't be read: `{certificate or own}`: {error.strerror or error}",
-                hint="correct SSL_CERT_FILE, PIP_CERT, REQUESTS_CA_BUNDLE or SSL_CLIENT_CERT",
-            ) from error
-        return context
+                self._made = Connections(self._network, self.failure)
+            return self._made
 
     def close(self) -> None:
         """Close every connection, and end what waits."""
         self._closed.set()
-        for pool in self._pools.values():
-            pool.clear()
+        if self._made is not None:
+            self._made.close()
 
 
 class Client(Transport):
@@ -408,9 +333,9 @@ class Continued:
             response.status == 206  # noqa: PLR2004 - a part of it
             and not response.headers.get("content-range", "").startswith(f"bytes {begun}-")
         ):
-            self.restart()
             from urllib3.exceptions import ProtocolError
 
+            self.restart()
             raise ProtocolError("the server continued the download elsewhere")
         if response.status not in (200, 206):
             return _read(response, decode=False)
@@ -478,46 +403,11 @@ def _chunks(response: urllib3.BaseHTTPResponse, *, decode: bool, seconds: float)
 
 
 def _retry_after(value: str, default: float) -> float:
-    from email.utils import parsedate_to_datetime
-
     if re.fullmatch(r"\d+", value.strip()):
         return float(value)
+    from email.utils import parsedate_to_datetime
+
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, OverflowError):
         return default
-
-
-def _is_final(error: BaseException) -> bool:
-    """Return whether trying again can't help: a certificate that is not trusted, a name that makes no URL."""
-    import ssl
-
-    import urllib3
-
-    return isinstance(error, (urllib3.exceptions.SSLError, urllib3.exceptions.LocationValueError, ssl.SSLError))
-
-
-def _cause(error: BaseException) -> str:
-    import urllib3
-
-    reason = getattr(error, "reason", None)
-    if isinstance(reason, BaseException):
-        return _cause(reason)
-    if isinstance(error, urllib3.exceptions.IncompleteRead):
-        return f"incomplete download, {error.partial} bytes of {error.partial + (error.expected or 0)}"
-    text = str(error)
-    if isinstance(error, urllib3.exceptions.ProtocolError) and error.args:
-        inner = error.args[-1]
-        return _cause(inner) if isinstance(inner, BaseException) else str(inner)
-    # urllib3 puts the connection's repr before its message
-    return re.sub(r"^<[^>]*>: |^HTTPS?Connection(Pool)?\([^)]*\): ", "", text) or type(error).__name__
-
-
-def _hint(error: BaseException, noun: str) -> str:
-    import ssl
-
-    import urllib3
-
-    if isinstance(error, (urllib3.exceptions.SSLError, ssl.SSLError)):
-        return f"if the {noun} has a certificate of your own, name it in SSL_CERT_FILE"
-    return f"check the network, the proxy variables and the {noun}'s URL"
