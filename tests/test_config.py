@@ -148,6 +148,11 @@ def test_every_package_may_build_where_that_is_said() -> None:
         ("exclude-newer-package = {a = true}", "`exclude-newer-package.a`: expected an RFC 3339 time", "write"),
         ('index = "https://index.example/"', "`index`: expected a list of tables, got a string", "write `[[index]]`"),
         ("[[index]]\ndefault = true", "`index[0].url`: is missing", "https://index.example/simple/"),
+        (
+            '[[index]]\nurl = "https://index.example/a b/"',
+            "`index[0].url`: `https://index.example/a b/` has spaces",
+            "",
+        ),
         ('[[index]]\nurl = "ftp://index.example/"', "`index[0].url`: expected a URL of http, https or file", ""),
         ('[[index]]\nurl = "a"\ndefault = 1', "`index[0].default`: expected a boolean, got a number", ""),
         ('[[index]]\nurl = "a"\nexplicit = true', "`index[0].explicit`: an explicit index has a name", "`name`"),
@@ -171,6 +176,23 @@ def test_a_mistake_is_named_with_its_key_path_and_the_way_out(text: str, message
     assert error.message.startswith(message)
     assert hint in error.hint
     assert error.context == ("stated in /project/zlock.toml",)
+
+
+@pytest.mark.parametrize(
+    ("url", "folder"),
+    [
+        ("https://index.example/simple/", ""),
+        ("fl at/./new", "fl at/new"),
+        ("../beside", "../beside"),
+        ("/project/wheels", "wheels"),
+        ("file:///project/my%20wheels", "my wheels"),
+        ("/machine/wheels", "/machine/wheels"),
+        ("file:///machine/wheels", "/machine/wheels"),
+    ],
+)
+def test_a_folder_as_index_is_recorded_as_it_is_in_every_copy(url: str, folder: str) -> None:
+    (index,) = parse(f'[[index]]\nurl = "{url}"').routing.indexes
+    assert index.folder == folder
 
 
 def test_names_of_indexes_are_held_against_each_other() -> None:

@@ -214,11 +214,20 @@ def test_a_subdirectory_of_an_archive_is_read(find: Find, wheelhouse: Path) -> N
 # Files and folders
 
 
-def test_a_file_is_named_relative_to_the_project(find: Find, folder: Path, wheelhouse: Path) -> None:
+def test_a_file_is_named_from_the_project_or_by_the_absolute_path_that_was_stated(
+    find: Find, folder: Path, wheelhouse: Path
+) -> None:
     wheel = make_wheel(wheelhouse, "a", "1.0")
-    expected = ("archive", "", "../wheelhouse/a-1.0-py3-none-any.whl", (("sha256", sha256(wheel)),))
-    for url in (wheel.as_uri(), str(wheel), "../wheelhouse/a-1.0-py3-none-any.whl", f"file://localhost{wheel}"):
+    relative = "../wheelhouse/a-1.0-py3-none-any.whl"
+    for url, path in {
+        wheel.as_uri(): str(wheel),
+        str(wheel): str(wheel),
+        f"file://localhost{wheel}": str(wheel),
+        relative: relative,
+        f"file:{relative}": relative,
+    }.items():
         reference = find(url, offline=True)
+        expected = ("archive", "", path, (("sha256", sha256(wheel)),))
         assert (reference.kind, reference.url, reference.path, reference.hashes) == expected
         assert reference.requested == url
     inside = make_wheel(folder, "a", "2.0")
@@ -229,7 +238,20 @@ def test_a_name_with_spaces_and_percents_is_found(find: Find, tmp_path: Path) ->
     odd = tmp_path / "odd 100%25 folder"
     odd.mkdir()
     wheel = make_wheel(odd, "a", "1.0")
-    assert find(wheel.as_uri()).path == "../odd 100%25 folder/a-1.0-py3-none-any.whl"
+    assert find(wheel.as_uri()).path == str(wheel)
+    assert find("file:../odd%20100%2525%20folder/a-1.0-py3-none-any.whl").path == f"../odd 100%25 folder/{wheel.name}"
+
+
+def test_local_places_that_a_folder_requires_are_written_as_the_steps_are(find: Find, folder: Path) -> None:
+    """A backend writes them as absolute, wherever the project is."""
+    for tree in (folder / "a", folder.parent / "fixed"):
+        make_tree(
+            tree, "a", "1.0", requires=[f"b @ {(folder.parent / 'b').as_uri()}", f"c @ {(folder / 'c').as_uri()}"]
+        )
+    inside = find("file:a").metadata.dependencies
+    outside = find((folder.parent / "fixed").as_uri()).metadata.dependencies
+    assert [need.url for need in inside] == ["file:../b", "file:c"]
+    assert [need.url for need in outside] == [(folder.parent / "b").as_uri(), "file:c"]
 
 
 def test_a_folder_is_a_directory(find: Find, folder: Path) -> None:

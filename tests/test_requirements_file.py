@@ -167,10 +167,11 @@ def as_pip_reads(path: Path) -> list[Read]:
 
 
 def as_zlock_reads(path: Path, root: Path) -> list[Read]:
+    """Read a file with zlock; its paths, which count from the project, are made absolute as pip's are."""
     gathered = read_file(path, root=root, origin=EXPLICIT, environ=ENVIRON)
     return [
         (
-            str(each.requirement),
+            str(each.requirement).replace("@ file:", f"@ {root.as_uri()}/"),
             [hash_ for hash_ in each.hashes if f"#{hash_.replace(':', '=')}" not in str(each)],
             flag,
         )
@@ -597,9 +598,8 @@ def test_paths_count_from_the_project_not_from_the_file(tmp_path: Path) -> None:
     world(tmp_path)
     write(tmp_path, {"more/local.txt": "./sub\n-e ./sub\n./wheels/foo-1.0-py3-none-any.whl[x]\n"})
     gathered = read(tmp_path, "-r more/local.txt\n")
-    sub = (tmp_path / "sub").as_uri()
-    wheel = (tmp_path / "wheels/foo-1.0-py3-none-any.whl").as_uri()
-    assert stated(gathered) == [f"sub-project @ {sub}", f"sub-project @ {sub}", f"foo[x] @ {wheel}"]
+    wheel = "file:wheels/foo-1.0-py3-none-any.whl"
+    assert stated(gathered) == ["sub-project @ file:sub", "sub-project @ file:sub", f"foo[x] @ {wheel}"]
     (note,) = gathered.notes
     assert note.startswith("explicit (more/local.txt:2): the editable folder is locked as an ordinary folder")
 
@@ -639,7 +639,39 @@ def test_an_sdist_is_named_by_its_file(tmp_path: Path) -> None:
 def test_a_file_url_need_not_exist_and_may_be_relative(tmp_path: Path) -> None:
     """A freeze names folders that are long gone; who reads it decides, with the name at hand."""
     gathered = read(tmp_path, "a @ file:///croot/a_1/work\nb @ file:./lib/../b\n")
-    assert stated(gathered) == ["a @ file:///croot/a_1/work", f"b @ {(tmp_path / 'b').as_uri()}"]
+    assert stated(gathered) == ["a @ file:///croot/a_1/work", "b @ file:b"]
+
+
+def test_a_path_is_stored_as_it_is_in_every_copy_of_the_project(tmp_path: Path) -> None:
+    """From the project's folder where it is inside or was stated so; an absolute one elsewhere means that place."""
+    root = tmp_path / "project"
+    write(root, {"my lib/pyproject.toml": '[project]\nname = "lib"\n'})
+    write(tmp_path, {"beside/pyproject.toml": '[project]\nname = "beside"\n'})
+    lines = [
+        "./my lib",
+        f"-e '{root / 'my lib'}'",
+        f"lib @ {(root / 'my lib').as_uri()}",
+        "lib @ file://${ROOT}/my%20lib#subdirectory=x",
+        "../beside",
+        f"{tmp_path / 'beside'}",
+        "beside @ file:../beside",
+    ]
+    gathered = read(root, "\n".join(lines), ROOT=str(root))
+    beside = (tmp_path / "beside").as_uri()
+    assert stated(gathered) == [
+        *["lib @ file:my%20lib"] * 3,
+        "lib @ file:my%20lib#subdirectory=x",
+        "beside @ file:../beside",
+        f"beside @ {beside}",
+        "beside @ file:../beside",
+    ]
+
+
+def test_a_path_in_a_list_counts_from_the_file_of_the_list(tmp_path: Path) -> None:
+    write(tmp_path, {"flows/sub/pyproject.toml": '[project]\nname = "sub"\n'})
+    given = ["./sub", "sub @ file:sub", "sub @ file:./sub/../sub"]
+    gathered = read_list(given, folder=tmp_path / "flows", root=tmp_path, origin=EXPLICIT)
+    assert stated(gathered) == ["sub @ file:flows/sub"] * 3
 
 
 def test_a_hash_in_a_url_limits_the_requirement(tmp_path: Path) -> None:
@@ -668,7 +700,7 @@ def test_a_list_holds_one_requirement_in_each_item(tmp_path: Path) -> None:
     assert stated(gathered) == [
         "flask>=1",
         'numpy; python_version > "3"',
-        f"sub-project @ {(tmp_path / 'sub').as_uri()}",
+        "sub-project @ file:sub",
         "a @ git+https://git.example/a",
     ]
     assert gathered.requirements[0].origins == (EXPLICIT,)

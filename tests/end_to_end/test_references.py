@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from support.git import GitRepository
 from support.index import TinyIndex
 from support.project import Project
-from support.wheels import Wheel, make_wheel
+from support.wheels import Wheel, make_tree, make_wheel
 from zlock.errors import IndexFailed
 
 
@@ -118,6 +119,47 @@ def test_a_file_that_its_url_serves_no_more_is_an_error(project: Project, index:
 
     (locked,) = [one for one in project.lock("pipeline")["packages"] if one["name"] == "a"]
     assert locked["archive"]["hashes"] == {"sha256": file.sha256}
+
+
+def make_beside(folder: Path, project: Path) -> None:
+    """Make a source tree that requires a folder of a project; its backend says so with an absolute path."""
+    make_tree(folder, "beside", "1.0", requires=[f"plain @ {(project / 'libs/plain').as_uri()}"])
+
+
+def test_a_copy_of_the_project_elsewhere_has_the_same_lock(project: Project, index: TinyIndex, tmp_path: Path) -> None:
+    """Paths, inside the project and beside it, and a folder of the machine that is named by its absolute path."""
+    index.wheel("far", "1.0")
+    static = index.write_static(tmp_path / "machine")
+    (project.folder / "flat").mkdir()
+    make_wheel(project.folder / "flat", "flat", "1.0")
+    for name in ("plain", "editable", "listed", "absolute"):
+        project.write(f"libs/{name}/pyproject.toml", f'[project]\nname = "{name}"\nversion = "1.0"\n')
+    make_beside(tmp_path / "beside", project.folder)
+    make_wheel(tmp_path / "machine", "fixed", "1.0")
+    lines = ["./libs/plain", "-e ./libs/editable", "./flat/flat-1.0-py3-none-any.whl", "beside @ file:../beside", "far"]
+    lines += ["absolute @ file://${HERE}/libs/absolute", str(tmp_path / "machine" / "fixed-1.0-py3-none-any.whl")]
+    project.write("requirements.txt", "\n".join(lines))
+    indexes = [{"url": "empty dir"}, {"url": str(static.find_links), "default": True}]
+    listed = {"requirements": ["listed @ file:libs/listed"]}
+    steps = {"file": {"docker": {"requirements": "requirements.txt"}}, "list": {"docker": listed}}
+    project.configure({"python": "3.12", "index": indexes, "steps": steps})
+    (project.folder / "empty dir").mkdir()
+    result = project.run("resolve", env={"HERE": str(project.folder)})
+    assert result.code == 0, result.stderr
+    locks = {step: project.lock_path(step).read_bytes() for step in steps}
+
+    copy = Project(tmp_path / "some" / "where" / "else" / "copy")
+    shutil.copytree(project.folder, copy.folder, dirs_exist_ok=True)
+    make_beside(copy.folder.parent / "beside", copy.folder)
+    here = {"HERE": str(copy.folder)}
+    shutil.rmtree(project.folder)
+    assert copy.run("resolve", "--check", env=here).code == 0
+    for path in (copy.folder / "lockfiles").iterdir():
+        path.unlink()
+    result = copy.run("resolve", env=here)
+
+    assert result.code == 0, result.stderr
+    assert {step: copy.lock_path(step).read_bytes() for step in steps} == locks
 
 
 def test_a_file_of_the_project_that_was_replaced_is_noted(project: Project, index: TinyIndex) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
 
 from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 
@@ -19,7 +20,8 @@ from zlock.index.folder import as_path
 from zlock.index.metadata import parse_metadata
 from zlock.index.sdist import SDIST_ENDINGS, Builder, folder_in, temporary_folder
 from zlock.index.tree import is_inside
-from zlock.model.distribution import LockedReference, Metadata, Reference
+from zlock.model.distribution import Dependency, LockedReference, Metadata, Reference
+from zlock.model.paths import file_url, portable
 from zlock.model.ports import InvalidMetadata
 from zlock.redact import redact
 
@@ -156,7 +158,26 @@ def find_reference(
         ) from error
     if reference.metadata.name != name:
         raise _other_name(link, reference.metadata.name)
-    return reference
+    return _with_portable_needs(reference, project)
+
+
+def _with_portable_needs(reference: Reference, project: Path) -> Reference:
+    """Return a reference whose own requirements on local places are written as the step's are.
+
+    A backend writes them as absolute (`{root:uri}/../other`); those of a folder that is named by an absolute path
+    stay so.
+    """
+    fixed = PurePosixPath(reference.path).is_absolute()
+    needs = tuple(_portable_need(need, project, fixed=fixed) for need in reference.metadata.dependencies)
+    return reference._replace(metadata=reference.metadata._replace(dependencies=needs))
+
+
+def _portable_need(need: Dependency, project: Path, *, fixed: bool) -> Dependency:
+    if not need.url.lower().startswith("file:"):
+        return need
+    address, mark, fragment = need.url.partition("#")
+    path = Path(os.path.abspath(project / url2pathname(urlsplit(address).path)))  # noqa: PTH100 - links stay links
+    return need._replace(url=file_url(portable(path, project, fixed=fixed)) + mark + fragment)
 
 
 def _find(
@@ -332,7 +353,8 @@ def _find_local(link: _Link, path: Path, project: Path, builder: Builder) -> Ref
             f"`{link.shown}` names a file on another machine", hint="a file URL has three slashes: `file:///...`"
         )
     absolute = Path(os.path.abspath(project / path))  # noqa: PTH100 - resolve() would follow the last link too
-    relative = _relative(link, absolute, project)
+    own = absolute.parent.resolve() / absolute.name
+    relative = portable(own, project.resolve(), fixed=path.is_absolute())
     if absolute.is_dir():
         return _of_folder(link, absolute, relative, builder)
     if not absolute.exists():
@@ -349,15 +371,6 @@ def _find_local(link: _Link, path: Path, project: Path, builder: Builder) -> Ref
             f"`{link.shown}` can't be read: {error.strerror}", hint="let your user read it"
         ) from error
     return _of_archive(link, data, filename, builder, path=relative)
-
-
-def _relative(link: _Link, absolute: Path, project: Path) -> str:
-    try:
-        return Path(os.path.relpath(absolute.parent.resolve() / absolute.name, project.resolve())).as_posix()
-    except ValueError as error:  # another drive
-        raise InvalidRequirements(
-            f"`{link.shown}` can't be reached from the project folder", hint="move it to the drive of the project"
-        ) from error
 
 
 def _of_folder(link: _Link, folder: Path, relative: str, builder: Builder) -> Reference:

@@ -17,6 +17,7 @@ from zlock.lock.identity import FORMAT, identity_of, resign
 from zlock.lock.question import Question, target_table
 from zlock.lock.toml import Inline, dumps
 from zlock.model.distribution import File, Reference
+from zlock.model.paths import path_in, portable
 from zlock.model.versions import valid_specifier
 from zlock.resolution.solve import Resolved
 
@@ -46,11 +47,24 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Places:
-    """Where things are, see `build`."""
+    """Where things are, see `build`; paths count from the lock's folder.
+
+    Attributes:
+        fixed: The URLs of index folders that are named by an absolute path: their files are named so too.
+    """
 
     project: Path
     lock_folder: Path
     wheelhouse: Path | None
+    fixed: frozenset[str]
+
+    def of_file(self, url: str, index: str) -> str:
+        """Return the path of a file that an index folder lists."""
+        return portable(Path(path_in(url)), self.lock_folder, fixed=index in self.fixed)
+
+    def of_reference(self, path: str) -> str:
+        """Return the path of a direct reference, see `Reference`."""
+        return portable(self.project / path, self.lock_folder, fixed=Path(path).is_absolute())
 
     def in_wheelhouse(self, name: str) -> str:
         """Return the path of a file in the wheelhouse as a lock has it."""
@@ -76,7 +90,7 @@ def build(
         lock_folder: Where the lock will be; its paths count from there.
         wheelhouse: Where the files will be, for a portable lock: it has their paths in place of indexes and URLs.
     """
-    places = _Places(project=project, lock_folder=lock_folder, wheelhouse=wheelhouse)
+    places = _Places(project=project, lock_folder=lock_folder, wheelhouse=wheelhouse, fixed=_fixed_indexes(question))
     packages = [_package(one, marker, places) for one, marker in join_answers(answers)]
     builds = [build.to_table() for build in facts.builds]
     own: dict[str, Any] = {
@@ -123,6 +137,11 @@ def render(tree: Mapping[str, Any]) -> str:
     return resign(dumps(tree))
 
 
+def _fixed_indexes(question: Question) -> frozenset[str]:
+    stated = [Path(row["url"]) for row in question.policy.get("indexes", ())]
+    return frozenset(path.as_uri() for path in stated if path.is_absolute())
+
+
 def _package(one: Resolved, marker: str, places: _Places) -> dict[str, Any]:
     reference = one.candidate.reference
     table: dict[str, Any] = {"name": one.name}
@@ -145,11 +164,11 @@ def _package(one: Resolved, marker: str, places: _Places) -> dict[str, Any]:
         table["index"] = one.index
     admitted = [file for file in one.candidate.files if _is_admitted(file, one.hashes)]
     files = sorted(admitted, key=lambda file: (file.filename, file.url))
-    wheels = [_file(file, places) for file in files if file.is_wheel]
+    wheels = [_file(file, one.index, places) for file in files if file.is_wheel]
     if wheels:
         table["wheels"] = wheels
     else:
-        table["sdist"] = _file(files[0], places)
+        table["sdist"] = _file(files[0], one.index, places)
     return table
 
 
@@ -158,7 +177,7 @@ def _is_admitted(file: File, hashes: Sequence[str]) -> bool:
 
 
 @lru_cache(maxsize=65536)
-def _file(file: File, places: _Places) -> Inline:
+def _file(file: File, index: str, places: _Places) -> Inline:
     """Return a file as locks hold it; the steps of a pipeline share most of theirs."""
     row: dict[str, Any] = {}
     if PurePosixPath(file.url).name != file.filename and places.wheelhouse is None:
@@ -168,20 +187,13 @@ def _file(file: File, places: _Places) -> Inline:
     if places.wheelhouse is not None:
         row["path"] = places.in_wheelhouse(file.filename)
     elif file.url.startswith("file:"):
-        row["path"] = relative_path(file.url, places.lock_folder)
+        row["path"] = places.of_file(file.url, index)
     else:
         row["url"] = file.url
     if file.size >= 0:
         row["size"] = file.size
     row["hashes"] = Inline({"sha256": file.sha256})
     return Inline(row)
-
-
-def relative_path(url: str, folder: Path) -> str:
-    """Return a `file:` URL as a path from a folder, with `/`: a lock holds no path of one machine."""
-    from urllib.parse import unquote, urlsplit
-
-    return Path(os.path.relpath(unquote(urlsplit(url).path), folder)).as_posix()
 
 
 def archive_name(filename: str, sha256: str) -> str:
@@ -192,7 +204,7 @@ def archive_name(filename: str, sha256: str) -> str:
 def _reference(reference: Reference, places: _Places) -> dict[str, Any]:
     place: dict[str, Any] = {}
     if reference.path:
-        place["path"] = Path(os.path.relpath(places.project / reference.path, places.lock_folder)).as_posix()
+        place["path"] = places.of_reference(reference.path)
     elif reference.kind == "archive" and places.wheelhouse is not None:
         name = archive_name(reference.filename, dict(reference.hashes)["sha256"])
         place["path"] = places.in_wheelhouse(name)

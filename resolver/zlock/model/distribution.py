@@ -90,7 +90,7 @@ class Reference(NamedTuple):
         requested: The URL as requirements name it, without credentials and fragment.
         kind: "archive" (a wheel or sdist by URL or path), "vcs" or "directory".
         url: Without credentials; empty where `path` is given.
-        path: For local ones: relative to the project folder, with `/`; else empty.
+        path: For local ones: from the project folder, or absolute where it was stated so and lies outside; with `/`.
         subdirectory: Inside the archive or repository, or empty.
         hashes: Of the archive: pairs of algorithm and digest.
         size: Of the archive in bytes, or -1.

@@ -18,12 +18,14 @@ class Index:
         name: What the configuration calls it.
         default: It is asked last, in place of the machine's own.
         explicit: It is asked only for the names routed to it.
+        folder: The folder that it is, as a lock names it (see `model.paths`); empty for what is on the network.
     """
 
     url: str
     name: str | None = None
     default: bool = False
     explicit: bool = False
+    folder: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import Collector, InvalidConfiguration
 from zlock.model.indexes import Cutoff, Index, Routing
 from zlock.model.origin import Origin, Source
+from zlock.model.paths import portable
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.redact import redact
@@ -290,7 +292,7 @@ def _index_tables(table: Table) -> list[Table]:
 
 def _index(row: Table, folder: Path) -> Index:
     row.check_keys(_INDEX_KEYS)
-    url: str = row.get("url", checks.word, "")
+    url: str = row.get("url", _url_or_path, "")
     if "url" not in row:
         row.wrong("url", "is missing", hint='write `url = "https://index.example/simple/"`')
     elif "://" in url and not url.lower().startswith(_SCHEMES):
@@ -299,12 +301,32 @@ def _index(row: Table, folder: Path) -> Index:
             f"expected a URL of http, https or file, got `{redact(url)}`",
             hint="write `https://...`, or the path of a folder",
         )
-    elif url and "://" not in url:
-        url = os.path.normpath(folder / url)  # a link stays one: where it leads is this machine's affair
-    found = Index(url=url, name=row.text("name"), default=row.flag("default"), explicit=row.flag("explicit"))
+    stated = _folder_of(url)
+    # Not resolved: a link inside the project is the same place in every copy.
+    place = Path(os.path.abspath(folder / stated)) if stated else None  # noqa: PTH100
+    found = Index(
+        url=str(place) if place and "://" not in url else url,
+        name=row.text("name"),
+        default=row.flag("default"),
+        explicit=row.flag("explicit"),
+        folder=portable(place, folder, fixed=stated.is_absolute()) if place and stated else "",
+    )
     if found.explicit and not found.name:
         row.wrong("explicit", "an explicit index has a name", hint="add a `name` to route packages to it")
     return found
+
+
+def _url_or_path(value: object, at: str) -> str:
+    """Accept a URL, or the path of a folder, which may have spaces in it."""
+    found = checks.text(value, at)
+    return checks.word(found, at) if "://" in found else found
+
+
+def _folder_of(url: str) -> Path | None:
+    """Return the folder that an index is, None for one on the network."""
+    if url.lower().startswith("file://"):
+        return Path(unquote(urlsplit(url).path))
+    return Path(url) if url and "://" not in url else None
 
 
 def _index_sources(table: Table, indexes: tuple[Index, ...]) -> dict[NormalizedName, str]:

@@ -34,7 +34,9 @@ def _check_one(value: str, place: Place) -> str:
     return f"{algorithm}:{digest.lower()}"
 
 
-def check_required(stated: DirectRequirement, constraints: Iterable[DirectRequirement], place: Place) -> None:
+def check_required(
+    stated: DirectRequirement, constraints: Iterable[DirectRequirement], place: Place, base: links.Base
+) -> None:
     """Hold a requirement to `--require-hashes`: pinned with `==`, and hashed; a constraint may give either.
 
     Raises:
@@ -42,7 +44,7 @@ def check_required(stated: DirectRequirement, constraints: Iterable[DirectRequir
     """
     own = [stated, *(each for each in constraints if each.name == stated.name)]
     url = next((each.requirement.url for each in own if each.requirement.url), None)
-    if url is not None and (links.is_vcs(url) or links.is_local_folder(url)):
+    if url is not None and (links.is_vcs(url) or (links.is_file(url) and base.place(url).is_dir())):
         hint = "remove the option, or require a wheel or an archive, which can have one"
         raise _refused(place, "is a repository or a folder, which can't have a hash", hint)
     if url is None and not any(map(_is_pinned, own)):

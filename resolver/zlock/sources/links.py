@@ -6,12 +6,14 @@ import configparser
 import os
 import re
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
+from zlock.model.paths import file_url, portable
 from zlock.redact import redact
 
 VCS: Final = ("git", "hg", "svn", "bzr")
@@ -42,6 +44,31 @@ class LinkError(ValueError):
         self.hint = hint
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Base:
+    """What local paths count from.
+
+    Attributes:
+        folder: The folder that relative ones count from.
+        project: The project's folder: what is stored counts from there, so that it is the same in every copy.
+    """
+
+    folder: Path
+    project: Path
+
+    def find(self, written: str) -> Path:
+        """Give the place that a path names."""
+        return absolute(self.folder / written)
+
+    def stored(self, written: str) -> str:
+        """Give the `file:` URL of a path as it may be stored."""
+        return file_url(portable(self.find(written), self.project, fixed=Path(written).is_absolute()))
+
+    def place(self, stored: str) -> Path:
+        """Give the place that a stored `file:` URL names."""
+        return absolute(self.project / written_path(stored))
+
+
 def redacted(text: str) -> str:
     """Give a text as it may be shown: no user, password or query value of any URL in it."""
     return _QUERY_VALUE.sub(r"\1=****", redact(text))
@@ -64,10 +91,14 @@ def is_vcs(url: str) -> bool:
     return split(url).scheme in _VCS_SCHEMES
 
 
-def is_local_folder(url: str) -> bool:
-    """Say whether a URL names a folder of this machine."""
-    parts = split(url)
-    return parts.scheme == "file" and os.path.isdir(unquote(parts.path))  # noqa: PTH112 - it swallows odd paths
+def written_path(url: str) -> str:
+    """Give the path in a `file:` URL as it is written there, relative or not."""
+    return unquote(split(url).path)
+
+
+def is_file(url: str) -> bool:
+    """Say whether a URL names a file or a folder of this machine."""
+    return split(url).scheme == "file"
 
 
 def split(url: str) -> SplitResult:
@@ -87,11 +118,6 @@ def absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
 
 
-def to_path(url: str) -> Path:
-    """Give the path that an absolute `file:` URL names."""
-    return Path(unquote(split(url).path))
-
-
 def looks_like_path(text: str) -> bool:
     """Say whether pip would look for a folder of that name."""
     return os.path.sep in text or text.startswith(".") or bool(os.path.altsep and os.path.altsep in text)
@@ -108,10 +134,10 @@ def split_extras(text: str) -> tuple[str, str]:
     return (found.group(1), found.group(2)) if found else (text, "")
 
 
-def settle(url: str, base: Path) -> tuple[str, bool]:
+def settle(url: str, base: Base) -> tuple[str, bool]:
     """Check a URL and give it as it may be stored, and whether credentials were removed from it.
 
-    A relative `file:` URL counts from `base`. The user of an ssh URL stays, as it is no secret.
+    A `file:` URL then counts from the project's folder, see `Base`. The user of an ssh URL stays, as it is no secret.
 
     Raises:
         LinkError: It is no URL, its scheme is unknown, or a part of it could be read as a command's option.
@@ -123,7 +149,7 @@ def settle(url: str, base: Path) -> tuple[str, bool]:
     _check_revision(parts)
     _check_subdirectory(parts.fragment)
     if parts.scheme == "file":
-        return _absolute_file(url, parts, base), False
+        return _stored_file(parts, base), False
     kept = _public_authority(parts)
     return url.replace(f"//{parts.netloc}", f"//{kept}", 1), kept != parts.netloc
 
@@ -255,13 +281,11 @@ def _check_subdirectory(fragment: str) -> None:
         raise LinkError("its `subdirectory` leads out of what it names")
 
 
-def _absolute_file(url: str, parts: SplitResult, base: Path) -> str:
+def _stored_file(parts: SplitResult, base: Base) -> str:
     if parts.netloc not in {"", "localhost"}:
         raise LinkError("it names a file on another machine", hint="write `file:///` and the whole path")
     fragment = f"#{parts.fragment}" if parts.fragment else ""
-    if url.lower().startswith("file:///") and ".." not in parts.path.split("/"):
-        return url
-    return absolute(base / unquote(parts.path)).as_uri() + fragment
+    return base.stored(unquote(parts.path)) + fragment
 
 
 def _public_authority(parts: SplitResult) -> str:

@@ -35,7 +35,7 @@ def gather_pyproject(path: Path, *, root: Path, extras: Sequence[str], groups: S
 
     Args:
         path: The file.
-        root: The project's folder, which file names in messages count from.
+        root: The project's folder, which file names in messages and stored paths count from.
         extras: Names of extras, in any spelling.
         groups: Names of groups, in any spelling.
 
@@ -47,7 +47,7 @@ def gather_pyproject(path: Path, *, root: Path, extras: Sequence[str], groups: S
     path = links.absolute(root / path)
     name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
     text = _read(path, name)
-    reading = _Reading(_parse(text, name), text, name=name, folder=path.parent)
+    reading = _Reading(_parse(text, name), text, name=name, base=links.Base(folder=path.parent, project=root))
     reading.read(extras, groups)
     return Gathered(
         source=Source.PYPROJECT,
@@ -76,14 +76,14 @@ class _List:
 class _Reading:
     """What is gathered while one file is read."""
 
-    def __init__(self, data: Mapping[str, Any], text: str, *, name: str, folder: Path) -> None:
+    def __init__(self, data: Mapping[str, Any], text: str, *, name: str, base: links.Base) -> None:
         self.requirements: list[DirectRequirement] = []
         self.notes: list[str] = []
         self._problems = Collector()
         self._data = data
         self._lines = text.splitlines()
         self._origin = Origin(source=Source.PYPROJECT, file=name)
-        self._folder = folder
+        self._base = base
         self._seen: set[tuple[str, str]] = set()
 
     def read(self, extras: Sequence[str], groups: Sequence[str]) -> None:
@@ -178,7 +178,7 @@ class _Reading:
         """Keep the requirements of a list; for one that names the project itself, those of its extras."""
         for text, place in self._strings(items, where):
             with self._problems:
-                stated = statement.read_named(text, place=place, base=self._folder)
+                stated = statement.read_named(text, place=place, base=self._base)
                 requirement = stated.requirement
                 requirement.marker = _both(outer, requirement.marker)
                 if own is None or canonicalize_name(requirement.name) != own:
@@ -221,7 +221,7 @@ class _Reading:
             where = _List(detail=f"group `{group}`", table="dependency-groups", key=spelled)
             place = self._place(text, where)
             with self._problems:
-                stated = statement.read_named(text, place=place, base=self._folder)
+                stated = statement.read_named(text, place=place, base=self._base)
                 self._keep(stated.requirement, place, stated.hashes, stated.notes)
 
     def _check_groups(self, group: NormalizedName, resolver: DependencyGroupResolver, seen: set[str]) -> bool:

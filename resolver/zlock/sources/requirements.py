@@ -82,11 +82,11 @@ def read_list(items: Sequence[str], *, folder: Path, root: Path, origin: Origin)
     for item in items:
         with reading.problems:
             place = Place(origin=origin, written=item)
-            reading.keep(_read_item(item.strip(), place, folder), (), place)
+            reading.item(item.strip(), place)
     return reading.gathered(described="")
 
 
-def _read_item(item: str, place: Place, folder: Path) -> Stated:
+def _read_item(item: str, place: Place, base: links.Base) -> Stated:
     """Read an item of a list.
 
     Raises:
@@ -107,7 +107,7 @@ def _read_item(item: str, place: Place, folder: Path) -> Stated:
     if lines.has_variable(item):
         hint = "put it into a requirements file and give the path of that"
         raise place.error(f"the variable in {place.quoted(item)} is not expanded in a list", hint=hint)
-    return statement.read(item, place=place, base=folder)
+    return statement.read(item, place=place, base=base)
 
 
 class _Reading:
@@ -116,7 +116,7 @@ class _Reading:
     def __init__(self, *, root: Path, base: Path, origin: Origin, environ: Mapping[str, str]) -> None:
         self.problems = Collector()
         self._root = links.absolute(root)
-        self._base = links.absolute(base)
+        self._base = links.Base(folder=links.absolute(base), project=self._root)
         self._origin = origin
         self._environ = environ
         self._requirements: list[tuple[DirectRequirement, Place]] = []
@@ -187,6 +187,10 @@ class _Reading:
             with self.problems:
                 if line.text:
                     self._line(line.text, place, folder=folder, constraint=constraint, above=above)
+
+    def item(self, item: str, place: Place) -> None:
+        """Read an item of a list."""
+        self.keep(_read_item(item, place, self._base), (), place)
 
     def keep(self, stated: Stated, limits: tuple[str, ...], place: Place, *, constraint: bool = False) -> None:
         """Keep a requirement or constraint that was read, with the hashes it is limited to."""
@@ -293,7 +297,7 @@ class _Reading:
         if required:
             for requirement, place in self._requirements:
                 with self.problems:
-                    hashes.check_required(requirement, self._constraints, place)
+                    hashes.check_required(requirement, self._constraints, place, self._base)
 
 
 def _take_apart(text: str, place: Place) -> options.Statement:
@@ -348,7 +352,8 @@ def _included_path(given: str, place: Place, folder: Path) -> Path:
         raise place.error(f"{place.quoted(given)} is not on this machine", hint=hint)
     if scheme == "file":
         try:
-            return links.to_path(links.settle(given, folder)[0])
+            base = links.Base(folder=folder, project=folder)
+            return base.place(links.settle(given, base)[0])
         except links.LinkError as error:
             raise place.error(f"{place.quoted(given)} can't be used: {error}", hint=error.hint) from error
     return links.absolute(folder / given)

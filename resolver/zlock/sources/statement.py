@@ -14,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from zlock.errors import InvalidRequirements
 from zlock.model.origin import Origin
+from zlock.model.paths import file_url
 from zlock.sources import links
 
 _SHOWN_LENGTH: Final = 200
@@ -70,7 +71,7 @@ class Stated:
     notes: tuple[str, ...] = ()
 
 
-def read(text: str, *, place: Place, base: Path, constraint: bool = False) -> Stated:
+def read(text: str, *, place: Place, base: links.Base, constraint: bool = False) -> Stated:
     """Read a requirement as pip reads a line without options; local paths count from `base`.
 
     Raises:
@@ -81,7 +82,7 @@ def read(text: str, *, place: Place, base: Path, constraint: bool = False) -> St
         requirement = _named(head, "", place, guess=not constraint)
     elif (found := _find_local(head, place, base)) is not None:
         path, extras = found
-        requirement = _local(path, extras, place, guess=not constraint)
+        requirement = _local(path, extras, place, base, guess=not constraint)
     else:
         requirement = _parsed(head, place, base)
     if marker:
@@ -91,7 +92,7 @@ def read(text: str, *, place: Place, base: Path, constraint: bool = False) -> St
     return settle(requirement, place=place, base=base)
 
 
-def read_editable(text: str, *, place: Place, base: Path) -> Stated:
+def read_editable(text: str, *, place: Place, base: links.Base) -> Stated:
     """Read what `-e` names: a repository, or a folder, which is then locked as an ordinary one.
 
     Raises:
@@ -104,7 +105,7 @@ def read_editable(text: str, *, place: Place, base: Path) -> Stated:
     return Stated(requirement=stated.requirement, hashes=stated.hashes, notes=(*stated.notes, note))
 
 
-def read_named(text: str, *, place: Place, base: Path) -> Stated:
+def read_named(text: str, *, place: Place, base: links.Base) -> Stated:
     """Read a requirement that must be PEP 508, as in `pyproject.toml`.
 
     Raises:
@@ -113,7 +114,7 @@ def read_named(text: str, *, place: Place, base: Path) -> Stated:
     return settle(_strict(text, place), place=place, base=base)
 
 
-def settle(requirement: Requirement, *, place: Place, base: Path) -> Stated:
+def settle(requirement: Requirement, *, place: Place, base: links.Base) -> Stated:
     """Check a requirement's URL, make it absolute and remove credentials from it.
 
     Raises:
@@ -182,54 +183,55 @@ def _named(url: str, extras: str, place: Place, *, guess: bool = True) -> Requir
     return _direct(name, extras, url, place)
 
 
-def _find_local(head: str, place: Place, base: Path) -> tuple[Path, str] | None:
+def _find_local(head: str, place: Place, base: links.Base) -> tuple[str, str] | None:
     """Find the folder or archive that a requirement is, if pip would take it for one.
 
     Raises:
         InvalidRequirements: The folder is no project, or the archive is missing.
     """
     bare, extras = links.split_extras(head)
-    path = links.absolute(base / bare)
+    path = base.find(bare)
     if links.looks_like_path(head) and os.path.isdir(path):  # noqa: PTH112 - it swallows odd paths
         if not links.is_project(path):
             raise place.error(
                 f"the folder {place.quoted(head)} holds no `pyproject.toml` or `setup.py`",
                 hint="name the folder of a Python project",
             )
-        return path, extras
+        return bare, extras
     if not links.is_archive(bare):
         return None
     if os.path.isfile(path):  # noqa: PTH113 - it swallows odd paths
-        return path, extras
+        return bare, extras
     before, at, _ = head.partition("@")
     if at and not links.looks_like_path(before):
         return None
     raise _missing(head, place, base)
 
 
-def _local(path: Path, extras: str, place: Place, *, guess: bool = True) -> Requirement:
+def _local(path: str, extras: str, place: Place, base: links.Base, *, guess: bool = True) -> Requirement:
     """Name a local folder or archive."""
-    if not path.is_dir():
-        return _named(path.as_uri(), extras, place, guess=guess)
-    name = links.folder_name(path) if guess else None
+    folder, url = base.find(path), file_url(path)
+    if not folder.is_dir():
+        return _named(url, extras, place, guess=guess)
+    name = links.folder_name(folder) if guess else None
     if name is None:
-        hint = f"say the name: `name @ {path.as_uri()}`" if not place.values else _SAY_THE_NAME
+        hint = f"say the name: `name @ {url}`" if not place.values else _SAY_THE_NAME
         raise place.error(f"no name can be known for the folder of {place.quoted(place.written)}", hint=hint)
-    return _direct(name, extras, path.as_uri(), place)
+    return _direct(name, extras, url, place)
 
 
 def _direct(name: str, extras: str, url: str, place: Place) -> Requirement:
     return _strict(f"{name}{extras} @ {url}", place)
 
 
-def _parsed(head: str, place: Place, base: Path) -> Requirement:
+def _parsed(head: str, place: Place, base: links.Base) -> Requirement:
     """Parse PEP 508, with a hint for what people mistake for it."""
     try:
         requirement = _strict(head, place)
     except InvalidRequirements as error:
         error.hint = _mistaken(head, base)
         raise
-    if str(requirement) == head and head.endswith((".txt", ".in", ".toml")) and (base / head).is_file():
+    if str(requirement) == head and head.endswith((".txt", ".in", ".toml")) and base.find(head).is_file():
         hint = "include a requirements file with `-r`, or give its path in place of the list"
         raise place.error(f"{place.quoted(head)} is a file, not a requirement", hint=hint)
     return requirement
@@ -259,29 +261,29 @@ def _refused(what: str, place: Place, error: ValueError, *, offset: int = 0) -> 
     return place.error(message, *(details if place.values else (detail,)), hint="correct that line")
 
 
-def _mistaken(head: str, base: Path) -> str:
+def _mistaken(head: str, base: links.Base) -> str:
     """Guess what an invalid requirement was meant to be."""
     if re.match(r"(git\+)?[\w.-]+@[\w.-]+:", head):
         return "write `name @ git+ssh://git@host/path`, with a slash after the host"
     if head.startswith(tuple(f"{vcs}+" for vcs in links.VCS)) or "://" in head:
         return "write `name @ URL`"
     if links.looks_like_path(head):
-        return f"if it is a path: there is no such folder or archive, seen from `{base}`"
+        return f"if it is a path: there is no such folder or archive, seen from `{base.folder}`"
     if re.search(r"(?<![=<>~!])=(?!=)", head):
         return "`==` compares versions, `=` does not"
     return ""
 
 
-def _missing(head: str, place: Place, base: Path) -> InvalidRequirements:
+def _missing(head: str, place: Place, base: links.Base) -> InvalidRequirements:
     """Say that an archive or folder is missing, and where it would be if paths counted from the file itself."""
-    hint = f"paths count from `{base}`, as pip run there reads them"
-    beside = (base / place.origin.file).parent if place.origin.file else base
+    hint = f"paths count from `{base.folder}`, as pip run there reads them"
+    beside = (base.folder / place.origin.file).parent if place.origin.file else base.folder
     if not place.values and (beside / links.split_extras(head)[0]).exists():
-        hint += f": write `./{Path(os.path.relpath(beside / head, base)).as_posix()}`"
+        hint += f": write `./{Path(os.path.relpath(beside / head, base.folder)).as_posix()}`"
     return place.error(f"there is no {place.quoted(head)}", hint=hint)
 
 
-def _editable(text: str, place: Place, base: Path) -> Requirement:
+def _editable(text: str, place: Place, base: links.Base) -> Requirement:
     """Read the operand of `-e` into a requirement with a URL.
 
     Raises:
@@ -295,13 +297,12 @@ def _editable(text: str, place: Place, base: Path) -> Requirement:
         if requirement.url:
             return requirement
     bare, extras = links.split_extras(text)
-    folder = links.absolute(base / bare)
-    if os.path.isdir(folder):  # noqa: PTH112 - it swallows odd paths
-        return _local(folder, extras, place)
+    if os.path.isdir(base.find(bare)):  # noqa: PTH112 - it swallows odd paths
+        return _local(bare, extras, place, base)
     return _editable_link(text, place, base)
 
 
-def _editable_link(text: str, place: Place, base: Path) -> Requirement:
+def _editable_link(text: str, place: Place, base: links.Base) -> Requirement:
     bare, extras = links.split_extras(text)
     if bare.lower().startswith("file:"):
         return _editable_file(bare, extras, place, base)
@@ -317,13 +318,13 @@ def _editable_link(text: str, place: Place, base: Path) -> Requirement:
     return _named(url, "", place)
 
 
-def _editable_file(url: str, extras: str, place: Place, base: Path) -> Requirement:
+def _editable_file(url: str, extras: str, place: Place, base: links.Base) -> Requirement:
     """Name a `file:` URL by its egg, else by the folder it leads to."""
     try:
         name = links.egg(url)
-        settled, _ = links.settle(url, base)
+        _ = links.settle(url, base)
     except links.LinkError as error:
         raise _refused_link(place, url, error) from error
     if name is not None:
         return _direct(name, extras, url, place)
-    return _local(links.to_path(settled), extras, place)
+    return _local(links.written_path(url), extras, place, base)

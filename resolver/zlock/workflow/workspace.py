@@ -226,7 +226,7 @@ class Workspace:
         project = self.project
         indexes = [
             {
-                "url": _portable_url(index.url, project.folder),
+                "url": index.folder or redact(index.url),
                 **({"name": index.name} if index.name else {}),
                 **({"default": True} if index.default else {}),
                 **({"explicit": True} if index.explicit else {}),
@@ -302,13 +302,6 @@ def _check_names(names: list[str]) -> None:
                 )
             )
     problems.raise_if_any()
-
-
-def _portable_url(url: str, folder: Path) -> str:
-    """Return an index's URL without credentials; a folder by its place from the project."""
-    if "://" in url:
-        return redact(url)
-    return Path(os.path.relpath(url, folder)).as_posix()
 
 
 def python_of(interpreter: Path) -> str:

@@ -1,0 +1,34 @@
+"""Paths as a lock may hold them: the same in every copy of a project, wherever that is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+
+def portable(path: Path, project: Path, *, fixed: bool) -> str:
+    """Return a path with `/` as a lock names it: from the project folder, or as it is.
+
+    Args:
+        path: An absolute path.
+        project: The project folder.
+        fixed: It was stated as an absolute path, so it means one place of the machine; inside the project it still
+            counts from the project folder.
+    """
+    if fixed and not path.is_relative_to(project):
+        return path.as_posix()
+    try:
+        return Path(os.path.relpath(path, project)).as_posix()
+    except ValueError:  # another drive, to which no relative path leads
+        return path.as_posix()
+
+
+def file_url(path: str) -> str:
+    """Return the `file:` URL of a path; a relative path stays one: `file:libs/a` (RFC 8089, appendix E.2.1)."""
+    return Path(path).as_uri() if Path(path).is_absolute() else f"file:{quote(path)}"
+
+
+def path_in(url: str) -> str:
+    """Return the path in a `file:` URL as it is written there, relative or not."""
+    return unquote(urlsplit(url).path)
