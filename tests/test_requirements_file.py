@@ -600,8 +600,10 @@ def test_paths_count_from_the_project_not_from_the_file(tmp_path: Path) -> None:
     gathered = read(tmp_path, "-r more/local.txt\n")
     wheel = "file:wheels/foo-1.0-py3-none-any.whl"
     assert stated(gathered) == ["sub-project @ file:sub", "sub-project @ file:sub", f"foo[x] @ {wheel}"]
-    (note,) = gathered.notes
-    assert note.startswith("explicit (more/local.txt:2): the editable folder is locked as an ordinary folder")
+    assert gathered.notes == (
+        "explicit (more/local.txt:1): the lock says where this folder is, not what is in it: a folder has no hash",
+        "explicit (more/local.txt:2): the editable folder is locked as an ordinary folder: a copy of it is installed",
+    )
 
 
 def test_a_path_meant_from_the_file_gets_the_right_spelling(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import lzma
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO
 
 from packaging.utils import canonicalize_name
@@ -139,3 +141,9 @@ def sdist_file(data: bytes, filename: str, wanted: str) -> str | None:
     except _UNREADABLE as error:
         raise InvalidMetadata(f"`{filename}` is no readable sdist: {error}") from error
     return None
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -10,18 +10,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 
 from zlock.errors import Collector, IndexFailed, InvalidRequirements
 from zlock.index.archives import wheel_metadata
 from zlock.index.folder import as_path
-from zlock.index.metadata import parse_metadata
+from zlock.index.metadata import parse_metadata, with_portable_needs
 from zlock.index.sdist import SDIST_ENDINGS, Builder, folder_in, temporary_folder
 from zlock.index.tree import is_inside
-from zlock.model.distribution import Dependency, LockedReference, Metadata, Reference
-from zlock.model.paths import file_url, portable
+from zlock.model.distribution import LockedReference, Metadata, Reference
+from zlock.model.paths import portable
 from zlock.model.ports import InvalidMetadata
 from zlock.redact import redact
 
@@ -158,26 +157,8 @@ def find_reference(
         ) from error
     if reference.metadata.name != name:
         raise _other_name(link, reference.metadata.name)
-    return _with_portable_needs(reference, project)
-
-
-def _with_portable_needs(reference: Reference, project: Path) -> Reference:
-    """Return a reference whose own requirements on local places are written as the step's are.
-
-    A backend writes them as absolute (`{root:uri}/../other`); those of a folder that is named by an absolute path
-    stay so.
-    """
     fixed = PurePosixPath(reference.path).is_absolute()
-    needs = tuple(_portable_need(need, project, fixed=fixed) for need in reference.metadata.dependencies)
-    return reference._replace(metadata=reference.metadata._replace(dependencies=needs))
-
-
-def _portable_need(need: Dependency, project: Path, *, fixed: bool) -> Dependency:
-    if not need.url.lower().startswith("file:"):
-        return need
-    address, mark, fragment = need.url.partition("#")
-    path = Path(os.path.abspath(project / url2pathname(urlsplit(address).path)))  # noqa: PTH100 - links stay links
-    return need._replace(url=file_url(portable(path, project, fixed=fixed)) + mark + fragment)
+    return reference._replace(metadata=with_portable_needs(reference.metadata, project, fixed=fixed))
 
 
 def _find(

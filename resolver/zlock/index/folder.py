@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 from packaging.utils import InvalidSdistFilename, NormalizedName, canonicalize_name, parse_sdist_filename
 
 from zlock.errors import IndexFailed
+from zlock.index.archives import file_sha256
 from zlock.index.client import Answer
 from zlock.index.simple import parse_page
 from zlock.model.distribution import File
@@ -95,9 +95,3 @@ def _project(path: Path) -> str | None:
 def _file(path: Path) -> File:
     stat = path.stat()
     return File(path.name, path.as_uri(), (("sha256", file_sha256(path)),), "", None, "", stat.st_size, None)
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 
 from packaging.markers import Marker, UndefinedComparison
 from packaging.requirements import InvalidRequirement, Requirement
@@ -10,6 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from zlock.model.distribution import Dependency, Metadata
+from zlock.model.paths import is_file_url, portable_url
 from zlock.model.ports import InvalidMetadata
 from zlock.model.versions import valid_specifier
 from zlock.redact import redact
@@ -99,3 +101,20 @@ def is_static(headers: dict[str, list[str]]) -> bool:
         return False
     dynamic = {value.lower() for value in headers.get("dynamic", [])}
     return recent and not dynamic & {"requires-dist", "requires-python", "provides-extra", "version"}
+
+
+def with_portable_needs(metadata: Metadata, project: Path, *, fixed: bool) -> Metadata:
+    """Return metadata whose requirements on local places are written as a step's are.
+
+    A backend writes them as absolute (`{root:uri}/../other`), which is another URL in every copy of the project.
+
+    Args:
+        metadata: The metadata of a local place, or of what it requires.
+        project: The project folder.
+        fixed: The place is named by an absolute path, and so are those that it requires.
+    """
+    needs = [
+        need._replace(url=portable_url(need.url, project, fixed=fixed)) if is_file_url(need.url) else need
+        for need in metadata.dependencies
+    ]
+    return metadata._replace(dependencies=tuple(needs))

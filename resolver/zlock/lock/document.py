@@ -111,6 +111,8 @@ def build(
         own["uv"] = facts.uv
     if question.policy:
         own["policy"] = Inline(question.policy)
+    if question.local:
+        own["local"] = Inline(question.local)
     if facts.exclude_newer:
         own["exclude-newer"] = facts.exclude_newer
     if facts.gave_way:

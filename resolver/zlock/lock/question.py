@@ -23,6 +23,7 @@ class Question:
         apt_packages: Debian packages, sorted.
         parent_image: The image it is built on, or empty for the default.
         policy: Everything else of the configuration that decides which versions are chosen.
+        local: For each local folder and archive that is required, by its `file:` URL, the digest of what it asks.
     """
 
     step: str
@@ -31,6 +32,7 @@ class Question:
     apt_packages: tuple[str, ...] = ()
     parent_image: str = ""
     policy: Mapping[str, Any] = field(default_factory=dict)
+    local: Mapping[str, str] = field(default_factory=dict)
 
     def digest(self) -> str:
         """Return `inputs`: a digest that changes whenever the lock may no longer answer the question."""
@@ -44,6 +46,7 @@ class Question:
             "apt-packages": list(self.apt_packages),
             "parent-image": self.parent_image,
             "policy": dict(self.policy),
+            **({"local": dict(self.local)} if self.local else {}),
         }
 
 

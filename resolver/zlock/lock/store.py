@@ -145,6 +145,11 @@ def references_of(tree: Mapping[str, Any]) -> dict[str, LockedReference]:
     return found
 
 
+def unhashed_of(tree: Mapping[str, Any]) -> list[str]:
+    """Return the repositories and folders that a lock holds, by name: they have no hash."""
+    return [package["name"] for package in tree.get("packages", ()) if "vcs" in package or "directory" in package]
+
+
 def asked_of(tree: Mapping[str, Any]) -> tuple[Asked, ...]:
     """Return what the sources had asked for when a lock was written."""
     return tuple(Asked.from_table(table) for table in tree["tool"]["zlock"].get("sources", ()))

@@ -29,6 +29,18 @@ def file_url(path: str) -> str:
     return Path(path).as_uri() if Path(path).is_absolute() else f"file:{quote(path)}"
 
 
+def is_file_url(url: str) -> bool:
+    """Return whether a URL names a file or a folder of this machine."""
+    return url[:5].lower() == "file:"
+
+
 def path_in(url: str) -> str:
     """Return the path in a `file:` URL as it is written there, relative or not."""
     return unquote(urlsplit(url).path)
+
+
+def portable_url(url: str, project: Path, *, fixed: bool) -> str:
+    """Return a `file:` URL as `portable` has its path; a relative one counts from the project folder."""
+    address, mark, fragment = url.partition("#")
+    path = Path(os.path.abspath(project / path_in(address)))  # noqa: PTH100 - links stay links
+    return file_url(portable(path, project, fixed=fixed)) + mark + fragment

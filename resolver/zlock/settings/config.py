@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import Collector, InvalidConfiguration
 from zlock.model.indexes import Cutoff, Index, Routing
 from zlock.model.origin import Origin, Source
-from zlock.model.paths import portable
+from zlock.model.paths import path_in, portable
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.redact import redact
@@ -325,7 +324,7 @@ def _url_or_path(value: object, at: str) -> str:
 def _folder_of(url: str) -> Path | None:
     """Return the folder that an index is, None for one on the network."""
     if url.lower().startswith("file://"):
-        return Path(unquote(urlsplit(url).path))
+        return Path(path_in(url))
     return Path(url) if url and "://" not in url else None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from zlock.errors import InvalidRequirements
+from zlock.model.paths import is_file_url
 from zlock.model.requirement import DirectRequirement
 from zlock.sources import links
 from zlock.sources.statement import Place
@@ -44,7 +45,7 @@ def check_required(
     """
     own = [stated, *(each for each in constraints if each.name == stated.name)]
     url = next((each.requirement.url for each in own if each.requirement.url), None)
-    if url is not None and (links.is_vcs(url) or (links.is_file(url) and base.place(url).is_dir())):
+    if url is not None and (links.is_vcs(url) or (is_file_url(url) and base.place(url).is_dir())):
         hint = "remove the option, or require a wheel or an archive, which can have one"
         raise _refused(place, "is a repository or a folder, which can't have a hash", hint)
     if url is None and not any(map(_is_pinned, own)):

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
-from zlock.model.paths import file_url, portable
+from zlock.model.paths import file_url, path_in, portable
 from zlock.redact import redact
 
 VCS: Final = ("git", "hg", "svn", "bzr")
@@ -66,7 +66,7 @@ class Base:
 
     def place(self, stored: str) -> Path:
         """Give the place that a stored `file:` URL names."""
-        return absolute(self.project / written_path(stored))
+        return absolute(self.project / path_in(stored))
 
 
 def redacted(text: str) -> str:
@@ -89,16 +89,6 @@ def is_link(text: str) -> bool:
 def is_vcs(url: str) -> bool:
     """Say whether a URL names a repository."""
     return split(url).scheme in _VCS_SCHEMES
-
-
-def written_path(url: str) -> str:
-    """Give the path in a `file:` URL as it is written there, relative or not."""
-    return unquote(split(url).path)
-
-
-def is_file(url: str) -> bool:
-    """Say whether a URL names a file or a folder of this machine."""
-    return split(url).scheme == "file"
 
 
 def split(url: str) -> SplitResult:
@@ -149,7 +139,7 @@ def settle(url: str, base: Base) -> tuple[str, bool]:
     _check_revision(parts)
     _check_subdirectory(parts.fragment)
     if parts.scheme == "file":
-        return _stored_file(parts, base), False
+        return _stored_file(url, parts, base), False
     kept = _public_authority(parts)
     return url.replace(f"//{parts.netloc}", f"//{kept}", 1), kept != parts.netloc
 
@@ -281,11 +271,11 @@ def _check_subdirectory(fragment: str) -> None:
         raise LinkError("its `subdirectory` leads out of what it names")
 
 
-def _stored_file(parts: SplitResult, base: Base) -> str:
+def _stored_file(url: str, parts: SplitResult, base: Base) -> str:
     if parts.netloc not in {"", "localhost"}:
         raise LinkError("it names a file on another machine", hint="write `file:///` and the whole path")
     fragment = f"#{parts.fragment}" if parts.fragment else ""
-    return base.stored(unquote(parts.path)) + fragment
+    return base.stored(path_in(url)) + fragment
 
 
 def _public_authority(parts: SplitResult) -> str:

@@ -14,12 +14,14 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from zlock.errors import InvalidRequirements
 from zlock.model.origin import Origin
-from zlock.model.paths import file_url
+from zlock.model.paths import file_url, is_file_url, path_in
 from zlock.sources import links
 
 _SHOWN_LENGTH: Final = 200
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASS|KEY|AUTH|CRED|PWD")
 _SAY_THE_NAME: Final = "say the name: `name @ URL`"
+_FOLDER: Final = "the lock says where this folder is, not what is in it: a folder has no hash"
+_EDITABLE_FOLDER: Final = "the editable folder is locked as an ordinary folder: a copy of it is installed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +63,7 @@ class Stated:
     """A statement that was understood.
 
     Attributes:
-        requirement: The requirement; a URL in it is absolute and carries no credentials.
+        requirement: The requirement; a URL in it is fit for a lock: no credentials, paths from the project's folder.
         hashes: The hash in its URL's fragment, if there is one.
         notes: What a person should know.
     """
@@ -98,11 +100,7 @@ def read_editable(text: str, *, place: Place, base: links.Base) -> Stated:
     Raises:
         InvalidRequirements: It is neither, or no name can be known for it.
     """
-    stated = settle(_editable(text.strip(), place, base), place=place, base=base)
-    if links.is_vcs(stated.requirement.url or ""):
-        return stated
-    note = place.note("the editable folder is locked as an ordinary folder, its changes are not followed")
-    return Stated(requirement=stated.requirement, hashes=stated.hashes, notes=(*stated.notes, note))
+    return settle(_editable(text.strip(), place, base), place=place, base=base, folder=_EDITABLE_FOLDER)
 
 
 def read_named(text: str, *, place: Place, base: links.Base) -> Stated:
@@ -114,8 +112,8 @@ def read_named(text: str, *, place: Place, base: links.Base) -> Stated:
     return settle(_strict(text, place), place=place, base=base)
 
 
-def settle(requirement: Requirement, *, place: Place, base: links.Base) -> Stated:
-    """Check a requirement's URL, make it absolute and remove credentials from it.
+def settle(requirement: Requirement, *, place: Place, base: links.Base, folder: str = _FOLDER) -> Stated:
+    """Check a requirement's URL, make it fit to be stored and remove credentials from it; `folder` notes a folder.
 
     Raises:
         InvalidRequirements: The URL is unusable, or a secret would stay in it.
@@ -131,6 +129,8 @@ def settle(requirement: Requirement, *, place: Place, base: links.Base) -> State
     notes = [*_expanded_notes(requirement.url, place)]
     if removed:
         notes.append(place.note("the credentials in the URL are left out; zlock takes them from netrc or the keyring"))
+    if is_file_url(url) and base.place(url).is_dir():
+        notes.append(place.note(folder))
     found = links.strong_hash(url)
     return Stated(requirement=requirement, hashes=(found,) if found else (), notes=tuple(notes))
 
@@ -327,4 +327,4 @@ def _editable_file(url: str, extras: str, place: Place, base: links.Base) -> Req
         raise _refused_link(place, url, error) from error
     if name is not None:
         return _direct(name, extras, url, place)
-    return _local(links.written_path(url), extras, place, base)
+    return _local(path_in(url), extras, place, base)

@@ -95,6 +95,11 @@ def differences(lock: Mapping[str, Any], question: Question, gathered: list[Gath
         yield from _difference(f"target: `{key}`", own.get(key), now["target"].get(key))
     yield from _difference("settings: `apt-packages`", own.get("apt-packages"), now["apt-packages"])
     yield from _difference("settings: `parent-image`", own.get("parent-image"), now["parent-image"])
+    stated = {one.requirement.url: _place(one.origins[0]) for each in gathered for one in each.requirements}
+    for url, digest in question.local.items():
+        if own.get("local", {}).get(url, digest) != digest:
+            place = f" ({stated[url]})" if stated.get(url) else ""
+            yield f"local: `{url}` {'has changed since it was locked' if digest else 'is not there any more'}{place}"
     before, after = own.get("policy", {}), now["policy"]
     for key in sorted({*before, *after}):
         yield from _difference(f"configuration: `{key}`", before.get(key), after.get(key))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from packaging.utils import canonicalize_name
 
 from zlock.errors import Collector
-from zlock.lock.store import pins_of, write_all
+from zlock.lock.store import pins_of, unhashed_of, write_all
 from zlock.model.ports import Progress
+from zlock.wording import listed
 from zlock.workflow.gather import Gatherer
 from zlock.workflow.job import Answers, Job
 from zlock.workflow.parents import pin_parents
@@ -29,6 +30,7 @@ def resolve(options: Options, progress: Progress) -> Report:
     answers = pin_parents(workspace, jobs, answer_jobs(workspace, jobs, progress), progress)
     gone = workspace.gone()
     note_unpinned(workspace, answers)
+    _note_unhashed(workspace, jobs, answers)
     texts = {job.path: text for job in jobs if (text := answers[job.step.name][1]) != job.text}
     if texts or gone:
         write_all(texts, tuple(gone.values()), project=workspace.project.folder)
@@ -73,3 +75,15 @@ def note_unpinned(workspace: Workspace, answers: Answers) -> None:
     for name in workspace.options.upgrade_packages:
         if canonicalize_name(name) not in pinned:
             workspace.report.note(f"`--upgrade-package {name}` moved nothing: no lock pins it")
+
+
+def _note_unhashed(workspace: Workspace, jobs: list[Job], answers: Answers) -> None:
+    """Note the locks that pip by itself refuses: where one package has a hash, it wants one of every other."""
+    for job in jobs:
+        tree, _ = answers[job.step.name]
+        names = unhashed_of(tree)
+        if job.step.effective.python_package_installer == "pip" and 0 < len(names) < len(tree["packages"]):
+            workspace.report.note(
+                f"`pip install -r {job.path.name}` refuses {listed(names)}: repositories and folders have no hash, "
+                "and pip wants one of every package or of none; `uv pip sync` installs it"
+            )

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zlock.errors import Collector, InvalidConfiguration
 from zlock.lock.question import Question, digest_of
 from zlock.lock.store import ExistingLock, existing_steps
 from zlock.model.indexes import Routing
+from zlock.model.paths import is_file_url
 from zlock.model.requirement import Asked, Gathered
 from zlock.model.target import Target
 from zlock.redact import redact
@@ -25,6 +26,9 @@ from zlock.settings.load import DeclaredPipeline, load_pipeline
 from zlock.wording import did_you_mean
 from zlock.workflow.owners import collision, is_gone, owner_of
 from zlock.workflow.report import Report
+
+if TYPE_CHECKING:
+    from zlock.index.fingerprint import Fingerprints
 
 _STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _VERSION = re.compile(r"^version(?:_info)?\s*=\s*(3\.\d+)", re.MULTILINE)
@@ -95,6 +99,7 @@ class Workspace:
         self.pipeline: DeclaredPipeline | None = None
         self._is_part = False
         self._interpreter: Path | None = None
+        self._fingerprints: Fingerprints | None = None
 
     @property
     def interpreter(self) -> Path:
@@ -269,7 +274,20 @@ class Workspace:
             apt_packages=tuple(sorted(apt)),
             parent_image=settings.parent_image or "",
             policy=self.policy(step, gathered),
+            local=self._local(gathered),
         )
+
+    def _local(self, gathered: list[Gathered]) -> dict[str, str]:
+        """Return what the local folders and archives that a step requires ask themselves, as digests."""
+        stated = [one.requirement.url or "" for each in gathered for one in (*each.requirements, *each.constraints)]
+        urls = [url for url in stated if is_file_url(url)]
+        if not urls:
+            return {}
+        if self._fingerprints is None:
+            from zlock.index.fingerprint import Fingerprints
+
+            self._fingerprints = Fingerprints(self.project.folder)
+        return self._fingerprints.of(urls)
 
 
 def _project(folder: Path | None) -> Project:

@@ -1,0 +1,81 @@
+"""What local folders and archives ask, as digests: so a lock can be checked against them without a build."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from urllib.parse import unquote
+
+from zlock.index.archives import file_sha256
+from zlock.index.metadata import with_portable_needs
+from zlock.index.tree import static_metadata
+from zlock.model.distribution import Metadata
+from zlock.model.paths import is_file_url, path_in
+from zlock.model.ports import InvalidMetadata
+
+# What a backend is told by; other files that it reads are its own affair.
+_TOLD_BY = ("pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO")
+
+
+class Fingerprints:
+    """The digests of local places, each read once.
+
+    Args:
+        project: The project folder, which relative URLs count from.
+    """
+
+    def __init__(self, project: Path) -> None:
+        self._project = project
+        self._known: dict[str, tuple[str, tuple[str, ...]]] = {}
+
+    def of(self, urls: list[str]) -> dict[str, str]:
+        """Return the digest of each `file:` URL, and of the local places that those require, to the end.
+
+        The digest of a folder that states its metadata (PEP 621, PEP 643) is that of the metadata, so that nothing
+        else in it counts. What only a build could tell is the bytes of the files that builds are told by, what an
+        archive says is all its bytes. It is empty where nothing can be read.
+        """
+        found: dict[str, str] = {}
+        waiting = list(urls)
+        for url in waiting:
+            if url not in found:
+                found[url], needs = self._look(url)
+                waiting += needs
+        return dict(sorted(found.items()))
+
+    def _look(self, url: str) -> tuple[str, tuple[str, ...]]:
+        if url not in self._known:
+            self._known[url] = self._read(url)
+        return self._known[url]
+
+    def _read(self, url: str) -> tuple[str, tuple[str, ...]]:
+        address, _, fragment = url.partition("#")
+        place = self._project / path_in(address)
+        fields = dict(part.partition("=")[::2] for part in fragment.split("&"))
+        try:
+            if not place.is_dir():
+                return f"sha256:{file_sha256(place)}", ()
+            folder = place / unquote(fields.get("subdirectory", ""))
+            metadata = _stated(folder)
+            if metadata is None:
+                return _digest([path.read_bytes().hex() for path in _told_by(folder)]), ()
+        except OSError:
+            return "", ()
+        metadata = with_portable_needs(metadata, self._project, fixed=Path(path_in(address)).is_absolute())
+        return _digest(metadata), tuple(need.url for need in metadata.dependencies if is_file_url(need.url))
+
+
+def _stated(folder: Path) -> Metadata | None:
+    try:
+        return static_metadata(folder)
+    except InvalidMetadata:
+        return None
+
+
+def _told_by(folder: Path) -> list[Path]:
+    return [folder / name for name in _TOLD_BY if (folder / name).is_file()]
+
+
+def _digest(value: object) -> str:
+    return "sha256:" + hashlib.sha256(json.dumps(value).encode()).hexdigest()
