@@ -321,7 +321,8 @@ def test_requirements_list_block_names_the_pythons_there_are_wheels_for(project:
 
     assert done.code == 1
     assert "`torch==1.12.0`" in done.stderr
-    assert "cp310-cp310-manylinux1_x86_64" in done.stderr
+    assert "has wheels only for Python 3.10, and the target is CPython 3.12" in done.stderr
+    assert 'hint: set `python = "3.10"` for this step' in done.stderr
     assert "CPython 3.12 on linux/amd64" in done.stderr
     assert "pipeline.py:3" in done.stderr
     assert not project.lock_path("my_pipeline").exists()

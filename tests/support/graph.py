@@ -30,6 +30,7 @@ Release = TypedDict(
         "uploaded": str,  # RFC 3339
         "wheels": list[str],  # tags; one wheel for everything where it is not given
         "sdist": bool,
+        "others": list[str],  # names of files that are neither
         "broken": str,  # what is wrong with its metadata
     },
     total=False,
@@ -130,6 +131,7 @@ def _files(name: str, version: str, release: Release) -> list[File]:
     names = [f"{project}-{version}-{tags}.whl" for tags in wheels]
     if release.get("sdist"):
         names.append(f"{project}-{version}.tar.gz")
+    names += release.get("others", [])
     return [
         File(
             filename,

@@ -9,11 +9,14 @@ from collections.abc import Iterable
 from zlock.errors import NoEligibleRelease, UnknownPackage, ZlockError
 from zlock.model.origin import Source
 from zlock.model.requirement import DirectRequirement
+from zlock.model.target import Target
 from zlock.model.versions import parse_specifier
+from zlock.resolution.misfits import Misfits
 from zlock.resolution.problem import Problem
 from zlock.resolution.universe import Package, Rejected, bits
 
 _SHOWN = 3
+_WHEEL = "wheel for "
 # How the platform tags of a system begin, and its `sys_platform`.
 _SYSTEMS = {"win": "win32", "macosx": "darwin", "linux": "linux", "manylinux": "linux", "musllinux": "linux"}
 
@@ -60,8 +63,19 @@ def _nothing(problem: Problem, package: Package, specifier: str, direct: DirectR
 
 
 def _matching(package: Package, specifier: str) -> list[Rejected]:
+    """Return what can't be used within a specifier; files of no version count only where there is no other file."""
     contains = parse_specifier(specifier).contains
-    return [row for row in package.rejected if row.version is None or contains(row.version, prereleases=True)]
+    rows = [row for row in package.rejected if row.version is not None and contains(row.version, prereleases=True)]
+    return rows if package.versions else package.rejected
+
+
+def _newest(rejected: list[Rejected]) -> list[Rejected]:
+    newest = max((row.version for row in rejected if row.version is not None), default=None)
+    return [row for row in rejected if row.version == newest]
+
+
+def _misfits(rejected: list[Rejected], target: Target) -> Misfits:
+    return Misfits.of((row.reason.removeprefix(_WHEEL) for row in rejected if _kind(row.reason) == "wheel"), target)
 
 
 def why_nothing(problem: Problem, package: Package, specifier: str) -> str:
@@ -79,6 +93,8 @@ def why_nothing(problem: Problem, package: Package, specifier: str) -> str:
     newest = ", ".join(str(package.versions[position]) for position in list(bits(usable))[:_SHOWN])
     if newest:
         return f"no release of `{package.name}` matches `{specifier}`; the newest that can be used: {newest}"
+    if package.versions and specifier:
+        return f"no release of `{package.name}` matches `{specifier}`, and none of the others can be used"
     return f"the index lists `{package.name}` without any usable file"
 
 
@@ -99,31 +115,22 @@ def _why_none_of(problem: Problem, package: Package, mask: int, specifier: str) 
 
 def _summary(package: Package, rejected: list[Rejected], problem: Problem) -> str:
     kinds = Counter(_kind(row.reason) for row in rejected)
-    newest = max((row.version for row in rejected if row.version is not None), default=None)
     if set(kinds) == {"sdist"}:
         return f"`{package.name}` has only sdists for it, no wheels"
-    wheels = sorted(
-        {
-            row.reason.removeprefix("wheel for ")
-            for row in rejected
-            if row.version == newest and _kind(row.reason) == "wheel"
-        }
-    )
-    pythons = sorted({row.reason for row in rejected if row.version == newest and _kind(row.reason) == "python"})
-    others = sorted({row.reason for row in rejected if row.version == newest and _kind(row.reason) == "other"})
+    rows = _newest(rejected)
+    newest, target = rows[0].version, problem.universe.target
+    wheels = [row for row in rows if _kind(row.reason) == "wheel"]
+    pythons = sorted({row.reason for row in rows if _kind(row.reason) == "python"})
+    others = sorted({row.reason for row in rows if _kind(row.reason) == "other"})
     if others and not wheels and not pythons:
         return f"`{package.name}`{f' {newest}' if newest else ''}: {others[0]}"
-    said = f"`{package.name}` {newest} has " if newest else f"`{package.name}`: "
-    parts = []
-    if wheels:
-        shown = ", ".join(wheels[:_SHOWN]) + (f" and {len(wheels) - _SHOWN} more" if len(wheels) > _SHOWN else "")
-        parts.append(f"wheels only for {shown}")
+    parts = [f"wheels only for {_misfits(wheels, target)}"] if wheels else []
     parts += [f"a file that {reason}" for reason in pythons[:1]] + others[:1]
-    return f"{said}{'; '.join(parts) or 'no usable file'}, and the target is {problem.universe.target}"
+    return f"`{package.name}` {newest} has {'; '.join(parts) or 'no usable file'}, and the target is {target}"
 
 
 def _kind(reason: str) -> str:
-    if reason.startswith("wheel for "):
+    if reason.startswith(_WHEEL):
         return "wheel"
     if reason == "sdist":
         return "sdist"
@@ -156,10 +163,14 @@ def _hint_of_elsewhere(problem: Problem, rejected: list[Rejected], direct: Direc
 
 def _hint_of_rejected(problem: Problem, package: Package, rejected: list[Rejected]) -> str:
     kinds = {_kind(row.reason) for row in rejected}
-    if "sdist" in kinds and not problem.universe.rules.may_build(package.name):
-        return f'to let zlock build it, which runs its code, set `build-sdists = ["{package.name}"]`'
-    if "python" in kinds or "wheel" in kinds:
-        return "choose another release, or another `python` or platform for this step"
     if any("cut-off" in row.reason for row in rejected):
         return f"set `exclude-newer-package.{package.name}`, or a later `exclude-newer`"
+    python = _misfits(_newest(rejected), problem.universe.target).nearest_python(problem.universe.target)
+    ways = [f'set `python = "{python}"` for this step'] if python else []
+    if "sdist" in kinds and not problem.universe.rules.may_build(package.name):
+        ways.append(f'to let zlock build it, which runs its code, set `build-sdists = ["{package.name}"]`')
+    if ways:
+        return "; or ".join(ways)
+    if "python" in kinds or "wheel" in kinds:
+        return "choose another release, or another `python` or platform for this step"
     return "give the requirement other bounds"

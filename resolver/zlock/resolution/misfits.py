@@ -1,0 +1,74 @@
+"""What the wheels of a release that a target can't install are for, in words: Python versions, then platforms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from zlock.model.target import Target
+
+_SHOWN = 3
+_CPYTHON = re.compile(r"cp3(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Misfits:
+    """What wheels that don't fit a target are for.
+
+    Attributes:
+        pythons: Minor versions of Python 3 for which there are wheels of the target's platform.
+        platforms: Platform tags for which there are wheels of the target's Python.
+        others: Tags of wheels that fit in neither, and of other implementations.
+    """
+
+    pythons: frozenset[int] = field(default_factory=frozenset)
+    platforms: frozenset[str] = field(default_factory=frozenset)
+    others: frozenset[str] = field(default_factory=frozenset)
+
+    @classmethod
+    def of(cls, tags: Iterable[str], target: Target) -> Misfits:
+        """Return what wheels with some compressed tags are for (PEP 425)."""
+        apis = {tag.rpartition("-")[0] for tag in target.tags}
+        own_platforms = {tag.rpartition("-")[2] for tag in target.tags}
+        pythons: set[int] = set()
+        platforms: set[str] = set()
+        others: set[str] = set()
+        for each in tags:
+            interpreters, abis, for_platforms = (part.split(".") for part in each.split("-"))
+            minors = {int(match[1]) for one in interpreters if (match := _CPYTHON.fullmatch(one))}
+            if not own_platforms.isdisjoint(for_platforms) and minors - {target.minor}:
+                pythons |= minors
+            elif any(f"{one}-{abi}" in apis for one in interpreters for abi in abis):
+                platforms |= set(for_platforms)
+            else:
+                others.add(each)
+        return cls(pythons=frozenset(pythons), platforms=frozenset(platforms), others=frozenset(others))
+
+    def nearest_python(self, target: Target) -> str:
+        """Return the Python version to choose instead: the next older one, else the next newer; empty for none."""
+        if not self.pythons:
+            return ""
+        older = [minor for minor in self.pythons if minor < target.minor]
+        return f"3.{max(older) if older else min(self.pythons)}"
+
+    def __str__(self) -> str:
+        said = [f"Python {_ranges(self.pythons)}"] if self.pythons else []
+        said += [_listed(self.platforms)] if self.platforms else []
+        return " or ".join(said) or _listed(self.others)
+
+
+def _ranges(minors: Iterable[int]) -> str:
+    """Write minor versions of Python 3, those that follow each other as one range."""
+    runs: list[list[int]] = []
+    for minor in sorted(minors):
+        if runs and minor == runs[-1][-1] + 1:
+            runs[-1].append(minor)
+        else:
+            runs.append([minor])
+    return ", ".join(f"3.{run[0]}" + (f" to 3.{run[-1]}" if len(run) > 1 else "") for run in runs)
+
+
+def _listed(tags: Iterable[str]) -> str:
+    ordered = sorted(tags)
+    return ", ".join(ordered[:_SHOWN]) + (f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else "")
