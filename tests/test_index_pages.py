@@ -97,12 +97,50 @@ def test_another_content_type_is_named_with_what_the_body_begins_with(
 
 
 @pytest.mark.parametrize(
+    ("body", "begins"),
+    [
+        (b"<html><body>Please sign in</body></html>", "it begins: '<html><body>Please sign in"),
+        (bytes(range(128, 200)), "it begins: "),
+        (b"", "it is empty"),
+    ],
+)
+def test_html_that_lists_nothing_is_no_page(index: TinyIndex, tmp_path: Path, body: bytes, begins: str) -> None:
+    """An index that answers so does not know the name: it did not understand the question."""
+    index.raw("a", body)
+    error = failure(tmp_path, index.url)
+    assert error.message == f"`{index.url}a/` is no page of the simple API: HTML without a link"
+    assert error.context[0].startswith(begins)
+
+
+def test_after_a_redirect_the_page_that_answered_is_named(index: TinyIndex, tmp_path: Path) -> None:
+    index.raw("a", b"Please sign in")
+    index.redirect = "/login"
+    assert failure(tmp_path, index.url).message.startswith(f"`{index.root}/login/simple/a/` is no page")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<!DOCTYPE html><html><head><title>Links for a</title></head><body><h1>Links for a</h1></body></html>",
+        b'<html><head><meta name="pypi:repository-version" content="1.0"></head><body></body></html>',
+        b"<html><title>Index of /simple/a</title></html>",
+        b'<a href="../">..</a>',
+    ],
+)
+def test_a_listing_without_files_is_a_page(index: TinyIndex, tmp_path: Path, body: bytes) -> None:
+    index.raw("a", body)
+    with asking(tmp_path, index.url) as ask:
+        assert ask.files("a") == ()
+
+
+@pytest.mark.parametrize(
     "body", [b"<form><input name=user></form>", b"<!doctype html><div id=app></div><script src=/main.js></script>"]
 )
 def test_a_login_page_is_no_empty_listing(index: TinyIndex, tmp_path: Path, body: bytes) -> None:
     index.raw("a", body)
     error = failure(tmp_path, index.url)
     assert "login page" in error.message
+    assert error.context[0].startswith("it begins: '<")
     assert "credentials" in error.hint
 
 

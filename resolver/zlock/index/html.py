@@ -10,12 +10,14 @@ from packaging.utils import NormalizedName
 from zlock.errors import IndexFailed
 from zlock.index.auth import split_login
 from zlock.index.client import Answer, show
-from zlock.index.simple import check_version, joined
+from zlock.index.simple import begin_of, check_version, joined, no_page
 from zlock.model.distribution import File
 from zlock.model.page import Page
 
 _ENDINGS = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
 _APPLICATION_TAGS = frozenset({"form", "input", "script"})
+# What indexes and file servers write on the page of a project, with files or without (PEP 503, PEP 629).
+_LISTING_SIGNS = (b"pypi:repository-version", b"pypi:project-status", b"links for ", b"simple index", b"index of ")
 
 
 class _Anchors(HTMLParser):
@@ -51,10 +53,19 @@ def parse_html(name: NormalizedName, index: str, answer: Answer) -> Page:
     if not files and parser.is_application:
         raise IndexFailed(
             f"`{show(answer.url)}` is a page for people without any file on it: a login page, it seems",
+            context=[begin_of(answer)],
             hint="give the index credentials: in its URL, netrc, the keyring or the environment; or correct its URL",
         )
+    if not parser.anchors and not _is_listing(answer.body):
+        raise no_page(answer, "HTML without a link")
     status, reason = parser.meta.get("pypi:project-status", "active"), parser.meta.get("pypi:project-status-reason", "")
     return Page.of(name, index, files, status, reason)
+
+
+def _is_listing(body: bytes) -> bool:
+    """Return whether a page without a link says that it lists a project, which has no files then."""
+    text = body.lower()
+    return any(sign in text for sign in _LISTING_SIGNS)
 
 
 def _html_file(base: str, values: dict[str, str | None]) -> File | None:

@@ -45,12 +45,22 @@ def parse_page(name: NormalizedName, index: str, answer: Answer) -> Page:
         from zlock.index.html import parse_html  # most indexes have no need of it
 
         return parse_html(name, index, answer)
-    start = answer.body[:60].decode("utf-8", "replace")
-    raise IndexFailed(
-        f"`{show(answer.url)}` is no page of the simple API: content type `{kind or 'none'}`",
-        context=[f"it begins: {start!r}"],
+    raise no_page(answer, f"content type `{kind or 'none'}`")
+
+
+def no_page(answer: Answer, why: str) -> IndexFailed:
+    """Make the error for what is no page of the simple API."""
+    return IndexFailed(
+        f"`{show(answer.url)}` is no page of the simple API: {why}",
+        context=[begin_of(answer)],
         hint="an index URL usually ends in `/simple/`",
     )
+
+
+def begin_of(answer: Answer) -> str:
+    """Say for a message how an answer begins."""
+    start = answer.body[:60].decode("utf-8", "replace")
+    return f"it begins: {start!r}" if start else "it is empty"
 
 
 def _parse_json(name: NormalizedName, index: str, answer: Answer) -> Page:
