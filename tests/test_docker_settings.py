@@ -179,6 +179,12 @@ def test_a_string_where_a_list_belongs() -> None:
     assert '`["git", "curl"]`' in mistake(apt_packages="git, curl").hint
 
 
+def test_names_of_debian_packages_may_have_an_architecture_and_a_version() -> None:
+    names = ["git", "g++", "libc6:amd64", "libgomp1=12.2.0-14+deb12u1", "python3.11", "x11-apps:i386=7.7+9~1"]
+    assert DockerSettings(apt_packages=names).apt_packages == tuple(names)
+    assert mistake(apt_packages=["GIT"]).hint == "write `git`: their names are in lower case"
+
+
 def test_a_requirement_where_a_path_belongs() -> None:
     error = mistake(requirements="torch==1.12")
 
@@ -193,6 +199,8 @@ def test_a_requirement_where_a_path_belongs() -> None:
         ("requirements", "", "expected a string, got an empty one"),
         ("apt_packages", ["git", " "], "`apt_packages[1]`: expected a string, got an empty one"),
         ("apt_packages", ["git curl"], "`git curl` has spaces in it"),
+        ("apt_packages", ["git", "-y"], "`apt_packages[1]`: `-y` is no name of a Debian package"),
+        ("apt_packages", ["git-"], "`git-` is no name of a Debian package"),
         ("apt_packages", [["git"]], "`apt_packages[0]`: expected a string, got a list"),
         ("pyproject_extras", {"a": 1}, "expected a list of strings, got a table"),
         ("pyproject_path", ["a"], "expected a path, got a list"),

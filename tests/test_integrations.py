@@ -275,6 +275,11 @@ def test_all_mistakes_in_a_table_are_reported_at_once() -> None:
     assert caught.value.errors[0].hint == "did you mean `requirements`?"
 
 
+def test_a_name_that_apt_would_take_for_an_option_is_refused() -> None:
+    with pytest.raises(InvalidConfiguration, match="`-y` is no name of a Debian package"):
+        Integration.from_table("acme", {"apt-packages": ["-y"]}, at="integrations.acme", provider="configuration")
+
+
 # Entry points
 
 

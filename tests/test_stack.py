@@ -113,6 +113,16 @@ def test_all_mistakes_in_a_table_are_reported_at_once() -> None:
     assert caught.value.errors[0].hint == "did you mean `components`?"
 
 
+def test_names_of_debian_packages_are_checked_all_at_once() -> None:
+    with pytest.raises(Problems) as caught:
+        read(apt_packages=["git", "-y", "GIT"])
+
+    assert [each.message for each in caught.value.errors] == [
+        "`stack.apt-packages`: `-y` is no name of a Debian package",
+        "`stack.apt-packages`: `GIT` is no name of a Debian package",
+    ]
+
+
 def test_mistakes_inside_the_components_are_reported_at_once() -> None:
     components = {"orchestrator": 3, "artifact-store": "s3", "artifact_store": "gcp"}
 

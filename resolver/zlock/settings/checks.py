@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from zlock.errors import Collector, InvalidConfiguration
+from zlock.model import debian
 from zlock.redact import redact
 from zlock.wording import did_you_mean, either, kind
 
@@ -24,6 +25,8 @@ INSTALLERS = ("pip", "uv")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ARGUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # all but the tab
+_PROJECT_NAME = re.compile(r"[A-Z0-9]([A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE | re.ASCII)
+_REQUIREMENT_NAME = re.compile(r"[A-Z0-9][A-Z0-9._-]*(?=\s*[\[<>=!~;@])", re.IGNORECASE | re.ASCII)
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _CLAUSE = r" ?(?:==|!=|<=|>=|<|>) ?\d+(?:\.\d+)*"
 _PLAIN_REQUIREMENT = re.compile(rf"{_NAME}(?:\[{_NAME}(?:, ?{_NAME})*\])?(?:{_CLAUSE}(?:,{_CLAUSE})*)?", re.ASCII)
@@ -65,8 +68,30 @@ def path(value: object, at: str) -> str:
 
 def words(value: object, at: str) -> tuple[str, ...]:
     """Accept a list of strings without spaces."""
-    hint = _as_list(re.split(r"[,\s]+", value.strip(" ,"))) if isinstance(value, str) else ""
-    return sequence(value, at, word, hint=hint)
+    return sequence(value, at, word, hint=_split_hint(value))
+
+
+def debian_packages(value: object, at: str) -> tuple[str, ...]:
+    """Accept a list of names of Debian packages."""
+    return sequence(value, at, _debian_package, hint=_split_hint(value))
+
+
+def _debian_package(value: object, at: str) -> str:
+    found = word(value, at)
+    refused = debian.refusal(found)
+    if refused:
+        raise mistake(at, refused[0], hint=refused[1])
+    return found
+
+
+def project_name(value: object, at: str) -> str:
+    """Accept the name of a package of an index, alone (PEP 508)."""
+    found = text(value, at)
+    if not _PROJECT_NAME.fullmatch(found):
+        named = _REQUIREMENT_NAME.match(found)
+        hint = f"write the name alone: `{named[0]}`" if named else "write a name of letters, digits, `-`, `_` and `.`"
+        raise mistake(at, f"`{redact(found)}` is no name of a package", hint=hint)
+    return found
 
 
 def command(value: object, at: str) -> str | tuple[str, ...]:
@@ -137,7 +162,9 @@ def choice(value: object, at: str, options: Sequence[str]) -> str:
     named = text(value, at)
     if named in options:
         return named
-    raise mistake(at, f"expected {either(options)}, got `{named}`", hint=did_you_mean(named, options))
+    raise mistake(
+        at, f"expected {either(options)}, got `{named}`", hint=did_you_mean(named, options) or "write one of these"
+    )
 
 
 def installer_arguments(value: object, at: str) -> dict[str, object]:
@@ -284,6 +311,11 @@ def _variable(value: object, at: str) -> str:
             hint="write it on one line",
         )
     return str.__str__(value)
+
+
+def _split_hint(value: object) -> str:
+    """Word the hint for names in one string where a list belongs."""
+    return _as_list(re.split(r"[,\s]+", value.strip(" ,"))) if isinstance(value, str) else ""
 
 
 def _as_list(items: list[str]) -> str:

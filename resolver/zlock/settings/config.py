@@ -191,8 +191,8 @@ def parse_project(values: object, folder: Path, file: Path) -> Project:
         prerelease=table.choice("prerelease", ("if-necessary-or-explicit", "allow", "disallow")),
         resolution=table.choice("resolution", ("highest", "lowest", "lowest-direct")),
         align=table.get("align", checks.boolean, default=True),
-        constraints=_requirements(table, "constraints"),
-        overrides=_requirements(table, "overrides"),
+        constraints=_constraints(table),
+        overrides=_overrides(table),
         exclude=_exclude(table),
         stack=table.values("stack"),
         integrations=table.values("integrations"),
@@ -367,7 +367,9 @@ def _time(value: object, at: str) -> datetime | None:
 def _build_sdists(table: Table) -> frozenset[NormalizedName] | None:
     if table.raw("build-sdists") == "all":
         return None
-    return frozenset(canonicalize_name(name) for name in table.texts("build-sdists"))
+    none: tuple[str, ...] = ()
+    names = table.get("build-sdists", lambda value, at: checks.sequence(value, at, checks.project_name), none)
+    return frozenset(map(canonicalize_name, names))
 
 
 def _requirements(table: Table, key: str) -> tuple[DirectRequirement, ...]:
@@ -379,6 +381,30 @@ def _requirements(table: Table, key: str) -> tuple[DirectRequirement, ...]:
     return tuple(DirectRequirement(requirement=Requirement(text), origins=(origin,)) for text in stated)
 
 
+def _constraints(table: Table) -> tuple[DirectRequirement, ...]:
+    stated = _requirements(table, "constraints")
+    for one in stated:
+        if one.requirement.extras:
+            table.wrong(
+                "constraints", f"`{redact(str(one))}` has extras", hint="state the extras where the package is required"
+            )
+    return stated
+
+
+def _overrides(table: Table) -> tuple[DirectRequirement, ...]:
+    """Read overrides: a specifier each, which replaces all others, so it holds on every target and stands alone."""
+    stated = _requirements(table, "overrides")
+    for one in stated:
+        parts = {"extras": one.requirement.extras, "a marker": one.requirement.marker, "a URL": one.requirement.url}
+        for part in (name for name, value in parts.items() if value):
+            hint = f"an override is a name with versions: write `{one.name}{one.requirement.specifier}`"
+            table.wrong("overrides", f"`{redact(str(one))}` has {part}", hint=hint)
+    names = [one.name for one in stated]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        table.wrong("overrides", f"`{name}` is overridden twice", hint="join the two: `name>=1,<2`")
+    return stated
+
+
 def _exclude(table: Table) -> frozenset[tuple[NormalizedName, NormalizedName | None]]:
     stated = table.raw("exclude")
     if not isinstance(stated, list):
@@ -387,12 +413,14 @@ def _exclude(table: Table) -> frozenset[tuple[NormalizedName, NormalizedName | N
     found: set[tuple[NormalizedName, NormalizedName | None]] = set()
     for position, value in enumerate(stated):
         if isinstance(value, str):
-            found.add((canonicalize_name(value), None))
+            with table:
+                found.add((canonicalize_name(checks.project_name(value, f"exclude[{position}]")), None))
             continue
         inner = Table(value, at=f"exclude[{position}]", file=table.file, problems=table.problems)
         inner.check_keys(["package", "from"])
-        package, parent = inner.text("package"), inner.text("from")
+        package, parent = (inner.get(key, checks.project_name, "") for key in ("package", "from"))
         if isinstance(value, Mapping) and "package" not in inner:
             inner.wrong("package", "is missing", hint='write `{package = "a", from = "b"}`')
-        found.add((canonicalize_name(package or ""), canonicalize_name(parent) if parent else None))
+        if package:
+            found.add((canonicalize_name(package), canonicalize_name(parent) if parent else None))
     return frozenset(found)

@@ -26,7 +26,7 @@ CHECKS: Mapping[str, checks.Check] = MappingProxyType(
         "required_integrations": checks.words,
         "replicate_local_python_environment": checks.export_method,
         "install_stack_requirements": checks.boolean,
-        "apt_packages": checks.words,
+        "apt_packages": checks.debian_packages,
         "pyproject_path": checks.path,
         "pyproject_extras": checks.words,
         "pyproject_groups": checks.words,

@@ -20,7 +20,7 @@ from zlock.errors import Collector, CommandFailed, InvalidConfiguration, Invalid
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement, Gathered
 from zlock.redact import redact
-from zlock.sources.tables import check_key, strings
+from zlock.sources.tables import check_key, debian_packages, strings
 from zlock.wording import did_you_mean, fold, kind, listed
 
 if TYPE_CHECKING:  # importing it takes longer than all else here
@@ -70,7 +70,7 @@ class Integration:
         with problems:
             requirements = strings(table, "requirements", at=at)
         with problems:
-            apt_packages = strings(table, "apt-packages", at=at)
+            apt_packages = debian_packages(table, "apt-packages", at=at)
         problems.raise_if_any()
         return cls(
             name=name, requirements=requirements, apt_packages=apt_packages, provider=provider, recorded=recorded

@@ -10,7 +10,7 @@ from zlock.errors import Collector, InvalidConfiguration
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement, Gathered
 from zlock.sources.integrations import Catalogue, Flavor, Integration, parse_requirements, unique
-from zlock.sources.tables import check_key, strings
+from zlock.sources.tables import check_key, debian_packages, strings
 from zlock.wording import did_you_mean, fold, kind, listed
 
 _KEYS = ("components", "requirements", "apt-packages", "remote")
@@ -55,7 +55,7 @@ class Stack:
         with problems:
             requirements = strings(table, "requirements", at=at)
         with problems:
-            apt_packages = strings(table, "apt-packages", at=at)
+            apt_packages = debian_packages(table, "apt-packages", at=at)
         with problems:
             remote = _boolean(table, "remote", default=remote, at=at)
         problems.raise_if_any()

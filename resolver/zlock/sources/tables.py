@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from zlock.errors import InvalidConfiguration
+from zlock.errors import Collector, InvalidConfiguration
+from zlock.model import debian
 from zlock.redact import redact
 from zlock.wording import did_you_mean, kind, listed
 
@@ -29,3 +30,15 @@ def strings(table: Mapping[str, object], key: str, *, at: str) -> tuple[str, ...
                 f"item {place} of `{at}.{key}` must be a string, not {kind(item)}", hint="write it as text, in quotes"
             )
     return tuple(value)
+
+
+def debian_packages(table: Mapping[str, object], key: str, *, at: str) -> tuple[str, ...]:
+    """Take a list of names of Debian packages from a table; empty where the key is absent."""
+    names = strings(table, key, at=at)
+    problems = Collector()
+    for name in names:
+        refused = debian.refusal(name)
+        if refused:
+            problems.add(InvalidConfiguration(f"`{at}.{key}`: {refused[0]}", hint=refused[1]))
+    problems.raise_if_any()
+    return names
