@@ -669,6 +669,23 @@ def test_a_path_is_stored_as_it_is_in_every_copy_of_the_project(tmp_path: Path) 
     ]
 
 
+def test_a_url_that_tells_no_name_comes_with_the_way_to_say_it(tmp_path: Path) -> None:
+    error = only_refusal(tmp_path, "git+https://u:p4ss@git.example/a.git\n")
+    assert error.hint == "say the name: `name @ git+https://git.example/a.git`"
+
+
+def test_a_file_url_alone_is_named_by_what_is_there(tmp_path: Path) -> None:
+    world(tmp_path)
+    wheel = "wheels/foo-1.0-py3-none-any.whl"
+    gathered = read(tmp_path, f"file:./sub\nfile:./{wheel}\n{(tmp_path / 'sub').as_uri()}\nfile:sub#egg=other\n")
+    assert stated(gathered) == [
+        "sub-project @ file:sub",
+        f"foo @ file:{wheel}",
+        "sub-project @ file:sub",
+        "other @ file:sub",
+    ]
+
+
 def test_a_path_in_a_list_counts_from_the_file_of_the_list(tmp_path: Path) -> None:
     write(tmp_path, {"flows/sub/pyproject.toml": '[project]\nname = "sub"\n'})
     given = ["./sub", "sub @ file:sub", "sub @ file:./sub/../sub"]

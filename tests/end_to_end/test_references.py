@@ -140,7 +140,7 @@ def test_a_copy_of_the_project_elsewhere_has_the_same_lock(project: Project, ind
     lines += ["absolute @ file://${HERE}/libs/absolute", str(tmp_path / "machine" / "fixed-1.0-py3-none-any.whl")]
     project.write("requirements.txt", "\n".join(lines))
     indexes = [{"url": "empty dir"}, {"url": str(static.find_links), "default": True}]
-    listed = {"requirements": ["listed @ file:libs/listed"]}
+    listed = {"requirements": ["listed @ file:libs/listed", "./libs/plain", "file:./libs/editable"]}
     steps = {"file": {"docker": {"requirements": "requirements.txt"}}, "list": {"docker": listed}}
     project.configure({"python": "3.12", "index": indexes, "steps": steps})
     (project.folder / "empty dir").mkdir()

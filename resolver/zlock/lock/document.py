@@ -90,7 +90,8 @@ def build(
         lock_folder: Where the lock will be; its paths count from there.
         wheelhouse: Where the files will be, for a portable lock: it has their paths in place of indexes and URLs.
     """
-    places = _Places(project=project, lock_folder=lock_folder, wheelhouse=wheelhouse, fixed=_fixed_indexes(question))
+    fixed = _fixed_indexes(question) if wheelhouse is None else frozenset()  # a portable lock names no index
+    places = _Places(project=project, lock_folder=lock_folder, wheelhouse=wheelhouse, fixed=fixed)
     packages = [_package(one, marker, places) for one, marker in join_answers(answers)]
     builds = [build.to_table() for build in facts.builds]
     own: dict[str, Any] = {

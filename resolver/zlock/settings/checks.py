@@ -30,6 +30,9 @@ _REQUIREMENT_NAME = re.compile(r"[A-Z0-9][A-Z0-9._-]*(?=\s*[\[<>=!~;@])", re.IGN
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _CLAUSE = r" ?(?:==|!=|<=|>=|<|>) ?\d+(?:\.\d+)*"
 _PLAIN_REQUIREMENT = re.compile(rf"{_NAME}(?:\[{_NAME}(?:, ?{_NAME})*\])?(?:{_CLAUSE}(?:,{_CLAUSE})*)?", re.ASCII)
+_PLACE = re.compile(
+    r"[A-Z][A-Z0-9+.-]+:|\.|~?[\\/]|[^-@;\s][^@;\s]*[\\/]|\S+\.(?:whl|zip|tar\.gz)\b", re.IGNORECASE | re.ASCII
+)
 _REQUIREMENT_LIKE = re.compile(r"[<>=!~]=|[<>;\n]|\s@\s")
 
 
@@ -118,7 +121,7 @@ def argv(value: object, at: str) -> tuple[str, ...]:
 
 
 def requirements(value: object, at: str) -> str | tuple[str, ...]:
-    """Accept the path of a requirements file, or a list of PEP 508 requirements."""
+    """Accept the path of a requirements file, or a list of requirements: PEP 508, URLs and local paths."""
     if isinstance(value, os.PathLike):
         return path(value, at)
     if isinstance(value, str):
@@ -126,7 +129,13 @@ def requirements(value: object, at: str) -> str | tuple[str, ...]:
             problem = "expected a list of strings or the path of a requirements file, got a requirement"
             raise mistake(at, problem, hint=_as_list(value.split("\n")))
         return path(value, at)
-    return sequence(value, at, requirement)
+    return sequence(value, at, _requirement_or_place)
+
+
+def _requirement_or_place(value: object, at: str) -> str:
+    """Accept one requirement; a URL or a path alone is for its source to read, which finds the name there."""
+    stated = text(value, at)
+    return stated if _PLACE.match(stated) else requirement(stated, at)
 
 
 def requirement(value: object, at: str) -> str:

@@ -81,7 +81,7 @@ def read(text: str, *, place: Place, base: links.Base, constraint: bool = False)
     """
     head, marker = _split_marker(text, place)
     if _is_link(head, place):
-        requirement = _named(head, "", place, guess=not constraint)
+        requirement = _link(head, "", place, base, guess=not constraint)
     elif (found := _find_local(head, place, base)) is not None:
         path, extras = found
         requirement = _local(path, extras, place, base, guess=not constraint)
@@ -167,6 +167,24 @@ def _expanded_notes(url: str, place: Place) -> list[str]:
     return [place.note(f"the value of `${{{name}}}` is part of the URL in the lock") for name in kept]
 
 
+def _link(url: str, extras: str, place: Place, base: links.Base, *, guess: bool = True) -> Requirement:
+    """Name a URL: a `file:` URL without an egg by what is there, any other by itself.
+
+    Raises:
+        InvalidRequirements: No name can be known, or the URL is unusable.
+    """
+    if not is_file_url(url):
+        return _named(url, extras, place, guess=guess)
+    try:
+        name = links.egg(url)
+        _ = links.settle(url, base)
+    except links.LinkError as error:
+        raise _refused_link(place, url, error) from error
+    if name is not None or not base.find(path_in(url)).is_dir():
+        return _named(url, extras, place, guess=guess)
+    return _local(path_in(url), extras, place, base, guess=guess)
+
+
 def _named(url: str, extras: str, place: Place, *, guess: bool = True) -> Requirement:
     """Name a bare URL: a wheel by its file name, else by its egg, else an sdist by its file name.
 
@@ -179,7 +197,8 @@ def _named(url: str, extras: str, place: Place, *, guess: bool = True) -> Requir
     except links.LinkError as error:
         raise _refused_link(place, url, error) from error
     if name is None:
-        raise place.error(f"no name can be known for {place.quoted(url)}", hint=_SAY_THE_NAME)
+        hint = _SAY_THE_NAME if place.values else f"say the name: `name @ {links.redacted(url)}`"
+        raise place.error(f"no name can be known for {place.quoted(url)}", hint=hint)
     return _direct(name, extras, url, place)
 
 
@@ -305,7 +324,7 @@ def _editable(text: str, place: Place, base: links.Base) -> Requirement:
 def _editable_link(text: str, place: Place, base: links.Base) -> Requirement:
     bare, extras = links.split_extras(text)
     if bare.lower().startswith("file:"):
-        return _editable_file(bare, extras, place, base)
+        return _link(bare, extras, place, base)
     prefix = next((vcs for vcs in links.VCS if text.lower().startswith(f"{vcs}:")), None)
     url = f"{prefix}+{text}" if prefix else text
     try:
@@ -316,15 +335,3 @@ def _editable_link(text: str, place: Place, base: links.Base) -> Requirement:
         hint = _mistaken(text, base) or "`-e` takes a folder of this machine, or a URL such as `git+https://...`"
         raise place.error(f"{place.quoted(text)} can't be an editable requirement", hint=hint)
     return _named(url, "", place)
-
-
-def _editable_file(url: str, extras: str, place: Place, base: links.Base) -> Requirement:
-    """Name a `file:` URL by its egg, else by the folder it leads to."""
-    try:
-        name = links.egg(url)
-        _ = links.settle(url, base)
-    except links.LinkError as error:
-        raise _refused_link(place, url, error) from error
-    if name is not None:
-        return _direct(name, extras, url, place)
-    return _local(path_in(url), extras, place, base)
