@@ -118,6 +118,15 @@ def test_other_toml_is_refused(lock: Path, text: str) -> None:
     assert "cut short or edited" in refusal(lock).message
 
 
+def test_a_lock_of_another_tool_is_named_as_such(lock: Path) -> None:
+    lock.write_text('lock-version = "1.0"\ncreated-by = "uv"\npackages = []\n', encoding="utf-8")
+
+    with pytest.raises(InvalidLock) as caught:
+        read_lock(lock)
+    assert caught.value.message == "`pylock.train.toml` is a lock of another tool: it says that it was created by `uv`"
+    assert caught.value.hint == "move it away, or set another `lock-dir`"
+
+
 def test_packages_that_are_not_those_of_the_identity_are_refused_even_where_the_text_is_signed(lock: Path) -> None:
     lock.write_text(resign(lock_text().replace('identity = "sha256:', 'identity = "sha256:0')), encoding="utf-8")
 

@@ -88,12 +88,14 @@ def test_fresh_locks_are_good_without_index_and_without_commands(locked: Project
     ("file", "before", "after"),
     [
         ("train.txt", "# what training needs\nbeta\nalpha>=1", "alpha >= 1 # why\n\nbeta"),
+        ("train.txt", "beta\nalpha>=1", "Beta\nALPHA>=1"),
+        ("zlock.toml", '"alpha<9"', '"Alpha<9"'),
         ("zlock.toml", '["delta", "alpha"]', '[ "alpha", "delta" ] # sorted'),
         ("pipeline.py", "@step\n", "@step  # the first\n"),
         ("freeze.py", "alpha==1.0", "alpha==0.9"),
     ],
 )
-def test_comments_order_and_format_outdate_nothing(copy: Project, file: str, before: str, after: str) -> None:
+def test_comments_order_spelling_and_format_outdate_nothing(copy: Project, file: str, before: str, after: str) -> None:
     """Nor does a command that would print something else now: its recorded output counts."""
     edit(copy, file, before, after)
     result = check(copy)

@@ -121,6 +121,13 @@ def test_a_file_that_its_url_serves_no_more_is_an_error(project: Project, index:
     assert locked["archive"]["hashes"] == {"sha256": file.sha256}
 
 
+def test_a_url_that_is_not_there_is_to_be_corrected_where_it_is_required(project: Project, index: TinyIndex) -> None:
+    ask(project, index, f"a @ {index.root}/files/a-1.0-py3-none-any.whl")
+    stderr = said(project, code=IndexFailed.exit_code)
+    assert f"`{index.root}/files/a-1.0-py3-none-any.whl` answered 404" in stderr
+    assert "hint: correct the URL where it is required, or ask who serves it" in stderr
+
+
 def make_beside(folder: Path, project: Path) -> None:
     """Make a source tree that requires a folder of a project; its backend says so with an absolute path."""
     make_tree(folder, "beside", "1.0", requires=[f"plain @ {(project / 'libs/plain').as_uri()}"])

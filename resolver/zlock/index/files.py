@@ -162,7 +162,7 @@ class Files:
             IndexFailed: It can't be had.
         """
         answer = self._client.get(url, decode=False)
-        check_status(answer)
+        check_status(answer, way="correct the URL where it is required, or ask who serves it")
         return answer.body
 
     def _check_online(self, what: str) -> None:
@@ -172,8 +172,8 @@ class Files:
             )
 
 
-def check_status(answer: Answer) -> None:
-    """Raise for an answer that is not what was asked for.
+def check_status(answer: Answer, *, way: str = "check the index's URL, or ask its owner") -> None:
+    """Raise for an answer that is not what was asked for, with the way out for what is not there.
 
     Raises:
         IndexFailed: Its status is another than 200.
@@ -181,9 +181,7 @@ def check_status(answer: Answer) -> None:
     if answer.status in (401, 403):
         raise IndexFailed(f"`{show(answer.url)}` answered {answer.status}", hint=CREDENTIALS)
     if answer.status != 200:  # noqa: PLR2004 - an HTTP status
-        raise IndexFailed(
-            f"`{show(answer.url)}` answered {answer.status}", hint="check the index's URL, or ask its owner"
-        )
+        raise IndexFailed(f"`{show(answer.url)}` answered {answer.status}", hint=way)
 
 
 def check_file(data: bytes, file: File) -> None:

@@ -81,7 +81,8 @@ def parse_lock(path: Path, text: str) -> dict[str, Any]:
         raise _damaged(path, str(error)) from error
     own = tree["tool"].get("zlock") if isinstance(tree.get("tool"), dict) else None
     if not isinstance(own, dict):
-        raise _damaged(path, "it has no `[tool.zlock]`")
+        maker = tree.get("created-by", "zlock")
+        raise _damaged(path, "it has no `[tool.zlock]`") if maker == "zlock" else _foreign(path, maker)
     _check_format(path, own.get("format"), tree.get("lock-version"))
     why = _what_differs(tree) or ("" if is_signed(text) else "its text differs from what was written")
     if why:
@@ -91,6 +92,13 @@ def parse_lock(path: Path, text: str) -> dict[str, Any]:
 
 def _damaged(path: Path, why: str) -> InvalidLock:
     return InvalidLock(f"the lock `{path.name}` was cut short or edited", context=[why], hint=_RESTORE)
+
+
+def _foreign(path: Path, maker: object) -> InvalidLock:
+    return InvalidLock(
+        f"`{path.name}` is a lock of another tool: it says that it was created by `{maker}`",
+        hint="move it away, or set another `lock-dir`",
+    )
 
 
 def _check_format(path: Path, written: object, version: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +41,14 @@ class DirectRequirement:
     def sourced(self) -> str:
         """The requirement with its sources; without lines, which would date in a lock."""
         return f"`{self}` of {', '.join(dict.fromkeys(str(origin.source) for origin in self.origins))}"
+
+    @property
+    def normalized(self) -> str:
+        """The requirement as locks have it: the same text for all spellings of its name and extras (PEP 503, 685)."""
+        requirement = copy(self.requirement)
+        requirement.name = self.name
+        requirement.extras = {canonicalize_name(extra) for extra in requirement.extras}
+        return str(requirement)
 
     def __str__(self) -> str:
         return str(self.requirement)
@@ -147,4 +156,4 @@ class Asked:
 
 
 def _text(direct: DirectRequirement) -> str:
-    return " ".join([str(direct), *(f"--hash={digest}" for digest in direct.hashes)])
+    return " ".join([direct.normalized, *(f"--hash={digest}" for digest in direct.hashes)])

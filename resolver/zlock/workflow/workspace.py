@@ -252,8 +252,8 @@ class Workspace:
             "build-sdists": "all" if project.build_sdists is None else sorted(project.build_sdists),
             "prerelease": "" if self.prerelease(gathered) == "if-necessary-or-explicit" else self.prerelease(gathered),
             "resolution": "" if project.resolution == "highest" else project.resolution,
-            "constraints": sorted(str(one) for one in project.constraints),
-            "overrides": sorted(str(one) for one in project.overrides),
+            "constraints": sorted(one.normalized for one in project.constraints),
+            "overrides": sorted(one.normalized for one in project.overrides),
             "exclude": exclude,
         }
         unaligned: dict[str, Any] = {} if step.align else {"align": False}
