@@ -170,6 +170,16 @@ def test_every_package_may_build_where_that_is_said() -> None:
         ),
         ('overrides = ["a>=1", "A<2"]', "`overrides`: `a` is overridden twice", "`name>=1,<2`"),
         ('constraints = ["a[x]<2"]', "`constraints`: `a[x]<2` has extras", "where the package is required"),
+        (
+            'constraints = ["a @ https://index.example/a.zip?token=x"]',
+            "`constraints`: the value of `token` in a URL would be written into locks",
+            "netrc",
+        ),
+        (
+            '[[index]]\nurl = "https://index.example/simple?token=x"',
+            "`index[0].url`: has a query or a fragment",
+            "credentials",
+        ),
         ('exclude = ["a b"]', "`exclude[0]`: `a b` is no name of a package", "letters, digits"),
         ('exclude = [{package = "a>1"}]', "`exclude[0].package`: `a>1` is no name of a package", "`a`"),
         ('build-sdists = ["a", "b==1"]', "`build-sdists[1]`: `b==1` is no name of a package", "the name alone: `b`"),

@@ -106,7 +106,10 @@ def plugin(folder: Path, entry_points: str, *, package: str = "acme-integrations
 
 
 def stated(names: list[str], catalogue: Catalogue = BUILTIN) -> list[str]:
-    return [str(each) for each in gather_integrations(names, catalogue=catalogue, origin=ORIGIN).requirements]
+    return [
+        str(each)
+        for each in gather_integrations(names, catalogue=catalogue, origin=ORIGIN, root=Path("/project")).requirements
+    ]
 
 
 def failure(names: list[str], catalogue: Catalogue = BUILTIN) -> ZlockError:
@@ -177,7 +180,7 @@ def test_the_script_writes_the_catalogue_and_the_constants_as_they_are() -> None
 
 
 def test_requirements_come_in_the_order_of_the_names_with_their_origin() -> None:
-    gathered = gather_integrations(["pytorch", "evidently"], catalogue=BUILTIN, origin=ORIGIN)
+    gathered = gather_integrations(["pytorch", "evidently"], catalogue=BUILTIN, origin=ORIGIN, root=Path("/project"))
 
     assert [str(each) for each in gathered.requirements][:2] == ["torch", "evidently<1.0,>=0.5.0"]
     assert str(gathered.requirements[0].origins[0]) == "integrations (integration `pytorch`, zlock.toml:4)"
@@ -188,7 +191,7 @@ def test_requirements_come_in_the_order_of_the_names_with_their_origin() -> None
 def test_apt_packages_come_along_once() -> None:
     names = ["skypilot_aws", "skypilot_gcp", "lightgbm"]
 
-    gathered = gather_integrations(names, catalogue=BUILTIN, origin=ORIGIN)
+    gathered = gather_integrations(names, catalogue=BUILTIN, origin=ORIGIN, root=Path("/project"))
 
     assert gathered.apt_packages == ("openssh-client", "rsync", "libgomp1")
 
@@ -202,7 +205,7 @@ def test_a_name_counts_once_however_it_is_spelled() -> None:
 def test_no_names_give_nothing_and_ask_nobody() -> None:
     catalogue = load_catalogue({}, interpreter="/nowhere/python")
 
-    gathered = gather_integrations([], catalogue=catalogue, origin=ORIGIN)
+    gathered = gather_integrations([], catalogue=catalogue, origin=ORIGIN, root=Path("/project"))
 
     assert (gathered.requirements, gathered.described) == ((), "")
 
@@ -288,7 +291,9 @@ def test_an_entry_point_is_stronger_than_the_catalogue(tmp_path: Path, monkeypat
     plugin(tmp_path, "PyTorch = acme_integrations:more\nbroken = nowhere:x", module=module)
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    gathered = gather_integrations(["pytorch"], catalogue=load_catalogue({}, interpreter=None), origin=ORIGIN)
+    gathered = gather_integrations(
+        ["pytorch"], catalogue=load_catalogue({}, interpreter=None), origin=ORIGIN, root=Path("/project")
+    )
 
     assert [str(each) for each in gathered.requirements] == ["torch<2", "acme"]
     assert gathered.recorded
@@ -327,7 +332,7 @@ def test_two_packages_with_the_same_integration_are_an_error(tmp_path: Path, mon
 def test_an_installed_zenml_of_another_version_is_stronger_and_recorded(other_zenml: str) -> None:
     catalogue = load_catalogue({}, interpreter=other_zenml)
 
-    gathered = gather_integrations(["mlflow", "old"], catalogue=catalogue, origin=ORIGIN)
+    gathered = gather_integrations(["mlflow", "old"], catalogue=catalogue, origin=ORIGIN, root=Path("/project"))
 
     names = [each.name for each in gathered.requirements]
     assert names == ["mlflow", "tomli", "apple", "older-method", "asyncio"]
@@ -339,7 +344,7 @@ def test_an_installed_zenml_of_another_version_is_stronger_and_recorded(other_ze
 def test_what_the_installed_zenml_does_not_know_comes_from_the_catalogue(other_zenml: str) -> None:
     catalogue = load_catalogue({}, interpreter=other_zenml)
 
-    gathered = gather_integrations(["pytorch"], catalogue=catalogue, origin=ORIGIN)
+    gathered = gather_integrations(["pytorch"], catalogue=catalogue, origin=ORIGIN, root=Path("/project"))
 
     assert [str(each) for each in gathered.requirements] == ["torch"]
     assert not gathered.recorded

@@ -22,8 +22,8 @@ LAYERS = [
     {"errors", "interrupts", "model", "redact", "wording", "_version"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-# Inside the lowest layer the order is: values may raise errors, nothing else.
-FOUNDATION = {("model", "errors")}
+# Inside the lowest layer the order is: values may raise errors and keep credentials to themselves, nothing else.
+FOUNDATION = {("model", "errors"), ("model", "redact")}
 
 
 def part_of(module: str) -> str:

@@ -350,6 +350,19 @@ def test_a_secret_may_not_end_in_the_lock(tmp_path: Path) -> None:
     assert SECRET not in said(error)
 
 
+@pytest.mark.parametrize("name", ["token", "sig", "X-Amz-Signature", "api_key", "access-token", "password"])
+def test_a_parameter_that_is_named_like_a_secret_may_not_end_in_the_lock(name: str, tmp_path: Path) -> None:
+    error = only_refusal(tmp_path, f"a @ https://index.example/a.zip?raw=1&{name}={SECRET}#sha256={SHA}\n")
+    assert error.message == f"the value of `{name}` in the URL would be written into the lock"
+    assert "netrc" in error.hint
+    assert SECRET not in said(error)
+
+
+def test_other_parameters_of_a_url_stay(tmp_path: Path) -> None:
+    url = "https://index.example/a.zip?raw=true&design=2&author=me&keyword=x"
+    assert stated(read(tmp_path, f"a @ {url}\n")) == [f"a @ {url}"]
+
+
 def test_a_variable_in_a_url_is_noted(tmp_path: Path) -> None:
     gathered = read(tmp_path, "flask @ https://${HOST}/flask.zip\n", HOST="index.example")
     assert stated(gathered) == ["flask @ https://index.example/flask.zip"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 import venv
+from pathlib import Path
 
 import pytest
 
@@ -49,7 +50,7 @@ def read(**table: object) -> Stack:
 
 
 def gather(stack: Stack, catalogue: Catalogue = BUILTIN) -> Gathered:
-    return gather_stack(stack, catalogue=catalogue, file="zlock.toml")
+    return gather_stack(stack, catalogue=catalogue, file="zlock.toml", root=Path("/project"))
 
 
 def failures(stack: Stack, catalogue: Catalogue = BUILTIN) -> tuple[ZlockError, ...]:
@@ -111,6 +112,15 @@ def test_all_mistakes_in_a_table_are_reported_at_once() -> None:
         "`stack.remote` must be true or false, not a string",
     ]
     assert caught.value.errors[0].hint == "did you mean `components`?"
+
+
+def test_a_url_that_the_stack_requires_is_fit_for_a_lock() -> None:
+    stated = ["a @ https://u:p4ss@index.example/a.zip", "b @ file:./libs/b", "c @ file:///project/libs/c"]
+    assert [str(one) for one in gather(read(requirements=stated)).requirements] == [
+        "a @ https://index.example/a.zip",
+        "b @ file:libs/b",
+        "c @ file:libs/c",
+    ]
 
 
 def test_names_of_debian_packages_are_checked_all_at_once() -> None:

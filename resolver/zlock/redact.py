@@ -15,6 +15,10 @@ _USER_PART = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
+_SECRET_PARAMETER = re.compile(
+    r"token|secret|passw|pwd|api_?key|^key$|auth(?!or)|credential|^sig$|signature|jwt", re.IGNORECASE
+)
+
 
 def redact(text: str) -> str:
     """Remove `user:password@` from every URL in a text.
@@ -29,3 +33,10 @@ def _without_credentials(url: re.Match[str]) -> str:
     account = url["user"].partition(":")[0]
     keeps_account = account and url["scheme"].lower().endswith("ssh://")
     return f"{url['scheme']}{account}@" if keeps_account else url["scheme"]
+
+
+def secret_parameter(url: str) -> str | None:
+    """Return the name of a parameter in a URL's query that is named like a secret; None where there is none."""
+    query = url.partition("#")[0].partition("?")[2]
+    names = (part.partition("=")[0] for part in query.split("&"))
+    return next((name for name in names if _SECRET_PARAMETER.search(name)), None)

@@ -51,7 +51,7 @@ class Pages:
             self._folder = as_path(index.url)
             bare = index.url if self._folder else client.credentials.add_index(index.name, index.url)
             # Without a host there is nobody to ask.
-            usable = self._folder is not None or re.match(r"(?i)https?://[^/]", bare) is not None
+            usable = self._folder is not None or re.fullmatch(r"(?i)https?://[^/?#][^?#]*", bare) is not None
         except ValueError:
             bare, usable = index.url, False
         if not usable:

@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.model.origin import Origin, Source
+from zlock.redact import redact
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,14 +45,14 @@ class DirectRequirement:
 
     @property
     def normalized(self) -> str:
-        """The requirement as locks have it: the same text for all spellings of its name and extras (PEP 503, 685)."""
+        """The requirement as locks have it: no credentials, names and extras in one spelling (PEP 503, PEP 685)."""
         requirement = copy(self.requirement)
         requirement.name = self.name
         requirement.extras = {canonicalize_name(extra) for extra in requirement.extras}
-        return str(requirement)
+        return redact(str(requirement))
 
     def __str__(self) -> str:
-        return str(self.requirement)
+        return redact(str(self.requirement))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from zlock.model.origin import Origin, Source
 from zlock.model.paths import path_in, portable
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
-from zlock.redact import redact
+from zlock.redact import redact, secret_parameter
 from zlock.settings import checks
 from zlock.settings.docker import DockerSettings
 from zlock.settings.place import display
@@ -300,6 +301,10 @@ def _index(row: Table, folder: Path) -> Index:
             f"expected a URL of http, https or file, got `{redact(url)}`",
             hint="write `https://...`, or the path of a folder",
         )
+    elif "://" in url and re.search("[?#]", url):
+        row.wrong(
+            "url", "has a query or a fragment", hint="end it with the path; see `docs/indexes.md` for credentials"
+        )
     stated = _folder_of(url)
     # Not resolved: a link inside the project is the same place in every copy.
     place = Path(os.path.abspath(folder / stated)) if stated else None  # noqa: PTH100
@@ -385,9 +390,11 @@ def _constraints(table: Table) -> tuple[DirectRequirement, ...]:
     stated = _requirements(table, "constraints")
     for one in stated:
         if one.requirement.extras:
-            table.wrong(
-                "constraints", f"`{redact(str(one))}` has extras", hint="state the extras where the package is required"
-            )
+            table.wrong("constraints", f"`{one}` has extras", hint="state the extras where the package is required")
+        secret = secret_parameter(one.requirement.url or "")
+        if secret is not None:
+            hint = "put credentials into netrc or the keyring"
+            table.wrong("constraints", f"the value of `{secret}` in a URL would be written into locks", hint=hint)
     return stated
 
 
@@ -398,7 +405,7 @@ def _overrides(table: Table) -> tuple[DirectRequirement, ...]:
         parts = {"extras": one.requirement.extras, "a marker": one.requirement.marker, "a URL": one.requirement.url}
         for part in (name for name, value in parts.items() if value):
             hint = f"an override is a name with versions: write `{one.name}{one.requirement.specifier}`"
-            table.wrong("overrides", f"`{redact(str(one))}` has {part}", hint=hint)
+            table.wrong("overrides", f"`{one}` has {part}", hint=hint)
     names = [one.name for one in stated]
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
         table.wrong("overrides", f"`{name}` is overridden twice", hint="join the two: `name>=1,<2`")

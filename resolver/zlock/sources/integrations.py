@@ -280,13 +280,14 @@ def load_catalogue(own: Mapping[str, Integration], *, interpreter: str | None) -
     return Catalogue(own=folded, interpreter=interpreter)
 
 
-def gather_integrations(names: Sequence[str], *, catalogue: Catalogue, origin: Origin) -> Gathered:
+def gather_integrations(names: Sequence[str], *, catalogue: Catalogue, origin: Origin, root: Path) -> Gathered:
     """Gather the requirements of the named integrations, in the order of the names.
 
     Args:
         names: The names; one that is named twice counts once.
         catalogue: Who says what they require.
         origin: Where they are named: its file and line are those of each requirement.
+        root: The project's folder, which local paths count from.
 
     Raises:
         InvalidConfiguration: A name is unknown; with the close names.
@@ -309,7 +310,9 @@ def gather_integrations(names: Sequence[str], *, catalogue: Catalogue, origin: O
                 file=origin.file,
                 line=origin.line,
             )
-            requirements += parse_requirements(integration.requirements, (where,), provider=integration.provider)
+            requirements += parse_requirements(
+                integration.requirements, (where,), root=root, provider=integration.provider
+            )
     problems.raise_if_any()
     return Gathered(
         source=Source.INTEGRATIONS,
@@ -335,9 +338,9 @@ def require_integration(name: str, *, catalogue: Catalogue, origin: Origin) -> I
 
 
 def parse_requirements(
-    texts: Iterable[str], origins: tuple[Origin, ...], *, provider: str = ""
+    texts: Iterable[str], origins: tuple[Origin, ...], *, root: Path, provider: str = ""
 ) -> list[DirectRequirement]:
-    """Parse requirements (PEP 508) that share their origins; a repeated one counts once.
+    """Parse requirements (PEP 508) that share their origins; a repeated one counts once, paths count from `root`.
 
     Raises:
         InvalidRequirements: For each that is none, all at once.
@@ -345,20 +348,30 @@ def parse_requirements(
     problems = Collector()
     parsed = []
     for text in unique(texts):
-        try:
-            parsed.append(DirectRequirement(requirement=Requirement(text), origins=origins))
-        except InvalidRequirement as error:
-            said = redact(str(error).partition("\n")[0])
-            context = [*map(str, origins), f"stated by: {provider}"] if provider else [*map(str, origins)]
-            problems.add(
-                InvalidRequirements(
-                    f"invalid requirement `{redact(text)}`: {said}",
-                    context=context,
-                    hint="correct it there; `name>=1.0` is the form",
-                )
-            )
+        with problems:
+            parsed.append(_parsed(text, origins, root, provider))
     problems.raise_if_any()
     return parsed
+
+
+def _parsed(text: str, origins: tuple[Origin, ...], root: Path, provider: str) -> DirectRequirement:
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as error:
+        said = redact(str(error).partition("\n")[0])
+        context = [*map(str, origins), f"stated by: {provider}"] if provider else [*map(str, origins)]
+        hint = "correct it there; `name>=1.0` is the form"
+        raise InvalidRequirements(
+            f"invalid requirement `{redact(text)}`: {said}", context=context, hint=hint
+        ) from error
+    if requirement.url is None:
+        return DirectRequirement(requirement=requirement, origins=origins)
+    from zlock.sources.links import Base  # few state a URL
+    from zlock.sources.statement import Place, settle
+
+    place = Place(origin=origins[0], written=text)
+    stated = settle(requirement, place=place, base=Base(folder=root, project=root))
+    return DirectRequirement(requirement=stated.requirement, origins=origins, hashes=stated.hashes)
 
 
 def unique(texts: Iterable[str]) -> tuple[str, ...]:

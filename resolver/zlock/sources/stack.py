@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 from zlock.errors import Collector, InvalidConfiguration
@@ -62,7 +63,7 @@ class Stack:
         return cls(components=components, requirements=requirements, apt_packages=apt_packages, remote=remote)
 
 
-def gather_stack(stack: Stack, *, catalogue: Catalogue, file: str | None) -> Gathered:
+def gather_stack(stack: Stack, *, catalogue: Catalogue, file: str | None, root: Path) -> Gathered:
     """Gather the requirements of a stack: its components' in their order, then its own.
 
     An integration that several components need counts once, with all of them as origins. Whether the stack is remote
@@ -72,6 +73,7 @@ def gather_stack(stack: Stack, *, catalogue: Catalogue, file: str | None) -> Gat
         stack: The stack.
         catalogue: Who says which integration brings a flavor, and what that requires.
         file: The file that states the stack.
+        root: The project's folder, which local paths count from.
 
     Raises:
         InvalidConfiguration: A component type or flavor is unknown; with the close names.
@@ -91,10 +93,12 @@ def gather_stack(stack: Stack, *, catalogue: Catalogue, file: str | None) -> Gat
     requirements: list[DirectRequirement] = []
     for integration, origins in needed.values():
         with problems:
-            requirements += parse_requirements(integration.requirements, tuple(origins), provider=integration.provider)
+            requirements += parse_requirements(
+                integration.requirements, tuple(origins), root=root, provider=integration.provider
+            )
     with problems:
         own = Origin(source=Source.STACK, detail="requirements", file=file)
-        requirements += parse_requirements(stack.requirements, (own,))
+        requirements += parse_requirements(stack.requirements, (own,), root=root)
     problems.raise_if_any()
     integrations = [integration for integration, _ in needed.values()]
     packages = [package for integration in integrations for package in integration.apt_packages]

@@ -15,11 +15,15 @@ from packaging.requirements import InvalidRequirement, Requirement
 from zlock.errors import InvalidRequirements
 from zlock.model.origin import Origin
 from zlock.model.paths import file_url, is_file_url, path_in
+from zlock.redact import secret_parameter
 from zlock.sources import links
 
 _SHOWN_LENGTH: Final = 200
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASS|KEY|AUTH|CRED|PWD")
 _SAY_THE_NAME: Final = "say the name: `name @ URL`"
+_CREDENTIALS: Final = (
+    "put credentials before the host (`https://${USER}:${TOKEN}@host/...`), or into netrc or the keyring"
+)
 _FOLDER: Final = "the lock says where this folder is, not what is in it: a folder has no hash"
 _EDITABLE_FOLDER: Final = "the editable folder is locked as an ordinary folder: a copy of it is installed"
 
@@ -126,6 +130,10 @@ def settle(requirement: Requirement, *, place: Place, base: links.Base, folder: 
     except links.LinkError as error:
         raise _refused_link(place, requirement.url, error) from error
     requirement.url = links.without_egg(url)
+    secret = secret_parameter(url)
+    if secret is not None:
+        hint = f"{_CREDENTIALS}; or download the file and require it by its path"
+        raise place.error(f"the value of `{secret}` in the URL would be written into the lock", hint=hint)
     notes = [*_expanded_notes(requirement.url, place)]
     if removed:
         notes.append(place.note("the credentials in the URL are left out; zlock takes them from netrc or the keyring"))
@@ -162,8 +170,7 @@ def _expanded_notes(url: str, place: Place) -> list[str]:
     kept = [name for name, value in place.values.items() if value in url]
     for name in kept:
         if _SECRET_NAME.search(name):
-            hint = "put credentials before the host (`https://${USER}:${TOKEN}@host/...`), or into netrc or the keyring"
-            raise place.error(f"the value of `${{{name}}}` would be written into the lock", hint=hint)
+            raise place.error(f"the value of `${{{name}}}` would be written into the lock", hint=_CREDENTIALS)
     return [place.note(f"the value of `${{{name}}}` is part of the URL in the lock") for name in kept]
 
 

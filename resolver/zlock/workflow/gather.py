@@ -138,7 +138,9 @@ class Gatherer:
         if not self._may_run and str(Source.STACK) in recorded:
             return _from_lock(Source.STACK, recorded, (describe_stack(self.stack),))
         file = self._project.shown_file
-        return self._once("stack", lambda: gather_stack(self.stack, catalogue=self.catalogue, file=file))
+        return self._once(
+            "stack", lambda: gather_stack(self.stack, catalogue=self.catalogue, file=file, root=self._project.folder)
+        )
 
     def _integrations(self, settings: DockerSettings, recorded: Mapping[str, Asked]) -> Gathered | None:
         names = settings.effective().required_integrations
@@ -149,7 +151,7 @@ class Gatherer:
         origin = self._origin(settings, "required_integrations", Source.INTEGRATIONS)
         return self._once(
             ("integrations", names, origin),
-            lambda: gather_integrations(names, catalogue=self.catalogue, origin=origin),
+            lambda: gather_integrations(names, catalogue=self.catalogue, origin=origin, root=self._project.folder),
         )
 
     def _pyproject(self, settings: DockerSettings, _: Mapping[str, Asked]) -> Gathered | None:
