@@ -682,6 +682,13 @@ def test_a_path_is_stored_as_it_is_in_every_copy_of_the_project(tmp_path: Path) 
     ]
 
 
+def test_an_absolute_path_through_a_link_is_one_in_the_project(tmp_path: Path) -> None:
+    world(tmp_path / "project")
+    (tmp_path / "link").symlink_to("project")
+    gathered = read(tmp_path / "project", f"{tmp_path / 'link' / 'sub'}\n")
+    assert stated(gathered) == ["sub-project @ file:sub"]
+
+
 def test_a_url_that_tells_no_name_comes_with_the_way_to_say_it(tmp_path: Path) -> None:
     error = only_refusal(tmp_path, "git+https://u:p4ss@git.example/a.git\n")
     assert error.hint == "say the name: `name @ git+https://git.example/a.git`"

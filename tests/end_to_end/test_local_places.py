@@ -120,6 +120,8 @@ def test_nothing_else_in_a_folder_counts(locked: Project) -> None:
     path = locked.folder / "libs/outer/pyproject.toml"
     path.write_text(f"{path.read_text(encoding='utf-8')}\n[tool.ruff]\nline-length = 9\n", encoding="utf-8")
     locked.write("libs/outer/outer.py", "print(1)")
+    told = locked.folder / "libs/built/pyproject.toml"
+    told.write_bytes(told.read_bytes().replace(b"\n", b"\r\n"))  # as a checkout with `autocrlf` makes it
 
     assert locked.run("resolve", "--check").code == 0
     assert "up to date" in resolve(locked)

@@ -59,7 +59,9 @@ class Fingerprints:
             folder = place / unquote(fields.get("subdirectory", ""))
             metadata = _stated(folder)
             if metadata is None:
-                return _digest([path.read_bytes().hex() for path in _told_by(folder)]), ()
+                # Line ends are what a checkout makes of them.
+                texts = [path.read_bytes().replace(b"\r\n", b"\n").hex() for path in _told_by(folder)]
+                return _digest(texts), ()
         except OSError:
             return "", ()
         metadata = with_portable_needs(metadata, self._project, fixed=Path(path_in(address)).is_absolute())

@@ -62,7 +62,10 @@ class Base:
 
     def stored(self, written: str) -> str:
         """Give the `file:` URL of a path as it may be stored."""
-        return file_url(portable(self.find(written), self.project, fixed=Path(written).is_absolute()))
+        place, fixed = self.find(written), Path(written).is_absolute()
+        # An absolute path may lead into the project through a link, as `/tmp` is one on some systems.
+        real = place.parent.resolve() / place.name if fixed else place
+        return file_url(portable(real if real.is_relative_to(self.project) else place, self.project, fixed=fixed))
 
     def place(self, stored: str) -> Path:
         """Give the place that a stored `file:` URL names."""
