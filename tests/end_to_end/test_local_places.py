@@ -140,6 +140,7 @@ def test_a_folder_or_repository_among_files_is_noted_where_pip_installs(
 ) -> None:
     """Neither of these has a hash; uv installs them all the same."""
     index.wheel("alpha", "1.0")
+    index.wheel("uv", "1.0")
     repository = GitRepository(tmp_path / "repository")
     make_tree(repository.folder, "a", "1.0")
     repository.git("add", ".")

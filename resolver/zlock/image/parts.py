@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from zlock.errors import Collector, InvalidConfiguration, ZlockError
@@ -34,13 +33,11 @@ from zlock.image.installers import (
 from zlock.image.options import options_of
 from zlock.image.plan import ENVIRONMENT
 from zlock.image.wanted import Wanted
+from zlock.model import debian
 
 PROJECT = "project"
 """The folder of the context that holds the project's own files."""
 _WORKING_FOLDER = "/app"
-# Debian Policy 5.6.1 (names) and 5.6.12 (versions), with the architecture and version that apt-get takes behind a name;
-# a `-` at a name's end has it removed.
-_APT = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?", re.ASCII)
 _Part = tuple[Instruction, ...]
 
 
@@ -140,7 +137,7 @@ class Parts:
 
     def _apt(self) -> _Part:
         names = sorted(set(self._wanted.apt_packages))
-        wrong = [name for name in names if not _APT.fullmatch(name)]
+        wrong = [name for name in names if debian.refusal(name)]
         for name in wrong:
             self._problems.add(self._no_package(name))
         if not names or wrong:

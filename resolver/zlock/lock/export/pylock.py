@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from zlock.lock.export import Exported
 from zlock.lock.toml import Inline, dumps
+from zlock.model.paths import portable
 
 
 def export(source: Exported) -> str:
@@ -35,6 +35,6 @@ def _place(table: Mapping[str, Any], source: Exported) -> Inline:
     """Return a table of a package on one line, with the path it may have moved."""
     found = Inline({key: Inline(value) if isinstance(value, Mapping) else value for key, value in table.items()})
     if "path" in found:
-        moved = os.path.relpath(source.lock_folder / found["path"], source.folder)
-        found["path"] = Path(moved).as_posix()
+        fixed = Path(found["path"]).is_absolute()
+        found["path"] = portable(source.lock_folder / found["path"], source.folder, fixed=fixed)
     return found
