@@ -91,15 +91,13 @@ def test_what_can_not_be_carried_is_refused_with_its_place_all_at_once() -> None
         "runtime_environment": {"D": "\u2029"},
         "user": "nobody; rm",
         "python_package_installer_args": {"nonsense": 1, "proxy": "a\ud800"},
-        "apt_packages": ["git", "-o=Dpkg::Pre-Invoke::=x", "./x.deb", "git-"],
     }
     with pytest.raises(Problems) as raised:
         planned(wheel("alpha", "1.0"), settings=settings)
 
     said = messages(raised.value)
-    for name in ("`A`", "`C`", "`D`", "`nobody; rm` is no user", "`nonsense` is no option", "./x.deb", "`git-`"):
+    for name in ("`A`", "`C`", "`D`", "`nobody; rm` is no user", "`nonsense` is no option"):
         assert name in said
-    assert "`git` is no name" not in said
     assert said.count("stated in ") == len(raised.value.errors)
     assert "step `train`, `environment`: " in said
 

@@ -10,6 +10,9 @@ from typing import Protocol
 from zlock.errors import OutsideFailed
 from zlock.process import Watch
 
+AGAIN = "something else changed its store meanwhile: run again"
+"""The way out where an engine no longer knows what it has just done."""
+
 EPOCH = "0"
 """SOURCE_DATE_EPOCH of every build: when an image and its files were made, as far as an engine lets that be said."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zlock.errors import OutsideFailed
-from zlock.image.builders.builder import EPOCH, Image, Recipe
+from zlock.image.builders.builder import AGAIN, EPOCH, Image, Recipe
 from zlock.image.builders.docker import labels_and_secrets
 from zlock.image.builders.engine import DIGEST, Client
 from zlock.image.plan import KEY_LABEL
@@ -36,7 +36,7 @@ class Buildah:
         self._client.build(self._arguments(recipe), recipe, watch)
         found = self.find(recipe.reference)
         if found is None:
-            raise OutsideFailed(f"{self.name} built `{recipe.reference}` and does not have it")
+            raise OutsideFailed(f"{self.name} built `{recipe.reference}` and does not have it", hint=AGAIN)
         return Image(digest=found.digest, key=found.key, place=self.name, built=True)
 
     def _arguments(self, recipe: Recipe) -> list[str]:
@@ -72,7 +72,7 @@ class Buildah:
             digest = written.read_text(encoding="utf-8").strip() if written.is_file() else ""
         found = self.find(reference)
         if found is None or not DIGEST.fullmatch(digest):
-            raise OutsideFailed(f"{self.name} pushed `{reference}` and does not know its digest")
+            raise OutsideFailed(f"{self.name} pushed `{reference}` and does not know its digest", hint=AGAIN)
         return Image(digest=digest, key=found.key, place="registry", built=True)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zlock.errors import OutsideFailed
-from zlock.image.builders.builder import EPOCH, BuildFailed, Image, Recipe
+from zlock.image.builders.builder import AGAIN, EPOCH, BuildFailed, Image, Recipe
 from zlock.image.builders.engine import DIGEST, Client
 from zlock.image.plan import KEY_LABEL
 from zlock.process import CommandExited, Watch
@@ -86,7 +86,7 @@ class Docker:
             if repository == name and DIGEST.fullmatch(digest):
                 key = (found["Config"].get("Labels") or {}).get(KEY_LABEL, "")
                 return Image(digest=digest, key=key, place="registry", built=True)
-        raise OutsideFailed(f"docker pushed `{reference}` and does not know its digest")
+        raise OutsideFailed(f"docker pushed `{reference}` and does not know its digest", hint=AGAIN)
 
 
 def labels_and_secrets(recipe: Recipe) -> Iterator[str]:
