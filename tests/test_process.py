@@ -231,6 +231,35 @@ def test_an_interrupt_kills_the_command_with_its_children(tmp_path: Path, witnes
     assert witness.read() == b""
 
 
+def test_no_command_outlives_the_run_that_another_thread_started_it_in(tmp_path: Path, witness: Witness) -> None:
+    code = (
+        "import pathlib, sys, threading; from zlock.process import run_command\n"
+        "call = lambda: run_command(sys.argv[1:], cwd=pathlib.Path.cwd(), timeout=600)\n"
+        "threading.Thread(target=call, daemon=True).start()\n"
+        "input()"
+    )
+    with subprocess.Popen([*python(code), *witness.hanging], cwd=tmp_path, stdin=subprocess.PIPE, text=True) as running:
+        while not (said := witness.read() if select.select([witness.end], [], [], 1)[0] else b""):
+            assert running.poll() is None
+        assert said == b"started\n"
+        running.communicate("\n", timeout=20)
+    assert witness.read() == b""
+
+
+def test_an_interrupt_that_is_lost_comes_again(tmp_path: Path) -> None:
+    """No exception can leave a finalizer."""
+    code = (
+        "import signal, time; from zlock.interrupts import heed_interrupts\n"
+        "class Lost:\n"
+        "    def __del__(self): signal.raise_signal(signal.SIGINT); list(range(9))\n"
+        "heed_interrupts()\n"
+        "try: Lost(); time.sleep(600)\n"
+        "except KeyboardInterrupt: print('interrupted')"
+    )
+    done = run_command(python(code), cwd=tmp_path, timeout=60)
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

@@ -7,7 +7,10 @@ The exit code belongs to the class: 1 the answer is no, 2 the input is wrong, 3 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+
+TYPE_CHECKING = False  # `typing` is not needed for --help
+if TYPE_CHECKING:
+    from typing import ClassVar
 
 
 class ZlockError(Exception):

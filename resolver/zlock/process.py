@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import shlex
@@ -11,12 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import TIMEOUT_MAX, Event, Thread
+from threading import TIMEOUT_MAX, Event, Lock, Thread, current_thread
 from typing import IO
 
 from zlock.errors import CommandFailed
@@ -30,6 +31,10 @@ _TAIL = 20
 _CHUNK = 64 * 1024
 _POLL = 0.1  # seconds between two looks at whether a command is to stop
 _GRACE = 1.0  # seconds for the readers of a killed command: a process that left the group may hold the pipe open
+
+_running: dict[subprocess.Popen[bytes], Thread] = {}
+_starting = Lock()
+_is_over = False
 
 if sys.platform == "win32":
     _OWN_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
@@ -116,7 +121,7 @@ def run_command(
     """Run a command to its end and return what it printed.
 
     It gets a process group of its own, without a terminal, so that it can't ask for a password; when
-    it prints too much, takes too long, or the person interrupts, the whole group is killed.
+    it prints too much, takes too long, or the run ends before it, the whole group is killed.
 
     Args:
         argv: The program and its arguments; a program without a folder is looked up on `PATH` of `environ`.
@@ -135,37 +140,25 @@ def run_command(
     """
     environ = {**(os.environ if environ is None else environ), **_PLAIN_OUTPUT}
     deadline = time.monotonic() + timeout
-    ended: SimpleQueue[_Stream] = SimpleQueue()
     streams: list[_Stream] = []
-    process = None
     line = watch.line if watch else None
     try:
-        with interrupts_postponed():
-            process = _start(argv, cwd=cwd, environ=environ, stdin=stdin)
+        with _started(argv, cwd=cwd, environ=environ, stdin=stdin) as process:
+            ended: SimpleQueue[_Stream] = SimpleQueue()
             pipes = (process.stdout, process.stderr)
             streams += [_Stream(pipe, limit, ended, line) for pipe in pipes if pipe is not None]
-        for stream in streams:
-            stream.start()
-        overflowed = _wait(process, ended, deadline, watch)
+            for stream in streams:
+                stream.start()
+            if _wait(process, ended, deadline, watch):
+                raise CommandFailed(
+                    f"`{quoted(argv)}` printed more than {limit} bytes", hint="run it by hand to see what it prints"
+                )
     except (subprocess.TimeoutExpired, Empty):
-        if process is not None:
-            _kill(process, streams)
         raise CommandFailed(
             f"`{quoted(argv)}` did not end within {timeout:g} seconds",
             context=_tail(streams[1].text),
             hint="run it by hand to see what it waits for",
         ) from None
-    except BaseException as error:
-        if process is not None:
-            if watch and isinstance(error, CommandStopped):
-                _end(process, watch.patience)
-            _kill(process, streams)
-        raise
-    if overflowed:
-        _kill(process, streams)
-        raise CommandFailed(
-            f"`{quoted(argv)}` printed more than {limit} bytes", hint="run it by hand to see what it prints"
-        )
     completed = Completed(stdout=streams[0].text, stderr=streams[1].text)
     if process.returncode:
         raise CommandExited(argv, process.returncode, completed)
@@ -232,6 +225,7 @@ class _Stream(Thread):
 
     @property
     def text(self) -> str:
+        self.join(_GRACE)
         return _plain(bytes(self._read))
 
 
@@ -240,7 +234,30 @@ def _plain(data: bytes) -> str:
     return _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
 
 
+@contextmanager
+def _started(
+    argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], stdin: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a command, and kill all of it where what waits for its end fails."""
+    process = None
+    try:
+        with interrupts_postponed(), _starting:
+            process = _start(argv, cwd=cwd, environ=environ, stdin=stdin)
+            _running[process] = current_thread()
+        yield process
+    except BaseException:
+        if process is not None:
+            _kill(process)
+            process.wait()
+        raise
+    finally:
+        if process is not None:
+            del _running[process]
+
+
 def _start(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], stdin: str) -> subprocess.Popen[bytes]:
+    if _is_over:
+        raise CommandFailed(f"`{quoted(argv)}` was not started, as the run is over", hint="run zlock again")
     if not argv:
         raise CommandFailed("the command is empty", hint="write a program and its arguments")
     if not cwd.is_dir():
@@ -291,13 +308,15 @@ def _find(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str]) -> str:
 def _wait(process: subprocess.Popen[bytes], ended: SimpleQueue[_Stream], deadline: float, watch: Watch | None) -> bool:
     """Wait until both streams and the process have ended; True as soon as a stream is over its limit."""
     for _ in ("stdout", "stderr"):
-        if _next_end(ended, deadline, watch).overflowed:
+        if _next_end(process, ended, deadline, watch).overflowed:
             return True
     process.wait(timeout=min(max(0.0, deadline - time.monotonic()), TIMEOUT_MAX))
     return False
 
 
-def _next_end(ended: SimpleQueue[_Stream], deadline: float, watch: Watch | None) -> _Stream:
+def _next_end(
+    process: subprocess.Popen[bytes], ended: SimpleQueue[_Stream], deadline: float, watch: Watch | None
+) -> _Stream:
     """Wait for the end of a stream; with a watch, look up now and then whether there is still reason to wait."""
     while True:
         left = max(0.0, deadline - time.monotonic())
@@ -305,6 +324,7 @@ def _next_end(ended: SimpleQueue[_Stream], deadline: float, watch: Watch | None)
             return ended.get(timeout=min(left, _POLL if watch else TIMEOUT_MAX))
         except Empty:
             if watch and watch.stop.is_set():
+                _end(process, watch.patience)
                 raise CommandStopped("stopped") from None
             if not watch or left == 0:
                 raise
@@ -319,17 +339,27 @@ def _end(process: subprocess.Popen[bytes], patience: float) -> None:
             process.wait(timeout=patience)
 
 
-def _kill(process: subprocess.Popen[bytes], streams: Sequence[_Stream]) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a command with all that it has started."""
     if sys.platform == "win32":
         tree = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
         subprocess.run(tree, check=False, capture_output=True)
     else:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for stream in streams:
-        if stream.ident is not None:
-            stream.join(_GRACE)
+
+
+@atexit.register
+def _end_all() -> None:
+    """Kill what other threads still run when the run ends, for whatever reason, and let them tidy up."""
+    global _is_over  # noqa: PLW0603  # it is the whole process that ends
+    with _starting:
+        _is_over = True
+        running = dict(_running)
+    for process in running:
+        _kill(process)
+    for thread in running.values():
+        thread.join(_GRACE)
 
 
 def _tail(text: str) -> tuple[str, ...]:

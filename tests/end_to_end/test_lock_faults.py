@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from support.environment import clean_environment
 from support.index import TinyIndex
 from support.project import Project, kill_group
 
@@ -134,8 +135,44 @@ def test_an_interrupted_run_leaves_everything_as_it_was(locked: Project, index: 
         kill_group(process)
 
     assert process.returncode == 130
-    assert "interrupted: everything is as it was" in stderr
+    assert "interrupted: nothing is left half done" in stderr
     assert "Traceback" not in stderr
+    assert everything(locked) == before
+
+
+AT_IMPORT = """
+import signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+from zlock.cli import main
+
+main(sys.argv[2:])
+"""
+
+
+@posix
+@pytest.mark.parametrize(
+    "module", ["zlock.cli.run", "argparse", "zlock.cli.layout", "zlock.workflow", "zlock.workflow.solving", "urllib3"]
+)
+def test_an_interrupt_inside_an_import_ends_the_run_too(locked: Project, module: str) -> None:
+    before = everything(locked)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", AT_IMPORT, module, "resolve", "--upgrade", "--cache-dir", str(locked.cache)],
+        cwd=locked.folder,
+        env=clean_environment(locked.home),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode == 130
+    assert done.stderr in ("", "interrupted: nothing is left half done\n")
     assert everything(locked) == before
 
 

@@ -79,7 +79,7 @@ class Screen:
     def interrupted(self) -> None:
         """Say that a run was ended from outside."""
         self._clear()
-        _write(sys.stderr, "interrupted: everything is as it was\n")
+        _write(sys.stderr, "interrupted: nothing is left half done\n")
 
     def close(self) -> None:
         """Take away what is left of the progress."""

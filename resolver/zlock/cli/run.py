@@ -1,40 +1,45 @@
-"""The entry point: parses arguments, runs one command, lays out errors, ends with the right code."""
+"""One command from its arguments to its exit code; errors and interrupts on the way are laid out."""
 
 from __future__ import annotations
 
+import atexit
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
-from typing import NoReturn, TextIO
 
 from zlock.cli.arguments import parse
 from zlock.errors import OutsideFailed, ZlockError
 
+TYPE_CHECKING = False  # `typing` is not needed for --help
+if TYPE_CHECKING:
+    from typing import NoReturn, TextIO
+
 _INTERRUPTED = 130
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and exit with the code of the documentation."""
+def run_to_end(arguments: Sequence[str] | None) -> NoReturn:
+    """Run a command and end the process with the code of the documentation."""
     try:
-        code = run(sys.argv[1:] if arguments is None else arguments)
-    except SystemExit as end:  # how argparse ends after --help and after a mistake
-        code = end.code if isinstance(end.code, int) else 0
-    except KeyboardInterrupt:  # before the command had begun
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+        for stream in (sys.stdout, sys.stderr):
+            _flush(stream)
+    except KeyboardInterrupt:  # before the command had begun, or after its end; it comes only once
         code = _INTERRUPTED
-    for stream in (sys.stdout, sys.stderr):
-        _flush(stream)
-    sys.exit(code)
+    atexit._run_exitfuncs()  # noqa: SLF001
+    # A plain exit would take the interpreter apart under threads that still wait for a server, which can crash it.
+    os._exit(code)
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run a command; return its exit code."""
-    _interrupt_on_terminate()
-    parsed = parse(arguments)
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        parsed = parse(arguments)
+    except SystemExit as end:  # how argparse ends after --help and after a mistake
+        return end.code if isinstance(end.code, int) else 0
     from zlock.cli.layout import Screen
+    from zlock.interrupts import heed_interrupts, ignore_interrupts
 
     screen = Screen(color=parsed.color, quiet=parsed.quiet, verbose=parsed.verbose)
+    heed_interrupts()
     try:
         return int(parsed.run(parsed, screen))
     except ZlockError as error:
@@ -52,6 +57,7 @@ def run(arguments: Sequence[str]) -> int:
         return _INTERRUPTED
     finally:
         screen.close()
+        ignore_interrupts()
 
 
 def _flush(stream: TextIO) -> None:
@@ -59,12 +65,3 @@ def _flush(stream: TextIO) -> None:
         stream.flush()
     except BrokenPipeError:  # whoever read it has seen enough; Python flushes once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def _interrupt_on_terminate() -> None:
-    """Let SIGTERM end a run as Ctrl-C does, so that children end and nothing is left half done."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)

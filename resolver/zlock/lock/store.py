@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import tempfile
-import threading
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zlock.errors import InvalidLock, OutsideFailed
+from zlock.interrupts import interrupts_postponed
 from zlock.lock.identity import FORMAT, identity_of, is_signed, owner_in
 from zlock.model.distribution import LockedReference
 from zlock.model.requirement import Asked
@@ -218,7 +218,7 @@ def write_all(texts: Mapping[Path, str], remove: tuple[Path, ...], *, project: P
                     _clear(folder, _STAGED)
                 stack.callback(_clear, folder, _own_prefix())
             staged = [(_stage(place, text), place) for place, text in places.items()]
-            stack.enter_context(_uninterrupted())
+            stack.enter_context(interrupts_postponed())
             for temporary, place in staged:
                 _replace(temporary, place)
                 done.append(place.name)
@@ -282,23 +282,6 @@ def _stage(path: Path, text: str) -> str:
         os.fsync(stream.fileno())
     os.chmod(temporary, mode)  # noqa: PTH101 - the name is text
     return temporary
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait for the moment in which the locks are replaced: all of them, or none."""
-    import signal
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    if threading.current_thread() is not threading.main_thread():  # signals don't reach it
-        yield
-        return
-    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
 
 
 def _umask() -> int:

@@ -44,8 +44,6 @@ else:
 """The child's first lines. They say so where zlock can't be imported, and run on any Python 3.
 The folder of zlock goes first, so that it is this zlock, and then last, so that it shadows nothing."""
 
-_GRACE = 2.0
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeclaredStep:
@@ -186,12 +184,6 @@ def _running(command: list[str], folder: Path) -> Iterator[subprocess.Popen[byte
         with interrupts_postponed():
             child = _start(command, folder)
         yield child
-    except KeyboardInterrupt:
-        if child is not None:
-            _signal(child, signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(_GRACE)
-        raise
     finally:
         if child is not None and child.poll() is None:
             _kill(child)
@@ -239,20 +231,13 @@ def _process_descriptor(process: int) -> int | None:
     return None
 
 
-def _signal(child: subprocess.Popen[bytes], number: int) -> None:
-    """Send a signal to the child and all it has started."""
-    if sys.platform == "win32":
-        child.send_signal(number)
-    elif child.returncode is None:  # not waited for yet, so the group is still its own
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, number)
-
-
 def _kill(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child that was not waited for yet, and all it has started."""
     if sys.platform == "win32":
         child.kill()
     else:
-        _signal(child, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 def _is_open(descriptor: int) -> bool:
