@@ -326,3 +326,13 @@ def test_one_that_will_not_end_is_killed_when_patience_is_over(tmp_path: Path, w
         run_command(["sh", "-c", script], cwd=tmp_path, timeout=60, watch=Watch(line=str, stop=stop, patience=1))
     assert witness.read() == b"started\n"
     assert witness.read() == b""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a" * 200_000, "a-" * 100_000, f"https://{'x' * 200_000}/a.whl", "a+" * 100_000, "a://b:c" * 30_000],
+    ids=["word", "name", "host", "scheme", "passwords"],
+)
+def test_a_long_text_is_read_once(text: str) -> None:
+    """If every character cost as much as there are others, this would not come to its end."""
+    assert redact(text) == text

@@ -769,3 +769,9 @@ def test_a_list_refuses_what_belongs_in_a_file_all_at_once(tmp_path: Path) -> No
 def test_a_binary_output_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequirements, match="printed something binary"):
         read_text("a\0b", folder=tmp_path, root=tmp_path, origin=EXPLICIT, environ={}, described="freeze")
+
+
+@pytest.mark.parametrize("line", [f"a{' ' * 200_000}b", f"a[x]{' ' * 200_000}[y"], ids=["spaces", "brackets"])
+def test_a_long_line_is_read_once(tmp_path: Path, line: str) -> None:
+    """If every character cost as much as there are others, this would not come to its end."""
+    assert only_refusal(tmp_path, line).message.startswith("`a")

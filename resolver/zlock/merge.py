@@ -20,9 +20,10 @@ def merge_constraints(gathered: Iterable[Gathered], own: Iterable[DirectRequirem
 
 def join(requirements: Iterable[DirectRequirement]) -> tuple[DirectRequirement, ...]:
     """Join equal requirements; the first place that states one stays first."""
-    joined: dict[tuple[str, tuple[str, ...]], DirectRequirement] = {}
+    equal: dict[tuple[str, tuple[str, ...]], list[DirectRequirement]] = {}
     for one in requirements:
-        key = (f"{one.name} {one.requirement}", one.hashes)
-        known = joined.get(key)
-        joined[key] = one if known is None else replace(known, origins=(*known.origins, *one.origins))
-    return tuple(joined.values())
+        equal.setdefault((f"{one.name} {one.requirement}", one.hashes), []).append(one)
+    return tuple(
+        replace(first, origins=tuple(origin for one in (first, *others) for origin in one.origins)) if others else first
+        for first, *others in equal.values()
+    )

@@ -6,10 +6,11 @@ import re
 
 _USER_PART = re.compile(
     r"""
-    (?P<scheme>[a-z][a-z0-9+.\-]*://)
+    (?P<ssh>ssh)? ://
     (?P<user>
         [^\s/?\#]*                                              # as RFC 3986 has it, up to the last @
-      | [^\s/:@\[]+ : (?! \d* (?: [/?\#\s'"`] | $ ) ) [^\s@]*   # a password with an unquoted / ? or #; no port, no IPv6
+      | [^\s/:@\[]+ : (?! \d* (?: [/?\#\s'"`] | $ ) )         # a password with an unquoted / ? or #; no port, no IPv6
+        [^\s@]{0,4096}+                                        # with an end, as a text can hold many of its beginnings
     )@
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -31,8 +32,8 @@ def redact(text: str) -> str:
 
 def _without_credentials(url: re.Match[str]) -> str:
     account = url["user"].partition(":")[0]
-    keeps_account = account and url["scheme"].lower().endswith("ssh://")
-    return f"{url['scheme']}{account}@" if keeps_account else url["scheme"]
+    scheme = f"{url['ssh'] or ''}://"
+    return f"{scheme}{account}@" if url["ssh"] and account else scheme
 
 
 def secret_parameter(url: str) -> str | None:

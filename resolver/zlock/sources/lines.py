@@ -16,7 +16,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _DECLARED_CODING = re.compile(rb"coding[:=]\s*([-\w.]+)")
-_COMMENT = re.compile(r"(^|\s+)#.*$")
+_COMMENT = re.compile(r"(?:^|(?<=\s))#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
 
@@ -97,7 +97,7 @@ def _iter_joined(lines: Iterable[str]) -> Iterator[list[tuple[int, str]]]:
     """Group physical lines that end in a backslash with the next; a line that is only a comment ends its group."""
     parts: list[tuple[int, str]] = []
     for number, line in enumerate(lines, start=1):
-        comment = _COMMENT.match(line) is not None
+        comment = line.lstrip().startswith("#")
         if line.endswith("\\") and not comment:
             parts.append((number, line.strip("\\")))
             continue

@@ -123,7 +123,7 @@ def is_archive(text: str) -> bool:
 
 def split_extras(text: str) -> tuple[str, str]:
     """Split `path[extras]` into the path and the extras with their brackets, the latter often empty."""
-    found = re.fullmatch(r"(.+?)\s*(\[[^\]]+\])", text)
+    found = re.fullmatch(r"(.*?\S)\s*(\[[^\]]+\])", text) if text.endswith("]") else None
     return (found.group(1), found.group(2)) if found else (text, "")
 
 
