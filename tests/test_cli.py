@@ -146,6 +146,69 @@ def test_a_reader_who_has_gone_is_no_error(locked: Project, arguments: tuple[str
         os.close(writing)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="streams and devices of POSIX")
+@pytest.mark.parametrize(
+    ("streams", "arguments", "code"),
+    [
+        ("2>&-", "resolve", 0),
+        (">&-", "resolve --json", 0),
+        ("<&- >&- 2>&-", "resolve --json", 0),
+        ("2>&-", "reslove", 2),
+        ("2>/dev/full", "--help", 0),
+        ("2>/dev/full", "resolve", 3),
+        ("2>/dev/full", "resolve --step other", 2),
+        (">/dev/full", "--help", 3),
+        (">/dev/full", "resolve --json", 3),
+        (">/dev/full", "reslove", 2),
+    ],
+)
+def test_streams_that_are_closed_or_full_are_no_traceback(
+    locked: Project, streams: str, arguments: str, code: int
+) -> None:
+    """What nobody wants is not missed; what can't be written is a failure of the outside."""
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -P -m zlock {arguments} {streams}', sys.executable],
+        cwd=locked.folder,
+        env=clean_environment(locked.home),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert ("the system refused" in done.stderr) is (code == 3 and streams.startswith(">"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="an encoding of file names that is not UTF-8")
+def test_names_that_the_system_can_not_write_are_a_clear_error(project: Project) -> None:
+    index = {"url": "fl\u00fct", "default": True}
+    project.configure({"python": "3.12", "index": [index], "docker": {"requirements": ["alpha"]}})
+    result = project.run("resolve", env={"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"})
+
+    assert result.code == 3
+    assert "its encoding is ascii\nhint: run with `PYTHONUTF8=1`" in result.stderr
+
+
+def test_texts_of_others_never_command_the_terminal(project: Project) -> None:
+    project.pipeline("raise ValueError('a\\x1b[31mred \\u202e\\x9b')")
+    result = project.run("resolve", "pipeline.py")
+
+    assert result.code == 2
+    assert "raises `ValueError: a\\x1b[31mred \\u202e\\x9b`" in result.stderr
+    result = project.run("resolve", "--\x1b[31m")
+    assert "unrecognized arguments: --\\x1b[31m" in result.stderr
+
+
+def test_a_line_that_nobody_could_read_is_shortened(project: Project) -> None:
+    project.configure({"python": "3.12", "docker": {"requirements": ["a" * 100_000 + "!"]}})
+    result = project.run("resolve")
+
+    assert result.code == 2
+    assert max(map(len, result.stderr.splitlines())) < 1100
+    assert "aaa [...] aaa" in result.stderr
+
+
 def test_a_working_folder_that_was_removed_is_a_clear_error(project: Project) -> None:
     folder = project.folder / "gone"
     folder.mkdir()

@@ -31,10 +31,10 @@ class ZlockError(Exception):
         self.context = tuple(context)
         self.hint = hint
 
-    def laid_out(self, *, error: str = "error:", hint: str = "hint:") -> str:
-        """Return the lines a person reads; the two labels may come in colours."""
-        lines = [f"{error} {self.message}", *(f"  {line}" for line in self.context)]
-        return "\n".join([*lines, *([f"{hint} {self.hint}"] if self.hint else [])])
+    def laid_out(self, *, label: str = "error:") -> str:
+        """Return the lines a person reads."""
+        lines = [f"{label} {self.message}", *(f"  {line}" for line in self.context)]
+        return "\n".join([*lines, *([f"hint: {self.hint}"] if self.hint else [])])
 
 
 class NoAnswer(ZlockError):
@@ -110,9 +110,9 @@ class Problems(ZlockError):
         super().__init__(f"{len(errors)} errors")
         self.errors = tuple(errors)
 
-    def laid_out(self, *, error: str = "error:", hint: str = "hint:") -> str:
+    def laid_out(self, *, label: str = "error:") -> str:
         """Return the lines of each error, of equal ones once."""
-        return "\n\n".join(dict.fromkeys(one.laid_out(error=error, hint=hint) for one in self.errors))
+        return "\n\n".join(dict.fromkeys(one.laid_out(label=label) for one in self.errors))
 
     @property
     def worst(self) -> int:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from zlock._version import __version__
+from zlock.cli.layout import presentable, write
 
 TYPE_CHECKING = False  # `typing` is not needed for --help
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from zlock.cli.layout import Screen
 
 
@@ -43,8 +47,14 @@ class _Parser(argparse.ArgumentParser):
     """Errors in the layout of all others."""
 
     def error(self, message: str) -> None:  # type: ignore[override]  # argparse says NoReturn, exit is one
-        shown = message.replace("'", "`")
+        shown = presentable(message).replace("'", "`")
         self.exit(2, f"error: {shown}\nhint: `{self.prog} --help` shows what there is\n")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """End the program once what was printed has left it, which can fail."""
+        write(sys.stderr, message or "")
+        write(sys.stdout, "")
+        raise SystemExit(status)
 
 
 def _add_command(

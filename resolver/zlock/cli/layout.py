@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
+import re
 import sys
 import time
-from typing import TextIO
+from contextlib import suppress
 
 from zlock.errors import Problems, ZlockError
 from zlock.redact import redact
@@ -14,6 +14,13 @@ from zlock.redact import redact
 _RED, _CYAN, _YELLOW, _BOLD, _OFF = "\033[31m", "\033[36m", "\033[33m", "\033[1m", "\033[0m"
 _QUIET_SECONDS = 1.0  # work that is done sooner needs no progress
 _LINE_SECONDS = 5.0  # between two lines of progress where the line can't be rewritten
+_LONGEST = 1000  # characters of one line; only a mistake has more
+# What would move the cursor, colour the screen or turn the direction of writing; all but tab and newline.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+TYPE_CHECKING = False  # `typing` is not needed for --help
+if TYPE_CHECKING:
+    from typing import TextIO
 
 
 class Screen:
@@ -39,22 +46,22 @@ class Screen:
             return
         self._shown_at = now
         self._line = True
-        shown = redact(message)
-        _write(sys.stderr, f"\r\033[K{shown[: self._width()]}" if self._terminal else f"{shown}\n")
+        shown = presentable(message)
+        write(sys.stderr, f"\r\033[K{shown[: self._width()]}" if self._terminal else f"{shown}\n")
 
     def _width(self) -> int:
-        return shutil.get_terminal_size().columns - 1
+        from shutil import get_terminal_size
+
+        return get_terminal_size().columns - 1
 
     def _clear(self) -> None:
         if self._line and self._terminal:
-            _write(sys.stderr, "\r\033[K")
+            write(sys.stderr, "\r\033[K")
             self._line = False
 
     def say(self, message: str) -> None:
         """Say something that is not data."""
-        if not self._quiet:
-            self._clear()
-            _write(sys.stderr, f"{message}\n")
+        self._say(presentable(message))
 
     def log(self, message: str) -> None:
         """Show each line of what is being done."""
@@ -62,40 +69,68 @@ class Screen:
 
     def note(self, message: str) -> None:
         """Say what a person should know."""
-        self.say(f"{self._paint('note:', _YELLOW)} {redact(message)}")
+        self._say(f"{self._paint('note:', _YELLOW)} {presentable(message)}")
+
+    def _say(self, shown: str) -> None:
+        if not self._quiet:
+            self._clear()
+            write(sys.stderr, f"{shown}\n")
 
     def data(self, text: str) -> None:
         """Write the result."""
         self._clear()
-        _write(sys.stdout, text)
+        write(sys.stdout, text)
 
     def fail(self, error: ZlockError) -> int:
-        """Show an error, or several, each once; return the exit code."""
-        self._clear()
-        shown = error.laid_out(error=self._paint("error:", _RED, _BOLD), hint=self._paint("hint:", _CYAN))
-        _write(sys.stderr, f"{redact(shown)}\n")
+        """Show an error, or several, each once; return the exit code, which counts even where nothing can be shown."""
+        shown = presentable(error.laid_out())
+        for label, codes in (("error:", (_RED, _BOLD)), ("hint:", (_CYAN,))):
+            shown = re.sub(f"^{label}", self._paint(label, *codes), shown, flags=re.MULTILINE)
+        self._last(f"{shown}\n")
         return error.worst if isinstance(error, Problems) else error.exit_code
 
     def interrupted(self) -> None:
         """Say that a run was ended from outside."""
-        self._clear()
-        _write(sys.stderr, "interrupted: nothing is left half done\n")
+        self._last("interrupted: nothing is left half done\n")
+
+    def _last(self, text: str) -> None:
+        with suppress(OSError):
+            self._clear()
+            write(sys.stderr, text)
 
     def close(self) -> None:
         """Take away what is left of the progress."""
         self._clear()
 
 
-def _write(stream: TextIO, text: str) -> None:
-    """Write and flush; a reader who has gone does not end the work, nor do characters it could not show."""
+def write(stream: TextIO, text: str) -> None:
+    """Write and flush; a reader who has gone does not end the work, nor do characters it could not show.
+
+    Raises:
+        OSError: It can't be written; whatever else is written there gets lost.
+    """
     try:
-        stream.write(text)
+        if text:  # some devices refuse even nothing
+            stream.write(_encodable(text, stream.encoding or "ascii"))
         stream.flush()
-    except UnicodeEncodeError:
-        encoding = stream.encoding or "ascii"
-        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise
+
+
+def _encodable(text: str, encoding: str) -> str:
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def presentable(text: str) -> str:
+    """Return a text as it may be shown: without credentials, no longer than a person reads, and never as a command."""
+    text = redact(text)
+    lines = [
+        f"{line[: _LONGEST * 3 // 4]} [...] {line[-_LONGEST // 4 :]}" if len(line) > _LONGEST else line
+        for line in text.split("\n")
+    ]
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), "\n".join(lines))
 
 
 def _wants_color(terminal: bool) -> bool:

@@ -8,21 +8,22 @@ import sys
 from collections.abc import Sequence
 
 from zlock.cli.arguments import parse
+from zlock.cli.layout import Screen
 from zlock.errors import OutsideFailed, ZlockError
 
 TYPE_CHECKING = False  # `typing` is not needed for --help
 if TYPE_CHECKING:
-    from typing import NoReturn, TextIO
+    from typing import NoReturn
 
 _INTERRUPTED = 130
+_STREAMS = 3
 
 
 def run_to_end(arguments: Sequence[str] | None) -> NoReturn:
     """Run a command and end the process with the code of the documentation."""
     try:
+        _open_streams()
         code = _run(sys.argv[1:] if arguments is None else arguments)
-        for stream in (sys.stdout, sys.stderr):
-            _flush(stream)
     except KeyboardInterrupt:  # before the command had begun, or after its end; it comes only once
         code = _INTERRUPTED
     atexit._run_exitfuncs()  # noqa: SLF001
@@ -31,37 +32,45 @@ def run_to_end(arguments: Sequence[str] | None) -> NoReturn:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    screen = Screen(color="auto", quiet=False, verbose=False)
     try:
         parsed = parse(arguments)
+        from zlock.interrupts import heed_interrupts, ignore_interrupts
+
+        heed_interrupts()
+        screen = Screen(color=parsed.color, quiet=parsed.quiet, verbose=parsed.verbose)
+        code = int(parsed.run(parsed, screen))
+        screen.close()
+        ignore_interrupts()
     except SystemExit as end:  # how argparse ends after --help and after a mistake
         return end.code if isinstance(end.code, int) else 0
-    from zlock.cli.layout import Screen
-    from zlock.interrupts import heed_interrupts, ignore_interrupts
-
-    screen = Screen(color=parsed.color, quiet=parsed.quiet, verbose=parsed.verbose)
-    heed_interrupts()
-    try:
-        return int(parsed.run(parsed, screen))
     except ZlockError as error:
         return screen.fail(error)
-    except OSError as error:
-        where = f": `{error.filename}`" if error.filename else ""
-        return screen.fail(
-            OutsideFailed(
-                f"the system refused{where}: {error.strerror or error}",
-                hint="check its place, its rights and the space that is left, then run again",
-            )
-        )
+    except (OSError, UnicodeEncodeError) as error:
+        return screen.fail(_refused(error))
     except KeyboardInterrupt:
         screen.interrupted()
         return _INTERRUPTED
-    finally:
-        screen.close()
-        ignore_interrupts()
+    return code
 
 
-def _flush(stream: TextIO) -> None:
-    try:
-        stream.flush()
-    except BrokenPipeError:  # whoever read it has seen enough; Python flushes once more at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+def _refused(error: OSError | UnicodeEncodeError) -> OutsideFailed:
+    if isinstance(error, UnicodeEncodeError):
+        return OutsideFailed(
+            f"the system has no way to write `{error.object}`: its encoding is {error.encoding}",
+            hint="run with `PYTHONUTF8=1`, or in a locale of UTF-8 such as `LC_ALL=C.UTF-8`",
+        )
+    where = f": `{error.filename}`" if error.filename else ""
+    return OutsideFailed(
+        f"the system refused{where}: {error.strerror or error}",
+        hint="check its place, its rights and the space that is left, then run again",
+    )
+
+
+def _open_streams() -> None:
+    """Give a standard stream that is closed an end: else the next file that is opened would take its place."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) < _STREAMS:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # until the end
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123

@@ -52,7 +52,7 @@ class LockBuildHook(BuildHookInterface[BuilderConfig]):
         except (LockOutdated, Problems) as error:
             if is_error:
                 raise
-            self.app.display_warning(redact(error.laid_out(error="warning:")))
+            self.app.display_warning(redact(error.laid_out(label="warning:")))
 
     def _package(self) -> str:
         """Return the one package that the wheel holds, as it is named there."""
