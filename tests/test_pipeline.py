@@ -682,6 +682,19 @@ def test_a_file_that_hangs_is_killed_with_all_it_started(load: Load) -> None:
     assert all(ends(int(process)) for process in (load.project / "pids").read_text().split())
 
 
+def test_a_file_that_forks_is_answered_once(load: Load, capfd: pytest.CaptureFixture[str]) -> None:
+    declared = load("""
+        import os
+        if os.fork():
+            os.wait()
+        @step
+        def train(): ...
+        """)
+
+    assert [step.name for step in declared.steps] == ["train"]
+    assert capfd.readouterr().err == ""
+
+
 def test_interrupting_zlock_ends_the_child(load: Load) -> None:
     (load.project / "pipe.py").write_text(dedent(HANG))
     script = "import sys, pathlib; from zlock.settings.load import load_pipeline as load; "
