@@ -434,7 +434,13 @@ class TestPaths:
     def test_paths_and_invalid_lines_are_shown_at_once(self, project: Path) -> None:
         with pytest.raises(Problems) as caught:
             gather_printed("-e /builds/a\nno requirement at all\n", project)
-        assert len(caught.value.errors) == 2
+        assert [type(error) for error in caught.value.errors] == [InvalidRequirements, CommandFailed]
+
+    def test_what_is_no_requirement_is_a_failure_of_the_command(self, project: Path) -> None:
+        with pytest.raises(CommandFailed) as caught:
+            gather_printed("Usage: freeze [options]\n", project)
+        assert caught.value.exit_code == 3
+        assert caught.value.hint
 
     def test_a_refused_line_shows_no_credentials(self, project: Path) -> None:
         with pytest.raises(InvalidRequirements) as caught:

@@ -7,8 +7,8 @@ import re
 import shlex
 import sys
 import tomllib
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -100,8 +100,8 @@ def gather_local(
         exclude: Names that are left out where they stand for a local path.
 
     Raises:
-        InvalidRequirements: Lines point to paths on this machine, or are no requirements.
-        CommandFailed: The command failed, hung, or printed nothing that can be read.
+        InvalidRequirements: Lines point to paths on this machine.
+        CommandFailed: The command failed, hung, or printed what are no requirements.
     """
     project = project.absolute()
     active = _activated(environ, interpreter)
@@ -118,7 +118,7 @@ def gather_local(
         problems.add(_refusal(sifted.refused, origin))
     gathered = Gathered(source=origin.source, described=listing.described)
     if len(sifted.left_out) + len(sifted.refused) < len(printed.entries):
-        with problems:
+        with problems, _as_failure(listing.described):
             gathered = read_text(
                 printed.without([*sifted.left_out, *sifted.refused]),
                 folder=project,
@@ -129,6 +129,19 @@ def gather_local(
             )
     problems.raise_if_any()
     return replace(gathered, recorded=True, notes=(*listing.notes, *sifted.notes, *gathered.notes))
+
+
+@contextmanager
+def _as_failure(described: str) -> Iterator[None]:
+    """Turn what is wrong with the text of a command into its failure: whoever runs zlock did not write that text."""
+    problems = Collector()
+    with problems:
+        yield
+    failures = Collector()
+    for one in problems.errors:
+        hint = one.hint or f"let `{described}` print requirements alone"
+        failures.add(CommandFailed(one.message, context=one.context, hint=hint))
+    failures.raise_if_any()
 
 
 def descriptions(how: bool | str | Sequence[str], project: Path) -> tuple[str, ...]:
