@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -296,6 +298,37 @@ def test_an_empty_table_in_pyproject_is_a_configuration(tmp_path: Path) -> None:
     write(tmp_path, {"pyproject.toml": "[tool.zlock]\n"})
 
     assert read_project(tmp_path) == Project(folder=tmp_path, file=tmp_path / "pyproject.toml")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files of POSIX")
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path: path.mkdir(), "`zlock.toml` is a folder"),
+        (os.mkfifo, "`zlock.toml` is no regular file"),
+        (lambda path: path.symlink_to(path), "`zlock.toml` can't be read: "),
+        (lambda path: path.symlink_to("gone"), "`zlock.toml` can't be read: "),
+    ],
+    ids=["folder", "pipe", "loop", "dangling"],
+)
+def test_what_stands_in_the_place_of_a_configuration_is_not_passed_over(
+    tmp_path: Path, make: Callable[[Path], None], said: str
+) -> None:
+    write(tmp_path, {"zlock.toml": "", "a/other.txt": ""})
+    make(tmp_path / "a" / "zlock.toml")
+
+    with pytest.raises(InvalidConfiguration) as caught:
+        find_project(tmp_path / "a")
+    assert said in caught.value.message.replace(f"{tmp_path}/a/", "")
+
+
+def test_names_of_steps_are_wrong_together_with_everything_else() -> None:
+    with pytest.raises(Problems) as caught:
+        parse('pyton = "3.12"\n[steps."a.b"]\n[steps.Train]\n[steps.train]\n')
+    said = [error.message for error in caught.value.errors]
+    assert [text.partition(" ")[0] for text in said] == ["unknown", "the", "the"]
+    assert "`a.b`" in said[1]
+    assert "`Train` and `train` differ only in case" in said[2]
 
 
 def test_both_files_are_a_mistake(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from zlock.model.target import Target
 from zlock.redact import redact, secret_parameter
 from zlock.settings import checks
 from zlock.settings.docker import DockerSettings
+from zlock.settings.names import wrong_names
 from zlock.settings.place import display
 from zlock.settings.table import Table
 from zlock.wording import did_you_mean, kind
@@ -134,7 +135,7 @@ def read_project(folder: Path) -> Project | None:
     """
     own, shared = folder / "zlock.toml", folder / "pyproject.toml"
     table = _tool_table(_read_toml(shared)) if shared.is_file() else None
-    if not own.is_file():
+    if not os.path.lexists(own):
         return parse_project(table, folder, shared) if table is not None else None
     if table is not None:
         raise InvalidConfiguration(
@@ -151,6 +152,9 @@ def _tool_table(document: Mapping[str, Any]) -> Any:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     shown = display(str(path))
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "no regular file"
+        raise InvalidConfiguration(f"`{shown}` is {what}", hint="remove it, or put a file in its place")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -201,6 +205,9 @@ def parse_project(values: object, folder: Path, file: Path) -> Project:
         docker=_docker(table),
         steps={name: _step(table, name, folder, routing) for name in table.values("steps")},
     )
+    for error in wrong_names(project.steps):
+        with table:
+            raise error
     problems.raise_if_any()
     return project
 

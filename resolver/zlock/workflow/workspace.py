@@ -23,6 +23,7 @@ from zlock.redact import redact
 from zlock.settings.config import Project, StepConfiguration, find_project, read_project
 from zlock.settings.docker import DockerSettings, EffectiveSettings
 from zlock.settings.load import DeclaredPipeline, load_pipeline
+from zlock.settings.names import wrong_names
 from zlock.wording import did_you_mean
 from zlock.workflow.owners import collision, is_gone, owner_of
 from zlock.workflow.report import Report
@@ -30,9 +31,7 @@ from zlock.workflow.report import Report
 if TYPE_CHECKING:
     from zlock.index.fingerprint import Fingerprints
 
-_STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _VERSION = re.compile(r"^version(?:_info)?\s*=\s*(3\.\d+)", re.MULTILINE)
-_DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,7 +118,10 @@ class Workspace:
             InvalidConfiguration: There is nothing to lock, or a step's name can't be a lock's.
         """
         declared = self._declared()
-        _check_names([name for name, _ in declared])
+        problems = Collector()
+        for error in wrong_names(name for name, _ in declared):
+            problems.add(error)
+        problems.raise_if_any()
         for name in self.project.steps.keys() - dict(declared).keys():
             near = did_you_mean(name, dict(declared))
             self.report.note(
@@ -299,27 +301,6 @@ def _project(folder: Path | None) -> Project:
     return read_project(folder.resolve()) or Project(folder=folder.resolve(), file=None)
 
 
-def _check_names(names: list[str]) -> None:
-    """Hold step names against PEP 751 (File name) and against what file systems bear."""
-    problems = Collector()
-    seen: dict[str, str] = {}
-    for name in names:
-        if not _STEP_NAME.fullmatch(name) or name.lower() in _DEVICES:
-            problems.add(
-                InvalidConfiguration(
-                    f"the step name `{name}` can't be part of a lock's file name",
-                    hint="use up to 100 letters, digits, `-` and `_`; `name=` gives a step another name",
-                )
-            )
-        other = seen.setdefault(name.casefold(), name)
-        if other != name:
-            problems.add(
-                InvalidConfiguration(
-                    f"the step names `{other}` and `{name}` differ only in case",
-                    hint="their locks would be one file on some systems: rename one of them",
-                )
-            )
-    problems.raise_if_any()
 
 
 def python_of(interpreter: Path) -> str:

@@ -1,0 +1,28 @@
+"""The names of steps: each becomes part of a file name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from zlock.errors import InvalidConfiguration
+
+_STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+_DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
+
+
+def wrong_names(names: Iterable[str]) -> Iterator[InvalidConfiguration]:
+    """Hold the names of a pipeline's steps against PEP 751 (File name) and against what file systems bear."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if not _STEP_NAME.fullmatch(name) or name.lower() in _DEVICES:
+            yield InvalidConfiguration(
+                f"the step name `{name}` can't be part of a lock's file name",
+                hint="use up to 100 letters, digits, `-` and `_`; `name=` gives a step another name",
+            )
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            yield InvalidConfiguration(
+                f"the step names `{other}` and `{name}` differ only in case",
+                hint="their locks would be one file on some systems: rename one of them",
+            )
