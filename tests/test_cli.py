@@ -257,21 +257,50 @@ def test_credentials_never_reach_the_screen(capsys: pytest.CaptureFixture[str]) 
     assert "t0ken" not in shown
 
 
-def test_progress_is_silent_in_the_first_second(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = iter([0.0, 0.9, 1.1, 1.2, 7.0])
-    monkeypatch.setattr("zlock.cli.layout.time.monotonic", lambda: next(clock))
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time of a screen, in its only item."""
+    now = [0.0]
+    monkeypatch.setattr("zlock.cli.layout.time.monotonic", lambda: now[0])
+    return now
+
+
+def test_progress_is_silent_in_the_first_second(capsys: pytest.CaptureFixture[str], clock: list[float]) -> None:
     screen = Screen(color="never", quiet=False, verbose=False)
-    for message in ("one", "two", "three", "four"):
+    for clock[0], message in ((0.9, "one"), (1.1, "two"), (1.2, "three"), (7.0, "four"), (20.0, "four")):
         screen.progress(message)
+    screen.close()
 
     assert capsys.readouterr().err == "two\nfour\n"
 
 
-def test_quiet_has_no_progress(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 9.0])
-    monkeypatch.setattr("zlock.cli.layout.time.monotonic", lambda: next(clock))
-    Screen(color="never", quiet=True, verbose=False).progress("one")
+def test_quiet_has_no_progress(capsys: pytest.CaptureFixture[str], clock: list[float]) -> None:
+    screen = Screen(color="never", quiet=True, verbose=False)
+    clock[0] = 9.0
+    screen.progress("one")
 
     assert capsys.readouterr().err == ""
+
+
+def test_nothing_is_done_once_the_end_was_said(capsys: pytest.CaptureFixture[str], clock: list[float]) -> None:
+    screen = Screen(color="never", quiet=False, verbose=False)
+    clock[0] = 9.0
+    screen.fail(IndexFailed("down"))
+    screen.progress("one")
+
+    assert capsys.readouterr().err == "error: down\n"
+
+
+def test_what_takes_long_is_said_while_it_lasts(project: Project) -> None:
+    project.configure({"python": "3.12"})
+    project.pipeline("""
+        import time
+        from zlock import pipeline
+        time.sleep(2.5)
+        @pipeline
+        def training(): ...
+        """)
+    result = project.run("resolve", "pipeline.py")
+
+    assert result.code == 0, result.stderr
+    assert result.stderr.startswith("running `pipeline.py` for its steps\n")

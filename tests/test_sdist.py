@@ -68,6 +68,19 @@ def stated(folder: Path) -> Metadata:
     return builder(allowed=False).metadata_of_tree(folder, name=A, what="here")
 
 
+def test_a_build_is_said_while_it_lasts(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def hear(message: str) -> None:
+        said.append(message)
+
+    runs = Builder(lambda _: True, python=RUNNING, default_index=None, timeout=120, progress=hear)
+    built(tmp_path, runs)
+
+    assert said == ["building `a-1.0.tar.gz`"]
+    assert runs.building == {}
+
+
 # What is stated
 
 

@@ -6,14 +6,16 @@ import os
 import re
 import sys
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 from zlock.errors import Problems, ZlockError
 from zlock.redact import redact
 
 _RED, _CYAN, _YELLOW, _BOLD, _OFF = "\033[31m", "\033[36m", "\033[33m", "\033[1m", "\033[0m"
 _QUIET_SECONDS = 1.0  # work that is done sooner needs no progress
-_LINE_SECONDS = 5.0  # between two lines of progress where the line can't be rewritten
+_LONG_SECONDS = 5.0  # from then on it is said how long something lasts
+_TERMINAL_SECONDS = (0.1, 1.0)  # until other progress is shown, and until the same is again
+_LINE_SECONDS = (5.0, 30.0)  # likewise where each is a line of its own
 _LONGEST = 1000  # characters of one line; only a mistake has more
 # What would move the cursor, colour the screen or turn the direction of writing; all but tab and newline.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -31,23 +33,49 @@ class Screen:
         self._color = color == "always" or (color == "auto" and _wants_color(self._terminal))
         self._quiet = quiet
         self.verbose = verbose
-        self._began = time.monotonic()
-        self._shown_at = self._began
+        self._began = self._since = self._shown_at = time.monotonic()
+        self._doing = self._shown = ""
         self._line = False
+        self._over = False
+        self._writing: AbstractContextManager[object] = nullcontext()  # a lock, once there are threads
 
     def _paint(self, text: str, *codes: str) -> str:
         return f"{''.join(codes)}{text}{_OFF}" if self._color else text
 
     def progress(self, message: str) -> None:
-        """Show what is being done, once it takes over a second."""
-        now = time.monotonic()
-        wait = 0.1 if self._terminal else _LINE_SECONDS
-        if self._quiet or now - self._began < _QUIET_SECONDS or (self._line and now - self._shown_at < wait):
+        """Show what is being done, once the run takes over a second, and for how long if it goes on."""
+        if self._quiet or self._over:
             return
-        self._shown_at = now
-        self._line = True
-        shown = presentable(message)
-        write(sys.stderr, f"\r\033[K{shown[: self._width()]}" if self._terminal else f"{shown}\n")
+        self._begin_ticking()
+        self._doing, self._since = message, time.monotonic()
+        self._show()
+
+    def _begin_ticking(self) -> None:
+        if isinstance(self._writing, nullcontext):
+            import threading
+
+            self._writing = threading.Lock()
+            threading.Thread(target=self._tick, daemon=True).start()
+
+    def _tick(self) -> None:
+        while not self._over:
+            time.sleep(_QUIET_SECONDS)
+            with suppress(OSError):  # the work will notice itself
+                self._show()
+
+    def _show(self) -> None:
+        with self._writing:
+            now = time.monotonic()
+            anew, again = _TERMINAL_SECONDS if self._terminal else _LINE_SECONDS
+            wait = again if self._doing == self._shown else anew
+            if not self._doing or self._over or now - self._began < _QUIET_SECONDS:
+                return
+            if self._line and now - self._shown_at < wait:
+                return
+            self._shown, self._shown_at, self._line = self._doing, now, True
+            lasts = now - self._since
+            text = presentable(self._doing) + (f" ({lasts:.0f} s)" if lasts >= _LONG_SECONDS else "")
+            write(sys.stderr, f"\r\033[K{text[: self._width()]}" if self._terminal else f"{text}\n")
 
     def _width(self) -> int:
         from shutil import get_terminal_size
@@ -58,6 +86,7 @@ class Screen:
         if self._line and self._terminal:
             write(sys.stderr, "\r\033[K")
             self._line = False
+        self._doing = ""
 
     def say(self, message: str) -> None:
         """Say something that is not data."""
@@ -73,13 +102,15 @@ class Screen:
 
     def _say(self, shown: str) -> None:
         if not self._quiet:
-            self._clear()
-            write(sys.stderr, f"{shown}\n")
+            with self._writing:
+                self._clear()
+                write(sys.stderr, f"{shown}\n")
 
     def data(self, text: str) -> None:
         """Write the result."""
-        self._clear()
-        write(sys.stdout, text)
+        with self._writing:
+            self._clear()
+            write(sys.stdout, text)
 
     def fail(self, error: ZlockError) -> int:
         """Show an error, or several, each once; return the exit code, which counts even where nothing can be shown."""
@@ -95,12 +126,14 @@ class Screen:
 
     def _last(self, text: str) -> None:
         with suppress(OSError):
-            self._clear()
+            self.close()
             write(sys.stderr, text)
 
     def close(self) -> None:
-        """Take away what is left of the progress."""
-        self._clear()
+        """Take away what is left of the progress; there is no more of it."""
+        with self._writing:
+            self._over = True
+            self._clear()
 
 
 def write(stream: TextIO, text: str) -> None:

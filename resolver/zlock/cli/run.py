@@ -39,6 +39,7 @@ def _run(arguments: Sequence[str]) -> int:
 
         heed_interrupts()
         screen = Screen(color=parsed.color, quiet=parsed.quiet, verbose=parsed.verbose)
+        parsed.progress = screen.progress
         code = int(parsed.run(parsed, screen))
         screen.close()
         ignore_interrupts()

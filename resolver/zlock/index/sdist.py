@@ -22,7 +22,7 @@ from zlock.index.folder import as_path
 from zlock.index.metadata import parse_metadata
 from zlock.index.tree import is_inside, read_pyproject, static_metadata, strings, unpack
 from zlock.model.distribution import Metadata
-from zlock.model.ports import InvalidMetadata
+from zlock.model.ports import InvalidMetadata, Progress, unheard
 from zlock.process import CommandExited, run_command
 from zlock.redact import redact
 
@@ -68,6 +68,11 @@ class Builder:
             leaves it to uv.
         timeout: Seconds for one build.
         offline: Build requirements come from uv's cache alone.
+        progress: Hears of each build that begins.
+
+    Attributes:
+        notes: What a person should know, each once.
+        building: What is being built now.
     """
 
     def __init__(
@@ -78,8 +83,11 @@ class Builder:
         default_index: str | None,
         timeout: float = 600,
         offline: bool = False,
+        progress: Progress = unheard,
     ) -> None:
         self.notes: dict[str, None] = {}
+        self.building: dict[str, None] = {}
+        self._progress = progress
         self._may_build = may_build
         self._python = ".".join(python.split(".")[:2])
         self._timeout = timeout
@@ -157,7 +165,12 @@ class Builder:
                 uv_environment=self._uv_environment,
                 index_options=self._index_options,
             )
-            yield build, self._find_interpreter(name, work)
+            self.building[what] = None
+            self._progress(f"building `{what}`")
+            try:
+                yield build, self._find_interpreter(name, work)
+            finally:
+                del self.building[what]
 
     def _find_interpreter(self, name: NormalizedName, folder: Path) -> str:
         """Return the interpreter to build on: the target's minor version, else the running one and a note."""

@@ -40,6 +40,7 @@ from zlock.resolution.problem import Policy, Problem
 from zlock.resolution.search import Unsolvable
 from zlock.resolution.solve import Resolved, describe, solve
 from zlock.resolution.universe import Rules, Universe
+from zlock.wording import listed
 from zlock.workflow.job import Job
 from zlock.workflow.replaced import note_replaced
 from zlock.workflow.workspace import Workspace
@@ -162,6 +163,7 @@ class Solver:
                 python=self._python,
                 default_index=self._default_index,
                 offline=self._workspace.options.offline,
+                progress=self._progress,
             )
         return self._built
 
@@ -406,7 +408,8 @@ class Solver:
         return self._universes[key]
 
     def _on_page(self, count: int) -> None:
-        self._progress(f"solving: {count} packages looked at")
+        building = listed([*self._built.building]) if self._built else ""
+        self._progress(f"solving: {count} packages looked at{f', building {building}' if building else ''}")
 
     def _reference(self, name: NormalizedName, url: str, locked: LockedReference | None) -> Reference:
         key = (name, url, locked)

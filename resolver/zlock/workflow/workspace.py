@@ -17,6 +17,7 @@ from zlock.lock.question import Question, digest_of
 from zlock.lock.store import ExistingLock, existing_steps
 from zlock.model.indexes import Routing
 from zlock.model.paths import is_file_url
+from zlock.model.ports import Progress, unheard
 from zlock.model.requirement import Asked, Gathered
 from zlock.model.target import Target
 from zlock.redact import redact
@@ -49,6 +50,7 @@ class Options:
         upgrade: Move every pin.
         upgrade_packages: Names whose pins move.
         pin_images: Record the digests of parent images.
+        progress: Hears what is being done.
     """
 
     project: Path | None = None
@@ -61,6 +63,7 @@ class Options:
     upgrade: bool = False
     upgrade_packages: tuple[str, ...] = ()
     pin_images: bool = False
+    progress: Progress = unheard
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,6 +137,7 @@ class Workspace:
         reference = self.options.pipeline or self.project.pipeline
         if reference:
             folder = Path.cwd() if self.options.pipeline and self.options.project is None else self.project.folder
+            self.options.progress(f"running `{reference}` for its steps")
             self.pipeline = load_pipeline(
                 str(folder / reference), project=self.project.folder, interpreter=str(self.interpreter)
             )
