@@ -49,6 +49,7 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         project.write("zlock.toml", CONFIGURATION.replace("URL", index.url))
         project.pipeline(PIPELINE.replace("PYTHON", repr(sys.executable)))
         project.write("freeze.py", FREEZE)
+        project.write("limits.txt", "# at most\nalpha<5\n")
         project.write("train.txt", "# what training needs\nbeta\nalpha>=1\n")
         result = project.run("resolve")
         assert result.code == 0, result.stderr
@@ -110,7 +111,9 @@ def test_comments_order_spelling_and_format_outdate_nothing(copy: Project, file:
         ("zlock.toml", '"delta"', '"delta>=1"', ["stack: - `delta`", "stack: + `delta>=1` (requirements, zlock.toml"]),
         ("zlock.toml", '["gamma"]', '["gamma>=1"]', ["integrations: + `gamma>=1` (", "acme"]),
         ("zlock.toml", '"3.12"', '"3.11"', ["target: `python` was `3.12`, is `3.11`"]),
-        ("zlock.toml", '"alpha<9"', '"alpha<8"', ["configuration: `constraints` was `['alpha<9']`, is `['alpha<8']`"]),
+        ("zlock.toml", '"alpha<9"', '"alpha<8"', ['configuration: `constraints` was `["alpha<9"]`, is `["alpha<8"]`']),
+        ("zlock.toml", ", default = true", "", ['configuration: `index` was `[{url = "http://']),
+        ("train.txt", "beta\n", "beta\n-c limits.txt\n", ["explicit: + constraint `alpha<5` (limits.txt:2)"]),
         ("pipeline.py", '"freeze.py"', '"other.py"', ["local environment: - `alpha==1.0`", "other.py`"]),
         ("zlock.toml", "pipeline =", "exclude-newer = 2026-01-01\npipeline =", ["`exclude-newer` was not set, is `20"]),
     ],
@@ -124,6 +127,35 @@ def test_what_changed_is_named(copy: Project, file: str, before: str, after: str
     assert "hint: run `zlock resolve`" in result.stderr
     for one in said:
         assert one in result.stderr
+
+
+def test_a_package_of_debian_that_came_in_is_named_once(copy: Project) -> None:
+    edit(copy, "zlock.toml", "[stack]", '[stack]\napt-packages = ["git"]')
+    result = check(copy)
+
+    assert "stack: + apt package `git`" in result.stderr
+    assert result.stderr.count("git") == 2  # one for each step
+
+
+def test_a_requirements_file_that_is_missing_is_named_with_the_line_that_asks_for_it(copy: Project) -> None:
+    edit(copy, "zlock.toml", "[stack]", '[steps.load.docker]\nrequirements = "load.txt"\n[stack]')
+    result = check(copy)
+
+    assert result.code == 2
+    assert "`load.txt` is missing\n  explicit (zlock.toml:8)" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [('["delta", "alpha"]', "5"), ('["gamma"]', '"gamma"'), ("[stack]", "[stack]\nremotely = true")],
+    ids=["stack", "integration", "key"],
+)
+def test_a_mistake_in_stack_or_integrations_is_named_with_its_file(copy: Project, before: str, after: str) -> None:
+    edit(copy, "zlock.toml", before, after)
+    result = check(copy)
+
+    assert result.code == 2
+    assert "  stated in zlock.toml\n" in result.stderr
 
 
 def test_a_change_of_one_step_outdates_no_other(copy: Project) -> None:

@@ -68,7 +68,7 @@ def digest_of(value: Any) -> str:
 
 
 def changes(old: Sequence[Asked], new: Sequence[Asked]) -> list[tuple[str, str]]:
-    """Return which source asks for something else than before: a line each, and the requirement that came in."""
+    """Return which source asks for something else than before: a line each, and what came in."""
     before, after = {a.source: a for a in old}, {a.source: a for a in new}
     lines = []
     for source in dict.fromkeys([*before, *after]):
@@ -77,16 +77,16 @@ def changes(old: Sequence[Asked], new: Sequence[Asked]) -> list[tuple[str, str]]
             lines.append((f"{source}: {'added' if was is None else 'gone'}", ""))
         if was is not None and now is not None and was.described != now.described:
             lines.append((f"{source}: was `{was.described}`, is `{now.described}`", ""))
-        lines += [(f"{source}: - {text}", "") for text in _missing(was, now)]
-        lines += [(f"{source}: + {text}", text.strip("`")) for text in _missing(now, was)]
+        lines += [(f"{source}: - {kind}`{one}`", "") for kind, one in _missing(was, now)]
+        lines += [(f"{source}: + {kind}`{one}`", one) for kind, one in _missing(now, was)]
     return lines
 
 
-def _missing(here: Asked | None, there: Asked | None) -> list[str]:
-    """Return what one side asks for and the other does not."""
+def _missing(here: Asked | None, there: Asked | None) -> list[tuple[str, str]]:
+    """Return what one side asks for and the other does not, each with the word for its kind."""
     kinds = {"": "requirements", "constraint ": "constraints", "apt package ": "apt_packages"}
     return [
-        f"{kind}`{one}`"
+        (kind, one)
         for kind, name in kinds.items()
         for one in (getattr(here, name) if here else ())
         if one not in (getattr(there, name) if there else ())

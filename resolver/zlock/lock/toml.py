@@ -57,7 +57,8 @@ def _key(key: str) -> str:
     return key if _BARE.fullmatch(key) else _text(key)
 
 
-def _value(value: Any) -> str:
+def inline(value: Any) -> str:
+    """Return a value on one line."""
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, bool):
@@ -69,13 +70,13 @@ def _value(value: Any) -> str:
         return zoned.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, Mapping):
         return _inline(value)
-    return f"[{', '.join(map(_value, value))}]"
+    return f"[{', '.join(map(inline, value))}]"
 
 
 def _inline(value: Mapping[str, Any]) -> str:
     if isinstance(value, Inline) and value.text:
         return value.text
-    text = f"{{{', '.join(f'{_key(key)} = {_value(one)}' for key, one in value.items())}}}"
+    text = f"{{{', '.join(f'{_key(key)} = {inline(one)}' for key, one in value.items())}}}"
     if isinstance(value, Inline):
         value.text = text
     return text
@@ -86,7 +87,7 @@ def _lines(value: Any) -> str:
     is_short = not isinstance(value, (list, tuple)) or not (
         len(value) > 1 or any(isinstance(v, Mapping) for v in value)
     )
-    return _value(value) if is_short else "[\n" + "".join(f"    {_value(one)},\n" for one in value) + "]"
+    return inline(value) if is_short else "[\n" + "".join(f"    {inline(one)},\n" for one in value) + "]"
 
 
 def _text(text: str) -> str:

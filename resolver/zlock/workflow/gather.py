@@ -46,14 +46,17 @@ class Gatherer:
         self._known: dict[Hashable, Gathered] = {}
         self._catalogue: Catalogue | None = None
         self._text: str | None = None
-        self.stack = Stack.from_table(project.stack, at="stack")
         problems = Collector()
+        with problems:
+            self.stack = Stack.from_table(project.stack, at="stack")
         self._own: dict[str, Integration] = {}
         for name, table in project.integrations.items():
             with problems:
                 self._own[name] = Integration.from_table(
                     name, table, at=f"integrations.{name}", provider="configuration"
                 )
+        for error in problems.errors:
+            error.context = (*error.context, f"stated in {project.shown_file}")
         problems.raise_if_any()
 
     @property
@@ -177,7 +180,10 @@ class Gatherer:
             return self._once(
                 ("file", path),
                 lambda: read_file(
-                    path, root=self._project.folder, origin=Origin(source=Source.EXPLICIT), environ=self._environ
+                    path,
+                    root=self._project.folder,
+                    origin=self._with_line(origin, settings.requirements),
+                    environ=self._environ,
                 ),
             )
         if not effective.requirements:
@@ -191,13 +197,19 @@ class Gatherer:
 
     def _with_lines(self, gathered: Gathered, stated: Sequence[str]) -> Gathered:
         """Add the lines to requirements that stand in the configuration, as far as they can be told from its text."""
+        found = [
+            replace(direct, origins=tuple(self._with_line(origin, text) for origin in direct.origins))
+            for text, direct in zip(stated, gathered.requirements, strict=True)
+        ]
+        return replace(gathered, requirements=tuple(found))
+
+    def _with_line(self, origin: Origin, stated: object) -> Origin:
+        """Add the line of a text that stands in the configuration, as far as it can be told."""
+        if origin.line is not None or not isinstance(stated, str):
+            return origin
         if self._text is None:
             self._text = self._project.file.read_text(encoding="utf-8-sig") if self._project.file else ""
-        found = []
-        for text, direct in zip(stated, gathered.requirements, strict=True):
-            line = _only_line(self._text, text)
-            found.append(replace(direct, origins=tuple(replace(origin, line=line) for origin in direct.origins)))
-        return replace(gathered, requirements=tuple(found))
+        return replace(origin, line=_only_line(self._text, stated))
 
 
 def _check_indexes(options: Iterable[IndexOption], indexes: Iterable[Index]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from zlock.errors import Collector, LockOutdated
 from zlock.lock.question import Question, changes
 from zlock.lock.store import asked_of, lock_path, read_lock, uv_of
+from zlock.lock.toml import inline
 from zlock.model.origin import Origin
 from zlock.model.requirement import Asked, Gathered
 from zlock.workflow.gather import Gatherer
@@ -93,7 +94,8 @@ def differences(lock: Mapping[str, Any], question: Question, gathered: list[Gath
     own, now = lock["tool"]["zlock"], question.to_plain()
     for key in ("python", "platforms", "manylinux", "musllinux"):
         yield from _difference(f"target: `{key}`", own.get(key), now["target"].get(key))
-    yield from _difference("settings: `apt-packages`", own.get("apt-packages"), now["apt-packages"])
+    apt = _own_apt(own.get("apt-packages", ()), asked_of(lock)), _own_apt(now["apt-packages"], question.asked)
+    yield from _difference("settings: `apt-packages`", *apt)
     yield from _difference("settings: `parent-image`", own.get("parent-image"), now["parent-image"])
     stated = {one.requirement.url: _place(one.origins[0]) for each in gathered for one in each.requirements}
     for url, digest in question.local.items():
@@ -102,7 +104,14 @@ def differences(lock: Mapping[str, Any], question: Question, gathered: list[Gath
             yield f"local: `{url}` {'has changed since it was locked' if digest else 'is not there any more'}{place}"
     before, after = own.get("policy", {}), now["policy"]
     for key in sorted({*before, *after}):
-        yield from _difference(f"configuration: `{key}`", before.get(key), after.get(key))
+        name = "index" if key == "indexes" else key
+        yield from _difference(f"configuration: `{name}`", before.get(key), after.get(key))
+
+
+def _own_apt(packages: Iterable[str], asked: Iterable[Asked]) -> list[str]:
+    """Return the Debian packages that the settings name: those of sources are compared with them."""
+    others = {package for one in asked for package in one.apt_packages}
+    return [package for package in packages if package not in others]
 
 
 def _difference(what: str, was: Any, now: Any) -> Iterator[str]:
@@ -111,13 +120,13 @@ def _difference(what: str, was: Any, now: Any) -> Iterator[str]:
 
 
 def _shown(value: Any) -> str:
-    return f"`{value}`" if value else "not set"
+    return f"`{value if isinstance(value, str) else inline(value)}`" if value else "not set"
 
 
 def _places(gathered: list[Gathered]) -> Iterator[tuple[str, str]]:
-    """Return each requirement as the lock has it, with the file and line that states it."""
+    """Return each requirement and constraint as the lock has it, with the file and line that states it."""
     for source in gathered:
-        for direct in source.requirements:
+        for direct in (*source.constraints, *source.requirements):
             (text,) = Asked.of(replace(source, requirements=(direct,))).requirements
             yield text, _place(direct.origins[0])
 
