@@ -305,8 +305,6 @@ def _project(folder: Path | None) -> Project:
     return read_project(folder.resolve()) or Project(folder=folder.resolve(), file=None)
 
 
-
-
 def python_of(interpreter: Path) -> str:
     """Return the minor version of an interpreter, without running it where its environment says so."""
     if interpreter == Path(sys.executable):
