@@ -48,6 +48,21 @@ def read_lock(path: Path) -> dict[str, Any] | None:
     return None if text is None else parse_lock(path, text)
 
 
+def read_facts(path: Path) -> dict[str, Any] | None:
+    """Return a lock without its packages, which are most of it; None where there is none.
+
+    Raises:
+        InvalidLock: As `read_lock` has it.
+    """
+    text = read_text(path)
+    begin = -1 if text is None else text.find("\n[tool.zlock]\n")
+    if text is None or begin < 0 or not is_signed(text):
+        return None if text is None else parse_lock(path, text)
+    facts = tomllib.loads(text[begin:])
+    _check_format(path, facts["tool"]["zlock"]["format"], None)
+    return facts
+
+
 def read_text(path: Path) -> str | None:
     """Return a lock's text, None where there is none.
 

@@ -18,7 +18,7 @@ def check(options: Options) -> Report:
     workspace = Workspace(options)
     problems = Collector()
     for one in collect_locked(workspace, problems):
-        workspace.report.steps.append(StepReport.compare(one.path, one.lock, one.lock, "unchanged"))
+        workspace.report.steps.append(StepReport.of(one.path, one.facts))
     if not workspace.report.disregarded:
         for name, path in workspace.gone().items():
             problems.add(LockOutdated(f"step `{name}` is gone and its lock is still there: `{path.name}`", hint=HINT))

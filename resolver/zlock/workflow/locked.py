@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from zlock.errors import Collector, LockOutdated
 from zlock.lock.question import Question, changes
-from zlock.lock.store import asked_of, lock_path, read_lock, uv_of
+from zlock.lock.store import asked_of, lock_path, read_facts, read_lock, uv_of
 from zlock.lock.toml import inline
 from zlock.model.origin import Origin
 from zlock.model.requirement import Asked, Gathered
@@ -19,23 +20,28 @@ from zlock.workflow.workspace import Step, Workspace
 HINT = "run `zlock resolve`"
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class LockedStep:
     """A step with a lock that answers what it asks.
 
     Attributes:
         step: The step.
         path: Its lock's place.
-        lock: The lock as plain values.
+        facts: The lock without its packages.
         gathered: What its sources ask for; what running commands gave is read from the lock.
         question: What it asks.
     """
 
     step: Step
     path: Path
-    lock: Mapping[str, Any]
+    facts: Mapping[str, Any]
     gathered: list[Gathered]
     question: Question
+
+    @cached_property
+    def lock(self) -> Mapping[str, Any]:
+        """The lock as plain values; who only compares what is asked has no need of it."""
+        return read_lock(self.path) or self.facts
 
 
 def load_locked(workspace: Workspace) -> list[LockedStep]:
@@ -68,7 +74,7 @@ def collect_locked(workspace: Workspace, problems: Collector) -> list[LockedStep
 
 def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
     path = lock_path(workspace.lock_folder, step.name)
-    lock = read_lock(path)
+    lock = read_facts(path)
     if lock is None:
         raise LockOutdated(f"step `{step.name}` has no lock", context=[f"expected `{path.name}`"], hint=HINT)
     recorded = {asked.source: asked for asked in asked_of(lock) if asked.recorded}
@@ -83,7 +89,7 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
             context=["settings: `python-package-installer` is `uv`, and the lock has none"],
             hint=HINT,
         )
-    return LockedStep(step=step, path=path, lock=lock, gathered=gathered, question=question)
+    return LockedStep(step=step, path=path, facts=lock, gathered=gathered, question=question)
 
 
 def differences(lock: Mapping[str, Any], question: Question, gathered: list[Gathered]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -41,21 +41,28 @@ class StepReport:
     differs: tuple[str, ...] = ()
 
     @classmethod
-    def compare(cls, path: Path, before: Mapping[str, Any] | None, tree: Mapping[str, Any], status: Status) -> Self:
-        """Return what a lock holds, and how its pins differ from those of the lock before."""
-        old, new = pins_of(before or {}), pins_of(tree)
-        own = tree["tool"]["zlock"]
+    def of(cls, path: Path, facts: Mapping[str, Any], status: Status = "unchanged") -> Self:
+        """Return what a lock says of itself; its packages need not be read for it."""
+        own = facts["tool"]["zlock"]
         return cls(
             name=own["step"],
             path=path,
             status=status,
-            packages=len(tree["packages"]),
-            added={name: new[name] for name in sorted(new.keys() - old.keys())},
-            removed={name: old[name] for name in sorted(old.keys() - new.keys())},
-            moved={name: (old[name], new[name]) for name in sorted(old.keys() & new.keys()) if old[name] != new[name]},
+            packages=own["packages"],
             identity=own["identity"],
             gave_way=tuple(own.get("gave-way", ())),
             differs=tuple(own.get("differs", ())),
+        )
+
+    @classmethod
+    def compare(cls, path: Path, before: Mapping[str, Any] | None, tree: Mapping[str, Any], status: Status) -> Self:
+        """Return what a lock holds, and how its pins differ from those of the lock before."""
+        old, new = pins_of(before or {}), pins_of(tree)
+        return replace(
+            cls.of(path, tree, status),
+            added={name: new[name] for name in sorted(new.keys() - old.keys())},
+            removed={name: old[name] for name in sorted(old.keys() - new.keys())},
+            moved={name: (old[name], new[name]) for name in sorted(old.keys() & new.keys()) if old[name] != new[name]},
         )
 
 
