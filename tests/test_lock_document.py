@@ -19,7 +19,7 @@ from zlock.model.target import Target
 from zlock.resolution.solve import Resolved
 from zlock.resolution.universe import Candidate
 
-PROJECT = Path("/work/project")
+PROJECT = Path("/srv/project")
 ALPHA = canonicalize_name("alpha")
 
 

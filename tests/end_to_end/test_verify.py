@@ -191,7 +191,7 @@ def test_an_environment_of_another_python_is_no_answer(world: World, venv: Path)
             {"url": "https://user:secret@git.example/x", "vcs_info": {"vcs": "git", "commit_id": "0a"}},
             "git.example",
         ),
-        ({"url": "file:///work/x", "dir_info": {"editable": True}}, "/work/x"),
+        ({"url": "file:///srv/x", "dir_info": {"editable": True}}, "/srv/x"),
     ],
 )
 def test_a_package_that_came_from_elsewhere_is_a_difference(
