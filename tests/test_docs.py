@@ -165,7 +165,12 @@ def test_options_of_the_build_hook_are_documented_with_their_defaults() -> None:
     defaults = HookOptions.from_table({}, ROOT / "pyproject.toml")
 
     assert list(said) == KEYS
-    assert said == {"steps": "all", "include": defaults.include, "on-outdated": defaults.on_outdated}
+    assert said == {
+        "steps": "all",
+        "include": defaults.include,
+        "on-outdated": defaults.on_outdated,
+        "sboms": f"`{list(defaults.sboms)}`",
+    }
     assert defaults.steps == ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -208,6 +209,31 @@ def test_pip_builds_with_the_backend(project: Project) -> None:
 
     assert result.code == 0, result.stderr
     assert locks_in(wheel_of(project)) == [f"{METADATA}/{name}" for name in LOCKS]
+
+
+def test_a_wheel_holds_bills_of_materials_of_its_locks(project: Project) -> None:
+    configure_hook(project, 'sboms = ["cyclonedx", "spdx"]')
+    for out in ("dist", "again"):
+        result = build(project, "--wheel", out=out)
+        assert result.code == 0, result.stdout + result.stderr
+
+    wheel = wheel_of(project)
+    folder = "acme_model-1.0.dist-info/sboms"
+    bills = {name: text for name, text in wheel.items() if name.startswith(folder)}
+    assert sorted(bills) == [
+        f"{folder}/zlock.{step}.{ending}" for step in ("report", "train") for ending in ("cdx.json", "spdx.json")
+    ]
+    components = json.loads(bills[f"{folder}/zlock.train.cdx.json"])["components"]
+    assert [(one["name"], one["version"]) for one in components] == [("alpha", "1.0")]
+    assert wheel == wheel_of(project, "again")
+
+
+def test_a_bill_in_no_format_is_refused(project: Project) -> None:
+    configure_hook(project, 'sboms = ["cyclondx"]')
+    result = build(project, "--wheel")
+
+    assert result.code == 1
+    assert "did you mean `cyclonedx`?" in result.stdout + result.stderr
 
 
 def test_two_builds_at_once_give_the_same_bytes(project: Project) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hatchling.builders.config import BuilderConfig
@@ -11,6 +12,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from zlock.errors import InvalidConfiguration, LockOutdated, Problems, ZlockError
 from zlock.hatch.options import HookOptions
 from zlock.redact import redact
+from zlock.workflow.bills import write_bills
 from zlock.workflow.shipping import Shipment, prepare_shipment
 
 PACKAGE_FOLDER = "lockfiles"
@@ -21,6 +23,10 @@ class LockBuildHook(BuildHookInterface[BuilderConfig]):
     """`[tool.hatch.build.hooks.zlock]`."""
 
     PLUGIN_NAME = "zlock"
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._folders: list[TemporaryDirectory[str]] = []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Check the locks and attach them; ends the build with a message where that can't be done."""
@@ -45,6 +51,15 @@ class LockBuildHook(BuildHookInterface[BuilderConfig]):
             build_data["force_include"].update({str(lock): f"{folder}/{lock.name}" for lock in shipment.locks.values()})
         elif self.target_name == "wheel":
             build_data["extra_metadata"].update({str(lock): lock.name for lock in shipment.locks.values()})
+        if self.target_name == "wheel" and version != "editable" and options.sboms:
+            self._folders.append(TemporaryDirectory(prefix="zlock-"))
+            bills = write_bills(shipment, options.sboms, Path(self._folders[-1].name))
+            build_data["sbom_files"].extend(map(str, bills))
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002 - hatchling names them
+        """Remove what the wheel holds by now."""
+        for folder in self._folders:
+            folder.cleanup()
 
     def _report(self, shipment: Shipment, *, is_error: bool) -> None:
         try:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from zlock.errors import Collector
+from zlock.settings import checks
 from zlock.settings.table import Table
+from zlock.workflow.bills import BILLS
 
-KEYS = ["steps", "include", "on-outdated"]
+KEYS = ["steps", "include", "on-outdated", "sboms"]
 _HATCHLINGS = ["dependencies", "require-runtime-dependencies", "require-runtime-features", "enable-by-default"]
 
 
@@ -21,6 +23,7 @@ class HookOptions:
     steps: tuple[str, ...]
     include: str
     on_outdated: str
+    sboms: tuple[str, ...]
 
     @classmethod
     def from_table(cls, values: Mapping[str, Any], file: Path) -> HookOptions:
@@ -40,6 +43,11 @@ class HookOptions:
             steps=table.texts("steps"),
             include=table.choice("include", ("metadata", "package")),
             on_outdated=table.choice("on-outdated", ("error", "warn")),
+            sboms=table.get("sboms", _formats, ()),
         )
         problems.raise_if_any()
         return options
+
+
+def _formats(value: object, at: str) -> tuple[str, ...]:
+    return checks.sequence(value, at, lambda one, place: checks.choice(one, place, list(BILLS)))

@@ -56,3 +56,10 @@ def rank_of(wheel: Mapping[str, Any], target: Target) -> int | None:
     python, abi, platform = (part.split(".") for part in stem.split("-")[-3:])
     tags = ("-".join(parts) for parts in product(python, abi, platform))
     return min((target.tags[tag] for tag in tags if tag in target.tags), default=None)
+
+
+def targets_of(tree: Mapping[str, Any]) -> tuple[Target, ...]:
+    """Return what a lock is for."""
+    own = tree["tool"]["zlock"]
+    floors = {"manylinux": own.get("manylinux"), "musllinux": own.get("musllinux")}
+    return tuple(Target.parse(own["python"], platform, **floors) for platform in own["platforms"])
