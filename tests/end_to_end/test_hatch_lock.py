@@ -129,6 +129,18 @@ def test_a_check_says_what_differs_and_writes_nothing(project: Project) -> None:
     assert hatch(project, "env", "lock", "test", "--check").code == 0
 
 
+def test_an_environment_is_locked_anew_before_it_is_used_though_a_check_was_red(
+    project: Project, index: TinyIndex
+) -> None:
+    index.wheel("beta", "1.1")
+    assert installed(project, "test") == {"alpha": "1.0", "beta": "1.1"}
+    edit(project, '"beta"]', '"beta<1.1"]')
+    assert hatch(project, "env", "lock", "test", "--check").code == 1
+
+    assert installed(project, "test") == {"alpha": "1.0", "beta": "1.0"}
+    assert hatch(project, "env", "lock", "test", "--check").code == 0
+
+
 def test_a_check_needs_no_index(tmp_path: Path) -> None:
     with TinyIndex() as index:
         project = Project(tmp_path / "project")

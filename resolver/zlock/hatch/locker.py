@@ -77,6 +77,9 @@ class ZlockLocker(LockerInterface):
             differing = outdated_by(asked)
         for line in differing:
             environment.app.display_warning(redact(line))
+        if differing:
+            # Hatch has noted already that it locked for what is asked now; it has to lock before the next use.
+            environment.app.project.env_metadata.reset(environment)
         return not differing
 
     @classmethod
