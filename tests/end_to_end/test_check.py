@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -198,3 +199,32 @@ def test_checking_imports_nothing_that_solves_or_asks_indexes(locked: Project) -
     assert "zlock.workflow.checking" in imported
     found = imported & {"urllib3", "resolvelib", "ssl", "zlock.workflow.solving", "uv", "email"}
     assert not found
+
+
+def test_what_only_the_build_hook_would_refuse_is_noted(copy: Project) -> None:
+    edit(copy, "train.txt", "needs", "needs now")
+    result = check(copy, "--json")
+
+    assert result.code == 0
+    assert "note: the lock of step `train` answers what is asked, but the build hook would refuse it" in result.stderr
+    steps = json.loads(result.stdout)["steps"]
+    assert steps["train"]["undeclared"] == ["`train.txt` changed"]
+    assert steps["load"]["undeclared"] == []
+
+
+def test_a_lock_whose_record_alone_is_rewritten_is_not_called_unchanged(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    project.configure({"python": "3.12", "steps": {"train": {"docker": {"requirements": "train.txt"}}, "report": {}}})
+    project.write("train.txt", "")
+    assert project.run("resolve", "--exit-code").code == 1
+    assert project.run("resolve", "--exit-code").code == 0
+
+    project.write("train.txt", "# nothing yet\n")
+    result = project.run("resolve", "--exit-code")
+    assert result.code == 1
+    assert "train: 0 packages, up to date; what asks is recorded anew -> pylock.train.toml" in result.stderr
+    assert "report: 0 packages, up to date\n" in result.stderr
+    project.write("train.txt", "# still nothing\n")
+    steps = json.loads(project.run("resolve", "--json").stdout)["steps"]
+    assert {name: step["status"] for name, step in steps.items()} == {"train": "declared", "report": "unchanged"}
+    assert project.run("resolve", "--check").stderr.count("note:") == 0

@@ -17,6 +17,7 @@ import yaml
 
 from support.index import TinyIndex
 from support.project import Project, Result
+from support.venv import install_with_pip, make_venv
 from support.wheelhouse import ROOT, make_wheelhouse
 
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -298,3 +299,43 @@ def test_the_hooks_of_pre_commit_check_and_resolve(
     result = run(project, *pre_commit, "zlock-resolve", environment=offline)
     assert "files were modified by this hook" in result.stdout
     assert run(project, *pre_commit, "zlock-resolve", environment=offline).code == 0
+
+
+def test_the_hook_uses_the_environment_of_the_project_and_fails_until_its_new_lock_is_there(
+    tmp_path: Path, hooks: tuple[Path, str], offline: Mapping[str, str]
+) -> None:
+    folder, revision = hooks
+    project = Project(tmp_path / "project")
+    project.pipeline("""
+        import only_here
+        from zlock import DockerSettings, pipeline
+
+        @pipeline(settings={"docker": DockerSettings(replicate_local_python_environment=True)})
+        def learning(): ...
+    """)
+    repos = [{"repo": str(folder), "rev": revision, "hooks": [{"id": "zlock-resolve"}]}]
+    project.write(".pre-commit-config.yaml", yaml.safe_dump({"repos": repos}))
+    project.write(".gitignore", ".venv\n")
+    commit(project.folder)
+    pre_commit = [sys.executable, "-P", "-m", "pre_commit", "run", "--all-files", "--color", "never"]
+
+    with TinyIndex() as index:
+        index.wheel("alpha", "1.0", files={"only_here.py": b""})
+        project.configure({"pipeline": "pipeline.py", "index": [{"url": index.url, "default": True}]})
+        python = make_venv(project.folder / ".venv")
+        options = ["--index-url", index.url, "--find-links", offline["PIP_FIND_LINKS"]]
+        install_with_pip(python, project.write("local.txt", "alpha\nzlock\n"), options=options)
+        # Git does not show a file that it does not know, so pre-commit takes its coming for no change.
+        result = run(project, *pre_commit, environment=offline)
+        assert result.code == 1, result.stdout + result.stderr
+        assert "learning: 1 package (1 added)" in result.stdout
+        assert project.locked("learning") == {"alpha": "1.0"}
+        assert run(project, *pre_commit, environment=offline).code == 0
+
+        shutil.rmtree(project.folder / ".venv")
+        pipeline = (project.folder / "pipeline.py").read_text(encoding="utf-8")
+        project.pipeline(pipeline.replace("import only_here", ""))
+        result = run(project, *pre_commit, environment=offline)
+    assert result.code == 1
+    assert "listed the environment of the hook" in result.stdout
+    assert project.locked("learning") == {"alpha": "1.0"}

@@ -30,7 +30,7 @@ def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
         for step in report.steps:
             for line in _lines(step, verbose=screen.verbose):
                 screen.say(line)
-    return 0
+    return int(parsed.exit_code and any(step.status != "unchanged" for step in report.steps))
 
 
 def _lines(step: StepReport, *, verbose: bool) -> list[str]:
@@ -39,6 +39,8 @@ def _lines(step: StepReport, *, verbose: bool) -> list[str]:
     packages = f"{step.packages} package{'' if step.packages == 1 else 's'}"
     if step.status == "unchanged":
         return [f"{step.name}: {packages}, up to date"]
+    if step.status == "declared":
+        return [f"{step.name}: {packages}, up to date; what asks is recorded anew -> {step.path.name}"]
     counts = [(len(step.added), "added"), (len(step.moved), "moved"), (len(step.removed), "removed")]
     said = ", ".join(f"{count} {what}" for count, what in counts if count)
     said = said or ("same versions" if step.packages else "nothing to install")
@@ -66,6 +68,7 @@ def _plain(report: Report) -> dict[str, object]:
                 "moved": {name: list(versions) for name, versions in step.moved.items()},
                 "gave-way": list(step.gave_way),
                 "differs": list(step.differs),
+                "undeclared": list(step.undeclared),
             }
             for step in report.steps
         },

@@ -58,13 +58,14 @@ class _Listing:
 def project_interpreter(project: Path, environ: Mapping[str, str]) -> Path:
     """Find the project's interpreter: that of `$VIRTUAL_ENV`, else of `.venv`, else zlock's own.
 
+    The environment that pre-commit made for a hook is active there, and is not the project's.
     Links are not followed: what is installed depends on the path by which an interpreter is called.
 
     Raises:
         InvalidConfiguration: `$VIRTUAL_ENV` or `.venv` holds no interpreter.
     """
     active = environ.get("VIRTUAL_ENV", "")
-    if active:
+    if active and not _is_of_hook(environ):
         hint = "activate an environment that exists, or unset `VIRTUAL_ENV`"
         return _interpreter_in(Path(active).absolute(), f"`$VIRTUAL_ENV` is `{active}`", hint)
     if (project / ".venv").is_dir():
@@ -128,6 +129,11 @@ def gather_local(
                 described=listing.described,
             )
     problems.raise_if_any()
+    if not gathered.requirements and interpreter == Path(sys.executable) and _is_of_hook(environ):
+        raise InvalidConfiguration(
+            f"`{listing.described}` listed the environment of the hook, as the project has none that is known here",
+            hint="make a virtual environment `.venv` in the project",
+        )
     return replace(gathered, recorded=True, notes=(*listing.notes, *sifted.notes, *gathered.notes))
 
 
@@ -150,6 +156,12 @@ def descriptions(how: bool | str | Sequence[str], project: Path) -> tuple[str, .
         return ("pip freeze", "uv pip freeze")
     named = {"pip_freeze": "pip freeze", "uv_freeze": "uv pip freeze", "poetry_export": shlex.join(_POETRY_EXPORT)}
     return (named[str(how)] if isinstance(how, (str, bool)) else _described(how, project.absolute()),)
+
+
+def _is_of_hook(environ: Mapping[str, str]) -> bool:
+    """Return whether the active environment is the one that pre-commit installed zlock into: it sets both variables."""
+    active = environ.get("VIRTUAL_ENV", "")
+    return bool(active and environ.get("PRE_COMMIT")) and Path(active).resolve() == Path(sys.prefix).resolve()
 
 
 def _interpreter_in(folder: Path, found: str, hint: str) -> Path:

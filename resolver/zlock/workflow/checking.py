@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from zlock.errors import Collector, LockOutdated
-from zlock.workflow.locked import HINT, collect_locked
+from zlock.lock.declared import undeclared
+from zlock.workflow.locked import HINT, LockedStep, collect_locked
 from zlock.workflow.report import Report, StepReport
 from zlock.workflow.workspace import Options, Workspace
 
@@ -17,10 +20,27 @@ def check(options: Options) -> Report:
     """
     workspace = Workspace(options)
     problems = Collector()
+    declared: dict[str, tuple[str, ...]] = {}
     for one in collect_locked(workspace, problems):
-        workspace.report.steps.append(StepReport.of(one.path, one.facts))
+        known = one.facts["tool"]["zlock"]["declared"]
+        if known not in declared:  # steps that recorded the same files have one answer
+            declared[known] = _undeclared(workspace, one)
+        report = replace(StepReport.of(one.path, one.facts), undeclared=declared[known])
+        workspace.report.steps.append(report)
+        if report.undeclared:
+            workspace.report.note(
+                f"the lock of step `{report.name}` answers what is asked, but the build hook would refuse it: "
+                f"{', '.join(report.undeclared)}; {HINT}"
+            )
     if not workspace.report.disregarded:
         for name, path in workspace.gone().items():
             problems.add(LockOutdated(f"step `{name}` is gone and its lock is still there: `{path.name}`", hint=HINT))
     problems.raise_if_any()
     return workspace.report
+
+
+def _undeclared(workspace: Workspace, locked: LockedStep) -> tuple[str, ...]:
+    """Say what the build hook would refuse: it can't ask the pipeline, so it compares all that files say."""
+    project = workspace.project
+    own = locked.facts["tool"]["zlock"]
+    return tuple(undeclared(own, project.folder, [project.file] if project.file else []))

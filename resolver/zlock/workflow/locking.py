@@ -36,7 +36,9 @@ def resolve(options: Options, progress: Progress) -> Report:
         write_all(texts, tuple(gone.values()), project=workspace.project.folder)
     for job in jobs:
         tree, _ = answers[job.step.name]
-        status: Status = "written" if job.path in texts and tree is not job.lock else "unchanged"
+        status: Status = "unchanged"
+        if job.path in texts:
+            status = "declared" if tree is job.lock else "written"
         workspace.report.steps.append(StepReport.compare(job.path, job.lock, tree, status))
     workspace.report.steps += [StepReport(name=name, path=path, status="removed") for name, path in gone.items()]
     return workspace.report

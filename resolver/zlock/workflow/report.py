@@ -9,7 +9,8 @@ from typing import Any, Literal, Self
 
 from zlock.lock.store import pins_of
 
-Status = Literal["written", "unchanged", "removed"]
+Status = Literal["written", "declared", "unchanged", "removed"]
+"""What was done to a lock; "declared": it installs what it did, and only the files that ask were recorded anew."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +28,7 @@ class StepReport:
         identity: The lock's identity.
         gave_way: Requirements that gave way to later sources.
         differs: Packages that have another version in another step, with the reason.
+        undeclared: What differs from the files that the lock recorded, so that the build hook would refuse it.
     """
 
     name: str
@@ -39,6 +41,7 @@ class StepReport:
     identity: str = ""
     gave_way: tuple[str, ...] = ()
     differs: tuple[str, ...] = ()
+    undeclared: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, path: Path, facts: Mapping[str, Any], status: Status = "unchanged") -> Self:
