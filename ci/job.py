@@ -9,8 +9,10 @@ are shown as annotations too. The exit code is that of zlock.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,13 +28,18 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] not in _COMMANDS:
         sys.stderr.write("error: the job is none of: check, build\n")
         return 2
+    if importlib.util.find_spec("zlock") is None:
+        sys.stderr.write(f"error: no zlock is installed for `{sys.executable}`\n")
+        return 2
     job, *others = arguments
     code, output, said = _run([sys.executable, "-P", "-m", "zlock", *_COMMANDS[job], "--json", *others])
     if code:
         _annotate(said)
         _summarize(_failed(job, said))
-    else:
+    elif output.startswith(b"{"):
         _summarize(_SUMMARIES[job](json.loads(output)))
+    else:  # of an argument that asks for something else, `--help` say
+        sys.stdout.write(output.decode())
     return code
 
 
@@ -61,18 +68,21 @@ def _run(command: Sequence[str]) -> tuple[int, bytes, str]:
 
 def _summarize(text: str) -> None:
     path = os.environ.get("GITHUB_STEP_SUMMARY")
-    if path:
-        with Path(path).open("a", encoding="utf-8") as stream:
-            stream.write(text)
-    else:
-        sys.stdout.write(text)
+    try:
+        if path:
+            with Path(path).open("a", encoding="utf-8") as stream:
+                stream.write(text)
+            return
+    except OSError as error:  # what became of the job counts, not what became of its summary
+        sys.stderr.write(f"warning: the summary can't be written to `{path}`: {error.strerror}\n")
+    sys.stdout.write(text)
 
 
 def _annotate(said: str) -> None:
     """Show each error at the top of the run (GitHub, workflow commands)."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return
-    for text in said.split("error: ")[1:]:
+    for text in re.split(r"^error: ", said, flags=re.MULTILINE)[1:]:
         escaped = text.strip().replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
         sys.stdout.write(f"::error title=zlock::{escaped}\n")
 
@@ -85,14 +95,19 @@ def _checked(report: dict[str, Any]) -> str:
     if report["disregarded"]:
         return "### zlock: nothing to check\n\n" + _listed(report["notes"])
     rows = [(name, step["packages"], f"`{step['identity'][7:23]}`") for name, step in report["steps"].items()]
-    return "### zlock: locks are up to date\n\n" + _table(("step", "packages", "identity"), rows)
+    notes = f"\n{_listed(report['notes'])}" if report["notes"] else ""
+    return "### zlock: locks are up to date\n\n" + _table(("step", "packages", "identity"), rows) + notes
 
 
-def _built(_: dict[str, Any]) -> str:
-    """Read the table of images, which is what later jobs read as well."""
-    images = json.loads(Path("build", "zlock", "images.json").read_bytes())
-    rows = [(step, f"`{image['reference']}`", f"`{image['digest']}`") for step, image in images.items()]
-    return "### zlock: images\n\n" + _table(("step", "image", "digest"), rows)
+def _built(report: dict[str, Any]) -> str:
+    if report["disregarded"]:
+        return "### zlock: nothing to build\n"
+    rows = [
+        (step, image["platform"], f"`{image['reference']}`", f"`{image['digest']}`")
+        for image in report["images"]
+        for step in image["steps"]
+    ]
+    return "### zlock: images\n\n" + _table(("step", "platform", "image", "digest"), rows)
 
 
 def _listed(lines: Sequence[str]) -> str:

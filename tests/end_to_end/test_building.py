@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from support.index import TinyIndex
 from support.project import Project, Result
 from support.serve import Reply
 from support.stored_images import TinyRegistry
+from support.wheelhouse import ROOT
 
 pytestmark = pytest.mark.engines
 
@@ -301,6 +303,19 @@ def test_an_image_that_is_in_the_registry_is_not_built(project: Project, world: 
 
     assert not found["built"]
     assert found["reference"] == pushed["reference"]
+
+
+def test_the_job_for_ci_builds_pushes_and_summarizes(project: Project, world: World, one_engine: Engine) -> None:
+    world.configure(project, registry=f"{world.host}/ci/images")
+    script = [sys.executable, str(ROOT / "ci" / "job.py"), "build", *command(one_engine)[1:]]
+    result = project.call(*script, env=one_engine.environ)
+
+    assert result.code == 0, result.stderr
+    record = json.loads((project.folder / "build" / "zlock" / "images.json").read_text(encoding="utf-8"))["pipeline"]
+    (platform,) = record["platforms"]
+    row = f"| pipeline | {platform} | `{record['reference']}` | `{record['digest']}` |"
+    assert row in result.stdout.splitlines()
+    assert record["reference"].startswith(f"{world.host}/ci/images")
 
 
 def test_a_push_without_a_repository_is_refused_before_anything_is_built(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -139,19 +138,49 @@ def test_an_unknown_job_is_refused(project: Project) -> None:
     assert "error: the job is none of: check, build" in result.stderr
 
 
-def test_the_summary_of_a_build_is_the_table_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the file that `zlock build` leaves for later jobs."""
-    spec = importlib.util.spec_from_file_location("job", ROOT / "ci" / "job.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    (tmp_path / "build" / "zlock").mkdir(parents=True)
-    row = '{"key": "0123", "reference": "registry.example/acme:0123", "digest": "sha256:45"}'
-    (tmp_path / "build" / "zlock" / "images.json").write_text(f'{{"train": {row}}}')
-    monkeypatch.chdir(tmp_path)
+def test_arguments_may_stand_on_several_lines(project: Project) -> None:
+    outdate(project)
+    assert job(project, "check", "--step report\n")[0].code == 0
+    assert job(project, "check", "--step report\n--step\n  train\n")[0].code == 1
 
-    assert module._built({}).endswith("| train | `registry.example/acme:0123` | `sha256:45` |\n")
+
+def test_an_error_that_names_a_file_called_error_is_one_annotation(project: Project) -> None:
+    project.configure({"steps": {"train": {"docker": {"requirements": "an error: here.txt"}}}})
+    result, _ = job(project, "check", "--step train")
+
+    assert result.code == 2
+    assert result.stdout.count("::error title=zlock::") == 1
+
+
+def test_help_is_shown_as_it_is(project: Project) -> None:
+    result, summary = job(project, "check", "--help")
+
+    assert (result.code, summary) == (0, "")
+    assert result.stdout.startswith("usage: zlock resolve")
+
+
+def test_a_summary_that_cannot_be_written_changes_nothing_of_the_job(project: Project) -> None:
+    environment = {"ZLOCK_COMMAND": "check", "GITHUB_STEP_SUMMARY": str(project.folder)}
+    result = run(project, "bash", RUN, environment=environment)
+
+    assert result.code == 0
+    assert "warning: the summary can't be written" in result.stderr
+    assert "| train | 1 |" in result.stdout
+
+
+def test_without_zlock_a_check_does_not_read_as_outdated(project: Project) -> None:
+    result = run(project, sys.executable, "-I", "-S", str(ROOT / "ci" / "job.py"), "check")
+
+    assert result.code == 2
+    assert "error: no zlock is installed for" in result.stderr
+
+
+def test_a_build_of_a_pipeline_that_runs_locally_is_said_to_have_nothing_to_build(project: Project) -> None:
+    project.configure({"stack": {"remote": False}})
+    result, summary = job(project, "build")
+
+    assert result.code == 0, result.stderr
+    assert summary == "### zlock: nothing to build\n"
 
 
 # The action
@@ -233,7 +262,11 @@ def test_the_job_for_gitlab_checks_and_fails_where_a_lock_is_outdated(
 ) -> None:
     stated = gitlab_job(".zlock-check")
     script = "\n".join(["set -eo pipefail", *stated["before_script"], *stated["script"]])
-    environment = {**stated["variables"], **offline}
+    result = run(project, "bash", "-c", script, environment={**stated["variables"], **offline})
+    assert result.code != 0, "a name on a public index is taken by whoever registers it"
+    assert "say what pip installs zlock from" in result.stderr
+
+    environment = {**stated["variables"], **offline, "ZLOCK_REQUIREMENT": "zlock"}
     result = run(project, "bash", "-c", script, environment=environment)
     assert result.code == 0, result.stderr
     assert "train: 1 package, up to date" in result.stderr
