@@ -479,6 +479,31 @@ def test_an_sdist_never_publishes_credentials_that_version_control_ignores(proje
     assert build(project, "--wheel").code == 0
 
 
+def test_an_sdist_never_publishes_the_credentials_of_a_requirement_in_code(project: Project) -> None:
+    at = "index.example/alpha-1.0-py3-none-any.whl"
+    edit(project, "pipelines/common.py", "NOTHING", f"OTHER = ['alpha @ https://joe:t0ken@{at}']\nNOTHING")
+    configure_hook(project, 'on-outdated = "warn"')
+    said = refused(project, "--sdist")
+
+    assert "`common.py` holds credentials, which an sdist would publish" in said
+    assert "t0ken" not in said
+
+
+def test_a_password_that_is_put_in_later_is_no_secret(project: Project) -> None:
+    at = "index.example/alpha-1.0-py3-none-any.whl"
+    edit(project, "requirements/train.txt", "alpha", f"# joe @ https://${{USER}}:${{PASSWORD}}@{at}\nalpha")
+    edit(
+        project,
+        "pipelines/common.py",
+        "NOTHING",
+        f"""OTHER = f"alpha @ https://joe:{{__name__}}@{at}"\nWHERE = "postgres://me:me@localhost"\nNOTHING""",
+    )
+    configure_hook(project, 'on-outdated = "warn"')
+    result = build(project, "--sdist")
+
+    assert result.code == 0, result.stderr
+
+
 def test_locks_outside_the_project_are_in_the_wheel_but_can_not_be_in_an_sdist(project: Project) -> None:
     (project.folder / "lockfiles").rename(project.folder.parent / "elsewhere")
     edit(project, "pyproject.toml", "[tool.zlock]", '[tool.zlock]\nlock-dir = "../elsewhere"')

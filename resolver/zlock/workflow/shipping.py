@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,11 @@ from zlock.settings.config import Project, read_project
 from zlock.sources.stack import Stack
 from zlock.wording import did_you_mean, listed
 from zlock.workflow.locked import HINT
+
+_DIRECT_REFERENCE = re.compile(r"[\w\]]\s*@\s*[a-z][a-z0-9+.\-]*://[^\s'\"]+", re.IGNORECASE)
+"""A requirement with a URL (PEP 508), wherever it stands in code."""
+_PLACEHOLDER = re.compile(r"://(?:[^\s/?#:@]*:)?(?:\$?\{[^{}\s]*\}|%s)@")
+"""A password, or a user alone, that is put in when the text is used: `${PASSWORD}` as pip has it, or by code."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,8 +157,11 @@ def _check_inside(file: Path, folder: Path) -> None:
 
 def _check_publishable(file: Path) -> None:
     """Refuse a file with secrets: an sdist takes it because zlock says so, whatever version control ignores."""
-    # Code is the user's own business, and full of addresses that are no secrets.
-    if file.suffix != ".py" and redact(text := file.read_text(encoding="utf-8", errors="replace")) != text:
+    text = file.read_text(encoding="utf-8", errors="replace")
+    if file.suffix == ".py":  # code is the user's own business, and full of addresses that are no secrets
+        text = "\n".join(_DIRECT_REFERENCE.findall(text))
+    text = _PLACEHOLDER.sub("://", text)
+    if redact(text) != text:
         raise InvalidConfiguration(
             f"`{file.name}` holds credentials, which an sdist would publish",
             hint="put them into the environment or a keyring, see docs/indexes.md",
