@@ -141,6 +141,15 @@ def test_an_environment_is_locked_anew_before_it_is_used_though_a_check_was_red(
     assert hatch(project, "env", "lock", "test", "--check").code == 0
 
 
+def test_an_environment_is_installed_from_its_index_though_other_locks_are_portable(project: Project) -> None:
+    edit(project, "[tool.zlock]", '[tool.zlock]\nurls = "portable"')
+
+    result = hatch(project, "env", "lock", "test")
+    assert result.code == 0, result.stderr
+    assert installed(project, "test") == {"alpha": "1.0", "beta": "1.0"}
+    assert hatch(project, "env", "lock", "test", "--check").code == 0
+
+
 def test_a_check_needs_no_index(tmp_path: Path) -> None:
     with TinyIndex() as index:
         project = Project(tmp_path / "project")

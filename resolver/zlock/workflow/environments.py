@@ -63,7 +63,7 @@ def lock_environment(
         ZlockError: What is wrong; several things come as `Problems`. The lock was not touched.
     """
     options = Options(project=environment.project, upgrade=upgrade, upgrade_packages=upgrade_packages)
-    workspace = Workspace(options)
+    workspace = _workspace(options)
     job = _prepare(workspace, environment)
     answers = answer_jobs(workspace, [job], progress)
     note_unpinned(workspace, answers)
@@ -79,7 +79,7 @@ def outdated_by(environment: Environment) -> list[str]:
     Raises:
         InvalidLock: The lock was edited or cut short.
     """
-    job = _prepare(Workspace(Options(project=environment.project)), environment)
+    job = _prepare(_workspace(Options(project=environment.project)), environment)
     if job.lock is None:
         return [f"there is no lock `{environment.lock.name}`"]
     return list(differences(job.lock, job.question, job.gathered))
@@ -96,6 +96,13 @@ def pins_here(lock: Path) -> dict[str, str]:
         return {}
     target = Target.parse(tree["tool"]["zlock"]["python"], _this_platform())
     return {package["name"]: package.get("version", "") for package in packages_on(tree, target)}
+
+
+def _workspace(options: Options) -> Workspace:
+    """Return the project with URLs in its locks: an environment is made at once, with no `zlock fetch` before."""
+    workspace = Workspace(options)
+    workspace.project = replace(workspace.project, urls="index")
+    return workspace
 
 
 def _prepare(workspace: Workspace, environment: Environment) -> Job:
