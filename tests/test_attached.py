@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,13 @@ def test_locks_of_other_tools_are_left_alone(tmp_path: Path, monkeypatch: pytest
 
     with pytest.raises(NoAnswer, match="the distribution `acme-model` holds no locks"):
         zlock.locks_of("acme-model")
+
+
+def test_the_package_of_a_script_is_no_distribution() -> None:
+    package: Any = None  # as `__package__` is there
+
+    with pytest.raises(InvalidInput, match="the distribution `None` is not installed here"):
+        zlock.locks_of(package)
 
 
 @pytest.mark.parametrize("name", ["acme-modle", ""])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -228,3 +229,13 @@ def test_a_lock_whose_record_alone_is_rewritten_is_not_called_unchanged(tmp_path
     steps = json.loads(project.run("resolve", "--json").stdout)["steps"]
     assert {name: step["status"] for name, step in steps.items()} == {"train": "declared", "report": "unchanged"}
     assert project.run("resolve", "--check").stderr.count("note:") == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX")
+def test_a_pipe_in_place_of_a_requirements_file_is_not_waited_for(copy: Project) -> None:
+    (copy.folder / "train.txt").unlink()
+    os.mkfifo(copy.folder / "train.txt")
+    result = check(copy)
+
+    assert result.code == 2
+    assert "requirements file `train.txt` is a pipe" in result.stderr

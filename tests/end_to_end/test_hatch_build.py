@@ -398,6 +398,33 @@ def test_a_project_with_its_own_configuration_file_is_checked_by_it(project: Pro
     assert "`pyproject.toml` changed\n  `zlock.toml` was not there\n" in said
 
 
+def test_a_step_that_is_not_there_is_one_error(project: Project) -> None:
+    configure_hook(project, 'steps = ["trian"]')
+    said = refused(project, "--wheel")
+
+    assert "no lock is of a step `trian`" in said
+    assert said.count("error: ") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX")
+def test_a_lock_that_is_a_link_out_of_the_project_is_not_shipped(project: Project, tmp_path: Path) -> None:
+    lock = project.lock_path("train")
+    lock.rename(tmp_path / "elsewhere")
+    lock.symlink_to(tmp_path / "elsewhere")
+
+    assert "`pylock.train.toml` is reached through a link out of the project" in refused(project, "--wheel")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX")
+@pytest.mark.parametrize("file", ["requirements/train.txt", "lockfiles/pylock.train.toml"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(project: Project, file: str) -> None:
+    (project.folder / file).unlink()
+    os.mkfifo(project.folder / file)
+    configure_hook(project, 'steps = ["train"]')
+
+    assert "train" in refused(project, "--wheel")
+
+
 def test_an_sdist_without_the_locks_is_not_built(project: Project) -> None:
     """As one is that was made by another tool, or with the hook off."""
     result = run(
@@ -466,6 +493,25 @@ def test_a_wheel_without_one_package_can_hold_no_locks_inside(project: Project) 
     edit(project, "pyproject.toml", 'packages = ["src/acme_model"]', 'only-include = ["pipelines"]')
 
     assert "needs a wheel with one package, and this one has 0" in refused(project, "--wheel")
+
+
+def test_a_package_that_has_files_at_the_locks_places_is_not_built(project: Project) -> None:
+    configure_hook(project, 'include = "package"')
+    project.write("src/acme_model/lockfiles/pylock.train.toml", "")
+
+    said = refused(project, "--wheel")
+    assert "the package has a file `lockfiles/pylock.train.toml` of its own" in said
+
+
+def test_locks_that_are_in_the_package_already_stay_there(project: Project) -> None:
+    configure_hook(project, 'include = "package"')
+    edit(project, "pyproject.toml", "[tool.zlock]", '[tool.zlock]\nlock-dir = "src/acme_model/lockfiles"')
+    project.lock_path("train").parent.rename(project.folder / "src" / "acme_model" / "lockfiles")
+    assert project.run("resolve").code == 0
+    (project.folder / "ran").unlink()
+
+    assert build(project, "--wheel").code == 0
+    assert locks_in(wheel_of(project)) == [f"acme_model/lockfiles/{name}" for name in LOCKS]
 
 
 def test_an_sdist_never_publishes_credentials_that_version_control_ignores(project: Project) -> None:

@@ -108,10 +108,11 @@ def test_a_lock_that_is_a_link_out_of_the_project_is_refused(locked: Project, tm
     locked.lock_path("b").rename(victim)
     locked.lock_path("b").symlink_to(victim)
     before = victim.read_bytes()
-    result = locked.run("resolve", "--upgrade")
+    for command in (["resolve", "--upgrade"], ["resolve", "--check"], ["tree"]):
+        result = locked.run(*command)
 
-    assert result.code == 2
-    assert "through a link out of the project" in result.stderr
+        assert result.code == 2
+        assert "through a link out of the project" in result.stderr
     assert victim.read_bytes() == before
     assert locked.locked("a") == {"alpha": "1.0"}
 
@@ -284,3 +285,15 @@ def test_a_file_in_place_of_the_folder_is_a_clear_error(locked: Project) -> None
 
     assert result.code == 2
     assert "the lock `pylock.a.toml` can't be read\n  not a directory\n" in result.stderr
+
+
+@posix
+def test_a_lock_that_is_a_pipe_is_not_waited_for(locked: Project) -> None:
+    locked.lock_path("b").unlink()
+    os.mkfifo(locked.lock_path("b"))
+
+    for command in (["resolve"], ["resolve", "--check"], ["tree"]):
+        result = locked.run(*command)
+        assert result.code == 2
+        assert "the lock `pylock.b.toml` can't be read\n  it is a pipe" in result.stderr
+    assert locked.run("diff", "--step", "a").code in {0, 2}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -47,8 +48,7 @@ class LockBuildHook(BuildHookInterface[BuilderConfig]):
         if self.target_name == "sdist":
             build_data["force_include"].update({str(file): place for file, place in shipment.sdist_files().items()})
         elif self.target_name == "wheel" and options.include == "package" and version != "editable":
-            folder = f"{self._package()}/{PACKAGE_FOLDER}"
-            build_data["force_include"].update({str(lock): f"{folder}/{lock.name}" for lock in shipment.locks.values()})
+            build_data["force_include"].update(self._inside_package(list(shipment.locks.values())))
         elif self.target_name == "wheel":
             build_data["extra_metadata"].update({str(lock): lock.name for lock in shipment.locks.values()})
         if self.target_name == "wheel" and version != "editable" and options.sboms:
@@ -69,8 +69,24 @@ class LockBuildHook(BuildHookInterface[BuilderConfig]):
                 raise
             self.app.display_warning(redact(error.laid_out(label="warning:")))
 
+    def _inside_package(self, locks: Sequence[Path]) -> dict[str, str]:
+        """Return where in the wheel's one package each lock goes; one that is there already is left out."""
+        package = self._package()
+        places = {}
+        for lock in locks:
+            place = f"{package}/{PACKAGE_FOLDER}/{lock.name}"
+            there = Path(self.root, place)
+            if not there.is_file() or not self.build_config.include_path(place, is_package=True):
+                places[str(lock)] = self.build_config.get_distribution_path(place)
+            elif not there.samefile(lock):
+                raise InvalidConfiguration(
+                    f"the package has a file `{PACKAGE_FOLDER}/{lock.name}` of its own, where the lock would be",
+                    hint="remove that file, or leave `include` out",
+                )
+        return places
+
     def _package(self) -> str:
-        """Return the one package that the wheel holds, as it is named there."""
+        """Return the one package that the wheel holds, by its path in the project."""
         try:
             packages = self.build_config.packages
         except ValueError:  # hatchling finds none, and says so itself where one is needed
@@ -80,4 +96,4 @@ class LockBuildHook(BuildHookInterface[BuilderConfig]):
                 f'`include = "package"` needs a wheel with one package, and this one has {len(packages)}',
                 hint="name one package in `packages` of the wheel, or leave `include` out",
             )
-        return self.build_config.get_distribution_path(packages[0])
+        return packages[0].replace("\\", "/").rstrip("/")

@@ -39,11 +39,11 @@ def locks_of(name: str) -> dict[str, Traversable]:
 
 def _distribution(name: str) -> Distribution:
     try:
-        return distribution(name)
+        return distribution(str(name))  # `__package__` is None in a script
     except (PackageNotFoundError, ValueError) as error:  # the latter for an empty name
         installed = {each.name for each in distributions()}
         raise InvalidInput(
-            f"the distribution `{name}` is not installed here", hint=did_you_mean(name, installed)
+            f"the distribution `{name}` is not installed here", hint=did_you_mean(str(name), installed)
         ) from error
 
 

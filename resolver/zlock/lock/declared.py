@@ -43,7 +43,8 @@ def declared_files(files: Iterable[Path], project: Path) -> tuple[DeclaredFile, 
         inside = place.is_relative_to(root)
         with contextlib.suppress(OSError):  # it was read before, or its absence is reported by who needs it
             name = place.relative_to(root).as_posix() if inside else file.name
-            found.add(DeclaredFile(name, inside, _digest(place)))
+            if not place.is_fifo():
+                found.add(DeclaredFile(name, inside, _digest(place)))
     return tuple(sorted(found))
 
 

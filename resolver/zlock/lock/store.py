@@ -70,7 +70,9 @@ def read_text(path: Path) -> str | None:
         InvalidLock: It can't be read.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        if not path.is_fifo():
+            return path.read_text(encoding="utf-8")
+        why = "it is a pipe"
     except FileNotFoundError:
         if not path.is_symlink():
             return None
@@ -207,7 +209,7 @@ def existing_steps(folder: Path) -> dict[str, ExistingLock]:
     for path in sorted(folder.glob("pylock.*.toml")):
         step = step_of(path.name)
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            text = path.read_text(encoding="utf-8") if step else ""
+            text = path.read_text(encoding="utf-8") if step and path.is_file() else ""
             if step and "[tool.zlock]" in text:
                 found[step] = ExistingLock(path, owner_in(text))
     return found
@@ -221,7 +223,7 @@ def write_all(texts: Mapping[Path, str], remove: tuple[Path, ...], *, project: P
         OutsideFailed: The disk refused; no lock was changed unless it says so.
     """
     for path in texts:
-        _check_place(path, project)
+        check_place(path, project)
     done: list[str] = []
     places = {path.resolve(): text for path, text in texts.items()}
     try:
@@ -264,13 +266,17 @@ def replace_text(path: Path, text: str) -> None:
         raise
 
 
-def _check_place(path: Path, project: Path) -> None:
-    """Refuse a link that leads out of the project, or out of a folder that the configuration put elsewhere."""
+def check_place(path: Path, project: Path) -> None:
+    """Refuse a link that leads out of the project, or out of a folder that the configuration put elsewhere.
+
+    Raises:
+        InvalidLock: The lock's place is behind such a link.
+    """
     inside = Path(os.path.normpath(path)).is_relative_to(project)
     root = project if inside else path.parent
     if not path.resolve().is_relative_to(root.resolve()):
         raise InvalidLock(
-            f"the lock `{path.name}` would be written through a link out of the project",
+            f"the lock `{path.name}` is reached through a link out of the project",
             context=[f"it leads to `{path.resolve()}`"],
             hint="remove the link",
         )

@@ -301,8 +301,10 @@ def _read(path: Path, name: str) -> str:
     """Read the file's text.
 
     Raises:
-        InvalidRequirements: It is missing, a folder, or not UTF-8.
+        InvalidRequirements: It is missing, a folder, a pipe, or not UTF-8.
     """
+    if path.is_fifo():
+        raise _wrong_file(f"`{name}` is a pipe", name, hint="name a file")
     try:
         return path.read_text("utf-8")
     except FileNotFoundError as error:

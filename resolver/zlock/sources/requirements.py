@@ -363,8 +363,10 @@ def _read(path: Path, described: str, by: Place | None, origin: Origin, *, shown
     """Read a file's text; its path is told where it may be shown.
 
     Raises:
-        InvalidRequirements: It is missing, a folder, unreadable, or no text.
+        InvalidRequirements: It is missing, a folder, a pipe, unreadable, or no text.
     """
+    if path.is_fifo():
+        raise _wrong_file(f"{described} is a pipe", by, origin, hint="name a file")
     try:
         text = lines.decode(path.read_bytes())
     except FileNotFoundError as error:

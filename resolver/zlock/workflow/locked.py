@@ -10,7 +10,7 @@ from typing import Any
 
 from zlock.errors import Collector, LockOutdated
 from zlock.lock.question import Question, changes
-from zlock.lock.store import asked_of, lock_path, read_facts, read_lock, uv_of
+from zlock.lock.store import asked_of, check_place, lock_path, read_facts, read_lock, uv_of
 from zlock.lock.toml import inline
 from zlock.model.origin import Origin
 from zlock.model.requirement import Asked, Gathered
@@ -51,7 +51,7 @@ def load_locked(workspace: Workspace) -> list[LockedStep]:
 
     Raises:
         LockOutdated: A lock is missing or answers something else; several errors come as `Problems`.
-        InvalidLock: A lock was edited or cut short.
+        InvalidLock: A lock was edited or cut short, or is behind a link out of the project.
     """
     problems = Collector()
     found = collect_locked(workspace, problems)
@@ -74,6 +74,7 @@ def collect_locked(workspace: Workspace, problems: Collector) -> list[LockedStep
 
 def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
     path = lock_path(workspace.lock_folder, step.name)
+    check_place(path, workspace.project.folder)
     lock = read_facts(path)
     if lock is None:
         raise LockOutdated(f"step `{step.name}` has no lock", context=[f"expected `{path.name}`"], hint=HINT)

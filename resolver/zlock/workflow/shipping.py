@@ -10,7 +10,7 @@ from typing import Any
 
 from zlock.errors import Collector, InvalidConfiguration, InvalidLock, LockOutdated
 from zlock.lock.declared import recorded_files, undeclared
-from zlock.lock.store import existing_steps, lock_path, read_lock
+from zlock.lock.store import check_place, existing_steps, lock_path, read_lock
 from zlock.redact import redact
 from zlock.settings.config import Project, read_project
 from zlock.sources.stack import Stack
@@ -78,7 +78,8 @@ def prepare_shipment(folder: Path, steps: Collection[str] = ()) -> Shipment | No
 
     Raises:
         InvalidConfiguration: The configuration is wrong, or there is no such step.
-        InvalidLock: A lock was edited or cut short, or is another step's. Several errors come as `Problems`.
+        InvalidLock: A lock was edited or cut short, is another step's, or is behind a link out of the project.
+            Several errors come as `Problems`.
     """
     project = read_project(folder)
     if project is None:
@@ -87,12 +88,13 @@ def prepare_shipment(folder: Path, steps: Collection[str] = ()) -> Shipment | No
         return Shipment(folder=folder, locks={}, disregarded=True)
     lock_folder = folder / project.lock_dir
     known = {step for step, lock in existing_steps(lock_folder).items() if not lock.is_environment}
+    possible = known | project.steps.keys()
     problems = Collector()
     with problems:
-        _check_steps(steps, known | project.steps.keys())
+        _check_steps(steps, possible)
     locks: dict[str, Path] = {}
     declared: dict[Path, None] = {}
-    for step in sorted(steps or known.union(_stated_steps(project))):
+    for step in sorted(possible.intersection(steps) if steps else known.union(_stated_steps(project))):
         path = lock_path(lock_folder, step)
         with problems:
             own = _own(project, path, step)
@@ -124,6 +126,7 @@ def _check_steps(steps: Collection[str], known: Collection[str]) -> None:
 
 def _own(project: Project, path: Path, step: str) -> Mapping[str, Any]:
     """Return what zlock says in a step's lock."""
+    check_place(path, project.folder)
     lock = read_lock(path)
     if lock is None:
         raise _missing(project, f"step `{step}` has no lock", f"expected `{path.name}`")
