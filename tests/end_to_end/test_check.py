@@ -211,6 +211,7 @@ def test_what_only_the_build_hook_would_refuse_is_noted(copy: Project) -> None:
     steps = json.loads(result.stdout)["steps"]
     assert steps["train"]["undeclared"] == ["`train.txt` changed"]
     assert steps["load"]["undeclared"] == []
+    assert check(copy, "--exit-code").code == 1
 
 
 def test_a_lock_whose_record_alone_is_rewritten_is_not_called_unchanged(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_help_is_shown_as_it_is(project: Project) -> None:
 
 
 def test_a_summary_that_cannot_be_written_changes_nothing_of_the_job(project: Project) -> None:
-    environment = {"ZLOCK_COMMAND": "check", "GITHUB_STEP_SUMMARY": str(project.folder)}
+    environment = {"ZLOCK_COMMAND": "check", "GITHUB_STEP_SUMMARY": str(project.folder)}  # a folder
     result = run(project, "bash", RUN, environment=environment)
 
     assert result.code == 0

@@ -132,7 +132,11 @@ def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
         "pipeline", nargs="?", metavar="PIPELINE", help="`file.py` or `file.py:name` (default: the configured one)"
     )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a lock is missing or outdated")
-    parser.add_argument("--exit-code", action="store_true", help="exit 1 if a lock was written or removed")
+    parser.add_argument(
+        "--exit-code",
+        action="store_true",
+        help="exit 1 if a lock was written or removed; with --check, also if the build hook would refuse one",
+    )
     parser.add_argument("--upgrade", action="store_true", help="move every pin to the newest release that fits")
     parser.add_argument(
         "--upgrade-package", action="append", default=[], metavar="NAME", help="move the pin of one package"

@@ -30,7 +30,7 @@ def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
         for step in report.steps:
             for line in _lines(step, verbose=screen.verbose):
                 screen.say(line)
-    return int(parsed.exit_code and any(step.status != "unchanged" for step in report.steps))
+    return int(parsed.exit_code and any(step.status != "unchanged" or step.undeclared for step in report.steps))
 
 
 def _lines(step: StepReport, *, verbose: bool) -> list[str]:
