@@ -22,7 +22,7 @@ def check(options: Options) -> Report:
     problems = Collector()
     declared: dict[str, tuple[str, ...]] = {}
     for one in collect_locked(workspace, problems):
-        known = one.facts["tool"]["zlock"]["declared"]
+        known = one.facts["tool"]["zlock"].get("declared", "")
         if known not in declared:  # steps that recorded the same files have one answer
             declared[known] = _undeclared(workspace, one)
         report = replace(StepReport.of(one.path, one.facts), undeclared=declared[known])
