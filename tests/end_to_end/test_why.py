@@ -129,7 +129,7 @@ def test_releases_that_nothing_could_use_have_their_reason(project: Project) -> 
 def test_a_constraint_of_the_configuration_is_named(project: Project) -> None:
     (line,) = reasons(project, "bounded")["train"]["newer"]["reasons"]
 
-    assert "within `bounded<3`" in line
+    assert line == "3.0: the constraint `bounded<3` by configuration (`constraints`, zlock.toml) rules it out"
 
 
 def test_the_newest_release_is_called_so(project: Project) -> None:
@@ -279,3 +279,106 @@ def test_an_outdated_lock_explains_nothing(project: Project, tmp_path: Path, com
 
     assert result.code == 1
     assert "the lock of step `report` is outdated" in result.stderr
+
+
+def locked_with(folder: Path, index: TinyIndex, *requirements: str, **settings: Any) -> Project:
+    project = Project(folder)
+    project.configure(
+        {
+            "python": "3.12",
+            "index": [{"url": index.url, "default": True}],
+            "docker": {"requirements": list(requirements)},
+            **settings,
+        }
+    )
+    result = project.run("resolve")
+    assert result.code == 0, result.stderr
+    return project
+
+
+@pytest.fixture(scope="module")
+def chained() -> Iterator[TinyIndex]:
+    """`leaf` is held by `top` through `mid`, and lower still by what limits `mid`."""
+    with TinyIndex() as index:
+        index.wheel("top", "1.0", requires=["mid"])
+        index.wheel("side", "1.0", requires=["mid<2"])
+        index.wheel("other", "1.0", requires=["leaf<2"])
+        index.wheel("third", "1.0", requires=["leaf<3"])
+        index.wheel("mid", "1.0", requires=["leaf<2"])
+        index.wheel("mid", "2.0", requires=["leaf<3"])
+        for version in ("1.0", "2.0", "3.0"):
+            index.wheel("leaf", version)
+        yield index
+
+
+def test_a_release_that_the_lock_keeps_away_through_another_pin_is_said_after_one_that_conflicts(
+    chained: TinyIndex, tmp_path: Path
+) -> None:
+    project = locked_with(tmp_path / "project", chained, "top", "side")
+    project.write("zlock.toml", (project.folder / "zlock.toml").read_text().replace('    "side",\n', ""))
+    assert project.run("resolve").code == 0
+
+    newer = reasons(project, "leaf")["pipeline"]["newer"]
+    upgraded = project.run("resolve", "--upgrade")
+
+    assert newer["reasons"] == [
+        "3.0 conflicts with:",
+        "  `top` by explicit (zlock.toml:8)",
+        "  `top` 1.0 requires `mid`",
+        "  `mid` 1.0 requires `leaf<2`",
+        "  `mid` 2.0 requires `leaf<3`",
+        "2.0 needs other pins to move, which the lock keeps: mid 1.0 -> 2.0",
+    ]
+    assert upgraded.code == 0
+    assert project.locked("pipeline")["leaf"] == "2.0"
+
+
+def test_every_conflict_is_named_with_all_the_releases_that_it_keeps_away(chained: TinyIndex, tmp_path: Path) -> None:
+    project = locked_with(tmp_path / "project", chained, "other", "third", "side")
+
+    lines = reasons(project, "leaf")["pipeline"]["newer"]["reasons"]
+
+    assert lines == [
+        "3.0 conflicts with:",
+        "  `third` by explicit (zlock.toml:9)",
+        "  `third` 1.0 requires `leaf<3`",
+        "3.0 and 2.0 also conflict with:",
+        "  `other` by explicit (zlock.toml:8)",
+        "  `other` 1.0 requires `leaf<2`",
+        "3.0 and 2.0 also conflict with:",
+        "  `side` by explicit (zlock.toml:10)",
+        "  `side` 1.0 requires `mid<2`",
+        "  `mid` 1.0 requires `leaf<2`",
+    ]
+
+
+def test_a_release_that_an_override_rules_out_names_the_override(chained: TinyIndex, tmp_path: Path) -> None:
+    project = locked_with(tmp_path / "project", chained, "leaf>=3", overrides=["leaf<2"])
+
+    newer = reasons(project, "leaf")["pipeline"]["newer"]
+    tree = project.run("tree")
+
+    assert (newer["verdict"], newer["reasons"]) == (
+        "held back",
+        ["3.0 and 1 older one alike: the override `leaf<2` by configuration (`overrides`, zlock.toml) rules it out"],
+    )
+    assert "leaf 1.0  `leaf>=3` by explicit (zlock.toml:11)  (override `leaf<2`)" in tree.stdout
+
+
+def test_releases_of_which_the_same_is_to_be_said_share_a_line(tmp_path: Path) -> None:
+    with TinyIndex() as index:
+        index.wheel("young", "1.0")
+        for version in ("1.1", "1.2", "1.3", "1.4", "1.5"):
+            index.wheel("young", version).requires_python = ">=3.13"
+        project = locked_with(tmp_path / "project", index, "young")
+
+        (line,) = reasons(project, "young")["pipeline"]["newer"]["reasons"]
+
+    assert line.startswith("1.5 and 4 older ones alike: `young` 1.5 has a file that requires Python >=3.13")
+
+
+def test_a_package_asked_for_with_its_extras_is_pointed_to(project: Project) -> None:
+    result = project.run("why", "model[fast]")
+
+    assert result.code == 1
+    assert "hint: a package is named without its extras: `zlock why model`" in result.stderr

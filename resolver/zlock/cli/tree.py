@@ -39,7 +39,9 @@ def _lines(tree: Tree) -> str:
         below = _below(branch.nodes, tree.graph)
         again = branch.nodes in seen and bool(below)
         seen.add(branch.nodes)
-        shown = f"{_named(branch.nodes, tree.graph)}{branch.remark}{'  (above)' if again else ''}"
+        override = tree.overrides.get(name_of(branch.nodes[0]))
+        remark = branch.remark + (f"  (override `{override}`)" if override else "") + ("  (above)" if again else "")
+        shown = f"{_named(branch.nodes, tree.graph)}{remark}"
         lines.append(f"{branch.indent}{'└── ' if branch.is_last else '├── '}{shown}")
         if not again:
             indent = branch.indent + ("    " if branch.is_last else "│   ")
@@ -84,5 +86,6 @@ def _plain(tree: Tree) -> dict[str, object]:
             for root in tree.roots
         ],
         "packages": dict(tree.graph.versions),
+        "overrides": dict(tree.overrides),
         "needs": {node: list(needs) for node, needs in tree.graph.edges.items()},
     }

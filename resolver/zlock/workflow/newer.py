@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from packaging.utils import NormalizedName
 
 from zlock.errors import ZlockError
 from zlock.model.ports import Progress
+from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.workflow.job import Job
 from zlock.workflow.locked import LockedStep
@@ -17,12 +19,15 @@ from zlock.workflow.roots import standing
 from zlock.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
+    from zlock.resolution.explain import Conflict
     from zlock.resolution.needs import Pins
     from zlock.resolution.problem import Problem
-    from zlock.workflow.solving import Solver
+    from zlock.resolution.search import Clause
 
 Verdict = Literal["newest", "kept", "held back", "unknown"]
-_MOST = 4  # newer releases of which the reason is said
+_MOST = 4  # different reasons that are said, and conflicts of one release
+_VERSION = "\0"  # stands for a version in what is said of several
+_LOOKED_AT = 20  # releases that can't be used at all of which the reason is looked for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +39,7 @@ class Newer:
             "unknown": the index could not be asked.
         newest: The newest release that the index lists, or empty.
         reasons: What stands against newer releases, the newest release first; lines that belong together follow
-            each other.
+            each other. Releases between that a conflict already named rules out too are counted to it.
         moves: Where it would go with `--upgrade-package`, or empty.
     """
 
@@ -51,31 +56,44 @@ def look_for_newer(
     from zlock.workflow.solving import Solver
 
     jobs = [Job.of(locked) for locked, _ in steps]
+    override = next((one for one in workspace.project.overrides if one.name == name), None)
     solver = Solver(workspace, jobs, progress, refresh=False)
     try:
-        return [_look(solver, job, locked, target, name) for job, (locked, target) in zip(jobs, steps, strict=True)]
+        return [
+            _look(partial(solver.problem_of, job, target, standing(locked)), name, override)
+            for job, (locked, target) in zip(jobs, steps, strict=True)
+        ]
     finally:
         solver.close()
 
 
-def _look(solver: Solver, job: Job, locked: LockedStep, target: Target, name: NormalizedName) -> Newer:
+def _look(problem: Callable[[], Problem], name: NormalizedName, override: DirectRequirement | None) -> Newer:
     from zlock.resolution.search import Unsolvable
 
     try:
-        return _Search(solver.problem_of(job, target, standing(locked)), name).run()
+        return _Search(problem(), name, override).run()
     except ZlockError as error:  # what is known without an index is worth saying in spite of it
         return Newer(verdict="unknown", reasons=(error.message,))
     except Unsolvable:
         return Newer(verdict="unknown", reasons=("the index no longer offers what is locked",))
 
 
+@dataclass(frozen=True, slots=True)
+class _Obstacle:
+    """A conflict, and the releases that it rules out, the newest first."""
+
+    conflict: Conflict
+    positions: list[int]
+
+
 class _Search:
     """The question about one package of one problem."""
 
-    def __init__(self, problem: Problem, name: NormalizedName) -> None:
+    def __init__(self, problem: Problem, name: NormalizedName, override: DirectRequirement | None) -> None:
         self._problem = problem
         self._name = name
         self._package = problem.universe.package(name)
+        self._override = override
 
     def run(self) -> Newer:
         from zlock.resolution.needs import Node
@@ -101,47 +119,129 @@ class _Search:
         )
 
     def _reasons(self, pins: Pins, limit: int) -> Iterator[str]:
-        """Yield what stands against the newest releases, down to the first one that can be used at all."""
-        from zlock.resolution.eligible import why_nothing
+        """Yield what stands against newer releases, down to the first one that only the lock keeps away."""
+        usable = [position for position in range(limit) if self._is_usable(position)]
+        yield from self._unusable(range(usable[0] if usable else limit))
+        obstacles: list[_Obstacle] = []
+        for position in usable:
+            known = [one for one in obstacles if self._rules_out(one.conflict, position)]
+            for obstacle in known:
+                obstacle.positions.append(position)
+            if not known:
+                found = self._solve(self._at(position, self._problem.requirements))
+                if isinstance(found, dict):
+                    yield from self._shown(obstacles)
+                    yield from self._moves(pins, position, found)
+                    return
+                obstacles += self._obstacles(position, found)
+        yield from self._shown(obstacles)
 
-        said = 0
-        for position in range(limit):
-            version = self._package.versions[position]
-            if self._is_usable(position):
-                yield from self._conflict(pins, position)
-                return
-            if said < _MOST:
-                yield f"{version}: {why_nothing(self._problem, self._package, f'=={version}')}"
-            said += 1
-        if said > _MOST:
-            yield f"and {said - _MOST} more releases that can't be used"
+    # Releases that can't be used, whatever else is asked for
 
     def _is_usable(self, position: int) -> bool:
         problem = self._problem
-        if self._package.candidate(position) is None:
+        if self._package.candidate(position) is None or self._limit_on(position):
             return False
         return bool(problem.domain(self._name) & ~problem.unnamed(self._name) & 1 << position)
 
-    def _conflict(self, pins: Pins, position: int) -> Iterator[str]:
-        """Yield what a release that can be used conflicts with, or what has to move for it; both were solved."""
-        from zlock.resolution.explain import added, explain
+    def _unusable(self, positions: Sequence[int]) -> Iterator[str]:
+        """Yield why releases can't be used, once for those of which the same is said."""
+        groups: dict[str, list[int]] = {}
+        for position in positions[:_LOOKED_AT]:
+            groups.setdefault(self._why_unusable(position), []).append(position)
+        for reason, (first, *others) in list(groups.items())[:_MOST]:
+            version = str(self._package.versions[first])
+            more = f" and {_older(others)} alike" if others else ""
+            yield f"{version}{more}: {reason.replace(_VERSION, version)}"
+        said = sum(len(group) for group in list(groups.values())[:_MOST])
+        if said < len(positions):
+            yield f"and {len(positions) - said} more releases that can't be used"
+
+    def _why_unusable(self, position: int) -> str:
+        """Return why a release can't be used, with `_VERSION` for its version."""
+        from zlock.resolution.eligible import why_nothing
+
+        version = str(self._package.versions[position])
+        if self._package.candidate(position) is not None and (limit := self._limit_on(position)):
+            return limit
+        said = why_nothing(self._problem, self._package, f"=={version}")
+        return said.replace(f"`{self._name}` {version}", f"`{self._name}` {_VERSION}")
+
+    def _limit_on(self, position: int) -> str:
+        """Return which limit of the configuration rules a release out, empty for none."""
+        problem, bit = self._problem, 1 << position
+        if self._override and not self._package.mask(str(self._override.requirement.specifier)) & bit:
+            return f"the override `{self._override}` by {self._override.origins[0]} rules it out"
+        for one in problem.constraints:
+            if one.name == self._name and not problem.mask_of_constraint(self._package, one) & bit:
+                return f"the constraint `{one}` by {one.origins[0]} rules it out"
+        return ""
+
+    # Releases that conflict with something, and that the lock keeps away; both were solved
+
+    def _at(self, position: int, requirements: Sequence[DirectRequirement]) -> Problem:
+        """Return a problem with some of the step's requirements in which the package has to be one release."""
+        from zlock.resolution.explain import added
+
+        if self._override is None:
+            asked = added(f"{self._name}=={self._package.versions[position]}")
+            return replace(self._problem, requirements=[*requirements, asked])
+        only = 1 << position  # an override would replace what is asked
+        limit = {self._name: only}
+        return replace(self._problem, requirements=requirements, limit=lambda name: limit.get(name, -1))
+
+    @staticmethod
+    def _solve(problem: Problem) -> Pins | Clause:
+        """Return the answer, or the proof that there is none."""
         from zlock.resolution.search import Unsolvable
         from zlock.resolution.solve import solve
 
-        version = self._package.versions[position]
-        asked = added(f"{self._name}=={version}")
-        tried = replace(self._problem, requirements=[*self._problem.requirements, asked])
         try:
-            other = solve(tried)
+            return solve(problem)
         except Unsolvable as proof:
-            conflict = explain(tried, proof.clause)
-            yield f"{version} conflicts with:"
-            for one in conflict.requirements:
-                if one is not asked:
-                    yield f"  `{one}` by {one.origins[0]}"
-            yield from (f"  constraint `{one}` by {one.origins[0]}" for one in conflict.constraints)
-            yield from (f"  {line}" for line in conflict.chain)
-            return
+            return proof.clause
+
+    def _obstacles(self, position: int, proof: Clause) -> Iterator[_Obstacle]:
+        """Yield the conflicts that keep a release away, each without the requirements of those before."""
+        from zlock.resolution.explain import explain
+
+        left = list(self._problem.requirements)
+        found: Pins | Clause = proof
+        for _ in range(_MOST):
+            if isinstance(found, dict):
+                return
+            conflict = explain(self._at(position, left), found)
+            yield _Obstacle(conflict, [position])
+            remaining = [one for one in left if one not in conflict.requirements]
+            if len(remaining) == len(left):
+                return  # it conflicts by itself
+            left = remaining
+            found = self._solve(self._at(position, left))
+
+    def _rules_out(self, conflict: Conflict, position: int) -> bool:
+        """Return whether the requirements of a conflict keep another release away too."""
+        core = [one for one in self._problem.requirements if one in conflict.requirements]
+        return not isinstance(self._solve(replace(self._at(position, core), constraints=conflict.constraints)), dict)
+
+    def _shown(self, obstacles: Sequence[_Obstacle]) -> Iterator[str]:
+        begun: set[int] = set()
+        for one in obstacles:
+            first, *others = one.positions
+            said = str(self._package.versions[first])
+            if others:
+                last = self._package.versions[others[-1]]
+                said += f" and {last}" if len(others) == 1 else f" and {_older(others)} down to {last}"
+            yield f"{said}{' also' if first in begun else ''} {'conflict' if others else 'conflicts'} with:"
+            begun.add(first)
+            for requirement in one.conflict.requirements:
+                if requirement in self._problem.requirements:
+                    yield f"  `{requirement}` by {requirement.origins[0]}"
+            yield from (f"  constraint `{each}` by {each.origins[0]}" for each in one.conflict.constraints)
+            yield from (f"  {line}" for line in one.conflict.chain)
+
+    def _moves(self, pins: Pins, position: int, other: Pins) -> Iterator[str]:
+        """Yield what has to move for a release."""
+        version = self._package.versions[position]
         moves = [
             f"{node.name} {self._version(node.name, pins[node])} -> {self._version(node.name, other[node])}"
             for node in sorted(pins.keys() & other.keys())
@@ -161,3 +261,7 @@ class _Search:
 
     def _version(self, name: NormalizedName, position: int) -> str:
         return str(self._problem.universe.package(name).versions[position])
+
+
+def _older(positions: Sequence[int]) -> str:
+    return "1 older one" if len(positions) == 1 else f"{len(positions)} older ones"

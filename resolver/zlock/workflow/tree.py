@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from zlock.lock.graph import Graph
@@ -35,12 +36,14 @@ class Tree:
         target: What it runs on.
         roots: What its sources ask for, in the documented order.
         graph: What packages need of each other.
+        overrides: What the configuration puts in the place of all that is asked of a package, by package.
     """
 
     step: str
     target: str
     roots: tuple[Root, ...]
     graph: Graph
+    overrides: Mapping[str, str]
 
 
 def trees(options: Options) -> tuple[list[Tree], Report]:
@@ -50,6 +53,7 @@ def trees(options: Options) -> tuple[list[Tree], Report]:
         LockOutdated: A lock is missing or outdated.
     """
     workspace = Workspace(options)
+    overrides = {one.name: str(one) for one in workspace.project.overrides}
     found = [
         Tree(
             step=locked.step.name,
@@ -59,6 +63,7 @@ def trees(options: Options) -> tuple[list[Tree], Report]:
                 for root in one.roots
             ),
             graph=one.graph,
+            overrides={name: override for name, override in overrides.items() if name in one.graph.versions},
         )
         for locked in load_locked(workspace)
         for one in graphs_of(locked)

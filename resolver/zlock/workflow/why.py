@@ -67,7 +67,9 @@ def why(options: Options, name: str, progress: Progress) -> tuple[list[Why], Rep
     found = [(locked, graph) for locked in every for graph in graphs_of(locked) if package in graph.graph.versions]
     if not found:
         known = {row["name"] for locked in every for row in locked.lock.get("packages", ())}
-        hint = did_you_mean(package, sorted(known)) or "`zlock tree` shows what there is"
+        base = canonicalize_name(name.partition("[")[0].strip())
+        hint = f"a package is named without its extras: `zlock why {base}`" if base in known and base != package else ""
+        hint = hint or did_you_mean(package, sorted(known)) or "`zlock tree` shows what there is"
         raise NoAnswer(f"no lock has `{name}`", hint=hint)
     newer = look_for_newer(workspace, [(locked, graph.targets[0]) for locked, graph in found], package, progress)
     rows = [_why(locked, graph, package, one) for (locked, graph), one in zip(found, newer, strict=True)]
