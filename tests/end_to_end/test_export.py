@@ -17,15 +17,18 @@ import pytest
 import tree_sitter_nix
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from packageurl import PackageURL
 from packaging.pylock import Pylock
 from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDictParser
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 from tree_sitter import Language, Node, Parser
 
 from support.environment import clean_environment
+from support.git import GitRepository
 from support.index import TinyIndex
 from support.project import Project, Result
 from support.venv import install_with_pip, install_with_uv, installed, make_venv, run_pip, run_uv
+from zlock.index.machine import public_index
 from zlock.lock.identity import resign
 
 TAG = f"cp3{sys.version_info.minor}"
@@ -204,14 +207,18 @@ def test_paths_count_from_where_the_plain_lock_is_written(index: TinyIndex, tmp_
 # Bills of materials
 
 
-def test_cyclonedx_is_valid_and_has_the_graph_and_every_file(project: Project) -> None:
+def purls(components: dict[str, Any]) -> dict[str, PackageURL]:
+    return {name: PackageURL.from_string(one["purl"]) for name, one in components.items() if "purl" in one}
+
+
+def test_cyclonedx_is_valid_and_has_the_graph_and_every_file(project: Project, index: TinyIndex) -> None:
     text = exported(project, "cyclonedx")
 
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     bom = json.loads(text)
     components = {one["name"]: one for one in bom["components"]}
     assert {name: one["version"] for name, one in components.items()} == INSTALLED
-    assert components["plain"]["purl"] == "pkg:pypi/plain@1.0"
+    assert purls(components)["plain"].to_dict()["qualifiers"] == {"repository_url": index.url}
     files = components["binary"]["externalReferences"]
     assert len(files) == 2
     assert all(one["type"] == "distribution" and one["hashes"][0]["alg"] == "SHA-256" for one in files)
@@ -220,13 +227,50 @@ def test_cyclonedx_is_valid_and_has_the_graph_and_every_file(project: Project) -
     assert edges["model-1.0"] == ["binary-1!2.0+cu12"]
 
 
-def test_spdx_is_valid_and_has_the_graph_and_every_file(index: TinyIndex, tmp_path: Path) -> None:
+def test_identifiers_say_where_what_the_public_index_does_not_have_comes_from(index: TinyIndex, tmp_path: Path) -> None:
+    location = next(file for file in index.listing("archived").files).location
+    folder = Project(tmp_path / "project")
+    folder.write("own/pyproject.toml", '[project]\nname = "own"\nversion = "1"\n')
+    repository = GitRepository(tmp_path / "cloned")
+    commit = repository.commit("1", name="cloned")
+    project = make(
+        folder.folder,
+        index,
+        "plain",
+        f"archived @ {index.root}/{location}",
+        f"cloned @ {repository.url}",
+        f"own @ {(folder.folder / 'own').as_uri()}",
+    )
+    lock = project.lock_path("train")
+    lock.write_text(resign(lock.read_text(encoding="utf-8").replace(index.url, public_index())), "utf-8")
+
+    bom = json.loads(exported(project, "cyclonedx"))
+    found = purls({one["name"]: one for one in bom["components"]})
+    spdx = json.loads(exported(project, "spdx"))
+
+    assert found["plain"].to_string() == "pkg:pypi/plain@1.0"
+    assert found["archived"].qualifiers == {"download_url": f"{index.root}/{location}"}
+    assert found["cloned"].qualifiers == {"vcs_url": f"{repository.url}@{commit}"}
+    assert "own" not in found
+    assert {one["name"]: len(one.get("externalRefs", ())) for one in spdx["packages"]} == {
+        "train": 0,
+        "plain": 1,
+        "archived": 1,
+        "cloned": 1,
+        "own": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    "root", ["https://index.example", "http://127.0.0.1:8080", "https://nexus", "http://localhost:1"]
+)
+def test_spdx_is_valid_and_has_the_graph_and_every_file(index: TinyIndex, tmp_path: Path, root: str) -> None:
     project = make(tmp_path / "project", index, "model", "plain")
     lock = project.lock_path("train")
-    # The validator takes no address in numbers for a URL.
-    lock.write_text(resign(lock.read_text(encoding="utf-8").replace(index.root, "https://index.example")), "utf-8")
+    lock.write_text(resign(lock.read_text(encoding="utf-8").replace(index.root, root)), "utf-8")
     text = exported(project, "spdx")
 
+    assert f"{root}/" in text
     document = JsonLikeDictParser().parse(json.loads(text))  # type: ignore[no-untyped-call]  # it has no annotations
     assert validate_full_spdx_document(document) == []
     assert {one.name for one in document.packages} == {"train", *INSTALLED}

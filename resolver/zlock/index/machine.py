@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from zlock.errors import IndexFailed
@@ -62,7 +63,7 @@ class Machine:
             return self.environ["PIP_INDEX_URL"], "PIP_INDEX_URL"
         if self.pip.get("index-url"):
             return self.pip["index-url"], "pip's configuration"
-        return _ask_uv() or _ask_pip(), DEFAULT
+        return public_index(), DEFAULT
 
     def unread(self) -> list[str]:
         """Return the settings of this machine that a lock must not depend on, and that are therefore not read."""
@@ -172,6 +173,16 @@ def _toml(path: Path) -> dict[str, object]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         return {}
+
+
+@cache
+def public_index() -> str:
+    """Return the URL of the index that installers ask unless they are told another one, as they state it.
+
+    Raises:
+        IndexFailed: Neither installer can be asked.
+    """
+    return _ask_uv() or _ask_pip()
 
 
 def _ask_uv() -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from zlock.index.machine import public_index
 from zlock.lock.export import Exported, export
 from zlock.lock.selection import targets_of
 from zlock.lock.store import read_lock
@@ -20,6 +21,7 @@ def write_bills(shipment: Shipment, formats: Iterable[str], folder: Path) -> lis
     Raises:
         OutsideFailed: The library of a format is not installed.
         InvalidLock: A lock was edited or cut short.
+        IndexFailed: No installer says which index is the public one.
     """
     files = []
     for name in formats:
@@ -27,7 +29,13 @@ def write_bills(shipment: Shipment, formats: Iterable[str], folder: Path) -> lis
             tree = read_lock(lock)
             if tree is None:  # outdated, which is reported elsewhere
                 continue
-            source = Exported(tree=tree, targets=targets_of(tree), lock_folder=lock.parent, folder=lock.parent)
+            source = Exported(
+                tree=tree,
+                targets=targets_of(tree),
+                lock_folder=lock.parent,
+                folder=lock.parent,
+                public_index=public_index,
+            )
             file = folder / f"zlock.{step}.{BILLS[name]}"
             file.write_text(export(name, source), encoding="utf-8", newline="\n")
             files.append(file)

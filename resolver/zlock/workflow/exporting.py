@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zlock.errors import InvalidInput
+from zlock.index.machine import public_index
 from zlock.lock.export import Exported, export
 from zlock.lock.selection import narrowed
 from zlock.lock.store import replace_text
@@ -55,4 +56,5 @@ def _source(locked: LockedStep, platform: str | None, output: Path | None) -> Ex
         targets=targets,
         lock_folder=locked.path.parent.resolve(),
         folder=(output.parent if output else Path.cwd()).resolve(),
+        public_index=public_index,
     )

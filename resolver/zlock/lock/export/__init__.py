@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,12 +20,14 @@ class Exported:
         targets: What it is for.
         lock_folder: The lock's folder, from which its paths count.
         folder: The folder of the output, from which the output's paths are to count.
+        public_index: Returns the URL of the index that installers ask unless they are told another one.
     """
 
     tree: Mapping[str, Any]
     targets: tuple[Target, ...]
     lock_folder: Path
     folder: Path
+    public_index: Callable[[], str]
 
     @property
     def step(self) -> str:

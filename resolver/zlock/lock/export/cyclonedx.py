@@ -14,6 +14,7 @@ from zlock.lock.export.materials import (
     moment,
     not_installed,
     places_of,
+    purl_of,
     required_by,
     required_by_step,
 )
@@ -35,7 +36,7 @@ def export(source: Exported) -> str:
     own = source.tree["tool"]["zlock"]
     step = Component(type=ComponentType.APPLICATION, name=source.step, bom_ref="step")
     tool = Component(type=ComponentType.APPLICATION, name="zlock", version=__version__, bom_ref="zlock")
-    components = {key_of(row): _component(row) for row in source.tree["packages"]}
+    components = {key_of(row): _component(row, source) for row in source.tree["packages"]}
     bom = Bom(
         serial_number=uuid5(NAMESPACE_URL, f"zlock:{source.step}:{own['identity']}"),
         metadata=BomMetaData(component=step, timestamp=moment(source), tools=[]),
@@ -50,10 +51,9 @@ def export(source: Exported) -> str:
     return str(outputter.output_as_string(indent=2)) + "\n"
 
 
-def _component(package: Mapping[str, Any]) -> Any:
+def _component(package: Mapping[str, Any], source: Exported) -> Any:
     from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, XsUri
     from cyclonedx.model.component import Component, ComponentType
-    from packageurl import PackageURL
 
     kind = ExternalReferenceType.VCS if "vcs" in package else ExternalReferenceType.DISTRIBUTION
     references = [
@@ -69,6 +69,6 @@ def _component(package: Mapping[str, Any]) -> Any:
         name=package["name"],
         version=package.get("version"),
         bom_ref=key_of(package),
-        purl=PackageURL("pypi", name=package["name"], version=package.get("version")),
+        purl=purl_of(package, source),
         external_references=references,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -13,6 +13,9 @@ from packaging.utils import canonicalize_name
 from zlock.errors import OutsideFailed
 from zlock.lock.export import Exported
 from zlock.lock.requirements import files_of
+
+if TYPE_CHECKING:
+    from packageurl import PackageURL
 
 
 def not_installed(package: str) -> OutsideFailed:
@@ -62,6 +65,30 @@ def required_by_step(source: Exported) -> list[str]:
 def required_by(package: Mapping[str, Any], keys: Mapping[str, list[str]]) -> list[str]:
     """Return the keys of what a package needs, sorted."""
     return sorted(key for one in package.get("dependencies", ()) for key in keys.get(one["name"], ()))
+
+
+def purl_of(package: Mapping[str, Any], source: Exported) -> PackageURL | None:
+    """Return a package's identifier (purl); None for what is known to this project alone, a folder or a local file.
+
+    Without a qualifier an identifier means what the public index has under that name, so what comes from elsewhere
+    says from where. Portable locks name no index.
+    """
+    from packageurl import PackageURL
+
+    qualifiers = {}
+    if "vcs" in package or "archive" in package:
+        ((place, _),) = places_of(package)
+        if "url" not in package.get("vcs", package.get("archive", {})):
+            return None
+        qualifiers["vcs_url" if "vcs" in package else "download_url"] = place
+    elif "directory" in package:
+        return None
+    elif "index" in package:
+        if package["index"].rstrip("/") != source.public_index().rstrip("/"):
+            qualifiers["repository_url"] = package["index"]
+    elif source.tree["tool"]["zlock"].get("policy", {}).get("urls") != "portable":
+        return None  # the index is a folder
+    return PackageURL("pypi", name=package["name"], version=package.get("version"), qualifiers=qualifiers)
 
 
 def places_of(package: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -15,11 +15,13 @@ from zlock.lock.export.materials import (
     moment,
     not_installed,
     places_of,
+    purl_of,
     required_by,
     required_by_step,
 )
 
 if TYPE_CHECKING:
+    from packageurl import PackageURL
     from spdx_tools.spdx.model import Package
 
 _NO_ID = re.compile(r"[^A-Za-z0-9.-]")
@@ -67,19 +69,21 @@ def export(source: Exported) -> str:
 def _packages(source: Exported) -> Iterator[Package]:
     for row in source.tree["packages"]:
         places = list(places_of(row))
-        yield _package(_id(key_of(row)), row["name"], row.get("version"), places if len(places) == 1 else [])
-        yield from _variants(row)
+        own, purl = _id(key_of(row)), purl_of(row, source)
+        yield _package(own, row["name"], row.get("version"), places if len(places) == 1 else [], purl)
+        yield from _variants(row, purl)
 
 
-def _variants(row: Mapping[str, Any]) -> list[Package]:
+def _variants(row: Mapping[str, Any], purl: PackageURL | None = None) -> list[Package]:
     places = list(places_of(row))
     own = _id(key_of(row))
     named = enumerate(places, 1) if len(places) > 1 else ()
-    return [_package(f"{own}-file-{number}", row["name"], row.get("version"), [place]) for number, place in named]
+    return [_package(f"{own}-file-{number}", row["name"], row.get("version"), [place], purl) for number, place in named]
 
 
-def _package(own: str, name: str, version: str | None, places: list[tuple[str, str]]) -> Package:
-    from packageurl import PackageURL
+def _package(
+    own: str, name: str, version: str | None, places: list[tuple[str, str]], purl: PackageURL | None = None
+) -> Package:
     from spdx_tools.spdx.model import (
         Checksum,
         ChecksumAlgorithm,
@@ -88,20 +92,22 @@ def _package(own: str, name: str, version: str | None, places: list[tuple[str, s
         Package,
         SpdxNoAssertion,
     )
+    from spdx_tools.spdx.validation.uri_validators import validate_download_location
 
     ((place, digest),) = places or [("", "")]
-    purl = PackageURL("pypi", name=name, version=version).to_string()
-    is_step = own == _STEP
+    # Readers that validate take no host without a dot, no address in numbers and no path for a location.
+    is_location = bool(place) and not validate_download_location(place)
     return Package(
         spdx_id=own,
         name=name,
         version=version,
-        download_location=place if "://" in place else SpdxNoAssertion(),
+        download_location=place if is_location else SpdxNoAssertion(),
+        source_info=None if is_location or not place else place,
         files_analyzed=False,
         checksums=[Checksum(ChecksumAlgorithm.SHA256, digest)] if digest else [],
-        external_references=[]
-        if is_step
-        else [ExternalPackageRef(ExternalPackageRefCategory.PACKAGE_MANAGER, "purl", purl)],
+        external_references=[ExternalPackageRef(ExternalPackageRefCategory.PACKAGE_MANAGER, "purl", purl.to_string())]
+        if purl
+        else [],
     )
 
 
