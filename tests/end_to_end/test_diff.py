@@ -237,7 +237,8 @@ def test_a_project_below_the_top_of_its_repository_finds_its_locks(index: TinyIn
         (["no-such-branch"], "git knows no revision `no-such-branch`"),
         (["--", "--output=stolen"], "`--output=stolen` is no revision"),
         (["HEAD:lockfiles"], "git knows no revision"),
-        (["zlock.toml"], "`zlock.toml` is no lock's name"),
+        (["zlock.toml"], "`zlock.toml` is no lock of zlock"),
+        ([""], "`` is no revision"),
         (["--step", "tarin"], "did you mean `train`?"),
     ],
 )
@@ -272,3 +273,40 @@ def test_an_edited_lock_on_either_side_is_an_error(project: Project) -> None:
 
     assert result.code == 2
     assert "was cut short or edited" in result.stderr
+
+
+def test_a_platform_that_goes_takes_its_releases_along_and_moves_none(index: TinyIndex, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    for tag in ("manylinux_2_17_x86_64", "win_amd64"):
+        index.wheel("plat", "1.0", tag=f"cp312-cp312-{tag}")
+    index.wheel("plat", "1.1", tag="cp312-cp312-win_amd64")
+    asked = ["plat<1.1; sys_platform == 'linux'", "plat>1.0; sys_platform != 'linux'", "beta; sys_platform != 'linux'"]
+    configure(project, index, {"train": asked}, platforms=["linux/amd64", "windows/amd64"])
+    assert project.run("resolve").code == 0
+    assert [row["version"] for row in project.lock("train")["packages"]] == ["1.0", "1.1", "1.0"]
+    git(project, "init", "-q")
+    git(project, "add", "-A")
+    git(project, "commit", "-q", "-m", "first")
+    configure(project, index, {"train": asked}, platforms=["linux/amd64"])
+    assert project.run("resolve").code == 0
+
+    assert project.run("diff").stdout.splitlines() == [
+        "train: 1 removed; its image changes (packages, platforms)",
+        "  - beta 1.0",
+    ]
+
+
+def test_a_folder_without_configuration_and_locks_has_nothing_to_compare(tmp_path: Path) -> None:
+    project = Project(tmp_path / "empty")
+    git(project, "init", "-q")
+
+    result = project.run("diff")
+
+    assert (result.code, result.stdout) == (2, "")
+    assert "error: nothing to compare: no `zlock.toml`, no `[tool.zlock]`, and no locks" in result.stderr
+
+
+def test_a_lock_may_have_been_copied_to_a_file_of_another_name(project: Project) -> None:
+    (project.folder / "old.toml").write_bytes(project.lock_path("report").read_bytes())
+
+    assert project.run("diff", "old.toml").stdout == "report: same\n"

@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 
 from packaging.version import Version
 
+from zlock.lock.selection import applies, targets_of, with_wheels_for
+from zlock.model.target import Target
+
 Kind = Literal["added", "removed", "major", "minor", "patch", "commit", "files", "same"]
 # What of a lock's own table enters its image; the packages do by their identity.
 _IMAGE = ("apt-packages", "parent-digest", "parent-image", "parent-user", "platforms", "python", "uv")
@@ -65,6 +68,8 @@ class StepDiff:
 def compare(step: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> StepDiff:
     """Return what differs between two locks of a step; None stands for one that is not there."""
     old, new = by_name(before), by_name(after)
+    for name, rows in _on_shared_platforms(before, after).items():
+        old[name], new[name] = rows
     found = [_change(name, old.get(name), new.get(name)) for name in sorted({*old, *new})]
     changes = tuple(one for one in found if one is not None)
     image = _image(before, after)
@@ -79,12 +84,31 @@ Rows = Sequence[Mapping[str, Any]]
 """The entries of one package: several where platforms have different versions."""
 
 
-def by_name(lock: Mapping[str, Any] | None) -> dict[str, Rows]:
-    """Return the entries of a lock by package."""
+def by_name(lock: Mapping[str, Any] | None, targets: Sequence[Target] | None = None) -> dict[str, Rows]:
+    """Return the entries of a lock by package; with targets, only what any of those installs."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     for row in (lock or {}).get("packages", ()):
-        found.setdefault(row["name"], []).append(row)
+        if targets is None:
+            found.setdefault(row["name"], []).append(row)
+        elif on := [target for target in targets if applies(row, target)]:
+            found.setdefault(row["name"], []).append(with_wheels_for(row, on))
     return dict(found)
+
+
+def _on_shared_platforms(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> dict[str, tuple[Rows, Rows]]:
+    """Return the entries of packages as platforms have them that both locks are for, where the locks differ in those.
+
+    What goes or comes with a platform is no move of a release that others have.
+    """
+    was, now = ({target.platform: target for target in targets_of(lock)} if lock else {} for lock in (before, after))
+    if was.keys() == now.keys():
+        return {}
+    shared = was.keys() & now.keys()
+    old = by_name(before, [was[platform] for platform in shared])
+    new = by_name(after, [now[platform] for platform in shared])
+    return {name: (old[name], new[name]) for name in old.keys() & new.keys()}
 
 
 def _change(name: str, old: Rows | None, new: Rows | None) -> Change | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,7 +15,7 @@ from zlock.model.target import Target
 
 def packages_on(tree: Mapping[str, Any], target: Target) -> list[Mapping[str, Any]]:
     """Return the packages of a lock that a target installs (PEP 751, packages.marker)."""
-    return [package for package in tree.get("packages", ()) if _applies(package, target)]
+    return [package for package in tree.get("packages", ()) if applies(package, target)]
 
 
 def pins_on(tree: Mapping[str, Any], target: Target) -> dict[str, str]:
@@ -23,7 +23,8 @@ def pins_on(tree: Mapping[str, Any], target: Target) -> dict[str, str]:
     return {package["name"]: package["version"] for package in packages_on(tree, target) if "version" in package}
 
 
-def _applies(package: Mapping[str, Any], target: Target) -> bool:
+def applies(package: Mapping[str, Any], target: Target) -> bool:
+    """Return whether a target installs a package of a lock."""
     marker = package.get("marker")
     return marker is None or Marker(marker).evaluate(target.environment)
 
@@ -43,9 +44,16 @@ def narrowed(tree: Mapping[str, Any], target: Target) -> dict[str, Any]:
 
 
 def _narrowed(package: Mapping[str, Any], target: Target) -> dict[str, Any]:
-    found = {key: value for key, value in package.items() if key != "marker"}
+    return with_wheels_for({key: value for key, value in package.items() if key != "marker"}, [target])
+
+
+def with_wheels_for(package: Mapping[str, Any], targets: Sequence[Target]) -> dict[str, Any]:
+    """Return a package of a lock with those of its wheels that any of some targets can install."""
+    found = dict(package)
     if "wheels" in found:
-        found["wheels"] = [wheel for wheel in found["wheels"] if rank_of(wheel, target) is not None]
+        found["wheels"] = [
+            wheel for wheel in found["wheels"] if any(rank_of(wheel, target) is not None for target in targets)
+        ]
     return found
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zlock.errors import Collector, InvalidInput
+from zlock.errors import Collector, InvalidConfiguration, InvalidInput
 from zlock.lock.diff import StepDiff, compare
 from zlock.lock.history import HEAD, texts_at
-from zlock.lock.store import existing_steps, parse_lock, read_lock, step_of
+from zlock.lock.store import existing_steps, parse_lock, read_lock, read_text, step_of
 from zlock.wording import did_you_mean
 from zlock.workflow.report import Report
 from zlock.workflow.workspace import Options, Workspace
@@ -36,6 +36,7 @@ def diff(options: Options, against: str | None) -> tuple[Comparison, Report]:
 
     Raises:
         InvalidInput: There is no such revision or file.
+        InvalidConfiguration: There is neither a configuration nor a lock.
         InvalidLock: A lock of either side was edited, cut short, or is in conflict.
     """
     workspace = Workspace(options)
@@ -43,13 +44,18 @@ def diff(options: Options, against: str | None) -> tuple[Comparison, Report]:
     problems = Collector()
     after = _read_all(_paths(workspace.lock_folder), problems)
     if known is not None and known.exists():
-        before = _read_all(_paths(known) if known.is_dir() else {_step(known): known}, problems)
+        before = _read_all(_paths(known) if known.is_dir() else {_step_in(known): known}, problems)
         if known.is_file():
             after = {step: lock for step, lock in after.items() if step in before}
     else:
-        before = _at(workspace, against or HEAD, problems)
+        before = _at(workspace, HEAD if against is None else against, problems)
     problems.raise_if_any()
     steps = sorted({*before, *after})
+    if not steps and workspace.project.file is None:
+        raise InvalidConfiguration(
+            f"nothing to compare: no `zlock.toml`, no `[tool.zlock]`, and no locks in `{workspace.project.lock_dir}`",
+            hint="run it in the project's folder, or name that with `--project`",
+        )
     for name in options.steps:
         if name not in steps:
             raise InvalidInput(f"neither side has a lock of step `{name}`", hint=did_you_mean(name, steps))
@@ -62,11 +68,12 @@ def _paths(folder: Path) -> dict[str, Path]:
     return {step: lock.path for step, lock in existing_steps(folder).items()}
 
 
-def _step(path: Path) -> str:
-    step = step_of(path.name)
-    if step is None:
-        raise InvalidInput(f"`{path.name}` is no lock's name", hint="a lock is called `pylock.STEP.toml`")
-    return step
+def _step_in(path: Path) -> str:
+    """Return the step of a lock, which may have been copied to a file of any name."""
+    text = read_text(path) or ""
+    if "lock-version" not in text or "[tool.zlock]" not in text:
+        raise InvalidInput(f"`{path.name}` is no lock of zlock", hint="name a lock, a folder of locks, or a revision")
+    return step_of(path.name) or str(parse_lock(path, text)["tool"]["zlock"]["step"])
 
 
 def _read_all(paths: Mapping[str, Path], problems: Collector) -> Locks:
@@ -92,5 +99,6 @@ def _at(workspace: Workspace, revision: str, problems: Collector) -> Locks:
     for name, text in texts.items():
         with problems:
             if "[tool.zlock]" in text:
-                found[_step(Path(name))] = parse_lock(Path(f"{revision}:{name}"), text)
+                lock = parse_lock(Path(f"{revision}:{name}"), text)
+                found[step_of(name) or lock["tool"]["zlock"]["step"]] = lock
     return found
