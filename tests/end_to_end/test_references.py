@@ -115,7 +115,7 @@ def test_a_file_that_its_url_serves_no_more_is_an_error(project: Project, index:
     assert "hint: if the change is meant: `zlock resolve --upgrade-package a`" in stderr
     assert project.lock_path("pipeline").read_bytes() == before
 
-    said(project, "--upgrade-package", "a")
+    assert "note: `a-1.0-py3-none-any.whl` is another file than was locked" in said(project, "--upgrade-package", "a")
 
     (locked,) = [one for one in project.lock("pipeline")["packages"] if one["name"] == "a"]
     assert locked["archive"]["hashes"] == {"sha256": file.sha256}
@@ -220,3 +220,16 @@ def test_packages_that_come_from_another_index_now_are_noted(project: Project, i
         index.wheel("a", "1.0", files={"a/new.py": b""})
         ask(project, index, "a", "b")
         assert f"note: a came from `{other.url}` when locked, and from `{index.url}` now" in said(project)
+
+
+def test_an_upgrade_notes_a_file_that_its_index_replaced(project: Project, index: TinyIndex) -> None:
+    file = index.wheel("a", "1.0")
+    ask(project, index, "a")
+    said(project)
+    file.content = Wheel(name="a", version="1.0", files={"a/new.py": b""}).content()
+    file.hashes = {"sha256": file.sha256}
+
+    stderr = said(project, "--upgrade", "--cache-dir", str(project.folder / "cache"))
+
+    assert "note: `a-1.0-py3-none-any.whl` is another file than was locked; the lock has its present hash" in stderr
+    assert file.sha256 in project.lock_path("pipeline").read_text(encoding="utf-8")

@@ -29,14 +29,16 @@ def note_replaced(before: Mapping[str, Any], after: Mapping[str, Any], *, let_go
     for old, new in _shared(before, after):
         was, now = old.get("index", ""), new.get("index", "")
         files = sorted(name for name, digest in _files(new).items() if _files(old).get(name, digest) != digest)
-        if new["name"] in let_go or not (files or was != now):
+        if new["name"] in let_go:
+            # To let go of a version is not to expect that the same version is another file.
+            notes += map(_another, sorted({*files, *_remote_archive(old, new)}))
             continue
         if was and now and was != now:
             moved.setdefault((was, now), []).append(new["name"])
         elif files and (now or is_portable):
             problems.add(_replaced(files[0], old, new))
         elif files:
-            notes.append(f"`{files[0]}` is another file than was locked; the lock has its present hash")
+            notes.append(_another(files[0]))
     problems.raise_if_any()
     return notes + [_moved(names, *places) for places, names in moved.items()]
 
@@ -58,6 +60,13 @@ def _files(package: Mapping[str, Any]) -> dict[str, str]:
     return {_name(row): row["hashes"]["sha256"] for row in rows}
 
 
+def _remote_archive(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return the name of an archive that is required by its URL, where that serves another one now."""
+    was, now = old.get("archive", {}), new.get("archive", {})
+    is_another = "url" in now and was.get("url") == now["url"] and was["hashes"] != now["hashes"]
+    return [_name(now)] if is_another else []
+
+
 def _name(row: Mapping[str, Any]) -> str:
     return str(row.get("name") or unquote((row.get("url") or row["path"]).rpartition("/")[2]))
 
@@ -72,6 +81,10 @@ def _replaced(file: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Inde
         ],
         hint=f"if the change is meant: `zlock resolve --upgrade-package {new['name']}`",
     )
+
+
+def _another(file: str) -> str:
+    return f"`{file}` is another file than was locked; the lock has its present hash"
 
 
 def _moved(names: list[str], was: str, now: str) -> str:
