@@ -103,6 +103,29 @@ def test_requirements_with_hashes_are_installed_by_pip_and_uv(
     assert installed(by_pip) == installed(by_uv) == INSTALLED
 
 
+@pytest.mark.parametrize("setting", [{"exclude": ["plain"]}, {"overrides": ["plain<2"]}])
+def test_what_leaves_out_what_metadata_asks_for_says_how_it_installs(tmp_path: Path, setting: dict[str, Any]) -> None:
+    with TinyIndex() as index:
+        index.wheel("plain", "1.0")
+        index.wheel("needy", "1.0", requires=["plain>=2"])
+        project = make(tmp_path / "project", index, "needy", **setting)
+        text, lock = exported(project, "requirements"), project.lock_path("train")
+        file = tmp_path / "requirements.txt"
+        file.write_text(text, encoding="utf-8")
+        options = ("install", "--no-cache-dir", "--index-url", index.url, "-r")
+        python = make_venv(tmp_path / "pip")
+
+        refused = [run_pip("--python", str(python), *options, str(one), home=tmp_path) for one in (file, lock)]
+        for one in (file, lock):
+            succeed(run_pip("--python", str(python), *options, str(one), "--no-deps", home=tmp_path))
+
+    assert text.splitlines()[0] == (
+        f"# The configuration has `{next(iter(setting))}`, so install it with `--no-deps`: pip would ask for the rest."
+    )
+    assert [one.code for one in refused] == [1, 1]
+    assert installed(python)["needy"] == "1.0"
+
+
 def test_a_wrong_hash_stops_pip(project: Project, index: TinyIndex, tmp_path: Path) -> None:
     file = tmp_path / "requirements.txt"
     text = exported(project, "requirements")
@@ -172,6 +195,23 @@ def test_the_file_for_bazel_reads_as_pip_parse_reads_it(two_platforms: Project) 
         "only-windows": ("1.0", 'sys_platform == "win32"'),
         "plain": ("1.0", ""),
     }
+
+
+@pytest.mark.parametrize("form", ["requirements", "bazel"])
+def test_a_portable_lock_with_a_wheel_of_a_url_installs_from_the_wheelhouse(
+    index: TinyIndex, tmp_path: Path, form: str
+) -> None:
+    location = next(file for file in index.listing("archived").files).location
+    project = make(tmp_path / "project", index, "plain", f"archived @ {index.root}/{location}", urls="portable")
+    file = tmp_path / "requirements.txt"
+    file.write_text(exported(project, form), encoding="utf-8")
+    succeed(project.run("fetch"))
+    python = make_venv(tmp_path / "pip")
+
+    options = ("--no-index", "--find-links", str(project.folder / "wheelhouse"), "--require-hashes", "-r", str(file))
+    succeed(run_pip("--python", str(python), "install", *options, home=tmp_path))
+
+    assert installed(python) == {"archived": "3.0", "plain": "1.0"}
 
 
 # The lock of the standard

@@ -35,13 +35,13 @@ def export_lock(options: Options, name: str, platform: str | None, output: Path 
     if len(locked) != 1:
         names = ", ".join(f"`{one.step.name}`" for one in locked)
         raise InvalidInput("an export is of one step", hint=f"add `--step`, one of {names}")
-    text = export(name, _source(locked[0], platform, output))
+    text = export(name, _source(workspace, locked[0], platform, output))
     if output is not None:
         replace_text(output, text)
     return text, workspace.report
 
 
-def _source(locked: LockedStep, platform: str | None, output: Path | None) -> Exported:
+def _source(workspace: Workspace, locked: LockedStep, platform: str | None, output: Path | None) -> Exported:
     targets = locked.question.targets
     tree = locked.lock
     if platform is not None:
@@ -56,5 +56,6 @@ def _source(locked: LockedStep, platform: str | None, output: Path | None) -> Ex
         targets=targets,
         lock_folder=locked.path.parent.resolve(),
         folder=(output.parent if output else Path.cwd()).resolve(),
+        wheelhouse=workspace.wheelhouse.resolve(),
         public_index=public_index,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ class Exported:
         lock_folder: The lock's folder, from which its paths count.
         folder: The folder of the output, from which the output's paths are to count.
         public_index: Returns the URL of the index that installers ask unless they are told another one.
+        wheelhouse: The project's wheelhouse; None where no format asks for it.
     """
 
     tree: Mapping[str, Any]
@@ -28,11 +29,20 @@ class Exported:
     lock_folder: Path
     folder: Path
     public_index: Callable[[], str]
+    wheelhouse: Path | None = None
 
     @property
     def step(self) -> str:
         """The step's name."""
         return str(self.tree["tool"]["zlock"]["step"])
+
+    def is_in_wheelhouse(self, package: Mapping[str, Any]) -> bool:
+        """Return whether a package is a wheel of the wheelhouse, though a source states its URL: the lock is portable.
+
+        Installers find it there by its name, other archives not: their names there are made from their hashes.
+        """
+        place = self.lock_folder / str(package.get("archive", {}).get("path", ""))
+        return place.suffix == ".whl" and place.resolve().parent == self.wheelhouse
 
 
 class Export(Protocol):
@@ -60,6 +70,20 @@ def export(name: str, source: Exported) -> str:
     return function(source)
 
 
+def refuse_local_archives(source: Exported, what: str) -> None:
+    """Refuse archives that have no URL, but for wheels of the wheelhouse.
+
+    Raises:
+        InvalidInput: There are such archives; all are named.
+    """
+    local = [
+        row for row in source.tree["packages"] if "path" in row.get("archive", {}) and not source.is_in_wheelhouse(row)
+    ]
+    refuse(
+        replace(source, tree={**source.tree, "packages": local}), {"archive": "a local file, which has no URL"}, what
+    )
+
+
 def refuse(source: Exported, kinds: Mapping[str, str], what: str) -> None:
     """Refuse packages of kinds that a format can't hold.
 
@@ -78,3 +102,14 @@ def refuse(source: Exported, kinds: Mapping[str, str], what: str) -> None:
             context=[f"`{name}` comes from {said}" for name, said in found],
             hint="export `pylock`, or require a released version",
         )
+
+
+def with_wheelhouse(source: Exported) -> dict[str, Any]:
+    """Return the lock with wheels of the wheelhouse as what an index serves, as the rest of a portable lock is."""
+    packages = [
+        {**{key: value for key, value in row.items() if key != "archive"}, "wheels": [row["archive"]]}
+        if source.is_in_wheelhouse(row)
+        else row
+        for row in source.tree["packages"]
+    ]
+    return {**source.tree, "packages": packages}

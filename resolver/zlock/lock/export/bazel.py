@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from zlock.lock.export import Exported, refuse
+from zlock.lock.export import Exported, refuse, refuse_local_archives, with_wheelhouse
 from zlock.lock.requirements import hashed_requirements
 
 _HEAD = "# requirements_lock of step `{step}` for {targets}\n"
@@ -20,10 +20,10 @@ def export(source: Exported) -> str:
         InvalidInput: The lock has a repository, a folder or a local archive, which `pip.parse` does not fetch.
     """
     refuse(source, {"vcs": "a repository", "directory": "a folder"}, "a `requirements_lock`")
-    if any("path" in row.get("archive", {}) for row in source.tree["packages"]):
-        refuse(source, {"archive": "a file of the project"}, "a `requirements_lock`")
+    refuse_local_archives(source, "a `requirements_lock`")
     head = _HEAD.format(step=source.step, targets="; ".join(map(str, source.targets)))
-    return head + hashed_requirements(source.tree) + "".join(_archives(source.tree))
+    tree = with_wheelhouse(source)
+    return head + hashed_requirements(tree) + "".join(_archives(tree))
 
 
 def _archives(tree: Mapping[str, Any]) -> Iterator[str]:
