@@ -268,3 +268,21 @@ def test_called_by_hand_it_is_an_error_without_a_traceback(index: TinyIndex, tmp
     assert result.code == 1
     assert "it can't be told which commits are being merged" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_an_error_in_what_is_merged_names_the_file_of_the_repository(index: TinyIndex, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "project", index.url)
+    for branch, asked, python in (("theirs", "delta", "3.11"), ("ours", "beta", "3.13")):
+        repository.branch(branch, "alpha", asked)
+        repository.project.write(
+            "zlock.toml", (repository.project.folder / "zlock.toml").read_text().replace(PYTHON, python)
+        )
+        repository.resolve()
+        repository.commit(python)
+
+    merged = repository.merge("theirs")
+
+    assert merged.code == 1
+    assert "error: `zlock.toml` is no TOML" in merged.stderr
+    assert "in the files as the merge leaves them" in merged.stderr
+    assert "zlock-merge-" not in merged.stderr

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from zlock.errors import InvalidConfiguration, InvalidInput, NoAnswer
+from zlock.errors import InvalidConfiguration, InvalidInput, NoAnswer, Problems, ZlockError
 from zlock.lock.checkout import MERGING, merged_files, write_conflict
 from zlock.lock.git import top_of
 from zlock.lock.store import replace_text, step_of
@@ -57,10 +57,23 @@ def _merge(options: Options, sides: Sides, path: str, progress: Progress) -> Rep
         place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(_as_conflict(sides), encoding="utf-8")
-        project = _project_of(place, folder) if options.project is None else folder / _inside(options.project, top)
-        report = resolve(replace(options, project=project, steps=(step,)), progress)
+        try:
+            project = _project_of(place, folder) if options.project is None else folder / _inside(options.project, top)
+            report = resolve(replace(options, project=project, steps=(step,)), progress)
+        except ZlockError as error:
+            _place_in_repository(error, folder)
+            raise
         replace_text(sides.ours, place.read_text(encoding="utf-8"))
     return report
+
+
+def _place_in_repository(error: ZlockError, folder: Path) -> None:
+    """Let an error name files as the repository has them: the folder of merged files is gone when it is read."""
+    for one in error.errors if isinstance(error, Problems) else (error,):
+        one.message, *context, one.hint = (
+            text.replace(f"{folder}/", "") for text in (one.message, *one.context, one.hint)
+        )
+        one.context = (*context, "in the files as the merge leaves them")
 
 
 def _inside(project: Path, top: Path) -> Path:
