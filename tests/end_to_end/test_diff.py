@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -310,3 +311,15 @@ def test_a_lock_may_have_been_copied_to_a_file_of_another_name(project: Project)
     (project.folder / "old.toml").write_bytes(project.lock_path("report").read_bytes())
 
     assert project.run("diff", "old.toml").stdout == "report: same\n"
+
+
+def test_nothing_waits_for_a_lock_that_is_a_pipe(project: Project) -> None:
+    project.lock_path("report").unlink()
+    os.mkfifo(project.lock_path("report"))
+
+    assert "report: lock removed" in project.run("diff", timeout=20).stdout
+    for command in (["tree"], ["resolve", "--check"]):
+        result = project.run(*command, timeout=20)
+        assert result.code == 2, command
+        assert "the lock `pylock.report.toml` can't be read" in result.stderr
+        assert "it is no regular file" in result.stderr

@@ -208,8 +208,8 @@ def existing_steps(folder: Path) -> dict[str, ExistingLock]:
     found = {}
     for path in sorted(folder.glob("pylock.*.toml")):
         step = step_of(path.name)
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            text = path.read_text(encoding="utf-8") if step and path.is_file() else ""
+        with contextlib.suppress(InvalidLock):  # who needs it will hear that
+            text = (read_text(path) if step else None) or ""
             if step and "[tool.zlock]" in text:
                 found[step] = ExistingLock(path, owner_in(text))
     return found
