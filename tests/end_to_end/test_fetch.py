@@ -189,6 +189,31 @@ def test_a_file_that_is_longer_than_locked_is_cut_off(index: TinyIndex, tmp_path
 
     assert result.code == 3
     assert "a download has more than the" in result.stderr
+    assert f"it should have: `{index.root}/" in result.stderr
+
+
+def test_a_folder_under_the_name_of_a_file_is_left_alone_and_named(index: TinyIndex, tmp_path: Path) -> None:
+    project = make(tmp_path / "project", index)
+    project.write("wheelhouse/alpha-1.0-py3-none-any.whl/mine.txt", "mine")
+
+    result = project.run("fetch")
+
+    assert result.code == 3
+    assert "error: `alpha-1.0-py3-none-any.whl` can't be put into the wheelhouse, where a folder has its name" in (
+        result.stderr
+    )
+    assert (project.folder / "wheelhouse" / "alpha-1.0-py3-none-any.whl" / "mine.txt").exists()
+
+
+def test_a_password_that_is_no_longer_right_is_said_to_be_refused(index: TinyIndex, tmp_path: Path) -> None:
+    project = make(tmp_path / "project", index)
+    index.auth = ("ann", "another-pass")
+
+    result = project.run("fetch")
+
+    assert result.code == 3
+    assert "hint: the credentials it got are not accepted, or not for this package: correct them" in result.stderr
+    assert "pass-of-ann" not in result.stderr
 
 
 @pytest.mark.parametrize("urls", ["index", "portable"])

@@ -307,12 +307,14 @@ class Continued:
 
     Args:
         stream: The file, open for reading and writing; what it holds already is the beginning.
+        source: Where it comes from, for messages.
         limit: The bytes that it may have, or -1 for any number.
         on_bytes: Hears how many bytes came.
     """
 
-    def __init__(self, stream: BinaryIO, limit: int, on_bytes: Callable[[int], None]) -> None:
+    def __init__(self, stream: BinaryIO, source: str, limit: int, on_bytes: Callable[[int], None]) -> None:
         self._stream = stream
+        self._source = source
         self._limit = limit
         self._on_bytes = on_bytes
 
@@ -347,7 +349,7 @@ class Continued:
             if 0 <= self._limit < self._stream.tell():
                 self.restart()
                 raise IndexFailed(
-                    f"a download has more than the {self._limit} bytes it should have: `{show(response.url or '')}`",
+                    f"a download has more than the {self._limit} bytes it should have: `{self._source}`",
                     hint="the index or something between is broken or hostile; nothing was written",
                 )
         return b""

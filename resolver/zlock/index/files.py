@@ -77,7 +77,7 @@ class Files:
         answer = self._client.get(file.url + ".metadata")
         if answer.status == 404:  # noqa: PLR2004 - advertised and not there: seen on real indexes, the wheel has it too
             return None
-        check_status(answer)
+        check_status(answer, self._client)
         found = hashlib.sha256(answer.body).hexdigest()
         if file.metadata and found != file.metadata.lower():
             raise IndexFailed(
@@ -102,7 +102,7 @@ class Files:
             if answer.status == 200:  # noqa: PLR2004 - the whole file, in spite of the range
                 check_file(answer.body, file)
                 return 0, answer.body, len(answer.body)
-            return _part(answer, begin, file)
+            return _part(answer, begin, file, self._client)
 
         return fetch
 
@@ -162,7 +162,7 @@ class Files:
             IndexFailed: It can't be had.
         """
         answer = self._client.get(url, decode=False)
-        check_status(answer, way="correct the URL where it is required, or ask who serves it")
+        check_status(answer, self._client, way="correct the URL where it is required, or ask who serves it")
         return answer.body
 
     def _check_online(self, what: str) -> None:
@@ -172,14 +172,20 @@ class Files:
             )
 
 
-def check_status(answer: Answer, *, way: str = "check the index's URL, or ask its owner") -> None:
+def way_in(client: Client, url: str) -> str:
+    """Return the way out where a URL may not be read."""
+    sent = client.credentials.header(url) is not None
+    return "the credentials it got are not accepted, or not for this package: correct them" if sent else CREDENTIALS
+
+
+def check_status(answer: Answer, client: Client, *, way: str = "check the index's URL, or ask its owner") -> None:
     """Raise for an answer that is not what was asked for, with the way out for what is not there.
 
     Raises:
         IndexFailed: Its status is another than 200.
     """
     if answer.status in (401, 403):
-        raise IndexFailed(f"`{show(answer.url)}` answered {answer.status}", hint=CREDENTIALS)
+        raise IndexFailed(f"`{show(answer.url)}` answered {answer.status}", hint=way_in(client, answer.url))
     if answer.status != 200:  # noqa: PLR2004 - an HTTP status
         raise IndexFailed(f"`{show(answer.url)}` answered {answer.status}", hint=way)
 
@@ -221,7 +227,7 @@ def _metadata_of(data: bytes, filename: str) -> Metadata:
     return parse_metadata(wheel_metadata(io.BytesIO(data), filename))
 
 
-def _part(answer: Answer, begin: int, file: File) -> tuple[int, bytes, int]:
+def _part(answer: Answer, begin: int, file: File, client: Client) -> tuple[int, bytes, int]:
     """Return what a server sent for a range, if it is what was asked for.
 
     Raises:
@@ -231,7 +237,7 @@ def _part(answer: Answer, begin: int, file: File) -> tuple[int, bytes, int]:
     from zlock.index.archives import RangesUnusable
 
     if answer.status in (401, 403, 404):
-        check_status(answer)
+        check_status(answer, client)
     said = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", ""))
     if answer.status != 206 or not said:  # noqa: PLR2004 - partial content
         raise RangesUnusable

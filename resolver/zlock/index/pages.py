@@ -13,7 +13,7 @@ from packaging.utils import NormalizedName
 from zlock.errors import IndexFailed, InvalidConfiguration
 from zlock.index.cache import Cache, Damaged, Parts
 from zlock.index.client import Answer, Client, show
-from zlock.index.files import CREDENTIALS, check_status
+from zlock.index.files import check_status, way_in
 from zlock.index.folder import as_path, folder_names, folder_page
 from zlock.index.simple import ACCEPT, parse_page
 from zlock.model.distribution import File
@@ -149,7 +149,7 @@ class Pages:
             return None
         if answer.status in (401, 403):
             raise self._refused(name, answer)
-        check_status(answer)
+        check_status(answer, self._client)
         # Threads that parse side by side only wait for each other, and keep the solve waiting too.
         with _PARSING:
             page = parse_page(name, self._base, answer)
@@ -186,8 +186,7 @@ class Pages:
             self._cache.write("absent", self._base, name, _until(answer, 0))
 
     def _refused(self, name: str, answer: Answer) -> IndexFailed:
-        sent = self._client.credentials.header(answer.url) is not None
-        way = "the credentials it got are not accepted, or not for this package: correct them" if sent else CREDENTIALS
+        way = way_in(self._client, answer.url)
         if answer.status == 403:  # noqa: PLR2004 - what some indexes say of every package that they don't have
             way += "; or, if it is to serve some packages only, make it `explicit` and name them in `index-sources`"
         return IndexFailed(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from zlock.errors import IndexFailed
+from zlock.errors import IndexFailed, OutsideFailed
 from zlock.index.client import Client, Continued, show
 from zlock.index.files import check_status
 from zlock.index.folder import as_path, open_file
@@ -59,9 +59,15 @@ class Wheelhouse:
 
         Raises:
             IndexFailed: It can't be had, or what came is another one; what was there is as it was.
+        OutsideFailed: A folder has its name.
         """
         place = self._folder / wanted.filename
         there = os.path.lexists(place)
+        if place.is_dir() and not place.is_symlink():
+            raise OutsideFailed(
+                f"`{wanted.filename}` can't be put into the wheelhouse, where a folder has its name",
+                hint=f"remove the folder `{place}`",
+            )
         if there and _differs(place, wanted) is None:
             return "kept"
         source = wanted.find()
@@ -93,7 +99,7 @@ class Wheelhouse:
 
     def _download(self, url: str, wanted: Wanted, partial: Path, stream: BinaryIO) -> None:
         """Fetch what is missing; where the beginning turns out to be another file's, all of it."""
-        sink = Continued(stream, wanted.size, self._hear)
+        sink = Continued(stream, show(url), wanted.size, self._hear)
         begun = stream.seek(0, os.SEEK_END)
         while True:
             if _differs(partial, wanted) is not None:
@@ -104,7 +110,7 @@ class Wheelhouse:
                         hint="put it into the wheelhouse by hand, or let go of its pin with `--upgrade-package`",
                     )
                 if answer.status != 206:  # noqa: PLR2004 - the rest of what was there
-                    check_status(answer)
+                    check_status(answer, self._client)
                 stream.flush()
             why = _differs(partial, wanted)
             if why is None:
@@ -119,7 +125,7 @@ class Wheelhouse:
             begun = 0
 
     def _copy(self, path: Path, wanted: Wanted, partial: Path, stream: BinaryIO) -> None:
-        Continued(stream, -1, self._hear).restart()
+        Continued(stream, str(path), -1, self._hear).restart()
         with open_file(path) as source:
             shutil.copyfileobj(source, stream, _CHUNK)
         stream.flush()
