@@ -416,11 +416,19 @@ def test_a_step_has_to_be_named_where_there_are_several(index: TinyIndex, tmp_pa
 
 
 def test_an_output_that_can_t_be_written_leaves_what_was_there(project: Project, tmp_path: Path) -> None:
-    result = project.run("export", "nix", "--output", str(tmp_path / "missing" / "file.nix"))
+    (tmp_path / "folder").mkdir()
+    for output in (tmp_path / "missing" / "file.nix", tmp_path / "folder"):
+        result = project.run("export", "nix", "--output", str(output))
 
-    assert result.code == 3
-    assert "Traceback" not in result.stderr
-    assert list(tmp_path.iterdir()) == []
+        assert result.code == 3
+        assert f"error: `{output}` can't be written: " in result.stderr
+
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder"]
+
+
+def test_a_dash_stands_for_standard_output(project: Project) -> None:
+    assert exported(project, "nix", "--output", "-") == exported(project, "nix")
+    assert not (project.folder / "-").exists()
 
 
 def test_a_platform_that_the_lock_is_not_for_is_refused(project: Project) -> None:

@@ -184,6 +184,11 @@ def _add_diff(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("--step", action="append", default=[], metavar="NAME", help="only this step")
 
 
+def _file(text: str) -> Path | None:
+    """Return where to write; None for standard output."""
+    return None if text == "-" else Path(text)
+
+
 def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
     formats = {
         "requirements": "a requirements file with hashes, for any pip and uv",
@@ -205,7 +210,9 @@ def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("format", choices=list(formats), metavar="FORMAT", help="one of those above")
     _add_locked_steps(parser)
     parser.add_argument("--platform", metavar="NAME", help="only what this platform of the lock installs")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="where to write it (default: standard output)")
+    parser.add_argument(
+        "--output", type=_file, metavar="FILE", help="where to write it (default, and `-`: standard output)"
+    )
 
 
 def _add_fetch(commands: argparse._SubParsersAction[_Parser]) -> None:

@@ -256,14 +256,21 @@ def replace_text(path: Path, text: str) -> None:
     """Write a file that is no lock: whole or not at all.
 
     Raises:
-        OSError: The disk refused; what was there is as it was.
+        OutsideFailed: A folder has its name, its own folder is not there, or the disk refused; what was there is as
+            it was.
     """
-    temporary = _stage(path, text)
     try:
-        _replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        temporary = _stage(path, text)
+        try:
+            _replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:  # its own message names the staged file
+        raise OutsideFailed(
+            f"`{path}` can't be written: {(error.strerror or str(error)).lower()}",
+            hint="name a file in a folder that is there",
+        ) from error
 
 
 def check_place(path: Path, project: Path) -> None:
