@@ -117,6 +117,14 @@ def test_a_pyproject_counts_with_what_it_asks(folder: Path, before: str, after: 
     assert changes(own, folder) == (["`pyproject.toml` changed"] if outdates else [])
 
 
+def test_a_lock_that_records_no_files_gets_them(folder: Path) -> None:
+    now = declared_files(files(folder), folder)
+    own = {"step": "train", "declared": "sha256:0", "packages": 0}
+
+    text = redeclare(dumps({"tool": {"zlock": own}}), now)
+    assert text == dumps({"tool": {"zlock": {"step": "train", **declared_table(now), "packages": 0}}})
+
+
 def test_a_lock_is_declared_anew_without_touching_anything_else(folder: Path) -> None:
     own = {"step": "train", **declared_table(declared_files(files(folder), folder)), "packages": 0}
     (folder / "zlock.toml").write_text('python = "3.13"\n')

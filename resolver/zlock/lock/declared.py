@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from zlock.lock.question import digest_of
 from zlock.lock.toml import Inline, dumps
 
-_WRITTEN = re.compile(r'^declared = "[^"]*"\ndeclared-files = \[(?:\n(?: .*\n)*)?\]$', re.MULTILINE)
+_WRITTEN = re.compile(r'^declared = "[^"]*"(?:\ndeclared-files = \[(?:\n(?: .*\n)*)?\])?$', re.MULTILINE)
 _PROJECT_KEYS = ("name", "dependencies", "optional-dependencies", "dynamic")
 
 
