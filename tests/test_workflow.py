@@ -10,7 +10,7 @@ import pytest
 
 from support.index import TinyIndex
 from support.project import Project
-from zlock.workflow.gather import _only_line
+from zlock.workflow.toml_lines import line_of
 
 PIPELINE = """
     from zlock import DockerSettings, pipeline, step
@@ -113,7 +113,71 @@ def test_a_requirement_in_the_configuration_is_named_with_its_line(index: TinyIn
     [('x\n"a"\n', 2), ("'a'", 1), ('"a"\n"a"', None), ("\"a\"\n'a'", None), ('"ab"', None), ("", None)],
 )
 def test_a_line_is_told_only_where_it_is_certain(document: str, line: int | None) -> None:
-    assert _only_line(document, "a") == line
+    assert line_of(document, "a", ()) == line
+
+
+TWICE = """\
+[docker]
+requirements = ["a"]
+
+[[index]]
+url = "u"
+
+[steps.train]
+python = "3.12" # ]
+docker.requirements = [
+    "b",  # "a" comes next
+    'a',
+]
+
+[steps."re port".docker]
+requirements = ["b",
+  "a"]
+
+[steps.inline]
+docker = { requirements = ["b", "a"], replicate-local-python-environment = false }
+"""
+
+
+@pytest.mark.parametrize(
+    ("address", "text", "line"),
+    [
+        (("docker",), "a", 2),
+        (("steps", "train", "docker"), "b", 10),
+        (("steps", "train", "docker"), "a", None),
+        (("steps", "re port", "docker"), "a", 16),
+        (("steps", "inline", "docker"), "a", 19),
+        (("steps", "none", "docker"), "a", None),
+    ],
+)
+def test_a_line_that_stands_in_several_tables_is_told_by_the_table(
+    address: tuple[str, ...], text: str, line: int | None
+) -> None:
+    assert line_of(TWICE, text, (*address, "requirements")) == line
+
+
+def test_two_steps_that_ask_the_same_have_a_line_each(project: Project, index: TinyIndex) -> None:
+    index.wheel("alpha", "1.0")
+    project.write(
+        "pyproject.toml",
+        f"""
+        [tool.zlock]
+        python = "3.12"
+        index = [{{ url = "{index.url}", default = true }}]
+        [tool.zlock.steps.train.docker]
+        requirements = ["alpha"]
+        [tool.zlock.steps.report.docker]
+        requirements = [
+            "alpha",
+        ]
+        """,
+    )
+    assert project.run("resolve").code == 0
+
+    tree = project.run("tree").stdout
+
+    assert "`alpha` by explicit (pyproject.toml:5)" in tree
+    assert "`alpha` by explicit (pyproject.toml:8)" in tree
 
 
 def test_project_means_that_folder_and_none_above_it(project: Project) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -17,6 +18,7 @@ from zlock.settings.config import Project
 from zlock.settings.docker import DockerSettings
 from zlock.sources.integrations import Catalogue, Integration, gather_integrations, load_catalogue
 from zlock.sources.stack import Stack, describe_stack, gather_stack
+from zlock.workflow.toml_lines import line_of
 
 _COMMAND_SECONDS = 300.0
 
@@ -68,11 +70,12 @@ class Gatherer:
         return self._catalogue
 
     def gather(
-        self, settings: DockerSettings, recorded: Mapping[str, Asked], indexes: Iterable[Index]
+        self, step: str, settings: DockerSettings, recorded: Mapping[str, Asked], indexes: Iterable[Index]
     ) -> list[Gathered]:
         """Return what each source of a step yields, in the documented order.
 
         Args:
+            step: The step's name.
             settings: The step's settings.
             recorded: By source, what the step's lock recorded; read where no command may be run.
             indexes: Those of the step's configuration.
@@ -82,7 +85,8 @@ class Gatherer:
         """
         found: list[Gathered] = []
         problems = Collector()
-        for read in (self._local, self._stack, self._integrations, self._pyproject, self._explicit):
+        explicit = partial(self._explicit, step)
+        for read in (self._local, self._stack, self._integrations, self._pyproject, explicit):
             with problems:
                 one = read(settings, recorded)
                 if one is not None:
@@ -170,7 +174,7 @@ class Gatherer:
             lambda: gather_pyproject(path, root=self._project.folder, extras=extras, groups=groups),
         )
 
-    def _explicit(self, settings: DockerSettings, _: Mapping[str, Asked]) -> Gathered | None:
+    def _explicit(self, step: str, settings: DockerSettings, _: Mapping[str, Asked]) -> Gathered | None:
         from zlock.sources.requirements import read_file, read_list
 
         effective = settings.effective()
@@ -192,24 +196,33 @@ class Gatherer:
         folder = (place.folder if place else None) or self._project.folder
         gathered = read_list(effective.requirements, folder=folder, root=self._project.folder, origin=origin)
         if origin.line is None and len(gathered.requirements) == len(effective.requirements):
-            return self._with_lines(gathered, effective.requirements)
+            return self._with_lines(gathered, effective.requirements, step)
         return gathered
 
-    def _with_lines(self, gathered: Gathered, stated: Sequence[str]) -> Gathered:
+    def _with_lines(self, gathered: Gathered, stated: Sequence[str], step: str) -> Gathered:
         """Add the lines to requirements that stand in the configuration, as far as they can be told from its text."""
+        address = self._address(step)
         found = [
-            replace(direct, origins=tuple(self._with_line(origin, text) for origin in direct.origins))
+            replace(direct, origins=tuple(self._with_line(origin, text, address) for origin in direct.origins))
             for text, direct in zip(stated, gathered.requirements, strict=True)
         ]
         return replace(gathered, requirements=tuple(found))
 
-    def _with_line(self, origin: Origin, stated: object) -> Origin:
+    def _address(self, step: str) -> tuple[str, ...]:
+        """Return the keys under which the configuration states a step's requirements."""
+        own = self._project.steps.get(step)
+        is_own = own is not None and own.docker.where("requirements") is not None
+        is_part = self._project.file is not None and self._project.file.name == "pyproject.toml"
+        above = (*(("tool", "zlock") if is_part else ()), *(("steps", step) if is_own else ()))
+        return (*above, "docker", "requirements")
+
+    def _with_line(self, origin: Origin, stated: object, address: Sequence[str] = ()) -> Origin:
         """Add the line of a text that stands in the configuration, as far as it can be told."""
         if origin.line is not None or not isinstance(stated, str):
             return origin
         if self._text is None:
             self._text = self._project.file.read_text(encoding="utf-8-sig") if self._project.file else ""
-        return replace(origin, line=_only_line(self._text, stated))
+        return replace(origin, line=line_of(self._text, stated, address))
 
 
 def _check_indexes(options: Iterable[IndexOption], indexes: Iterable[Index]) -> None:
@@ -220,14 +233,6 @@ def _check_indexes(options: Iterable[IndexOption], indexes: Iterable[Index]) -> 
         if option.value.rstrip("/") not in configured and option.option != "--trusted-host":
             problems.add(_refused(option))
     problems.raise_if_any()
-
-
-def _only_line(document: str, text: str) -> int | None:
-    """Return the line of a TOML string that stands in a document once; `tomllib` tells no lines."""
-    written = [f"{quote}{text}{quote}" for quote in "\"'"]
-    if sum(map(document.count, written)) != 1:
-        return None
-    return document.count("\n", 0, max(map(document.find, written))) + 1
 
 
 def _refused(option: IndexOption) -> InvalidRequirements:

@@ -65,7 +65,7 @@ class Job:
                 f"`{path.name}` had a merge conflict and is solved again"
                 + (" from the pins of both sides" if lock else ", from no pins as neither side could be read")
             )
-        gathered = gatherer.gather(step.settings, {}, step.routing.indexes)
+        gathered = gatherer.gather(step.name, step.settings, {}, step.routing.indexes)
         workspace.report.note(*(note for one in gathered for note in one.notes))
         return cls(
             step=step,

@@ -79,7 +79,7 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
     if lock is None:
         raise LockOutdated(f"step `{step.name}` has no lock", context=[f"expected `{path.name}`"], hint=HINT)
     recorded = {asked.source: asked for asked in asked_of(lock) if asked.recorded}
-    gathered = gatherer.gather(step.settings, recorded, step.routing.indexes)
+    gathered = gatherer.gather(step.name, step.settings, recorded, step.routing.indexes)
     question = workspace.question(step, workspace.targets(step, lock), gathered)
     if lock["tool"]["zlock"]["inputs"] != question.digest():
         context = list(differences(lock, question, gathered))
