@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -207,10 +208,34 @@ def test_a_parent_that_the_registry_does_not_have_is_an_error(
 ) -> None:
     world.configure(project, {"parent-image": f"{world.host}/none:1"})
 
-    result = build(project, one_engine)
+    for result in (build(project, one_engine), project.run("plan")):
+        assert result.code == 1
+        assert f"there is no parent image `{world.host}/none:1` for linux/" in result.stderr
 
-    assert result.code == 3
-    assert f"{world.host}/none:1" in result.stderr
+
+def test_a_platform_that_the_registry_does_not_have_the_parent_for_is_an_error_before_anything_is_built(
+    project: Project, world: World, one_engine: Engine
+) -> None:
+    world.configure(project, platforms=["linux/amd64", "linux/arm64"])
+
+    for result in (build(project, one_engine), project.run("plan")):
+        assert result.code == 1
+        assert f"there is no parent image `{world.parent}` for linux/arm64" in result.stderr
+        assert "linux/amd64" not in result.stderr
+
+
+def test_an_image_that_an_engine_made_for_another_platform_is_refused_and_not_kept(
+    project: Project, world: World, one_engine: Engine
+) -> None:
+    world.configure(project, platforms=["linux/arm64"])
+
+    for _ in range(2):
+        result = build(project, one_engine, "--offline")  # so that nobody asks the registry before
+
+        assert result.code == 3, result.stderr
+        said = re.search(r"did not build `localhost/zlock:(?P<tag>\w+)` for linux/arm64", result.stderr)
+        assert said, result.stderr
+        assert said["tag"] not in one_engine("images")
 
 
 # Reuse

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from zlock.errors import Collector, InvalidConfiguration
+from zlock.errors import Collector, InvalidConfiguration, NoAnswer
 from zlock.image.context import plan_image
 from zlock.image.parent import custom_parent, named_parent
 from zlock.image.plan import ImagePlan, Parent
@@ -111,8 +111,15 @@ class _Planner:
         """Return what a Dockerfile makes; several steps may share one, and its folder may be large."""
         place = (dockerfile, context, platform)
         if place not in self._custom:
-            self._custom[place] = custom_parent(dockerfile, context, lambda named: self._digest(named, platform))
+            self._custom[place] = custom_parent(dockerfile, context, lambda named: self._named(named, platform))
         return self._custom[place]
+
+    def _named(self, reference: str, platform: str) -> str:
+        """Return the digest of an image that a Dockerfile names; a stage may be for another platform, or not used."""
+        try:
+            return self._digest(reference, platform)
+        except NoAnswer:
+            return ""
 
     def _project_files(self) -> dict[str, bytes]:
         if self._files is None:

@@ -45,6 +45,11 @@ def pin_parents(workspace: Workspace, jobs: Sequence[Job], answers: Answers, pro
     return found
 
 
+def no_parent(reference: str, platform: str) -> NoAnswer:
+    """Return the error that says that a registry has no such image, or none for the platform."""
+    return NoAnswer(f"there is no parent image `{reference}` for {platform}", hint="check its name, and `platforms`")
+
+
 class _Pinner:
     """Asks registries, each parent once."""
 
@@ -103,10 +108,7 @@ class _Pinner:
             self._progress(f"asking the registry for the parent `{reference}`")
             one = self._registry.find(parsed, platform)
             if one is None:
-                raise NoAnswer(
-                    f"there is no parent image `{reference}` for {platform}",
-                    hint="check its name, and `platforms`",
-                )
+                raise no_parent(reference, platform)
             found.append(one)
         if len({one.tagged for one in found}) != 1:
             raise NoAnswer(f"the parent `{reference}` moved while it was asked for", hint="run again")

@@ -14,6 +14,7 @@ from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.reference import ImageReference
 from zlock.image.registry import Registry
 from zlock.model.ports import Progress
+from zlock.workflow.parents import no_parent
 from zlock.workflow.report import Report
 from zlock.workflow.workspace import Workspace
 
@@ -43,10 +44,11 @@ class Registries:
         self._registry.close()
 
     def digest_of(self, reference: str, platform: str) -> str:
-        """Return the digest that a parent has now, "" where no registry has it.
+        """Return the digest that a parent has now, "" where there is no registry to ask.
 
         Raises:
             InvalidInput: It is no reference.
+            NoAnswer: Its registry does not have it, or not for the platform.
             RegistryFailed: Its registry can't be asked.
         """
         found = self._parent(reference, platform)
@@ -56,7 +58,7 @@ class Registries:
         return found.tagged
 
     def user_of(self, reference: str, platform: str) -> str:
-        """Return who a parent runs as, "" for root and where no registry has it."""
+        """Return who a parent runs as, "" for root and where there is no registry to ask."""
         found = self._parent(reference, platform)
         return str(found.config.get("config", {}).get("User") or "") if found else ""
 
@@ -79,7 +81,10 @@ class Registries:
         if self._offline or parsed.host == _NO_REGISTRY:
             return None
         self._progress(f"asking the registry for `{reference}`")
-        return self._registry.find(parsed, platform)
+        found = self._registry.find(parsed, platform)
+        if found is None:
+            raise no_parent(reference, platform)
+        return found
 
 
 def note_floating(floating: Mapping[str, str], report: Report) -> None:

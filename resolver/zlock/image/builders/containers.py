@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from zlock.errors import OutsideFailed
-from zlock.image.builders.builder import AGAIN, EPOCH, Image, Recipe
+from zlock.image.builders.builder import AGAIN, EPOCH, BuildFailed, Image, Recipe
 from zlock.image.builders.docker import labels_and_secrets
 from zlock.image.builders.engine import DIGEST, Client
 from zlock.image.plan import KEY_LABEL
 from zlock.process import CommandExited, Watch
+
+# The image itself says the platform that it was to be for, whatever it was built on.
+_OTHER_PLATFORM = re.compile(r"image platform .* does not match the expected platform")
 
 
 class Buildah:
@@ -33,7 +37,14 @@ class Buildah:
 
     def build(self, recipe: Recipe, watch: Watch) -> Image:
         """Build an image; the store keeps it."""
-        self._client.build(self._arguments(recipe), recipe, watch)
+        log = self._client.build(self._arguments(recipe), recipe, watch)
+        if other := next(filter(_OTHER_PLATFORM.search, log), None):
+            self._client.ask("rmi", recipe.reference)  # else it would be found and used
+            raise BuildFailed(
+                f"{self.name} did not build `{recipe.reference}` for {recipe.platform}",
+                context=[other.strip()],
+                hint="name a parent that there is for this platform, or correct `platforms`",
+            )
         found = self.find(recipe.reference)
         if found is None:
             raise OutsideFailed(f"{self.name} built `{recipe.reference}` and does not have it", hint=AGAIN)

@@ -56,24 +56,24 @@ class Client:
             return error.context[-1] if error.context else error.message
         return ""
 
-    def build(self, arguments: Sequence[str], recipe: Recipe, watch: Watch) -> None:
-        """Run a build.
+    def build(self, arguments: Sequence[str], recipe: Recipe, watch: Watch) -> list[str]:
+        """Run a build and return its log.
 
         Raises:
             BuildFailed: It failed; the end of its log is the context.
         """
-        self._follow(arguments, watch, BuildFailed, f"{self.program} could not build `{recipe.reference}`")
+        return self._follow(arguments, watch, BuildFailed, f"{self.program} could not build `{recipe.reference}`")
 
-    def push(self, arguments: Sequence[str], reference: str, watch: Watch) -> str:
-        """Run a push and return what it prints.
+    def push(self, arguments: Sequence[str], reference: str, watch: Watch) -> None:
+        """Run a push.
 
         Raises:
             OutsideFailed: It failed.
         """
-        return self._follow(arguments, watch, OutsideFailed, f"{self.program} could not push `{reference}`")
+        self._follow(arguments, watch, OutsideFailed, f"{self.program} could not push `{reference}`")
 
-    def _follow(self, arguments: Sequence[str], watch: Watch, kind: type[OutsideFailed], what: str) -> str:
-        """Run a long command; what both streams say is its log, in the order in which it came."""
+    def _follow(self, arguments: Sequence[str], watch: Watch, kind: type[OutsideFailed], what: str) -> list[str]:
+        """Run a long command and return its log: what both streams say, in the order in which it came."""
         log: list[str] = []
 
         def line(text: str) -> None:
@@ -83,14 +83,14 @@ class Client:
         following = Watch(line=line, stop=watch.stop, patience=watch.patience)
         argv = [self.program, *arguments]
         try:
-            done = run_command(argv, cwd=Path.cwd(), timeout=math.inf, environ=self.environ, watch=following)
+            run_command(argv, cwd=Path.cwd(), timeout=math.inf, environ=self.environ, watch=following)
         except CommandStopped:
             raise
         except CommandExited as error:
             raise _explained(kind, what, log or list(error.context)) from None
         except CommandFailed as error:
             raise kind(what, context=[error.message, *error.context], hint=error.hint) from None
-        return done.stdout
+        return log
 
 
 def _explained(kind: type[OutsideFailed], what: str, log: Sequence[str]) -> OutsideFailed:
