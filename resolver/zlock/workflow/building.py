@@ -202,10 +202,18 @@ class _Workshop:
         write_context(plan.context, recipe.folder)
         for file in recipe.secrets.values():
             with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-                stream.write(index_secret(self._workspace, plan))
+                stream.write(self._secret(plan))
         if plan.parent.dockerfile is not None:
             self._make_parent(plan, plan.parent.dockerfile, watch)
         return self._builder.build(recipe, watch)
+
+    def _secret(self, plan: ImagePlan) -> bytes:
+        """Return the content of a plan's secret, one at a time: the first one asks the machine's installers.
+
+        On CPython 3.11 two threads that both ask where uv is may break each other's `sysconfig`.
+        """
+        with self._lock:
+            return index_secret(self._workspace, plan)
 
     def _make_parent(self, plan: ImagePlan, dockerfile: Path, watch: Watch) -> None:
         """Build what a Dockerfile of the user makes, once for all that is built on it."""
