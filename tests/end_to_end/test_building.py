@@ -254,6 +254,20 @@ def test_prevent_build_reuse_builds_again_and_moves_the_tag(project: Project, wo
         assert rows[0]["digest"] == rows[1]["digest"]
 
 
+def test_something_else_under_the_tag_in_the_registry_is_an_error_of_the_plan_too(
+    project: Project, world: World, one_engine: Engine
+) -> None:
+    world.configure(project, registry=f"{world.host}/taken/images")
+    (planned,) = json.loads(project.run("plan", "--json").stdout)["images"]
+    taken = f"{world.host}/taken/images:{planned['key'][:16]}"
+    base_in_registry(taken)
+
+    for result in (project.run("plan"), build(project, one_engine, "--push")):
+        assert result.code == 3
+        assert f"something else is under `{taken}`" in result.stderr
+        assert planned["key"] in result.stderr
+
+
 def test_something_else_under_the_tag_is_an_error_and_stays(project: Project, world: World, one_engine: Engine) -> None:
     world.configure(project)
     row = image_of(build(project, one_engine, "--json"))

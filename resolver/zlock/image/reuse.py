@@ -35,11 +35,19 @@ class Reusing:
         found = None if recipe.fresh else self.store.find(recipe.reference)
         if found is None:
             return self.inner(recipe, watch)
-        wanted = recipe.labels[KEY_LABEL]
-        if found.key != wanted:
-            raise OutsideFailed(
-                f"something else is under `{recipe.reference}`",
-                context=[f"its key is {found.key or 'not set'}", f"expected    {wanted}", f"found in: {found.place}"],
-                hint="remove that tag, or build into another repository (`registry`, `target-repository`)",
-            )
+        check_key(found, recipe.reference, recipe.labels[KEY_LABEL])
         return found
+
+
+def check_key(found: Image, reference: str, wanted: str) -> None:
+    """Hold what is under a name to the key that it was to have.
+
+    Raises:
+        OutsideFailed: It is something else.
+    """
+    if found.key != wanted:
+        raise OutsideFailed(
+            f"something else is under `{reference}`",
+            context=[f"its key is {found.key or 'not set'}", f"expected    {wanted}", f"found in: {found.place}"],
+            hint="remove that tag, or build into another repository (`registry`, `target-repository`)",
+        )

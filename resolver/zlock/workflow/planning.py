@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from zlock.errors import InvalidInput
+from zlock.errors import Collector, InvalidInput
 from zlock.image.explain import moved
 from zlock.image.folder import folder_names, write_context
 from zlock.image.plan import ImagePlan
@@ -58,10 +58,13 @@ def plan(options: Options, *, explain: str | None = None, progress: Progress) ->
                 raise InvalidInput(f"there is no step `{explain}` to explain", hint=f"steps: {', '.join(names)}")
             plans = [one for one in plans if explain in one.steps]
         rows = []
+        problems = Collector()
         for one in plans:
             last = before.get(explain or "", {}).get("platforms", {}).get(one.platform)
             changes = None if explain is None else _changes(one, last)
-            rows.append(PlannedImage(plan=one, exists=registries.exists(one), changes=changes))
+            with problems:
+                rows.append(PlannedImage(plan=one, exists=registries.exists(one), changes=changes))
+        problems.raise_if_any()
     return rows, workspace.report
 
 

@@ -13,6 +13,7 @@ from zlock.image.manifest import FoundImage
 from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.reference import ImageReference
 from zlock.image.registry import Registry
+from zlock.image.reuse import check_key
 from zlock.model.ports import Progress
 from zlock.workflow.parents import no_parent
 from zlock.workflow.report import Report
@@ -63,11 +64,18 @@ class Registries:
         return str(found.config.get("config", {}).get("User") or "") if found else ""
 
     def exists(self, plan: ImagePlan) -> bool | None:
-        """Tell whether the registry of a plan has its image; None where there is none to ask, or no key to ask for."""
+        """Tell whether the registry of a plan has its image; None where there is none to ask, or no key to ask for.
+
+        Raises:
+            OutsideFailed: Something else is under its tag, which no build would replace, or it can't be told.
+        """
         store = self.store_of(plan)
         if store is None or plan.floats:
             return None
-        found = store.find(f"{plan.repository}:{plan.tag}")
+        reference = f"{plan.repository}:{plan.tag}"
+        found = store.find(reference)
+        if found is not None and not plan.rebuild:
+            check_key(found, reference, plan.key)
         return found is not None and found.key == plan.key
 
     def store_of(self, plan: ImagePlan) -> RegistryStore | None:
