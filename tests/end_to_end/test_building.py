@@ -411,6 +411,36 @@ def test_an_interrupt_ends_the_build_and_leaves_nothing(
     assert not (project.folder / "build").exists()
 
 
+SLOW_TO_END = """\
+#!/bin/sh
+case $1 in
+inspect) echo "image not known" >&2; exit 1 ;;
+build) trap 'sleep 7; echo done > "$CLEANED"; exit 1' TERM; echo begun; while :; do sleep 0.1; done ;;
+esac
+"""
+
+
+def test_one_interrupt_of_the_whole_group_gives_an_engine_time_to_clean_up(
+    project: Project, world: World, tmp_path: Path
+) -> None:
+    world.configure(project)
+    engine, cleaned = tmp_path / "buildah", tmp_path / "cleaned"
+    engine.write_text(SLOW_TO_END, encoding="utf-8")
+    engine.chmod(0o755)
+    environ = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "CLEANED": str(cleaned)}
+
+    with project.start("build", "--builder", "buildah", "-v", env=environ) as process:
+        assert process.stderr
+        for line in process.stderr:
+            if "begun" in line:
+                break
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert cleaned.read_text(encoding="utf-8") == "done\n"
+
+
 def test_without_an_engine_the_way_out_is_named(project: Project, world: World, tmp_path: Path) -> None:
     world.configure(project)
 

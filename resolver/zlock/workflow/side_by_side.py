@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from queue import Empty, SimpleQueue
 from threading import Event
 from typing import TypeVar
 
 from zlock.errors import Collector
+from zlock.interrupts import interrupts_postponed
 from zlock.model.ports import Progress
 from zlock.process import Watch
 
 _LOOK = 0.1  # seconds between two looks at whether all have ended
+_LONGEST = 12.0  # seconds for all to end once they are stopped: the patience of a watch, and some to kill what is left
 
 Result = TypeVar("Result")
 Said = SimpleQueue[str]
@@ -32,13 +34,17 @@ def side_by_side(tasks: Sequence[tuple[str, Callable[[Watch], Result]]], jobs: i
         ZlockError: What went wrong; several errors come as `Problems`.
     """
     said, stop = Said(), Event()
+    futures: list[Future[Result]] = []
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            futures = [pool.submit(task, _watch(name, said, stop)) for name, task in tasks]
+            for name, task in tasks:
+                futures.append(pool.submit(task, _watch(name, said, stop)))
             _follow(futures, said, progress)
         except BaseException:
             stop.set()
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+            with interrupts_postponed():  # the interrupt comes again by itself, and would cut the cleaning up short
+                wait([future for future in futures if not future.cancelled()], _LONGEST)
             raise
     problems = Collector()
     results = []
