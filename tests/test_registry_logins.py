@@ -193,16 +193,31 @@ def test_a_login_is_sent_once_the_registry_asks_and_to_it_alone(tiny: TinyRegist
     assert set(sent(tiny)) == {f"Basic {entry(LOGIN)['auth']}"}
 
 
-@pytest.mark.parametrize("auths", [{}, {"127.0.0.1": entry(LOGIN)}, {"SELF": entry("reader:wrong")}])
+@pytest.mark.parametrize(
+    ("auths", "said"),
+    [
+        ({}, "asks for a login"),
+        ({"127.0.0.1": entry(LOGIN)}, "asks for a login"),
+        ({"SELF": entry("reader:wrong")}, r"refused the login from `.*config\.json`"),
+    ],
+    ids=["none", "of-another", "wrong"],
+)
 def test_without_the_right_login_there_is_an_error_and_no_loop(
-    auths: dict[str, Any], tiny: TinyRegistry, tmp_path: Path
+    auths: dict[str, Any], said: str, tiny: TinyRegistry, tmp_path: Path
 ) -> None:
     environ = home(tmp_path, {"auths": {key.replace("SELF", tiny.host): value for key, value in auths.items()}})
 
-    with pytest.raises(RegistryFailed, match="asks for a login"):
+    with pytest.raises(RegistryFailed, match=said):
         find(tiny, environ)
 
     assert len(tiny.requests) <= 3
+
+
+def test_a_login_that_the_token_server_refuses_is_named_by_its_file(tiny: TinyRegistry, tmp_path: Path) -> None:
+    tiny.realm = f"{tiny.root}/token"
+
+    with pytest.raises(RegistryFailed, match=r"/token` refused the login from `.*config\.json`"):
+        find(tiny, home(tmp_path, {"auths": {tiny.host: entry("reader:wrong")}}))
 
 
 def test_a_token_is_got_with_the_login(tiny: TinyRegistry, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ class RegistryTransport(Transport):
         self._environ = environ
         self._headers: dict[str, str] = {}  # by the URL of a repository, or that of a token
         self._asked: dict[str, ImageReference] = {}  # by the URL of a repository: what is read there
+        self._files: dict[str, str] = {}  # by the URL of a repository: where the login that is sent there is from
         self._good: set[str] = set()  # headers that were accepted, so that a refusal means they ran out
         self._turn = threading.RLock()
 
@@ -60,6 +61,10 @@ class RegistryTransport(Transport):
     def authorization(self, url: str) -> str | None:
         """Return the header that was got for a repository or a token server; for any other URL there is none."""
         return self._headers.get(_repository_url(url)) or self._headers.get(url)
+
+    def login_file(self, url: str) -> str:
+        """Return the file with the login that was sent for a URL, "" where none was, or a token in its place."""
+        return self._files.get(_repository_url(url), "")
 
     def reauthorize(self, answer: Answer, refused: str | None) -> bool:
         """Answer the challenge of a registry, once; a place that it redirected to gets no answer."""
@@ -85,6 +90,7 @@ class RegistryTransport(Transport):
             token = self._token(reference, answer.url, parameters, login)
             return f"Bearer {token}"
         if scheme == "basic" and login and not login.identity_token:
+            self._files[_repository_url(answer.url)] = login.file
             return _basic(login)
         return None
 
@@ -113,7 +119,7 @@ class RegistryTransport(Transport):
             answer = self.download(url, sink)
         token = _token_of(bytes(sink.data)) if answer.status == _OK else ""
         if not token:
-            raise _no_token(reference, answer, realm, withheld=login is not None and not trusted)
+            raise _no_token(reference, answer, realm, login, withheld=login is not None and not trusted)
         return token
 
 
@@ -177,8 +183,12 @@ def _token_of(body: bytes) -> str:
     return token if isinstance(token, str) and _VISIBLE.fullmatch(token) else ""
 
 
-def _no_token(reference: ImageReference, answer: Answer, realm: str, *, withheld: bool) -> RegistryFailed:
+def _no_token(
+    reference: ImageReference, answer: Answer, realm: str, login: Login | None, *, withheld: bool
+) -> RegistryFailed:
     said = "gave none that can be used" if answer.status == _OK else f"answered {answer.status}"
+    if login and not withheld and answer.status == _UNAUTHORIZED:
+        said = f"refused the login from `{login.file}`"
     context = []
     hint = f"`docker login {reference.host}`, with a user who may read it"
     if withheld:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ _HELPER = "docker-credential-"
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class Login:
-    """A login; either a user and a password, or an identity token."""
+    """A login; either a user and a password, or an identity token; and the file that it is from, for messages."""
 
     user: str = ""
     password: str = ""
     identity_token: str = ""
+    file: str = ""
 
 
 def find_login(reference: ImageReference, environ: Mapping[str, str]) -> Login | None:
@@ -37,7 +38,7 @@ def find_login(reference: ImageReference, environ: Mapping[str, str]) -> Login |
     for path in _files(environ):
         found = _from_file(path, reference, environ)
         if found:
-            return found
+            return replace(found, file=str(path))
     return None
 
 

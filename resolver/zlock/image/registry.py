@@ -97,7 +97,7 @@ class Registry:
         sink = _Document(where)
         url = f"{self._root(reference)}/manifests/{reference.wanted}"
         answer = self._transport.download_from(reference, url, sink, {"Accept": _ACCEPT}, seconds=_PATIENCE)
-        if not _is_there(answer, reference):
+        if not _is_there(answer, reference, self._transport.login_file(answer.url)):
             return None
         data = sink.data
         digest = digest_of_bytes(data)
@@ -119,7 +119,7 @@ class Registry:
         url = f"{self._root(reference)}/blobs/{descriptor.digest}"
         seconds = _PATIENCE + descriptor.size / _SLOWEST
         answer = self._transport.download_from(reference, url, sink, {}, seconds=seconds)
-        if not _is_there(answer, reference):
+        if not _is_there(answer, reference, self._transport.login_file(answer.url)):
             return False
         sink.finish()
         return True
@@ -192,16 +192,18 @@ def _check_digest(digest: str, said: list[str], where: str) -> None:
             raise broken(where, f"its digest is {digest}, and not the promised {shown}")
 
 
-def _is_there(answer: Answer, reference: ImageReference) -> bool:
+def _is_there(answer: Answer, reference: ImageReference, login_file: str) -> bool:
     """Judge an answer: there, or absent; anything else is no answer to that question.
 
+    A login that was sent is named by its file.
     Registries say in many ways that something is absent, but all with 404.
     """
     if answer.status == _OK:
         return True
     if answer.status == _NOT_FOUND:
         return False
-    refused = {401: "asks for a login", 403: "forbids it"}.get(answer.status, f"answered {answer.status}")
+    asks = f"refused the login from `{login_file}`" if login_file else "asks for a login"
+    refused = {401: asks, 403: "forbids it"}.get(answer.status, f"answered {answer.status}")
     login = f"`docker login {reference.host}`, with a user who may read it"
     raise RegistryFailed(
         f"nobody can tell whether `{reference}` is there: the registry {refused}",
