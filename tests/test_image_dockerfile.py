@@ -71,6 +71,15 @@ def test_an_argument_of_the_projects_command_is_held_verbatim(argument: str) -> 
     assert subprocess.run(command, capture_output=True, check=True).stdout == argument.encode() + b"\0"
 
 
+def test_a_project_without_files_is_copied_from_nowhere() -> None:
+    settings = {"local_project_install_command": "true"}
+    plan = planned(wheel("alpha", "1.0"), settings=settings)
+
+    copied = [rest.split()[0] for word, rest in instructions(dockerfile(plan)) if word == "COPY"]
+    assert copied == ["requirements.txt"]
+    assert runs(dockerfile(plan))[-1][-1].endswith("/bin/sh -c true")
+
+
 def test_a_shell_command_of_the_project_runs_in_one_shell() -> None:
     settings = {"local_project_install_command": "A=1\nprintf '%s\\n' \"$A\" '$A'; echo \"$PIP_PYTHON\""}
     text = dockerfile(planned(settings=settings, project={"a": b""}))

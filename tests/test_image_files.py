@@ -9,6 +9,7 @@ import pytest
 
 from support.images import planned, wheel
 from zlock.errors import InvalidConfiguration, InvalidInput, Problems
+from zlock.image.bake import Target, bake_file
 from zlock.image.folder import folder_names, write_context
 from zlock.image.ignore import ignore_rule
 from zlock.image.plan import ImagePlan, Parent
@@ -64,6 +65,20 @@ def test_the_files_of_a_project_are_those_without_a_dot_in_front(tmp_path: Path)
     found = project_files(tmp_path, [tmp_path / "lockfiles", tmp_path / "build" / "zlock"], [])
 
     assert found == {path: path.encode() for path in ("a.py", "build/kept", "src/b.py")}
+
+
+def test_what_zlock_writes_for_builders_is_no_file_of_the_project(tmp_path: Path) -> None:
+    tree(tmp_path, "a.py", "docker/Dockerfile", "bake.json")
+    before = project_files(tmp_path, [], [])
+    plan = planned(wheel("base", "1.0"), settings={"local_project_install_command": "true"}, project=before)
+
+    write_context(plan.context, tmp_path / "contexts" / plan.tag)
+    (tmp_path / "docker-bake.hcl.json").write_text(
+        bake_file([Target(plan=plan, name="registry.example/team", context="contexts")])
+    )
+
+    assert project_files(tmp_path, [], []) == before
+    assert sorted(before) == ["a.py", "bake.json", "docker/Dockerfile"]
 
 
 def test_a_link_gives_what_it_leads_to_and_none_leads_out(tmp_path: Path) -> None:

@@ -285,6 +285,23 @@ def test_the_projects_files_are_copied_where_it_is_installed(project: Project, i
     assert copied == {"project/src/code.py"}
 
 
+def test_contexts_inside_the_project_move_no_key(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    docker = {"local-project-install-command": "true", "parent-image": f"base:1@sha256:{'1' * 64}"}
+    configure(project, index, docker=docker)
+    (project.folder / "module.py").write_text("")
+    succeed(project.run("resolve"))
+
+    def written() -> list[str]:
+        succeed(project.run("dockerfile", "--output", "contexts"))
+        succeed(project.run("export", "bake", "--output", "docker-bake.json"))
+        return sorted(place.name for place in (project.folder / "contexts").iterdir())
+
+    first = written()
+    assert written() == first
+    assert written() == first
+
+
 def test_dockerignore_says_which_files_are_copied(project: Project, index: TinyIndex) -> None:
     fill(index)
     project.write("data/large.bin", b"x")

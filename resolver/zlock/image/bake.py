@@ -14,6 +14,7 @@ from zlock.image.plan import KEY_LABEL, ImagePlan
 SECRET_VARIABLE = "ZLOCK_INDEX"  # noqa: S105 - the variable's name
 """The environment variable that bake takes the content of the indexes' secret from."""
 
+_HEAD = '{\n  "group": {'
 _ALL = "default"  # the group that bake builds when nothing is named
 
 
@@ -51,6 +52,11 @@ def bake_file(targets: Sequence[Target]) -> str:
                 members.append(name)
     tables = {group: {"targets": members} for group, members in groups.items()}
     return json.dumps({"group": tables, "target": found}, indent=2) + "\n"
+
+
+def is_bake_file(data: bytes) -> bool:
+    """Tell what `bake_file` made from any other file."""
+    return data.startswith(_HEAD.encode()) and f'"{KEY_LABEL}": "'.encode() in data
 
 
 def _target(one: Target) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from zlock.image.plan import ImagePlan
+from zlock.image.plan import HEADING, ImagePlan
 
 _TIME = 315532800  # 1980, the oldest that zip files can hold: a copied file's time is part of its layer
 
@@ -52,6 +52,16 @@ def write_context(context: Mapping[str, bytes], folder: Path) -> None:
                 old.rename(folder)
             raise
         shutil.rmtree(old, ignore_errors=True)
+
+
+def is_context(folder: Path) -> bool:
+    """Tell whether a folder is a build context of zlock's making: the heading of its Dockerfile says so."""
+    heading = f"# {HEADING} sha256:".encode()
+    try:
+        with (folder / "Dockerfile").open("rb") as stream:
+            return stream.read(len(heading)) == heading
+    except OSError:
+        return False
 
 
 def _identity(plan: ImagePlan) -> str:

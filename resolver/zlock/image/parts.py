@@ -31,7 +31,7 @@ from zlock.image.installers import (
     install_project,
 )
 from zlock.image.options import options_of
-from zlock.image.plan import ENVIRONMENT
+from zlock.image.plan import ENVIRONMENT, HEADING
 from zlock.image.wanted import Wanted
 from zlock.model import debian
 
@@ -118,7 +118,7 @@ class Parts:
         )
 
     def _head(self, identity: str) -> _Part:
-        lines = [f"Made by zlock from the lock {identity}"]
+        lines = [f"{HEADING} {identity}"]
         if self._facts.mounts:
             lines.append("Its mounts need BuildKit or Buildah.")
         if self._facts.secret:
@@ -191,6 +191,7 @@ class Parts:
             folder += self._checked("user", Run((Command(("chown", user, _WORKING_FOLDER)),)))
         if command is None:
             return folder
-        copy = Copy((f"{PROJECT}/",), f"{_WORKING_FOLDER}/", owner=user)
+        # A builder refuses to copy a folder that is not there.
+        copy = (Copy((f"{PROJECT}/",), f"{_WORKING_FOLDER}/", owner=user),) if self._wanted.project else ()
         run = self._checked("local_project_install_command", install_project(self._facts, command))
-        return (*folder, copy, *run)
+        return (*folder, *copy, *run)

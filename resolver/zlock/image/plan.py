@@ -11,6 +11,9 @@ from pathlib import Path
 KEY_LABEL = "zlock.key"
 """The label of an image that holds its whole key."""
 
+HEADING = "Made by zlock from the lock"
+"""How the first line of a Dockerfile of zlock's making begins; its lock's identity follows."""
+
 ENVIRONMENT = "/opt/venv"
 """Where the environment is in an image, unless it is the parent's own."""
 

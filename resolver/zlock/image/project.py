@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from zlock.errors import Collector, InvalidConfiguration
+from zlock.image.bake import is_bake_file
+from zlock.image.folder import is_context
 from zlock.image.ignore import read_ignore, walk
 
 _NEVER = frozenset({".git", ".hg", ".svn", "__pycache__", "zlock.toml"})
@@ -17,7 +20,8 @@ def project_files(folder: Path, others: Collection[Path], credentials: Collectio
     """Return the files of a project by their paths with `/`.
 
     `.dockerignore` says which; where there is none, all but those with a dot in front. Never there are version
-    control, virtual environments, compiled modules, `zlock.toml`, and the given folders of zlock's own.
+    control, virtual environments, compiled modules, `zlock.toml`, the given folders of zlock's own, and what zlock
+    writes for builders, wherever it is: were it an input, each run would move the keys that it writes.
 
     Args:
         folder: The project's folder.
@@ -31,11 +35,15 @@ def project_files(folder: Path, others: Collection[Path], credentials: Collectio
     """
     rule = read_ignore(folder / ".dockerignore") or _hidden
     never = {place.resolve() for place in others}
+    is_foreign = functools.cache(lambda place: place in never or (place / "pyvenv.cfg").is_file() or is_context(place))
     found = {}
     problems = Collector()
-    for path, place in walk(folder, lambda path: _is_never(folder, path, never) or rule(path)):
+    for path, place in walk(folder, lambda path: _is_never(folder, path, is_foreign) or rule(path)):
         with problems:
-            found[path] = _read(folder, path, place)
+            data = _read(folder, path, place)
+            if is_bake_file(data):
+                continue
+            found[path] = data
             if any(text.encode() in found[path] for text in credentials):
                 raise InvalidConfiguration(
                     f"`{path}` holds the credentials of an index, and would be copied into an image",
@@ -49,12 +57,11 @@ def _hidden(path: str) -> bool:
     return any(part.startswith(".") for part in path.split("/"))
 
 
-def _is_never(folder: Path, path: str, never: Collection[Path]) -> bool:
+def _is_never(folder: Path, path: str, is_foreign: Callable[[Path], bool]) -> bool:
     parts = path.split("/")
     if not _NEVER.isdisjoint(parts) or path.endswith(".pyc"):
         return True
-    around = [folder.joinpath(*parts[:end]) for end in range(1, len(parts))]
-    return any(place in never or (place / "pyvenv.cfg").is_file() for place in around)
+    return any(is_foreign(folder.joinpath(*parts[:end])) for end in range(1, len(parts)))
 
 
 def _read(folder: Path, path: str, place: Path) -> bytes:
