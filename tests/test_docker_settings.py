@@ -126,6 +126,17 @@ def test_over_wins_field_by_field_and_remembers_each_place() -> None:
     assert laid.where("dockerfile") is None
 
 
+@pytest.mark.parametrize(("closer", "wider"), [("dockerfile", "parent_image"), ("parent_image", "dockerfile")])
+def test_the_parent_that_is_stated_closer_counts(closer: str, wider: str) -> None:
+    base = DockerSettings(user="me", **{wider: "a"})  # type: ignore[arg-type]  # of two names
+
+    laid = DockerSettings(**{closer: "b"}).over(base)  # type: ignore[arg-type]  # likewise
+
+    assert laid.stated() == {closer: "b", "user": "me"}
+    assert laid.where(wider) is None
+    assert DockerSettings(system=True).over(laid).stated() == {closer: "b", "user": "me", "system": True}
+
+
 def test_where_is_the_line_of_the_call() -> None:
     line = sys._getframe().f_lineno + 1
     settings = DockerSettings(

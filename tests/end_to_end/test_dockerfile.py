@@ -417,10 +417,23 @@ def test_a_parent_of_ones_own_is_said_to_be_built_first(project: Project, index:
     assert "zlock-parent:" in said
 
 
+def test_a_step_has_a_parent_of_its_own_where_the_project_names_one(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    project.write("Dockerfile.base", f"FROM base@sha256:{'ab' * 32}\n")
+    docker = {"requirements": ["alpha"], "dockerfile": "Dockerfile.base"}
+    configure(project, index, docker={"parent-image": "other:1"}, steps={"train": {"docker": docker}, "report": {}})
+    folders = contexts(project)
+
+    parents = {step: folder.joinpath("Dockerfile").read_text() for step, folder in folders.items()}
+    assert "FROM zlock-parent:" in parents["train"]
+    assert "FROM other:1\n" in parents["report"]
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
         ({"docker": {"dockerfile": "Dockerfile", "parent-image": "a"}}, "both a `dockerfile` and a `parent_image`"),
+        ({"docker": {"dockerfile": "Dockerfile", "parent-image": "a"}}, "`parent_image` is stated in "),
         ({"docker": {"dockerfile": "not-there"}}, "the `dockerfile` can't be read"),
         ({"musllinux": "1_2"}, "locked for musl, and the default parent has glibc"),
     ],

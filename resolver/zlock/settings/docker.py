@@ -47,6 +47,9 @@ CHECKS: Mapping[str, checks.Check] = MappingProxyType(
 )
 """Each field with the rule for its value, in the order in which they are shown."""
 
+_PARENTS = frozenset({"parent_image", "dockerfile"})
+"""The two ways to state what an image is built on; one takes the place of the other."""
+
 PATHS = ("pyproject_path", "dockerfile", "build_context_root")
 
 
@@ -179,10 +182,15 @@ class DockerSettings:
         return _set({name: getattr(self, name) for name in CHECKS})
 
     def over(self, base: DockerSettings) -> DockerSettings:
-        """Lay these settings over others: field by field, those set here win, each with its place."""
+        """Lay these settings over others: field by field, those set here win, each with its place.
+
+        A `dockerfile` set here is in place of a `parent_image` there, and the other way round.
+        """
         own = self.stated()
-        kept = {name: place for name, place in base._places.items() if name not in own}
-        return self._of(base.stated() | own, kept | dict(self._places))
+        hidden = own.keys() | (_PARENTS if _PARENTS & own.keys() else frozenset())
+        kept = {name: value for name, value in base.stated().items() if name not in hidden}
+        places = {name: place for name, place in base._places.items() if name not in hidden}
+        return self._of(kept | own, places | dict(self._places))
 
     def where(self, name: str) -> Place | None:
         """Tell which file and line set a field; None if it isn't set."""

@@ -93,7 +93,7 @@ class _Planner:
         )
 
     def _parent(self, one: LockedStep, settings: EffectiveSettings, target: Target) -> Parent:
-        _check_parent(one.step.name, settings, target)
+        _check_parent(one, settings, target)
         if settings.dockerfile is not None:
             return self._custom_parent(settings.dockerfile, settings.build_context_root, target.platform)
         own = one.lock["tool"]["zlock"]
@@ -146,11 +146,17 @@ class _Planner:
         return any(_index_of(package) in configured for package in packages_on(one.lock, target))
 
 
-def _check_parent(step: str, settings: EffectiveSettings, target: Target) -> None:
+def _check_parent(one: LockedStep, settings: EffectiveSettings, target: Target) -> None:
     """Refuse parents that can't be right."""
+    step = one.step.name
     if settings.dockerfile is not None and settings.parent_image:
         raise InvalidConfiguration(
             f"step `{step}` has both a `dockerfile` and a `parent_image`",
+            context=[
+                f"`{name}` is stated in {place}"
+                for name in ("dockerfile", "parent_image")
+                if (place := one.step.settings.where(name))
+            ],
             hint="name the image in the `FROM` of the Dockerfile",
         )
     if settings.dockerfile is None and not settings.parent_image and target.musllinux:
