@@ -112,10 +112,12 @@ def test_a_variable_of_uv_has_one_value(argument: object) -> None:
         ("uv", "resolution", "requirements"),
         ("uv", "no-verify-hashes", "hashes"),
         ("uv", "python-platform", "platforms"),
+        ("uv", "trusted-host", "allow-insecure-host"),
+        ("uv", "native-tls", "system-certs"),
     ],
 )
-def test_what_would_change_what_is_installed_is_refused_with_its_place(installer: str, name: str, place: str) -> None:
-    with pytest.raises(InvalidConfiguration, match=f"`{name}` of {installer} is not taken") as raised:
+def test_what_is_not_taken_is_refused_with_what_to_write_instead(installer: str, name: str, place: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=f"`{name}` of `(uv )?pip install` is not taken") as raised:
         options_of(installer, {name: "x"})
 
     assert place in raised.value.hint
@@ -126,7 +128,8 @@ def test_what_would_change_what_is_installed_is_refused_with_its_place(installer
     [("pip", "timeuot", "`timeout`"), ("pip", "trusted_host", "`trusted-host`"), ("uv", "no-cahe", "`no-cache`")],
 )
 def test_what_is_no_option_is_refused_with_the_close_ones(installer: str, name: str, near: str) -> None:
-    with pytest.raises(InvalidConfiguration, match="is no option of") as raised:
+    command = {"pip": "pip install", "uv": "uv pip install"}[installer]
+    with pytest.raises(InvalidConfiguration, match=f"is no option of `{command}`") as raised:
         options_of(installer, {name: "x"})
 
     assert near in raised.value.hint

@@ -23,6 +23,8 @@ _BUILDS = "whether sdists are built is set by `build-sdists` in the configuratio
 _PLACE = "where packages go is set by `system` in the docker settings"
 _TARGET = "the target is set by `python`, `platforms` and `manylinux` in the configuration"
 _HASHES = "every file is checked against the lock's hashes, always"
+_INSECURE = "uv now calls it `allow-insecure-host`, with the same values"
+_CERTIFICATES = "uv now calls it `system-certs`"
 _NOTHING = "it would keep the installer from installing: leave it out"
 
 
@@ -31,12 +33,14 @@ class Options:
     """What one installer takes; names are without their dashes.
 
     Attributes:
+        command: How its command is called.
         flags: Options without a value.
         values: Options with one.
         variables: What is no option but a variable of its environment.
         elsewhere: What is decided elsewhere, with the place.
     """
 
+    command: str
     flags: frozenset[str]
     values: frozenset[str]
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -58,6 +62,7 @@ def _elsewhere(groups: Mapping[str, str]) -> dict[str, str]:
 
 # From `pip install --help` of pip 22.3 to 26.3.
 PIP = Options(
+    command="pip install",
     flags=_names("""
         compile debug disable-pip-version-check no-cache-dir no-clean no-color no-compile no-input no-proxy-env
         no-python-version-warning no-warn-conflicts no-warn-script-location quiet verbose
@@ -89,6 +94,7 @@ PIP = Options(
 
 # From `uv pip install --help` of uv 0.13.
 UV = Options(
+    command="uv pip install",
     flags=_names("compile-bytecode no-cache no-progress quiet refresh reinstall strict system-certs verbose"),
     values=_names("""
         allow-insecure-host cache-dir cert color config-setting config-settings-package keyring-provider link-mode
@@ -119,6 +125,8 @@ UV = Options(
             _TARGET: "python-platform python-version",
             _HASHES: "no-verify-hashes require-hashes verify-hashes",
             _NOTHING: "check dry-run help output-format",
+            _INSECURE: "trusted-host",
+            _CERTIFICATES: "native-tls",
         }
     ),
 )
@@ -139,7 +147,7 @@ def options_of(installer: str, arguments: Mapping[str, InstallerArgument]) -> tu
     problems = Collector()
     for name, argument in sorted(arguments.items()):
         with problems:
-            _check(installer, options, name)
+            _check(options, name)
             given = list(_given(name, argument))
             if name in options.variables and given:
                 variables[options.variables[name]] = _single(name, given)
@@ -149,13 +157,13 @@ def options_of(installer: str, arguments: Mapping[str, InstallerArgument]) -> tu
     return tuple(words), variables
 
 
-def _check(installer: str, options: Options, name: str) -> None:
+def _check(options: Options, name: str) -> None:
     if name in options.elsewhere:
-        raise InvalidConfiguration(f"`{name}` of {installer} is not taken", hint=options.elsewhere[name])
+        raise InvalidConfiguration(f"`{name}` of `{options.command}` is not taken", hint=options.elsewhere[name])
     if name not in options.known:
         near = did_you_mean(name, options.known)
         raise InvalidConfiguration(
-            f"`{name}` is no option of `{installer} install`", hint=near or f"known are {', '.join(options.known)}"
+            f"`{name}` is no option of `{options.command}`", hint=near or f"known are {', '.join(options.known)}"
         )
 
 
