@@ -219,6 +219,23 @@ def test_what_a_parent_of_ones_own_is_built_from_moves_the_key(custom: Path) -> 
     assert len(set(digests)) == len(digests)
 
 
+def test_what_moved_in_a_parent_of_ones_own_is_named(custom: Path) -> None:
+    before = of(parent=made(custom)).components
+    inside = custom.parent / "context" / "inside"
+    (inside / "data.txt").chmod(0o755)
+    (inside / "more").write_text("")
+    custom.write_text(custom.read_text() + "RUN true\n")
+    now = of(parent=made(custom, {**DIGESTS, "base:1": "sha256:" + "cc" * 32})).components
+
+    assert moved(before, now) == [
+        f"parent's image base:1: {DIGESTS['base:1']} -> sha256:{'cc' * 32}",
+        "parent's file Dockerfile: changed",
+        "parent's file inside/data.txt: changed",
+        "parent's file inside/more: added",
+    ]
+    assert f"parent image: {PARENT.reference} -> made by `Dockerfile`" in moved(of().components, now)
+
+
 def test_what_a_parent_of_ones_own_does_not_see_moves_nothing(custom: Path) -> None:
     before = made(custom)
     (custom.parent / "context" / "notes.md").write_text("other notes")

@@ -415,6 +415,21 @@ def test_a_parent_of_ones_own_is_said_to_be_built_first(project: Project, index:
     said = succeed(project.run("dockerfile")).stderr
     assert "build its parent first" in said
     assert "zlock-parent:" in said
+    shown = succeed(project.run("plan", "--offline")).stdout
+    assert ", which `Dockerfile.base` makes\n" in shown
+    assert "@sha256" not in shown
+
+
+def test_a_parent_of_ones_own_that_floats_is_said_to_need_digests(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    project.write("Dockerfile.base", "FROM base:1\n")
+    configure(project, index, docker={"dockerfile": "Dockerfile.base"})
+    succeed(project.run("resolve"))
+
+    said = succeed(project.run("plan", "--offline")).stderr
+
+    assert "the parent that `Dockerfile.base` makes floats: another image may come by the name `base:1`" in said
+    assert "--pin-images" not in said
 
 
 def test_a_step_has_a_parent_of_its_own_where_the_project_names_one(project: Project, index: TinyIndex) -> None:

@@ -32,10 +32,9 @@ def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
 
 def _lines(image: PlannedImage) -> list[str]:
     made = image.plan
-    parent = made.parent.reference + (f"@{made.parent.digest}" if made.parent.digest and not made.floats else "")
     head = f"{made.tag} {made.platform}: {', '.join(made.steps)} ({_EXISTS[image.exists]}"
     size = f", {_size(made.download)} of packages to download)" if made.download and not image.exists else ")"
-    return [head + size, f"  on {parent}", *(f"  {line}" for line in image.changes or ())]
+    return [head + size, f"  on {made.parent.text}", *(f"  {line}" for line in image.changes or ())]
 
 
 def _plain(image: PlannedImage) -> dict[str, object]:

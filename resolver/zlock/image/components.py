@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from zlock.image.plan import Parent
 from zlock.image.wanted import Wanted
 from zlock.lock.store import uv_of
 
@@ -31,7 +32,9 @@ def components_of(wanted: Wanted, lock: Mapping[str, Any], context: Mapping[str,
         "project": str(settings.local_project_install_command or ""),
     }
     return {
-        "parent": {"image": parent.reference, "digest": parent.digest},
+        "parent": _named(parent),
+        "parent's image": dict(parent.images),
+        "parent's file": dict(parent.files),
         "apt package": dict.fromkeys(wanted.apt_packages, ""),
         "package": {one["name"]: _version(one) for one in lock["packages"]},
         "installer argument": {name: str(value) for name, value in arguments.items()},
@@ -40,6 +43,13 @@ def components_of(wanted: Wanted, lock: Mapping[str, Any], context: Mapping[str,
         "setting": {name: value for name, value in chosen.items() if value},
         "file": {name: _digest(data) for name, data in context.items()},
     }
+
+
+def _named(parent: Parent) -> dict[str, str]:
+    """Return name and digest of a parent; those of one that a Dockerfile makes follow from its images and files."""
+    if parent.dockerfile is not None:
+        return {"image": f"made by `{parent.dockerfile.name}`"}
+    return {"image": parent.reference, "digest": parent.digest}
 
 
 def _version(package: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from zlock.image.parts import PROJECT
 Components = Mapping[str, Mapping[str, str]]
 """By kind and name what an image consists of, see `ImagePlan.components`."""
 
-_HIDDEN = frozenset({"variable", "file"})
+_HIDDEN = frozenset({"variable", "file", "parent's file"})
 """Kinds whose values are digests, which tell a person nothing."""
 
 

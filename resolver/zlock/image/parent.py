@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from zlock.errors import InvalidConfiguration
@@ -44,8 +44,8 @@ def custom_parent(dockerfile: Path, context: Path | None, digest_of: DigestOf) -
     instructions = list(_instructions(text.decode("utf-8", "replace")))
     named = {reference: _digest(reference, digest_of) for reference in sorted(set(_references(instructions)))}
     rows = [hashlib.sha256(text).hexdigest(), *(f"{reference} {digest}" for reference, digest in named.items())]
-    if context is not None:
-        rows += _context_rows(dockerfile, context)
+    seen = {} if context is None else dict(_context_rows(dockerfile, context))
+    rows += seen.values()
     digest = hashlib.sha256("\n".join(rows).encode("utf-8", "surrogateescape")).hexdigest()
     return Parent(
         reference=f"zlock-parent:{digest[:16]}",
@@ -53,6 +53,8 @@ def custom_parent(dockerfile: Path, context: Path | None, digest_of: DigestOf) -
         dockerfile=dockerfile,
         context=context,
         user=_user(instructions),
+        images=named,
+        files=_files(seen | {dockerfile.name: rows[0] + seen.get(dockerfile.name, "")}),
     )
 
 
@@ -61,8 +63,16 @@ def _digest(reference: str, digest_of: DigestOf) -> str:
     return match["digest"] if match else "" if "$" in reference else digest_of(reference)
 
 
-def _context_rows(dockerfile: Path, context: Path) -> Iterator[str]:
-    """Return each file that the build sees: its path, whether it can be run, and what it holds or leads to."""
+def _files(rows: Mapping[str, str]) -> dict[str, str]:
+    """Return what tells files apart, by names that are text."""
+    return {
+        os.fsencode(path).decode("utf-8", "backslashreplace"): hashlib.sha256(os.fsencode(row)).hexdigest()[:16]
+        for path, row in rows.items()
+    }
+
+
+def _context_rows(dockerfile: Path, context: Path) -> Iterator[tuple[str, str]]:
+    """Return each file that the build sees by its path: that, whether it can be run, and what it holds or leads to."""
     if not context.is_dir():
         raise InvalidConfiguration(
             f"the `build_context_root` is no folder: `{context}`", hint="a path counts from the file that states it"
@@ -71,11 +81,11 @@ def _context_rows(dockerfile: Path, context: Path) -> Iterator[str]:
     rule = read_ignore(beside, context / ".dockerignore") or (lambda _path: False)
     for path, place in walk(context, rule):
         if place.is_symlink():
-            yield f"{path}\0link\0{os.fsencode(place.readlink()).hex()}"
+            yield path, f"{path}\0link\0{os.fsencode(place.readlink()).hex()}"
         elif place.is_file():
             mode = "program" if place.stat().st_mode & 0o111 else "file"
             with place.open("rb") as stream:
-                yield f"{path}\0{mode}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+                yield path, f"{path}\0{mode}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}"
 
 
 def _instructions(text: str) -> Iterator[tuple[str, list[str]]]:

@@ -29,6 +29,8 @@ class Parent:
         dockerfile: The custom Dockerfile that makes it, absolute, or None.
         context: The folder which that Dockerfile sees, absolute, or None.
         user: Who runs in it, empty where that is root; None where nobody has asked it.
+        images: The images that the custom Dockerfile names, each with its digest or "".
+        files: The custom Dockerfile and the files that it sees, each with digits of a sha256 over what counts of it.
     """
 
     reference: str
@@ -36,6 +38,16 @@ class Parent:
     dockerfile: Path | None = None
     context: Path | None = None
     user: str | None = None
+    images: Mapping[str, str] = field(default_factory=dict, hash=False)
+    files: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def text(self) -> str:
+        """What a person knows it by."""
+        if self.dockerfile is not None:
+            return f"{self.reference}, which `{self.dockerfile.name}` makes"
+        pinned = self.digest and not self.reference.endswith(f"@{self.digest}")
+        return f"{self.reference}@{self.digest}" if pinned else self.reference
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,7 @@ def export_bake(options: Options, platform: str | None, output: Path | None, pro
     with Registries(workspace, progress) as registries:
         plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
         plans = [plan for plan in plans if platform in {None, plan.platform}]
-        note_floating(registries.floating, workspace.report)
+        note_floating(registries.floating, plans, workspace.report)
     around = workspace.project.folder / OUTPUT
     start = output.absolute().parent if output else Path.cwd()
     text = bake_file(

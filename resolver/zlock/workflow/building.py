@@ -87,7 +87,7 @@ def build(options: Options, choices: Choices, progress: Progress) -> tuple[list[
     with Registries(workspace, progress) as registries:
         plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
         _check(plans, builder, choices)
-        note_floating(registries.floating, workspace.report)
+        note_floating(registries.floating, plans, workspace.report)
         for reference in dict.fromkeys(plan.parent.reference for plan in plans if plan.floats):
             workspace.report.note(f"no registry knows the digest of `{reference}`, so what is on it is built each time")
         with _Workshop(workspace, builder, registries, push=choices.push) as workshop:

@@ -8,12 +8,13 @@ from pathlib import Path
 from zlock.errors import Collector, InvalidInput
 from zlock.image.explain import moved
 from zlock.image.folder import folder_names, write_context
-from zlock.image.plan import ImagePlan
+from zlock.image.plan import ImagePlan, Parent
 from zlock.image.record import RECORD, read_record
 from zlock.model.ports import Progress
+from zlock.wording import listed
 from zlock.workflow.imaging import OUTPUT, Ask, plan_images
 from zlock.workflow.locked import load_locked
-from zlock.workflow.registries import Registries, note_floating
+from zlock.workflow.registries import PIN_IMAGES, Registries, note_floating
 from zlock.workflow.report import Report
 from zlock.workflow.workspace import Options, Workspace
 
@@ -50,7 +51,7 @@ def plan(options: Options, *, explain: str | None = None, progress: Progress) ->
     workspace = Workspace(options)
     with Registries(workspace, progress) as registries:
         plans = _plans(workspace, registries.digest_of, registries.user_of)
-        note_floating(registries.floating, workspace.report)
+        note_floating(registries.floating, plans, workspace.report)
         before = read_record(workspace.project.folder / OUTPUT / RECORD) if explain is not None else {}
         if explain is not None and not workspace.report.disregarded:
             names = [step for one in plans for step in one.steps]
@@ -91,12 +92,19 @@ def write_contexts(options: Options, output: Path | None) -> tuple[list[PlannedI
 
 def _plans(workspace: Workspace, digest_of: Ask | None, user_of: Ask | None) -> list[ImagePlan]:
     plans = plan_images(workspace, load_locked(workspace), digest_of, user_of)
-    for reference in dict.fromkeys(one.parent.reference for one in plans if one.floats):
-        workspace.report.note(
-            f"the parent `{reference}` floats: another image may come by that name, so the key is not final; "
-            "`zlock resolve --pin-images` records its digest"
-        )
+    for parent in {one.parent.reference: one.parent for one in plans if one.floats}.values():
+        workspace.report.note(_floats(parent))
     return plans
+
+
+def _floats(parent: Parent) -> str:
+    """Say that a parent may be another image tomorrow, and what ends that."""
+    if parent.dockerfile is None:
+        why = "another image may come by that name, so the key is not final"
+        return f"the parent `{parent.reference}` floats: {why}; {PIN_IMAGES}"
+    names = listed(name for name, digest in parent.images.items() if not digest)
+    why = f"another image may come by the name {names}, so the key is not final"
+    return f"the parent that `{parent.dockerfile.name}` makes floats: {why}; write digests in it: `NAME@sha256:...`"
 
 
 def _changes(plan: ImagePlan, last: dict[str, object] | None) -> tuple[str, ...]:

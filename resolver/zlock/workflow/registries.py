@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
@@ -95,12 +95,15 @@ class Registries:
         return found
 
 
-def note_floating(floating: Mapping[str, str], report: Report) -> None:
-    """Say which parents may be another image tomorrow."""
+PIN_IMAGES = "`zlock resolve --pin-images` records its digest"
+
+
+def note_floating(floating: Mapping[str, str], plans: Sequence[ImagePlan], report: Report) -> None:
+    """Say which parents may be another image tomorrow, and what ends that."""
+    named = {plan.parent.reference for plan in plans}
     for reference, digest in floating.items():
-        report.note(
-            f"the parent `{reference}` floats: it is {digest} now; `zlock resolve --pin-images` records its digest"
-        )
+        way_out = PIN_IMAGES if reference in named else f"write `{reference}@{digest}` in the Dockerfile that names it"
+        report.note(f"the parent `{reference}` floats: it is {digest} now; {way_out}")
 
 
 @dataclass(frozen=True)
