@@ -15,7 +15,7 @@ import pytest
 from support.index import TinyIndex
 from support.project import Project, Result
 from support.stored_images import Image, TinyRegistry, layer_of, make_layer, write_layout
-from support.venv import install_with_pip, install_with_uv, make_venv, run_pip
+from support.venv import install_with_pip, install_with_uv, make_plain_venv, make_venv, run_pip
 from support.wheels import make_wheel
 
 PYTHON = f"3.{sys.version_info.minor}"
@@ -55,7 +55,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         )
         assert project.run("resolve").code == 0
         venv = project.folder.parent / "venv"
-        install_with_pip(make_venv(venv), project.lock_path("train"))
+        install_with_pip(make_plain_venv(venv), project.lock_path("train"))
         yield World(project=project, venv=venv)
 
 
@@ -247,6 +247,20 @@ def test_a_layer_that_changes_a_package_is_seen(world: World, tmp_path: Path) ->
 
     assert (found["missing"], found["extra"]) == ({"speed": "1.5"}, {"late": "1.0"})
     assert found["altered"] == {"model": {f"/opt/venv/{SITE}/model/__init__.py": "changed"}}
+
+
+def test_a_file_of_an_image_that_belongs_to_no_package_is_seen(world: World, tmp_path: Path) -> None:
+    added = ("evil.pth", "module.py", "folder/inside.py", "compiled.pyc")
+    above = make_layer({f"opt/venv/{SITE}/{name}": b"" for name in (*added, "__pycache__/model.cpython-3.pyc")})
+    write_layout(tmp_path / "layout", {"1": Image(layers=(*image_of(world.venv).layers, above))})
+
+    found = verified(world, f"oci:{tmp_path / 'layout'}")
+
+    names = ("compiled.pyc", "evil.pth", "folder", "module.py")
+    assert found["stray"] == [f"/opt/venv/{SITE}/{name}" for name in names]
+    assert not found["equal"]
+    said = failed(world, f"oci:{tmp_path / 'layout'}").stderr
+    assert f"of no package: /opt/venv/{SITE}/evil.pth" in said
 
 
 def test_an_environment_behind_links_of_the_image_is_found(world: World, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from support.engines import PASSWORD, USER, registry, require
 from support.environment import clean_environment
 from support.index import TinyIndex
 from support.project import Project
-from support.venv import install_with_pip, make_venv
+from support.venv import install_with_pip, make_plain_venv
 from zlock.errors import RegistryFailed
 from zlock.image.reference import ImageReference
 from zlock.image.registry import Registry
@@ -65,7 +65,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             }
         )
         assert project.run("resolve").code == 0
-        install_with_pip(make_venv(folder / "context" / "venv"), project.lock_path("pipeline"))
+        install_with_pip(make_plain_venv(folder / "context" / "venv"), project.lock_path("pipeline"))
     (folder / "Dockerfile").write_text(DOCKERFILE, encoding="utf-8")
     environ = {"CONTAINERS_STORAGE_CONF": str(storage)}
     context = str(folder / "context")

@@ -22,6 +22,14 @@ def make_venv(folder: Path, *, python: str = sys.executable) -> Path:
     return folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python"
 
 
+def make_plain_venv(folder: Path) -> Path:
+    """Make an environment as images have it: Python's own `venv` leaves nothing beside the packages, and uv does."""
+    python = make_venv(folder)
+    for path in folder.glob("lib/python3.*/site-packages/_virtualenv.*"):
+        path.unlink()
+    return python
+
+
 def install_with_uv(python: Path, lock: Path, *, options: Sequence[str] = ()) -> None:
     """Make the environment equal to a lock with `uv pip sync`; nothing is cached."""
     command = ("pip", "sync", "--no-cache", "--python", str(python), *options, str(lock))

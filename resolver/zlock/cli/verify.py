@@ -40,6 +40,7 @@ def _lines(verdict: Verdict, platform: str, comparison: Comparison, *, verbose: 
         yield from (f"  {name}: {file.path} is {file.why}" for file in files[: None if verbose else _SHOWN])
         if len(files) > _SHOWN and not verbose:
             yield f"  {name}: and {len(files) - _SHOWN} more files"
+    yield from (f"  of no package: {path}" for path in comparison.stray)
     yield from (f"  the project itself: {name} {version}" for name, version in comparison.local.items())
     if verbose:
         yield from (f"  the parent's: {name} {version}" for name, version in comparison.inherited.items())
@@ -65,6 +66,7 @@ def _compared(comparison: Comparison) -> dict[str, object]:
         "moved": {name: list(versions) for name, versions in comparison.moved.items()},
         "elsewhere": dict(comparison.elsewhere),
         "altered": {name: {file.path: file.why for file in files} for name, files in comparison.altered.items()},
+        "stray": list(comparison.stray),
         "inherited": dict(comparison.inherited),
         "local": dict(comparison.local),
     }

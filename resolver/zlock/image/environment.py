@@ -14,6 +14,7 @@ from zlock.image.installed import (
     interpreter_folders,
     pythons_in,
     read_distributions,
+    stray_files,
     venv_folders,
 )
 from zlock.image.layers import LayerTree
@@ -39,11 +40,13 @@ class Installed:
         distributions: All of it.
         tree: The files.
         inherited: Name and version of what the parent brought; None where nobody can tell.
+        stray: Files and folders beside the packages that belong to none; looked for in an environment of zlock's only.
     """
 
     distributions: Sequence[Distribution]
     tree: FileTree
     inherited: frozenset[tuple[str, str]] | None = frozenset()
+    stray: Sequence[str] = ()
 
 
 def read_venv(image: OpenImage, minor: int, progress: Progress) -> Installed:
@@ -55,8 +58,7 @@ def read_venv(image: OpenImage, minor: int, progress: Progress) -> Installed:
     """
     tree = LayerTree(image.found.name)
     add_layers(tree, image, range(len(image.found.layers)), progress)
-    folders = _found(tree, ENVIRONMENT, minor, venv_folders(tree, ENVIRONMENT, minor))
-    return Installed(distributions=read_distributions(tree, folders), tree=tree)
+    return _read_environment(tree, ENVIRONMENT, minor)
 
 
 def read_system(image: OpenImage, minor: int, parents: int | None, progress: Progress) -> Installed:
@@ -98,8 +100,7 @@ def read_folder(folder: Path, minor: int) -> Installed:
     tree = FolderTree(folder)
     for prefix in (ENVIRONMENT, ""):
         if pythons_in(tree, prefix):
-            folders = _found(tree, prefix, minor, venv_folders(tree, prefix, minor))
-            return Installed(distributions=read_distributions(tree, folders), tree=tree)
+            return _read_environment(tree, prefix, minor)
     windows = resolve(tree, "/Lib/site-packages")
     return Installed(distributions=read_distributions(tree, [windows or "/"]), tree=tree)
 
@@ -130,6 +131,14 @@ def read_interpreter(python: Path, minor: int) -> Installed:
         )
     folders = [place for folder in dict.fromkeys(named) if (place := resolve(tree, folder))]
     return Installed(distributions=read_distributions(tree, folders), tree=tree)
+
+
+def _read_environment(tree: FileTree, prefix: str, minor: int) -> Installed:
+    folders = _found(tree, prefix, minor, venv_folders(tree, prefix, minor))
+    distributions = read_distributions(tree, folders)
+    # Whoever made another environment may have put files of their own there.
+    stray = stray_files(tree, folders, distributions) if prefix == ENVIRONMENT else []
+    return Installed(distributions=distributions, tree=tree, stray=stray)
 
 
 def _found(tree: FileTree, prefix: str, minor: int, folders: list[str]) -> list[str]:

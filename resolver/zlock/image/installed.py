@@ -8,7 +8,7 @@ import csv
 import json
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from typing import Any
@@ -39,12 +39,14 @@ class Distribution:
         version: As its metadata has it; empty where that can't be read.
         files: What RECORD tells the hashes of, but for `.pyc`.
         direct_url: Where it came from, if not from an index (PEP 610); else empty.
+        names: What RECORD has at the top of the folder of packages.
     """
 
     name: NormalizedName
     version: str
     files: tuple[RecordedFile, ...]
     direct_url: Mapping[str, Any]
+    names: frozenset[str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +111,21 @@ def check_files(tree: FileTree, distribution: Distribution) -> tuple[list[Altere
     return altered, checked
 
 
+def stray_files(tree: FileTree, folders: Iterable[str], distributions: Iterable[Distribution]) -> list[str]:
+    """Return what is at the top of folders of packages and in no RECORD: modules, and `.pth` files, which run code."""
+    owned = {name for one in distributions for name in one.names}
+    return [
+        f"{folder}/{name}"
+        for folder in folders
+        for name in tree.names(folder)
+        if name not in owned and not _belongs_to_installers(name)
+    ]
+
+
+def _belongs_to_installers(name: str) -> bool:
+    return name == "__pycache__" or name.endswith((".dist-info", ".egg-info"))
+
+
 def _distribution(tree: FileTree, folder: str, name: str) -> Distribution | None:
     stem, dot, kind = name.rpartition(".")
     # pip leaves a folder with `~` in place of the first letter where it could not remove one.
@@ -127,6 +144,7 @@ def _distribution(tree: FileTree, folder: str, name: str) -> Distribution | None
         version=str(headers["Version"] or version.partition("-py")[0]).strip(),
         files=_recorded(record, f"{place}/RECORD", folder) if kind == "dist-info" else (),
         direct_url={} if single else _json(_read(tree, f"{place}/direct_url.json")),
+        names=frozenset(posixpath.normpath(path).partition("/")[0] for path, _ in _rows(record)),
     )
 
 
@@ -136,14 +154,20 @@ def _recorded(record: bytes, place: str, folder: str) -> tuple[RecordedFile, ...
     One that is not there, is no CSV, or has no hashes is told of as a file that is not as it should be.
     """
     found = []
+    for path, hashed in _rows(record):
+        algorithm, equals, digest = hashed.partition("=")
+        if equals and not path.endswith(".pyc"):
+            joined = posixpath.join(folder, path)
+            found.append(RecordedFile(path=joined, algorithm=algorithm, digest=digest.rstrip("=")))
+    return tuple(found) or (RecordedFile(path=place, algorithm="sha256", digest=""),)
+
+
+def _rows(record: bytes) -> Iterator[tuple[str, str]]:
+    """Return path and hash of each row of a RECORD, as far as it can be read."""
     with contextlib.suppress(csv.Error):
         for row in csv.reader(record.decode("utf-8", errors="replace").splitlines()):
             path, hashed = [*row, "", ""][:2]
-            algorithm, equals, digest = hashed.partition("=")
-            if equals and not path.endswith(".pyc"):
-                joined = posixpath.join(folder, path)
-                found.append(RecordedFile(path=joined, algorithm=algorithm, digest=digest.rstrip("=")))
-    return tuple(found) or (RecordedFile(path=place, algorithm="sha256", digest=""),)
+            yield path, hashed
 
 
 def _encoded(sha256: str) -> str:

@@ -25,6 +25,7 @@ class Comparison:
         moved: Of another version: the locked one, and what is there.
         elsewhere: Of the locked version but not from where the lock says; how.
         altered: Files that are not as their RECORD has them.
+        stray: Files and folders beside the packages that belong to none.
         inherited: There and not locked, but the parent's own; no difference.
         local: There and not locked, but the project itself; no difference.
     """
@@ -36,13 +37,14 @@ class Comparison:
     moved: Mapping[str, tuple[str, str]]
     elsewhere: Mapping[str, str]
     altered: Mapping[str, tuple[Altered, ...]]
+    stray: Sequence[str]
     inherited: Mapping[str, str]
     local: Mapping[str, str]
 
     @property
     def is_equal(self) -> bool:
         """Whether what is installed is what the lock says."""
-        return not (self.missing or self.extra or self.moved or self.elsewhere or self.altered)
+        return not (self.missing or self.extra or self.moved or self.elsewhere or self.altered or self.stray)
 
 
 def compare(
@@ -52,6 +54,7 @@ def compare(
     *,
     is_local: Callable[[Distribution], bool],
     is_inherited: Callable[[Distribution], bool],
+    stray: Sequence[str] = (),
 ) -> Comparison:
     """Compare an environment with the packages of a lock.
 
@@ -61,6 +64,7 @@ def compare(
         tree: The files, whose hashes are compared with those of RECORD.
         is_local: Tells the project's own distribution.
         is_inherited: Tells what the parent brought.
+        stray: What belongs to no package.
     """
     wanted = {canonicalize_name(package["name"]): package for package in locked}
     there: dict[NormalizedName, list[Distribution]] = {}
@@ -95,6 +99,7 @@ def compare(
         moved=moved,
         elsewhere=elsewhere,
         altered=altered,
+        stray=stray,
         inherited=inherited,
         local=local,
     )

@@ -134,6 +134,7 @@ def _compared(workspace: Workspace, locked: LockedStep, target: Target, installe
         installed.tree,
         is_local=is_local,
         is_inherited=is_inherited,
+        stray=installed.stray,
     )
 
 
