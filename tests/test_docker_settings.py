@@ -241,6 +241,8 @@ def test_a_requirement_where_a_path_belongs() -> None:
         ("environment", {"A-B": "1"}, "`A-B` is no name for an environment variable"),
         ("runtime_environment", {"A": "1\n2"}, "`runtime_environment.A`: a line break"),
         ("user", "root\nRUN something", "a line break"),
+        ("user", "nobody; rm", "`user`: `nobody; rm` is no user of an image"),
+        ("user", "$NAME", "`$NAME` is no user of an image"),
         ("parent_image", "python:3 AS base", "has spaces in it"),
         ("local_project_install_command", " ", "expected a command, got an empty string"),
         ("local_project_install_command", ["pip", 3], "`local_project_install_command[1]`: expected a string"),

@@ -726,7 +726,7 @@ def other_python(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder / "bin" / "python")
 
 
-PROBE = "import sys\n@pipeline(settings={'docker': {'user': sys.prefix}})\ndef run(): ..."
+PROBE = "import sys\n@pipeline(settings={'docker': {'dockerfile': sys.prefix}})\ndef run(): ..."
 
 
 def test_an_interpreter_without_zlock_is_replaced_by_the_own_one(
@@ -734,7 +734,7 @@ def test_an_interpreter_without_zlock_is_replaced_by_the_own_one(
 ) -> None:
     monkeypatch.delenv("PYTHONPATH", raising=False)
 
-    assert load(PROBE, interpreter=other_python).settings == DockerSettings(user=sys.prefix)
+    assert load(PROBE, interpreter=other_python).settings == DockerSettings(dockerfile=sys.prefix)
     error = load.error("import no_such_module", interpreter=other_python)
     assert f"`{other_python}` has no zlock" in error.context[-1]
 
@@ -742,7 +742,9 @@ def test_an_interpreter_without_zlock_is_replaced_by_the_own_one(
 def test_an_interpreter_with_zlock_is_used(load: Load, other_python: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(SOURCE_ROOT))
 
-    assert load(PROBE, interpreter=other_python).settings == DockerSettings(user=str(Path(other_python).parents[1]))
+    assert load(PROBE, interpreter=other_python).settings == DockerSettings(
+        dockerfile=str(Path(other_python).parents[1])
+    )
 
 
 def test_an_interpreter_with_another_protocol_is_replaced(
@@ -754,7 +756,7 @@ def test_an_interpreter_with_another_protocol_is_replaced(
     (other / "zlock" / "settings" / "child.py").write_text("PROTOCOL = 99\n")
     monkeypatch.setenv("PYTHONPATH", str(other))
 
-    assert load(PROBE, interpreter=other_python).settings == DockerSettings(user=sys.prefix)
+    assert load(PROBE, interpreter=other_python).settings == DockerSettings(dockerfile=sys.prefix)
 
 
 def test_an_interpreter_that_does_not_exist(load: Load) -> None:

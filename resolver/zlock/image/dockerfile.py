@@ -14,12 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zlock.errors import InvalidConfiguration
+from zlock.model.image import USER_HINT, is_user
 
 # What neither a shell nor a Dockerfile gives a meaning to.
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=@%+,-]+", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", re.ASCII)
-_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?", re.ASCII)
 # C0 but the tab, DEL and C1, the two line separators of Unicode, and halves of a pair, which UTF-8 can't carry.
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNCARRIED = re.compile("[\x00\ud800-\udfff]")
@@ -107,10 +107,8 @@ class User:
     name: str
 
     def __str__(self) -> str:
-        if not _USER.fullmatch(self.name):
-            raise InvalidConfiguration(
-                f"`{_shown(self.name)}` is no user of an image", hint="write `name`, `name:group`, or their numbers"
-            )
+        if not is_user(self.name):
+            raise InvalidConfiguration(f"`{_shown(self.name)}` is no user of an image", hint=USER_HINT)
         return f"USER {self.name}"
 
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from zlock.errors import Collector, InvalidConfiguration
-from zlock.model import debian
+from zlock.model import debian, image
 from zlock.redact import redact
 from zlock.wording import did_you_mean, either, kind
 
@@ -84,6 +84,14 @@ def _debian_package(value: object, at: str) -> str:
     refused = debian.refusal(found)
     if refused:
         raise mistake(at, refused[0], hint=refused[1])
+    return found
+
+
+def user(value: object, at: str) -> str:
+    """Accept who runs in an image: `name`, `name:group`, or their numbers."""
+    found = text(value, at)
+    if not image.is_user(found):
+        raise mistake(at, f"`{found}` is no user of an image", hint=image.USER_HINT)
     return found
 
 

@@ -35,7 +35,7 @@ CHECKS: Mapping[str, checks.Check] = MappingProxyType(
         "parent_image": checks.word,
         "environment": checks.variables,
         "runtime_environment": checks.variables,
-        "user": checks.text,
+        "user": checks.user,
         "dockerfile": checks.path,
         "build_context_root": checks.path,
         "local_project_install_command": checks.command,
