@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from zlock.errors import InvalidConfiguration, InvalidInput
-from zlock.image.reference import ImageReference, is_digest, is_loopback, join_repository
+from zlock.model.reference import ImageReference, is_digest, is_loopback, join_repository
 
 DIGEST = f"sha256:{'0a' * 32}"
 

@@ -24,8 +24,8 @@ from support.stored_images import (
     make_layer,
 )
 from zlock.errors import RegistryFailed
-from zlock.image.reference import ImageReference
 from zlock.image.registry import Registry
+from zlock.model.reference import ImageReference
 
 AMD64, ARM64 = "linux/amd64", "linux/arm64"
 LAYER = make_layer({"a.txt": b"a"})

@@ -18,8 +18,8 @@ from zlock.errors import CommandFailed, InvalidInput, RegistryFailed, ZlockError
 from zlock.image.challenge import _is_reachable_safely, is_same_owner, parse_challenge
 from zlock.image.logins import Login, find_login
 from zlock.image.manifest import FoundImage
-from zlock.image.reference import ImageReference
 from zlock.image.registry import Registry
+from zlock.model.reference import ImageReference
 
 LAYER = make_layer({"a.txt": b"a"})
 IMAGE = Image(layers=(LAYER,))

@@ -16,8 +16,8 @@ from urllib.parse import urlencode, urlsplit
 
 from zlock.errors import OutsideFailed, RegistryFailed
 from zlock.image.logins import Login, find_login
-from zlock.image.reference import ImageReference, host_name, is_host, is_loopback
 from zlock.index.client import Answer, Network, Sink, Transport, show
+from zlock.model.reference import ImageReference, host_name, is_host, is_loopback
 
 _SCHEME = re.compile(r"(?:^|,)\s*(?P<scheme>basic|bearer)(?:\s+|$)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 _PARAMETER = re.compile(r'([a-zA-Z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')

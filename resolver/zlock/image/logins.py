@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zlock.errors import CommandFailed, InvalidInput
-from zlock.image.reference import ImageReference, canonical_host
+from zlock.model.reference import ImageReference, canonical_host
 
 _HELPER = "docker-credential-"
 

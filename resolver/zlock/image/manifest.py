@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zlock.errors import RegistryFailed
-from zlock.image.reference import is_digest
+from zlock.model.reference import is_digest
 
 MANIFESTS = frozenset(
     {"application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"}

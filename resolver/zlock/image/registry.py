@@ -26,8 +26,8 @@ from zlock.image.manifest import (
     read_document,
     select,
 )
-from zlock.image.reference import ImageReference, is_digest, is_loopback
 from zlock.index.client import Answer, Network
+from zlock.model.reference import ImageReference, is_digest, is_loopback
 
 _ACCEPT = ", ".join(sorted(MANIFESTS | INDEXES))
 _SLOWEST = 64 * 1024  # bytes a second that a layer may come at

@@ -30,9 +30,9 @@ from zlock.image.manifest import (
     read_json,
     select,
 )
-from zlock.image.reference import ImageReference
 from zlock.image.registry import Registry
 from zlock.model.ports import Progress
+from zlock.model.reference import ImageReference
 
 _TAG = "org.opencontainers.image.ref.name"
 

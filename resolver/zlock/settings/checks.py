@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from zlock.errors import Collector, InvalidConfiguration
+from zlock.errors import Collector, InvalidConfiguration, InvalidInput
 from zlock.model import debian, image
 from zlock.redact import redact
 from zlock.wording import did_you_mean, either, kind
@@ -92,6 +92,30 @@ def user(value: object, at: str) -> str:
     found = text(value, at)
     if not image.is_user(found):
         raise mistake(at, f"`{found}` is no user of an image", hint=image.USER_HINT)
+    return found
+
+
+def image_reference(value: object, at: str) -> str:
+    """Accept the reference of an image."""
+    from zlock.model.reference import ImageReference  # most settings have none
+
+    found = word(value, at)
+    try:
+        ImageReference.parse(found)
+    except InvalidInput as error:
+        raise mistake(at, error.message, hint=error.hint) from error
+    return found
+
+
+def image_repository(value: object, at: str) -> str:
+    """Accept where an image goes: a repository, with or without its registry, and neither tag nor digest."""
+    found = image_reference(value, at)
+    if ":" in found.rpartition("/")[2] or "@" in found:
+        raise mistake(
+            at,
+            f"it has a tag or a digest: `{found}`",
+            hint="leave it out; an image's tag is the beginning of its key",
+        )
     return found
 
 

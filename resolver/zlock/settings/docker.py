@@ -32,7 +32,7 @@ CHECKS: Mapping[str, checks.Check] = MappingProxyType(
         "pyproject_groups": checks.words,
         "python_package_installer": checks.installer,
         "python_package_installer_args": checks.installer_arguments,
-        "parent_image": checks.word,
+        "parent_image": checks.image_reference,
         "environment": checks.variables,
         "runtime_environment": checks.variables,
         "user": checks.user,
@@ -40,7 +40,7 @@ CHECKS: Mapping[str, checks.Check] = MappingProxyType(
         "build_context_root": checks.path,
         "local_project_install_command": checks.command,
         "prevent_build_reuse": checks.boolean,
-        "target_repository": checks.word,
+        "target_repository": checks.image_repository,
         "python_package_installer_cache_mount": checks.boolean,
         "system": checks.boolean,
     }

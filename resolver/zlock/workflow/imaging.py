@@ -13,10 +13,10 @@ from zlock.image.context import plan_image
 from zlock.image.parent import custom_parent, named_parent
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.project import project_files
-from zlock.image.reference import join_repository
 from zlock.image.wanted import Wanted
 from zlock.lock.selection import packages_on
 from zlock.model.image import default_parent
+from zlock.model.reference import join_repository
 from zlock.model.target import Target
 from zlock.redact import redact
 from zlock.settings.docker import EffectiveSettings

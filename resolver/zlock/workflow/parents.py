@@ -96,7 +96,7 @@ class _Pinner:
         return self._known[key]
 
     def _find(self, reference: str, platforms: Sequence[str]) -> PinnedParent:
-        from zlock.image.reference import ImageReference
+        from zlock.model.reference import ImageReference
 
         parsed = ImageReference.parse(reference)
         if self._workspace.options.offline:

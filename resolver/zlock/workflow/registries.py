@@ -11,10 +11,10 @@ from typing import Self
 from zlock.image.builders.builder import Image
 from zlock.image.manifest import FoundImage
 from zlock.image.plan import KEY_LABEL, ImagePlan
-from zlock.image.reference import ImageReference
 from zlock.image.registry import Registry
 from zlock.image.reuse import check_key
 from zlock.model.ports import Progress
+from zlock.model.reference import ImageReference
 from zlock.workflow.parents import no_parent
 from zlock.workflow.report import Report
 from zlock.workflow.workspace import Workspace

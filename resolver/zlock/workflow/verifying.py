@@ -16,12 +16,12 @@ from zlock.errors import InvalidInput
 from zlock.image.environment import Installed, read_folder, read_interpreter, read_system, read_venv
 from zlock.image.installed import Distribution
 from zlock.image.plan import KEY_LABEL
-from zlock.image.reference import ImageReference
 from zlock.image.sources import OpenImage
 from zlock.image.verify import Comparison, compare
 from zlock.lock.selection import packages_on
 from zlock.model.image import default_parent
 from zlock.model.ports import Progress
+from zlock.model.reference import ImageReference
 from zlock.model.target import Target
 from zlock.workflow.images import ImageFinder
 from zlock.workflow.locked import LockedStep, load_locked
