@@ -9,7 +9,7 @@ import pytest
 
 from support.images import dockerfile, environment, instructions, planned, runs, wheel, words_of
 from zlock.errors import InvalidConfiguration, Problems, ZlockError
-from zlock.image.dockerfile import Command, Env, From, Run, User, render
+from zlock.image.context.dockerfile import Command, Env, From, Run, User, render
 
 HOSTILE = [
     "",

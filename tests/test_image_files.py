@@ -10,10 +10,10 @@ import pytest
 from support.images import planned, wheel
 from zlock.errors import InvalidConfiguration, InvalidInput, Problems
 from zlock.image.bake import Target, bake_file
-from zlock.image.folder import folder_names, write_context
-from zlock.image.ignore import ignore_rule
+from zlock.image.context.folder import folder_names, write_context
+from zlock.image.context.ignore import ignore_rule
+from zlock.image.context.project import project_files
 from zlock.image.plan import ImagePlan, Parent
-from zlock.image.project import project_files
 from zlock.image.record import Built, read_record, record_of, write_record
 from zlock.image.secret import secret_text, with_login
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.images import PARENT, UV, locked, planned, sdist, wheel
-from zlock.image.context import plan_image
+from zlock.image.context.contents import plan_image
 from zlock.image.explain import moved
 from zlock.image.parent import custom_parent
 from zlock.image.plan import ImagePlan, Parent

@@ -13,8 +13,8 @@ import pytest
 
 from support.stored_images import HardLink, Members, make_layer
 from zlock.errors import RegistryFailed
-from zlock.image.layers import LayerTree
-from zlock.image.tree import FileTree, FolderTree, resolve
+from zlock.image.reading.layers import LayerTree
+from zlock.image.reading.tree import FileTree, FolderTree, resolve
 
 
 def laid(*layers: Members | bytes) -> LayerTree:

@@ -11,7 +11,7 @@ from support.images import UV as UV_PIN
 from support.images import dockerfile, planned, runs, wheel, words_of
 from support.venv import run_pip, run_uv
 from zlock.errors import InvalidConfiguration, Problems
-from zlock.image.options import INSTALLERS, PIP, UV, options_of
+from zlock.image.context.options import INSTALLERS, PIP, UV, options_of
 
 VALUES = {
     "exists-action": "i",

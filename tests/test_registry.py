@@ -24,7 +24,7 @@ from support.stored_images import (
     make_layer,
 )
 from zlock.errors import RegistryFailed
-from zlock.image.registry import Registry
+from zlock.image.registry.registry import Registry
 from zlock.model.reference import ImageReference
 
 AMD64, ARM64 = "linux/amd64", "linux/arm64"

@@ -15,10 +15,10 @@ from support.environment import clean_environment
 from support.serve import Call, LoopbackServer, Reply
 from support.stored_images import Image, TinyRegistry, digest_of, make_layer
 from zlock.errors import CommandFailed, InvalidInput, RegistryFailed, ZlockError
-from zlock.image.challenge import _is_reachable_safely, is_same_owner, parse_challenge
-from zlock.image.logins import Login, find_login
-from zlock.image.manifest import FoundImage
-from zlock.image.registry import Registry
+from zlock.image.registry.challenge import _is_reachable_safely, is_same_owner, parse_challenge
+from zlock.image.registry.logins import Login, find_login
+from zlock.image.registry.manifest import FoundImage
+from zlock.image.registry.registry import Registry
 from zlock.model.reference import ImageReference
 
 LAYER = make_layer({"a.txt": b"a"})

@@ -19,8 +19,8 @@ from support.index import TinyIndex
 from support.project import Project
 from support.venv import install_with_pip, make_plain_venv
 from zlock.errors import RegistryFailed
-from zlock.image.registry import Registry
-from zlock.image.sources import find_in_archive
+from zlock.image.reading.sources import find_in_archive
+from zlock.image.registry.registry import Registry
 from zlock.model.reference import ImageReference
 
 pytestmark = pytest.mark.engines

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from zlock.image.context import plan_image
+from zlock.image.context.contents import plan_image
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.wanted import Wanted
 from zlock.model.target import Target

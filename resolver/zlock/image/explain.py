@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from zlock.image.parts import PROJECT
+from zlock.image.context.parts import PROJECT
 
 Components = Mapping[str, Mapping[str, str]]
 """By kind and name what an image consists of, see `ImagePlan.components`."""

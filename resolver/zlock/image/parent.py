@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from zlock.errors import InvalidConfiguration
-from zlock.image.ignore import read_ignore, walk
+from zlock.image.context.ignore import read_ignore, walk
 from zlock.image.plan import Parent
 
 DigestOf = Callable[[str], str]

@@ -8,8 +8,8 @@ from typing import Any
 
 from packaging.utils import NormalizedName, canonicalize_name, canonicalize_version
 
-from zlock.image.installed import Altered, Distribution, check_files
-from zlock.image.tree import FileTree
+from zlock.image.reading.installed import Altered, Distribution, check_files
+from zlock.image.reading.tree import FileTree
 from zlock.redact import redact
 
 

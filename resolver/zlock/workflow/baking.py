@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from zlock.image.bake import SECRET_VARIABLE, Target, bake_file
-from zlock.image.folder import folder_names, write_context
-from zlock.image.installers import SECRET
+from zlock.image.context.folder import folder_names, write_context
+from zlock.image.context.installers import SECRET
 from zlock.image.plan import ImagePlan
 from zlock.lock.store import replace_text
 from zlock.model.ports import Progress

@@ -14,8 +14,8 @@ from typing import Self
 from zlock.errors import Collector, InvalidInput
 from zlock.image.builders.builder import Builder, Image, Recipe, Store
 from zlock.image.builders.choose import choose_builder
-from zlock.image.folder import write_context
-from zlock.image.installers import SECRET
+from zlock.image.context.folder import write_context
+from zlock.image.context.installers import SECRET
 from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.record import RECORD, Built, record_of, write_record
 from zlock.image.reuse import Build, Reusing

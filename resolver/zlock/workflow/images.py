@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Self
 
 from zlock.errors import CommandFailed, NoAnswer
-from zlock.image.registry import Registry
-from zlock.image.sources import OpenImage, RegistryImage, find_in_layout
-from zlock.image.stores import find_stores, take_out
+from zlock.image.reading.sources import OpenImage, RegistryImage, find_in_layout
+from zlock.image.reading.stores import find_stores, take_out
+from zlock.image.registry.registry import Registry
 from zlock.model.ports import Progress
 from zlock.model.reference import ImageReference
 from zlock.workflow.workspace import Workspace

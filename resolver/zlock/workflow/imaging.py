@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from zlock.errors import Collector, InvalidConfiguration, NoAnswer
-from zlock.image.context import plan_image
+from zlock.image.context.contents import plan_image
+from zlock.image.context.project import project_files
 from zlock.image.parent import custom_parent, named_parent
 from zlock.image.plan import ImagePlan, Parent
-from zlock.image.project import project_files
 from zlock.image.wanted import Wanted
 from zlock.lock.selection import packages_on
 from zlock.model.image import default_parent

@@ -15,7 +15,7 @@ from zlock.workflow.workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from zlock.image.registry import Registry
+    from zlock.image.registry.registry import Registry
 
 
 def pin_parents(workspace: Workspace, jobs: Sequence[Job], answers: Answers, progress: Progress) -> Answers:
@@ -60,7 +60,7 @@ class _Pinner:
 
     @cached_property
     def _registry(self) -> Registry:
-        from zlock.image.registry import Registry  # most runs ask none
+        from zlock.image.registry.registry import Registry  # most runs ask none
 
         return Registry(self._workspace.environ)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zlock.errors import Collector, InvalidInput
+from zlock.image.context.folder import folder_names, write_context
 from zlock.image.explain import moved
-from zlock.image.folder import folder_names, write_context
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.record import RECORD, read_record
 from zlock.model.ports import Progress

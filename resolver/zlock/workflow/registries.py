@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Self
 
 from zlock.image.builders.builder import Image
-from zlock.image.manifest import FoundImage
 from zlock.image.plan import KEY_LABEL, ImagePlan
-from zlock.image.registry import Registry
+from zlock.image.registry.manifest import FoundImage
+from zlock.image.registry.registry import Registry
 from zlock.image.reuse import check_key
 from zlock.model.ports import Progress
 from zlock.model.reference import ImageReference

@@ -13,10 +13,10 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from zlock.errors import InvalidInput
-from zlock.image.environment import Installed, read_folder, read_interpreter, read_system, read_venv
-from zlock.image.installed import Distribution
 from zlock.image.plan import KEY_LABEL
-from zlock.image.sources import OpenImage
+from zlock.image.reading.environment import Installed, read_folder, read_interpreter, read_system, read_venv
+from zlock.image.reading.installed import Distribution
+from zlock.image.reading.sources import OpenImage
 from zlock.image.verify import Comparison, compare
 from zlock.lock.selection import packages_on
 from zlock.model.image import default_parent

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from zlock.errors import Collector, InvalidConfiguration, ZlockError
-from zlock.image.dockerfile import (
+from zlock.image.context.dockerfile import (
     BuildVariable,
     Command,
     Comment,
@@ -20,7 +20,7 @@ from zlock.image.dockerfile import (
     User,
     Workdir,
 )
-from zlock.image.installers import (
+from zlock.image.context.installers import (
     DIRECT,
     FOLDER,
     REQUIREMENTS,
@@ -30,7 +30,7 @@ from zlock.image.installers import (
     install,
     install_project,
 )
-from zlock.image.options import options_of
+from zlock.image.context.options import options_of
 from zlock.image.plan import ENVIRONMENT, HEADING
 from zlock.image.wanted import Wanted
 from zlock.model import debian

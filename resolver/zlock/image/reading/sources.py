@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from zlock.errors import InvalidInput
-from zlock.image.layers import LayerTree
-from zlock.image.manifest import (
+from zlock.image.reading.layers import LayerTree
+from zlock.image.registry.manifest import (
     INDEXES,
     LARGEST_DOCUMENT,
     MANIFESTS,
@@ -30,7 +30,7 @@ from zlock.image.manifest import (
     read_json,
     select,
 )
-from zlock.image.registry import Registry
+from zlock.image.registry.registry import Registry
 from zlock.model.ports import Progress
 from zlock.model.reference import ImageReference
 

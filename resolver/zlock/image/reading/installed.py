@@ -15,7 +15,7 @@ from typing import Any
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from zlock.image.tree import FileTree, is_folder, resolve
+from zlock.image.reading.tree import FileTree, is_folder, resolve
 
 _LIBRARIES = re.compile(r"python3\.(\d+)")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # what engines set where an image sets none

@@ -15,7 +15,7 @@ from typing import ClassVar
 from urllib.parse import urlencode, urlsplit
 
 from zlock.errors import OutsideFailed, RegistryFailed
-from zlock.image.logins import Login, find_login
+from zlock.image.registry.logins import Login, find_login
 from zlock.index.client import Answer, Network, Sink, Transport, show
 from zlock.model.reference import ImageReference, host_name, is_host, is_loopback
 

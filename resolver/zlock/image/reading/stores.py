@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zlock.errors import CommandFailed
-from zlock.image.sources import OpenImage, find_in_archive, find_in_layout
+from zlock.image.reading.sources import OpenImage, find_in_archive, find_in_layout
 from zlock.process import CommandExited, run_command
 
 _ABSENT = re.compile(r"no such (image|object)|image not known|does not exist|identifier is not an image", re.IGNORECASE)

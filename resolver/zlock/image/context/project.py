@@ -9,8 +9,8 @@ from pathlib import Path
 
 from zlock.errors import Collector, InvalidConfiguration
 from zlock.image.bake import is_bake_file
-from zlock.image.folder import is_context
-from zlock.image.ignore import read_ignore, walk
+from zlock.image.context.folder import is_context
+from zlock.image.context.ignore import read_ignore, walk
 
 _NEVER = frozenset({".git", ".hg", ".svn", "__pycache__", "zlock.toml"})
 _HINT = "leave it out in `.dockerignore`"

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from typing import IO
 
 from zlock.errors import RegistryFailed
-from zlock.image.manifest import broken
-from zlock.image.tree import Node, resolve
+from zlock.image.reading.tree import Node, resolve
+from zlock.image.registry.manifest import broken
 
 _WHITEOUT, _OPAQUE, _SPECIAL = ".wh.", ".wh..wh..opq", ".wh..wh."
 _ZSTD = b"\x28\xb5\x2f\xfd"

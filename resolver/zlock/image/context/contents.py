@@ -7,9 +7,9 @@ from typing import Any
 
 from zlock.errors import Collector, NoAnswer
 from zlock.image.components import components_of
-from zlock.image.dockerfile import render
-from zlock.image.installers import DIRECT, REQUIREMENTS, SDISTS, UV
-from zlock.image.parts import PROJECT, Parts
+from zlock.image.context.dockerfile import render
+from zlock.image.context.installers import DIRECT, REQUIREMENTS, SDISTS, UV
+from zlock.image.context.parts import PROJECT, Parts
 from zlock.image.plan import ImagePlan
 from zlock.image.wanted import Wanted
 from zlock.lock.identity import identity_of

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zlock.errors import InvalidInput, NoAnswer
-from zlock.image.installed import (
+from zlock.image.plan import ENVIRONMENT
+from zlock.image.reading.installed import (
     Distribution,
     interpreter_folders,
     pythons_in,
@@ -17,10 +18,9 @@ from zlock.image.installed import (
     stray_files,
     venv_folders,
 )
-from zlock.image.layers import LayerTree
-from zlock.image.plan import ENVIRONMENT
-from zlock.image.sources import OpenImage, add_layers
-from zlock.image.tree import FileTree, FolderTree, resolve
+from zlock.image.reading.layers import LayerTree
+from zlock.image.reading.sources import OpenImage, add_layers
+from zlock.image.reading.tree import FileTree, FolderTree, resolve
 from zlock.model.ports import Progress
 from zlock.process import run_command
 

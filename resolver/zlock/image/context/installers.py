@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from zlock.image.dockerfile import Command, Mount, Run, Shell
+from zlock.image.context.dockerfile import Command, Mount, Run, Shell
 from zlock.image.plan import ENVIRONMENT
 
 FOLDER = "/opt/zlock"

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from zlock.errors import RegistryFailed
-from zlock.image.challenge import RegistryTransport
-from zlock.image.manifest import (
+from zlock.image.registry.challenge import RegistryTransport
+from zlock.image.registry.manifest import (
     INDEXES,
     LARGEST_DOCUMENT,
     MANIFESTS,

@@ -1,0 +1,1 @@
+"""Looking into what exists: the files of an image, a folder or an environment, read and never run."""

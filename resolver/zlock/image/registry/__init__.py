@@ -1,0 +1,1 @@
+"""Registries of images: their protocol, their documents and the logins for them."""
