@@ -22,8 +22,9 @@ from support.index import TinyIndex
 from support.wheels import make_sdist, make_tree, make_wheel
 from zlock.errors import CommandFailed, IndexFailed, InvalidRequirements, NoEligibleRelease, Problems, ZlockError
 from zlock.index.auth import Credentials
-from zlock.index.client import Client, Network
+from zlock.index.client import Client
 from zlock.index.direct import find_reference, find_references
+from zlock.index.network import Network
 from zlock.index.sdist import Builder
 from zlock.model.distribution import Reference
 

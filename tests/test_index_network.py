@@ -22,7 +22,8 @@ from support.repository import NETWORK, Asker, asking
 from support.serve import Call, LoopbackServer, Reply
 from zlock.errors import IndexFailed
 from zlock.index.auth import Credentials
-from zlock.index.client import Client, Network
+from zlock.index.client import Client
+from zlock.index.network import Network
 from zlock.model.indexes import Index
 
 LOGIN = ("user", "s3cret/%")

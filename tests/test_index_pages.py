@@ -13,7 +13,7 @@ from support.index import Format, TinyIndex
 from support.pages import JSON_TYPE
 from support.repository import asking, listed
 from zlock.errors import IndexFailed, InvalidConfiguration
-from zlock.index.client import Answer
+from zlock.index.network import Answer
 from zlock.index.simple import parse_page
 from zlock.model.indexes import Index
 from zlock.model.page import Page

@@ -39,12 +39,11 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def imports_of(path: Path, *, module_level: bool) -> set[str]:
-    """Return the modules of zlock that a file imports; lazily or not, unless only those at import time count."""
+def imports_of(path: Path) -> set[str]:
+    """Return the modules of zlock that a file imports, at its top or lazily, for the code or for its types."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = tree.body if module_level else list(ast.walk(tree))
     found: set[str] = set()
-    for node in nodes:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -58,7 +57,7 @@ def test_a_module_imports_only_lower_layers(module: str) -> None:
     own = part_of(module)
 
     assert own in RANK, f"{module} belongs to no layer"
-    for imported in imports_of(modules()[module], module_level=False):
+    for imported in imports_of(modules()[module]):
         other = part_of(imported)
         allowed = other in {own, ""} or (own, other) in FOUNDATION or RANK[other] > RANK[own]
         assert allowed, f"{module} imports {imported}"
@@ -73,7 +72,7 @@ def test_only_the_hatch_plugin_imports_hatch() -> None:
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    graph = {module: imports_of(path, module_level=True) for module, path in modules().items()}
+    graph = {module: imports_of(path) for module, path in modules().items()}
     finished: set[str] = set()
 
     def visit(module: str, path: tuple[str, ...]) -> None:

@@ -11,7 +11,8 @@ from packaging.utils import canonicalize_name
 
 from zlock.index.auth import Credentials
 from zlock.index.cache import Cache
-from zlock.index.client import Client, Network
+from zlock.index.client import Client
+from zlock.index.network import Network
 from zlock.index.repository import Repository, Routed
 from zlock.model.distribution import File, Metadata
 from zlock.model.indexes import Index, Routing

@@ -15,7 +15,7 @@ import urllib3
 from zlock._version import __version__
 from zlock.errors import OutsideFailed
 from zlock.index.auth import split_login
-from zlock.index.client import CONNECTIONS, Answer, Network
+from zlock.index.network import CONNECTIONS, Answer, Network
 
 _FINAL = (urllib3.exceptions.SSLError, urllib3.exceptions.LocationValueError, ssl.SSLError)
 

@@ -11,9 +11,10 @@ from packaging.utils import InvalidSdistFilename, NormalizedName, parse_sdist_fi
 from packaging.version import InvalidVersion, Version
 
 from zlock.errors import IndexFailed
-from zlock.index.client import Answer, Client, show
+from zlock.index.client import Client, show
 from zlock.index.folder import as_path, open_file
 from zlock.index.metadata import is_static, parse_metadata, read_headers
+from zlock.index.network import Answer
 from zlock.model.distribution import File, Metadata
 from zlock.model.ports import InvalidMetadata, MetadataBuilder
 

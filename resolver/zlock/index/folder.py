@@ -12,7 +12,7 @@ from packaging.utils import InvalidSdistFilename, NormalizedName, canonicalize_n
 
 from zlock.errors import IndexFailed
 from zlock.index.archives import file_sha256
-from zlock.index.client import Answer
+from zlock.index.network import Answer
 from zlock.index.simple import parse_page
 from zlock.model.distribution import File
 from zlock.model.page import Page

@@ -9,8 +9,9 @@ from packaging.utils import NormalizedName
 
 from zlock.errors import IndexFailed
 from zlock.index.auth import split_login
-from zlock.index.client import Answer, show
-from zlock.index.simple import begin_of, check_version, joined, no_page
+from zlock.index.client import show
+from zlock.index.network import Answer
+from zlock.index.readers import begin_of, check_version, joined, no_page
 from zlock.model.distribution import File
 from zlock.model.page import Page
 

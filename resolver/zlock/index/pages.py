@@ -12,9 +12,10 @@ from packaging.utils import NormalizedName
 
 from zlock.errors import IndexFailed, InvalidConfiguration
 from zlock.index.cache import Cache, Damaged, Parts
-from zlock.index.client import Answer, Client, show
+from zlock.index.client import Client, show
 from zlock.index.files import check_status, way_in
 from zlock.index.folder import as_path, folder_names, folder_page
+from zlock.index.network import Answer
 from zlock.index.simple import ACCEPT, parse_page
 from zlock.model.distribution import File
 from zlock.model.indexes import Index

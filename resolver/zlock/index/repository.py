@@ -12,8 +12,9 @@ from packaging.utils import NormalizedName
 
 from zlock.errors import ZlockError
 from zlock.index.cache import Cache, pack, unpack
-from zlock.index.client import CONNECTIONS, Client
+from zlock.index.client import Client
 from zlock.index.files import Files
+from zlock.index.network import CONNECTIONS
 from zlock.index.pages import Pages
 from zlock.index.pool import Pool
 from zlock.model.distribution import Dependency, File, Metadata

@@ -6,13 +6,13 @@ import json
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urljoin
 
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import IndexFailed
-from zlock.index.auth import split_login
-from zlock.index.client import Answer, show
+from zlock.index.client import show
+from zlock.index.network import Answer
+from zlock.index.readers import check_version, joined, no_page
 from zlock.model.distribution import File
 from zlock.model.page import Page
 
@@ -48,21 +48,6 @@ def parse_page(name: NormalizedName, index: str, answer: Answer) -> Page:
     raise no_page(answer, f"content type `{kind or 'none'}`")
 
 
-def no_page(answer: Answer, why: str) -> IndexFailed:
-    """Make the error for what is no page of the simple API."""
-    return IndexFailed(
-        f"`{show(answer.url)}` is no page of the simple API: {why}",
-        context=[begin_of(answer)],
-        hint="an index URL usually ends in `/simple/`",
-    )
-
-
-def begin_of(answer: Answer) -> str:
-    """Say for a message how an answer begins."""
-    start = answer.body[:60].decode("utf-8", "replace")
-    return f"it begins: {start!r}" if start else "it is empty"
-
-
 def _parse_json(name: NormalizedName, index: str, answer: Answer) -> Page:
     try:
         data = json.loads(answer.body)
@@ -83,15 +68,6 @@ def _parse_json(name: NormalizedName, index: str, answer: Answer) -> Page:
             f"`{show(answer.url)}` is the page of `{found}`, not of `{name}`", hint="tell the index's owner"
         )
     return Page.of(name, index, files, status, reason)
-
-
-def check_version(version: str, answer: Answer) -> None:
-    """Refuse a page of another major version, whose keys may mean anything (PEP 629)."""
-    if version.partition(".")[0] != "1":
-        raise IndexFailed(
-            f"`{show(answer.url)}` speaks version {version} of the simple API; zlock knows 1",
-            hint="a newer zlock may know it",
-        )
 
 
 def _project_status(said: Any) -> tuple[str, str]:
@@ -147,11 +123,3 @@ def _joiner(base: str) -> Callable[[str], str]:
         return starts[start] and starts[start] + match[2]
 
     return join
-
-
-def joined(base: str, url: str) -> str:
-    """Return an absolute URL without credentials and fragment; "" for what is no URL."""
-    try:
-        return split_login(urljoin(base, url))[0].partition("#")[0]
-    except ValueError:  # such as an unclosed bracket, or a host that turns into another one
-        return ""

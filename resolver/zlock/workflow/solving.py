@@ -16,8 +16,9 @@ from packaging.utils import NormalizedName, canonicalize_name
 from zlock.errors import Collector, NoAnswer, NoSolution, NotProven, OutsideFailed, Problems, ZlockError
 from zlock.index.auth import Credentials
 from zlock.index.cache import Cache, default_folder
-from zlock.index.client import Client, Network
+from zlock.index.client import Client
 from zlock.index.machine import Machine, uv_indexes_of
+from zlock.index.network import Network
 from zlock.index.repository import Repository, popular_names
 from zlock.lock.builds import Build, build_pins
 from zlock.lock.document import Facts, build, render

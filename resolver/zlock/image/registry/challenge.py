@@ -16,7 +16,8 @@ from urllib.parse import urlencode, urlsplit
 
 from zlock.errors import OutsideFailed, RegistryFailed
 from zlock.image.registry.logins import Login, find_login
-from zlock.index.client import Answer, Network, Sink, Transport, show
+from zlock.index.client import Sink, Transport, show
+from zlock.index.network import Answer, Network
 from zlock.model.reference import ImageReference, host_name, is_host, is_loopback
 
 _SCHEME = re.compile(r"(?:^|,)\s*(?P<scheme>basic|bearer)(?:\s+|$)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)

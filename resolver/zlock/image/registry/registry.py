@@ -26,7 +26,7 @@ from zlock.image.registry.manifest import (
     read_document,
     select,
 )
-from zlock.index.client import Answer, Network
+from zlock.index.network import Answer, Network
 from zlock.model.reference import ImageReference, is_digest, is_loopback
 
 _ACCEPT = ", ".join(sorted(MANIFESTS | INDEXES))
