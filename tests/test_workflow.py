@@ -10,7 +10,7 @@ import pytest
 
 from support.index import TinyIndex
 from support.project import Project
-from zlock.workflow.toml_lines import line_of
+from zlock.workflow.toml_lines import TomlLines
 
 PIPELINE = """
     from zlock import DockerSettings, pipeline, step
@@ -113,7 +113,7 @@ def test_a_requirement_in_the_configuration_is_named_with_its_line(index: TinyIn
     [('x\n"a"\n', 2), ("'a'", 1), ('"a"\n"a"', None), ("\"a\"\n'a'", None), ('"ab"', None), ("", None)],
 )
 def test_a_line_is_told_only_where_it_is_certain(document: str, line: int | None) -> None:
-    assert line_of(document, "a", ()) == line
+    assert TomlLines(document).line_of("a", ()) == line
 
 
 TWICE = """\
@@ -153,7 +153,7 @@ docker = { requirements = ["b", "a"], replicate-local-python-environment = false
 def test_a_line_that_stands_in_several_tables_is_told_by_the_table(
     address: tuple[str, ...], text: str, line: int | None
 ) -> None:
-    assert line_of(TWICE, text, (*address, "requirements")) == line
+    assert TomlLines(TWICE).line_of(text, (*address, "requirements")) == line
 
 
 def test_two_steps_that_ask_the_same_have_a_line_each(project: Project, index: TinyIndex) -> None:

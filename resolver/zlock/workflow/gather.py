@@ -18,7 +18,7 @@ from zlock.settings.config import Project
 from zlock.settings.docker import DockerSettings
 from zlock.sources.integrations import Catalogue, Integration, gather_integrations, load_catalogue
 from zlock.sources.stack import Stack, describe_stack, gather_stack
-from zlock.workflow.toml_lines import line_of
+from zlock.workflow.toml_lines import TomlLines
 
 _COMMAND_SECONDS = 300.0
 
@@ -47,7 +47,7 @@ class Gatherer:
         self._interpreter = interpreter
         self._known: dict[Hashable, Gathered] = {}
         self._catalogue: Catalogue | None = None
-        self._text: str | None = None
+        self._lines: TomlLines | None = None
         problems = Collector()
         with problems:
             self.stack = Stack.from_table(project.stack, at="stack")
@@ -220,9 +220,9 @@ class Gatherer:
         """Add the line of a text that stands in the configuration, as far as it can be told."""
         if origin.line is not None or not isinstance(stated, str):
             return origin
-        if self._text is None:
-            self._text = self._project.file.read_text(encoding="utf-8-sig") if self._project.file else ""
-        return replace(origin, line=line_of(self._text, stated, address))
+        if self._lines is None:
+            self._lines = TomlLines(self._project.file.read_text(encoding="utf-8-sig") if self._project.file else "")
+        return replace(origin, line=self._lines.line_of(stated, address))
 
 
 def _check_indexes(options: Iterable[IndexOption], indexes: Iterable[Index]) -> None:

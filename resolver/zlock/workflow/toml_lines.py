@@ -5,27 +5,64 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 _HEADER = re.compile(r"\s*\[.*\]\s*(#.*)?")
 _KEY = re.compile(r"\s*([^=#\[]+?)\s*=")
+_BARE = re.compile(r"\s*(?:\[\[?)?\s*([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\s*(?:\]\]?\s*)?")
 
 
-def line_of(document: str, text: str, address: Sequence[str]) -> int | None:
-    """Return the line of a string, from 1; None where it can't be told.
+class TomlLines:
+    """Tells the lines of strings in one document, which is looked through once whatever is asked.
 
     Args:
         document: A valid TOML document.
-        text: The string, which has no escapes where it is written.
-        address: The keys of the value that it is in, looked at where it stands in others too.
     """
-    line = _only_line(document, text)
-    if line is not None:
-        return line
-    found = [
-        begin + inside for begin, block in _blocks(document, tuple(address)) if (inside := _only_line(block, text))
-    ]
-    return found[0] if len(found) == 1 else None
+
+    def __init__(self, document: str) -> None:
+        self._document = document
+        self._only: dict[str, int | None] = {}
+        self._values: dict[int, str] = {}
+
+    def line_of(self, text: str, address: Sequence[str]) -> int | None:
+        """Return the line of a string, from 1; None where it can't be told.
+
+        Args:
+            text: The string, which has no escapes where it is written.
+            address: The keys of the value that it is in, looked at where it stands in others too.
+        """
+        if text not in self._only:
+            self._only[text] = _only_line(self._document, text)
+        line = self._only[text]
+        if line is not None:
+            return line
+        found = [begin + inside for begin, block in self._around(address) if (inside := _only_line(block, text))]
+        return found[0] if len(found) == 1 else None
+
+    def _around(self, address: Sequence[str]) -> Iterator[tuple[int, str]]:
+        """Yield what is stated at an address, or around it in an inline table, with the number of lines before it."""
+        for length in range(1, len(address) + 1):
+            for number in self._numbers.get(tuple(address[:length]), ()):
+                if number not in self._values:
+                    self._values[number] = _value(self._lines[number:])
+                yield number, self._values[number]
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return self._document.splitlines()
+
+    @cached_property
+    def _numbers(self) -> dict[tuple[str, ...], list[int]]:
+        """For the keys of each value that has a line of its own, the numbers of lines before it."""
+        found: dict[tuple[str, ...], list[int]] = {}
+        table: tuple[str, ...] = ()
+        for number, line in enumerate(self._lines):
+            if _HEADER.fullmatch(line):
+                table = _keys(line) or table
+            elif (key := _KEY.match(line)) and (keys := _keys(key[1], " = 0")):
+                found.setdefault((*table, *keys), []).append(number)
+        return found
 
 
 def _only_line(document: str, text: str) -> int | None:
@@ -36,23 +73,12 @@ def _only_line(document: str, text: str) -> int | None:
     return document.count("\n", 0, max(map(document.find, written))) + 1
 
 
-def _blocks(document: str, address: tuple[str, ...]) -> Iterator[tuple[int, str]]:
-    """Yield what is stated at an address, or around it in an inline table, with the number of lines before it."""
-    lines = document.splitlines()
-    table: tuple[str, ...] = ()
-    for number, line in enumerate(lines):
-        if _HEADER.fullmatch(line):
-            table = _keys(line) or table
-        elif key := _KEY.match(line):
-            path = (*table, *_keys(f"{key[1]} = 0"))
-            if len(path) > len(table) and path == address[: len(path)]:
-                yield number, _value(lines[number:])
-
-
-def _keys(text: str) -> tuple[str, ...]:
+def _keys(text: str, value: str = "") -> tuple[str, ...]:
     """Return the keys that lead to the one thing that a text holds; none where it is no TOML by itself."""
+    if bare := _BARE.fullmatch(text):
+        return tuple(bare[1].split("."))
     try:
-        tree: Any = tomllib.loads(text)
+        tree: Any = tomllib.loads(text + value)
     except tomllib.TOMLDecodeError:
         return ()
     found = []
@@ -65,8 +91,8 @@ def _keys(text: str) -> tuple[str, ...]:
 def _value(lines: Sequence[str]) -> str:
     """Return the lines of a key's value: as many as make a document."""
     for end, line in enumerate(lines, 1):
-        text = "\n".join(lines[:end])
-        if "]" in line or "}" in line:
+        if "#" in line or line.rstrip().endswith(("]", "}")):
+            text = "\n".join(lines[:end])
             try:
                 tomllib.loads(text)
             except tomllib.TOMLDecodeError:
