@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from support.graph import Packages, Release, direct, pins_by_name, problem_of
+from support.graph import Graph, Packages, Release, direct, pins_by_name, problem_of
 from test_soundness import Case, Oracle
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution.explain import Conflict, explain
@@ -158,3 +158,24 @@ def test_versions_are_told_in_few_words(versions: list[str], wanted: str) -> Non
 
     assert conflict is not None
     assert wanted in conflict.chain
+
+
+def test_a_no_that_pre_releases_could_not_turn_reads_no_graph_to_find_out_who_names_one() -> None:
+    """Only a pre-release fits, and it can't be used either; who might name it is then no question."""
+    wide: dict[str, Release] = {str(number): {} for number in range(50)}
+    graph = Graph({"lib": {"1": {}, "2": {}, "3b1": {"requires": ["gone"]}}, "wide": wide})
+    conflict = conflict_of(problem_of(graph, ["lib>2", "wide"]))
+
+    assert conflict is not None
+    assert texts(conflict.requirements) == ["lib>2"]
+    assert len({filename for filename in graph.read if filename.startswith("wide")}) <= 1
+
+
+def test_of_many_releases_that_conflict_the_newest_come_first() -> None:
+    app: dict[str, Release] = {f"1.{number}": {"requires": [f"lib<{number + 1}"]} for number in range(20)}
+    conflict = conflict_of(
+        problem_of({"app": app, "lib": {str(number): {} for number in range(30)}}, ["app", "lib>=25"])
+    )
+
+    assert conflict is not None
+    assert conflict.chain[0] == "`app` 1.19 requires `lib<20`"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from zlock.errors import NotProven
 from zlock.resolution.needs import Node, Pins
@@ -28,7 +29,7 @@ def search_completely(problem: Problem, budget: int = BUDGET, tick: Callable[[in
             found = search.run()
         except Unsolvable as proof:
             grounds = [leaf.reason for leaf in proof.clause.leaves() if isinstance(leaf.reason, Grounds)]
-            if not _find_more(problem, grounds):
+            if not grounds or _is_hopeless(problem, budget, tick) or not _find_more(problem, grounds):
                 raise
         else:
             pins = reach(problem, found)
@@ -40,6 +41,21 @@ def search_completely(problem: Problem, budget: int = BUDGET, tick: Callable[[in
             assert orphans, flaw  # noqa: S101 - else the search is not sound, which is a bug in zlock
             unfounded.append(Needed(orphans))
         budget -= search.steps
+
+
+def _is_hopeless(problem: Problem, budget: int, tick: Callable[[int], None] | None) -> bool:
+    """Return whether there is no answer even if every pre-release counts.
+
+    Then it does not matter who names one, and the releases of the whole graph need not be read to find out.
+    """
+    allowing = replace(problem, policy=replace(problem.policy, prerelease="allow"))
+    try:
+        Search(allowing, budget=budget, tick=tick).run()
+    except Unsolvable:
+        return True
+    except NotProven:
+        return False
+    return False
 
 
 def _find_more(problem: Problem, grounds: Sequence[Grounds]) -> bool:

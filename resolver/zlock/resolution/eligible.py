@@ -10,7 +10,6 @@ from zlock.errors import NoEligibleRelease, UnknownPackage, ZlockError
 from zlock.model.origin import Source
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
-from zlock.model.versions import parse_specifier
 from zlock.resolution.misfits import Misfits
 from zlock.resolution.problem import Problem
 from zlock.resolution.universe import Package, Rejected, bits
@@ -64,8 +63,8 @@ def _nothing(problem: Problem, package: Package, specifier: str, direct: DirectR
 
 def _matching(package: Package, specifier: str) -> list[Rejected]:
     """Return what can't be used within a specifier; files of no version count only where there is no other file."""
-    contains = parse_specifier(specifier).contains
-    rows = [row for row in package.rejected if row.version is not None and contains(row.version, prereleases=True)]
+    versions = {package.versions[position] for position in bits(package.versions.mask(specifier))}
+    rows = [row for row in package.rejected if row.version in versions]
     return rows if package.versions else package.rejected
 
 

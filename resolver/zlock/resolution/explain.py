@@ -148,12 +148,17 @@ class _Link:
     to: NormalizedName | None
     mask: int = 0
 
+    @property
+    def newest(self) -> int:
+        """The position of the newest candidate that it is about."""
+        return next(bits(self.mask), 0)
+
 
 def _chain(problem: Problem, proof: Clause, core: Sequence[DirectRequirement]) -> list[str]:
     """Return what packages require of each other in a proof, from the step outwards."""
     links = _links(proof)
     depths = _depths(links, [requirement.name for requirement in core])
-    links.sort(key=lambda link: (depths.get(link.node.name, len(depths)), link.node, link.says))
+    links.sort(key=lambda link: (depths.get(link.node.name, len(depths)), link.node, link.newest, link.says))
     lines = [f"{_subject(problem, link)} {link.says}" for link in links]
     if len(lines) > _MOST_CHAIN:
         lines[_MOST_CHAIN:] = [f"and {len(lines) - _MOST_CHAIN} more of this kind"]

@@ -87,7 +87,9 @@ class Package:
         yanked: The mask of those that were yanked.
     """
 
-    __slots__ = ("_candidates", "_judge", "_rejected", "all", "name", "page", "prereleases", "versions", "yanked")
+    __slots__ = (
+        "_candidates", "_is_settled", "_judge", "_rejected", "all", "name", "page", "prereleases", "versions", "yanked",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -106,6 +108,7 @@ class Package:
         self.yanked = page.yanked if page else 0
         self._judge = judge
         self._candidates: dict[int, Candidate | None] = {}
+        self._is_settled = False
         self._rejected = list(rejected)
 
     @classmethod
@@ -152,8 +155,10 @@ class Package:
 
     def settle(self) -> None:
         """Look at every release, so that `all` and `rejected` are whole: for messages, where time matters less."""
-        for position in range(len(self.versions)):
-            self.candidate(position)
+        if not self._is_settled:
+            self._is_settled = True
+            for position in range(len(self.versions)):
+                self.candidate(position)
 
     @property
     def rejected(self) -> list[Rejected]:
