@@ -325,8 +325,8 @@ def test_a_release_that_the_lock_keeps_away_through_another_pin_is_said_after_on
         "3.0 conflicts with:",
         "  `top` by explicit (zlock.toml:8)",
         "  `top` 1.0 requires `mid`",
-        "  `mid` 1.0 requires `leaf<2`",
         "  `mid` 2.0 requires `leaf<3`",
+        "  `mid` 1.0 requires `leaf<2`",
         "2.0 needs other pins to move, which the lock keeps: mid 1.0 -> 2.0",
     ]
     assert upgraded.code == 0
@@ -382,3 +382,116 @@ def test_a_package_asked_for_with_its_extras_is_pointed_to(project: Project) -> 
 
     assert result.code == 1
     assert "hint: a package is named without its extras: `zlock why model`" in result.stderr
+
+
+def locked_steps(folder: Path, index: TinyIndex, **steps: list[str]) -> Project:
+    project = Project(folder)
+    project.configure(
+        {
+            "python": "3.12",
+            "index": [{"url": index.url, "default": True}],
+            "steps": {step: {"docker": {"requirements": asked}} for step, asked in steps.items()},
+        }
+    )
+    result = project.run("resolve")
+    assert result.code == 0, result.stderr
+    return project
+
+
+def test_a_release_that_an_aligned_step_can_not_have_names_that_step_and_the_requirement(tmp_path: Path) -> None:
+    """Also for a part of the steps: the others are aligned with it all the same."""
+    with TinyIndex() as index:
+        for version in ("1.0", "2.0"):
+            index.wheel("shared", version)
+            index.wheel("user", version, requires=["shared<2"] if version == "1.0" else ["shared>=2"])
+        project = locked_steps(tmp_path / "project", index, bound=["shared<2"], free=["user"])
+
+        shared = reasons(project, "shared")["free"]["newer"]
+        user = reasons(project, "user", "--step", "free")["free"]["newer"]
+        upgraded = project.run("resolve", "--upgrade-package", "shared", "--upgrade-package", "user")
+
+    line = "  `bound` has shared 1.0: `shared<2` by explicit (zlock.toml:8) can't be had with 2.0"
+    apart = "2.0 would leave steps with different versions, and they are aligned:"
+    assert (shared["verdict"], shared["moves"], shared["reasons"]) == ("held back", "", [apart, line])
+    assert (user["verdict"], user["moves"], user["reasons"]) == ("held back", "", [apart, line])
+    assert upgraded.code == 0
+    assert project.locked("free") == {"shared": "1.0", "user": "1.0"}
+
+
+def test_how_far_an_upgrade_goes_heeds_the_steps_that_are_aligned(tmp_path: Path) -> None:
+    with TinyIndex(cache_control="max-age=0") as index:
+        index.wheel("shared", "1.0")
+        project = locked_steps(tmp_path / "project", index, bound=["shared<2"], free=["shared"])
+        index.wheel("shared", "1.5")
+        index.wheel("shared", "2.0")
+
+        newer = reasons(project, "shared", "--step", "free")["free"]["newer"]
+        assert project.run("resolve", "--upgrade-package", "shared").code == 0
+
+    assert (newer["verdict"], newer["moves"]) == ("held back", "1.5")
+    assert newer["reasons"][0] == "2.0 would leave steps with different versions, and they are aligned:"
+    assert project.locked("free") == project.locked("bound") == {"shared": newer["moves"]}
+
+
+def test_a_release_for_which_only_locks_of_other_steps_would_have_to_move_is_said_so(tmp_path: Path) -> None:
+    with TinyIndex(cache_control="max-age=0") as index:
+        index.wheel("shared", "1.0")
+        index.wheel("user", "1.0", requires=["shared<2"])
+        project = locked_steps(tmp_path / "project", index, bound=["user"], free=["shared"])
+        index.wheel("shared", "2.0")
+        index.wheel("user", "2.0", requires=["shared>=2"])
+
+        newer = reasons(project, "shared")["free"]["newer"]
+        assert project.run("resolve", "--upgrade").code == 0
+
+    assert newer["reasons"] == ["2.0 needs pins of other steps to move, which their locks keep"]
+    assert project.locked("free") == {"shared": "2.0"}
+
+
+def test_a_step_that_is_not_aligned_is_held_back_by_no_other(tmp_path: Path) -> None:
+    with TinyIndex(cache_control="max-age=0") as index:
+        index.wheel("shared", "1.0")
+        project = locked_steps(tmp_path / "project", index, bound=["shared<2"], free=["shared"])
+        text = (project.folder / "zlock.toml").read_text(encoding="utf-8")
+        project.write("zlock.toml", text.replace("[steps.free", "[steps.free]\nalign = false\n[steps.free"))
+        assert project.run("resolve").code == 0
+        index.wheel("shared", "2.0")
+
+        newer = reasons(project, "shared")["free"]["newer"]
+
+    assert (newer["verdict"], newer["moves"], newer["reasons"]) == ("kept", "2.0", [])
+
+
+def test_a_step_back_that_keeps_another_package_young_says_so(tmp_path: Path) -> None:
+    """The newest client works with a storage of years ago alone."""
+    with TinyIndex() as index:
+        for name, version, requires, day in (
+            ("client", "1.0", ["core==1.0"], "2024-06-01"),
+            ("client", "2.0", ["core==2.0"], "2024-06-20"),
+            ("core", "1.0", [], "2024-06-01"),
+            ("core", "2.0", [], "2024-06-20"),
+            ("storage", "0.1", [], "2020-06-01"),
+            ("storage", "5.0", ["core==1.0"], "2024-06-05"),
+        ):
+            index.wheel(name, version, requires=requires).upload_time = f"{day}T00:00:00Z"
+        project = locked_steps(tmp_path / "project", index, one=["client", "storage"])
+        assert project.locked("one") == {"client": "1.0", "core": "1.0", "storage": "5.0"}
+
+        newer = reasons(project, "client")["one"]["newer"]
+
+    assert (newer["verdict"], newer["reasons"]) == (
+        "held back",
+        ["2.0 would move other packages back:", "  storage 5.0 -> 0.1 (4.0 years older)"],
+    )
+
+
+def test_a_package_that_differs_across_steps_says_what_forces_that(tmp_path: Path) -> None:
+    with TinyIndex() as index:
+        for version in ("1.0", "2.0"):
+            index.wheel("shared", version)
+        project = locked_steps(tmp_path / "project", index, old=["shared<2"], new=["shared>=2"])
+
+        result = project.run("why", "shared", "--step", "old")
+
+    assert result.code == 0, result.stderr
+    assert "  shared is 1.0 here and 2.0 elsewhere: `shared<2` of explicit can't be had with 2.0" in result.stdout

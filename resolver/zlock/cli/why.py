@@ -31,7 +31,7 @@ def _lines(one: Why, package: str) -> Iterator[str]:
     for chain in one.chains:
         path = " -> ".join(f"{node} {version}".rstrip() for node, version in chain.path)
         yield f"  `{chain.requirement}` by {', '.join(chain.origins)} -> {path}"
-    yield from (f"  {line}" for line in _of_newer(one.newer, package))
+    yield from (f"  {line}" for line in (*one.differs, *_of_newer(one.newer, package)))
 
 
 def _of_newer(newer: Newer, package: str) -> Iterator[str]:

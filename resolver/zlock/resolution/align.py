@@ -9,7 +9,7 @@ asked whether they can take the later one's version instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from packaging.utils import NormalizedName
@@ -99,7 +99,7 @@ class _Part:
 
     def versions(self) -> dict[NormalizedName, str]:
         """Return the versions of its packages; a direct reference is not to be had anywhere else."""
-        return _versions(self.problem, self.pins)
+        return versions_of(self.problem, self.pins)
 
 
 class _Alignment:
@@ -266,17 +266,17 @@ class _Alignment:
 
     def _differences(self, part: _Part, member: Member) -> Iterator[str]:
         elsewhere = self._elsewhere(part)
-        for name, version in sorted(_versions(member.problem, self._result.pins[member.name]).items()):
+        for name, version in sorted(versions_of(member.problem, self._result.pins[member.name]).items()):
             others = elsewhere.get(name, set()) - {version}
             used = [one for one in sorted(others) if self._is_used(part, name, one)]
             if used:
                 shown = " and ".join(used)
-                yield f"{name} is {version} here and {shown} elsewhere: {_reason(member, name, version, used)}"
+                yield f"{name} is {version} here and {shown} elsewhere: {why_differs(member, name, version, used)}"
 
     def _is_used(self, part: _Part, name: NormalizedName, version: str) -> bool:
         """Return whether a step of another part, not only its union, has a package at a version."""
         others = [
-            _versions(member.problem, self._result.pins[member.name])
+            versions_of(member.problem, self._result.pins[member.name])
             for other in self._parts
             if other is not part and other.group == part.group
             for member in other.members
@@ -288,7 +288,8 @@ def _key(requirement: DirectRequirement) -> Key:
     return str(requirement), requirement.hashes
 
 
-def _versions(problem: Problem, pins: Mapping[Node, int]) -> dict[NormalizedName, str]:
+def versions_of(problem: Problem, pins: Mapping[Node, int]) -> dict[NormalizedName, str]:
+    """Return the versions of an answer; a direct reference has none that others could have."""
     found = {}
     for node, position in pins.items():
         package = problem.universe.package(node.name)
@@ -310,8 +311,22 @@ def _union(problems: Sequence[Problem]) -> Problem:
     return replace(problems[0], requirements=list(requirements.values()), preferences=preferences)
 
 
-def _reason(member: Member, name: NormalizedName, version: str, others: Sequence[str]) -> str:
-    """Return why a step does not have a version of other steps: what rules it out, by trying it."""
+def why_differs(
+    member: Member,
+    name: NormalizedName,
+    version: str,
+    others: Sequence[str],
+    show: Callable[[DirectRequirement], str] = lambda one: one.sourced,
+) -> str:
+    """Return why a step does not have a version of other steps: what rules it out, by trying it.
+
+    Args:
+        member: The step.
+        name: The package.
+        version: The version that the step has.
+        others: The versions that other steps have.
+        show: Says what a requirement is and whose.
+    """
     universe = member.problem.universe
     shown = " and ".join(others)
     usable = {one for one in others if universe.package(name).position(one) is not None}
@@ -322,7 +337,7 @@ def _reason(member: Member, name: NormalizedName, version: str, others: Sequence
     try:
         answer(limited)
     except Unsolvable as proof:
-        forcing = " and ".join(one.sourced for one in smallest_conflict(limited, proof.clause))
+        forcing = " and ".join(map(show, smallest_conflict(limited, proof.clause)))
         return f"{forcing} can't be had with {shown}"
     except ZlockError:
         return f"no answer with {shown} was found"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from packaging.utils import NormalizedName
@@ -19,10 +19,13 @@ from zlock.workflow.roots import standing
 from zlock.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
+    from zlock.resolution.align import Member, Name
     from zlock.resolution.explain import Conflict
     from zlock.resolution.needs import Pins
     from zlock.resolution.problem import Problem
     from zlock.resolution.search import Clause
+    from zlock.workflow.solving import Solver
+    from zlock.workflow.together import Together
 
 Verdict = Literal["newest", "kept", "held back", "unknown"]
 _MOST = 4  # different reasons that are said, and conflicts of one release
@@ -50,28 +53,73 @@ class Newer:
 
 
 def look_for_newer(
-    workspace: Workspace, steps: Sequence[tuple[LockedStep, Target]], name: NormalizedName, progress: Progress
+    workspace: Workspace,
+    steps: Sequence[tuple[LockedStep, Target]],
+    every: Sequence[LockedStep],
+    name: NormalizedName,
+    progress: Progress,
 ) -> list[Newer]:
-    """Say for each step why a package is not newer; the index is asked, or with `--offline` the cache."""
+    """Say for each of some steps, on a target, why a package is not newer.
+
+    The index is asked, or with `--offline` the cache.
+
+    Args:
+        workspace: The project.
+        steps: The steps.
+        every: All steps whose locks are current: some are aligned with those.
+        name: The package.
+        progress: Hears what happens.
+    """
     from zlock.workflow.solving import Solver
 
-    jobs = [Job.of(locked) for locked, _ in steps]
     override = next((one for one in workspace.project.overrides if one.name == name), None)
-    solver = Solver(workspace, jobs, progress, refresh=False)
+    solver = Solver(workspace, [Job.of(locked) for locked, _ in steps], progress, refresh=False)
+    members = _Members(solver, every, name)
     try:
-        return [
-            _look(partial(solver.problem_of, job, target, standing(locked)), name, override)
-            for job, (locked, target) in zip(jobs, steps, strict=True)
-        ]
+        return [_look(members, (locked.step.name, target.platform), name, override) for locked, target in steps]
     finally:
         solver.close()
 
 
-def _look(problem: Callable[[], Problem], name: NormalizedName, override: DirectRequirement | None) -> Newer:
+class _Members:
+    """What each step asks on each of its platforms, and which of them are solved together."""
+
+    def __init__(self, solver: Solver, every: Sequence[LockedStep], name: NormalizedName) -> None:
+        self._solver = solver
+        self._every = {locked.step.name: locked for locked in every}
+        self._name = name
+        self._found: dict[str, list[Member]] = {}
+        self._together: dict[str, Together] = {}
+
+    def _of(self, step: str) -> list[Member]:
+        if step not in self._found:
+            locked = self._every[step]
+            self._found[step] = self._solver.members(Job.of(locked), standing(locked))
+        return self._found[step]
+
+    def member(self, name: Name) -> Member:
+        """Return what a step asks on a platform."""
+        return next(member for member in self._of(name[0]) if member.name == name)
+
+    def together(self, name: Name) -> Together:
+        """Return what has its versions in common with a step on a platform."""
+        from zlock.workflow.together import Together
+
+        group = self.member(name).group
+        if group not in self._together:
+            members = []
+            for step in self._every:
+                with contextlib.suppress(ZlockError):  # what another step refers to may not be there any more
+                    members += [member for member in self._of(step) if member.group == group]
+            self._together[group] = Together(members, self._name)
+        return self._together[group]
+
+
+def _look(members: _Members, step: Name, name: NormalizedName, override: DirectRequirement | None) -> Newer:
     from zlock.resolution.search import Unsolvable
 
     try:
-        return _Search(problem(), name, override).run()
+        return _Search(members, step, name, override).run()
     except ZlockError as error:  # what is known without an index is worth saying in spite of it
         return Newer(verdict="unknown", reasons=(error.message,))
     except Unsolvable:
@@ -87,12 +135,14 @@ class _Obstacle:
 
 
 class _Search:
-    """The question about one package of one problem."""
+    """The question about one package of one step, on one platform."""
 
-    def __init__(self, problem: Problem, name: NormalizedName, override: DirectRequirement | None) -> None:
-        self._problem = problem
+    def __init__(self, members: _Members, step: Name, name: NormalizedName, override: DirectRequirement | None) -> None:
+        self._problem = members.member(step).problem
+        self._members = members
+        self._step = step
         self._name = name
-        self._package = problem.universe.package(name)
+        self._package = self._problem.universe.package(name)
         self._override = override
 
     def run(self) -> Newer:
@@ -108,8 +158,7 @@ class _Search:
             return Newer(verdict="unknown", reasons=("the index no longer offers the locked release",))
         if pinned == 0:
             return Newer(verdict="newest", newest=str(self._package.versions[0]))
-        kept = {name: version for name, version in self._problem.preferences.items() if name != self._name}
-        moved = solve(replace(self._problem, preferences=kept))[node]
+        moved = self._members.together(self._step).let_go.pins.get(self._step, pins).get(node, pinned)
         reasons = tuple(self._reasons(pins, min(pinned, moved)))
         return Newer(
             verdict="kept" if moved < pinned and not reasons else "held back",
@@ -119,7 +168,7 @@ class _Search:
         )
 
     def _reasons(self, pins: Pins, limit: int) -> Iterator[str]:
-        """Yield what stands against newer releases, down to the first one that only the lock keeps away."""
+        """Yield what stands against newer releases, down to the first one that the step could have by itself."""
         usable = [position for position in range(limit) if self._is_usable(position)]
         yield from self._unusable(range(usable[0] if usable else limit))
         obstacles: list[_Obstacle] = []
@@ -131,7 +180,7 @@ class _Search:
                 found = self._solve(self._at(position, self._problem.requirements))
                 if isinstance(found, dict):
                     yield from self._shown(obstacles)
-                    yield from self._moves(pins, position, found)
+                    yield from self._kept_away(pins, position, found)
                     return
                 obstacles += self._obstacles(position, found)
         yield from self._shown(obstacles)
@@ -177,7 +226,7 @@ class _Search:
                 return f"the constraint `{one}` by {one.origins[0]} rules it out"
         return ""
 
-    # Releases that conflict with something, and that the lock keeps away; both were solved
+    # Releases that conflict with something, and that locks or other steps keep away; all were solved
 
     def _at(self, position: int, requirements: Sequence[DirectRequirement]) -> Problem:
         """Return a problem with some of the step's requirements in which the package has to be one release."""
@@ -239,18 +288,26 @@ class _Search:
             yield from (f"  constraint `{each}` by {each.origins[0]}" for each in one.conflict.constraints)
             yield from (f"  {line}" for line in one.conflict.chain)
 
-    def _moves(self, pins: Pins, position: int, other: Pins) -> Iterator[str]:
-        """Yield what has to move for a release."""
-        version = self._package.versions[position]
+    def _kept_away(self, pins: Pins, position: int, other: Pins) -> Iterator[str]:
+        """Yield what keeps a release away that the step could have by itself."""
+        version = str(self._package.versions[position])
+        if self._is_lowest:
+            yield f'{version}: `resolution = "{self._problem.policy.resolution}"` chooses the oldest that fits'
+            return
+        said = list(self._members.together(self._step).why_not(self._step, version))
+        yield from said or self._moves(version, pins, other)
+
+    def _moves(self, version: str, pins: Pins, other: Pins) -> Iterator[str]:
+        """Yield what has to move for a release, of what only locks keep."""
         moves = [
             f"{node.name} {self._version(node.name, pins[node])} -> {self._version(node.name, other[node])}"
             for node in sorted(pins.keys() & other.keys())
             if not node.extra and node.name != self._name and pins[node] != other[node]
         ]
-        if self._is_lowest:
-            yield f'{version}: `resolution = "{self._problem.policy.resolution}"` chooses the oldest that fits'
-        elif moves:
+        if moves:
             yield f"{version} needs other pins to move, which the lock keeps: {', '.join(moves)}"
+        else:
+            yield f"{version} needs pins of other steps to move, which their locks keep"
 
     @property
     def _is_lowest(self) -> bool:

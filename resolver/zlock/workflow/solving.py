@@ -206,12 +206,17 @@ class Solver:
         for job in jobs:
             with problems:
                 requirements = list(merge(job.gathered))
-                states.append(_State(job, requirements, self._members(job, requirements)))
+                states.append(_State(job, requirements, self.members(job, requirements)))
         problems.raise_if_any()
         return states
 
-    def _members(self, job: Job, requirements: Sequence[DirectRequirement]) -> list[Member]:
-        """Return what a step asks on each of its platforms; they agree with each other, whoever else does."""
+    def members(self, job: Job, requirements: Sequence[DirectRequirement]) -> list[Member]:
+        """Return what a step asks on each of its platforms; they agree with each other, whoever else does.
+
+        Args:
+            job: The step.
+            requirements: What it asks for, without what gave way.
+        """
         return [
             Member(
                 name=(job.step.name, target.platform),
@@ -250,7 +255,7 @@ class Solver:
             raise contradiction
         state.requirements.remove(loser[0])
         state.gave_way.append(f"{loser[0].sourced} gave way to {loser[1].sourced}")
-        state.members = self._members(state.job, state.requirements)
+        state.members = self.members(state.job, state.requirements)
 
     def _locked(self, state: _State, aligned: Aligned) -> Solved:
         """Return the lock of a step that was solved."""

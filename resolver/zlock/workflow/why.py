@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packaging.utils import canonicalize_name
 
-from zlock.errors import InvalidInput, NoAnswer
+from zlock.errors import Collector, InvalidInput, NoAnswer
 from zlock.model.ports import Progress
 from zlock.wording import did_you_mean
-from zlock.workflow.locked import LockedStep, load_locked
+from zlock.workflow.locked import LockedStep, collect_locked, load_locked
 from zlock.workflow.newer import Newer, look_for_newer
 from zlock.workflow.report import Report
 from zlock.workflow.roots import TargetGraph, graphs_of, nodes_of
@@ -40,6 +40,7 @@ class Why:
         platforms: On which of its platforms; empty where it is on all.
         version: The version; empty for what has none.
         chains: What leads to it, in the documented order of the sources.
+        differs: Why other steps have another version, as the lock says it.
         newer: Why it is not newer.
     """
 
@@ -47,6 +48,7 @@ class Why:
     platforms: tuple[str, ...]
     version: str
     chains: tuple[Chain, ...]
+    differs: tuple[str, ...]
     newer: Newer
 
 
@@ -71,9 +73,19 @@ def why(options: Options, name: str, progress: Progress) -> tuple[list[Why], Rep
         hint = f"a package is named without its extras: `zlock why {base}`" if base in known and base != package else ""
         hint = hint or did_you_mean(package, sorted(known)) or "`zlock tree` shows what there is"
         raise NoAnswer(f"no lock has `{name}`", hint=hint)
-    newer = look_for_newer(workspace, [(locked, graph.targets[0]) for locked, graph in found], package, progress)
+    steps = [(locked, graph.targets[0]) for locked, graph in found]
+    newer = look_for_newer(workspace, steps, _every_step(workspace, every), package, progress)
     rows = [_why(locked, graph, package, one) for (locked, graph), one in zip(found, newer, strict=True)]
     return rows, workspace.report
+
+
+def _every_step(workspace: Workspace, chosen: list[LockedStep]) -> list[LockedStep]:
+    """Return the chosen steps, and the others whose locks are current: they may be aligned with those."""
+    if not workspace.options.steps:
+        return chosen
+    others = collect_locked(Workspace(replace(workspace.options, steps=())), Collector())
+    names = {locked.step.name for locked in chosen}
+    return [*chosen, *(locked for locked in others if locked.step.name not in names)]
 
 
 def _why(locked: LockedStep, on: TargetGraph, package: str, newer: Newer) -> Why:
@@ -94,5 +106,8 @@ def _why(locked: LockedStep, on: TargetGraph, package: str, newer: Newer) -> Why
         platforms=() if is_everywhere else tuple(target.platform for target in on.targets),
         version=on.graph.versions[package],
         chains=tuple(chains),
+        differs=tuple(
+            line for line in locked.lock["tool"]["zlock"].get("differs", ()) if line.startswith(f"{package} is ")
+        ),
         newer=newer,
     )
