@@ -277,6 +277,39 @@ def test_what_sdists_are_built_with_comes_too(index: TinyIndex, tmp_path: Path) 
     assert names == {"built-1.0.tar.gz", "maker-1.0-py3-none-any.whl"}
 
 
+def test_what_sdists_are_built_with_is_known_without_an_index_once_it_is_there(
+    index: TinyIndex, tmp_path: Path
+) -> None:
+    index.sdist("built", "1.0", build_requires=["maker>=1"])
+    index.wheel("maker", "1.0")
+    project = make(tmp_path / "project", index, "built", **{"build-sdists": ["built"]})
+    succeed(project.run("fetch"))
+    empty = str(tmp_path / "empty")
+
+    complete = project.run("fetch", "--offline", "--cache-dir", empty)
+    (project.folder / "wheelhouse" / "maker-1.0-py3-none-any.whl").unlink()
+    index.remove("maker-1.0-py3-none-any.whl")
+    gone = project.run("fetch", "--cache-dir", empty)
+
+    assert complete.code == 0, complete.stderr
+    assert gone.code == 3
+    assert "a wheel of maker 1.0 with the locked hash is on no index any more" in gone.stderr
+
+
+@pytest.mark.parametrize("urls", ["index", "portable"])
+def test_the_uv_that_installs_a_lock_comes_with_it(index: TinyIndex, tmp_path: Path, urls: str) -> None:
+    uv = index.wheel("uv", "0.13.9")
+    installers = {"train": "uv", "report": "pip"}
+    steps = {step: {"docker": {"python-package-installer": name}} for step, name in installers.items()}
+    project = make(tmp_path / "project", index, "beta", urls=urls, steps=steps)
+
+    succeed(project.run("fetch"))
+    succeed(project.run("fetch", "--step", "report", "--wheelhouse", str(tmp_path / "without")))
+
+    assert (project.folder / "wheelhouse" / uv.filename).read_bytes() == uv.content
+    assert {path.name.partition("-")[0] for path in (tmp_path / "without").iterdir()} == {"beta"}
+
+
 def test_an_index_that_is_a_folder_is_copied_from(tmp_path: Path) -> None:
     folder = tmp_path / "index"
     folder.mkdir()

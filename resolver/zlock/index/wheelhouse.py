@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from packaging.utils import NormalizedName
+
 from zlock.errors import IndexFailed, OutsideFailed
 from zlock.index.client import Client, Continued, show
 from zlock.index.files import check_status
 from zlock.index.folder import as_path, open_file
+from zlock.model.page import version_text
+from zlock.model.versions import parse_version
 
 Status = Literal["kept", "fetched", "replaced"]
 _CHUNK = 1 << 20
@@ -36,6 +40,10 @@ class Wanted:
     sha256: str
     size: int
     find: Callable[[], str]
+
+    def differs(self, path: Path) -> str | None:
+        """Return how a file differs from this one, None where it does not."""
+        return differs(path, self.size, self.sha256)
 
 
 class Wheelhouse:
@@ -59,7 +67,7 @@ class Wheelhouse:
 
         Raises:
             IndexFailed: It can't be had, or what came is another one; what was there is as it was.
-        OutsideFailed: A folder has its name.
+            OutsideFailed: A folder has its name.
         """
         place = self._folder / wanted.filename
         there = os.path.lexists(place)
@@ -68,7 +76,7 @@ class Wheelhouse:
                 f"`{wanted.filename}` can't be put into the wheelhouse, where a folder has its name",
                 hint=f"remove the folder `{place}`",
             )
-        if there and _differs(place, wanted) is None:
+        if there and wanted.differs(place) is None:
             return "kept"
         source = wanted.find()
         path = as_path(source)
@@ -102,7 +110,7 @@ class Wheelhouse:
         sink = Continued(stream, show(url), wanted.size, self._hear)
         begun = stream.seek(0, os.SEEK_END)
         while True:
-            if _differs(partial, wanted) is not None:
+            if wanted.differs(partial) is not None:
                 answer = self._client.save(url, sink)
                 if answer.status in (404, 410):
                     raise IndexFailed(
@@ -112,7 +120,7 @@ class Wheelhouse:
                 if answer.status != 206:  # noqa: PLR2004 - the rest of what was there
                     check_status(answer, self._client)
                 stream.flush()
-            why = _differs(partial, wanted)
+            why = wanted.differs(partial)
             if why is None:
                 return
             sink.restart()
@@ -129,7 +137,7 @@ class Wheelhouse:
         with open_file(path) as source:
             shutil.copyfileobj(source, stream, _CHUNK)
         stream.flush()
-        why = _differs(partial, wanted)
+        why = wanted.differs(partial)
         if why is not None:
             partial.unlink()
             raise IndexFailed(
@@ -143,13 +151,29 @@ class Wheelhouse:
             self.received += count
 
 
-def _differs(path: Path, wanted: Wanted) -> str | None:
-    """Return how a file differs from the one that is wanted, None where it does not."""
+def find_release_file(folder: Path, name: NormalizedName, version: str, sha256: str) -> Path | None:
+    """Return the file of a release that has a digest, None where the folder has none."""
+    wanted = parse_version(version)
+    for path in sorted(folder.glob("*")):
+        stated = version_text(name, path.name)
+        if stated is not None and parse_version(stated) == wanted and differs(path, -1, sha256) is None:
+            return path
+    return None
+
+
+def differs(path: Path, size: int, sha256: str) -> str | None:
+    """Return how a file differs from the one of a size and digest, None where it does not.
+
+    Args:
+        path: The file.
+        size: Bytes, or -1 where nobody knows.
+        sha256: The digest.
+    """
     if not path.is_file():
         return "it is no file"
-    size = path.stat().st_size
-    if 0 <= wanted.size != size:
-        return f"it has {size} bytes, the lock says {wanted.size}"
+    there = path.stat().st_size
+    if 0 <= size != there:
+        return f"it has {there} bytes, the lock says {size}"
     with path.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
-    return None if found == wanted.sha256 else f"it has sha256 {found}, the lock says {wanted.sha256}"
+    return None if found == sha256 else f"it has sha256 {found}, the lock says {sha256}"

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from zlock.errors import Collector, IndexFailed, InvalidLock, NoAnswer
+from zlock.errors import Collector, IndexFailed, NoAnswer
 from zlock.index.pool import Pool
-from zlock.index.wheelhouse import Status, Wanted, Wheelhouse
+from zlock.index.wheelhouse import Status, Wanted, Wheelhouse, find_release_file
 from zlock.lock.document import archive_name
-from zlock.lock.requirements import files_of
-from zlock.lock.store import exclusive
+from zlock.lock.store import exclusive, uv_of
+from zlock.lock.wheelhouse import LockedFile, file_name, leads_into, locked_files
 from zlock.merge import merge
 from zlock.model.distribution import File
-from zlock.model.page import version_text
 from zlock.model.ports import PackageSource, Progress
-from zlock.model.versions import parse_version
-from zlock.redact import redact
 from zlock.workflow.job import Job
 from zlock.workflow.locked import LockedStep, load_locked
 from zlock.workflow.report import Report
@@ -74,7 +70,7 @@ def fetch(options: Options, folder: Path | None, progress: Progress) -> tuple[Fe
         found = [
             wanted
             for one, job in zip(locked, jobs, strict=True)
-            for wanted in _Needs(one, solver.source_of(job), workspace, problems)
+            for wanted in _Needs(one, solver.source_of(job), place, workspace, problems)
         ]
         house = Wheelhouse(place, solver.client, offline=options.offline)
         statuses = _bring(house, place, _without_doubles(found, problems), problems, progress)
@@ -126,22 +122,27 @@ def _without_doubles(found: list[Wanted], problems: Collector) -> list[Wanted]:
 class _Needs:
     """What one step's lock needs, as an iterable of files."""
 
-    def __init__(self, locked: LockedStep, source: PackageSource, workspace: Workspace, problems: Collector) -> None:
+    def __init__(
+        self, locked: LockedStep, source: PackageSource, place: Path, workspace: Workspace, problems: Collector
+    ) -> None:
         self._locked = locked
         self._source = source
+        self._place = place
         self._workspace = workspace
         self._problems = problems
 
     def __iter__(self) -> Iterator[Wanted]:
-        for package in self._locked.lock["packages"]:
+        lock = self._locked.lock
+        for package in lock["packages"]:
             with self._problems:
-                yield from self._of_package(package)
-        for build in self._locked.lock["tool"]["zlock"].get("builds", ()):
-            for line in build["requirements"]:
-                with self._problems:
-                    yield from self._of_line(line)
+                yield from self._of_other(package)
+        is_by_uv = self._locked.step.uv_targets(self._locked.question.targets)
+        for file in locked_files(lock, uv_of(lock) if is_by_uv else None):
+            with self._problems:
+                yield self._of_file(file)
 
-    def _of_package(self, package: Mapping[str, Any]) -> Iterator[Wanted]:
+    def _of_other(self, package: Mapping[str, Any]) -> Iterator[Wanted]:
+        """Yield what is no file of an index."""
         name = canonicalize_name(package["name"])
         if "vcs" in package:
             raise NoAnswer(
@@ -154,49 +155,19 @@ class _Needs:
             )
         elif "archive" in package:
             yield from self._of_archive(name, package["archive"])
-        for file in files_of(package):
-            filename = file.get("name") or _basename(file.get("url") or file["path"])
-            _check_name(name, package["version"], filename)
-            yield _wanted(filename, file, self._finder(name, filename, file))
 
-    def _finder(self, name: NormalizedName, filename: str, file: Mapping[str, Any]) -> Callable[[], str]:
-        """Return what finds a file: its URL, its path, or for a portable lock the index's page."""
-        if "url" in file:
-            return lambda: str(file["url"])
-        if self._is_portable:
-            return lambda: self._on_page(name, filename, file["hashes"]["sha256"]).url
-        return lambda: (self._locked.path.parent / file["path"]).resolve().as_uri()
+    def _of_archive(self, name: NormalizedName, archive: Mapping[str, Any]) -> Iterator[Wanted]:
+        digest, size = archive["hashes"]["sha256"], archive.get("size", -1)
+        if "url" in archive:
+            filename = archive_name(file_name(archive["url"]), digest)
+            yield Wanted(filename=filename, sha256=digest, size=size, find=lambda: str(archive["url"]))
+        elif self._is_portable and leads_into(self._workspace.wheelhouse, self._locked.path.parent, archive["path"]):
+            filename = file_name(archive["path"])
+            yield Wanted(filename=filename, sha256=digest, size=size, find=lambda: self._stated_url(name))
 
     @property
     def _is_portable(self) -> bool:
         return self._workspace.project.urls == "portable"
-
-    def _on_page(self, name: NormalizedName, filename: str, sha256: str) -> File:
-        for file in self._files(name):
-            if file.sha256 == sha256 or (not file.sha256 and file.filename == filename):
-                return file
-        raise IndexFailed(
-            f"`{filename}` with the locked hash is on no index any more",
-            context=[f"sha256 {sha256}"],
-            hint=f"resolve again with `--upgrade-package {name}`, or put the file into the wheelhouse by hand",
-        )
-
-    def _files(self, name: NormalizedName) -> Iterator[File]:
-        page = self._source.page(name).result()
-        for position in range(len(page.versions) if page else 0):
-            yield from page.files(position) if page else ()
-
-    def _of_archive(self, name: NormalizedName, archive: Mapping[str, Any]) -> Iterator[Wanted]:
-        if "url" in archive:
-            filename = _basename(archive["url"])
-            yield _wanted(archive_name(filename, archive["hashes"]["sha256"]), archive, lambda: str(archive["url"]))
-        elif self._is_in_wheelhouse(archive["path"]):
-            yield _wanted(_basename(archive["path"]), archive, lambda: self._stated_url(name))
-
-    def _is_in_wheelhouse(self, path: str) -> bool:
-        """Return whether a path leads into the configured wheelhouse; others lead to files of the project."""
-        place = (self._locked.path.parent / path).resolve()
-        return self._is_portable and place.parent == self._workspace.wheelhouse.resolve()
 
     def _stated_url(self, name: NormalizedName) -> str:
         """Return the URL that a source of the step states for a name."""
@@ -208,37 +179,39 @@ class _Needs:
             hint="state it as a requirement of the step",
         )
 
-    def _of_line(self, line: str) -> Iterator[Wanted]:
-        """Yield the wheels that a build requirement admits, as the index lists them."""
-        pin, *hashes = line.split(" ")
-        name = canonicalize_name(pin.partition("==")[0])
-        wanted = {one.removeprefix("--hash=sha256:") for one in hashes}
-        for file in self._files(name):
-            if file.sha256 in wanted:
-                _check_name(name, pin.partition("==")[2], file.filename)
-                row = {"hashes": {"sha256": file.sha256}, "size": file.size}
-                yield _wanted(file.filename, row, lambda file=file: file.url)  # type: ignore[misc]  # the default binds it
+    def _of_file(self, file: LockedFile) -> Wanted:
+        named = file if file.filename else self._named(file)
+        named.check_name()
+        return Wanted(filename=named.filename, sha256=file.sha256, size=named.size, find=lambda: self._find(named))
 
+    def _named(self, file: LockedFile) -> LockedFile:
+        """Return a file with its name: that which it has in the wheelhouse, or on its index."""
+        there = find_release_file(self._place, file.package, file.version, file.sha256)
+        if there is not None:
+            return replace(file, filename=there.name)
+        listed = self._on_page(file)
+        return replace(file, filename=listed.filename, size=listed.size, url=listed.url)
 
-def _wanted(filename: str, row: Mapping[str, Any], find: Callable[[], str]) -> Wanted:
-    return Wanted(filename=filename, sha256=row["hashes"]["sha256"], size=row.get("size", -1), find=find)
+    def _find(self, file: LockedFile) -> str:
+        """Return a file's URL: the lock's, that of its path, or where the lock says neither, the index's."""
+        if file.url:
+            return file.url
+        if file.path and not self._is_portable:
+            return (self._locked.path.parent / file.path).resolve().as_uri()
+        return self._on_page(file).url
 
-
-def _basename(place: str) -> str:
-    """Return the file name that a URL or path ends with, its escapes undone once."""
-    path = urlsplit(place).path if "://" in place else place
-    return unquote(PurePosixPath(path).name) if "://" in place else PurePosixPath(path).name
-
-
-def _check_name(name: NormalizedName, version: str, filename: str) -> None:
-    """Hold a file's name against its package: it becomes a name in a folder, and installers go by it.
-
-    Raises:
-        InvalidLock: It is that of another project or version, or no plain name.
-    """
-    stated = version_text(name, filename)
-    is_plain = PurePosixPath(filename).name == filename and "\\" not in filename and filename.isprintable()
-    if not is_plain or stated is None or parse_version(unquote(stated)) != parse_version(version):
-        raise InvalidLock(
-            f"`{redact(filename)}` is no file of {name} {version}", hint="delete the lock and run `zlock resolve`"
+    def _on_page(self, file: LockedFile) -> File:
+        for listed in self._listed(file.package):
+            if listed.sha256 == file.sha256 or (not listed.sha256 and listed.filename == file.filename):
+                return listed
+        what = f"`{file.filename}`" if file.filename else f"a wheel of {file.package} {file.version}"
+        raise IndexFailed(
+            f"{what} with the locked hash is on no index any more",
+            context=[f"sha256 {file.sha256}"],
+            hint=f"resolve again with `--upgrade-package {file.package}`, or put the file into the wheelhouse by hand",
         )
+
+    def _listed(self, name: NormalizedName) -> Iterator[File]:
+        page = self._source.page(name).result()
+        for position in range(len(page.versions) if page else 0):
+            yield from page.files(position) if page else ()

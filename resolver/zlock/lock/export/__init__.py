@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from zlock.errors import InvalidInput
+from zlock.lock.wheelhouse import leads_into, with_wheels
 from zlock.model.target import Target
 
 
@@ -41,8 +42,12 @@ class Exported:
 
         Installers find it there by its name, other archives not: their names there are made from their hashes.
         """
-        place = self.lock_folder / str(package.get("archive", {}).get("path", ""))
-        return place.suffix == ".whl" and place.resolve().parent == self.wheelhouse
+        path = str(package.get("archive", {}).get("path", ""))
+        return (
+            self.wheelhouse is not None
+            and path.endswith(".whl")
+            and leads_into(self.wheelhouse, self.lock_folder, path)
+        )
 
 
 class Export(Protocol):
@@ -106,10 +111,4 @@ def refuse(source: Exported, kinds: Mapping[str, str], what: str) -> None:
 
 def with_wheelhouse(source: Exported) -> dict[str, Any]:
     """Return the lock with wheels of the wheelhouse as what an index serves, as the rest of a portable lock is."""
-    packages = [
-        {**{key: value for key, value in row.items() if key != "archive"}, "wheels": [row["archive"]]}
-        if source.is_in_wheelhouse(row)
-        else row
-        for row in source.tree["packages"]
-    ]
-    return {**source.tree, "packages": packages}
+    return with_wheels(source.tree, source.is_in_wheelhouse)
