@@ -181,3 +181,11 @@ def test_root_stays_root(user: str) -> None:
     words = instructions(dockerfile(planned(settings={"user": user})))
 
     assert [rest for word, rest in words if word == "USER"] == ["root"]
+
+
+def test_a_project_without_packages_has_no_wheelhouse_to_mount_and_asks_no_index() -> None:
+    settings = {"local_project_install_command": "pip install --no-deps ."}
+    text = dockerfile(planned(settings=settings, project={"pyproject.toml": b""}, wheelhouse=True))
+
+    assert "--mount" not in text
+    assert "PIP_NO_INDEX=1" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,35 @@ def test_a_context_replaces_what_was_there(tmp_path: Path) -> None:
         "out/x/Dockerfile",
     ]
     assert (tmp_path / "out" / "x" / "Dockerfile").read_bytes() == b"3"
+
+
+def test_large_files_of_a_context_are_linked_and_stay_as_they_are(tmp_path: Path) -> None:
+    source = tmp_path / "house" / "a-1.whl"
+    source.parent.mkdir()
+    source.write_bytes(b"wheel")
+    (tmp_path / "house" / "link.whl").symlink_to(source)
+    before = source.stat()
+
+    for _ in range(2):
+        links = {"wheelhouse/a-1.whl": source, "wheelhouse/link.whl": tmp_path / "house" / "link.whl"}
+        write_context({"Dockerfile": b"1"}, tmp_path / "x", links)
+
+    found = sorted((tmp_path / "x" / "wheelhouse").iterdir())
+    assert [path.name for path in found] == ["a-1.whl", "link.whl"]
+    assert all(path.samefile(source) and not path.is_symlink() for path in found)
+    assert (source.stat().st_mtime_ns, source.stat().st_mode) == (before.st_mtime_ns, before.st_mode)
+
+
+def test_large_files_of_another_disk_are_copied(tmp_path: Path) -> None:
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no other disk")
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        source = Path(folder, "a-1.whl")
+        source.write_bytes(b"wheel")
+        write_context({"Dockerfile": b"1"}, tmp_path / "x", {"wheelhouse/a-1.whl": source})
+
+    assert (tmp_path / "x" / "wheelhouse" / "a-1.whl").read_bytes() == b"wheel"
 
 
 def test_a_context_that_can_not_be_written_leaves_the_one_before(tmp_path: Path) -> None:

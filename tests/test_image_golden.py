@@ -55,6 +55,13 @@ CASES: dict[str, dict[str, Any]] = {
         "own": {"uv": UV},
         "project": {"pyproject.toml": b""},
     },
+    "wheelhouse": {
+        "packages": [wheel("alpha", "1.0"), sdist("delta", "3.0")],
+        "settings": {"python_package_installer": "uv", "local_project_install_command": "uv pip install --no-deps ."},
+        "own": {"uv": UV, "builds": BUILDS},
+        "project": {"pyproject.toml": b""},
+        "wheelhouse": True,
+    },
     "sdist": {"packages": [wheel("alpha", "1.0"), sdist("delta", "3.0")], "own": {"builds": BUILDS}},
     "hostile-arguments": {
         "settings": {

@@ -19,7 +19,7 @@ RUN set -e; \
 WORKDIR /app
 COPY project/ /app/
 RUN set -e; \
-    python3 -m pip install --disable-pip-version-check --no-input --no-compile --no-cache-dir --no-deps \
+    pip install --disable-pip-version-check --no-input --no-compile --no-cache-dir --no-deps \
         --require-hashes --target /tmp/zlock-uv --requirement /opt/zlock/uv.txt; \
     export PATH="/tmp/zlock-uv/bin:$PATH"; \
     env PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 SOURCE_DATE_EPOCH=315532800 \

@@ -265,6 +265,12 @@ def _add_dockerfile(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     _add_locked_steps(parser)
     parser.add_argument("--output", type=Path, metavar="DIR", help="the folder around them (default: build/zlock)")
+    parser.add_argument(
+        "--wheelhouse",
+        type=Path,
+        metavar="DIR",
+        help="what `zlock fetch` filled: put each image's files beside its Dockerfile, whose build then asks no index",
+    )
 
 
 def _add_verify(commands: argparse._SubParsersAction[_Parser]) -> None:

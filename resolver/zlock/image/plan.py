@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from zlock.lock.wheelhouse import LockedFile
+
 KEY_LABEL = "zlock.key"
 """The label of an image that holds its whole key."""
 
@@ -63,6 +65,7 @@ class ImagePlan:
         repository: `host/repository` that it is pushed to, or empty; no part of the key.
         rebuild: Build it even where it exists (`prevent_build_reuse`); no part of the key.
         needs_secret: Whether its build needs the secret with the indexes, see `index_secret`.
+        wheels: Files of a wheelhouse that its build reads; the key covers their hashes.
         download: Bytes that its build downloads of locked packages, as far as indexes say the sizes.
         components: What it consists of, for people: kind, name, value; no part of the key.
     """
@@ -75,6 +78,7 @@ class ImagePlan:
     repository: str = ""
     rebuild: bool = field(default=False)
     needs_secret: bool = False
+    wheels: tuple[LockedFile, ...] = ()
     download: int = 0
     components: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 

@@ -27,6 +27,7 @@ class Wanted:
         project: The project's own files, by path; empty unless the project is installed.
         portable: Whether the lock has paths in place of the URLs of an index's files.
         needs_secret: Whether an index of the configuration is needed.
+        wheelhouse: Whether it is built from a wheelhouse, and no index is needed.
         repository: Where it is pushed to, or empty.
     """
 
@@ -39,6 +40,7 @@ class Wanted:
     project: Mapping[str, bytes] = field(default_factory=dict)
     portable: bool = False
     needs_secret: bool = False
+    wheelhouse: bool = False
     repository: str = ""
 
     @property

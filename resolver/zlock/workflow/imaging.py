@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ from zlock.image.parent import custom_parent, named_parent
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.wanted import Wanted
 from zlock.lock.selection import packages_on
+from zlock.lock.wheelhouse import file_name, leads_into, with_wheels
 from zlock.model.image import default_parent
 from zlock.model.reference import join_repository
 from zlock.model.target import Target
 from zlock.redact import redact
 from zlock.settings.docker import EffectiveSettings
+from zlock.wording import listed
 from zlock.workflow.locked import LockedStep
 from zlock.workflow.workspace import Workspace
 
@@ -31,7 +33,11 @@ OUTPUT = Path("build") / "zlock"
 
 
 def plan_images(
-    workspace: Workspace, locked: Sequence[LockedStep], digest_of: Ask | None, user_of: Ask | None = None
+    workspace: Workspace,
+    locked: Sequence[LockedStep],
+    digest_of: Ask | None,
+    user_of: Ask | None = None,
+    wheelhouse: Path | None = None,
 ) -> list[ImagePlan]:
     """Return the distinct images of steps, one for each key and platform, in the order of the steps.
 
@@ -40,11 +46,12 @@ def plan_images(
         locked: The steps with their locks.
         digest_of: Finds the digest of a parent that floats; without, it goes on floating.
         user_of: Finds who a parent runs as; without, only the settings say it.
+        wheelhouse: The folder that all packages come from; without, indexes serve them.
 
     Raises:
         ZlockError: A step can't be an image; several mistakes come as `Problems`.
     """
-    planner = _Planner(workspace, digest_of, user_of)
+    planner = _Planner(workspace, digest_of, user_of, wheelhouse)
     problems = Collector()
     plans: list[ImagePlan] = []
     for one in locked:
@@ -57,10 +64,13 @@ def plan_images(
 class _Planner:
     """What the plans of one run share."""
 
-    def __init__(self, workspace: Workspace, digest_of: Ask | None, user_of: Ask | None) -> None:
+    def __init__(
+        self, workspace: Workspace, digest_of: Ask | None, user_of: Ask | None, wheelhouse: Path | None
+    ) -> None:
         self._workspace = workspace
         self._digest_of = digest_of
         self._user_of = user_of
+        self._wheelhouse = wheelhouse
         self._files: dict[str, bytes] | None = None
         self._custom: dict[tuple[Path, Path | None, str], Parent] = {}
 
@@ -69,6 +79,11 @@ class _Planner:
         targets = [target for target in one.question.targets if target.system == "linux"]
         if not targets:
             self._workspace.report.note(f"step `{one.step.name}` has no Linux platform, so there is no image for it")
+        elif self._wheelhouse and one.question.apt_packages:
+            self._workspace.report.note(
+                f"step `{one.step.name}`: {listed(one.question.apt_packages)} come from the mirrors of Debian, "
+                "as a wheelhouse holds Python packages only"
+            )
         problems = Collector()
         plans = []
         for target in targets:
@@ -81,16 +96,34 @@ class _Planner:
         settings = one.step.effective
         return Wanted(
             step=one.step.name,
-            lock=one.lock,
+            lock=self._lock(one),
             target=target,
             settings=one.step.settings,
             apt_packages=one.question.apt_packages,
             parent=self._parent(one, settings, target),
             project=self._project_files() if settings.local_project_install_command else {},
-            portable=self._workspace.project.urls == "portable",
-            needs_secret=self._needs_secret(one, target),
+            portable=self._is_portable,
+            needs_secret=self._wheelhouse is None and self._needs_secret(one, target),
+            wheelhouse=self._wheelhouse is not None,
             repository=join_repository(self._workspace.project.registry, settings.target_repository),
         )
+
+    @property
+    def _is_portable(self) -> bool:
+        return self._workspace.project.urls == "portable"
+
+    def _lock(self, one: LockedStep) -> Mapping[str, Any]:
+        """Return a step's lock; wheels that sources state by URL are found in a wheelhouse by their names."""
+
+        def is_there(package: Mapping[str, Any]) -> bool:
+            archive = package.get("archive", {})
+            place = archive.get("url") or archive.get("path", "")
+            return file_name(place).endswith(".whl") and ("url" in archive or self._is_fetched(one, place))
+
+        return with_wheels(one.lock, is_there) if self._wheelhouse else one.lock
+
+    def _is_fetched(self, one: LockedStep, path: str) -> bool:
+        return self._is_portable and leads_into(self._workspace.wheelhouse, one.path.parent, path)
 
     def _parent(self, one: LockedStep, settings: EffectiveSettings, target: Target) -> Parent:
         _check_parent(one, settings, target)
@@ -126,7 +159,8 @@ class _Planner:
             folder = self._workspace.project.folder
             indexes = [index for step in self._workspace.steps for index in step.routing.indexes]
             logins = {urlsplit(index.url).netloc.rpartition("@")[0] for index in indexes} - {""}
-            others = (self._workspace.lock_folder, self._workspace.wheelhouse, folder / OUTPUT)
+            others = {self._workspace.lock_folder, self._workspace.wheelhouse, folder / OUTPUT}
+            others |= {self._wheelhouse} if self._wheelhouse else set()
             self._files = project_files(folder, others, logins)
         return self._files
 
@@ -137,7 +171,7 @@ class _Planner:
         index of the machine's is no reason: what a build is made of must not depend on who plans it.
         """
         indexes = one.step.routing.indexes
-        if self._workspace.project.urls == "portable":  # the lock does not say which
+        if self._is_portable:  # the lock does not say which
             return bool(indexes)
         fetches_more = one.step.uv_targets([target]) or one.lock["tool"]["zlock"].get("builds")
         if fetches_more and any(index.default for index in indexes):

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zlock.errors import Collector, InvalidInput
-from zlock.image.context.folder import folder_names, write_context
+from zlock.image.context.folder import NO_LINKS, folder_names, write_context
 from zlock.image.explain import moved
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.record import RECORD, read_record
 from zlock.model.ports import Progress
 from zlock.wording import listed
+from zlock.workflow.housing import links_into
 from zlock.workflow.imaging import OUTPUT, Ask, plan_images
 from zlock.workflow.locked import load_locked
 from zlock.workflow.registries import PIN_IMAGES, Registries, note_floating
@@ -69,29 +70,38 @@ def plan(options: Options, *, explain: str | None = None, progress: Progress) ->
     return rows, workspace.report
 
 
-def write_contexts(options: Options, output: Path | None) -> tuple[list[PlannedImage], Report]:
+def write_contexts(
+    options: Options, output: Path | None, wheelhouse: Path | None, progress: Progress
+) -> tuple[list[PlannedImage], Report]:
     """Write the build context of each image of a pipeline into a folder of its own.
 
     Args:
         options: What the command line says.
         output: The folder around them, from the working folder; `build/zlock` of the project where it is None.
+        wheelhouse: The folder with all that the images install, each context then holds its part of it; None: their
+            builds ask indexes.
+        progress: Told what is being done.
 
     Raises:
         ZlockError: What is wrong; several things come as `Problems`. Nothing was written.
         OSError: The disk refused; each folder is whole.
     """
     workspace = Workspace(options)
-    plans = _plans(workspace, None, None)
+    house = wheelhouse.resolve() if wheelhouse else None
+    plans = _plans(workspace, None, None, house)
+    links = [NO_LINKS] * len(plans) if house is None else links_into(plans, house, workspace, progress)
     around = workspace.project.folder / OUTPUT if output is None else Path.cwd() / output
     rows = []
-    for one, name in zip(plans, folder_names(plans), strict=True):
-        write_context(one.context, around / name)
+    for one, name, linked in zip(plans, folder_names(plans), links, strict=True):
+        write_context(one.context, around / name, linked)
         rows.append(PlannedImage(plan=one, folder=around / name))
     return rows, workspace.report
 
 
-def _plans(workspace: Workspace, digest_of: Ask | None, user_of: Ask | None) -> list[ImagePlan]:
-    plans = plan_images(workspace, load_locked(workspace), digest_of, user_of)
+def _plans(
+    workspace: Workspace, digest_of: Ask | None, user_of: Ask | None, wheelhouse: Path | None = None
+) -> list[ImagePlan]:
+    plans = plan_images(workspace, load_locked(workspace), digest_of, user_of, wheelhouse)
     for parent in {one.parent.reference: one.parent for one in plans if one.floats}.values():
         workspace.report.note(_floats(parent))
     return plans

@@ -16,6 +16,7 @@ from zlock.lock.identity import identity_of
 from zlock.lock.requirements import direct_requirements, files_of, hashed_line, hashed_requirements
 from zlock.lock.selection import narrowed, rank_of
 from zlock.lock.store import uv_of
+from zlock.lock.wheelhouse import locked_files
 from zlock.wording import listed
 
 
@@ -40,7 +41,8 @@ class _Planner:
         self._check_packages()
         wanted, settings = self._wanted, self._wanted.settings.effective()
         identity = identity_of(self._lock["packages"], list(self._builds.values()))
-        files = self._files(with_uv=settings.python_package_installer == "uv")
+        uv = uv_of(self._lock) if settings.python_package_installer == "uv" else None
+        files = self._files(uv)
         sdists = [(name, build["version"]) for name, build in sorted(self._builds.items())]
         parts = Parts(wanted, list(files), sdists, self._problems).all(identity)
         self._problems.raise_if_any()
@@ -55,6 +57,7 @@ class _Planner:
             repository=wanted.repository,
             rebuild=settings.prevent_build_reuse,
             needs_secret=wanted.needs_secret,
+            wheels=tuple(locked_files(self._lock, uv)) if wanted.wheelhouse else (),
             download=sum(self._best_sizes()),
             components=components_of(wanted, self._lock, context),
         )
@@ -64,7 +67,7 @@ class _Planner:
         folders, builds = [], []
         for package in self._lock["packages"]:
             places = [package.get("archive", {}), package.get("vcs", {})]
-            places += [] if self._wanted.portable else files_of(package)
+            places += [] if self._wanted.portable or self._wanted.wheelhouse else files_of(package)
             if "directory" in package or any("path" in place for place in places):
                 folders.append(package["name"])
             elif "vcs" in package or not package.get("archive", {}).get("url", ".whl").endswith(".whl"):
@@ -85,12 +88,11 @@ class _Planner:
             are = "is" if len(names) == 1 else "are"
             self._problems.add(NoAnswer(f"step `{self._wanted.step}`: {listed(names)} {are} {why}", hint=hint))
 
-    def _files(self, *, with_uv: bool) -> dict[str, bytes]:
+    def _files(self, uv: Mapping[str, Any] | None) -> dict[str, bytes]:
         packages = self._lock["packages"]
         wheels = {"packages": [one for one in packages if one["name"] not in self._builds]}
         texts = {REQUIREMENTS: hashed_requirements(wheels), DIRECT: direct_requirements(wheels)}
-        uv = uv_of(self._lock)
-        if uv and with_uv:
+        if uv:
             texts[UV] = _line("uv", uv["version"], uv["wheels"])
         for one in packages:
             if one["name"] in self._builds:

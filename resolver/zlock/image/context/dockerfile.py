@@ -146,7 +146,7 @@ class Mount:
     """Something that is there for one command and in no layer (BuildKit, Buildah).
 
     Attributes:
-        kind: "cache" or "secret".
+        kind: "bind", "cache" or "secret".
         options: Further options.
     """
 

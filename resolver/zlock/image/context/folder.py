@@ -8,10 +8,14 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from zlock.image.plan import HEADING, ImagePlan
 
 _TIME = 315532800  # 1980, the oldest that zip files can hold: a copied file's time is part of its layer
+
+
+NO_LINKS: Mapping[str, Path] = MappingProxyType({})
 
 
 def folder_names(plans: Sequence[ImagePlan]) -> list[str]:
@@ -30,8 +34,13 @@ def folder_names(plans: Sequence[ImagePlan]) -> list[str]:
     ]
 
 
-def write_context(context: Mapping[str, bytes], folder: Path) -> None:
+def write_context(context: Mapping[str, bytes], folder: Path, links: Mapping[str, Path] = NO_LINKS) -> None:
     """Write a build context, in place of what the folder held.
+
+    Args:
+        context: Paths with `/`, each with the bytes of the file.
+        folder: Where it goes.
+        links: Further paths, each with a file that may be large: it is linked where the disk can do that, else copied.
 
     Raises:
         OSError: The disk refused; the folder is then as it was.
@@ -41,6 +50,8 @@ def write_context(context: Mapping[str, bytes], folder: Path) -> None:
         new, old = Path(staging) / "new", Path(staging) / "old"
         for path, data in context.items():
             _write(new / path, data)
+        for path, source in links.items():
+            _link(new / path, source.resolve())
         for base, _, _ in os.walk(new, topdown=False):
             _settle(Path(base), 0o755)
         if folder.exists():
@@ -72,6 +83,15 @@ def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     _settle(path, 0o644)
+
+
+def _link(path: Path, source: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.hardlink_to(source)  # its time and mode stay, as they are the source's too
+    except OSError:  # another disk, or one that has no links
+        shutil.copyfile(source, path)
+        _settle(path, 0o644)
 
 
 def _settle(path: Path, mode: int) -> None:

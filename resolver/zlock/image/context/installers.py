@@ -14,8 +14,11 @@ from zlock.image.plan import ENVIRONMENT
 
 FOLDER = "/opt/zlock"
 REQUIREMENTS, DIRECT, UV, SDISTS = "requirements.txt", "direct.txt", "uv.txt", "sdists"
+WHEELHOUSE = "wheelhouse"
+"""The folder of the context that holds all that is installed, where no index is to be asked."""
 SECRET = "zlock-index"  # noqa: S105 - the secret's id, not its content
 _CACHE = "/var/cache/zlock"
+_HOUSE = f"{FOLDER}/{WHEELHOUSE}"
 _UV_FOLDER = "/tmp/zlock-uv"  # noqa: S108 - of the image, gone at the end of the command
 _BUILD, _WHEELS = "/tmp/zlock-build", "/tmp/zlock-wheels"  # noqa: S108 - likewise
 _PIP = ("--disable-pip-version-check", "--no-input")
@@ -36,6 +39,7 @@ class Installation:
         system: Whether packages go to the parent's interpreter.
         cache: Whether its cache is kept between builds.
         secret: Whether indexes come in as a build secret.
+        wheelhouse: Whether everything comes from the folder `WHEELHOUSE`, and no index is asked.
     """
 
     installer: str
@@ -46,6 +50,7 @@ class Installation:
     system: bool = False
     cache: bool = False
     secret: bool = False
+    wheelhouse: bool = False
 
     @property
     def python(self) -> str:
@@ -57,7 +62,10 @@ class Installation:
         """What is there while it works."""
         cache = (Mount("cache", {"id": f"zlock-{self.installer}", "target": _CACHE}),) if self.cache else ()
         secret = (Mount("secret", {"id": SECRET, "required": "true"}),) if self.secret else ()
-        return (*cache, *secret)
+        # Where nothing is locked, the context has no such folder.
+        reads_wheels = self.wheelhouse and (self.files or self.sdists or self.installer == "uv")
+        house = (Mount("bind", {"source": WHEELHOUSE, "target": _HOUSE}),) if reads_wheels else ()
+        return (*cache, *secret, *house)
 
 
 def install(facts: Installation) -> Run:
@@ -83,12 +91,16 @@ def install_project(facts: Installation, command: str | tuple[str, ...]) -> Run:
         return Run((*_indexes(facts), Command(argv, environ)), facts.mounts)
     environ |= {"UV_NO_CACHE": "1"}
     environ |= {"UV_SYSTEM_PYTHON": "1", "UV_BREAK_SYSTEM_PACKAGES": "1"} if facts.system else {}
+    fetch = _fetch_uv(facts, "pip")  # `python3` is now the environment's, which has none
     path = Shell(f'export PATH="{_UV_FOLDER}/bin:$PATH"')
-    return Run((*_indexes(facts), _fetch_uv(facts), path, Command(argv, environ), _drop_uv()), facts.mounts)
+    return Run((*_indexes(facts), fetch, path, Command(argv, environ), _drop_uv()), facts.mounts)
 
 
 def _indexes(facts: Installation) -> tuple[Shell, ...]:
-    """Return what sets the variables of the secret: for this command, and nowhere else."""
+    """Return what says where packages come from: variables for this command, and nowhere else."""
+    if facts.wheelhouse:
+        for_uv = f" UV_OFFLINE=1 UV_FIND_LINKS={_HOUSE}" if facts.installer == "uv" else ""
+        return (Shell(f"export PIP_NO_INDEX=1 PIP_FIND_LINKS={_HOUSE}{for_uv}"),)
     return (Shell(f"set -a; . /run/secrets/{SECRET}; set +a"),) if facts.secret else ()
 
 
@@ -141,7 +153,7 @@ def _uv(facts: Installation) -> list[Command | Shell]:
         Command((*head, *_checked(file), *facts.options, "--requirements", f"{FOLDER}/{file}"), facts.variables)
         for file in facts.files
     ]
-    return [_fetch_uv(facts), *installs, _drop_uv()]
+    return [_fetch_uv(facts, "python3", "-m", "pip"), *installs, _drop_uv()]
 
 
 _WAYS: Mapping[str, Callable[[Installation], Sequence[Command | Shell]]] = {"pip": _pip, "uv": _uv}
@@ -152,8 +164,8 @@ def _checked(file: str) -> tuple[str, ...]:
     return ("--require-hashes",) if file == REQUIREMENTS else ()
 
 
-def _fetch_uv(facts: Installation) -> Command:
-    head = ("python3", "-m", "pip", "install", *_PIP, "--no-compile", *_pip_cache(facts), "--no-deps")
+def _fetch_uv(facts: Installation, *pip: str) -> Command:
+    head = (*pip, "install", *_PIP, "--no-compile", *_pip_cache(facts), "--no-deps")
     return Command((*head, "--require-hashes", "--target", _UV_FOLDER, "--requirement", f"{FOLDER}/{UV}"))
 
 

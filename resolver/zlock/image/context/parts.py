@@ -26,6 +26,7 @@ from zlock.image.context.installers import (
     REQUIREMENTS,
     SDISTS,
     SECRET,
+    WHEELHOUSE,
     Installation,
     install,
     install_project,
@@ -115,12 +116,15 @@ class Parts:
             system=settings.system,
             cache=settings.python_package_installer_cache_mount,
             secret=self._wanted.needs_secret,
+            wheelhouse=self._wanted.wheelhouse,
         )
 
     def _head(self, identity: str) -> _Part:
         lines = [f"{HEADING} {identity}"]
         if self._facts.mounts:
             lines.append("Its mounts need BuildKit or Buildah.")
+        if self._facts.wheelhouse:
+            lines.append(f"What it installs is in the folder `{WHEELHOUSE}` beside it; no index is asked.")
         if self._facts.secret:
             lines.append(f"The secret `{SECRET}` sets variables for pip and uv, one a line: PIP_INDEX_URL=URL")
         return tuple(map(Comment, lines))

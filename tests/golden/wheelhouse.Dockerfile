@@ -1,0 +1,43 @@
+# Made by zlock from the lock sha256:681f3b1fe0d2b5a2f1138004f70e2f5eac012858fb19a830601fc83435647d9a
+# Its mounts need BuildKit or Buildah.
+# What it installs is in the folder `wheelhouse` beside it; no index is asked.
+
+FROM python:3.12-slim@sha256:abababababababababababababababababababababababababababababababab
+
+ARG PYTHONDONTWRITEBYTECODE=1
+RUN python3 -c "import os, sys; found = '%d.%d' % sys.version_info[:2]; \
+    found == '3.12' or sys.exit('zlock: the lock is for Python 3.12, the parent has ' + found); \
+    os.geteuid() == 0 or sys.exit('zlock: the parent does not run as root, name its user in the settings')"
+
+COPY requirements.txt uv.txt /opt/zlock/
+COPY sdists/ /opt/zlock/sdists/
+RUN --mount=type=bind,source=wheelhouse,target=/opt/zlock/wheelhouse \
+    set -e; \
+    python3 -m venv --without-pip /opt/venv; \
+    export PIP_NO_INDEX=1 PIP_FIND_LINKS=/opt/zlock/wheelhouse UV_OFFLINE=1 UV_FIND_LINKS=/opt/zlock/wheelhouse; \
+    python3 -m pip install --disable-pip-version-check --no-input --no-compile --no-cache-dir --no-deps \
+        --require-hashes --target /tmp/zlock-uv --requirement /opt/zlock/uv.txt; \
+    /tmp/zlock-uv/bin/uv pip install --python /opt/venv/bin/python --link-mode copy --no-cache --no-deps \
+        --require-hashes --requirements /opt/zlock/requirements.txt; \
+    rm -rf /tmp/zlock-uv /tmp/uv-*.lock /opt/venv/.lock; \
+    export PATH="$PATH:/tmp/zlock-build/bin"; \
+    python3 -m venv --without-pip /tmp/zlock-build; \
+    python3 -m pip --python /tmp/zlock-build/bin/python install --disable-pip-version-check --no-input \
+        --no-cache-dir --no-deps --require-hashes --no-compile --requirement \
+        /opt/zlock/sdists/delta.build.txt; \
+    env SOURCE_DATE_EPOCH=315532800 python3 -m pip --python /tmp/zlock-build/bin/python wheel \
+        --disable-pip-version-check --no-input --no-cache-dir --no-deps --require-hashes \
+        --no-build-isolation --wheel-dir /tmp/zlock-wheels --requirement /opt/zlock/sdists/delta.txt; \
+    rm -rf /tmp/zlock-build; \
+    python3 -m pip --python /opt/venv/bin/python install --disable-pip-version-check --no-input \
+        --no-compile --no-cache-dir --no-deps --no-index --find-links /tmp/zlock-wheels delta==3.0; \
+    rm -rf /tmp/zlock-wheels; \
+    env PYTHONHASHSEED=0 /opt/venv/bin/python -m compileall -q -f --invalidation-mode unchecked-hash \
+        /opt/venv/lib || true
+ENV VIRTUAL_ENV="/opt/venv"
+ENV PATH="/opt/venv/bin:$PATH"
+
+WORKDIR /app
+COPY project/ /app/
+RUN --mount=type=bind,source=wheelhouse,target=/opt/zlock/wheelhouse \
+    ["/bin/sh", "-c", "set -e; export PIP_NO_INDEX=1 PIP_FIND_LINKS=/opt/zlock/wheelhouse UV_OFFLINE=1 UV_FIND_LINKS=/opt/zlock/wheelhouse; pip install --disable-pip-version-check --no-input --no-compile --no-cache-dir --no-deps --require-hashes --target /tmp/zlock-uv --requirement /opt/zlock/uv.txt; export PATH=\"/tmp/zlock-uv/bin:$PATH\"; env PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 SOURCE_DATE_EPOCH=315532800 PIP_PYTHON=/opt/venv/bin/python UV_NO_CACHE=1 /bin/sh -c 'uv pip install --no-deps .'; rm -rf /tmp/zlock-uv /tmp/uv-*.lock /opt/venv/.lock"]
