@@ -217,6 +217,29 @@ def test_a_record_keeps_the_other_steps_and_lets_go_of_those_that_are_gone(tmp_p
     assert {step: row["reference"] for step, row in read_record(path).items()} == {"train": "new", "score": "score"}
 
 
+def test_a_step_without_its_image_keeps_what_it_consisted_of_and_names_no_image(tmp_path: Path) -> None:
+    path = tmp_path / "images.json"
+    steps = {"train", "score", "new"}
+    plans = {step: planned(wheel("alpha", "1.0"), step=step) for step in steps}
+    write_record(path, record_of([Built(plan=plans[s], reference="r", digest="d") for s in ("train", "score")]), steps)
+
+    write_record(
+        path, record_of([Built(plan=plans["train"], reference="r2", digest="d")]), steps, missing={"score", "new"}
+    )
+
+    rows = read_record(path)
+    assert rows["train"]["reference"] == "r2"
+    assert rows["score"]["platforms"]["linux/amd64"]["components"]["package"] == {"alpha": "1.0"}
+    assert not {"reference", "digest"} & {*rows["score"], *rows["score"]["platforms"]["linux/amd64"]}
+    assert "new" not in rows
+
+
+def test_where_nothing_was_ever_built_there_is_no_record(tmp_path: Path) -> None:
+    write_record(tmp_path / "images.json", {}, {"train"}, missing={"train"})
+
+    assert not (tmp_path / "images.json").exists()
+
+
 def test_several_platforms_are_one_row_with_the_index_over_them() -> None:
     plans = [planned(wheel("alpha", "1.0")), planned(wheel("alpha", "2.0"))]
     object.__setattr__(plans[1], "platform", "linux/arm64")

@@ -2,65 +2,76 @@
 
 from __future__ import annotations
 
-from threading import Barrier, Event
+from threading import Barrier
 
 import pytest
 
-from zlock.errors import OutsideFailed, Problems
+from zlock.errors import OutsideFailed
+from zlock.model.event import Event
 from zlock.process import Watch
-from zlock.workflow.side_by_side import side_by_side
+from zlock.workflow.side_by_side import Say, Task, Work, side_by_side
 
 
-def quiet(message: str) -> None:
+def named(name: str, work: Work[int]) -> Task[int]:
+    return Task(name=name, work=work, ended=lambda result, seconds: f"made {result} in {seconds:.0f} s")
+
+
+def quiet(event: Event) -> None:
     """Show nothing."""
 
 
-def test_results_come_in_the_order_of_the_tasks_and_lines_name_theirs() -> None:
+def test_results_come_in_the_order_of_the_tasks_and_news_names_theirs() -> None:
     both = Barrier(2)
-    said: list[str] = []
+    heard: list[Event] = []
 
-    def say(message: str) -> None:
-        said.append(message)
+    def task(number: int) -> Work[int]:
+        def work(watch: Watch, say: Say) -> int:
+            say("working")
+            both.wait(timeout=20)  # neither ends unless both run
+            watch.line(f"number {number}")
+            return number
 
-    def task(watch: Watch, number: int) -> int:
-        both.wait(timeout=20)  # neither ends unless both run
-        watch.line(f"number {number}")
-        return number
+        return work
 
-    tasks = [(name, lambda watch, number=number: task(watch, number)) for number, name in enumerate("ab")]
-    assert side_by_side(tasks, 2, say) == [0, 1]
-    assert sorted(said) == ["a: number 0", "b: number 1"]
+    assert side_by_side([named("a", task(0)), named("b", task(1))], 2, heard.append) == [0, 1]
+    for number, name in enumerate("ab"):
+        own = [(event.state, event.line, event.is_over) for event in heard if event.task == name]
+        assert own == [("working", "", False), ("", f"number {number}", False), (f"made {number} in 0 s", "", True)]
+    assert {event.total for event in heard} == {2}
+    assert [event.done for event in heard if event.is_over] == [1, 2]
 
 
-def test_one_that_fails_lets_the_others_go_on_and_all_failures_are_told() -> None:
-    done = Event()
+def test_one_that_fails_lets_the_others_go_on_and_its_error_is_in_its_place() -> None:
+    heard: list[Event] = []
 
-    def fails(_watch: Watch) -> None:
+    def fails(_watch: Watch, _say: Say) -> int:
         raise OutsideFailed("no")
 
-    def works(_watch: Watch) -> None:
-        done.set()
+    def works(_watch: Watch, _say: Say) -> int:
+        return 7
 
-    with pytest.raises(Problems) as caught:
-        side_by_side([("a", fails), ("b", works), ("c", fails)], 1, quiet)
-    assert [error.message for error in caught.value.errors] == ["no", "no"]
-    assert done.is_set()
+    results = side_by_side([named("a", fails), named("b", works), named("c", fails)], 1, heard.append)
+
+    assert [str(result) for result in results] == ["no", "7", "no"]
+    assert [event.state for event in heard if event.is_over] == ["failed", "made 7 in 0 s", "failed"]
 
 
 def test_an_interrupt_stops_what_runs_and_begins_nothing_more() -> None:
     stopped: list[str] = []
 
-    def runs(watch: Watch) -> None:
-        watch.line("begun")
+    def runs(watch: Watch, say: Say) -> int:
+        say("begun")
         assert watch.stop.wait(timeout=20)
         stopped.append("a")
+        return 0
 
-    def never(_watch: Watch) -> None:
+    def never(_watch: Watch, _say: Say) -> int:
         stopped.append("b")
+        return 0
 
-    def interrupt(message: str) -> None:
-        raise KeyboardInterrupt(message)
+    def interrupt(event: Event) -> None:
+        raise KeyboardInterrupt(event.state)
 
     with pytest.raises(KeyboardInterrupt):
-        side_by_side([("a", runs), ("b", never)], 1, interrupt)
+        side_by_side([named("a", runs), named("b", never)], 1, interrupt)
     assert stopped == ["a"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -386,6 +387,111 @@ def test_a_package_that_cannot_be_had_any_more_is_shown_with_the_log(
     assert "fleeting" in result.stderr
     assert any_engine.left_over() == []
     assert not (project.folder / "build").exists()
+
+
+@pytest.fixture
+def half_broken(project: Project, world: World) -> Project:
+    """A project of two steps, one of which can't be built."""
+    world.index.wheel("fleeting", "1.0")
+    steps = {"good": {}, "bad": {"docker": {"requirements": ["fleeting"]}}}
+    world.configure(project, steps=steps, registry=f"{world.host}/half/images")
+    world.index.remove("fleeting")
+    return project
+
+
+def record_of(project: Project) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((project.folder / "build/zlock/images.json").read_text(encoding="utf-8"))
+    return found
+
+
+def test_what_was_built_beside_a_failure_is_shown_and_recorded(half_broken: Project, any_engine: Engine) -> None:
+    result = build(half_broken, any_engine)
+
+    assert result.code == 3
+    (row,) = result.stdout.splitlines()
+    assert row.split() == ["good", record_of(half_broken)["good"]["reference"]]
+    assert sorted(record_of(half_broken)) == ["good"]
+    said = result.stderr.splitlines()
+    states = [line for line in said if line.startswith(("good: ", "bad: "))]
+    assert sorted(re.sub(r"\d+", "N", line) for line in states) == [
+        "bad: building",
+        "bad: failed (N of N)",
+        "good: building",
+        "good: built in N s (N of N)",
+    ]
+    assert "bad   failed" in said
+    assert "1 built, 0 there already, 1 failed" in said
+    assert "  the image of bad" in said
+    assert not any("Successfully installed base" in line for line in said)  # what engines say is for `-v`
+
+
+def test_an_image_beside_a_failure_is_not_pushed_and_not_recorded(half_broken: Project, one_engine: Engine) -> None:
+    result = build(half_broken, one_engine, "--push", "--json")
+
+    assert result.code == 3
+    told = json.loads(result.stdout)
+    assert told["images"] == []
+    assert [(row["steps"], row["state"]) for row in told["missing"]] == [
+        (["good"], "not pushed"),
+        (["bad"], "failed"),
+    ]
+    assert not (half_broken.folder / "build/zlock/images.json").exists()
+
+
+def test_a_failure_leaves_no_older_image_on_record_and_the_plan_still_explains(
+    project: Project, world: World, one_engine: Engine
+) -> None:
+    world.configure(project)
+    assert build(project, one_engine).code == 0
+    world.index.wheel("fleeting", "1.0")
+    world.configure(project, {"requirements": ["base", "fleeting"]})
+    world.index.remove("fleeting")
+
+    assert build(project, one_engine).code == 3
+
+    assert "reference" not in record_of(project)["pipeline"]
+    assert "package fleeting: added (1.0)" in project.run("plan", "--explain", "pipeline").stdout
+
+
+def test_the_whole_log_of_a_failure_is_kept_until_the_image_is_built(
+    project: Project, world: World, any_engine: Engine
+) -> None:
+    project.write("images/Dockerfile", f"FROM {world.parent}\nRUN seq 1000 1999; sleep 1; test -e /never\n")
+    world.configure(project, {"dockerfile": "images/Dockerfile"})
+
+    result = build(project, any_engine)
+
+    assert result.code == 3
+    named = re.search(r"^hint: .*the whole log is in `(?P<file>.+)`$", result.stderr, re.MULTILINE)
+    assert named, result.stderr
+    log = Path(named["file"]).read_text(encoding="utf-8")
+    assert "1001" in log
+    assert "1001" not in result.stderr
+
+
+def test_a_terminal_has_a_line_for_each_image_that_runs(project: Project, world: World, one_engine: Engine) -> None:
+    world.configure(project, steps={name: {"docker": {"environment": {"A": name}}} for name in ("one", "two")})
+
+    code, shown = on_terminal(project, *command(one_engine), "--jobs", "1", env=one_engine.environ)
+
+    assert code == 0, shown
+    assert re.search(r"one: building \d+ s[^\n]*\n1 waiting", shown), shown
+    assert re.search(r"one: built in \d+ s \(1 of 2\)\n", shown), shown
+    assert re.search(r"two: built in \d+ s \(2 of 2\)\n", shown), shown
+
+
+def on_terminal(project: Project, *arguments: str, env: Mapping[str, str]) -> tuple[int, str]:
+    """Run zlock with a terminal as standard error; return its exit code and all that was shown there."""
+    ours, theirs = os.openpty()
+    with project.start(*arguments, env=env, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # so ends a terminal that nobody has open any more
+            while chunk := os.read(ours, 65536):
+                shown += chunk
+        process.communicate(timeout=60)
+    os.close(ours)
+    return process.returncode, shown.decode().replace("\r\n", "\n")
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["interrupt", "terminate"])

@@ -70,7 +70,9 @@ class Project:
                 raise
         return Result(code=process.returncode, stdout=stdout, stderr=stderr)
 
-    def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str, env: Mapping[str, str] | None = None, stderr: int = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
         """Start zlock in the project's folder, a process group of its own, for tests that interrupt it.
 
         The cache folder is appended to a command that says none. The project's folder is not put on the path of
@@ -82,7 +84,7 @@ class Project:
             env=clean_environment(self.home, env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             encoding="utf-8",
             start_new_session=True,
         )

@@ -4,50 +4,75 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from zlock.cli.board import Board
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
-from zlock.workflow.building import Choices, MadeImage, build
+from zlock.errors import Collector
+from zlock.image.plan import ImagePlan
+from zlock.workflow.building import Choices, MadeImage, Outcome, build
 
 
 def run_build(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     choices = Choices(builder=parsed.builder, push=parsed.push, jobs=parsed.jobs, network=parsed.network or "")
-    images, report = build(options_of(parsed), choices, screen.log if screen.verbose else screen.progress)
-    for note in report.notes:
+    progress = screen.log if screen.verbose else screen.progress
+    outcome = build(options_of(parsed), choices, progress, Board(screen).hear)
+    for note in outcome.report.notes:
         screen.note(note)
     if parsed.json:
-        rows = [_plain(image) for image in images]
-        screen.data(json.dumps({"disregarded": report.disregarded, "images": rows}, indent=2) + "\n")
-        return 0
-    for line in _table(images):
-        screen.data(f"{line}\n")
-    if not report.disregarded:
-        screen.say(_summary(images))
+        screen.data(json.dumps(_plain(outcome), indent=2) + "\n")
+    else:
+        _show(outcome, screen)
+    problems = Collector()
+    problems.errors.extend(outcome.errors)
+    problems.raise_if_any()
     return 0
 
 
-def _table(images: Sequence[MadeImage]) -> Iterator[str]:
-    """Return step and image, a line each; a step has a line for each of its platforms."""
-    width = max((len(step) for image in images for step in image.plan.steps), default=0)
-    for image in images:
+def _show(outcome: Outcome, screen: Screen) -> None:
+    """Show step and image, a line each; a step has a line for each of its platforms.
+
+    What is not there is no data: who reads the table must not take it for an image.
+    """
+    plans = [*(one.plan for one in outcome.images), *(one.plan for one in outcome.missing)]
+    width = max((len(step) for plan in plans for step in plan.steps), default=0)
+    for image in outcome.images:
         for step in image.plan.steps:
-            yield f"{step:{width}}  {image.reference}"
+            screen.data(f"{step:{width}}  {image.reference}\n")
+    for missing in outcome.missing:
+        for step in missing.plan.steps:
+            screen.say(f"{step:{width}}  {missing.state}")
+    if not outcome.report.disregarded:
+        screen.say(", ".join(_summary(outcome)))
 
 
-def _summary(images: Sequence[MadeImage]) -> str:
-    built = sum(image.built for image in images)
-    return f"{built} built, {len(images) - built} there already"
+def _summary(outcome: Outcome) -> Iterator[str]:
+    built = sum(image.built for image in outcome.images)
+    yield f"{built} built"
+    yield f"{len(outcome.images) - built} there already"
+    states = [missing.state for missing in outcome.missing]
+    yield from (f"{states.count(state)} {state}" for state in dict.fromkeys(states))
 
 
-def _plain(image: MadeImage) -> dict[str, object]:
+def _plain(outcome: Outcome) -> dict[str, object]:
     return {
-        "key": image.plan.key,
-        "platform": image.plan.platform,
-        "steps": list(image.plan.steps),
+        "disregarded": outcome.report.disregarded,
+        "images": [_plain_image(image) for image in outcome.images],
+        "missing": [{**_plain_plan(one.plan), "state": one.state} for one in outcome.missing],
+    }
+
+
+def _plain_image(image: MadeImage) -> dict[str, object]:
+    return {
+        **_plain_plan(image.plan),
         "reference": image.reference,
         "digest": image.image.digest,
         "place": image.image.place,
         "built": image.built,
     }
+
+
+def _plain_plan(plan: ImagePlan) -> dict[str, object]:
+    return {"key": plan.key, "platform": plan.platform, "steps": list(plan.steps)}

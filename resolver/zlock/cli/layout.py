@@ -22,6 +22,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 TYPE_CHECKING = False  # `typing` is not needed for --help
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TextIO
 
 
@@ -29,13 +30,14 @@ class Screen:
     """Standard error for people; standard output carries data only."""
 
     def __init__(self, *, color: str, quiet: bool, verbose: bool) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._color = color == "always" or (color == "auto" and _wants_color(self._terminal))
+        self.is_terminal = sys.stderr.isatty()
+        self._color = color == "always" or (color == "auto" and _wants_color(self.is_terminal))
         self._quiet = quiet
         self.verbose = verbose
-        self._began = self._since = self._shown_at = time.monotonic()
+        self._began = self._shown_at = time.monotonic()
         self._doing = self._shown = ""
-        self._line = False
+        self._text: Callable[[], str] = str
+        self._lines = 0  # of progress, that are on the screen
         self._over = False
         self._writing: AbstractContextManager[object] = nullcontext()  # a lock, once there are threads
 
@@ -44,10 +46,25 @@ class Screen:
 
     def progress(self, message: str) -> None:
         """Show what is being done, once the run takes over a second, and for how long if it goes on."""
+        since = time.monotonic()
+
+        def text() -> str:
+            lasts = time.monotonic() - since
+            return message + (f" ({lasts:.0f} s)" if lasts >= _LONG_SECONDS else "")
+
+        self.live(message, text)
+
+    def live(self, doing: str, text: Callable[[], str]) -> None:
+        """Show a text of one line or, on a terminal, of several, and keep it up to date.
+
+        Args:
+            doing: What it tells of; other things are shown sooner than the same again.
+            text: Returns it as it is now.
+        """
         if self._quiet or self._over:
             return
         self._begin_ticking()
-        self._doing, self._since = message, time.monotonic()
+        self._doing, self._text = doing, text
         self._show()
 
     def _begin_ticking(self) -> None:
@@ -66,26 +83,34 @@ class Screen:
     def _show(self) -> None:
         with self._writing:
             now = time.monotonic()
-            anew, again = _TERMINAL_SECONDS if self._terminal else _LINE_SECONDS
+            anew, again = _TERMINAL_SECONDS if self.is_terminal else _LINE_SECONDS
             wait = again if self._doing == self._shown else anew
             if not self._doing or self._over or now - self._began < _QUIET_SECONDS:
                 return
-            if self._line and now - self._shown_at < wait:
+            if self._lines and now - self._shown_at < wait:
                 return
-            self._shown, self._shown_at, self._line = self._doing, now, True
-            lasts = now - self._since
-            text = presentable(self._doing) + (f" ({lasts:.0f} s)" if lasts >= _LONG_SECONDS else "")
-            write(sys.stderr, f"\r\033[K{text[: self._width()]}" if self._terminal else f"{text}\n")
+            self._shown, self._shown_at = self._doing, now
+            lines = presentable(self._text()).split("\n")
+            if self.is_terminal:
+                width = self._width()
+                write(sys.stderr, self._wiped() + "\n".join(line[:width] for line in lines))
+            else:
+                write(sys.stderr, "".join(f"{line}\n" for line in lines))
+            self._lines = len(lines)
 
     def _width(self) -> int:
         from shutil import get_terminal_size
 
         return get_terminal_size().columns - 1
 
+    def _wiped(self) -> str:
+        """Return what takes the progress off a terminal."""
+        return f"\033[{self._lines - 1}A\r\033[J" if self._lines > 1 else "\r\033[K"
+
     def _clear(self) -> None:
-        if self._line and self._terminal:
-            write(sys.stderr, "\r\033[K")
-            self._line = False
+        if self._lines and self.is_terminal:
+            write(sys.stderr, self._wiped())
+            self._lines = 0
         self._doing = ""
 
     def say(self, message: str) -> None:

@@ -15,7 +15,10 @@ from zlock.image.plan import ImagePlan
 
 RECORD = "images.json"
 Record = dict[str, dict[str, Any]]
-"""By step: `key`, `reference`, `digest`, and under `platforms` the same of each platform, with its `components`."""
+"""By step: `key`, `reference`, `digest`, and under `platforms` the same of each platform, with its `components`.
+
+A step whose last build failed has no `reference` and no `digest`.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,18 +74,42 @@ def read_record(path: Path) -> Record:
     return found
 
 
-def write_record(path: Path, record: Record, steps: Collection[str]) -> None:
-    """Write a record over the one that is there; rows of other steps of the pipeline stay, those of gone ones go.
+def write_record(path: Path, record: Record, steps: Collection[str], missing: Collection[str] = ()) -> None:
+    """Write a record over the one that is there.
+
+    Args:
+        path: The file.
+        record: What is there now.
+        steps: The steps of the pipeline; rows of its other steps stay, those of gone ones go.
+        missing: Steps without all of their images. Their rows keep what the last build consisted of, and name no
+            image: an older one beside newer ones of other steps would look like a whole pipeline.
 
     Raises:
         InvalidInput: The file that is there is no record.
         OSError: The disk refused; the file is as it was.
     """
-    rows = {step: row for step, row in {**read_record(path), **record}.items() if step in steps}
+    before = read_record(path)
+    rows = {**before, **{step: row for step, row in record.items() if step not in missing}}
+    rows |= {step: _without_image(before[step]) for step in missing if step in before}
+    rows = {step: row for step, row in sorted(rows.items()) if step in steps}
+    if rows or before:
+        _write(path, rows)
+
+
+def _without_image(row: Mapping[str, Any]) -> dict[str, Any]:
+    platforms = {platform: _unnamed(one) for platform, one in row["platforms"].items()}
+    return {**_unnamed(row), "platforms": platforms}
+
+
+def _unnamed(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key not in {"reference", "digest"}}
+
+
+def _write(path: Path, rows: Record) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".zlock-staged-{os.getpid()}-{path.name}")
     try:
-        temporary.write_text(json.dumps(dict(sorted(rows.items())), indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

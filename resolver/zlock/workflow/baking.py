@@ -11,11 +11,11 @@ from zlock.image.context.installers import SECRET
 from zlock.image.plan import ImagePlan
 from zlock.lock.store import replace_text
 from zlock.model.ports import Progress
-from zlock.workflow.building import LOCAL
 from zlock.workflow.imaging import OUTPUT, plan_images
 from zlock.workflow.locked import load_locked
 from zlock.workflow.registries import Registries, note_floating
 from zlock.workflow.report import Report
+from zlock.workflow.workshop import name_of
 from zlock.workflow.workspace import Options, Workspace
 
 
@@ -60,7 +60,7 @@ def _target(plan: ImagePlan, folder: Path, start: Path) -> Target:
     write_context(plan.context, folder)
     return Target(
         plan=plan,
-        name=plan.repository or LOCAL,
+        name=name_of(plan),
         context=os.path.relpath(folder, start),
         parent=_parent(plan, folder.parent, start),
     )

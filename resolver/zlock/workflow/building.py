@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from threading import Lock
-from typing import Self
 
-from zlock.errors import Collector, InvalidInput
-from zlock.image.builders.builder import Builder, Image, Recipe, Store
+from zlock.errors import Collector, InvalidInput, ZlockError
+from zlock.image.builders.builder import Builder, Image
 from zlock.image.builders.choose import choose_builder
-from zlock.image.context.folder import write_context
-from zlock.image.context.installers import SECRET
-from zlock.image.plan import KEY_LABEL, ImagePlan
+from zlock.image.plan import ImagePlan
 from zlock.image.record import RECORD, Built, record_of, write_record
-from zlock.image.reuse import Build, Reusing
+from zlock.model.event import Hear
 from zlock.model.ports import Progress
 from zlock.process import Watch
 from zlock.workflow.imaging import OUTPUT, plan_images
 from zlock.workflow.locked import load_locked
+from zlock.workflow.logs import Logged
 from zlock.workflow.registries import Registries, note_floating
 from zlock.workflow.report import Report
-from zlock.workflow.secrets import index_secret
-from zlock.workflow.side_by_side import side_by_side
+from zlock.workflow.side_by_side import Say, Task, Work, side_by_side
+from zlock.workflow.workshop import Workshop, name_of, reference_of
 from zlock.workflow.workspace import Options, Workspace
-
-LOCAL = "localhost/zlock"
-"""Where images are kept that have no repository: a name that no registry has."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,33 +48,73 @@ class MadeImage:
 
     Attributes:
         plan: Its plan.
-        name: Its repository, without tag and digest.
         image: What is there, and where.
         built: Whether this run built it.
     """
 
     plan: ImagePlan
-    name: str
     image: Image
     built: bool
 
     @property
+    def is_pushed(self) -> bool:
+        """Whether a registry has it."""
+        return self.image.place == "registry"
+
+    @property
     def reference(self) -> str:
         """What runs it: by its digest from a registry, by its tag from an engine's own store."""
-        is_local = self.image.place != "registry"
-        return f"{self.name}:{self.plan.tag}" if is_local else f"{self.name}@{self.image.digest}"
+        return f"{name_of(self.plan)}@{self.image.digest}" if self.is_pushed else reference_of(self.plan)
 
 
-def build(options: Options, choices: Choices, progress: Progress) -> tuple[list[MadeImage], Report]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MissingImage:
+    """An image that is not where it was to be.
+
+    Attributes:
+        plan: Its plan.
+        state: What became of it: "failed" or "not pushed".
+    """
+
+    plan: ImagePlan
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a build came to.
+
+    Attributes:
+        images: The images that are where they were to be.
+        missing: Those that are not.
+        errors: Why.
+        report: What a person should know.
+    """
+
+    images: tuple[MadeImage, ...] = ()
+    missing: tuple[MissingImage, ...] = ()
+    errors: tuple[ZlockError, ...] = ()
+    report: Report
+
+
+def build(options: Options, choices: Choices, progress: Progress, hear: Hear) -> Outcome:
     """Build the images of a pipeline that are not there yet, and record which one each step runs in.
 
+    One that fails lets the others be built, but nothing is pushed unless every image was built.
+
+    Args:
+        options: What the command line says.
+        choices: How to build.
+        progress: Told what is done before the first build.
+        hear: Told what becomes of each image.
+
     Raises:
-        ZlockError: What went wrong; several errors come as `Problems`. Nothing was pushed unless every image was built.
+        ZlockError: What went wrong before anything was built; several errors come as `Problems`.
     """
     workspace = Workspace(options)
     locked = load_locked(workspace)
     if workspace.report.disregarded:
-        return [], workspace.report
+        return Outcome(report=workspace.report)
     builder = choose_builder(choices.builder, workspace.environ, choices.network)
     with Registries(workspace, progress) as registries:
         plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
@@ -90,17 +122,15 @@ def build(options: Options, choices: Choices, progress: Progress) -> tuple[list[
         note_floating(registries.floating, plans, workspace.report)
         for reference in dict.fromkeys(plan.parent.reference for plan in plans if plan.floats):
             workspace.report.note(f"no registry knows the digest of `{reference}`, so what is on it is built each time")
-        with _Workshop(workspace, builder, registries, push=choices.push) as workshop:
-            builds = [(_title(plan), partial(workshop.build, plan)) for plan in plans]
-            images = side_by_side(builds, choices.jobs, progress)
-        made = [
-            MadeImage(plan=plan, name=_name(plan), image=image, built=image.built)
-            for plan, image in zip(plans, images, strict=True)
-        ]
-        if choices.push:
-            made = _push(made, builder, choices.jobs, progress)
-    _record(workspace, made)
-    return made, workspace.report
+        production = _Production(plans, choices.jobs, workspace.project.folder / OUTPUT, hear)
+        with Workshop(workspace, builder, registries, push=choices.push) as workshop:
+            results = production.build(workshop)
+        made = [one for one in results if isinstance(one, MadeImage)]
+        if choices.push and len(made) == len(plans):
+            results = production.push(made, builder)
+    outcome = _outcome(plans, results, workspace.report, push=choices.push)
+    _record(workspace, outcome)
+    return outcome
 
 
 def _check(plans: Sequence[ImagePlan], builder: Builder, choices: Choices) -> None:
@@ -125,112 +155,79 @@ def _check(plans: Sequence[ImagePlan], builder: Builder, choices: Choices) -> No
     problems.raise_if_any()
 
 
-def _push(made: Sequence[MadeImage], builder: Builder, jobs: int, progress: Progress) -> list[MadeImage]:
-    """Send what the registry does not have yet; engines write a tag after all that it stands for."""
-    waiting = [one for one in made if one.image.place != "registry"]
-    pushes = [(_title(one.plan), partial(builder.push, f"{one.name}:{one.plan.tag}")) for one in waiting]
-    pushed = {id(one): image for one, image in zip(waiting, side_by_side(pushes, jobs, progress), strict=True)}
-    return [replace(one, image=pushed.get(id(one), one.image)) for one in made]
+class _Production:
+    """The images of one run on their way, each with what became of it so far."""
+
+    def __init__(self, plans: Sequence[ImagePlan], jobs: int, logs: Path, hear: Hear) -> None:
+        self._plans = plans
+        self._jobs = jobs
+        self._logs = logs
+        self._hear = hear
+        self._has_platforms = len({plan.platform for plan in plans}) > 1
+
+    def build(self, workshop: Workshop) -> list[MadeImage | ZlockError]:
+        """Build what is not there."""
+        images = self._run(self._plans, lambda plan: partial(workshop.build, plan), _built)
+        return [
+            image if isinstance(image, ZlockError) else MadeImage(plan=plan, image=image, built=image.built)
+            for plan, image in zip(self._plans, images, strict=True)
+        ]
+
+    def push(self, made: Sequence[MadeImage], builder: Builder) -> list[MadeImage | ZlockError]:
+        """Send what the registry does not have yet; engines write a tag after all that it stands for."""
+        waiting = [one.plan for one in made if not one.is_pushed]
+        pushed = iter(self._run(waiting, lambda plan: partial(_push, builder, plan), _pushed))
+        images = [one.image if one.is_pushed else next(pushed) for one in made]
+        return [
+            image if isinstance(image, ZlockError) else replace(one, image=image)
+            for one, image in zip(made, images, strict=True)
+        ]
+
+    def _run(
+        self,
+        plans: Sequence[ImagePlan],
+        work: Callable[[ImagePlan], Work[Image]],
+        ended: Callable[[Image, float], str],
+    ) -> list[Image | ZlockError]:
+        tasks = [Task(name=self._name(plan), work=Logged(work(plan), plan, self._logs), ended=ended) for plan in plans]
+        return side_by_side(tasks, self._jobs, self._hear)
+
+    def _name(self, plan: ImagePlan) -> str:
+        steps = ", ".join(plan.steps)
+        return f"{steps} ({plan.platform})" if self._has_platforms else steps
 
 
-def _record(workspace: Workspace, made: Sequence[MadeImage]) -> None:
-    rows = [Built(plan=one.plan, reference=one.reference, digest=one.image.digest) for one in made]
+def _built(image: Image, seconds: float) -> str:
+    return f"built in {seconds:.0f} s" if image.built else "exists"
+
+
+def _push(builder: Builder, plan: ImagePlan, watch: Watch, say: Say) -> Image:
+    say("pushing")
+    return builder.push(reference_of(plan), watch)
+
+
+def _pushed(_image: Image, seconds: float) -> str:
+    return f"pushed in {seconds:.0f} s"
+
+
+def _outcome(
+    plans: Sequence[ImagePlan], results: Sequence[MadeImage | ZlockError], report: Report, *, push: bool
+) -> Outcome:
+    problems = Collector()
+    images, missing = [], []
+    for plan, one in zip(plans, results, strict=True):
+        if isinstance(one, ZlockError):
+            problems.add(one)
+            missing.append(MissingImage(plan=plan, state="failed"))
+        elif push and not one.is_pushed:
+            missing.append(MissingImage(plan=plan, state="not pushed"))
+        else:
+            images.append(one)
+    return Outcome(images=tuple(images), missing=tuple(missing), errors=tuple(problems.errors), report=report)
+
+
+def _record(workspace: Workspace, outcome: Outcome) -> None:
+    rows = [Built(plan=one.plan, reference=one.reference, digest=one.image.digest) for one in outcome.images]
+    missing = {step for one in outcome.missing for step in one.plan.steps}
     steps = [step.name for step in workspace.steps]
-    write_record(workspace.project.folder / OUTPUT / RECORD, record_of(rows), steps)
-
-
-def _name(plan: ImagePlan) -> str:
-    return plan.repository or LOCAL
-
-
-def _title(plan: ImagePlan) -> str:
-    return f"{', '.join(plan.steps)} ({plan.tag})"
-
-
-class _Workshop:
-    """Builds the images of plans, with their parents, contexts and secrets; the files are gone once it is left."""
-
-    def __init__(self, workspace: Workspace, builder: Builder, registries: Registries, *, push: bool) -> None:
-        self._workspace = workspace
-        self._builder = builder
-        self._registries = registries
-        self._push = push
-        # Only its owner can look into it.
-        self._files = tempfile.TemporaryDirectory(prefix="zlock-")
-        self._parents: dict[tuple[str, str], Lock] = {}
-        self._made: set[tuple[str, str]] = set()
-        self._lock = Lock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._files.cleanup()
-
-    def build(self, plan: ImagePlan, watch: Watch) -> Image:
-        """Return the image of a plan, built unless it is there."""
-        folder = Path(tempfile.mkdtemp(dir=self._files.name))
-        recipe = Recipe(
-            folder=folder / "context",
-            dockerfile=folder / "context" / "Dockerfile",
-            reference=f"{_name(plan)}:{plan.tag}",
-            platform=plan.platform,
-            labels={KEY_LABEL: plan.key},
-            secrets={SECRET: folder / "secret"} if plan.needs_secret else {},
-            fresh=plan.rebuild,
-        )
-        build: Build = partial(self._make, plan)
-        for store in self._stores(plan):
-            build = Reusing(build, store).build
-        return build(recipe, watch)
-
-    def _stores(self, plan: ImagePlan) -> list[Store]:
-        """Return what may have a plan's image already, the one that is asked first last.
-
-        What is to be pushed may be there; what is to be used here is best found here. A key that does not cover its
-        parent is no proof.
-        """
-        if plan.floats:
-            return []
-        registry = self._registries.store_of(plan)
-        far: list[Store] = [registry] if registry else []
-        near: list[Store] = [self._builder] if self._builder.stores else []
-        return [*near, *far] if self._push else [*far, *near]
-
-    def _make(self, plan: ImagePlan, recipe: Recipe, watch: Watch) -> Image:
-        """Build an image that is nowhere yet."""
-        write_context(plan.context, recipe.folder)
-        for file in recipe.secrets.values():
-            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-                stream.write(self._secret(plan))
-        if plan.parent.dockerfile is not None:
-            self._make_parent(plan, plan.parent.dockerfile, watch)
-        return self._builder.build(recipe, watch)
-
-    def _secret(self, plan: ImagePlan) -> bytes:
-        """Return the content of a plan's secret, one at a time: the first one asks the machine's installers.
-
-        On CPython 3.11 two threads that both ask where uv is may break each other's `sysconfig`.
-        """
-        with self._lock:
-            return index_secret(self._workspace, plan)
-
-    def _make_parent(self, plan: ImagePlan, dockerfile: Path, watch: Watch) -> None:
-        """Build what a Dockerfile of the user makes, once for all that is built on it."""
-        parent, which = plan.parent, (plan.parent.reference, plan.platform)
-        with self._lock:
-            turn = self._parents.setdefault(which, Lock())
-        with turn:
-            if which in self._made:
-                return
-            recipe = Recipe(
-                folder=parent.context or Path(tempfile.mkdtemp(dir=self._files.name)),
-                dockerfile=dockerfile,
-                reference=parent.reference,
-                platform=plan.platform,
-                labels={KEY_LABEL: parent.digest.removeprefix("sha256:")},
-                fresh=plan.rebuild,
-            )
-            build = self._builder.build if plan.floats else Reusing(self._builder.build, self._builder).build
-            build(recipe, watch)
-            self._made.add(which)
+    write_record(workspace.project.folder / OUTPUT / RECORD, record_of(rows), steps, missing)

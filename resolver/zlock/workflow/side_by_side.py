@@ -2,66 +2,94 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
-from threading import Event
-from typing import TypeVar
+from threading import Event as Flag
+from typing import Generic, TypeVar
 
-from zlock.errors import Collector
+from zlock.errors import ZlockError
 from zlock.interrupts import interrupts_postponed
-from zlock.model.ports import Progress
+from zlock.model.event import Event, Hear
 from zlock.process import Watch
 
 _LOOK = 0.1  # seconds between two looks at whether all have ended
 _LONGEST = 12.0  # seconds for all to end once they are stopped: the patience of a watch, and some to kill what is left
 
 Result = TypeVar("Result")
-Said = SimpleQueue[str]
+Said = SimpleQueue[Event]
+Say = Callable[[str], object]
+"""Takes what a task is doing from now on."""
+Work = Callable[[Watch, Say], Result]
+"""Does something until its watch stops it."""
 
 
-def side_by_side(tasks: Sequence[tuple[str, Callable[[Watch], Result]]], jobs: int, progress: Progress) -> list[Result]:
-    """Run tasks, some at a time, and return their results in their order.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task(Generic[Result]):
+    """Something that takes long.
+
+    Attributes:
+        name: For people.
+        work: What is done.
+        ended: Says what became of it, from the result and the seconds that it took.
+    """
+
+    name: str
+    work: Work[Result]
+    ended: Callable[[Result, float], str]
+
+
+def side_by_side(tasks: Sequence[Task[Result]], jobs: int, hear: Hear) -> list[Result | ZlockError]:
+    """Run tasks, some at a time, and return their results in their order, or the errors in their place.
 
     One that fails lets the others go on, as what they make is of use; an interrupt stops all of them.
 
     Args:
-        tasks: Each one's name for people, and what it does until its watch stops it.
+        tasks: What to do.
         jobs: How many run at a time.
-        progress: Told each line of each task, from the calling thread.
-
-    Raises:
-        ZlockError: What went wrong; several errors come as `Problems`.
+        hear: Told of each task, from the calling thread.
     """
-    said, stop = Said(), Event()
+    said, stop = Said(), Flag()
     futures: list[Future[Result]] = []
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            for name, task in tasks:
-                futures.append(pool.submit(task, _watch(name, said, stop)))
-            _follow(futures, said, progress)
+            futures.extend(pool.submit(_run, task, said, stop) for task in tasks)
+            _follow(futures, said, hear)
         except BaseException:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             with interrupts_postponed():  # the interrupt comes again by itself, and would cut the cleaning up short
                 wait([future for future in futures if not future.cancelled()], _LONGEST)
             raise
-    problems = Collector()
-    results = []
+    results: list[Result | ZlockError] = []
     for future in futures:
-        with problems:
+        try:
             results.append(future.result())
-    problems.raise_if_any()
+        except ZlockError as error:
+            results.append(error)
     return results
 
 
-def _watch(name: str, said: Said, stop: Event) -> Watch:
-    return Watch(line=lambda line: said.put(f"{name}: {line}"), stop=stop)
+def _run(task: Task[Result], said: Said, stop: Flag) -> Result:
+    began = time.monotonic()
+    watch = Watch(line=lambda line: said.put(Event(task=task.name, line=line)), stop=stop)
+    ended = "failed"
+    try:
+        result = task.work(watch, lambda state: said.put(Event(task=task.name, state=state)))
+        ended = task.ended(result, time.monotonic() - began)
+    finally:
+        said.put(Event(task=task.name, state=ended, is_over=True))
+    return result
 
 
-def _follow(futures: list[Future[Result]], said: Said, progress: Progress) -> None:
-    while not (done := all(future.done() for future in futures)) or not said.empty():
+def _follow(futures: Sequence[Future[Result]], said: Said, hear: Hear) -> None:
+    done = 0
+    while not (is_over := all(future.done() for future in futures)) or not said.empty():
         try:
-            progress(said.get(timeout=0 if done else _LOOK))
+            event = said.get(timeout=0 if is_over else _LOOK)
         except Empty:
             continue
+        done += event.is_over
+        hear(replace(event, done=done, total=len(futures)))
