@@ -295,5 +295,5 @@ def test_only_locks_of_zlock_count_as_existing(lock: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
     (folder / "pylock.folder.toml").mkdir()
 
-    assert existing_steps(folder) == {"train": ExistingLock(lock, "")}
+    assert existing_steps(folder) == {"train": ExistingLock(lock, "", lock_text())}
     assert existing_steps(folder / "nowhere") == {}

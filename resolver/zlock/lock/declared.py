@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from zlock.lock.identity import own_begin
 from zlock.lock.question import digest_of
 from zlock.lock.toml import Inline, dumps
 
@@ -56,7 +57,9 @@ def declared_table(files: Sequence[DeclaredFile]) -> dict[str, Any]:
 
 def redeclare(text: str, files: Sequence[DeclaredFile]) -> str:
     """Return a lock's text with other declared files."""
-    return _WRITTEN.sub(lambda _: dumps(declared_table(files)).rstrip("\n"), text, count=1)
+    begin = own_begin(text)
+    table = dumps(declared_table(files)).rstrip("\n")
+    return text[:begin] + _WRITTEN.sub(lambda _: table, text[begin:], count=1)
 
 
 def recorded_files(own: Mapping[str, Any]) -> tuple[DeclaredFile, ...]:

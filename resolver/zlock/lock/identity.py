@@ -12,33 +12,45 @@ from zlock.lock.question import digest_of
 
 FORMAT = 1
 
-# Within `[tool.zlock]`, the only table that has this key at the beginning of a line.
+_OWN = "\n[tool.zlock]\n"
+# Within `[tool.zlock]`, the only table that has these keys at the beginning of a line.
 _OWNER = re.compile(r'^(step = "[^"]*"\n)(?:pipeline = ("(?:[^"\\]|\\.)*")\n)?', re.MULTILINE)
 _INTEGRITY = re.compile(r'^integrity = "[^"]*"$', re.MULTILINE)
 
 
+def own_begin(text: str) -> int:
+    """Return where zlock's own table begins in a lock's text, behind the packages; 0 where there is none."""
+    return max(text.rfind(_OWN), 0)
+
+
 def resign(text: str) -> str:
     """Return a lock's text with the integrity of what it holds: the sha256 of the text with the integrity empty."""
-    bare = _INTEGRITY.sub('integrity = ""', text, count=1)
-    digest = hashlib.sha256(bare.encode()).hexdigest()
-    return _INTEGRITY.sub(f'integrity = "sha256:{digest}"', bare, count=1)
+    place = _INTEGRITY.search(text, own_begin(text))
+    return f"{text[: place.start()]}{_integrity(text, place)}{text[place.end() :]}" if place else text
 
 
 def owner_in(text: str) -> str:
     """Return the pipeline that a lock's text says it belongs to, empty where it says none."""
-    found = _OWNER.search(text)
+    found = _OWNER.search(text, own_begin(text))
     return str(json.loads(found[2])) if found and found[2] else ""
 
 
 def set_owner(text: str, owner: str) -> str:
     """Return a lock's text with another pipeline; that is no part of what is asked or installed."""
     line = f"pipeline = {json.dumps(owner, ensure_ascii=False)}\n" if owner else ""
-    return _OWNER.sub(lambda found: found[1] + line, text, count=1)
+    begin = own_begin(text)
+    return text[:begin] + _OWNER.sub(lambda found: found[1] + line, text[begin:], count=1)
 
 
 def is_signed(text: str) -> bool:
     """Return whether a lock's text is as it was written."""
-    return _INTEGRITY.search(text) is not None and resign(text) == text
+    place = _INTEGRITY.search(text, own_begin(text))
+    return place is not None and place[0] == _integrity(text, place)
+
+
+def _integrity(text: str, place: re.Match[str]) -> str:
+    bare = f'{text[: place.start()]}integrity = ""{text[place.end() :]}'
+    return f'integrity = "sha256:{hashlib.sha256(bare.encode()).hexdigest()}"'
 
 
 def identity_of(packages: Sequence[Mapping[str, Any]], builds: Sequence[Mapping[str, Any]] = ()) -> str:

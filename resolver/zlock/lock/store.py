@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 
 from zlock.errors import InvalidLock, OutsideFailed
 from zlock.interrupts import interrupts_postponed
-from zlock.lock.identity import FORMAT, identity_of, is_signed, owner_in
+from zlock.lock.identity import FORMAT, identity_of, is_signed, own_begin, owner_in
 from zlock.model.distribution import LockedReference
 from zlock.model.requirement import Asked
 
 _NAME = re.compile(r"pylock\.([^.]+)\.toml")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
 _MARKERS = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
+_MARKED = ("<" * 7, "=" * 7, ">" * 7, "|" * 7)
 _STAGED = ".zlock-staged-"
 ENVIRONMENTS = "pyproject.toml:hatch.envs."
 """Before the name of an environment of hatch, where a lock says whose it is."""
@@ -48,16 +49,15 @@ def read_lock(path: Path) -> dict[str, Any] | None:
     return None if text is None else parse_lock(path, text)
 
 
-def read_facts(path: Path) -> dict[str, Any] | None:
-    """Return a lock without its packages, which are most of it; None where there is none.
+def parse_facts(path: Path, text: str) -> dict[str, Any]:
+    """Return a lock's text as plain values without its packages, which are most of it.
 
     Raises:
         InvalidLock: As `read_lock` has it.
     """
-    text = read_text(path)
-    begin = -1 if text is None else text.find("\n[tool.zlock]\n")
-    if text is None or begin < 0 or not is_signed(text):
-        return None if text is None else parse_lock(path, text)
+    begin = own_begin(text)
+    if not begin or not is_signed(text):
+        return parse_lock(path, text)
     facts = tomllib.loads(text[begin:])
     _check_format(path, facts["tool"]["zlock"]["format"], None)
     return facts
@@ -86,7 +86,7 @@ def read_text(path: Path) -> str | None:
 
 def parse_lock(path: Path, text: str) -> dict[str, Any]:
     """Return a lock's text as plain values, with every check of `read_lock`."""
-    conflict = _MARKERS.search(text)
+    conflict = _MARKERS.search(text) if any(map(text.__contains__, _MARKED)) else None
     if conflict:
         line = text.count("\n", 0, conflict.start()) + 1
         raise ConflictedLock(
@@ -192,10 +192,12 @@ class ExistingLock(NamedTuple):
     Attributes:
         path: Its place.
         owner: The pipeline it belongs to, see `Facts`; empty for the configuration's own steps.
+        text: All of it.
     """
 
     path: Path
     owner: str
+    text: str
 
     @property
     def is_environment(self) -> bool:
@@ -211,7 +213,7 @@ def existing_steps(folder: Path) -> dict[str, ExistingLock]:
         with contextlib.suppress(InvalidLock):  # who needs it will hear that
             text = (read_text(path) if step else None) or ""
             if step and "[tool.zlock]" in text:
-                found[step] = ExistingLock(path, owner_in(text))
+                found[step] = ExistingLock(path, owner_in(text), text)
     return found
 
 

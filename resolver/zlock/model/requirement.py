@@ -46,9 +46,11 @@ class DirectRequirement:
     @property
     def normalized(self) -> str:
         """The requirement as locks have it: no credentials, names and extras in one spelling (PEP 503, PEP 685)."""
-        requirement = copy(self.requirement)
-        requirement.name = self.name
-        requirement.extras = {canonicalize_name(extra) for extra in requirement.extras}
+        requirement, name = self.requirement, self.name
+        extras: set[str] = {canonicalize_name(extra) for extra in requirement.extras}
+        if name != requirement.name or extras != requirement.extras:
+            requirement = copy(requirement)  # which costs as much as to parse it
+            requirement.name, requirement.extras = name, extras
         return redact(str(requirement))
 
     def __str__(self) -> str:

@@ -175,7 +175,7 @@ class Gatherer:
         )
 
     def _explicit(self, step: str, settings: DockerSettings, _: Mapping[str, Asked]) -> Gathered | None:
-        from zlock.sources.requirements import read_file, read_list
+        from zlock.sources.requirements import read_file
 
         effective = settings.effective()
         origin = self._origin(settings, "requirements", Source.EXPLICIT)
@@ -194,10 +194,28 @@ class Gatherer:
             return None
         place = settings.where("requirements")
         folder = (place.folder if place else None) or self._project.folder
-        gathered = read_list(effective.requirements, folder=folder, root=self._project.folder, origin=origin)
+        gathered = self._read_list(effective.requirements, folder, origin)
         if origin.line is None and len(gathered.requirements) == len(effective.requirements):
             return self._with_lines(gathered, effective.requirements, step)
         return gathered
+
+    def _read_list(self, stated: Sequence[str], folder: Path, origin: Origin) -> Gathered:
+        """Read requirements given as a list; one that several steps have is read once."""
+        from zlock.sources.requirements import read_list
+
+        problems = Collector()
+        read = []
+        for item in stated:
+            with problems:
+                key = ("item", item, folder, origin)
+                one = partial(read_list, [item], folder=folder, root=self._project.folder, origin=origin)
+                read.append(self._once(key, one))
+        problems.raise_if_any()
+        return replace(
+            read[0],
+            requirements=tuple(direct for one in read for direct in one.requirements),
+            notes=tuple(dict.fromkeys(note for one in read for note in one.notes)),
+        )
 
     def _with_lines(self, gathered: Gathered, stated: Sequence[str], step: str) -> Gathered:
         """Add the lines to requirements that stand in the configuration, as far as they can be told from its text."""

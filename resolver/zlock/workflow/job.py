@@ -53,8 +53,8 @@ class Job:
         Raises:
             ZlockError: The lock was edited or cut short, or sources are wrong; several come as `Problems`.
         """
+        text = (read_text(path) if path else workspace.lock_text(step.name)) or ""
         path = path or lock_path(workspace.lock_folder, step.name)
-        text = read_text(path) or ""
         lock: Mapping[str, Any] | None = None
         try:
             lock = parse_lock(path, text) if text or path.exists() else None

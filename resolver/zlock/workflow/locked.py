@@ -10,7 +10,7 @@ from typing import Any
 
 from zlock.errors import Collector, LockOutdated
 from zlock.lock.question import Question, changes
-from zlock.lock.store import asked_of, check_place, lock_path, read_facts, read_lock, uv_of
+from zlock.lock.store import asked_of, check_place, lock_path, parse_facts, parse_lock, uv_of
 from zlock.lock.toml import inline
 from zlock.model.origin import Origin
 from zlock.model.requirement import Asked, Gathered
@@ -27,6 +27,7 @@ class LockedStep:
     Attributes:
         step: The step.
         path: Its lock's place.
+        text: The lock.
         facts: The lock without its packages.
         gathered: What its sources ask for; what running commands gave is read from the lock.
         question: What it asks.
@@ -34,6 +35,7 @@ class LockedStep:
 
     step: Step
     path: Path
+    text: str
     facts: Mapping[str, Any]
     gathered: list[Gathered]
     question: Question
@@ -41,7 +43,7 @@ class LockedStep:
     @cached_property
     def lock(self) -> Mapping[str, Any]:
         """The lock as plain values; who only compares what is asked has no need of it."""
-        return read_lock(self.path) or self.facts
+        return parse_lock(self.path, self.text)
 
 
 def load_locked(workspace: Workspace) -> list[LockedStep]:
@@ -75,9 +77,10 @@ def collect_locked(workspace: Workspace, problems: Collector) -> list[LockedStep
 def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
     path = lock_path(workspace.lock_folder, step.name)
     check_place(path, workspace.project.folder)
-    lock = read_facts(path)
-    if lock is None:
+    text = workspace.lock_text(step.name)
+    if text is None:
         raise LockOutdated(f"step `{step.name}` has no lock", context=[f"expected `{path.name}`"], hint=HINT)
+    lock = parse_facts(path, text)
     recorded = {asked.source: asked for asked in asked_of(lock) if asked.recorded}
     gathered = gatherer.gather(step.name, step.settings, recorded, step.routing.indexes)
     question = workspace.question(step, workspace.targets(step, lock), gathered)
@@ -90,7 +93,7 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
             context=["settings: `python-package-installer` is `uv`, and the lock has none"],
             hint=HINT,
         )
-    return LockedStep(step=step, path=path, facts=lock, gathered=gathered, question=question)
+    return LockedStep(step=step, path=path, text=text, facts=lock, gathered=gathered, question=question)
 
 
 def differences(lock: Mapping[str, Any], question: Question, gathered: list[Gathered]) -> Iterator[str]:

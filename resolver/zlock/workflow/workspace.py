@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zlock.errors import Collector, InvalidConfiguration
 from zlock.lock.question import Question, digest_of
-from zlock.lock.store import ExistingLock, existing_steps
+from zlock.lock.store import ExistingLock, existing_steps, lock_path, read_text
 from zlock.model.indexes import Routing
 from zlock.model.paths import is_file_url
 from zlock.model.ports import Progress, unheard
@@ -192,6 +192,15 @@ class Workspace:
     @cached_property
     def _locks(self) -> dict[str, ExistingLock]:
         return existing_steps(self.lock_folder)
+
+    def lock_text(self, step: str) -> str | None:
+        """Return a step's lock as text, read once in a run; None where there is none.
+
+        Raises:
+            InvalidLock: It can't be read.
+        """
+        known = self._locks.get(step)
+        return known.text if known else read_text(lock_path(self.lock_folder, step))
 
     def _may_touch(self, lock: ExistingLock) -> bool:
         return lock.owner == self.owner or is_gone(lock.owner, self.pipeline, self.project)
