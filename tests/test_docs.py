@@ -26,7 +26,7 @@ from zlock.sources import stack
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-BUILD = (ROOT / "docs" / "build.md").read_text(encoding="utf-8")
+HATCH = (ROOT / "docs" / "hatch.md").read_text(encoding="utf-8")
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 FRAMEWORK = (ROOT / "docs" / "framework-page.md").read_text(encoding="utf-8")
@@ -161,7 +161,7 @@ def test_keys_of_the_stack_are_documented_and_accepted() -> None:
 
 
 def test_options_of_the_build_hook_are_documented_with_their_defaults() -> None:
-    said = {row[0].strip("`"): row[2].strip('"') for row in rows(section(BUILD, "## The hook"))}
+    said = {row[0].strip("`"): row[2].strip('"') for row in rows(section(HATCH, "## The hook"))}
     defaults = HookOptions.from_table({}, ROOT / "pyproject.toml")
 
     assert list(said) == KEYS

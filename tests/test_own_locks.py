@@ -27,4 +27,8 @@ def test_the_locks_of_this_project_name_no_host(lock: Path) -> None:
 
 
 def test_each_environment_has_a_lock() -> None:
-    assert {path.name for path in (ROOT / "lockfiles").iterdir()} == {"pylock.lint.toml", "pylock.test.toml"}
+    assert {path.name for path in (ROOT / "lockfiles").iterdir()} == {
+        "pylock.docs.toml",
+        "pylock.lint.toml",
+        "pylock.test.toml",
+    }

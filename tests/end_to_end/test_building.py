@@ -251,7 +251,7 @@ def test_prevent_build_reuse_builds_again_and_moves_the_tag(project: Project, wo
     inspected = json.loads(any_engine("inspect", "--type", "image", rows[1]["reference"]))
     (there,) = inspected if isinstance(inspected, list) else [inspected]
     assert (there.get("Id") or f"sha256:{there['FromImageID']}") == rows[1]["digest"]
-    if any_engine.name == "buildah":  # what other engines leave different is in docs/building.md
+    if any_engine.name == "buildah":  # what other engines leave different is in docs/building-images.md
         assert rows[0]["digest"] == rows[1]["digest"]
 
 
