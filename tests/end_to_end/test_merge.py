@@ -209,6 +209,24 @@ def test_without_the_network_the_conflict_stays_and_resolve_mends_it_later(index
     assert repository.project.run("resolve", "--check").code == 0
 
 
+def test_what_keeps_several_locks_from_merging_is_said_once_in_each_merge(index: TinyIndex, tmp_path: Path) -> None:
+    steps = ("report", "score", "train")
+    repository = Repository(tmp_path / "project", index.url, steps=steps)
+    repository.branch("theirs", "alpha", "beta<2")
+    repository.branch("ours", "alpha", "beta<3")
+
+    first = repository.merge("theirs")
+    repository.git("merge", "--abort")
+    second = repository.merge("theirs")
+
+    assert first.stderr == second.stderr
+    assert first.code == 1
+    assert first.stderr.count("`<<<<<<< HEAD` is no valid requirement") == 1
+    brief = [line for line in first.stderr.splitlines() if "is left with both sides for the same reason" in line]
+    named = {step for step in steps for line in brief if f"`lockfiles/pylock.{step}.toml`" in line}
+    assert (len(brief), len(named)) == (2, 2)
+
+
 def test_a_conflict_in_what_asks_leaves_the_conflict_in_the_lock(index: TinyIndex, tmp_path: Path) -> None:
     repository = Repository(tmp_path / "project", index.url)
     repository.branch("theirs", "alpha", "beta<2")

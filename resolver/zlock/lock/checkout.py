@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -51,6 +52,26 @@ def write_conflict(base: Path, ours: Path, theirs: Path) -> None:
     files = [str(path.resolve()) for path in (ours, base, theirs)]
     with suppress(CommandExited):  # it ends with the number of conflicts
         run_git(ours.resolve().parent, "merge-file", *labels, *files)
+
+
+def was_said(folder: Path, text: str) -> bool:
+    """Return whether a text was asked about before while git makes the merge that it is in; from now on it was.
+
+    git calls the driver for each lock on its own. Its lock of the index is there as long as it merges, and is another
+    file in each merge. Where there is none, nothing was said.
+    """
+    try:
+        printed = run_git(folder, "rev-parse", "--git-path", "index.lock", "--git-path", "zlock-merge-driver")
+        index, record = (folder / path for path in printed.splitlines())
+        held = index.stat()
+        merge = f"{held.st_ino} {held.st_ctime_ns}"
+        said = record.read_text(encoding="utf-8").splitlines() if record.is_file() else []
+        own = [line for line in said if line.startswith(f"{merge} ")]
+        line = f"{merge} {hashlib.sha256(text.encode()).hexdigest()}"
+        record.write_text("".join(f"{one}\n" for one in (*own, line)), encoding="utf-8")
+    except (CommandFailed, OSError, ValueError):
+        return False
+    return line in own
 
 
 def _merged_tree(top: Path, theirs: str) -> str:

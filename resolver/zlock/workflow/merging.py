@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zlock.errors import InvalidConfiguration, InvalidInput, NoAnswer, Problems, ZlockError
-from zlock.lock.checkout import MERGING, merged_files, write_conflict
+from zlock.lock.checkout import MERGING, merged_files, was_said, write_conflict
 from zlock.lock.git import top_of
 from zlock.lock.store import replace_text, step_of
 from zlock.model.ports import Progress
@@ -36,10 +36,17 @@ def merge_locks(options: Options, sides: Sides, path: str, progress: Progress) -
         progress: Hears what happens.
 
     Raises:
-        ZlockError: There is no such lock; then the file of ours has both sides with conflict markers.
+        ZlockError: There is no such lock; then the file of ours has both sides with conflict markers. What was said of
+            another lock of the same merge is not said again.
     """
     try:
         return _merge(options, sides, path, progress)
+    except ZlockError as error:
+        write_conflict(*sides)
+        if was_said(Path.cwd(), error.laid_out()):
+            hint = "`zlock resolve` mends all locks of the merge in one go"
+            raise NoAnswer(f"`{path}` is left with both sides for the same reason", hint=hint) from error
+        raise
     except BaseException:
         write_conflict(*sides)
         raise
