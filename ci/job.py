@@ -107,6 +107,11 @@ def _built(report: dict[str, Any]) -> str:
         for image in report["images"]
         for step in image["steps"]
     ]
+    rows += [
+        (step, ", ".join(index["platforms"]), f"`{index['reference']}`", f"`{index['digest']}`")
+        for index in report["indexes"]
+        for step in index["steps"]
+    ]
     return "### zlock: images\n\n" + _table(("step", "platform", "image", "digest"), rows)
 
 

@@ -15,7 +15,8 @@ from zlock.image.context.folder import folder_names, write_context
 from zlock.image.context.ignore import ignore_rule
 from zlock.image.context.project import project_files
 from zlock.image.plan import ImagePlan, Parent
-from zlock.image.record import Built, read_record, record_of, write_record
+from zlock.image.platforms import plan_indexes
+from zlock.image.record import Built, BuiltIndex, read_record, record_of, write_record
 from zlock.image.secret import secret_text, with_login
 
 # .dockerignore
@@ -245,12 +246,14 @@ def test_several_platforms_are_one_row_with_the_index_over_them() -> None:
     object.__setattr__(plans[1], "platform", "linux/arm64")
     built = [Built(plan=plan, reference=plan.platform, digest="d") for plan in plans]
 
-    row = record_of(built, {"train": ("index@i", "sha256:i")})["train"]
+    (index,) = plan_indexes(plans)
+    row = record_of(built, [BuiltIndex(plan=index, reference="index@i", digest="sha256:i")])["train"]
 
     assert (row["reference"], row["digest"]) == ("index@i", "sha256:i")
     assert {platform: one["key"] for platform, one in row["platforms"].items()} == {
         plan.platform: plan.key for plan in plans
     }
+    assert row["key"] == index.key
     assert row["key"] not in {plan.key for plan in plans}
 
 

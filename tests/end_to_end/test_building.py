@@ -441,10 +441,11 @@ def test_an_image_beside_a_failure_is_not_pushed_and_not_recorded(half_broken: P
 def test_a_failure_leaves_no_older_image_on_record_and_the_plan_still_explains(
     project: Project, world: World, one_engine: Engine
 ) -> None:
-    world.configure(project)
+    own = {"environment": {"A": "on record"}}
+    world.configure(project, own)
     assert build(project, one_engine).code == 0
     world.index.wheel("fleeting", "1.0")
-    world.configure(project, {"requirements": ["base", "fleeting"]})
+    world.configure(project, {**own, "requirements": ["base", "fleeting"]})
     world.index.remove("fleeting")
 
     assert build(project, one_engine).code == 3

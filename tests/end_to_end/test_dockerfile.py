@@ -242,7 +242,7 @@ def test_a_private_index_reaches_a_build_as_its_secret(
         from zlock.workflow.planning import plan
         from zlock.workflow.secrets import index_secret
         from zlock.workflow.workspace import Options, Workspace
-        images, _ = plan(Options(offline=True), progress=str)
+        images, _, _ = plan(Options(offline=True), progress=str)
         sys.stdout.buffer.write(index_secret(Workspace(Options()), images[0].plan))
     """
 
@@ -528,7 +528,7 @@ def recorded(project: Project) -> str:
         from zlock.image.record import Built, record_of
         from zlock.workflow.planning import plan
         from zlock.workflow.workspace import Options
-        images, _ = plan(Options(offline=True), progress=str)
+        images, _, _ = plan(Options(offline=True), progress=str)
         print(json.dumps(record_of([Built(plan=one.plan, reference="r", digest="d") for one in images])))
     """
     return ask(project, program, {}).decode()

@@ -1,4 +1,4 @@
-"""Images as bytes, made in a millisecond; a registry on loopback that serves them, and lies where a test says so."""
+"""Images as bytes, made in a millisecond; a registry on loopback that has them, and lies where a test says so."""
 
 from __future__ import annotations
 
@@ -208,8 +208,16 @@ class TinyRegistry(LoopbackServer):
         if path in self.instead:
             replies = self.instead[path]
             return replies.pop(0) if len(replies) > 1 else replies[0]
-        if path == "":
-            return Reply()
+        if call.method == "PUT":
+            return self._take(path, call)
+        return Reply() if path == "" else self._give(path)
+
+    def _take(self, path: str, call: Call) -> Reply:
+        repository, tag = path.split("/manifests/")
+        digest = self.tag(repository, tag, call.body, call.headers["content-type"])
+        return Reply(status=201, headers={"Docker-Content-Digest": digest})
+
+    def _give(self, path: str) -> Reply:
         if path not in self.content:
             return Reply(status=404, body=as_json({"errors": [{"code": "MANIFEST_UNKNOWN"}]}))
         media_type, data = self.content[path]

@@ -298,7 +298,11 @@ def _add_build(commands: argparse._SubParsersAction[_Parser]) -> None:
         "Build every image that is neither in the registry nor on this machine, and print which one each step runs in.",
     )
     _add_locked_steps(parser)
-    parser.add_argument("--push", action="store_true", help="send the images to their repositories, once all are built")
+    parser.add_argument(
+        "--push",
+        action="store_true",
+        help="send the images to their repositories, once all are built, with an index over those of several platforms",
+    )
     parser.add_argument(
         "--builder",
         choices=("docker", "podman", "buildah", "buildctl"),

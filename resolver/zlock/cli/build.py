@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from zlock.cli.board import Board
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.errors import Collector
-from zlock.image.plan import ImagePlan
 from zlock.workflow.building import Choices, MadeImage, Outcome, build
+from zlock.workflow.platforms import MadeIndex
 
 
 def run_build(parsed: argparse.Namespace, screen: Screen) -> int:
@@ -32,18 +33,16 @@ def run_build(parsed: argparse.Namespace, screen: Screen) -> int:
 
 
 def _show(outcome: Outcome, screen: Screen) -> None:
-    """Show step and image, a line each; a step has a line for each of its platforms.
+    """Show step and image, a line each; a step has a line for each of its platforms, unless an index is over them.
 
     What is not there is no data: who reads the table must not take it for an image.
     """
-    plans = [*(one.plan for one in outcome.images), *(one.plan for one in outcome.missing)]
-    width = max((len(step) for plan in plans for step in plan.steps), default=0)
-    for image in outcome.images:
-        for step in image.plan.steps:
-            screen.data(f"{step:{width}}  {image.reference}\n")
-    for missing in outcome.missing:
-        for step in missing.plan.steps:
-            screen.say(f"{step:{width}}  {missing.state}")
+    missing = [(step, one) for one in outcome.missing for step in one.steps]
+    width = max((len(step) for step, _ in (*outcome.references, *missing)), default=0)
+    for step, reference in outcome.references:
+        screen.data(f"{step:{width}}  {reference}\n")
+    for step, one in missing:
+        screen.say(f"{step:{width}}  {one.state} ({', '.join(one.platforms)})")
     if not outcome.report.disregarded:
         screen.say(", ".join(_summary(outcome)))
 
@@ -52,7 +51,7 @@ def _summary(outcome: Outcome) -> Iterator[str]:
     built = sum(image.built for image in outcome.images)
     yield f"{built} built"
     yield f"{len(outcome.images) - built} there already"
-    states = [missing.state for missing in outcome.missing]
+    states = [one.state for one in outcome.missing]
     yield from (f"{states.count(state)} {state}" for state in dict.fromkeys(states))
 
 
@@ -60,13 +59,16 @@ def _plain(outcome: Outcome) -> dict[str, object]:
     return {
         "disregarded": outcome.report.disregarded,
         "images": [_plain_image(image) for image in outcome.images],
-        "missing": [{**_plain_plan(one.plan), "state": one.state} for one in outcome.missing],
+        "indexes": [_plain_index(index) for index in outcome.indexes],
+        "missing": [asdict(one) for one in outcome.missing],
     }
 
 
 def _plain_image(image: MadeImage) -> dict[str, object]:
     return {
-        **_plain_plan(image.plan),
+        "key": image.plan.key,
+        "platform": image.plan.platform,
+        "steps": list(image.plan.steps),
         "reference": image.reference,
         "digest": image.image.digest,
         "place": image.image.place,
@@ -74,5 +76,12 @@ def _plain_image(image: MadeImage) -> dict[str, object]:
     }
 
 
-def _plain_plan(plan: ImagePlan) -> dict[str, object]:
-    return {"key": plan.key, "platform": plan.platform, "steps": list(plan.steps)}
+def _plain_index(index: MadeIndex) -> dict[str, object]:
+    return {
+        "key": index.plan.key,
+        "platforms": dict(index.images),
+        "steps": list(index.plan.steps),
+        "reference": index.reference,
+        "digest": index.digest,
+        "written": index.written,
+    }

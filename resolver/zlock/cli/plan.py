@@ -7,26 +7,30 @@ import json
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
-from zlock.workflow.planning import PlannedImage, plan
+from zlock.workflow.planning import PlannedImage, PlannedIndex, plan
 
 _EXISTS = {True: "exists", False: "to build", None: "existence unknown"}
+_WRITTEN = {**_EXISTS, False: "to write"}
 
 
 def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
-    images, report = plan(options_of(parsed), explain=parsed.explain, progress=screen.progress)
+    images, indexes, report = plan(options_of(parsed), explain=parsed.explain, progress=screen.progress)
     for note in report.notes:
         screen.note(note)
     if parsed.json:
-        rows = [_plain(image) for image in images]
-        screen.data(json.dumps({"disregarded": report.disregarded, "images": rows}, indent=2) + "\n")
+        rows = {"images": [_plain(image) for image in images], "indexes": [_plain_index(index) for index in indexes]}
+        screen.data(json.dumps({"disregarded": report.disregarded, **rows}, indent=2) + "\n")
         return 0
     for image in images:
         for line in _lines(image):
             screen.data(f"{line}\n")
+    for index in indexes:
+        steps, platforms = ", ".join(index.plan.steps), ", ".join(index.plan.platforms)
+        screen.data(f"{index.plan.tag} {platforms}: {steps} (index, {_WRITTEN[index.exists]})\n")
     if parsed.explain is None and not report.disregarded:
-        steps = {step for image in images for step in image.plan.steps}
-        screen.say(f"{_counted(len(images), 'image')} for {_counted(len(steps), 'step')}")
+        names = {step for image in images for step in image.plan.steps}
+        screen.say(f"{_counted(len(images), 'image')} for {_counted(len(names), 'step')}")
     return 0
 
 
@@ -50,6 +54,16 @@ def _plain(image: PlannedImage) -> dict[str, object]:
         "download": made.download,
     }
     return row if image.changes is None else {**row, "changes": list(image.changes)}
+
+
+def _plain_index(index: PlannedIndex) -> dict[str, object]:
+    return {
+        "key": index.plan.key,
+        "platforms": {image.platform: image.key for image in index.plan.images},
+        "steps": list(index.plan.steps),
+        "repository": index.plan.repository,
+        "exists": index.exists,
+    }
 
 
 def _size(count: int) -> str:

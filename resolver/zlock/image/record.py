@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
@@ -12,10 +11,13 @@ from typing import Any
 
 from zlock.errors import InvalidInput
 from zlock.image.plan import ImagePlan
+from zlock.image.platforms import IndexPlan
 
 RECORD = "images.json"
 Record = dict[str, dict[str, Any]]
 """By step: `key`, `reference`, `digest`, and under `platforms` the same of each platform, with its `components`.
+
+With several platforms the first three are those of the index over them, where one was written.
 
 A step whose last build failed has no `reference` and no `digest`.
 """
@@ -36,13 +38,23 @@ class Built:
     digest: str
 
 
-def record_of(images: Sequence[Built], indexes: Mapping[str, tuple[str, str]] | None = None) -> Record:
-    """Return the record of images.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuiltIndex:
+    """An index that is there.
 
-    Args:
-        images: One for each key and platform.
-        indexes: By step, reference and digest of the OCI index over its platforms, where there are several.
+    Attributes:
+        plan: Its plan.
+        reference: Where it is, with its digest.
+        digest: `sha256:...` of it.
     """
+
+    plan: IndexPlan
+    reference: str
+    digest: str
+
+
+def record_of(images: Sequence[Built], indexes: Sequence[BuiltIndex] = ()) -> Record:
+    """Return the record of images and of the indexes over them."""
     found: Record = {}
     for image in images:
         row = {"key": image.plan.key, "reference": image.reference, "digest": image.digest}
@@ -50,10 +62,9 @@ def record_of(images: Sequence[Built], indexes: Mapping[str, tuple[str, str]] | 
             inside = found.setdefault(step, {**row, "platforms": {}})
             components = {kind: dict(names) for kind, names in image.plan.components.items()}
             inside["platforms"][image.plan.platform] = {**row, "components": components}
-    for step, (reference, digest) in (indexes or {}).items():
-        keys = sorted(f"{platform} {row['key']}" for platform, row in found[step]["platforms"].items())
-        key = hashlib.sha256("\n".join(keys).encode()).hexdigest()
-        found[step] |= {"key": key, "reference": reference, "digest": digest}
+    for index in indexes:
+        for step in index.plan.steps:
+            found[step] |= {"key": index.plan.key, "reference": index.reference, "digest": index.digest}
     return found
 
 

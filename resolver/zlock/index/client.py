@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from zlock.errors import IndexFailed, OutsideFailed
 from zlock.index.auth import Credentials, split_login
-from zlock.index.network import Answer, Network
+from zlock.index.network import Answer, Network, Request
 from zlock.redact import redact
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ _MOST_REDIRECTS = 10
 _LONGEST_WAIT = 30.0  # seconds; a longer Retry-After is cut to this
 _DEADLINE = 600.0  # seconds for one answer, so that a trickle can't hold a run for ever
 _NO_HEADERS: Mapping[str, str] = {}
+_GET = Request()
+_DONE = {"GET": "fetch", "POST": "ask", "PUT": "write"}  # as messages have it
 _MOST_SAID = 1 << 16  # bytes of an answer that is not what was asked for
 
 
@@ -122,12 +124,20 @@ class Transport:
         """
         headers = {"Accept-Encoding": "identity", "Content-Type": "application/x-www-form-urlencoded"}
         reader = _Reader(partial(_pour, sink=sink, seconds=_DEADLINE))
-        return self._fetch(url, headers, reader, urlencode(fields).encode())
+        return self._fetch(url, headers, reader, Request("POST", urlencode(fields).encode()))
 
-    def _fetch(self, url: str, headers: Mapping[str, str], reader: _Reader, form: bytes | None = None) -> Answer:
+    def upload(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Put something under a URL, trying again where that can help; of the answer only the beginning is kept.
+
+        Raises:
+            OutsideFailed: No whole answer could be had; a `failure`.
+        """
+        return self._fetch(url, {"Accept-Encoding": "identity", **headers}, _Reader(_beginning), Request("PUT", body))
+
+    def _fetch(self, url: str, headers: Mapping[str, str], reader: _Reader, request: Request = _GET) -> Answer:
         try:
-            if form is not None:
-                return self._get_once(url, headers, reader, form)
+            if request is not _GET:
+                return self._send(url, headers, reader, request)
             return self._follow(url, headers, reader)
         except ValueError as error:  # urllib.parse and urllib3 have no finer ones for what is no URL
             raise self.failure(
@@ -138,7 +148,7 @@ class Transport:
     def _follow(self, url: str, headers: Mapping[str, str], reader: _Reader) -> Answer:
         first = url
         for _ in range(_MOST_REDIRECTS):
-            answer = self._get_once(url, headers, reader)
+            answer = self._send(url, headers, reader, _GET)
             if answer.status not in _REDIRECTS or "location" not in answer.headers:
                 return answer
             target = urljoin(url, answer.headers["location"])
@@ -151,7 +161,7 @@ class Transport:
             url = split_login(target)[0]
         raise self.failure(f"`{show(first)}` redirects without end", hint=f"check the {self.noun}'s URL")
 
-    def _get_once(self, url: str, headers: Mapping[str, str], reader: _Reader, form: bytes | None = None) -> Answer:
+    def _send(self, url: str, headers: Mapping[str, str], reader: _Reader, request: Request) -> Answer:
         attempt = 0
         connections = self._connections
         while True:
@@ -159,11 +169,11 @@ class Transport:
             login = self.authorization(url)
             try:
                 sent = {**headers, **reader.headers(), **({"Authorization": login} if login else {})}
-                answer = connections.send(url, sent, reader.read, form)
+                answer = connections.send(url, sent, reader.read, request)
             except connections.errors as error:
                 if last or connections.is_final(error):
                     raise self.failure(
-                        f"could not fetch `{show(url)}`: {connections.cause(error)}",
+                        f"could not {_DONE[request.method]} `{show(url)}`: {connections.cause(error)}",
                         hint=connections.hint(error, self.noun),
                     ) from error
                 self._wait(attempt, None)
@@ -315,13 +325,17 @@ def _read(response: urllib3.BaseHTTPResponse, *, decode: bool) -> bytes:
 def _pour(response: urllib3.BaseHTTPResponse, *, sink: Sink, seconds: float) -> bytes:
     """Write the body of a 200 into a sink; of others return the beginning, and leave the rest unread."""
     if response.status != 200:  # noqa: PLR2004 - an HTTP status
-        said = response.read(_MOST_SAID, decode_content=False)
-        response.close()
-        return said
+        return _beginning(response)
     sink.begin()
     for chunk in _chunks(response, decode=False, seconds=seconds):
         sink.write(chunk)
     return b""
+
+
+def _beginning(response: urllib3.BaseHTTPResponse) -> bytes:
+    said = response.read(_MOST_SAID, decode_content=False)
+    response.close()
+    return said
 
 
 def _chunks(response: urllib3.BaseHTTPResponse, *, decode: bool, seconds: float) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ import urllib3
 from zlock._version import __version__
 from zlock.errors import OutsideFailed
 from zlock.index.auth import split_login
-from zlock.index.network import CONNECTIONS, Answer, Network
+from zlock.index.network import CONNECTIONS, Answer, Network, Request
 
 _FINAL = (urllib3.exceptions.SSLError, urllib3.exceptions.LocationValueError, ssl.SSLError)
 
@@ -44,20 +44,20 @@ class Connections:
         url: str,
         headers: Mapping[str, str],
         read: Callable[[urllib3.BaseHTTPResponse], bytes],
-        form: bytes | None,
+        request: Request,
     ) -> Answer:
-        """Send one request and return its answer, whatever its status; a form is posted.
+        """Send one request and return its answer, whatever its status.
 
         Args:
             url: Where to.
             headers: What to send beside the usual.
             read: Reads the body.
-            form: What to post, or None.
+            request: Its method and body.
         """
         response = self._pool(url).request(
-            "GET" if form is None else "POST",
+            request.method,
             url,
-            body=form,
+            body=request.body,
             headers={"User-Agent": f"zlock/{__version__}", **headers},
             redirect=False,
             retries=False,

@@ -21,6 +21,14 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent beside URL and headers."""
+
+    method: str = "GET"
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """How this machine reaches the network.
 

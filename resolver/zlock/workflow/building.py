@@ -11,13 +11,16 @@ from zlock.errors import Collector, InvalidInput, ZlockError
 from zlock.image.builders.builder import Builder, Image
 from zlock.image.builders.choose import choose_builder
 from zlock.image.plan import ImagePlan
-from zlock.image.record import RECORD, Built, record_of, write_record
+from zlock.image.platforms import plan_indexes
+from zlock.image.record import RECORD, Built, BuiltIndex, record_of, write_record
+from zlock.image.registry.registry import Registry
 from zlock.model.event import Hear
 from zlock.model.ports import Progress
 from zlock.process import Watch
 from zlock.workflow.imaging import OUTPUT, plan_images
 from zlock.workflow.locked import load_locked
 from zlock.workflow.logs import Logged
+from zlock.workflow.platforms import MadeIndex, make_indexes
 from zlock.workflow.registries import Registries, note_floating
 from zlock.workflow.report import Report
 from zlock.workflow.side_by_side import Say, Task, Work, side_by_side
@@ -68,15 +71,19 @@ class MadeImage:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MissingImage:
-    """An image that is not where it was to be.
+class Missing:
+    """An image or an index that is not where it was to be.
 
     Attributes:
-        plan: Its plan.
-        state: What became of it: "failed" or "not pushed".
+        key: Its key.
+        platforms: OCI's names of its platforms.
+        steps: The steps that need it.
+        state: What became of it: "failed", "not pushed" or "index not written".
     """
 
-    plan: ImagePlan
+    key: str
+    platforms: tuple[str, ...]
+    steps: tuple[str, ...]
     state: str
 
 
@@ -86,15 +93,24 @@ class Outcome:
 
     Attributes:
         images: The images that are where they were to be.
-        missing: Those that are not.
+        indexes: The indexes over the images of steps with several platforms.
+        missing: What is not where it was to be.
         errors: Why.
         report: What a person should know.
     """
 
     images: tuple[MadeImage, ...] = ()
-    missing: tuple[MissingImage, ...] = ()
+    indexes: tuple[MadeIndex, ...] = ()
+    missing: tuple[Missing, ...] = ()
     errors: tuple[ZlockError, ...] = ()
     report: Report
+
+    @property
+    def references(self) -> list[tuple[str, str]]:
+        """What each step runs in: its index, or else the image of each platform."""
+        over = {step: index.reference for index in self.indexes for step in index.plan.steps}
+        rows = [(step, over.get(step, image.reference)) for image in self.images for step in image.plan.steps]
+        return list(dict.fromkeys(rows))
 
 
 def build(options: Options, choices: Choices, progress: Progress, hear: Hear) -> Outcome:
@@ -118,7 +134,7 @@ def build(options: Options, choices: Choices, progress: Progress, hear: Hear) ->
     builder = choose_builder(choices.builder, workspace.environ, choices.network)
     with Registries(workspace, progress) as registries:
         plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
-        _check(plans, builder, choices)
+        _check(plans, builder, choices, offline=options.offline)
         note_floating(registries.floating, plans, workspace.report)
         for reference in dict.fromkeys(plan.parent.reference for plan in plans if plan.floats):
             workspace.report.note(f"no registry knows the digest of `{reference}`, so what is on it is built each time")
@@ -128,12 +144,14 @@ def build(options: Options, choices: Choices, progress: Progress, hear: Hear) ->
         made = [one for one in results if isinstance(one, MadeImage)]
         if choices.push and len(made) == len(plans):
             results = production.push(made, builder)
-    outcome = _outcome(plans, results, workspace.report, push=choices.push)
+        outcome = _outcome(plans, results, workspace.report, push=choices.push)
+        if choices.push:
+            outcome = _with_indexes(outcome, registries.registry, plans, choices.jobs, hear)
     _record(workspace, outcome)
     return outcome
 
 
-def _check(plans: Sequence[ImagePlan], builder: Builder, choices: Choices) -> None:
+def _check(plans: Sequence[ImagePlan], builder: Builder, choices: Choices, *, offline: bool) -> None:
     problems = Collector()
     for plan in plans:
         if choices.push and not plan.repository:
@@ -152,6 +170,13 @@ def _check(plans: Sequence[ImagePlan], builder: Builder, choices: Choices) -> No
             )
     if not builder.stores and not choices.push:
         problems.add(InvalidInput(f"{builder.name} keeps no images on this machine", hint="add `--push`"))
+    if choices.push and offline and (indexes := plan_indexes(plans)):
+        problems.add(
+            InvalidInput(
+                f"the index over the platforms of step `{indexes[0].steps[0]}` can't be written offline",
+                hint="leave out `--offline`, or `--push`",
+            )
+        )
     problems.raise_if_any()
 
 
@@ -213,21 +238,46 @@ def _pushed(_image: Image, seconds: float) -> str:
 def _outcome(
     plans: Sequence[ImagePlan], results: Sequence[MadeImage | ZlockError], report: Report, *, push: bool
 ) -> Outcome:
-    problems = Collector()
-    images, missing = [], []
+    images: list[MadeImage] = []
+    missing: list[Missing] = []
     for plan, one in zip(plans, results, strict=True):
-        if isinstance(one, ZlockError):
-            problems.add(one)
-            missing.append(MissingImage(plan=plan, state="failed"))
-        elif push and not one.is_pushed:
-            missing.append(MissingImage(plan=plan, state="not pushed"))
-        else:
+        if isinstance(one, MadeImage) and one.is_pushed >= push:
             images.append(one)
-    return Outcome(images=tuple(images), missing=tuple(missing), errors=tuple(problems.errors), report=report)
+        else:
+            state = "failed" if isinstance(one, ZlockError) else "not pushed"
+            missing.append(Missing(key=plan.key, platforms=(plan.platform,), steps=plan.steps, state=state))
+    errors = [one for one in results if isinstance(one, ZlockError)]
+    return Outcome(images=tuple(images), missing=tuple(missing), errors=tuple(errors), report=report)
+
+
+def _with_indexes(outcome: Outcome, registry: Registry, plans: Sequence[ImagePlan], jobs: int, hear: Hear) -> Outcome:
+    """Add the indexes over the images of several platforms; none is written where something failed before."""
+    there = {(one.plan.key, one.plan.platform): one.reference for one in outcome.images}
+    wanted = plan_indexes(plans)
+    pushed = [
+        (index, [there[image.key, image.platform] for image in index.images])
+        for index in wanted
+        if all((image.key, image.platform) in there for image in index.images)
+    ]
+    made = make_indexes(registry, pushed, jobs, hear, write=not outcome.errors)
+    indexes = [one for one in made if isinstance(one, MadeIndex)]
+    keys = {one.plan.key for one in indexes}
+    missing = [
+        Missing(key=one.key, platforms=one.platforms, steps=one.steps, state="index not written")
+        for one in wanted
+        if one.key not in keys
+    ]
+    return replace(
+        outcome,
+        indexes=tuple(indexes),
+        missing=(*outcome.missing, *missing),
+        errors=(*outcome.errors, *(one for one in made if isinstance(one, ZlockError))),
+    )
 
 
 def _record(workspace: Workspace, outcome: Outcome) -> None:
-    rows = [Built(plan=one.plan, reference=one.reference, digest=one.image.digest) for one in outcome.images]
-    missing = {step for one in outcome.missing for step in one.plan.steps}
+    images = [Built(plan=one.plan, reference=one.reference, digest=one.image.digest) for one in outcome.images]
+    indexes = [BuiltIndex(plan=one.plan, reference=one.reference, digest=one.digest) for one in outcome.indexes]
+    missing = {step for one in outcome.missing for step in one.steps}
     steps = [step.name for step in workspace.steps]
-    write_record(workspace.project.folder / OUTPUT / RECORD, record_of(rows), steps, missing)
+    write_record(workspace.project.folder / OUTPUT / RECORD, record_of(images, indexes), steps, missing)

@@ -9,6 +9,7 @@ from zlock.errors import Collector, InvalidInput
 from zlock.image.context.folder import NO_LINKS, folder_names, write_context
 from zlock.image.explain import moved
 from zlock.image.plan import ImagePlan, Parent
+from zlock.image.platforms import IndexPlan, plan_indexes
 from zlock.image.record import RECORD, read_record
 from zlock.model.ports import Progress
 from zlock.wording import listed
@@ -38,8 +39,25 @@ class PlannedImage:
     folder: Path | None = None
 
 
-def plan(options: Options, *, explain: str | None = None, progress: Progress) -> tuple[list[PlannedImage], Report]:
-    """Return the images of a pipeline, none of which is built; offline no registry is asked.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedIndex:
+    """An index over the images of a step with several platforms.
+
+    Attributes:
+        plan: Its plan.
+        exists: Whether it is there; None where nobody was asked.
+    """
+
+    plan: IndexPlan
+    exists: bool | None
+
+
+def plan(
+    options: Options, *, explain: str | None = None, progress: Progress
+) -> tuple[list[PlannedImage], list[PlannedIndex], Report]:
+    """Return the images of a pipeline, none of which is built, and the indexes over them.
+
+    Offline no registry is asked, and without a repository there are no indexes.
 
     Args:
         options: What the command line says.
@@ -66,8 +84,12 @@ def plan(options: Options, *, explain: str | None = None, progress: Progress) ->
             changes = None if explain is None else _changes(one, last)
             with problems:
                 rows.append(PlannedImage(plan=one, exists=registries.exists(one), changes=changes))
+        indexes = []
+        for index in filter(lambda index: index.repository, plan_indexes(plans)):
+            with problems:
+                indexes.append(PlannedIndex(plan=index, exists=registries.index_exists(index)))
         problems.raise_if_any()
-    return rows, workspace.report
+    return rows, indexes, workspace.report
 
 
 def write_contexts(

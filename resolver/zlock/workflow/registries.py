@@ -10,6 +10,7 @@ from typing import Self
 
 from zlock.image.builders.builder import Image
 from zlock.image.plan import KEY_LABEL, ImagePlan
+from zlock.image.platforms import IndexPlan, find_images, find_index
 from zlock.image.registry.manifest import FoundImage
 from zlock.image.registry.registry import Registry
 from zlock.image.reuse import check_key
@@ -26,13 +27,14 @@ class Registries:
     """Answers from registries, each asked once; offline there are none.
 
     Attributes:
+        registry: The registries.
         floating: The digest that each parent has now, for those that no lock has one of.
     """
 
     def __init__(self, workspace: Workspace, progress: Progress) -> None:
         self._offline = workspace.options.offline
         self._progress = progress
-        self._registry = Registry(workspace.environ)
+        self.registry = Registry(workspace.environ)
         self._parent = cache(self._ask_for_parent)
         self.floating: dict[str, str] = {}
 
@@ -42,7 +44,7 @@ class Registries:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._registry.close()
+        self.registry.close()
 
     def digest_of(self, reference: str, platform: str) -> str:
         """Return the digest that a parent has now, "" where there is no registry to ask.
@@ -78,18 +80,30 @@ class Registries:
             check_key(found, reference, plan.key)
         return found is not None and found.key == plan.key
 
+    def index_exists(self, plan: IndexPlan) -> bool | None:
+        """Tell whether the registry of an index has it, over the images that it has now; None as for an image.
+
+        Raises:
+            OutsideFailed: Something else is under its tag, or it can't be told.
+        """
+        if self._offline or not plan.repository or any(image.floats for image in plan.images):
+            return None
+        tags = [f"{image.repository}:{image.tag}" for image in plan.images]
+        images = find_images(self.registry, plan, tags)
+        return len(images) == len(tags) and bool(find_index(self.registry, plan, images))
+
     def store_of(self, plan: ImagePlan) -> RegistryStore | None:
         """Return the registry that a plan's image is pushed to, None where there is none to ask."""
         if self._offline or not plan.repository:
             return None
-        return RegistryStore(self._registry, plan.platform)
+        return RegistryStore(self.registry, plan.platform)
 
     def _ask_for_parent(self, reference: str, platform: str) -> FoundImage | None:
         parsed = ImageReference.parse(reference)
         if self._offline or parsed.host == _NO_REGISTRY:
             return None
         self._progress(f"asking the registry for `{reference}`")
-        found = self._registry.find(parsed, platform)
+        found = self.registry.find(parsed, platform)
         if found is None:
             raise no_parent(reference, platform)
         return found

@@ -33,9 +33,10 @@ class RegistryTransport(Transport):
     noun: ClassVar[str] = "registry"
     failure: ClassVar[type[OutsideFailed]] = RegistryFailed
 
-    def __init__(self, network: Network, environ: Mapping[str, str]) -> None:
+    def __init__(self, network: Network, environ: Mapping[str, str], *, writes: bool = False) -> None:
         super().__init__(network)
         self._environ = environ
+        self._actions, self._verb = ("pull,push", "write") if writes else ("pull", "read")
         self._headers: dict[str, str] = {}  # by the URL of a repository, or that of a token
         self._asked: dict[str, ImageReference] = {}  # by the URL of a repository: what is read there
         self._files: dict[str, str] = {}  # by the URL of a repository: where the login that is sent there is from
@@ -53,7 +54,14 @@ class RegistryTransport(Transport):
     ) -> Answer:
         """Fetch something of an image's repository, with the login for it where the registry wants one."""
         self._asked[_repository_url(url)] = reference
-        answer = self.download(url, sink, headers, seconds=seconds)
+        return self._noted(url, self.download(url, sink, headers, seconds=seconds))
+
+    def upload_to(self, reference: ImageReference, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Put something into an image's repository, with the login for it where the registry wants one."""
+        self._asked[_repository_url(url)] = reference
+        return self._noted(url, self.upload(url, body, headers))
+
+    def _noted(self, url: str, answer: Answer) -> Answer:
         used = self.authorization(url)
         if answer.status != _UNAUTHORIZED and used:
             self._good.add(used)
@@ -98,14 +106,14 @@ class RegistryTransport(Transport):
     def _token(
         self, reference: ImageReference, registry_url: str, parameters: Mapping[str, str], login: Login | None
     ) -> str:
-        """Return a token for reading a repository, got with the login where that is safe."""
+        """Return a token for a repository, got with the login where that is safe."""
         realm = parameters.get("realm", "")
         if not _is_reachable_safely(realm, registry_url):
             raise RegistryFailed(
                 f"the registry of `{reference}` sends for a token to a place that is not safe: `{show(realm)}`",
                 hint="tell the registry's owner; it has to be an HTTPS URL",
             )
-        scope = parameters.get("scope") or f"repository:{reference.repository}:pull"
+        scope = parameters.get("scope") or f"repository:{reference.repository}:{self._actions}"
         query = {"service": parameters.get("service", ""), "scope": scope}
         query = {name: value for name, value in query.items() if value}
         trusted = is_same_owner(host_name(urlsplit(realm).netloc), host_name(reference.api_host))
@@ -120,7 +128,8 @@ class RegistryTransport(Transport):
             answer = self.download(url, sink)
         token = _token_of(bytes(sink.data)) if answer.status == _OK else ""
         if not token:
-            raise _no_token(reference, answer, realm, login, withheld=login is not None and not trusted)
+            withheld = login is not None and not trusted
+            raise _no_token(reference, answer, realm, login, withheld=withheld, verb=self._verb)
         return token
 
 
@@ -185,13 +194,13 @@ def _token_of(body: bytes) -> str:
 
 
 def _no_token(
-    reference: ImageReference, answer: Answer, realm: str, login: Login | None, *, withheld: bool
+    reference: ImageReference, answer: Answer, realm: str, login: Login | None, *, withheld: bool, verb: str
 ) -> RegistryFailed:
     said = "gave none that can be used" if answer.status == _OK else f"answered {answer.status}"
     if login and not withheld and answer.status == _UNAUTHORIZED:
         said = f"refused the login from `{login.file}`"
     context = []
-    hint = f"`docker login {reference.host}`, with a user who may read it"
+    hint = f"`docker login {reference.host}`, with a user who may {verb} it"
     if withheld:
         context.append(f"it was asked without the login for `{reference.host}`: it is another server's")
         hint = "if that server is the right one, tell the registry's owner to have it under the registry's own domain"

@@ -15,12 +15,11 @@ from typing import Any
 from zlock.errors import RegistryFailed
 from zlock.model.reference import is_digest
 
-MANIFESTS = frozenset(
-    {"application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"}
-)
-INDEXES = frozenset(
-    {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
-)
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFESTS = frozenset({"application/vnd.oci.image.manifest.v1+json", DOCKER_MANIFEST})
+INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 CONFIGS = frozenset({"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"})
 LARGEST_DOCUMENT = 4 * 1024 * 1024
 """How many bytes a manifest, an index or a configuration may have."""
@@ -63,11 +62,21 @@ class Descriptor:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """One image: its configuration and its layers, the lowest first."""
+    """One image.
+
+    Attributes:
+        config: Its configuration.
+        layers: Its layers, the lowest first.
+        annotations: Its annotations.
+        media_type: What the document is; empty where there is none.
+        size: The document's bytes.
+    """
 
     config: Descriptor
     layers: tuple[Descriptor, ...]
     annotations: Mapping[str, str]
+    media_type: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +84,7 @@ class Index:
     """One image per platform."""
 
     manifests: tuple[Descriptor, ...]
+    annotations: Mapping[str, str]
 
     def find(self, platform: str) -> Descriptor | None:
         """Return the entry of a platform, the first of several; None where there is none."""
@@ -92,8 +102,7 @@ class FoundImage:
         tagged: Of what the name stands for: the index, where there is one, else the same as `digest`.
         labels: The labels of its configuration.
         config: Its configuration (OCI image spec, "Image Configuration").
-        layers: The lowest first.
-        annotations: Those of its manifest.
+        manifest: Its manifest.
     """
 
     name: str
@@ -101,8 +110,12 @@ class FoundImage:
     tagged: str
     labels: Mapping[str, str]
     config: Mapping[str, Any]
-    layers: tuple[Descriptor, ...]
-    annotations: Mapping[str, str]
+    manifest: Manifest
+
+    @property
+    def layers(self) -> tuple[Descriptor, ...]:
+        """Its layers, the lowest first."""
+        return self.manifest.layers
 
     def is_for(self, platform: str) -> bool:
         """Tell whether its configuration names a platform."""
@@ -136,13 +149,15 @@ def read_document(data: bytes, media_type: str, where: str) -> Manifest | Index:
     foreign = {"config", "layers", "fsLayers"} if is_index else {"manifests", "fsLayers"}
     if foreign & table.keys():
         raise broken(where, "it could be taken for an image and for a list of images")
+    annotations = _texts(table.get("annotations"))
     if is_index:
-        return Index(manifests=_descriptors(table.get("manifests"), where))
-    annotations = table.get("annotations") or {}
+        return Index(manifests=_descriptors(table.get("manifests"), where), annotations=annotations)
     return Manifest(
         config=Descriptor.parse(table.get("config"), where),
         layers=_descriptors(table.get("layers"), where),
-        annotations=_texts(annotations),
+        annotations=annotations,
+        media_type=media_type,
+        size=len(data),
     )
 
 
@@ -195,8 +210,7 @@ def describe(name: str, digest: str, tagged: str, manifest: Manifest, config: by
         tagged=tagged,
         labels=_texts(inner.get("Labels") if isinstance(inner, Mapping) else None),
         config=table,
-        layers=manifest.layers,
-        annotations=manifest.annotations,
+        manifest=manifest,
     )
 
 

@@ -1,4 +1,4 @@
-"""What registries of images say (OCI distribution specification); nothing is believed before its digest is checked."""
+"""The registries of images (OCI distribution specification); nothing is believed before its digest is checked."""
 
 from __future__ import annotations
 
@@ -33,16 +33,19 @@ _ACCEPT = ", ".join(sorted(MANIFESTS | INDEXES))
 _SLOWEST = 64 * 1024  # bytes a second that a layer may come at
 _PATIENCE = 600.0  # seconds for one answer, beside what its size asks for
 _OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
+_SUCCESS = range(200, 300)
 
 
 class Registry:
-    """Reads images from any registry, with the logins of this machine; safe between threads.
+    """Reads images from any registry, and writes indexes, with the logins of this machine; safe between threads.
 
     A registry on this machine is asked without TLS first, as Docker does; all others with TLS only.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._transport = RegistryTransport(Network.from_environment(environ, {}), environ)
+        network = Network.from_environment(environ, {})
+        self._transport = RegistryTransport(network, environ)
+        self._writing = RegistryTransport(network, environ, writes=True)  # a token for reading may not be enough
         self._roots: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -55,7 +58,7 @@ class Registry:
         Raises:
             RegistryFailed: The registry does not answer, refuses, or has something else than an image there.
         """
-        top = self._document(reference, None)
+        top = self.read(reference)
         if top is None:
             return None
 
@@ -68,6 +71,31 @@ class Registry:
             return None
         found = describe(str(reference), chosen[0], top[0], chosen[1], config)
         return found if found.is_for(platform) else None
+
+    def read(self, reference: ImageReference) -> tuple[str, Manifest | Index] | None:
+        """Return the digest and the content of what a name stands for, None where nothing is there.
+
+        Raises:
+            RegistryFailed: The registry does not answer, refuses, or has something else than an image there.
+        """
+        return self._document(reference, None)
+
+    def write(self, reference: ImageReference, media_type: str, data: bytes) -> str:
+        """Put a manifest or an index under a tag, whatever is there; return its digest.
+
+        What it refers to must be there (OCI distribution spec, "Pushing Manifests").
+
+        Raises:
+            RegistryFailed: The registry does not answer, or refuses.
+        """
+        url = f"{self._root(reference)}/manifests/{reference.tag}"
+        answer = self._writing.upload_to(reference, url, data, {"Content-Type": media_type})
+        if answer.status not in _SUCCESS:
+            refused = _refused(answer, self._writing.login_file(answer.url))
+            raise _failure(f"`{reference}` could not be written: the registry {refused}", answer, reference, "write")
+        digest = digest_of_bytes(data)
+        _check_digest(digest, [answer.headers.get("docker-content-digest", "")], f"`{reference}`")
+        return digest
 
     def open_layer(self, reference: ImageReference, layer: Descriptor) -> IO[bytes]:
         """Return a layer as a file that is gone once it is closed; its digest and size are checked.
@@ -90,6 +118,7 @@ class Registry:
     def close(self) -> None:
         """Close every connection."""
         self._transport.close()
+        self._writing.close()
 
     def _document(self, reference: ImageReference, expected: Descriptor | None) -> tuple[str, Manifest | Index] | None:
         """Return the digest and the content of a manifest or an index, None where it is not there."""
@@ -202,11 +231,20 @@ def _is_there(answer: Answer, reference: ImageReference, login_file: str) -> boo
         return True
     if answer.status == _NOT_FOUND:
         return False
+    refused = _refused(answer, login_file)
+    raise _failure(f"nobody can tell whether `{reference}` is there: the registry {refused}", answer, reference, "read")
+
+
+def _refused(answer: Answer, login_file: str) -> str:
+    """Say how a registry refused."""
     asks = f"refused the login from `{login_file}`" if login_file else "asks for a login"
-    refused = {401: asks, 403: "forbids it"}.get(answer.status, f"answered {answer.status}")
-    login = f"`docker login {reference.host}`, with a user who may read it"
-    raise RegistryFailed(
-        f"nobody can tell whether `{reference}` is there: the registry {refused}",
+    return {401: asks, 403: "forbids it"}.get(answer.status, f"answered {answer.status}")
+
+
+def _failure(what: str, answer: Answer, reference: ImageReference, verb: str) -> RegistryFailed:
+    login = f"`docker login {reference.host}`, with a user who may {verb} it"
+    return RegistryFailed(
+        what,
         context=[f"it says: {said}"] if (said := _said(answer)) else [],
         hint=login if answer.status in {401, 403} else "run again later, or ask whoever keeps the registry",
     )
