@@ -15,7 +15,7 @@ from zlock.lock.declared import DeclaredFile, declared_table
 from zlock.lock.environments import Answer, join_answers
 from zlock.lock.identity import FORMAT, identity_of, resign
 from zlock.lock.question import Question, target_table
-from zlock.lock.toml import Inline, dumps
+from zlock.lock.toml import Inline, Row, dumps
 from zlock.model.distribution import File, Reference
 from zlock.model.paths import path_in, portable
 from zlock.model.versions import valid_specifier
@@ -45,7 +45,7 @@ class Facts:
     exclude_newer: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class _Places:
     """Where things are, see `build`; paths count from the lock's folder.
 
@@ -91,7 +91,7 @@ def build(
         wheelhouse: Where the files will be, for a portable lock: it has their paths in place of indexes and URLs.
     """
     fixed = _fixed_indexes(question) if wheelhouse is None else frozenset()  # a portable lock names no index
-    places = _Places(project=project, lock_folder=lock_folder, wheelhouse=wheelhouse, fixed=fixed)
+    places = _places(project, lock_folder, wheelhouse, fixed)
     packages = [_package(one, marker, places) for one, marker in join_answers(answers)]
     builds = [build.to_table() for build in facts.builds]
     own: dict[str, Any] = {
@@ -145,9 +145,16 @@ def _fixed_indexes(question: Question) -> frozenset[str]:
     return frozenset(path.as_uri() for path in stated if path.is_absolute())
 
 
-def _package(one: Resolved, marker: str, places: _Places) -> dict[str, Any]:
+@lru_cache(maxsize=64)
+def _places(project: Path, lock_folder: Path, wheelhouse: Path | None, fixed: frozenset[str]) -> _Places:
+    return _Places(project=project, lock_folder=lock_folder, wheelhouse=wheelhouse, fixed=fixed)
+
+
+@lru_cache(maxsize=4096)
+def _package(one: Resolved, marker: str, places: _Places) -> Row:
+    """Return a package as locks hold it; the steps of a pipeline share most of theirs."""
     reference = one.candidate.reference
-    table: dict[str, Any] = {"name": one.name}
+    table = Row(name=one.name)
     if reference is None or reference.kind == "archive":
         table["version"] = str(one.candidate.version)
     if marker:
@@ -181,7 +188,7 @@ def _is_admitted(file: File, hashes: Sequence[str]) -> bool:
 
 @lru_cache(maxsize=65536)
 def _file(file: File, index: str, places: _Places) -> Inline:
-    """Return a file as locks hold it; the steps of a pipeline share most of theirs."""
+    """Return a file as locks hold it."""
     row: dict[str, Any] = {}
     if PurePosixPath(file.url).name != file.filename and places.wheelhouse is None:
         row["name"] = file.filename

@@ -24,6 +24,8 @@ def join_answers(answers: Sequence[Answer]) -> list[tuple[Resolved, str]]:
     The marker is empty where every target installs the release. Those of two releases of one package exclude each
     other, as PEP 751 (packages.marker) asks of entries with one name.
     """
+    if len(answers) == 1:
+        return [(one if _lists_files_once(one) else _joined([one]), "") for one in answers[0][1]]
     found: dict[tuple[str, str, Reference | None], list[tuple[Target, Resolved]]] = {}
     for target, resolved in answers:
         for one in resolved:
@@ -33,6 +35,10 @@ def join_answers(answers: Sequence[Answer]) -> list[tuple[Resolved, str]]:
     rows = [(_joined([one for _, one in pairs]), _marker([t for t, _ in pairs], every)) for pairs in found.values()]
     rows.sort(key=lambda row: row[0].candidate.version, reverse=True)
     return sorted(rows, key=lambda row: row[0].name)
+
+
+def _lists_files_once(one: Resolved) -> bool:
+    return len({file.filename for file in one.candidate.files}) == len(one.candidate.files)
 
 
 def _joined(rows: Sequence[Resolved]) -> Resolved:

@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zlock.lock.question import digest_of
+from zlock.lock.question import digest_of_text, plain_text
+from zlock.lock.toml import Row
 
 FORMAT = 1
 
@@ -59,11 +60,23 @@ def identity_of(packages: Sequence[Mapping[str, Any]], builds: Sequence[Mapping[
     What sdists are built with counts too. No step name, no URL and no tool version: locks that install the same have
     the same identity.
     """
-    rows = sorted(_identity_row(package) for package in packages)
-    return digest_of([*rows, *([build["package"], build["requirements"]] for build in builds)])
+    rows = [text for _, text in sorted(map(_identity_row, packages))]
+    texts = [*rows, *(plain_text([build["package"], build["requirements"]]) for build in builds)]
+    return digest_of_text(f"[{','.join(texts)}]")
 
 
-def _identity_row(package: Mapping[str, Any]) -> list[Any]:
+def _identity_row(package: Mapping[str, Any]) -> tuple[list[Any], str]:
+    """Return what a package counts for, as a value, which orders them, and as a text."""
+    if isinstance(package, Row) and package.identity:
+        return package.identity
+    row = _find_identity(package)
+    found = row, plain_text(row)
+    if isinstance(package, Row):
+        package.identity = found
+    return found
+
+
+def _find_identity(package: Mapping[str, Any]) -> list[Any]:
     files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
     if "archive" in package:
         files.append(package["archive"])

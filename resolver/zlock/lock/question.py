@@ -63,7 +63,16 @@ def target_table(targets: Sequence[Target]) -> dict[str, Any]:
 
 def digest_of(value: Any) -> str:
     """Return the sha256 of a plain value, written as JSON in one way only; times count as their text."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return digest_of_text(plain_text(value))
+
+
+def plain_text(value: Any) -> str:
+    """Return what the digest of a plain value is of."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def digest_of_text(text: str) -> str:
+    """Return the sha256 of a text."""
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 

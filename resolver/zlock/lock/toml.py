@@ -19,6 +19,18 @@ class Inline(dict[str, Any]):
     text = ""
 
 
+class Row(dict[str, Any]):
+    """A row of a list of tables that is not changed any more: what is made of it is kept for other documents.
+
+    Attributes:
+        text: How it is written; one row is always under one name.
+        identity: What it counts for in the identity of a lock, see `identity_of`.
+    """
+
+    text = ""
+    identity: tuple[list[Any], str] | None = None
+
+
 def dumps(tree: Mapping[str, Any]) -> str:
     """Return a document; values are texts, whole numbers, truth values, times, lists and tables."""
     lines: list[str] = []
@@ -37,9 +49,18 @@ def _table(lines: list[str], table: Mapping[str, Any], path: tuple[str, ...]) ->
                 lines += ["", f"[{name}]"]
             _table(lines, value, (*path, key))
         elif _is_table(value):
-            for row in value:
-                lines += ["", f"[[{name}]]"]
-                _table(lines, row, (*path, key))
+            lines += [_row(row, name, (*path, key)) for row in value]
+
+
+def _row(row: Mapping[str, Any], name: str, path: tuple[str, ...]) -> str:
+    if isinstance(row, Row) and row.text:
+        return row.text
+    lines = ["", f"[[{name}]]"]
+    _table(lines, row, path)
+    text = "\n".join(lines)
+    if isinstance(row, Row):
+        row.text = text
+    return text
 
 
 def _is_table(value: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from packaging.utils import NormalizedName
@@ -13,13 +13,13 @@ from zlock.resolution.complete import search_completely
 from zlock.resolution.fresh import freshen
 from zlock.resolution.needs import Need, Node, Pins
 from zlock.resolution.problem import Problem
-from zlock.resolution.universe import Candidate
+from zlock.resolution.universe import Candidate, Universe
 from zlock.resolution.verify import find_flaw
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Resolved:
-    """One package of an answer.
+    """One package of an answer; that of several steps is the same object, so that it is written once.
 
     Attributes:
         name: The normalized name.
@@ -38,6 +38,10 @@ class Resolved:
     index: str
     hashes: tuple[str, ...]
     needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+Described = dict[tuple[Universe, tuple[Node, ...], int, tuple[str, ...]], Resolved]
+"""What is known of packages, by their nodes, the candidate and the hashes they are limited to."""
 
 
 def solve(problem: Problem, tick: Callable[[int], None] | None = None) -> Pins:
@@ -67,66 +71,67 @@ def answer(problem: Problem, tick: Callable[[int], None] | None = None) -> Pins:
 
 def remarks(problem: Problem, pins: Pins) -> list[str]:
     """Return what a person should know of an answer: yanked releases in it, extras that are none."""
-    found = []
-    for node, position in sorted(pins.items()):
-        package = problem.universe.package(node.name)
-        candidate = package.usable(position)
-        if node.extra:
-            metadata = problem.universe.metadata(package, position)
-            if isinstance(metadata, Metadata) and node.extra not in metadata.extras:
-                found.append(f"{node.name} {candidate.version} has no extra `{node.extra}`")
-        elif candidate.yanked is not None:
-            because = f" ({candidate.yanked})" if candidate.yanked else ""
-            if problem.kept(package) == position and not problem.is_pinned_by_step(package, position):
-                found.append(f"{node.name} {candidate.version} was yanked since it was locked{because}, and is kept")
-            else:
-                found.append(f"{node.name} {candidate.version} was yanked{because}, and is used because it is pinned")
-    return found
+    return [line for node, position in sorted(pins.items()) for line in _remarks(problem, node, position)]
 
 
-def describe(problem: Problem, pins: Pins) -> list[Resolved]:
-    """Return the packages of an answer, sorted by name."""
-    problem.universe.notes.update(dict.fromkeys(remarks(problem, pins)))
+def _remarks(problem: Problem, node: Node, position: int) -> Iterator[str]:
+    package = problem.universe.package(node.name)
+    if node.extra:
+        metadata = problem.universe.metadata(package, position)
+        if isinstance(metadata, Metadata) and node.extra not in metadata.extras:
+            yield f"{node.name} {package.usable(position).version} has no extra `{node.extra}`"
+    elif package.yanked >> position & 1 and (candidate := package.usable(position)).yanked is not None:
+        because = f" ({candidate.yanked})" if candidate.yanked else ""
+        if problem.kept(package) == position and not problem.is_pinned_by_step(package, position):
+            yield f"{node.name} {candidate.version} was yanked since it was locked{because}, and is kept"
+        else:
+            yield f"{node.name} {candidate.version} was yanked{because}, and is used because it is pinned"
+
+
+def describe(problem: Problem, pins: Pins, known: Described | None = None) -> list[Resolved]:
+    """Return the packages of an answer, sorted by name.
+
+    Args:
+        problem: What was asked.
+        pins: The answer.
+        known: What was described before; what is found is added.
+    """
+    universe, known = problem.universe, {} if known is None else known
+    universe.notes.update(dict.fromkeys(remarks(problem, pins)))
+    hashes: dict[NormalizedName, tuple[str, ...]] = {}
+    for direct in (*problem.requirements, *problem.constraints):
+        if direct.hashes:
+            hashes[direct.name] = (*hashes.get(direct.name, ()), *direct.hashes)
+    nodes: dict[NormalizedName, list[Node]] = {}
+    for node in sorted(pins):
+        nodes.setdefault(node.name, []).append(node)
     rows = []
-    for name in sorted({node.name for node in pins}):
-        nodes = [node for node in pins if node.name == name]
-        position = pins[Node(name, "")]
-        package = problem.universe.package(name)
-        requires = {
-            need.node.name for node in nodes for need in _needs(problem, node, position) if need.node.name != name
-        }
-        hashes = tuple(
-            digest
-            for direct in (*problem.requirements, *problem.constraints)
-            if direct.name == name
-            for digest in direct.hashes
-        )
-        rows.append(
-            Resolved(
-                name=name,
-                candidate=package.usable(position),
-                extras=tuple(sorted(node.extra for node in nodes if node.extra)),
-                requires=tuple(sorted(requires)),
-                index=package.page.index if package.page else "",
-                hashes=hashes,
-                needs=_by_extra(problem, nodes, position),
-            )
-        )
+    for name, own in nodes.items():
+        key = (universe, tuple(own), pins[own[0]], hashes.get(name, ()))
+        if key not in known:
+            known[key] = _resolved(*key)
+        rows.append(known[key])
     return rows
 
 
-def _by_extra(problem: Problem, nodes: Sequence[Node], position: int) -> dict[str, tuple[str, ...]]:
-    """Return what a package and each of its extras need."""
-    return {
-        node.extra: tuple(
-            sorted(
-                {str(need.node) for need in _needs(problem, node, position)} - {node.name}
-            )  # an extra needs its base
-        )
-        for node in sorted(nodes)
-    }
+def _resolved(universe: Universe, nodes: Sequence[Node], position: int, hashes: tuple[str, ...]) -> Resolved:
+    name = nodes[0].name
+    package = universe.package(name)
+    needs = {node.extra: _needs(universe, node, position) for node in nodes}
+    return Resolved(
+        name=name,
+        candidate=package.usable(position),
+        extras=tuple(node.extra for node in nodes if node.extra),
+        requires=tuple(sorted({need.node.name for rows in needs.values() for need in rows} - {name})),
+        index=package.page.index if package.page else "",
+        hashes=hashes,
+        needs={
+            extra: tuple(sorted({str(need.node) for need in rows} - {name}))  # an extra needs its base
+            for extra, rows in needs.items()
+        },
+    )
 
 
-def _needs(problem: Problem, node: Node, position: int) -> tuple[Need, ...]:
-    needs = problem.needs(node, position)
+def _needs(universe: Universe, node: Node, position: int) -> tuple[Need, ...]:
+    needs = universe.needs(node, position)
     return needs if isinstance(needs, tuple) else ()

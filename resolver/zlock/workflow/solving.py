@@ -39,7 +39,7 @@ from zlock.resolution.explain import Conflict, explain, gives_way
 from zlock.resolution.needs import Pins
 from zlock.resolution.problem import Policy, Problem
 from zlock.resolution.search import Unsolvable
-from zlock.resolution.solve import Resolved, describe, solve
+from zlock.resolution.solve import Described, Resolved, describe, solve
 from zlock.resolution.universe import Rules, Universe
 from zlock.wording import listed
 from zlock.workflow.job import Job
@@ -137,6 +137,7 @@ class Solver:
         )
         self._built: Builder | None = None
         self._universes: dict[tuple[Any, ...], Universe] = {}
+        self._known: Described = {}
         self._references: dict[tuple[NormalizedName, str, LockedReference | None], Reference] = {}
         self._default_index = self._routing(jobs[0].step.routing).indexes[-1].url
 
@@ -261,7 +262,7 @@ class Solver:
         """Return the lock of a step that was solved."""
         job = state.job
         answers: list[Answer] = [
-            (one.problem.universe.target, self._complete(describe(one.problem, aligned.pins[one.name])))
+            (one.problem.universe.target, self._complete(describe(one.problem, aligned.pins[one.name], self._known)))
             for one in state.members
         ]
         builds = [build for target, resolved in answers for build in self._builds(job, target, resolved)]
@@ -462,15 +463,13 @@ class Solver:
 
     def _complete(self, resolved: Sequence[Resolved]) -> list[Resolved]:
         """Hash the files whose index gives no sha256: a lock never holds a file without (PEP 751)."""
-        rows = []
-        for one in resolved:
-            files = [self._hashed(file) for file in one.candidate.files]
-            rows.append(replace(one, candidate=one.candidate._replace(files=tuple(files))))
-        return rows
+        return [one if all(file.sha256 for file in one.candidate.files) else self._hash(one) for one in resolved]
+
+    def _hash(self, one: Resolved) -> Resolved:
+        files = tuple(file if file.sha256 else self._hashed(file) for file in one.candidate.files)
+        return replace(one, candidate=one.candidate._replace(files=files))
 
     def _hashed(self, file: File) -> File:
-        if file.sha256:
-            return file
         self._progress(f"hashing `{file.filename}`: its index gives no sha256")
         digest, size = self._repository.sha256(file)
         return file._replace(hashes=(*file.hashes, ("sha256", digest)), size=size)
