@@ -10,7 +10,7 @@ import pytest
 
 from support.index import TinyIndex
 from support.project import Project
-from zlock.workflow.toml_lines import TomlLines
+from zlock.settings.toml_lines import TomlLines
 
 PIPELINE = """
     from zlock import DockerSettings, pipeline, step
@@ -154,6 +154,7 @@ def test_a_line_that_stands_in_several_tables_is_told_by_the_table(
     address: tuple[str, ...], text: str, line: int | None
 ) -> None:
     assert TomlLines(TWICE).line_of(text, (*address, "requirements")) == line
+    assert TomlLines(TWICE, address[:1]).line_of(text, (*address[1:], "requirements")) == line
 
 
 def test_two_steps_that_ask_the_same_have_a_line_each(project: Project, index: TinyIndex) -> None:

@@ -84,7 +84,7 @@ def test_why_names_each_requirement_that_leads_there_with_file_and_line(project:
 
     found = [(chain["requirement"], chain["origins"], [node for node, _ in chain["path"]]) for chain in chains]
     assert found == [
-        ("server", ["stack (requirements, zlock.toml)"], ["server", "core"]),
+        ("server", ["stack (requirements, zlock.toml:7)"], ["server", "core"]),
         ("model[fast]>=1", ["explicit (zlock.toml:11)"], ["model", "core"]),
     ]
 
@@ -104,7 +104,7 @@ def test_a_cap_that_holds_a_newer_release_back_is_proven_and_named(project: Proj
     assert (newer["verdict"], newer["newest"], newer["moves"]) == ("held back", "2.0", "")
     assert newer["reasons"] == [
         "2.0 conflicts with:",
-        "  `server` by stack (requirements, zlock.toml)",
+        "  `server` by stack (requirements, zlock.toml:7)",
         "  `server` 1.0 requires `core<2`",
     ]
 
@@ -129,7 +129,7 @@ def test_releases_that_nothing_could_use_have_their_reason(project: Project) -> 
 def test_a_constraint_of_the_configuration_is_named(project: Project) -> None:
     (line,) = reasons(project, "bounded")["train"]["newer"]["reasons"]
 
-    assert line == "3.0: the constraint `bounded<3` by configuration (`constraints`, zlock.toml) rules it out"
+    assert line == "3.0: the constraint `bounded<3` by configuration (`constraints`, zlock.toml:3) rules it out"
 
 
 def test_the_newest_release_is_called_so(project: Project) -> None:
@@ -227,7 +227,7 @@ def test_the_tree_shows_requirements_with_their_lines_and_each_package_once(proj
     assert result.code == 0, result.stderr
     assert result.stdout.splitlines() == [
         "train: 6 packages for CPython 3.12 on linux/amd64, glibc 2.28",
-        "├── server 1.0  `server` by stack (requirements, zlock.toml)",
+        "├── server 1.0  `server` by stack (requirements, zlock.toml:7)",
         "│   ├── core 1.5",
         "│   └── model 1.0",
         "│       └── core 1.5",
@@ -360,7 +360,7 @@ def test_a_release_that_an_override_rules_out_names_the_override(chained: TinyIn
 
     assert (newer["verdict"], newer["reasons"]) == (
         "held back",
-        ["3.0 and 1 older one alike: the override `leaf<2` by configuration (`overrides`, zlock.toml) rules it out"],
+        ["3.0 and 1 older one alike: the override `leaf<2` by configuration (`overrides`, zlock.toml:6) rules it out"],
     )
     assert "leaf 1.0  `leaf>=3` by explicit (zlock.toml:11)  (override `leaf<2`)" in tree.stdout
 

@@ -6,7 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from zlock.settings.docker import DockerSettings
 from zlock.settings.names import wrong_names
 from zlock.settings.place import display
 from zlock.settings.table import Table
+from zlock.settings.toml_lines import TomlLines
 from zlock.wording import did_you_mean, kind
 
 _KEYS = [
@@ -80,6 +81,7 @@ class Project:
         file: The configuration file, or None.
         stack: The `stack` table as it stands.
         integrations: The `integrations` table as it stands.
+        lines: Tells the lines of what the file states.
     """
 
     folder: Path
@@ -107,6 +109,7 @@ class Project:
     registry: str | None = None
     docker: DockerSettings = field(default_factory=DockerSettings)
     steps: Mapping[str, StepConfiguration] = field(default_factory=dict)
+    lines: TomlLines = field(default_factory=lambda: TomlLines(""), compare=False, repr=False)
 
     @property
     def shown_file(self) -> str:
@@ -134,15 +137,17 @@ def read_project(folder: Path) -> Project | None:
         InvalidConfiguration: The configuration is wrong, or there are two.
     """
     own, shared = folder / "zlock.toml", folder / "pyproject.toml"
-    table = _tool_table(_read_toml(shared)) if shared.is_file() else None
+    document, lines = _read_toml(shared) if shared.is_file() else ({}, "")
+    table = _tool_table(document)
     if not os.path.lexists(own):
-        return parse_project(table, folder, shared) if table is not None else None
+        return parse_project(table, folder, shared, TomlLines(lines, ("tool", "zlock"))) if table is not None else None
     if table is not None:
         raise InvalidConfiguration(
             f"both `zlock.toml` and `[tool.zlock]` in `pyproject.toml` configure `{folder}`",
             hint="keep one of the two",
         )
-    return parse_project(_read_toml(own), folder, own)
+    document, text = _read_toml(own)
+    return parse_project(document, folder, own, TomlLines(text))
 
 
 def _tool_table(document: Mapping[str, Any]) -> Any:
@@ -150,13 +155,15 @@ def _tool_table(document: Mapping[str, Any]) -> Any:
     return tool.get("zlock") if isinstance(tool, Mapping) else None
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _read_toml(path: Path) -> tuple[dict[str, Any], str]:
+    """Return a file as plain values, and its text."""
     shown = display(str(path))
     if path.exists() and not path.is_file():
         what = "a folder" if path.is_dir() else "no regular file"
         raise InvalidConfiguration(f"`{shown}` is {what}", hint="remove it, or put a file in its place")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        return tomllib.loads(text), text
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InvalidConfiguration(f"`{shown}` is no TOML: {error}", hint="correct that line") from error
     except UnicodeDecodeError as error:
@@ -167,13 +174,20 @@ def _read_toml(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def parse_project(values: object, folder: Path, file: Path) -> Project:
+def parse_project(values: object, folder: Path, file: Path, lines: TomlLines | None = None) -> Project:
     """Read a configuration table.
+
+    Args:
+        values: The table.
+        folder: The project folder.
+        file: The file that it stands in.
+        lines: Tells the lines of what that file states, where messages are to name them.
 
     Raises:
         InvalidConfiguration: A key is unknown or a value wrong; several mistakes come as `Problems`.
     """
     problems = Collector()
+    lines = lines or TomlLines("")
     table = Table(values, at="", file=file, problems=problems)
     table.check_keys(_KEYS)
     indexes = _indexes(table, folder)
@@ -196,14 +210,15 @@ def parse_project(values: object, folder: Path, file: Path) -> Project:
         prerelease=table.choice("prerelease", ("if-necessary-or-explicit", "allow", "disallow")),
         resolution=table.choice("resolution", ("highest", "lowest", "lowest-direct")),
         align=table.get("align", checks.boolean, default=True),
-        constraints=_constraints(table),
-        overrides=_overrides(table),
+        constraints=_constraints(table, lines),
+        overrides=_overrides(table, lines),
         exclude=_exclude(table),
         stack=table.values("stack"),
         integrations=table.values("integrations"),
         registry=table.get("registry", checks.word, None),
         docker=_docker(table),
         steps={name: _step(table, name, folder, routing) for name in table.values("steps")},
+        lines=lines,
     )
     for error in wrong_names(project.steps):
         with table:
@@ -384,17 +399,20 @@ def _build_sdists(table: Table) -> frozenset[NormalizedName] | None:
     return frozenset(map(canonicalize_name, names))
 
 
-def _requirements(table: Table, key: str) -> tuple[DirectRequirement, ...]:
+def _requirements(table: Table, key: str, lines: TomlLines) -> tuple[DirectRequirement, ...]:
     from packaging.requirements import Requirement
 
     none: tuple[str, ...] = ()
     stated = table.get(key, lambda value, at: checks.sequence(value, at, checks.requirement), none)
     origin = Origin(source=Source.CONFIGURATION, detail=f"`{key}`", file=table.file.name)
-    return tuple(DirectRequirement(requirement=Requirement(text), origins=(origin,)) for text in stated)
+    return tuple(
+        DirectRequirement(requirement=Requirement(text), origins=(replace(origin, line=lines.line_of(text, (key,))),))
+        for text in stated
+    )
 
 
-def _constraints(table: Table) -> tuple[DirectRequirement, ...]:
-    stated = _requirements(table, "constraints")
+def _constraints(table: Table, lines: TomlLines) -> tuple[DirectRequirement, ...]:
+    stated = _requirements(table, "constraints", lines)
     for one in stated:
         if one.requirement.extras:
             table.wrong("constraints", f"`{one}` has extras", hint="state the extras where the package is required")
@@ -405,9 +423,9 @@ def _constraints(table: Table) -> tuple[DirectRequirement, ...]:
     return stated
 
 
-def _overrides(table: Table) -> tuple[DirectRequirement, ...]:
+def _overrides(table: Table, lines: TomlLines) -> tuple[DirectRequirement, ...]:
     """Read overrides: a specifier each, which replaces all others, so it holds on every target and stands alone."""
-    stated = _requirements(table, "overrides")
+    stated = _requirements(table, "overrides", lines)
     for one in stated:
         parts = {"extras": one.requirement.extras, "a marker": one.requirement.marker, "a URL": one.requirement.url}
         for part in (name for name, value in parts.items() if value):

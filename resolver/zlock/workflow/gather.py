@@ -18,7 +18,6 @@ from zlock.settings.config import Project
 from zlock.settings.docker import DockerSettings
 from zlock.sources.integrations import Catalogue, Integration, gather_integrations, load_catalogue
 from zlock.sources.stack import Stack, describe_stack, gather_stack
-from zlock.workflow.toml_lines import TomlLines
 
 _COMMAND_SECONDS = 300.0
 
@@ -47,7 +46,6 @@ class Gatherer:
         self._interpreter = interpreter
         self._known: dict[Hashable, Gathered] = {}
         self._catalogue: Catalogue | None = None
-        self._lines: TomlLines | None = None
         problems = Collector()
         with problems:
             self.stack = Stack.from_table(project.stack, at="stack")
@@ -146,7 +144,12 @@ class Gatherer:
             return _from_lock(Source.STACK, recorded, (describe_stack(self.stack),))
         file = self._project.shown_file
         return self._once(
-            "stack", lambda: gather_stack(self.stack, catalogue=self.catalogue, file=file, root=self._project.folder)
+            "stack",
+            lambda: self._with_lines(
+                gather_stack(self.stack, catalogue=self.catalogue, file=file, root=self._project.folder),
+                tuple(dict.fromkeys(self.stack.requirements)),
+                ("stack", "requirements"),
+            ),
         )
 
     def _integrations(self, settings: DockerSettings, recorded: Mapping[str, Asked]) -> Gathered | None:
@@ -196,7 +199,7 @@ class Gatherer:
         folder = (place.folder if place else None) or self._project.folder
         gathered = self._read_list(effective.requirements, folder, origin)
         if origin.line is None and len(gathered.requirements) == len(effective.requirements):
-            return self._with_lines(gathered, effective.requirements, step)
+            return self._with_lines(gathered, effective.requirements, self._address(step))
         return gathered
 
     def _read_list(self, stated: Sequence[str], folder: Path, origin: Origin) -> Gathered:
@@ -217,30 +220,26 @@ class Gatherer:
             notes=tuple(dict.fromkeys(note for one in read for note in one.notes)),
         )
 
-    def _with_lines(self, gathered: Gathered, stated: Sequence[str], step: str) -> Gathered:
-        """Add the lines to requirements that stand in the configuration, as far as they can be told from its text."""
-        address = self._address(step)
+    def _with_lines(self, gathered: Gathered, stated: Sequence[str], address: Sequence[str]) -> Gathered:
+        """Add the lines to the last requirements, which the configuration states, as far as its text tells them."""
+        others = len(gathered.requirements) - len(stated)
         found = [
             replace(direct, origins=tuple(self._with_line(origin, text, address) for origin in direct.origins))
-            for text, direct in zip(stated, gathered.requirements, strict=True)
+            for text, direct in zip(stated, gathered.requirements[others:], strict=True)
         ]
-        return replace(gathered, requirements=tuple(found))
+        return replace(gathered, requirements=(*gathered.requirements[:others], *found))
 
     def _address(self, step: str) -> tuple[str, ...]:
         """Return the keys under which the configuration states a step's requirements."""
         own = self._project.steps.get(step)
         is_own = own is not None and own.docker.where("requirements") is not None
-        is_part = self._project.file is not None and self._project.file.name == "pyproject.toml"
-        above = (*(("tool", "zlock") if is_part else ()), *(("steps", step) if is_own else ()))
-        return (*above, "docker", "requirements")
+        return (*(("steps", step) if is_own else ()), "docker", "requirements")
 
     def _with_line(self, origin: Origin, stated: object, address: Sequence[str] = ()) -> Origin:
         """Add the line of a text that stands in the configuration, as far as it can be told."""
         if origin.line is not None or not isinstance(stated, str):
             return origin
-        if self._lines is None:
-            self._lines = TomlLines(self._project.file.read_text(encoding="utf-8-sig") if self._project.file else "")
-        return replace(origin, line=self._lines.line_of(stated, address))
+        return replace(origin, line=self._project.lines.line_of(stated, address))
 
 
 def _check_indexes(options: Iterable[IndexOption], indexes: Iterable[Index]) -> None:

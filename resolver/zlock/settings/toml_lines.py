@@ -18,10 +18,12 @@ class TomlLines:
 
     Args:
         document: A valid TOML document.
+        above: The keys of the table in it that addresses begin in.
     """
 
-    def __init__(self, document: str) -> None:
+    def __init__(self, document: str, above: Sequence[str] = ()) -> None:
         self._document = document
+        self._above = above
         self._only: dict[str, int | None] = {}
         self._values: dict[int, str] = {}
 
@@ -37,7 +39,8 @@ class TomlLines:
         line = self._only[text]
         if line is not None:
             return line
-        found = [begin + inside for begin, block in self._around(address) if (inside := _only_line(block, text))]
+        around = self._around((*self._above, *address))
+        found = [begin + inside for begin, block in around if (inside := _only_line(block, text))]
         return found[0] if len(found) == 1 else None
 
     def _around(self, address: Sequence[str]) -> Iterator[tuple[int, str]]:
