@@ -356,6 +356,54 @@ def test_outdated_locks_stop_every_build_with_what_changed_and_the_way_out(
     assert not list((project.folder / "dist").glob("acme*"))
 
 
+CORE = """
+    [project]
+    name = "core"
+    version = "1.0"
+    dependencies = [NEEDS]
+"""
+
+
+def require_core(project: Project, index: TinyIndex) -> None:
+    """Have a step require a folder of the project, and lock it."""
+    for name in ("alpha", "beta"):
+        index.wheel(name, "1.0")
+    project.write("libs/core/pyproject.toml", CORE.replace("NEEDS", '"beta"'))
+    project.write("requirements/train.txt", "./libs/core\n")
+    old = next(line for line in (project.folder / "pyproject.toml").read_text().splitlines() if "index =" in line)
+    edit(project, "pyproject.toml", old, f'index = [{{ url = "{index.url}", default = true }}]')
+    result = project.run("resolve")
+    assert result.code == 0, result.stderr
+    (project.folder / "ran").unlink()
+
+
+def test_a_folder_that_requires_something_else_now_stops_a_build(project: Project, index: TinyIndex) -> None:
+    require_core(project, index)
+    project.write("libs/core/core.py", "# nothing that asks")
+    assert build(project, "--wheel", out="before").code == 0
+    project.write("libs/core/pyproject.toml", CORE.replace("NEEDS", '"beta", "alpha"'))
+
+    said = refused(project, "--wheel")
+
+    changed = "local: `file:libs/core` has changed since it was locked"
+    assert f"the lock of step `train` was made for something else\n  {changed}\nhint: run `zlock resolve`" in said
+    assert "step `report`" not in said
+
+
+def test_an_sdist_without_a_required_folder_builds_a_wheel(project: Project, index: TinyIndex) -> None:
+    require_core(project, index)
+    edit(project, "pyproject.toml", HOOK, f'[tool.hatch.build.targets.sdist]\nexclude = ["libs"]\n{HOOK}')
+    resolved = project.run("resolve")
+    assert resolved.code == 0, resolved.stderr
+    (project.folder / "ran").unlink(missing_ok=True)
+
+    result = build(project)
+
+    assert result.code == 0, result.stdout + result.stderr
+    assert not any(name.startswith("libs/") for name in sdist_of(project))
+    assert locks_in(wheel_of(project)) == [f"{METADATA}/{name}" for name in LOCKS]
+
+
 def test_everything_that_is_outdated_is_named(project: Project) -> None:
     (project.folder / "pipelines" / "common.py").unlink()
     edit(project, "pyproject.toml", '"3.12"', '"3.13"')

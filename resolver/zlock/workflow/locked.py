@@ -108,14 +108,19 @@ def differences(lock: Mapping[str, Any], question: Question, gathered: list[Gath
     yield from _difference("settings: `apt-packages`", *apt)
     yield from _difference("settings: `parent-image`", own.get("parent-image"), now["parent-image"])
     stated = {one.requirement.url: _place(one.origins[0]) for each in gathered for one in each.requirements}
-    for url, digest in question.local.items():
-        if own.get("local", {}).get(url, digest) != digest:
-            place = f" ({stated[url]})" if stated.get(url) else ""
-            yield f"local: `{url}` {'has changed since it was locked' if digest else 'is not there any more'}{place}"
+    for url, line in changed_places(own.get("local", {}), question.local):
+        yield f"{line} ({stated[url]})" if stated.get(url) else line
     before, after = own.get("policy", {}), now["policy"]
     for key in sorted({*before, *after}):
         name = "index" if key == "indexes" else key
         yield from _difference(f"configuration: `{name}`", before.get(key), after.get(key))
+
+
+def changed_places(recorded: Mapping[str, str], now: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Say which local folders and archives ask something else than a lock recorded, by URL; new ones are left alone."""
+    for url, digest in now.items():
+        if recorded.get(url, digest) != digest:
+            yield url, f"local: `{url}` {'has changed since it was locked' if digest else 'is not there any more'}"
 
 
 def _own_apt(packages: Iterable[str], asked: Iterable[Asked]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ from typing import Any
 from zlock.errors import Collector, InvalidConfiguration, InvalidLock, LockOutdated
 from zlock.lock.declared import recorded_files, undeclared
 from zlock.lock.store import check_place, existing_steps, lock_path, read_lock
+from zlock.model.paths import path_in
 from zlock.redact import redact
 from zlock.settings.config import Project, read_project
 from zlock.sources.stack import Stack
 from zlock.wording import did_you_mean, listed
-from zlock.workflow.locked import HINT
+from zlock.workflow.locked import HINT, changed_places
 
 _DIRECT_REFERENCE = re.compile(r"[\w\]]\s*@\s*[a-z][a-z0-9+.\-]*://[^\s'\"]+", re.IGNORECASE)
 """A requirement with a URL (PEP 508), wherever it stands in code."""
@@ -139,16 +140,40 @@ def _own(project: Project, path: Path, step: str) -> Mapping[str, Any]:
 
 
 def _missing(project: Project, message: str, expected: str) -> LockOutdated:
-    if (project.folder / "PKG-INFO").is_file():
+    if _is_unpacked(project):
         hint = "an sdist holds the locks where the hook of zlock was on when it was made"
         return LockOutdated(message, context=[expected, "this is an unpacked sdist"], hint=hint)
     return LockOutdated(message, context=[expected], hint=HINT)
 
 
 def _check_declared(own: Mapping[str, Any], project: Project, step: str) -> None:
-    changed = list(undeclared(own, project.folder, [project.file] if project.file else []))
+    changed = [*undeclared(own, project.folder, [project.file] if project.file else []), *_changed_places(own, project)]
     if changed:
         raise LockOutdated(f"the lock of step `{step}` was made for something else", context=changed, hint=HINT)
+
+
+def _changed_places(own: Mapping[str, Any], project: Project) -> Iterator[str]:
+    """Say which local folders and archives in the project ask something else now; an sdist may hold only parts of them.
+
+    Where those outside the project are, is the machine's affair.
+    """
+    recorded = {url: digest for url, digest in own.get("local", {}).items() if _is_inside(url, project.folder)}
+    if not recorded or _is_unpacked(project):
+        return
+    from zlock.index.fingerprint import Fingerprints  # few projects have any
+
+    for _, line in changed_places(recorded, Fingerprints(project.folder).of(list(recorded))):
+        yield line
+
+
+def _is_inside(url: str, folder: Path) -> bool:
+    path = Path(path_in(url.partition("#")[0]))
+    return not path.is_absolute() and (folder / path).resolve().is_relative_to(folder.resolve())
+
+
+def _is_unpacked(project: Project) -> bool:
+    """Tell whether a project is an unpacked sdist."""
+    return (project.folder / "PKG-INFO").is_file()
 
 
 def _check_inside(file: Path, folder: Path) -> None:
