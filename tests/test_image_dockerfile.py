@@ -139,13 +139,12 @@ def test_plain_words_are_written_for_people_and_others_as_a_list() -> None:
     assert json.loads(str(Run((Command(("echo", "ü\u2028")),))).removeprefix("RUN ")) == ["echo", "ü\u2028"]
 
 
-def test_a_command_that_fails_ends_its_run_and_one_that_may_does_not() -> None:
+def test_a_command_that_fails_ends_its_run() -> None:
     def status(*commands: Command) -> int:
         return subprocess.run(runs(f"{Run(commands)}\n")[0], check=False).returncode
 
     assert status(Command(("false",)), Command(("true",))) == 1
-    assert status(Command(("true",)), Command(("false",), may_fail=True)) == 0
-    assert status(Command(("false",)), Command(("false",), may_fail=True)) == 1
+    assert status(Command(("true",)), Command(("true",))) == 0
 
 
 def test_no_line_is_a_directive_a_heredoc_or_a_stage() -> None:

@@ -188,7 +188,7 @@ def test_a_parent_of_another_python_is_said_in_the_first_line(
     assert result.code == 3
     (error,) = (line for line in result.stderr.splitlines() if line.startswith("error:"))
     if any_engine.name == "docker":  # Buildah 1.28 was seen to lose what a command prints just before its end
-        assert error.endswith("the lock is for Python 3.12, the parent has 3.11")
+        assert "the lock is for Python 3.12, the parent has 3.11: name another parent, or correct python" in error
     assert any_engine.left_over() == []
     assert not (project.folder / "build").exists()
 
@@ -225,18 +225,23 @@ def test_a_platform_that_the_registry_does_not_have_the_parent_for_is_an_error_b
         assert "linux/amd64" not in result.stderr
 
 
-def test_an_image_that_an_engine_made_for_another_platform_is_refused_and_not_kept(
-    project: Project, world: World, one_engine: Engine
+def test_a_parent_of_another_platform_is_refused_where_no_registry_was_asked(
+    project: Project, world: World, any_engine: Engine
 ) -> None:
     world.configure(project, platforms=["linux/arm64"])
 
     for _ in range(2):
-        result = build(project, one_engine, "--offline")  # so that nobody asks the registry before
+        result = build(project, any_engine, "--offline")
 
         assert result.code == 3, result.stderr
-        said = re.search(r"did not build `localhost/zlock:(?P<tag>\w+)` for linux/arm64", result.stderr)
+        said = re.search(r"could not build `localhost/zlock:(?P<tag>\w+)`", result.stderr)
         assert said, result.stderr
-        assert said["tag"] not in one_engine("images")
+        assert said["tag"] not in any_engine("images")
+        if any_engine.name == "docker":  # Buildah 1.28 was seen to lose what a command prints just before its end
+            check = "the lock is for linux/arm64, the parent has x86_64 with 64 bits: name another parent, or correct"
+            assert check in result.stderr.splitlines()[0]
+        else:
+            assert "does not match the expected platform" in result.stderr
 
 
 # Reuse

@@ -122,6 +122,18 @@ def test_a_build_installs_the_lock_and_nothing_else(
     assert [data[4:8] for data in compiled] == [b"\x01\0\0\0"]  # PEP 552: by hash, and not checked
 
 
+def test_a_file_that_is_no_python_is_left_as_it_is_and_the_others_are_compiled(
+    project: Project, index: TinyIndex, tmp_path: Path
+) -> None:
+    index.wheel("alpha", "1.0", files={"alpha/__init__.py": b"", "alpha/template.py": b"{{ name }} ="})
+    configure(project, index, steps={"train": {"docker": {"requirements": ["alpha"]}}})
+
+    made = build(contexts(project)["train"], tmp_path / "root", Path(sys.executable), index)
+
+    compiled = [path.name.partition(".")[0] for path in made.parents[1].rglob("alpha/__pycache__/*.pyc")]
+    assert compiled == ["__init__"]
+
+
 @pytest.mark.parametrize("installer", ["pip", "uv"])
 def test_a_build_of_an_sdist_uses_what_was_locked_for_it(
     project: Project, index: TinyIndex, tmp_path: Path, installer: str

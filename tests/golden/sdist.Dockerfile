@@ -3,8 +3,16 @@
 FROM python:3.12-slim@sha256:abababababababababababababababababababababababababababababababab
 
 ARG PYTHONDONTWRITEBYTECODE=1
-RUN python3 -c "import os, sys; found = '%d.%d' % sys.version_info[:2]; \
-    found == '3.12' or sys.exit('zlock: the lock is for Python 3.12, the parent has ' + found); \
+RUN python3 -c "import os, platform, sys; \
+    text = 'zlock: the lock is for %s, the parent has %s: name another parent, or correct %s'; \
+    stop = lambda *why: sys.exit(text % why); \
+    python = '%d.%d' % sys.version_info[:2]; \
+    python == '3.12' or stop('Python 3.12', python, 'python'); \
+    machine = platform.machine(), sys.maxsize.bit_length() + 1; \
+    machine == ('x86_64', 64) or stop('linux/amd64', '%s with %d bits' % machine, 'platforms'); \
+    libc = ' '.join(platform.libc_ver()).strip() or 'no glibc'; \
+    glibc = [*map(int, libc[6:].split('.'))] if libc.startswith('glibc') else []; \
+    glibc >= [2, 28] or stop('glibc 2.28 or later', libc, 'manylinux'); \
     os.geteuid() == 0 or sys.exit('zlock: the parent does not run as root, name its user in the settings')"
 
 COPY requirements.txt /opt/zlock/
@@ -25,8 +33,10 @@ RUN set -e; \
     python3 -m pip --python /opt/venv/bin/python install --disable-pip-version-check --no-input \
         --no-compile --no-cache-dir --no-deps --no-index --find-links /tmp/zlock-wheels delta==3.0; \
     rm -rf /tmp/zlock-wheels; \
-    env PYTHONHASHSEED=0 /opt/venv/bin/python -m compileall -q -f --invalidation-mode unchecked-hash \
-        /opt/venv/lib || true
+    env PYTHONHASHSEED=0 /opt/venv/bin/python -c "import compileall, py_compile, sysconfig; \
+        unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH; \
+        folders = {sysconfig.get_path(kind) for kind in ('purelib', 'platlib')}; \
+        [compileall.compile_dir(one, quiet=1, force=True, invalidation_mode=unchecked) for one in folders]"
 ENV VIRTUAL_ENV="/opt/venv"
 ENV PATH="/opt/venv/bin:$PATH"
 

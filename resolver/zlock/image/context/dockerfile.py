@@ -174,12 +174,10 @@ class Command:
     Attributes:
         argv: The program and its arguments.
         environ: Variables for this command only.
-        may_fail: Whether the build goes on where it fails.
     """
 
     argv: tuple[str, ...]
     environ: Mapping[str, str] = field(default_factory=dict, hash=False)
-    may_fail: bool = False
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -188,7 +186,33 @@ class Command:
         return ("env", *pairs, *self.argv) if pairs else self.argv
 
     def __str__(self) -> str:
-        return shlex.join(self.words) + (" || true" if self.may_fail else "")
+        return shlex.join(self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Python:
+    """A program in Python: zlock's own text, in which nothing has a meaning to a shell between double quotes.
+
+    Attributes:
+        interpreter: What runs it.
+        statements: Its statements, one a line where people read it.
+        environ: Variables for this command only.
+    """
+
+    interpreter: str
+    statements: tuple[str, ...]
+    environ: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def joined(self, gap: str) -> str:
+        """Return it with something between two statements."""
+        head = shlex.join(Command((self.interpreter, "-c"), self.environ).words)
+        return f'{head} "{f";{gap}".join(self.statements)}"'
+
+    def __str__(self) -> str:
+        return self.joined(" ")
+
+
+Action = Command | Python | Shell
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,24 +222,24 @@ class Run:
     It is written for people as long as no word could mean something to a shell, and else as the list of its words.
     """
 
-    commands: tuple[Command | Shell, ...]
+    commands: tuple[Action, ...]
     mounts: tuple[Mount, ...] = ()
 
     def __str__(self) -> str:
         head = f"RUN {f' {_BREAK}'.join(map(str, self.mounts))}".rstrip()
         gap = f" {_BREAK}" if self.mounts else " "
-        if all(isinstance(one, Shell) or all(map(_PLAIN.fullmatch, one.words)) for one in self.commands):
+        if all(not isinstance(one, Command) or all(map(_PLAIN.fullmatch, one.words)) for one in self.commands):
             return head + gap + self._script()
         return head + gap + _exec_form(self._words())
 
     def _script(self) -> str:
         if len(self.commands) == 1:
-            return _wrapped(self.commands[0])
-        return f"; {_BREAK}".join(["set -e", *map(_wrapped, self.commands)])
+            return _wrapped(self.commands[0], _BREAK)
+        return f"; {_BREAK}".join(["set -e", *(_wrapped(one, _BREAK + _INDENT) for one in self.commands)])
 
     def _words(self) -> Sequence[str]:
         only = self.commands[0]
-        if len(self.commands) == 1 and isinstance(only, Command) and not only.may_fail:
+        if len(self.commands) == 1 and isinstance(only, Command):
             return only.words
         return "/bin/sh", "-c", "; ".join(["set -e", *map(str, self.commands)])
 
@@ -244,12 +268,14 @@ def _exec_form(words: Sequence[str]) -> str:
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _wrapped(command: Command | Shell) -> str:
+def _wrapped(command: Action, gap: str) -> str:
     """Break a command that is too long for a line, at spaces; in a plain one they all stand between words."""
     if isinstance(command, Shell):
         return str(command)
+    if isinstance(command, Python):
+        return command.joined(f" {gap}")
     lines = textwrap.wrap(str(command), _WIDTH, break_long_words=False, break_on_hyphens=False)
-    return f" {_BREAK}{_INDENT}".join(lines)
+    return f" {gap}".join(lines)
 
 
 def _shown(text: str) -> str:

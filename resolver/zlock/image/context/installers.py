@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from zlock.image.context.dockerfile import Command, Mount, Run, Shell
+from zlock.image.context.dockerfile import Action, Command, Mount, Python, Run, Shell
 from zlock.image.plan import ENVIRONMENT
 
 FOLDER = "/opt/zlock"
@@ -70,7 +70,7 @@ class Installation:
 
 def install(facts: Installation) -> Run:
     """Return the command that makes the environment and installs what was locked."""
-    commands: list[Command | Shell] = []
+    commands: list[Action] = []
     if not facts.system:
         commands.append(Command(("python3", "-m", "venv", "--without-pip", ENVIRONMENT)))
     if not facts.files and not facts.sdists:
@@ -123,12 +123,12 @@ def _pip_cache(facts: Installation) -> tuple[str, ...]:
     return ("--cache-dir", f"{_CACHE}/pip") if facts.cache else ("--no-cache-dir",)
 
 
-def _build(facts: Installation) -> list[Command | Shell]:
+def _build(facts: Installation) -> list[Action]:
     """Return what builds the sdists, each with what was locked for it, and installs the wheels."""
     if not facts.sdists:
         return []
     # Tools of a build are found after the parent's own, whose `python3` has the pip.
-    commands: list[Command | Shell] = [Shell(f'export PATH="$PATH:{_BUILD}/bin"')]
+    commands: list[Action] = [Shell(f'export PATH="$PATH:{_BUILD}/bin"')]
     for name, _ in facts.sdists:
         pip = ("python3", "-m", "pip", "--python", f"{_BUILD}/bin/python")
         common = (*_PIP, *_pip_cache(facts), "--no-deps", "--require-hashes")
@@ -145,7 +145,7 @@ def _build(facts: Installation) -> list[Command | Shell]:
     return [*commands, Command(("rm", "-rf", _WHEELS))]
 
 
-def _uv(facts: Installation) -> list[Command | Shell]:
+def _uv(facts: Installation) -> list[Action]:
     into = ("--system", "--break-system-packages") if facts.system else ("--python", facts.python)
     cache = ("--cache-dir", f"{_CACHE}/uv") if facts.cache else ("--no-cache",)
     head = (f"{_UV_FOLDER}/bin/uv", "pip", "install", *into, "--link-mode", "copy", *cache, "--no-deps")
@@ -156,7 +156,7 @@ def _uv(facts: Installation) -> list[Command | Shell]:
     return [_fetch_uv(facts, "python3", "-m", "pip"), *installs, _drop_uv()]
 
 
-_WAYS: Mapping[str, Callable[[Installation], Sequence[Command | Shell]]] = {"pip": _pip, "uv": _uv}
+_WAYS: Mapping[str, Callable[[Installation], Sequence[Action]]] = {"pip": _pip, "uv": _uv}
 
 
 def _checked(file: str) -> tuple[str, ...]:
@@ -174,13 +174,15 @@ def _drop_uv() -> Shell:
     return Shell(f"rm -rf {_UV_FOLDER} /tmp/uv-*.lock {ENVIRONMENT}/.lock")
 
 
-def _compile(facts: Installation) -> Command | Shell:
+def _compile(facts: Installation) -> Python:
     """Return what compiles all modules: the same bytes each time, and none is compiled or checked at a start (PEP 552).
 
-    Packages may hold files that are no Python of this version, so its failure is none of the build.
+    Packages may hold files that are no Python of this version: the log names them, and the build goes on.
     """
-    way = ("-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash")
-    if facts.system:
-        where = """"$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')\""""
-        return Shell(f"env PYTHONHASHSEED=0 {' '.join((facts.python, *way))} {where} || true")
-    return Command((facts.python, *way, f"{ENVIRONMENT}/lib"), {"PYTHONHASHSEED": "0"}, may_fail=True)
+    program = (
+        "import compileall, py_compile, sysconfig",
+        "unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH",
+        "folders = {sysconfig.get_path(kind) for kind in ('purelib', 'platlib')}",
+        "[compileall.compile_dir(one, quiet=1, force=True, invalidation_mode=unchecked) for one in folders]",
+    )
+    return Python(facts.python, program, {"PYTHONHASHSEED": "0"})

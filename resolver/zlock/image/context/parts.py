@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from zlock.errors import Collector, InvalidConfiguration, ZlockError
+from zlock.image.context.check import check_parent
 from zlock.image.context.dockerfile import (
     BuildVariable,
     Command,
@@ -169,15 +170,7 @@ class Parts:
 
     def _check_parent(self) -> _Part:
         """Return what stops the build early on a parent that can't be right."""
-        python = self._wanted.target.python
-        pattern = ".".join(["%d"] * (python.count(".") + 1))
-        program = [
-            f"import os, sys; found = '{pattern}' % sys.version_info[:{python.count('.') + 1}]",
-            f"found == '{python}' or sys.exit('zlock: the lock is for Python {python}, the parent has ' + found)",
-            "os.geteuid() == 0 or sys.exit('zlock: the parent does not run as root, name its user in the settings')",
-        ]
-        check = Shell('python3 -c "{}"'.format("; \\\n    ".join(program)))  # no value of a user is in it
-        return BuildVariable("PYTHONDONTWRITEBYTECODE", "1"), Run((check,))
+        return BuildVariable("PYTHONDONTWRITEBYTECODE", "1"), Run((check_parent(self._wanted.target),))
 
     def _install(self) -> _Part:
         facts = self._facts

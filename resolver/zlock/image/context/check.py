@@ -1,0 +1,62 @@
+"""What a parent has to be for what was locked, checked in it before anything locked is installed.
+
+Registries and engines say of an image only what it claims to be, and not always that: offline, in an engine's own
+store, and in a Dockerfile that is built by hand, nobody else looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from zlock.image.context.dockerfile import Python
+from zlock.model.target import Target
+
+# What a kernel calls itself under which programs of 32 bits run; those of 64 bits have one name each.
+_KERNELS_OF_32_BITS = {
+    "i686": ("i386", "i486", "i586", "i686", "x86_64"),
+    "armv7l": ("armv7l", "armv8l", "aarch64"),
+}
+_FIRST_THAT_KNOWS_ITS_LIBC = 8  # minor version; until then `platform.libc_ver` guessed
+
+
+def check_parent(target: Target) -> Python:
+    """Return the program that ends a build on a parent which the locked files do not fit.
+
+    The machine is told as pip tells it, by the kernel's name and the bits of the interpreter: a kernel of 64 bits does
+    not say that all around it has 32.
+    """
+    return Python("python3", tuple(_statements(target)))
+
+
+def _statements(target: Target) -> Iterator[str]:
+    parts = target.python.count(".") + 1
+    version = ".".join(["%d"] * parts)
+    yield "import os, platform, sys"
+    yield "text = 'zlock: the lock is for %s, the parent has %s: name another parent, or correct %s'"
+    yield "stop = lambda *why: sys.exit(text % why)"
+    yield f"python = '{version}' % sys.version_info[:{parts}]"
+    yield f"python == '{target.python}' or stop('Python {target.python}', python, 'python')"
+    yield "machine = platform.machine(), sys.maxsize.bit_length() + 1"
+    yield f"{_machine(target)} or stop('{target.platform}', '%s with %d bits' % machine, 'platforms')"
+    yield from _libc(target)
+    yield "os.geteuid() == 0 or sys.exit('zlock: the parent does not run as root, name its user in the settings')"
+
+
+def _machine(target: Target) -> str:
+    """Return the condition that holds where the target's programs run."""
+    name = target.environment["platform_machine"]
+    kernels = _KERNELS_OF_32_BITS.get(name)
+    return f"machine in {[(kernel, 32) for kernel in kernels]}" if kernels else f"machine == ('{name}', 64)"
+
+
+def _libc(target: Target) -> Iterator[str]:
+    """Return what holds the parent to the libc that wheels were locked for; musl's version, few interpreters know."""
+    if target.minor < _FIRST_THAT_KNOWS_ITS_LIBC:
+        return
+    yield "libc = ' '.join(platform.libc_ver()).strip() or 'no glibc'"
+    if target.musllinux:
+        yield "libc.startswith('glibc') and stop('musl', libc, 'musllinux')"
+    elif target.manylinux:
+        major, minor = target.manylinux
+        yield "glibc = [*map(int, libc[6:].split('.'))] if libc.startswith('glibc') else []"
+        yield f"glibc >= [{major}, {minor}] or stop('glibc {major}.{minor} or later', libc, 'manylinux')"
