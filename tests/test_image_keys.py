@@ -14,6 +14,7 @@ from zlock.image.context.contents import plan_image
 from zlock.image.explain import moved
 from zlock.image.parent import custom_parent
 from zlock.image.plan import ImagePlan, Parent
+from zlock.image.stages import NamedImage
 from zlock.image.wanted import Wanted
 from zlock.lock.selection import narrowed
 from zlock.model.target import Target
@@ -189,7 +190,7 @@ DIGESTS = {"base:1": "sha256:" + "aa" * 32, "base:2": "sha256:" + "bb" * 32}
 
 
 def made(dockerfile: Path, digests: Mapping[str, str] = DIGESTS) -> Parent:
-    return custom_parent(dockerfile, dockerfile.parent / "context", lambda reference: digests.get(reference, ""))
+    return custom_parent(dockerfile, dockerfile.parent / "context", lambda image: digests.get(image.reference, ""))
 
 
 def test_a_parent_of_ones_own_is_named_after_what_it_is_built_from(custom: Path) -> None:
@@ -251,32 +252,77 @@ def test_a_parent_of_ones_own_floats_with_any_image_that_it_names(custom: Path) 
     assert of(parent=parent).floats
 
 
+def asked_of(folder: Path, text: str) -> tuple[Parent, list[NamedImage]]:
+    """Return the parent that a Dockerfile makes, and the images whose digests were asked for."""
+    (folder / "Dockerfile").write_text(text)
+    asked: list[NamedImage] = []
+
+    def digest_of(image: NamedImage) -> str:
+        asked.append(image)
+        return DIGESTS["base:1"]
+
+    return custom_parent(folder / "Dockerfile", None, digest_of), asked
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [
         ("ARG BASE=base:1\nFROM ${BASE}\n", ["base:1"]),
+        ("ARG BASE\nFROM ${BASE:-base:1}\n", ["base:1"]),
         ("# syntax=docker/dockerfile:1\nFROM --platform=linux/amd64 base:1 as x\nFROM x\n", ["base:1"]),
-        ("FROM base:1\nCOPY --from=base:2 /a /a\nCOPY --from=0 /b /b\n", ["base:1", "base:2"]),
+        ("FROM base:1\nFROM base:2\nCOPY --from=0 /b /b\n", ["base:1", "base:2"]),
+        ("FROM base:1\nCOPY --from=base:2 /a /a\n", ["base:1", "base:2"]),
+        ("FROM base:1\nRUN --mount=type=bind,from=base:2,target=/a true\n", ["base:1", "base:2"]),
         ("FROM \\\n  base:1\n", ["base:1"]),
+        ("FROM base:1\nRUN python3 <<EOF\nfrom pathlib import Path\nEOF\nUSER app\n", ["base:1"]),
+        ("FROM base:1\nRUN echo $((1<<N))\nCOPY --from=base:2 /a /a\n", ["base:1", "base:2"]),
+        ("FROM base AS base\nFROM base\n", ["base"]),
         ("FROM scratch\n", []),
         (f"FROM base:3@{DIGESTS['base:1']}\n", []),
     ],
 )
 def test_the_images_that_a_dockerfile_names_are_found(tmp_path: Path, text: str, names: list[str]) -> None:
-    (tmp_path / "Dockerfile").write_text(text)
-    asked: list[str] = []
+    parent, asked = asked_of(tmp_path, text)
 
-    def digest_of(reference: str) -> str:
-        asked.append(reference)
-        return DIGESTS["base:1"]
-
-    parent = custom_parent(tmp_path / "Dockerfile", None, digest_of)
-
-    assert asked == names
+    assert [image.reference for image in asked] == names
+    assert all(image.is_needed for image in asked)
     assert parent.digest
+    assert parent.user == ("app" if "USER" in text else None)
+
+
+def test_an_image_is_needed_where_the_last_stage_comes_from_it(tmp_path: Path) -> None:
+    text = """
+        FROM first:1 AS tools
+        FROM second:1 AS unused
+        COPY --from=third:1 /a /a
+        FROM fourth:1 AS middle
+        COPY --from=tools /a /a
+        FROM middle
+        COPY --from=fifth:1 /b /b
+    """
+    _, asked = asked_of(tmp_path, text)
+
+    needed = {image.reference: image.is_needed for image in asked}
+    assert needed == {"first:1": True, "second:1": False, "third:1": False, "fourth:1": True, "fifth:1": True}
+
+
+@pytest.mark.parametrize(
+    ("flag", "platform", "is_needed"),
+    [
+        ("", "", True),
+        ("--platform=$TARGETPLATFORM", "", True),
+        ("--platform=linux/arm64", "linux/arm64", True),
+        ("--platform=${WHERE}", "linux/s390x", True),
+        ("--platform=$BUILDPLATFORM", "", False),
+    ],
+)
+def test_the_platform_of_a_from_is_the_one_that_is_asked_for(
+    tmp_path: Path, flag: str, platform: str, is_needed: bool
+) -> None:
+    _, (image,) = asked_of(tmp_path, f"ARG WHERE=linux/s390x\nFROM {flag} base:1\n")
+
+    assert (image.platform, image.is_needed) == (platform, is_needed)
 
 
 def test_an_image_that_only_a_build_argument_names_floats(tmp_path: Path) -> None:
-    (tmp_path / "Dockerfile").write_text("ARG BASE\nFROM $BASE\n")
-
-    assert custom_parent(tmp_path / "Dockerfile", None, DIGESTS.__getitem__).digest == ""
+    assert asked_of(tmp_path, "ARG BASE\nFROM $BASE\n")[0].digest == ""

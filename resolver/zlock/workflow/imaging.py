@@ -13,6 +13,7 @@ from zlock.image.context.contents import plan_image
 from zlock.image.context.project import project_files
 from zlock.image.parent import custom_parent, named_parent
 from zlock.image.plan import ImagePlan, Parent
+from zlock.image.stages import NamedImage
 from zlock.image.wanted import Wanted
 from zlock.lock.selection import packages_on
 from zlock.lock.wheelhouse import file_name, leads_into, with_wheels
@@ -144,15 +145,20 @@ class _Planner:
         """Return what a Dockerfile makes; several steps may share one, and its folder may be large."""
         place = (dockerfile, context, platform)
         if place not in self._custom:
-            self._custom[place] = custom_parent(dockerfile, context, lambda named: self._named(named, platform))
+            self._custom[place] = custom_parent(dockerfile, context, lambda one: self._named(one, dockerfile, platform))
         return self._custom[place]
 
-    def _named(self, reference: str, platform: str) -> str:
-        """Return the digest of an image that a Dockerfile names; a stage may be for another platform, or not used."""
+    def _named(self, image: NamedImage, dockerfile: Path, platform: str) -> str:
+        """Return the digest of an image that a Dockerfile names; one that may not be needed need not be there."""
         try:
-            return self._digest(reference, platform)
-        except NoAnswer:
-            return ""
+            return self._digest(image.reference, image.platform or platform)
+        except NoAnswer as error:
+            if not image.is_needed:
+                why = f"whether it is needed, the build of `{dockerfile.name}` will tell"
+                self._workspace.report.note(f"{error.message}; {why}")
+                return ""
+            error.context = (*error.context, f"named in `{dockerfile}`")
+            raise
 
     def _project_files(self) -> dict[str, bytes]:
         if self._files is None:

@@ -1,0 +1,67 @@
+"""`zlock plan` on parents that a Dockerfile of the user makes: what registries say of the images it names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from support.index import TinyIndex
+from support.project import Project, Result
+from support.stored_images import Image, TinyRegistry
+
+
+@pytest.fixture
+def tiny() -> Iterator[TinyRegistry]:
+    with TinyRegistry() as tiny:
+        tiny.push("team/base", "1", Image())
+        tiny.push("team/arm", "1", Image(platform="linux/arm64"))
+        yield tiny
+
+
+def planned(project: Project, index: TinyIndex, dockerfile: str) -> Result:
+    """Plan the image of a step that is built on what a Dockerfile makes."""
+    index.wheel("alpha", "1.0")
+    project.write("images/Dockerfile", dockerfile)
+    docker = {"requirements": ["alpha"], "dockerfile": "images/Dockerfile"}
+    project.configure({"python": "3.12", "index": [{"url": index.url, "default": True}], "docker": docker})
+    locked = project.run("resolve")
+    assert locked.code == 0, locked.stderr
+    return project.run("plan", "--json")
+
+
+def test_images_that_are_there_give_the_parent_a_digest(project: Project, index: TinyIndex, tiny: TinyRegistry) -> None:
+    arm = f"FROM --platform=linux/arm64 {tiny.host}/team/arm:1 AS arm"
+    result = planned(project, index, f"{arm}\nFROM {tiny.host}/team/base:1\nCOPY --from=arm /a /a\n")
+
+    assert result.code == 0, result.stderr
+    (row,) = json.loads(result.stdout)["images"]
+    assert row["parent"]["digest"].startswith("sha256:")
+    assert "makes floats" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("repository", "platform"), [("team/gone", "linux/amd64"), ("team/base", "linux/arm64"), ("team/arm", "")]
+)
+def test_an_image_that_is_needed_and_not_there_is_an_error(
+    project: Project, index: TinyIndex, tiny: TinyRegistry, repository: str, platform: str
+) -> None:
+    flag = f"--platform={platform}" if platform else ""
+    result = planned(project, index, f"FROM {flag} {tiny.host}/{repository}:1 AS base\nFROM base\n")
+
+    assert result.code == 1
+    missing = f"there is no parent image `{tiny.host}/{repository}:1` for {platform or 'linux/amd64'}"
+    assert missing in result.stderr.splitlines()[0]
+    assert f"named in `{project.folder / 'images' / 'Dockerfile'}`" in result.stderr
+    assert "hint: check its name, and `platforms`" in result.stderr
+
+
+def test_an_image_that_may_not_be_needed_and_is_not_there_is_noted(
+    project: Project, index: TinyIndex, tiny: TinyRegistry
+) -> None:
+    result = planned(project, index, f"FROM {tiny.host}/team/gone:1 AS extra\nFROM {tiny.host}/team/base:1\n")
+
+    assert result.code == 0, result.stderr
+    missing = f"there is no parent image `{tiny.host}/team/gone:1` for linux/amd64"
+    assert f"note: {missing}; whether it is needed, the build of `Dockerfile` will tell" in result.stderr
