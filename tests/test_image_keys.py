@@ -165,6 +165,14 @@ def test_the_best_wheel_of_each_package_is_counted_as_download() -> None:
     )
 
 
+def test_the_uv_that_installs_is_counted_as_download() -> None:
+    uv = {**UV, "wheels": [{**UV["wheels"][0], "size": 30}]}  # type: ignore[dict-item]
+    installers = [{"python_package_installer": name} for name in ("pip", "uv")]
+    sizes = [planned(wheel("alpha", "1.0", size=10), own={"uv": uv}, settings=one).download for one in installers]
+
+    assert sizes == [10, 40]
+
+
 def test_a_lock_for_one_target_has_the_identity_of_its_narrowed_self() -> None:
     lock = locked(*PACKAGES, builds=[BUILD])
 

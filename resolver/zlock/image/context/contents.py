@@ -58,7 +58,7 @@ class _Planner:
             rebuild=settings.prevent_build_reuse,
             needs_secret=wanted.needs_secret,
             wheels=tuple(locked_files(self._lock, uv)) if wanted.wheelhouse else (),
-            download=sum(self._best_sizes()),
+            download=sum(self._best_sizes([*self._lock["packages"], *([uv] if uv else [])])),
             components=components_of(wanted, self._lock, context),
         )
 
@@ -101,9 +101,9 @@ class _Planner:
                 texts[f"{SDISTS}/{one['name']}.build.txt"] = "".join(f"{line}\n" for line in build["requirements"])
         return {name: text.encode() for name, text in texts.items() if text}
 
-    def _best_sizes(self) -> Iterator[int]:
-        """Return the size of each file that will be downloaded, as far as indexes say it."""
-        for package in self._lock["packages"]:
+    def _best_sizes(self, packages: Sequence[Mapping[str, Any]]) -> Iterator[int]:
+        """Return the size of each file that will be downloaded, as far as the lock says it."""
+        for package in packages:
             wheels = sorted(package.get("wheels", ()), key=lambda wheel: rank_of(wheel, self._wanted.target) or 0)
             files = wheels[:1] or [package.get("sdist", package.get("archive", {}))]
             yield from (file.get("size", 0) for file in files)
