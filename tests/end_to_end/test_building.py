@@ -260,6 +260,26 @@ def test_prevent_build_reuse_builds_again_and_moves_the_tag(project: Project, wo
         assert rows[0]["digest"] == rows[1]["digest"]
 
 
+def test_a_plan_finds_what_a_build_has_left_in_the_store_of_this_machine(
+    project: Project, world: World, any_engine: Engine
+) -> None:
+    world.configure(project, {"environment": {"PLANNED_ON": any_engine.name}})
+    assert project.run("resolve", "--pin-images").code == 0
+
+    def planned(*options: str) -> list[Any]:
+        result = project.run("plan", "--json", *options, env=any_engine.environ)
+        assert result.code == 0, result.stderr
+        return [row["place"] for row in json.loads(result.stdout)["images"]]
+
+    assert planned() == [None]
+    assert image_of(build(project, any_engine, "--json"))["built"]
+    stores = [["docker"]] if any_engine.name == "docker" else [["podman"], ["buildah"]]  # these two share one
+    assert planned() in stores
+    assert planned("--offline") in stores
+    assert not image_of(build(project, any_engine, "--json"))["built"]
+    assert "exists in the store of " in project.run("plan", env=any_engine.environ).stdout
+
+
 def test_something_else_under_the_tag_in_the_registry_is_an_error_of_the_plan_too(
     project: Project, world: World, one_engine: Engine
 ) -> None:
@@ -275,7 +295,7 @@ def test_something_else_under_the_tag_in_the_registry_is_an_error_of_the_plan_to
 
 
 def test_something_else_under_the_tag_is_an_error_and_stays(project: Project, world: World, one_engine: Engine) -> None:
-    world.configure(project)
+    world.configure(project, {"environment": {"A": "taken"}})  # a key that no other test has
     row = image_of(build(project, one_engine, "--json"))
     other = Engine(name="buildah", environ=one_engine.environ)
     container = other("from", "localhost/base:3.11").strip()

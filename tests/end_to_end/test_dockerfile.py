@@ -19,6 +19,7 @@ from support.environment import clean_environment
 from support.images import runs
 from support.index import TinyIndex
 from support.project import Project, Result
+from support.stored_images import Image, TinyRegistry
 from support.venv import installed
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -489,10 +490,47 @@ def test_a_plan_shows_images_steps_and_sizes(project: Project, index: TinyIndex)
 
     done = succeed(project.run("plan", "--offline"))
 
-    assert "linux/amd64: train, score (existence unknown, " in done.stdout
+    assert "linux/amd64: train, score (to build, " in done.stdout
     assert f"on python:{PYTHON}-slim" in done.stdout
     assert "2 images for 3 steps" in done.stderr
     assert "floats" in done.stderr
+
+
+def test_a_plan_without_an_engine_says_so_and_what_registries_know(
+    project: Project, index: TinyIndex, tmp_path: Path
+) -> None:
+    fill(index)
+    nothing = {"PATH": str(tmp_path / "nothing")}
+    parent = {"parent-image": f"base:1@sha256:{'ab' * 32}"}
+    configure(project, index, docker=parent)
+    succeed(project.run("resolve"))
+
+    alone = succeed(project.run("plan", "--step", "train", env=nothing))
+    with TinyRegistry() as tiny:
+        configure(project, index, docker=parent, registry=f"{tiny.host}/team/images")
+        missing = succeed(project.run("plan", "--step", "train", "--json", env=nothing))
+        (row,) = json.loads(missing.stdout)["images"]
+        tiny.push("team/images", row["key"][:16], Image(labels={"zlock.key": row["key"]}))
+        there = succeed(project.run("plan", "--step", "train", env=nothing))
+
+    assert "train (existence unknown, " in alone.stdout
+    for said in (alone.stderr, missing.stderr):
+        assert said.count("note: no engine of this machine was asked what is there, as none answers: docker: ") == 1
+    assert (row["exists"], row["place"]) == (False, None)
+    assert "train (exists in the registry)" in there.stdout
+    assert "engine" not in there.stderr
+
+
+def test_what_is_built_whatever_there_is_is_to_be_built(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    docker = {"parent-image": f"base:1@sha256:{'ab' * 32}", "prevent-build-reuse": True}
+    configure(project, index, docker=docker)
+    succeed(project.run("resolve"))
+
+    done = succeed(project.run("plan", "--offline"))
+
+    assert "train, score (to build, " in done.stdout
+    assert "engine" not in done.stderr
 
 
 def test_a_plan_for_several_platforms_has_an_image_for_each_linux(project: Project, index: TinyIndex) -> None:

@@ -9,8 +9,8 @@ from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.workflow.planning import PlannedImage, PlannedIndex, plan
 
-_EXISTS = {True: "exists", False: "to build", None: "existence unknown"}
-_WRITTEN = {**_EXISTS, False: "to write"}
+_PLACES = {"registry": "exists in the registry", "": "to build", None: "existence unknown"}
+_WRITTEN = {True: "exists", False: "to write", None: "existence unknown"}
 
 
 def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
@@ -36,7 +36,8 @@ def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
 
 def _lines(image: PlannedImage) -> list[str]:
     made = image.plan
-    head = f"{made.tag} {made.platform}: {', '.join(made.steps)} ({_EXISTS[image.exists]}"
+    place = _PLACES.get(image.place, f"exists in the store of {image.place}")
+    head = f"{made.tag} {made.platform}: {', '.join(made.steps)} ({place}"
     size = f", {_size(made.download)} of packages to download)" if made.download and not image.exists else ")"
     return [head + size, f"  on {made.parent.text}", *(f"  {line}" for line in image.changes or ())]
 
@@ -51,6 +52,7 @@ def _plain(image: PlannedImage) -> dict[str, object]:
         "identity": made.identity,
         "repository": made.repository,
         "exists": image.exists,
+        "place": image.place or None,
         "download": made.download,
     }
     return row if image.changes is None else {**row, "changes": list(image.changes)}

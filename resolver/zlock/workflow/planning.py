@@ -13,6 +13,7 @@ from zlock.image.platforms import IndexPlan, plan_indexes
 from zlock.image.record import RECORD, read_record
 from zlock.model.ports import Progress
 from zlock.wording import listed
+from zlock.workflow.existing import Existing
 from zlock.workflow.housing import links_into
 from zlock.workflow.imaging import OUTPUT, Ask, plan_images
 from zlock.workflow.locked import load_locked
@@ -27,16 +28,22 @@ class PlannedImage:
 
     Attributes:
         plan: Its plan.
-        exists: Whether it is there; None where nobody was asked.
+        place: What has it, so that no build makes it: "registry", or the name of an engine; empty where it is to be
+            built, None where nobody could be asked.
         changes: Why it is another than the last one that was built for the step that is to be explained, a line each;
             None where nothing is to be explained.
         folder: Where its context was written, or None.
     """
 
     plan: ImagePlan
-    exists: bool | None = None
+    place: str | None = None
     changes: tuple[str, ...] | None = None
     folder: Path | None = None
+
+    @property
+    def exists(self) -> bool | None:
+        """Whether it is there; None where nobody could be asked."""
+        return None if self.place is None else bool(self.place)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +64,7 @@ def plan(
 ) -> tuple[list[PlannedImage], list[PlannedIndex], Report]:
     """Return the images of a pipeline, none of which is built, and the indexes over them.
 
-    Offline no registry is asked, and without a repository there are no indexes.
+    Offline no registry is asked, only this machine's store; without a repository there are no indexes.
 
     Args:
         options: What the command line says.
@@ -77,13 +84,14 @@ def plan(
             if explain not in names:
                 raise InvalidInput(f"there is no step `{explain}` to explain", hint=f"steps: {', '.join(names)}")
             plans = [one for one in plans if explain in one.steps]
+        existing = Existing(workspace, registries, progress)
         rows = []
         problems = Collector()
         for one in plans:
             last = before.get(explain or "", {}).get("platforms", {}).get(one.platform)
             changes = None if explain is None else _changes(one, last)
             with problems:
-                rows.append(PlannedImage(plan=one, exists=registries.exists(one), changes=changes))
+                rows.append(PlannedImage(plan=one, place=existing.place_of(one), changes=changes))
         indexes = []
         for index in filter(lambda index: index.repository, plan_indexes(plans)):
             with problems:

@@ -1,4 +1,4 @@
-"""What registries say of the images of a project: which are there already, and what their parents are."""
+"""What registries say of the images of a project: what is there already, and what their parents are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.platforms import IndexPlan, find_images, find_index
 from zlock.image.registry.manifest import FoundImage
 from zlock.image.registry.registry import Registry
-from zlock.image.reuse import check_key
 from zlock.model.ports import Progress
 from zlock.model.reference import ImageReference
 from zlock.workflow.parents import no_parent
@@ -64,21 +63,6 @@ class Registries:
         """Return who a parent runs as, "" for root and where there is no registry to ask."""
         found = self._parent(reference, platform)
         return str(found.config.get("config", {}).get("User") or "") if found else ""
-
-    def exists(self, plan: ImagePlan) -> bool | None:
-        """Tell whether the registry of a plan has its image; None where there is none to ask, or no key to ask for.
-
-        Raises:
-            OutsideFailed: Something else is under its tag, which no build would replace, or it can't be told.
-        """
-        store = self.store_of(plan)
-        if store is None or plan.floats:
-            return None
-        reference = f"{plan.repository}:{plan.tag}"
-        found = store.find(reference)
-        if found is not None and not plan.rebuild:
-            check_key(found, reference, plan.key)
-        return found is not None and found.key == plan.key
 
     def index_exists(self, plan: IndexPlan) -> bool | None:
         """Tell whether the registry of an index has it, over the images that it has now; None as for an image.
