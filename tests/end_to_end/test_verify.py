@@ -176,8 +176,19 @@ def test_an_environment_of_another_python_is_no_answer(world: World, venv: Path)
     result = failed(world, f"dir:{venv}")
 
     assert result.code == 1
-    assert f"no environment of Python {PYTHON}" in result.stderr
+    assert f"no environment of Python {PYTHON} at `{venv}`" in result.stderr
     assert "one of Python 3.99" in result.stderr
+
+
+def test_a_folder_without_packages_is_no_answer_that_says_where_it_looked(world: World, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no package")
+
+    result = failed(world, f"dir:{tmp_path}")
+
+    assert result.code == 1
+    assert f"there is no environment and no package in `{tmp_path}`" in result.stderr.splitlines()[0]
+    assert f"  {tmp_path}/opt/venv/lib/python3.*" in result.stderr
+    assert "hint: name the files of an image" in result.stderr
 
 
 @pytest.mark.parametrize(

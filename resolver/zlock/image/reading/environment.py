@@ -58,7 +58,7 @@ def read_venv(image: OpenImage, minor: int, progress: Progress) -> Installed:
     """
     tree = LayerTree(image.found.name)
     add_layers(tree, image, range(len(image.found.layers)), progress)
-    return _read_environment(tree, ENVIRONMENT, minor)
+    return _read_environment(tree, ENVIRONMENT, minor, ENVIRONMENT)
 
 
 def read_system(image: OpenImage, minor: int, parents: int | None, progress: Progress) -> Installed:
@@ -84,7 +84,7 @@ def read_system(image: OpenImage, minor: int, parents: int | None, progress: Pro
     add_layers(tree, image, range(parents or 0), progress)
     inherited = None if parents is None else frozenset((one.name, one.version) for one in read())
     add_layers(tree, image, range(parents or 0, len(image.found.layers)), progress)
-    _found(tree, "/usr/local", minor, interpreter_folders(tree, environ, minor))
+    _found(tree, "/usr/local", minor, "/usr/local", interpreter_folders(tree, environ, minor))
     return Installed(distributions=read(), tree=tree, inherited=inherited)
 
 
@@ -93,16 +93,24 @@ def read_folder(folder: Path, minor: int) -> Installed:
 
     Raises:
         InvalidInput: It is no folder.
-        NoAnswer: It has an environment, but none of Python 3.`minor`.
+        NoAnswer: It has no package, or an environment of another Python than 3.`minor`.
     """
     if not folder.is_dir():
         raise InvalidInput(f"`{folder}` is no folder", hint="`dir:DIR` names one")
     tree = FolderTree(folder)
     for prefix in (ENVIRONMENT, ""):
         if pythons_in(tree, prefix):
-            return _read_environment(tree, prefix, minor)
+            return _read_environment(tree, prefix, minor, str(folder / prefix.strip("/")))
     windows = resolve(tree, "/Lib/site-packages")
-    return Installed(distributions=read_distributions(tree, [windows or "/"]), tree=tree)
+    distributions = read_distributions(tree, [windows or "/"])
+    if not distributions:
+        inside = (f"{ENVIRONMENT.strip('/')}/lib/python3.*", "lib/python3.*", "Lib/site-packages", "*.dist-info")
+        raise NoAnswer(
+            f"there is no environment and no package in `{folder}`",
+            context=["looked for:", *(f"  {folder / one}" for one in inside)],
+            hint="name the files of an image, an environment, or the folder in which its packages are",
+        )
+    return Installed(distributions=distributions, tree=tree)
 
 
 def read_interpreter(python: Path, minor: int) -> Installed:
@@ -133,21 +141,21 @@ def read_interpreter(python: Path, minor: int) -> Installed:
     return Installed(distributions=read_distributions(tree, folders), tree=tree)
 
 
-def _read_environment(tree: FileTree, prefix: str, minor: int) -> Installed:
-    folders = _found(tree, prefix, minor, venv_folders(tree, prefix, minor))
+def _read_environment(tree: FileTree, prefix: str, minor: int, shown: str) -> Installed:
+    folders = _found(tree, prefix, minor, shown, venv_folders(tree, prefix, minor))
     distributions = read_distributions(tree, folders)
     # Whoever made another environment may have put files of their own there.
     stray = stray_files(tree, folders, distributions) if prefix == ENVIRONMENT else []
     return Installed(distributions=distributions, tree=tree, stray=stray)
 
 
-def _found(tree: FileTree, prefix: str, minor: int, folders: list[str]) -> list[str]:
+def _found(tree: FileTree, prefix: str, minor: int, shown: str, folders: list[str]) -> list[str]:
     """Return folders of packages where there are any, and else say what there is instead."""
     if folders:
         return folders
     others = pythons_in(tree, prefix)
     raise NoAnswer(
-        f"there is no environment of Python 3.{minor} at `{prefix or '/'}`",
+        f"there is no environment of Python 3.{minor} at `{shown}`",
         context=[f"there is one of Python {', '.join(others)}"] if others else [],
         hint="the lock is for that Python: build the image again, or lock for another (`python`)",
     )
