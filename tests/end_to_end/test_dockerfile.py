@@ -315,6 +315,21 @@ def test_contexts_inside_the_project_move_no_key(project: Project, index: TinyIn
     assert written() == first
 
 
+def test_a_step_called_as_the_group_of_all_images_has_its_target_named(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    steps = {name: {"docker": {"requirements": [package]}} for name, package in (("default", "alpha"), ("b", "beta"))}
+    configure(project, index, steps=steps, docker={"parent-image": f"base:1@sha256:{'1' * 64}"})
+    succeed(project.run("resolve"))
+
+    done = succeed(project.run("export", "bake"))
+
+    groups = json.loads(done.stdout)["group"]
+    (other,) = groups["b"]["targets"]
+    (own,) = set(groups["default"]["targets"]) - {other}
+    assert "note: the step `default` has no group of its own, " in done.stderr
+    assert f"name its target, `{own}`" in done.stderr
+
+
 def test_dockerignore_says_which_files_are_copied(project: Project, index: TinyIndex) -> None:
     fill(index)
     project.write("data/large.bin", b"x")

@@ -14,8 +14,10 @@ from zlock.image.plan import KEY_LABEL, ImagePlan
 SECRET_VARIABLE = "ZLOCK_INDEX"  # noqa: S105 - the variable's name
 """The environment variable that bake takes the content of the indexes' secret from."""
 
+ALL = "default"
+"""The group that bake builds when nothing is named; a step of that name has none of its own."""
+
 _HEAD = '{\n  "group": {'
-_ALL = "default"  # the group that bake builds when nothing is named
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,20 +40,25 @@ class Target:
 def bake_file(targets: Sequence[Target]) -> str:
     """Return a `docker-bake.json`: a target for each image, a group for each step (buildx, "Bake file reference")."""
     found: dict[str, dict[str, Any]] = {}
-    groups: dict[str, list[str]] = {_ALL: []}
+    groups: dict[str, list[str]] = {ALL: []}
     for one in targets:
-        name = f"image-{one.plan.tag}"
+        name = target_name(one.plan)
         table = found.setdefault(name, _target(one))
         if (tag := f"{one.name}:{one.plan.tag}") not in table["tags"]:  # one image may go to several repositories
             table["tags"].append(tag)
         if one.parent:
             found[_parent_name(one)] = _parent(one, *one.parent)
-        for group in (_ALL, *one.plan.steps):
+        for group in (ALL, *one.plan.steps):
             members = groups.setdefault(group, [])
             if name not in members:
                 members.append(name)
     tables = {group: {"targets": members} for group, members in groups.items()}
     return json.dumps({"group": tables, "target": found}, indent=2) + "\n"
+
+
+def target_name(plan: ImagePlan) -> str:
+    """Return what bake calls an image."""
+    return f"image-{plan.tag}"
 
 
 def is_bake_file(data: bytes) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from zlock.image.bake import SECRET_VARIABLE, Target, bake_file
+from zlock.image.bake import ALL, SECRET_VARIABLE, Target, bake_file, target_name
 from zlock.image.context.folder import folder_names, write_context
 from zlock.image.context.installers import SECRET
 from zlock.image.plan import ImagePlan
 from zlock.lock.store import replace_text
 from zlock.model.ports import Progress
+from zlock.wording import listed
 from zlock.workflow.imaging import OUTPUT, plan_images
 from zlock.workflow.locked import load_locked
 from zlock.workflow.registries import Registries, note_floating
@@ -50,6 +51,10 @@ def export_bake(options: Options, platform: str | None, output: Path | None, pro
             f"the builds need the secret `{SECRET}`: "
             f"where bake runs, set `{SECRET_VARIABLE}` to its lines, as the Dockerfiles say"
         )
+    targets = [target_name(plan) for plan in plans if ALL in plan.steps]
+    if targets:
+        why = "as bake builds that group where nothing is named"
+        workspace.report.note(f"the step `{ALL}` has no group of its own, {why}: name its target, {listed(targets)}")
     if output is not None:
         replace_text(output, text)
     return text, workspace.report
