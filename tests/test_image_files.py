@@ -83,6 +83,17 @@ def test_what_zlock_writes_for_builders_is_no_file_of_the_project(tmp_path: Path
     assert sorted(before) == ["a.py", "bake.json", "docker/Dockerfile"]
 
 
+def test_a_file_that_can_be_run_still_can_in_a_context(tmp_path: Path) -> None:
+    (tmp_path / "start.sh").write_text("#!/bin/sh\n")
+    (tmp_path / "start.sh").chmod(0o700)
+    (tmp_path / "module.py").write_text("")
+
+    write_context(project_files(tmp_path, (), ()), tmp_path / "context")
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "context").iterdir()}
+    assert modes == {"start.sh": 0o755, "module.py": 0o644}
+
+
 def test_a_link_gives_what_it_leads_to_and_none_leads_out(tmp_path: Path) -> None:
     project = tree(tmp_path / "project", "a.py", "folder/b.py")
     (project / "good").symlink_to("a.py")

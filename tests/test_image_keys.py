@@ -13,7 +13,7 @@ from support.images import PARENT, UV, locked, planned, sdist, wheel
 from zlock.image.context.contents import plan_image
 from zlock.image.explain import moved
 from zlock.image.parent import custom_parent
-from zlock.image.plan import ImagePlan, Parent
+from zlock.image.plan import ImagePlan, Parent, Program
 from zlock.image.stages import NamedImage
 from zlock.image.wanted import Wanted
 from zlock.lock.selection import narrowed
@@ -69,6 +69,7 @@ MOVING: dict[str, dict[str, Any]] = {
     "the interpreter": settings(system=True),
     "the project's command": settings(local_project_install_command="pip install -v ."),
     "a file of the project": {"project": {**BASE["project"], "src/a.py": b"three"}},
+    "that a file can be run": {"project": {**BASE["project"], "src/a.py": Program(b"two")}},
     "a file more": {"project": {**BASE["project"], "src/b.py": b""}},
     "a file's name": {"project": {"pyproject.toml": b"one", "src/c.py": b"two"}},
     "whether indexes come in": {"needs_secret": True},

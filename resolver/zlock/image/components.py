@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from zlock.image.plan import Parent
+from zlock.image.plan import Parent, digest_of_file
 from zlock.image.wanted import Wanted
 from zlock.lock.store import uv_of
 
@@ -57,4 +56,6 @@ def _version(package: Mapping[str, Any]) -> str:
 
 
 def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
+    """Return enough of a digest to tell that something changed."""
+    digest, _, kind = digest_of_file(data).partition(" ")
+    return f"{digest[:16]} {kind}".rstrip()

@@ -20,6 +20,17 @@ ENVIRONMENT = "/opt/venv"
 """Where the environment is in an image, unless it is the parent's own."""
 
 
+class Program(bytes):
+    """What a file of a build context holds that can be run; all others hold plain bytes."""
+
+    __slots__ = ()
+
+
+def digest_of_file(data: bytes) -> str:
+    """Return what tells a file of a build context from others: its sha256, and whether it can be run."""
+    return hashlib.sha256(data).hexdigest() + (" program" if isinstance(data, Program) else "")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parent:
     """What an image is built on.
@@ -57,7 +68,7 @@ class ImagePlan:
     """One image, before it is built: two plans with the same key are the same image.
 
     Attributes:
-        context: The build context: path with `/` to bytes; `Dockerfile` among them.
+        context: The build context: path with `/` to bytes, or to a `Program`; `Dockerfile` among them.
         platform: OCI's name of the platform.
         parent: What it is built on.
         identity: The identity of the lock that it installs.
@@ -89,8 +100,8 @@ class ImagePlan:
 
     @cached_property
     def key(self) -> str:
-        """64 hex digits: the sha256 over the context's bytes, the platform and the parent's digest."""
-        rows = [f"{name}\0{hashlib.sha256(data).hexdigest()}" for name, data in sorted(self.context.items())]
+        """64 hex digits: the sha256 over the context's files, the platform and the parent's digest."""
+        rows = [f"{name}\0{digest_of_file(data)}" for name, data in sorted(self.context.items())]
         return hashlib.sha256("\n".join([self.platform, self.parent.digest, *rows]).encode()).hexdigest()
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from zlock.image.plan import HEADING, ImagePlan
+from zlock.image.plan import HEADING, ImagePlan, Program
 
 _TIME = 315532800  # 1980, the oldest that zip files can hold: a copied file's time is part of its layer
 
@@ -38,7 +38,7 @@ def write_context(context: Mapping[str, bytes], folder: Path, links: Mapping[str
     """Write a build context, in place of what the folder held.
 
     Args:
-        context: Paths with `/`, each with the bytes of the file.
+        context: Paths with `/`, each with the bytes of the file, or with a `Program`.
         folder: Where it goes.
         links: Further paths, each with a file that may be large: it is linked where the disk can do that, else copied.
 
@@ -82,7 +82,7 @@ def _identity(plan: ImagePlan) -> str:
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
-    _settle(path, 0o644)
+    _settle(path, 0o755 if isinstance(data, Program) else 0o644)
 
 
 def _link(path: Path, source: Path) -> None:

@@ -11,13 +11,14 @@ from zlock.errors import Collector, InvalidConfiguration
 from zlock.image.bake import is_bake_file
 from zlock.image.context.folder import is_context
 from zlock.image.context.ignore import read_ignore, walk
+from zlock.image.plan import Program
 
 _NEVER = frozenset({".git", ".hg", ".svn", "__pycache__", "zlock.toml"})
 _HINT = "leave it out in `.dockerignore`"
 
 
 def project_files(folder: Path, others: Collection[Path], credentials: Collection[str]) -> dict[str, bytes]:
-    """Return the files of a project by their paths with `/`.
+    """Return the files of a project by their paths with `/`; those that can be run are programs.
 
     `.dockerignore` says which; where there is none, all but those with a dot in front. Never there are version
     control, virtual environments, compiled modules, `zlock.toml`, the given folders of zlock's own, and what zlock
@@ -75,4 +76,5 @@ def _read(folder: Path, path: str, place: Path) -> bytes:
             raise InvalidConfiguration(f"the link `{path}` leads out of the project", hint=_HINT)
         if place.is_dir():
             raise InvalidConfiguration(f"the link `{path}` leads to a folder, which can't be copied", hint=_HINT)
-    return place.read_bytes()
+    data = place.read_bytes()
+    return Program(data) if place.stat().st_mode & 0o111 else data
