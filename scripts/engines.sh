@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the engines that the tests of images build with, and prints the folder of what is not installed
-# but kept aside: a newer Docker (for `docker buildx bake`) and a base image with Python.
+# but kept aside: a newer Docker (for `docker buildx bake`) and base images with Python, one of them with git too.
 #
 # Debian packages, from the mirrors that this machine's apt knows; needs root. Nothing is started.
 # Whoever runs this on another system installs the programs by hand; the tests name what they miss.
@@ -44,20 +44,29 @@ unpack_newer_docker() {
 }
 
 # There is no registry to pull from: a Debian with Python stands in for the official image.
-make_base_image() {
-    local root=$1/root storage=(--root "$1/storage" --runroot "$1/run" --storage-driver vfs)
+make_base_images() {
+    local root=$1/root
     debootstrap --variant=minbase --include=ca-certificates,python3,python3-pip "$base_release" "$root" "$mirror"
     ln -s /usr/bin/python3 "$root/usr/local/bin/python"
     cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"  # for indexes behind this machine's proxy
+    commit_image "$1" base
+    chroot "$root" apt-get update
+    chroot "$root" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends git
+    commit_image "$1" base-git
+    rm -r "$root"
+}
+
+commit_image() {
+    local root=$1/root storage=(--root "$1/storage" --runroot "$1/run" --storage-driver vfs)
     rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/usr/share/{doc,man,locale}/*
     local container
     container=$(buildah "${storage[@]}" from scratch)
     buildah "${storage[@]}" add --quiet "$container" "$root" /
     buildah "${storage[@]}" config --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
         --cmd python3 "$container"
-    buildah "${storage[@]}" commit --quiet --timestamp 0 "$container" "docker-archive:$1/base.tar:localhost/base:3.11"
+    buildah "${storage[@]}" commit --quiet --timestamp 0 "$container" "docker-archive:$1/$2.tar:localhost/$2:3.11"
     buildah "${storage[@]}" rm "$container"
-    rm -r "$root" "$1/storage" "$1/run"
+    rm -r "$1/storage" "$1/run"
 }
 
 main() {
@@ -68,7 +77,7 @@ main() {
         making=$(mktemp -d "$cache/making-XXXXXX")
         trap "rm -rf '$making'" EXIT
         unpack_newer_docker "$making"
-        make_base_image "$making"
+        make_base_images "$making"
         mv -T "$making" "$folder"
         trap - EXIT
     fi

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
-from support.images import dockerfile, environment, instructions, planned, runs, wheel, words_of
-from zlock.errors import InvalidConfiguration, Problems, ZlockError
+from support.images import (
+    archive,
+    build_row,
+    dockerfile,
+    environment,
+    instructions,
+    planned,
+    repository,
+    runs,
+    wheel,
+    words_of,
+)
+from zlock.errors import InvalidConfiguration, NoAnswer, Problems, ZlockError
 from zlock.image.context.dockerfile import Command, Env, From, Run, User, render
 
 HOSTILE = [
@@ -188,3 +201,69 @@ def test_a_project_without_packages_has_no_wheelhouse_to_mount_and_asks_no_index
 
     assert "--mount" not in text
     assert "PIP_NO_INDEX=1" in text
+
+
+CLONED = [repository("cloned")], {"builds": [build_row("cloned", "1.0", "x==1")]}
+
+
+def cloned(*packages: Mapping[str, Any], own: Mapping[str, Any] | None = None, **more: Any) -> str:
+    stated = {"apt_packages": ("git",), **more}
+    return dockerfile(planned(*(packages or CLONED[0]), own=CLONED[1] if own is None else own, **stated))
+
+
+def test_no_wheel_is_taken_from_a_cache_that_is_kept() -> None:
+    """It may have been built with something else."""
+    (install,) = [
+        one for one in runs(cloned(settings={"python_package_installer_cache_mount": True})) if "wheel" in one[-1]
+    ]
+
+    kept = {words[words.index("--cache-dir") + 1] for words in words_of(install) if "--cache-dir" in words}
+    built = [words[words.index("--cache-dir") + 1] for words in words_of(install) if "wheel" in words]
+    assert "/var/cache/zlock/pip" in kept
+    assert built == ["/tmp/zlock-built"]
+
+
+def test_a_build_stops_early_where_repositories_can_not_be_cloned() -> None:
+    (install,) = [one for one in runs(cloned()) if "command -v git" in one[-1]]
+
+    assert install[-1].index("command -v git") < install[-1].index("venv")
+    assert "add it to apt_packages" in install[-1]
+    assert "command -v git" not in dockerfile(planned())
+
+
+@pytest.mark.parametrize(
+    ("packages", "own", "more", "said"),
+    [
+        (
+            [repository("a", url="ssh://git@host.example/a")],
+            None,
+            {},
+            "cloned over ssh, and no build of an image has a key",
+        ),
+        ([repository("a", url="file:///srv/a")], None, {}, "installed from this machine"),
+        ([repository("a")], {}, {}, "to be built, and the lock does not say with what"),
+        ([archive("a", "1.0")], {}, {}, "to be built, and the lock does not say with what"),
+        (
+            [repository("a")],
+            {"builds": [{**build_row("a", "1.0", locked=False), "requires": ["x>=1"]}]},
+            {},
+            "built with `x>=1`, of which no index has wheels",
+        ),
+        ([repository("a")], None, {"apt_packages": ()}, "cloned by git, which the default parent does not have"),
+    ],
+    ids=["ssh", "file", "repository", "archive", "not-locked", "no-git"],
+)
+def test_what_can_not_be_built_in_an_image_is_refused(
+    packages: list[dict[str, Any]], own: Mapping[str, Any] | None, more: Mapping[str, Any], said: str
+) -> None:
+    own = {"builds": [build_row("a", "1.0", "x==1")]} if own is None else own
+    with pytest.raises(NoAnswer) as caught:
+        cloned(*packages, own=own, **more)
+
+    assert caught.value.message.startswith(f"step `train`: `a` is {said}")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("more", [{"apt_packages": ("git=1:2.39.5",)}, {"settings": {"parent_image": "python:3.12"}}])
+def test_git_may_be_of_a_version_or_the_parents_own(more: Mapping[str, Any]) -> None:
+    assert "command -v git" in cloned(**{"apt_packages": (), **more})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.images import UV, dockerfile, planned, sdist, wheel
+from support.images import UV, archive, build_row, dockerfile, planned, repository, sdist, wheel
 
 GOLDEN = Path(__file__).parent / "golden"
 BUILDS = [
@@ -63,6 +63,17 @@ CASES: dict[str, dict[str, Any]] = {
         "wheelhouse": True,
     },
     "sdist": {"packages": [wheel("alpha", "1.0"), sdist("delta", "3.0")], "own": {"builds": BUILDS}},
+    "repository": {
+        "packages": [wheel("alpha", "1.0"), repository("cloned"), archive("packed", "2.0"), repository("bare")],
+        "own": {
+            "builds": [
+                build_row("cloned", "1.0.dev3", f"setuptools==80.0 --hash=sha256:{'04' * 32}"),
+                build_row("packed", "2.0", f"setuptools==80.0 --hash=sha256:{'04' * 32}"),
+                build_row("bare", "1.0"),
+            ]
+        },
+        "settings": {"apt_packages": ["git"]},
+    },
     "hostile-arguments": {
         "settings": {
             "python_package_installer_args": {"proxy": "$(touch /tmp/x); 'a' \"b\" \\ ü --x", "cert": "a\nRUN touch /x"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.images import PARENT, UV, locked, planned, sdist, wheel
+from support.images import PARENT, UV, archive, build_row, locked, planned, repository, sdist, wheel
 from zlock.image.context.contents import plan_image
 from zlock.image.explain import moved
 from zlock.image.parent import custom_parent
@@ -111,6 +111,30 @@ def test_the_pinned_uv_is_part_of_the_key() -> None:
     newer = {**UV, "version": "0.14.0"}
 
     assert of(**changed).key != of(**changed, own={"builds": [BUILD], "uv": newer}).key
+
+
+CLONED = {
+    "packages": [repository("cloned"), archive("packed", "2.0")],
+    "own": {"builds": [build_row("cloned", "1.0", "x==1"), build_row("packed", "2.0", "x==1")], "uv": UV},
+}
+OTHER_BUILD = build_row("cloned", "1.0", "x==2")
+MOVING_CLONED: dict[str, dict[str, Any]] = {
+    "a commit": {"packages": [repository("cloned", commit="0b"), archive("packed", "2.0")]},
+    "a repository's URL": {
+        "packages": [repository("cloned", url="https://host.example/other"), archive("packed", "2.0")]
+    },
+    "an archive": {"packages": [repository("cloned"), archive("packed", "2.0", sha256="07")]},
+    "what a repository is built with": {"own": {"builds": [OTHER_BUILD, build_row("packed", "2.0", "x==1")]}},
+}
+
+
+@pytest.mark.parametrize("name", MOVING_CLONED)
+def test_what_changes_a_package_that_is_built_moves_the_key_and_is_named(name: str) -> None:
+    before, now = of(**CLONED), of(**{**CLONED, **MOVING_CLONED[name]})
+
+    assert of(**CLONED, step="another").key == before.key
+    assert now.key != before.key
+    assert moved(before.components, now.components)
 
 
 def test_a_mirror_moves_no_key() -> None:

@@ -16,11 +16,13 @@ import pytest
 import uv
 
 from support.environment import clean_environment
+from support.git import GitRepository
 from support.images import runs
 from support.index import TinyIndex
 from support.project import Project, Result
 from support.stored_images import Image, TinyRegistry
 from support.venv import installed
+from support.wheels import Sdist
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 DEBIAN = Path("/usr/bin/python3")
@@ -181,6 +183,52 @@ def test_a_wheel_by_url_is_installed_with_its_hash(project: Project, index: Tiny
 
     assert installed(made) == {"direct": "1.0"}
     assert "#sha256=" in (folder / "direct.txt").read_text()
+
+
+@pytest.mark.parametrize("python", PARENTS)
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+def test_a_build_takes_repositories_at_their_commit_and_archives_with_their_hash(
+    project: Project, index: TinyIndex, tmp_path: Path, python: Path, installer: str
+) -> None:
+    fill(index)
+    index.wheel("helper", "1.0")
+    repository = GitRepository(tmp_path / "repository")
+    commit = repository.commit_tree(
+        "cloned", "1.0.dev3+local", at="inside", build_requires=["helper"], requires=["beta"]
+    )
+    sdist = index.sdist("packed", "2.0", build_requires=["helper"])
+    with repository.served() as url:
+        asked = [f"cloned @ {url}#subdirectory=inside", f"packed @ {index.root}/{sdist.location}"]
+        docker = {"requirements": asked, "apt-packages": ["git"], "python-package-installer": installer}
+        configure(project, index, python=version_of(python), steps={"train": {"docker": docker}})
+        folder = contexts(project)["train"]
+        repository.commit_tree("cloned", "9.0", at="inside")
+        index.wheel("helper", "2.0")
+
+        made = build(folder, tmp_path / "root", python, index)
+
+    assert installed(made) == {"beta": "2.0", "cloned": "1.0.dev3+local", "packed": "2.0"}
+    for name in ("cloned", "packed"):
+        assert (folder / "sdists" / f"{name}.build.txt").read_text().startswith("helper==1.0 --hash=sha256:")
+    assert (folder / "sdists" / "cloned.txt").read_text() == f"cloned @ {url}@{commit}#subdirectory=inside\n"
+    assert (folder / "sdists" / "packed.txt").read_text().endswith(f"#sha256={sdist.sha256}\n")
+    (record,) = made.parents[1].rglob("direct_url.json")
+    assert json.loads(record.read_text())["vcs_info"]["commit_id"] == commit
+    succeed(project.run("verify", f"env:{made}", "--step", "train"))
+
+
+def test_a_build_refuses_an_archive_that_is_not_the_locked_one(
+    project: Project, index: TinyIndex, tmp_path: Path
+) -> None:
+    fill(index)
+    sdist = index.sdist("packed", "2.0")
+    steps = {"train": {"docker": {"requirements": [f"packed @ {index.root}/{sdist.location}"]}}}
+    configure(project, index, steps=steps)
+    folder = contexts(project)["train"]
+    sdist.content = Sdist(name="packed", version="2.0", files={"packed/harm.py": b""}).content()
+
+    with pytest.raises(AssertionError, match=r"(?i)do not match the hashes"):
+        build(folder, tmp_path / "root", Path(sys.executable), index)
 
 
 def test_steps_that_resolve_alike_share_a_context(project: Project, index: TinyIndex) -> None:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import shutil
+import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tomli_w
 
 from support.git import GitRepository
 from support.index import TinyIndex
 from support.project import Project
 from support.wheels import Wheel, make_tree, make_wheel
-from zlock.errors import IndexFailed
+from zlock.errors import IndexFailed, NoAnswer
+from zlock.lock.identity import identity_of, resign
+
+PYTHON = f"3.{sys.version_info.minor}"
 
 
 @pytest.fixture
@@ -233,3 +240,131 @@ def test_an_upgrade_notes_a_file_that_its_index_replaced(project: Project, index
 
     assert "note: `a-1.0-py3-none-any.whl` is another file than was locked; the lock has its present hash" in stderr
     assert file.sha256 in project.lock_path("pipeline").read_text(encoding="utf-8")
+
+
+# What they are built with
+
+
+def builds_of(project: Project) -> dict[str, Any]:
+    rows = project.lock("pipeline")["tool"]["zlock"]["builds"]
+    return {
+        row["package"]: {key: row[key] for key in ("requires", "requirements", "locked") if key in row} for row in rows
+    }
+
+
+def test_what_a_repository_and_an_archive_are_built_with_is_locked(
+    project: Project, index: TinyIndex, repository: GitRepository
+) -> None:
+    repository.commit_tree("a", "1.0", build_requires=["tool>=1"], wheel_requires=["asked"])
+    archive = index.sdist("s", "1.0", build_requires=["tool"])
+    tool = index.wheel("tool", "1.0", requires=["part"])
+    part = index.wheel("part", "3.0")
+    index.wheel("asked", "1.0")
+    index.wheel("b", "1.0")
+    asked = [f"a @ {repository.url}", f"s @ {index.root}/{archive.location}"]
+    ask(project, index, *asked)
+    said(project)
+    lines = [f"part==3.0 --hash=sha256:{part.sha256}", f"tool==1.0 --hash=sha256:{tool.sha256}"]
+    # No backend may run here, so what it would add is not known.
+    assert builds_of(project) == {
+        "a": {"requires": ["tool>=1"], "requirements": lines},
+        "s": {"requires": ["tool"], "requirements": lines},
+    }
+    identity = project.lock("pipeline")["tool"]["zlock"]["identity"]
+
+    newer = index.wheel("tool", "2.0")
+    ask(project, index, *asked, "b")
+    said(project)
+    assert builds_of(project)["a"]["requirements"] == lines  # kept, as any pin
+    ask(project, index, *asked)
+    said(project, "--upgrade")
+
+    assert builds_of(project)["a"]["requirements"] == [f"tool==2.0 --hash=sha256:{newer.sha256}"]
+    assert project.lock("pipeline")["tool"]["zlock"]["identity"] != identity
+
+
+def test_what_a_backend_adds_is_locked_where_it_may_run(
+    project: Project, index: TinyIndex, repository: GitRepository
+) -> None:
+    repository.commit_tree("a", "1.0", build_requires=["tool"], wheel_requires=["added"])
+    dynamic = index.sdist("s", "1.0", static=False, build_requires=["tool"], wheel_requires=["added"])
+    index.wheel("tool", "1.0")
+    index.wheel("added", "1.0")
+    settings = {"python": PYTHON, "index": [{"url": index.url, "default": True}], "build-sdists": ["a", "s"]}
+    requirements = [f"a @ {repository.url}", f"s @ {index.root}/{dynamic.location}"]
+    project.configure({**settings, "docker": {"requirements": requirements}})
+
+    said(project)
+
+    assert {name: row["requires"] for name, row in builds_of(project).items()} == {
+        "a": ["added", "tool"],
+        "s": ["added", "tool"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("requires", "why"),
+    [("nowhere", "no index knows"), ("b @ https://index.example/b-1.0-py3-none-any.whl", "requires `b` by its URL")],
+)
+def test_a_build_that_can_not_be_locked_leaves_the_lock_as_it_is_without(
+    project: Project, index: TinyIndex, repository: GitRepository, requires: str, why: str
+) -> None:
+    repository.commit_tree("a", "1.0", build_requires=[requires])
+    ask(project, index, f"a @ {repository.url}")
+
+    stderr = said(project)
+
+    assert "note: no image can hold `a`, as its build can't be locked" in stderr
+    assert why in stderr
+    assert builds_of(project)["a"] == {"requires": [requires], "requirements": [], "locked": False}
+    assert "note" not in said(project)
+
+
+def test_an_index_that_fails_is_no_reason_to_leave_a_build_out(
+    project: Project, index: TinyIndex, repository: GitRepository
+) -> None:
+    repository.commit_tree("a", "1.0", build_requires=["tool"])
+    index.fault("/simple/tool/", 403, times=None)
+    ask(project, index, f"a @ {repository.url}")
+
+    said(project, code=IndexFailed.exit_code)
+
+    assert not project.lock_path("pipeline").exists()
+
+
+def forget_builds(path: Path) -> None:
+    """Make a lock what an earlier version wrote, which locked the builds of an index's sdists alone."""
+    tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    own = tree["tool"]["zlock"]
+    del own["builds"]
+    own["identity"] = identity_of(tree["packages"])
+    path.write_text(resign(tomli_w.dumps(tree)), encoding="utf-8")
+
+
+def test_a_lock_without_the_builds_is_current_and_gets_them_when_it_is_resolved(
+    project: Project, index: TinyIndex, repository: GitRepository
+) -> None:
+    repository.commit_tree("a", "1.0", build_requires=["tool"])
+    index.wheel("tool", "1.0")
+    with repository.served() as url:
+        check_that_builds_are_added(project, index, repository, f"a @ {url}")
+
+
+def check_that_builds_are_added(
+    project: Project, index: TinyIndex, repository: GitRepository, requirement: str
+) -> None:
+    ask(project, index, requirement)
+    said(project)
+    whole, commit = project.lock_path("pipeline").read_bytes(), commit_of(project)
+    forget_builds(project.lock_path("pipeline"))
+    repository.commit("2")
+
+    assert "up to date" in said(project, "--check")
+    refused = project.run("dockerfile")
+    said(project)
+
+    assert refused.code == NoAnswer.exit_code
+    assert "step `pipeline`: `a` is to be built, and the lock does not say with what" in refused.stderr
+    assert "hint: run `zlock resolve`" in refused.stderr
+    assert commit_of(project) == commit
+    assert project.lock_path("pipeline").read_bytes() == whole

@@ -26,13 +26,13 @@ RUN set -e; \
     python3 -m pip --python /tmp/zlock-build/bin/python install --disable-pip-version-check --no-input \
         --no-cache-dir --no-deps --require-hashes --no-compile --requirement \
         /opt/zlock/sdists/delta.build.txt; \
-    env SOURCE_DATE_EPOCH=315532800 python3 -m pip --python /tmp/zlock-build/bin/python wheel \
-        --disable-pip-version-check --no-input --no-cache-dir --no-deps --require-hashes \
+    env SOURCE_DATE_EPOCH=315532800 PYTHONHASHSEED=0 python3 -m pip --python /tmp/zlock-build/bin/python \
+        wheel --disable-pip-version-check --no-input --cache-dir /tmp/zlock-built --no-deps --require-hashes \
         --no-build-isolation --wheel-dir /tmp/zlock-wheels --requirement /opt/zlock/sdists/delta.txt; \
     rm -rf /tmp/zlock-build; \
     python3 -m pip --python /opt/venv/bin/python install --disable-pip-version-check --no-input \
         --no-compile --no-cache-dir --no-deps --no-index --find-links /tmp/zlock-wheels delta==3.0; \
-    rm -rf /tmp/zlock-wheels; \
+    rm -rf /tmp/zlock-wheels /tmp/zlock-built; \
     env PYTHONHASHSEED=0 /opt/venv/bin/python -c "import compileall, py_compile, sysconfig; \
         unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH; \
         folders = {sysconfig.get_path(kind) for kind in ('purelib', 'platlib')}; \

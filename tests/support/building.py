@@ -128,10 +128,10 @@ def kept_folder() -> Path:
     return folder
 
 
-def base_in_registry(reference: str) -> None:
-    """Put the base image into a registry on loopback."""
+def base_in_registry(reference: str, name: str = "base") -> None:
+    """Put the base image, or `base-git`, which has git in it, into a registry on loopback."""
     require("skopeo")
-    source = f"docker-archive:{kept_folder() / 'base.tar'}"
+    source = f"docker-archive:{kept_folder() / name}.tar"
     skopeo = Engine(name="skopeo", environ={})
     skopeo("copy", "--quiet", "--insecure-policy", "--dest-tls-verify=false", source, f"docker://{reference}")
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Unpack
+
+from support.serve import Call, LoopbackServer, Reply
+from support.wheels import SdistOptions, make_tree
 
 
 class GitRepository:
@@ -31,3 +37,23 @@ class GitRepository:
         self.git("add", ".")
         self.git("commit", "--quiet", "--message", version)
         return self.git("rev-parse", "HEAD")
+
+    def commit_tree(self, name: str, version: str, at: str = ".", **options: Unpack[SdistOptions]) -> str:
+        """Commit a project with a backend of its own and return the commit's id; the options are those of `Sdist`."""
+        make_tree(self.folder / at, name, version, **options)
+        self.git("add", ".")
+        self.git("commit", "--quiet", "--message", version)
+        return self.git("rev-parse", "HEAD")
+
+    @contextlib.contextmanager
+    def served(self) -> Iterator[str]:
+        """Serve it over HTTP, as plain files, and yield its URL."""
+        with LoopbackServer(self._answer) as server:
+            yield f"git+{server.root}/team/project.git"
+
+    def _answer(self, call: Call) -> Reply:
+        path = call.path.partition("?")[0].removeprefix("/team/project.git/")
+        if path == "info/refs":
+            self.git("update-server-info")
+        file = self.folder / ".git" / path
+        return Reply(body=file.read_bytes()) if file.is_file() else Reply(status=404)

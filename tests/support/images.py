@@ -31,6 +31,25 @@ def sdist(name: str, version: str, *, sha256: str = "02") -> dict[str, Any]:
     return {"name": name, "version": version, "sdist": {"url": url, "hashes": {"sha256": sha256 * 32}}}
 
 
+def repository(name: str, *, commit: str = "0a", url: str = "https://host.example/team/project.git") -> dict[str, Any]:
+    """Return a package of a lock that is taken from a git repository; its commit is the two digits over and over."""
+    return {"name": name, "vcs": {"type": "git", "url": url, "commit-id": commit * 20}}
+
+
+def archive(name: str, version: str, *, sha256: str = "06") -> dict[str, Any]:
+    """Return a package of a lock that is an sdist by its URL."""
+    url = f"https://host.example/{name}/v{version}.tar.gz"
+    place = {"url": url, "size": 1000, "hashes": {"sha256": sha256 * 32}}
+    return {"name": name, "version": version, "archive": place}
+
+
+def build_row(name: str, version: str, *requirements: str, **more: Any) -> dict[str, Any]:
+    """Return what a lock says that a package is built with."""
+    names = [line.partition("==")[0] for line in requirements]
+    row = {"package": name, "version": version, "platform": "linux/amd64", "requires": names}
+    return {**row, "requirements": list(requirements), **more}
+
+
 def locked(*packages: Mapping[str, Any], **own: Any) -> dict[str, Any]:
     """Return a lock as plain values."""
     return {"packages": list(packages), "tool": {"zlock": {"step": "train", **own}}}

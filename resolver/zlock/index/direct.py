@@ -17,7 +17,7 @@ from zlock.errors import Collector, IndexFailed, InvalidRequirements
 from zlock.index.archives import wheel_metadata
 from zlock.index.folder import as_path
 from zlock.index.metadata import parse_metadata, with_portable_needs
-from zlock.index.sdist import SDIST_ENDINGS, Builder, folder_in, temporary_folder
+from zlock.index.sdist import SDIST_ENDINGS, Builder, Described, folder_in, temporary_folder
 from zlock.index.tree import is_inside
 from zlock.model.distribution import LockedReference, Metadata, Reference
 from zlock.model.paths import portable
@@ -273,9 +273,9 @@ def _of_archive(
     _check_hashes(link, data)
     is_wheel = filename.lower().endswith(".whl")
     if is_wheel:
-        metadata = _of_wheel(link, data, filename)
+        described = Described(_of_wheel(link, data, filename), ())
     else:
-        metadata = builder.metadata_of_archive(
+        described = builder.describe_archive(
             data, filename, name=link.name, what=link.shown, subdirectory=link.subdirectory
         )
     return Reference(
@@ -289,8 +289,9 @@ def _of_archive(
         vcs="",
         requested_revision="",
         commit="",
-        metadata=metadata,
+        metadata=described.metadata,
         filename=filename,
+        build_requires=described.build_requires,
     )
 
 
@@ -402,7 +403,7 @@ def _find_vcs(
         else:
             commit = git.clone(address, revision, folder / "tree")
         tree = folder_in(folder / "tree", link.subdirectory)
-        metadata = builder.metadata_of_tree(tree, name=link.name, what=link.shown)
+        described = builder.describe_tree(tree, name=link.name, what=link.shown)
     return Reference(
         requested=link.requested,
         kind="vcs",
@@ -414,8 +415,9 @@ def _find_vcs(
         vcs="git",
         requested_revision=revision,
         commit=commit,
-        metadata=metadata,
+        metadata=described.metadata,
         filename="",
+        build_requires=described.build_requires,
     )
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
@@ -52,6 +52,19 @@ _KEPT_BY_UV = frozenset({
 
 class BuildFailed(OutsideFailed):
     """A project's build backend could not say its metadata."""
+
+
+class Described(NamedTuple):
+    """What an sdist or a tree says of itself.
+
+    Attributes:
+        metadata: Its core metadata.
+        build_requires: What building a wheel of it requires, sorted: what it states, and what its backend adds where
+            that may run (PEP 518, PEP 517).
+    """
+
+    metadata: Metadata
+    build_requires: tuple[str, ...]
 
 
 class Builder:
@@ -106,15 +119,8 @@ class Builder:
             BuildFailed: The backend failed.
             NoEligibleRelease: It needs a build and may not have one.
         """
-        return self.metadata_of_archive(data, filename, name=sdist_name(filename), what=filename)
-
-    def metadata_of_archive(
-        self, data: bytes, filename: str, *, name: NormalizedName, what: str, subdirectory: str = ""
-    ) -> Metadata:
-        """Return the metadata of an sdist, or of a folder in it; raises what `build_archive` does."""
         with temporary_folder() as folder:
-            tree = unpack(data, filename, folder)
-            return self.metadata_of_tree(folder_in(tree, subdirectory), name=name, what=what)
+            return self.metadata_of_tree(unpack(data, filename, folder), name=sdist_name(filename), what=filename)
 
     def requirements_of_archive(self, data: bytes, filename: str) -> list[str]:
         """Return what building a wheel of an sdist requires, see `MetadataBuilder.requirements_of_archive`."""
@@ -122,7 +128,23 @@ class Builder:
         with temporary_folder() as folder:
             tree = unpack(data, filename, folder)
             with self._building(tree, name, filename) as (build, python):
-                return sorted({*build.system.requires, *build.requirements(python)})
+                return list(build.requirements(python))
+
+    def describe_archive(
+        self, data: bytes, filename: str, *, name: NormalizedName, what: str, subdirectory: str = ""
+    ) -> Described:
+        """Return what an sdist, or a folder in it, says of itself; raises what `build_archive` does."""
+        with temporary_folder() as folder:
+            tree = unpack(data, filename, folder)
+            return self.describe_tree(folder_in(tree, subdirectory), name=name, what=what)
+
+    def describe_tree(self, folder: Path, *, name: NormalizedName, what: str) -> Described:
+        """Return what a source tree says of itself, see `metadata_of_tree`."""
+        found = static_metadata(folder)
+        if found is not None and not self._may_build(name):
+            return Described(found, tuple(sorted({*_read_system(folder).requires})))
+        with self._building(folder, name, what) as (build, python):
+            return build.describe(python) if found is None else Described(found, build.requirements(python))
 
     def metadata_of_tree(self, folder: Path, *, name: NormalizedName, what: str) -> Metadata:
         """Return the metadata of a source tree.
@@ -141,7 +163,7 @@ class Builder:
         if found is not None:
             return found
         with self._building(folder, name, what) as (build, python):
-            return build.metadata(python)
+            return build.describe(python).metadata
 
     @contextmanager
     def _building(self, folder: Path, name: NormalizedName, what: str) -> Iterator[tuple[_Build, str]]:
@@ -241,15 +263,19 @@ class _Build:
     uv_environment: Mapping[str, str] = field(repr=False)  # it may hold credentials
     index_options: Sequence[str]
 
-    def metadata(self, python: str) -> Metadata:
+    def describe(self, python: str) -> Described:
         """Make the environment, ask the hooks, and read what they leave."""
         self._make_environment(python)
-        return parse_metadata(self._ask_hooks(self._metadata_text))
+        text, required = self._ask_hooks(self._answers)
+        return Described(parse_metadata(text), self._with_stated(required))
 
-    def requirements(self, python: str) -> list[str]:
-        """Return what the backend requires beside what its tree states (PEP 517, get_requires_for_build_wheel)."""
+    def requirements(self, python: str) -> tuple[str, ...]:
+        """Return what the tree states and what its backend adds (PEP 517, get_requires_for_build_wheel)."""
         self._make_environment(python)
-        return self._ask_hooks(_required)
+        return self._with_stated(self._ask_hooks(_required))
+
+    def _with_stated(self, required: Iterable[str]) -> tuple[str, ...]:
+        return tuple(sorted({*self.system.requires, *required}))
 
     def _make_environment(self, python: str) -> None:
         self._uv("venv", "--no-project", "--python", python, str(self._environment), doing="make an environment")
@@ -300,10 +326,14 @@ class _Build:
             # The backend is foreign code: it may end without an answer, or answer with anything.
             raise self._failed(f"its backend `{backend}` gave no usable answer", lines=str(error)) from error
 
+    def _answers(self, caller: BuildBackendHookCaller) -> tuple[str, list[str]]:
+        required = _required(caller)
+        self._install(required)
+        return self._metadata_text(caller), required
+
     def _metadata_text(self, caller: BuildBackendHookCaller) -> str:
         from pyproject_hooks import HookMissing
 
-        self._install(_required(caller))
         out = self.work / "out"
         out.mkdir()
         try:

@@ -1,4 +1,4 @@
-"""What the sdists of a lock are built with: locked too, as a build is foreign code that decides what is installed."""
+"""What the packages of a lock are built with that have no wheel: foreign code that decides what is installed."""
 
 from __future__ import annotations
 
@@ -11,31 +11,34 @@ from zlock.resolution.solve import Resolved
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Build:
-    """What one sdist is built with on one platform.
+    """What one sdist or repository is built with on one platform.
 
     Attributes:
         package: The normalized name of the package.
         version: Its version.
         platform: The target's platform.
         requires: What its build requires (PEP 518, PEP 517), sorted.
-        requirements: What that comes to: lines of a requirements file, `name==version` with the hashes of wheels.
+        requirements: What that comes to: lines of a requirements file, `name==version` with the hashes of wheels;
+            None where no index has what it takes.
     """
 
     package: str
     version: str
     platform: str
     requires: tuple[str, ...]
-    requirements: tuple[str, ...]
+    requirements: tuple[str, ...] | None
 
     @classmethod
-    def of(cls, package: Resolved, platform: str, requires: Sequence[str], resolved: Sequence[Resolved]) -> Build:
+    def of(
+        cls, package: Resolved, platform: str, requires: Sequence[str], resolved: Sequence[Resolved] | None
+    ) -> Build:
         """Return the build of a package with what was chosen for it."""
         return cls(
             package=package.name,
             version=str(package.candidate.version),
             platform=platform,
             requires=tuple(requires),
-            requirements=tuple(_line(one) for one in resolved),
+            requirements=None if resolved is None else tuple(_line(one) for one in resolved),
         )
 
     def to_table(self) -> dict[str, Any]:
@@ -45,7 +48,8 @@ class Build:
             "version": self.version,
             "platform": self.platform,
             "requires": list(self.requires),
-            "requirements": list(self.requirements),
+            "requirements": list(self.requirements or ()),
+            **({"locked": False} if self.requirements is None else {}),
         }
 
 

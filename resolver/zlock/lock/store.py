@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from zlock.errors import InvalidLock, OutsideFailed
 from zlock.interrupts import interrupts_postponed
@@ -173,6 +174,19 @@ def references_of(tree: Mapping[str, Any]) -> dict[str, LockedReference]:
 def unhashed_of(tree: Mapping[str, Any]) -> list[str]:
     """Return the repositories and folders that a lock holds, by name: they have no hash."""
     return [package["name"] for package in tree.get("packages", ()) if "vcs" in package or "directory" in package]
+
+
+def is_built(package: Mapping[str, Any]) -> bool:
+    """Return whether a package is a repository or an archive that has to be built wherever it is installed."""
+    archive = package.get("archive", {})
+    place = urlsplit(archive["url"]).path if "url" in archive else archive.get("path", ".whl")
+    return "vcs" in package or not place.lower().endswith(".whl")
+
+
+def unbuilt_of(tree: Mapping[str, Any]) -> list[str]:
+    """Return what is to be built, and the lock does not say with what: earlier versions locked that for no such."""
+    known = {build["package"] for build in tree["tool"]["zlock"].get("builds", ())}
+    return [one["name"] for one in tree.get("packages", ()) if is_built(one) and one["name"] not in known]
 
 
 def asked_of(tree: Mapping[str, Any]) -> tuple[Asked, ...]:

@@ -99,6 +99,8 @@ class Reference(NamedTuple):
         commit: The full commit id.
         metadata: The core metadata of what it builds or is.
         filename: The archive's file name, or empty.
+        build_requires: What building a wheel of it requires, sorted; empty for a wheel, and for a folder, whose build
+            is not locked.
     """
 
     requested: str
@@ -113,6 +115,12 @@ class Reference(NamedTuple):
     commit: str
     metadata: Metadata
     filename: str
+    build_requires: tuple[str, ...] = ()
+
+    @property
+    def is_built(self) -> bool:
+        """Whether it has to be built wherever it is installed, of bytes or of a commit that a lock can name."""
+        return self.kind == "vcs" or (self.kind == "archive" and not self.filename.lower().endswith(".whl"))
 
 
 class LockedReference(NamedTuple):

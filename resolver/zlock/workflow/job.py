@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from zlock.lock.declared import DeclaredFile, declared_files, redeclare
 from zlock.lock.identity import resign, set_owner
 from zlock.lock.question import Question
-from zlock.lock.store import ConflictedLock, lock_path, parse_lock, pins_of, read_text, uv_of
+from zlock.lock.store import ConflictedLock, lock_path, parse_lock, pins_of, read_text, unbuilt_of, uv_of
 from zlock.model.requirement import Gathered
 from zlock.workflow.gather import Gatherer
 from zlock.workflow.locked import LockedStep
@@ -97,6 +97,8 @@ class Job:
         if self.lock is None or options.upgrade:
             return False
         if self.step.uv_targets(self.question.targets) and not uv_of(self.lock):
+            return False
+        if unbuilt_of(self.lock):
             return False
         if pins_of(self.lock).keys() & {canonicalize_name(name) for name in options.upgrade_packages}:
             return False

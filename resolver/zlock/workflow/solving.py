@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from zlock.errors import Collector, NoAnswer, NoSolution, NotProven, OutsideFailed, Problems, ZlockError
+from zlock.errors import Collector, NoAnswer, NoSolution, NotProven, Problems, ZlockError
 from zlock.index.auth import Credentials
 from zlock.index.cache import Cache, default_folder
 from zlock.index.client import Client
 from zlock.index.machine import Machine, uv_indexes_of
 from zlock.index.network import Network
 from zlock.index.repository import Repository, popular_names
-from zlock.lock.builds import Build, build_pins
 from zlock.lock.document import Facts, build, render
 from zlock.lock.environments import Answer
 from zlock.lock.installer import uv_table
@@ -30,7 +29,7 @@ from zlock.merge import merge, merge_constraints
 from zlock.model.distribution import File, LockedReference, Reference
 from zlock.model.indexes import Cutoff, Index, Routing
 from zlock.model.origin import Origin, Source
-from zlock.model.ports import InvalidMetadata, PackageSource, Progress
+from zlock.model.ports import PackageSource, Progress
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.resolution.align import Aligned, Member, align
@@ -42,6 +41,7 @@ from zlock.resolution.search import Unsolvable
 from zlock.resolution.solve import Described, Resolved, describe, solve
 from zlock.resolution.universe import Rules, Universe
 from zlock.wording import listed
+from zlock.workflow.building_with import BuildLocker
 from zlock.workflow.job import Job
 from zlock.workflow.replaced import note_replaced
 from zlock.workflow.workspace import Workspace
@@ -135,6 +135,7 @@ class Solver:
             refresh=refresh,
             builder=self._builder,
         )
+        self._build_locker = BuildLocker(self._repository, self._solve_apart, workspace.report, progress)
         self._built: Builder | None = None
         self._universes: dict[tuple[Any, ...], Universe] = {}
         self._known: Described = {}
@@ -265,7 +266,7 @@ class Solver:
             (one.problem.universe.target, self._complete(describe(one.problem, aligned.pins[one.name], self._known)))
             for one in state.members
         ]
-        builds = [build for target, resolved in answers for build in self._builds(job, target, resolved)]
+        builds = [build for target, resolved in answers for build in self._build_locker.builds(job, target, resolved)]
         differs = dict.fromkeys(line for one in state.members for line in aligned.differs.get(one.name, ()))
         facts = Facts(
             declared=job.declared,
@@ -302,25 +303,6 @@ class Solver:
                     f"`{package['name']}` comes from a repository, so the portable lock has its URL: "
                     "a wheelhouse can't hold it"
                 )
-
-    def _builds(self, job: Job, target: Target, resolved: Sequence[Resolved]) -> Iterator[Build]:
-        """Yield what each sdist among some packages is built with: wheels alone, see `Builder`."""
-        for one in resolved:
-            if one.candidate.reference or one.candidate.files[0].is_wheel:
-                continue
-            what = f"{one.name} {one.candidate.version}"
-            self._progress(f"asking what building `{what}` requires")
-            try:
-                stated = self._repository.build_requirements(one.index, one.candidate.files[0])
-            except InvalidMetadata as error:
-                raise OutsideFailed(
-                    f"step `{job.step.name}`: `{what}` can't be built: {error.reason}",
-                    hint="require a release that has a wheel, or take it out of `build-sdists`",
-                ) from error
-            origin = Origin(source=Source.CONFIGURATION, detail=f"`build-sdists`: the build of {what}")
-            requirements = [DirectRequirement(requirement=Requirement(text), origins=(origin,)) for text in stated]
-            kept = build_pins(job.lock or {}, one.name, target.platform)
-            yield Build.of(one, target.platform, stated, self._solve_apart(job, target, requirements, kept))
 
     def _uv(self, job: Job) -> list[Resolved]:
         """Return the uv that installs the lock in images, for each Linux target; none where pip does."""

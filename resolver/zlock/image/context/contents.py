@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from zlock.errors import Collector, NoAnswer
+from zlock.errors import Collector
 from zlock.image.components import components_of
 from zlock.image.context.dockerfile import render
-from zlock.image.context.installers import DIRECT, REQUIREMENTS, SDISTS, UV
+from zlock.image.context.installers import DIRECT, REQUIREMENTS, SDISTS, UV, Built
 from zlock.image.context.parts import PROJECT, Parts
+from zlock.image.context.refusals import refusals
 from zlock.image.plan import ImagePlan
 from zlock.image.wanted import Wanted
 from zlock.lock.identity import identity_of
-from zlock.lock.requirements import direct_requirements, files_of, hashed_line, hashed_requirements
+from zlock.lock.requirements import direct_requirements, hashed_line, hashed_requirements
 from zlock.lock.selection import narrowed, rank_of
 from zlock.lock.store import uv_of
 from zlock.lock.wheelhouse import locked_files
-from zlock.wording import listed
 
 
 def plan_image(wanted: Wanted) -> ImagePlan:
@@ -38,13 +38,13 @@ class _Planner:
         self._problems = Collector()
 
     def plan(self) -> ImagePlan:
-        self._check_packages()
+        for refusal in refusals(self._wanted, self._lock["packages"], self._builds):
+            self._problems.add(refusal)
         wanted, settings = self._wanted, self._wanted.settings.effective()
         identity = identity_of(self._lock["packages"], list(self._builds.values()))
         uv = uv_of(self._lock) if settings.python_package_installer == "uv" else None
         files = self._files(uv)
-        sdists = [(name, build["version"]) for name, build in sorted(self._builds.items())]
-        parts = Parts(wanted, list(files), sdists, self._problems).all(identity)
+        parts = Parts(wanted, list(files), self._built(), self._problems).all(identity)
         self._problems.raise_if_any()
         project = {f"{PROJECT}/{path}": data for path, data in wanted.project.items()}
         context = {"Dockerfile": render(parts), **files, **project}
@@ -62,31 +62,17 @@ class _Planner:
             components=components_of(wanted, self._lock, context),
         )
 
-    def _check_packages(self) -> None:
-        """Refuse what an image can't install: what is on this machine only, and what is still to be built."""
-        folders, builds = [], []
-        for package in self._lock["packages"]:
-            places = [package.get("archive", {}), package.get("vcs", {})]
-            places += [] if self._wanted.portable or self._wanted.wheelhouse else files_of(package)
-            if "directory" in package or any("path" in place for place in places):
-                folders.append(package["name"])
-            elif "vcs" in package or not package.get("archive", {}).get("url", ".whl").endswith(".whl"):
-                builds.append(package["name"])
-        self._refuse(
-            folders,
-            "installed from this machine, where no build of an image can read",
-            "serve them from an index; for the project itself there is `local_project_install_command`",
-        )
-        self._refuse(
-            builds,
-            "taken from a repository or as an sdist's URL, and what building that needs is not locked",
-            "build a wheel of it and serve that from an index; sdists of an index are built, see `build-sdists`",
-        )
-
-    def _refuse(self, names: list[str], why: str, hint: str) -> None:
-        if names:
-            are = "is" if len(names) == 1 else "are"
-            self._problems.add(NoAnswer(f"step `{self._wanted.step}`: {listed(names)} {are} {why}", hint=hint))
+    def _built(self) -> list[Built]:
+        repositories = {one["name"] for one in self._lock["packages"] if "vcs" in one}
+        return [
+            Built(
+                name=name,
+                version=build["version"],
+                is_repository=name in repositories,
+                is_bare=not build["requirements"],
+            )
+            for name, build in sorted(self._builds.items())
+        ]
 
     def _files(self, uv: Mapping[str, Any] | None) -> dict[str, bytes]:
         packages = self._lock["packages"]
@@ -96,8 +82,8 @@ class _Planner:
             texts[UV] = _line("uv", uv["version"], uv["wheels"])
         for one in packages:
             if one["name"] in self._builds:
-                build = self._builds[one["name"]]
-                texts[f"{SDISTS}/{one['name']}.txt"] = _line(one["name"], one["version"], [one["sdist"]])
+                build, single = self._builds[one["name"]], {"packages": [one]}
+                texts[f"{SDISTS}/{one['name']}.txt"] = hashed_requirements(single) or direct_requirements(single)
                 texts[f"{SDISTS}/{one['name']}.build.txt"] = "".join(f"{line}\n" for line in build["requirements"])
         return {name: text.encode() for name, text in texts.items() if text}
 

@@ -20,10 +20,38 @@ SECRET = "zlock-index"  # noqa: S105 - the secret's id, not its content
 _CACHE = "/var/cache/zlock"
 _HOUSE = f"{FOLDER}/{WHEELHOUSE}"
 _UV_FOLDER = "/tmp/zlock-uv"  # noqa: S108 - of the image, gone at the end of the command
-_BUILD, _WHEELS = "/tmp/zlock-build", "/tmp/zlock-wheels"  # noqa: S108 - likewise
+_BUILD, _WHEELS, _BUILT = "/tmp/zlock-build", "/tmp/zlock-wheels", "/tmp/zlock-built"  # noqa: S108 - likewise
 _PIP = ("--disable-pip-version-check", "--no-input")
 # What is older than 1980 can't be in a zip, so this is the oldest time that build backends take.
 _EPOCH = {"SOURCE_DATE_EPOCH": "315532800"}
+_SEED = {"PYTHONHASHSEED": "0"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Built:
+    """A package that is built first.
+
+    Attributes:
+        name: Its normalized name.
+        version: Its version, which a wheel of an sdist must have.
+        is_repository: Whether it is taken from a repository; else it is an sdist with a hash.
+        is_bare: Whether its build requires nothing.
+    """
+
+    name: str
+    version: str
+    is_repository: bool = False
+    is_bare: bool = False
+
+    @property
+    def source(self) -> str:
+        """The file that says where it comes from."""
+        return f"{FOLDER}/{SDISTS}/{self.name}.txt"
+
+    @property
+    def needs(self) -> str:
+        """The file that says what it is built with."""
+        return f"{FOLDER}/{SDISTS}/{self.name}.build.txt"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +61,7 @@ class Installation:
     Attributes:
         installer: "pip" or "uv".
         files: Which of `REQUIREMENTS` and `DIRECT` there are.
-        sdists: Name and version of each package that is built first.
+        sdists: The packages that are built first.
         options: More options for it.
         variables: Variables of its environment.
         system: Whether packages go to the parent's interpreter.
@@ -44,7 +72,7 @@ class Installation:
 
     installer: str
     files: tuple[str, ...] = ()
-    sdists: tuple[tuple[str, str], ...] = ()
+    sdists: tuple[Built, ...] = ()
     options: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict, hash=False)
     system: bool = False
@@ -70,13 +98,21 @@ class Installation:
 
 def install(facts: Installation) -> Run:
     """Return the command that makes the environment and installs what was locked."""
-    commands: list[Action] = []
+    commands: list[Action] = [*_check_git(facts)]
     if not facts.system:
         commands.append(Command(("python3", "-m", "venv", "--without-pip", ENVIRONMENT)))
     if not facts.files and not facts.sdists:
         return Run(tuple(commands))
     commands += [*_indexes(facts), *_WAYS[facts.installer](facts), *_build(facts), _compile(facts)]
     return Run(tuple(commands), facts.mounts)
+
+
+def _check_git(facts: Installation) -> Sequence[Shell]:
+    """Return what stops the build early where repositories can't be cloned."""
+    if not any(one.is_repository for one in facts.sdists):
+        return ()
+    missing = "zlock: packages come from git repositories, and there is no git: add it to apt_packages"
+    return (Shell(f"command -v git > /dev/null || \\\n        {{ echo '{missing}' >&2; exit 1; }}"),)
 
 
 def install_project(facts: Installation, command: str | tuple[str, ...]) -> Run:
@@ -111,12 +147,14 @@ def _pip(facts: Installation) -> list[Command]:
     ]
 
 
-def _pip_install(facts: Installation, *words: str) -> Command:
+def _pip_install(facts: Installation, *words: str, cache: tuple[str, ...] = ()) -> Command:
     """Return a call of the parent's pip that installs into the environment."""
     into = () if facts.system else ("--python", facts.python)
     environ = {"PIP_BREAK_SYSTEM_PACKAGES": "1"} if facts.system else {}
-    head = ("python3", "-m", "pip", *into, "install", *_PIP, "--no-compile", *_pip_cache(facts), "--no-deps")
-    return Command((*head, *words), environ)
+    kept = cache or _pip_cache(facts)
+    return Command(
+        ("python3", "-m", "pip", *into, "install", *_PIP, "--no-compile", *kept, "--no-deps", *words), environ
+    )
 
 
 def _pip_cache(facts: Installation) -> tuple[str, ...]:
@@ -124,25 +162,38 @@ def _pip_cache(facts: Installation) -> tuple[str, ...]:
 
 
 def _build(facts: Installation) -> list[Action]:
-    """Return what builds the sdists, each with what was locked for it, and installs the wheels."""
+    """Return what builds wheels, each with what was locked for it, and installs them.
+
+    Of a repository pip records the commit (PEP 610) only if it finds the wheel in its cache, by the URL.
+    """
     if not facts.sdists:
         return []
     # Tools of a build are found after the parent's own, whose `python3` has the pip.
     commands: list[Action] = [Shell(f'export PATH="$PATH:{_BUILD}/bin"')]
-    for name, _ in facts.sdists:
-        pip = ("python3", "-m", "pip", "--python", f"{_BUILD}/bin/python")
-        common = (*_PIP, *_pip_cache(facts), "--no-deps", "--require-hashes")
-        needs, wheel = f"{FOLDER}/{SDISTS}/{name}.build.txt", f"{FOLDER}/{SDISTS}/{name}.txt"
-        away = ("--no-build-isolation", "--wheel-dir", _WHEELS)
-        commands += [
-            Command(("python3", "-m", "venv", "--without-pip", _BUILD)),
-            Command((*pip, "install", *common, "--no-compile", "--requirement", needs)),
-            Command((*pip, "wheel", *common, *away, "--requirement", wheel), _EPOCH),
-            Command(("rm", "-rf", _BUILD)),
-        ]
-    built = (f"{name}=={version}" for name, version in facts.sdists)
-    commands.append(_pip_install(facts, "--no-index", "--find-links", _WHEELS, *built))
-    return [*commands, Command(("rm", "-rf", _WHEELS))]
+    for one in facts.sdists:
+        commands += _wheel(facts, one)
+    pins = [f"{one.name}=={one.version}" for one in facts.sdists if not one.is_repository]
+    if pins:
+        commands.append(_pip_install(facts, "--no-index", "--find-links", _WHEELS, *pins))
+    repositories = [word for one in facts.sdists if one.is_repository for word in ("--requirement", one.source)]
+    if repositories:
+        # What would not be in the cache could not be built here, so nothing comes in that was not locked.
+        commands.append(_pip_install(facts, "--no-build-isolation", *repositories, cache=("--cache-dir", _BUILT)))
+    return [*commands, Command(("rm", "-rf", _WHEELS, _BUILT))]
+
+
+def _wheel(facts: Installation, one: Built) -> list[Command]:
+    """Return what builds one wheel: never taken from a cache that is kept, as it may be built with something else."""
+    pip = ("python3", "-m", "pip", "--python", f"{_BUILD}/bin/python")
+    checked = () if one.is_repository else ("--require-hashes",)
+    away = ("--cache-dir", _BUILT, "--no-deps", *checked, "--no-build-isolation", "--wheel-dir", _WHEELS)
+    needs = ("--no-deps", "--require-hashes", "--no-compile", "--requirement", one.needs)
+    return [
+        Command(("python3", "-m", "venv", "--without-pip", _BUILD)),
+        *([] if one.is_bare else [Command((*pip, "install", *_PIP, *_pip_cache(facts), *needs))]),
+        Command((*pip, "wheel", *_PIP, *away, "--requirement", one.source), {**_EPOCH, **_SEED}),
+        Command(("rm", "-rf", _BUILD)),
+    ]
 
 
 def _uv(facts: Installation) -> list[Action]:

@@ -28,6 +28,7 @@ from zlock.image.context.installers import (
     SDISTS,
     SECRET,
     WHEELHOUSE,
+    Built,
     Installation,
     install,
     install_project,
@@ -49,7 +50,7 @@ class Parts:
     Args:
         wanted: What the image is made from.
         files: The files of the context beside the Dockerfile and the project's own.
-        sdists: Name and version of each package that is built.
+        sdists: The packages that are built.
         problems: Where mistakes go.
     """
 
@@ -57,7 +58,7 @@ class Parts:
         self,
         wanted: Wanted,
         files: Sequence[str],
-        sdists: Sequence[tuple[str, str]],
+        sdists: Sequence[Built],
         problems: Collector,
     ) -> None:
         self._wanted = wanted
@@ -102,7 +103,7 @@ class Parts:
                 good.append(one)
         return tuple(good)
 
-    def _installation(self, sdists: Sequence[tuple[str, str]]) -> Installation:
+    def _installation(self, sdists: Sequence[Built]) -> Installation:
         settings = self._settings
         words: tuple[str, ...] = ()
         variables: dict[str, str] = {}

@@ -1,0 +1,81 @@
+"""What of a lock an image can't install: why, and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from zlock.errors import NoAnswer
+from zlock.image.wanted import Wanted
+from zlock.lock.requirements import files_of
+from zlock.lock.store import is_built
+from zlock.wording import listed
+
+
+class _Refusal(NamedTuple):
+    """Why packages can't be installed, as it follows "they are", and the way out."""
+
+    reason: str
+    hint: str
+
+
+_SERVE_A_WHEEL = "build a wheel of it and serve that from an index"
+_HERE = _Refusal(
+    "installed from this machine, where no build of an image can read",
+    "serve them from an index; for the project itself there is `local_project_install_command`",
+)
+_WITH_A_KEY = _Refusal("cloned over ssh, and no build of an image has a key", f"name it by https, or {_SERVE_A_WHEEL}")
+_OUT_OF_REACH = _Refusal("built from what its URL serves, and a build with a wheelhouse asks no one", _SERVE_A_WHEEL)
+_UNSAID = _Refusal("to be built, and the lock does not say with what", "run `zlock resolve`")
+_WITHOUT_GIT = _Refusal(
+    "cloned by git, which the default parent does not have",
+    'add it: `apt_packages=["git"]`; or name a parent that has it',
+)
+
+
+def refusals(
+    wanted: Wanted, packages: Sequence[Mapping[str, Any]], builds: Mapping[str, Mapping[str, Any]]
+) -> Iterator[NoAnswer]:
+    """Yield an error for each reason, with all the packages that it holds for.
+
+    Args:
+        wanted: What the image is made from.
+        packages: The packages that it installs.
+        builds: What those that are built are built with, by name.
+    """
+    found: dict[_Refusal, list[str]] = {}
+    for package in packages:
+        why = _by_place(wanted, package) or (is_built(package) and _by_build(wanted, package, builds))
+        if why:
+            found.setdefault(why, []).append(package["name"])
+    for why, names in found.items():
+        are = "is" if len(names) == 1 else "are"
+        yield NoAnswer(f"step `{wanted.step}`: {listed(names)} {are} {why.reason}", hint=why.hint)
+
+
+def _by_place(wanted: Wanted, package: Mapping[str, Any]) -> _Refusal | None:
+    if wanted.wheelhouse and is_built(package):
+        return _OUT_OF_REACH
+    places = [package.get("archive", {}), package.get("vcs", {})]
+    places += [] if wanted.portable or wanted.wheelhouse else files_of(package)
+    scheme = urlsplit(package.get("vcs", {}).get("url", "")).scheme
+    if "directory" in package or scheme == "file" or any("path" in place for place in places):
+        return _HERE
+    return _WITH_A_KEY if scheme == "ssh" else None
+
+
+def _by_build(wanted: Wanted, package: Mapping[str, Any], builds: Mapping[str, Mapping[str, Any]]) -> _Refusal | None:
+    build = builds.get(package["name"])
+    if build is None:
+        return _UNSAID
+    if not build.get("locked", True):
+        return _Refusal(f"built with {listed(build['requires'])}, of which no index has wheels", _SERVE_A_WHEEL)
+    return _WITHOUT_GIT if "vcs" in package and _has_no_git(wanted) else None
+
+
+def _has_no_git(wanted: Wanted) -> bool:
+    """Tell whether git is sure to be missing: the default parent has none; of others only their build can tell."""
+    settings = wanted.settings.effective()
+    installed = {name.partition("=")[0].partition(":")[0] for name in wanted.apt_packages}
+    return not (settings.parent_image or settings.dockerfile or "git" in installed)

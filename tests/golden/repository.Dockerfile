@@ -1,0 +1,66 @@
+# Made by zlock from the lock sha256:2901d606c74e8660c3624e6bfc2618508644513f19986f734bf28c5bd425dbed
+
+FROM python:3.12-slim@sha256:abababababababababababababababababababababababababababababababab
+
+RUN set -e; \
+    apt-get update; \
+    env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends -- git; \
+    rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/ldconfig/* /var/log/apt /var/log/*.log
+
+ARG PYTHONDONTWRITEBYTECODE=1
+RUN python3 -c "import os, platform, sys; \
+    text = 'zlock: the lock is for %s, the parent has %s: name another parent, or correct %s'; \
+    stop = lambda *why: sys.exit(text % why); \
+    python = '%d.%d' % sys.version_info[:2]; \
+    python == '3.12' or stop('Python 3.12', python, 'python'); \
+    machine = platform.machine(), sys.maxsize.bit_length() + 1; \
+    machine == ('x86_64', 64) or stop('linux/amd64', '%s with %d bits' % machine, 'platforms'); \
+    libc = ' '.join(platform.libc_ver()).strip() or 'no glibc'; \
+    glibc = [*map(int, libc[6:].split('.'))] if libc.startswith('glibc') else []; \
+    glibc >= [2, 28] or stop('glibc 2.28 or later', libc, 'manylinux'); \
+    os.geteuid() == 0 or sys.exit('zlock: the parent does not run as root, name its user in the settings')"
+
+COPY requirements.txt /opt/zlock/
+COPY sdists/ /opt/zlock/sdists/
+RUN set -e; \
+    command -v git > /dev/null || \
+        { echo 'zlock: packages come from git repositories, and there is no git: add it to apt_packages' >&2; exit 1; }; \
+    python3 -m venv --without-pip /opt/venv; \
+    python3 -m pip --python /opt/venv/bin/python install --disable-pip-version-check --no-input \
+        --no-compile --no-cache-dir --no-deps --require-hashes --requirement /opt/zlock/requirements.txt; \
+    export PATH="$PATH:/tmp/zlock-build/bin"; \
+    python3 -m venv --without-pip /tmp/zlock-build; \
+    env SOURCE_DATE_EPOCH=315532800 PYTHONHASHSEED=0 python3 -m pip --python /tmp/zlock-build/bin/python \
+        wheel --disable-pip-version-check --no-input --cache-dir /tmp/zlock-built --no-deps \
+        --no-build-isolation --wheel-dir /tmp/zlock-wheels --requirement /opt/zlock/sdists/bare.txt; \
+    rm -rf /tmp/zlock-build; \
+    python3 -m venv --without-pip /tmp/zlock-build; \
+    python3 -m pip --python /tmp/zlock-build/bin/python install --disable-pip-version-check --no-input \
+        --no-cache-dir --no-deps --require-hashes --no-compile --requirement \
+        /opt/zlock/sdists/cloned.build.txt; \
+    env SOURCE_DATE_EPOCH=315532800 PYTHONHASHSEED=0 python3 -m pip --python /tmp/zlock-build/bin/python \
+        wheel --disable-pip-version-check --no-input --cache-dir /tmp/zlock-built --no-deps \
+        --no-build-isolation --wheel-dir /tmp/zlock-wheels --requirement /opt/zlock/sdists/cloned.txt; \
+    rm -rf /tmp/zlock-build; \
+    python3 -m venv --without-pip /tmp/zlock-build; \
+    python3 -m pip --python /tmp/zlock-build/bin/python install --disable-pip-version-check --no-input \
+        --no-cache-dir --no-deps --require-hashes --no-compile --requirement \
+        /opt/zlock/sdists/packed.build.txt; \
+    env SOURCE_DATE_EPOCH=315532800 PYTHONHASHSEED=0 python3 -m pip --python /tmp/zlock-build/bin/python \
+        wheel --disable-pip-version-check --no-input --cache-dir /tmp/zlock-built --no-deps --require-hashes \
+        --no-build-isolation --wheel-dir /tmp/zlock-wheels --requirement /opt/zlock/sdists/packed.txt; \
+    rm -rf /tmp/zlock-build; \
+    python3 -m pip --python /opt/venv/bin/python install --disable-pip-version-check --no-input \
+        --no-compile --no-cache-dir --no-deps --no-index --find-links /tmp/zlock-wheels packed==2.0; \
+    python3 -m pip --python /opt/venv/bin/python install --disable-pip-version-check --no-input \
+        --no-compile --cache-dir /tmp/zlock-built --no-deps --no-build-isolation --requirement \
+        /opt/zlock/sdists/bare.txt --requirement /opt/zlock/sdists/cloned.txt; \
+    rm -rf /tmp/zlock-wheels /tmp/zlock-built; \
+    env PYTHONHASHSEED=0 /opt/venv/bin/python -c "import compileall, py_compile, sysconfig; \
+        unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH; \
+        folders = {sysconfig.get_path(kind) for kind in ('purelib', 'platlib')}; \
+        [compileall.compile_dir(one, quiet=1, force=True, invalidation_mode=unchecked) for one in folders]"
+ENV VIRTUAL_ENV="/opt/venv"
+ENV PATH="/opt/venv/bin:$PATH"
+
+WORKDIR /app
