@@ -162,7 +162,7 @@ def test_a_parent_that_nobody_has_is_an_error(tmp_path: Path, engine: Engine) ->
 
 
 @needs_engines
-@each_store
+@each_engine
 def test_a_build_that_is_stopped_leaves_nothing(tmp_path: Path, engine: Engine) -> None:
     stop = Event()
 
@@ -176,6 +176,26 @@ def test_a_build_that_is_stopped_leaves_nothing(tmp_path: Path, engine: Engine) 
 
     assert engine.left_over() == []
     assert not runs("sleep 0.432")
+
+
+@needs_engines
+@pytest.mark.parametrize("engine", ["buildah", "podman"], indirect=True)
+def test_a_build_that_is_stopped_while_a_layer_is_written_leaves_nothing_and_touches_no_other(
+    tmp_path: Path, engine: Engine
+) -> None:
+    buildah, stop = Engine(name="buildah", environ=engine.environ), Event()
+    other = buildah("from", BASE).strip()
+
+    def line(text: str) -> None:
+        if text.strip() == "wrote":
+            stop.set()
+
+    text = f"FROM {BASE}\nRUN dd if=/dev/urandom of=/large bs=1M count=600 status=none; echo wrote\n"
+    with pytest.raises(CommandStopped):
+        builder_of(engine).build(recipe(tmp_path, "localhost/zlock:stopped", text), Watch(line=line, stop=stop))
+
+    assert buildah("containers", "--format", "{{.ContainerName}}", "--noheading").split() == [other]
+    buildah("rm", other)
 
 
 @needs_engines

@@ -16,7 +16,7 @@ from zlock.model.event import Event, Hear
 from zlock.process import Watch
 
 _LOOK = 0.1  # seconds between two looks at whether all have ended
-_LONGEST = 12.0  # seconds for all to end once they are stopped: the patience of a watch, and some to kill what is left
+_LONGEST = 20.0  # seconds for all to end once they are stopped: the patience of a watch, and some to clean up
 
 Result = TypeVar("Result")
 Said = SimpleQueue[Event]

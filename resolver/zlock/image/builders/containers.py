@@ -5,19 +5,44 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from zlock.errors import OutsideFailed
+from zlock.errors import CommandFailed, OutsideFailed
 from zlock.image.builders.builder import AGAIN, EPOCH, BuildFailed, Image, Recipe
 from zlock.image.builders.docker import labels_and_secrets
 from zlock.image.builders.engine import DIGEST, Client
 from zlock.image.plan import KEY_LABEL
-from zlock.process import CommandExited, Watch
+from zlock.process import CommandExited, CommandStopped, Watch
 
 # The image itself says the platform that it was to be for, whatever it was built on.
 _OTHER_PLATFORM = re.compile(r"image platform .* does not match the expected platform")
+
+
+# How Podman and Buildah write what is not for everybody, and among that the containers that a build works in.
+_DEBUGGING = re.compile(r'time="[^"]*" level=(?:trace|debug|info) ')
+_CONTAINER = re.compile(r'msg="Container ID: (?P<id>[0-9a-f]{64})"')
+
+
+class _Containers:
+    """The containers that one build works in, as its debugging output names them.
+
+    Attributes:
+        ids: Their ids.
+    """
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+
+    def note(self, line: str) -> bool:
+        """Take a line of a log; tell whether it is for debugging, so that nobody has to see it."""
+        if not _DEBUGGING.match(line):
+            return False
+        if found := _CONTAINER.search(line):
+            self.ids.append(found["id"])
+        return True
 
 
 class Buildah:
@@ -26,6 +51,8 @@ class Buildah:
     name = "buildah"
     stores = True
     _inspection: tuple[str, ...] = ("inspect", "--type", "image")
+    _containers: tuple[str, ...] = ("containers", "--quiet", "--notruncate")
+    _removal: tuple[str, ...] = ("rm",)
 
     def __init__(self, environ: Mapping[str, str], network: str = "") -> None:
         self._client = Client(self.name, environ)
@@ -37,7 +64,12 @@ class Buildah:
 
     def build(self, recipe: Recipe, watch: Watch) -> Image:
         """Build an image; the store keeps it."""
-        log = self._client.build(self._arguments(recipe), recipe, watch)
+        containers = _Containers()
+        try:
+            log = self._client.build(self._arguments(recipe), recipe, watch, containers.note)
+        except CommandStopped:
+            self._remove(containers.ids)
+            raise
         if other := next(filter(_OTHER_PLATFORM.search, log), None):
             self._client.ask("rmi", recipe.reference)  # else it would be found and used
             raise BuildFailed(
@@ -52,13 +84,21 @@ class Buildah:
 
     def _arguments(self, recipe: Recipe) -> list[str]:
         return [
-            # Of a build that fails or is stopped, no container stays.
+            *("--log-level", "debug"),  # else nothing tells its containers from those of other builds
+            # Of a build that fails, no container stays.
             *("build", "--layers", "--force-rm", "--platform", recipe.platform, "--timestamp", EPOCH),
             *(("--network", self._network) if self._network else ()),
             *(("--no-cache",) if recipe.fresh else ()),
             *labels_and_secrets(recipe),
             *("--tag", recipe.reference, "--file", str(recipe.dockerfile), str(recipe.folder)),
         ]
+
+    def _remove(self, ids: Collection[str]) -> None:
+        """Remove the containers of a build that was stopped in a moment in which the engine does not clean up."""
+        with suppress(CommandFailed):  # the build has ended, and that counts
+            there = self._client.ask(*self._containers).split()
+            if left := [one for one in there if one in ids]:
+                self._client.ask(*self._removal, *left)
 
     def find(self, reference: str) -> Image | None:
         """Return what the store has under a name, or None."""
@@ -92,6 +132,8 @@ class Podman(Buildah):
 
     name = "podman"
     _inspection = ("image", "inspect")
+    _containers = ("ps", "--all", "--external", "--quiet", "--no-trunc")
+    _removal = ("rm", "--force")  # they are mounted
 
     def _read(self, found: Any) -> tuple[str, dict[str, str] | None]:
         (image,) = found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from zlock.errors import CommandFailed, OutsideFailed
@@ -23,6 +23,10 @@ _GONE = re.compile(
 _OWN = re.compile(r"^(?:#\d+ [\d.]+ )?zlock: (?P<text>.+)$")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 """What a digest looks like; anything else of an engine's output is none."""
+
+
+def _never(_line: str) -> bool:
+    return False
 
 
 class Client:
@@ -56,13 +60,16 @@ class Client:
             return error.context[-1] if error.context else error.message
         return ""
 
-    def build(self, arguments: Sequence[str], recipe: Recipe, watch: Watch) -> list[str]:
-        """Run a build and return its log.
+    def build(
+        self, arguments: Sequence[str], recipe: Recipe, watch: Watch, is_hidden: Callable[[str], bool] = _never
+    ) -> list[str]:
+        """Run a build and return its log, without the lines that are hidden.
 
         Raises:
             BuildFailed: It failed; the end of its log is the context.
         """
-        return self._follow(arguments, watch, BuildFailed, f"{self.program} could not build `{recipe.reference}`")
+        failure = f"{self.program} could not build `{recipe.reference}`"
+        return self._follow(arguments, watch, BuildFailed, failure, is_hidden)
 
     def push(self, arguments: Sequence[str], reference: str, watch: Watch) -> None:
         """Run a push.
@@ -72,13 +79,21 @@ class Client:
         """
         self._follow(arguments, watch, OutsideFailed, f"{self.program} could not push `{reference}`")
 
-    def _follow(self, arguments: Sequence[str], watch: Watch, kind: type[OutsideFailed], what: str) -> list[str]:
+    def _follow(
+        self,
+        arguments: Sequence[str],
+        watch: Watch,
+        kind: type[OutsideFailed],
+        what: str,
+        is_hidden: Callable[[str], bool] = _never,
+    ) -> list[str]:
         """Run a long command and return its log: what both streams say, in the order in which it came."""
         log: list[str] = []
 
         def line(text: str) -> None:
-            log.append(redact(text))
-            watch.line(text)
+            if not is_hidden(text):
+                log.append(redact(text))
+                watch.line(text)
 
         following = Watch(line=line, stop=watch.stop, patience=watch.patience)
         argv = [self.program, *arguments]
