@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -350,9 +350,26 @@ def test_buildctl_is_called_as_its_documentation_says(tmp_path: Path) -> None:
     assert ("--secret", f"id=index,src={tmp_path / 'secret'}") in pairs
     assert ("--output", "type=image,name=registry.example/zlock:tag,push=true,rewrite-timestamp=true") in pairs
     assert ("--allow", "network.host") in pairs
+    assert ("--opt", "force-network-mode=host") in pairs
     assert "--no-cache" in arguments
     assert built == Image(digest=f"sha256:{'a' * 64}", key=KEY, place="registry", built=True)
     assert builder.push(wanted.reference, quiet()) == built
+
+
+def test_buildctl_reaches_a_daemon_with_the_certificates_of_a_folder(tmp_path: Path) -> None:
+    builder = Buildctl({**recorder(tmp_path), "ZLOCK_BUILDKIT_TLS": "/certificates"}, "none")
+
+    def called(action: Callable[[], object]) -> list[str]:
+        action()
+        arguments: list[str] = json.loads((tmp_path / "arguments.json").read_text(encoding="utf-8"))
+        return arguments
+
+    arguments = called(lambda: builder.build(recipe(tmp_path, "registry.example/zlock:tag"), quiet()))
+
+    assert arguments[:3] == ["--tlsdir", "/certificates", "build"]
+    assert called(builder.trouble)[:3] == ["--tlsdir", "/certificates", "debug"]
+    assert "force-network-mode=none" in arguments
+    assert "--allow" not in arguments
 
 
 def test_buildctl_without_an_address_is_not_taken(tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ from zlock.image.builders.engine import DIGEST, Client
 from zlock.image.plan import KEY_LABEL
 from zlock.process import Watch
 
+TLS_FOLDER = "ZLOCK_BUILDKIT_TLS"
+"""The variable with the folder of `ca.pem`, `cert.pem` and `key.pem`: `buildctl` takes it as an option only."""
+
 
 class Buildctl:
     """The daemon at `BUILDKIT_HOST`; it keeps no images, so it pushes each as it is built."""
@@ -24,13 +27,15 @@ class Buildctl:
         self._client = Client("buildctl", environ)
         self._network = network
         self._host = environ.get("BUILDKIT_HOST", "")
+        tls = environ.get(TLS_FOLDER)
+        self._connection = ("--tlsdir", tls) if tls else ()
         self._pushed: dict[str, Image] = {}
 
     def trouble(self) -> str:
         """Return why it can't be used, or empty."""
         if not self._host:
             return "`BUILDKIT_HOST` names no daemon"
-        return self._client.trouble("debug", "workers")
+        return self._client.trouble(*self._connection, "debug", "workers")
 
     def build(self, recipe: Recipe, watch: Watch) -> Image:
         """Build an image and push it; the daemon writes the tag last."""
@@ -47,14 +52,15 @@ class Buildctl:
         return image
 
     def _arguments(self, recipe: Recipe, written: Path) -> list[str]:
-        network = ("--allow", "network.host", "--opt", "force-network-mode=host")
         output = f"type=image,name={recipe.reference},push=true,rewrite-timestamp=true"
         return [
+            *self._connection,
             *("build", "--progress", "plain", "--frontend", "dockerfile.v0"),
             *("--local", f"context={recipe.folder}", "--local", f"dockerfile={recipe.dockerfile.parent}"),
             *("--opt", f"filename={recipe.dockerfile.name}", "--opt", f"platform={recipe.platform}"),
             *("--opt", f"build-arg:SOURCE_DATE_EPOCH={EPOCH}"),
-            *(network if self._network == "host" else ()),
+            *(("--opt", f"force-network-mode={self._network}") if self._network else ()),
+            *(("--allow", "network.host") if self._network == "host" else ()),
             *(("--no-cache",) if recipe.fresh else ()),
             *(word for name, value in recipe.labels.items() for word in ("--opt", f"label:{name}={value}")),
             *(word for name, file in recipe.secrets.items() for word in ("--secret", f"id={name},src={file}")),
