@@ -89,6 +89,23 @@ def test_what_a_requirement_holds_back_stays_and_nothing_else_gets_older_for_it(
     assert pins(packages, "a", "b") == {"a": "2", "b": "2"}
 
 
+def test_a_pin_that_is_old_already_may_go_back_for_one_that_gains_more() -> None:
+    """But not so far that it would be as old as that one was."""
+
+    def tools(days_back: int) -> Packages:
+        return {
+            "app": {
+                "1": {"uploaded": day(500 - days_back)},
+                "2": {"uploaded": day(500), "requires": ["base<2"]},
+                "3": {"uploaded": day(1100)},
+            },
+            "base": {"1": {"uploaded": day(300)}, "2": {"uploaded": day(1000)}},
+        }
+
+    assert pins(tools(20), "app<3", "base") == {"app": "1", "base": "2"}
+    assert pins(tools(150), "app<3", "base") == {"app": "2", "base": "1"}
+
+
 def test_ages_count_from_the_newest_release_that_can_be_used() -> None:
     packages: Packages = {
         "a": {

@@ -8,9 +8,9 @@ ones ever further back. What comes of it is compared with the first locks as a w
 each pin and the newest final release that fits, summed over all steps), in the age of the oldest pin, and in how many
 packages differ across steps.
 
-A pin is avoidably old where an attempt has fewer libyears, or the same and a younger oldest pin, and no more packages
-that differ. The project has a `zlock.toml` and steps for linux/amd64 with wheels alone; its index has upload times.
-An index is asked about every package of the project, see compare_with_uv.py.
+A pin is avoidably old where an attempt has fewer libyears and no older oldest pin, or as many and a younger one, and
+no more packages that differ. The project has a `zlock.toml` and steps for linux/amd64 with wheels alone; its index has
+upload times. An index is asked about every package of the project, see compare_with_uv.py.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from comparison.compare_with_uv import Case, Index, Judge
 
 _SAME = 0.05  # years; less is no difference
-_YOUNGER = 30 / 365.25  # years; what is that much younger is
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,11 +68,11 @@ class Locks:
         return len(versions) - len({name for name, _ in versions})
 
     def is_better_than(self, other: Locks) -> bool:
-        """Return whether these are younger as a whole."""
-        if self.differing > other.differing:
+        """Return whether these are younger as a whole, and nothing in them is older than the oldest of the others."""
+        if self.differing > other.differing or self.oldest - other.oldest > _SAME:
             return False
         less = other.libyears - self.libyears
-        return less > _SAME or (abs(less) <= _SAME and other.oldest - self.oldest > _YOUNGER)
+        return less > _SAME or (less >= -_SAME and other.oldest - self.oldest > _SAME)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,7 +2,8 @@
 
 A search that takes the newest of each package may end with one of them years back, where a step of a few days back
 on another keeps everything in the same year. So the oldest pin is looked at first: can it be younger, while nothing
-else becomes as old as it is? What holds it back is often plain to see, and then nothing is searched.
+else becomes as old as it is, and all of it together becomes younger? What holds it back is often plain to see, and then
+nothing is searched.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def freshen(problem: Problem, pins: Pins) -> Pins:
         with contextlib.suppress(IndexFailed):
             for better in _attempts(found, name):
                 searches -= 1
-                if better is not None:
+                if better is not None and _behind(found.ages, better) < _behind(found.ages, found.pins):
                     found = _Found(problem, found.ages, better)
                     break
     return found.pins
@@ -69,12 +70,16 @@ def _oldest(found: _Found, settled: Collection[NormalizedName]) -> NormalizedNam
     return name if age > _YOUNG else None
 
 
+def _behind(ages: Ages, pins: Mapping[Node, int]) -> int:
+    """Return how many days all pins together are behind."""
+    return sum(ages.age(node.name, position) for node, position in pins.items() if not node.extra)
+
+
 def _attempts(found: _Found, name: NormalizedName) -> Iterator[Pins | None]:
     """Yield what searches with one bound after the other find for a pin that is to be younger; None for nothing."""
-    age = found.ages.age(name, found.pins[Node(name, "")])
     view = _View(found, name)
     days = _YOUNG
-    while days < age:
+    while days < view.age:
         if not view.is_barred(days):
             yield _search(found.problem, view, days)
         days *= _WIDENING
@@ -118,7 +123,12 @@ class _Found:
 
 
 class _View:
-    """An answer as one of its pins sees it that is to be younger."""
+    """An answer as one of its pins sees it that is to be younger.
+
+    Attributes:
+        size: How many pins there are.
+        age: How old the one is.
+    """
 
     def __init__(self, found: _Found, name: NormalizedName) -> None:
         self.size = len(found.pins)
@@ -126,6 +136,7 @@ class _View:
         self._problem = found.problem
         self._pins = found.pins
         self._name = name
+        self.age = found.ages.age(name, found.pins[Node(name, "")])
 
     @cached_property
     def _others(self) -> Collection[Node]:
@@ -141,15 +152,20 @@ class _View:
                 yield dependency.name, universe.mask(dependency)
 
     def limit(self, name: NormalizedName, days: int) -> int:
-        """Return the candidates that may answer: none older than the bound, but for what is older already."""
+        """Return the candidates that may answer: none older than the bound, but for what is about as old already."""
         pinned = self._pins.get(Node(name, ""))
         if pinned is not None and self._problem.kept(self._problem.universe.package(name)) == pinned:
             return 1 << pinned
-        older = days if pinned is None or name == self._name else max(days, self._found.ages.age(name, pinned))
+        older = days if pinned is None or name == self._name else max(days, self._oldest(name, pinned, days))
         mask = self._found.ages.within(name, older) & ~self._problem.unnamed(name)
         if pinned is not None and name != self._name:
             mask |= 1 << pinned
         return mask & self._problem.limit(name) if self._problem.limit else mask
+
+    def _oldest(self, name: NormalizedName, pinned: int, days: int) -> int:
+        """Return how old another pin may become: older by half of what the one gains, and never as old as that was."""
+        age = self._found.ages.age(name, pinned)
+        return max(age, min(age + (self.age - days) // 2, self.age - 1))
 
     def is_barred(self, days: int) -> bool:
         """Return whether it is plain that no younger candidate will do, as far as can be seen without a search."""
