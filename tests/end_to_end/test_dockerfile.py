@@ -217,6 +217,22 @@ def test_a_build_takes_repositories_at_their_commit_and_archives_with_their_hash
     succeed(project.run("verify", f"env:{made}", "--step", "train"))
 
 
+def test_a_login_in_the_url_of_a_repository_is_in_no_lock_and_no_context(
+    project: Project, index: TinyIndex, tmp_path: Path
+) -> None:
+    fill(index)
+    repository = GitRepository(tmp_path / "repository")
+    repository.commit_tree("cloned", "1.0")
+    with repository.served() as url:
+        asked = [f"cloned @ {url.replace('://', '://me:hush@')}"]
+        configure(project, index, steps={"train": {"docker": {"requirements": asked, "apt-packages": ["git"]}}})
+        folder = contexts(project)["train"]
+
+    assert b"hush" not in project.lock_path("train").read_bytes()
+    assert [name for name, data in files_of(folder).items() if b"hush" in data] == []
+    assert url.encode() in files_of(folder)["sdists/cloned.txt"]
+
+
 def test_a_build_refuses_an_archive_that_is_not_the_locked_one(
     project: Project, index: TinyIndex, tmp_path: Path
 ) -> None:

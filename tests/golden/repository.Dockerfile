@@ -30,17 +30,19 @@ RUN set -e; \
         --no-compile --no-cache-dir --no-deps --require-hashes --requirement /opt/zlock/requirements.txt; \
     export PATH="$PATH:/tmp/zlock-build/bin"; \
     python3 -m venv --without-pip /tmp/zlock-build; \
-    env SOURCE_DATE_EPOCH=315532800 PYTHONHASHSEED=0 python3 -m pip --python /tmp/zlock-build/bin/python \
-        wheel --disable-pip-version-check --no-input --cache-dir /tmp/zlock-built --no-deps \
-        --no-build-isolation --wheel-dir /tmp/zlock-wheels --requirement /opt/zlock/sdists/bare.txt; \
+    env SOURCE_DATE_EPOCH=315532800 PYTHONHASHSEED=0 GIT_TERMINAL_PROMPT=0 python3 -m pip --python \
+        /tmp/zlock-build/bin/python wheel --disable-pip-version-check --no-input --cache-dir \
+        /tmp/zlock-built --no-deps --no-build-isolation --wheel-dir /tmp/zlock-wheels --requirement \
+        /opt/zlock/sdists/bare.txt; \
     rm -rf /tmp/zlock-build; \
     python3 -m venv --without-pip /tmp/zlock-build; \
     python3 -m pip --python /tmp/zlock-build/bin/python install --disable-pip-version-check --no-input \
         --no-cache-dir --no-deps --require-hashes --no-compile --requirement \
         /opt/zlock/sdists/cloned.build.txt; \
-    env SOURCE_DATE_EPOCH=315532800 PYTHONHASHSEED=0 python3 -m pip --python /tmp/zlock-build/bin/python \
-        wheel --disable-pip-version-check --no-input --cache-dir /tmp/zlock-built --no-deps \
-        --no-build-isolation --wheel-dir /tmp/zlock-wheels --requirement /opt/zlock/sdists/cloned.txt; \
+    env SOURCE_DATE_EPOCH=315532800 PYTHONHASHSEED=0 GIT_TERMINAL_PROMPT=0 python3 -m pip --python \
+        /tmp/zlock-build/bin/python wheel --disable-pip-version-check --no-input --cache-dir \
+        /tmp/zlock-built --no-deps --no-build-isolation --wheel-dir /tmp/zlock-wheels --requirement \
+        /opt/zlock/sdists/cloned.txt; \
     rm -rf /tmp/zlock-build; \
     python3 -m venv --without-pip /tmp/zlock-build; \
     python3 -m pip --python /tmp/zlock-build/bin/python install --disable-pip-version-check --no-input \

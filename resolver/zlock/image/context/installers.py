@@ -25,6 +25,7 @@ _PIP = ("--disable-pip-version-check", "--no-input")
 # What is older than 1980 can't be in a zip, so this is the oldest time that build backends take.
 _EPOCH = {"SOURCE_DATE_EPOCH": "315532800"}
 _SEED = {"PYTHONHASHSEED": "0"}
+_UNASKED = {"GIT_TERMINAL_PROMPT": "0"}  # a login that is missing ends the build
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -186,12 +187,13 @@ def _wheel(facts: Installation, one: Built) -> list[Command]:
     """Return what builds one wheel: never taken from a cache that is kept, as it may be built with something else."""
     pip = ("python3", "-m", "pip", "--python", f"{_BUILD}/bin/python")
     checked = () if one.is_repository else ("--require-hashes",)
+    environ = {**_EPOCH, **_SEED, **(_UNASKED if one.is_repository else {})}
     away = ("--cache-dir", _BUILT, "--no-deps", *checked, "--no-build-isolation", "--wheel-dir", _WHEELS)
     needs = ("--no-deps", "--require-hashes", "--no-compile", "--requirement", one.needs)
     return [
         Command(("python3", "-m", "venv", "--without-pip", _BUILD)),
         *([] if one.is_bare else [Command((*pip, "install", *_PIP, *_pip_cache(facts), *needs))]),
-        Command((*pip, "wheel", *_PIP, *away, "--requirement", one.source), {**_EPOCH, **_SEED}),
+        Command((*pip, "wheel", *_PIP, *away, "--requirement", one.source), environ),
         Command(("rm", "-rf", _BUILD)),
     ]
 
