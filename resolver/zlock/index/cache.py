@@ -72,14 +72,20 @@ class Cache:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / f"{_FORMAT}-{sys.implementation.cache_tag}"
+        self._groups: dict[tuple[str, str], Path] = {}
 
     def _group(self, kind: str, group: str) -> Path:
-        return self._folder / kind / hashlib.blake2b(group.encode(), digest_size=8).hexdigest()
+        found = self._groups.get((kind, group))
+        if found is None:
+            name = hashlib.blake2b(group.encode(), digest_size=8).hexdigest()
+            found = self._groups[kind, group] = self._folder / kind / name
+        return found
 
     def read(self, kind: str, group: str, key: str) -> Any:
         """Return what was stored, or None where nothing whole is there."""
         try:
-            data = (self._group(kind, group) / key).read_bytes()
+            with open(f"{self._group(kind, group)}/{key}", "rb") as stream:  # noqa: PTH123 - the fastest way
+                data = stream.read()
         except OSError:
             return None
         body = memoryview(data)[_DIGEST_SIZE:]
@@ -98,7 +104,7 @@ class Cache:
     def read_parts(self, kind: str, group: str, key: str) -> Parts | None:
         """Return a value that was stored with parts; None where nothing whole is there."""
         try:
-            with (self._group(kind, group) / key).open("rb") as stream:
+            with open(f"{self._group(kind, group)}/{key}", "rb") as stream:  # noqa: PTH123 - as above
                 until = os.fstat(stream.fileno()).st_mtime
                 data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError):  # absent, unreadable or empty

@@ -35,9 +35,12 @@ class Ages:
 
     def _find_within(self, name: NormalizedName, days: int) -> int:
         newest, day = self._find_newest(name)
+        package = self._problem.universe.package(name)
+        if package.page is None:
+            return package.versions.all | 1
         mask = (1 << (newest + 1)) - 1
-        for position in range(newest + 1, len(self._problem.universe.package(name).versions)):
-            if self._behind(name, position, day) <= days:
+        for position, uploaded in enumerate(package.page.uploaded):
+            if position > newest and (not uploaded or day - uploaded <= days):
                 mask |= 1 << position
         return mask
 

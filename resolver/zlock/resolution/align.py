@@ -23,7 +23,7 @@ from zlock.resolution.needs import Node, Pins
 from zlock.resolution.problem import Problem
 from zlock.resolution.search import Unsolvable
 from zlock.resolution.solve import answer
-from zlock.resolution.verify import find_flaw, reach
+from zlock.resolution.verify import walk
 
 Key = tuple[str, tuple[str, ...]]
 """What makes requirements of several steps the same one."""
@@ -86,16 +86,26 @@ class _Part:
         members: The steps.
         problem: Their union.
         pins: Its answer.
+        reached: What each member needs of it.
     """
 
     members: Sequence[Member]
     problem: Problem
     pins: Pins = field(default_factory=dict)
+    reached: dict[Name, Pins] = field(default_factory=dict)
 
     @property
     def group(self) -> str:
         """The group of its members."""
         return self.members[0].group
+
+    def take(self, pins: Pins) -> list[Member]:
+        """Take an answer where it is right for every member; return those for which it is not."""
+        walks = {member.name: walk(member.problem, pins) for member in self.members}
+        apart = [member for member in self.members if walks[member.name][1]]
+        if not apart:
+            self.pins, self.reached = pins, {name: reached for name, (reached, _) in walks.items()}
+        return apart
 
     def versions(self) -> dict[NormalizedName, str]:
         """Return the versions of its packages; a direct reference is not to be had anywhere else."""
@@ -122,11 +132,11 @@ class _Alignment:
         while self._todo:
             self._solve_next(self._largest_part())
         for part in self._parts:
-            for member in part.members:
-                self._result.pins[member.name] = reach(member.problem, part.pins)
+            self._result.pins.update(part.reached)
         for part in self._parts:
-            for member in part.members:
-                lines = tuple(self._differences(part, member))
+            elsewhere = self._elsewhere(part)
+            for member in part.members if elsewhere else ():
+                lines = tuple(self._differences(part, member, elsewhere))
                 if lines:
                     self._result.differs[member.name] = lines
         return self._result
@@ -172,11 +182,11 @@ class _Alignment:
         """Solve the union of some steps, or learn why they can't go together."""
         part = _Part(members=members, problem=_union([member.problem for member in members]))
         try:
-            part.pins = agree(part.problem, self._elsewhere(part), self._tick)
+            pins = agree(part.problem, self._elsewhere(part), self._tick)
         except (Unsolvable, ZlockError) as error:
             self._part_company(part, error)
             return
-        apart = [member for member in members if find_flaw(member.problem, reach(member.problem, part.pins))]
+        apart = part.take(pins)
         if apart:
             assert len(members) > 1, members[0].name  # noqa: S101 - a step's own answer is verified
             self._alone |= {member.name for member in apart}
@@ -242,7 +252,7 @@ class _Alignment:
             found = [self._moved(part, late, name, version) for part, _ in moving]
             if all(found):
                 for (part, versions), pins in zip(moving, found, strict=True):
-                    part.pins = pins or part.pins
+                    part.take(pins or part.pins)
                     versions.clear()
                     versions.update(part.versions())
 
@@ -259,13 +269,11 @@ class _Alignment:
             pins = freshen(problem, answer(problem, self._tick))
         except (Unsolvable, ZlockError):
             return None
-        flawed = any(find_flaw(member.problem, reach(member.problem, pins)) for member in part.members)
-        return None if flawed else pins
+        return None if any(walk(member.problem, pins)[1] for member in part.members) else pins
 
     # Why versions differ
 
-    def _differences(self, part: _Part, member: Member) -> Iterator[str]:
-        elsewhere = self._elsewhere(part)
+    def _differences(self, part: _Part, member: Member, elsewhere: Mapping[NormalizedName, set[str]]) -> Iterator[str]:
         for name, version in sorted(versions_of(member.problem, self._result.pins[member.name]).items()):
             others = elsewhere.get(name, set()) - {version}
             used = [one for one in sorted(others) if self._is_used(part, name, one)]

@@ -26,7 +26,9 @@ class Markers:
         """Return whether a marker holds with an extra or, with "", without."""
         key = (marker, extra)
         found = self._known.get(key)
-        if found is None:
+        if found is None and marker.startswith(_EXTRA) and marker.find('"', len(_EXTRA)) == len(marker) - 1:
+            found = self._known[key] = self._compares(marker, extra)  # what most are
+        elif found is None:
             tokens = _tokens(marker)
             # What is written in some rarer way is left to the library.
             found = self._any(iter(tokens), extra) if tokens else self._evaluate(marker, extra)

@@ -153,6 +153,7 @@ class Search:
         self._places: dict[Node, list[int]] = {}  # indexes into the trail
         self._level = 0
         self._seen: dict[Node, int] = {}
+        self._ranks: dict[Node, tuple[int, int, int]] = {}  # the lower, the earlier it is decided
         self._loaded: set[tuple[Node, int]] = set()
         # What has to be there, and has needs that were not looked at, or else a choice left.
         self._forced: dict[Node, None] = {}
@@ -225,6 +226,7 @@ class Search:
                 continue
             package = self._problem.universe.package(met.name)
             self._seen[met] = len(self._seen)
+            self._rank(met)
             self._full[met] = self._states[met] = (package.all << 1) | _ABSENT
             out = package.all & ~self._problem.domain(met.name)
             if out:
@@ -347,6 +349,7 @@ class Search:
         self._rejections[node] = self._rejections.get(node, 0) + 1
         if node not in self._earlier and self._rejections[node] >= _FEW_REJECTIONS and self._has_fallen(node):
             self._earlier[node] = -len(self._earlier)
+            self._rank(node)
             self._begins_anew = True
 
     def _has_fallen(self, node: Node) -> bool:
@@ -384,6 +387,7 @@ class Search:
                 raise Unsolvable(self._root_cause(clause))
             assignment = self._trail[satisfier]
             self._conflicts[assignment.node] = self._conflicts.get(assignment.node, 0) + 1
+            self._rank(assignment.node)
             if assignment.cause is None or previous_level < assignment.level:
                 self._take_back(previous_level)
                 if clause.parents is not None:
@@ -467,7 +471,7 @@ class Search:
         if self._forced:
             node = next(iter(self._forced))
         elif self._open:
-            node = min(self._open, key=self._preference)
+            node = min(self._open, key=self._preference if self._problem.preferences else self._ranks.__getitem__)
         else:
             return self._leave_out()
         self._step()
@@ -524,10 +528,14 @@ class Search:
                 return True
         return False
 
-    def _preference(self, node: Node) -> tuple[bool, int, int, int]:
-        kept = self._problem.kept(self._problem.universe.package(node.name)) if self._problem.preferences else None
+    def _preference(self, node: Node) -> tuple[bool, tuple[int, int, int]]:
+        kept = self._problem.kept(self._problem.universe.package(node.name))
         moves = kept is None or not self._states[node] >> (kept + 1) & 1
-        return moves, self._earlier.get(node, _LAST), -self._conflicts.get(node, 0), self._seen[node]
+        return moves, self._ranks[node]
+
+    def _rank(self, node: Node) -> None:
+        """Note when a node is decided, which is asked far more often than it changes."""
+        self._ranks[node] = self._earlier.get(node, _LAST), -self._conflicts.get(node, 0), self._seen[node]
 
     def _step(self) -> None:
         self.steps += 1

@@ -233,7 +233,7 @@ class Universe:
         self._source = source
         self._references = dict(references or {})
         self._packages: dict[NormalizedName, Package] = {}
-        self._ranks: dict[str, int | None] = {}
+        self._ranks: dict[tuple[str, ...], int | None] = {}
         self._pythons: dict[str, bool] = {"": True}
         self._markers = Markers(target)
         self._metadata: dict[tuple[NormalizedName, int], Metadata | InvalidMetadata] = {}
@@ -299,13 +299,12 @@ class Universe:
         """Return a file's rank and why it can't be used; the reason is empty where it can."""
         rank: int | None = _SDIST_RANK
         if file.is_wheel:
-            parts = file.filename[:-4].split("-")[-3:]
-            tags = "-".join(parts)
+            tags = tuple(file.filename[:-4].rsplit("-", 3)[1:])
             rank = self._ranks.get(tags, -1)
             if rank == -1:
-                rank = self._ranks[tags] = _best_rank(parts, self.target.tags)
+                rank = self._ranks[tags] = _best_rank(tags, self.target.tags)
             if rank is None:
-                return 0, f"wheel for {tags}"
+                return 0, f"wheel for {'-'.join(tags)}"
         elif not self.rules.may_build(name):
             return 0, "sdist"
         if not self.admits_python(file.requires_python):
@@ -400,8 +399,9 @@ class Universe:
         if isinstance(metadata, InvalidMetadata):
             return
         for dependency in metadata.dependencies:
-            excluded = self.rules.is_excluded(dependency.name, package.name)
-            if not excluded and self._applies(dependency.marker, extra):
+            if not self._applies(dependency.marker, extra):
+                continue
+            if not self.rules.is_excluded(dependency.name, package.name):
                 yield self.overridden(dependency)
 
     def needs(self, node: Node, position: int) -> tuple[Need, ...] | InvalidMetadata:
@@ -510,6 +510,8 @@ class _Walk:
 
 
 def _check_ambiguous(page: Page, files: Sequence[File]) -> None:
+    if len({file.filename for file in files}) == len(files):
+        return
     seen: dict[str, str] = {}
     for file in files:
         other = seen.setdefault(file.filename, file.sha256)
@@ -521,7 +523,7 @@ def _check_ambiguous(page: Page, files: Sequence[File]) -> None:
             )
 
 
-def _best_rank(parts: list[str], ranks: Mapping[str, int]) -> int | None:
+def _best_rank(parts: Sequence[str], ranks: Mapping[str, int]) -> int | None:
     """Return the best rank of a wheel's compressed tag set (PEP 425), None where none fits."""
     found = [
         rank

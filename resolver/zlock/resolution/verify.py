@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from packaging.utils import NormalizedName
 
 from zlock.model.ports import InvalidMetadata
-from zlock.resolution.needs import Need, Node
+from zlock.resolution.needs import Need, Node, Pins
 from zlock.resolution.problem import Problem
 
 
@@ -17,37 +17,44 @@ def find_flaw(problem: Problem, pins: Mapping[Node, int]) -> str:
     Right is: every need of the step and of every pin is met by a pin that policy and constraints admit, a
     pre-release is named by one of these needs where policy asks for it, and every pin is reached from the step.
     """
-    reached: set[Node] = set()
+    reached, flaw = walk(problem, pins)
+    orphans = pins.keys() - reached.keys()
+    return flaw or (f"{', '.join(sorted(map(str, orphans)))} pinned without being needed" if orphans else "")
+
+
+def walk(problem: Problem, pins: Mapping[Node, int]) -> tuple[Pins, str]:
+    """Return the pins that are reached from a step, and what is wrong with them; nothing is where they are right."""
+    reached: Pins = {}
     named: set[NormalizedName] = set()
     todo: list[Need] = problem.roots()
     while todo:
         need = todo.pop()
-        position = pins.get(need.node)
+        node = need.node
+        position = pins.get(node)
         if position is None:
-            return f"{need.node} is needed and not pinned"
+            return reached, f"{node} is needed and not pinned"
         if not need.mask >> position & 1:
-            return f"{need.node} is pinned against {need.cause}"
-        if not problem.domain(need.node.name) >> position & 1:
-            return f"{need.node} is pinned to a release that may not be used"
+            return reached, f"{node} is pinned against {need.cause}"
         if need.names_prerelease:
-            named.add(need.node.name)
-        if need.node in reached:
+            named.add(node.name)
+        if node in reached:
             continue
-        reached.add(need.node)
-        needs = problem.needs(need.node, position)
+        if not problem.domain(node.name) >> position & 1:
+            return reached, f"{node} is pinned to a release that may not be used"
+        reached[node] = position
+        needs = problem.needs(node, position)
         if isinstance(needs, InvalidMetadata):
-            return f"{need.node} is pinned to a release that can't be used: {needs.reason}"
+            return reached, f"{node} is pinned to a release that can't be used: {needs.reason}"
         todo.extend(needs)
-    for node in reached:
-        if node.name not in named and problem.unnamed(node.name) >> pins[node] & 1:
-            return f"{node} is pinned to a pre-release that no requirement names"
-    orphans = pins.keys() - reached
-    return f"{', '.join(sorted(map(str, orphans)))} pinned without being needed" if orphans else ""
+    for node, position in reached.items():
+        if node.name not in named and problem.unnamed(node.name) >> position & 1:
+            return reached, f"{node} is pinned to a pre-release that no requirement names"
+    return reached, ""
 
 
-def reach(problem: Problem, pins: Mapping[Node, int]) -> dict[Node, int]:
+def reach(problem: Problem, pins: Mapping[Node, int]) -> Pins:
     """Return the pins that are reached from the step."""
-    reached: dict[Node, int] = {}
+    reached: Pins = {}
     todo = [need.node for need in problem.roots()]
     while todo:
         node = todo.pop()
