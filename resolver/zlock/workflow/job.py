@@ -9,7 +9,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from zlock.lock.declared import DeclaredFile, declared_files, redeclare
+from zlock.lock.declared import DeclaredFile, redeclare
 from zlock.lock.identity import resign, set_owner
 from zlock.lock.question import Question
 from zlock.lock.store import ConflictedLock, lock_path, parse_lock, pins_of, read_text, unbuilt_of, uv_of
@@ -74,7 +74,7 @@ class Job:
             text=text,
             gathered=gathered,
             question=workspace.question(step, workspace.targets(step, lock), gathered),
-            declared=declared_files(workspace.declared_files(gathered), workspace.project.folder),
+            declared=workspace.declared(gathered),
             owner=workspace.owner,
         )
 

@@ -73,8 +73,9 @@ def answer_jobs(workspace: Workspace, jobs: list[Job], progress: Progress) -> An
 
 def note_unpinned(workspace: Workspace, answers: Answers) -> None:
     """Note which of the packages that were to be upgraded no lock pins."""
-    pinned = {name for tree, _ in answers.values() for name in pins_of(tree)}
-    for name in workspace.options.upgrade_packages:
+    names = workspace.options.upgrade_packages
+    pinned = {name for tree, _ in answers.values() for name in pins_of(tree)} if names else set()
+    for name in names:
         if canonicalize_name(name) not in pinned:
             workspace.report.note(f"`--upgrade-package {name}` moved nothing: no lock pins it")
 

@@ -22,6 +22,8 @@ def note_replaced(before: Mapping[str, Any], after: Mapping[str, Any], *, let_go
     Raises:
         IndexFailed: The same index serves another file under the name of one that was locked.
     """
+    if not before:
+        return []
     problems = Collector()
     notes: list[str] = []
     moved: dict[tuple[str, str], list[str]] = {}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zlock.errors import Collector, InvalidConfiguration
+from zlock.lock.declared import DeclaredFile, declared_files
 from zlock.lock.question import Question, digest_of
 from zlock.lock.store import ExistingLock, existing_steps, lock_path, read_text
 from zlock.model.indexes import Routing
@@ -102,6 +103,7 @@ class Workspace:
         self._is_part = False
         self._interpreter: Path | None = None
         self._fingerprints: Fingerprints | None = None
+        self._declared_files: dict[frozenset[Path], tuple[DeclaredFile, ...]] = {}
 
     @property
     def interpreter(self) -> Path:
@@ -222,14 +224,17 @@ class Workspace:
             "no lock was touched"
         )
 
-    def declared_files(self, gathered: list[Gathered]) -> list[Path]:
-        """Return the files that ask for a step's packages."""
+    def declared(self, gathered: list[Gathered]) -> tuple[DeclaredFile, ...]:
+        """Return the files that ask for a step's packages, with what they say; several steps share most of them."""
         files = [Path(file) for one in gathered for file in one.files]
         if self.project.file:
             files.append(self.project.file)
         if self.pipeline:
             files += [Path(self.pipeline.file), *map(Path, self.pipeline.files)]
-        return files
+        key = frozenset(files)
+        if key not in self._declared_files:
+            self._declared_files[key] = declared_files(key, self.project.folder)
+        return self._declared_files[key]
 
     def targets(self, step: Step, lock: Mapping[str, Any] | None) -> tuple[Target, ...]:
         """Return what a step runs on; a Python that nobody set is read back from its lock."""
