@@ -1,6 +1,7 @@
 """The command line: arguments in, messages and exit codes out; no logic."""
 
 import _signal  # type: ignore[import-not-found]  # `signal` would import others, before an interrupt is provided for
+import gc
 import os
 
 TYPE_CHECKING = False  # importing `typing` would be such another
@@ -16,6 +17,8 @@ def main(arguments: "Sequence[str] | None" = None) -> "NoReturn":
     for number in (_signal.SIGINT, _signal.SIGTERM):
         if _signal.getsignal(number) != _signal.SIG_IGN:
             _signal.signal(number, _end)
+    # A command keeps most of what it makes, and ends; to look for garbage took a tenth of a short one.
+    gc.set_threshold(100_000, 50, 50)
     from zlock.cli.run import run_to_end
 
     run_to_end(arguments)

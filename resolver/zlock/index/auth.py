@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from zlock.process import printed_by
-
 Login = tuple[str, str]
 Origin = tuple[str, str]
 
@@ -163,4 +161,6 @@ def _from_keyring(url: str, user: str, environ: Mapping[str, str]) -> Login | No
 
 def _keyring_says(command: list[str], environ: Mapping[str, str]) -> str:
     """Return what the command prints, "" where it knows nothing or can't be run."""
+    from zlock.process import printed_by
+
     return printed_by(command, environ=environ, timeout=_KEYRING_TIMEOUT).strip()

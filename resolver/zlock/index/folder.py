@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from packaging.utils import InvalidSdistFilename, NormalizedName, canonicalize_name, parse_sdist_filename
 
 from zlock.errors import IndexFailed
-from zlock.index.archives import file_sha256
 from zlock.index.network import Answer
 from zlock.index.simple import parse_page
 from zlock.model.distribution import File
@@ -94,4 +93,6 @@ def _project(path: Path) -> str | None:
 
 def _file(path: Path) -> File:
     stat = path.stat()
+    from zlock.index.archives import file_sha256
+
     return File(path.name, path.as_uri(), (("sha256", file_sha256(path)),), "", None, "", stat.st_size, None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 import sys
@@ -13,7 +12,6 @@ from functools import cache
 from pathlib import Path
 
 from zlock.errors import IndexFailed
-from zlock.process import printed_by
 
 # Settings that would make a lock depend on the machine.
 _UNREAD_VARIABLES = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONSTRAINT", "UV_INDEX", "UV_EXTRA_INDEX_URL",
@@ -117,6 +115,8 @@ def _system_folders(environ: Mapping[str, str]) -> list[Path]:
 
 def _read_pip(environ: Mapping[str, str]) -> dict[str, str]:
     """Return what pip's files say: `[install]` before `[global]`, later files before earlier ones."""
+    import configparser
+
     sections: dict[str, dict[str, str]] = {"global": {}, "install": {}}
     for place in _pip_places(environ):
         parser = configparser.RawConfigParser()
@@ -213,4 +213,6 @@ def _printed(command: list[str]) -> str:
     # What the installer was configured for was looked at before, and help shows it beside the default.
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("UV_", "PIP_"))}
     environ |= {"NO_COLOR": "1", "COLUMNS": "200", "PIP_CONFIG_FILE": os.devnull}
+    from zlock.process import printed_by
+
     return printed_by(command, environ=environ, timeout=_HELP_TIMEOUT)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -342,6 +341,8 @@ def _clear(folder: Path, prefix: str) -> None:
 
 def _stage(path: Path, text: str) -> str:
     """Write a text beside its place; return the temporary name."""
+    import tempfile
+
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_own_prefix())
     with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:

@@ -17,7 +17,6 @@ from packaging.utils import NormalizedName
 from zlock.errors import ZlockError
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution.agree import Limit, Tick, agree
-from zlock.resolution.explain import smallest_conflict
 from zlock.resolution.fresh import freshen
 from zlock.resolution.needs import Node, Pins
 from zlock.resolution.problem import Problem
@@ -211,6 +210,8 @@ class _Alignment:
     @staticmethod
     def _conflict(part: _Part, proof: Unsolvable) -> frozenset[Key]:
         """Return the requirements that can't hold together; none where an index failed on the way to them."""
+        from zlock.resolution.explain import smallest_conflict  # most runs explain nothing
+
         try:
             return frozenset(map(_key, smallest_conflict(part.problem, proof.clause)))
         except ZlockError:
@@ -335,6 +336,8 @@ def why_differs(
         others: The versions that other steps have.
         show: Says what a requirement is and whose.
     """
+    from zlock.resolution.explain import smallest_conflict
+
     universe = member.problem.universe
     shown = " and ".join(others)
     usable = {one for one in others if universe.package(name).position(one) is not None}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 import tomllib
@@ -221,6 +220,8 @@ def _table(data: dict[str, object], key: str) -> dict[str, object]:
 
 
 def _setup_name(path: Path) -> str | None:
+    import configparser
+
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(path.read_text("utf-8"))

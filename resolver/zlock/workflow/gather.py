@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
@@ -16,8 +17,10 @@ from zlock.model.requirement import Asked, DirectRequirement, Gathered, IndexOpt
 from zlock.redact import redact
 from zlock.settings.config import Project
 from zlock.settings.docker import DockerSettings
-from zlock.sources.integrations import Catalogue, Integration, gather_integrations, load_catalogue
-from zlock.sources.stack import Stack, describe_stack, gather_stack
+
+if TYPE_CHECKING:
+    from zlock.sources.integrations import Catalogue, Integration
+    from zlock.sources.stack import Stack
 
 _COMMAND_SECONDS = 300.0
 
@@ -46,23 +49,38 @@ class Gatherer:
         self._interpreter = interpreter
         self._known: dict[Hashable, Gathered] = {}
         self._catalogue: Catalogue | None = None
+        self._own: dict[str, Integration] = {}
+        self._stack_stated: Stack | None = None
+        if project.stack or project.integrations:
+            self._read_tables()
+
+    def _read_tables(self) -> None:
+        from zlock.sources.integrations import Integration
+        from zlock.sources.stack import Stack
+
         problems = Collector()
         with problems:
-            self.stack = Stack.from_table(project.stack, at="stack")
-        self._own: dict[str, Integration] = {}
-        for name, table in project.integrations.items():
+            self._stack_stated = Stack.from_table(self._project.stack, at="stack")
+        for name, table in self._project.integrations.items():
             with problems:
                 self._own[name] = Integration.from_table(
                     name, table, at=f"integrations.{name}", provider="configuration"
                 )
         for error in problems.errors:
-            error.context = (*error.context, f"stated in {project.shown_file}")
+            error.context = (*error.context, f"stated in {self._project.shown_file}")
         problems.raise_if_any()
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the pipeline runs in images at all, as the stack says."""
+        return self._stack_stated is None or self._stack_stated.remote
 
     @property
     def catalogue(self) -> Catalogue:
         """Who says what integrations require."""
         if self._catalogue is None:
+            from zlock.sources.integrations import load_catalogue
+
             interpreter = str(self._interpreter()) if self._may_run else None
             self._catalogue = load_catalogue(self._own, interpreter=interpreter)
         return self._catalogue
@@ -138,16 +156,19 @@ class Gatherer:
         )
 
     def _stack(self, settings: DockerSettings, recorded: Mapping[str, Asked]) -> Gathered | None:
-        if not settings.effective().install_stack_requirements or not self._project.stack:
+        stack = self._stack_stated
+        if stack is None or not settings.effective().install_stack_requirements or not self._project.stack:
             return None
+        from zlock.sources.stack import describe_stack, gather_stack
+
         if not self._may_run and str(Source.STACK) in recorded:
-            return _from_lock(Source.STACK, recorded, (describe_stack(self.stack),))
+            return _from_lock(Source.STACK, recorded, (describe_stack(stack),))
         file = self._project.shown_file
         return self._once(
             "stack",
             lambda: self._with_lines(
-                gather_stack(self.stack, catalogue=self.catalogue, file=file, root=self._project.folder),
-                tuple(dict.fromkeys(self.stack.requirements)),
+                gather_stack(stack, catalogue=self.catalogue, file=file, root=self._project.folder),
+                tuple(dict.fromkeys(stack.requirements)),
                 ("stack", "requirements"),
             ),
         )
@@ -158,6 +179,8 @@ class Gatherer:
             return None
         if not self._may_run and str(Source.INTEGRATIONS) in recorded:
             return _from_lock(Source.INTEGRATIONS, recorded, (", ".join(names),))
+        from zlock.sources.integrations import gather_integrations
+
         origin = self._origin(settings, "required_integrations", Source.INTEGRATIONS)
         return self._once(
             ("integrations", names, origin),

@@ -23,7 +23,7 @@ def resolve(options: Options, progress: Progress) -> Report:
     """
     workspace = Workspace(options)
     gatherer = Gatherer(workspace.project, workspace.environ, lambda: workspace.interpreter)
-    if not gatherer.stack.remote:
+    if not gatherer.is_remote:
         workspace.disregard()
         return workspace.report
     jobs = _prepare(workspace, gatherer, progress)

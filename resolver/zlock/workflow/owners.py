@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zlock.errors import InvalidConfiguration
 from zlock.lock.store import ExistingLock
 from zlock.settings.config import Project
-from zlock.settings.load import DeclaredPipeline
+
+if TYPE_CHECKING:
+    from zlock.settings.load import DeclaredPipeline
 
 _OUTSIDE = "../"
 

@@ -33,8 +33,6 @@ from zlock.model.ports import PackageSource, Progress
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.resolution.align import Aligned, Member, align
-from zlock.resolution.eligible import find_hopeless
-from zlock.resolution.explain import Conflict, explain, gives_way
 from zlock.resolution.needs import Pins
 from zlock.resolution.problem import Policy, Problem
 from zlock.resolution.search import Unsolvable
@@ -48,6 +46,7 @@ from zlock.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
     from zlock.index.sdist import Builder
+    from zlock.resolution.explain import Conflict
 
 N = TypeVar("N", bound=str)
 T = TypeVar("T")
@@ -251,6 +250,8 @@ class Solver:
         Raises:
             ZlockError: None may give way.
         """
+        from zlock.resolution.explain import gives_way
+
         contradiction = self._contradiction(problem, state.job.step.name, proof)
         loser = gives_way(contradiction.conflict, problem) if self._may_give_way else None
         if loser is None:
@@ -436,6 +437,9 @@ class Solver:
         Raises:
             ZlockError: Requirements that nothing can meet, whatever the others say.
         """
+        from zlock.resolution.eligible import find_hopeless
+        from zlock.resolution.explain import explain
+
         problems = Collector()
         for error in find_hopeless(problem, {*self._repository.known_names(), *popular_names()}):
             problems.add(_in_step(error, step))

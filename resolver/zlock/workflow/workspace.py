@@ -24,7 +24,6 @@ from zlock.model.target import Target
 from zlock.redact import redact
 from zlock.settings.config import Project, StepConfiguration, find_project, read_project
 from zlock.settings.docker import DockerSettings, EffectiveSettings
-from zlock.settings.load import DeclaredPipeline, load_pipeline
 from zlock.settings.names import wrong_names
 from zlock.wording import did_you_mean
 from zlock.workflow.owners import collision, is_gone, owner_of
@@ -32,6 +31,7 @@ from zlock.workflow.report import Report
 
 if TYPE_CHECKING:
     from zlock.index.fingerprint import Fingerprints
+    from zlock.settings.load import DeclaredPipeline
 
 _VERSION = re.compile(r"^version(?:_info)?\s*=\s*(3\.\d+)", re.MULTILINE)
 
@@ -138,6 +138,8 @@ class Workspace:
         """Return the steps with the settings that stand beside them."""
         reference = self.options.pipeline or self.project.pipeline
         if reference:
+            from zlock.settings.load import load_pipeline
+
             folder = Path.cwd() if self.options.pipeline and self.options.project is None else self.project.folder
             self.options.progress(f"running `{reference}` for its steps")
             self.pipeline = load_pipeline(
