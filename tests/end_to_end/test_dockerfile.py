@@ -22,6 +22,7 @@ from support.index import TinyIndex
 from support.project import Project, Result
 from support.stored_images import Image, TinyRegistry
 from support.venv import installed
+from support.wheelhouse import ROOT
 from support.wheels import Sdist
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -573,6 +574,20 @@ def test_a_plan_shows_images_steps_and_sizes(project: Project, index: TinyIndex)
     assert f"on python:{PYTHON}-slim" in done.stdout
     assert "2 images for 3 steps" in done.stderr
     assert "floats" in done.stderr
+
+
+def test_the_example_of_four_steps_is_three_images(project: Project, index: TinyIndex) -> None:
+    for name, version in (("pandas", "2.2"), ("scikit-learn", "1.5"), ("matplotlib", "3.9")):
+        index.wheel(name, version)
+    for file in (ROOT / "examples" / "images").glob("*.*"):
+        project.write(file.name, file.read_bytes())
+    succeed(project.run("resolve", "--index-url", index.url))
+
+    done = succeed(project.run("plan", "--offline"))
+
+    steps = re.findall(r"linux/amd64: (.+) \(", done.stdout)
+    assert steps == ["load", "train, evaluate", "report"]
+    assert "3 images for 4 steps" in done.stderr
 
 
 def test_a_plan_without_an_engine_says_so_and_what_registries_know(

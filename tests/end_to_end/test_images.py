@@ -1,4 +1,4 @@
-"""A pipeline of four steps, locked, built by real engines, pushed to a real registry, and run."""
+"""The example of four steps, locked, built by real engines, pushed to a real registry, and run."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from support.building import Engine, base_in_registry
 from support.engines import registry
 from support.index import TinyIndex
 from support.project import Project, Result
+from support.wheelhouse import ROOT
 
 pytestmark = pytest.mark.engines
 
+EXAMPLE = ROOT / "examples" / "images" / "pipeline.py"
 PASSWORD = "pass-of-ann"
 STEPS = ("evaluate", "load", "report", "train")
 PRINT = "import importlib.metadata as m, json; print(json.dumps({d.name: d.version for d in m.distributions()}))"
@@ -47,23 +49,18 @@ class World:
 def settings(index: TinyIndex, host: str) -> dict[str, Any]:
     return {
         "python": "3.11",
+        "pipeline": "pipeline.py",
         "registry": f"{host}/team/images",
         "index": [{"name": "own", "url": index.url, "default": True}],
-        "docker": {"requirements": ["base"], "parent-image": f"{host}/python:3.11"},
-        "steps": {
-            "load": {},
-            "train": {"docker": {"requirements": ["base", "model>=1"]}},
-            # What train asks, in other words.
-            "evaluate": {"docker": {"requirements": ["Model >= 1", "base"]}},
-            "report": {"docker": {"requirements": ["plot"], "python-package-installer-args": {"timeout": 1000}}},
-        },
+        "docker": {"parent-image": f"{host}/python:3.11"},
     }
 
 
 def fill(index: TinyIndex) -> None:
-    index.wheel("base", "1.0", files={"base.py": b"NAME = 'base'\n"})
-    index.wheel("model", "1.0", requires=["base"], files={"model.py": b"import base\n"})
-    index.wheel("plot", "1.0", files={"plot.py": b""})
+    """Add what the example asks for, by name and version only."""
+    index.wheel("pandas", "2.2", files={"pandas.py": b"NAME = 'pandas'\n"})
+    index.wheel("scikit-learn", "1.5", requires=["pandas"], files={"sklearn.py": b"import pandas\n"})
+    index.wheel("matplotlib", "3.9", files={"matplotlib.py": b""})
 
 
 @pytest.fixture(scope="module", params=["buildah", "docker"])
@@ -75,6 +72,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         engine.allow_plain(host)
         fill(index)
         project = Project(folder / "project")
+        project.write("pipeline.py", EXAMPLE.read_bytes())
         project.configure(settings(index, host))
         login(project)
         locked = project.run("resolve")
@@ -112,10 +110,10 @@ def test_what_was_locked_is_what_runs(world: World, step: str) -> None:
     assert (
         sorted(world.project.locked(step))
         == {
-            "load": ["base"],
-            "train": ["base", "model"],
-            "evaluate": ["base", "model"],
-            "report": ["plot"],
+            "load": ["pandas"],
+            "train": ["pandas", "scikit-learn"],
+            "evaluate": ["pandas", "scikit-learn"],
+            "report": ["matplotlib"],
         }[step]
     )
 
@@ -159,7 +157,7 @@ def test_the_credential_of_an_index_is_nowhere(world: World) -> None:
     assert [path for path in files if secret in path.read_bytes()] == []
     blobs = [path.read_bytes() for path in (world.project.folder.parent / "registry").rglob("data")]
     layers = [gzip.decompress(blob) if blob.startswith(b"\x1f\x8b") else blob for blob in blobs]
-    assert any(b"model.py" in layer for layer in layers)
+    assert any(b"sklearn.py" in layer for layer in layers)
     assert not any(secret in layer for layer in layers)
 
 
@@ -168,11 +166,11 @@ def test_the_credential_of_an_index_is_nowhere(world: World) -> None:
 
 def test_a_change_of_one_step_builds_one_image(world: World) -> None:
     before = {step: row["digest"] for step, row in world.images().items()}
-    world.index.wheel("plot", "2.0", files={"plot.py": b"VERSION = 2\n"})
+    world.index.wheel("matplotlib", "3.10", files={"matplotlib.py": b"VERSION = 2\n"})
     assert world.project.run("resolve", "--step", "report", "--upgrade").code == 0
     explained = world.project.run("plan", "--explain", "report").stdout
     assert "to build" in explained
-    assert "package plot: 1.0 -> 2.0" in explained
+    assert "package matplotlib: 3.9 -> 3.10" in explained
 
     again = world.build()
 
@@ -181,4 +179,4 @@ def test_a_change_of_one_step_builds_one_image(world: World) -> None:
     moved = {step for step, row in world.images().items() if row["digest"] != before[step]}
     assert moved == {"report"}
     found = world.engine.run(world.images()["report"]["reference"], "python", "-c", PRINT)
-    assert json.loads(found) == {"plot": "2.0"}
+    assert json.loads(found) == {"matplotlib": "3.10"}
