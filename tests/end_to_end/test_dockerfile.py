@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import uv
 
+from support.engines import small_disk
 from support.environment import clean_environment
 from support.git import GitRepository
 from support.images import runs
@@ -408,17 +409,24 @@ def test_dockerignore_says_which_files_are_copied(project: Project, index: TinyI
     assert copied == {"project/data/small.csv", "project/.hidden", "project/.dockerignore"}
 
 
-def test_a_lock_that_is_missing_or_outdated_stops_both_commands(project: Project, index: TinyIndex) -> None:
+def test_a_lock_that_is_missing_outdated_or_edited_stops_every_command(project: Project, index: TinyIndex) -> None:
     fill(index)
     configure(project, index)
     missing = project.run("dockerfile")
     succeed(project.run("resolve"))
     configure(project, index, constraints=["beta<3"])
     outdated = project.run("plan", "--offline")
+    path = project.lock_path("train")
+    path.write_text(path.read_text().replace('sha256 = "', 'sha256 = "00'))
+    edited = [project.run(*command) for command in (("plan", "--offline"), ("dockerfile",), ("build",))]
 
     assert (missing.code, outdated.code) == (1, 1)
     assert "has no lock" in missing.stderr
     assert "is outdated" in outdated.stderr
+    for result in edited:
+        assert result.code == 2
+        assert "the lock `pylock.train.toml` was cut short or edited" in result.stderr
+    assert all("hint: " in result.stderr for result in (missing, outdated, *edited))
     assert not (project.folder / "build").exists()
 
 
@@ -709,3 +717,22 @@ def test_a_disk_that_refuses_leaves_a_context_as_it_was(project: Project, index:
 
     assert done.code == 3
     assert before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a file system that is small")
+def test_a_disk_that_is_full_is_said_and_no_context_is_half_there(
+    project: Project, index: TinyIndex, tmp_path: Path
+) -> None:
+    fill(index)
+    project.write("data.bin", b"x" * 100_000)
+    configure(project, index, docker={"local-project-install-command": "true"})
+    succeed(project.run("resolve"))
+
+    with small_disk(tmp_path / "disk", "16k") as disk:
+        done = project.run("dockerfile", "--output", str(disk / "out"))
+        written = list((disk / "out").iterdir())
+
+    assert done.code == 3
+    assert "error: the system refused: No space left on device" in done.stderr
+    assert "hint: check its place, its rights and the space that is left" in done.stderr
+    assert written == []

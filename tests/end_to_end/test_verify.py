@@ -186,7 +186,7 @@ def test_a_folder_without_packages_is_no_answer_that_says_where_it_looked(world:
     result = failed(world, f"dir:{tmp_path}")
 
     assert result.code == 1
-    assert f"there is no environment and no package in `{tmp_path}`" in result.stderr.splitlines()[0]
+    assert f"error: there is no environment and no package in `{tmp_path}`\n" in result.stderr
     assert f"  {tmp_path}/opt/venv/lib/python3.*" in result.stderr
     assert "hint: name the files of an image" in result.stderr
 

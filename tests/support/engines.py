@@ -31,6 +31,19 @@ def require(program: str) -> str:
 
 
 @contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """Mount a file system of a size ("16k") in a folder until the end of the block; only root can."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs to mount a file system")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], capture_output=True, check=True)
+
+
+@contextlib.contextmanager
 def registry(folder: Path, *, login: bool = False, secured: tuple[Path, Path] | None = None) -> Iterator[str]:
     """Run a registry on loopback and yield its host and port.
 

@@ -20,7 +20,8 @@ _GONE = re.compile(
     r"rpc error: code = unavailable|broken pipe|connection reset by peer",
     re.IGNORECASE,
 )
-_OWN = re.compile(r"^(?:#\d+ [\d.]+ )?zlock: (?P<text>.+)$")
+# What a check of zlock's says: what is wrong, and the way out.
+_OWN = re.compile(r"^(?:#\d+ [\d.]+ )?zlock: (?P<text>[^:]+): (?P<hint>.+)$")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 """What a digest looks like; anything else of an engine's output is none."""
 
@@ -111,9 +112,9 @@ class Client:
 def _explained(kind: type[OutsideFailed], what: str, log: Sequence[str]) -> OutsideFailed:
     """Return the error that a log tells of."""
     lines = [line for line in log if line.strip()][-_TAIL:]
-    own = [found["text"] for line in lines if (found := _OWN.match(line))]
+    own = [found for line in lines if (found := _OWN.match(line))]
     if own:  # the Dockerfile has a check of zlock's, and it failed
-        return kind(f"{what}: {own[-1]}", context=lines)
+        return kind(f"{what}: {own[-1]['text']}", context=lines, hint=own[-1]["hint"])
     text = "\n".join(lines)
     if _FULL.search(text):
         return kind(

@@ -39,7 +39,7 @@ def _statements(target: Target) -> Iterator[str]:
     yield "machine = platform.machine(), sys.maxsize.bit_length() + 1"
     yield f"{_machine(target)} or stop('{target.platform}', '%s with %d bits' % machine, 'platforms')"
     yield from _libc(target)
-    yield "os.geteuid() == 0 or sys.exit('zlock: the parent does not run as root, name its user in the settings')"
+    yield "os.geteuid() == 0 or sys.exit('zlock: the parent does not run as root: name its user in the settings')"
 
 
 def _machine(target: Target) -> str:

@@ -1,4 +1,4 @@
-"""`zlock plan` on parents that a Dockerfile of the user makes: what registries say of the images it names."""
+"""`zlock plan` on parents that are not pinned: what registries say of them, and of those that Dockerfiles name."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ def tiny() -> Iterator[TinyRegistry]:
         yield tiny
 
 
+def configure(project: Project, index: TinyIndex, **docker: str) -> None:
+    index.wheel("alpha", "1.0")
+    table = {"requirements": ["alpha"], **docker}
+    project.configure({"python": "3.12", "index": [{"url": index.url, "default": True}], "docker": table})
+
+
 def planned(project: Project, index: TinyIndex, dockerfile: str) -> Result:
     """Plan the image of a step that is built on what a Dockerfile makes."""
-    index.wheel("alpha", "1.0")
     project.write("images/Dockerfile", dockerfile)
-    docker = {"requirements": ["alpha"], "dockerfile": "images/Dockerfile"}
-    project.configure({"python": "3.12", "index": [{"url": index.url, "default": True}], "docker": docker})
+    configure(project, index, dockerfile="images/Dockerfile")
     locked = project.run("resolve")
     assert locked.code == 0, locked.stderr
     return project.run("plan", "--json")
@@ -52,7 +56,7 @@ def test_an_image_that_is_needed_and_not_there_is_an_error(
 
     assert result.code == 1
     missing = f"there is no parent image `{tiny.host}/{repository}:1` for {platform or 'linux/amd64'}"
-    assert missing in result.stderr.splitlines()[0]
+    assert f"error: {missing}\n" in result.stderr
     assert f"named in `{project.folder / 'images' / 'Dockerfile'}`" in result.stderr
     assert "hint: check its name, and `platforms`" in result.stderr
 
@@ -65,3 +69,25 @@ def test_an_image_that_may_not_be_needed_and_is_not_there_is_noted(
     assert result.code == 0, result.stderr
     missing = f"there is no parent image `{tiny.host}/team/gone:1` for linux/amd64"
     assert f"note: {missing}; whether it is needed, the build of `Dockerfile` will tell" in result.stderr
+
+
+def test_a_parent_that_moved_under_its_tag_moves_the_key_unless_it_is_pinned(
+    project: Project, index: TinyIndex, tiny: TinyRegistry
+) -> None:
+    configure(project, index, **{"parent-image": f"{tiny.host}/team/base:1"})
+    moved = Image(labels={"is": "another"})
+
+    def key() -> str:
+        result = project.run("plan", "--json")
+        assert result.code == 0, result.stderr
+        (row,) = json.loads(result.stdout)["images"]
+        return str(row["key"])
+
+    assert project.run("resolve").code == 0
+    before = key()
+    tiny.push("team/base", "1", moved)
+    assert key() != before
+    assert project.run("resolve", "--pin-images").code == 0
+    pinned = key()
+    tiny.push("team/base", "1", Image())
+    assert key() == pinned
