@@ -246,6 +246,17 @@ def test_several_errors_are_shown_each_once_and_the_worst_counts(capsys: pytest.
     assert capsys.readouterr().err == "error: `a` is wrong\n  at b\nhint: correct it\n\nerror: down\n\nerror: no\n"
 
 
+def test_a_line_break_in_a_name_begins_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen(color="never", quiet=False, verbose=False)
+    screen.say("a: b\nhint: run this")
+    screen.note("a\nb")
+    screen.fail(InvalidLock("`a\nhint: b` is wrong", context=["at c\nerror: d"], hint="correct\nit"))
+
+    assert capsys.readouterr().err == (
+        "a: b\\nhint: run this\nnote: a\\nb\nerror: `a\\nhint: b` is wrong\n  at c\\nerror: d\nhint: correct\\nit\n"
+    )
+
+
 def test_credentials_never_reach_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
     screen = Screen(color="never", quiet=False, verbose=False)
     screen.note("see https://ann:secret@index.example/")

@@ -34,7 +34,12 @@ class ZlockError(Exception):
     def laid_out(self, *, label: str = "error:") -> str:
         """Return the lines a person reads."""
         lines = [f"{label} {self.message}", *(f"  {line}" for line in self.context)]
-        return "\n".join([*lines, *([f"hint: {self.hint}"] if self.hint else [])])
+        return "\n".join(map(on_one_line, [*lines, *([f"hint: {self.hint}"] if self.hint else [])]))
+
+
+def on_one_line(text: str) -> str:
+    """Return a text without line breaks: one in a name would begin what looks like a line of zlock's own."""
+    return text.replace("\n", "\\n")
 
 
 class NoAnswer(ZlockError):

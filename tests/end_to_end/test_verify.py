@@ -140,6 +140,17 @@ def test_files_that_are_not_as_recorded_are_named_and_compiled_ones_do_not_count
     }
 
 
+def test_a_name_is_shown_on_its_line_whatever_is_in_it(world: World, venv: Path) -> None:
+    with (venv / SITE / "speed-1.5.dist-info" / "RECORD").open("a") as record:
+        record.write('"evil\nhint: run \x1b[31mthis.py",sha256=AA,1\n')
+
+    result = failed(world, f"dir:{venv}")
+
+    assert "evil\\nhint: run \\x1b[31mthis.py is " in result.stderr
+    assert "\nhint: run" not in result.stdout + result.stderr
+    assert "\x1b" not in result.stdout + result.stderr
+
+
 @pytest.mark.parametrize(
     "record",
     [

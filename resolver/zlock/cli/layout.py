@@ -8,7 +8,7 @@ import sys
 import time
 from contextlib import AbstractContextManager, nullcontext, suppress
 
-from zlock.errors import Problems, ZlockError
+from zlock.errors import Problems, ZlockError, on_one_line
 from zlock.redact import redact
 
 _RED, _CYAN, _YELLOW, _BOLD, _OFF = "\033[31m", "\033[36m", "\033[33m", "\033[1m", "\033[0m"
@@ -115,7 +115,7 @@ class Screen:
 
     def say(self, message: str) -> None:
         """Say something that is not data."""
-        self._say(presentable(message))
+        self._say(presentable_line(message))
 
     def log(self, message: str) -> None:
         """Show each line of what is being done."""
@@ -123,7 +123,7 @@ class Screen:
 
     def note(self, message: str) -> None:
         """Say what a person should know."""
-        self._say(f"{self._paint('note:', _YELLOW)} {presentable(message)}")
+        self._say(f"{self._paint('note:', _YELLOW)} {presentable_line(message)}")
 
     def _say(self, shown: str) -> None:
         if not self._quiet:
@@ -189,6 +189,11 @@ def presentable(text: str) -> str:
         for line in text.split("\n")
     ]
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), "\n".join(lines))
+
+
+def presentable_line(text: str) -> str:
+    """Return a text as one line, as it may be shown."""
+    return presentable(on_one_line(text))
 
 
 def _wants_color(terminal: bool) -> bool:

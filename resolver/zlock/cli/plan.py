@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from zlock.cli.layout import Screen
+from zlock.cli.layout import Screen, presentable_line
 from zlock.cli.options import options_of
 from zlock.workflow.planning import PlannedImage, PlannedIndex, plan
 
@@ -24,7 +24,7 @@ def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
         return 0
     for image in images:
         for line in _lines(image):
-            screen.data(f"{line}\n")
+            screen.data(f"{presentable_line(line)}\n")
     for index in indexes:
         steps, platforms = ", ".join(index.plan.steps), ", ".join(index.plan.platforms)
         screen.data(f"{index.plan.tag} {platforms}: {steps} (index, {_WRITTEN[index.exists]})\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import csv
+import io
 import json
 import posixpath
 import re
@@ -165,7 +166,7 @@ def _recorded(record: bytes, place: str, folder: str) -> tuple[RecordedFile, ...
 def _rows(record: bytes) -> Iterator[tuple[str, str]]:
     """Return path and hash of each row of a RECORD, as far as it can be read."""
     with contextlib.suppress(csv.Error):
-        for row in csv.reader(record.decode("utf-8", errors="replace").splitlines()):
+        for row in csv.reader(io.StringIO(record.decode("utf-8", errors="replace"), newline="")):
             path, hashed = [*row, "", ""][:2]
             yield path, hashed
 
