@@ -41,15 +41,21 @@ class Logged:
             watch.line(text)
 
         file = self.folder / f"{self.plan.tag}.log"
+        name = f"the image of {', '.join(self.plan.steps)}"
         try:
             image = self.inner(replace(watch, line=line), say)
         except CommandStopped:
             raise
         except OutsideFailed as error:
-            error.context = (f"the image of {', '.join(self.plan.steps)}", *error.context)
+            error.context = (name, *error.context)
             if len(list(filter(str.strip, log))) > len(error.context) and _is_written(file, log):
                 error.hint = "; ".join(filter(None, (error.hint, f"the whole log is in `{file}`")))
             raise
+        except OSError as error:  # so that it does not hide what became of the other images
+            raise OutsideFailed(
+                f"{name} can't be made: {error.strerror or error}",
+                hint="check the rights and the space that is left in the folder for temporary files",
+            ) from error
         file.unlink(missing_ok=True)
         return image
 
