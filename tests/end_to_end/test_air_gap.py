@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ STEPS: dict[str, dict[str, Any]] = {
     "by-pip": {"requirements": ["alpha"]},
     "by-uv": {"requirements": ["alpha", "gamma"], "python-package-installer": "uv"},
     "built": {"requirements": ["gamma"]},
-    "by-url": {"requirements": ["direct @ {url}", "alpha"]},
+    "by-url": {"requirements": ["direct @ {url}", "packed @ {sdist}", "alpha"]},
     "own": {
         "requirements": ["helper"],  # what building the project requires
         "python-package-installer": "uv",
@@ -30,14 +31,14 @@ PINS = {
     "by-pip": {"alpha": "1.0", "beta": "2.0"},
     "by-uv": {"alpha": "1.0", "beta": "2.0", "gamma": "3.0"},
     "built": {"beta": "2.0", "gamma": "3.0"},
-    "by-url": {"alpha": "1.0", "beta": "2.0", "direct": "1.0"},
+    "by-url": {"alpha": "1.0", "beta": "2.0", "direct": "1.0", "packed": "4.0"},
     "own": {"helper": "1.0", "own": "1.0"},
 }
 FILES = {
     "by-pip": {"alpha", "beta"},
     "by-uv": {"alpha", "beta", "gamma", "helper", "uv"},
     "built": {"beta", "gamma", "helper"},
-    "by-url": {"alpha", "beta", "direct"},
+    "by-url": {"alpha", "beta", "direct", "helper", "packed"},
     "own": {"helper", "uv"},
 }
 PRINT = "import importlib.metadata as m, json; print(json.dumps({d.name: d.version for d in m.distributions()}))"
@@ -55,13 +56,15 @@ def fill(index: TinyIndex) -> str:
     index.wheel("beta", "2.0")
     index.wheel("helper", "1.0")
     index.sdist("gamma", "3.0", build_requires=["helper"], requires=["beta"])
+    index.sdist("packed", "4.0", build_requires=["helper"])
     return f"{index.root}/{index.wheel('direct', '1.0').location}"
 
 
 def make(folder: Path, index: TinyIndex, url: str, **more: Any) -> Project:
     """Return a project with a filled wheelhouse."""
+    sdist = f"{index.root}/{index.listing('packed').files[0].location}"
     docker = {
-        step: {**settings, "requirements": [text.format(url=url) for text in settings["requirements"]]}
+        step: {**settings, "requirements": [text.format(url=url, sdist=sdist) for text in settings["requirements"]]}
         for step, settings in STEPS.items()
     }
     project = Project(folder)
@@ -102,7 +105,7 @@ def test_a_context_has_the_files_of_its_image_and_no_others_and_no_index(index: 
 
     for step, folder in contexts(made).items():
         wheels = list((folder / "wheelhouse").iterdir())
-        assert {path.name.partition("-")[0] for path in wheels} == FILES[step]
+        assert {re.sub("^[0-9a-f]{12}-", "", path.name).partition("-")[0] for path in wheels} == FILES[step]
         assert all(path.samefile(house / path.name) for path in wheels)
         text = b"".join(data for path, data in files_of(folder).items() if not path.startswith("wheelhouse/"))
         assert b"127.0.0.1" not in text

@@ -16,6 +16,7 @@ from zlock.lock.environments import Answer, join_answers
 from zlock.lock.identity import FORMAT, identity_of, resign
 from zlock.lock.question import Question, target_table
 from zlock.lock.toml import Inline, Row, dumps
+from zlock.lock.wheelhouse import archive_name
 from zlock.model.distribution import File, Reference
 from zlock.model.paths import path_in, portable
 from zlock.model.versions import valid_specifier
@@ -204,11 +205,6 @@ def _file(file: File, index: str, places: _Places) -> Inline:
         row["size"] = file.size
     row["hashes"] = Inline({"sha256": file.sha256})
     return Inline(row)
-
-
-def archive_name(filename: str, sha256: str) -> str:
-    """Return what an archive of a URL is called in a wheelhouse: names as `v1.0.tar.gz` are those of many projects."""
-    return filename if filename.endswith(".whl") else f"{sha256[:12]}-{filename}"
 
 
 def _reference(reference: Reference, places: _Places) -> dict[str, Any]:

@@ -13,9 +13,8 @@ from packaging.utils import NormalizedName, canonicalize_name
 from zlock.errors import Collector, IndexFailed, NoAnswer
 from zlock.index.pool import Pool
 from zlock.index.wheelhouse import Status, Wanted, Wheelhouse, find_release_file
-from zlock.lock.document import archive_name
 from zlock.lock.store import exclusive, uv_of
-from zlock.lock.wheelhouse import LockedFile, file_name, leads_into, locked_files
+from zlock.lock.wheelhouse import LockedFile, archive_name, file_name, leads_into, locked_files
 from zlock.merge import merge
 from zlock.model.distribution import File
 from zlock.model.ports import PackageSource, Progress

@@ -10,13 +10,15 @@ from urllib.parse import urlsplit
 
 from zlock.errors import Collector, InvalidConfiguration, NoAnswer
 from zlock.image.context.contents import plan_image
+from zlock.image.context.installers import HOUSE
 from zlock.image.context.project import project_files
 from zlock.image.parent import custom_parent, named_parent
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.stages import NamedImage
 from zlock.image.wanted import Wanted
 from zlock.lock.selection import packages_on
-from zlock.lock.wheelhouse import file_name, leads_into, with_wheels
+from zlock.lock.store import is_built
+from zlock.lock.wheelhouse import leads_into, with_sdists, with_wheels
 from zlock.model.image import default_parent
 from zlock.model.reference import join_repository
 from zlock.model.target import Target
@@ -114,14 +116,16 @@ class _Planner:
         return self._workspace.project.urls == "portable"
 
     def _lock(self, one: LockedStep) -> Mapping[str, Any]:
-        """Return a step's lock; wheels that sources state by URL are found in a wheelhouse by their names."""
+        """Return a step's lock; what sources state by URL is found in a wheelhouse, a wheel by its name."""
+        if self._wheelhouse is None:
+            return one.lock
 
         def is_there(package: Mapping[str, Any]) -> bool:
             archive = package.get("archive", {})
-            place = archive.get("url") or archive.get("path", "")
-            return file_name(place).endswith(".whl") and ("url" in archive or self._is_fetched(one, place))
+            return "url" in archive or ("path" in archive and self._is_fetched(one, archive["path"]))
 
-        return with_wheels(one.lock, is_there) if self._wheelhouse else one.lock
+        found = with_wheels(one.lock, lambda package: is_there(package) and not is_built(package))
+        return with_sdists(found, HOUSE, is_there)
 
     def _is_fetched(self, one: LockedStep, path: str) -> bool:
         return self._is_portable and leads_into(self._workspace.wheelhouse, one.path.parent, path)

@@ -16,9 +16,10 @@ FOLDER = "/opt/zlock"
 REQUIREMENTS, DIRECT, UV, SDISTS = "requirements.txt", "direct.txt", "uv.txt", "sdists"
 WHEELHOUSE = "wheelhouse"
 """The folder of the context that holds all that is installed, where no index is to be asked."""
+HOUSE = f"{FOLDER}/{WHEELHOUSE}"
+"""Where that is while packages are installed."""
 SECRET = "zlock-index"  # noqa: S105 - the secret's id, not its content
 _CACHE = "/var/cache/zlock"
-_HOUSE = f"{FOLDER}/{WHEELHOUSE}"
 _UV_FOLDER = "/tmp/zlock-uv"  # noqa: S108 - of the image, gone at the end of the command
 _BUILD, _WHEELS, _BUILT = "/tmp/zlock-build", "/tmp/zlock-wheels", "/tmp/zlock-built"  # noqa: S108 - likewise
 _PIP = ("--disable-pip-version-check", "--no-input")
@@ -93,7 +94,7 @@ class Installation:
         secret = (Mount("secret", {"id": SECRET, "required": "true"}),) if self.secret else ()
         # Where nothing is locked, the context has no such folder.
         reads_wheels = self.wheelhouse and (self.files or self.sdists or self.installer == "uv")
-        house = (Mount("bind", {"source": WHEELHOUSE, "target": _HOUSE}),) if reads_wheels else ()
+        house = (Mount("bind", {"source": WHEELHOUSE, "target": HOUSE}),) if reads_wheels else ()
         return (*cache, *secret, *house)
 
 
@@ -136,8 +137,8 @@ def install_project(facts: Installation, command: str | tuple[str, ...]) -> Run:
 def _indexes(facts: Installation) -> tuple[Shell, ...]:
     """Return what says where packages come from: variables for this command, and nowhere else."""
     if facts.wheelhouse:
-        for_uv = f" UV_OFFLINE=1 UV_FIND_LINKS={_HOUSE}" if facts.installer == "uv" else ""
-        return (Shell(f"export PIP_NO_INDEX=1 PIP_FIND_LINKS={_HOUSE}{for_uv}"),)
+        for_uv = f" UV_OFFLINE=1 UV_FIND_LINKS={HOUSE}" if facts.installer == "uv" else ""
+        return (Shell(f"export PIP_NO_INDEX=1 PIP_FIND_LINKS={HOUSE}{for_uv}"),)
     return (Shell(f"set -a; . /run/secrets/{SECRET}; set +a"),) if facts.secret else ()
 
 

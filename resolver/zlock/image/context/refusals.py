@@ -26,7 +26,7 @@ _HERE = _Refusal(
     "serve them from an index; for the project itself there is `local_project_install_command`",
 )
 _WITH_A_KEY = _Refusal("cloned over ssh, and no build of an image has a key", f"name it by https, or {_SERVE_A_WHEEL}")
-_OUT_OF_REACH = _Refusal("built from what its URL serves, and a build with a wheelhouse asks no one", _SERVE_A_WHEEL)
+_OUT_OF_REACH = _Refusal("cloned by git, and no wheelhouse can hold a repository", _SERVE_A_WHEEL)
 _UNSAID = _Refusal("to be built, and the lock does not say with what", "run `zlock resolve`")
 _WITHOUT_GIT = _Refusal(
     "cloned by git, which the default parent does not have",
@@ -55,7 +55,7 @@ def refusals(
 
 
 def _by_place(wanted: Wanted, package: Mapping[str, Any]) -> _Refusal | None:
-    if wanted.wheelhouse and is_built(package):
+    if wanted.wheelhouse and "vcs" in package:
         return _OUT_OF_REACH
     places = [package.get("archive", {}), package.get("vcs", {})]
     places += [] if wanted.portable or wanted.wheelhouse else files_of(package)
