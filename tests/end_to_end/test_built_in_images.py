@@ -38,9 +38,8 @@ class World:
     first: Result
 
     def build(self, *arguments: str) -> Result:
-        network = ("--network", self.engine.network) if self.engine.network else ()
-        command = ("build", "--push", "--builder", self.engine.name, *network, *arguments)
-        return self.project.run(*command, env=self.engine.environ, timeout=300)
+        command = ("build", "--push", *self.engine.options, *arguments)
+        return self.project.run(*command, env=self.engine.environ, timeout=600)
 
     def reference(self, step: str) -> str:
         record = json.loads((self.project.folder / "build" / "zlock" / "images.json").read_text(encoding="utf-8"))

@@ -67,6 +67,11 @@ class Engine:
         finally:
             buildah("rm", container)
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What has `zlock build` build with it."""
+        return ("--builder", self.name, *(("--network", self.network) if self.network else ()))
+
     def left_over(self) -> list[str]:
         """Return the containers that are there, running or not."""
         if self.name == _DOCKER:
