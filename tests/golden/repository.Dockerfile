@@ -18,7 +18,7 @@ RUN python3 -c "import os, platform, sys; \
     libc = ' '.join(platform.libc_ver()).strip() or 'no glibc'; \
     glibc = [*map(int, libc[6:].split('.'))] if libc.startswith('glibc') else []; \
     glibc >= [2, 28] or stop('glibc 2.28 or later', libc, 'manylinux'); \
-    os.geteuid() == 0 or sys.exit('zlock: the parent does not run as root, name its user in the settings')"
+    os.geteuid() == 0 or sys.exit('zlock: the parent does not run as root: name its user in the settings')"
 
 COPY requirements.txt /opt/zlock/
 COPY sdists/ /opt/zlock/sdists/
