@@ -61,7 +61,9 @@ class Versions(Sequence[Version]):
     def __getitem__(self, position: int) -> Version:  # type: ignore[override]  # slices are never asked for
         found = self._parsed[position]
         if found is None:
-            found = self._parsed[position] = Version(self._texts[position])
+            found = parse_version(self._texts[position])
+            assert found is not None  # noqa: S101 - pages hold valid versions only
+            self._parsed[position] = found
         return found
 
     def find(self, text: str) -> int | None:

@@ -22,7 +22,6 @@ from zlock.resolution.needs import Node, Pins
 from zlock.resolution.problem import Problem
 from zlock.resolution.search import Unsolvable
 from zlock.resolution.universe import bits
-from zlock.resolution.verify import reach
 
 _YOUNG = 30  # days; a pin that is no further behind is not looked at
 _WIDENING = 3  # each bound is this much wider than the one before
@@ -65,9 +64,7 @@ def _kept(problem: Problem, pins: Mapping[Node, int]) -> set[NormalizedName]:
 
 
 def _oldest(found: _Found, settled: Collection[NormalizedName]) -> NormalizedName | None:
-    rows = [(found.ages.age(node.name, at), node.name) for node, at in found.pins.items() if node.name not in settled]
-    age, name = max(rows, default=(0, None))
-    return name if age > _YOUNG else None
+    return next((name for age, name in found.by_age if age > _YOUNG and name not in settled), None)
 
 
 def _behind(ages: Ages, pins: Mapping[Node, int]) -> int:
@@ -102,7 +99,10 @@ class _Found:
         pins: The answer.
         nodes: The nodes of each package.
         roots: The candidates that the step itself admits, of the packages it names.
+        asked: The nodes that the step itself needs.
+        needed: Per node the nodes that it needs.
         wanting: Per package the nodes that need it, with the candidates that each admits.
+        by_age: The age of each package and its name, the oldest first.
     """
 
     def __init__(self, problem: Problem, ages: Ages, pins: Pins) -> None:
@@ -112,13 +112,19 @@ class _Found:
         self.nodes: dict[NormalizedName, list[Node]] = {}
         for node in pins:
             self.nodes.setdefault(node.name, []).append(node)
+        self.by_age = sorted({(ages.age(node.name, at), node.name) for node, at in pins.items()}, reverse=True)
         self.roots: dict[NormalizedName, int] = {}
+        self.asked: list[Node] = []
         for need in problem.roots():
+            self.asked.append(need.node)
             self.roots[need.node.name] = self.roots.get(need.node.name, -1) & need.mask
         self.wanting: dict[NormalizedName, list[tuple[Node, int]]] = {}
+        self.needed: dict[Node, list[Node]] = {}
         for node, position in pins.items():
             needs = problem.needs(node, position)
+            self.needed[node] = []
             for need in needs if isinstance(needs, tuple) else ():
+                self.needed[node].append(need.node)
                 self.wanting.setdefault(need.node.name, []).append((node, need.mask))
 
 
@@ -141,8 +147,14 @@ class _View:
     @cached_property
     def _others(self) -> Collection[Node]:
         """What is there whatever becomes of the pin; what is there only for its sake does not hold it back."""
-        pins = {node: position for node, position in self._pins.items() if node.name != self._name}
-        return reach(self._problem, pins)
+        reached: set[Node] = set()
+        todo = list(self._found.asked)
+        while todo:
+            node = todo.pop()
+            if node not in reached and node.name != self._name and node in self._pins:
+                reached.add(node)
+                todo += self._found.needed[node]
+        return reached
 
     def _wants(self, node: Node, position: int) -> Iterator[tuple[NormalizedName, int]]:
         """Yield what a candidate needs of the packages in the answer; of no others, so that nothing is fetched."""

@@ -26,8 +26,8 @@ class Markers:
         """Return whether a marker holds with an extra or, with "", without."""
         key = (marker, extra)
         found = self._known.get(key)
-        if found is None and marker.startswith(_EXTRA) and marker.find('"', len(_EXTRA)) == len(marker) - 1:
-            found = self._known[key] = self._compares(marker, extra)  # what most are
+        if found is None and not extra and _is_of_an_extra(marker):
+            found = self._known[key] = False
         elif found is None:
             tokens = _tokens(marker)
             # What is written in some rarer way is left to the library.
@@ -60,6 +60,11 @@ class Markers:
         if found is None:
             found = self._comparisons[key] = self._evaluate(*key)
         return found
+
+
+def _is_of_an_extra(marker: str) -> bool:
+    """Return whether it is plain that a marker holds with an extra only, as most do: one `extra ==` among `and`s."""
+    return _EXTRA in marker and " or " not in marker and f'{_EXTRA}"' not in marker
 
 
 def _tokens(marker: str) -> list[str]:

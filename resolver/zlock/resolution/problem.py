@@ -146,7 +146,7 @@ class Problem:
         reference, which is as explicit as can be.
         """
         package = self.universe.package(name)
-        mask = self.domain(name) & ~package.finals
+        mask = self.domain(name) & package.prereleases if package.prereleases else 0
         if not mask or self.policy.prerelease != "if-necessary-or-explicit" or package.reference:
             return 0
         if not package.has_final() or any(map(names_prerelease, self._stated.get(name, ()))):
