@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from zlock.lock.toml import Inline, dumps
+from zlock.lock.toml import Inline, dumps, read_table
 
 NASTY = "\"'\\\n\r\t\b\f\x00\x1b\x7f\x85\u2028\ufeff \u00e9\u4e2d\U0001f600=[]{}#.,-_aZ09"
 
@@ -45,6 +45,16 @@ def test_random_trees_come_back_as_they_were(seed: int) -> None:
         tree = inlined(table(random.Random(each), 4))
 
         assert tomllib.loads(dumps(tree)) == tree, f"seed {each}"
+
+
+@pytest.mark.parametrize("seed", range(0, 2000, 100))
+def test_a_table_is_read_as_tomllib_reads_it(seed: int) -> None:
+    for each in range(seed, seed + 100):
+        randomness = random.Random(each)
+        tree = inlined({"plain": ["a", "b]"], "one": "=", **table(randomness, 3), **table(randomness, 0)})
+        written = dumps(tree)
+
+        assert read_table(written) == tomllib.loads(written), f"seed {each}"
 
 
 def inlined(tree: Any, *, inside: bool = False) -> Any:

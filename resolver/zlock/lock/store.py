@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from zlock.errors import InvalidLock, OutsideFailed
 from zlock.interrupts import interrupts_postponed
 from zlock.lock.identity import FORMAT, identity_of, is_signed, own_begin, owner_in
-from zlock.lock.toml import Row
+from zlock.lock.toml import Row, read_table
 from zlock.model.distribution import LockedReference
 from zlock.model.requirement import Asked
 
@@ -60,10 +60,9 @@ def parse_facts(path: Path, text: str) -> dict[str, Any]:
     Raises:
         InvalidLock: As `read_lock` has it.
     """
-    begin = own_begin(text)
-    if not begin or not is_signed(text):
+    if not own_begin(text) or not is_signed(text):
         return parse_lock(path, text)
-    facts = tomllib.loads(text[begin:])
+    facts = {"tool": {"zlock": _read_own(text)}}
     _check_format(path, facts["tool"]["zlock"]["format"], None)
     return facts
 
@@ -115,12 +114,25 @@ def parse_lock(path: Path, text: str) -> dict[str, Any]:
 
 def _read_signed(text: str) -> dict[str, Any]:
     """Return what a text says that zlock wrote, package by package: those of several steps are read once."""
-    begin = own_begin(text)
-    head, *rows = text[:begin].split(_PACKAGE)
+    head, *rows = text[: own_begin(text)].split(_PACKAGE)
     tree = tomllib.loads(head)
     if rows:
         tree["packages"] = list(map(_read_package, rows))
-    return tree | tomllib.loads(text[begin:])
+    return tree | {"tool": {"zlock": _read_own(text)}}
+
+
+def _read_own(text: str) -> dict[str, Any]:
+    """Return the table `[tool.zlock]`, which is the last of a lock."""
+    text = text[own_begin(text) :]
+    if "\n[tool.zlock." in text:  # a table inside it, which belongs to what stands before it
+        own: dict[str, Any] = tomllib.loads(text)["tool"]["zlock"]
+        return own
+    stated, *rows = text.split("\n\n[[tool.zlock.")
+    own = read_table(stated.partition("]\n")[2])
+    for row in rows:
+        name, _, body = row.partition("]]\n")
+        own.setdefault(name, []).append(read_table(body))
+    return own
 
 
 @lru_cache(maxsize=4096)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 _PLAIN = re.compile(r"[ !#-\[\]-~]*")
+_LINE = re.compile(r'([A-Za-z0-9_-]+) = "([^"\\]*)"')
+_LIST = re.compile(r"([A-Za-z0-9_-]+) = \[")
+_ITEM = re.compile(r'    "([^"\\]*)",')
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -116,3 +120,26 @@ def _text(text: str) -> str:
         return f'"{text}"'
     # JSON's escapes are TOML's; DEL is the one control character JSON leaves alone.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def read_table(text: str) -> dict[str, Any]:
+    """Return a table as `dumps` wrote it, without its header; lines that other tables have too are read once."""
+    lines = text.rstrip("\n").split("\n")
+    if any(line.startswith("[") for line in lines):  # tables inside it
+        return tomllib.loads(text)
+    table: dict[str, Any] = {}
+    begin = 0
+    while begin < len(lines):
+        listed = _LIST.fullmatch(lines[begin])
+        end = lines.index("]", begin) if lines[begin].endswith(" = [") else begin
+        if plain := _LINE.fullmatch(lines[begin]):
+            table[plain[1]] = plain[2]
+        elif listed and all(items := [_ITEM.fullmatch(line) for line in lines[begin + 1 : end]]):
+            table[listed[1]] = [item[1] for item in items if item]
+        else:
+            table |= _read("\n".join(lines[begin : end + 1]))
+        begin = end + 1
+    return table
+
+
+_read = lru_cache(maxsize=4096)(tomllib.loads)
