@@ -96,7 +96,7 @@ class Provider(AbstractProvider[Need, Pin, Node]):
         if isinstance(needs, InvalidMetadata):
             cause = next(iter(self._problem.requirements))
             return (Need(candidate.node, 0, candidate.node, candidate.position, cause),)
-        return needs
+        return _joined(needs)
 
 
 def search_otherwise(problem: Problem, rounds: int = _ROUNDS) -> Pins | None:
@@ -104,7 +104,17 @@ def search_otherwise(problem: Problem, rounds: int = _ROUNDS) -> Pins | None:
     # Not through `Resolver`: what it does with the last state recurses as deep as the graph.
     resolution = Resolution(Provider(problem), BaseReporter())
     try:
-        state = resolution.resolve(problem.roots(), max_rounds=rounds)
+        state = resolution.resolve(_joined(problem.roots()), max_rounds=rounds)
     except ResolverException:
         return None
     return reach(problem, {node: pin.position for node, pin in state.mapping.items()})
+
+
+def _joined(needs: Iterable[Need]) -> list[Need]:
+    """Return what some needs come to for each node: resolvelib looks at all of a node again for each that it adds."""
+    found: dict[Node, Need] = {}
+    for need in needs:
+        known = found.get(need.node, need)
+        naming = known.names_prerelease or need.names_prerelease
+        found[need.node] = known._replace(mask=known.mask & need.mask, names_prerelease=naming)
+    return list(found.values())

@@ -12,6 +12,7 @@ when the search begins. An answer found under them stands; a proof stands if not
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
@@ -443,11 +444,12 @@ class Search:
         return latest, previous
 
     def _place(self, node: Node, states: int, before: int) -> int:
-        """Return the first index of the trail at which a node is inside a set."""
-        for place in self._places[node]:
-            if place < before and not self._trail[place].states & ~states:
-                return place
-        raise AssertionError(f"{node} never came inside the set")
+        """Return the first index of the trail at which a node is inside a set; from there on it stays inside."""
+        places = self._places[node]
+        found = bisect_left(places, True, key=lambda place: not self._trail[place].states & ~states)
+        if found == len(places) or places[found] >= before:
+            raise AssertionError(f"{node} never came inside the set")
+        return places[found]
 
     def _take_back(self, level: int) -> None:
         while self._trail and self._trail[-1].level > level:
