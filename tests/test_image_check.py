@@ -34,7 +34,7 @@ def check(folder: Path, target: Target, *, around: tuple[str, ...] = ()) -> subp
 
 def said(done: subprocess.CompletedProcess[str]) -> str:
     """Return what stopped the check, empty where it is content; those who are not root are told that last."""
-    lines = [line for line in done.stderr.splitlines() if "does not run as root" not in line]
+    lines = [line for line in done.stdout.splitlines() if "does not run as root" not in line]
     return "\n".join(lines)
 
 

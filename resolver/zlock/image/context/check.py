@@ -31,15 +31,16 @@ def check_parent(target: Target) -> Python:
 def _statements(target: Target) -> Iterator[str]:
     parts = target.python.count(".") + 1
     version = ".".join(["%d"] * parts)
-    yield "import os, platform, sys"
-    yield "text = 'zlock: the lock is for %s, the parent has %s: name another parent, or correct %s'"
-    yield "stop = lambda *why: sys.exit(text % why)"
+    yield "import os, platform, sys, time"
+    # Buildah 1.28 was seen to lose what a command prints just before its end.
+    yield "stop = lambda why: (print('zlock: ' + why, flush=True), time.sleep(1), sys.exit(1))"
+    yield "text = 'the lock is for %s, the parent has %s: name another parent, or correct %s'"
     yield f"python = '{version}' % sys.version_info[:{parts}]"
-    yield f"python == '{target.python}' or stop('Python {target.python}', python, 'python')"
+    yield f"python == '{target.python}' or stop(text % ('Python {target.python}', python, 'python'))"
     yield "machine = platform.machine(), sys.maxsize.bit_length() + 1"
-    yield f"{_machine(target)} or stop('{target.platform}', '%s with %d bits' % machine, 'platforms')"
+    yield f"{_machine(target)} or stop(text % ('{target.platform}', '%s with %d bits' % machine, 'platforms'))"
     yield from _libc(target)
-    yield "os.geteuid() == 0 or sys.exit('zlock: the parent does not run as root: name its user in the settings')"
+    yield "os.geteuid() == 0 or stop('the parent does not run as root: name its user in the settings')"
 
 
 def _machine(target: Target) -> str:
@@ -55,8 +56,8 @@ def _libc(target: Target) -> Iterator[str]:
         return
     yield "libc = ' '.join(platform.libc_ver()).strip() or 'no glibc'"
     if target.musllinux:
-        yield "libc.startswith('glibc') and stop('musl', libc, 'musllinux')"
+        yield "libc.startswith('glibc') and stop(text % ('musl', libc, 'musllinux'))"
     elif target.manylinux:
         major, minor = target.manylinux
         yield "glibc = [*map(int, libc[6:].split('.'))] if libc.startswith('glibc') else []"
-        yield f"glibc >= [{major}, {minor}] or stop('glibc {major}.{minor} or later', libc, 'manylinux')"
+        yield f"glibc >= [{major}, {minor}] or stop(text % ('glibc {major}.{minor} or later', libc, 'manylinux'))"
