@@ -242,6 +242,21 @@ def test_a_parent_of_another_platform_is_refused_where_no_registry_was_asked(
         assert "hint: name another parent, or correct platforms" in result.stderr
 
 
+def test_a_parent_that_a_dockerfile_makes_for_another_platform_is_refused_and_not_kept(
+    project: Project, world: World, one_engine: Engine
+) -> None:
+    project.write("images/Dockerfile", f"FROM {world.parent}\nENV MADE=here\n")
+    world.configure(project, {"dockerfile": "images/Dockerfile"}, platforms=["linux/arm64"])
+
+    result = build(project, one_engine, "--offline")
+
+    assert result.code == 3, result.stderr
+    said = re.search(r"did not build `(?P<name>zlock-parent:\w+)` for linux/arm64", result.stderr)
+    assert said, result.stderr
+    assert "hint: name a parent that there is for this platform" in result.stderr
+    assert said["name"].partition(":")[2] not in one_engine("images")
+
+
 # Reuse
 
 
