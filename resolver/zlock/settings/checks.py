@@ -312,7 +312,8 @@ def _argument_name(name: str, at: str) -> str:
     if _ARGUMENT.fullmatch(name):
         return name
     bare = name.lstrip("-")
-    hint = f"leave the dashes out: `{bare}`" if _ARGUMENT.fullmatch(bare) else ""
+    is_dashed = _ARGUMENT.fullmatch(bare)
+    hint = f"leave the dashes out: `{bare}`" if is_dashed else "write the name of an option, such as `timeout`"
     raise mistake(at, f"`{name}` is no name for an argument", hint=hint)
 
 
