@@ -560,9 +560,9 @@ def test_an_interrupt_ends_the_build_and_leaves_nothing(
 
 SLOW_TO_END = """\
 #!/bin/sh
-case $1 in
-inspect) echo "image not known" >&2; exit 1 ;;
-build) trap 'sleep 7; echo done > "$CLEANED"; exit 1' TERM; echo begun; while :; do sleep 0.1; done ;;
+case " $* " in
+*" inspect "*) echo "image not known" >&2; exit 1 ;;
+*" build "*) trap 'sleep 7; echo done > "$CLEANED"; exit 1' TERM; echo begun; while :; do sleep 0.1; done ;;
 esac
 """
 
