@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -417,13 +419,76 @@ def test_a_step_has_to_be_named_where_there_are_several(index: TinyIndex, tmp_pa
 
 def test_an_output_that_can_t_be_written_leaves_what_was_there(project: Project, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    for output in (tmp_path / "missing" / "file.nix", tmp_path / "folder"):
+    for output, why in ((tmp_path / "missing" / "file.nix", "no such file"), (tmp_path / "folder", "is a directory")):
         result = project.run("export", "nix", "--output", str(output))
 
         assert result.code == 3
-        assert f"error: `{output}` can't be written: " in result.stderr
+        assert f"error: `{output}` can't be written: {why}" in result.stderr
 
     assert [path.name for path in tmp_path.rglob("*")] == ["folder"]
+
+
+def test_an_export_is_written_into_a_pipe_and_behind_a_link(project: Project, tmp_path: Path) -> None:
+    pipe, link, real = tmp_path / "pipe", tmp_path / "link.txt", tmp_path / "folder" / "real.txt"
+    os.mkfifo(pipe)
+    real.parent.mkdir()
+    real.write_text("before", encoding="utf-8")
+    link.symlink_to(Path("folder", "real.txt"))
+    expected = exported(project, "nix")
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, encoding="utf-8") as reader:
+        try:
+            succeed(project.run("export", "nix", "--output", str(pipe)))
+            read, _ = reader.communicate(timeout=30)
+        finally:
+            reader.kill()
+
+    succeed(project.run("export", "nix", "--output", str(link)))
+
+    assert read == expected
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert real.read_text(encoding="utf-8") == expected
+    assert [path.name for path in real.parent.iterdir()] == ["real.txt"]
+
+
+def test_an_export_does_not_take_the_place_of_what_it_is_made_from(index: TinyIndex, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    project.write("asked.txt", "plain\n")
+    project.configure(
+        {
+            "python": f"3.{sys.version_info.minor}",
+            "index": [{"url": index.url, "default": True}],
+            "docker": {"requirements": "asked.txt"},
+        }
+    )
+    succeed(project.run("resolve"))
+    project.write("link.txt", "").unlink()
+    (project.folder / "link.txt").symlink_to("zlock.toml")
+    outputs = ("zlock.toml", "link.txt", "asked.txt", "lockfiles/pylock.pipeline.toml")
+    before = {name: (project.folder / name).read_bytes() for name in outputs}
+
+    refused = {name: project.run("export", "pylock", "--output", name) for name in outputs}
+
+    for name, result in refused.items():
+        assert (result.code, result.stderr) == (
+            2,
+            f"error: `{name}` is a file that the export is made from\nhint: name another file with `--output`\n",
+        )
+    assert {name: (project.folder / name).read_bytes() for name in outputs} == before
+    succeed(project.run("resolve", "--check"))
+
+
+def test_an_export_that_the_disk_has_no_room_for_leaves_nothing_behind(project: Project, tmp_path: Path) -> None:
+    """A limit on the size of files stands for the full disk."""
+    output = tmp_path / "file.nix"
+    output.write_text("before", encoding="utf-8")
+    command = f"ulimit -f 0 && {shlex.quote(sys.executable)} -P -m zlock export nix --output {shlex.quote(str(output))}"
+
+    result = project.call("sh", "-c", f"{command} --cache-dir {shlex.quote(str(project.cache))}")
+
+    assert result.code == 3
+    assert f"error: `{output}` can't be written: file too large" in result.stderr
+    assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == {"file.nix": "before"}
 
 
 def test_a_dash_stands_for_standard_output(project: Project) -> None:

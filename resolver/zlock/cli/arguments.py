@@ -62,10 +62,10 @@ def _add_command(
     )
     common = parser.add_argument_group("common options")
     common.add_argument(
-        "--project", type=Path, metavar="DIR", help="the project folder (default: the nearest configured one)"
+        "--project", type=_path, metavar="DIR", help="the project folder (default: the nearest configured one)"
     )
     common.add_argument("--offline", action="store_true", help="leave the network alone, use the cache")
-    common.add_argument("--cache-dir", type=Path, metavar="DIR", help="where pages and metadata are kept")
+    common.add_argument("--cache-dir", type=_path, metavar="DIR", help="where pages and metadata are kept")
     common.add_argument("--index-url", metavar="URL", help="the default index, in place of the machine's")
     common.add_argument("--exclude-newer", metavar="TIME", help="let no file count that is newer (RFC 3339, or a date)")
     common.add_argument("--json", action="store_true", help="write the result to standard output as JSON")
@@ -104,7 +104,7 @@ def _add_init(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument(
         "--from",
         dest="origin",
-        type=Path,
+        type=_path,
         metavar="FILE",
         help="what to lock: a requirements file, a `pyproject.toml` or a pipeline file",
     )
@@ -177,7 +177,7 @@ def _add_diff(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 def _file(text: str) -> Path | None:
     """Return where to write; None for standard output."""
-    return None if text == "-" else Path(text)
+    return None if text == "-" else _path(text)
 
 
 def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -216,7 +216,7 @@ def _add_fetch(commands: argparse._SubParsersAction[_Parser]) -> None:
         "What is there already is kept, and what broke off is continued.",
     )
     _add_locked_steps(parser)
-    parser.add_argument("--wheelhouse", type=Path, metavar="DIR", help="the folder (default: the configured one)")
+    parser.add_argument("--wheelhouse", type=_path, metavar="DIR", help="the folder (default: the configured one)")
 
 
 def _add_merge_driver(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -229,7 +229,7 @@ def _add_merge_driver(commands: argparse._SubParsersAction[_Parser]) -> None:
         "Where that fails, both sides are left with conflict markers.",
     )
     for name, what in (("base", "of the common ancestor"), ("ours", "of ours"), ("theirs", "of theirs")):
-        parser.add_argument(name, type=Path, metavar=name.upper(), help=f"a file with the lock {what}")
+        parser.add_argument(name, type=_path, metavar=name.upper(), help=f"a file with the lock {what}")
     parser.add_argument("path", metavar="PATH", help="the lock's place in the repository")
 
 
@@ -255,10 +255,10 @@ def _add_dockerfile(commands: argparse._SubParsersAction[_Parser]) -> None:
         "Write a folder for each image, with a Dockerfile and all that it copies: any builder can build it.",
     )
     _add_locked_steps(parser)
-    parser.add_argument("--output", type=Path, metavar="DIR", help="the folder around them (default: build/zlock)")
+    parser.add_argument("--output", type=_path, metavar="DIR", help="the folder around them (default: build/zlock)")
     parser.add_argument(
         "--wheelhouse",
-        type=Path,
+        type=_path,
         metavar="DIR",
         help="what `zlock fetch` filled: put each image's files beside its Dockerfile, whose build then asks no index",
     )
@@ -303,6 +303,13 @@ def _add_build(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument(
         "--network", metavar="MODE", help="the network of builds, as the builder has it (`host`, `none`)"
     )
+
+
+def _path(text: str) -> Path:
+    """Return a path; an empty one, as of a variable that is not set, would be the working folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("a path, not an empty text")
+    return Path(text)
 
 
 def _count(text: str) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
+import stat
 import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -303,17 +305,23 @@ def write_all(texts: Mapping[Path, str], remove: tuple[Path, ...], *, project: P
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a file that is no lock: whole or not at all.
+    """Write a file that is no lock: whole or not at all, and behind a link where that leads.
+
+    A pipe or a device is no file that could be replaced: it is written to.
 
     Raises:
         OutsideFailed: A folder has its name, its own folder is not there, or the disk refused; what was there is as
             it was.
     """
     try:
-        temporary = _stage(path, text)
+        if _takes_a_stream(path):
+            path.write_text(text, encoding="utf-8", newline="\n")
+            return
+        place = Path(os.path.realpath(path))
+        temporary = _stage(place, text)
         try:
             _sync_file(temporary)
-            _replace(temporary, path)
+            _replace(temporary, place)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
@@ -322,6 +330,21 @@ def replace_text(path: Path, text: str) -> None:
             f"`{path}` can't be written: {(error.strerror or str(error)).lower()}",
             hint="name a file in a folder that is there",
         ) from error
+
+
+def _takes_a_stream(path: Path) -> bool:
+    """Return whether something has a name that is neither a file nor a folder.
+
+    Raises:
+        OSError: It is a folder, or a link that leads to itself.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    return not stat.S_ISREG(mode)
 
 
 def check_place(path: Path, project: Path) -> None:
@@ -357,9 +380,13 @@ def _stage(path: Path, text: str) -> str:
 
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_own_prefix())
-    with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-        stream.write(text)
-    os.chmod(temporary, mode)  # noqa: PTH101 - the name is text
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+        os.chmod(temporary, mode)  # noqa: PTH101 - the name is text
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
     return temporary
 
 

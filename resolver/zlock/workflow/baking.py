@@ -9,9 +9,9 @@ from zlock.image.bake import ALL, SECRET_VARIABLE, Target, bake_file, target_nam
 from zlock.image.context.folder import folder_names, write_context
 from zlock.image.context.installers import SECRET
 from zlock.image.plan import ImagePlan
-from zlock.lock.store import replace_text
 from zlock.model.ports import Progress
 from zlock.wording import listed
+from zlock.workflow.exporting import write_export
 from zlock.workflow.imaging import OUTPUT, plan_images
 from zlock.workflow.locked import load_locked
 from zlock.workflow.registries import Registries, note_floating
@@ -56,7 +56,7 @@ def export_bake(options: Options, platform: str | None, output: Path | None, pro
         why = "as bake builds that group where nothing is named"
         workspace.report.note(f"the step `{ALL}` has no group of its own, {why}: name its target, {listed(targets)}")
     if output is not None:
-        replace_text(output, text)
+        write_export(workspace, locked, output, text)
     return text, workspace.report
 
 

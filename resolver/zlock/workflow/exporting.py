@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from zlock.errors import InvalidInput
 from zlock.index.machine import public_index
+from zlock.lock.declared import recorded_files
 from zlock.lock.export import Exported, export
 from zlock.lock.selection import narrowed
-from zlock.lock.store import replace_text
+from zlock.lock.store import existing_steps, replace_text
 from zlock.workflow.locked import LockedStep, load_locked
 from zlock.workflow.report import Report
 from zlock.workflow.workspace import Options, Workspace
@@ -25,7 +27,8 @@ def export_lock(options: Options, name: str, platform: str | None, output: Path 
 
     Raises:
         LockOutdated: The lock is missing or outdated.
-        InvalidInput: It is not clear which step is meant, or the format can't hold what the lock has.
+        InvalidInput: It is not clear which step is meant, the format can't hold what the lock has, or the output is
+            what it is made from.
         OutsideFailed: The library that writes the format is not installed, or the disk refused.
     """
     workspace = Workspace(options)
@@ -37,8 +40,27 @@ def export_lock(options: Options, name: str, platform: str | None, output: Path 
         raise InvalidInput("an export is of one step", hint=f"add `--step`, one of {names}")
     text = export(name, _source(workspace, locked[0], platform, output))
     if output is not None:
-        replace_text(output, text)
+        write_export(workspace, locked, output, text)
     return text, workspace.report
+
+
+def write_export(workspace: Workspace, locked: Sequence[LockedStep], output: Path, text: str) -> None:
+    """Write an export, which must not take the place of what it was made from.
+
+    Raises:
+        InvalidInput: The file is the configuration, a lock, or one that asks.
+        OutsideFailed: The disk refused.
+    """
+    project = workspace.project
+    recorded = [file for one in locked for file in recorded_files(one.facts["tool"]["zlock"])]
+    asking = [project.folder / file.name for file in recorded if file.inside]
+    locks = [lock.path for lock in existing_steps(workspace.lock_folder).values()]
+    place = output.resolve()
+    if place in {one.resolve() for one in (*asking, *locks, *filter(None, [project.file]))}:
+        raise InvalidInput(
+            f"`{output}` is a file that the export is made from", hint="name another file with `--output`"
+        )
+    replace_text(output, text)
 
 
 def _source(workspace: Workspace, locked: LockedStep, platform: str | None, output: Path | None) -> Exported:
