@@ -8,17 +8,17 @@ RUN set -e; \
     rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/ldconfig/* /var/log/apt /var/log/*.log
 
 ARG PYTHONDONTWRITEBYTECODE=1
-RUN python3 -c "import os, platform, sys; \
-    text = 'zlock: the lock is for %s, the parent has %s: name another parent, or correct %s'; \
-    stop = lambda *why: sys.exit(text % why); \
+RUN python3 -c "import os, platform, sys, time; \
+    stop = lambda why: (print('zlock: ' + why, flush=True), time.sleep(1), sys.exit(1)); \
+    text = 'the lock is for %s, the parent has %s: name another parent, or correct %s'; \
     python = '%d.%d' % sys.version_info[:2]; \
-    python == '3.12' or stop('Python 3.12', python, 'python'); \
+    python == '3.12' or stop(text % ('Python 3.12', python, 'python')); \
     machine = platform.machine(), sys.maxsize.bit_length() + 1; \
-    machine == ('x86_64', 64) or stop('linux/amd64', '%s with %d bits' % machine, 'platforms'); \
+    machine == ('x86_64', 64) or stop(text % ('linux/amd64', '%s with %d bits' % machine, 'platforms')); \
     libc = ' '.join(platform.libc_ver()).strip() or 'no glibc'; \
     glibc = [*map(int, libc[6:].split('.'))] if libc.startswith('glibc') else []; \
-    glibc >= [2, 28] or stop('glibc 2.28 or later', libc, 'manylinux'); \
-    os.geteuid() == 0 or sys.exit('zlock: the parent does not run as root: name its user in the settings')"
+    glibc >= [2, 28] or stop(text % ('glibc 2.28 or later', libc, 'manylinux')); \
+    os.geteuid() == 0 or stop('the parent does not run as root: name its user in the settings')"
 
 COPY requirements.txt /opt/zlock/
 COPY sdists/ /opt/zlock/sdists/
