@@ -22,6 +22,7 @@ from zlock.index.metadata import parse_metadata
 from zlock.model.distribution import Metadata
 from zlock.model.ports import InvalidMetadata
 
+_GZIP = b"\x1f\x8b"
 _PADDING = {"a/data.bin": bytes(range(256)) * 1600}  # larger than what is fetched at once
 
 
@@ -262,6 +263,60 @@ def test_static_sdists_need_no_build(index: TinyIndex, tmp_path: Path, form: Any
     index.sdist("a", "1.0", requires=["b"], form=form)
     assert metadata(index, tmp_path).dependencies[0].name == "b"
     assert asked(index) == [("whole", 200)]
+
+
+class Building:
+    """Stands in for the backend of an sdist that requires another package on each Python."""
+
+    def __init__(self, python: str, *, runs_on: str = "") -> None:
+        self._runs_on = runs_on or python
+
+    def runs_on(self) -> str:
+        """Return the Python that it is, or that stands in for it."""
+        return self._runs_on
+
+    def build_archive(self, data: bytes, filename: str) -> Metadata:
+        """Return metadata that tells which Python it was built on."""
+        assert data.startswith(_GZIP), filename
+        return parse_metadata(metadata_text("a", "1.0", requires=[f"for-{self._runs_on.replace('.', '-')}"]))
+
+    def requirements_of_archive(self, data: bytes, filename: str) -> list[str]:
+        """Return a build requirement that tells as much."""
+        assert data.startswith(_GZIP), filename
+        return [f"build-{self._runs_on.replace('.', '-')}"]
+
+
+def test_what_an_sdist_was_built_to_is_kept_for_each_python(index: TinyIndex, tmp_path: Path) -> None:
+    index.sdist("a", "1.0", static=False)
+
+    def built(python: str, **options: Any) -> tuple[str, list[str]]:
+        with asking(tmp_path, index.url, python=python, builder=Building, **options) as ask:
+            (file,) = ask.files("a")
+            stated = ask.repository.build_requirements(index.url, file, python)
+            return ask.metadata("a").dependencies[0].name, stated
+
+    for options in ({}, {"offline": True}):
+        assert built("3.11", **options) == ("for-3-11", ["build-3-11"])
+        assert built("3.12", **options) == ("for-3-12", ["build-3-12"])
+    assert len(asked(index)) == 4  # once for each Python, for the one and the other question
+
+
+def test_what_was_built_on_a_python_that_stood_in_is_built_again_on_the_right_one(
+    index: TinyIndex, tmp_path: Path
+) -> None:
+    index.sdist("a", "1.0", static=False)
+
+    def built(runs_on: str, *, offline: bool = False) -> str:
+        def building(python: str) -> Building:
+            return Building(python, runs_on=runs_on)
+
+        with asking(tmp_path, index.url, python="3.13", builder=building, offline=offline) as ask:
+            return ask.metadata("a").dependencies[0].name
+
+    assert built("3.11") == "for-3-11"
+    assert built("3.11", offline=True) == "for-3-11"
+    assert built("3.13") == "for-3-13"
+    assert built("3.13", offline=True) == "for-3-13"
 
 
 def test_an_sdist_of_another_version_than_its_name_says_is_refused(index: TinyIndex, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -17,6 +17,7 @@ from zlock.index.repository import Repository, Routed
 from zlock.model.distribution import File, Metadata
 from zlock.model.indexes import Index, Routing
 from zlock.model.page import Page
+from zlock.model.ports import MetadataBuilder
 
 NETWORK = Network(timeout=10, retries=1)
 """Patient enough for a busy machine, and soon done with what fails."""
@@ -43,7 +44,7 @@ class Asker:
         """Return the metadata of one file of a name."""
         page = self.page(name)
         assert page is not None
-        return self.repository.metadata(page, listed(page)[position]).result(timeout=60)
+        return self.source.metadata(page, listed(page)[position]).result(timeout=60)
 
 
 @contextmanager
@@ -55,6 +56,8 @@ def asking(
     network: Network = NETWORK,
     offline: bool = False,
     refresh: bool = False,
+    python: str = "3.12",
+    builder: Callable[[str], MetadataBuilder] | None = None,
 ) -> Iterator[Asker]:
     """Open a repository over some indexes; what it learnt is in the cache when this ends."""
     client = Client(network, Credentials({"HOME": str(cache), **(environ or {})}))
@@ -62,15 +65,15 @@ def asking(
         indexes=tuple(index if isinstance(index, Index) else Index(url=index) for index in indexes),
         sources={canonicalize_name(name): index for name, index in (sources or {}).items()},
     )
-    repository = Repository(client, Cache(cache), offline=offline, refresh=refresh, builder=_no_builder)
+    repository = Repository(client, Cache(cache), offline=offline, refresh=refresh, builder=builder or _no_builder)
     try:
-        yield Asker(repository, repository.routed(routing))
+        yield Asker(repository, repository.routed(routing, python))
     finally:
         repository.close()
 
 
-def _no_builder() -> NoReturn:
-    raise AssertionError("nothing is to be built here")
+def _no_builder(python: str) -> NoReturn:
+    raise AssertionError(f"nothing is to be built here, on Python {python}")
 
 
 def listed(page: Page) -> list[File]:

@@ -34,22 +34,25 @@ class Files:
     Args:
         client: The way to the network.
         offline: Use only local files.
-        builder: Makes what builds sdists for their metadata.
     """
 
-    def __init__(self, client: Client, builder: Callable[[], MetadataBuilder], *, offline: bool) -> None:
+    def __init__(self, client: Client, *, offline: bool) -> None:
         self._client = client
-        self._builder = builder
         self._offline = offline
 
-    def metadata(self, file: File, name: NormalizedName) -> Metadata:
+    def metadata(self, file: File, name: NormalizedName, builder: Callable[[], MetadataBuilder]) -> Metadata:
         """Return the metadata of a file that is listed under a name.
+
+        Args:
+            file: The file.
+            name: The name.
+            builder: Gives what builds an sdist; called for one that does not state its metadata.
 
         Raises:
             InvalidMetadata: It is broken, or another project's or version's.
             IndexFailed: It can't be had, or its index contradicts it.
         """
-        metadata = self._wheel_metadata(file) if file.is_wheel else self._sdist_metadata(file)
+        metadata = self._wheel_metadata(file) if file.is_wheel else self._sdist_metadata(file, builder)
         _check_identity(metadata, name, file.filename)
         return metadata
 
@@ -107,16 +110,16 @@ class Files:
 
         return fetch
 
-    def _sdist_metadata(self, file: File) -> Metadata:
+    def _sdist_metadata(self, file: File, builder: Callable[[], MetadataBuilder]) -> Metadata:
         data = self.download(file)
         from zlock.index.archives import sdist_file
 
         text = sdist_file(data, file.filename, "PKG-INFO")
         if text is not None and is_static(read_headers(text)):
             return parse_metadata(text)
-        return self._builder().build_archive(data, file.filename)
+        return builder().build_archive(data, file.filename)
 
-    def build_requirements(self, file: File) -> list[str]:
+    def build_requirements(self, file: File, builder: MetadataBuilder) -> list[str]:
         """Return what building a wheel of an sdist requires.
 
         Raises:
@@ -124,7 +127,7 @@ class Files:
             InvalidMetadata: It is broken.
             BuildFailed: Its backend failed.
         """
-        return self._builder().requirements_of_archive(self.download(file), file.filename)
+        return builder.requirements_of_archive(self.download(file), file.filename)
 
     def sha256(self, file: File, expected: Metadata | None) -> tuple[str, int]:
         """Return the sha256 and size of a file, by reading it whole.

@@ -36,7 +36,7 @@ class Repository:
         cache: Where pages and metadata are kept.
         offline: Use only what the cache and local folders hold.
         refresh: Ask for every page again, whatever its age.
-        builder: Makes what builds sdists for their metadata.
+        builder: Gives what builds sdists for their metadata, for a version of Python.
     """
 
     def __init__(
@@ -46,13 +46,14 @@ class Repository:
         *,
         offline: bool = False,
         refresh: bool = False,
-        builder: Callable[[], MetadataBuilder],
+        builder: Callable[[str], MetadataBuilder],
     ) -> None:
         self._client = client
         self._cache = cache
         self._offline = offline
         self._refresh = refresh
-        self._files = Files(client, builder, offline=offline)
+        self._files = Files(client, offline=offline)
+        self._builder = builder
         self._indexes: dict[Index, Pages] = {}
         self.trusted_age = False  # whether a page was taken from the cache, as too young to ask for again
         self._pool = Pool(CONNECTIONS)
@@ -62,8 +63,8 @@ class Repository:
         self._stored: dict[Group, dict[str, bytes]] = {}
         self._changed: set[Group] = set()
 
-    def routed(self, routing: Routing) -> Routed:
-        """Return the packages as one routing sees them; what several see is fetched once.
+    def routed(self, routing: Routing, python: str) -> Routed:
+        """Return the packages as one routing and one Python see them; what several see is fetched once.
 
         Raises:
             InvalidConfiguration: An index has no usable URL.
@@ -72,7 +73,7 @@ class Repository:
             if index not in self._indexes:
                 pages = Pages(index, self._client, self._cache, offline=self._offline, refresh=self._refresh)
                 self._indexes[index] = pages
-        return Routed(self, routing)
+        return Routed(self, routing, python)
 
     def page(self, name: NormalizedName, route: Route) -> Future[Page | None]:
         """Return what the first of some indexes that knows a name lists, see `PackageSource.page`."""
@@ -109,21 +110,22 @@ class Repository:
                 return page
         return None
 
-    def metadata(self, page: Page, file: File) -> Future[Metadata]:
-        """See `PackageSource.metadata`."""
+    def metadata(self, page: Page, file: File, python: str) -> Future[Metadata]:
+        """See `PackageSource.metadata`; what an sdist has to be built for is what a Python makes of it."""
         group, key = (page.index, page.name), _key(file)
+        place = key if file.is_wheel else _built(key, python)
         with self._lock:
-            future = self._metadata.get((group, key))
+            future = self._metadata.get((group, place))
             if future is None:
-                row = self._known_metadata(group, key)
+                row = self._known_metadata(group, key, place)
                 if row is not None:
                     future = _done(row)
                 else:
-                    future = self._pool.submit(lambda: self._find_metadata(group, file, key))
-                self._metadata[group, key] = future
+                    future = self._pool.submit(lambda: self._find_metadata(group, file, key, python))
+                self._metadata[group, place] = future
             return future
 
-    def _known_metadata(self, group: Group, key: str) -> Any:
+    def _known_metadata(self, group: Group, key: str, place: str) -> Any:
         """Return the stored row of a file, or None.
 
         A file without any hash may have other bytes by now, so what is stored of it counts only where there is no
@@ -131,17 +133,33 @@ class Repository:
         """
         if group not in self._stored:
             self._stored[group] = self._cache.read("metadata", *group) or {}
-        found = self._stored[group].get(key) if self._offline or not key.startswith("url ") else None
+        stored = self._stored[group]
+        found = stored.get(key) or stored.get(place) if self._offline or not key.startswith("url ") else None
         return None if found is None else unpack(found)
 
-    def _find_metadata(self, group: Group, file: File, key: str) -> Metadata:
+    def _find_metadata(self, group: Group, file: File, key: str, python: str) -> Metadata:
+        row = self._known_build(group, key, python)
+        if row is not None:
+            return _done(row).result()
+        asked: list[MetadataBuilder] = []
+
+        def builder() -> MetadataBuilder:
+            asked.append(self._builder(python))
+            return asked[0]
+
         try:
-            metadata = self._files.metadata(file, group[1])
+            metadata = self._files.metadata(file, group[1], builder)
         except InvalidMetadata as error:
-            self._learn(group, key, error.reason)
+            self._learn(group, _built(key, asked[0].runs_on()) if asked else key, error.reason)
             raise
-        self._learn(group, key, _to_row(metadata))
+        self._learn(group, _built(key, asked[0].runs_on()) if asked else key, _to_row(metadata))
         return metadata
+
+    def _known_build(self, group: Group, key: str, python: str) -> Any:
+        """Return what a build came to on the Python that stands in for one that this machine does not have, or None."""
+        if not any(place.startswith(_built(key, "")) for place in list(self._stored[group])):
+            return None
+        return self._known_metadata(group, key, _built(key, self._builder(python).runs_on()))
 
     def _learn(self, group: Group, key: str, row: Any) -> None:
         with self._lock:
@@ -167,19 +185,21 @@ class Repository:
         expected = next((future.result() for future in futures if not future.exception()), None)
         return self._files.sha256(file, expected)
 
-    def build_requirements(self, index: str, file: File) -> list[str]:
-        """Return what building a wheel of an sdist of an index requires.
+    def build_requirements(self, index: str, file: File, python: str) -> list[str]:
+        """Return what building a wheel of an sdist of an index requires on a Python.
 
         Raises:
             IndexFailed: It can't be had.
             InvalidMetadata: It is broken.
             BuildFailed: Its backend failed.
         """
-        known: list[str] | None = self._cache.read("builds", index, file.sha256) if file.sha256 else None
+        builder = self._builder(python)
+        key = f"{file.sha256}-{builder.runs_on()}"
+        known: list[str] | None = self._cache.read("builds", index, key) if file.sha256 else None
         if known is None:
-            known = self._files.build_requirements(file)
+            known = self._files.build_requirements(file, builder)
             if file.sha256:
-                self._cache.write("builds", index, file.sha256, known)
+                self._cache.write("builds", index, key, known)
         return known
 
     def fetch(self, url: str) -> bytes:
@@ -203,11 +223,12 @@ class Repository:
 
 
 class Routed:
-    """The packages of a repository as one routing sees them: a `PackageSource`."""
+    """The packages of a repository as one routing and one Python see them: a `PackageSource`."""
 
-    def __init__(self, repository: Repository, routing: Routing) -> None:
+    def __init__(self, repository: Repository, routing: Routing, python: str) -> None:
         self._repository = repository
         self._routing = routing
+        self._python = python
 
     def page(self, name: NormalizedName) -> Future[Page | None]:
         """See `PackageSource.page`."""
@@ -215,7 +236,7 @@ class Routed:
 
     def metadata(self, page: Page, file: File) -> Future[Metadata]:
         """See `PackageSource.metadata`."""
-        return self._repository.metadata(page, file)
+        return self._repository.metadata(page, file, self._python)
 
 
 def popular_names() -> list[str]:
@@ -228,6 +249,11 @@ def _key(file: File) -> str:
     if file.sha256:
         return file.sha256
     return " ".join(["hash", file.url, *map(":".join, file.hashes)]) if file.hashes else f"url {file.url}"
+
+
+def _built(key: str, python: str) -> str:
+    """Return where the metadata of an sdist is stored that had to be built: Pythons may make different of it."""
+    return f"{key} on {python}"
 
 
 def _done(row: Any) -> Future[Metadata]:

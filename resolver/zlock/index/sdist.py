@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 SDIST_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 _TAIL = 20  # lines of output in an error
 _AT_ONCE = 4  # builds; each may start a compiler per processor
@@ -190,24 +191,30 @@ class Builder:
             self.building[what] = None
             self._progress(f"building `{what}`")
             try:
-                yield build, self._find_interpreter(name, work)
+                yield build, self._interpreter_for(name)
             finally:
                 del self.building[what]
 
-    def _find_interpreter(self, name: NormalizedName, folder: Path) -> str:
-        """Return the interpreter to build on: the target's minor version, else the running one and a note."""
-        running = ".".join(str(part) for part in sys.version_info[:2])
-        if running == self._python:
-            return sys.executable
-        with self._lock:
-            if self._found is None:
-                self._found = _find_python(self._python, folder, self._uv_environment)
-        if not self._found:
+    def runs_on(self) -> str:
+        """See `MetadataBuilder.runs_on`: the target's minor version, else the running one."""
+        return self._python if self._python == _RUNNING or self._interpreter() else _RUNNING
+
+    def _interpreter_for(self, name: NormalizedName) -> str:
+        """Return the interpreter to build on: of the target's minor version, else the running one and a note."""
+        if self.runs_on() != self._python:
             self.notes[
-                f"`{name}` was built on Python {running}, as no Python {self._python} was found here:"
+                f"`{name}` was built on Python {_RUNNING}, as no Python {self._python} was found here:"
                 " what it requires only there may be missing"
             ] = None
-        return self._found or sys.executable
+        return sys.executable if self.runs_on() == _RUNNING else self._interpreter()
+
+    def _interpreter(self) -> str:
+        """Return an interpreter of the target's minor version, empty where this machine has none."""
+        with self._lock:
+            if self._found is None:
+                with temporary_folder() as folder:
+                    self._found = _find_python(self._python, folder, self._uv_environment)
+            return self._found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -56,6 +56,10 @@ def unheard(message: str) -> None:  # its name is part of the protocol
 class MetadataBuilder(Protocol):
     """Runs a project's own build backend for its metadata: foreign code, so only where it is allowed."""
 
+    def runs_on(self) -> str:
+        """Return the minor version of the Python that builds run on, such as "3.12"."""
+        ...
+
     def build_archive(self, data: bytes, filename: str) -> Metadata:
         """Return the metadata of an sdist.
 

@@ -81,6 +81,11 @@ class Target:
         return int(self.python.split(".")[1])
 
     @cached_property
+    def python_version(self) -> str:
+        """The minor version of Python, such as "3.12"."""
+        return f"3.{self.minor}"
+
+    @cached_property
     def full_version(self) -> str:
         """The Python version that markers and `requires-python` see: "3.12" counts as "3.12.0"."""
         return self.python if self.python.count(".") > 1 else f"{self.python}.0"
@@ -115,7 +120,7 @@ class Target:
             "platform_system": platform_system,
             "platform_version": "",
             "python_full_version": self.full_version,
-            "python_version": f"3.{self.minor}",
+            "python_version": self.python_version,
             "sys_platform": sys_platform,
             "extra": "",
         }

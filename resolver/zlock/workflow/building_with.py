@@ -48,12 +48,12 @@ class BuildLocker:
             if reference is not None and reference.is_built:
                 yield self._of_reference(job, target, one, reference.build_requires)
             elif reference is None and not one.candidate.files[0].is_wheel:
-                yield self._of(job, target, one, self._sdist_requires(job, one), "`build-sdists`: ")
+                yield self._of(job, target, one, self._sdist_requires(job, target, one), "`build-sdists`: ")
 
-    def _sdist_requires(self, job: Job, one: Resolved) -> list[str]:
+    def _sdist_requires(self, job: Job, target: Target, one: Resolved) -> list[str]:
         self._progress(f"asking what building `{_what(one)}` requires")
         try:
-            return self._repository.build_requirements(one.index, one.candidate.files[0])
+            return self._repository.build_requirements(one.index, one.candidate.files[0], target.python_version)
         except InvalidMetadata as error:
             raise OutsideFailed(
                 f"step `{job.step.name}`: `{_what(one)}` can't be built: {error.reason}",

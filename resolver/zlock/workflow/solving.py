@@ -126,7 +126,6 @@ class Solver:
                 f"`[tool.uv]` in `{uvs}` names an index, and zlock does not read it; "
                 "if packages are to come from there, write it into the configuration as `[[index]]`"
             )
-        self._python = jobs[0].question.targets[0].python
         self._repository = Repository(
             self._client,
             Cache(options.cache_dir or default_folder(workspace.environ)),
@@ -135,10 +134,10 @@ class Solver:
             builder=self._builder,
         )
         self._build_locker = BuildLocker(self._repository, self._solve_apart, workspace.report, progress)
-        self._built: Builder | None = None
+        self._builders: dict[str, Builder] = {}
         self._universes: dict[tuple[Any, ...], Universe] = {}
         self._known: Described = {}
-        self._references: dict[tuple[NormalizedName, str, LockedReference | None], Reference] = {}
+        self._references: dict[tuple[NormalizedName, str, LockedReference | None, str], Reference] = {}
         self._default_index = self._routing(jobs[0].step.routing).indexes[-1].url
 
     def _routing(self, configured: Routing) -> Routing:
@@ -155,19 +154,20 @@ class Solver:
         url, _ = self._machine.index_url()
         return Index(url=url, default=True)
 
-    def _builder(self) -> Builder:
-        """Return what builds sdists; most runs never ask for it."""
-        if self._built is None:
+    def _builder(self, python: str) -> Builder:
+        """Return what builds sdists for a minor version of Python; most runs never ask for it."""
+        if python not in self._builders:
             from zlock.index.sdist import Builder
 
-            self._built = Builder(
+            made = Builder(
                 self._rules.may_build,
-                python=self._python,
+                python=python,
                 default_index=self._default_index,
                 offline=self._workspace.options.offline,
                 progress=self._progress,
             )
-        return self._built
+            self._builders.setdefault(python, made)  # several threads may ask at once
+        return self._builders[python]
 
     @property
     def trusted_age(self) -> bool:
@@ -198,7 +198,7 @@ class Solver:
         finally:
             self.close()
         self._workspace.report.note(*(note for universe in self._universes.values() for note in universe.notes))
-        self._workspace.report.note(*(self._built.notes if self._built else ()))
+        self._workspace.report.note(*(note for builder in self._builders.values() for note in builder.notes))
         return solved
 
     def _prepare(self, jobs: Sequence[Job]) -> list[_State]:
@@ -370,7 +370,7 @@ class Solver:
 
     def source_of(self, job: Job) -> PackageSource:
         """Return what a step's indexes list."""
-        return self._repository.routed(self._routing(job.step.routing))
+        return self._repository.routed(self._routing(job.step.routing), job.question.targets[0].python_version)
 
     def _universe(self, job: Job, target: Target, stated: Sequence[DirectRequirement], rules: Rules) -> Universe:
         wanted = []
@@ -386,23 +386,23 @@ class Solver:
             locked = self._kept(references_of(job.lock or {}))
             references = find_references(
                 wanted,
-                lambda name, url: self._reference(name, url, locked.get(name)),
+                lambda name, url: self._reference(name, url, locked.get(name), target.python_version),
                 lambda marker: Universe.evaluate(target, marker),
             )
         routing = self._routing(job.step.routing)
         served = (routing.indexes, tuple(sorted(routing.sources.items())))
         key = (target, served, rules is self._rules, frozenset(references.items()))
         if key not in self._universes:
-            source = self._repository.routed(routing)
+            source = self._repository.routed(routing, target.python_version)
             self._universes[key] = Universe(target, source, rules, references, self._on_page)
         return self._universes[key]
 
     def _on_page(self, count: int) -> None:
-        building = listed([*self._built.building]) if self._built else ""
+        building = listed([what for builder in list(self._builders.values()) for what in list(builder.building)])
         self._progress(f"solving: {count} packages looked at{f', building {building}' if building else ''}")
 
-    def _reference(self, name: NormalizedName, url: str, locked: LockedReference | None) -> Reference:
-        key = (name, url, locked)
+    def _reference(self, name: NormalizedName, url: str, locked: LockedReference | None, python: str) -> Reference:
+        key = (name, url, locked, python)
         if key not in self._references:
             from zlock.index.direct import find_reference
 
@@ -412,7 +412,7 @@ class Solver:
                 url,
                 project=self._workspace.project.folder,
                 fetch=lambda place: self._repository.fetch(self._client.credentials.add_index(None, place)),
-                builder=self._builder(),
+                builder=self._builder(python),
                 offline=self._workspace.options.offline,
                 locked=locked,
             )
