@@ -20,7 +20,8 @@ from zlock.resolution.problem import Problem
 from zlock.resolution.search import Clause, Grounds, Named, Unsolvable, Verdict
 from zlock.resolution.universe import Package, bits
 
-_BUDGET = 20_000  # steps for each of the small questions below
+_BUDGET = 20_000  # steps for each question whether a requirement is needed for the conflict
+_BUDGET_OF_CHANGE = 5_000  # steps for each change that is tried: to offer none is better than to wait for one
 _MOST_CHAIN = 12
 _MOST_TRIED = 3  # releases of one package that a change is tried with
 
@@ -131,7 +132,7 @@ def _proof(problem: Problem) -> Clause | None:
 
 def _answer(problem: Problem) -> Pins | None:
     try:
-        return search_completely(problem, _BUDGET)
+        return search_completely(problem, _BUDGET_OF_CHANGE)
     except (Unsolvable, NotProven):
         return None
 

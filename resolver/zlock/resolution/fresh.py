@@ -143,6 +143,7 @@ class _View:
         self._pins = found.pins
         self._name = name
         self.age = found.ages.age(name, found.pins[Node(name, "")])
+        self._samples: dict[tuple[NormalizedName, int], list[int]] = {}
 
     @cached_property
     def _others(self) -> Collection[Node]:
@@ -214,11 +215,14 @@ class _View:
 
     def _sample(self, name: NormalizedName, mask: int) -> list[int]:
         """Return a few of some candidates: the newest, then ever further apart, each a release that can be used."""
-        package = self._problem.universe.package(name)
-        positions = list(bits(mask))
-        chosen = [positions[index] for index in _spread(len(positions)) if package.candidate(positions[index])]
-        self._problem.universe.ask_ahead(package, sum(1 << position for position in chosen))
-        return chosen
+        key = (name, mask)
+        if key not in self._samples:
+            package = self._problem.universe.package(name)
+            positions = list(bits(mask))
+            chosen = [positions[index] for index in _spread(len(positions)) if package.candidate(positions[index])]
+            self._problem.universe.ask_ahead(package, sum(1 << position for position in chosen))
+            self._samples[key] = chosen
+        return self._samples[key]
 
 
 def _spread(count: int) -> Iterator[int]:
