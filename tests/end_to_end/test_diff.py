@@ -14,6 +14,7 @@ import pytest
 from support.environment import clean_environment
 from support.index import TinyIndex
 from support.project import Project
+from support.wheels import make_wheel
 from zlock.lock.identity import resign
 
 
@@ -160,6 +161,35 @@ def test_another_index_and_another_host_of_the_same_files_are_shown(project: Pro
     assert "1 from another place; the same image" in shown
 
 
+def test_a_folder_that_a_package_comes_from_now_is_shown_and_noted(
+    project: Project, index: TinyIndex, tmp_path: Path
+) -> None:
+    (tmp_path / "beside").mkdir()
+    make_wheel(tmp_path / "beside", "beta", "1.0")
+    before = project.locked("report")
+    text = (project.folder / "zlock.toml").read_text(encoding="utf-8")
+    project.write("zlock.toml", text.replace(index.url, "../beside"))
+
+    result = project.run("resolve", "--step", "report")
+
+    assert result.code == 0, result.stderr
+    assert project.locked("report") == before
+    assert f"beta came from `{index.url}` when locked, and from `../../beside` now" in result.stderr
+    shown = project.run("diff", "--step", "report").stdout
+    assert f"files from another host: {index.root} -> ../../beside" in shown
+
+
+def test_a_lock_that_became_portable_has_its_files_from_no_other_place(project: Project) -> None:
+    text = (project.folder / "zlock.toml").read_text(encoding="utf-8")
+    project.write("zlock.toml", f'urls = "portable"\n{text}')
+
+    result = project.run("resolve")
+
+    assert result.code == 0, result.stderr
+    assert "came from" not in result.stderr
+    assert project.run("diff").stdout == "report: same\ntrain: same\n"
+
+
 def test_other_files_of_one_version_are_told_apart_from_the_same(project: Project, index: TinyIndex) -> None:
     index.remove("beta")
     index.wheel("beta", "1.0", files={"beta.py": b"other"})
@@ -241,14 +271,33 @@ def test_a_project_below_the_top_of_its_repository_finds_its_locks(index: TinyIn
         (["zlock.toml"], "`zlock.toml` is no lock of zlock"),
         ([""], "`` is no revision"),
         (["--step", "tarin"], "did you mean `train`?"),
+        (["empty"], "`empty` is a folder without locks\nhint: name the folder that the locks are in; of a revision"),
+        (["."], "`.` is a folder without locks\nhint: name `lockfiles`; of a revision"),
     ],
 )
 def test_what_can_t_be_compared_is_an_error(project: Project, arguments: list[str], said: str) -> None:
+    (project.folder / "empty").mkdir()
     result = project.run("diff", "--cache-dir", str(project.cache), *arguments)
 
     assert (result.code, result.stdout) == (2, "")
     assert said in result.stderr
     assert not (project.folder / "stolen").exists()
+
+
+def test_a_revision_that_a_shallow_clone_does_not_have_has_a_way_out(project: Project, tmp_path: Path) -> None:
+    git(project, "commit", "-q", "--allow-empty", "-m", "second")
+    git(project, "clone", "-q", "--depth", "1", project.folder.as_uri(), str(tmp_path / "clone"))
+
+    result = Project(tmp_path / "clone").run("diff", "HEAD~1")
+
+    assert result.code == 2
+    assert "git knows no revision `HEAD~1`\nhint: the clone is shallow: " in result.stderr
+
+
+def test_a_revision_with_backticks_is_code_in_markdown(project: Project) -> None:
+    git(project, "branch", "a`b")
+
+    assert project.run("diff", "a`b", "--format", "markdown").stdout.startswith("### Locks against `` a`b ``\n")
 
 
 def test_outside_of_a_repository_the_way_out_is_a_file(index: TinyIndex, tmp_path: Path) -> None:

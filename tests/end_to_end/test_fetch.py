@@ -426,6 +426,36 @@ def test_another_kind_of_urls_outdates_a_lock(index: TinyIndex, tmp_path: Path) 
     assert project.locked("pipeline") == PINS
 
 
+def test_another_wheelhouse_outdates_a_portable_lock(index: TinyIndex, tmp_path: Path) -> None:
+    project = make(tmp_path / "project", index, urls="portable")
+    text = (project.folder / "zlock.toml").read_text(encoding="utf-8")
+    project.write("zlock.toml", f'wheelhouse = "vendor"\n{text}')
+
+    checked = project.run("resolve", "--check")
+    succeed(project.run("resolve"))
+    succeed(project.run("fetch"))
+
+    assert checked.code == 1
+    assert "configuration: `wheelhouse` was `../wheelhouse`, is `../vendor`, from the folder of the lock" in (
+        checked.stderr
+    )
+    succeed(project.run("resolve", "--check", "--exit-code"))
+    install_with_uv(make_venv(tmp_path / "uv"), project.lock_path("pipeline"), options=["--no-index"])
+
+
+def test_another_wheelhouse_outdates_a_portable_lock_of_an_archive_alone(tmp_path: Path) -> None:
+    with TinyIndex() as index:
+        index.wheel("remote", "3.0")
+        (file,) = index.listing("remote").files
+        project = make(tmp_path / "project", index, f"remote @ {index.root}/{file.location}", urls="portable")
+        text = (project.folder / "zlock.toml").read_text(encoding="utf-8")
+        project.write("zlock.toml", f'wheelhouse = "vendor"\n{text}')
+
+        succeed(project.run("resolve"))
+
+    assert project.lock("pipeline")["packages"][0]["archive"]["path"] == "../vendor/remote-3.0-py3-none-any.whl"
+
+
 def repository(folder: Path) -> str:
     """Make a git repository with a project in it and return its URL."""
     own = Project(folder)

@@ -231,3 +231,22 @@ def test_an_edited_lock_stops_everything(project: Project, command: tuple[str, .
     assert "the lock `pylock.test.toml` was cut short or edited" in result.stderr
     assert "delete it and run `hatch env lock`" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_conflict_is_red_in_a_check_though_both_sides_answer_and_is_mended_by_locking(project: Project) -> None:
+    assert hatch(project, "env", "lock", "test").code == 0
+    assert hatch(project, "run", "test:python", "-c", "").code == 0
+    before = lock_file(project).read_text(encoding="utf-8")
+    conflicted = f"<<<<<<< HEAD\n=======\n>>>>>>> other\n{before}"
+    lock_file(project).write_text(conflicted, encoding="utf-8")
+
+    checked = hatch(project, "env", "lock", "test", "--check")
+    after_check = lock_file(project).read_text(encoding="utf-8")
+    mended = hatch(project, "env", "lock", "test")
+
+    assert checked.code == 1
+    assert "the lock `pylock.test.toml` has a merge conflict at line 1" in checked.stderr
+    assert "hint: run `hatch env lock`, which mends it" in checked.stderr
+    assert after_check == conflicted
+    assert mended.code == 0, mended.stderr
+    assert lock_file(project).read_text(encoding="utf-8") == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -98,7 +99,7 @@ def _counts(step: StepDiff) -> str:
 def _markdown(comparison: Comparison) -> Iterator[str]:
     """Yield the lines of a comment on a pull request."""
     changed = [step for step in comparison.steps if step.status != "same"]
-    yield f"### Locks against `{comparison.against}`"
+    yield f"### Locks against {_code(comparison.against)}"
     yield ""
     if not changed:
         yield "No lock changed."
@@ -110,6 +111,13 @@ def _markdown(comparison: Comparison) -> Iterator[str]:
             yield "| --- | --- | --- | --- | --- | --- |"
             yield from map(_row, step.changes)
             yield ""
+
+
+def _code(text: str) -> str:
+    """Return a text as code, between more backticks than it has in a row (CommonMark, Code spans)."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence, space = "`" * (longest + 1), " " if longest else ""
+    return f"{fence}{space}{text}{space}{fence}"
 
 
 def _row(change: Change) -> str:

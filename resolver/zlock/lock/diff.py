@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -70,7 +71,8 @@ def compare(step: str, before: Mapping[str, Any] | None, after: Mapping[str, Any
     old, new = by_name(before), by_name(after)
     for name, rows in _on_shared_platforms(before, after).items():
         old[name], new[name] = rows
-    found = [_change(name, old.get(name), new.get(name)) for name in sorted({*old, *new})]
+    with_folders = not (is_portable(before) or is_portable(after))  # of their files they say only where they will be
+    found = [_change(name, old.get(name), new.get(name), with_folders=with_folders) for name in sorted({*old, *new})]
     changes = tuple(one for one in found if one is not None)
     image = _image(before, after)
     status: Literal["added", "removed", "changed", "same"] = "changed" if changes or image else "same"
@@ -95,6 +97,11 @@ def by_name(lock: Mapping[str, Any] | None, targets: Sequence[Target] | None = N
     return dict(found)
 
 
+def is_portable(lock: Mapping[str, Any] | None) -> bool:
+    """Return whether a lock has its files in a wheelhouse, whatever index they come from."""
+    return bool(lock) and lock["tool"]["zlock"].get("policy", {}).get("urls") == "portable"  # type: ignore[index]
+
+
 def _on_shared_platforms(
     before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
 ) -> dict[str, tuple[Rows, Rows]]:
@@ -111,15 +118,23 @@ def _on_shared_platforms(
     return {name: (old[name], new[name]) for name in old.keys() & new.keys()}
 
 
-def _change(name: str, old: Rows | None, new: Rows | None) -> Change | None:
-    """Return what became of a package; None where nothing did."""
+def _change(name: str, old: Rows | None, new: Rows | None, *, with_folders: bool) -> Change | None:
+    """Return what became of a package; None where nothing did.
+
+    Args:
+        name: Its name.
+        old: Its entries before.
+        new: Its entries after.
+        with_folders: Whether a folder counts as a place that files come from.
+    """
     if not old:
         return Change(name=name, kind="added", after=_shown(new or ()))
     if not new:
         return Change(name=name, kind="removed", before=_shown(old))
     before, after = _shown(old), _shown(new)
     kind = _kind(old, new)
-    index, hosts = _differing(_indexes(old), _indexes(new)), _differing(_hosts(old), _hosts(new))
+    index = _differing(_indexes(old), _indexes(new))
+    hosts = _differing(_hosts(old, with_folders=with_folders), _hosts(new, with_folders=with_folders))
     if kind == "same" and not index and not hosts:
         return None
     return Change(
@@ -194,9 +209,11 @@ def _indexes(rows: Rows) -> set[str]:
     return {row["index"] for row in rows if "index" in row}
 
 
-def _hosts(rows: Rows) -> set[str]:
-    urls = [place["url"] for place in (*_files(rows), *(row["vcs"] for row in rows if "vcs" in row)) if "url" in place]
-    return {f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" for url in urls for parts in [urlsplit(url)]}
+def _hosts(rows: Rows, *, with_folders: bool) -> set[str]:
+    places = [*_files(rows), *(row["vcs"] for row in rows if "vcs" in row)]
+    urls = [urlsplit(place["url"]) for place in places if "url" in place]
+    folders = {str(PurePosixPath(place["path"]).parent) for place in places if "path" in place}
+    return {f"{url.scheme}://{url.netloc.rpartition('@')[2]}" for url in urls} | (folders if with_folders else set())
 
 
 def _image(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -66,6 +66,9 @@ def _commit(revision: str, top: Path) -> str | None:
     except CommandExited as error:
         if revision == HEAD:
             return None  # a repository without a commit
-        raise InvalidInput(
-            f"git knows no revision `{revision}`", hint="name a branch, a tag, a commit, or a file or folder of locks"
-        ) from error
+        hint = "name a branch, a tag, a commit, or a file or folder of locks"
+        if run_git(top, "rev-parse", "--is-shallow-repository").strip() == "true":
+            hint = (
+                "the clone is shallow: have CI fetch all of the history (`fetch-depth: 0`), or `git fetch` the revision"
+            )
+        raise InvalidInput(f"git knows no revision `{revision}`", hint=hint) from error

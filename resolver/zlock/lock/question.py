@@ -23,6 +23,7 @@ class Question:
         apt_packages: Debian packages, sorted.
         parent_image: The image it is built on, or empty for the default.
         policy: Everything else of the configuration that decides which versions are chosen.
+        wheelhouse: Where a portable lock has its files, from its folder; empty for others. No part of the digest.
         local: For each local folder and archive that is required, by its `file:` URL, the digest of what it asks.
     """
 
@@ -32,6 +33,7 @@ class Question:
     apt_packages: tuple[str, ...] = ()
     parent_image: str = ""
     policy: Mapping[str, Any] = field(default_factory=dict)
+    wheelhouse: str = ""
     local: Mapping[str, str] = field(default_factory=dict)
 
     def digest(self) -> str:

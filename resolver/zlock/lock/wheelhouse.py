@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -11,10 +12,14 @@ from urllib.parse import quote, unquote, urlsplit
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import InvalidLock
+from zlock.lock.identity import own_begin
 from zlock.lock.requirements import files_of
 from zlock.model.page import version_text
 from zlock.model.versions import parse_version
 from zlock.redact import redact
+
+_FILE = re.compile(r'^(?:    |sdist = )\{(?:[^"\n]*, )?path = "([^"\n]*)"', re.MULTILINE)
+_FILE_OR_ARCHIVE = re.compile(r'^(?:    |sdist = |archive = )\{(?:[^"\n]*, )?path = "([^"\n]*)"', re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,6 +124,17 @@ def _name_of(archive: Mapping[str, Any]) -> str:
     if "path" in archive:
         return file_name(archive["path"])
     return archive_name(file_name(archive["url"]), archive["hashes"]["sha256"])
+
+
+def wheelhouse_in(text: str) -> str:
+    """Return the folder that a portable lock has its files in, as it stands there; empty where it has none.
+
+    An archive counts where the lock says nothing of local ones, whose paths lead elsewhere.
+    """
+    begin = own_begin(text)
+    rows = _FILE if "\nlocal = " in text[begin:] else _FILE_OR_ARCHIVE
+    match = rows.search(text, 0, begin)
+    return str(PurePosixPath(match[1]).parent) if match else ""
 
 
 def leads_into(wheelhouse: Path, lock_folder: Path, path: str) -> bool:

@@ -44,7 +44,7 @@ def diff(options: Options, against: str | None) -> tuple[Comparison, Report]:
     problems = Collector()
     after = _read_all(_paths(workspace.lock_folder), problems)
     if known is not None and known.exists():
-        before = _read_all(_paths(known) if known.is_dir() else {_step_in(known): known}, problems)
+        before = _read_all(_in_folder(known, workspace) if known.is_dir() else {_step_in(known): known}, problems)
         if known.is_file():
             after = {step: lock for step, lock in after.items() if step in before}
     else:
@@ -66,6 +66,23 @@ def diff(options: Options, against: str | None) -> tuple[Comparison, Report]:
 
 def _paths(folder: Path) -> dict[str, Path]:
     return {step: lock.path for step, lock in existing_steps(folder).items()}
+
+
+def _in_folder(folder: Path, workspace: Workspace) -> dict[str, Path]:
+    """Return the locks of a folder that is to be compared with.
+
+    Raises:
+        InvalidInput: There are none: that everything was added since is not what it says.
+    """
+    found = _paths(folder)
+    if not found:
+        below = folder / workspace.project.lock_dir
+        place = f"`{below}`" if _paths(below) else "the folder that the locks are in"
+        raise InvalidInput(
+            f"`{folder}` is a folder without locks",
+            hint=f"name {place}; of a revision that has this name all: `refs/heads/NAME` or `refs/tags/NAME`",
+        )
+    return found
 
 
 def _step_in(path: Path) -> str:

@@ -77,8 +77,9 @@ def outdated_by(environment: Environment) -> list[str]:
     """Say what an environment asks that its lock does not answer; nothing where it answers, whatever was released.
 
     Raises:
-        InvalidLock: The lock was edited or cut short.
+        InvalidLock: The lock was edited or cut short, or has a merge conflict: what its sides come to is no lock yet.
     """
+    read_lock(environment.lock)
     job = _prepare(_workspace(Options(project=environment.project)), environment)
     if job.lock is None:
         return [f"there is no lock `{environment.lock.name}`"]

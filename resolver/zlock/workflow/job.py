@@ -15,7 +15,7 @@ from zlock.lock.question import Question
 from zlock.lock.store import ConflictedLock, lock_path, parse_lock, pins_of, read_text, unbuilt_of, uv_of
 from zlock.model.requirement import Gathered
 from zlock.workflow.gather import Gatherer
-from zlock.workflow.locked import LockedStep
+from zlock.workflow.locked import LockedStep, is_elsewhere
 from zlock.workflow.workspace import Options, Step, Workspace
 
 Answers = dict[str, tuple[Mapping[str, Any], str]]
@@ -98,7 +98,7 @@ class Job:
             return False
         if self.step.uv_targets(self.question.targets) and not uv_of(self.lock):
             return False
-        if unbuilt_of(self.lock):
+        if unbuilt_of(self.lock) or is_elsewhere(self.text, self.question):
             return False
         if pins_of(self.lock).keys() & {canonicalize_name(name) for name in options.upgrade_packages}:
             return False

@@ -12,6 +12,7 @@ from zlock.errors import Collector, LockOutdated
 from zlock.lock.question import Question, changes
 from zlock.lock.store import asked_of, check_place, lock_path, parse_facts, parse_lock, uv_of
 from zlock.lock.toml import inline
+from zlock.lock.wheelhouse import wheelhouse_in
 from zlock.model.origin import Origin
 from zlock.model.requirement import Asked, Gathered
 from zlock.workflow.gather import Gatherer
@@ -87,6 +88,13 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
     if lock["tool"]["zlock"]["inputs"] != question.digest():
         context = list(differences(lock, question, gathered))
         raise LockOutdated(f"the lock of step `{step.name}` is outdated", context=context, hint=HINT)
+    if is_elsewhere(text, question):
+        was, now = wheelhouse_in(text), question.wheelhouse
+        raise LockOutdated(
+            f"the lock of step `{step.name}` is outdated",
+            context=[f"configuration: `wheelhouse` was `{was}`, is `{now}`, from the folder of the lock"],
+            hint=HINT,
+        )
     if step.uv_targets(question.targets) and not uv_of(lock):
         raise LockOutdated(
             f"the lock of step `{step.name}` is outdated",
@@ -114,6 +122,11 @@ def differences(lock: Mapping[str, Any], question: Question, gathered: list[Gath
     for key in sorted({*before, *after}):
         name = "index" if key == "indexes" else key
         yield from _difference(f"configuration: `{name}`", before.get(key), after.get(key))
+
+
+def is_elsewhere(text: str, question: Question) -> bool:
+    """Return whether a portable lock has its files in another wheelhouse than is configured."""
+    return bool(question.wheelhouse) and wheelhouse_in(text) not in ("", question.wheelhouse)
 
 
 def changed_places(recorded: Mapping[str, str], now: Mapping[str, str]) -> Iterator[tuple[str, str]]:

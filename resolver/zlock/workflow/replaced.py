@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
 from zlock.errors import Collector, IndexFailed
+from zlock.lock.diff import is_portable
 
 _SHOWN = 3
 
@@ -27,9 +29,10 @@ def note_replaced(before: Mapping[str, Any], after: Mapping[str, Any], *, let_go
     problems = Collector()
     notes: list[str] = []
     moved: dict[tuple[str, str], list[str]] = {}
-    is_portable = after["tool"]["zlock"].get("policy", {}).get("urls") == "portable"  # it does not say which index
+    no_index = is_portable(after)  # it does not say which
+    place_of = _index if no_index or is_portable(before) else _index_or_folder
     for old, new in _shared(before, after):
-        was, now = old.get("index", ""), new.get("index", "")
+        was, now = place_of(old), place_of(new)
         files = sorted(name for name, digest in _files(new).items() if _files(old).get(name, digest) != digest)
         if new["name"] in let_go:
             # To let go of a version is not to expect that the same version is another file.
@@ -37,12 +40,22 @@ def note_replaced(before: Mapping[str, Any], after: Mapping[str, Any], *, let_go
             continue
         if was and now and was != now:
             moved.setdefault((was, now), []).append(new["name"])
-        elif files and (now or is_portable):
+        elif files and (_index(new) or no_index):
             problems.add(_replaced(files[0], old, new))
         elif files:
             notes.append(_another(files[0]))
     problems.raise_if_any()
     return notes + [_moved(names, *places) for places, names in moved.items()]
+
+
+def _index(package: Mapping[str, Any]) -> str:
+    return str(package.get("index", ""))
+
+
+def _index_or_folder(package: Mapping[str, Any]) -> str:
+    """Return the index that a release comes from, or the folder that is one: it has the files' paths only."""
+    row: Mapping[str, Any] = package.get("sdist") or next(iter(package.get("wheels", ())), {})
+    return _index(package) or (str(PurePosixPath(row["path"]).parent) if "path" in row else "")
 
 
 def _shared(

@@ -296,8 +296,14 @@ class Workspace:
             apt_packages=tuple(sorted(apt)),
             parent_image=settings.parent_image or "",
             policy=self.policy(step, gathered),
+            wheelhouse=self._wheelhouse_from_locks,
             local=self._local(gathered),
         )
+
+    @property
+    def _wheelhouse_from_locks(self) -> str:
+        portable = self.project.urls == "portable"
+        return Path(os.path.relpath(self.wheelhouse, self.lock_folder)).as_posix() if portable else ""
 
     def _local(self, gathered: list[Gathered]) -> dict[str, str]:
         """Return what the local folders and archives that a step requires ask themselves, as digests."""
