@@ -539,7 +539,8 @@ def on_terminal(project: Project, *arguments: str, env: Mapping[str, str]) -> tu
 def test_an_interrupt_ends_the_build_and_leaves_nothing(
     project: Project, world: World, any_engine: Engine, how: signal.Signals
 ) -> None:
-    project.write("images/Dockerfile", f"FROM {world.parent}\nRUN while echo begun; do sleep 0.321; done\n")
+    sleep = f"sleep 0.3{os.getpid()}"  # as no other run of the tests has it
+    project.write("images/Dockerfile", f"FROM {world.parent}\nRUN while echo begun; do {sleep}; done\n")
     world.configure(project, {"dockerfile": "images/Dockerfile"})
     environ = {**any_engine.environ, "TMPDIR": str(project.home)}
 
@@ -553,7 +554,7 @@ def test_an_interrupt_ends_the_build_and_leaves_nothing(
 
     assert process.returncode == 130
     assert any_engine.left_over() == []
-    assert not runs("sleep 0.321")
+    assert not runs(sleep)
     assert list(project.home.glob("zlock-*")) == []
     assert not (project.folder / "build").exists()
 
