@@ -199,6 +199,21 @@ def test_the_file_for_bazel_reads_as_pip_parse_reads_it(two_platforms: Project) 
     }
 
 
+@pytest.mark.parametrize("form", ["requirements", "bazel", "nix"])
+def test_a_portable_lock_with_an_sdist_of_a_url_says_what_it_misses(tmp_path: Path, form: str) -> None:
+    with TinyIndex() as index:
+        index.sdist("archived", "3.0")
+        index.wheel("hatchling", "1.0")
+        (file,) = index.listing("archived").files
+        project = make(tmp_path / "project", index, f"archived @ {index.root}/{file.location}", urls="portable")
+
+        result = project.run("export", form)
+
+    assert result.code == 2
+    assert "local file" not in result.stderr
+    assert 'set `urls = "index"`' in result.stderr
+
+
 @pytest.mark.parametrize("form", ["requirements", "bazel"])
 def test_a_portable_lock_with_a_wheel_of_a_url_installs_from_the_wheelhouse(
     index: TinyIndex, tmp_path: Path, form: str
@@ -404,6 +419,15 @@ def test_the_same_lock_gives_the_same_bytes(project: Project, tmp_path: Path, fo
     succeed(project.run("export", form, "--output", str(second)))
 
     assert first.read_bytes() == second.read_bytes() != b""
+
+
+@pytest.mark.parametrize("form", ["cyclonedx", "spdx"])
+@pytest.mark.parametrize("stated", ["99999999999999", "abc", "-5", "1.5"])
+def test_a_time_that_no_document_can_have_is_refused(project: Project, form: str, stated: str) -> None:
+    result = project.run("export", form, env={"SOURCE_DATE_EPOCH": stated})
+
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"error: `SOURCE_DATE_EPOCH` is no time: `{stated}`\nhint: set it to seconds")
 
 
 def test_a_step_has_to_be_named_where_there_are_several(index: TinyIndex, tmp_path: Path) -> None:

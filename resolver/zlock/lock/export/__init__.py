@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from zlock.errors import InvalidInput
+from zlock.lock.diff import is_portable
 from zlock.lock.wheelhouse import leads_into, with_wheels
 from zlock.model.target import Target
 
@@ -42,12 +43,21 @@ class Exported:
 
         Installers find it there by its name, other archives not: their names there are made from their hashes.
         """
-        path = str(package.get("archive", {}).get("path", ""))
-        return (
-            self.wheelhouse is not None
-            and path.endswith(".whl")
-            and leads_into(self.wheelhouse, self.lock_folder, path)
-        )
+        return _path(package).endswith(".whl") and self.leads_into_wheelhouse(package)
+
+    def leads_into_wheelhouse(self, package: Mapping[str, Any]) -> bool:
+        """Return whether the path of a package's archive leads into the wheelhouse."""
+        path = _path(package)
+        return bool(path) and self.wheelhouse is not None and leads_into(self.wheelhouse, self.lock_folder, path)
+
+    @property
+    def is_portable(self) -> bool:
+        """Whether the lock has its files in the wheelhouse, whatever URLs sources state."""
+        return is_portable(self.tree)
+
+
+def _path(package: Mapping[str, Any]) -> str:
+    return str(package.get("archive", {}).get("path", ""))
 
 
 class Export(Protocol):
@@ -84,6 +94,9 @@ def refuse_local_archives(source: Exported, what: str) -> None:
     local = [
         row for row in source.tree["packages"] if "path" in row.get("archive", {}) and not source.is_in_wheelhouse(row)
     ]
+    of_urls = [row for row in local if source.is_portable and source.leads_into_wheelhouse(row)]
+    portable = [(row["name"], "a URL, which a portable lock does not have") for row in of_urls]
+    _refuse(source, portable, what, hint='set `urls = "index"`, or require a released version')
     refuse(
         replace(source, tree={**source.tree, "packages": local}), {"archive": "a local file, which has no URL"}, what
     )
@@ -101,11 +114,15 @@ def refuse(source: Exported, kinds: Mapping[str, str], what: str) -> None:
         InvalidInput: There are such packages; all are named.
     """
     found = [(row["name"], said) for row in source.tree["packages"] for key, said in kinds.items() if key in row]
+    _refuse(source, found, what, hint="export `pylock`, or require a released version")
+
+
+def _refuse(source: Exported, found: Sequence[tuple[str, str]], what: str, *, hint: str) -> None:
     if found:
         raise InvalidInput(
             f"{what} can't hold all of step `{source.step}`",
             context=[f"`{name}` comes from {said}" for name, said in found],
-            hint="export `pylock`, or require a released version",
+            hint=hint,
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from zlock.errors import OutsideFailed
+from zlock.errors import InvalidInput, OutsideFailed
 from zlock.lock.export import Exported
 from zlock.lock.requirements import files_of
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def not_installed(package: str) -> OutsideFailed:
     """Return the error for a library that only bills of materials need."""
     return OutsideFailed(
-        f"`{package}` is not installed, which writes this format", hint="install it: `pip install 'zlock[sbom]'`"
+        f"`{package}` is not installed, which writes this format",
+        hint="install it: `pip install 'zlock[sbom]'`; for a build, put `zlock[hatch,sbom]` into its `requires`",
     )
 
 
@@ -29,10 +30,19 @@ def moment(source: Exported) -> datetime:
     """Return the time of a document: `SOURCE_DATE_EPOCH`, else the newest upload in the lock.
 
     So the same lock gives the same document; the clock would not.
+
+    Raises:
+        InvalidInput: The variable is no number of seconds since 1970, or one of no year that a date can have.
     """
     stated = os.environ.get("SOURCE_DATE_EPOCH", "")
-    if stated.isdecimal():
-        return datetime.fromtimestamp(int(stated), UTC)
+    if stated:
+        try:
+            return datetime.fromtimestamp(int(stated if stated.isdecimal() else ""), UTC)
+        except (ValueError, OverflowError, OSError) as error:
+            raise InvalidInput(
+                f"`SOURCE_DATE_EPOCH` is no time: `{stated}`",
+                hint="set it to seconds since 1970, as `date +%s` prints them, or unset it",
+            ) from error
     times = [file["upload-time"] for row in source.tree["packages"] for file in files_of(row) if "upload-time" in file]
     newest: datetime = max(times, default=datetime.fromtimestamp(0, UTC))
     return newest.astimezone(UTC).replace(microsecond=0)
