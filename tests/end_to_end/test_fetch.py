@@ -232,12 +232,31 @@ def test_offline_says_what_is_missing_and_changes_nothing(index: TinyIndex, tmp_
     project = make(tmp_path / "project", index)
     missing = project.run("fetch", "--offline")
     succeed(project.run("fetch"))
-
     complete = project.run("fetch", "--offline")
+    (project.folder / "wheelhouse" / "alpha-1.0-py3-none-any.whl").write_bytes(b"another")
+    other = project.run("fetch", "--offline")
 
-    assert missing.code == 3
-    assert "is not in the wheelhouse, and --offline leaves the network alone" in missing.stderr
+    assert missing.code == other.code == 3
+    tail = "and --offline leaves the network alone\n"
+    hint = "hint: run once without --offline\n"
+    assert missing.stderr.startswith(f"error: 3 files are not in the wheelhouse as they were locked, {tail}")
+    assert missing.stderr.count("is not in the wheelhouse\n") == 3
+    assert missing.stderr.count(hint) == 1
+    assert other.stderr == f"error: `alpha-1.0-py3-none-any.whl` is another file than was locked, {tail}{hint}"
     assert complete.code == 0
+
+
+def test_a_wheelhouse_that_is_no_folder_is_refused(index: TinyIndex, tmp_path: Path) -> None:
+    project = make(tmp_path / "project", index)
+    project.write("file", "mine")
+    (project.folder / "wheelhouse").symlink_to("nowhere")
+
+    results = {"file": project.run("fetch", "--wheelhouse", "file"), "wheelhouse": project.run("fetch")}
+
+    for name, result in results.items():
+        assert result.code == 2
+        assert f"the wheelhouse `{project.folder / name}` is no folder\nhint: name one" in result.stderr
+    assert (project.folder / "file").read_text(encoding="utf-8") == "mine"
 
 
 def test_two_files_of_one_name_are_refused(index: TinyIndex, tmp_path: Path) -> None:
@@ -271,10 +290,11 @@ def test_what_sdists_are_built_with_comes_too(index: TinyIndex, tmp_path: Path) 
     index.wheel("maker", "1.0")
     project = make(tmp_path / "project", index, "built", **{"build-sdists": ["built"]})
 
-    succeed(project.run("fetch"))
+    fetched = succeed(project.run("fetch"))
 
-    names = {path.name for path in (project.folder / "wheelhouse").iterdir()}
-    assert names == {"built-1.0.tar.gz", "maker-1.0-py3-none-any.whl"}
+    house = project.folder / "wheelhouse"
+    assert {path.name for path in house.iterdir()} == {"built-1.0.tar.gz", "maker-1.0-py3-none-any.whl"}
+    assert f"installed with `--no-index`, sdists need `--find-links {house}` to be built" in fetched.stderr
 
 
 def test_what_sdists_are_built_with_is_known_without_an_index_once_it_is_there(

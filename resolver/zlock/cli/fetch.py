@@ -24,6 +24,8 @@ def run_fetch(parsed: argparse.Namespace, screen: Screen) -> int:
         screen.data(json.dumps(plain, indent=2) + "\n")
     elif not report.disregarded:
         screen.say(_line(fetched))
+        if fetched.with_builds:
+            screen.say(f"installed with `--no-index`, sdists need `--find-links {fetched.folder}` to be built")
     return 0
 
 

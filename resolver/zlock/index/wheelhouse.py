@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,24 @@ class Wanted:
         return differs(path, self.size, self.sha256)
 
 
+_LEFT_ALONE = "and --offline leaves the network alone"
+_ONLINE = "run once without --offline"
+
+
+class OfflineMiss(IndexFailed):
+    """A file is not in a wheelhouse, or is another than was locked, and the network is left alone."""
+
+    def __init__(self, filename: str, *, is_another: bool) -> None:
+        self.line = f"`{filename}` is {'another file than was locked' if is_another else 'not in the wheelhouse'}"
+        super().__init__(f"{self.line}, {_LEFT_ALONE}", hint=_ONLINE)
+
+    @staticmethod
+    def of_all(misses: Sequence[OfflineMiss]) -> IndexFailed:
+        """Return one error for several files."""
+        message = f"{len(misses)} files are not in the wheelhouse as they were locked, {_LEFT_ALONE}"
+        return IndexFailed(message, context=[one.line for one in misses], hint=_ONLINE)
+
+
 class Wheelhouse:
     """A folder of files.
 
@@ -81,11 +99,7 @@ class Wheelhouse:
         source = wanted.find()
         path = as_path(source)
         if path is None and self._offline:
-            raise IndexFailed(
-                f"`{wanted.filename}` is {'another file than was locked' if there else 'not'} in the wheelhouse, "
-                "and --offline leaves the network alone",
-                hint="run once without --offline",
-            )
+            raise OfflineMiss(wanted.filename, is_another=there)
         with self._partial(wanted) as (partial, stream):
             if path is None:
                 self._download(source, wanted, partial, stream)

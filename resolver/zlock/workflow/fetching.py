@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
@@ -10,9 +11,9 @@ from typing import Any
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from zlock.errors import Collector, IndexFailed, NoAnswer
+from zlock.errors import Collector, IndexFailed, InvalidInput, NoAnswer
 from zlock.index.pool import Pool
-from zlock.index.wheelhouse import Status, Wanted, Wheelhouse, find_release_file
+from zlock.index.wheelhouse import OfflineMiss, Status, Wanted, Wheelhouse, find_release_file
 from zlock.lock.store import exclusive, uv_of
 from zlock.lock.wheelhouse import LockedFile, archive_name, file_name, leads_into, locked_files
 from zlock.merge import merge
@@ -36,11 +37,13 @@ class Fetched:
         folder: Where it is.
         files: What was done for each file, by name, sorted.
         received: How many bytes came.
+        with_builds: Whether it holds what sdists are built with, which installers look up by name.
     """
 
     folder: Path
     files: Mapping[str, Status]
     received: int
+    with_builds: bool = False
 
 
 def fetch(options: Options, folder: Path | None, progress: Progress) -> tuple[Fetched, Report]:
@@ -55,6 +58,7 @@ def fetch(options: Options, folder: Path | None, progress: Progress) -> tuple[Fe
         LockOutdated: A lock is missing or outdated.
         IndexFailed: Files can't be had or are not those that were locked; the others were fetched.
         NoAnswer: A lock has a repository, which no wheelhouse can hold; all else was fetched.
+        InvalidInput: What has the wheelhouse's name is no folder.
     """
     workspace = Workspace(options)
     locked = load_locked(workspace)
@@ -76,12 +80,18 @@ def fetch(options: Options, folder: Path | None, progress: Progress) -> tuple[Fe
     finally:
         solver.close()
     problems.raise_if_any()
-    return Fetched(folder=place, files=statuses, received=house.received), workspace.report
+    with_builds = any(one.lock["tool"]["zlock"].get("builds") for one in locked)
+    return (
+        Fetched(folder=place, files=statuses, received=house.received, with_builds=with_builds),
+        workspace.report,
+    )
 
 
 def _bring(
     house: Wheelhouse, place: Path, wanted: list[Wanted], problems: Collector, progress: Progress
 ) -> dict[str, Status]:
+    if os.path.lexists(place) and not place.is_dir():
+        raise InvalidInput(f"the wheelhouse `{place}` is no folder", hint="name one, or remove what has its name")
     place.mkdir(parents=True, exist_ok=True)
     pool = Pool(_AT_ONCE)
     statuses: dict[str, Status] = {}
@@ -96,9 +106,15 @@ def _bring(
             count = len(futures) - len(pending)
             progress(f"fetching: {count} of {len(futures)} files, {house.received / 1e6:.1f} MB")
         pool.close()
+        missing: list[OfflineMiss] = []
         for name, future in sorted(futures.items()):
             with problems:
-                statuses[name] = future.result()
+                try:
+                    statuses[name] = future.result()
+                except OfflineMiss as error:
+                    missing.append(error)
+    if missing:
+        problems.add(missing[0] if len(missing) == 1 else OfflineMiss.of_all(missing))
     return statuses
 
 
