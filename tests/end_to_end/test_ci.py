@@ -277,6 +277,24 @@ def test_the_job_for_gitlab_checks_and_fails_where_a_lock_is_outdated(
     assert "the lock of step `train` is outdated" in result.stderr
 
 
+def test_what_a_pipeline_says_of_the_project_counts_in_the_job_for_gitlab(
+    project: Project, offline: Mapping[str, str]
+) -> None:
+    """GitLab lets the variables of a job win over those of the pipeline, and these over those of an included file."""
+    stated: dict[str, Any] = yaml.safe_load((ROOT / "ci" / "gitlab.yml").read_text(encoding="utf-8"))
+    script = "\n".join(["set -eo pipefail", *stated[".zlock"]["before_script"], *stated[".zlock-check"]["script"]])
+    files = list(project.folder.iterdir())
+    (project.folder / "part").mkdir()
+    for file in files:
+        file.rename(project.folder / "part" / file.name)
+    pipeline = {**stated["variables"], "ZLOCK_PROJECT": "part", "ZLOCK_REQUIREMENT": "zlock"}
+
+    result = run(project, "bash", "-c", script, environment={**pipeline, **stated[".zlock"]["variables"], **offline})
+
+    assert result.code == 0, result.stderr
+    assert "train: 1 package, up to date" in result.stderr
+
+
 def test_the_job_that_builds_for_gitlab_keeps_the_table_of_images() -> None:
     stated = gitlab_job(".zlock-build")
 
