@@ -433,7 +433,7 @@ def test_a_step_that_the_configuration_states_is_missed(project: Project) -> Non
     edit(project, "pyproject.toml", "[tool.zlock]", "[tool.zlock.steps.serve]\n[tool.zlock.steps.train]\n[tool.zlock]")
     edit(project, "pyproject.toml", 'pipeline = "pipelines/training.py"', "")
 
-    assert "error: step `serve` has no lock\n  expected `pylock.serve.toml`\n" in refused(project)
+    assert "error: step `serve` has no lock\n  expected `lockfiles/pylock.serve.toml`\n" in refused(project)
 
 
 def test_a_project_with_its_own_configuration_file_is_checked_by_it(project: Project) -> None:
@@ -518,6 +518,7 @@ def test_a_lock_that_is_not_as_it_was_written_stops_every_build(
         ("on_outdated = 'warn'", ["unknown key `build.hooks.zlock.on_outdated`", "write `on-outdated`"]),
         ("include = 'pakage'", ["`build.hooks.zlock.include`: expected `metadata` or `package`", "did you mean `pack"]),
         ("steps = 'train'", ["`build.hooks.zlock.steps`: expected a list of strings, got a string"]),
+        ("steps = []", ["the list names no step", "leave the key out for all steps"]),
         ("steps = ['trian']", ["no lock is of a step `trian`", "did you mean `train`?"]),
         ("steps = ['x']\non-outdated = 'warn'", ["no lock is of a step `x`", "steps with a lock: `report`, `train`"]),
     ],
@@ -568,7 +569,7 @@ def test_an_sdist_never_publishes_credentials_that_version_control_ignores(proje
     configure_hook(project, 'on-outdated = "warn"')
     said = refused(project, "--sdist")
 
-    assert "`train.txt` holds credentials, which an sdist would publish" in said
+    assert "`requirements/train.txt` holds credentials, which an sdist would publish\n  line " in said
     assert "t0ken" not in said
     assert build(project, "--wheel").code == 0
 
@@ -579,7 +580,7 @@ def test_an_sdist_never_publishes_the_credentials_of_a_requirement_in_code(proje
     configure_hook(project, 'on-outdated = "warn"')
     said = refused(project, "--sdist")
 
-    assert "`common.py` holds credentials, which an sdist would publish" in said
+    assert "`pipelines/common.py` holds credentials, which an sdist would publish" in said
     assert "t0ken" not in said
 
 

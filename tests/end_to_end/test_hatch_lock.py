@@ -250,3 +250,26 @@ def test_a_conflict_is_red_in_a_check_though_both_sides_answer_and_is_mended_by_
     assert after_check == conflicted
     assert mended.code == 0, mended.stderr
     assert lock_file(project).read_text(encoding="utf-8") == before
+
+
+@pytest.mark.parametrize("name", ["my lock é.toml", "pylock.a.b.toml"])
+def test_a_name_that_installers_refuse_is_refused_before_it_is_written(project: Project, name: str) -> None:
+    edit(project, "locks/pylock.test.toml", f"locks/{name}")
+
+    result = hatch(project, "env", "lock", "test")
+
+    assert result.code == 1
+    assert f"`lock-filename` of the environment `test` is no name of a lock: `{name}`" in result.stderr
+    assert not (project.folder / "locks" / name).exists()
+
+
+def test_a_lock_of_another_tool_is_no_matter_of_lock_dir(project: Project) -> None:
+    text = 'lock-version = "1.0"\ncreated-by = "uv"\npackages = []\n[tool.uv]\n'
+    lock_file(project).parent.mkdir()
+    lock_file(project).write_text(text, encoding="utf-8")
+
+    result = hatch(project, "env", "lock", "test")
+
+    assert result.code == 1
+    assert "created by `uv`\nhint: move it away, or set another `lock-filename`" in result.stderr
+    assert lock_file(project).read_text(encoding="utf-8") == text

@@ -304,3 +304,33 @@ def test_an_error_in_what_is_merged_names_the_file_of_the_repository(index: Tiny
     assert "error: `zlock.toml` is no TOML" in merged.stderr
     assert "in the files as the merge leaves them" in merged.stderr
     assert "zlock-merge-" not in merged.stderr
+
+
+def test_the_lock_of_an_environment_of_hatch_names_the_command_that_mends_it(index: TinyIndex, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "project", index.url)
+    lock = repository.project.lock_path("pipeline")
+    text = lock.read_text(encoding="utf-8")
+    owned = text.replace('step = "pipeline"', 'step = "test"\npipeline = "pyproject.toml:hatch.envs.test"')
+    sides = [repository.project.write(name, owned) for name in ("base", "ours", "theirs")]
+
+    result = repository.project.run("merge-driver", *map(str, sides), "pylock.test.toml")
+
+    assert result.code == 1
+    assert result.stderr == (
+        "error: `pylock.test.toml` is the lock of an environment of hatch, which no step has\n"
+        "hint: `hatch env lock test` mends it, once all else is merged\n"
+    )
+
+
+def test_a_conflict_of_a_requirements_file_is_one_error_that_says_what_comes_first(
+    index: TinyIndex, tmp_path: Path
+) -> None:
+    repository = Repository(tmp_path / "project", index.url)
+    repository.project.write("requirements.txt", "<<<<<<< HEAD\nalpha\n=======\nalpha>=1\n>>>>>>> other\n")
+
+    result = repository.project.run("resolve")
+
+    assert result.code == 2
+    assert result.stderr.startswith("error: requirements file `requirements.txt` has a merge conflict at line 1\n")
+    assert result.stderr.endswith("hint: resolve that first, then run `zlock resolve`\n")
+    assert result.stderr.count("error:") == 1

@@ -144,7 +144,8 @@ def _shown(environment: EnvironmentInterface) -> Iterator[None]:
     try:
         yield
     except ZlockError as error:
-        environment.app.abort(redact(error.laid_out()).replace("`zlock resolve`", "`hatch env lock`"))
+        said = redact(error.laid_out()).replace("`zlock resolve`", "`hatch env lock`")
+        environment.app.abort(said.replace("`lock-dir`", "`lock-filename`"))
 
 
 def _virtual(environment: EnvironmentInterface) -> VirtualEnvironment:

@@ -40,13 +40,20 @@ class HookOptions:
         table = Table(values, at="build.hooks.zlock", file=file, problems=problems)
         table.check_keys(KEYS, others=_HATCHLINGS)
         options = cls(
-            steps=table.texts("steps"),
+            steps=table.get("steps", _steps, ()),
             include=table.choice("include", ("metadata", "package")),
             on_outdated=table.choice("on-outdated", ("error", "warn")),
             sboms=table.get("sboms", _formats, ()),
         )
         problems.raise_if_any()
         return options
+
+
+def _steps(value: object, at: str) -> tuple[str, ...]:
+    steps = checks.sequence(value, at, checks.text)
+    if not steps:
+        raise checks.mistake(at, "the list names no step", hint="leave the key out for all steps")
+    return steps
 
 
 def _formats(value: object, at: str) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from zlock.errors import InvalidConfiguration
 from zlock.lock.selection import packages_on
-from zlock.lock.store import ENVIRONMENTS, ConflictedLock, read_lock, write_all
+from zlock.lock.store import ENVIRONMENTS, ConflictedLock, read_lock, step_of, write_all
 from zlock.model.ports import Progress
 from zlock.model.target import Target
 from zlock.settings.docker import DockerSettings
@@ -107,6 +108,12 @@ def _workspace(options: Options) -> Workspace:
 
 
 def _prepare(workspace: Workspace, environment: Environment) -> Job:
+    name = environment.lock.name
+    if name != "pylock.toml" and step_of(name) is None:
+        raise InvalidConfiguration(
+            f"`lock-filename` of the environment `{environment.name}` is no name of a lock: `{name}`",
+            hint="call it `pylock.toml` or `pylock.NAME.toml` without further dots: installers refuse others (PEP 751)",
+        )
     try:
         lock = read_lock(environment.lock)
     except ConflictedLock:

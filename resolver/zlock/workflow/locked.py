@@ -80,7 +80,8 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
     check_place(path, workspace.project.folder)
     text = workspace.lock_text(step.name)
     if text is None:
-        raise LockOutdated(f"step `{step.name}` has no lock", context=[f"expected `{path.name}`"], hint=HINT)
+        expected = (Path(workspace.project.lock_dir) / path.name).as_posix()
+        raise LockOutdated(f"step `{step.name}` has no lock", context=[f"expected `{expected}`"], hint=HINT)
     lock = parse_facts(path, text)
     recorded = {asked.source: asked for asked in asked_of(lock) if asked.recorded}
     gathered = gatherer.gather(step.name, step.settings, recorded, step.routing.indexes)

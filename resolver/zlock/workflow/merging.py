@@ -10,7 +10,8 @@ from typing import NamedTuple
 from zlock.errors import InvalidConfiguration, InvalidInput, NoAnswer, Problems, ZlockError
 from zlock.lock.checkout import MERGING, merged_files, was_said, write_conflict
 from zlock.lock.git import top_of
-from zlock.lock.store import replace_text, step_of
+from zlock.lock.identity import owner_in
+from zlock.lock.store import ENVIRONMENTS, replace_text, step_of
 from zlock.model.ports import Progress
 from zlock.settings.config import read_project
 from zlock.workflow.locking import resolve
@@ -58,6 +59,13 @@ def _merge(options: Options, sides: Sides, path: str, progress: Progress) -> Rep
     step = step_of(Path(path).name)
     if step is None:
         raise InvalidInput(f"`{path}` is no lock's name", hint="name `pylock.*.toml` in `.gitattributes`")
+    owner = owner_in(sides.ours.read_text(encoding="utf-8", errors="replace"))
+    if owner.startswith(ENVIRONMENTS):
+        command = f"`hatch env lock {owner.removeprefix(ENVIRONMENTS)}`"
+        raise NoAnswer(
+            f"`{path}` is the lock of an environment of hatch, which no step has",
+            hint=f"{command} mends it, once all else is merged",
+        )
     progress("merging what the locks are made from")
     top = top_of(Path.cwd())
     with merged_files(top, os.environ) as folder:

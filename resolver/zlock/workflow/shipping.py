@@ -61,7 +61,7 @@ class Shipment:
                 _check_inside(lock, self.folder)
         for file in self.declared:
             with problems:
-                _check_publishable(file)
+                _check_publishable(file, self.folder)
         problems.raise_if_any()
         files = [*self.locks.values(), *self.declared]
         return {file: file.relative_to(self.folder).as_posix() for file in files}
@@ -130,7 +130,8 @@ def _own(project: Project, path: Path, step: str) -> Mapping[str, Any]:
     check_place(path, project.folder)
     lock = read_lock(path)
     if lock is None:
-        raise _missing(project, f"step `{step}` has no lock", f"expected `{path.name}`")
+        expected = (Path(project.lock_dir) / path.name).as_posix()
+        raise _missing(project, f"step `{step}` has no lock", f"expected `{expected}`")
     own: Mapping[str, Any] = lock["tool"]["zlock"]
     if own.get("step") != step:
         raise InvalidLock(
@@ -183,14 +184,15 @@ def _check_inside(file: Path, folder: Path) -> None:
         )
 
 
-def _check_publishable(file: Path) -> None:
+def _check_publishable(file: Path, folder: Path) -> None:
     """Refuse a file with secrets: an sdist takes it because zlock says so, whatever version control ignores."""
-    text = file.read_text(encoding="utf-8", errors="replace")
-    if file.suffix == ".py":  # code is the user's own business, and full of addresses that are no secrets
-        text = "\n".join(_DIRECT_REFERENCE.findall(text))
-    text = _PLACEHOLDER.sub("://", text)
-    if redact(text) != text:
-        raise InvalidConfiguration(
-            f"`{file.name}` holds credentials, which an sdist would publish",
-            hint="put them into the environment or a keyring, see docs/indexes.md",
-        )
+    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        # Code is the user's own business, and full of addresses that are no secrets.
+        text = "\n".join(_DIRECT_REFERENCE.findall(line)) if file.suffix == ".py" else line
+        text = _PLACEHOLDER.sub("://", text)
+        if redact(text) != text:
+            raise InvalidConfiguration(
+                f"`{file.relative_to(folder).as_posix()}` holds credentials, which an sdist would publish",
+                context=[f"line {number}"],
+                hint="put them into the environment or a keyring, see docs/indexes.md",
+            )
