@@ -41,6 +41,19 @@ def test_locks_are_found_wherever_the_hook_attached_them(
     assert found["train"].read_bytes() == LOCK
 
 
+def test_a_lock_that_is_gone_from_an_installation_is_an_error_with_a_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = install(tmp_path, {f"{METADATA}/pylock.train.toml": LOCK})
+    (folder / METADATA / "pylock.train.toml").unlink()
+    monkeypatch.syspath_prepend(folder)
+
+    with pytest.raises(NoAnswer, match="with the distribution `acme-model` can't be read") as raised:
+        zlock.locks_of("acme-model")
+
+    assert raised.value.hint == "install it again"
+
+
 def test_locks_of_other_tools_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     others = {f"{METADATA}/pylock.toml": LOCK, "acme_model/pylock.other.toml": b'lock-version = "1.0"\n'}
     monkeypatch.syspath_prepend(install(tmp_path, others))

@@ -167,6 +167,16 @@ def test_a_folder_and_what_is_no_text_are_refused(tmp_path: Path) -> None:
     assert refusal(path).context == ("is a directory",)
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_a_lock_that_may_not_be_read_is_not_said_to_be_damaged(lock: Path) -> None:
+    lock.chmod(0)
+
+    with pytest.raises(InvalidLock) as raised:
+        read_lock(lock)
+
+    assert (raised.value.context, raised.value.hint) == (("permission denied",), f"let your user read `{lock}`")
+
+
 def test_a_link_to_nothing_and_a_loop_are_refused(tmp_path: Path) -> None:
     path = lock_path(tmp_path, "train")
     path.symlink_to(tmp_path / "nothing")

@@ -209,6 +209,26 @@ def test_offline_the_cache_answers(project: Project) -> None:
     assert reasons(project, "core", "--offline", "--step", "train")["train"]["newer"]["verdict"] == "held back"
 
 
+def test_a_package_that_the_configuration_excludes_is_said_to_be(index: TinyIndex, tmp_path: Path) -> None:
+    index.wheel("unwanted", "1.0")
+    index.wheel("needy", "1.0", requires=["unwanted"])
+    project = Project(tmp_path / "project")
+    project.configure(
+        {
+            "python": "3.12",
+            "index": [{"url": index.url, "default": True}],
+            "exclude": ["unwanted"],
+            "docker": {"requirements": ["needy"]},
+        }
+    )
+    assert project.run("resolve").code == 0
+
+    result = project.run("why", "unwanted")
+
+    assert result.code == 1
+    assert result.stderr == "error: no lock has `unwanted`\nhint: `exclude` in zlock.toml leaves it out\n"
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [("plian", "did you mean `plain`?"), ("nothing-like-it", "`zlock tree` shows"), ("windows-only", "tree")],

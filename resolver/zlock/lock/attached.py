@@ -10,6 +10,7 @@ from typing import cast
 from zlock.errors import InvalidInput, NoAnswer
 from zlock.wording import did_you_mean
 
+_TABLE = "[tool.zlock]"
 _NAME = re.compile(r"pylock\.([^.]+)\.toml")
 
 
@@ -26,11 +27,16 @@ def locks_of(name: str) -> dict[str, Traversable]:
 
     Raises:
         InvalidInput: It is not installed.
-        NoAnswer: It was built without locks.
+        NoAnswer: It was built without locks, or one that was installed with it is gone.
     """
     found = _distribution(name)
     locks = {match[1]: _place(path) for path in found.files or () if (match := _NAME.fullmatch(path.name))}
-    ours = {step: lock for step, lock in sorted(locks.items()) if "[tool.zlock]" in lock.read_text(encoding="utf-8")}
+    try:
+        ours = {step: lock for step, lock in sorted(locks.items()) if _TABLE in lock.read_text(encoding="utf-8")}
+    except (OSError, KeyError) as error:  # the latter inside an archive
+        raise NoAnswer(
+            f"a lock that was installed with the distribution `{name}` can't be read", hint="install it again"
+        ) from error
     if not ours:
         hint = "the build hook of zlock attaches them: `[tool.hatch.build.hooks.zlock]`"
         raise NoAnswer(f"the distribution `{name}` holds no locks", hint=hint)

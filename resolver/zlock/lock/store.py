@@ -19,13 +19,12 @@ from zlock.errors import InvalidLock, OutsideFailed
 from zlock.interrupts import interrupts_postponed
 from zlock.lock.identity import FORMAT, identity_of, is_signed, own_begin, owner_in
 from zlock.lock.toml import Row, read_table
+from zlock.model.conflict import conflicted_line
 from zlock.model.distribution import LockedReference
 from zlock.model.requirement import Asked
 
 _NAME = re.compile(r"pylock\.([^.]+)\.toml")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
-_MARKERS = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
-_MARKED = ("<" * 7, "=" * 7, ">" * 7, "|" * 7)
 _PACKAGE = "\n\n[[packages]]\n"
 _SEVERAL = 4  # files; fewer are not worth starting threads for
 _SYNCING = 16
@@ -83,6 +82,9 @@ def read_text(path: Path) -> str | None:
         if not path.is_symlink():
             return None
         why = "it is a link to nothing"
+    except PermissionError as error:
+        hint = f"let your user read `{path}`"
+        raise InvalidLock(f"the lock `{path.name}` can't be read", context=["permission denied"], hint=hint) from error
     except OSError as error:
         why = str(error.strerror or error).lower()
     except UnicodeDecodeError:
@@ -92,9 +94,8 @@ def read_text(path: Path) -> str | None:
 
 def parse_lock(path: Path, text: str) -> dict[str, Any]:
     """Return a lock's text as plain values, with every check of `read_lock`."""
-    conflict = _MARKERS.search(text) if any(map(text.__contains__, _MARKED)) else None
-    if conflict:
-        line = text.count("\n", 0, conflict.start()) + 1
+    line = conflicted_line(text)
+    if line is not None:
         raise ConflictedLock(
             f"the lock `{path.name}` has a merge conflict at line {line}", hint="run `zlock resolve`, which mends it"
         )

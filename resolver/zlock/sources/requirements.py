@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from zlock.errors import Collector, InvalidRequirements
+from zlock.model.conflict import conflicted_line
 from zlock.model.origin import Origin
 from zlock.model.requirement import DirectRequirement, Gathered, IndexOption
 from zlock.sources import hashes, lines, links, options, statement
@@ -164,6 +165,11 @@ class _Reading:
         kind = "constraints" if constraint else "requirements"
         with self.problems:
             text = _read(path, f"{kind} file `{name}`", by, self._origin, shown=path not in self._masked)
+            line = conflicted_line(text)
+            if line is not None:
+                message = f"{kind} file `{name}` has a merge conflict at line {line}"
+                hint = "resolve that first, then run `zlock resolve`"
+                raise _wrong_file(message, by, self._origin, hint=hint)
             origin = replace(self._origin, file=name)
             self.text(text, origin=origin, folder=path.parent, constraint=constraint, above=(*above, path))
 

@@ -71,6 +71,8 @@ def why(options: Options, name: str, progress: Progress) -> tuple[list[Why], Rep
         known = {row["name"] for locked in every for row in locked.lock.get("packages", ())}
         base = canonicalize_name(name.partition("[")[0].strip())
         hint = f"a package is named without its extras: `zlock why {base}`" if base in known and base != package else ""
+        if any(package == excluded for excluded, _ in workspace.project.exclude):
+            hint = f"`exclude` in {workspace.project.shown_file} leaves it out"
         hint = hint or did_you_mean(package, sorted(known)) or "`zlock tree` shows what there is"
         raise NoAnswer(f"no lock has `{name}`", hint=hint)
     steps = [(locked, graph.targets[0]) for locked, graph in found]

@@ -1,0 +1,16 @@
+"""The markers that git leaves in a file where two branches changed the same lines."""
+
+from __future__ import annotations
+
+import re
+
+_MARKERS = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |\r?$)", re.MULTILINE)
+_MARKED = ("<" * 7, "=" * 7, ">" * 7, "|" * 7)
+
+
+def conflicted_line(text: str) -> int | None:
+    """Return the number of the first line with a marker, from 1; None where there is none."""
+    if not any(map(text.__contains__, _MARKED)):
+        return None
+    match = _MARKERS.search(text)
+    return text.count("\n", 0, match.start()) + 1 if match else None
