@@ -158,6 +158,60 @@ def test_all_mistakes_come_at_once() -> None:
     assert len(raised.value.errors) == 3
 
 
+@pytest.mark.parametrize(
+    ("installer", "name", "place"),
+    [
+        ("pip", "PIP_TARGET", "system"),
+        ("pip", "PIP_NO_DEPS", "requirements"),
+        ("pip", "PIP_INDEX_URL", "[[index]]"),
+        ("pip", "PIP_CONFIG_FILE", "[[index]]"),
+        ("pip", "PIP_PRE", "prerelease"),
+        ("pip", "PYTHONHOME", "runtime_environment"),
+        ("uv", "PIP_TARGET", "system"),
+        ("uv", "UV_DEFAULT_INDEX", "[[index]]"),
+        ("uv", "UV_INDEX_TEAM_PASSWORD", "[[index]]"),
+        ("uv", "UV_CONSTRAINT", "constraints"),
+        ("uv", "UV_EXCLUDE_NEWER", "exclude-newer"),
+        ("uv", "UV_NO_BINARY_PACKAGE", "build-sdists"),
+        ("uv", "UV_SYSTEM_PYTHON", "system"),
+    ],
+)
+def test_a_variable_of_the_build_that_is_such_an_option_is_refused_too(installer: str, name: str, place: str) -> None:
+    settings = {"python_package_installer": installer, "environment": {name: "x"}}
+    with pytest.raises(InvalidConfiguration, match=f"`{name}` is not taken") as raised:
+        planned(wheel("alpha", "1.0"), own={"uv": UV_PIN}, settings=settings)
+
+    assert raised.value.message.startswith(f"step `train`, `environment`: `{name}` ")
+    assert place in raised.value.hint
+    assert "stated in " in raised.value.context[0]
+    free = {"python_package_installer": installer, "runtime_environment": {name: "x"}}
+    assert f"ENV {name}=" in dockerfile(planned(wheel("alpha", "1.0"), own={"uv": UV_PIN}, settings=free))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PIP_TIMEOUT", "5"),
+        ("PIP_VERSION", "25.0"),
+        ("PIP_CONFIG_FILE", "/dev/null"),
+        ("UV_SYSTEM_PYTHON", "1"),  # which pip does not read
+        ("HTTPS_PROXY", "http://proxy.example:3128"),
+        ("PYTHONPATH", "/app"),
+    ],
+)
+def test_other_variables_of_the_build_are_taken(name: str, value: str) -> None:
+    assert f"ENV {name}=" in dockerfile(planned(wheel("alpha", "1.0"), settings={"environment": {name: value}}))
+
+
+@pytest.mark.parametrize("setting", ["environment", "runtime_environment"])
+def test_credentials_in_a_variable_are_refused_and_not_repeated(setting: str) -> None:
+    with pytest.raises(InvalidConfiguration, match="`HTTP_PROXY` holds credentials") as raised:
+        planned(settings={setting: {"HTTP_PROXY": "http://someone:secret@proxy.example"}})
+
+    assert raised.value.message.startswith(f"step `train`, `{setting}`: ")
+    assert "secret" not in f"{raised.value.message}{raised.value.context}{raised.value.hint}"
+
+
 @pytest.mark.parametrize("installer", sorted(INSTALLERS))
 def test_no_option_is_known_twice(installer: str) -> None:
     options = INSTALLERS[installer]

@@ -507,6 +507,24 @@ def test_a_pipeline_that_runs_locally_has_no_images(project: Project, index: Tin
     assert "docker settings are disregarded" in succeed(project.run("dockerfile")).stderr
 
 
+def test_variables_that_would_change_what_a_build_installs_are_refused_all_at_once(
+    project: Project, index: TinyIndex
+) -> None:
+    fill(index)
+    variables = {"PIP_TARGET": "/elsewhere", "PYTHONHOME": "/usr", "HTTP_PROXY": "http://me:secret@proxy.example"}
+    configure(project, index, docker={"environment": variables})
+    succeed(project.run("resolve"))
+
+    result = project.run("dockerfile")
+
+    assert result.code == 2
+    for name in variables:
+        assert f"step `train`, `environment`: `{name}` " in result.stderr
+    assert "hint: where packages go is set by `system` in the docker settings" in result.stderr
+    assert "secret" not in result.stderr
+    assert not (project.folder / "build").exists()
+
+
 def test_a_parent_of_ones_own_is_said_to_be_built_first(project: Project, index: TinyIndex) -> None:
     fill(index)
     project.write("Dockerfile.base", f"FROM base@sha256:{'ab' * 32}\n")

@@ -14,13 +14,13 @@ from zlock.redact import redact
 from zlock.settings.docker import InstallerArgument
 from zlock.wording import did_you_mean
 
-_INDEXES = "indexes belong to the configuration: `[[index]]` and `index-sources`"
+INDEXES = "indexes belong to the configuration: `[[index]]` and `index-sources`"
 _VERSIONS = "the lock decides: state it in `requirements` or `constraints`, then run `zlock resolve`"
 _UPGRADE = "the lock decides: run `zlock resolve --upgrade` or `--upgrade-package NAME`"
 _PRERELEASE = "the lock decides: set `prerelease` in the configuration, then run `zlock resolve`"
 _NEWER = "the lock decides: set `exclude-newer` in the configuration, then run `zlock resolve`"
 _BUILDS = "whether sdists are built is set by `build-sdists` in the configuration"
-_PLACE = "where packages go is set by `system` in the docker settings"
+PLACE = "where packages go is set by `system` in the docker settings"
 _TARGET = "the target is set by `python`, `platforms` and `manylinux` in the configuration"
 _HASHES = "every file is checked against the lock's hashes, always"
 _INSECURE = "uv now calls it `allow-insecure-host`, with the same values"
@@ -73,7 +73,7 @@ PIP = Options(
     """),
     elsewhere=_elsewhere(
         {
-            _INDEXES: "extra-index-url find-links index-url isolated no-index refresh-package",
+            INDEXES: "extra-index-url find-links index-url isolated no-index refresh-package",
             _VERSIONS: """
             build-constraint constraint editable force-reinstall group ignore-installed no-deps no-dependencies
             only-dependencies only-deps requirement requirements-from-script
@@ -84,7 +84,7 @@ PIP = Options(
             _BUILDS: """
             check-build-dependencies global-option no-binary no-build-isolation only-binary prefer-binary use-pep517
         """,
-            _PLACE: "break-system-packages no-user prefix python require-virtualenv root src target user",
+            PLACE: "break-system-packages no-user prefix python require-virtualenv root src target user",
             _TARGET: "abi ignore-requires-python implementation platform python-version",
             _HASHES: "no-require-hashes require-hashes",
             _NOTHING: "dry-run help version",
@@ -103,7 +103,7 @@ UV = Options(
     variables={"retries": "UV_HTTP_RETRIES", "timeout": "UV_HTTP_TIMEOUT"},
     elsewhere=_elsewhere(
         {
-            _INDEXES: """
+            INDEXES: """
             config-file default-index extra-index-url find-links index index-strategy index-url no-config no-index
             offline torch-backend
         """,
@@ -118,7 +118,7 @@ UV = Options(
             build-constraints no-binary no-build no-build-isolation no-build-isolation-package only-binary
             require-build-hashes
         """,
-            _PLACE: """
+            PLACE: """
             break-system-packages managed-python no-break-system-packages no-managed-python no-python-downloads prefix
             python system target user
         """,

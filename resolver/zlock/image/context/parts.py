@@ -34,6 +34,7 @@ from zlock.image.context.installers import (
     install_project,
 )
 from zlock.image.context.options import options_of
+from zlock.image.context.variables import check_variables
 from zlock.image.plan import ENVIRONMENT, HEADING
 from zlock.image.wanted import Wanted
 from zlock.model import debian
@@ -73,7 +74,7 @@ class Parts:
         return [
             self._head(identity),
             (*self._from(), *((User("root"),) if user or settings.user else ())),
-            self._environment("environment", settings.environment),
+            self._environment("environment", settings.environment, settings.python_package_installer),
             self._apt(),
             self._check_parent(),
             self._install(),
@@ -138,7 +139,9 @@ class Parts:
             "parent_image", From(f"{parent.reference}@{parent.digest}" if pinned else parent.reference)
         )
 
-    def _environment(self, name: str, variables: Mapping[str, str]) -> _Part:
+    def _environment(self, name: str, variables: Mapping[str, str], installer: str | None = None) -> _Part:
+        with self._stated(name):
+            check_variables(variables, installer)
         return self._checked(name, *(Env(key, value) for key, value in sorted(variables.items())))
 
     def _apt(self) -> _Part:
