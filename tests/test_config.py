@@ -345,6 +345,15 @@ def test_other_tools_in_pyproject_are_none_of_our_business(tmp_path: Path, text:
     assert read_project(tmp_path) is None
 
 
+def test_a_merge_conflict_in_the_configuration_is_to_be_resolved_first(tmp_path: Path) -> None:
+    write(tmp_path, {"zlock.toml": '<<<<<<< HEAD\npython = "3.11"\n=======\npython = "3.12"\n>>>>>>> other\n'})
+
+    with pytest.raises(InvalidConfiguration, match="is no TOML") as caught:
+        read_project(tmp_path)
+
+    assert caught.value.hint == "resolve the merge conflict in it first"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

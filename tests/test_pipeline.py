@@ -516,6 +516,13 @@ def test_a_missing_file(tmp_path: Path, reference: str, message: str, hint: str)
     assert caught.value.hint.startswith(hint)
 
 
+def test_a_merge_conflict_in_a_pipeline_file_is_to_be_resolved_first(load: Load) -> None:
+    error = load.error("x = 1\n<<<<<<< HEAD\ny = 1\n=======\ny = 2\n>>>>>>> other\n")
+
+    assert isinstance(error, InvalidPipeline)
+    assert error.hint == "resolve the merge conflict in it first"
+
+
 def test_a_syntax_error_has_its_line(load: Load) -> None:
     error = load.error("x = 1\ndef broken(:\n    pass")
 

@@ -19,6 +19,7 @@ from types import CodeType, ModuleType
 from typing import TypeVar
 
 from zlock.errors import InvalidPipeline, Problems, ZlockError
+from zlock.model.conflict import conflicted_line
 from zlock.redact import redact
 from zlock.settings.docker import DockerSettings
 from zlock.settings.pipeline import Pipeline, RecordedStep, Step
@@ -216,14 +217,18 @@ def _explained(error: BaseException, question: Question) -> list[ZlockError]:
     return [InvalidPipeline(f"`{question.shown}` raises `{_summary(error)}`", context=frames, hint=_hint(error))]
 
 
+_CORRECT = "correct that line; the interpreter of the project reads it"
+
+
 def _syntax(error: SyntaxError, frames: tuple[str, ...]) -> InvalidPipeline:
     file = display(error.filename or "the file")
     line = f": {error.text.strip()}" if error.text else ""
     place = f"{file}:{error.lineno}" if error.lineno else file
+    is_conflict = conflicted_line(error.text or "") is not None
     return InvalidPipeline(
         f"`{file}` is not valid Python: {error.msg}",
         context=[*frames, f"{place}{line}"],
-        hint="correct that line; the interpreter of the project reads it",
+        hint="resolve the merge conflict in it first" if is_conflict else _CORRECT,
     )
 
 

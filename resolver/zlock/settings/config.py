@@ -14,6 +14,7 @@ from typing import Any
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import Collector, InvalidConfiguration
+from zlock.model.conflict import conflicted_line
 from zlock.model.indexes import Cutoff, Index, Routing
 from zlock.model.origin import Origin, Source
 from zlock.model.paths import path_in, portable
@@ -163,15 +164,18 @@ def _read_toml(path: Path) -> tuple[dict[str, Any], str]:
         raise InvalidConfiguration(f"`{shown}` is {what}", hint="remove it, or put a file in its place")
     try:
         text = path.read_text(encoding="utf-8-sig")
-        return tomllib.loads(text), text
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InvalidConfiguration(f"`{shown}` is no TOML: {error}", hint="correct that line") from error
     except UnicodeDecodeError as error:
         raise InvalidConfiguration(f"`{shown}` is no text in UTF-8", hint="save it as UTF-8") from error
     except OSError as error:
         raise InvalidConfiguration(
             f"`{shown}` can't be read: {error.strerror}", hint="let your user read it"
         ) from error
+    try:
+        return tomllib.loads(text), text
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        is_conflict = conflicted_line(text) is not None
+        hint = "resolve the merge conflict in it first" if is_conflict else "correct that line"
+        raise InvalidConfiguration(f"`{shown}` is no TOML: {error}", hint=hint) from error
 
 
 def parse_project(values: object, folder: Path, file: Path, lines: TomlLines | None = None) -> Project:
