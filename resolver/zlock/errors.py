@@ -141,11 +141,10 @@ class Collector:
         self.errors: list[ZlockError] = []
 
     def add(self, error: ZlockError) -> None:
-        """Keep an error; those inside a `Problems` are kept one by one."""
-        if isinstance(error, Problems):
-            self.errors.extend(error.errors)
-        else:
-            self.errors.append(error)
+        """Keep an error, the same one once; those inside a `Problems` are kept one by one."""
+        for one in error.errors if isinstance(error, Problems) else (error,):
+            if one not in self.errors:
+                self.errors.append(one)
 
     def __enter__(self) -> None:
         return None

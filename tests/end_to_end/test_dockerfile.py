@@ -551,6 +551,34 @@ def test_a_parent_of_ones_own_that_floats_is_said_to_need_digests(project: Proje
     assert "--pin-images" not in said
 
 
+def test_a_parent_that_no_registry_has_is_not_said_to_be_pinned_there(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    configure(project, index, docker={"parent-image": "localhost/base:1"})
+    contexts(project)
+
+    for said in (succeed(project.run("plan")).stderr, succeed(project.run("dockerfile")).stderr):
+        assert "no registry has it: push it to one, and name it as it is there" in said
+        assert "--pin-images" not in said
+
+
+def test_a_folder_for_a_dockerfile_that_there_is_not_is_noted(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    project.write("Dockerfile.base", f"FROM base@sha256:{'ab' * 32}\n")
+    (project.folder / "here").mkdir()
+    docker = {"requirements": ["alpha"], "dockerfile": "Dockerfile.base", "build-context-root": "here"}
+    steps = {"train": {}, "report": {"docker": {"parent-image": "other:1"}}}
+    configure(project, index, docker=docker, steps=steps)
+    succeed(project.run("resolve"))
+    assert "is not used" not in succeed(project.run("dockerfile")).stderr
+
+    configure(project, index, docker={"requirements": ["alpha"], "build-context-root": "nowhere"}, steps={"train": {}})
+    succeed(project.run("resolve"))
+    said = succeed(project.run("dockerfile")).stderr
+
+    assert said.count("so it is not used") == 1
+    assert "step `train` has a `build_context_root`, which is what a `dockerfile` sees, and no `dockerfile`" in said
+
+
 def test_a_step_has_a_parent_of_its_own_where_the_project_names_one(project: Project, index: TinyIndex) -> None:
     fill(index)
     project.write("Dockerfile.base", f"FROM base@sha256:{'ab' * 32}\n")

@@ -154,6 +154,37 @@ def test_a_parent_that_is_not_found_leaves_the_locks_alone(
     assert project.lock_path("pipeline").read_bytes() == before
 
 
+def test_a_parent_that_no_registry_has_is_noted_and_no_registry_is_asked(
+    project: Project, index: TinyIndex, tiny: TinyRegistry
+) -> None:
+    docker = {"requirements": ["model"], "parent-image": f"{tiny.host}/team/parent:1"}
+    steps = {"train": {"docker": docker}, "report": {"docker": {**docker, "parent-image": "localhost/base:1"}}}
+    project.configure({"python": "3.12", "index": [{"url": index.url, "default": True}], "steps": steps})
+
+    said = run(project, "--pin-images")
+
+    assert "step `report` is built on `localhost/base:1`, which no registry has: no digest is recorded" in said
+    assert project.lock("train")["tool"]["zlock"]["parent-digest"] == FIRST.digest
+    assert "parent-digest" not in project.lock("report")["tool"]["zlock"]
+
+
+@pytest.mark.parametrize(("parent", "code"), [("HOST/team/none:1", 1), ("127.0.0.1:1/x:1", 3)])
+def test_a_parent_that_can_not_be_had_is_one_error_that_names_its_steps_and_their_files(
+    parent: str, code: int, project: Project, index: TinyIndex, tiny: TinyRegistry
+) -> None:
+    docker = {"requirements": ["model"], "parent-image": parent.replace("HOST", tiny.host)}
+    steps = {name: {"docker": docker} for name in ("train", "score")}
+    project.configure({"python": "3.12", "index": [{"url": index.url, "default": True}], "steps": steps})
+    run(project)
+    planned = project.run("plan", env={"UV_HTTP_RETRIES": "0"})
+
+    assert planned.code == code
+    for said in (run(project, "--pin-images", code=code), planned.stderr):
+        assert said.count("error:") == 1
+        for name in steps:
+            assert said.count(f"  the `parent_image` of step `{name}`, stated in zlock.toml") == 1
+
+
 def test_what_needs_a_registry_is_refused_offline(project: Project, index: TinyIndex, tiny: TinyRegistry) -> None:
     configure(project, index, f"{tiny.host}/team/parent:1")
     run(project)

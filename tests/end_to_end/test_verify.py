@@ -425,6 +425,7 @@ def test_another_steps_lock_is_not_what_is_there(world: World) -> None:
         ("Not/A Reference", 2, "is no image reference"),
         ("--help-me", 2, "error"),
         ("127.0.0.1:1/team/image:1", 3, "could not fetch"),
+        ("localhost/zlock:none", 1, "hint: build it, or check its name"),  # no registry has such a name
     ],
 )
 def test_what_can_not_be_verified_is_said(image: str, code: int, why: str, world: World) -> None:

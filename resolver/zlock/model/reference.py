@@ -71,6 +71,11 @@ class ImageReference:
         return f"{self.host}/{self.repository}"
 
     @property
+    def is_local(self) -> bool:
+        """Whether it is how engines name what is in their own store only, so that no registry can have it."""
+        return self.host == "localhost"
+
+    @property
     def api_host(self) -> str:
         """The host that answers for the registry."""
         return _DEFAULT_API if self.host == _DEFAULT_HOST else self.host

@@ -184,10 +184,11 @@ class DockerSettings:
     def over(self, base: DockerSettings) -> DockerSettings:
         """Lay these settings over others: field by field, those set here win, each with its place.
 
-        A `dockerfile` set here is in place of a `parent_image` there, and the other way round.
+        A `dockerfile` set here is in place of a `parent_image` there, and the other way round, then with its folder.
         """
         own = self.stated()
         hidden = own.keys() | (_PARENTS if _PARENTS & own.keys() else frozenset())
+        hidden |= {"build_context_root"} if "parent_image" in own and "dockerfile" not in own else set()
         kept = {name: value for name, value in base.stated().items() if name not in hidden}
         places = {name: place for name, place in base._places.items() if name not in hidden}
         return self._of(kept | own, places | dict(self._places))

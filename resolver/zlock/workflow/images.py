@@ -72,7 +72,10 @@ class ImageFinder:
         if kind == "oci" and rest:
             return self._in_layout(image, rest, platform)
         reference = ImageReference.parse(image)
-        return self._in_stores(image, platform) or self._in_registry(reference, platform)
+        return self._in_stores(image, platform) or self._elsewhere(reference, platform)
+
+    def _elsewhere(self, reference: ImageReference, platform: str) -> OpenImage | None:
+        return None if reference.is_local else self._in_registry(reference, platform)
 
     def parent(self, reference: ImageReference, platform: str) -> OpenImage | None:
         """Return a parent image as its registry has it, None where it has none of that platform, or offline."""

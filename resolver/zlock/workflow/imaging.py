@@ -26,6 +26,7 @@ from zlock.redact import redact
 from zlock.settings.docker import EffectiveSettings
 from zlock.wording import listed
 from zlock.workflow.locked import LockedStep
+from zlock.workflow.named import NamedParents
 from zlock.workflow.workspace import Workspace
 
 Ask = Callable[[str, str], str]
@@ -76,9 +77,11 @@ class _Planner:
         self._wheelhouse = wheelhouse
         self._files: dict[str, bytes] | None = None
         self._custom: dict[tuple[Path, Path | None, str], Parent] = {}
+        self._parents = NamedParents()
 
     def plan(self, one: LockedStep) -> list[ImagePlan]:
         """Return a step's plans, one for each Linux platform of its lock."""
+        self._note_unused(one)
         targets = [target for target in one.question.targets if target.system == "linux"]
         if not targets:
             self._workspace.report.note(f"step `{one.step.name}` has no Linux platform, so there is no image for it")
@@ -94,6 +97,16 @@ class _Planner:
                 plans.append(plan_image(self._wanted(one, target)))
         problems.raise_if_any()
         return plans
+
+    def _note_unused(self, one: LockedStep) -> None:
+        """Say what a step sets in vain."""
+        settings = one.step.settings
+        place = settings.where("build_context_root")
+        if settings.build_context_root and not settings.dockerfile:
+            self._workspace.report.note(
+                f"step `{one.step.name}` has a `build_context_root`, which is what a `dockerfile` sees, and no "
+                f"`dockerfile`, so it is not used{f'; it is stated in {place}' if place else ''}"
+            )
 
     def _wanted(self, one: LockedStep, target: Target) -> Wanted:
         settings = one.step.effective
@@ -133,9 +146,15 @@ class _Planner:
     def _parent(self, one: LockedStep, settings: EffectiveSettings, target: Target) -> Parent:
         _check_parent(one, settings, target)
         if settings.dockerfile is not None:
-            return self._custom_parent(settings.dockerfile, settings.build_context_root, target.platform)
-        own = one.lock["tool"]["zlock"]
+            place = (settings.dockerfile, settings.build_context_root, target.platform)
+            with self._parents.of(one.step, place):
+                return self._custom_parent(*place)
         reference = settings.parent_image or default_parent(target.python)
+        with self._parents.of(one.step, (reference, target.platform)):
+            return self._named_parent(one, reference, target)
+
+    def _named_parent(self, one: LockedStep, reference: str, target: Target) -> Parent:
+        own = one.lock["tool"]["zlock"]
         digest = own.get("parent-digest") or ("" if "@" in reference else self._digest(reference, target.platform))
         user = own.get("parent-user")
         if user is None and digest and self._user_of and not own.get("parent-digest"):

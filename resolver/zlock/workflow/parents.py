@@ -11,6 +11,7 @@ from zlock.lock.store import parse_lock
 from zlock.model.image import default_parent
 from zlock.model.ports import Progress
 from zlock.workflow.job import Answers, Job
+from zlock.workflow.named import NamedParents
 from zlock.workflow.workspace import Workspace
 
 TYPE_CHECKING = False
@@ -57,6 +58,7 @@ class _Pinner:
         self._workspace = workspace
         self._progress = progress
         self._known: dict[tuple[str, tuple[str, ...]], PinnedParent] = {}
+        self._parents = NamedParents()
 
     @cached_property
     def _registry(self) -> Registry:
@@ -80,9 +82,15 @@ class _Pinner:
         is_same = before is not None and before.reference == reference
         if is_same and not options.upgrade:
             return before
-        if options.pin_images or (before and options.upgrade):
-            return self._ask(reference, job)
-        if before:
+        asks = options.pin_images or (before and options.upgrade)
+        if (asks or before) and _is_local(reference):
+            self._workspace.report.note(
+                f"step `{job.step.name}` is built on `{reference}`, which no registry has: no digest is recorded"
+            )
+        elif asks:
+            with self._parents.of(job.step, (reference, _platforms(job))):
+                return self._ask(reference, job)
+        elif before:
             self._workspace.report.note(
                 f"step `{job.step.name}` has another parent than the one whose digest was recorded; "
                 "`--pin-images` records the new one's"
@@ -120,6 +128,12 @@ class _Pinner:
         """Close what was opened."""
         if "_registry" in self.__dict__:
             self._registry.close()
+
+
+def _is_local(reference: str) -> bool:
+    from zlock.model.reference import ImageReference  # most runs have no parents to ask for
+
+    return ImageReference.parse(reference).is_local
 
 
 def _platforms(job: Job) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from zlock.workflow.existing import Existing
 from zlock.workflow.housing import links_into
 from zlock.workflow.imaging import OUTPUT, Ask, plan_images
 from zlock.workflow.locked import load_locked
-from zlock.workflow.registries import PIN_IMAGES, Registries, note_floating
+from zlock.workflow.registries import Registries, note_floating, way_out
 from zlock.workflow.report import Report
 from zlock.workflow.workspace import Options, Workspace
 
@@ -141,7 +141,7 @@ def _floats(parent: Parent) -> str:
     """Say that a parent may be another image tomorrow, and what ends that."""
     if parent.dockerfile is None:
         why = "another image may come by that name, so the key is not final"
-        return f"the parent `{parent.reference}` floats: {why}; {PIN_IMAGES}"
+        return f"the parent `{parent.reference}` floats: {why}; {way_out(parent.reference)}"
     names = listed(name for name, digest in parent.images.items() if not digest)
     why = f"another image may come by the name {names}, so the key is not final"
     return f"the parent that `{parent.dockerfile.name}` makes floats: {why}; write digests in it: `NAME@sha256:...`"

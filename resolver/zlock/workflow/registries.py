@@ -19,8 +19,6 @@ from zlock.workflow.parents import no_parent
 from zlock.workflow.report import Report
 from zlock.workflow.workspace import Workspace
 
-_NO_REGISTRY = "localhost"  # how engines name what is in their own store only
-
 
 class Registries:
     """Answers from registries, each asked once; offline there are none.
@@ -84,7 +82,7 @@ class Registries:
 
     def _ask_for_parent(self, reference: str, platform: str) -> FoundImage | None:
         parsed = ImageReference.parse(reference)
-        if self._offline or parsed.host == _NO_REGISTRY:
+        if self._offline or parsed.is_local:
             return None
         self._progress(f"asking the registry for `{reference}`")
         found = self.registry.find(parsed, platform)
@@ -93,15 +91,20 @@ class Registries:
         return found
 
 
-PIN_IMAGES = "`zlock resolve --pin-images` records its digest"
+def way_out(reference: str) -> str:
+    """Say what ends that a parent floats."""
+    if ImageReference.parse(reference).is_local:
+        return "no registry has it: push it to one, and name it as it is there"
+    return "`zlock resolve --pin-images` records its digest"
 
 
 def note_floating(floating: Mapping[str, str], plans: Sequence[ImagePlan], report: Report) -> None:
     """Say which parents may be another image tomorrow, and what ends that."""
     named = {plan.parent.reference for plan in plans}
     for reference, digest in floating.items():
-        way_out = PIN_IMAGES if reference in named else f"write `{reference}@{digest}` in the Dockerfile that names it"
-        report.note(f"the parent `{reference}` floats: it is {digest} now; {way_out}")
+        in_file = f"write `{reference}@{digest}` in the Dockerfile that names it"
+        how = way_out(reference) if reference in named else in_file
+        report.note(f"the parent `{reference}` floats: it is {digest} now; {how}")
 
 
 @dataclass(frozen=True)
