@@ -74,10 +74,11 @@ def gives_way(conflict: Conflict, problem: Problem) -> tuple[DirectRequirement, 
     """Return which requirement of a conflict gives way, and to which; None where all have to hold.
 
     It is the one of the earliest source whose name a later source requires too. What several sources state
-    counts as the latest one's, since that one would still ask for it.
+    counts as the latest one's, since that one would still ask for it. It gives way to one that it is in conflict with,
+    where that is of its name.
     """
     for one in sorted(conflict.requirements, key=_rank):
-        for _, other in problem.dependencies():
+        for other in (*conflict.requirements, *(asked for _, asked in problem.dependencies())):
             if other.name == one.name and _rank(other) > _rank(one):
                 return one, other
     return None
