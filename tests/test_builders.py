@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from support.building import BASE, Engine, running_engine, runs
+from support.building import BASE, Engine, running_engine, running_newer_docker, runs
 from support.engines import registry, small_disk
 from zlock.errors import OutsideFailed
 from zlock.image.builders.buildctl import Buildctl
@@ -322,6 +322,21 @@ def test_a_daemon_that_does_not_run_is_said_so_and_the_next_engine_is_taken(buil
     with pytest.raises(OutsideFailed) as caught:
         choose_builder("docker", {**environ, "PATH": str(script_folder)})
     assert "no-socket" in caught.value.context[0]
+
+
+@needs_engines
+def test_a_docker_without_the_plugin_that_builds_is_said_so_and_the_next_engine_is_taken(
+    buildah: Engine, tmp_path: Path
+) -> None:
+    with running_newer_docker() as docker:
+        with_plugin = {**os.environ, **buildah.environ, **docker.environ}
+        without = {**with_plugin, "DOCKER_CONFIG": str(tmp_path)}
+
+        assert choose_builder(None, with_plugin).name == "docker"
+        assert choose_builder(None, without).name in {"podman", "buildah"}
+        with pytest.raises(OutsideFailed, match="`docker` can't build") as caught:
+            choose_builder("docker", without)
+        assert "no working buildx, without which it can't build: install that plugin" in caught.value.context[0]
 
 
 # buildctl, which is held to what its documentation says: no BuildKit of its own is to be had for these tests

@@ -32,7 +32,10 @@ class Docker:
 
     def trouble(self) -> str:
         """Return why it can't be used, or empty."""
-        return self._client.trouble("version", "--format", "{{.Server.Version}}")
+        silent = self._client.trouble("version", "--format", "{{.Server.Version}}")
+        if not silent and self._client.trouble("build", "--help"):  # clients from 23 on leave building to a plugin
+            return "its client has no working buildx, without which it can't build: install that plugin"
+        return silent
 
     def build(self, recipe: Recipe, watch: Watch) -> Image:
         """Build an image; the daemon keeps it."""
