@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -110,6 +111,19 @@ def test_a_link_gives_what_it_leads_to_and_none_leads_out(tmp_path: Path) -> Non
         "the link `around` leads to a folder, which can't be copied",
         "the link `out` leads out of the project",
     ]
+
+
+def test_what_no_image_can_hold_is_refused_and_nothing_waits_for_it(tmp_path: Path) -> None:
+    project = tree(tmp_path / "project", "a.py")
+    (project / "gone").symlink_to("nothing")
+    os.mkfifo(project / "pipe")
+
+    with pytest.raises(Problems) as raised:
+        project_files(project, [], [])
+
+    said = [error.message for error in raised.value.errors]
+    assert said == ["the link `gone` leads to nothing", "`pipe` is no file but a pipe, a socket or a device"]
+    assert all(".dockerignore" in error.hint for error in raised.value.errors)
 
 
 def test_a_file_with_credentials_is_refused_and_they_are_not_repeated(tmp_path: Path) -> None:
@@ -268,7 +282,17 @@ def test_several_platforms_are_one_row_with_the_index_over_them() -> None:
     assert row["key"] not in {plan.key for plan in plans}
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"train": 1}', '{"train": {}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{", '{"train": 1}', '{"train": {}}', '{"train": {"platforms": []}}'),
+        *(f'{{"train": {{"platforms": {{"linux/amd64": {row}}}}}}}' for row in ("1", "{}", '{"key": "ab"}')),
+        *(
+            f'{{"train": {{"platforms": {{"linux/amd64": {{"key": "ab", "components": {components}}}}}}}}}'
+            for components in ("[]", '{"package": 1}', '{"package": {"alpha": 1}}')
+        ),
+    ],
+)
 def test_what_is_no_record_is_refused_with_the_way_out(tmp_path: Path, text: str) -> None:
     (tmp_path / "images.json").write_text(text)
 

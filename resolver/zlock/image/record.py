@@ -80,9 +80,23 @@ def read_record(path: Path) -> Record:
         return {}
     except (ValueError, RecursionError) as error:
         raise _broken(path) from error
-    if not isinstance(found, dict) or not all(isinstance(row, dict) and "platforms" in row for row in found.values()):
+    if not isinstance(found, dict) or not all(map(_is_row, found.values())):
         raise _broken(path)
     return found
+
+
+def _is_row(row: object) -> bool:
+    platforms = row.get("platforms") if isinstance(row, dict) else None
+    return isinstance(platforms, dict) and all(map(_is_platform, platforms.values()))
+
+
+def _is_platform(row: object) -> bool:
+    """Tell whether the row of a platform has what the next plan compares with."""
+    if not isinstance(row, dict) or not isinstance(row.get("key"), str):
+        return False
+    kinds = row.get("components")
+    named = list(kinds.values()) if isinstance(kinds, dict) else [None]
+    return all(isinstance(one, dict) and all(isinstance(value, str) for value in one.values()) for one in named)
 
 
 def write_record(path: Path, record: Record, steps: Collection[str], missing: Collection[str] = ()) -> None:

@@ -30,8 +30,8 @@ def project_files(folder: Path, others: Collection[Path], credentials: Collectio
         credentials: Texts that no file may hold.
 
     Raises:
-        InvalidConfiguration: A link leads out of the project, a name is no UTF-8, or a file holds credentials; several
-            come as `Problems`.
+        InvalidConfiguration: A link leads out of the project or to nothing, something is no file, a name is no UTF-8,
+            or a file holds credentials; several come as `Problems`.
         OSError: A file can't be read.
     """
     rule = read_ignore(folder / ".dockerignore") or _hidden
@@ -76,5 +76,9 @@ def _read(folder: Path, path: str, place: Path) -> bytes:
             raise InvalidConfiguration(f"the link `{path}` leads out of the project", hint=_HINT)
         if place.is_dir():
             raise InvalidConfiguration(f"the link `{path}` leads to a folder, which can't be copied", hint=_HINT)
+        if not place.exists():
+            raise InvalidConfiguration(f"the link `{path}` leads to nothing", hint=_HINT)
+    if not place.is_file():  # whoever opens a pipe waits for its other end
+        raise InvalidConfiguration(f"`{path}` is no file but a pipe, a socket or a device", hint=_HINT)
     data = place.read_bytes()
     return Program(data) if place.stat().st_mode & 0o111 else data
