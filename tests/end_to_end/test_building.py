@@ -589,6 +589,39 @@ def test_one_interrupt_of_the_whole_group_gives_an_engine_time_to_clean_up(
     assert cleaned.read_text(encoding="utf-8") == "done\n"
 
 
+REMOVES_NOTHING = """\
+#!/bin/sh
+case " $* " in
+*" inspect "*) echo "image not known" >&2; exit 1 ;;
+*" containers "*) echo $ID ;;
+*" rm "*) echo "no" >&2; exit 1 ;;
+*" build "*) echo "time=\\"now\\" level=debug msg=\\"Container ID: $ID\\""; echo begun; while :; do sleep 0.1; done ;;
+esac
+"""
+
+
+def test_what_an_interrupt_could_not_remove_is_named_with_the_command_that_does(
+    project: Project, world: World, tmp_path: Path
+) -> None:
+    world.configure(project)
+    engine = tmp_path / "buildah"
+    engine.write_text(REMOVES_NOTHING, encoding="utf-8")
+    engine.chmod(0o755)
+    environ = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "ID": "ab" * 32}
+
+    with project.start("build", "--builder", "buildah", "-v", env=environ) as process:
+        assert process.stderr
+        for line in process.stderr:
+            if "begun" in line:
+                break
+        os.kill(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert "remove them with `buildah rm abababababab`" in said
+    assert "nothing is left half done" not in said
+
+
 def test_without_an_engine_the_way_out_is_named(project: Project, world: World, tmp_path: Path) -> None:
     world.configure(project)
 

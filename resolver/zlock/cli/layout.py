@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 
 from zlock.errors import Problems, ZlockError, on_one_line
@@ -145,9 +146,10 @@ class Screen:
         self._last(f"{shown}\n")
         return error.worst if isinstance(error, Problems) else error.exit_code
 
-    def interrupted(self) -> None:
-        """Say that a run was ended from outside."""
-        self._last("interrupted: nothing is left half done\n")
+    def interrupted(self, left: Sequence[str] = ()) -> None:
+        """Say that a run was ended from outside, and what could not be cleaned up then."""
+        lines = [f"interrupted: {one}" for one in left or ["nothing is left half done"]]
+        self._last("".join(f"{line}\n" for line in map(on_one_line, lines)))
 
     def _last(self, text: str) -> None:
         with suppress(OSError):

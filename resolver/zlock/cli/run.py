@@ -49,10 +49,19 @@ def _run(arguments: Sequence[str]) -> int:
         return screen.fail(error)
     except (OSError, UnicodeEncodeError) as error:
         return screen.fail(_refused(error))
-    except KeyboardInterrupt:
-        screen.interrupted()
+    except KeyboardInterrupt as interrupt:
+        screen.interrupted(_notes(interrupt))
         return _INTERRUPTED
     return code
+
+
+def _notes(error: BaseException | None) -> list[str]:
+    """Return the notes of an interrupt, and of the earlier ones that it cut short."""
+    notes: list[str] = []
+    while error is not None:
+        notes += getattr(error, "__notes__", ())
+        error = error.__context__
+    return list(dict.fromkeys(notes))
 
 
 def _refused(error: OSError | UnicodeEncodeError) -> OutsideFailed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
@@ -16,7 +16,7 @@ from zlock.model.event import Event, Hear
 from zlock.process import Watch
 
 _LOOK = 0.1  # seconds between two looks at whether all have ended
-_LONGEST = 20.0  # seconds for all to end once they are stopped: the patience of a watch, and some to clean up
+_LONGEST = 75.0  # seconds for all to end once they are stopped: the patience of a watch, and what engines remove
 
 Result = TypeVar("Result")
 Said = SimpleQueue[Event]
@@ -44,7 +44,8 @@ class Task(Generic[Result]):
 def side_by_side(tasks: Sequence[Task[Result]], jobs: int, hear: Hear) -> list[Result | ZlockError]:
     """Run tasks, some at a time, and return their results in their order, or the errors in their place.
 
-    One that fails lets the others go on, as what they make is of use; an interrupt stops all of them.
+    One that fails lets the others go on, as what they make is of use; an interrupt stops all of them, and what they
+    could not clean up is noted in it.
 
     Args:
         tasks: What to do.
@@ -57,11 +58,13 @@ def side_by_side(tasks: Sequence[Task[Result]], jobs: int, hear: Hear) -> list[R
         try:
             futures.extend(pool.submit(_run, task, said, stop) for task in tasks)
             _follow(futures, said, hear)
-        except BaseException:
+        except BaseException as error:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             with interrupts_postponed():  # the interrupt comes again by itself, and would cut the cleaning up short
                 wait([future for future in futures if not future.cancelled()], _LONGEST)
+                for note in _left(tasks, futures):
+                    error.add_note(note)
             raise
     results: list[Result | ZlockError] = []
     for future in futures:
@@ -70,6 +73,15 @@ def side_by_side(tasks: Sequence[Task[Result]], jobs: int, hear: Hear) -> list[R
         except ZlockError as error:
             results.append(error)
     return results
+
+
+def _left(tasks: Sequence[Task[Result]], futures: Sequence[Future[Result]]) -> Iterator[str]:
+    """Yield what stopped tasks could not clean up."""
+    for task, future in zip(tasks, futures, strict=False):  # an interrupt may come before all are begun
+        if not future.done():
+            yield f"{task.name} has not ended yet"
+        elif not future.cancelled():
+            yield from getattr(future.exception(), "__notes__", ())
 
 
 def _run(task: Task[Result], said: Said, stop: Flag) -> Result:

@@ -6,7 +6,6 @@ import json
 import re
 import tempfile
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +66,8 @@ class Buildah:
         containers = _Containers()
         try:
             log = self._client.build(self._arguments(recipe), recipe, watch, containers.note)
-        except CommandStopped:
-            self._remove(containers.ids)
+        except CommandStopped as stopped:
+            self._remove(containers.ids, stopped)
             raise
         if other := next(filter(_OTHER_PLATFORM.search, log), None):
             self._client.ask("rmi", recipe.reference)  # else it would be found and used
@@ -93,12 +92,20 @@ class Buildah:
             *("--tag", recipe.reference, "--file", str(recipe.dockerfile), str(recipe.folder)),
         ]
 
-    def _remove(self, ids: Collection[str]) -> None:
-        """Remove the containers of a build that was stopped in a moment in which the engine does not clean up."""
-        with suppress(CommandFailed):  # the build has ended, and that counts
+    def _remove(self, ids: Collection[str], stopped: CommandStopped) -> None:
+        """Remove the containers of a build that was stopped in a moment in which the engine does not clean up.
+
+        The build has ended, and that counts: where they can't be removed, its error notes it.
+        """
+        left = list(ids)
+        try:
             there = self._client.ask(*self._containers).split()
             if left := [one for one in there if one in ids]:
                 self._client.ask(*self._removal, *left)
+        except CommandFailed as error:
+            names = " ".join(one[:12] for one in left)
+            if names:
+                stopped.add_note(f"{error.message}: remove them with `{self.name} {' '.join(self._removal)} {names}`")
 
     def find(self, reference: str) -> Image | None:
         """Return what the store has under a name, or None."""
