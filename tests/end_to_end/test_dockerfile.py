@@ -448,6 +448,24 @@ def test_a_lock_made_for_pip_is_outdated_for_uv_until_it_is_resolved(project: Pr
     succeed(project.run("plan", "--offline"))
 
 
+def test_a_plan_counts_what_uv_itself_comes_to(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    configure(project, index)
+    succeed(project.run("resolve"))
+
+    def download() -> int:
+        rows = json.loads(succeed(project.run("plan", "--offline", "--json")).stdout)["images"]
+        return next(int(row["download"]) for row in rows if "train" in row["steps"])
+
+    before = download()
+    configure(project, index, docker={"python-package-installer": "uv"})
+    succeed(project.run("resolve"))
+
+    (wheel,) = project.lock("train")["tool"]["zlock"]["uv"]["wheels"]
+    assert wheel["size"] > 0
+    assert download() == before + wheel["size"]
+
+
 def test_the_locked_uv_is_kept_until_an_upgrade(project: Project, index: TinyIndex) -> None:
     fill(index)
     configure(project, index, docker={"python-package-installer": "uv"})
