@@ -71,6 +71,30 @@ def test_an_image_that_may_not_be_needed_and_is_not_there_is_noted(
     assert f"note: {missing}; whether it is needed, the build of `Dockerfile` will tell" in result.stderr
 
 
+def test_a_registry_that_does_not_answer_is_one_error_with_the_images_that_go_there(
+    project: Project, index: TinyIndex
+) -> None:
+    for name in ("alpha", "beta"):
+        index.wheel(name, "1.0")
+    parent = {"parent-image": f"base@sha256:{'ab' * 32}"}
+    steps = {
+        "train": {"docker": {"requirements": ["alpha"], "target-repository": "127.0.0.1:1/team/own"}},
+        "report": {"docker": {"requirements": ["beta"]}},
+    }
+    where = {"python": "3.12", "registry": "127.0.0.1:1/team/all", "index": [{"url": index.url, "default": True}]}
+    project.configure({**where, "docker": parent, "steps": steps})
+    assert project.run("resolve").code == 0
+
+    result = project.run("plan", env={"UV_HTTP_RETRIES": "0"})
+
+    assert result.code == 3
+    assert result.stderr.count("error:") == 1
+    own = "the image of train, which goes to `127.0.0.1:1/team/own`: `target_repository`, stated in zlock.toml"
+    common = "the image of report, which goes to `127.0.0.1:1/team/all`: `registry` of the configuration"
+    assert f"  {own}\n" in result.stderr
+    assert f"  {common}\n" in result.stderr
+
+
 def test_a_parent_that_moved_under_its_tag_moves_the_key_unless_it_is_pinned(
     project: Project, index: TinyIndex, tiny: TinyRegistry
 ) -> None:

@@ -17,6 +17,7 @@ from zlock.workflow.existing import Existing
 from zlock.workflow.housing import links_into
 from zlock.workflow.imaging import OUTPUT, Ask, plan_images
 from zlock.workflow.locked import load_locked
+from zlock.workflow.named import NamedImages
 from zlock.workflow.registries import Registries, note_floating, way_out
 from zlock.workflow.report import Report
 from zlock.workflow.workspace import Options, Workspace
@@ -84,13 +85,13 @@ def plan(
             if explain not in names:
                 raise InvalidInput(f"there is no step `{explain}` to explain", hint=f"steps: {', '.join(names)}")
             plans = [one for one in plans if explain in one.steps]
-        existing = Existing(workspace, registries, progress)
+        existing, named = Existing(workspace, registries, progress), NamedImages(workspace.steps)
         rows = []
         problems = Collector()
         for one in plans:
             last = before.get(explain or "", {}).get("platforms", {}).get(one.platform)
             changes = None if explain is None else _changes(one, last)
-            with problems:
+            with problems, named.of(one):
                 rows.append(PlannedImage(plan=one, place=existing.place_of(one), changes=changes))
         indexes = []
         for index in filter(lambda index: index.repository, plan_indexes(plans)):
