@@ -59,6 +59,8 @@ def test_version_is_said(project: Project) -> None:
         (("reslove",), "error: argument COMMAND: invalid choice: `reslove`"),
         (("resolve", "--bogus"), "error: unrecognized arguments: --bogus\nhint: "),
         (("resolve", "--color", "pink"), "error: argument --color: invalid choice: `pink`"),
+        (("-q", "plan"), "error: unrecognized arguments: -q\nhint: options come after the command: `zlock plan -q`"),
+        (("--project", "x", "plan"), "error: argument COMMAND: invalid choice: `x`"),
         (("resolve", "--upgrade-p", "x"), "error: unrecognized arguments: --upgrade-p"),
         (("resolve", "--exclude-newer", "soon"), "error: `--exclude-newer` is no time: `soon`\nhint: write"),
         (("fetch", "--wheelhouse", ""), "error: argument --wheelhouse: a path, not an empty text\nhint: "),

@@ -448,6 +448,21 @@ def test_a_lock_made_for_pip_is_outdated_for_uv_until_it_is_resolved(project: Pr
     succeed(project.run("plan", "--offline"))
 
 
+def test_a_bake_file_elsewhere_is_noted_to_count_from_there(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    configure(project, index, docker={"parent-image": f"base:1@sha256:{'1' * 64}"})
+    succeed(project.run("resolve"))
+    (project.folder / "bake").mkdir()
+
+    here = succeed(project.run("export", "bake", "--output", "docker-bake.json")).stderr
+    there = succeed(project.run("export", "bake", "--output", "bake/docker-bake.json")).stderr
+
+    assert "run bake in" not in here
+    assert f"note: run bake in `{project.folder / 'bake'}`, from which the file's paths count" in there
+    targets = json.loads((project.folder / "bake" / "docker-bake.json").read_text())["target"].values()
+    assert all((project.folder / "bake" / target["context"] / "Dockerfile").is_file() for target in targets)
+
+
 def test_a_plan_counts_what_uv_itself_comes_to(project: Project, index: TinyIndex) -> None:
     fill(index)
     configure(project, index)

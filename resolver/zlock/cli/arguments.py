@@ -31,15 +31,24 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     chosen = _COMMANDS.get(arguments[0]) if arguments else None
     for add in [chosen] if chosen else _COMMANDS.values():  # the arguments of one command take half a millisecond
         add(commands)
+    named = next((one for one in arguments if one in _COMMANDS), "")
+    if named and not chosen:
+        parser.hint = f"options come after the command: `zlock {named} {presentable(arguments[0])}`"
     return parser.parse_args(arguments)
 
 
 class _Parser(argparse.ArgumentParser):
-    """Errors in the layout of all others."""
+    """Errors in the layout of all others.
+
+    Attributes:
+        hint: The way out, where it is known before anything is wrong.
+    """
+
+    hint = ""
 
     def error(self, message: str) -> None:  # type: ignore[override]  # argparse says NoReturn, exit is one
         shown = presentable(message).replace("'", "`")
-        self.exit(2, f"error: {shown}\nhint: `{self.prog} --help` shows what there is\n")
+        self.exit(2, f"error: {shown}\nhint: {self.hint or f'`{self.prog} --help` shows what there is'}\n")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         """End the program once what was printed has left it, which can fail."""

@@ -55,6 +55,8 @@ def export_bake(options: Options, platform: str | None, output: Path | None, pro
     if targets:
         why = "as bake builds that group where nothing is named"
         workspace.report.note(f"the step `{ALL}` has no group of its own, {why}: name its target, {listed(targets)}")
+    if start.resolve() != Path.cwd().resolve():
+        workspace.report.note(f"run bake in `{start.resolve()}`, from which the file's paths count")
     if output is not None:
         write_export(workspace, locked, output, text)
     return text, workspace.report
