@@ -15,7 +15,7 @@ from zlock.model.origin import Source
 from zlock.model.target import Target
 from zlock.resolution.align import Aligned, Member, align
 from zlock.resolution.problem import Policy, Problem
-from zlock.resolution.search import Unsolvable
+from zlock.resolution.search import Enough, Unsolvable, at_most
 from zlock.resolution.universe import Rules, Universe
 
 PIPELINES = int(os.environ.get("ZLOCK_SOUNDNESS_PIPELINES", "3000"))
@@ -264,3 +264,12 @@ def test_every_step_has_an_answer_that_has_one_by_itself_and_what_can_be_the_sam
 
         assert {step: pins_by_name(found, problems[step]) for (step, _), found in repeated.pins.items()} == pins, case
     assert split > PIPELINES / 20, "too few steps contradict each other"
+
+
+def test_a_question_that_may_stay_open_ends_with_the_steps_it_may_take() -> None:
+    world = World(TABLES)
+    members = [world.member(step, ["frames", "science"]) for step in ("train", "report")]
+
+    with pytest.raises(Enough):
+        align(members, tick=at_most(1))
+    assert not align(members, tick=at_most(100)).failed

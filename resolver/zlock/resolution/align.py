@@ -326,6 +326,8 @@ def why_differs(
     version: str,
     others: Sequence[str],
     show: Callable[[DirectRequirement], str] = lambda one: one.sourced,
+    *,
+    tick: Tick | None = None,
 ) -> str:
     """Return why a step does not have a version of other steps: what rules it out, by trying it.
 
@@ -335,6 +337,7 @@ def why_differs(
         version: The version that the step has.
         others: The versions that other steps have.
         show: Says what a requirement is and whose.
+        tick: Hears how many steps a search has made.
     """
     from zlock.resolution.explain import smallest_conflict
 
@@ -346,7 +349,7 @@ def why_differs(
     limit = Limit(member.problem, {name: usable}, strict=True)
     limited = replace(member.problem, limit=limit.mask)
     try:
-        answer(limited)
+        answer(limited, tick)
     except Unsolvable as proof:
         forcing = " and ".join(map(show, smallest_conflict(limited, proof.clause)))
         return f"{forcing} can't be had with {shown}"

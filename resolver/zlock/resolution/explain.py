@@ -43,8 +43,14 @@ class Conflict:
     changes: tuple[str, ...]
 
 
-def explain(problem: Problem, proof: Clause) -> Conflict:
-    """Return the smallest conflict that a proof rests on, itself proven: it was solved again on its own."""
+def explain(problem: Problem, proof: Clause, *, with_changes: bool = True) -> Conflict:
+    """Return the smallest conflict that a proof rests on, itself proven: it was solved again on its own.
+
+    Args:
+        problem: What has no answer.
+        proof: That it has none.
+        with_changes: Whether changes are looked for, each of which takes a solve.
+    """
     proof, core = _without_the_rest(problem, proof)
     for leaf in proof.leaves():
         for node in leaf.terms:
@@ -61,7 +67,7 @@ def explain(problem: Problem, proof: Clause) -> Conflict:
         requirements=tuple(core),
         constraints=tuple(constraints),
         chain=tuple(_chain(problem, proof, core)),
-        changes=tuple(_changes(problem, proof, core, constraints)),
+        changes=tuple(_changes(problem, proof, core, constraints)) if with_changes else (),
     )
 
 

@@ -121,6 +121,20 @@ class Unsolvable(Exception):
         self.clause = clause
 
 
+class Enough(Exception):
+    """A question that may stay open took more steps than it may."""
+
+
+def at_most(steps: int) -> Callable[[int], None]:
+    """Return what ends a search that makes more steps, by raising `Enough`."""
+
+    def tick(made: int) -> None:
+        if made > steps:
+            raise Enough
+
+    return tick
+
+
 class _Assignment(NamedTuple):
     node: Node
     level: int

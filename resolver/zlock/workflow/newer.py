@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Verdict = Literal["newest", "kept", "held back", "unknown"]
 _MOST = 4  # different reasons that are said, and conflicts of one release
 _VERSION = "\0"  # stands for a version in what is said of several
+_BUDGET = 3_000  # steps of each search: to leave a question open is better than to wait for its answer
 _LOOKED_AT = 20  # releases that can't be used at all of which the reason is looked for
 
 
@@ -158,7 +159,8 @@ class _Search:
             return Newer(verdict="unknown", reasons=("the index no longer offers the locked release",))
         if pinned == 0:
             return Newer(verdict="newest", newest=str(self._package.versions[0]))
-        moved = self._members.together(self._step).let_go.pins.get(self._step, pins).get(node, pinned)
+        let_go = self._members.together(self._step).let_go
+        moved = let_go.pins.get(self._step, pins).get(node, pinned) if let_go else pinned
         reasons = tuple(self._reasons(pins, min(pinned, moved)))
         return Newer(
             verdict="kept" if moved < pinned and not reasons else "held back",
@@ -169,6 +171,8 @@ class _Search:
 
     def _reasons(self, pins: Pins, limit: int) -> Iterator[str]:
         """Yield what stands against newer releases, down to the first one that the step could have by itself."""
+        from zlock.resolution.search import Enough
+
         usable = [position for position in range(limit) if self._is_usable(position)]
         yield from self._unusable(range(usable[0] if usable else limit))
         obstacles: list[_Obstacle] = []
@@ -177,7 +181,12 @@ class _Search:
             for obstacle in known:
                 obstacle.positions.append(position)
             if not known:
-                found = self._solve(self._at(position, self._problem.requirements))
+                try:
+                    found = self._solve(self._at(position, self._problem.requirements))
+                except Enough:
+                    yield from self._shown(obstacles)
+                    yield f"{self._package.versions[position]}: not proven what rules it out, within {_BUDGET} steps"
+                    return
                 if isinstance(found, dict):
                     yield from self._shown(obstacles)
                     yield from self._kept_away(pins, position, found)
@@ -241,36 +250,46 @@ class _Search:
 
     @staticmethod
     def _solve(problem: Problem) -> Pins | Clause:
-        """Return the answer, or the proof that there is none."""
-        from zlock.resolution.search import Unsolvable
+        """Return the answer, or the proof that there is none; raise `Enough` where neither is found soon."""
+        from zlock.resolution.search import Unsolvable, at_most
         from zlock.resolution.solve import solve
 
         try:
-            return solve(problem)
+            return solve(problem, at_most(_BUDGET))
         except Unsolvable as proof:
             return proof.clause
 
     def _obstacles(self, position: int, proof: Clause) -> Iterator[_Obstacle]:
         """Yield the conflicts that keep a release away, each without the requirements of those before."""
         from zlock.resolution.explain import explain
+        from zlock.resolution.search import Enough
 
         left = list(self._problem.requirements)
         found: Pins | Clause = proof
         for _ in range(_MOST):
             if isinstance(found, dict):
                 return
-            conflict = explain(self._at(position, left), found)
+            conflict = explain(self._at(position, left), found, with_changes=False)
             yield _Obstacle(conflict, [position])
             remaining = [one for one in left if one not in conflict.requirements]
             if len(remaining) == len(left):
                 return  # it conflicts by itself
             left = remaining
-            found = self._solve(self._at(position, left))
+            try:
+                found = self._solve(self._at(position, left))
+            except Enough:
+                return
 
     def _rules_out(self, conflict: Conflict, position: int) -> bool:
         """Return whether the requirements of a conflict keep another release away too."""
+        from zlock.resolution.search import Enough
+
         core = [one for one in self._problem.requirements if one in conflict.requirements]
-        return not isinstance(self._solve(replace(self._at(position, core), constraints=conflict.constraints)), dict)
+        try:
+            found = self._solve(replace(self._at(position, core), constraints=conflict.constraints))
+        except Enough:
+            return False
+        return not isinstance(found, dict)
 
     def _shown(self, obstacles: Sequence[_Obstacle]) -> Iterator[str]:
         begun: set[int] = set()
@@ -294,7 +313,7 @@ class _Search:
         if self._is_lowest:
             yield f'{version}: `resolution = "{self._problem.policy.resolution}"` chooses the oldest that fits'
             return
-        said = list(self._members.together(self._step).why_not(self._step, version))
+        said = self._members.together(self._step).why_not(self._step, version)
         yield from said or self._moves(version, pins, other)
 
     def _moves(self, version: str, pins: Pins, other: Pins) -> Iterator[str]:

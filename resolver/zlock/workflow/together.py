@@ -13,10 +13,11 @@ from zlock.model.requirement import DirectRequirement
 from zlock.resolution.align import Aligned, Member, Name, align, versions_of, why_differs
 from zlock.resolution.explain import added
 from zlock.resolution.needs import Node
-from zlock.resolution.search import Unsolvable
+from zlock.resolution.search import Enough, Unsolvable, at_most
 from zlock.resolution.solve import answer
 from zlock.resolution.universe import Package
 
+_BUDGET = 2_000  # steps of each search: steps that hardly go together take more than anyone waits for
 _MOST = 4  # lines of one kind
 _YEAR = 365.25  # days
 _TENTH = 0.05  # years; less is not said
@@ -36,8 +37,8 @@ class Together:
         self._with: dict[str, Aligned] = {}
 
     @cached_property
-    def let_go(self) -> Aligned:
-        """What they come to where their locks keep all but the package, as with `--upgrade-package`."""
+    def let_go(self) -> Aligned | None:
+        """What they come to with `--upgrade-package`: locks keep all but the package; None if it takes too long."""
         moving = {step for (step, _), member in self._members.items() if self._name in member.problem.preferences}
         members, settled = [], []
         for (step, _), member in self._members.items():
@@ -46,15 +47,34 @@ class Together:
                 members.append(_keeping(member, {name: one for name, one in kept.items() if name != self._name}))
             else:
                 settled.append(kept)
-        return align(members, settled)
+        try:
+            return align(members, settled, at_most(_BUDGET))
+        except Enough:
+            return None
 
     @cached_property
     def _anew(self) -> Aligned:
         """What they come to where nothing is kept, as with `--upgrade`."""
-        return align([_keeping(member, {}) for member in self._members.values()])
+        return align([_keeping(member, {}) for member in self._members.values()], tick=at_most(_BUDGET))
 
-    def why_not(self, step: Name, version: str) -> Iterator[str]:
-        """Yield why the steps don't come to a release that one of them could have; nothing where only locks keep it."""
+    @cached_property
+    def _fewer(self) -> Together | None:
+        """The question about those that have the package, without the others; None where there are no others."""
+        having = [member for member in self._members.values() if self._name in member.problem.preferences]
+        return Together(having, self._name) if len(having) < len(self._members) else None
+
+    def why_not(self, step: Name, version: str) -> list[str]:
+        """Return why the steps don't come to a release that one of them could have; nothing where only locks keep it.
+
+        What takes too long with all of them is tried with those that have the package.
+        """
+        try:
+            return list(self._why_not(step, version))
+        except Enough:
+            said = self._fewer.why_not(step, version) if self._fewer else []
+            return said or [f"{version}: not proven what the aligned steps would come to, within {_BUDGET} steps"]
+
+    def _why_not(self, step: Name, version: str) -> Iterator[str]:
         before = self._anew.pins.get(step, {}).get(Node(self._name, ""))
         position = self._members[step].problem.universe.package(self._name).position(version)
         if before is None or position is None or before <= position:
@@ -69,7 +89,8 @@ class Together:
     def _at(self, version: str) -> Aligned:
         """Return what they come to where those that could have a release do."""
         if version not in self._with:
-            self._with[version] = align([self._asking(member, version) for member in self._members.values()])
+            members = [self._asking(member, version) for member in self._members.values()]
+            self._with[version] = align(members, tick=at_most(_BUDGET))
         return self._with[version]
 
     def _asking(self, member: Member, version: str) -> Member:
@@ -79,7 +100,7 @@ class Together:
             return bare
         asking = replace(bare.problem, requirements=[*bare.problem.requirements, added(f"{self._name}=={version}")])
         try:
-            answer(asking)
+            answer(asking, at_most(_BUDGET))
         except (Unsolvable, ZlockError):
             return bare
         return replace(bare, problem=asking)
@@ -94,7 +115,7 @@ class Together:
                 was_apart = name in mine_now and name in theirs_now and mine_now[name] != theirs_now[name]
                 if mine[name] != theirs[name] and not was_apart:
                     member = _keeping(self._members[other], {})
-                    why = why_differs(member, name, theirs[name], [mine[name]], _shown)
+                    why = why_differs(member, name, theirs[name], [mine[name]], _shown, tick=at_most(_BUDGET))
                     yield f"  {_called(other, step)} has {name} {theirs[name]}: {why}"
 
     def _back(self, step: Name, version: str) -> Iterator[str]:
