@@ -158,3 +158,27 @@ def test_all_steps_without_an_answer_are_named_at_once(index: TinyIndex, project
     assert "step `c`" in result.stderr
     assert "step `b`" not in result.stderr
     assert not (project.folder / "lockfiles").exists()
+
+
+def test_a_difference_that_another_index_makes_names_that_index(index: TinyIndex, project: Project) -> None:
+    fill(index)
+    with TinyIndex() as other:
+        other.wheel("alpha", "5.0")
+        asked = {"docker": {"requirements": ["alpha"]}}
+        project.configure(
+            {
+                "python": "3.12",
+                "index": [
+                    {"name": "house", "url": other.url, "explicit": True},
+                    {"url": index.url, "default": True},
+                ],
+                "steps": {"a": asked, "b": {**asked, "index-sources": {"alpha": "house"}}},
+            }
+        )
+
+        assert resolve(project) == {"a": {"alpha": "2.0"}, "b": {"alpha": "5.0"}}
+
+    assert [project.lock(step)["tool"]["zlock"]["differs"] for step in "ab"] == [
+        ["alpha is 2.0 here and 5.0 elsewhere: the index that it is taken from does not list 5.0"],
+        ["alpha is 5.0 here and 2.0 elsewhere: the index `house`, which it is taken from, does not list 2.0"],
+    ]

@@ -345,6 +345,8 @@ def why_differs(
     shown = " and ".join(others)
     usable = {one for one in others if universe.package(name).position(one) is not None}
     if not usable:
+        if all(universe.package(name).versions.find(one) is None for one in others):
+            return f"{universe.whence(name)} does not list {shown}"
         return f"no file of {shown} fits {universe.target}"
     limit = Limit(member.problem, {name: usable}, strict=True)
     limited = replace(member.problem, limit=limit.mask)

@@ -227,6 +227,8 @@ class Universe:
         rules: Rules,
         references: Mapping[NormalizedName, Reference] | None = None,
         on_page: Callable[[int], None] | None = None,
+        *,
+        routed: Mapping[NormalizedName, str] | None = None,
     ) -> None:
         self.target = target
         self.rules = rules
@@ -241,9 +243,15 @@ class Universe:
         self._needs: dict[tuple[Node, int], tuple[Need, ...] | InvalidMetadata] = {}
         self._misses: dict[NormalizedName, int] = {}
         self._on_page = on_page
+        self._routed = routed or {}
         self.notes: dict[str, None] = {}
 
     # Packages
+
+    def whence(self, name: NormalizedName) -> str:
+        """Return in words where a package comes from."""
+        index = self._routed.get(name)
+        return f"the index `{index}`, which it is taken from," if index else "the index that it is taken from"
 
     def package(self, name: NormalizedName) -> Package:
         """Return a package, waiting for its page if need be.

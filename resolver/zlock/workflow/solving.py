@@ -394,7 +394,7 @@ class Solver:
         key = (target, served, rules is self._rules, frozenset(references.items()))
         if key not in self._universes:
             source = self._repository.routed(routing, target.python_version)
-            self._universes[key] = Universe(target, source, rules, references, self._on_page)
+            self._universes[key] = Universe(target, source, rules, references, self._on_page, routed=routing.sources)
         return self._universes[key]
 
     def _on_page(self, count: int) -> None:
