@@ -568,24 +568,30 @@ esac
 """
 
 
-def test_one_interrupt_of_the_whole_group_gives_an_engine_time_to_clean_up(
-    project: Project, world: World, tmp_path: Path
-) -> None:
-    world.configure(project)
-    engine, cleaned = tmp_path / "buildah", tmp_path / "cleaned"
-    engine.write_text(SLOW_TO_END, encoding="utf-8")
-    engine.chmod(0o755)
-    environ = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "CLEANED": str(cleaned)}
-
+def interrupted(project: Project, folder: Path, script: str, **environ: str) -> str:
+    """Interrupt a build by a program in the place of buildah once it has begun; return what is said after that."""
+    (folder / "buildah").write_text(script, encoding="utf-8")
+    (folder / "buildah").chmod(0o755)
+    environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
     with project.start("build", "--builder", "buildah", "-v", env=environ) as process:
         assert process.stderr
         for line in process.stderr:
             if "begun" in line:
                 break
         os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=60)
-
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 130
+    return said
+
+
+def test_one_interrupt_of_the_whole_group_gives_an_engine_time_to_clean_up(
+    project: Project, world: World, tmp_path: Path
+) -> None:
+    world.configure(project)
+    cleaned = tmp_path / "cleaned"
+
+    interrupted(project, tmp_path, SLOW_TO_END, CLEANED=str(cleaned))
+
     assert cleaned.read_text(encoding="utf-8") == "done\n"
 
 
@@ -604,20 +610,9 @@ def test_what_an_interrupt_could_not_remove_is_named_with_the_command_that_does(
     project: Project, world: World, tmp_path: Path
 ) -> None:
     world.configure(project)
-    engine = tmp_path / "buildah"
-    engine.write_text(REMOVES_NOTHING, encoding="utf-8")
-    engine.chmod(0o755)
-    environ = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "ID": "ab" * 32}
 
-    with project.start("build", "--builder", "buildah", "-v", env=environ) as process:
-        assert process.stderr
-        for line in process.stderr:
-            if "begun" in line:
-                break
-        os.kill(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+    said = interrupted(project, tmp_path, REMOVES_NOTHING, ID="ab" * 32)
 
-    assert process.returncode == 130
     assert "remove them with `buildah rm abababababab`" in said
     assert "nothing is left half done" not in said
 
