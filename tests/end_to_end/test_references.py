@@ -135,6 +135,25 @@ def test_a_url_that_is_not_there_is_to_be_corrected_where_it_is_required(project
     assert "hint: correct the URL where it is required, or ask who serves it" in stderr
 
 
+def test_a_url_that_contradicts_a_package_is_named_with_changes_that_solve(project: Project, index: TinyIndex) -> None:
+    index.wheel("beta", "2.5")
+    own = index.wheel("beta", "1.5")
+    index.wheel("alpha", "2.0", requires=["beta>=2"])
+    index.wheel("alpha", "1.0", requires=["beta"])
+    url = f"{index.root}/{own.location}"
+    ask(project, index, "alpha>=2", f"beta @ {url}")
+
+    refused = said(project, code=1)
+
+    assert f"`beta @ {url}` by explicit (zlock.toml:9)" in refused
+    assert f"`beta` is 1.5 by `beta @ {url}` (explicit (zlock.toml:9)), which does not match `>=2`" in refused
+    assert "let `alpha>=2` (explicit (zlock.toml:8)) admit alpha 1.0" in refused
+    assert f"take beta 2.5 from an index in place of `beta @ {url}` (explicit (zlock.toml:9))" in refused
+    ask(project, index, "alpha>=2", "beta")
+    said(project)
+    assert project.locked("pipeline") == {"alpha": "2.0", "beta": "2.5"}
+
+
 def make_beside(folder: Path, project: Path) -> None:
     """Make a source tree that requires a folder of a project; its backend says so with an absolute path."""
     make_tree(folder, "beside", "1.0", requires=[f"plain @ {(project / 'libs/plain').as_uri()}"])

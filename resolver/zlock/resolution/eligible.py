@@ -88,13 +88,27 @@ def why_nothing(problem: Problem, package: Package, specifier: str) -> str:
     rows = _matching(package, specifier)
     if rows:
         return _summary(package, rows, problem)
+    return _why_none_match(problem, package, specifier)
+
+
+def _why_none_match(problem: Problem, package: Package, specifier: str) -> str:
+    """Return why there is nothing within a specifier, though no file was rejected."""
     usable = problem.domain(package.name) & ~problem.unnamed(package.name)
     newest = ", ".join(str(package.versions[position]) for position in list(bits(usable))[:_SHOWN])
+    if newest and package.reference:
+        return f"{_as_referred_to(problem, package)}, which does not match `{specifier}`"
     if newest:
         return f"no release of `{package.name}` matches `{specifier}`; the newest that can be used: {newest}"
     if package.versions and specifier:
         return f"no release of `{package.name}` matches `{specifier}`, and none of the others can be used"
     return f"the index lists `{package.name}` without any usable file"
+
+
+def _as_referred_to(problem: Problem, package: Package) -> str:
+    """Return which version a package has by its URL, and where that is stated."""
+    stated = [one for one in problem.requirements if one.requirement.url and one.name == package.name]
+    by = f" by `{stated[0]}` ({stated[0].origins[0]})" if stated else " by its URL"
+    return f"`{package.name}` is {package.versions[0]}{by}"
 
 
 def _why_none_of(problem: Problem, package: Package, mask: int, specifier: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 
-from zlock.errors import NotProven
+from zlock.errors import NotProven, ZlockError
 from zlock.model.distribution import Dependency
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement
@@ -63,6 +64,7 @@ def explain(problem: Problem, proof: Clause, *, with_changes: bool = True) -> Co
         smaller = _proof(_with(problem, core, rest))
         if smaller is not None:
             proof, constraints = smaller, rest
+    core += _naming_urls(problem, core, {need.node.name for need in _needs_of(proof)})
     return Conflict(
         requirements=tuple(core),
         constraints=tuple(constraints),
@@ -108,6 +110,24 @@ def _without_the_rest(problem: Problem, proof: Clause) -> tuple[Clause, list[Dir
     return proof, core
 
 
+def _naming_urls(
+    problem: Problem, core: Sequence[DirectRequirement], names: Collection[NormalizedName]
+) -> list[DirectRequirement]:
+    """Return the requirements whose URLs stand in for packages of a proof, if with an index there would be an answer.
+
+    A URL decides what a package is, whoever requires it, so no proof rests on the requirement that states it.
+    """
+    stated = [one for one in problem.requirements if one.requirement.url and one.name in names and one not in core]
+    return [one for one in stated if _answer(_from_index(problem, core, one)) is not None]
+
+
+def _from_index(problem: Problem, requirements: Sequence[DirectRequirement], direct: DirectRequirement) -> Problem:
+    """Return a problem with some requirements, in which a package comes from an index and not from its URL."""
+    universe = problem.universe.without_reference(direct.name)
+    rest = [one for one in requirements if not (one.requirement.url and one.name == direct.name)]
+    return replace(problem, universe=universe, requirements=rest)
+
+
 def _requirements_of(proof: Clause) -> list[DirectRequirement]:
     found: dict[int, DirectRequirement] = {}
     for leaf in proof.leaves():
@@ -138,9 +158,10 @@ def _proof(problem: Problem) -> Clause | None:
 
 
 def _answer(problem: Problem) -> Pins | None:
+    """Return an answer; None where there is none, it takes too long, or an index can't be asked."""
     try:
         return search_completely(problem, _BUDGET_OF_CHANGE)
-    except (Unsolvable, NotProven):
+    except (Unsolvable, ZlockError):
         return None
 
 
@@ -258,7 +279,8 @@ def _changes(
     problem: Problem, proof: Clause, core: Sequence[DirectRequirement], constraints: Sequence[DirectRequirement]
 ) -> Iterator[str]:
     """Yield single changes, each tried: with it the step has an answer."""
-    found = [*_loosened(problem, core), *_loosened_constraints(problem, constraints), *_named(problem, proof)]
+    found = [*_loosened(problem, core), *_replaced(problem, core)]
+    found += [*_loosened_constraints(problem, constraints), *_named(problem, proof)]
     yield from found or _left_out(problem, core)
 
 
@@ -269,6 +291,19 @@ def _loosened(problem: Problem, core: Sequence[DirectRequirement]) -> Iterator[s
             pins = _answer(_with(problem, [*others, _bare(requirement)]))
             if pins is not None and Node(requirement.name, "") in pins:
                 yield f"let `{requirement}` ({requirement.origins[0]}) admit {_pin(problem, pins, requirement.name)}"
+
+
+def _replaced(problem: Problem, core: Sequence[DirectRequirement]) -> Iterator[str]:
+    for requirement in core:
+        if requirement.requirement.url:
+            bare = copy(requirement.requirement)
+            bare.url = None
+            other = _from_index(problem, problem.requirements, requirement)
+            asked = [*other.requirements, replace(requirement, requirement=bare)]
+            pins = _answer(replace(other, requirements=asked))
+            if pins is not None and Node(requirement.name, "") in pins:
+                pin = _pin(other, pins, requirement.name)
+                yield f"take {pin} from an index in place of `{requirement}` ({requirement.origins[0]})"
 
 
 def _loosened_constraints(problem: Problem, constraints: Sequence[DirectRequirement]) -> Iterator[str]:
@@ -308,7 +343,8 @@ def _withheld(problem: Problem, proof: Clause) -> dict[NormalizedName, int]:
 def _left_out(problem: Problem, core: Sequence[DirectRequirement]) -> Iterator[str]:
     for requirement in core:
         others = [other for other in problem.requirements if other is not requirement]
-        if others and _answer(_with(problem, others)) is not None:
+        left = _from_index(problem, others, requirement) if requirement.requirement.url else _with(problem, others)
+        if others and _answer(left) is not None:
             yield f"leave out `{requirement}` ({requirement.origins[0]})"
 
 

@@ -246,6 +246,11 @@ class Universe:
         self._routed = routed or {}
         self.notes: dict[str, None] = {}
 
+    def without_reference(self, name: NormalizedName) -> Universe:
+        """Return the same packages, but for one that indexes serve in place of a direct reference."""
+        references = {other: one for other, one in self._references.items() if other != name}
+        return Universe(self.target, self._source, self.rules, references, self._on_page, routed=self._routed)
+
     # Packages
 
     def whence(self, name: NormalizedName) -> str:
