@@ -70,11 +70,11 @@ class Scenario:
             canonicalize_name(name): datetime.fromisoformat(when)
             for name, when in config.get("exclude-newer-package", {}).items()
         }
-        overrides = [direct(text) for text in config.get("overrides", ())]
+        overrides = [direct(text, Source.CONFIGURATION) for text in config.get("overrides", ())]
         return Rules(
             cutoff=Cutoff(default=datetime.fromisoformat(cutoff) if cutoff else None, packages=packages),
             build_sdists=frozenset(map(canonicalize_name, config.get("build-sdists", ()))),
-            overrides={one.name: str(one.requirement.specifier) for one in overrides},
+            overrides={one.name: one for one in overrides},
             exclude=frozenset(
                 (canonicalize_name(name), canonicalize_name(parent) if parent else None)
                 for name, parent in config.get("exclude", ())

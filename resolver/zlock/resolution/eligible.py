@@ -152,6 +152,9 @@ def _kind(reason: str) -> str:
 
 def _hint(problem: Problem, package: Package, specifier: str, direct: DirectRequirement) -> str:
     mask = package.mask(specifier)
+    override = problem.universe.rules.overrides.get(package.name)
+    if override and not mask:
+        return f"let the override `{override}` ({override.origins[0]}) admit a release that can be used"
     if mask and not mask & ~package.yanked:
         return "pin one exactly with `==` to use it in spite of that"
     if mask and not mask & package.finals:

@@ -185,7 +185,7 @@ class _Link:
 
 def _chain(problem: Problem, proof: Clause, core: Sequence[DirectRequirement]) -> list[str]:
     """Return what packages require of each other in a proof, from the step outwards."""
-    links = _links(proof)
+    links = _links(problem, proof)
     depths = _depths(links, [requirement.name for requirement in core])
     links.sort(key=lambda link: (depths.get(link.node.name, len(depths)), link.node, link.newest, link.says))
     lines = [f"{_subject(problem, link)} {link.says}" for link in links]
@@ -194,7 +194,7 @@ def _chain(problem: Problem, proof: Clause, core: Sequence[DirectRequirement]) -
     return [*lines, *_dead_ends(problem, proof)]
 
 
-def _links(proof: Clause) -> list[_Link]:
+def _links(problem: Problem, proof: Clause) -> list[_Link]:
     found: dict[tuple[Node, str], _Link] = {}
 
     def add(node: Node, says: str, mask: int, to: NormalizedName | None = None) -> None:
@@ -210,8 +210,17 @@ def _links(proof: Clause) -> list[_Link]:
             if str(reason.cause) == reason.parent.name:
                 continue  # an extra and its base
             mask = leaf.terms.get(reason.parent, 0) >> 1
-            add(reason.parent, f"requires `{reason.cause._replace(marker='')}`", mask, reason.node.name)
+            add(reason.parent, _requires(problem, reason.cause), mask, reason.node.name)
     return list(found.values())
+
+
+def _requires(problem: Problem, cause: Dependency) -> str:
+    """Return what a package requires; what an override has replaced is not its own words."""
+    override = problem.universe.rules.overrides.get(cause.name)
+    if override is None:
+        return f"requires `{cause._replace(marker='')}`"
+    asked = cause._replace(marker="", specifier="")
+    return f"requires `{asked}`, which the override `{override}` by {override.origins[0]} limits"
 
 
 def _depths(links: Iterable[_Link], first: Iterable[NormalizedName]) -> dict[NormalizedName, int]:
@@ -280,7 +289,8 @@ def _changes(
 ) -> Iterator[str]:
     """Yield single changes, each tried: with it the step has an answer."""
     found = [*_loosened(problem, core), *_replaced(problem, core)]
-    found += [*_loosened_constraints(problem, constraints), *_named(problem, proof)]
+    found += [*_loosened_constraints(problem, constraints), *_loosened_overrides(problem, proof)]
+    found += _named(problem, proof)
     yield from found or _left_out(problem, core)
 
 
@@ -313,6 +323,16 @@ def _loosened_constraints(problem: Problem, constraints: Sequence[DirectRequirem
         if pins is not None:
             said = f" admit {_pin(problem, pins, constraint.name)}" if Node(constraint.name, "") in pins else " go"
             yield f"let the constraint `{constraint}` ({constraint.origins[0]}){said}"
+
+
+def _loosened_overrides(problem: Problem, proof: Clause) -> Iterator[str]:
+    overrides = problem.universe.rules.overrides
+    for name in dict.fromkeys(need.node.name for need in _needs_of(proof) if need.node.name in overrides):
+        other = replace(problem, universe=problem.universe.without_override(name))
+        pins = _answer(other)
+        if pins is not None:
+            said = f" admit {_pin(other, pins, name)}" if Node(name, "") in pins else " go"
+            yield f"let the override `{overrides[name]}` ({overrides[name].origins[0]}){said}"
 
 
 def _named(problem: Problem, proof: Clause) -> Iterator[str]:

@@ -59,8 +59,8 @@ class Problem:
             self._stated.setdefault(dependency.name, []).append(dependency.specifier)
         for constraint in self.constraints:
             self._stated.setdefault(constraint.name, []).append(str(constraint.requirement.specifier))
-        for name, specifier in self.universe.rules.overrides.items():
-            self._stated.setdefault(name, []).append(specifier)
+        for name, override in self.universe.rules.overrides.items():
+            self._stated.setdefault(name, []).append(str(override.requirement.specifier))
 
     # What is asked
 

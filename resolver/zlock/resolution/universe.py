@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from queue import SimpleQueue
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from zlock.model.distribution import Dependency, File, Metadata, Reference
 from zlock.model.indexes import Cutoff
 from zlock.model.page import Page
 from zlock.model.ports import InvalidMetadata, PackageSource
+from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.model.versions import Versions, parse_specifier, parse_version
 from zlock.redact import redact
@@ -199,13 +200,13 @@ class Rules:
     Attributes:
         cutoff: Files uploaded later do not count.
         build_sdists: Names whose sdists may be used; None for all.
-        overrides: Specifiers that replace what any requirement says of a name.
+        overrides: Requirements that replace what any other says of a name.
         exclude: Pairs of a name and the package that requires it, None for any.
     """
 
     cutoff: Cutoff = field(default_factory=Cutoff)
     build_sdists: frozenset[NormalizedName] | None = frozenset()
-    overrides: Mapping[NormalizedName, str] = field(default_factory=dict)
+    overrides: Mapping[NormalizedName, DirectRequirement] = field(default_factory=dict)
     exclude: frozenset[tuple[NormalizedName, NormalizedName | None]] = frozenset()
 
     def may_build(self, name: NormalizedName) -> bool:
@@ -250,6 +251,12 @@ class Universe:
         """Return the same packages, but for one that indexes serve in place of a direct reference."""
         references = {other: one for other, one in self._references.items() if other != name}
         return Universe(self.target, self._source, self.rules, references, self._on_page, routed=self._routed)
+
+    def without_override(self, name: NormalizedName) -> Universe:
+        """Return the same packages, but for the override of one."""
+        overrides = {other: one for other, one in self.rules.overrides.items() if other != name}
+        rules = replace(self.rules, overrides=overrides)
+        return Universe(self.target, self._source, rules, self._references, self._on_page, routed=self._routed)
 
     # Packages
 
@@ -455,8 +462,10 @@ class Universe:
 
     def overridden(self, dependency: Dependency) -> Dependency:
         """Return a dependency as the overrides have it."""
-        specifier = self.rules.overrides.get(dependency.name)
-        return dependency if specifier is None else dependency._replace(specifier=specifier, url="")
+        override = self.rules.overrides.get(dependency.name)
+        if override is None:
+            return dependency
+        return dependency._replace(specifier=str(override.requirement.specifier), url="")
 
     # Fetching ahead
 

@@ -112,7 +112,7 @@ class Solver:
         self._rules = Rules(
             cutoff=_stricter(project.cutoff, options.exclude_newer),
             build_sdists=project.build_sdists,
-            overrides={one.name: str(one.requirement.specifier) for one in project.overrides},
+            overrides={one.name: one for one in project.overrides},
             exclude=project.exclude,
         )
         unread = self._machine.unread()
