@@ -180,6 +180,8 @@ def _hint_of_elsewhere(problem: Problem, rejected: list[Rejected], direct: Direc
 def _hint_of_rejected(problem: Problem, package: Package, rejected: list[Rejected]) -> str:
     kinds = {_kind(row.reason) for row in rejected}
     if any("cut-off" in row.reason for row in rejected):
+        if package.name in problem.universe.rules.cutoff.packages:
+            return f"set a later `exclude-newer-package.{package.name}`"
         return f"set `exclude-newer-package.{package.name}`, or a later `exclude-newer`"
     python = _misfits(_newest(rejected), problem.universe.target).nearest_python(problem.universe.target)
     ways = [f'set `python = "{python}"` for this step'] if python else []
