@@ -17,7 +17,7 @@ _SECONDS = 60.0  # for a question that an engine answers from what it has
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _GONE = re.compile(
     r"cannot connect to the docker daemon|error during connect|connection refused|error reading from server|"
-    r"rpc error: code = unavailable|broken pipe|connection reset by peer",
+    r"rpc error: code = unavailable|broken pipe|connection reset by peer|server did not provide an image id",
     re.IGNORECASE,
 )
 # What a check of zlock's says: what is wrong, and the way out.
