@@ -24,6 +24,7 @@ from zlock.resolution.universe import Package, bits
 _BUDGET = 20_000  # steps for each question whether a requirement is needed for the conflict
 _BUDGET_OF_CHANGE = 5_000  # steps for each change that is tried: to offer none is better than to wait for one
 _MOST_CHAIN = 12
+_MOST_WAYS = 8  # in which releases of one package require another, where there is more to be said than fits
 _MOST_TRIED = 3  # releases of one package that a change is tried with
 
 
@@ -186,6 +187,8 @@ class _Link:
 def _chain(problem: Problem, proof: Clause, core: Sequence[DirectRequirement]) -> list[str]:
     """Return what packages require of each other in a proof, from the step outwards."""
     links = _links(problem, proof)
+    if len(links) > _MOST_CHAIN:
+        links = list(_gathered(links))
     depths = _depths(links, [requirement.name for requirement in core])
     links.sort(key=lambda link: (depths.get(link.node.name, len(depths)), link.node, link.newest, link.says))
     lines = [f"{_subject(problem, link)} {link.says}" for link in links]
@@ -212,6 +215,25 @@ def _links(problem: Problem, proof: Clause) -> list[_Link]:
             mask = leaf.terms.get(reason.parent, 0) >> 1
             add(reason.parent, _requires(problem, reason.cause), mask, reason.node.name)
     return list(found.values())
+
+
+def _gathered(links: Sequence[_Link]) -> Iterator[_Link]:
+    """Yield links, with one in the place of many in which releases of one node only differ in what bounds they set."""
+    groups: dict[tuple[Node, NormalizedName | None], list[_Link]] = {}
+    for link in links:
+        groups.setdefault((link.node, link.to), []).append(link)
+    for (node, to), group in groups.items():
+        if to is None or len(group) <= _MOST_WAYS:
+            yield from group
+            continue
+        newest = min(group, key=lambda link: link.newest)
+        mask = 0
+        for link in group:
+            mask |= link.mask
+        says = (
+            f"requires `{to}`: the newest {newest.says.removeprefix('requires ')}, others {len(group) - 1} other ranges"
+        )
+        yield _Link(node=node, says=says, to=to, mask=mask)
 
 
 def _requires(problem: Problem, cause: Dependency) -> str:
