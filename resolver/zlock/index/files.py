@@ -57,16 +57,17 @@ class Files:
         return metadata
 
     def _wheel_metadata(self, file: File) -> Metadata:
-        from zlock.index.archives import RangesUnusable, RemoteFile, wheel_metadata
-
         path = as_path(file.url)
+        if path is None:
+            self._check_online(f"the metadata of `{file.filename}`")
+            beside = self._metadata_beside(file)
+            if beside is not None:
+                return parse_metadata(beside)
+        from zlock.index.archives import RangesUnusable, RemoteFile, wheel_metadata  # few runs need to open any
+
         if path is not None:
             with open_file(path) as stream:
                 return parse_metadata(wheel_metadata(stream, file.filename))
-        self._check_online(f"the metadata of `{file.filename}`")
-        beside = self._metadata_beside(file)
-        if beside is not None:
-            return parse_metadata(beside)
         try:
             text = wheel_metadata(RemoteFile(self._ranges(file)), file.filename)
         except (RangesUnusable, InvalidMetadata):
