@@ -219,7 +219,12 @@ class Rules:
 
 
 class Universe:
-    """Packages of one target, loaded as they are asked for."""
+    """Packages of one target, loaded as they are asked for.
+
+    Attributes:
+        is_waiting: Whether anything had to be waited for; until then all that is needed is at hand.
+        notes: What is to be said of packages, in the order in which it was found.
+    """
 
     def __init__(
         self,
@@ -245,6 +250,7 @@ class Universe:
         self._misses: dict[NormalizedName, int] = {}
         self._on_page = on_page
         self._routed = routed or {}
+        self.is_waiting = False
         self.notes: dict[str, None] = {}
 
     def without_reference(self, name: NormalizedName) -> Universe:
@@ -370,6 +376,7 @@ class Universe:
             else:
                 future = self._future(package, position)
                 if not future.done():
+                    self.is_waiting = True
                     self._fetch_more(package, position)
                 found = self._judge_metadata(package, candidate, future)
             self._metadata[key] = found
@@ -400,8 +407,11 @@ class Universe:
                     self._future(package, following)
 
     def ask_ahead(self, package: Package, mask: int) -> None:
-        """Ask for the metadata of candidates that will all be looked at."""
-        if package.page is not None:
+        """Ask for the metadata of candidates that may all be looked at.
+
+        Where nothing had to be waited for yet, what is needed is at hand, and nothing is asked for in vain.
+        """
+        if package.page is not None and self.is_waiting:
             for position in bits(mask):
                 if (package.name, position) not in self._metadata and package.candidate(position):
                     self._future(package, position)
@@ -503,6 +513,7 @@ class _Walk:
                 step()
 
     def _later(self, future: Future[Any], step: Callable[[], None]) -> None:
+        self._universe.is_waiting |= not future.done()
         self._pending += 1
         future.add_done_callback(lambda _: self._arrived.put(step))
 
