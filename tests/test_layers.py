@@ -18,7 +18,7 @@ LAYERS = [
     {"image"},
     {"lock"},
     {"settings", "sources", "merge", "index", "resolution", "integrations"},
-    {"process"},
+    {"process", "pyproject"},
     {"errors", "interrupts", "model", "redact", "wording", "_version"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

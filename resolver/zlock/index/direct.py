@@ -18,6 +18,7 @@ from zlock.index.archives import wheel_metadata
 from zlock.index.folder import as_path
 from zlock.index.metadata import parse_metadata, with_portable_needs
 from zlock.index.sdist import SDIST_ENDINGS, Builder, Described, folder_in, temporary_folder
+from zlock.index.sourced import in_repository, on_this_machine, with_sources
 from zlock.index.tree import is_inside
 from zlock.model.distribution import LockedReference, Metadata, Reference
 from zlock.model.paths import portable
@@ -358,11 +359,12 @@ def _find_local(link: _Link, path: Path, project: Path, builder: Builder) -> Ref
 def _of_folder(link: _Link, folder: Path, relative: str, builder: Builder) -> Reference:
     try:
         tree = folder_in(folder, link.subdirectory)
-        metadata = builder.metadata_of_tree(tree, name=link.name, what=link.shown)
+        stated = builder.metadata_of_tree(tree, name=link.name, what=link.shown)
     except InvalidMetadata as error:
         raise InvalidRequirements(
             f"`{link.shown}` is unusable: {error.reason}", hint="correct the project in that folder"
         ) from error
+    found = with_sources(stated, tree, place=on_this_machine)
     return Reference(
         requested=link.requested,
         kind="directory",
@@ -374,8 +376,9 @@ def _of_folder(link: _Link, folder: Path, relative: str, builder: Builder) -> Re
         vcs="",
         requested_revision="",
         commit="",
-        metadata=metadata,
+        metadata=found.metadata,
         filename="",
+        routes=found.routes,
     )
 
 
@@ -404,6 +407,8 @@ def _find_vcs(
             commit = git.clone(address, revision, folder / "tree")
         tree = folder_in(folder / "tree", link.subdirectory)
         described = builder.describe_tree(tree, name=link.name, what=link.shown)
+        place = in_repository(f"git+{url}@{commit}", folder / "tree")
+        found = with_sources(described.metadata, tree, place=place, limit=folder / "tree")
     return Reference(
         requested=link.requested,
         kind="vcs",
@@ -415,9 +420,10 @@ def _find_vcs(
         vcs="git",
         requested_revision=revision,
         commit=commit,
-        metadata=described.metadata,
+        metadata=found.metadata,
         filename="",
         build_requires=described.build_requires,
+        routes=found.routes,
     )
 
 

@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 from urllib.parse import unquote
 
+from zlock.errors import InvalidRequirements
 from zlock.index.archives import file_sha256
 from zlock.index.metadata import with_portable_needs
+from zlock.index.sourced import Sourced, on_this_machine, with_sources
 from zlock.index.tree import static_metadata
-from zlock.model.distribution import Metadata
 from zlock.model.paths import is_file_url, path_in
 from zlock.model.ports import InvalidMetadata
 
@@ -57,21 +58,26 @@ class Fingerprints:
             if not place.is_dir():
                 return f"sha256:{file_sha256(place)}", ()
             folder = place / unquote(fields.get("subdirectory", ""))
-            metadata = _stated(folder)
-            if metadata is None:
+            stated = _stated(folder)
+            if stated is None:
                 # Line ends are what a checkout makes of them.
                 texts = [path.read_bytes().replace(b"\r\n", b"\n").hex() for path in _told_by(folder)]
                 return _digest(texts), ()
         except OSError:
             return "", ()
-        metadata = with_portable_needs(metadata, self._project, fixed=Path(path_in(address)).is_absolute())
-        return _digest(metadata), tuple(need.url for need in metadata.dependencies if is_file_url(need.url))
+        metadata = with_portable_needs(stated.metadata, self._project, fixed=Path(path_in(address)).is_absolute())
+        routes = [(route.name, route.url, route.marker) for route in stated.routes]
+        return (
+            _digest([metadata, routes] if routes else metadata),
+            tuple(need.url for need in metadata.dependencies if is_file_url(need.url)),
+        )
 
 
-def _stated(folder: Path) -> Metadata | None:
+def _stated(folder: Path) -> Sourced | None:
     try:
-        return static_metadata(folder)
-    except InvalidMetadata:
+        metadata = static_metadata(folder)
+        return metadata and with_sources(metadata, folder, place=on_this_machine)
+    except (InvalidMetadata, InvalidRequirements):
         return None
 
 

@@ -15,6 +15,17 @@ from zlock.lock.question import digest_of
 from zlock.lock.toml import Inline, dumps
 
 _WRITTEN = re.compile(r'^declared = "[^"]*"(?:\ndeclared-files = \[(?:\n(?: .*\n)*)?\])?$', re.MULTILINE)
+# Where tools say that dependencies come from, see `zlock.pyproject`.
+_SOURCE_KEYS = (
+    ("tool", "uv", "sources"),
+    ("tool", "uv", "workspace"),
+    ("tool", "uv", "index"),
+    ("tool", "hatch", "sources"),
+    ("tool", "poetry", "dependencies"),
+    ("tool", "poetry", "group"),
+    ("tool", "poetry", "source"),
+    ("tool", "pdm", "source"),
+)
 _PROJECT_KEYS = ("name", "dependencies", "optional-dependencies", "dynamic")
 
 
@@ -108,8 +119,25 @@ def _digest(file: Path) -> str:
 
 def _asked(document: Mapping[str, Any]) -> list[Any]:
     project, tool = document.get("project"), document.get("tool")
-    return [
+    asked = [
         {key: project[key] for key in _PROJECT_KEYS if key in project} if isinstance(project, Mapping) else project,
         document.get("dependency-groups"),
         tool.get("zlock") if isinstance(tool, Mapping) else tool,
     ]
+    environments = _at(document, ("tool", "hatch", "envs"))
+    keys = [
+        *_SOURCE_KEYS,
+        *(
+            ("tool", "hatch", "envs", name, key)
+            for name in (environments if isinstance(environments, Mapping) else ())
+            for key in ("sources", "workspace")
+        ),
+    ]
+    places = [[".".join(each), value] for each in keys if (value := _at(document, each)) is not None]
+    return [*asked, sorted(places)] if places else asked
+
+
+def _at(document: object, keys: tuple[str, ...]) -> Any:
+    for key in keys:
+        document = document.get(key) if isinstance(document, Mapping) else None
+    return document

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from packaging.utils import NormalizedName
 
+from zlock.model.indexes import Route
+
 
 class Dependency(NamedTuple):
     """One `Requires-Dist` (PEP 508), taken apart once so that no solve parses it again.
@@ -101,6 +103,7 @@ class Reference(NamedTuple):
         filename: The archive's file name, or empty.
         build_requires: What building a wheel of it requires, sorted; empty for a wheel, and for a folder, whose build
             is not locked.
+        routes: Packages that one index alone serves, as the project says.
     """
 
     requested: str
@@ -116,6 +119,7 @@ class Reference(NamedTuple):
     metadata: Metadata
     filename: str
     build_requires: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
 
     @property
     def is_built(self) -> bool:

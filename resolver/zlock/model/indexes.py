@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from packaging.utils import NormalizedName
+
+from zlock.errors import InvalidRequirements
+from zlock.redact import redact
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +30,30 @@ class Index:
     explicit: bool = False
     folder: str = ""
 
+    @property
+    def shown(self) -> str:
+        """Its URL without credentials, in one spelling: what addresses are compared by."""
+        return redact(self.url).rstrip("/")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Route:
+    """What a source of requirements says of a package: the one index that serves it.
+
+    Attributes:
+        name: The package.
+        url: Of the index, without credentials and without a slash at its end.
+        called: What the source calls that index, or empty.
+        origin: Who says so.
+        marker: Where it holds; empty for everywhere.
+    """
+
+    name: NormalizedName
+    url: str
+    origin: str
+    called: str = ""
+    marker: str = ""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Routing:
@@ -45,6 +72,47 @@ class Routing:
         if name in self.sources:
             return tuple(index for index in self.indexes if index.name == self.sources[name])
         return tuple(index for index in self.indexes if not index.explicit)
+
+    def with_routes(self, routes: Collection[Route]) -> Routing:
+        """Return what holds where sources route packages too; what the configuration routes itself stays.
+
+        Raises:
+            InvalidRequirements: A source names an index that the configuration does not have, as a file alone never
+                adds one; or two name another index for one package.
+        """
+        own = {route.name: route for route in routes if route.name not in self.sources}
+        named = {index.shown: index.name or index.folder or index.shown for index in self.indexes}
+        for route in routes:
+            _check_route(route, own, named)
+        urls = {route.url for route in own.values()}
+        return Routing(
+            indexes=tuple(replace(one, name=named[one.shown]) if one.shown in urls else one for one in self.indexes),
+            sources={**{name: named[route.url] for name, route in own.items()}, **self.sources},
+        )
+
+
+def _check_route(route: Route, own: Mapping[NormalizedName, Route], indexes: Collection[str]) -> None:
+    if route.name not in own:
+        return
+    other = own[route.name]
+    if other.url != route.url:
+        raise InvalidRequirements(
+            f"`{route.name}` is to come from two indexes",
+            context=(f"`{other.url}` by {other.origin}", f"`{route.url}` by {route.origin}"),
+            hint=f"choose one: `index-sources` with `{route.name}` in the configuration",
+        )
+    if route.url not in indexes:
+        raise InvalidRequirements(
+            f"`{route.name}` is to come from an index that the configuration does not have",
+            context=(
+                f"stated by {route.origin}; the lines to add:",
+                "[[index]]",
+                f'name = "{route.called or route.name}"',
+                f'url = "{route.url}"',
+                "explicit = true",
+            ),
+            hint="add them to `zlock.toml`; in a `pyproject.toml` the table is `[[tool.zlock.index]]`",
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

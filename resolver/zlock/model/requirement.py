@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
+from zlock.model.indexes import Route
 from zlock.model.origin import Origin, Source
 from zlock.redact import redact
 
@@ -59,10 +61,10 @@ class DirectRequirement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexOption:
-    """An option about indexes inside a requirements file, such as `--extra-index-url URL`.
+    """An option about indexes inside a requirements file or `pyproject.toml`, such as `--extra-index-url URL`.
 
     Attributes:
-        option: The option's name, with its dashes.
+        option: The option's name, with its dashes, or the table.
         value: Its value with credentials removed; empty for an option without one.
         origin: Where it stands.
     """
@@ -88,6 +90,9 @@ class Gathered:
         files: The files that were read, for the digest `declared`; absolute paths.
         recorded: True where the requirements can't be had again without running something:
             the lock is then the only place that knows them.
+        routes: Packages that one index alone serves, as the source says.
+        project: The name of the project whose file was read, or empty.
+        requires_python: The Pythons that the project is for, with the origin; None where it does not say.
     """
 
     source: Source
@@ -96,6 +101,9 @@ class Gathered:
     constraints: tuple[DirectRequirement, ...] = ()
     apt_packages: tuple[str, ...] = ()
     index_options: tuple[IndexOption, ...] = ()
+    routes: tuple[Route, ...] = ()
+    project: str = ""
+    requires_python: tuple[SpecifierSet, Origin] | None = None
     prerelease: bool = False
     notes: tuple[str, ...] = ()
     files: tuple[str, ...] = field(default=())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,49 +13,66 @@ from typing import Any, Final
 from packaging.dependency_groups import DependencyGroupInclude, DependencyGroupResolver
 from packaging.markers import Marker
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import Collector, InvalidRequirements
+from zlock.model.indexes import Route
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement, Gathered
+from zlock.pyproject.document import Document
+from zlock.pyproject.sources import DependencySources
+from zlock.pyproject.table import StatedSource
 from zlock.sources import links, statement
-from zlock.sources.statement import Place
+from zlock.sources.statement import Place, Stated
 
 _STATE_THEM: Final = "state them in `[project]`, or export them to a requirements file and give that as `requirements`"
 _POETRY: Final = 'set `replicate-local-python-environment = "poetry_export"` in place of `pyproject-path`'
-_HEADER = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+\s*(#.*)?")
-_WORD: Final = r"(?:[\w-]+|\"[^\"]*\"|'[^']*')"
-_KEY = re.compile(rf"\s*({_WORD}(?:\s*\.\s*{_WORD})*)\s*=")
+# What decides about versions too, and what does so in zlock's configuration.
+_ELSEWHERE: Final = {
+    ("tool", "uv", "constraint-dependencies"): "constraints",
+    ("tool", "uv", "override-dependencies"): "overrides",
+    ("tool", "uv", "exclude-dependencies"): "exclude",
+    ("tool", "uv", "exclude-newer"): "exclude-newer",
+    ("tool", "uv", "exclude-newer-package"): "exclude-newer-package",
+    ("tool", "uv", "prerelease"): "prerelease",
+    ("tool", "uv", "resolution"): "resolution",
+    ("tool", "pdm", "resolution", "overrides"): "overrides",
+    ("tool", "pdm", "resolution", "excludes"): "exclude",
+}
+# What hatchling and PDM put in place of a folder, and how that is said in a requirement.
+_TEMPLATE = re.compile(r"\{root((?::parent)*):uri\}|file:///\$\{PROJECT_ROOT\}")
 
 
-def gather_pyproject(path: Path, *, root: Path, extras: Sequence[str], groups: Sequence[str]) -> Gathered:
+def gather_pyproject(
+    path: Path,
+    *,
+    root: Path,
+    extras: Sequence[str],
+    groups: Sequence[str],
+    required: Sequence[DirectRequirement] = (),
+) -> Gathered:
     """Gather the dependencies of a project (PEP 621), of the chosen extras, and of the chosen groups (PEP 735).
 
-    Extras that name the project itself (`pkg[a,b]`) are replaced by what they stand for.
+    Extras that name the project itself (`pkg[a,b]`) are replaced by what they stand for, and dependencies come from
+    where the tables of uv, hatch, Poetry and PDM say.
 
     Args:
         path: The file.
         root: The project's folder, which file names in messages and stored paths count from.
         extras: Names of extras, in any spelling.
         groups: Names of groups, in any spelling.
+        required: What other sources state of the project itself.
 
     Raises:
         InvalidRequirements: One mistake.
         Problems: Several.
     """
     root = links.absolute(root)
-    path = links.absolute(root / path)
-    name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
-    text = _read(path, name)
-    reading = _Reading(_parse(text, name), text, name=name, base=links.Base(folder=path.parent, project=root))
-    reading.read(extras, groups)
-    return Gathered(
-        source=Source.PYPROJECT,
-        described=name,
-        requirements=tuple(reading.requirements),
-        notes=tuple(dict.fromkeys(reading.notes)),
-        files=(str(path),),
-    )
+    document = Document.read(links.absolute(root / path), root=root)
+    reading = _Reading(document, links.Base(folder=document.folder, project=root))
+    reading.read(extras, groups, required)
+    return reading.gathered()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,34 +83,67 @@ class _List:
         detail: What the origin calls it.
         table: The table it stands in.
         key: Its key there, as written.
+        extra: The extra that it is, or empty.
+        group: The dependency group that it is, or empty.
     """
 
     detail: str
     table: str
     key: str
+    extra: str = ""
+    group: str = ""
 
 
 class _Reading:
     """What is gathered while one file is read."""
 
-    def __init__(self, data: Mapping[str, Any], text: str, *, name: str, base: links.Base) -> None:
-        self.requirements: list[DirectRequirement] = []
-        self.notes: list[str] = []
+    def __init__(self, document: Document, base: links.Base) -> None:
+        self._requirements: list[DirectRequirement] = []
+        self._notes: list[str] = []
+        self._routes: list[Route] = []
         self._problems = Collector()
-        self._data = data
-        self._lines = text.splitlines()
-        self._origin = Origin(source=Source.PYPROJECT, file=name)
+        self._document = document
+        self._data = document.data
+        self._sources = DependencySources(document, root=base.project)
+        self._origin = Origin(source=Source.PYPROJECT, file=document.name)
         self._base = base
         self._seen: set[tuple[str, str]] = set()
+        name = document.table("project").get("name")
+        self._own = canonicalize_name(name) if isinstance(name, str) else None
+        self._optional: dict[NormalizedName, tuple[str, Any]] = {}
+        self._requires_python: tuple[SpecifierSet, Origin] | None = None
 
-    def read(self, extras: Sequence[str], groups: Sequence[str]) -> None:
+    def read(self, extras: Sequence[str], groups: Sequence[str], required: Sequence[DirectRequirement]) -> None:
         """Read everything that is asked for, or raise all that is wrong."""
         with self._problems:
             self._project(extras, required=not groups)
         if groups:
             with self._problems:
                 self._groups(groups)
+        self._note_unread()
+        for direct in required:
+            with self._problems:
+                origin = direct.origins[0]
+                self._follow(direct.requirement, Place(origin=origin, written=str(direct)), above=())
+        with self._problems:
+            self._routes += self._sources.routes()
+        with self._problems:
+            self._requires_python = self._pythons()
         self._problems.raise_if_any()
+
+    def gathered(self) -> Gathered:
+        """Give everything that was read."""
+        return Gathered(
+            source=Source.PYPROJECT,
+            described=self._document.name,
+            requirements=tuple(self._requirements),
+            index_options=self._sources.indexes(),
+            notes=tuple(dict.fromkeys(self._notes)),
+            files=tuple(map(str, (self._document.path, *self._sources.files))),
+            routes=tuple(dict.fromkeys(self._routes)),
+            project=self._own or "",
+            requires_python=self._requires_python,
+        )
 
     def _error(self, message: str, *, hint: str) -> InvalidRequirements:
         return InvalidRequirements(message, context=(str(self._origin),), hint=hint)
@@ -105,18 +155,40 @@ class _Reading:
             return
         project = self._table(self._data, "project", at="project")
         self._check_dynamic(project, extras)
-        raw_name = project.get("name")
-        own = canonicalize_name(raw_name) if isinstance(raw_name, str) else None
-        optional = self._extras(project)
+        self._optional = self._extras(project)
         with self._problems:
             where = _List(detail="`dependencies`", table="project", key="dependencies")
-            self._dependencies(project.get("dependencies", []), where, own=own, optional=optional)
+            self._dependencies(project.get("dependencies", []), where)
         for extra in dict.fromkeys(canonicalize_name(extra) for extra in extras):
             with self._problems:
-                self._extra(extra, own=own, optional=optional, outer=None, above=())
+                self._extra(extra, outer=None, above=())
+
+    def _note_unread(self) -> None:
+        """Say what would decide about versions if its tool locked them; zlock has a configuration of its own."""
+        for document in self._sources.documents:
+            for (*tables, key), instead in _ELSEWHERE.items():
+                if key in document.table(*tables):
+                    origin = Origin(source=Source.PYPROJECT, file=document.name, line=document.line_of(*tables, key))
+                    name = ".".join((*tables, key))
+                    self._notes.append(f"{origin}: `{name}` is not read; `{instead}` in the configuration is")
+
+    def _pythons(self) -> tuple[SpecifierSet, Origin] | None:
+        """Return the Pythons that the project is for."""
+        stated = self._document.table("project").get("requires-python")
+        if stated is None:
+            return None
+        origin = self._document.origin("project", "requires-python", detail="`requires-python`")
+        try:
+            return SpecifierSet(stated), origin
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InvalidRequirements(
+                f"`project.requires-python` is no specifier: `{stated}`",
+                context=(str(origin),),
+                hint='write bounds, such as `">=3.11"`',
+            ) from error
 
     def _check_missing_project(self, *, required: bool) -> None:
-        if "dependencies" in _descend(self._data, "tool", "poetry"):
+        if "dependencies" in self._document.table("tool", "poetry"):
             raise self._error("the dependencies are Poetry's own, there is no `[project]` table", hint=_POETRY)
         if required:
             hint = "state the dependencies in `[project]`, or choose dependency groups"
@@ -128,7 +200,7 @@ class _Reading:
         asked = ["dependencies", *(["optional-dependencies"] if extras else [])]
         for field in asked:
             if isinstance(dynamic, list) and field in dynamic:
-                poetry = "dependencies" in _descend(self._data, "tool", "poetry")
+                poetry = "dependencies" in self._document.table("tool", "poetry")
                 hint = _POETRY if poetry else _STATE_THEM
                 self._problems.add(self._error(f"`{field}` is dynamic, so only a build could tell it", hint=hint))
 
@@ -146,52 +218,48 @@ class _Reading:
                 )
         return found
 
-    def _extra(
-        self,
-        extra: NormalizedName,
-        *,
-        own: NormalizedName | None,
-        optional: Mapping[NormalizedName, tuple[str, Any]],
-        outer: Marker | None,
-        above: tuple[NormalizedName, ...],
-    ) -> None:
+    def _extra(self, extra: NormalizedName, *, outer: Marker | None, above: tuple[NormalizedName, ...]) -> None:
         """Read an extra once for each marker it is asked for under; `above` ends cycles."""
         if extra in above or (extra, str(outer)) in self._seen:
             return
         self._seen.add((extra, str(outer)))
-        if extra not in optional:
-            raise self._unknown("extra", extra, [spelled for spelled, _ in optional.values()])
-        spelled, items = optional[extra]
-        where = _List(detail=f"extra `{spelled}`", table="project.optional-dependencies", key=spelled)
-        self._dependencies(items, where, own=own, optional=optional, outer=outer, above=(*above, extra))
+        if extra not in self._optional:
+            raise self._unknown("extra", extra, [spelled for spelled, _ in self._optional.values()])
+        spelled, items = self._optional[extra]
+        where = _List(detail=f"extra `{spelled}`", table="project.optional-dependencies", key=spelled, extra=extra)
+        self._dependencies(items, where, outer=outer, above=(*above, extra))
 
     def _dependencies(
         self,
         items: object,
         where: _List,
         *,
-        own: NormalizedName | None,
-        optional: Mapping[NormalizedName, tuple[str, Any]],
         outer: Marker | None = None,
         above: tuple[NormalizedName, ...] = (),
     ) -> None:
         """Keep the requirements of a list; for one that names the project itself, those of its extras."""
         for text, place in self._strings(items, where):
             with self._problems:
-                stated = statement.read_named(text, place=place, base=self._base)
-                requirement = stated.requirement
-                requirement.marker = _both(outer, requirement.marker)
-                if own is None or canonicalize_name(requirement.name) != own:
-                    self._keep(requirement, place, stated.hashes, stated.notes)
-                    continue
-                self._note_self(requirement, place)
-                for extra in sorted(map(canonicalize_name, requirement.extras)):
-                    with self._problems:
-                        self._extra(extra, own=own, optional=optional, outer=requirement.marker, above=above)
+                self._dependency(text, place, where, outer=outer, above=above)
 
-    def _note_self(self, requirement: Requirement, place: Place) -> None:
+    def _dependency(
+        self, text: str, place: Place, where: _List, *, outer: Marker | None, above: tuple[NormalizedName, ...]
+    ) -> None:
+        stated = statement.read_named(_filled_in(text, place), place=place, base=self._base)
+        requirement = stated.requirement
+        requirement.marker = _both(outer, requirement.marker)
+        if canonicalize_name(requirement.name) == self._own:
+            self._follow(requirement, place, above=above)
+        else:
+            self._keep_sourced(stated, place, where)
+
+    def _follow(self, requirement: Requirement, place: Place, *, above: tuple[NormalizedName, ...]) -> None:
+        """Keep what the extras of the project itself stand for, where it is required."""
         if requirement.specifier or requirement.url or not requirement.extras:
-            self.notes.append(place.note("the project itself is required; only its extras are followed"))
+            self._notes.append(place.note("the project itself is required; only its extras are followed"))
+        for extra in sorted(map(canonicalize_name, requirement.extras)):
+            with self._problems:
+                self._extra(extra, outer=requirement.marker, above=above)
 
     def _groups(self, groups: Sequence[str]) -> None:
         table = self._table(self._data, "dependency-groups", at="dependency-groups")
@@ -218,11 +286,9 @@ class _Reading:
             return
         for key, text in _iter_group(group, resolver):
             spelled = next(name for name in table if canonicalize_name(name) == key)
-            where = _List(detail=f"group `{group}`", table="dependency-groups", key=spelled)
-            place = self._place(text, where)
+            where = _List(detail=f"group `{group}`", table="dependency-groups", key=spelled, group=key)
             with self._problems:
-                stated = statement.read_named(text, place=place, base=self._base)
-                self._keep(stated.requirement, place, stated.hashes, stated.notes)
+                self._dependency(text, self._place(text, where), where, outer=None, above=())
 
     def _check_groups(self, group: NormalizedName, resolver: DependencyGroupResolver, seen: set[str]) -> bool:
         """Report each mistake in a group and those it includes once; say whether there was none."""
@@ -275,13 +341,46 @@ class _Reading:
                 )
 
     def _place(self, text: str, where: _List) -> Place:
-        line = _find_line(self._lines, text, where)
+        line = self._document.line_of_item(where.table, where.key, text)
         origin = Origin(source=Source.PYPROJECT, detail=where.detail, file=self._origin.file, line=line)
         return Place(origin=origin, written=text)
 
-    def _keep(self, requirement: Requirement, place: Place, hashes: tuple[str, ...], notes: tuple[str, ...]) -> None:
-        self.notes.extend(notes)
-        self.requirements.append(DirectRequirement(requirement=requirement, origins=(place.origin,), hashes=hashes))
+    def _keep_sourced(self, stated: Stated, place: Place, where: _List) -> None:
+        """Keep a requirement, with what tables say of where it comes from.
+
+        Where one names a place and the requirement has bounds, both are kept: what is there is held to them. So are
+        both where the table's marker may leave the requirement to the indexes.
+        """
+        requirement = stated.requirement
+        name = canonicalize_name(requirement.name)
+        sources = self._sources.of(name, extra=where.extra, group=where.group)
+        if requirement.url and sources:
+            self._notes.append(place.note(f"the URL counts, and not what `{sources[0].origin.detail}` says"))
+            sources = ()
+        for one in sources:
+            self._keep_source(requirement, one, place)
+        if not sources or requirement.specifier or any(one.marker or not one.url for one in sources):
+            self._keep(stated, place.origin)
+
+    def _keep_source(self, requirement: Requirement, source: StatedSource, place: Place) -> None:
+        placed = copy(requirement)
+        placed.marker = _both(requirement.marker, source.marker)
+        placed.specifier = SpecifierSet(source.specifier)
+        if source.index:
+            self._routes.append(source.route(canonicalize_name(requirement.name)))
+        if source.specifier:
+            self._keep(Stated(requirement=placed), source.origin)
+        if source.url:
+            located = copy(placed)
+            located.specifier, located.url = SpecifierSet(), source.url
+            at = Place(origin=source.origin, written=source.url)
+            self._keep(statement.settle(located, place=at, base=self._base), place.origin, source.origin)
+
+    def _keep(self, stated: Stated, *origins: Origin) -> None:
+        self._notes.extend(stated.notes)
+        self._requirements.append(
+            DirectRequirement(requirement=stated.requirement, origins=origins, hashes=stated.hashes)
+        )
 
     def _unknown(self, what: str, name: str, known: Sequence[str]) -> InvalidRequirements:
         spellings: dict[str, str] = {canonicalize_name(each): each for each in known}
@@ -297,55 +396,17 @@ class _Reading:
         return value
 
 
-def _read(path: Path, name: str) -> str:
-    """Read the file's text.
+def _filled_in(text: str, place: Place) -> str:
+    """Replace what hatchling and PDM replace by the project's folder; a relative URL counts from there.
 
     Raises:
-        InvalidRequirements: It is missing, a folder, a pipe, or not UTF-8.
+        InvalidRequirements: Something else is to be filled in, which only they know.
     """
-    if path.is_fifo():
-        raise _wrong_file(f"`{name}` is a pipe", name, hint="name a file")
-    try:
-        return path.read_text("utf-8")
-    except FileNotFoundError as error:
-        raise _wrong_file(f"`{name}` is missing", name, hint=f"zlock looked for `{path}`") from error
-    except IsADirectoryError as error:
-        raise _wrong_file(f"`{name}` is a folder", name, hint="name the `pyproject.toml` in it") from error
-    except OSError as error:
-        raise _wrong_file(f"`{name}` can't be read: {error.strerror}", name, hint="let your user read it") from error
-    except ValueError as error:
-        raise _wrong_file(f"`{name}` is not UTF-8", name, hint="TOML is always UTF-8: save it so") from error
-
-
-def _parse(text: str, name: str) -> dict[str, Any]:
-    """Parse TOML.
-
-    Raises:
-        InvalidRequirements: It is none; the origin has the line.
-    """
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"line (\d+)", str(error))
-        line = int(found.group(1)) if found else len(text.splitlines())
-        raise _wrong_file(
-            f"`{name}` is not valid TOML", name, str(error), line=line, hint="correct that line"
-        ) from error
-    except RecursionError as error:
-        raise _wrong_file(f"`{name}` is nested too deeply", name, hint="correct that file") from error
-
-
-def _wrong_file(message: str, name: str, *details: str, line: int | None = None, hint: str) -> InvalidRequirements:
-    origin = Origin(source=Source.PYPROJECT, file=name, line=line)
-    return InvalidRequirements(message, context=(str(origin), *details), hint=hint)
-
-
-def _descend(data: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
-    """Follow keys through tables; empty where one is missing or no table."""
-    for key in keys:
-        value = data.get(key)
-        data = value if isinstance(value, dict) else {}
-    return data
+    filled = _TEMPLATE.sub(lambda found: f"file:.{'/..' * (found[1] or '').count(':parent')}", text)
+    if re.search(r"@.*[{]", filled):
+        hint = "write the place itself: `name @ file:path`, from the folder of this file"
+        raise place.error("only a build fills in what stands in braces", hint=hint)
+    return filled
 
 
 def _both(outer: Marker | None, inner: Marker | None) -> Marker | None:
@@ -362,30 +423,3 @@ def _iter_group(group: NormalizedName, resolver: DependencyGroupResolver) -> Ite
             yield from _iter_group(canonicalize_name(item.include_group), resolver)
         else:
             yield group, str(raw)
-
-
-def _find_line(lines: Sequence[str], text: str, where: _List) -> int | None:
-    """Find the line of a string in a list; None where the file spells it in a way that is not looked for."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    literals = (f'"{escaped}"', f"'{text}'")
-    table = ""
-    inside = False
-    for number, line in enumerate(lines, start=1):
-        if header := _HEADER.fullmatch(line):
-            table, inside = header.group(1), False
-        elif key := _KEY.match(line):
-            inside = _plain(f"{table}.{key.group(1)}").strip(".") == _plain(f"{where.table}.{where.key}")
-        if line.lstrip().startswith("#") or not (inside or _holds(line, where)):
-            continue
-        if any(literal in line for literal in literals):
-            return number
-    return None
-
-
-def _plain(key: str) -> str:
-    return re.sub(r"[\s\"']", "", key)
-
-
-def _holds(line: str, where: _List) -> bool:
-    """Say whether a line states the list in an inline table."""
-    return re.search(rf"[{{,]\s*[\"']?{re.escape(where.key)}[\"']?\s*=", line) is not None

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 
 from zlock.errors import Collector, InvalidRequirements
-from zlock.model.indexes import Index
+from zlock.model.indexes import Index, Routing
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import Asked, DirectRequirement, Gathered, IndexOption
-from zlock.redact import redact
 from zlock.settings.config import Project
 from zlock.settings.docker import DockerSettings
 
@@ -86,7 +85,7 @@ class Gatherer:
         return self._catalogue
 
     def gather(
-        self, step: str, settings: DockerSettings, recorded: Mapping[str, Asked], indexes: Iterable[Index]
+        self, step: str, settings: DockerSettings, recorded: Mapping[str, Asked], routing: Routing
     ) -> list[Gathered]:
         """Return what each source of a step yields, in the documented order.
 
@@ -94,7 +93,7 @@ class Gatherer:
             step: The step's name.
             settings: The step's settings.
             recorded: By source, what the step's lock recorded; read where no command may be run.
-            indexes: Those of the step's configuration.
+            routing: Which indexes the step's configuration has.
 
         Raises:
             ZlockError: Sources are wrong or failed; several mistakes come as `Problems`.
@@ -108,9 +107,32 @@ class Gatherer:
                 if one is not None:
                     found.append(one)
         with problems:
-            _check_indexes((option for one in found for option in one.index_options), indexes)
+            found = self._followed(found, settings)
+        with problems:
+            _check_indexes((option for one in found for option in one.index_options), routing.indexes)
+        for route in [route for one in found for route in one.routes]:
+            with problems:
+                routing.with_routes([route])
         problems.raise_if_any()
-        return found
+        return [_overridden(one, routing) for one in found]
+
+    def _followed(self, found: list[Gathered], settings: DockerSettings) -> list[Gathered]:
+        """Replace what other sources require of the project itself by what that stands for in its file."""
+        own = {one.project for one in found if one.project}
+        required = [
+            direct
+            for one in found
+            for direct in one.requirements
+            if direct.name in own and not one.project and not direct.requirement.url
+        ]
+        if not required:
+            return found
+        return [
+            self._read_pyproject(settings, tuple(required)) or one
+            if one.project
+            else replace(one, requirements=tuple(direct for direct in one.requirements if direct not in required))
+            for one in found
+        ]
 
     def _once(self, key: Hashable, read: Callable[[], Gathered]) -> Gathered:
         if key not in self._known:
@@ -188,6 +210,9 @@ class Gatherer:
         )
 
     def _pyproject(self, settings: DockerSettings, _: Mapping[str, Asked]) -> Gathered | None:
+        return self._read_pyproject(settings, ())
+
+    def _read_pyproject(self, settings: DockerSettings, required: tuple[DirectRequirement, ...]) -> Gathered | None:
         effective = settings.effective()
         path = effective.pyproject_path
         if path is None:
@@ -196,8 +221,8 @@ class Gatherer:
 
         extras, groups = effective.pyproject_extras, effective.pyproject_groups
         return self._once(
-            ("pyproject", path, extras, groups),
-            lambda: gather_pyproject(path, root=self._project.folder, extras=extras, groups=groups),
+            ("pyproject", path, extras, groups, tuple(map(str, required))),
+            lambda: gather_pyproject(path, root=self._project.folder, extras=extras, groups=groups, required=required),
         )
 
     def _explicit(self, step: str, settings: DockerSettings, _: Mapping[str, Asked]) -> Gathered | None:
@@ -267,7 +292,7 @@ class Gatherer:
 
 def _check_indexes(options: Iterable[IndexOption], indexes: Iterable[Index]) -> None:
     """Hold index options in requirements files against the configuration: a file never adds an index itself."""
-    configured = {redact(index.url).rstrip("/") for index in indexes}
+    configured = {index.shown for index in indexes}
     problems = Collector()
     for option in options:
         if option.value.rstrip("/") not in configured and option.option != "--trusted-host":
@@ -279,11 +304,26 @@ def _refused(option: IndexOption) -> InvalidRequirements:
     hint = "write it into the configuration"
     if option.value:
         hint = f'to use that index, write it into the configuration: `[[index]]` with `url = "{option.value}"`'
+    where = "`pyproject.toml`" if option.origin.source is Source.PYPROJECT else "a requirements file"
     return InvalidRequirements(
-        f"`{f'{option.option} {option.value}'.strip()}` in a requirements file would change where packages come from",
+        f"`{f'{option.option} {option.value}'.strip()}` in {where} would change where packages come from",
         context=[f"stated by {option.origin}"],
         hint=hint,
     )
+
+
+def _overridden(gathered: Gathered, routing: Routing) -> Gathered:
+    """Leave out the routes of a source that the configuration replaces, and say so."""
+    replaced = [route for route in gathered.routes if route.name in routing.sources]
+    if not replaced:
+        return gathered
+    notes = [
+        f"{one.origin}: `index-sources` of the configuration sends `{one.name}` to `{routing.sources[one.name]}`, "
+        "and that counts"
+        for one in replaced
+    ]
+    routes = tuple(route for route in gathered.routes if route not in replaced)
+    return replace(gathered, routes=routes, notes=(*gathered.notes, *notes))
 
 
 def _from_lock(source: Source, recorded: Mapping[str, Asked], described: Sequence[str]) -> Gathered:

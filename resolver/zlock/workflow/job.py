@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from zlock.lock.identity import resign, set_owner
 from zlock.lock.question import Question
 from zlock.lock.store import ConflictedLock, lock_path, parse_lock, pins_of, read_text, unbuilt_of, uv_of
 from zlock.model.requirement import Gathered
+from zlock.model.target import Target
 from zlock.workflow.gather import Gatherer
 from zlock.workflow.locked import LockedStep, is_elsewhere
 from zlock.workflow.workspace import Options, Step, Workspace
@@ -65,15 +66,17 @@ class Job:
                 f"`{path.name}` had a merge conflict and is solved again"
                 + (" from the pins of both sides" if lock else ", from no pins as neither side could be read")
             )
-        gathered = gatherer.gather(step.name, step.settings, {}, step.routing.indexes)
+        gathered = gatherer.gather(step.name, step.settings, {}, step.routing)
         workspace.report.note(*(note for one in gathered for note in one.notes))
+        targets = workspace.targets(step, lock)
+        _note_other_pythons(workspace, step, gathered, targets)
         return cls(
             step=step,
             path=path,
             lock=lock,
             text=text,
             gathered=gathered,
-            question=workspace.question(step, workspace.targets(step, lock), gathered),
+            question=workspace.question(step, targets, gathered),
             declared=workspace.declared(gathered),
             owner=workspace.owner,
         )
@@ -111,6 +114,25 @@ class Job:
         """Return the lock's text with the present `declared` and pipeline."""
         text = set_owner(redeclare(self.text, self.declared), self.owner)
         return text if text == self.text else resign(text)
+
+
+def _note_other_pythons(workspace: Workspace, step: Step, gathered: list[Gathered], targets: Iterable[Target]) -> None:
+    """Say that a project is required whose `requires-python` leaves the step's Python out."""
+    python = next(iter(targets)).python
+    for one in gathered:
+        if one.requires_python is None:
+            continue
+        wanted, origin = one.requires_python
+        # "3.12" is an image with any 3.12.
+        if not any(wanted.contains(version, prereleases=True) for version in _releases(python)):
+            workspace.report.note(
+                f"step `{step.name}` is for Python {python} ({workspace.python_stated(step)}), and the project for "
+                f'`requires-python = "{wanted}"` ({origin})'
+            )
+
+
+def _releases(python: str) -> tuple[str, ...]:
+    return (python,) if python.count(".") > 1 else (f"{python}.0", f"{python}.99")
 
 
 def _merged(path: Path, text: str) -> Mapping[str, Any] | None:

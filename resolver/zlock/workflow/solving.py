@@ -149,6 +149,17 @@ class Solver:
         others = [index for index in configured.indexes if not index.default]
         return replace(configured, indexes=(*others, *(default or [self._machine_default])))
 
+    def _routed(self, job: Job, target: Target, references: Mapping[NormalizedName, Reference]) -> Routing:
+        """Return who serves a step's packages on a target, with what its sources and the projects it requires say."""
+        stated = [one.routes for one in job.gathered] + [one.routes for one in references.values()]
+        holding = [
+            route
+            for routes in stated
+            for route in routes
+            if not route.marker or Universe.evaluate(target, route.marker)
+        ]
+        return self._routing(job.step.routing).with_routes(holding)
+
     @cached_property
     def _machine_default(self) -> Index:
         url, _ = self._machine.index_url()
@@ -370,7 +381,8 @@ class Solver:
 
     def source_of(self, job: Job) -> PackageSource:
         """Return what a step's indexes list."""
-        return self._repository.routed(self._routing(job.step.routing), job.question.targets[0].python_version)
+        target = job.question.targets[0]
+        return self._repository.routed(self._routed(job, target, {}), target.python_version)
 
     def _universe(self, job: Job, target: Target, stated: Sequence[DirectRequirement], rules: Rules) -> Universe:
         wanted = []
@@ -389,7 +401,7 @@ class Solver:
                 lambda name, url: self._reference(name, url, locked.get(name), target.python_version),
                 lambda marker: Universe.evaluate(target, marker),
             )
-        routing = self._routing(job.step.routing)
+        routing = self._routed(job, target, references)
         served = (routing.indexes, tuple(sorted(routing.sources.items())))
         key = (target, served, rules is self._rules, frozenset(references.items()))
         if key not in self._universes:

@@ -265,7 +265,7 @@ class Workspace:
         values = {
             "urls": "portable" if is_portable else "",
             "indexes": digest_of(indexes) if is_portable and indexes else indexes,  # a portable lock names no host
-            "index-sources": dict(sorted(step.routing.sources.items())),
+            "index-sources": dict(sorted((step.routing.sources | self._routes(step, gathered)).items())),
             "exclude-newer": project.cutoff.default.isoformat() if project.cutoff.default else "",
             "exclude-newer-package": {
                 name: value.isoformat() if value else "" for name, value in sorted(project.cutoff.packages.items())
@@ -281,9 +281,27 @@ class Workspace:
         unaligned: dict[str, Any] = {} if step.align else {"align": False}
         return {key: value for key, value in values.items() if value} | unaligned
 
+    def _routes(self, step: Step, gathered: list[Gathered]) -> dict[str, str]:
+        """Return which index alone serves packages, and where that holds, as the sources say."""
+        found = {}
+        for route in [route for one in gathered for route in one.routes]:
+            index = step.routing.with_routes([route]).sources[route.name]
+            is_host = self.project.urls == "portable" and "://" in index  # a portable lock names none
+            found[" ; ".join(filter(None, (route.name, route.marker)))] = digest_of(index) if is_host else index
+        return found
+
     def prerelease(self, gathered: list[Gathered]) -> str:
         """Return the pre-release policy: a requirements file can widen it with `--pre`."""
         return "allow" if any(one.prerelease for one in gathered) else self.project.prerelease
+
+    def python_stated(self, step: Step) -> str:
+        """Say where the Python of a step is stated."""
+        stated, address = (step.python, ("steps", step.name, "python")) if step.python else (None, ("python",))
+        stated = stated or self.project.python
+        if stated is None:
+            return "nobody sets `python`, so it is the project's interpreter's"
+        line = self.project.lines.line_of(stated, address)
+        return f'`python = "{stated}"` in {self.project.shown_file}{f":{line}" if line else ""}'
 
     def question(self, step: Step, targets: tuple[Target, ...], gathered: list[Gathered]) -> Question:
         """Return what a step asks."""

@@ -1,0 +1,174 @@
+"""A `pyproject.toml` as values, and the lines that state them; `tomllib` tells none."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from zlock.errors import InvalidRequirements
+from zlock.model.origin import Origin, Source
+
+_HEADER = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+\s*(#.*)?")
+_WORD: Final = r"(?:[\w-]+|\"[^\"]*\"|'[^']*')"
+_KEY = re.compile(rf"\s*({_WORD}(?:\s*\.\s*{_WORD})*)\s*=")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A TOML file of a project.
+
+    Attributes:
+        path: The file, absolute.
+        name: What messages call it: from the project's folder where it is inside it.
+        text: What it holds.
+        data: The same as values.
+    """
+
+    path: Path
+    name: str
+    text: str
+    data: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path, *, root: Path) -> Document:
+        """Read a file.
+
+        Args:
+            path: The file, absolute.
+            root: The folder that its name in messages counts from.
+
+        Raises:
+            InvalidRequirements: It is missing, a folder, a pipe, not UTF-8, or no TOML.
+        """
+        name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+        text = _read(path, name)
+        return cls(path=path, name=name, text=text, data=_parse(text, name))
+
+    @property
+    def folder(self) -> Path:
+        """The folder that it is in."""
+        return self.path.parent
+
+    def table(self, *keys: str) -> Mapping[str, Any]:
+        """Follow keys through tables; empty where one is missing or no table."""
+        table = self.data
+        for key in keys:
+            value = table.get(key)
+            table = value if isinstance(value, dict) else {}
+        return table
+
+    def rows(self, *keys: str) -> list[Mapping[str, Any]]:
+        """Follow keys to a list of tables; what is none of these is left out."""
+        *tables, last = keys
+        value = self.table(*tables).get(last)
+        return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+    def origin(self, *keys: str, detail: str = "", nth: int = 0) -> Origin:
+        """Give the origin of what stands under a key; the `nth` of several tables of one name."""
+        detail = detail or f"`{'.'.join(keys)}`"
+        return Origin(source=Source.PYPROJECT, detail=detail, file=self.name, line=self.line_of(*keys, nth=nth))
+
+    def line_of(self, *keys: str, nth: int = 0) -> int | None:
+        """Find the line of a key, or of what it stands in where it has none of its own."""
+        wanted = tuple(map(_plain, keys))
+        exact = [number for number, path, _ in self._keys if path[: len(wanted)] == wanted]
+        if exact:
+            headers = [number for number, path, is_header in self._keys if is_header and path == wanted]
+            return headers[nth] if nth < len(headers) else exact[0]
+        around = [(len(path), -number) for number, path, _ in self._keys if path and path == wanted[: len(path)]]
+        return -max(around)[1] if around else None
+
+    def line_of_item(self, table: str, key: str, text: str) -> int | None:
+        """Find the line of a string in a list; None where the file spells it in a way that is not looked for."""
+        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+        literals = (f'"{escaped}"', f"'{text}'")
+        wanted = _plain(f"{table}.{key}")
+        inline = re.compile(rf"[{{,]\s*[\"']?{re.escape(key)}[\"']?\s*=")
+        for number, line, path in self._lines:
+            if line.lstrip().startswith("#") or not (".".join(path) == wanted or inline.search(line)):
+                continue
+            if any(literal in line for literal in literals):
+                return number
+        return None
+
+    @cached_property
+    def _lines(self) -> list[tuple[int, str, tuple[str, ...]]]:
+        """Each line with its number, from 1, and the keys of the value that it is in."""
+        return list(_located(self.text.splitlines()))
+
+    @cached_property
+    def _keys(self) -> list[tuple[int, tuple[str, ...], bool]]:
+        """The lines that begin a table or a value, each with its keys, and whether it is a table's header."""
+        found = []
+        for number, line, path in self._lines:
+            header = _HEADER.fullmatch(line)
+            if header or _KEY.match(line):
+                found.append((number, _split(header[1]) if header else path, bool(header)))
+        return found
+
+
+def _located(lines: Sequence[str]) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+    table: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
+    for number, line in enumerate(lines, start=1):
+        if header := _HEADER.fullmatch(line):
+            table, path = _split(header[1]), ()
+        elif key := _KEY.match(line):
+            path = (*table, *_split(key[1]))
+        yield number, line, path
+
+
+def _split(keys: str) -> tuple[str, ...]:
+    return tuple(_plain(word) for word in re.findall(_WORD, keys))
+
+
+def _plain(key: str) -> str:
+    return re.sub(r"[\s\"']", "", key)
+
+
+def _read(path: Path, name: str) -> str:
+    """Read the file's text.
+
+    Raises:
+        InvalidRequirements: It is missing, a folder, a pipe, or not UTF-8.
+    """
+    if path.is_fifo():
+        raise _wrong_file(f"`{name}` is a pipe", name, hint="name a file")
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise _wrong_file(f"`{name}` is missing", name, hint=f"zlock looked for `{path}`") from error
+    except IsADirectoryError as error:
+        raise _wrong_file(f"`{name}` is a folder", name, hint="name the `pyproject.toml` in it") from error
+    except OSError as error:
+        raise _wrong_file(f"`{name}` can't be read: {error.strerror}", name, hint="let your user read it") from error
+    except ValueError as error:
+        raise _wrong_file(f"`{name}` is not UTF-8", name, hint="TOML is always UTF-8: save it so") from error
+
+
+def _parse(text: str, name: str) -> dict[str, Any]:
+    """Parse TOML.
+
+    Raises:
+        InvalidRequirements: It is none; the origin has the line.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"line (\d+)", str(error))
+        line = int(found.group(1)) if found else len(text.splitlines())
+        raise _wrong_file(
+            f"`{name}` is not valid TOML", name, str(error), line=line, hint="correct that line"
+        ) from error
+    except RecursionError as error:
+        raise _wrong_file(f"`{name}` is nested too deeply", name, hint="correct that file") from error
+
+
+def _wrong_file(message: str, name: str, *details: str, line: int | None = None, hint: str) -> InvalidRequirements:
+    origin = Origin(source=Source.PYPROJECT, file=name, line=line)
+    return InvalidRequirements(message, context=(str(origin), *details), hint=hint)

@@ -1,0 +1,85 @@
+"""Entries of `[tool.uv.sources]` and `[tool.hatch.sources]`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from packaging.utils import NormalizedName, canonicalize_name
+
+from zlock.pyproject.table import StatedSource, Table
+
+_FORMS: Final = ("workspace", "path", "git", "url", "index")
+_LIMITS: Final = frozenset({"marker", "extra", "group"})
+_KEYS: Final[Mapping[str, frozenset[str]]] = {
+    "workspace": frozenset({"workspace", "editable"}),
+    "path": frozenset({"path", "editable", "subdirectory"}),
+    "git": frozenset({"git", "rev", "tag", "branch", "subdirectory"}),
+    "url": frozenset({"url", "subdirectory"}),
+    "index": frozenset({"index"}),
+}
+
+
+def entries(
+    stated: object,
+    table: Table,
+    members: Mapping[NormalizedName, Path],
+    index: Callable[[str, Table], str],
+) -> tuple[StatedSource, ...]:
+    """Return what an entry of a table of sources says, which uv and hatch write alike: one table, or several.
+
+    Args:
+        stated: The value.
+        table: Where it stands.
+        members: The folders of the workspace's members.
+        index: Finds the URL of an index that the entry names.
+
+    Raises:
+        InvalidRequirements: It is wrong, or says what a lock can't hold.
+    """
+    rows = stated if isinstance(stated, list) else [stated]
+    return tuple(_entry(row, table, members, index) for row in rows)
+
+
+def _entry(
+    row: object,
+    table: Table,
+    members: Mapping[NormalizedName, Path],
+    index: Callable[[str, Table], str],
+) -> StatedSource:
+    if not isinstance(row, dict):
+        raise table.error("is no table", hint='write `{ path = "..." }`, `{ git = "..." }` or the like')
+    forms = [form for form in _FORMS if form in row]
+    if len(forms) != 1:
+        raise table.error(f"must have one of {', '.join(f'`{form}`' for form in _FORMS)}")
+    form = forms[0]
+    for key in sorted(row.keys() - _KEYS[form] - _LIMITS):
+        raise table.error(f"has `{key}`, which a lock can't carry", hint="leave it out")
+    found = _formed(form, row, table, members, index)
+    marker = table.text(row, "marker")
+    return replace(
+        found,
+        marker=table.marker(marker) if marker else None,
+        extra=canonicalize_name(table.text(row, "extra")),
+        group=canonicalize_name(table.text(row, "group")),
+    )
+
+
+def _formed(
+    form: str,
+    row: Mapping[str, Any],
+    table: Table,
+    members: Mapping[NormalizedName, Path],
+    index: Callable[[str, Table], str],
+) -> StatedSource:
+    if form == "workspace":
+        if row["workspace"] is not True:
+            raise table.error("has a `workspace` that is not `true`")
+        if table.name not in members:
+            raise table.error("is no member of the workspace", hint="add it to `members`, or name its `path`")
+        return table.local(members[table.name], fixed=False)
+    if form == "index":
+        return table.indexed(table.text(row, "index"), index(table.text(row, "index"), table))
+    return table.placed(form, row)

@@ -1,0 +1,155 @@
+"""One entry of a table that says where a dependency comes from, and what it comes to."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.utils import NormalizedName, canonicalize_name
+
+from zlock.errors import InvalidRequirements
+from zlock.model.indexes import Route
+from zlock.model.origin import Origin
+from zlock.model.paths import file_url
+from zlock.pyproject.document import Document
+from zlock.redact import redact
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StatedSource:
+    """Where one table says that a dependency comes from.
+
+    Attributes:
+        origin: The table.
+        url: What a requirement would name after `@`; a relative `file:` URL counts from the folder of the file that
+            requires it. Empty for an index.
+        index: The URL of the one index that serves it, without credentials; empty for what has a URL itself.
+        called: What the file calls that index, or empty.
+        specifier: Versions that the table limits it to, beside those of the requirement.
+        marker: Where that holds, or None for everywhere.
+        extra: The only extra that it is for, or empty.
+        group: The only dependency group that it is for, or empty.
+    """
+
+    origin: Origin
+    url: str = ""
+    index: str = ""
+    called: str = ""
+    specifier: str = ""
+    marker: Marker | None = None
+    extra: str = ""
+    group: str = ""
+
+    def route(self, name: NormalizedName) -> Route:
+        """Return what `index` says of a package."""
+        marker = str(self.marker or "")
+        return Route(name=name, url=self.index, called=self.called, origin=str(self.origin), marker=marker)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One entry of a table of sources.
+
+    Attributes:
+        document: The file.
+        keys: Where it is there; the last one is the dependency as it is spelled.
+        folder: The folder of the file that requires the dependency, from which a relative URL counts.
+        nth: Which of several tables of that name.
+    """
+
+    document: Document
+    keys: tuple[str, ...]
+    folder: Path
+    nth: int = 0
+
+    @property
+    def name(self) -> NormalizedName:
+        """The dependency."""
+        return canonicalize_name(self.keys[-1])
+
+    @property
+    def origin(self) -> Origin:
+        """Where the entry stands."""
+        return self.document.origin(*self.keys, nth=self.nth)
+
+    def error(self, problem: str, *, hint: str = "correct that table") -> InvalidRequirements:
+        """Make an error that names the entry and its line."""
+        return InvalidRequirements(f"`{'.'.join(self.keys)}` {problem}", context=(str(self.origin),), hint=hint)
+
+    def text(self, row: Mapping[str, Any], key: str) -> str:
+        """Take a text from the entry; empty where there is none."""
+        value = row.get(key, "")
+        if not isinstance(value, str):
+            raise self.error(f"has a `{key}` that is no text")
+        return value
+
+    def indexed(self, called: str, url: str) -> StatedSource:
+        """Return an index as what serves the dependency."""
+        return StatedSource(origin=self.origin, index=address(url), called="" if "://" in called else called)
+
+    def marker(self, text: str) -> Marker:
+        """Parse a marker."""
+        try:
+            return Marker(text)
+        except InvalidMarker as error:
+            raise self.error(f"has no valid marker: `{text}`") from error
+
+    def placed(self, form: str, row: Mapping[str, Any]) -> StatedSource:
+        """Read a `path`, a `git` or a `url`, which every tool writes alike."""
+        written, folder = self.text(row, form), self.text(row, "subdirectory")
+        if form == "path":
+            place = Path(os.path.normpath(self.document.folder / written))
+            return self.local(place, fixed=Path(written).is_absolute(), subdirectory=folder)
+        if form == "url":
+            return StatedSource(origin=self.origin, url=_with_subdirectory(written, folder))
+        revisions = [text for key in ("rev", "tag", "branch") if (text := self.text(row, key))]
+        if len(revisions) > 1:
+            raise self.error("must have only one of `rev`, `tag` and `branch`")
+        revision = f"@{quote(revisions[0], safe='/')}" if revisions else ""
+        return StatedSource(origin=self.origin, url=_with_subdirectory(_git_url(written) + revision, folder))
+
+    def local(self, place: Path, *, fixed: bool, subdirectory: str = "") -> StatedSource:
+        """Return a folder or archive of this machine; `fixed` where it is named by an absolute path."""
+        if not place.exists():
+            raise self.error(f"names what is not there: `{place}`", hint="correct the path")
+        path = place.as_posix() if fixed else Path(os.path.relpath(place, self.folder)).as_posix()
+        return StatedSource(origin=self.origin, url=_with_subdirectory(file_url(path), subdirectory))
+
+    def index_named(self, name: str, rows: Iterable[Mapping[str, Any]]) -> str:
+        """Return the URL of an index by its name in one of the rows that say it."""
+        for row in rows:
+            if str(row.get("name", "")).lower() == name.lower() and isinstance(row.get("url"), str):
+                return str(row["url"])
+        raise self.error(f"names the index `{name}`, whose URL this file does not say", hint="say its `name` and `url`")
+
+
+def key_of(document: Document, above: tuple[str, ...], name: NormalizedName) -> tuple[str, ...] | None:
+    """Return the keys of a dependency in a table, whichever way its name is spelled there; None where it has none."""
+    spelled = next((one for one in document.table(*above) if canonicalize_name(one) == name), None)
+    return None if spelled is None else (*above, spelled)
+
+
+def address(url: str) -> str:
+    """Return the URL of an index as it may be shown and compared: no credentials, no query, no slash at the end."""
+    return re.split(r"[?#]", redact(url))[0].rstrip("/")
+
+
+def _with_subdirectory(url: str, folder: str) -> str:
+    return f"{url}{'&' if '#' in url else '#'}subdirectory={quote(folder)}" if folder else url
+
+
+def _git_url(written: str) -> str:
+    """Return a repository as requirements name it: `git+https://...`; `git@host:path` is ssh's own form."""
+    address = written.removeprefix("git+")
+    if "://" in address:
+        return f"git+{address}"
+    short = re.fullmatch(r"([\w.-]+@)?([\w.-]+):(?!/)(.+)", address)
+    if short:
+        return f"git+ssh://{short[1] or ''}{short[2]}/{short[3]}"
+    return f"git+{address}"
