@@ -222,12 +222,13 @@ def test_compressed_pages_are_read_and_doubly_compressed_ones_named(index: TinyI
 def test_sloppy_html_is_read(index: TinyIndex, tmp_path: Path) -> None:
     index.raw(
         "a",
-        b"<p><a name=top>a-0.1.tar.gz</a><A HREF='x/a-1.0-py3-none-any.whl#sha256=ab' data-requires-python='&gt;=3.9'>"
-        b"<a href=a-2.0.tar.gz>unclosed<a href='https://[broken/a-3.0.tar.gz'>a<a href='../'>up</a><a href=readme.txt>",
+        b"<p><a name=top>a-0.1.tar.gz</a><A HREF='x/a-1.0-py3-none-any.whl#sha256=%s' data-requires-python='&gt;=3.9'>"
+        b"<a href=a-2.0.tar.gz>unclosed<a href='https://[broken/a-3.0.tar.gz'>a<a href='../'>up</a><a href=readme.txt>"
+        % (b"aB" * 32),
     )
     with asking(tmp_path, index.url) as ask:
         first, second = ask.files("a")
-    assert (first.url, first.hashes) == (f"{index.url}a/x/a-1.0-py3-none-any.whl", (("sha256", "ab"),))
+    assert (first.url, first.hashes) == (f"{index.url}a/x/a-1.0-py3-none-any.whl", (("sha256", "ab" * 32),))
     assert first.requires_python == ">=3.9"
     assert (second.filename, second.hashes) == ("a-2.0.tar.gz", ())
 
@@ -312,11 +313,11 @@ def test_the_older_word_for_the_status_is_read() -> None:
 
 
 def test_the_newer_key_for_metadata_wins() -> None:
-    both = json_file(**{"core-metadata": {"sha256": "aa"}, "dist-info-metadata": False})
-    older = json_file(**{"dist-info-metadata": {"sha256": "bb"}})
-    none = json_file(**{"core-metadata": False, "dist-info-metadata": {"sha256": "bb"}})
+    both = json_file(**{"core-metadata": {"sha256": "a" * 64}, "dist-info-metadata": False})
+    older = json_file(**{"dist-info-metadata": {"sha256": "b" * 64}})
+    none = json_file(**{"core-metadata": False, "dist-info-metadata": {"sha256": "b" * 64}})
     files = listed(page_of(JSON_TYPE, json_page(files=[both, older, none])))
-    assert [file.metadata for file in files] == ["aa", "bb", None]
+    assert [file.metadata for file in files] == ["a" * 64, "b" * 64, None]
 
 
 def test_tracks_and_alternate_locations_are_ignored(index: TinyIndex, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import threading
@@ -13,7 +14,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from zlock.errors import IndexFailed, OutsideFailed
 from zlock.index.auth import Credentials, split_login
-from zlock.index.network import Answer, Network, Request
+from zlock.index.network import WHOLE, Answer, Limit, Network, Request
 from zlock.redact import redact
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _RETRIED = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 10
 _LONGEST_WAIT = 30.0  # seconds; a longer Retry-After is cut to this
-_DEADLINE = 600.0  # seconds for one answer, so that a trickle can't hold a run for ever
+_DEADLINE = WHOLE.seconds  # for one answer, so that a trickle can't hold a run for ever
 _NO_HEADERS: Mapping[str, str] = {}
 _GET = Request()
 _DONE = {"GET": "fetch", "POST": "ask", "PUT": "write"}  # as messages have it
@@ -47,6 +48,7 @@ class _Reader(NamedTuple):
 
     read: Callable[[urllib3.BaseHTTPResponse], bytes]
     headers: Callable[[], Mapping[str, str]] = dict
+    ends: float = math.inf  # on the monotonic clock
 
 
 class Transport:
@@ -74,7 +76,9 @@ class Transport:
         """Look for another login after a 401; return whether there is one to try."""
         return False
 
-    def get(self, url: str, headers: Mapping[str, str] = _NO_HEADERS, *, decode: bool = True) -> Answer:
+    def get(
+        self, url: str, headers: Mapping[str, str] = _NO_HEADERS, *, decode: bool = True, limit: Limit = WHOLE
+    ) -> Answer:
         """Fetch a URL, following redirects and trying again where that can help.
 
         Any status but those worth a retry is an answer: it is the caller's to judge 404, 401 and the rest.
@@ -84,12 +88,20 @@ class Transport:
             headers: What to send beside the usual.
             decode: Undo the compression that the server names. Not so for files: servers are known to call
                 the compression that is part of an sdist its content encoding.
+            limit: How much is taken, and in which time.
 
         Raises:
             OutsideFailed: No whole answer could be had; a `failure`.
         """
         encoding = "gzip, deflate" if decode else "identity"
-        return self._fetch(url, {"Accept-Encoding": encoding, **headers}, _Reader(partial(_read, decode=decode)))
+        ends = time.monotonic() + limit.seconds
+        read = partial(_read, decode=decode, limit=limit, ends=ends)
+        try:
+            return self._fetch(url, {"Accept-Encoding": encoding, **headers}, _Reader(read, ends=ends))
+        except _TooMuch as error:
+            raise self.failure(
+                f"the answer of `{show(url)}` is cut off: {error}", hint=f"tell the {self.noun}'s owner"
+            ) from error
 
     def download(
         self, url: str, sink: Sink, headers: Mapping[str, str] = _NO_HEADERS, *, seconds: float = _DEADLINE
@@ -165,11 +177,12 @@ class Transport:
         attempt = 0
         connections = self._connections
         while True:
-            last = attempt == self._network.retries
+            left = reader.ends - time.monotonic()
+            last = attempt == self._network.retries or left < 0
             login = self.authorization(url)
             try:
                 sent = {**headers, **reader.headers(), **({"Authorization": login} if login else {})}
-                answer = connections.send(url, sent, reader.read, request)
+                answer = connections.send(url, sent, reader.read, request, seconds=max(left, 0.1))
             except connections.errors as error:
                 if last or connections.is_final(error):
                     raise self.failure(
@@ -280,7 +293,7 @@ class Continued:
             self.restart()
             raise ProtocolError("the server continued the download elsewhere")
         if response.status not in (200, 206):
-            return _read(response, decode=False)
+            return _beginning(response)
         if response.status == 200:  # noqa: PLR2004 - the whole file, whatever was asked for
             self.restart()
         for chunk in _chunks(response, decode=False, seconds=_DEADLINE):
@@ -318,8 +331,20 @@ def show(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 
-def _read(response: urllib3.BaseHTTPResponse, *, decode: bool) -> bytes:
-    return b"".join(_chunks(response, decode=decode, seconds=_DEADLINE))
+class _TooMuch(Exception):
+    """A server sends more, or for longer, than anybody waits for; asking again would not help."""
+
+
+def _read(response: urllib3.BaseHTTPResponse, *, decode: bool, limit: Limit, ends: float) -> bytes:
+    found, size = [], 0
+    while chunk := response.read1(1 << 18, decode_content=decode):
+        found.append(chunk)
+        size += len(chunk)
+        if size > limit.size:
+            raise _TooMuch(f"it has more than {limit.size >> 20} MiB")
+        if time.monotonic() > ends:
+            raise _TooMuch(f"it is not whole after {limit.seconds:.0f} s")
+    return b"".join(found)
 
 
 def _pour(response: urllib3.BaseHTTPResponse, *, sink: Sink, seconds: float) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import re
 import ssl
@@ -45,6 +46,8 @@ class Connections:
         headers: Mapping[str, str],
         read: Callable[[urllib3.BaseHTTPResponse], bytes],
         request: Request,
+        *,
+        seconds: float = math.inf,
     ) -> Answer:
         """Send one request and return its answer, whatever its status.
 
@@ -53,6 +56,7 @@ class Connections:
             headers: What to send beside the usual.
             read: Reads the body.
             request: Its method and body.
+            seconds: How long to wait for data at the most, where that is less than for any request.
         """
         response = self._pool(url).request(
             request.method,
@@ -62,7 +66,7 @@ class Connections:
             redirect=False,
             retries=False,
             preload_content=False,
-            timeout=self._network.timeout,
+            timeout=min(self._network.timeout, seconds),
         )
         try:
             body = read(response)

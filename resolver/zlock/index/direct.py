@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
+from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
 
 from zlock.errors import Collector, IndexFailed, InvalidRequirements
 from zlock.index.archives import wheel_metadata
 from zlock.index.folder import as_path
+from zlock.index.listed import DIGITS, is_digest
 from zlock.index.metadata import parse_metadata, with_portable_needs
 from zlock.index.sdist import SDIST_ENDINGS, Builder, Described, folder_in, temporary_folder
 from zlock.index.sourced import in_repository, on_this_machine, with_sources
@@ -25,7 +26,6 @@ from zlock.model.paths import portable
 from zlock.model.ports import InvalidMetadata
 from zlock.redact import redact
 
-_HASHES = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}  # name: hex digits
 _VCS = re.compile(r"(?P<vcs>git|hg|svn|bzr)\+(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 _GIT_SCHEMES = frozenset({"https", "http", "ssh", "file"})
 # In markers as `packaging` writes them.
@@ -209,7 +209,7 @@ def _parse(name: NormalizedName, url: str) -> _Link:
         name=name,
         address=address,
         requested=redact(address),
-        hashes={key: value.lower() for key, value in fields if key in _HASHES},
+        hashes={key: value.lower() for key, value in fields if key in DIGITS},
         subdirectory=_normalized(next((value for key, value in fields if key == "subdirectory"), "")),
     )
     _check_fragment(link, next((value for key, value in fields if key == "egg"), ""))
@@ -223,7 +223,7 @@ def _normalized(subdirectory: str) -> str:
 
 def _check_fragment(link: _Link, egg: str) -> None:
     for algorithm, digest in link.hashes.items():
-        if not re.fullmatch(f"[0-9a-f]{{{_HASHES[algorithm]}}}", digest):
+        if not is_digest(algorithm, digest):
             raise InvalidRequirements(
                 f"`{link.shown}` has an invalid {algorithm}: `{digest}`",
                 hint="correct the hash, or remove it from the URL",
@@ -257,7 +257,7 @@ def _checked_filename(link: _Link, filename: str) -> str:
 def _check_wheel_name(link: _Link, filename: str) -> None:
     try:
         name = parse_wheel_filename(filename)[0]
-    except InvalidWheelFilename as error:
+    except ValueError as error:
         raise InvalidRequirements(
             f"`{link.shown}` has no valid name for a wheel", hint="give the file the name that its build gave it"
         ) from error

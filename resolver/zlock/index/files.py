@@ -7,21 +7,19 @@ import io
 import re
 from collections.abc import Callable
 
-from packaging.utils import InvalidSdistFilename, NormalizedName, parse_sdist_filename
-from packaging.version import InvalidVersion, Version
+from packaging.utils import NormalizedName, parse_sdist_filename
+from packaging.version import Version
 
 from zlock.errors import IndexFailed
 from zlock.index.client import Client, show
 from zlock.index.folder import as_path, open_file
 from zlock.index.metadata import is_static, parse_metadata, read_headers
-from zlock.index.network import Answer
+from zlock.index.network import METADATA, WHOLE, Answer, Limit
 from zlock.model.distribution import File, Metadata
 from zlock.model.ports import InvalidMetadata, MetadataBuilder
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _UNSATISFIED_RANGE = re.compile(r"bytes \*/(\d{1,18})")
-# Digests of variable length (shake) can't be compared without knowing theirs.
-_ALGORITHMS = frozenset(name for name in hashlib.algorithms_guaranteed if not name.startswith("shake"))
 CREDENTIALS = "give the index credentials: in its URL, netrc, the keyring, or UV_INDEX_<NAME>_USERNAME and _PASSWORD"
 _HOSTILE = "the index or something between is broken or hostile; nothing was written"
 
@@ -79,12 +77,12 @@ class Files:
         """Return the metadata served beside a file (PEP 658), or None where there is none after all."""
         if file.metadata is None:
             return None
-        answer = self._client.get(file.url + ".metadata")
+        answer = self._client.get(file.url + ".metadata", limit=METADATA)
         if answer.status == 404:  # noqa: PLR2004 - advertised and not there: seen on real indexes, the wheel has it too
             return None
         check_status(answer, self._client)
         found = hashlib.sha256(answer.body).hexdigest()
-        if file.metadata and found != file.metadata.lower():
+        if file.metadata and found != file.metadata:
             raise IndexFailed(
                 f"the metadata beside `{file.filename}` has the wrong hash: `{show(answer.url)}`",
                 context=[f"the index says sha256 {file.metadata}", f"it has         sha256 {found}"],
@@ -96,7 +94,7 @@ class Files:
         """Return a function for `RemoteFile` that reads parts of a file."""
 
         def ask(asked: str) -> Answer:
-            return self._client.get(file.url, {"Range": f"bytes={asked}"}, decode=False)
+            return self._client.get(file.url, {"Range": f"bytes={asked}"}, decode=False, limit=_sized(file.size))
 
         def fetch(begin: int, end: int | None) -> tuple[int, bytes, int]:
             answer = ask(str(begin) if end is None else f"{begin}-{end - 1}")
@@ -153,20 +151,20 @@ class Files:
         path = as_path(file.url)
         if path is None:
             self._check_online(f"`{file.filename}`")
-            data = self.fetch(file.url)
+            data = self.fetch(file.url, file.size)
         else:
             with open_file(path) as stream:
                 data = stream.read()
         check_file(data, file)
         return data
 
-    def fetch(self, url: str) -> bytes:
-        """Return what a remote URL holds.
+    def fetch(self, url: str, size: int = -1) -> bytes:
+        """Return what a remote URL holds, which has a number of bytes, or -1 where nobody says.
 
         Raises:
             IndexFailed: It can't be had.
         """
-        answer = self._client.get(url, decode=False)
+        answer = self._client.get(url, decode=False, limit=_sized(size))
         check_status(answer, self._client, way="correct the URL where it is required, or ask who serves it")
         return answer.body
 
@@ -175,6 +173,11 @@ class Files:
             raise IndexFailed(
                 f"{what} is not in the cache, and --offline leaves the network alone", hint="run once without --offline"
             )
+
+
+def _sized(size: int) -> Limit:
+    """Return the limit for a file whose index says how large it is; what is a little larger is compared as it is."""
+    return WHOLE if size < 0 else Limit(min(size + (1 << 20), WHOLE.size), WHOLE.seconds)
 
 
 def way_in(client: Client, url: str) -> str:
@@ -216,14 +219,13 @@ def check_hashes(data: bytes, filename: str, url: str, hashes: tuple[tuple[str, 
         IndexFailed: One differs.
     """
     for algorithm, digest in hashes:
-        if algorithm in _ALGORITHMS:
-            found = hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
-            if found != digest.lower():
-                raise IndexFailed(
-                    f"`{filename}` has the wrong hash: `{show(url)}`",
-                    context=[f"the index says {algorithm} {digest}", f"it has {' ' * 8}{algorithm} {found}"],
-                    hint=_HOSTILE,
-                )
+        found = hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
+        if found != digest:
+            raise IndexFailed(
+                f"`{filename}` has the wrong hash: `{show(url)}`",
+                context=[f"the index says {algorithm} {digest}", f"it has {' ' * 8}{algorithm} {found}"],
+                hint=_HOSTILE,
+            )
 
 
 def _metadata_of(data: bytes, filename: str) -> Metadata:
@@ -263,7 +265,7 @@ def _check_identity(metadata: Metadata, name: NormalizedName, filename: str) -> 
         raise InvalidMetadata(f"`{filename}` says in its metadata that it is `{metadata.name}`")
     try:
         listed = Version(filename.split("-")[1]) if filename.endswith(".whl") else parse_sdist_filename(filename)[1]
-    except (InvalidSdistFilename, InvalidVersion, IndexError):
+    except (ValueError, IndexError):
         return  # who chose the file could read its name; older sdists have endings that this parser does not know
     if listed != Version(metadata.version):
         raise InvalidMetadata(f"`{filename}` says in its metadata that it is version {metadata.version}")

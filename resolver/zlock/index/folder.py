@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from packaging.utils import InvalidSdistFilename, NormalizedName, canonicalize_name, parse_sdist_filename
+from packaging.utils import NormalizedName, canonicalize_name, parse_sdist_filename
 
 from zlock.errors import IndexFailed
+from zlock.index.listed import usable_files
 from zlock.index.network import Answer
 from zlock.index.simple import parse_page
 from zlock.model.distribution import File
@@ -53,7 +54,8 @@ def folder_page(name: NormalizedName, folder: Path) -> Page | None:
             f"`{name}` was looked for in an index folder that can't be read: `{folder}`: {error.strerror}",
             hint="give yourself the right to read it, or correct `url` of that index",
         ) from error
-    return Page.of(name, index, files) if files else None
+    usable, unusable = usable_files(files, (folder / "simple" / name / "index.html").as_uri())
+    return Page.of(name, index, usable, unusable=unusable) if files else None
 
 
 def folder_names(folder: Path) -> set[str]:
@@ -87,7 +89,7 @@ def _project(path: Path) -> str | None:
         return canonicalize_name(path.name.split("-")[0])
     try:
         return parse_sdist_filename(path.name)[0]
-    except InvalidSdistFilename:
+    except ValueError:  # also of a number that is too long
         return None
 
 

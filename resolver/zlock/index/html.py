@@ -10,6 +10,7 @@ from packaging.utils import NormalizedName
 from zlock.errors import IndexFailed
 from zlock.index.auth import split_login
 from zlock.index.client import show
+from zlock.index.listed import usable_files
 from zlock.index.network import Answer
 from zlock.index.readers import begin_of, check_version, joined, no_page
 from zlock.model.distribution import File
@@ -47,11 +48,15 @@ class _Anchors(HTMLParser):
 def parse_html(name: NormalizedName, index: str, answer: Answer) -> Page:
     """Read a page; see `parse_page`."""
     parser = _Anchors()
-    parser.feed(answer.body.decode("utf-8", "replace"))
+    try:
+        parser.feed(answer.body.decode("utf-8", "replace"))
+    except (AssertionError, ValueError) as error:  # what the standard library has for markup that is none
+        raise no_page(answer, f"invalid HTML: {error}") from error
     check_version(parser.meta.get("pypi:repository-version", "1.0"), answer)
     base = (joined(answer.url, parser.base) if parser.base else "") or answer.url
-    files = tuple([file for values in parser.anchors if (file := _html_file(base, values)) is not None])
-    if not files and parser.is_application:
+    listed = tuple([file for values in parser.anchors if (file := _html_file(base, values)) is not None])
+    files, unusable = usable_files(listed, answer.url)
+    if not listed and parser.is_application:
         raise IndexFailed(
             f"`{show(answer.url)}` is a page for people without any file on it: a login page, it seems",
             context=[begin_of(answer)],
@@ -60,7 +65,7 @@ def parse_html(name: NormalizedName, index: str, answer: Answer) -> Page:
     if not parser.anchors and not _is_listing(answer.body):
         raise no_page(answer, "HTML without a link")
     status, reason = parser.meta.get("pypi:project-status", "active"), parser.meta.get("pypi:project-status-reason", "")
-    return Page.of(name, index, files, status, reason)
+    return Page.of(name, index, files, status, reason, unusable=unusable)
 
 
 def _is_listing(body: bytes) -> bool:

@@ -6,14 +6,14 @@ from functools import lru_cache
 from pathlib import Path
 
 from packaging.markers import Marker, UndefinedComparison
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from zlock.model.distribution import Dependency, Metadata
 from zlock.model.paths import is_file_url, portable_url
 from zlock.model.ports import InvalidMetadata
-from zlock.model.versions import valid_specifier
+from zlock.model.versions import finite, valid_specifier
 from zlock.redact import redact
 
 _WANTED = frozenset(
@@ -57,7 +57,7 @@ def parse_metadata(text: str) -> Metadata:
         raise InvalidMetadata("its metadata has no name or no version")
     try:
         parsed = str(Version(version))
-    except InvalidVersion as error:
+    except ValueError as error:  # of too long a number, too
         raise InvalidMetadata(f"its metadata is invalid: {error}") from error
     return Metadata(
         canonicalize_name(name),
@@ -76,13 +76,13 @@ def parse_dependency(line: str) -> Dependency:
         InvalidMetadata: It is no requirement.
     """
     try:
-        requirement = Requirement(line)
+        requirement = Requirement(finite(line))
         marker = str(requirement.marker) if requirement.marker else ""
         if "~=" in marker or "===" in marker:
             # These can't compare what is no version; better found here than in the midst of a solve.
             Marker(marker).evaluate({"extra": ""})
-    except (InvalidRequirement, UndefinedComparison) as error:
-        raise InvalidMetadata(f"its metadata requires `{line}`, which is no requirement") from error
+    except (ValueError, UndefinedComparison) as error:
+        raise InvalidMetadata(f"its metadata requires `{line[:200]}`, which is no requirement") from error
     return Dependency(
         canonicalize_name(requirement.name),
         tuple(sorted(canonicalize_name(extra) for extra in requirement.extras)),

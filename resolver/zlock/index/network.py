@@ -29,6 +29,27 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """How much of an answer is taken, as a server may send without end.
+
+    Attributes:
+        size: Bytes, after decoding.
+        seconds: From the first request to the last byte, retries and redirects included.
+    """
+
+    size: int
+    seconds: float
+
+
+WHOLE = Limit(4 << 30, 600.0)
+"""For files; what is larger does not fit into memory either."""
+PAGE = Limit(256 << 20, 60.0)
+"""For a page of an index: the largest there are have some 30 MB."""
+METADATA = Limit(16 << 20, 60.0)
+"""For the metadata of one file."""
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """How this machine reaches the network.
 

@@ -15,7 +15,7 @@ from zlock.index.cache import Cache, Damaged, Parts
 from zlock.index.client import Client, show
 from zlock.index.files import check_status, way_in
 from zlock.index.folder import as_path, folder_names, folder_page
-from zlock.index.network import Answer
+from zlock.index.network import PAGE, Answer
 from zlock.index.simple import ACCEPT, parse_page
 from zlock.model.distribution import File
 from zlock.model.indexes import Index
@@ -102,7 +102,7 @@ class Pages:
             except Damaged:
                 return self._again(name, str(versions[position]))
 
-        _, _, status, reason, versions, prereleases, yanked, uploaded, releases, strange = stored.value
+        _, _, status, reason, versions, prereleases, yanked, uploaded, releases, strange, unusable = stored.value
         return Page(
             name,
             self._base,
@@ -114,6 +114,7 @@ class Pages:
             uploaded=uploaded,
             releases=releases,
             strange=strange,
+            unusable=unusable,
             files=files,
         )
 
@@ -139,9 +140,9 @@ class Pages:
 
     def _ask(self, name: NormalizedName, stored: Parts | None) -> Page | None:
         url = f"{self._base}{name}/"
-        answer = self._client.get(url, {"Accept": ACCEPT, **_validators(stored)})
+        answer = self._client.get(url, {"Accept": ACCEPT, **_validators(stored)}, limit=PAGE)
         if answer.status == 406:  # noqa: PLR2004 - it can't read what is accepted; HTML is what every index has
-            answer = self._client.get(url, {"Accept": "text/html"})
+            answer = self._client.get(url, {"Accept": "text/html"}, limit=PAGE)
         if answer.status == 304 and stored:  # noqa: PLR2004 - what is stored still counts
             self._cache.prolong("pages", self._base, name, _until(answer, _FRESH))
             return self._page(name, stored)
@@ -173,6 +174,7 @@ class Pages:
             page.uploaded,
             page.releases,
             page.strange,
+            page.unusable,
         )
         releases = (tuple(map(tuple, page.files(position))) for position in range(len(page.versions)))
         self._cache.write_parts(

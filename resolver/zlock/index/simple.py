@@ -11,6 +11,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import IndexFailed
 from zlock.index.client import show
+from zlock.index.listed import usable_files
 from zlock.index.network import Answer
 from zlock.index.readers import check_version, joined, no_page
 from zlock.model.distribution import File
@@ -53,8 +54,9 @@ def _parse_json(name: NormalizedName, index: str, answer: Answer) -> Page:
         data = json.loads(answer.body)
         check_version(str(data.get("meta", {}).get("api-version", "1.0")), answer)
         join = _joiner(answer.url)
-        files = tuple([file for row in data["files"] if (file := _json_file(join, row)) is not None])
-        _check_types(files)
+        listed = tuple([file for row in data["files"] if (file := _json_file(join, row)) is not None])
+        _check_types(listed)
+        files, unusable = usable_files(listed, answer.url)
         status, reason = _project_status(data.get("project-status"))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         what = f"`{error.args[0]}` is missing" if isinstance(error, KeyError) else str(error)
@@ -67,7 +69,7 @@ def _parse_json(name: NormalizedName, index: str, answer: Answer) -> Page:
         raise IndexFailed(
             f"`{show(answer.url)}` is the page of `{found}`, not of `{name}`", hint="tell the index's owner"
         )
-    return Page.of(name, index, files, status, reason)
+    return Page.of(name, index, files, status, reason, unusable=unusable)
 
 
 def _project_status(said: Any) -> tuple[str, str]:

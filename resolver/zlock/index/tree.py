@@ -10,13 +10,14 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from packaging.markers import Marker
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidName, NormalizedName, canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from zlock.index.metadata import is_static, parse_dependency, parse_metadata, read_headers
 from zlock.model.distribution import Dependency, Metadata
 from zlock.model.ports import InvalidMetadata
+from zlock.model.versions import finite
 
 # The fields of `[project]` that resolution reads; a backend decides over those that are dynamic (PEP 621).
 _DECISIVE = frozenset({"version", "dependencies", "optional-dependencies", "requires-python"})
@@ -172,13 +173,13 @@ def _name(text: str) -> NormalizedName:
 def _version(text: str) -> str:
     try:
         return str(Version(text))
-    except InvalidVersion as error:
+    except ValueError as error:  # of too long a number, too
         raise InvalidMetadata(f"its `pyproject.toml` has an invalid version: `{text}`") from error
 
 
 def _specifier(text: str) -> str:
     try:
-        SpecifierSet(text)
-    except InvalidSpecifier as error:
+        SpecifierSet(finite(text))
+    except ValueError as error:
         raise InvalidMetadata(f"its `pyproject.toml` has an invalid `requires-python`: `{text}`") from error
     return text

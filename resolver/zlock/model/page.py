@@ -30,6 +30,7 @@ class Page:
         uploaded: The day of the first upload of each version, counted from year 1; 0 where the index does not say.
         releases: The epoch and the release numbers of each version, so that few have to be parsed.
         strange: The names of files that belong to no version of this project.
+        unusable: Other files that nothing may be made of, each with what is wrong with it.
     """
 
     __slots__ = (
@@ -41,6 +42,7 @@ class Page:
         "releases",
         "status",
         "strange",
+        "unusable",
         "uploaded",
         "versions",
         "yanked",
@@ -59,6 +61,7 @@ class Page:
         uploaded: tuple[int, ...] = (),
         releases: tuple[Release, ...] = (),
         strange: tuple[str, ...] = (),
+        unusable: tuple[str, ...] = (),
         files: Callable[[int], tuple[File, ...]],
     ) -> None:
         self.name = name
@@ -71,11 +74,19 @@ class Page:
         self.uploaded = uploaded
         self.releases = releases
         self.strange = strange
+        self.unusable = unusable
         self._files = files
 
     @classmethod
     def of(
-        cls, name: NormalizedName, index: str, files: Iterable[File], status: str = "active", reason: str = ""
+        cls,
+        name: NormalizedName,
+        index: str,
+        files: Iterable[File],
+        status: str = "active",
+        reason: str = "",
+        *,
+        unusable: tuple[str, ...] = (),
     ) -> Page:
         """Return the page that a list of files makes."""
         found: dict[str, list[File]] = {}
@@ -106,6 +117,7 @@ class Page:
             uploaded=tuple([_day(min([file.upload_time[:10] for file in row])) for row in rows]),
             releases=tuple(map(release_of, ordered)),
             strange=tuple(strange),
+            unusable=unusable,
             files=rows.__getitem__,
         )
 

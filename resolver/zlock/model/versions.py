@@ -8,21 +8,40 @@ where they stand. That parses a handful of versions where asking each would pars
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
 from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+# Python refuses to read numbers of more than some thousand digits, and no version has any of more than twenty.
+_ENDLESS = re.compile(r"\d{500}")
 Release = tuple[int, tuple[int, ...]]
 """Epoch and release numbers of a version (PEP 440)."""
+
+
+def is_endless(text: str) -> bool:
+    """Return whether a number in a version, specifier or marker has more digits than anybody reads (500)."""
+    return len(text) >= 500 and _ENDLESS.search(text) is not None  # noqa: PLR2004 - as the pattern has it
+
+
+def finite(text: str) -> str:
+    """Return a text with versions in it, before `packaging` reads it.
+
+    Raises:
+        ValueError: A number in it is endless: it would be one in the midst of a solve.
+    """
+    if is_endless(text):
+        raise ValueError("a number in it has no end")
+    return text
 
 
 @lru_cache(maxsize=65536)
 def parse_version(text: str) -> Version | None:
     """Return a version (PEP 440), or None for what is none."""
     try:
-        return Version(text)
+        return None if is_endless(text) else Version(text)
     except InvalidVersion:
         return None
 
@@ -40,7 +59,7 @@ def valid_specifier(text: str) -> str:
         SpecifierSet(text)
     except InvalidSpecifier:
         return ""
-    return text
+    return "" if is_endless(text) else text
 
 
 class Versions(Sequence[Version]):

@@ -298,6 +298,10 @@ class Universe:
         if page.status in ("archived", "deprecated"):
             self.notes[f"`{name}` is {page.status} on its index{f': {page.reason}' if page.reason else ''}"] = None
         strange = [Rejected(None, f"`{filename}` is no file of a version of it") for filename in page.strange]
+        if page.unusable:
+            more = f", and {len(page.unusable) - 1} more" if page.unusable[1:] else ""
+            self.notes[f"`{name}`: its index lists a file that can't be used: {page.unusable[0]}{more}"] = None
+            strange += [Rejected(None, text) for text in page.unusable]
         return Package(
             name, page, lambda position: self._judge(page, position), versions=page.versions, rejected=strange
         )
@@ -585,7 +589,7 @@ def _build_key(filename: str) -> tuple[int, str]:
     if not filename.endswith(".whl") or len(parts) != 6:  # noqa: PLR2004 - name, version, build and three tags
         return 0, ""
     digits = len(parts[2]) - len(parts[2].lstrip("0123456789"))
-    return -int(parts[2][:digits] or 0), parts[2][digits:]
+    return -int(parts[2][:digits][:20] or 0), parts[2][digits:]  # a longer number is none that anybody counted to
 
 
 def _judge_time(file: File, cutoff: str) -> str:

@@ -29,6 +29,7 @@ _PROJECT_NAME = re.compile(r"[A-Z0-9]([A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE | r
 _REQUIREMENT_NAME = re.compile(r"[A-Z0-9][A-Z0-9._-]*(?=\s*[\[<>=!~;@])", re.IGNORECASE | re.ASCII)
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _CLAUSE = r" ?(?:==|!=|<=|>=|<|>) ?\d+(?:\.\d+)*"
+_LONG = 200  # characters; more are looked at by the parser of the standards
 _PLAIN_REQUIREMENT = re.compile(rf"{_NAME}(?:\[{_NAME}(?:, ?{_NAME})*\])?(?:{_CLAUSE}(?:,{_CLAUSE})*)?", re.ASCII)
 _PLACE = re.compile(
     r"[A-Z][A-Z0-9+.-]+:|\.|~?[\\/]|[^-@;\s][^@;\s]*[\\/]|\S+\.(?:whl|zip|tar\.gz)\b", re.IGNORECASE | re.ASCII
@@ -173,7 +174,7 @@ def _requirement_or_place(value: object, at: str) -> str:
 def requirement(value: object, at: str) -> str:
     """Accept one requirement as PEP 508 has it."""
     stated = text(value, at)
-    reason = "" if _PLAIN_REQUIREMENT.fullmatch(stated) else _refusal(stated)
+    reason = "" if len(stated) < _LONG and _PLAIN_REQUIREMENT.fullmatch(stated) else _refusal(stated)
     if reason:
         shown = redact(stated)
         raise mistake(at, f"`{shown}` is not a requirement: {redact(reason)}", hint=_requirement_hint(shown))
@@ -279,14 +280,13 @@ def unknown_key(label: str, key: str, known: Iterable[str]) -> InvalidConfigurat
 
 def _refusal(stated: str) -> str:
     """Say why a string is no requirement; empty if it is one."""
-    from packaging.requirements import (  # slow to import, and plain requirements don't need it
-        InvalidRequirement,
-        Requirement,
-    )
+    from packaging.requirements import Requirement  # slow to import, and plain requirements don't need it
+
+    from zlock.model.versions import finite
 
     try:
-        Requirement(stated)
-    except InvalidRequirement as error:
+        Requirement(finite(stated))
+    except ValueError as error:
         return str(error).partition("\n")[0] or "it can't be read"
     return ""
 

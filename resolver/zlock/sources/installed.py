@@ -19,7 +19,7 @@ from typing import Any
 
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from zlock.errors import CommandFailed
 from zlock.interrupts import interrupts_postponed
@@ -72,7 +72,7 @@ def same_version(one: str, other: str) -> bool:
     """Tell whether two versions are equal as PEP 440 sees them."""
     try:
         return Version(one) == Version(other)
-    except InvalidVersion:
+    except ValueError:
         return one == other
 
 

@@ -14,11 +14,12 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 
 from zlock.errors import Collector, CommandFailed, InvalidConfiguration, InvalidRequirements
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement, Gathered
+from zlock.model.versions import finite
 from zlock.redact import redact
 from zlock.sources.tables import check_key, debian_packages, strings
 from zlock.wording import did_you_mean, fold, kind, listed
@@ -356,8 +357,8 @@ def parse_requirements(
 
 def _parsed(text: str, origins: tuple[Origin, ...], root: Path, provider: str) -> DirectRequirement:
     try:
-        requirement = Requirement(text)
-    except InvalidRequirement as error:
+        requirement = Requirement(finite(text))
+    except ValueError as error:
         said = redact(str(error).partition("\n")[0])
         context = [*map(str, origins), f"stated by: {provider}"] if provider else [*map(str, origins)]
         hint = "correct it there; `name>=1.0` is the form"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+from packaging.utils import parse_sdist_filename, parse_wheel_filename
 
 from zlock.model.paths import file_url, path_in, portable
 from zlock.redact import redact
@@ -182,7 +182,7 @@ def wheel_name(url: str) -> str | None:
         return None
     try:
         return str(parse_wheel_filename(filename)[0])
-    except InvalidWheelFilename as error:
+    except ValueError as error:
         raise LinkError("its file name is not one of a wheel") from error
 
 
@@ -190,7 +190,7 @@ def sdist_name(url: str) -> str | None:
     """Give the project's name in the file name of an sdist; None where it says none."""
     try:
         return str(parse_sdist_filename(_filename(url))[0])
-    except InvalidSdistFilename:
+    except ValueError:
         return None
 
 

@@ -21,6 +21,7 @@ _NO_MEANING: Final[Mapping[str, str]] = {
     "only_final": "see `prerelease` in the configuration",
     "use_feature": "it is about pip itself",
 }
+_MOST_NESTED: Final = 100  # files that include one another
 _BUILD_OPTIONS: Final = ("--global-option", "--install-option", "--build-option")
 
 
@@ -158,6 +159,9 @@ class _Reading:
         if path in above:
             chain = " -> ".join(self._names[each] for each in (*above[above.index(path) :], path))
             raise _wrong_file(f"`{name}` includes itself", by, self._origin, chain, hint="remove one of these lines")
+        if len(above) == _MOST_NESTED:
+            hint = f"let fewer than {_MOST_NESTED} files include one another"
+            raise _wrong_file(f"`{name}` is included too deeply", by, self._origin, hint=hint)
         if (path, constraint) in self._done:
             return  # everything in it is known already; in a diamond of files this saves exponential work
         self._done.add((path, constraint))

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from packaging.markers import InvalidMarker, Marker
+from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 
 from zlock.errors import InvalidRequirements
 from zlock.model.origin import Origin
 from zlock.model.paths import file_url, is_file_url, path_in
+from zlock.model.versions import finite
 from zlock.redact import secret_parameter
 from zlock.sources import links
 
@@ -265,15 +266,15 @@ def _parsed(head: str, place: Place, base: links.Base) -> Requirement:
 
 def _strict(text: str, place: Place) -> Requirement:
     try:
-        return Requirement(text)
-    except InvalidRequirement as error:
+        return Requirement(finite(text))
+    except ValueError as error:
         raise _refused("requirement", place, error) from error
 
 
 def _marker(text: str, place: Place, *, offset: int) -> Marker:
     try:
-        return Marker(text)
-    except InvalidMarker as error:
+        return Marker(finite(text))
+    except ValueError as error:
         raise _refused("environment marker", place, error, offset=offset + 1) from error
 
 

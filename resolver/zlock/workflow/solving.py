@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
@@ -30,6 +31,7 @@ from zlock.model.distribution import File, LockedReference, Reference
 from zlock.model.indexes import Cutoff, Index, Routing
 from zlock.model.origin import Origin, Source
 from zlock.model.ports import PackageSource, Progress
+from zlock.model.reference import is_loopback
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.resolution.align import Aligned, Member, align
@@ -208,9 +210,16 @@ class Solver:
             problems.raise_if_any()
         finally:
             self.close()
+        self._note_unencrypted(jobs)
         self._workspace.report.note(*(note for universe in self._universes.values() for note in universe.notes))
         self._workspace.report.note(*(note for builder in self._builders.values() for note in builder.notes))
         return solved
+
+    def _note_unencrypted(self, jobs: Sequence[Job]) -> None:
+        """Say which indexes anybody on the way could answer for."""
+        for url in dict.fromkeys(index.shown for job in jobs for index in self._routing(job.step.routing).indexes):
+            if url.startswith("http://") and not is_loopback(urlsplit(url).netloc):
+                self._workspace.report.note(f"the index `{url}` is asked without encryption")
 
     def _prepare(self, jobs: Sequence[Job]) -> list[_State]:
         problems = Collector()

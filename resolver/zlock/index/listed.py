@@ -1,0 +1,126 @@
+"""The files that a page lists, as values that may enter a lock: what is not fit for that is left out, and named.
+
+Everything later is made of these: lines of requirements files, URLs, names of files on this machine. So what could end
+a line, lead elsewhere or pass for another thing ends here, and nobody checks it again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from urllib.parse import unquote, urlsplit
+
+from zlock.model.distribution import File
+
+DIGITS = {
+    "md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128, "blake2b": 128, "blake2s": 64,
+    "sha3_224": 56, "sha3_256": 64, "sha3_384": 96, "sha3_512": 128,
+}  # fmt: skip
+"""The hashes that are compared, each with its number of hex digits; others say nothing."""
+
+_LARGEST = 1 << 50  # bytes; no index serves a larger file
+# As PEP 700 has it: what nearly every page is, seen at once. Anything else is looked at file by file.
+_DAY = r"(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|1\d|2[0-8]))"
+_PLAIN_TIMES = re.compile(
+    rf"(?:[12]\d{{3}}-{_DAY}T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{{1,6}})?Z(?:\n|\Z)|\n)*", re.ASCII
+)
+_WORDS = re.compile(r"[!-~]*")
+_HEX = re.compile(r"[0-9a-f]*")
+
+
+def usable_files(files: Sequence[File], base: str) -> tuple[tuple[File, ...], tuple[str, ...]]:
+    """Return the files of a page that can be used, and what is wrong with each of the others.
+
+    Args:
+        files: As the page has them, each value of its type.
+        base: The URL of the page, which decides where its files may be: a page over HTTPS lists files over HTTPS, one
+            over HTTP also such over HTTP, and one in a folder also files of the folder around its index.
+    """
+    if _are_plain(files, base):
+        return tuple(files), ()
+    usable, refused = [], []
+    for file in files:
+        found = _checked(file, base)
+        if isinstance(found, str):
+            refused.append(f"{file.filename[:200]!a}: {found}")
+        else:
+            usable.append(found)
+    return tuple(usable), tuple(refused)
+
+
+def _are_plain(files: Sequence[File], base: str) -> bool:
+    """Return whether all files are as most are; by columns, which takes next to no time."""
+    if not files or not base.startswith("http"):
+        return not files
+    names, urls, hashes, _, _, times, sizes, metadata = zip(*files, strict=True)
+    words = "".join(names) + "".join(urls)
+    secure = {"https://"} if base.startswith("https:") else {"https://", "http://1", "http://l"}
+    digests = [found[0][1] for found in hashes if len(found) == 1 and found[0][0] == "sha256"]
+    beside = [digest for digest in metadata if digest]
+    joined = "\n".join(times)
+    return (
+        _WORDS.fullmatch(words) is not None
+        and {url[:8] for url in urls} <= secure
+        and len(digests) == len(files)
+        and set(map(len, (*digests, *beside))) == {64}
+        and _HEX.fullmatch("".join((*digests, *beside))) is not None
+        and _PLAIN_TIMES.fullmatch(joined) is not None
+        and joined.count("\n") == len(times) - 1
+        and min(sizes) >= -1
+        and max(sizes) < _LARGEST
+    )
+
+
+def _checked(file: File, base: str) -> File | str:
+    """Return a file as it may be used, or what is wrong with it."""
+    if not _is_word(file.filename):
+        return "its name holds white space, a control character, or a letter that no name of a file may have"
+    if not _is_word(file.url) or not _is_served(file.url, base):
+        return f"its URL is none that `{urlsplit(base).scheme}` indexes may list"
+    if not -1 <= file.size < _LARGEST:
+        return f"its size is {file.size}"
+    hashes = tuple((name, digest.lower()) for name, digest in file.hashes if name in DIGITS)
+    for name, digest in hashes:
+        if not is_digest(name, digest):
+            return f"its {name} is no digest of {DIGITS[name]} hex digits"
+    metadata = file.metadata.lower() if file.metadata else file.metadata
+    if metadata and not is_digest("sha256", metadata):
+        return "the sha256 of its metadata is no digest of 64 hex digits"
+    return file._replace(hashes=hashes, metadata=metadata, upload_time=_time(file.upload_time))
+
+
+def is_digest(algorithm: str, digest: str) -> bool:
+    """Return whether a text is a hex digest of a known algorithm, in lower case."""
+    return len(digest) == DIGITS.get(algorithm) and _HEX.fullmatch(digest) is not None
+
+
+def _is_word(text: str) -> bool:
+    return text != "" and _WORDS.fullmatch(text) is not None
+
+
+def _is_served(url: str, base: str) -> bool:
+    scheme = url.partition(":")[0].lower()
+    if base.startswith("file:"):
+        # A folder of pages has its files beside them: `../../files/name`.
+        return scheme in ("http", "https") or (scheme == "file" and _path(url).startswith(_around(_path(base))))
+    return scheme == "https" or (scheme == "http" and not base.startswith("https:"))
+
+
+def _path(url: str) -> str:
+    return os.path.normpath(unquote(urlsplit(url).path))
+
+
+def _around(page: str) -> str:
+    """Return the folder around an index folder, from one of its pages: `around/simple/name/index.html`."""
+    return page.rsplit("/", 3)[0] + "/"
+
+
+def _time(text: str) -> str:
+    """Return a time in UTC; what is none, such as "yesterday", counts as if the index had given none."""
+    try:
+        found = datetime.fromisoformat(text)
+        return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError):
+        return ""
