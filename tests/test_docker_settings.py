@@ -22,6 +22,7 @@ from zlock.settings.docker import CHECKS, EffectiveSettings
 
 FULL: dict[str, Any] = {
     "requirements": ["torch==1.12.0", "pandas[all]>=2; python_version >= '3.11'"],
+    "extra_requirements": ["pytest"],
     "required_integrations": ["pytorch"],
     "replicate_local_python_environment": ["poetry", "export"],
     "install_stack_requirements": False,
@@ -137,6 +138,87 @@ def test_the_parent_that_is_stated_closer_counts(closer: str, wider: str) -> Non
     assert DockerSettings(system=True).over(laid).stated() == {closer: "b", "user": "me", "system": True}
 
 
+def test_tables_are_laid_over_each_other_key_by_key_each_with_its_place() -> None:
+    base = DockerSettings(environment={"A": "1", "B": "1"}, python_package_installer_args={"retries": 1, "quiet": True})
+    own = DockerSettings(environment={"B": "2", "C": "2"}, python_package_installer_args={"quiet": None})
+
+    laid = DockerSettings(runtime_environment={"D": "3"}).over(own.over(base))
+
+    assert laid.environment == {"A": "1", "B": "2", "C": "2"}
+    assert laid.python_package_installer_args == {"retries": 1, "quiet": None}
+    assert laid.runtime_environment == {"D": "3"}
+    places = [laid.where("environment", name) for name in ("A", "B", "C")]
+    assert places == [base.where("environment"), own.where("environment"), own.where("environment")]
+
+
+def test_an_empty_table_hides_no_key() -> None:
+    assert DockerSettings(environment={}).over(DockerSettings(environment={"A": "1"})).environment == {"A": "1"}
+
+
+def test_extra_requirements_of_all_levels_are_added_up_each_with_its_place(tmp_path: Path) -> None:
+    table = {"extra-requirements": ["a", "./here"]}
+    base = DockerSettings.from_table(table, at="docker", file=str(tmp_path / "zlock.toml"))
+    middle = DockerSettings(extra_requirements=["b"], requirements=["x"])
+    own = DockerSettings(extra_requirements=["./here", "a"], requirements=["y"])
+
+    laid = own.over(DockerSettings(user="me").over(middle.over(base)))
+
+    assert laid.extra_requirements == ("a", "./here", "b", "./here", "a")
+    places = [laid.where("extra_requirements", number) for number in range(5)]
+    assert places == [
+        *[base.where("extra_requirements")] * 2,
+        middle.where("user") or middle.where("requirements"),
+        *[own.where("requirements")] * 2,
+    ]
+    assert laid.effective().requirements == ("y",)
+    assert laid.effective().extra_requirements == laid.extra_requirements
+
+
+def test_the_same_settings_at_two_levels_add_their_extra_requirements_once() -> None:
+    both = DockerSettings(extra_requirements=["a", "b"])
+
+    assert both.over(both).over(DockerSettings(extra_requirements=["a"])).extra_requirements == ("a", "a", "b")
+
+
+def test_extra_requirements_are_a_list() -> None:
+    assert '`["six", "requests>=2"]`' in mistake(extra_requirements="six, requests>=2").hint
+    assert "`requirements` can name a file" in mistake(extra_requirements="requirements.txt").hint
+    assert "`requirements` can name a file" in mistake(extra_requirements=Path("libs/needs")).hint
+
+
+@pytest.mark.parametrize(
+    ("own", "base", "asked"),
+    [
+        ({"requirements": ["a"]}, {"requirements": ["a", "b", "c"]}, ("b", "c")),
+        ({"requirements": ["a", "b"]}, {"requirements": ["b"]}, None),
+        ({"requirements": []}, {"requirements": ["b"]}, None),
+        ({"requirements": ["a"]}, {"requirements": "needs.txt"}, "needs.txt"),
+        ({"requirements": "needs.txt"}, {"requirements": ["a"]}, ("a",)),
+        ({"requirements": "other.txt"}, {"requirements": "needs.txt"}, "needs.txt"),
+        ({"requirements": "needs.txt"}, {"requirements": "needs.txt"}, None),
+        ({"apt_packages": ["curl"]}, {"apt_packages": ["git"]}, ("git",)),
+        ({"required_integrations": ["x"]}, {"required_integrations": ["y"]}, ("y",)),
+        ({"pyproject_extras": ["x"]}, {"pyproject_extras": ["y"]}, ("y",)),
+        ({"pyproject_groups": ["x"]}, {"pyproject_groups": ["y"]}, ("y",)),
+        ({"extra_requirements": ["a"]}, {"extra_requirements": ["b"]}, None),
+        ({"environment": {"A": "1"}}, {"environment": {"A": "2"}}, None),
+        ({"user": "me"}, {"requirements": ["b"]}, None),
+    ],
+)
+def test_what_a_list_replaces_is_known_with_both_places(own: Any, base: Any, asked: Any) -> None:
+    above = DockerSettings(**own)
+    below = DockerSettings(**base)
+    (name,) = base
+
+    laid = above.over(below)
+
+    expected = [] if asked is None else [(name, asked, below.where(name), above.where(name))]
+    assert list(laid.replaced) == expected
+    again = DockerSettings.from_json(json.loads(json.dumps(laid.to_json())))
+    assert again.replaced == laid.replaced
+    assert list(DockerSettings(system=True).over(again.over(DockerSettings())).replaced) == expected
+
+
 def test_where_is_the_line_of_the_call() -> None:
     line = sys._getframe().f_lineno + 1
     settings = DockerSettings(
@@ -207,6 +289,24 @@ def test_names_of_debian_packages_may_have_an_architecture_and_a_version() -> No
     names = ["git", "g++", "libc6:amd64", "libgomp1=12.2.0-14+deb12u1", "python3.11", "x11-apps:i386=7.7+9~1"]
     assert DockerSettings(apt_packages=names).apt_packages == tuple(names)
     assert mistake(apt_packages=["GIT"]).hint == "write `git`: their names are in lower case"
+
+
+@pytest.mark.parametrize(
+    ("stated", "requirements"),
+    [
+        ("six", ["six"]),
+        ("six, requests", ["six", "requests"]),
+        ("six requests", ["six", "requests"]),
+        ("pandas[all,x]>=2, <3,six", ["pandas[all,x]>=2,<3", "six"]),
+        ("a==1\nb", ["a==1", "b"]),
+        ('a; python_version < "3.9"', ['a; python_version < "3.9"']),
+        ("a @ https://index.example/a.whl", ["a @ https://index.example/a.whl"]),
+        ("what is this?", []),
+        ("", []),
+    ],
+)
+def test_requirements_in_one_text_are_told_apart(stated: str, requirements: list[str]) -> None:
+    assert checks.requirements_in(stated) == requirements
 
 
 def test_a_requirement_where_a_path_belongs() -> None:

@@ -58,6 +58,54 @@ def test_init_without_a_file_writes_a_configuration_that_resolves(project: Proje
     assert "# [steps.train.docker]" in text
 
 
+def uncommented(project: Project, *lines: str) -> str:
+    """Return the first configuration with some of its comments made settings."""
+    text = (project.folder / "zlock.toml").read_text(encoding="utf-8")
+    for line in lines:
+        assert f"# {line}\n" in text
+        text = text.replace(f"# {line}\n", f"{line}\n")
+    return text.replace("requirements = []", 'requirements = ["alpha"]')
+
+
+@pytest.mark.parametrize(
+    ("key", "packages"), [("extra-requirements", {"alpha", "pandas"}), ("requirements", {"pandas"})]
+)
+def test_a_step_of_the_first_configuration_locks_what_its_comment_says(
+    index: TinyIndex, project: Project, key: str, packages: set[str]
+) -> None:
+    index.wheel("alpha", "1.0")
+    index.wheel("pandas", "2.0")
+    project.run("init")
+    text = uncommented(project, "[steps.train.docker]", 'extra-requirements = ["pandas>=2"]')
+    project.write("zlock.toml", text.replace("extra-requirements", key))
+
+    result = project.run("resolve", "--index-url", index.url)
+
+    assert result.code == 0, result.stderr
+    assert project.locked("train").keys() == packages
+    assert ("`alpha` is left out for `train`" in result.stderr) == (key == "requirements")
+
+
+def test_a_pipeline_of_the_first_configuration_is_locked_with_its_settings_too(
+    index: TinyIndex, project: Project
+) -> None:
+    for name in ("alpha", "beta", "pandas"):
+        index.wheel(name, "2.0")
+    project.pipeline(
+        PIPELINE.replace("def learning", "def my_pipeline").replace(
+            'requirements=["alpha"]', 'extra_requirements=["beta"]'
+        )
+    )
+    project.run("init")
+    lines = ('pipeline = "pipeline.py:my_pipeline"', "[steps.train.docker]", 'extra-requirements = ["pandas>=2"]')
+    project.write("zlock.toml", uncommented(project, *lines))
+
+    result = project.run("resolve", "--index-url", index.url)
+
+    assert result.code == 0, result.stderr
+    assert project.locked("train").keys() == {"alpha", "beta", "pandas"}
+
+
 @pytest.mark.parametrize(
     ("file", "text"), [("zlock.toml", "broken = "), ("pyproject.toml", "[tool.zlock]\n"), ("zlock.toml", "")]
 )

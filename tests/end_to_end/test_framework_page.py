@@ -360,6 +360,72 @@ def test_requirements_file_that_is_missing_is_named_with_the_place_that_asks(
 # Integrations
 
 
+@pytest.mark.parametrize(
+    ("stated", "listed"),
+    [
+        ("six", '["six"]'),
+        ("six==1.16", '["six==1.16"]'),
+        ("pandas<2", '["pandas<2"]'),
+        ("six, requests>=2,<3", '["six", "requests>=2,<3"]'),
+        ("six requests", '["six", "requests"]'),
+        ("six\nrequests", '["six", "requests"]'),
+        ("libs/near[gpu]", '["libs/near[gpu]"]'),
+        ("near-1.0-py3-none-any.whl", '["near-1.0-py3-none-any.whl"]'),
+    ],
+)
+@pytest.mark.parametrize("in_python", [True, False])
+def test_a_requirement_in_place_of_a_file_is_told_to_be_a_list(
+    project: Project, index: TinyIndex, stated: str, listed: str, in_python: bool
+) -> None:
+    project.write("libs/near/pyproject.toml", '[project]\nname = "near"\nversion = "1.0"\n')
+    project.write("near-1.0-py3-none-any.whl", b"PK")
+    settings = repr(stated)
+    project.pipeline(
+        f"""
+        from zlock import DockerSettings, pipeline
+
+        @pipeline(settings={{"docker": DockerSettings(requirements={settings})}})
+        def my_pipeline(): ...
+        """
+    )
+
+    if in_python:
+        done = resolve(project, index)
+    else:
+        project.configure({"python": PYTHON, "docker": {"requirements": stated}})
+        done = project.run("resolve", "--index-url", index.url)
+
+    assert done.code == 2
+    assert (
+        "requirements`: expected a list of strings or the path of a requirements file, got a requirement" in done.stderr
+    )
+    assert f"hint: write a list: `{listed}`" in done.stderr
+    assert ("pipeline.py:3" if in_python else "zlock.toml:") in done.stderr
+    assert not (project.folder / "lockfiles").exists()
+    project.configure({"python": PYTHON, "docker": {"requirements": json.loads(listed)}})
+    assert "expected a list" not in project.run("resolve", "--index-url", index.url).stderr
+
+
+@pytest.mark.parametrize("stated", ["requirements.txt", "needs.in", "./six", "needs/six", "what is this?", "-"])
+def test_a_path_that_leads_nowhere_is_a_missing_file(project: Project, index: TinyIndex, stated: str) -> None:
+    project.configure({"python": PYTHON, "docker": {"requirements": stated}})
+
+    done = project.run("resolve", "--index-url", index.url)
+
+    assert done.code == 2
+    assert "is missing" in done.stderr
+    assert f"hint: zlock looked for `{project.folder / stated}`" in done.stderr
+
+
+def test_a_file_may_be_called_like_a_package(project: Project, index: TinyIndex) -> None:
+    index.wheel("alpha", "1.0")
+    project.write("six", "alpha\n")
+    project.configure({"python": PYTHON, "docker": {"requirements": "six"}})
+
+    assert project.run("resolve", "--index-url", index.url).code == 0
+    assert project.locked("pipeline") == {"alpha": "1.0"}
+
+
 def test_integrations_block_locks_what_the_catalogue_says(project: Project, index: TinyIndex) -> None:
     versions = add_integrations(index, "pytorch", "evidently")
     use_block(project, "required_integrations")

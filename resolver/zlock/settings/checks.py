@@ -34,6 +34,8 @@ _PLAIN_REQUIREMENT = re.compile(rf"{_NAME}(?:\[{_NAME}(?:, ?{_NAME})*\])?(?:{_CL
 _PLACE = re.compile(
     r"[A-Z][A-Z0-9+.-]+:|\.|~?[\\/]|[^-@;\s][^@;\s]*[\\/]|\S+\.(?:whl|zip|tar\.gz)\b", re.IGNORECASE | re.ASCII
 )
+_FILES = (".txt", ".in", ".pip", ".toml", ".cfg", ".lock")
+_BETWEEN = re.compile(r"\n|,(?![^\[\]]*\])")  # a comma in brackets is between extras
 _REQUIREMENT_LIKE = re.compile(r"[<>=!~]=|[<>;\n]|\s@\s")
 
 
@@ -159,10 +161,39 @@ def requirements(value: object, at: str) -> str | tuple[str, ...]:
         return path(value, at)
     if isinstance(value, str):
         if _REQUIREMENT_LIKE.search(value):
-            problem = "expected a list of strings or the path of a requirements file, got a requirement"
-            raise mistake(at, problem, hint=_as_list(value.split("\n")))
+            raise requirement_alone(at, requirements_in(value) or value.split("\n"))
         return path(value, at)
     return sequence(value, at, _requirement_or_place)
+
+
+def extra_requirements(value: object, at: str) -> tuple[str, ...]:
+    """Accept a list of requirements: PEP 508, URLs and local paths."""
+    stated = requirements_in(value) if isinstance(value, str) and not names_requirements_file(value) else []
+    hint = _as_list(stated) if stated else "write a list of requirements; `requirements` can name a file"
+    return sequence(value, at, _requirement_or_place, hint=hint)
+
+
+def requirement_alone(at: str, stated: Sequence[str]) -> InvalidConfiguration:
+    """Make the error for a text that is what a list holds, where a text is the path of a file."""
+    problem = "expected a list of strings or the path of a requirements file, got a requirement"
+    return mistake(at, problem, hint=redact(_as_list(stated)))
+
+
+def requirements_in(text: str) -> list[str]:
+    """Return the requirements that a text holds, with commas, spaces or line breaks between; none in any other."""
+    pieces: list[str] = []
+    for piece in map(str.strip, _BETWEEN.split(text)):
+        if pieces and piece.startswith(("<", ">", "=", "!", "~")):  # `pandas>=2,<3` is one
+            pieces[-1] += f",{piece}"
+        elif piece:
+            pieces.append(piece)
+    ways = (pieces, text.split())
+    return next((way for way in ways if way and not any(map(_refusal, way))), [])
+
+
+def names_requirements_file(text: str) -> bool:
+    """Tell whether a text looks like the path of a file, though it may be a requirement, as `requirements.txt` is."""
+    return text.lower().endswith(_FILES) or ("://" not in text and re.search(r"[\\/]", text) is not None)
 
 
 def _requirement_or_place(value: object, at: str) -> str:
@@ -360,7 +391,7 @@ def _split_hint(value: object) -> str:
     return _as_list(re.split(r"[,\s]+", value.strip(" ,"))) if isinstance(value, str) else ""
 
 
-def _as_list(items: list[str]) -> str:
+def _as_list(items: Sequence[str]) -> str:
     return f"write a list: `{_json([item.strip() for item in items if item.strip()])}`"
 
 

@@ -26,7 +26,7 @@ from zlock.settings.pipeline import Pipeline, RecordedStep, Step
 from zlock.settings.place import Place, display
 from zlock.wording import did_you_mean
 
-PROTOCOL = 2
+PROTOCOL = 3
 """The version of the document; a parent asks no child that has another."""
 
 MODULE = "_zlock_pipeline_file"

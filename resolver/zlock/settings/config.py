@@ -220,8 +220,8 @@ def parse_project(values: object, folder: Path, file: Path, lines: TomlLines | N
         stack=table.values("stack"),
         integrations=table.values("integrations"),
         registry=table.get("registry", checks.word, None),
-        docker=_docker(table),
-        steps={name: _step(table, name, folder, routing) for name in table.values("steps")},
+        docker=_docker(table, lines),
+        steps={name: _step(table, name, folder, routing, lines) for name in table.values("steps")},
         lines=lines,
     )
     for error in wrong_names(project.steps):
@@ -231,18 +231,18 @@ def parse_project(values: object, folder: Path, file: Path, lines: TomlLines | N
     return project
 
 
-def _docker(table: Table) -> DockerSettings:
+def _docker(table: Table, lines: TomlLines) -> DockerSettings:
     with table.problems:
         stated = {} if table.raw("docker") is None else table.raw("docker")
-        return DockerSettings.from_table(stated, at=table.path("docker"), file=str(table.file))
+        return DockerSettings.from_table(stated, at=table.path("docker"), file=str(table.file), lines=lines)
     return DockerSettings()
 
 
-def _step(table: Table, name: str, folder: Path, routing: Routing) -> StepConfiguration:
+def _step(table: Table, name: str, folder: Path, routing: Routing, lines: TomlLines) -> StepConfiguration:
     inner = Table(table.values("steps")[name], at=f"steps.{name}", file=table.file, problems=table.problems)
     inner.check_keys(_STEP_KEYS)
     return StepConfiguration(
-        docker=_docker(inner),
+        docker=_docker(inner, lines),
         python=_python(inner),
         platforms=_platforms(inner),
         align=inner.get("align", checks.boolean, default=None),

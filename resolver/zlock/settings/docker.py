@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, cast
 
 from zlock.errors import Collector, InvalidConfiguration, Problems, ZlockError
 from zlock.settings import checks
 from zlock.settings.place import Place, caller
+from zlock.settings.toml_lines import TomlLines
 from zlock.wording import kind
 
 ExportMethod = Literal["pip_freeze", "uv_freeze", "poetry_export"]
@@ -23,6 +24,7 @@ Words = list[str] | tuple[str, ...]
 CHECKS: Mapping[str, checks.Check] = MappingProxyType(
     {
         "requirements": checks.requirements,
+        "extra_requirements": checks.extra_requirements,
         "required_integrations": checks.words,
         "replicate_local_python_environment": checks.export_method,
         "install_stack_requirements": checks.boolean,
@@ -50,7 +52,29 @@ CHECKS: Mapping[str, checks.Check] = MappingProxyType(
 _PARENTS = frozenset({"parent_image", "dockerfile"})
 """The two ways to state what an image is built on; one takes the place of the other."""
 
+_TABLES = ("python_package_installer_args", "environment", "runtime_environment")
+"""Their keys are laid over each other, one by one."""
+
+_ASKING = ("requirements", "required_integrations", "apt_packages", "pyproject_extras", "pyproject_groups")
+"""Lists that ask for something, which one that replaces them no longer does."""
+
 PATHS = ("pyproject_path", "dockerfile", "build_context_root")
+
+
+class Replaced(NamedTuple):
+    """What a setting asks for in vain, as one that is stated closer to the step replaces it.
+
+    Attributes:
+        setting: The name of both.
+        asked: The items of a list, or the path of a requirements file; only what is no longer asked for.
+        place: Where it is stated.
+        by: Where that is stated which replaces it.
+    """
+
+    setting: str
+    asked: tuple[str, ...] | str
+    place: Place | None
+    by: Place | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -62,6 +86,7 @@ class DockerSettings:
 
     Attributes:
         requirements: A list of requirements (PEP 508), or the path of a requirements file.
+        extra_requirements: A list of requirements beside those; the lists of all levels are added up.
         required_integrations: Names of integrations whose requirements are installed.
         replicate_local_python_environment: Install what the local environment holds: True, a method, or a
             command that prints requirements, as a list.
@@ -86,6 +111,7 @@ class DockerSettings:
     """
 
     requirements: Words | str | os.PathLike[str] | None = None
+    extra_requirements: Words | None = None
     required_integrations: Words | None = None
     replicate_local_python_environment: bool | ExportMethod | Words | None = None
     install_stack_requirements: bool | None = None
@@ -106,7 +132,9 @@ class DockerSettings:
     target_repository: str | None = None
     python_package_installer_cache_mount: bool | None = None
     system: bool | None = None
+    # By field, and by `field.part` for the keys of tables and the numbers of requirements.
     _places: Mapping[str, Place] = field(default_factory=dict, init=False, compare=False)
+    _replaced: tuple[Replaced, ...] = field(default=(), init=False, compare=False)
 
     if not TYPE_CHECKING:  # type checkers know the fields from the dataclass itself
 
@@ -121,14 +149,15 @@ class DockerSettings:
                     caller(),
                 )
             if not CHECKS.keys() >= stated.keys():
-                _checked(stated, place=caller())
+                _checked(stated, place_of=_at(caller()))
             return object.__new__(cls)
 
     def __post_init__(self) -> None:
         """Check the values and remember where they are stated."""
         stated = {name: getattr(self, name) for name in CHECKS}
         place = caller()
-        _fill(self, _checked(stated, place=place), dict.fromkeys(_set(stated), place) if place else {})
+        values = _checked(stated, place_of=_at(place))
+        _fill(self, values, _places(values, place))
 
     @classmethod
     def from_mapping(cls, stated: Mapping[str, object], *, at: str = "", place: Place | None = None) -> Self:
@@ -139,22 +168,23 @@ class DockerSettings:
         """
         if not isinstance(stated, Mapping):
             raise checks.mistake(at, f"expected `DockerSettings` or a dict, got {kind(stated)}")
-        values = _checked(stated, at=at, place=place)
-        return cls._of(values, dict.fromkeys(_set(values), place) if place else {})
+        values = _checked(stated, at=at, place_of=_at(place))
+        return cls._of(values, _places(values, place))
 
     @classmethod
-    def from_table(cls, table: object, *, at: str, file: str) -> Self:
+    def from_table(cls, table: object, *, at: str, file: str, lines: TomlLines | None = None) -> Self:
         """Make settings from a TOML table, whose keys are the names of the fields in kebab-case.
 
         Args:
             table: The parsed table.
             at: Its key path, for messages: `docker`, `steps.train.docker`.
             file: The file that states it, absolute, as relative paths count from its folder.
+            lines: Tells the lines of that file.
 
         Raises:
             InvalidConfiguration: A key or value is wrong (`Problems` for several).
         """
-        place = Place(file, None)
+        lines = lines or TomlLines("")
         if not isinstance(table, Mapping):
             raise _noted(
                 checks.mistake(
@@ -162,20 +192,27 @@ class DockerSettings:
                     f"expected a table, got {kind(table)}",
                     hint="write names with values, such as `requirements = [...]`",
                 ),
-                place,
+                Place(file, None),
             )
-        values = _checked(table, spelling=_kebab, at=at, place=place)
-        return cls._of(values, dict.fromkeys(values, place))
+        address = at.split(".")
+
+        def place_of(key: str) -> Place:
+            return Place(file, lines.line_of_key((*address, key)))
+
+        values = _checked(table, spelling=_kebab, at=at, place_of=place_of)
+        return cls._of(values, _places_in(values, address, file, lines))
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """Read back what `to_json` gave, by the same rules as everywhere."""
         values = _checked(document["values"])
-        return cls._of(values, {name: Place(*place) for name, place in document["places"].items()})
+        places = {name: Place(*place) for name, place in document["places"].items()}
+        return cls._of(values, places, tuple(map(_replaced_from, document["replaced"])))
 
     def to_json(self) -> dict[str, object]:
-        """Give the fields that are set, and where, as values that JSON has."""
-        return {"values": self.stated(), "places": {name: list(place) for name, place in self._places.items()}}
+        """Give the fields that are set, where, and what they replaced, as values that JSON has."""
+        places = {name: list(place) for name, place in self._places.items()}
+        return {"values": self.stated(), "places": places, "replaced": [list(one) for one in self._replaced]}
 
     def stated(self) -> dict[str, Any]:
         """Give the fields that are set, in their order."""
@@ -184,18 +221,44 @@ class DockerSettings:
     def over(self, base: DockerSettings) -> DockerSettings:
         """Lay these settings over others: field by field, those set here win, each with its place.
 
-        A `dockerfile` set here is in place of a `parent_image` there, and the other way round, then with its folder.
+        Tables are laid over each other key by key, and `extra_requirements` are added to those there. A `dockerfile`
+        set here is in place of a `parent_image` there, and the other way round, then with its folder.
         """
         own = self.stated()
         hidden = own.keys() | (_PARENTS if _PARENTS & own.keys() else frozenset())
         hidden |= {"build_context_root"} if "parent_image" in own and "dockerfile" not in own else set()
+        hidden -= {"extra_requirements", *_TABLES}
         kept = {name: value for name, value in base.stated().items() if name not in hidden}
-        places = {name: place for name, place in base._places.items() if name not in hidden}
-        return self._of(kept | own, places | dict(self._places))
+        places = {name: place for name, place in base._places.items() if name.partition(".")[0] not in hidden}
+        extra = dict.fromkeys((*base._extra(), *self._extra()))  # what one place states twice counts once
+        joined: dict[str, object] = {name: {**kept[name], **own[name]} for name in _TABLES if name in kept.keys() & own}
+        joined |= {"extra_requirements": tuple(text for text, _ in extra)} if extra else {}
+        extra_places = {f"extra_requirements.{number}": place for number, (_, place) in enumerate(extra) if place}
+        replaced = (*base._replaced, *self._replaced, *self._replaces(base))
+        return self._of(kept | own | joined, places | dict(self._places) | extra_places, tuple(dict.fromkeys(replaced)))
 
-    def where(self, name: str) -> Place | None:
-        """Tell which file and line set a field; None if it isn't set."""
-        return self._places.get(name)
+    def _extra(self) -> Iterator[tuple[str, Place | None]]:
+        for number, text in enumerate(self.extra_requirements or ()):
+            yield text, self.where("extra_requirements", number)
+
+    def _replaces(self, base: DockerSettings) -> Iterator[Replaced]:
+        """Tell what other settings ask for and these do not; an empty list says itself that nothing is asked for."""
+        for name in _ASKING:
+            own, there = getattr(self, name), getattr(base, name) or ()
+            asked = there if isinstance(own, str) else tuple(one for one in there if one not in (own or ()))
+            if isinstance(there, str):
+                asked = "" if own == there and self._path(name) == base._path(name) else there
+            if own and asked:
+                yield Replaced(name, asked, base.where(name), self.where(name))
+
+    @property
+    def replaced(self) -> tuple[Replaced, ...]:
+        """What settings that these were laid over ask for in vain."""
+        return self._replaced
+
+    def where(self, name: str, part: str | int | None = None) -> Place | None:
+        """Tell which file and line set a field, or a key or an item of it; None if it isn't set."""
+        return self._places.get(f"{name}.{part}") or self._places.get(name)
 
     def effective(self) -> EffectiveSettings:
         """Give the settings to act on: defaults filled in, paths absolute."""
@@ -222,9 +285,11 @@ class DockerSettings:
         return folder / stated if folder is not None else stated
 
     @classmethod
-    def _of(cls, values: Mapping[str, object], places: Mapping[str, Place]) -> Self:
+    def _of(
+        cls, values: Mapping[str, object], places: Mapping[str, Place], replaced: tuple[Replaced, ...] = ()
+    ) -> Self:
         made = object.__new__(cls)
-        _fill(made, values, places)
+        _fill(made, values, places, replaced)
         return made
 
 
@@ -242,6 +307,7 @@ class EffectiveSettings:
 
     requirements: tuple[str, ...] = ()
     requirements_file: Path | None = None
+    extra_requirements: tuple[str, ...] = ()
     required_integrations: tuple[str, ...] = ()
     replicate_local_python_environment: ExportMethod | tuple[str, ...] | None = None
     install_stack_requirements: bool = True
@@ -269,7 +335,7 @@ def _checked(
     *,
     spelling: Callable[[str], str] = str,
     at: str = "",
-    place: Place | None = None,
+    place_of: Callable[[str], Place | None] = lambda _: None,
 ) -> dict[str, object]:
     """Check every key and value; return the values as they are kept, all mistakes raised at once."""
     fields = {spelling(name): name for name in CHECKS}
@@ -277,18 +343,23 @@ def _checked(
     problems = Collector()
     for key, value in stated.items():
         name = fields.get(key)
-        with problems:
+        found = Collector()
+        with found:
             if name is None:
                 raise checks.unknown_key(f"{at}.{key}" if at else str(key), str(key), fields)
             if value is not None:
                 values[name] = CHECKS[name](value, f"{at}.{key}" if at else key)
-    _raise_noted(problems, place)
+        for error in found.errors:
+            problems.add(_noted(error, place_of(str(key))))
+    _raise(problems)
     return values
 
 
-def _raise_noted(problems: Collector, place: Place | None) -> None:
-    for error in problems.errors:
-        _noted(error, place)
+def _at(place: Place | None) -> Callable[[str], Place | None]:
+    return lambda _: place
+
+
+def _raise(problems: Collector) -> None:
     try:
         problems.raise_if_any()
     except Problems as several:
@@ -308,10 +379,45 @@ def _noted(error: ZlockError, place: Place | None) -> ZlockError:
     return error
 
 
-def _fill(settings: DockerSettings, values: Mapping[str, object], places: Mapping[str, Place]) -> None:
+def _fill(
+    settings: DockerSettings,
+    values: Mapping[str, object],
+    places: Mapping[str, Place],
+    replaced: tuple[Replaced, ...] = (),
+) -> None:
     for name in CHECKS:
         object.__setattr__(settings, name, values.get(name))
     object.__setattr__(settings, "_places", places)
+    object.__setattr__(settings, "_replaced", replaced)
+
+
+def _places(values: Mapping[str, object], place: Place | None) -> dict[str, Place]:
+    """Give each field its place, and so each part of those that are joined with others'."""
+    if place is None:
+        return {}
+    parts = {f"{name}.{key}": place for name in _TABLES for key in cast("Mapping[str, object]", values.get(name, {}))}
+    extra = cast("Sequence[str]", values.get("extra_requirements", ()))
+    return {**dict.fromkeys(values, place), **parts, **{f"extra_requirements.{n}": place for n in range(len(extra))}}
+
+
+def _places_in(values: Mapping[str, object], above: Sequence[str], file: str, lines: TomlLines) -> dict[str, Place]:
+    """Give each field of a TOML table its line, and so each key of a table in it and each requirement."""
+    found = {}
+    for name, value in values.items():
+        address = (*above, _kebab(name))
+        found[name] = lines.line_of_key(address)
+        if isinstance(value, Mapping):
+            found |= {f"{name}.{key}": lines.line_of_key((*address, key)) for key in value}
+        elif name in ("requirements", "extra_requirements") and isinstance(value, tuple):
+            found |= {f"{name}.{number}": lines.line_of(text, address) for number, text in enumerate(value)}
+    return {name: Place(file, line) for name, line in found.items()}
+
+
+def _replaced_from(row: Sequence[Any]) -> Replaced:
+    """Read back one of the rows of `to_json`."""
+    setting, asked, *places = row
+    place, by = (None if one is None else Place(*one) for one in places)
+    return Replaced(setting, asked if isinstance(asked, str) else tuple(asked), place, by)
 
 
 def _set(stated: Mapping[str, object]) -> dict[str, object]:

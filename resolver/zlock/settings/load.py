@@ -21,7 +21,7 @@ from zlock.interrupts import interrupts_postponed
 from zlock.settings.docker import DockerSettings
 from zlock.wording import did_you_mean
 
-PROTOCOL = 2
+PROTOCOL = 3
 """The version of the document that is read; a zlock with another one is as good as none."""
 
 _START = """

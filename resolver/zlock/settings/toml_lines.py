@@ -43,6 +43,14 @@ class TomlLines:
         found = [begin + inside for begin, block in around if (inside := _only_line(block, text))]
         return found[0] if len(found) == 1 else None
 
+    def line_of_key(self, address: Sequence[str]) -> int | None:
+        """Return the line of a key, from 1, or of the inline table that it stands in; None where it can't be told."""
+        for length in range(len(address), 0, -1):
+            numbers = self._numbers.get((*self._above, *address[:length]))
+            if numbers:
+                return numbers[0] + 1
+        return None
+
     def _around(self, address: Sequence[str]) -> Iterator[tuple[int, str]]:
         """Yield what is stated at an address, or around it in an inline table, with the number of lines before it."""
         for length in range(1, len(address) + 1):

@@ -14,6 +14,7 @@ from zlock.errors import Collector, InvalidRequirements
 from zlock.model.indexes import Index, Routing
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import Asked, DirectRequirement, Gathered, IndexOption
+from zlock.settings import checks
 from zlock.settings.config import Project
 from zlock.settings.docker import DockerSettings
 
@@ -84,13 +85,10 @@ class Gatherer:
             self._catalogue = load_catalogue(self._own, interpreter=interpreter)
         return self._catalogue
 
-    def gather(
-        self, step: str, settings: DockerSettings, recorded: Mapping[str, Asked], routing: Routing
-    ) -> list[Gathered]:
+    def gather(self, settings: DockerSettings, recorded: Mapping[str, Asked], routing: Routing) -> list[Gathered]:
         """Return what each source of a step yields, in the documented order.
 
         Args:
-            step: The step's name.
             settings: The step's settings.
             recorded: By source, what the step's lock recorded; read where no command may be run.
             routing: Which indexes the step's configuration has.
@@ -100,8 +98,7 @@ class Gatherer:
         """
         found: list[Gathered] = []
         problems = Collector()
-        explicit = partial(self._explicit, step)
-        for read in (self._local, self._stack, self._integrations, self._pyproject, explicit):
+        for read in (self._local, self._stack, self._integrations, self._pyproject, self._explicit):
             with problems:
                 one = read(settings, recorded)
                 if one is not None:
@@ -139,8 +136,8 @@ class Gatherer:
             self._known[key] = read()
         return self._known[key]
 
-    def _origin(self, settings: DockerSettings, field: str, source: Source) -> Origin:
-        place = settings.where(field)
+    def _origin(self, settings: DockerSettings, field: str, source: Source, item: int | None = None) -> Origin:
+        place = settings.where(field, item)
         if place is None:
             return Origin(source=source)
         return Origin(source=source, file=self._shown(place.file), line=place.line)
@@ -225,69 +222,70 @@ class Gatherer:
             lambda: gather_pyproject(path, root=self._project.folder, extras=extras, groups=groups, required=required),
         )
 
-    def _explicit(self, step: str, settings: DockerSettings, _: Mapping[str, Asked]) -> Gathered | None:
+    def _explicit(self, settings: DockerSettings, _: Mapping[str, Asked]) -> Gathered | None:
+        """Read a file or a list, and the list of extra ones; what several steps have is read once."""
+        problems = Collector()
+        found: list[Gathered] = []
+        effective = settings.effective()
+        if effective.requirements_file is not None:
+            with problems:
+                found.append(self._file(settings, effective.requirements_file))
+        for field in ("requirements", "extra_requirements"):
+            for number, item in enumerate(getattr(effective, field)):
+                with problems:
+                    found.append(self._item(settings, field, number, item))
+        problems.raise_if_any()
+        if not found:
+            return None
+        return replace(
+            found[0],
+            requirements=tuple(direct for one in found for direct in one.requirements),
+            notes=tuple(dict.fromkeys(note for one in found for note in one.notes)),
+        )
+
+    def _file(self, settings: DockerSettings, path: Path) -> Gathered:
         from zlock.sources.requirements import read_file
 
-        effective = settings.effective()
         origin = self._origin(settings, "requirements", Source.EXPLICIT)
-        path = effective.requirements_file
-        if path is not None:
-            return self._once(
-                ("file", path),
-                lambda: read_file(
-                    path,
-                    root=self._project.folder,
-                    origin=self._with_line(origin, settings.requirements),
-                    environ=self._environ,
-                ),
-            )
-        if not effective.requirements:
-            return None
-        place = settings.where("requirements")
-        folder = (place.folder if place else None) or self._project.folder
-        gathered = self._read_list(effective.requirements, folder, origin)
-        if origin.line is None and len(gathered.requirements) == len(effective.requirements):
-            return self._with_lines(gathered, effective.requirements, self._address(step))
-        return gathered
+        if stated := _items_in(str(settings.requirements), path):
+            error = checks.requirement_alone("requirements", stated)
+            missing = [] if path.exists() else [f"there is no file `{path}`"]
+            raise InvalidRequirements(error.message, context=[str(origin), *missing], hint=error.hint)
+        read = partial(read_file, path, root=self._project.folder, origin=origin, environ=self._environ)
+        return self._once(("file", path), read)
 
-    def _read_list(self, stated: Sequence[str], folder: Path, origin: Origin) -> Gathered:
-        """Read requirements given as a list; one that several steps have is read once."""
+    def _item(self, settings: DockerSettings, field: str, number: int, item: str) -> Gathered:
         from zlock.sources.requirements import read_list
 
-        problems = Collector()
-        read = []
-        for item in stated:
-            with problems:
-                key = ("item", item, folder, origin)
-                one = partial(read_list, [item], folder=folder, root=self._project.folder, origin=origin)
-                read.append(self._once(key, one))
-        problems.raise_if_any()
-        return replace(
-            read[0],
-            requirements=tuple(direct for one in read for direct in one.requirements),
-            notes=tuple(dict.fromkeys(note for one in read for note in one.notes)),
-        )
+        place = settings.where(field, number)
+        folder = (place.folder if place else None) or self._project.folder
+        origin = self._origin(settings, field, Source.EXPLICIT, number)
+        read = partial(read_list, [item], folder=folder, root=self._project.folder, origin=origin)
+        return self._once(("item", item, folder, origin), read)
 
     def _with_lines(self, gathered: Gathered, stated: Sequence[str], address: Sequence[str]) -> Gathered:
         """Add the lines to the last requirements, which the configuration states, as far as its text tells them."""
         others = len(gathered.requirements) - len(stated)
         found = [
-            replace(direct, origins=tuple(self._with_line(origin, text, address) for origin in direct.origins))
-            for text, direct in zip(stated, gathered.requirements[others:], strict=True)
+            replace(direct, origins=tuple(replace(origin, line=line) for origin in direct.origins))
+            for line, direct in zip(
+                (self._project.lines.line_of(text, address) for text in stated),
+                gathered.requirements[others:],
+                strict=True,
+            )
         ]
         return replace(gathered, requirements=(*gathered.requirements[:others], *found))
 
-    def _address(self, step: str) -> tuple[str, ...]:
-        """Return the keys under which the configuration states a step's requirements."""
-        own = self._project.steps.get(step)
-        is_own = own is not None and own.docker.where("requirements") is not None
-        return (*(("steps", step) if is_own else ()), "docker", "requirements")
 
-    def _with_line(self, origin: Origin, stated: object, address: Sequence[str] = ()) -> Origin:
-        """Add the line of a text that stands in the configuration, as far as it can be told."""
-        if origin.line is not None or not isinstance(stated, str):
-            return origin
-        return replace(origin, line=self._project.lines.line_of(stated, address))
+def _items_in(text: str, path: Path) -> list[str]:
+    """Return what a list would hold in place of a text that names no requirements file, but what such a file holds."""
+    from zlock.sources import links
+
+    place = Path(links.split_extras(str(path))[0])
+    is_file = checks.names_requirements_file(text)
+    if links.is_archive(place.name) or links.is_project(place) or ("://" in text and not is_file):
+        return [text]
+    return [] if is_file or (path.exists() and not path.is_dir()) else checks.requirements_in(text)
 
 
 def _check_indexes(options: Iterable[IndexOption], indexes: Iterable[Index]) -> None:

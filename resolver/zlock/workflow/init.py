@@ -17,13 +17,16 @@ _HEAD = """\
 python = "{python}"
 """
 _MINIMAL = """
-# For every step; a pipeline file can say the same: `pipeline = "pipeline.py:my_pipeline"`.
+# The pipeline whose steps are locked, each with the settings that stand there, too:
+# pipeline = "pipeline.py:my_pipeline"
+
+# For every step.
 [docker]
 requirements = []
 
-# A step, with what it needs beside that:
+# For one step, what it needs beside that; `requirements` here would take the place of those above:
 # [steps.train.docker]
-# requirements = ["pandas>=2"]
+# extra-requirements = ["pandas>=2"]
 """
 
 

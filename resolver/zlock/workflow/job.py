@@ -66,7 +66,7 @@ class Job:
                 f"`{path.name}` had a merge conflict and is solved again"
                 + (" from the pins of both sides" if lock else ", from no pins as neither side could be read")
             )
-        gathered = gatherer.gather(step.name, step.settings, {}, step.routing)
+        gathered = gatherer.gather(step.settings, {}, step.routing)
         workspace.report.note(*(note for one in gathered for note in one.notes))
         targets = workspace.targets(step, lock)
         _note_other_pythons(workspace, step, gathered, targets)

@@ -84,7 +84,7 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
         raise LockOutdated(f"step `{step.name}` has no lock", context=[f"expected `{expected}`"], hint=HINT)
     lock = parse_facts(path, text)
     recorded = {asked.source: asked for asked in asked_of(lock) if asked.recorded}
-    gathered = gatherer.gather(step.name, step.settings, recorded, step.routing)
+    gathered = gatherer.gather(step.settings, recorded, step.routing)
     question = workspace.question(step, workspace.targets(step, lock), gathered)
     if lock["tool"]["zlock"]["inputs"] != question.digest():
         context = list(differences(lock, question, gathered))

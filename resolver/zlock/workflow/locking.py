@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from packaging.utils import canonicalize_name
 
 from zlock.errors import Collector
 from zlock.lock.store import pins_of, unhashed_of, write_all
 from zlock.model.ports import Progress
+from zlock.redact import redact
+from zlock.settings.place import Place
 from zlock.wording import listed
 from zlock.workflow.gather import Gatherer
 from zlock.workflow.job import Answers, Job
@@ -27,6 +31,7 @@ def resolve(options: Options, progress: Progress) -> Report:
         workspace.disregard()
         return workspace.report
     jobs = _prepare(workspace, gatherer, progress)
+    _note_replaced(workspace, jobs)
     answers = pin_parents(workspace, jobs, answer_jobs(workspace, jobs, progress), progress)
     gone = workspace.gone()
     note_unpinned(workspace, answers)
@@ -78,6 +83,27 @@ def note_unpinned(workspace: Workspace, answers: Answers) -> None:
     for name in names:
         if canonicalize_name(name) not in pinned:
             workspace.report.note(f"`--upgrade-package {name}` moved nothing: no lock pins it")
+
+
+def _note_replaced(workspace: Workspace, jobs: list[Job]) -> None:
+    """Note what settings ask for and lists that are stated closer to steps replaced, each once with all those steps."""
+    found: dict[tuple[str, tuple[str, ...] | str, Place | None], dict[Place | None, list[str]]] = {}
+    for step in (job.step for job in jobs):
+        for one in step.settings.replaced:
+            counts = (*getattr(step.effective, one.setting), *step.effective.extra_requirements)
+            asked = one.asked if isinstance(one.asked, str) else tuple(item for item in one.asked if item not in counts)
+            if asked:
+                places = found.setdefault((one.setting, asked, one.place), {})
+                places.setdefault(one.by, []).append(step.name)
+    for (setting, asked, place), places in found.items():
+        what = f"the file `{asked}` is" if isinstance(asked, str) else _are(asked)
+        steps = ", ".join(f"{listed(names)} (replaced in {by})" for by, names in places.items())
+        adding = "`extra_requirements` adds to them" if setting == "requirements" else "a list has to name all itself"
+        workspace.report.note(f"`{setting}` in {place}: {what} left out for {steps}; {adding}")
+
+
+def _are(names: Sequence[str]) -> str:
+    return f"{redact(listed(names))} {'is' if len(names) == 1 else 'are'}"
 
 
 def _note_unhashed(workspace: Workspace, jobs: list[Job], answers: Answers) -> None:
