@@ -509,18 +509,41 @@ def test_what_an_image_can_not_install_is_refused_by_name(project: Project, inde
     assert "hint: " in done.stderr
 
 
+def refused(project: Project, index: TinyIndex, *images: str, **settings: Any) -> str:
+    """Return the errors about settings, which are the same where a lock is there and where not, and for all commands.
+
+    Those about images are only reached where the settings leave the lock current.
+    """
+    configure(project, index, **settings)
+    first = project.run("resolve")
+    assert not project.lock_path("train").exists()
+    configure(project, index)
+    succeed(project.run("resolve"))
+    locks = files_of(project.folder / "lockfiles")
+    configure(project, index, **settings)
+    for arguments in (["resolve"], ["resolve", "--check"], *([one] for one in images)):
+        done = project.run(*arguments)
+        mistakes = [text for text in done.stderr.split("\n\n") if "is outdated" not in text]
+        assert (done.code, "\n\n".join(mistakes), done.stdout) == (2, first.stderr, "")
+    assert files_of(project.folder / "lockfiles") == locks
+    assert not (project.folder / "build").exists()
+    assert first.stderr.count("hint: ") == first.stderr.count("error: ") > 0
+    return first.stderr
+
+
 def test_a_setting_that_can_not_be_carried_is_named_with_its_place(project: Project, index: TinyIndex) -> None:
     fill(index)
     docker = {"python-package-installer-args": {"upgrade": True, "timeuot": 5}}
-    configure(project, index, docker=docker)
-    succeed(project.run("resolve"))
 
-    done = project.run("dockerfile", "--step", "train")
+    said = refused(project, index, "dockerfile", "plan", "build", docker=docker)
 
-    assert done.code == 2
-    assert done.stderr.count("stated in zlock.toml") == 2
-    assert "did you mean `timeout`?" in done.stderr
-    assert not (project.folder / "build").exists()
+    assert said.count("stated in zlock.toml:") == 2
+    assert said.count("likewise for `score`, `report`") == 2
+    assert "step `train`, `python_package_installer_args`: `timeuot` is no option of `pip install`" in said
+    assert "did you mean `timeout`?" in said
+    only = project.run("dockerfile", "--step", "report").stderr
+    assert "step `report`, " in only
+    assert "likewise" not in only
 
 
 def test_output_is_where_it_is_said(project: Project, index: TinyIndex, tmp_path: Path) -> None:
@@ -545,17 +568,68 @@ def test_variables_that_would_change_what_a_build_installs_are_refused_all_at_on
 ) -> None:
     fill(index)
     variables = {"PIP_TARGET": "/elsewhere", "PYTHONHOME": "/usr", "HTTP_PROXY": "http://me:secret@proxy.example"}
-    configure(project, index, docker={"environment": variables})
-    succeed(project.run("resolve"))
 
-    result = project.run("dockerfile")
+    said = refused(project, index, "dockerfile", "plan", docker={"environment": variables})
 
-    assert result.code == 2
     for name in variables:
-        assert f"step `train`, `environment`: `{name}` " in result.stderr
-    assert "hint: where packages go is set by `system` in the docker settings" in result.stderr
-    assert "secret" not in result.stderr
-    assert not (project.folder / "build").exists()
+        assert f"step `train`, `environment`: `{name}` " in said
+    assert "hint: where packages go is set by `system` in the docker settings" in said
+    assert "secret" not in said
+
+
+def test_what_two_levels_state_is_refused_with_the_place_of_each(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    own = {"requirements": ["alpha"], "environment": {"PIP_EXTRA_INDEX_URL": "https://index.example/"}}
+    other = {"requirements": ["alpha"], "python-package-installer": "uv"}
+    steps = {"train": {"docker": own}, "score": {"docker": other}, "report": {}}
+
+    said = refused(project, index, docker={"environment": {"PIP_TARGET": "/a", "UV_TARGET": "/b"}}, steps=steps)
+
+    lines = (project.folder / "zlock.toml").read_text().splitlines()
+    named = {
+        name: lines.index(next(line for line in lines if line.startswith(f"{name} = "))) + 1
+        for name in ("PIP_TARGET", "PIP_EXTRA_INDEX_URL")
+    }
+    assert said.count("error: ") == 3
+    for name, line in named.items():
+        (error,) = (text for text in said.split("\n\n") if f"`{name}`" in text)
+        assert f"stated in zlock.toml:{line}\n" in error
+    assert "step `train`, `environment`: `PIP_TARGET` is not taken" in said
+    assert said.count("likewise for `score`, `report`") == 1
+    assert "step `score`, `environment`: `UV_TARGET` is not taken" in said
+
+
+def test_a_step_without_an_image_is_not_held_to_what_images_carry(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    docker = {"requirements": ["alpha"], "environment": {"PIP_TARGET": "/a"}}
+    configure(project, index, steps={"train": {"docker": docker, "platforms": ["darwin/arm64"]}})
+
+    succeed(project.run("resolve"))
+    succeed(project.run("resolve", "--check"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"docker": {"local-project-install-command": "pip install .\0"}}, "`local_project_install_command`: `pip"),
+        (
+            {"docker": {"runtime-environment": {"A": "\u2028"}}},
+            "`runtime_environment`: the variable `A` has a line break",
+        ),
+        ({"docker": {"parent-image": "[::1]:5000/base:1"}}, "`parent_image`: `[::1]:5000/base:1` is no reference"),
+        ({"registry": "registry.example"}, "`registry` names no repository"),
+        ({"docker": {"dockerfile": "Dockerfile", "parent-image": "a"}}, "both a `dockerfile` and a `parent_image`"),
+        ({"docker": {"dockerfile": "Dockerfile", "parent-image": "a"}}, "`parent_image` is stated in zlock.toml:"),
+        ({"musllinux": "1_2"}, "locked for musl, and the default parent has glibc"),
+        ({"musllinux": "1_2"}, f"python:{PYTHON}-alpine"),
+    ],
+)
+def test_a_setting_that_no_image_can_have_is_refused_by_all_commands(
+    project: Project, index: TinyIndex, settings: Mapping[str, Any], said: str
+) -> None:
+    fill(index)
+
+    assert said in refused(project, index, **settings)
 
 
 def test_a_parent_of_ones_own_is_said_to_be_built_first(project: Project, index: TinyIndex) -> None:
@@ -624,26 +698,15 @@ def test_a_step_has_a_parent_of_its_own_where_the_project_names_one(project: Pro
     assert "FROM other:1\n" in parents["report"]
 
 
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        ({"docker": {"dockerfile": "Dockerfile", "parent-image": "a"}}, "both a `dockerfile` and a `parent_image`"),
-        ({"docker": {"dockerfile": "Dockerfile", "parent-image": "a"}}, "`parent_image` is stated in "),
-        ({"docker": {"dockerfile": "not-there"}}, "the `dockerfile` can't be read"),
-        ({"musllinux": "1_2"}, "locked for musl, and the default parent has glibc"),
-    ],
-)
-def test_a_parent_that_can_not_be_right_is_refused(
-    project: Project, index: TinyIndex, more: Mapping[str, Any], said: str
-) -> None:
+def test_a_dockerfile_that_is_not_there_is_refused(project: Project, index: TinyIndex) -> None:
     fill(index)
-    configure(project, index, **more)
+    configure(project, index, docker={"dockerfile": "not-there"})
     succeed(project.run("resolve"))
 
     done = project.run("dockerfile")
 
     assert done.code == 2
-    assert said in done.stderr
+    assert "the `dockerfile` can't be read" in done.stderr
     assert "hint: " in done.stderr
 
 

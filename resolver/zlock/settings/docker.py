@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, cast
 from zlock.errors import Collector, InvalidConfiguration, Problems, ZlockError
 from zlock.settings import checks
 from zlock.settings.place import Place, caller
-from zlock.settings.toml_lines import TomlLines
 from zlock.wording import kind
+
+if TYPE_CHECKING:
+    from zlock.settings.toml_lines import TomlLines
 
 ExportMethod = Literal["pip_freeze", "uv_freeze", "poetry_export"]
 Installer = Literal["pip", "uv"]
@@ -184,7 +186,6 @@ class DockerSettings:
         Raises:
             InvalidConfiguration: A key or value is wrong (`Problems` for several).
         """
-        lines = lines or TomlLines("")
         if not isinstance(table, Mapping):
             raise _noted(
                 checks.mistake(
@@ -197,10 +198,10 @@ class DockerSettings:
         address = at.split(".")
 
         def place_of(key: str) -> Place:
-            return Place(file, lines.line_of_key((*address, key)))
+            return Place(file, lines.line_of_key((*address, key)) if lines else None)
 
         values = _checked(table, spelling=_kebab, at=at, place_of=place_of)
-        return cls._of(values, _places_in(values, address, file, lines))
+        return cls._of(values, _places_in(values, address, file, lines) if lines else _places(values, place_of("")))
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:

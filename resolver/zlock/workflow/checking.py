@@ -8,6 +8,7 @@ from zlock.errors import Collector, LockOutdated
 from zlock.lock.declared import undeclared
 from zlock.workflow.locked import HINT, LockedStep, collect_locked
 from zlock.workflow.report import Report, StepReport
+from zlock.workflow.settings import check_settings
 from zlock.workflow.workspace import Options, Workspace
 
 
@@ -33,6 +34,8 @@ def check(options: Options) -> Report:
                 f"{', '.join(report.undeclared)}; {HINT}"
             )
     if not workspace.report.disregarded:
+        with problems:
+            check_settings(workspace, workspace.chosen())
         for name, path in workspace.gone().items():
             problems.add(LockOutdated(f"step `{name}` is gone and its lock is still there: `{path.name}`", hint=HINT))
     problems.raise_if_any()

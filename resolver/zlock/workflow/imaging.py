@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from zlock.errors import Collector, InvalidConfiguration, NoAnswer
+from zlock.errors import Collector, NoAnswer
 from zlock.image.context.contents import plan_image
 from zlock.image.context.installers import HOUSE
 from zlock.image.context.project import project_files
@@ -27,6 +27,7 @@ from zlock.settings.docker import EffectiveSettings
 from zlock.wording import listed
 from zlock.workflow.locked import LockedStep
 from zlock.workflow.named import NamedParents
+from zlock.workflow.settings import check_settings
 from zlock.workflow.workspace import Workspace
 
 Ask = Callable[[str, str], str]
@@ -55,6 +56,7 @@ def plan_images(
     Raises:
         ZlockError: A step can't be an image; several mistakes come as `Problems`.
     """
+    check_settings(workspace, [one.step for one in locked])
     planner = _Planner(workspace, digest_of, user_of, wheelhouse)
     problems = Collector()
     plans: list[ImagePlan] = []
@@ -144,7 +146,6 @@ class _Planner:
         return self._is_portable and leads_into(self._workspace.wheelhouse, one.path.parent, path)
 
     def _parent(self, one: LockedStep, settings: EffectiveSettings, target: Target) -> Parent:
-        _check_parent(one, settings, target)
         if settings.dockerfile is not None:
             place = (settings.dockerfile, settings.build_context_root, target.platform)
             with self._parents.of(one.step, place):
@@ -207,26 +208,6 @@ class _Planner:
             return True
         configured = {redact(index.url).rstrip("/") for index in indexes}
         return any(_index_of(package) in configured for package in packages_on(one.lock, target))
-
-
-def _check_parent(one: LockedStep, settings: EffectiveSettings, target: Target) -> None:
-    """Refuse parents that can't be right."""
-    step = one.step.name
-    if settings.dockerfile is not None and settings.parent_image:
-        raise InvalidConfiguration(
-            f"step `{step}` has both a `dockerfile` and a `parent_image`",
-            context=[
-                f"`{name}` is stated in {place}"
-                for name in ("dockerfile", "parent_image")
-                if (place := one.step.settings.where(name))
-            ],
-            hint="name the image in the `FROM` of the Dockerfile",
-        )
-    if settings.dockerfile is None and not settings.parent_image and target.musllinux:
-        raise InvalidConfiguration(
-            f"step `{step}` is locked for musl, and the default parent has glibc",
-            hint=f'name one with musl: `parent-image = "python:{target.python}-alpine"`',
-        )
 
 
 def _index_of(package: Any) -> str:

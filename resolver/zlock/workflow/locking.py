@@ -16,6 +16,7 @@ from zlock.workflow.gather import Gatherer
 from zlock.workflow.job import Answers, Job
 from zlock.workflow.parents import pin_parents
 from zlock.workflow.report import Report, Status, StepReport
+from zlock.workflow.settings import check_settings
 from zlock.workflow.workspace import Options, Workspace
 
 
@@ -52,6 +53,8 @@ def resolve(options: Options, progress: Progress) -> Report:
 def _prepare(workspace: Workspace, gatherer: Gatherer, progress: Progress) -> list[Job]:
     jobs = []
     problems = Collector()
+    with problems:
+        check_settings(workspace, workspace.chosen())
     for step in workspace.chosen():
         progress(f"reading the sources of `{step.name}`")
         with problems:

@@ -11,6 +11,7 @@ from zlock.image.context.dockerfile import render
 from zlock.image.context.installers import DIRECT, REQUIREMENTS, SDISTS, UV, Built
 from zlock.image.context.parts import PROJECT, Parts
 from zlock.image.context.refusals import refusals
+from zlock.image.context.settings import check_settings
 from zlock.image.plan import ImagePlan
 from zlock.image.wanted import Wanted
 from zlock.lock.identity import identity_of
@@ -38,8 +39,15 @@ class _Planner:
         self._problems = Collector()
 
     def plan(self) -> ImagePlan:
+        stated = Collector()
+        with stated:
+            check_settings(self._wanted.settings)
+        for error in stated.errors:
+            error.message = f"step `{self._wanted.step}`, {error.message}"
+            self._problems.add(error)
         for refusal in refusals(self._wanted, self._lock["packages"], self._builds):
             self._problems.add(refusal)
+        self._problems.raise_if_any()
         wanted, settings = self._wanted, self._wanted.settings.effective()
         identity = identity_of(self._lock["packages"], list(self._builds.values()))
         uv = uv_of(self._lock) if settings.python_package_installer == "uv" else None

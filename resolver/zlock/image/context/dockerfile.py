@@ -14,15 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zlock.errors import InvalidConfiguration
+from zlock.image.context.carry import CONTROL, check_reference, check_variable, check_words, shown
 from zlock.model.image import USER_HINT, is_user
 
 # What neither a shell nor a Dockerfile gives a meaning to.
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=@%+,-]+", re.ASCII)
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", re.ASCII)
-# C0 but the tab, DEL and C1, the two line separators of Unicode, and halves of a pair, which UTF-8 can't carry.
-_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_UNCARRIED = re.compile("[\x00\ud800-\udfff]")
 _WIDTH = 100
 _INDENT = "    "
 _BREAK = f"\\\n{_INDENT}"
@@ -49,11 +45,7 @@ class From:
     reference: str
 
     def __str__(self) -> str:
-        if not _REFERENCE.fullmatch(self.reference):
-            raise InvalidConfiguration(
-                f"`{_shown(self.reference)}` is no reference of an image",
-                hint="write `registry.example/team/image:tag`, or `...@sha256:` and 64 digits",
-            )
+        check_reference(self.reference)
         return f"FROM {self.reference}"
 
 
@@ -65,16 +57,7 @@ class Env:
     value: str
 
     def __str__(self) -> str:
-        if not _NAME.fullmatch(self.name):
-            raise InvalidConfiguration(
-                f"`{_shown(self.name)}` is no name for an environment variable",
-                hint="names are letters, digits and `_`, and begin with no digit",
-            )
-        if _CONTROL.search(self.value):
-            raise InvalidConfiguration(
-                f"the variable `{self.name}` has a line break or another control character",
-                hint="an image's environment can't carry it: encode it, or set it where the container is started",
-            )
+        check_variable(self.name, self.value)
         value = re.sub(r'([\\"$])', r"\\\1", self.value)
         return f'ENV {self.name}="{value}"'
 
@@ -108,7 +91,7 @@ class User:
 
     def __str__(self) -> str:
         if not is_user(self.name):
-            raise InvalidConfiguration(f"`{_shown(self.name)}` is no user of an image", hint=USER_HINT)
+            raise InvalidConfiguration(f"`{shown(self.name)}` is no user of an image", hint=USER_HINT)
         return f"USER {self.name}"
 
 
@@ -258,14 +241,9 @@ def render(parts: Iterable[Sequence[Instruction]]) -> bytes:
 
 def _exec_form(words: Sequence[str]) -> str:
     """Return words as the JSON list that no shell reads."""
-    for word in words:
-        if _UNCARRIED.search(word):
-            raise InvalidConfiguration(
-                f"`{_shown(word)}` holds a character that a command can't carry",
-                hint="leave out null characters and halves of surrogate pairs",
-            )
+    check_words(words)
     text = json.dumps(words, ensure_ascii=False)
-    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _wrapped(command: Action, gap: str) -> str:
@@ -276,7 +254,3 @@ def _wrapped(command: Action, gap: str) -> str:
         return command.joined(f" {gap}")
     lines = textwrap.wrap(str(command), _WIDTH, break_long_words=False, break_on_hyphens=False)
     return f" {gap}".join(lines)
-
-
-def _shown(text: str) -> str:
-    return text.encode("unicode_escape").decode() if _CONTROL.search(text) else text

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from zlock.errors import Collector, InvalidConfiguration, ZlockError
 from zlock.image.context.check import check_parent
@@ -34,7 +33,6 @@ from zlock.image.context.installers import (
     install_project,
 )
 from zlock.image.context.options import options_of
-from zlock.image.context.variables import check_variables
 from zlock.image.plan import ENVIRONMENT, HEADING
 from zlock.image.wanted import Wanted
 from zlock.model import debian
@@ -46,7 +44,7 @@ _Part = tuple[Instruction, ...]
 
 
 class Parts:
-    """The parts of one Dockerfile; what is wrong with settings is collected, each with its place.
+    """The parts of one Dockerfile, from settings that `check_settings` has passed.
 
     Args:
         wanted: What the image is made from.
@@ -74,42 +72,28 @@ class Parts:
         return [
             self._head(identity),
             (*self._from(), *((User("root"),) if user or settings.user else ())),
-            self._environment("environment", settings.environment, settings.python_package_installer),
+            _environment(settings.environment),
             self._apt(),
             self._check_parent(),
             self._install(),
             self._project(),
-            self._environment("runtime_environment", settings.runtime_environment),
-            self._checked("user", User(user)) if user else (),
+            _environment(settings.runtime_environment),
+            self._user(User(user)) if user else (),
         ]
 
-    @contextlib.contextmanager
-    def _stated(self, name: str) -> Iterator[None]:
-        """Collect what is wrong with a setting, with its name and the place that states it."""
-        found = Collector()
-        with found:
-            yield
-        place = self._wanted.settings.where(name)
-        for error in found.errors:
-            error.message = f"step `{self._wanted.step}`, `{name}`: {error.message}"
-            error.context = (*error.context, *([f"stated in {place}"] if place else []))
+    def _user(self, instruction: Instruction) -> _Part:
+        """Return an instruction that names the user, who may be the parent's."""
+        try:
+            str(instruction)
+        except InvalidConfiguration as error:
+            error.message = f"step `{self._wanted.step}`, `user`: {error.message}"
             self._problems.add(error)
-
-    def _checked(self, name: str, *instructions: Instruction) -> _Part:
-        """Return instructions that hold a setting's value; those that can't be rendered are collected."""
-        good: list[Instruction] = []
-        for one in instructions:
-            with self._stated(name):
-                str(one)
-                good.append(one)
-        return tuple(good)
+            return ()
+        return (instruction,)
 
     def _installation(self, sdists: Sequence[Built]) -> Installation:
         settings = self._settings
-        words: tuple[str, ...] = ()
-        variables: dict[str, str] = {}
-        with self._stated("python_package_installer_args"):
-            words, variables = options_of(settings.python_package_installer, settings.python_package_installer_args)
+        words, variables = options_of(settings.python_package_installer, settings.python_package_installer_args)
         return Installation(
             installer=settings.python_package_installer,
             files=tuple(name for name in (REQUIREMENTS, DIRECT) if name in self._files),
@@ -135,14 +119,7 @@ class Parts:
     def _from(self) -> _Part:
         parent = self._wanted.parent
         pinned = parent.digest and parent.dockerfile is None and "@" not in parent.reference
-        return self._checked(
-            "parent_image", From(f"{parent.reference}@{parent.digest}" if pinned else parent.reference)
-        )
-
-    def _environment(self, name: str, variables: Mapping[str, str], installer: str | None = None) -> _Part:
-        with self._stated(name):
-            check_variables(variables, installer)
-        return self._checked(name, *(Env(key, value) for key, value in sorted(variables.items())))
+        return (From(f"{parent.reference}@{parent.digest}" if pinned else parent.reference),)
 
     def _apt(self) -> _Part:
         names = sorted(set(self._wanted.apt_packages))
@@ -183,16 +160,19 @@ class Parts:
         copy += (Copy((f"{SDISTS}/",), f"{FOLDER}/{SDISTS}/"),) if facts.sdists else ()
         path = () if facts.system else (Env("VIRTUAL_ENV", ENVIRONMENT), FirstOnPath(f"{ENVIRONMENT}/bin"))
         run = (install(facts),) if facts.files or facts.sdists or not facts.system else ()
-        return (*copy, *self._checked("python_package_installer_args", *run), *path)
+        return (*copy, *run, *path)
 
     def _project(self) -> _Part:
         command, user = self._settings.local_project_install_command, self._wanted.user
         folder: _Part = (Workdir(_WORKING_FOLDER),)
         if user:
-            folder += self._checked("user", Run((Command(("chown", user, _WORKING_FOLDER)),)))
+            folder += self._user(Run((Command(("chown", user, _WORKING_FOLDER)),)))
         if command is None:
             return folder
         # A builder refuses to copy a folder that is not there.
         copy = (Copy((f"{PROJECT}/",), f"{_WORKING_FOLDER}/", owner=user),) if self._wanted.project else ()
-        run = self._checked("local_project_install_command", install_project(self._facts, command))
-        return (*folder, *copy, *run)
+        return (*folder, *copy, install_project(self._facts, command))
+
+
+def _environment(variables: Mapping[str, str]) -> _Part:
+    return tuple(Env(key, value) for key, value in sorted(variables.items()))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from zlock.errors import Collector, InvalidConfiguration
+from zlock.errors import InvalidConfiguration
 from zlock.image.context.options import INDEXES, PIP, PLACE, UV
 from zlock.redact import redact
 
@@ -31,27 +29,24 @@ _ELSEWHERE = {
 }
 
 
-def check_variables(variables: Mapping[str, str], installer: str | None = None) -> None:
-    """Refuse variables with credentials, and those that would change what a build installs, or where.
+def refuse_variable(name: str, value: str, installer: str | None = None) -> None:
+    """Refuse a variable with credentials, and one that would change what a build installs, or where.
 
     pip reads each of its options from `PIP_NAME`, uv most of its own from `UV_NAME`.
 
     Args:
-        variables: Them.
-        installer: The one that sees them, None where they are set after the installs.
+        name: Its name.
+        value: Its value.
+        installer: The one that sees it, None where it is set after the installs.
 
     Raises:
-        InvalidConfiguration: One is not taken; several come as `Problems`.
+        InvalidConfiguration: It is not taken.
     """
-    problems = Collector()
-    for name, value in sorted(variables.items()):
-        with problems:
-            hint = _hint(installer, name) if installer and (name, value) != _NO_FILE else ""
-            if hint:
-                raise InvalidConfiguration(f"`{name}` is not taken, as it counts while the image is built", hint=hint)
-            if redact(value) != value:
-                raise InvalidConfiguration(f"`{name}` holds credentials, which would stay in the image", hint=_WAYS_IN)
-    problems.raise_if_any()
+    hint = _hint(installer, name) if installer and (name, value) != _NO_FILE else ""
+    if hint:
+        raise InvalidConfiguration(f"`{name}` is not taken, as it counts while the image is built", hint=hint)
+    if redact(value) != value:
+        raise InvalidConfiguration(f"`{name}` holds credentials, which would stay in the image", hint=_WAYS_IN)
 
 
 def _hint(installer: str, variable: str) -> str:
