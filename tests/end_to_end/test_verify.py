@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import sys
@@ -14,9 +15,25 @@ import pytest
 
 from support.index import TinyIndex
 from support.project import Project, Result
-from support.stored_images import Image, TinyRegistry, layer_of, make_layer, write_layout
+from support.stored_images import (
+    OCI_LAYER,
+    OCI_ZSTD_LAYER,
+    Image,
+    TinyRegistry,
+    add_layer,
+    digest_of,
+    in_members,
+    layer_of,
+    make_layer,
+    write_layout,
+)
 from support.venv import install_with_pip, install_with_uv, make_plain_venv, make_venv, run_pip
 from support.wheels import make_wheel
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 PYTHON = f"3.{sys.version_info.minor}"
 SITE = f"lib/python{PYTHON}/site-packages"
@@ -283,6 +300,43 @@ def test_a_file_of_an_image_that_belongs_to_no_package_is_seen(world: World, tmp
     assert not found["equal"]
     said = failed(world, f"oci:{tmp_path / 'layout'}").stderr
     assert f"of no package: /opt/venv/{SITE}/evil.pth" in said
+
+
+@pytest.mark.parametrize(
+    ("compress", "kind"), [(gzip.compress, OCI_LAYER), (zstd.compress, OCI_ZSTD_LAYER)], ids=["gzip", "zstd"]
+)
+def test_a_layer_is_read_to_its_end_however_it_is_compressed(
+    compress: Callable[[bytes], bytes], kind: str, world: World, tmp_path: Path
+) -> None:
+    added: dict[str, bytes | None] = {
+        "opt/": None,
+        f"opt/venv/{SITE}/evil.pth": b"import evil",
+        f"opt/venv/{SITE}/model/__init__.py": b"evil = 1\n",
+        f"opt/venv/{SITE}/late-1.0.dist-info/METADATA": b"Name: Late\nVersion: 1.0\n",
+    }
+    layout = write_layout(tmp_path / "layout", {"1": image_of(world.venv)})
+    add_layer(layout, in_members(make_layer(added, plain=True), 512, compress=compress), kind)
+
+    found = verified(world, f"oci:{layout}")
+
+    assert f"/opt/venv/{SITE}/evil.pth" in found["stray"]
+    assert found["extra"] == {"late": "1.0"}
+    assert found["altered"] == {"model": {f"/opt/venv/{SITE}/model/__init__.py": "changed"}}
+
+
+@pytest.mark.parametrize("kind", [OCI_LAYER, OCI_ZSTD_LAYER])
+def test_a_layer_that_unpacks_to_something_else_than_its_configuration_says_is_refused(
+    kind: str, world: World, tmp_path: Path
+) -> None:
+    layout = write_layout(tmp_path / "layout", {"1": image_of(world.venv)})
+    plain = make_layer({"opt/": None, f"opt/venv/{SITE}/evil.pth": b"import evil"}, plain=True)
+    compress = gzip.compress if kind == OCI_LAYER else zstd.compress
+    add_layer(layout, in_members(plain, 512, compress=compress), kind, diff_id=digest_of(plain[:512]))
+
+    result = failed(world, f"oci:{layout}")
+
+    assert result.code == 3
+    assert f"its layer 3 unpacks to {digest_of(plain)}, and not to {digest_of(plain[:512])}" in result.stderr
 
 
 def test_an_environment_behind_links_of_the_image_is_found(world: World, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import subprocess
 import sys
@@ -12,16 +13,23 @@ from pathlib import Path
 
 import pytest
 
+from support.building import Engine, base_in_registry
 from support.certificates import make_certificate
 from support.engines import PASSWORD, USER, registry, require
 from support.environment import clean_environment
 from support.index import TinyIndex
 from support.project import Project
+from support.stored_images import OCI_LAYER, OCI_ZSTD_LAYER, add_layer, in_members, make_layer
 from support.venv import install_with_pip, make_plain_venv
 from zlock.errors import RegistryFailed
 from zlock.image.reading.sources import find_in_archive
 from zlock.image.registry.registry import Registry
 from zlock.model.reference import ImageReference
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 pytestmark = pytest.mark.engines
 
@@ -185,3 +193,36 @@ def test_an_archive_as_docker_saves_it_is_read(world: World, tmp_path: Path) -> 
     archive.write_bytes(archive.read_bytes()[:4096])
     with pytest.raises(RegistryFailed):
         find_in_archive(archive, "x:1", "linux/amd64")
+
+
+@pytest.mark.parametrize("kind", [OCI_LAYER, OCI_ZSTD_LAYER])
+def test_what_an_engine_runs_is_what_is_read(kind: str, project: Project, buildah: Engine, tmp_path: Path) -> None:
+    """The second member of a layer is unpacked, and what it brings runs at every start of Python."""
+    with TinyIndex() as index, registry(tmp_path / "registry") as host:
+        base_in_registry(f"{host}/python:3.11")
+        buildah.allow_plain(host)
+        index.wheel("speed", "1.5")
+        project.configure(
+            {
+                "python": "3.11",
+                "index": [{"url": index.url, "default": True}],
+                "docker": {"requirements": ["speed"], "parent-image": f"{host}/python:3.11"},
+            }
+        )
+        assert project.run("resolve").code == 0
+        built = project.run("build", "--json", *buildah.options, env=buildah.environ, timeout=300)
+        assert built.code == 0, built.stderr
+    layout = tmp_path / "layout"
+    buildah("push", "--quiet", json.loads(built.stdout)["images"][0]["reference"], f"oci:{layout}:1")
+    before = project.run("verify", f"oci:{layout}")
+    site = "opt/venv/lib/python3.11/site-packages"
+    plain = make_layer({"opt/": None, f"{site}/evil.pth": b"import sys; print('evil')\n"}, plain=True)
+    compress = gzip.compress if kind == OCI_LAYER else zstd.compress
+    add_layer(layout, in_members(plain, 512, compress=compress), kind)
+
+    printed = buildah.run(buildah("pull", "--quiet", f"oci:{layout}:1").strip(), "/opt/venv/bin/python", "-c", "pass")
+    after = project.run("verify", f"oci:{layout}")
+
+    assert set(printed.split()) == {"evil"}
+    assert (before.code, after.code) == (0, 1), before.stderr
+    assert f"of no package: /{site}/evil.pth" in after.stderr

@@ -7,18 +7,26 @@ import gzip
 import hashlib
 import io
 import json
+import sys
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from support.serve import Call, LoopbackServer, Reply
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+OCI_ZSTD_LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
 
 
 def digest_of(data: bytes) -> str:
@@ -49,6 +57,41 @@ def make_layer(members: Members, *, plain: bool = False) -> bytes:
         for path, content in members.items():
             tar.addfile(*_member(path, content))
     return stream.getvalue() if plain else gzip.compress(stream.getvalue(), mtime=0)
+
+
+def in_members(plain: bytes, *ends: int, compress: Callable[[bytes], bytes] = gzip.compress) -> bytes:
+    """Return a layer that is compressed in several members, or frames, which end at places of the layer."""
+    return b"".join(compress(plain[start:end]) for start, end in pairwise([0, *ends, len(plain)]))
+
+
+def add_layer(folder: Path, layer: bytes, media_type: str = OCI_LAYER, *, diff_id: str = "") -> None:
+    """Lay a layer over the only image of an OCI layout."""
+    store = folder / "blobs" / "sha256"
+
+    def read(entry: Mapping[str, Any]) -> Any:
+        return json.loads((store / entry["digest"].partition(":")[2]).read_bytes())
+
+    def write(data: bytes, media_type: str) -> dict[str, Any]:
+        (store / digest_of(data).partition(":")[2]).write_bytes(data)
+        return descriptor(data, media_type)
+
+    table = json.loads((folder / "index.json").read_bytes())
+    (entry,) = table["manifests"]
+    manifest = read(entry)
+    config = read(manifest["config"])
+    config["rootfs"]["diff_ids"].append(diff_id or digest_of(unpacked(layer)))
+    config.pop("history", None)
+    manifest["config"] = write(as_json(config), OCI_CONFIG)
+    manifest["layers"].append(write(layer, media_type))
+    entry |= write(as_json(manifest), OCI_MANIFEST)
+    (folder / "index.json").write_bytes(as_json(table))
+
+
+def unpacked(layer: bytes) -> bytes:
+    """Return what a layer is before it is compressed."""
+    if layer.startswith(b"\x1f\x8b"):
+        return gzip.decompress(layer)
+    return zstd.decompress(layer) if layer[1:3] in (b"\xb5\x2f", b"\x2a\x4d") else layer
 
 
 def layer_of(folder: Path, at: str) -> bytes:
@@ -104,7 +147,7 @@ class Image:
                 "architecture": architecture,
                 **({"variant": variant[0]} if variant else {}),
                 "config": {"Labels": dict(self.labels), "Env": list(self.env)},
-                "rootfs": {"type": "layers", "diff_ids": [digest_of(_unpacked(layer)) for layer in self.layers]},
+                "rootfs": {"type": "layers", "diff_ids": [digest_of(unpacked(layer)) for layer in self.layers]},
             }
         )
 
@@ -239,7 +282,3 @@ class TinyRegistry(LoopbackServer):
 
     def _basic(self) -> str:
         return f"Basic {base64.b64encode(self.login.encode()).decode()}"
-
-
-def _unpacked(layer: bytes) -> bytes:
-    return gzip.decompress(layer) if layer.startswith(b"\x1f\x8b") else layer

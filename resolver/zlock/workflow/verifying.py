@@ -150,8 +150,8 @@ def _parent_layers(finder: ImageFinder, image: OpenImage, locked: LockedStep, ta
     reference = ImageReference.parse(settings.parent_image or default_parent(target.python))
     digest = locked.lock["tool"]["zlock"].get("parent-digest", "")
     parent = finder.parent(reference.at(reference.digest or digest), target.platform)
-    ids = parent.found.config["rootfs"]["diff_ids"] if parent else []
-    return len(ids) if ids and image.found.config["rootfs"]["diff_ids"][: len(ids)] == ids else None
+    ids = parent.found.diff_ids if parent else []
+    return len(ids) if ids and image.found.diff_ids[: len(ids)] == ids else None
 
 
 def _project_name(folder: Path) -> str:

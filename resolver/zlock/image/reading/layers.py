@@ -6,27 +6,25 @@ read as streams: of each file the hash is kept, and the bytes only of those that
 
 from __future__ import annotations
 
+import gzip
 import hashlib
-import lzma
 import sys
-import tarfile
 import zlib
-from collections.abc import Iterator
 from typing import IO
 
-from zlock.errors import RegistryFailed
+from zlock.image.reading.tar import Entry, Readable, Tar
 from zlock.image.reading.tree import Node, resolve
 from zlock.image.registry.manifest import broken
 
 _WHITEOUT, _OPAQUE, _SPECIAL = ".wh.", ".wh..wh..opq", ".wh..wh."
-_ZSTD = b"\x28\xb5\x2f\xfd"
-_ZSTD_SINCE = (3, 14)
-_CHUNK = 1 << 20
+_GZIP = b"\x1f\x8b\x08"
+_ZSTD = frozenset({0xFD2FB528, *range(0x184D2A50, 0x184D2A60)})  # a frame, and those that are skipped (RFC 8878)
+_PLAIN = "application/vnd.oci.image.layer.v1.tar"
 _DEEPEST = 250  # folders in folders
 _LARGEST_KEPT = 64 * 1024 * 1024  # bytes of one file whose content is kept
 _MOST_KEPT = 512 * 1024 * 1024  # bytes of all of them
 _KEPT = frozenset({"METADATA", "PKG-INFO", "RECORD", "INSTALLER", "direct_url.json"})
-_DAMAGED = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, ValueError, OverflowError)
+_DAMAGED = (EOFError, zlib.error, OSError, ValueError, OverflowError)
 
 
 class _File:
@@ -39,9 +37,10 @@ class _File:
 
 
 class _Link:
-    __slots__ = ("layer", "target")
+    __slots__ = ("crossed", "layer", "target")
 
     def __init__(self, layer: int, target: str) -> None:
+        self.crossed = False  # whether a later layer has a path that goes through it
         self.layer = layer
         self.target = target
 
@@ -79,32 +78,48 @@ class LayerTree:
         self._root = _Folder(0)
         self._layers = 0
         self._kept = 0
+        self._is_adding = False
 
-    def add(self, layer: IO[bytes]) -> None:
+    def add(self, layer: IO[bytes], diff_id: str, media_type: str = "") -> None:
         """Lay a layer over those that are there.
 
+        It may be compressed with gzip or zstd, in any number of members or frames, whatever it is announced as.
+
+        Args:
+            layer: The layer, from its beginning.
+            diff_id: The digest of what it unpacks to, from the image's configuration.
+            media_type: What it is announced as.
+
         Raises:
-            RegistryFailed: It is damaged, or holds a path that leads out of the image.
+            RegistryFailed: It is damaged, unpacks to something else, holds a path that leads out of the image, or
+                something that engines take in several ways.
         """
         self._layers += 1
-        start = layer.read(len(_ZSTD))
-        layer.seek(0)
-        if start == _ZSTD and sys.version_info < _ZSTD_SINCE:
-            raise RegistryFailed(
-                f"{self._where} has a layer that is compressed with zstd",
-                hint="run zlock with Python 3.14 or later, or push the image with gzip",
-            )
+        self._is_adding = True
         try:
-            with tarfile.open(fileobj=layer, mode="r|*") as tar:
-                for member in tar:
-                    self._add(tar, member)
+            start = layer.read(4)
+            layer.seek(0)
+            unpacked = _unpacked(layer, start)
+            if unpacked is not layer and media_type == _PLAIN:  # some engines look, others believe it
+                raise broken(self._where, f"its layer {self._layers} is compressed, and announced as `{_PLAIN}`")
+            stream = _Hashed(unpacked)
+            tar = Tar(stream)
+            for entry in tar:
+                self._add(tar, entry)
         except _DAMAGED as error:
             raise broken(self._where, f"its layer {self._layers} is damaged: {error}") from error
+        finally:
+            self._is_adding = False
+        if stream.digest != diff_id:
+            raise broken(self._where, f"its layer {self._layers} unpacks to {stream.digest}, and not to {diff_id}")
 
     def node(self, path: str) -> Node | None:
         """Return what is at a path, None where nothing is."""
         there = self._at(path)
         if isinstance(there, _Link):
+            if there.crossed and not self._is_adding:
+                # Where layers are unpacked beside each other and mounted (overlayfs), a folder hides the link.
+                raise broken(self._where, f"a layer has files behind `{path}`, which is a link in the layers below")
             return Node("link", there.target)
         return None if there is None else Node("folder" if isinstance(there, _Folder) else "file")
 
@@ -131,29 +146,42 @@ class LayerTree:
             there = there.entries.get(part) if isinstance(there, _Folder) else None
         return there
 
-    def _add(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        *parents, name = self._parts(member.name) or [""]
-        own = any(part.startswith(_SPECIAL) for part in parents) or (name.startswith(_SPECIAL) and name != _OPAQUE)
-        if not name or own:  # the root, or what a storage driver keeps for itself
-            return
+    def _add(self, tar: Tar, entry: Entry) -> None:
+        *parents, name = self._parts(entry.path) or [""]
+        if not name and entry.kind != "folder":
+            raise broken(self._where, f"the root of its layer {self._layers} is no folder")
+        path = "/".join([*parents, name])
+        if not name or (path.startswith(_SPECIAL) and path != _OPAQUE):
+            return  # the root, or what a storage driver keeps there for itself
         folder = self._folder(parents)
         if name == _OPAQUE:
             folder.prune(self._layers)
         elif name.startswith(_WHITEOUT):
-            folder.take(name.removeprefix(_WHITEOUT), self._layers)
-        elif member.isdir():
+            self._take(folder, name.removeprefix(_WHITEOUT), entry.path)
+        elif entry.kind == "folder":
             there = folder.entries.get(name)
             if not isinstance(there, _Folder):
                 there = folder.entries[name] = _Folder(self._layers)
             there.layer = self._layers
-        elif member.issym():
-            folder.entries[name] = _Link(self._layers, member.linkname)
-        elif member.islnk():
-            folder.entries[name] = self._linked(member.linkname)
-        elif member.isfile():
-            folder.entries[name] = self._read(tar, member, name, parents)
+        elif entry.kind == "link":
+            folder.entries[name] = _Link(self._layers, entry.target)
+        elif entry.kind == "hard link":
+            folder.entries[name] = self._linked(entry.target)
+        elif entry.kind == "file":
+            folder.entries[name] = self._read(tar, entry, name, parents)
         else:
             folder.entries.pop(name, None)
+
+    def _take(self, folder: _Folder, name: str, path: str) -> None:
+        """Take away what lower layers put under a name.
+
+        What its own layer has put there stays by the specification; engines take it away as well, or fail.
+        """
+        if name in ("", ".", ".."):
+            raise broken(self._where, f"its layer {self._layers} takes away what can't be told: `{path}`")
+        folder.take(name, self._layers)
+        if name in folder.entries:
+            raise broken(self._where, f"its layer {self._layers} brings what it takes away: `{path}`")
 
     def _parts(self, path: str) -> list[str]:
         parts = [part for part in path.split("/") if part not in ("", ".")]
@@ -170,6 +198,7 @@ class LayerTree:
             below = there.entries.get(part)
             if isinstance(below, _Link):
                 place = resolve(self, "/".join(["", *parts[: depth + 1]]))
+                below.crossed |= below.layer != self._layers
                 below = None if place is None else self._at(place)
             if below is None and part not in there.entries:
                 below = there.entries[part] = _Folder(self._layers)
@@ -188,28 +217,65 @@ class LayerTree:
             return _Link(self._layers, there.target)
         raise broken(self._where, f"a hard link in its layer {self._layers} leads to nothing: `{path}`")
 
-    def _read(self, tar: tarfile.TarFile, member: tarfile.TarInfo, name: str, parents: list[str]) -> _File:
-        keep = member.size <= _LARGEST_KEPT and _describes(name, parents[-1] if parents else "")
+    def _read(self, tar: Tar, entry: Entry, name: str, parents: list[str]) -> _File:
+        keep = entry.size <= _LARGEST_KEPT and _describes(name, parents[-1] if parents else "")
         if keep:
-            self._kept += member.size
+            self._kept += entry.size
         if self._kept > _MOST_KEPT:
             raise broken(self._where, f"what describes its packages is larger than {_MOST_KEPT} bytes")
         digest = hashlib.sha256()
         kept = []
-        for chunk in _chunks(tar, member):
+        for chunk in tar.content():
             digest.update(chunk)
             if keep:
                 kept.append(chunk)
         return _File(self._layers, digest.hexdigest(), b"".join(kept) if keep else None)
 
 
+class _Hashed:
+    """A stream, and the digest of what has been read of it."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+
+    def read(self, size: int, /) -> bytes:
+        data = self._stream.read(size)
+        self._hash.update(data)
+        return data
+
+    @property
+    def digest(self) -> str:
+        return f"sha256:{self._hash.hexdigest()}"
+
+
+def _unpacked(layer: IO[bytes], start: bytes) -> Readable:
+    """Return what a layer unpacks to, or itself; engines look at its first bytes too."""
+    if start.startswith(_GZIP):
+        return gzip.GzipFile(fileobj=layer)
+    return _ZstdStream(layer) if int.from_bytes(start, "little") in _ZSTD else layer
+
+
+class _ZstdStream:
+    """What is in the frames of a file, one after another, those that are skipped left out."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        if sys.version_info >= (3, 14):
+            from compression import zstd
+        else:
+            from backports import zstd
+
+        self._stream = zstd.ZstdFile(file)
+        self._damaged = zstd.ZstdError
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            return self._stream.read(size)
+        except self._damaged as error:
+            raise ValueError(str(error)) from error
+
+
 def _describes(name: str, folder: str) -> bool:
     if name == "pyvenv.cfg" or name.endswith(".egg-info"):
         return True
     return name in _KEPT and folder.endswith((".dist-info", ".egg-info"))
-
-
-def _chunks(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
-    stream = tar.extractfile(member)
-    while stream is not None and (chunk := stream.read(_CHUNK)):
-        yield chunk

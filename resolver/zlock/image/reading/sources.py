@@ -100,7 +100,7 @@ def add_layers(tree: LayerTree, image: OpenImage, positions: range, progress: Pr
     for position in positions:
         progress(f"reading layer {position + 1} of {len(image.found.layers)} of `{image.found.name}`")
         with image.open_layer(position) as layer:
-            tree.add(layer)
+            tree.add(layer, image.found.diff_ids[position], image.found.layers[position].media_type)
 
 
 def find_in_layout(folder: Path, tag: str, platform: str) -> LayoutImage | None:

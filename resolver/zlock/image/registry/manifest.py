@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +116,12 @@ class FoundImage:
     def layers(self) -> tuple[Descriptor, ...]:
         """Its layers, the lowest first."""
         return self.manifest.layers
+
+    @property
+    def diff_ids(self) -> Sequence[str]:
+        """The digests of what its layers unpack to, the lowest first."""
+        ids: Sequence[str] = self.config["rootfs"]["diff_ids"]
+        return ids
 
     def is_for(self, platform: str) -> bool:
         """Tell whether its configuration names a platform."""
