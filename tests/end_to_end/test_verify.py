@@ -25,6 +25,8 @@ from support.stored_images import (
     in_members,
     layer_of,
     make_layer,
+    saved_files,
+    write_archive,
     write_layout,
 )
 from support.venv import install_with_pip, install_with_uv, make_plain_venv, make_venv, run_pip
@@ -372,6 +374,56 @@ def test_a_blob_of_a_layout_with_other_bytes_is_refused(world: World, tmp_path: 
         assert digest in result.stderr
 
 
+@pytest.mark.parametrize("as_layout", [False, True])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstd.compress])
+def test_an_archive_that_docker_saved_is_read(
+    as_layout: bool, compress: Callable[[bytes], bytes], world: World, tmp_path: Path
+) -> None:
+    image = image_of(world.venv)
+    image = Image(layers=(*image.layers, image.layers[0]))
+    archive = write_archive(tmp_path / "image.tar", saved_files({"team/x:1": image}, as_layout=as_layout))
+    archive.write_bytes(compress(archive.read_bytes()))
+
+    for name in ("", ":team/x:1", ":docker.io/team/x:1"):
+        assert verified(world, f"docker-archive:{archive}{name}")["equal"]
+    assert failed(world, f"docker-archive:{archive}:team/y:1").code == 2
+    if as_layout:
+        assert verified(world, f"oci-archive:{archive}")["equal"]
+
+
+def test_an_archive_of_several_images_wants_a_name(world: World, tmp_path: Path) -> None:
+    images = {"x:1": image_of(world.venv), "y:1": Image(layers=(make_layer({"a": b""}),))}
+    archive = write_archive(tmp_path / "a:b.tar", saved_files(images))
+
+    result = failed(world, f"docker-archive:{archive}")
+
+    assert (result.code, "it has `x:1`, `y:1`" in result.stderr) == (2, True)
+    assert verified(world, f"docker-archive:{archive}:x:1")["equal"]
+    assert "no environment of Python" in failed(world, f"docker-archive:{archive}:y:1").stderr
+
+
+def test_an_archive_that_engines_would_read_in_several_ways_is_refused(world: World, tmp_path: Path) -> None:
+    image = image_of(world.venv)
+    files = saved_files({"x:1": image}, as_layout=True)
+    other = Image(layers=(*image.layers, make_layer({"evil.pth": b""})))
+    evil = saved_files({"x:1": other}, as_layout=True)
+    stripped = {path: data for path, data in files.items() if not path.startswith("blobs")}
+    config = digest_of(image.config)
+    changed = {path: b"{}" if config.partition(":")[2] in path else data for path, data in files.items()}
+    cases: dict[str, dict[str, bytes | str]] = {
+        "as a layout it has another image": {**evil, **files, "index.json": evil["index.json"]},
+        "it has `manifest.json` twice": {"./manifest.json": evil["manifest.json"], **evil, **files},
+        "it has no `blobs/sha256/": stripped,
+        "its layers are not those of its configuration": changed,
+        "the archive does not tell of images": {**files, "manifest.json": b"{}x"},
+        "it has no `manifest.json`": {"index.json": b""},
+    }
+    for why, members in cases.items():
+        result = failed(world, f"docker-archive:{write_archive(tmp_path / 'image.tar', members)}")
+
+        assert (result.code, why in result.stderr) == (3, True), result.stderr
+
+
 def test_an_image_in_a_registry_is_as_locked(world: World) -> None:
     with TinyRegistry() as registry:
         registry.push("team/train", "1", image_of(world.venv), Image(platform="linux/s390x"))
@@ -380,6 +432,7 @@ def test_an_image_in_a_registry_is_as_locked(world: World) -> None:
 
         assert found["equal"]
         assert found["image"].endswith("in its registry")
+        assert verified(world, f"docker://{registry.host}/team/train:1")["image"] == found["image"]
 
 
 def test_of_an_index_the_images_of_all_platforms_are_compared(world: World) -> None:
@@ -476,6 +529,10 @@ def test_another_steps_lock_is_not_what_is_there(world: World) -> None:
         ("dir:nowhere", 2, "`nowhere` is no folder"),
         ("env:nowhere/python", 2, "is no interpreter"),
         ("oci:nowhere", 2, "is no OCI layout"),
+        ("oci-archive:nowhere", 2, "`nowhere` is no file"),
+        ("docker-archive:nowhere:x:1", 2, "`nowhere:x:1` is no file"),
+        ("docker-daemon:Not/A Reference", 2, "is no image reference"),
+        ("sif:./image.sif", 2, "what can be verified: a reference, `oci:DIR`, `oci-archive:FILE`, `docker-archive:"),
         ("Not/A Reference", 2, "is no image reference"),
         ("--help-me", 2, "error"),
         ("127.0.0.1:1/team/image:1", 3, "could not fetch"),

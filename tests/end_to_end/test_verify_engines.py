@@ -7,13 +7,15 @@ import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from support.building import Engine, base_in_registry
+from support.building import Engine, base_in_registry, running_engine, running_newer_docker
 from support.certificates import make_certificate
 from support.engines import PASSWORD, USER, registry, require
 from support.environment import clean_environment
@@ -21,8 +23,6 @@ from support.index import TinyIndex
 from support.project import Project
 from support.stored_images import OCI_LAYER, OCI_ZSTD_LAYER, add_layer, in_members, make_layer
 from support.venv import install_with_pip, make_plain_venv
-from zlock.errors import RegistryFailed
-from zlock.image.reading.sources import find_in_archive
 from zlock.image.registry.registry import Registry
 from zlock.model.reference import ImageReference
 
@@ -179,20 +179,41 @@ def test_a_registry_with_tls_is_read_where_its_certificate_is_trusted(world: Wor
     assert "certificate verify failed" in refused.stderr
 
 
-def test_an_archive_as_docker_saves_it_is_read(world: World, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
+def test_an_archive_that_buildah_wrote_is_read(form: str, world: World, tmp_path: Path) -> None:
     archive = tmp_path / "image.tar"
-    run(world.project, {}, "skopeo", "copy", f"oci:{world.layout}:1", f"docker-archive:{archive}:x:1")
+    run(world.project, world.environ, "buildah", "push", "--quiet", NAME, f"{form}:{archive}:{NAME}")
 
-    found = find_in_archive(archive, "x:1", "linux/amd64")
-
-    assert found is not None
-    assert found.found.labels["zlock.key"] == "0a"
-    assert find_in_archive(archive, "x:1", "linux/arm64") is None
-    with found.open_layer(0) as layer:
-        assert layer.read(4)
+    verified(world, f"{form}:{archive}")
+    verified(world, f"{form}:{archive}:{NAME}")
     archive.write_bytes(archive.read_bytes()[:4096])
-    with pytest.raises(RegistryFailed):
-        find_in_archive(archive, "x:1", "linux/amd64")
+    assert world.project.run("verify", f"{form}:{archive}").code == 3
+
+
+def test_an_image_is_read_out_of_the_store_that_is_named(world: World, tmp_path: Path) -> None:
+    assert verified(world, f"containers-storage:{NAME}") == f"{NAME} in podman's store"
+    elsewhere = world.project.run("verify", "containers-storage:localhost/none:1", env=world.environ)
+    no_daemon = {"DOCKER_HOST": f"unix://{tmp_path}/none"}
+    closed = world.project.run("verify", f"docker-daemon:{NAME}", env={**world.environ, **no_daemon})
+
+    assert (elsewhere.code, closed.code) == (1, 3)
+    assert "there is no image `containers-storage:localhost/none:1`" in elsewhere.stderr
+    assert "docker's store can't be looked into" in closed.stderr
+
+
+@pytest.mark.parametrize("running", [partial(running_engine, "docker"), running_newer_docker], ids=["older", "newer"])
+def test_what_docker_keeps_and_saves_is_read(
+    running: Callable[[], AbstractContextManager[Engine]], world: World, tmp_path: Path
+) -> None:
+    archive = tmp_path / "image.tar"
+    run(world.project, world.environ, "buildah", "push", "--quiet", NAME, f"docker-archive:{archive}:x/train:1")
+    with running() as docker:
+        docker("load", "--quiet", "--input", str(archive))
+        docker("save", "--output", str(tmp_path / "saved.tar"), "x/train:1")
+
+        assert verified(world, "docker-daemon:x/train:1", **docker.environ) == "x/train:1 in docker's store"
+    verified(world, f"docker-archive:{tmp_path / 'saved.tar'}")
+    verified(world, f"docker-archive:{tmp_path / 'saved.tar'}:x/train:1")
 
 
 @pytest.mark.parametrize("kind", [OCI_LAYER, OCI_ZSTD_LAYER])

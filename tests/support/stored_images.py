@@ -203,6 +203,37 @@ def write_layout(folder: Path, tags: Mapping[str, Image]) -> Path:
     return folder
 
 
+def write_archive(path: Path, files: Mapping[str, bytes | str]) -> Path:
+    """Write an archive of files, and links where there is text, and return it."""
+    path.write_bytes(make_layer(files, plain=True))
+    return path
+
+
+def saved_files(tags: Mapping[str, Image], *, as_layout: bool = False) -> dict[str, bytes | str]:
+    """Return what `docker save` writes: up to Docker 24 a folder per layer, equal ones linked; since 25 a layout."""
+    files: dict[str, bytes | str] = {}
+    rows = []
+    for number, (tag, image) in enumerate(tags.items()):
+        config = digest_of(image.config).partition(":")[2]
+        places = [f"{number}{position}/layer.tar" for position, _ in enumerate(image.layers)]
+        if as_layout:
+            files |= {f"blobs/sha256/{digest.partition(':')[2]}": data for digest, data in image.blobs().items()}
+            config = f"blobs/sha256/{config}"
+            places = [f"blobs/sha256/{digest_of(layer).partition(':')[2]}" for layer in image.layers]
+        else:
+            files[f"{config}.json"] = image.config
+            config = f"{config}.json"
+            first: dict[bytes, str] = {}
+            for place, layer in zip(places, image.layers, strict=True):
+                files[place] = f"../{first[layer]}" if layer in first else unpacked(layer)
+                first.setdefault(layer, place)
+        rows.append({"Config": config, "RepoTags": [tag], "Layers": places})
+    if as_layout:
+        entries = [image.descriptor() for image in tags.values()]
+        files |= {"index.json": as_json({"schemaVersion": 2, "manifests": entries}), "oci-layout": b"{}"}
+    return {**files, "manifest.json": as_json(rows)}
+
+
 class TinyRegistry(LoopbackServer):
     """A registry that has what it was given, and answers otherwise where `instead` says so.
 

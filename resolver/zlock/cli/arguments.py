@@ -284,7 +284,8 @@ def _add_verify(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument(
         "image",
         metavar="IMAGE",
-        help="a reference, `oci:DIR` (a layout), `dir:DIR` (a folder), or `env:PYTHON` (an environment)",
+        help="a reference, `oci:DIR` (a layout), `docker-archive:FILE`, `dir:DIR` (a folder), `env:PYTHON` (an "
+        "environment), or another form that docs/verify.md lists",
     )
     _add_locked_steps(parser)
 

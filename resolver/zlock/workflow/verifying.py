@@ -59,7 +59,7 @@ def verify(options: Options, image: str, progress: Progress) -> Verdict:
 
     Args:
         options: The options; of `steps` one at most.
-        image: A reference, `oci:DIR`, `oci:DIR:TAG`, `dir:DIR` or `env:PYTHON`.
+        image: What `ImageFinder.find` takes, `dir:DIR` or `env:PYTHON`.
         progress: Hears what is being done.
 
     Raises:

@@ -6,25 +6,20 @@ read as streams: of each file the hash is kept, and the bytes only of those that
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import sys
-import zlib
 from typing import IO
 
+from zlock.image.reading.compression import DAMAGED, unpacked
 from zlock.image.reading.tar import Entry, Readable, Tar
 from zlock.image.reading.tree import Node, resolve
 from zlock.image.registry.manifest import broken
 
 _WHITEOUT, _OPAQUE, _SPECIAL = ".wh.", ".wh..wh..opq", ".wh..wh."
-_GZIP = b"\x1f\x8b\x08"
-_ZSTD = frozenset({0xFD2FB528, *range(0x184D2A50, 0x184D2A60)})  # a frame, and those that are skipped (RFC 8878)
 _PLAIN = "application/vnd.oci.image.layer.v1.tar"
 _DEEPEST = 250  # folders in folders
 _LARGEST_KEPT = 64 * 1024 * 1024  # bytes of one file whose content is kept
 _MOST_KEPT = 512 * 1024 * 1024  # bytes of all of them
 _KEPT = frozenset({"METADATA", "PKG-INFO", "RECORD", "INSTALLER", "direct_url.json"})
-_DAMAGED = (EOFError, zlib.error, OSError, ValueError, OverflowError)
 
 
 class _File:
@@ -97,16 +92,14 @@ class LayerTree:
         self._layers += 1
         self._is_adding = True
         try:
-            start = layer.read(4)
-            layer.seek(0)
-            unpacked = _unpacked(layer, start)
-            if unpacked is not layer and media_type == _PLAIN:  # some engines look, others believe it
+            content = unpacked(layer)
+            if content is not layer and media_type == _PLAIN:  # some engines look, others believe it
                 raise broken(self._where, f"its layer {self._layers} is compressed, and announced as `{_PLAIN}`")
-            stream = _Hashed(unpacked)
+            stream = _Hashed(content)
             tar = Tar(stream)
             for entry in tar:
                 self._add(tar, entry)
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise broken(self._where, f"its layer {self._layers} is damaged: {error}") from error
         finally:
             self._is_adding = False
@@ -247,32 +240,6 @@ class _Hashed:
     @property
     def digest(self) -> str:
         return f"sha256:{self._hash.hexdigest()}"
-
-
-def _unpacked(layer: IO[bytes], start: bytes) -> Readable:
-    """Return what a layer unpacks to, or itself; engines look at its first bytes too."""
-    if start.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=layer)
-    return _ZstdStream(layer) if int.from_bytes(start, "little") in _ZSTD else layer
-
-
-class _ZstdStream:
-    """What is in the frames of a file, one after another, those that are skipped left out."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        if sys.version_info >= (3, 14):
-            from compression import zstd
-        else:
-            from backports import zstd
-
-        self._stream = zstd.ZstdFile(file)
-        self._damaged = zstd.ZstdError
-
-    def read(self, size: int, /) -> bytes:
-        try:
-            return self._stream.read(size)
-        except self._damaged as error:
-            raise ValueError(str(error)) from error
 
 
 def _describes(name: str, folder: str) -> bool:

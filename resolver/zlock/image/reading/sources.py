@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tarfile
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 from zlock.errors import InvalidInput
+from zlock.image.reading.files import Files
 from zlock.image.reading.layers import LayerTree
 from zlock.image.registry.manifest import (
     INDEXES,
@@ -63,32 +58,28 @@ class RegistryImage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LayoutImage:
-    """An image in a folder (OCI image spec, "Image Layout")."""
+    """An image in a layout (OCI image spec, "Image Layout")."""
 
-    folder: Path
+    files: Files
     found: FoundImage
 
     def open_layer(self, position: int) -> IO[bytes]:
         """Return a layer, checked, as a file that the caller closes."""
-        layer = self.found.layers[position]
-        return _checked(_blob_path(self.folder, layer.digest).open("rb"), layer.digest, self.found.name)
+        digest = self.found.layers[position].digest
+        return _checked(self.files.open(_blob_path(digest)), digest, self.found.name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ArchiveImage:
-    """An image in an archive of `docker save`; its layers are held to the digests of its configuration."""
+    """An image in an archive of `docker save`, which knows the digests only of what its layers unpack to."""
 
-    archive: Path
+    files: Files
     members: tuple[str, ...]
     found: FoundImage
 
     def open_layer(self, position: int) -> IO[bytes]:
-        """Return a layer, checked, as a file that the caller closes."""
-        file = tempfile.TemporaryFile(prefix="zlock-layer-")  # noqa: SIM115 - the caller closes it
-        with _archive(self.archive, self.found.name) as tar:
-            shutil.copyfileobj(_member(tar, self.members[position], self.found.name), file)
-        file.seek(0)
-        return _checked(file, self.found.layers[position].digest, self.found.name)
+        """Return a layer as a file that the caller closes."""
+        return self.files.open(self.members[position])
 
 
 def add_layers(tree: LayerTree, image: OpenImage, positions: range, progress: Progress) -> None:
@@ -103,11 +94,12 @@ def add_layers(tree: LayerTree, image: OpenImage, positions: range, progress: Pr
             tree.add(layer, image.found.diff_ids[position], image.found.layers[position].media_type)
 
 
-def find_in_layout(folder: Path, tag: str, platform: str) -> LayoutImage | None:
+def find_in_layout(files: Files, name: str, tag: str, platform: str) -> LayoutImage | None:
     """Return the image of a platform in an OCI layout, None where it has none of that platform.
 
     Args:
-        folder: The layout.
+        files: The layout.
+        name: What a person calls it.
         tag: What the image is called in it; may be left out where there is one only.
         platform: `linux/amd64`.
 
@@ -115,86 +107,134 @@ def find_in_layout(folder: Path, tag: str, platform: str) -> LayoutImage | None:
         InvalidInput: It is no layout, or the tag does not say which image.
         RegistryFailed: Its content is not what its digests say.
     """
-    name = f"oci:{folder}{f':{tag}' if tag else ''}"
-    entry = _entry(folder, tag, name)
-    top = _layout_document(folder, entry, name)
-    chosen = select(top, platform, lambda below: _layout_document(folder, below, name), f"`{name}`")
-    if chosen is None:
-        return None
-    digest, manifest = chosen
-    found = describe(name, digest, top[0], manifest, _layout_blob(folder, manifest.config, name))
-    return LayoutImage(folder=folder, found=found) if found.is_for(platform) else None
+    return _select(files, _entry(files, tag, name), name, platform)
 
 
-def find_in_archive(archive: Path, name: str, platform: str) -> ArchiveImage | None:
-    """Return the only image of an archive that `docker save` wrote, None where it is of another platform.
+def find_in_archive(files: Files, name: str, tag: str, platform: str) -> ArchiveImage | None:
+    """Return the image of a platform in an archive that `docker save` wrote, None where it is of another one.
+
+    Args:
+        files: The archive.
+        name: What a person calls it.
+        tag: The reference of the image in it; may be left out where there is one only.
+        platform: `linux/amd64`.
 
     Raises:
+        InvalidInput: The tag does not say which image.
         RegistryFailed: It is no such archive.
     """
     where = f"`{name}`"
-    with _archive(archive, name) as tar:
-        try:
-            (entry,) = json.loads(_member(tar, "manifest.json", name).read(LARGEST_DOCUMENT))
-            config = _member(tar, entry["Config"], name).read(LARGEST_DOCUMENT)
-            members = tuple(str(member) for member in entry["Layers"])
-        except (ValueError, LookupError, TypeError, RecursionError) as error:
-            raise broken(where, "the archive does not tell of one image") from error
+    try:
+        rows = [_Saved.parse(row) for row in json.loads(_document(files, "manifest.json"))]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise broken(where, "the archive does not tell of images") from error
+    wanted = str(ImageReference.parse(tag)) if tag else ""
+    saved = [row for row in rows if not tag or wanted in map(str, map(ImageReference.parse, row.tags))]
+    if len(saved) != 1:
+        tags = [f"`{one}`" for row in rows for one in row.tags]
+        raise InvalidInput(
+            f"{where} does not say which image" if saved else f"{where}: the archive has no such image",
+            context=[f"it has {', '.join(tags)}" if tags else "none of its images has a name"],
+            hint="name one: `docker-archive:FILE:NAME:TAG`",
+        )
+    config = _document(files, saved[0].config)
     digest = digest_of_bytes(config)
     diff_ids = read_json(config, where).get("rootfs", {}).get("diff_ids", [])
     layers = tuple(
         Descriptor.parse({"mediaType": "application/x-tar", "digest": one, "size": 0}, where) for one in diff_ids
     )
-    if len(layers) != len(members):
+    if len(layers) != len(saved[0].layers):
         raise broken(where, "its layers are not those of its configuration")
+    if digest not in _configs_of_layout(files, name, platform, digest):
+        raise broken(where, "as a layout it has another image")  # which some engines would load
     own = Descriptor(media_type="application/vnd.oci.image.config.v1+json", digest=digest, size=len(config))
     found = describe(name, digest, digest, Manifest(config=own, layers=layers, annotations={}), config)
-    return ArchiveImage(archive=archive, members=members, found=found) if found.is_for(platform) else None
+    return ArchiveImage(files=files, members=saved[0].layers, found=found) if found.is_for(platform) else None
 
 
-def _entry(folder: Path, tag: str, name: str) -> Descriptor:
+class _Saved(NamedTuple):
+    """A row of the `manifest.json` that `docker save` writes."""
+
+    config: str
+    layers: tuple[str, ...]
+    tags: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, row: Any) -> _Saved:
+        return cls(str(row["Config"]), tuple(map(str, row["Layers"])), tuple(map(str, row.get("RepoTags") or ())))
+
+
+def _configs_of_layout(files: Files, name: str, platform: str, digest: str) -> set[str]:
+    """Return the configurations of an archive that is a layout too, as Docker writes it since version 25."""
+    if not files.has("index.json"):
+        return {digest}
+    entries = _index(files, name)
+    found = [_select(files, Descriptor.parse(one, f"`{name}`"), name, platform) for one in entries]
+    return {one.found.manifest.config.digest for one in found if one} or {digest}
+
+
+def _select(files: Files, entry: Descriptor, name: str, platform: str) -> LayoutImage | None:
+    """Return the image of a platform that an entry of a layout's index leads to."""
+    where = f"`{name}`"
+
+    def load(below: Descriptor) -> tuple[str, Manifest | Index] | None:
+        return _layout_document(files, below, name) if files.has(_blob_path(below.digest)) else None
+
+    top = _layout_document(files, entry, name)
+    chosen = select(top, platform, load, where)
+    if chosen is None:
+        return None
+    digest, manifest = chosen
+    found = describe(name, digest, top[0], manifest, _layout_blob(files, manifest.config, name))
+    return LayoutImage(files=files, found=found) if found.is_for(platform) else None
+
+
+def _entry(files: Files, tag: str, name: str) -> Descriptor:
     """Return the entry of a layout's index that a tag names."""
-    try:
-        table = read_json((folder / "index.json").read_bytes(), f"`{name}`")
-    except OSError as error:
-        raise InvalidInput(
-            f"`{folder}` is no OCI layout: {error.strerror or error}", hint="`oci:DIR` names a folder with `index.json`"
-        ) from error
     tagged: dict[str, Any] = {}
-    for one in table.get("manifests") or []:
+    for one in _index(files, name):
         annotations = one.get("annotations") or {} if isinstance(one, dict) else {}
         tagged.setdefault(str(annotations.get(_TAG, "")), one)
     names = [f"`{one}`" for one in tagged if one]
     if tag not in tagged and (tag or len(tagged) != 1):
         said = f"it has {', '.join(names)}" if names else "none of its images has a name"
         raise InvalidInput(
-            f"`{name}` does not say which image" if not tag else f"`{folder}` has no image `{tag}`",
+            f"`{name}` does not say which image" if not tag else f"`{name}`: there is no image `{tag}`",
             context=[said],
-            hint="name one: `oci:DIR:TAG`",
+            hint=f"name one: `{name.removesuffix(f':{tag}')}:TAG`",
         )
     return Descriptor.parse(tagged.get(tag) or next(iter(tagged.values())), f"`{name}`")
 
 
-def _layout_document(folder: Path, entry: Descriptor, name: str) -> tuple[str, Manifest | Index]:
+def _index(files: Files, name: str) -> list[Any]:
+    if not files.has("index.json"):
+        raise InvalidInput(f"`{name}` is no OCI layout", hint="name a folder, or an archive, with `index.json`")
+    entries = read_json(_document(files, "index.json"), f"`{name}`").get("manifests")
+    return entries if isinstance(entries, list) else []
+
+
+def _layout_document(files: Files, entry: Descriptor, name: str) -> tuple[str, Manifest | Index]:
     if entry.media_type not in MANIFESTS | INDEXES:
         raise broken(f"`{name}`", f"it is no image; its type is `{entry.media_type}`")
-    return entry.digest, read_document(_layout_blob(folder, entry, name), entry.media_type, f"`{name}`")
+    return entry.digest, read_document(_layout_blob(files, entry, name), entry.media_type, f"`{name}`")
 
 
-def _layout_blob(folder: Path, descriptor: Descriptor, name: str) -> bytes:
-    with _checked(_blob_path(folder, descriptor.digest).open("rb"), descriptor.digest, name) as stream:
+def _layout_blob(files: Files, descriptor: Descriptor, name: str) -> bytes:
+    with _checked(files.open(_blob_path(descriptor.digest)), descriptor.digest, name) as stream:
         data = stream.read(LARGEST_DOCUMENT + 1)
     if len(data) > LARGEST_DOCUMENT or len(data) != descriptor.size:
         raise broken(f"`{descriptor.digest}` of `{name}`", f"it has not the {descriptor.size} bytes of its entry")
     return data
 
 
-def _blob_path(folder: Path, digest: str) -> Path:
+def _document(files: Files, path: str) -> bytes:
+    with files.open(path) as stream:
+        return stream.read(LARGEST_DOCUMENT)
+
+
+def _blob_path(digest: str) -> str:
     """Return where a layout has content; a descriptor's digest has been held to its form."""
-    path = folder / "blobs" / "sha256" / digest.partition(":")[2]
-    if not path.is_file():
-        raise broken(f"`{folder}`", f"`{digest}` is not there")
-    return path
+    return f"blobs/sha256/{digest.partition(':')[2]}"
 
 
 def _checked(file: IO[bytes], digest: str, name: str) -> IO[bytes]:
@@ -209,23 +249,3 @@ def _checked(file: IO[bytes], digest: str, name: str) -> IO[bytes]:
         file.close()
         raise broken(f"`{name}`", f"its digest is {found}, and not the promised {digest}")
     return file
-
-
-@contextmanager
-def _archive(path: Path, name: str) -> Iterator[tarfile.TarFile]:
-    try:
-        with tarfile.open(path, mode="r:") as tar:
-            yield tar
-    except tarfile.TarError as error:
-        raise broken(f"`{name}`", f"the archive is damaged: {error}") from error
-
-
-def _member(tar: tarfile.TarFile, member: object, name: str) -> IO[bytes]:
-    """Return a file of an archive; links inside it are followed, as `docker save` writes them for equal layers."""
-    try:
-        stream = tar.extractfile(str(member))
-    except KeyError:
-        stream = None
-    if stream is None:
-        raise broken(f"`{name}`", f"the archive has no `{member}`")
-    return stream

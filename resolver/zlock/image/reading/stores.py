@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zlock.errors import CommandFailed
+from zlock.image.reading.files import ArchiveFiles, FolderFiles
 from zlock.image.reading.sources import OpenImage, find_in_archive, find_in_layout
 from zlock.process import CommandExited, run_command
 
@@ -17,21 +18,27 @@ _QUICK, _SLOW = 60.0, 3600.0  # seconds: to ask for an image, to take one out
 _TAG = "zlock"
 
 
+STORES = {"docker-daemon": ("docker",), "containers-storage": ("podman", "buildah")}
+"""The programs that look into a store, by what skopeo and podman call it; podman, buildah and skopeo share one."""
+
+
 class Store(NamedTuple):
     """A program and the store of images that it looks into."""
 
     program: str
-    name: str
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return f"{self.program}'s store"
 
 
 def find_stores(environ: Mapping[str, str]) -> Iterator[Store]:
-    """Return the stores that can be looked into; podman, buildah and skopeo share one."""
-    if shutil.which("docker", path=environ.get("PATH")):
-        yield Store("docker", "docker's store")
-    shared = (one for one in ("podman", "buildah") if shutil.which(one, path=environ.get("PATH")))
-    for program in shared:
-        yield Store(program, f"{program}'s store")
-        return
+    """Return the stores that can be looked into."""
+    for programs in STORES.values():
+        program = next((one for one in programs if shutil.which(one, path=environ.get("PATH"))), None)
+        if program:
+            yield Store(program)
 
 
 def take_out(store: Store, reference: str, platform: str, folder: Path, environ: Mapping[str, str]) -> OpenImage | None:
@@ -67,7 +74,7 @@ def _take(store: Store, reference: str, platform: str, folder: Path, run: Callab
     if store.program == "docker":
         archive = folder / "image.tar"
         run("image", "save", "--output", str(archive), reference, timeout=_SLOW)
-        return find_in_archive(archive, reference, platform)
+        return find_in_archive(ArchiveFiles.read(archive), reference, "", platform)
     layout = folder / "layout"
     run("push", "--quiet", reference, f"oci:{layout}:{_TAG}", timeout=_SLOW)
-    return find_in_layout(layout, _TAG, platform)
+    return find_in_layout(FolderFiles(layout), reference, _TAG, platform)
