@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -119,6 +120,22 @@ def test_an_environment_that_pip_or_uv_made_from_the_lock_is_as_locked(
 
     assert (found["equal"], found["packages"]) == (True, 2)
     assert found["files"] > 4
+
+
+def test_the_pip_of_an_environment_is_listed_and_counts_where_it_is_altered(world: World, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "made")], check=True, timeout=120)
+    python = tmp_path / "made" / "bin" / "python"
+    install_with_pip(python, world.project.lock_path("train"))
+
+    whole = verified(world, f"env:{python}")
+    with (tmp_path / "made" / SITE / "pip" / "__main__.py").open("a") as stream:
+        stream.write("evil = 1\n")
+    altered = verified(world, f"env:{python}")
+
+    assert (whole["equal"], whole["extra"]) == (True, {})
+    assert "pip" in whole["installers"]
+    assert set(altered["extra"]) == set(altered["altered"]) == {"pip"}
+    assert altered["altered"]["pip"] == {f"/{SITE}/pip/__main__.py": "changed"}
 
 
 def test_an_interpreter_without_an_environment_is_asked_where_its_packages_are(world: World) -> None:
@@ -291,17 +308,96 @@ def test_a_layer_that_changes_a_package_is_seen(world: World, tmp_path: Path) ->
 
 
 def test_a_file_of_an_image_that_belongs_to_no_package_is_seen(world: World, tmp_path: Path) -> None:
-    added = ("evil.pth", "module.py", "folder/inside.py", "compiled.pyc")
-    above = make_layer({f"opt/venv/{SITE}/{name}": b"" for name in (*added, "__pycache__/model.cpython-3.pyc")})
+    names = (
+        "__pycache__/gone.cpython-311.pyc",
+        "compiled.pyc",
+        "evil.pth",
+        "folder",
+        "model/__init__.abi3.so",
+        "model/__pycache__/data.txt",
+        "model/deep/er/inside.py",
+        "module.py",
+        "speed-1.5.dist-info/entry_points.txt",
+    )
+    members: dict[str, bytes | str | None] = {f"opt/venv/{SITE}/{name}": b"" for name in names if name != "folder"}
+    members |= {
+        f"opt/venv/{SITE}/folder/inside/deep.py": b"",
+        f"opt/venv/{SITE}/empty/folder": None,
+        f"opt/venv/{SITE}/link": "/etc",
+        "opt/venv/bin/ls": b"",
+        "opt/venv/bin/pyvenv.cfg": b"include-system-site-packages = true\n",
+    }
+    above = make_layer(members)
     write_layout(tmp_path / "layout", {"1": Image(layers=(*image_of(world.venv).layers, above))})
 
     found = verified(world, f"oci:{tmp_path / 'layout'}")
 
-    names = ("compiled.pyc", "evil.pth", "folder", "module.py")
-    assert found["stray"] == [f"/opt/venv/{SITE}/{name}" for name in names]
+    expected = [name.replace("deep/er/inside.py", "deep") for name in (*names, "link")]
+    programs = ["/opt/venv/bin/ls", "/opt/venv/bin/pyvenv.cfg"]
+    assert found["stray"] == sorted([f"/opt/venv/{SITE}/{name}" for name in expected]) + programs
     assert not found["equal"]
     said = failed(world, f"oci:{tmp_path / 'layout'}").stderr
     assert f"of no package: /opt/venv/{SITE}/evil.pth" in said
+
+
+@pytest.mark.parametrize(
+    ("settings", "odd"),
+    [
+        ("home = {home}\ninclude-system-site-packages = true\n", "include-system-site-packages"),
+        ("home = {home}\n Include-System-Site-Packages=TRUE\r\n", "include-system-site-packages"),
+        ("home = {home}\rinclude-system-site-packages = true\rinclude-system-site-packages = false\r", "include-sys"),
+        ("home = {home}\n", "include-system-site-packages"),
+        ("", "pyvenv.cfg"),
+        ("home = /srv/evil\ninclude-system-site-packages = false\nhome = {home}\n", "bin/python"),
+    ],
+)
+def test_settings_of_the_environment_that_let_in_more_are_seen(
+    settings: str, odd: str, world: World, tmp_path: Path
+) -> None:
+    home = str(Path(sys.base_prefix) / "bin")
+    above = make_layer({"opt/venv/pyvenv.cfg": settings.format(home=home).encode()})
+    write_layout(tmp_path / "layout", {"1": Image(layers=(*image_of(world.venv).layers, above))})
+
+    found = verified(world, f"oci:{tmp_path / 'layout'}")
+
+    assert not found["equal"]
+    assert next(iter(found["environment"])).startswith(odd)
+    assert (found["stray"], found["altered"]) == ([], {})
+
+
+@pytest.mark.parametrize("program", [b"#!/bin/sh\n", "/srv/evil/python3"])
+def test_another_interpreter_in_the_environment_is_seen(program: bytes | str, world: World, tmp_path: Path) -> None:
+    above = make_layer({"opt/venv/bin/python": program})
+    write_layout(tmp_path / "layout", {"1": Image(layers=(*image_of(world.venv).layers, above))})
+
+    found = verified(world, f"oci:{tmp_path / 'layout'}")
+
+    assert "bin/python" in found["environment"]
+    assert "the environment: bin/python is " in failed(world, f"oci:{tmp_path / 'layout'}").stderr
+
+
+def test_packages_that_share_a_folder_own_it_together(tmp_path: Path) -> None:
+    with TinyIndex() as index:
+        index.wheel("one", "1.0", files={"shared/one.py": b"", "shared/sub/one.py": b""})
+        index.wheel("two", "1.0", files={"shared/two.py": b"", "two-1.0.data/data/share/two.txt": b""})
+        project = Project(tmp_path / "project")
+        project.configure(
+            {
+                "python": PYTHON,
+                "index": [{"url": index.url, "default": True}],
+                "docker": {"requirements": ["one", "two"]},
+            }
+        )
+        assert project.run("resolve").code == 0
+        install_with_pip(make_plain_venv(tmp_path / "venv"), project.lock_path("pipeline"))
+    world = World(project=project, venv=tmp_path / "venv")
+    above = make_layer({f"opt/venv/{SITE}/shared/three.py": b""})
+    write_layout(tmp_path / "plain", {"1": image_of(world.venv)})
+    write_layout(tmp_path / "more", {"1": Image(layers=(*image_of(world.venv).layers, above))})
+
+    assert verified(world, f"oci:{tmp_path / 'plain'}", step="pipeline")["equal"]
+    stray = verified(world, f"oci:{tmp_path / 'more'}", step="pipeline")["stray"]
+    assert stray == [f"/opt/venv/{SITE}/shared/three.py"]
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,9 @@ def _lines(verdict: Verdict, platform: str, comparison: Comparison, *, verbose: 
         if len(files) > _SHOWN and not verbose:
             yield f"  {name}: and {len(files) - _SHOWN} more files"
     yield from (f"  of no package: {path}" for path in comparison.stray)
+    yield from (f"  the environment: {name} is {how}" for name, how in comparison.odd.items())
     yield from (f"  the project itself: {name} {version}" for name, version in comparison.local.items())
+    yield from (f"  to install with: {name} {version}" for name, version in comparison.installers.items())
     if verbose:
         yield from (f"  the parent's: {name} {version}" for name, version in comparison.inherited.items())
 
@@ -67,6 +69,8 @@ def _compared(comparison: Comparison) -> dict[str, object]:
         "elsewhere": dict(comparison.elsewhere),
         "altered": {name: {file.path: file.why for file in files} for name, files in comparison.altered.items()},
         "stray": list(comparison.stray),
+        "environment": dict(comparison.odd),
         "inherited": dict(comparison.inherited),
         "local": dict(comparison.local),
+        "installers": dict(comparison.installers),
     }

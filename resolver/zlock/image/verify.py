@@ -8,9 +8,11 @@ from typing import Any
 
 from packaging.utils import NormalizedName, canonicalize_name, canonicalize_version
 
+from zlock.image.reading.environment import Installed
 from zlock.image.reading.installed import Altered, Distribution, check_files
-from zlock.image.reading.tree import FileTree
 from zlock.redact import redact
+
+_INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,9 +27,11 @@ class Comparison:
         moved: Of another version: the locked one, and what is there.
         elsewhere: Of the locked version but not from where the lock says; how.
         altered: Files that are not as their RECORD has them.
-        stray: Files and folders beside the packages that belong to none.
+        stray: Files and folders that belong to no package.
+        odd: Settings and links of the environment that are not as they were made, and how they are.
         inherited: There and not locked, but the parent's own; no difference.
         local: There and not locked, but the project itself; no difference.
+        installers: There and not locked, but pip, setuptools or wheel as they were installed; no difference.
     """
 
     packages: int
@@ -38,48 +42,58 @@ class Comparison:
     elsewhere: Mapping[str, str]
     altered: Mapping[str, tuple[Altered, ...]]
     stray: Sequence[str]
+    odd: Mapping[str, str]
     inherited: Mapping[str, str]
     local: Mapping[str, str]
+    installers: Mapping[str, str]
 
     @property
     def is_equal(self) -> bool:
         """Whether what is installed is what the lock says."""
-        return not (self.missing or self.extra or self.moved or self.elsewhere or self.altered or self.stray)
+        different = (self.missing, self.extra, self.moved, self.elsewhere, self.altered, self.stray, self.odd)
+        return not any(different)
 
 
 def compare(
     locked: Iterable[Mapping[str, Any]],
-    installed: Sequence[Distribution],
-    tree: FileTree,
+    installed: Installed,
     *,
     is_local: Callable[[Distribution], bool],
-    is_inherited: Callable[[Distribution], bool],
-    stray: Sequence[str] = (),
 ) -> Comparison:
     """Compare an environment with the packages of a lock.
 
     Args:
         locked: The packages that the lock installs on the platform.
-        installed: What is there, in the order in which Python looks; of one name twice, both count.
-        tree: The files, whose hashes are compared with those of RECORD.
+        installed: What is there; of one name twice, both count.
         is_local: Tells the project's own distribution.
-        is_inherited: Tells what the parent brought.
-        stray: What belongs to no package.
     """
     wanted = {canonicalize_name(package["name"]): package for package in locked}
     there: dict[NormalizedName, list[Distribution]] = {}
-    for one in installed:
+    for one in installed.distributions:
         there.setdefault(one.name, []).append(one)
     beyond = [one for name in sorted(there.keys() - wanted.keys()) for one in there[name]]
     local: dict[str, str] = {one.name: one.version for one in beyond if is_local(one)}
-    inherited: dict[str, str] = {one.name: one.version for one in beyond if one.name not in local and is_inherited(one)}
+    inherited: dict[str, str] = {
+        one.name: one.version for one in beyond if one.name not in local and installed.is_inherited(one)
+    }
     moved: dict[str, tuple[str, str]] = {}
     elsewhere: dict[str, str] = {}
     altered: dict[str, tuple[Altered, ...]] = {}
+    installers: dict[str, str] = {}
     files = 0
+
+    def check(name: str, one: Distribution) -> bool:
+        """Hold the files of a distribution against its RECORD; tell whether all are as they were."""
+        nonlocal files
+        differing, checked = check_files(installed.tree, one)
+        files += checked
+        if differing:
+            altered[name] = (*altered.get(name, ()), *differing)
+        return not differing
+
     for name in sorted(wanted.keys() & there.keys()):
         first, *shadowed = there[name]
-        found = [first, *(one for one in shadowed if not is_inherited(one))]
+        found = [first, *(one for one in shadowed if not installed.is_inherited(one))]
         versions = ", ".join(one.version or "unknown" for one in found)
         version = wanted[name].get("version")
         if len(found) > 1 or (version and not _is_same(version, found[0].version)):
@@ -87,21 +101,24 @@ def compare(
         elif how := _other_source(wanted[name], found[0].direct_url):
             elsewhere[name] = how
         for one in found:
-            differing, checked = check_files(tree, one)
-            files += checked
-            if differing:
-                altered[name] = (*altered.get(name, ()), *differing)
+            check(name, one)
+    extra = {one.name: one for one in beyond if one.name not in local and one.name not in inherited}
+    if installed.may_have_installers:
+        own = [one for name, one in extra.items() if name in _INSTALLERS]
+        installers = {one.name: one.version for one in own if check(one.name, one)}
     return Comparison(
         packages=len(wanted),
         files=files,
         missing={name: wanted[name].get("version", "") for name in sorted(wanted.keys() - there.keys())},
-        extra={one.name: one.version for one in beyond if one.name not in local and one.name not in inherited},
+        extra={name: one.version for name, one in extra.items() if name not in installers},
         moved=moved,
         elsewhere=elsewhere,
-        altered=altered,
-        stray=stray,
+        altered=dict(sorted(altered.items())),
+        stray=installed.stray,
+        odd=installed.odd,
         inherited=inherited,
         local=local,
+        installers=installers,
     )
 
 

@@ -118,24 +118,13 @@ def _verify_place(workspace: Workspace, image: str, kind: str, place: Path) -> V
 def _compared(workspace: Workspace, locked: LockedStep, target: Target, installed: Installed) -> Comparison:
     own = _project_name(workspace.project.folder)
     installs_project = locked.step.effective.local_project_install_command is not None
-    inherited = installed.inherited
-    if inherited is None:
+    if installed.inherited is None:
         workspace.report.note("what the parent brought is not known, so what is not locked is listed and not counted")
 
     def is_local(one: Distribution) -> bool:
         return "dir_info" in one.direct_url and (installs_project or one.name == own)
 
-    def is_inherited(one: Distribution) -> bool:
-        return inherited is None or (one.name, one.version) in inherited
-
-    return compare(
-        packages_on(locked.lock, target),
-        installed.distributions,
-        installed.tree,
-        is_local=is_local,
-        is_inherited=is_inherited,
-        stray=installed.stray,
-    )
+    return compare(packages_on(locked.lock, target), installed, is_local=is_local)
 
 
 def _verdict(workspace: Workspace, locked: LockedStep, name: str, comparisons: Mapping[str, Comparison]) -> Verdict:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from zlock.errors import InvalidInput, NoAnswer
@@ -13,9 +13,11 @@ from zlock.image.plan import ENVIRONMENT
 from zlock.image.reading.installed import (
     Distribution,
     interpreter_folders,
+    odd_settings,
     pythons_in,
     read_distributions,
     stray_files,
+    stray_programs,
     venv_folders,
 )
 from zlock.image.reading.layers import LayerTree
@@ -40,13 +42,21 @@ class Installed:
         distributions: All of it.
         tree: The files.
         inherited: Name and version of what the parent brought; None where nobody can tell.
-        stray: Files and folders beside the packages that belong to none; looked for in an environment of zlock's only.
+        stray: Files and folders that belong to no package; looked for in an environment of zlock's only.
+        odd: Settings and links of that environment that are not as they were made, and how they are.
+        may_have_installers: Whether whoever made it may have put pip there, setuptools and wheel.
     """
 
     distributions: Sequence[Distribution]
     tree: FileTree
     inherited: frozenset[tuple[str, str]] | None = frozenset()
     stray: Sequence[str] = ()
+    odd: Mapping[str, str] = field(default_factory=dict)
+    may_have_installers: bool = False
+
+    def is_inherited(self, one: Distribution) -> bool:
+        """Tell whether the parent brought it, or may have."""
+        return self.inherited is None or (one.name, one.version) in self.inherited
 
 
 def read_venv(image: OpenImage, minor: int, progress: Progress) -> Installed:
@@ -110,7 +120,7 @@ def read_folder(folder: Path, minor: int) -> Installed:
             context=["looked for:", *(f"  {folder / one}" for one in inside)],
             hint="name the files of an image, an environment, or the folder in which its packages are",
         )
-    return Installed(distributions=distributions, tree=tree)
+    return Installed(distributions=distributions, tree=tree, may_have_installers=True)
 
 
 def read_interpreter(python: Path, minor: int) -> Installed:
@@ -138,15 +148,16 @@ def read_interpreter(python: Path, minor: int) -> Installed:
             hint="name another interpreter, or lock anew",
         )
     folders = [place for folder in dict.fromkeys(named) if (place := resolve(tree, folder))]
-    return Installed(distributions=read_distributions(tree, folders), tree=tree)
+    return Installed(distributions=read_distributions(tree, folders), tree=tree, may_have_installers=True)
 
 
 def _read_environment(tree: FileTree, prefix: str, minor: int, shown: str) -> Installed:
     folders = _found(tree, prefix, minor, shown, venv_folders(tree, prefix, minor))
     distributions = read_distributions(tree, folders)
-    # Whoever made another environment may have put files of their own there.
-    stray = stray_files(tree, folders, distributions) if prefix == ENVIRONMENT else []
-    return Installed(distributions=distributions, tree=tree, stray=stray)
+    if prefix != ENVIRONMENT:  # whoever made another one may have put files of their own there
+        return Installed(distributions=distributions, tree=tree, may_have_installers=True)
+    stray = [*stray_files(tree, folders, distributions), *stray_programs(tree, prefix, distributions)]
+    return Installed(distributions=distributions, tree=tree, stray=stray, odd=odd_settings(tree, prefix))
 
 
 def _found(tree: FileTree, prefix: str, minor: int, shown: str, folders: list[str]) -> list[str]:

@@ -16,9 +16,16 @@ from typing import Any
 
 from packaging.utils import NormalizedName, canonicalize_name
 
+from zlock.image.reading.compiled import CACHE, source_of
 from zlock.image.reading.tree import FileTree, is_folder, resolve
 
 _LIBRARIES = re.compile(r"python3\.(\d+)")
+_PYTHON = re.compile(r"python[0-9.]*t?|\N{MATHEMATICAL ITALIC SMALL PI}thon")  # the last is of Python 3.14
+_ENVIRONMENTS_OWN = re.compile(
+    rf"{_PYTHON.pattern}|activate(_this)?(\.[a-z0-9]+)?|deactivate\.bat|pydoc\.bat", re.IGNORECASE
+)
+_SHARED = "include-system-site-packages"
+_MOST_LINKS = 10
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # what engines set where an image sets none
 
 
@@ -38,16 +45,16 @@ class Distribution:
     Attributes:
         name: The normalized name.
         version: As its metadata has it; empty where that can't be read.
-        files: What RECORD tells the hashes of, but for `.pyc`.
+        files: What RECORD tells the hashes of.
         direct_url: Where it came from, if not from an index (PEP 610); else empty.
-        names: What RECORD has at the top of the folder of packages.
+        paths: What RECORD names, but for `.pyc` files without a hash: those are made anew everywhere.
     """
 
     name: NormalizedName
     version: str
     files: tuple[RecordedFile, ...]
     direct_url: Mapping[str, Any]
-    names: frozenset[str]
+    paths: frozenset[str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,10 +103,15 @@ def read_distributions(tree: FileTree, folders: list[str]) -> list[Distribution]
 
 
 def check_files(tree: FileTree, distribution: Distribution) -> tuple[list[Altered], int]:
-    """Hold a distribution's files against its RECORD; return what differs, and how many were looked at."""
+    """Hold a distribution's files against its RECORD; return what differs, and how many were looked at.
+
+    What was compiled from a source is left out.
+    """
     altered = []
     checked = 0
     for file in distribution.files:
+        if file.path.endswith(".pyc") and source_of(tree, posixpath.normpath(file.path)):
+            continue
         place = resolve(tree, file.path)
         node = tree.node(place) if place else None
         if place is None or node is None or node.kind != "file":
@@ -113,18 +125,93 @@ def check_files(tree: FileTree, distribution: Distribution) -> tuple[list[Altere
 
 
 def stray_files(tree: FileTree, folders: Iterable[str], distributions: Iterable[Distribution]) -> list[str]:
-    """Return what is at the top of folders of packages and in no RECORD: modules, and `.pth` files, which run code."""
-    owned = {name for one in distributions for name in one.names}
+    """Return what is in folders of packages and in no RECORD: modules, or `.pth` files, which run code.
+
+    A folder of which no RECORD knows is named itself, where there is any file in it. A compiled file belongs to its
+    source; one without is named, as Python may run it.
+    """
+    owned = {path for one in distributions for path in one.paths}
+    known = {folder for path in owned for folder in _folders_above(path)}
+
+    def look(folder: str) -> Iterator[str]:
+        for name in tree.names(folder):
+            path = f"{folder}/{name}"
+            node = tree.node(path)
+            if path in owned or node is None:
+                continue
+            if node.kind == "folder" and (path in known or name == CACHE):
+                yield from look(path)
+            elif node.kind == "folder":
+                yield from [path] if _has_files(tree, path) else []
+            elif not source_of(tree, path):
+                yield path
+
+    return [path for folder in folders for path in look(folder)]
+
+
+def stray_programs(tree: FileTree, prefix: str, distributions: Iterable[Distribution]) -> list[str]:
+    """Return what is in the `bin` of an environment, and neither in a RECORD nor what makes the environment."""
+    owned = {path for one in distributions for path in one.paths}
+    folder = resolve(tree, f"{prefix}/bin")
+    names = tree.names(folder) if folder and is_folder(tree, folder) else []
     return [
         f"{folder}/{name}"
-        for folder in folders
-        for name in tree.names(folder)
-        if name not in owned and not _belongs_to_installers(name)
+        for name in names
+        if f"{folder}/{name}" not in owned and not _ENVIRONMENTS_OWN.fullmatch(name)
     ]
 
 
-def _belongs_to_installers(name: str) -> bool:
-    return name == "__pycache__" or name.endswith((".dist-info", ".egg-info"))
+def read_settings(tree: FileTree, prefix: str) -> list[tuple[str, str]]:
+    """Return what the `pyvenv.cfg` of an environment says, as Python's `site` reads it; names are in lower case."""
+    text = _read(tree, f"{prefix}/pyvenv.cfg").decode("utf-8", errors="replace")
+    pairs = (line.partition("=") for line in re.split(r"\r\n|\r|\n", text))
+    return [(name.strip().lower(), value.strip()) for name, equals, value in pairs if equals]
+
+
+def odd_settings(tree: FileTree, prefix: str) -> dict[str, str]:
+    """Return in what an environment is not one of its own packages only, run by the interpreter it was made with.
+
+    That is what `pyvenv.cfg` and the links to the interpreter decide (PEP 405): setting or path to how it is.
+    """
+    settings = read_settings(tree, prefix)
+    shared = [value for name, value in settings if name == _SHARED]
+    home = next((value for name, value in settings if name == "home"), "")
+    odd = {}
+    if not settings:
+        odd["pyvenv.cfg"] = "gone"
+    elif not shared or "true" in map(str.lower, shared):  # which is what `site` takes it for where it is not said
+        odd[_SHARED] = "true"
+    bin_folder = resolve(tree, f"{prefix}/bin") or f"{prefix}/bin"
+    for name in tree.names(bin_folder) if is_folder(tree, bin_folder) else []:
+        if _PYTHON.fullmatch(name):
+            leads_to = _interpreter(tree, bin_folder, name)
+            if not leads_to or posixpath.normpath(posixpath.dirname(leads_to)) != posixpath.normpath(home):
+                odd[f"bin/{name}"] = f"{leads_to or 'no link'}, and not in its home `{home}`"
+    return odd
+
+
+def _interpreter(tree: FileTree, folder: str, name: str) -> str:
+    """Return what a link of an environment leads to outside of it, empty where it is none."""
+    path = f"{folder}/{name}"
+    for _ in range(_MOST_LINKS):
+        node = tree.node(path)
+        if node is None or node.kind != "link":
+            return ""
+        path = posixpath.normpath(posixpath.join(folder, node.target))
+        if posixpath.dirname(path) != folder:
+            return path
+    return ""
+
+
+def _folders_above(path: str) -> Iterator[str]:
+    while (folder := posixpath.dirname(path)) != path:
+        yield folder
+        path = folder
+
+
+def _has_files(tree: FileTree, folder: str) -> bool:
+    nodes = ((f"{folder}/{name}", tree.node(f"{folder}/{name}")) for name in tree.names(folder))
+    return any(node and (node.kind != "folder" or _has_files(tree, path)) for path, node in nodes)
 
 
 def _distribution(tree: FileTree, folder: str, name: str) -> Distribution | None:
@@ -145,19 +232,23 @@ def _distribution(tree: FileTree, folder: str, name: str) -> Distribution | None
         version=str(headers["Version"] or version.partition("-py")[0]).strip(),
         files=_recorded(record, f"{place}/RECORD", folder) if kind == "dist-info" else (),
         direct_url={} if single else _json(_read(tree, f"{place}/direct_url.json")),
-        names=frozenset(posixpath.normpath(path).partition("/")[0] for path, _ in _rows(record)),
+        paths=frozenset(
+            posixpath.normpath(posixpath.join(folder, path))
+            for path, hashed in _rows(record)
+            if path and (hashed or not path.endswith(".pyc"))
+        ),
     )
 
 
 def _recorded(record: bytes, place: str, folder: str) -> tuple[RecordedFile, ...]:
-    """Read RECORD: paths count from the folder, or are absolute; `.pyc` files are made anew everywhere.
+    """Read RECORD: paths count from the folder, or are absolute.
 
     One that is not there, is no CSV, or has no hashes is told of as a file that is not as it should be.
     """
     found = []
     for path, hashed in _rows(record):
         algorithm, equals, digest = hashed.partition("=")
-        if equals and not path.endswith(".pyc"):
+        if equals:
             joined = posixpath.join(folder, path)
             found.append(RecordedFile(path=joined, algorithm=algorithm, digest=digest.rstrip("=")))
     return tuple(found) or (RecordedFile(path=place, algorithm="sha256", digest=""),)
