@@ -43,6 +43,7 @@ FULL: dict[str, Any] = {
     "target_repository": "team/images",
     "python_package_installer_cache_mount": True,
     "system": True,
+    "venv": "/srv/venv",
 }
 
 
@@ -352,6 +353,29 @@ def test_a_requirement_where_a_path_belongs() -> None:
         ("local_project_install_command", " ", "expected a command, got an empty string"),
         ("local_project_install_command", ["pip", 3], "`local_project_install_command[1]`: expected a string"),
         ("target_repository", True, "expected a string, got a boolean"),
+        *(
+            ("venv", value, f"`venv`: `{value}` is no absolute path in plain characters")
+            for value in (
+                "venv",
+                "./venv",
+                "/",
+                "//srv/venv",
+                "/srv//venv",
+                "/srv/venv/",
+                "/srv/./venv",
+                "/srv/../venv",
+            )
+        ),
+        *(
+            ("venv", f"/srv/{name}", "is no absolute path in plain characters")
+            for name in ("a b", "a:b", "$HOME", "`a`", '"', "'", "a\\b", "a;b", "a#b", "é", "a\u2028b")
+        ),
+        ("venv", "/srv/a\nb", "a line break"),
+        *(
+            ("venv", value, f"`venv`: `{value}` is, or is around or inside, `")
+            for value in ("/app", "/app/.venv", "/opt", "/opt/zlock", "/opt/zlock/venv", "/var", "/tmp/venv", "/run/a")
+        ),
+        ("venv", 3, "expected a string, got a number"),
     ],
 )
 def test_a_wrong_value_is_named(name: str, value: Any, problem: str) -> None:
@@ -370,6 +394,13 @@ def test_a_wrong_value_is_named(name: str, value: Any, problem: str) -> None:
 )
 def test_a_wrong_value_comes_with_the_way_out(name: str, value: Any, hint: str) -> None:
     assert hint in mistake(**{name: value}).hint
+
+
+@pytest.mark.parametrize(
+    "value", ["/opt/venv", "/opt/zlock-venv", "/application", "/home/app/.venv", "/v", "/a+b/c_d-1"]
+)
+def test_an_environment_may_be_in_a_folder_of_ones_own(value: str) -> None:
+    assert DockerSettings(venv=value).effective().venv == value
 
 
 def test_invalid_requirements_are_named_by_position() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.images import dockerfile, planned, runs, wheel
+from zlock.image.context.check import check_parent
 from zlock.model.target import Target
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -62,6 +63,21 @@ def test_what_does_not_fit_is_said_with_the_way_out(tmp_path: Path, target: Targ
 
     assert done.returncode == 1
     assert said(done).startswith(f"zlock: the lock is for {parent}")
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_what_is_where_the_environment_goes_stops_a_build(tmp_path: Path, kind: str) -> None:
+    venv = tmp_path / "venv"
+    target = Target.parse(PYTHON, OWN, manylinux="2_17")
+    script = str(check_parent(target, str(venv))).replace("python3", sys.executable)
+
+    def run() -> str:
+        return said(subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=False))
+
+    assert run() == ""
+    venv.mkdir() if kind == "folder" else venv.symlink_to("nowhere")
+    way_out = "set venv to another folder, or system to true"
+    assert run() in (f"zlock: the parent has {venv} already: {way_out}", "")  # "" where this is not run by root
 
 
 @pytest.mark.skipif(OWN != "linux/amd64" or not shutil.which("setarch"), reason="needs `setarch` on amd64")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from support.images import (
+    UV,
     archive,
     build_row,
     dockerfile,
@@ -64,7 +65,7 @@ def test_a_variable_is_held_verbatim(setting: str, value: str) -> None:
 def test_an_argument_of_the_installer_is_held_verbatim(value: str) -> None:
     text = dockerfile(planned(wheel("alpha", "1.0"), settings={"python_package_installer_args": {"proxy": value}}))
 
-    (install,) = [command for command in runs(text) if "venv" in command[-1]]
+    (install,) = [command for command in runs(text) if "-m venv" in command[-1]]
     printed = subprocess.run(
         ["/bin/sh", "-c", install[-1].replace("python3 -m pip", "printf '%s\\0'").replace("python3 -m venv", "true")],
         capture_output=True,
@@ -186,6 +187,19 @@ def test_a_user_installs_as_root_and_comes_back() -> None:
     assert words[1] == ("USER", "root")
     assert words[-1] == ("USER", "app")
     assert ("RUN", "chown app /app") in words
+
+
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+def test_the_environment_is_where_the_setting_says(installer: str) -> None:
+    settings = {"python_package_installer": installer, "local_project_install_command": "pip install ."}
+    own = {"uv": UV, **CLONED[1]}
+
+    def text(**more: str) -> str:
+        return cloned(wheel("alpha", "1.0"), *CLONED[0], own=own, settings={**settings, **more})
+
+    assert text(venv="/srv/env") == text().replace("/opt/venv", "/srv/env")
+    assert environment(text(venv="/srv/env"))["PATH"] == "/srv/env/bin:$PATH"
+    assert "/opt/venv" not in cloned(own=own, settings={**settings, "system": True})
 
 
 @pytest.mark.parametrize("user", ["root", "0"])

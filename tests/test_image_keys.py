@@ -67,6 +67,7 @@ MOVING: dict[str, dict[str, Any]] = {
     "an argument": settings(python_package_installer_args={"timeout": 200, "no-color": None}),
     "the cache mount": settings(python_package_installer_cache_mount=True),
     "the interpreter": settings(system=True),
+    "the folder of the environment": settings(venv="/srv/venv"),
     "the project's command": settings(local_project_install_command="pip install -v ."),
     "a file of the project": {"project": {**BASE["project"], "src/a.py": b"three"}},
     "that a file can be run": {"project": {**BASE["project"], "src/a.py": Program(b"two")}},

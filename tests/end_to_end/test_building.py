@@ -21,7 +21,7 @@ from support.index import TinyIndex
 from support.project import Project, Result
 from support.serve import Reply
 from support.stored_images import TinyRegistry
-from support.wheelhouse import ROOT
+from support.wheelhouse import ROOT, make_wheelhouse
 
 pytestmark = pytest.mark.engines
 
@@ -255,6 +255,35 @@ def test_a_parent_that_a_dockerfile_makes_for_another_platform_is_refused_and_no
     assert said, result.stderr
     assert "hint: name a parent that there is for this platform" in result.stderr
     assert said["name"].partition(":")[2] not in one_engine("images")
+
+
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+def test_a_parent_with_an_environment_keeps_it_and_gets_another(
+    project: Project, world: World, any_engine: Engine, installer: str
+) -> None:
+    """As images of frameworks have it: their own packages are in it, first on the `PATH`."""
+    made = "RUN python3 -m venv --without-pip --system-site-packages /opt/venv && touch /opt/venv/own"
+    lines = [f"FROM {world.parent}", made, "ENV VIRTUAL_ENV=/opt/venv PATH=/opt/venv/bin:$PATH"]
+    project.write("images/Dockerfile", "\n".join(lines) + "\n")
+    for path in make_wheelhouse(project.home / "uv", ["uv"]).iterdir():
+        world.index.add(path)
+    docker = {"dockerfile": "images/Dockerfile", "python-package-installer": installer}
+    world.configure(project, docker)
+
+    refused = build(project, any_engine)
+
+    assert refused.code == 3
+    (error,) = (line for line in refused.stderr.splitlines() if line.startswith("error:"))
+    assert error.endswith("the parent has /opt/venv already")
+    assert "hint: set venv to another folder, or system to true" in refused.stderr
+
+    world.configure(project, {**docker, "venv": "/opt/own/venv"})
+    row = image_of(build(project, any_engine, "--json"))
+    printing = "import base, os, sys; print(sys.prefix, base.__file__.startswith(sys.prefix), os.listdir('/opt/zlock'))"
+    assert any_engine.run(row["reference"], "python", "-c", printing).startswith("/opt/own/venv True")
+    assert "own" in any_engine.run(row["reference"], "ls", "/opt/venv").split()
+    verified = project.run("verify", row["reference"], env=any_engine.environ, timeout=120)
+    assert verified.code == 0, verified.stdout + verified.stderr
 
 
 # Reuse

@@ -72,7 +72,7 @@ def build(context: Path, root: Path, python: Path, index: TinyIndex, secret_text
     for folder in (secret.parent, root / "tmp"):
         folder.mkdir(parents=True)
     secret.write_bytes(secret_text or f"PIP_INDEX_URL={index.url}\nUV_DEFAULT_INDEX={index.url}\n".encode())
-    install = next(one for one in runs((context / "Dockerfile").read_text()) if "venv" in one[-1])
+    install = next(one for one in runs((context / "Dockerfile").read_text()) if "-m venv" in one[-1])
     install = [re.sub(r"(?<![\w/])/(opt|run|tmp)/", rf"{root}/\1/", word) for word in install]
     environment = clean_environment(root, {"PATH": f"{programs}:/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"})
     done = subprocess.run(install, env=environment, capture_output=True, encoding="utf-8", timeout=120, check=False)
@@ -684,6 +684,21 @@ def test_a_folder_for_a_dockerfile_that_there_is_not_is_noted(project: Project, 
 
     assert said.count("so it is not used") == 1
     assert "step `train` has a `build_context_root`, which is what a `dockerfile` sees, and no `dockerfile`" in said
+
+
+def test_a_folder_for_an_environment_that_there_is_not_is_noted(project: Project, index: TinyIndex) -> None:
+    fill(index)
+    docker = {"requirements": ["alpha"], "venv": "/srv/venv"}
+    configure(project, index, docker=docker, steps={"train": {"docker": {"system": True}}, "report": {}})
+    folders = contexts(project)
+
+    said = succeed(project.run("dockerfile")).stderr
+
+    why = "which is where the environment goes, and `system`, with which there is none, so it is not used"
+    assert said.count("so it is not used") == 1
+    assert f"note: step `train` has a `venv`, {why}; it is stated in zlock.toml" in said
+    assert "/srv/venv" not in (folders["train"] / "Dockerfile").read_text()
+    assert "-m venv --without-pip /srv/venv" in (folders["report"] / "Dockerfile").read_text()
 
 
 def test_a_step_has_a_parent_of_its_own_where_the_project_names_one(project: Project, index: TinyIndex) -> None:

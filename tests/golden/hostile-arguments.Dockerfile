@@ -13,7 +13,8 @@ RUN python3 -c "import os, platform, sys, time; \
     libc = ' '.join(platform.libc_ver()).strip() or 'no glibc'; \
     glibc = [*map(int, libc[6:].split('.'))] if libc.startswith('glibc') else []; \
     glibc >= [2, 28] or stop(text % ('glibc 2.28 or later', libc, 'manylinux')); \
-    os.geteuid() == 0 or stop('the parent does not run as root: name its user in the settings')"
+    os.geteuid() == 0 or stop('the parent does not run as root: name its user in the settings'); \
+    os.path.lexists('/opt/venv') and stop('the parent has /opt/venv already: set venv to another folder, or system to true')"
 
 COPY requirements.txt /opt/zlock/
 RUN ["/bin/sh", "-c", "set -e; python3 -m venv --without-pip /opt/venv; python3 -m pip --python /opt/venv/bin/python install --disable-pip-version-check --no-input --no-compile --no-cache-dir --no-deps --require-hashes '--cert=a\nRUN touch /x' '--proxy=$(touch /tmp/x); '\"'\"'a'\"'\"' \"b\" \\ ü --x' --requirement /opt/zlock/requirements.txt; env PYTHONHASHSEED=0 /opt/venv/bin/python -c \"import compileall, py_compile, sysconfig; unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH; folders = {sysconfig.get_path(kind) for kind in ('purelib', 'platlib')}; [compileall.compile_dir(one, quiet=1, force=True, invalidation_mode=unchecked) for one in folders]\""]

@@ -13,7 +13,8 @@ RUN python3 -c "import os, platform, sys, time; \
     libc = ' '.join(platform.libc_ver()).strip() or 'no glibc'; \
     glibc = [*map(int, libc[6:].split('.'))] if libc.startswith('glibc') else []; \
     glibc >= [2, 28] or stop(text % ('glibc 2.28 or later', libc, 'manylinux')); \
-    os.geteuid() == 0 or stop('the parent does not run as root: name its user in the settings')"
+    os.geteuid() == 0 or stop('the parent does not run as root: name its user in the settings'); \
+    os.path.lexists('/opt/venv') and stop('the parent has /opt/venv already: set venv to another folder, or system to true')"
 
 COPY requirements.txt /opt/zlock/
 RUN set -e; \

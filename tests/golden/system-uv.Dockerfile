@@ -21,7 +21,7 @@ RUN set -e; \
         --require-hashes --target /tmp/zlock-uv --requirement /opt/zlock/uv.txt; \
     /tmp/zlock-uv/bin/uv pip install --system --break-system-packages --link-mode copy --no-cache \
         --no-deps --require-hashes --requirements /opt/zlock/requirements.txt; \
-    rm -rf /tmp/zlock-uv /tmp/uv-*.lock /opt/venv/.lock; \
+    rm -rf /tmp/zlock-uv /tmp/uv-*.lock; \
     env PYTHONHASHSEED=0 python3 -c "import compileall, py_compile, sysconfig; \
         unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH; \
         folders = {sysconfig.get_path(kind) for kind in ('purelib', 'platlib')}; \
@@ -36,4 +36,4 @@ RUN set -e; \
     env PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 SOURCE_DATE_EPOCH=315532800 \
         PIP_BREAK_SYSTEM_PACKAGES=1 UV_NO_CACHE=1 UV_SYSTEM_PYTHON=1 UV_BREAK_SYSTEM_PACKAGES=1 uv pip \
         install --no-deps .; \
-    rm -rf /tmp/zlock-uv /tmp/uv-*.lock /opt/venv/.lock
+    rm -rf /tmp/zlock-uv /tmp/uv-*.lock

@@ -8,6 +8,7 @@ from typing import Any
 from zlock.image.plan import Parent, digest_of_file
 from zlock.image.wanted import Wanted
 from zlock.lock.store import uv_of
+from zlock.model.image import VENV
 
 
 def components_of(wanted: Wanted, lock: Mapping[str, Any], context: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
@@ -26,6 +27,7 @@ def components_of(wanted: Wanted, lock: Mapping[str, Any], context: Mapping[str,
     chosen = {
         "installer": installer,
         "system": str(settings.system).lower(),
+        "venv": "" if settings.system or settings.venv == VENV else settings.venv,
         "user": wanted.user,
         "cache mount": str(settings.python_package_installer_cache_mount).lower(),
         "project": str(settings.local_project_install_command or ""),

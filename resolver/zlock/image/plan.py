@@ -16,9 +16,6 @@ KEY_LABEL = "zlock.key"
 HEADING = "Made by zlock from the lock"
 """How the first line of a Dockerfile of zlock's making begins; its lock's identity follows."""
 
-ENVIRONMENT = "/opt/venv"
-"""Where the environment is in an image, unless it is the parent's own."""
-
 
 class Program(bytes):
     """What a file of a build context holds that can be run; all others hold plain bytes."""

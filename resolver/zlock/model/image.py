@@ -1,7 +1,8 @@
-"""Images as values: what one is built on, and who runs in it."""
+"""Images as values: what one is built on, who runs in it, and which folders of it are zlock's."""
 
 from __future__ import annotations
 
+import posixpath
 import re
 
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?", re.ASCII)
@@ -9,10 +10,37 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?"
 USER_HINT = "write `name`, `name:group`, or their numbers"
 """The way out where a text is no user."""
 
+FOLDER = "/opt/zlock"
+"""The folder of an image that says what was installed."""
+
+WORKING_FOLDER = "/app"
+"""The folder in which a container runs, with the project's files."""
+
+CACHE = "/var/cache/zlock"
+"""Where the cache of an installer is while a build has it."""
+
+VENV = "/opt/venv"
+"""Where the environment is in an image, unless a setting says otherwise or it is the parent's own."""
+
+# It stands in `PATH` and in the first line of scripts, so it has no colon and no space.
+_VENV = re.compile(r"(/[A-Za-z0-9._+-]+)+", re.ASCII)
+# What zlock has there; and what is emptied, or laid over by the system that runs a container.
+_TAKEN = (FOLDER, WORKING_FOLDER, CACHE, "/tmp", "/run", "/dev", "/proc", "/sys")  # noqa: S108 - of the image
+
 
 def default_parent(python: str) -> str:
     """Return the image that a step is built on where nothing names one: the slim official one of its Python."""
     return f"python:{python}-slim"
+
+
+def venv_refusal(text: str) -> tuple[str, str] | None:
+    """Say why an environment can't be in a folder of an image, and the way out; None where it can."""
+    if not _VENV.fullmatch(text) or posixpath.normpath(text) != text:
+        return f"`{text}` is no absolute path in plain characters", f"write a path such as `{VENV}`"
+    for taken in _TAKEN:
+        if f"{taken}/".startswith(f"{text}/") or f"{text}/".startswith(f"{taken}/"):
+            return f"`{text}` is, or is around or inside, `{taken}`, which is taken", f"write another, such as `{VENV}`"
+    return None
 
 
 def is_user(text: str) -> bool:

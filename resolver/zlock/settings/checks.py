@@ -98,6 +98,15 @@ def user(value: object, at: str) -> str:
     return found
 
 
+def venv(value: object, at: str) -> str:
+    """Accept the folder of an image that its environment goes to."""
+    found = text(value, at)
+    refused = image.venv_refusal(found)
+    if refused:
+        raise mistake(at, refused[0], hint=refused[1])
+    return found
+
+
 def image_reference(value: object, at: str) -> str:
     """Accept the reference of an image."""
     from zlock.model.reference import ImageReference  # most settings have none

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, cast
 
 from zlock.errors import Collector, InvalidConfiguration, Problems, ZlockError
+from zlock.model.image import VENV
 from zlock.settings import checks
 from zlock.settings.place import Place, caller
 from zlock.wording import kind
@@ -47,6 +48,7 @@ CHECKS: Mapping[str, checks.Check] = MappingProxyType(
         "target_repository": checks.image_repository,
         "python_package_installer_cache_mount": checks.boolean,
         "system": checks.boolean,
+        "venv": checks.venv,
     }
 )
 """Each field with the rule for its value, in the order in which they are shown."""
@@ -110,6 +112,7 @@ class DockerSettings:
         target_repository: Where the image goes, in place of the configured repository.
         python_package_installer_cache_mount: Keep the installer's cache between builds.
         system: Install into the parent's interpreter.
+        venv: The folder of the image that the environment is made in, absolute; the parent must not have it.
     """
 
     requirements: Words | str | os.PathLike[str] | None = None
@@ -134,6 +137,7 @@ class DockerSettings:
     target_repository: str | None = None
     python_package_installer_cache_mount: bool | None = None
     system: bool | None = None
+    venv: str | None = None
     # By field, and by `field.part` for the keys of tables and the numbers of requirements.
     _places: Mapping[str, Place] = field(default_factory=dict, init=False, compare=False)
     _replaced: tuple[Replaced, ...] = field(default=(), init=False, compare=False)
@@ -329,6 +333,7 @@ class EffectiveSettings:
     target_repository: str | None = None
     python_package_installer_cache_mount: bool = False
     system: bool = False
+    venv: str = VENV
 
 
 def _checked(

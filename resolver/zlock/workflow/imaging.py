@@ -103,12 +103,17 @@ class _Planner:
     def _note_unused(self, one: LockedStep) -> None:
         """Say what a step sets in vain."""
         settings = one.step.settings
-        place = settings.where("build_context_root")
         if settings.build_context_root and not settings.dockerfile:
-            self._workspace.report.note(
-                f"step `{one.step.name}` has a `build_context_root`, which is what a `dockerfile` sees, and no "
-                f"`dockerfile`, so it is not used{f'; it is stated in {place}' if place else ''}"
+            self._note_unused_one(one, "build_context_root", "which is what a `dockerfile` sees, and no `dockerfile`")
+        if settings.venv and settings.system:
+            self._note_unused_one(
+                one, "venv", "which is where the environment goes, and `system`, with which there is none"
             )
+
+    def _note_unused_one(self, one: LockedStep, name: str, why: str) -> None:
+        place = one.step.settings.where(name)
+        stated = f"; it is stated in {place}" if place else ""
+        self._workspace.report.note(f"step `{one.step.name}` has a `{name}`, {why}, so it is not used{stated}")
 
     def _wanted(self, one: LockedStep, target: Target) -> Wanted:
         settings = one.step.effective

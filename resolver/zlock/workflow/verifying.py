@@ -96,7 +96,7 @@ def _verify_image(workspace: Workspace, image: str, finder: ImageFinder, progres
             parents = _parent_layers(finder, opened, locked, targets[one])
             installed = read_system(opened, targets[one].minor, parents, progress)
         else:
-            installed = read_venv(opened, targets[one].minor, progress)
+            installed = read_venv(opened, locked.step.effective.venv, targets[one].minor, progress)
         comparisons[one] = _compared(workspace, locked, targets[one], installed)
     return _verdict(workspace, locked, name, comparisons)
 
@@ -108,8 +108,12 @@ def _verify_place(workspace: Workspace, image: str, kind: str, place: Path) -> V
         return _disregarded(workspace, image)
     targets = _targets(locked)
     target = targets[_ordered(tuple(targets), linux=False)[0]]
-    installed = read_interpreter(place, target.minor) if kind == "env" else read_folder(place, target.minor)
-    if locked.step.effective.system:
+    settings = locked.step.effective
+    if kind == "env":
+        installed = read_interpreter(place, target.minor)
+    else:
+        installed = read_folder(place, settings.venv, target.minor)
+    if settings.system:
         installed = replace(installed, inherited=None)
     comparison = _compared(workspace, locked, target, installed)
     return _verdict(workspace, locked, image, {target.platform: comparison})

@@ -19,16 +19,21 @@ _KERNELS_OF_32_BITS = {
 _FIRST_THAT_KNOWS_ITS_LIBC = 8  # minor version; until then `platform.libc_ver` guessed
 
 
-def check_parent(target: Target) -> Python:
+def check_parent(target: Target, venv: str) -> Python:
     """Return the program that ends a build on a parent which the locked files do not fit.
 
     The machine is told as pip tells it, by the kernel's name and the bits of the interpreter: a kernel of 64 bits does
-    not say that all around it has 32.
+    not say that all around it has 32. What is in the folder of the environment already would be left beside what is
+    locked.
+
+    Args:
+        target: What the lock is for.
+        venv: The folder that the environment will be made in, or empty.
     """
-    return Python("python3", tuple(_statements(target)))
+    return Python("python3", tuple(_statements(target, venv)))
 
 
-def _statements(target: Target) -> Iterator[str]:
+def _statements(target: Target, venv: str) -> Iterator[str]:
     parts = target.python.count(".") + 1
     version = ".".join(["%d"] * parts)
     yield "import os, platform, sys, time"
@@ -41,6 +46,9 @@ def _statements(target: Target) -> Iterator[str]:
     yield f"{_machine(target)} or stop(text % ('{target.platform}', '%s with %d bits' % machine, 'platforms'))"
     yield from _libc(target)
     yield "os.geteuid() == 0 or stop('the parent does not run as root: name its user in the settings')"
+    if venv:
+        way_out = "set venv to another folder, or system to true"
+        yield f"os.path.lexists('{venv}') and stop('the parent has {venv} already: {way_out}')"
 
 
 def _machine(target: Target) -> str:

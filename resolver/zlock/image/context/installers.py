@@ -10,16 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zlock.image.context.dockerfile import Action, Command, Mount, Python, Run, Shell
-from zlock.image.plan import ENVIRONMENT
+from zlock.model.image import CACHE, FOLDER
 
-FOLDER = "/opt/zlock"
 REQUIREMENTS, DIRECT, UV, SDISTS = "requirements.txt", "direct.txt", "uv.txt", "sdists"
 WHEELHOUSE = "wheelhouse"
 """The folder of the context that holds all that is installed, where no index is to be asked."""
 HOUSE = f"{FOLDER}/{WHEELHOUSE}"
 """Where that is while packages are installed."""
 SECRET = "zlock-index"  # noqa: S105 - the secret's id, not its content
-_CACHE = "/var/cache/zlock"
 _UV_FOLDER = "/tmp/zlock-uv"  # noqa: S108 - of the image, gone at the end of the command
 _BUILD, _WHEELS, _BUILT = "/tmp/zlock-build", "/tmp/zlock-wheels", "/tmp/zlock-built"  # noqa: S108 - likewise
 _PIP = ("--disable-pip-version-check", "--no-input")
@@ -66,7 +64,7 @@ class Installation:
         sdists: The packages that are built first.
         options: More options for it.
         variables: Variables of its environment.
-        system: Whether packages go to the parent's interpreter.
+        venv: The folder of the environment; empty where packages go to the parent's interpreter.
         cache: Whether its cache is kept between builds.
         secret: Whether indexes come in as a build secret.
         wheelhouse: Whether everything comes from the folder `WHEELHOUSE`, and no index is asked.
@@ -77,7 +75,7 @@ class Installation:
     sdists: tuple[Built, ...] = ()
     options: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict, hash=False)
-    system: bool = False
+    venv: str = ""
     cache: bool = False
     secret: bool = False
     wheelhouse: bool = False
@@ -85,12 +83,12 @@ class Installation:
     @property
     def python(self) -> str:
         """The interpreter that gets the packages."""
-        return "python3" if self.system else f"{ENVIRONMENT}/bin/python"
+        return f"{self.venv}/bin/python" if self.venv else "python3"
 
     @property
     def mounts(self) -> tuple[Mount, ...]:
         """What is there while it works."""
-        cache = (Mount("cache", {"id": f"zlock-{self.installer}", "target": _CACHE}),) if self.cache else ()
+        cache = (Mount("cache", {"id": f"zlock-{self.installer}", "target": CACHE}),) if self.cache else ()
         secret = (Mount("secret", {"id": SECRET, "required": "true"}),) if self.secret else ()
         # Where nothing is locked, the context has no such folder.
         reads_wheels = self.wheelhouse and (self.files or self.sdists or self.installer == "uv")
@@ -101,8 +99,8 @@ class Installation:
 def install(facts: Installation) -> Run:
     """Return the command that makes the environment and installs what was locked."""
     commands: list[Action] = [*_check_git(facts)]
-    if not facts.system:
-        commands.append(Command(("python3", "-m", "venv", "--without-pip", ENVIRONMENT)))
+    if facts.venv:
+        commands.append(Command(("python3", "-m", "venv", "--without-pip", facts.venv)))
     if not facts.files and not facts.sdists:
         return Run(tuple(commands))
     commands += [*_indexes(facts), *_WAYS[facts.installer](facts), *_build(facts), _compile(facts)]
@@ -124,14 +122,14 @@ def install_project(facts: Installation, command: str | tuple[str, ...]) -> Run:
     """
     argv = ("/bin/sh", "-c", command) if isinstance(command, str) else command
     environ = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_CACHE_DIR": "1", **_EPOCH}
-    environ |= {"PIP_BREAK_SYSTEM_PACKAGES": "1"} if facts.system else {"PIP_PYTHON": facts.python}
+    environ |= {"PIP_PYTHON": facts.python} if facts.venv else {"PIP_BREAK_SYSTEM_PACKAGES": "1"}
     if facts.installer == "pip":
         return Run((*_indexes(facts), Command(argv, environ)), facts.mounts)
     environ |= {"UV_NO_CACHE": "1"}
-    environ |= {"UV_SYSTEM_PYTHON": "1", "UV_BREAK_SYSTEM_PACKAGES": "1"} if facts.system else {}
+    environ |= {} if facts.venv else {"UV_SYSTEM_PYTHON": "1", "UV_BREAK_SYSTEM_PACKAGES": "1"}
     fetch = _fetch_uv(facts, "pip")  # `python3` is now the environment's, which has none
     path = Shell(f'export PATH="{_UV_FOLDER}/bin:$PATH"')
-    return Run((*_indexes(facts), fetch, path, Command(argv, environ), _drop_uv()), facts.mounts)
+    return Run((*_indexes(facts), fetch, path, Command(argv, environ), _drop_uv(facts)), facts.mounts)
 
 
 def _indexes(facts: Installation) -> tuple[Shell, ...]:
@@ -151,8 +149,8 @@ def _pip(facts: Installation) -> list[Command]:
 
 def _pip_install(facts: Installation, *words: str, cache: tuple[str, ...] = ()) -> Command:
     """Return a call of the parent's pip that installs into the environment."""
-    into = () if facts.system else ("--python", facts.python)
-    environ = {"PIP_BREAK_SYSTEM_PACKAGES": "1"} if facts.system else {}
+    into = ("--python", facts.python) if facts.venv else ()
+    environ = {} if facts.venv else {"PIP_BREAK_SYSTEM_PACKAGES": "1"}
     kept = cache or _pip_cache(facts)
     return Command(
         ("python3", "-m", "pip", *into, "install", *_PIP, "--no-compile", *kept, "--no-deps", *words), environ
@@ -160,7 +158,7 @@ def _pip_install(facts: Installation, *words: str, cache: tuple[str, ...] = ()) 
 
 
 def _pip_cache(facts: Installation) -> tuple[str, ...]:
-    return ("--cache-dir", f"{_CACHE}/pip") if facts.cache else ("--no-cache-dir",)
+    return ("--cache-dir", f"{CACHE}/pip") if facts.cache else ("--no-cache-dir",)
 
 
 def _build(facts: Installation) -> list[Action]:
@@ -200,14 +198,14 @@ def _wheel(facts: Installation, one: Built) -> list[Command]:
 
 
 def _uv(facts: Installation) -> list[Action]:
-    into = ("--system", "--break-system-packages") if facts.system else ("--python", facts.python)
-    cache = ("--cache-dir", f"{_CACHE}/uv") if facts.cache else ("--no-cache",)
+    into = ("--python", facts.python) if facts.venv else ("--system", "--break-system-packages")
+    cache = ("--cache-dir", f"{CACHE}/uv") if facts.cache else ("--no-cache",)
     head = (f"{_UV_FOLDER}/bin/uv", "pip", "install", *into, "--link-mode", "copy", *cache, "--no-deps")
     installs = [
         Command((*head, *_checked(file), *facts.options, "--requirements", f"{FOLDER}/{file}"), facts.variables)
         for file in facts.files
     ]
-    return [_fetch_uv(facts, "python3", "-m", "pip"), *installs, _drop_uv()]
+    return [_fetch_uv(facts, "python3", "-m", "pip"), *installs, _drop_uv(facts)]
 
 
 _WAYS: Mapping[str, Callable[[Installation], Sequence[Action]]] = {"pip": _pip, "uv": _uv}
@@ -223,9 +221,10 @@ def _fetch_uv(facts: Installation, *pip: str) -> Command:
     return Command((*head, "--require-hashes", "--target", _UV_FOLDER, "--requirement", f"{FOLDER}/{UV}"))
 
 
-def _drop_uv() -> Shell:
+def _drop_uv(facts: Installation) -> Shell:
     """Return what removes uv, and the files by which it had kept others out of the environment."""
-    return Shell(f"rm -rf {_UV_FOLDER} /tmp/uv-*.lock {ENVIRONMENT}/.lock")
+    lock = f" {facts.venv}/.lock" if facts.venv else ""
+    return Shell(f"rm -rf {_UV_FOLDER} /tmp/uv-*.lock{lock}")
 
 
 def _compile(facts: Installation) -> Python:

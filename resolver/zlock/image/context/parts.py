@@ -22,7 +22,6 @@ from zlock.image.context.dockerfile import (
 )
 from zlock.image.context.installers import (
     DIRECT,
-    FOLDER,
     REQUIREMENTS,
     SDISTS,
     SECRET,
@@ -33,13 +32,13 @@ from zlock.image.context.installers import (
     install_project,
 )
 from zlock.image.context.options import options_of
-from zlock.image.plan import ENVIRONMENT, HEADING
+from zlock.image.plan import HEADING
 from zlock.image.wanted import Wanted
 from zlock.model import debian
+from zlock.model.image import FOLDER, WORKING_FOLDER
 
 PROJECT = "project"
 """The folder of the context that holds the project's own files."""
-_WORKING_FOLDER = "/app"
 _Part = tuple[Instruction, ...]
 
 
@@ -100,7 +99,7 @@ class Parts:
             sdists=tuple(sdists),
             options=words,
             variables=variables,
-            system=settings.system,
+            venv="" if settings.system else settings.venv,
             cache=settings.python_package_installer_cache_mount,
             secret=self._wanted.needs_secret,
             wheelhouse=self._wanted.wheelhouse,
@@ -151,26 +150,27 @@ class Parts:
 
     def _check_parent(self) -> _Part:
         """Return what stops the build early on a parent that can't be right."""
-        return BuildVariable("PYTHONDONTWRITEBYTECODE", "1"), Run((check_parent(self._wanted.target),))
+        check = check_parent(self._wanted.target, self._facts.venv)
+        return BuildVariable("PYTHONDONTWRITEBYTECODE", "1"), Run((check,))
 
     def _install(self) -> _Part:
         facts = self._facts
         flat = tuple(name for name in self._files if "/" not in name)
         copy: _Part = (Copy(flat, f"{FOLDER}/"),) if flat else ()
         copy += (Copy((f"{SDISTS}/",), f"{FOLDER}/{SDISTS}/"),) if facts.sdists else ()
-        path = () if facts.system else (Env("VIRTUAL_ENV", ENVIRONMENT), FirstOnPath(f"{ENVIRONMENT}/bin"))
-        run = (install(facts),) if facts.files or facts.sdists or not facts.system else ()
+        path = (Env("VIRTUAL_ENV", facts.venv), FirstOnPath(f"{facts.venv}/bin")) if facts.venv else ()
+        run = (install(facts),) if facts.files or facts.sdists or facts.venv else ()
         return (*copy, *run, *path)
 
     def _project(self) -> _Part:
         command, user = self._settings.local_project_install_command, self._wanted.user
-        folder: _Part = (Workdir(_WORKING_FOLDER),)
+        folder: _Part = (Workdir(WORKING_FOLDER),)
         if user:
-            folder += self._user(Run((Command(("chown", user, _WORKING_FOLDER)),)))
+            folder += self._user(Run((Command(("chown", user, WORKING_FOLDER)),)))
         if command is None:
             return folder
         # A builder refuses to copy a folder that is not there.
-        copy = (Copy((f"{PROJECT}/",), f"{_WORKING_FOLDER}/", owner=user),) if self._wanted.project else ()
+        copy = (Copy((f"{PROJECT}/",), f"{WORKING_FOLDER}/", owner=user),) if self._wanted.project else ()
         return (*folder, *copy, install_project(self._facts, command))
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zlock.errors import InvalidInput, NoAnswer
-from zlock.image.plan import ENVIRONMENT
 from zlock.image.reading.installed import (
     Distribution,
     interpreter_folders,
@@ -59,8 +58,14 @@ class Installed:
         return self.inherited is None or (one.name, one.version) in self.inherited
 
 
-def read_venv(image: OpenImage, minor: int, progress: Progress) -> Installed:
+def read_venv(image: OpenImage, venv: str, minor: int, progress: Progress) -> Installed:
     """Return what is in the environment that zlock makes in an image.
+
+    Args:
+        image: The image.
+        venv: The folder of the environment.
+        minor: Of the Python 3 that it should have.
+        progress: Hears what is being done.
 
     Raises:
         NoAnswer: It has none of Python 3.`minor`.
@@ -68,7 +73,7 @@ def read_venv(image: OpenImage, minor: int, progress: Progress) -> Installed:
     """
     tree = LayerTree(image.found.name)
     add_layers(tree, image, range(len(image.found.layers)), progress)
-    return _read_environment(tree, ENVIRONMENT, minor, ENVIRONMENT)
+    return _read_environment(tree, venv, minor, venv)
 
 
 def read_system(image: OpenImage, minor: int, parents: int | None, progress: Progress) -> Installed:
@@ -98,8 +103,13 @@ def read_system(image: OpenImage, minor: int, parents: int | None, progress: Pro
     return Installed(distributions=read(), tree=tree, inherited=inherited)
 
 
-def read_folder(folder: Path, minor: int) -> Installed:
+def read_folder(folder: Path, venv: str, minor: int) -> Installed:
     """Return what is installed in a folder: the files of an image, an environment, or a folder of packages.
+
+    Args:
+        folder: The folder.
+        venv: Where zlock makes the environment of an image, if those of one can be there; else empty.
+        minor: Of the Python 3 that it should have.
 
     Raises:
         InvalidInput: It is no folder.
@@ -108,13 +118,14 @@ def read_folder(folder: Path, minor: int) -> Installed:
     if not folder.is_dir():
         raise InvalidInput(f"`{folder}` is no folder", hint="`dir:DIR` names one")
     tree = FolderTree(folder)
-    for prefix in (ENVIRONMENT, ""):
+    prefixes = dict.fromkeys((venv, ""))
+    for prefix in prefixes:
         if pythons_in(tree, prefix):
             return _read_environment(tree, prefix, minor, str(folder / prefix.strip("/")))
     windows = resolve(tree, "/Lib/site-packages")
     distributions = read_distributions(tree, [windows or "/"])
     if not distributions:
-        inside = (f"{ENVIRONMENT.strip('/')}/lib/python3.*", "lib/python3.*", "Lib/site-packages", "*.dist-info")
+        inside = (*(f"{one}/lib/python3.*".strip("/") for one in prefixes), "Lib/site-packages", "*.dist-info")
         raise NoAnswer(
             f"there is no environment and no package in `{folder}`",
             context=["looked for:", *(f"  {folder / one}" for one in inside)],
@@ -138,7 +149,7 @@ def read_interpreter(python: Path, minor: int) -> Installed:
     # Links are not followed: they lead out of the environment.
     prefix = Path(os.path.abspath(python)).parent.parent  # noqa: PTH100
     if (prefix / "pyvenv.cfg").is_file():
-        return read_folder(prefix, minor)
+        return read_folder(prefix, "", minor)
     printed = run_command([str(python), "-I", "-S", "-c", _ASK], cwd=Path.cwd(), timeout=_SECONDS).stdout
     tree = FolderTree(Path("/"))
     own, *named = json.loads(printed)
@@ -154,7 +165,7 @@ def read_interpreter(python: Path, minor: int) -> Installed:
 def _read_environment(tree: FileTree, prefix: str, minor: int, shown: str) -> Installed:
     folders = _found(tree, prefix, minor, shown, venv_folders(tree, prefix, minor))
     distributions = read_distributions(tree, folders)
-    if prefix != ENVIRONMENT:  # whoever made another one may have put files of their own there
+    if not prefix:  # whoever made another one may have put files of their own there
         return Installed(distributions=distributions, tree=tree, may_have_installers=True)
     stray = [*stray_files(tree, folders, distributions), *stray_programs(tree, prefix, distributions)]
     return Installed(distributions=distributions, tree=tree, stray=stray, odd=odd_settings(tree, prefix))
