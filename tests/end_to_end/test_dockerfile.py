@@ -559,7 +559,7 @@ def test_a_pipeline_that_runs_locally_has_no_images(project: Project, index: Tin
     configure(project, index, stack={"remote": False})
     done = succeed(project.run("plan", "--offline", "--json"))
 
-    assert json.loads(done.stdout) == {"disregarded": True, "images": [], "indexes": []}
+    assert json.loads(done.stdout) == {"disregarded": True, "images": [], "indexes": [], "failed": []}
     assert "docker settings are disregarded" in succeed(project.run("dockerfile")).stderr
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
 from support.index import TinyIndex
 from support.project import Project, Result
+from support.serve import Reply
 from support.stored_images import Image, TinyRegistry
 
 
@@ -20,10 +23,11 @@ def tiny() -> Iterator[TinyRegistry]:
         yield tiny
 
 
-def configure(project: Project, index: TinyIndex, **docker: str) -> None:
+def configure(project: Project, index: TinyIndex, *, steps: Mapping[str, Any] | None = None, **docker: Any) -> None:
     index.wheel("alpha", "1.0")
     table = {"requirements": ["alpha"], **docker}
-    project.configure({"python": "3.12", "index": [{"url": index.url, "default": True}], "docker": table})
+    indexes = [{"url": index.url, "default": True}]
+    project.configure({"python": "3.12", "index": indexes, "docker": table, "steps": steps or {}})
 
 
 def planned(project: Project, index: TinyIndex, dockerfile: str) -> Result:
@@ -71,7 +75,7 @@ def test_an_image_that_may_not_be_needed_and_is_not_there_is_noted(
     assert f"note: {missing}; whether it is needed, the build of `Dockerfile` will tell" in result.stderr
 
 
-def test_a_registry_that_does_not_answer_is_one_error_with_the_images_that_go_there(
+def test_a_registry_that_does_not_answer_is_one_note_and_leaves_open_what_it_has(
     project: Project, index: TinyIndex
 ) -> None:
     for name in ("alpha", "beta"):
@@ -85,14 +89,62 @@ def test_a_registry_that_does_not_answer_is_one_error_with_the_images_that_go_th
     project.configure({**where, "docker": parent, "steps": steps})
     assert project.run("resolve").code == 0
 
-    result = project.run("plan", env={"UV_HTTP_RETRIES": "0"})
+    shown, told = (project.run("plan", *options, env={"UV_HTTP_RETRIES": "0"}) for options in ((), ("--json",)))
 
-    assert result.code == 3
-    assert result.stderr.count("error:") == 1
-    own = "the image of train, which goes to `127.0.0.1:1/team/own`: `target_repository`, stated in zlock.toml"
-    common = "the image of report, which goes to `127.0.0.1:1/team/all`: `registry` of the configuration"
-    assert f"  {own}\n" in result.stderr
-    assert f"  {common}\n" in result.stderr
+    for result in (shown, told):
+        assert result.code == 0, result.stderr
+        assert result.stderr.count("note: the registry `127.0.0.1:1` does not say what it has: ") == 1
+    assert re.findall(r"\((\w+ \w+), ", shown.stdout) == ["existence unknown", "existence unknown"]
+    assert [row["exists"] for row in json.loads(told.stdout)["images"]] == [None, None]
+
+
+REFUSALS = {
+    "401": Reply(status=401),
+    "403": Reply(status=403),
+    "500": Reply(status=500),
+    "html": Reply(body=b"<html>hello</html>", headers={"Content-Type": "text/html"}),
+    "reset": Reply(ending="reset"),
+}
+
+
+@pytest.mark.parametrize("reply", REFUSALS.values(), ids=list(REFUSALS))
+def test_without_its_registry_a_parent_floats_and_the_rest_is_planned_and_baked(
+    project: Project, index: TinyIndex, tiny: TinyRegistry, reply: Reply
+) -> None:
+    index.wheel("beta", "1.0")
+    steps = {"train": {}, "report": {"docker": {"requirements": ["beta"]}}}
+    configure(project, index, steps=steps, **{"parent-image": f"{tiny.host}/team/base:1"})
+    assert project.run("resolve").code == 0
+    tiny.answer = lambda _call: reply  # whatever is asked
+    environ = {"UV_HTTP_RETRIES": "0"}
+
+    planned = project.run("plan", "--json", env=environ)
+    baked = project.run("export", "bake", "--output", "docker-bake.json", env=environ)
+
+    for result in (planned, baked):
+        assert result.code == 0, result.stderr
+        assert result.stderr.count(f"note: the registry `{tiny.host}` does not say what it has: ") == 1
+        assert f"the parent `{tiny.host}/team/base:1` floats: another image may come by that name" in result.stderr
+    rows = json.loads(planned.stdout)["images"]
+    assert [(row["exists"], row["parent"]["digest"]) for row in rows] == [(None, ""), (None, "")]
+    assert len(json.loads((project.folder / "docker-bake.json").read_text())["target"]) == 2
+
+
+def test_an_index_of_a_registry_that_does_not_answer_may_be_there_or_not(
+    project: Project, index: TinyIndex, tiny: TinyRegistry
+) -> None:
+    index.wheel("alpha", "1.0")
+    where = {"python": "3.12", "registry": f"{tiny.host}/team/images", "platforms": ["linux/amd64", "linux/arm64"]}
+    docker = {"requirements": ["alpha"], "parent-image": f"base@sha256:{'ab' * 32}"}
+    project.configure({**where, "index": [{"url": index.url, "default": True}], "docker": docker})
+    assert project.run("resolve").code == 0
+    tiny.answer = lambda _call: Reply(status=401)
+
+    result = project.run("plan", "--json")
+
+    assert result.code == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert [row["exists"] for row in (*told["images"], *told["indexes"])] == [None, None, None]
 
 
 def test_a_parent_that_moved_under_its_tag_moves_the_key_unless_it_is_pinned(

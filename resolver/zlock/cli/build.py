@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from zlock.cli.board import Board
+from zlock.cli.failed import end_with_failures, plain_failures
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
-from zlock.errors import Collector
 from zlock.workflow.building import Choices, MadeImage, Outcome, build
 from zlock.workflow.platforms import MadeIndex
 
@@ -26,10 +26,7 @@ def run_build(parsed: argparse.Namespace, screen: Screen) -> int:
         screen.data(json.dumps(_plain(outcome), indent=2) + "\n")
     else:
         _show(outcome, screen)
-    problems = Collector()
-    problems.errors.extend(outcome.errors)
-    problems.raise_if_any()
-    return 0
+    return end_with_failures(outcome.report, screen)
 
 
 def _show(outcome: Outcome, screen: Screen) -> None:
@@ -61,6 +58,7 @@ def _plain(outcome: Outcome) -> dict[str, object]:
         "images": [_plain_image(image) for image in outcome.images],
         "indexes": [_plain_index(index) for index in outcome.indexes],
         "missing": [asdict(one) for one in outcome.missing],
+        "failed": plain_failures(outcome.report),
     }
 
 

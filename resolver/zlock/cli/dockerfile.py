@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from zlock.cli.failed import end_with_failures, plain_failures
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.workflow.planning import PlannedImage, write_contexts
@@ -17,15 +18,16 @@ def run_dockerfile(parsed: argparse.Namespace, screen: Screen) -> int:
         screen.note(note)
     if parsed.json:
         rows = [_plain(image) for image in images]
-        screen.data(json.dumps({"disregarded": report.disregarded, "contexts": rows}, indent=2) + "\n")
-        return 0
+        table = {"disregarded": report.disregarded, "contexts": rows, "failed": plain_failures(report)}
+        screen.data(json.dumps(table, indent=2) + "\n")
+        return end_with_failures(report, screen)
     for image in images:
         screen.say(f"{', '.join(image.plan.steps)} -> {image.folder}")
         parent = image.plan.parent
         if parent.dockerfile is not None:
             context = parent.context or "an empty folder"
             screen.say(f"  build its parent first: `{parent.dockerfile}` in {context}, tagged `{parent.reference}`")
-    return 0
+    return end_with_failures(report, screen)
 
 
 def _plain(image: PlannedImage) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from zlock.cli.failed import end_with_failures, plain_failures
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.workflow.baking import export_bake
@@ -22,9 +23,10 @@ def run_export(parsed: argparse.Namespace, screen: Screen) -> int:
         screen.note(note)
     if parsed.json:
         output = str(parsed.output) if parsed.output else None
-        screen.data(json.dumps({"format": parsed.format, "output": output, "text": text}, indent=2) + "\n")
+        table = {"format": parsed.format, "output": output, "text": text, "failed": plain_failures(report)}
+        screen.data(json.dumps(table, indent=2) + "\n")
     elif parsed.output is None:
         screen.data(text)
     elif not report.disregarded:
         screen.say(f"wrote {parsed.output}")
-    return 0
+    return end_with_failures(report, screen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from zlock.cli.failed import end_with_failures, plain_failures
 from zlock.cli.layout import Screen, presentable_line
 from zlock.cli.options import options_of
 from zlock.workflow.planning import PlannedImage, PlannedIndex, plan
@@ -20,8 +21,9 @@ def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
         screen.note(note)
     if parsed.json:
         rows = {"images": [_plain(image) for image in images], "indexes": [_plain_index(index) for index in indexes]}
-        screen.data(json.dumps({"disregarded": report.disregarded, **rows}, indent=2) + "\n")
-        return 0
+        table = {"disregarded": report.disregarded, **rows, "failed": plain_failures(report)}
+        screen.data(json.dumps(table, indent=2) + "\n")
+        return end_with_failures(report, screen)
     for image in images:
         for line in _lines(image):
             screen.data(f"{presentable_line(line)}\n")
@@ -31,7 +33,7 @@ def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
     if parsed.explain is None and not report.disregarded:
         names = {step for image in images for step in image.plan.steps}
         screen.say(f"{_counted(len(images), 'image')} for {_counted(len(names), 'step')}")
-    return 0
+    return end_with_failures(report, screen)
 
 
 def _lines(image: PlannedImage) -> list[str]:

@@ -14,7 +14,7 @@ from zlock.wording import listed
 from zlock.workflow.exporting import write_export
 from zlock.workflow.imaging import OUTPUT, plan_images
 from zlock.workflow.locked import load_locked
-from zlock.workflow.registries import Registries, note_floating
+from zlock.workflow.registries import Registries, note_floating, note_unknown
 from zlock.workflow.report import Report
 from zlock.workflow.workshop import name_of
 from zlock.workflow.workspace import Options, Workspace
@@ -23,6 +23,8 @@ from zlock.workflow.workspace import Options, Workspace
 def export_bake(options: Options, platform: str | None, output: Path | None, progress: Progress) -> tuple[str, Report]:
     """Return a `docker-bake.json` for the images of a pipeline; their contexts are written to `build/zlock`.
 
+    Steps that can't be images are reported, and are not in it; so is a registry that does not answer.
+
     Args:
         options: What the command line says.
         platform: Limit the images to one platform.
@@ -30,16 +32,19 @@ def export_bake(options: Options, platform: str | None, output: Path | None, pro
         progress: Told what is being done.
 
     Raises:
-        ZlockError: What is wrong; several things come as `Problems`.
+        ZlockError: A lock is not current, or the output is what the export is made from.
         OSError: The disk refused.
     """
     workspace = Workspace(options)
     locked = load_locked(workspace)
     if workspace.report.disregarded:
         return "", workspace.report
-    with Registries(workspace, progress) as registries:
+    with Registries(workspace, progress, is_needed=False) as registries:
         plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
+        if not plans:
+            workspace.report.failures.problems.raise_if_any()
         plans = [plan for plan in plans if platform in {None, plan.platform}]
+        note_unknown(plans, workspace.report)
         note_floating(registries.floating, plans, workspace.report)
     around = workspace.project.folder / OUTPUT
     start = output.absolute().parent if output else Path.cwd()

@@ -94,15 +94,13 @@ class Outcome:
     Attributes:
         images: The images that are where they were to be.
         indexes: The indexes over the images of steps with several platforms.
-        missing: What is not where it was to be.
-        errors: Why.
-        report: What a person should know.
+        missing: What is not where it was to be, but for steps that can't be images.
+        report: What a person should know; why images and steps failed.
     """
 
     images: tuple[MadeImage, ...] = ()
     indexes: tuple[MadeIndex, ...] = ()
     missing: tuple[Missing, ...] = ()
-    errors: tuple[ZlockError, ...] = ()
     report: Report
 
     @property
@@ -116,7 +114,8 @@ class Outcome:
 def build(options: Options, choices: Choices, progress: Progress, hear: Hear) -> Outcome:
     """Build the images of a pipeline that are not there yet, and record which one each step runs in.
 
-    One that fails lets the others be built, but nothing is pushed unless every image was built.
+    One that fails lets the others be built, but nothing is pushed unless every image was built. A step that can't be
+    an image keeps no other from being pushed.
 
     Args:
         options: What the command line says.
@@ -125,7 +124,8 @@ def build(options: Options, choices: Choices, progress: Progress, hear: Hear) ->
         hear: Told what becomes of each image.
 
     Raises:
-        ZlockError: What went wrong before anything was built; several errors come as `Problems`.
+        ZlockError: What is wrong before anything is built: a lock is not current, or there is nothing to build with;
+            several errors come as `Problems`.
     """
     workspace = Workspace(options)
     locked = load_locked(workspace)
@@ -244,10 +244,12 @@ def _outcome(
         if isinstance(one, MadeImage) and one.is_pushed >= push:
             images.append(one)
         else:
-            state = "failed" if isinstance(one, ZlockError) else "not pushed"
+            state = "not pushed"
+            if isinstance(one, ZlockError):
+                state = "failed"
+                report.failures.add(one, *plan.steps)
             missing.append(Missing(key=plan.key, platforms=(plan.platform,), steps=plan.steps, state=state))
-    errors = [one for one in results if isinstance(one, ZlockError)]
-    return Outcome(images=tuple(images), missing=tuple(missing), errors=tuple(errors), report=report)
+    return Outcome(images=tuple(images), missing=tuple(missing), report=report)
 
 
 def _with_indexes(outcome: Outcome, registry: Registry, plans: Sequence[ImagePlan], jobs: int, hear: Hear) -> Outcome:
@@ -259,7 +261,10 @@ def _with_indexes(outcome: Outcome, registry: Registry, plans: Sequence[ImagePla
         for index in wanted
         if all((image.key, image.platform) in there for image in index.images)
     ]
-    made = make_indexes(registry, pushed, jobs, hear, write=not outcome.errors)
+    made = make_indexes(registry, pushed, jobs, hear, write=not outcome.missing)
+    for (index, _), one in zip(pushed, made, strict=True):
+        if isinstance(one, ZlockError):
+            outcome.report.failures.add(one, *index.steps)
     indexes = [one for one in made if isinstance(one, MadeIndex)]
     keys = {one.plan.key for one in indexes}
     missing = [
@@ -267,17 +272,12 @@ def _with_indexes(outcome: Outcome, registry: Registry, plans: Sequence[ImagePla
         for one in wanted
         if one.key not in keys
     ]
-    return replace(
-        outcome,
-        indexes=tuple(indexes),
-        missing=(*outcome.missing, *missing),
-        errors=(*outcome.errors, *(one for one in made if isinstance(one, ZlockError))),
-    )
+    return replace(outcome, indexes=tuple(indexes), missing=(*outcome.missing, *missing))
 
 
 def _record(workspace: Workspace, outcome: Outcome) -> None:
     images = [Built(plan=one.plan, reference=one.reference, digest=one.image.digest) for one in outcome.images]
     indexes = [BuiltIndex(plan=one.plan, reference=one.reference, digest=one.digest) for one in outcome.indexes]
-    missing = {step for one in outcome.missing for step in one.steps}
+    missing = {step for one in outcome.missing for step in one.steps} | outcome.report.failures.of_steps.keys()
     steps = [step.name for step in workspace.steps]
     write_record(workspace.project.folder / OUTPUT / RECORD, record_of(images, indexes), steps, missing)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from zlock.errors import Collector, LockOutdated
+from zlock.errors import LockOutdated
 from zlock.lock.declared import undeclared
 from zlock.workflow.locked import HINT, LockedStep, collect_locked
 from zlock.workflow.report import Report, StepReport
@@ -20,9 +20,8 @@ def check(options: Options) -> Report:
         InvalidLock: One was edited or cut short.
     """
     workspace = Workspace(options)
-    problems = Collector()
     declared: dict[str, tuple[str, ...]] = {}
-    for one in collect_locked(workspace, problems):
+    for one in collect_locked(workspace):
         known = one.facts["tool"]["zlock"].get("declared", "")
         if known not in declared:  # steps that recorded the same files have one answer
             declared[known] = _undeclared(workspace, one)
@@ -33,6 +32,7 @@ def check(options: Options) -> Report:
                 f"the lock of step `{report.name}` answers what is asked, but the build hook would refuse it: "
                 f"{', '.join(report.undeclared)}; {HINT}"
             )
+    problems = workspace.report.failures.problems
     if not workspace.report.disregarded:
         with problems:
             check_settings(workspace, workspace.chosen())

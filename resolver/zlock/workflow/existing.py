@@ -11,6 +11,7 @@ from zlock.image.builders.choose import choose_builder
 from zlock.image.plan import ImagePlan
 from zlock.image.reuse import check_key
 from zlock.model.ports import Progress
+from zlock.model.reference import ImageReference
 from zlock.workflow.registries import Registries
 from zlock.workflow.workshop import reference_of
 from zlock.workflow.workspace import Workspace
@@ -27,13 +28,15 @@ class Existing:
     def place_of(self, plan: ImagePlan) -> str | None:
         """Return what has the image of a plan, so that no build makes it: "registry", or the name of an engine.
 
-        It is empty where a build would make it, and None where there was nobody to ask.
+        It is empty where a build would make it, and None where that can't be told.
 
         Raises:
-            OutsideFailed: Something else is under its tag, which no build would replace, or it can't be told.
+            OutsideFailed: Something else is under its tag, which no build would replace, or an engine failed.
         """
-        if plan.floats or plan.rebuild:
+        if plan.rebuild:
             return ""
+        if plan.floats:
+            return None if self._registries.is_unknown(plan.parent) else ""
         place, reference = None, reference_of(plan)
         for store in self._stores(plan):
             found = store.find(reference)
@@ -41,7 +44,7 @@ class Existing:
                 check_key(found, reference, plan.key)
                 return found.place
             place = ""
-        return place
+        return None if self._registries.is_silent(ImageReference.parse(reference)) else place
 
     def _stores(self, plan: ImagePlan) -> Iterator[Store]:
         """Return what may have a plan's image."""

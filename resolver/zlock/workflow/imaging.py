@@ -46,24 +46,21 @@ def plan_images(
 ) -> list[ImagePlan]:
     """Return the distinct images of steps, one for each key and platform, in the order of the steps.
 
+    A step that can't be an image on one of its platforms has none; what is wrong with it is reported.
+
     Args:
         workspace: The project.
         locked: The steps with their locks.
         digest_of: Finds the digest of a parent that floats; without, it goes on floating.
         user_of: Finds who a parent runs as; without, only the settings say it.
         wheelhouse: The folder that all packages come from; without, indexes serve them.
-
-    Raises:
-        ZlockError: A step can't be an image; several mistakes come as `Problems`.
     """
     check_settings(workspace, [one.step for one in locked])
     planner = _Planner(workspace, digest_of, user_of, wheelhouse)
-    problems = Collector()
     plans: list[ImagePlan] = []
     for one in locked:
-        with problems:
+        with workspace.report.failures.of(one.step.name):
             plans += planner.plan(one)
-    problems.raise_if_any()
     return _merged(plans)
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from zlock.errors import Collector, LockOutdated
+from zlock.errors import LockOutdated
 from zlock.lock.question import Question, changes
 from zlock.lock.store import asked_of, check_place, lock_path, parse_facts, parse_lock, uv_of
 from zlock.lock.toml import inline
@@ -56,21 +56,20 @@ def load_locked(workspace: Workspace) -> list[LockedStep]:
         LockOutdated: A lock is missing or answers something else; several errors come as `Problems`.
         InvalidLock: A lock was edited or cut short, or is behind a link out of the project.
     """
-    problems = Collector()
-    found = collect_locked(workspace, problems)
-    problems.raise_if_any()
+    found = collect_locked(workspace)
+    workspace.report.failures.problems.raise_if_any()
     return found
 
 
-def collect_locked(workspace: Workspace, problems: Collector) -> list[LockedStep]:
-    """Return those of the chosen steps whose locks are current; what is wrong with the others is collected."""
+def collect_locked(workspace: Workspace) -> list[LockedStep]:
+    """Return those of the chosen steps whose locks are current; what is wrong with the others is reported."""
     gatherer = Gatherer(workspace.project, workspace.environ, lambda: workspace.interpreter, may_run=False)
     if not gatherer.is_remote:
         workspace.disregard()
         return []
     found = []
     for step in workspace.chosen():
-        with problems:
+        with workspace.report.failures.of(step.name):
             found.append(_locked(workspace, gatherer, step))
     return found
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from zlock.errors import Collector, InvalidInput
+from zlock.errors import InvalidInput
 from zlock.image.context.folder import NO_LINKS, folder_names, write_context
 from zlock.image.explain import moved
-from zlock.image.plan import ImagePlan, Parent
+from zlock.image.plan import ImagePlan
 from zlock.image.platforms import IndexPlan, plan_indexes
 from zlock.image.record import RECORD, read_record
 from zlock.model.ports import Progress
-from zlock.wording import listed
 from zlock.workflow.existing import Existing
 from zlock.workflow.housing import links_into
-from zlock.workflow.imaging import OUTPUT, Ask, plan_images
-from zlock.workflow.locked import load_locked
+from zlock.workflow.imaging import OUTPUT, plan_images
+from zlock.workflow.locked import collect_locked, load_locked
 from zlock.workflow.named import NamedImages
-from zlock.workflow.registries import Registries, note_floating, way_out
+from zlock.workflow.registries import Registries, note_floating, note_unknown
 from zlock.workflow.report import Report
 from zlock.workflow.workspace import Options, Workspace
 
@@ -65,7 +64,8 @@ def plan(
 ) -> tuple[list[PlannedImage], list[PlannedIndex], Report]:
     """Return the images of a pipeline, none of which is built, and the indexes over them.
 
-    Offline no registry is asked, only this machine's store; without a repository there are no indexes.
+    Offline no registry is asked, only this machine's store; without a repository there are no indexes. What is wrong
+    with single steps is reported; so is a registry that does not answer, which leaves open what it has.
 
     Args:
         options: What the command line says.
@@ -73,31 +73,32 @@ def plan(
         progress: Told what is being done.
 
     Raises:
-        ZlockError: What is wrong; several things come as `Problems`.
+        ZlockError: What is wrong with the project, or the step to be explained is none of it.
     """
     workspace = Workspace(options)
-    with Registries(workspace, progress) as registries:
-        plans = _plans(workspace, registries.digest_of, registries.user_of)
+    failures = workspace.report.failures
+    locked = collect_locked(workspace)
+    with Registries(workspace, progress, is_needed=False) as registries:
+        plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
+        note_unknown(plans, workspace.report)
         note_floating(registries.floating, plans, workspace.report)
         before = read_record(workspace.project.folder / OUTPUT / RECORD) if explain is not None else {}
         if explain is not None and not workspace.report.disregarded:
             names = [step for one in plans for step in one.steps]
-            if explain not in names:
+            if explain not in {*names, *failures.of_steps}:
                 raise InvalidInput(f"there is no step `{explain}` to explain", hint=f"steps: {', '.join(names)}")
             plans = [one for one in plans if explain in one.steps]
         existing, named = Existing(workspace, registries, progress), NamedImages(workspace.steps)
         rows = []
-        problems = Collector()
         for one in plans:
             last = before.get(explain or "", {}).get("platforms", {}).get(one.platform)
             changes = None if explain is None else _changes(one, last)
-            with problems, named.of(one):
+            with failures.of(*one.steps), named.of(one):
                 rows.append(PlannedImage(plan=one, place=existing.place_of(one), changes=changes))
         indexes = []
         for index in filter(lambda index: index.repository, plan_indexes(plans)):
-            with problems:
+            with failures.of(*index.steps):
                 indexes.append(PlannedIndex(plan=index, exists=registries.index_exists(index)))
-        problems.raise_if_any()
     return rows, indexes, workspace.report
 
 
@@ -105,6 +106,8 @@ def write_contexts(
     options: Options, output: Path | None, wheelhouse: Path | None, progress: Progress
 ) -> tuple[list[PlannedImage], Report]:
     """Write the build context of each image of a pipeline into a folder of its own.
+
+    What is wrong with single steps is reported, and those of the others are written.
 
     Args:
         options: What the command line says.
@@ -114,12 +117,14 @@ def write_contexts(
         progress: Told what is being done.
 
     Raises:
-        ZlockError: What is wrong; several things come as `Problems`. Nothing was written.
+        ZlockError: A lock is not current, or the wheelhouse does not hold all; several errors come as `Problems`.
+            Nothing was written.
         OSError: The disk refused; each folder is whole.
     """
     workspace = Workspace(options)
     house = wheelhouse.resolve() if wheelhouse else None
-    plans = _plans(workspace, None, None, house)
+    plans = plan_images(workspace, load_locked(workspace), None, None, house)
+    note_unknown(plans, workspace.report)
     links = [NO_LINKS] * len(plans) if house is None else links_into(plans, house, workspace, progress)
     around = workspace.project.folder / OUTPUT if output is None else Path.cwd() / output
     rows = []
@@ -127,25 +132,6 @@ def write_contexts(
         write_context(one.context, around / name, linked)
         rows.append(PlannedImage(plan=one, folder=around / name))
     return rows, workspace.report
-
-
-def _plans(
-    workspace: Workspace, digest_of: Ask | None, user_of: Ask | None, wheelhouse: Path | None = None
-) -> list[ImagePlan]:
-    plans = plan_images(workspace, load_locked(workspace), digest_of, user_of, wheelhouse)
-    for parent in {one.parent.reference: one.parent for one in plans if one.floats}.values():
-        workspace.report.note(_floats(parent))
-    return plans
-
-
-def _floats(parent: Parent) -> str:
-    """Say that a parent may be another image tomorrow, and what ends that."""
-    if parent.dockerfile is None:
-        why = "another image may come by that name, so the key is not final"
-        return f"the parent `{parent.reference}` floats: {why}; {way_out(parent.reference)}"
-    names = listed(name for name, digest in parent.images.items() if not digest)
-    why = f"another image may come by the name {names}, so the key is not final"
-    return f"the parent that `{parent.dockerfile.name}` makes floats: {why}; write digests in it: `NAME@sha256:...`"
 
 
 def _changes(plan: ImagePlan, last: dict[str, object] | None) -> tuple[str, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from zlock.errors import Collector, ZlockError
 from zlock.lock.store import pins_of
 
 Status = Literal["written", "declared", "unchanged", "removed"]
@@ -69,6 +71,34 @@ class StepReport:
         )
 
 
+class Failures:
+    """What is wrong with single steps, while the others go on.
+
+    Attributes:
+        problems: All of it, each error once.
+        of_steps: By step, what is wrong with it.
+    """
+
+    def __init__(self) -> None:
+        self.problems = Collector()
+        self.of_steps: dict[str, list[ZlockError]] = {}
+
+    def add(self, error: ZlockError, *steps: str) -> None:
+        """Keep an error, as that of steps."""
+        self.problems.add(error)
+        for step in steps:
+            self.of_steps.setdefault(step, []).append(error)
+
+    @contextmanager
+    def of(self, *steps: str) -> Iterator[None]:
+        """Keep what goes wrong inside, as that of steps."""
+        found = Collector()
+        with found:
+            yield
+        for error in found.errors:
+            self.add(error, *steps)
+
+
 @dataclass(kw_only=True, slots=True)
 class Report:
     """What a run did, and what a person should know about it.
@@ -77,11 +107,13 @@ class Report:
         steps: The locks, in the order of the steps; those that were removed last.
         notes: What a person should know, each once.
         disregarded: The pipeline runs locally, so that no lock was looked at.
+        failures: What is wrong with single steps.
     """
 
     steps: list[StepReport] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)
     disregarded: bool = False
+    failures: Failures = field(default_factory=Failures)
 
     def note(self, *lines: str) -> None:
         """Add notes."""

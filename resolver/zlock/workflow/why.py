@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from packaging.utils import canonicalize_name
 
-from zlock.errors import Collector, InvalidInput, NoAnswer
+from zlock.errors import InvalidInput, NoAnswer
 from zlock.model.ports import Progress
 from zlock.wording import did_you_mean
 from zlock.workflow.locked import LockedStep, collect_locked, load_locked
@@ -85,7 +85,7 @@ def _every_step(workspace: Workspace, chosen: list[LockedStep]) -> list[LockedSt
     """Return the chosen steps, and the others whose locks are current: they may be aligned with those."""
     if not workspace.options.steps:
         return chosen
-    others = collect_locked(Workspace(replace(workspace.options, steps=())), Collector())
+    others = collect_locked(Workspace(replace(workspace.options, steps=())))
     names = {locked.step.name for locked in chosen}
     return [*chosen, *(locked for locked in others if locked.step.name not in names)]
 

@@ -1,0 +1,29 @@
+"""What is wrong with single steps, told once all else is: the others went on."""
+
+from __future__ import annotations
+
+from zlock.cli.layout import Screen
+from zlock.redact import redact
+from zlock.wording import listed
+from zlock.workflow.report import Report
+
+
+def plain_failures(report: Report) -> list[dict[str, object]]:
+    """Return the steps that failed, each with the first line of every error, as values that JSON has."""
+    return [
+        {"step": step, "errors": list(dict.fromkeys(redact(error.message) for error in errors))}
+        for step, errors in report.failures.of_steps.items()
+    ]
+
+
+def end_with_failures(report: Report, screen: Screen) -> int:
+    """Return the exit code of a command; name the steps that failed.
+
+    Raises:
+        ZlockError: What is wrong with them; several errors come as `Problems`.
+    """
+    steps = report.failures.of_steps
+    if steps:
+        screen.say(f"failed: {listed(steps)}")
+    report.failures.problems.raise_if_any()
+    return 0
