@@ -302,6 +302,26 @@ def test_prevent_build_reuse_builds_again_and_moves_the_tag(project: Project, wo
         assert rows[0]["digest"] == rows[1]["digest"]
 
 
+def test_force_builds_what_is_there_and_the_parent_that_a_dockerfile_makes(
+    project: Project, world: World, any_engine: Engine
+) -> None:
+    project.write("images/Dockerfile", f"FROM {world.parent}\nRUN cat /proc/sys/kernel/random/uuid > /made\n")
+    world.configure(project, {"dockerfile": "images/Dockerfile"}, registry=f"{world.host}/forced/images")
+
+    def built(*options: str) -> tuple[bool, str]:
+        row = image_of(build(project, any_engine, "--push", "--json", *options))
+        if any_engine.name == "docker":
+            any_engine("pull", row["reference"])
+        return row["built"], any_engine.run(row["reference"], "cat", "/made")
+
+    first = built()
+    assert built() == (False, first[1])
+    forced = built("--force")
+    assert forced[0]
+    assert forced[1] != first[1]
+    assert built() == (False, forced[1])
+
+
 def test_a_plan_finds_what_a_build_has_left_in_the_store_of_this_machine(
     project: Project, world: World, any_engine: Engine
 ) -> None:

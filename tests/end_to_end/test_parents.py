@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ def tiny() -> Iterator[TinyRegistry]:
         yield tiny
 
 
-def configure(project: Project, index: TinyIndex, *, steps: Mapping[str, Any] | None = None, **docker: Any) -> None:
+def configure(project: Project, index: TinyIndex, *, steps: Any = None, **docker: Any) -> None:
     index.wheel("alpha", "1.0")
     table = {"requirements": ["alpha"], **docker}
     indexes = [{"url": index.url, "default": True}]

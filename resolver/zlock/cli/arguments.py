@@ -305,6 +305,11 @@ def _add_build(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="send the images to their repositories, once all are built, with an index over those of several platforms",
     )
     parser.add_argument(
+        "--force",
+        action="store_true",
+        help="build every image anew, also those that are there (`zlock build --force --step train`)",
+    )
+    parser.add_argument(
         "--builder",
         choices=("docker", "podman", "buildah", "buildctl"),
         help="what builds (default: the first of them that can)",

@@ -17,7 +17,13 @@ from zlock.workflow.platforms import MadeIndex
 
 def run_build(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
-    choices = Choices(builder=parsed.builder, push=parsed.push, jobs=parsed.jobs, network=parsed.network or "")
+    choices = Choices(
+        builder=parsed.builder,
+        push=parsed.push,
+        jobs=parsed.jobs,
+        network=parsed.network or "",
+        force=parsed.force,
+    )
     progress = screen.log if screen.verbose else screen.progress
     outcome = build(options_of(parsed), choices, progress, Board(screen).hear)
     for note in outcome.report.notes:

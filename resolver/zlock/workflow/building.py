@@ -37,12 +37,14 @@ class Choices:
         push: Send the images to their repositories.
         jobs: How many are built at a time.
         network: What builds see of the network, as the engine has it; empty for its own default.
+        force: Build every image anew, as with `prevent_build_reuse`.
     """
 
     builder: str | None = None
     push: bool = False
     jobs: int = 1
     network: str = ""
+    force: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,6 +136,7 @@ def build(options: Options, choices: Choices, progress: Progress, hear: Hear) ->
     builder = choose_builder(choices.builder, workspace.environ, choices.network)
     with Registries(workspace, progress) as registries:
         plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
+        plans = [replace(plan, rebuild=plan.rebuild or choices.force) for plan in plans]
         _check(plans, builder, choices, offline=options.offline)
         note_floating(registries.floating, plans, workspace.report)
         for reference in dict.fromkeys(plan.parent.reference for plan in plans if plan.floats):
