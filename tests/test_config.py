@@ -158,6 +158,22 @@ def test_every_package_may_build_where_that_is_said() -> None:
         ('[[index]]\nurl = "ftp://index.example/"', "`index[0].url`: expected a URL of http, https or file", ""),
         ('[[index]]\nurl = "a"\ndefault = 1', "`index[0].default`: expected a boolean, got a number", ""),
         ('[[index]]\nurl = "a"\nexplicit = true', "`index[0].explicit`: an explicit index has a name", "`name`"),
+        *(
+            (f'[[index]]\nurl = "{url}"\nindex-in-context = {value}', f"`index[0].{said}", hint)
+            for url, value, said, hint in (
+                ("wheels", "true", "index-in-context`: a folder of this machine is in no build", "--wheelhouse"),
+                ("file:///wheels", "true", "index-in-context`: a folder of this machine", "leave this out"),
+                ("https://me:hush@index.example/", "true", "index-in-context`: `url` holds credentials", "as a secret"),
+                ("https://token@index.example/", "true", "index-in-context`: `url` holds credentials", ""),
+                ("https://index.example/?key=1", "true", "url`: has a query", ""),
+                ("https://index.example/", "1", "index-in-context`: expected a boolean, got a number", ""),
+            )
+        ),
+        (
+            '[steps.a]\n[[steps.a.index]]\nurl = "https://t@index.example/"\nindex-in-context = true',
+            "`steps.a.index[0].index-in-context`: `url` holds credentials",
+            "",
+        ),
         ('index-sources = {a = "whels"}', "`index-sources.a`: there is no index `whels`", "`index`"),
         (
             "overrides = [\"a==1; python_version < '3'\"]",
@@ -221,6 +237,11 @@ def test_a_mistake_is_named_with_its_key_path_and_the_way_out(text: str, message
 def test_a_folder_as_index_is_recorded_as_it_is_in_every_copy(url: str, folder: str) -> None:
     (index,) = parse(f'[[index]]\nurl = "{url}"').routing.indexes
     assert index.folder == folder
+
+
+def test_an_index_may_be_one_that_contexts_name() -> None:
+    (index,) = parse('[[index]]\nurl = "https://index.example/cpu"\nindex-in-context = true').routing.indexes
+    assert index.in_context
 
 
 def test_names_of_indexes_are_held_against_each_other() -> None:

@@ -18,7 +18,7 @@ from zlock.image.context.project import project_files
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.platforms import plan_indexes
 from zlock.image.record import Built, BuiltIndex, read_record, record_of, write_record
-from zlock.image.secret import secret_text, with_login
+from zlock.image.secret import index_variables, with_login
 
 # .dockerignore
 
@@ -307,7 +307,7 @@ def test_what_is_no_record_is_refused_with_the_way_out(tmp_path: Path, text: str
 
 def test_a_secret_gives_a_shell_the_indexes_verbatim(tmp_path: Path) -> None:
     default = with_login("https://index.example/simple/", ("us er", "pa'ss$(x)@:/"))
-    (tmp_path / "secret").write_bytes(secret_text(default, ["http://other.example:8080/simple/", "https://third"]))
+    (tmp_path / "secret").write_bytes(index_variables(default, ["http://other.example:8080/simple/", "https://third"]))
 
     names = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "UV_DEFAULT_INDEX", "UV_INDEX")
     printing = " ".join(f'"${name}"' for name in names)
@@ -324,5 +324,5 @@ def test_a_secret_gives_a_shell_the_indexes_verbatim(tmp_path: Path) -> None:
 
 
 def test_a_secret_without_a_default_leaves_the_installers_own() -> None:
-    assert b"PIP_INDEX_URL" not in secret_text(None, ["https://index.example/simple/"])
+    assert b"PIP_INDEX_URL" not in index_variables(None, ["https://index.example/simple/"])
     assert with_login("https://index.example/", None) == "https://index.example/"

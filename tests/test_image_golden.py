@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from support.images import UV, archive, build_row, dockerfile, planned, repository, sdist, wheel
+from zlock.model.indexes import Index
 
 GOLDEN = Path(__file__).parent / "golden"
 BUILDS = [
@@ -61,6 +62,14 @@ CASES: dict[str, dict[str, Any]] = {
         "own": {"uv": UV, "builds": BUILDS},
         "project": {"pyproject.toml": b""},
         "wheelhouse": True,
+    },
+    "public-indexes": {
+        "indexes": (
+            Index(url="https://index.example/simple/", default=True, in_context=True),
+            Index(url="https://index.example/cpu/", name="cpu", in_context=True),
+        ),
+        "settings": {"local_project_install_command": "pip install ."},
+        "project": {"pyproject.toml": b""},
     },
     "sdist": {"packages": [wheel("alpha", "1.0"), sdist("delta", "3.0")], "own": {"builds": BUILDS}},
     "repository": {

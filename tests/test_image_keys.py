@@ -17,6 +17,7 @@ from zlock.image.plan import ImagePlan, Parent, Program
 from zlock.image.stages import NamedImage
 from zlock.image.wanted import Wanted
 from zlock.lock.selection import narrowed
+from zlock.model.indexes import Index
 from zlock.model.target import Target
 from zlock.settings.docker import DockerSettings
 
@@ -74,6 +75,7 @@ MOVING: dict[str, dict[str, Any]] = {
     "a file more": {"project": {**BASE["project"], "src/b.py": b""}},
     "a file's name": {"project": {"pyproject.toml": b"one", "src/c.py": b"two"}},
     "whether indexes come in": {"needs_secret": True},
+    "an index in the context": {"indexes": (Index(url="https://index.example/cpu/", in_context=True),)},
     "the Python": {"target": Target.parse("3.11")},
 }
 NOT_MOVING: dict[str, dict[str, Any]] = {

@@ -286,6 +286,38 @@ def test_a_parent_with_an_environment_keeps_it_and_gets_another(
     assert verified.code == 0, verified.stdout + verified.stderr
 
 
+# Indexes
+
+
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+def test_a_context_that_names_its_indexes_is_built_by_an_engine_alone(
+    project: Project, world: World, any_engine: Engine, installer: str
+) -> None:
+    for path in make_wheelhouse(project.home / "uv", ["uv"]).iterdir():
+        world.index.add(path)
+    with TinyIndex() as second:
+        second.wheel("torch", "2.0+cpu", requires=["base"], files={"torch.py": b"import base\n"})
+        second.wheel("base", "0.5")  # another than is locked
+        world.index.wheel("torch", "9.0")
+        indexes = [
+            {"url": world.index.url, "default": True, "index-in-context": True},
+            {"name": "cpu", "url": second.url, "explicit": True, "index-in-context": True},
+        ]
+        docker = {"requirements": ["torch"], "python-package-installer": installer}
+        world.configure(project, docker, index=indexes, **{"index-sources": {"torch": "cpu"}})
+        (row,) = json.loads(project.run("dockerfile", "--json").stdout)["contexts"]
+        network = ("--network", any_engine.network) if any_engine.network else ()
+
+        any_engine("build", *network, "--tag", f"localhost/alone:{installer}", row["folder"])
+
+    assert row["secret"] is False
+    names = (
+        "import importlib.metadata as m, json, torch; print(json.dumps({d.name: d.version for d in m.distributions()}))"
+    )
+    found = json.loads(any_engine.run(f"localhost/alone:{installer}", "python", "-c", names))
+    assert found == {"base": "1.0", "torch": "2.0+cpu"}
+
+
 # Reuse
 
 

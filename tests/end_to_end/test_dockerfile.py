@@ -331,6 +331,75 @@ def test_a_private_index_reaches_a_build_as_its_secret(
     assert installed(made) == {"alpha": "1.0", "beta": "2.0"}
 
 
+def with_a_second_index(project: Project, index: TinyIndex, second: TinyIndex, **more: Any) -> dict[str, Any]:
+    """Configure a package of an index that contexts may name, beside others; what it requires is on both indexes."""
+    fill(index)
+    index.wheel("torch", "9.0")
+    index.wheel("beta", "1.0")
+    second.wheel("torch", "2.0+cpu", requires=["alpha"])
+    second.wheel("beta", "1.0")  # older than what is locked
+    cpu = {"name": "cpu", "url": second.url, "explicit": True, "index-in-context": True, **more}
+    settings = {
+        "python": PYTHON,
+        "index": [{"url": index.url, "default": True, "index-in-context": True}, cpu],
+        "index-sources": {"torch": "cpu"},
+        "docker": {"requirements": ["torch"]},
+    }
+    project.configure(settings)
+    return settings
+
+
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+def test_indexes_that_anybody_may_ask_are_in_the_context_and_need_no_secret(
+    project: Project, index: TinyIndex, tmp_path: Path, installer: str
+) -> None:
+    with TinyIndex() as second:
+        settings = with_a_second_index(project, index, second)
+        project.configure({**settings, "docker": {"requirements": ["torch"], "python-package-installer": installer}})
+        folder = contexts(project)["pipeline"]
+
+        made = build(folder, tmp_path / "root", Path(sys.executable), index, b"exit 1\n")
+
+    assert installed(made) == {"torch": "2.0+cpu", "alpha": "1.0", "beta": "2.0"}
+    assert "secret" not in (folder / "Dockerfile").read_text()
+    assert second.url in (folder / "indexes.sh").read_text()
+
+
+def test_an_index_that_not_everybody_may_ask_is_still_a_secret(project: Project, index: TinyIndex) -> None:
+    with TinyIndex() as second:
+        settings = with_a_second_index(project, index, second)
+        settings["index"][0].pop("index-in-context")
+        project.configure({**settings, "steps": {"both": {}, "one": {"docker": {"requirements": ["beta"]}}}})
+        folders = contexts(project)
+        project.configure({**settings, "index-sources": {"torch": "cpu", "alpha": "cpu", "beta": "cpu"}})
+        second.wheel("alpha", "0.5")
+        alone = contexts(project)["pipeline"]
+
+    for folder in folders.values():
+        assert "--mount=type=secret" in (folder / "Dockerfile").read_text()
+        assert not (folder / "indexes.sh").exists()
+    assert "secret" not in (alone / "Dockerfile").read_text()
+    assert index.url not in (alone / "indexes.sh").read_text()
+
+
+def test_whether_an_index_may_be_in_contexts_moves_no_lock_and_is_explained(project: Project, index: TinyIndex) -> None:
+    with TinyIndex() as second:
+        settings = with_a_second_index(project, index, second, **{"index-in-context": False})
+        contexts(project)
+        before = project.lock_path("pipeline").read_bytes()
+        record = project.folder / "build" / "zlock" / "images.json"
+        record.write_text(recorded(project))
+        settings["index"][1]["index-in-context"] = True
+        project.configure(settings)
+
+        assert project.run("resolve", "--check").code == 0
+        assert project.lock_path("pipeline").read_bytes() == before
+        explained = succeed(project.run("plan", "--offline", "--explain", "pipeline")).stdout
+
+    lines = [line.strip() for line in explained.splitlines()[2:]]
+    assert lines == sorted(f"index {one.url}: added" for one in (index, second))
+
+
 def test_a_portable_lock_makes_the_same_image(project: Project, index: TinyIndex) -> None:
     fill(index)
     configure(project, index)

@@ -105,6 +105,40 @@ def test_requirements_with_hashes_are_installed_by_pip_and_uv(
     assert installed(by_pip) == installed(by_uv) == INSTALLED
 
 
+def test_indexes_that_anybody_may_ask_are_named_in_requirements(tmp_path: Path) -> None:
+    with TinyIndex() as index, TinyIndex() as second, TinyIndex() as third:
+        index.wheel("plain", "1.0")
+        for version in ("0.9", "2.0+cpu"):
+            second.wheel("fast", version, requires=["plain"])
+        second.wheel("plain", "0.5")
+        index.wheel("fast", "9.0")
+        third.wheel("other", "1.0")
+        rows = [
+            {"url": index.url, "default": True, "index-in-context": True},
+            {"url": second.url, "name": "cpu", "explicit": True, "index-in-context": True},
+            {"url": third.url, "index-in-context": True},
+        ]
+        project = Project(tmp_path / "project")
+        settings = {"python": f"3.{sys.version_info.minor}", "index": rows, "index-sources": {"fast": "cpu"}}
+        project.configure({**settings, "docker": {"requirements": ["fast"]}})
+        succeed(project.run("resolve"))
+        file = tmp_path / "requirements.txt"
+        text = exported(project, "requirements")
+        file.write_text(text, encoding="utf-8")
+        by_pip, by_uv = make_venv(tmp_path / "pip"), make_venv(tmp_path / "uv")
+
+        succeed(run_pip("--python", str(by_pip), "install", "--no-cache-dir", "-r", str(file), home=tmp_path))
+        install_with_uv(by_uv, file, options=["--require-hashes", "--index-strategy", "unsafe-best-match"])
+
+    assert text.splitlines()[:3] == [
+        f"--index-url {index.url}",
+        "# By `index-sources`, `fast` is of this index alone; here, the hashes see to it.",
+        f"--extra-index-url {second.url}",
+    ]
+    assert third.url not in text
+    assert installed(by_pip) == installed(by_uv) == {"fast": "2.0+cpu", "plain": "1.0"}
+
+
 @pytest.mark.parametrize("setting", [{"exclude": ["plain"]}, {"overrides": ["plain<2"]}])
 def test_what_leaves_out_what_metadata_asks_for_says_how_it_installs(tmp_path: Path, setting: dict[str, Any]) -> None:
     with TinyIndex() as index:

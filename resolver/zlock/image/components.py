@@ -38,6 +38,7 @@ def components_of(wanted: Wanted, lock: Mapping[str, Any], context: Mapping[str,
         "parent's file": dict(parent.files),
         "apt package": dict.fromkeys(wanted.apt_packages, ""),
         "package": {one["name"]: _version(one) for one in lock["packages"]},
+        "index": dict.fromkeys((index.url for index in wanted.indexes), ""),
         "installer argument": {name: str(value) for name, value in arguments.items()},
         # Values may be secrets, so only whether they changed is on record.
         "variable": {name: _digest(value.encode()) for name, value in variables.items()},

@@ -1,4 +1,4 @@
-"""The build secret with the indexes: the only way in which their URLs and credentials reach a build."""
+"""The indexes of a build as variables of pip and uv: its secret, or of public ones a file of its context."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def with_login(url: str, login: Login | None) -> str:
     return f"{scheme}://{':'.join(quote(part, safe='') for part in login)}@{rest}"
 
 
-def secret_text(default: str | None, others: Sequence[str]) -> bytes:
+def index_variables(default: str | None, others: Sequence[str]) -> bytes:
     """Return the variables of pip and uv that name indexes, as a shell reads them.
 
     Every file is checked against the lock, so it does not matter which index gives it: uv may ask all of them, as pip
@@ -28,7 +28,7 @@ def secret_text(default: str | None, others: Sequence[str]) -> bytes:
         others: Those of the other indexes.
     """
     urls = [*([default] if default else []), *others]
-    plain = sorted({urlsplit(url).netloc.rpartition("@")[2] for url in urls if url.startswith("http://")})
+    plain = sorted({urlsplit(url).netloc.rpartition("@")[2] for url in urls if urlsplit(url).scheme == "http"})
     variables = {
         "PIP_INDEX_URL": default,
         "PIP_EXTRA_INDEX_URL": " ".join(others),

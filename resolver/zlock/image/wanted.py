@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zlock.image.plan import Parent
+from zlock.model.indexes import Index
 from zlock.model.target import Target
 from zlock.settings.docker import DockerSettings
 
@@ -26,7 +27,8 @@ class Wanted:
         parent: What it is built on.
         project: The project's own files, by path; empty unless the project is installed.
         portable: Whether the lock has paths in place of the URLs of an index's files.
-        needs_secret: Whether an index of the configuration is needed.
+        needs_secret: Whether an index of the configuration is needed whose URL must not be in the context.
+        indexes: The indexes whose URLs are in the context.
         wheelhouse: Whether it is built from a wheelhouse, and no index is needed.
         repository: Where it is pushed to, or empty.
     """
@@ -40,6 +42,7 @@ class Wanted:
     project: Mapping[str, bytes] = field(default_factory=dict)
     portable: bool = False
     needs_secret: bool = False
+    indexes: tuple[Index, ...] = ()
     wheelhouse: bool = False
     repository: str = ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import PurePosixPath
 from typing import Any
@@ -10,12 +10,20 @@ from urllib.parse import unquote
 
 from packaging.markers import Marker
 
+from zlock.model.indexes import Index
 from zlock.model.target import Target
+from zlock.redact import redact
 
 
 def packages_on(tree: Mapping[str, Any], target: Target) -> list[Mapping[str, Any]]:
     """Return the packages of a lock that a target installs (PEP 751, packages.marker)."""
     return [package for package in tree.get("packages", ()) if applies(package, target)]
+
+
+def indexes_of(packages: Sequence[Mapping[str, Any]], indexes: Iterable[Index]) -> list[Index]:
+    """Return those of some indexes that packages of a lock come from; a portable lock names none."""
+    places = {str(package.get("index", "")).rstrip("/") for package in packages}
+    return [index for index in indexes if redact(index.url).rstrip("/") in places]
 
 
 def pins_on(tree: Mapping[str, Any], target: Target) -> dict[str, str]:

@@ -21,6 +21,8 @@ class Index:
         name: What the configuration calls it.
         default: It is asked last, in place of the machine's own.
         explicit: It is asked only for the names routed to it.
+        in_context: Its URL may be written into build contexts and exports; it holds no credentials, and is on the
+            network.
         folder: The folder that it is, as a lock names it (see `model.paths`); empty for what is on the network.
     """
 
@@ -28,6 +30,7 @@ class Index:
     name: str | None = None
     default: bool = False
     explicit: bool = False
+    in_context: bool = False
     folder: str = ""
 
     @property

@@ -57,7 +57,7 @@ _KEYS = [
     "steps",
 ]
 _STEP_KEYS = ["docker", "python", "platforms", "index", "index-sources", "align"]
-_INDEX_KEYS = ["name", "url", "default", "explicit"]
+_INDEX_KEYS = ["name", "url", "default", "explicit", "index-in-context"]
 _SCHEMES = ("http://", "https://", "file://")
 _TIME = 'write `"2026-11-01T00:00:00Z"`'
 
@@ -339,10 +339,17 @@ def _index(row: Table, folder: Path) -> Index:
         name=row.text("name"),
         default=row.flag("default"),
         explicit=row.flag("explicit"),
+        in_context=row.flag("index-in-context"),
         folder=portable(place, folder, fixed=stated.is_absolute()) if place and stated else "",
     )
     if found.explicit and not found.name:
         row.wrong("explicit", "an explicit index has a name", hint="add a `name` to route packages to it")
+    if found.in_context and stated:
+        hint = "leave this out; images get what is in folders by `zlock dockerfile --wheelhouse`"
+        row.wrong("index-in-context", "a folder of this machine is in no build of an image", hint=hint)
+    elif found.in_context and redact(url) != url:
+        hint = "leave this out, so that the index reaches builds as a secret; or take the credentials out of the URL"
+        row.wrong("index-in-context", "`url` holds credentials, which would be in every build context", hint=hint)
     return found
 
 

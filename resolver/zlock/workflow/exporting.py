@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from zlock.errors import InvalidInput
 from zlock.index.machine import public_index
 from zlock.lock.declared import recorded_files
+from zlock.lock.diff import is_portable
 from zlock.lock.export import Exported, export
-from zlock.lock.selection import narrowed
+from zlock.lock.selection import indexes_of, narrowed
 from zlock.lock.store import existing_steps, replace_text
+from zlock.model.indexes import Routing
 from zlock.workflow.locked import LockedStep, load_locked
 from zlock.workflow.report import Report
 from zlock.workflow.workspace import Options, Workspace
@@ -63,6 +66,13 @@ def write_export(workspace: Workspace, locked: Sequence[LockedStep], output: Pat
     replace_text(output, text)
 
 
+def _nameable(locked: LockedStep, tree: Mapping[str, Any]) -> Routing:
+    """Return the indexes that a lock's packages come from and that may be named; of a portable lock, all that may."""
+    routing = locked.step.routing
+    serving = routing.indexes if is_portable(tree) else indexes_of(tree["packages"], routing.indexes)
+    return Routing(indexes=tuple(index for index in serving if index.in_context), sources=routing.sources)
+
+
 def _source(workspace: Workspace, locked: LockedStep, platform: str | None, output: Path | None) -> Exported:
     targets = locked.question.targets
     tree = locked.lock
@@ -80,4 +90,5 @@ def _source(workspace: Workspace, locked: LockedStep, platform: str | None, outp
         folder=(output.parent if output else Path.cwd()).resolve(),
         wheelhouse=workspace.wheelhouse.resolve(),
         public_index=public_index,
+        routing=_nameable(locked, tree),
     )

@@ -16,13 +16,13 @@ from zlock.image.parent import custom_parent, named_parent
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.stages import NamedImage
 from zlock.image.wanted import Wanted
-from zlock.lock.selection import packages_on
+from zlock.lock.selection import indexes_of, packages_on
 from zlock.lock.store import is_built
 from zlock.lock.wheelhouse import leads_into, with_sdists, with_wheels
 from zlock.model.image import default_parent
+from zlock.model.indexes import Index
 from zlock.model.reference import join_repository
 from zlock.model.target import Target
-from zlock.redact import redact
 from zlock.settings.docker import EffectiveSettings
 from zlock.wording import listed
 from zlock.workflow.locked import LockedStep
@@ -114,6 +114,8 @@ class _Planner:
 
     def _wanted(self, one: LockedStep, target: Target) -> Wanted:
         settings = one.step.effective
+        serving = self._serving(one, target)
+        needs_secret = not all(index.in_context for index in serving)
         return Wanted(
             step=one.step.name,
             lock=self._lock(one),
@@ -123,7 +125,8 @@ class _Planner:
             parent=self._parent(one, settings, target),
             project=self._project_files() if settings.local_project_install_command else {},
             portable=self._is_portable,
-            needs_secret=self._wheelhouse is None and self._needs_secret(one, target),
+            needs_secret=needs_secret,
+            indexes=() if needs_secret else tuple(serving),
             wheelhouse=self._wheelhouse is not None,
             repository=join_repository(self._workspace.project.registry, settings.target_repository),
         )
@@ -196,24 +199,23 @@ class _Planner:
             self._files = project_files(folder, others, logins)
         return self._files
 
-    def _needs_secret(self, one: LockedStep, target: Target) -> bool:
-        """Tell whether an index of the configuration serves any of what a build of a step fetches.
+    def _serving(self, one: LockedStep, target: Target) -> Sequence[Index]:
+        """Return the indexes of the configuration that a build of a step has to ask.
 
-        Only of packages is it known which one that is; whatever else a build fetches, the default one may serve. An
-        index of the machine's is no reason: what a build is made of must not depend on who plans it.
+        Only of packages is it known which one that is; whatever else a build fetches, the default one may serve, so
+        one that anybody may ask is always among them. An index of the machine's is none of them: what a build is made
+        of must not depend on who plans it.
         """
         indexes = one.step.routing.indexes
+        if self._wheelhouse is not None:
+            return ()
         if self._is_portable:  # the lock does not say which
-            return bool(indexes)
+            return indexes
         fetches_more = one.step.uv_targets([target]) or one.lock["tool"]["zlock"].get("builds")
-        if fetches_more and any(index.default for index in indexes):
-            return True
-        configured = {redact(index.url).rstrip("/") for index in indexes}
-        return any(_index_of(package) in configured for package in packages_on(one.lock, target))
-
-
-def _index_of(package: Any) -> str:
-    return str(package.get("index", "")).rstrip("/")
+        serving = indexes_of(packages_on(one.lock, target), indexes)
+        return [
+            index for index in indexes if index in serving or (index.default and (fetches_more or index.in_context))
+        ]
 
 
 def _merged(plans: Iterable[ImagePlan]) -> list[ImagePlan]:

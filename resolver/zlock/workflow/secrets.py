@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zlock.image.plan import ImagePlan
-from zlock.image.secret import secret_text, with_login
+from zlock.image.secret import index_variables, with_login
 from zlock.index.auth import Credentials
 from zlock.index.machine import DEFAULT, Machine
 from zlock.model.indexes import Index
@@ -19,7 +19,7 @@ def index_secret(workspace: Workspace, plan: ImagePlan) -> bytes:
     credentials = Credentials(workspace.environ)
     configured = [index for index in routing.indexes if "://" in index.url]
     default = [_url(credentials, index) for index in configured if index.default] or _machine_default(workspace)
-    return secret_text(
+    return index_variables(
         default[0] if default else None, [_url(credentials, index) for index in configured if not index.default]
     )
 

@@ -8,11 +8,12 @@ from typing import Any
 from zlock.errors import Collector
 from zlock.image.components import components_of
 from zlock.image.context.dockerfile import render
-from zlock.image.context.installers import DIRECT, REQUIREMENTS, SDISTS, UV, Built
+from zlock.image.context.installers import DIRECT, INDEXES, REQUIREMENTS, SDISTS, UV, Built
 from zlock.image.context.parts import PROJECT, Parts
 from zlock.image.context.refusals import refusals
 from zlock.image.context.settings import check_settings
 from zlock.image.plan import ImagePlan
+from zlock.image.secret import index_variables
 from zlock.image.wanted import Wanted
 from zlock.lock.identity import identity_of
 from zlock.lock.requirements import direct_requirements, hashed_line, hashed_requirements
@@ -93,7 +94,14 @@ class _Planner:
                 build, single = self._builds[one["name"]], {"packages": [one]}
                 texts[f"{SDISTS}/{one['name']}.txt"] = hashed_requirements(single) or direct_requirements(single)
                 texts[f"{SDISTS}/{one['name']}.build.txt"] = "".join(f"{line}\n" for line in build["requirements"])
-        return {name: text.encode() for name, text in texts.items() if text}
+        files = {name: text.encode() for name, text in texts.items() if text}
+        return files | self._indexes()
+
+    def _indexes(self) -> dict[str, bytes]:
+        """Return the file with the indexes whose URLs anybody may know."""
+        default = next((index.url for index in self._wanted.indexes if index.default), None)
+        others = [index.url for index in self._wanted.indexes if not index.default]
+        return {INDEXES: index_variables(default, others)} if self._wanted.indexes else {}
 
     def _best_sizes(self, packages: Sequence[Mapping[str, Any]]) -> Iterator[int]:
         """Return the size of each file that will be downloaded, as far as the lock says it."""

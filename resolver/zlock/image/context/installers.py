@@ -17,6 +17,8 @@ WHEELHOUSE = "wheelhouse"
 """The folder of the context that holds all that is installed, where no index is to be asked."""
 HOUSE = f"{FOLDER}/{WHEELHOUSE}"
 """Where that is while packages are installed."""
+INDEXES = "indexes.sh"
+"""The file that names indexes which anybody may ask, as the secret does it."""
 SECRET = "zlock-index"  # noqa: S105 - the secret's id, not its content
 _UV_FOLDER = "/tmp/zlock-uv"  # noqa: S108 - of the image, gone at the end of the command
 _BUILD, _WHEELS, _BUILT = "/tmp/zlock-build", "/tmp/zlock-wheels", "/tmp/zlock-built"  # noqa: S108 - likewise
@@ -67,6 +69,7 @@ class Installation:
         venv: The folder of the environment; empty where packages go to the parent's interpreter.
         cache: Whether its cache is kept between builds.
         secret: Whether indexes come in as a build secret.
+        indexes: Whether they are named in `INDEXES`.
         wheelhouse: Whether everything comes from the folder `WHEELHOUSE`, and no index is asked.
     """
 
@@ -78,6 +81,7 @@ class Installation:
     venv: str = ""
     cache: bool = False
     secret: bool = False
+    indexes: bool = False
     wheelhouse: bool = False
 
     @property
@@ -137,7 +141,8 @@ def _indexes(facts: Installation) -> tuple[Shell, ...]:
     if facts.wheelhouse:
         for_uv = f" UV_OFFLINE=1 UV_FIND_LINKS={HOUSE}" if facts.installer == "uv" else ""
         return (Shell(f"export PIP_NO_INDEX=1 PIP_FIND_LINKS={HOUSE}{for_uv}"),)
-    return (Shell(f"set -a; . /run/secrets/{SECRET}; set +a"),) if facts.secret else ()
+    file = f"/run/secrets/{SECRET}" if facts.secret else f"{FOLDER}/{INDEXES}" if facts.indexes else ""
+    return (Shell(f"set -a; . {file}; set +a"),) if file else ()
 
 
 def _pip(facts: Installation) -> list[Command]:

@@ -22,6 +22,7 @@ from zlock.image.context.dockerfile import (
 )
 from zlock.image.context.installers import (
     DIRECT,
+    INDEXES,
     REQUIREMENTS,
     SDISTS,
     SECRET,
@@ -102,6 +103,7 @@ class Parts:
             venv="" if settings.system else settings.venv,
             cache=settings.python_package_installer_cache_mount,
             secret=self._wanted.needs_secret,
+            indexes=INDEXES in self._files,
             wheelhouse=self._wanted.wheelhouse,
         )
 
@@ -111,6 +113,8 @@ class Parts:
             lines.append("Its mounts need BuildKit or Buildah.")
         if self._facts.wheelhouse:
             lines.append(f"What it installs is in the folder `{WHEELHOUSE}` beside it; no index is asked.")
+        if self._facts.indexes:
+            lines.append(f"The indexes that it asks are in `{INDEXES}` beside it.")
         if self._facts.secret:
             lines.append(f"The secret `{SECRET}` sets variables for pip and uv, one a line: PIP_INDEX_URL=URL")
         return tuple(map(Comment, lines))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from zlock.errors import InvalidInput
 from zlock.lock.diff import is_portable
 from zlock.lock.wheelhouse import leads_into, with_wheels
+from zlock.model.indexes import Routing
 from zlock.model.target import Target
 
 
@@ -24,6 +25,8 @@ class Exported:
         folder: The folder of the output, from which the output's paths are to count.
         public_index: Returns the URL of the index that installers ask unless they are told another one.
         wheelhouse: The project's wheelhouse; None where no format asks for it.
+        routing: The indexes whose URLs may be named, as far as the lock's packages come from them; and which packages
+            come from one alone.
     """
 
     tree: Mapping[str, Any]
@@ -32,6 +35,7 @@ class Exported:
     folder: Path
     public_index: Callable[[], str]
     wheelhouse: Path | None = None
+    routing: Routing = field(default_factory=lambda: Routing(indexes=()))
 
     @property
     def step(self) -> str:

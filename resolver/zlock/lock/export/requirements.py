@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from zlock.lock.export import Exported, refuse, refuse_local_archives, with_wheelhouse
 from zlock.lock.requirements import direct_requirements, hashed_requirements
+from zlock.model.indexes import Index
+from zlock.wording import listed
 
 
 def export(source: Exported) -> str:
@@ -14,7 +18,17 @@ def export(source: Exported) -> str:
     """
     refuse(source, {"vcs": "a repository, which has no hash", "directory": "a folder"}, "a file with hashes")
     refuse_local_archives(source, "a file with hashes")
-    return _head(source) + hashed_requirements(with_wheelhouse(source)) + direct_requirements(source.tree)
+    options = "".join(f"{line}\n" for index in source.routing.indexes for line in _option(source, index))
+    return _head(source) + options + hashed_requirements(with_wheelhouse(source)) + direct_requirements(source.tree)
+
+
+def _option(source: Exported, index: Index) -> Iterator[str]:
+    """Yield the option that names an index, and before it what no option can say."""
+    locked = {package["name"] for package in source.tree["packages"]}
+    routed = sorted(name for name, to in source.routing.sources.items() if to == index.name and name in locked)
+    if routed:
+        yield f"# By `index-sources`, {listed(routed)} is of this index alone; here, the hashes see to it."
+    yield f"{'--index-url' if index.default else '--extra-index-url'} {index.url}"
 
 
 def _head(source: Exported) -> str:
