@@ -14,7 +14,7 @@ from zlock.errors import InvalidConfiguration, InvalidInput, Problems
 from zlock.image.bake import Target, bake_file
 from zlock.image.context.folder import folder_names, write_context
 from zlock.image.context.ignore import ignore_rule
-from zlock.image.context.project import project_files
+from zlock.image.context.project import likely_secrets, project_files
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.platforms import plan_indexes
 from zlock.image.record import Built, BuiltIndex, read_record, record_of, write_record
@@ -133,6 +133,33 @@ def test_a_file_with_credentials_is_refused_and_they_are_not_repeated(tmp_path: 
         project_files(tmp_path, [], ["user:hunter2"])
 
     assert "hunter2" not in f"{raised.value.message}{raised.value.hint}"
+
+
+def test_files_that_are_called_like_secrets_are_found_where_nothing_says_what_is_copied(tmp_path: Path) -> None:
+    secret = [
+        *("server.pem", "deep/er/TLS.KEY", "store.p12", "a.pfx", "a.ppk", "a.kdbx", "id_rsa", "ssh/id_ed25519"),
+        *("id_ecdsa.old", "id_github", "secrets.env", "prod.env", "prod.env.local", "client_SECRET.json", "secrets.py"),
+        *("aws-credentials", "Credentials.csv", "config/Secrets/database", "credentials/a.txt"),
+    ]
+    plain = [
+        *(
+            "a.py",
+            "id_cards.py",
+            "id_table.csv",
+            "id_rsa.pub",
+            "ids",
+            "keys.py",
+            "key",
+            "monkey.txt",
+            "environment.yml",
+        ),
+        *("env/a.py", "pemmican.txt", "secretariat/a.py", "tokens.txt"),
+    ]
+
+    assert [path for path in secret if path not in likely_secrets(tmp_path, secret)] == []
+    assert likely_secrets(tmp_path, plain) == []
+    (tmp_path / ".dockerignore").write_text("data\n")
+    assert likely_secrets(tmp_path, secret) == []
 
 
 def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:

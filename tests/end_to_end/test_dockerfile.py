@@ -433,6 +433,25 @@ def test_the_projects_files_are_copied_where_it_is_installed(project: Project, i
     assert copied == {"project/src/code.py"}
 
 
+def test_files_that_are_called_like_secrets_are_noted_once_until_a_dockerignore_says_what_is_copied(
+    project: Project, index: TinyIndex
+) -> None:
+    fill(index)
+    for number in range(6):
+        project.write(f"certificates/{number}.pem", "")
+    project.write("secrets.env", "SECRET=1\n")
+    configure(project, index, docker={"local-project-install-command": "pip install --no-deps ."})
+    contexts(project)
+
+    said = succeed(project.run("dockerfile")).stderr
+    project.write(".dockerignore", "secrets.env\n")
+    after = succeed(project.run("dockerfile")).stderr
+
+    named = ", ".join(["`secrets.env`", *(f"`certificates/{number}.pem`" for number in range(4))])
+    assert said.count(f"note: {named} and 2 more will be in images, as files of the project, and by their names ") == 1
+    assert "hold secrets" not in after
+
+
 def test_contexts_inside_the_project_move_no_key(project: Project, index: TinyIndex) -> None:
     fill(index)
     docker = {"local-project-install-command": "true", "parent-image": f"base:1@sha256:{'1' * 64}"}

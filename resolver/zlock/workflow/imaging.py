@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from zlock.errors import Collector, NoAnswer
 from zlock.image.context.contents import plan_image
 from zlock.image.context.installers import HOUSE
-from zlock.image.context.project import project_files
+from zlock.image.context.project import likely_secrets, project_files
 from zlock.image.parent import custom_parent, named_parent
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.stages import NamedImage
@@ -33,6 +33,7 @@ from zlock.workflow.workspace import Workspace
 Ask = Callable[[str, str], str]
 """Says something of an image: takes its reference and a platform."""
 
+_SHOWN = 5
 OUTPUT = Path("build") / "zlock"
 """Where contexts and the record of images are, from the project folder."""
 
@@ -197,7 +198,16 @@ class _Planner:
             others = {self._workspace.lock_folder, self._workspace.wheelhouse, folder / OUTPUT}
             others |= {self._wheelhouse} if self._wheelhouse else set()
             self._files = project_files(folder, others, logins)
+            self._note_secrets(likely_secrets(folder, self._files))
         return self._files
+
+    def _note_secrets(self, paths: Sequence[str]) -> None:
+        if paths:
+            more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+            self._workspace.report.note(
+                f"{listed(paths[:_SHOWN])}{more} will be in images, as files of the project, and by their names hold "
+                "secrets: leave them out in a `.dockerignore`"
+            )
 
     def _serving(self, one: LockedStep, target: Target) -> Sequence[Index]:
         """Return the indexes of the configuration that a build of a step has to ask.

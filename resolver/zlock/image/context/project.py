@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Collection
+import re
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from zlock.errors import Collector, InvalidConfiguration
@@ -15,6 +16,15 @@ from zlock.image.plan import Program
 
 _NEVER = frozenset({".git", ".hg", ".svn", "__pycache__", "zlock.toml"})
 _HINT = "leave it out in `.dockerignore`"
+# Stores of keys, variables, keys of ssh but for their public halves, and what is called a secret.
+_SECRET = re.compile(
+    r"""
+      .*\.(pem|key|p12|pfx|ppk|jks|keystore|kdbx) | .*\.env(\..*)?
+    | id_[^.]* | id_(rsa|dsa|ecdsa|ed25519|xmss).*(?<!\.pub) | .*(secret|credential).*
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_SECRETS = frozenset({"secret", "secrets", "credential", "credentials"})
 
 
 def project_files(folder: Path, others: Collection[Path], credentials: Collection[str]) -> dict[str, bytes]:
@@ -52,6 +62,19 @@ def project_files(folder: Path, others: Collection[Path], credentials: Collectio
                 )
     problems.raise_if_any()
     return found
+
+
+def likely_secrets(folder: Path, files: Iterable[str]) -> list[str]:
+    """Return those of a project's files whose names are like those of keys and passwords.
+
+    Where there is a `.dockerignore`, there are none: what it lets through is meant to be copied.
+    """
+    return [] if (folder / ".dockerignore").is_file() else [path for path in files if _is_like_a_secret(path)]
+
+
+def _is_like_a_secret(path: str) -> bool:
+    *folders, name = path.split("/")
+    return bool(_SECRET.fullmatch(name)) or not _SECRETS.isdisjoint(map(str.lower, folders))
 
 
 def _hidden(path: str) -> bool:
