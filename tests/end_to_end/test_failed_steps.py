@@ -149,6 +149,21 @@ def test_a_lock_that_is_not_current_stops_all_but_the_plan(project: Project, ind
     assert not {"build", "wheelhouse", "docker-bake.json"} & {path.name for path in project.folder.iterdir()}
 
 
+def test_what_a_step_lacks_is_told_with_what_was_fetched_for_the_others(project: Project, index: TinyIndex) -> None:
+    configure(project, index, {"requirements": ["alpha", "beta"]})
+    index.remove("beta")
+
+    shown, told = (project.run("fetch", *options) for options in ((), ("--json",)))
+
+    assert (shown.code, told.code) == (3, 3)
+    files = json.loads(told.stdout)["files"]
+    assert files == {"alpha-1.0-py3-none-any.whl": "kept"}
+    assert list(failed(told)) == ["bad", "other"]
+    assert failed(told)["bad"] == failed(told)["other"]
+    assert "1 file (1 fetched), " in shown.stderr
+    assert "failed: `bad`, `other`\nerror: " in shown.stderr
+
+
 def test_a_failed_step_is_explained_by_its_error(project: Project, index: TinyIndex) -> None:
     configure(project, index, WRONG)
 

@@ -239,7 +239,9 @@ def test_offline_says_what_is_missing_and_changes_nothing(index: TinyIndex, tmp_
     assert missing.code == other.code == 3
     tail = "and --offline leaves the network alone\n"
     hint = "hint: run once without --offline\n"
-    assert missing.stderr.startswith(f"error: 3 files are not in the wheelhouse as they were locked, {tail}")
+    assert missing.stderr.startswith(
+        f"failed: `pipeline`\nerror: 3 files are not in the wheelhouse as they were locked, {tail}"
+    )
     assert missing.stderr.count("is not in the wheelhouse\n") == 3
     assert missing.stderr.count(hint) == 1
     assert other.stderr == f"error: `alpha-1.0-py3-none-any.whl` is another file than was locked, {tail}{hint}"

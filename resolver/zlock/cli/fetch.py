@@ -6,6 +6,7 @@ import argparse
 import json
 from collections import Counter
 
+from zlock.cli.failed import end_with_failures, plain_failures
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.workflow.fetching import Fetched, fetch
@@ -21,12 +22,12 @@ def run_fetch(parsed: argparse.Namespace, screen: Screen) -> int:
             screen.note(f"`{name}` in the wheelhouse was another file than was locked, and is replaced")
     if parsed.json:
         plain = {"wheelhouse": str(fetched.folder), "received": fetched.received, "files": dict(fetched.files)}
-        screen.data(json.dumps(plain, indent=2) + "\n")
-    elif not report.disregarded:
+        screen.data(json.dumps({**plain, "failed": plain_failures(report)}, indent=2) + "\n")
+    elif fetched.files or not (report.disregarded or report.failures.of_steps):
         screen.say(_line(fetched))
         if fetched.with_builds:
             screen.say(f"installed with `--no-index`, sdists need `--find-links {fetched.folder}` to be built")
-    return 0
+    return end_with_failures(report, screen)
 
 
 def _line(fetched: Fetched) -> str:

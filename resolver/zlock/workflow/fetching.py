@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ from zlock.workflow.locked import LockedStep, load_locked
 from zlock.workflow.report import Report
 from zlock.workflow.solving import Solver
 from zlock.workflow.workspace import Options, Workspace
+
+Failed = Callable[..., AbstractContextManager[None]]
+"""Takes names of files; what goes wrong inside is kept as wrong with the steps that want them."""
 
 _AT_ONCE = 8
 _TICK = 0.2  # seconds between two looks at what has come
@@ -49,6 +53,8 @@ class Fetched:
 def fetch(options: Options, folder: Path | None, progress: Progress) -> tuple[Fetched, Report]:
     """Bring every file of the locks into the wheelhouse.
 
+    What can't be had, or held, is reported as a failure of its steps; all else is fetched.
+
     Args:
         options: The options.
         folder: The wheelhouse, in place of the configured one.
@@ -56,8 +62,6 @@ def fetch(options: Options, folder: Path | None, progress: Progress) -> tuple[Fe
 
     Raises:
         LockOutdated: A lock is missing or outdated.
-        IndexFailed: Files can't be had or are not those that were locked; the others were fetched.
-        NoAnswer: A lock has a repository, which no wheelhouse can hold; all else was fetched.
         InvalidInput: What has the wheelhouse's name is no folder.
     """
     workspace = Workspace(options)
@@ -67,19 +71,26 @@ def fetch(options: Options, folder: Path | None, progress: Progress) -> tuple[Fe
         return Fetched(folder=place, files={}, received=0), workspace.report
     jobs = [Job.of(one) for one in locked]
     solver = Solver(workspace, jobs, progress, refresh=False)
-    problems = Collector()
+    failures = workspace.report.failures
+    found: list[Wanted] = []
+    steps_of: dict[str, dict[str, None]] = {}
     try:
         progress("looking for what the locks need")
-        found = [
-            wanted
-            for one, job in zip(locked, jobs, strict=True)
-            for wanted in _Needs(one, solver.source_of(job), place, workspace, problems)
-        ]
+        for one, job in zip(locked, jobs, strict=True):
+            with failures.of(one.step.name):
+                problems = Collector()
+                for wanted in _Needs(one, solver.source_of(job), place, workspace, problems):
+                    found.append(wanted)
+                    steps_of.setdefault(wanted.filename, {})[one.step.name] = None
+                problems.raise_if_any()
+
+        def failed(*names: str) -> AbstractContextManager[None]:
+            return failures.of(*dict.fromkeys(step for name in names for step in steps_of[name]))
+
         house = Wheelhouse(place, solver.client, offline=options.offline)
-        statuses = _bring(house, place, _without_doubles(found, problems), problems, progress)
+        statuses = _bring(house, place, _without_doubles(found, failed), failed, progress)
     finally:
         solver.close()
-    problems.raise_if_any()
     with_builds = any(one.lock["tool"]["zlock"].get("builds") for one in locked)
     return (
         Fetched(folder=place, files=statuses, received=house.received, with_builds=with_builds),
@@ -88,7 +99,7 @@ def fetch(options: Options, folder: Path | None, progress: Progress) -> tuple[Fe
 
 
 def _bring(
-    house: Wheelhouse, place: Path, wanted: list[Wanted], problems: Collector, progress: Progress
+    house: Wheelhouse, place: Path, wanted: list[Wanted], failed: Failed, progress: Progress
 ) -> dict[str, Status]:
     if os.path.lexists(place) and not place.is_dir():
         raise InvalidInput(f"the wheelhouse `{place}` is no folder", hint="name one, or remove what has its name")
@@ -106,31 +117,32 @@ def _bring(
             count = len(futures) - len(pending)
             progress(f"fetching: {count} of {len(futures)} files, {house.received / 1e6:.1f} MB")
         pool.close()
-        missing: list[OfflineMiss] = []
+        missing: dict[str, OfflineMiss] = {}
         for name, future in sorted(futures.items()):
-            with problems:
+            with failed(name):
                 try:
                     statuses[name] = future.result()
                 except OfflineMiss as error:
-                    missing.append(error)
+                    missing[name] = error
     if missing:
-        problems.add(missing[0] if len(missing) == 1 else OfflineMiss.of_all(missing))
+        misses = list(missing.values())
+        with failed(*missing):
+            raise misses[0] if len(misses) == 1 else OfflineMiss.of_all(misses)
     return statuses
 
 
-def _without_doubles(found: list[Wanted], problems: Collector) -> list[Wanted]:
+def _without_doubles(found: list[Wanted], failed: Failed) -> list[Wanted]:
     """Return each file once; two files of one name can't be in one folder."""
     kept: dict[str, Wanted] = {}
     for one in found:
         other = kept.setdefault(one.filename, one)
         if other.sha256 != one.sha256:
-            problems.add(
-                NoAnswer(
+            with failed(one.filename):
+                raise NoAnswer(
                     f"the locks have two files called `{one.filename}`",
                     context=[f"sha256 {other.sha256}", f"sha256 {one.sha256}"],
                     hint="fetch into a wheelhouse for each with `--step` and `--wheelhouse`",
                 )
-            )
     return [kept[name] for name in sorted(kept)]
 
 
