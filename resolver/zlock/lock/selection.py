@@ -12,7 +12,6 @@ from packaging.markers import Marker
 
 from zlock.model.indexes import Index
 from zlock.model.target import Target
-from zlock.redact import redact
 
 
 def packages_on(tree: Mapping[str, Any], target: Target) -> list[Mapping[str, Any]]:
@@ -23,7 +22,7 @@ def packages_on(tree: Mapping[str, Any], target: Target) -> list[Mapping[str, An
 def indexes_of(packages: Sequence[Mapping[str, Any]], indexes: Iterable[Index]) -> list[Index]:
     """Return those of some indexes that packages of a lock come from; a portable lock names none."""
     places = {str(package.get("index", "")).rstrip("/") for package in packages}
-    return [index for index in indexes if redact(index.url).rstrip("/") in places]
+    return [index for index in indexes if index.shown in places]
 
 
 def pins_on(tree: Mapping[str, Any], target: Target) -> dict[str, str]:
