@@ -499,11 +499,11 @@ def test_a_repository_stays_what_it_is_and_fetch_says_so_after_all_else(index: T
     assert len(list((project.folder / "wheelhouse").glob("*.whl"))) == 3
 
 
-def test_a_folder_of_the_project_is_no_file_to_fetch(index: TinyIndex, tmp_path: Path) -> None:
+def test_a_folder_of_which_the_build_is_not_locked_is_no_file_to_fetch(index: TinyIndex, tmp_path: Path) -> None:
     folder = Project(tmp_path / "project")
     folder.write("own/pyproject.toml", '[project]\nname = "own"\nversion = "1"\n')
     project = make(folder.folder, index, "alpha", f"own @ {(folder.folder / 'own').as_uri()}", urls="portable")
 
     result = succeed(project.run("fetch"))
 
-    assert "`own` is a folder of the project; what building it requires is not in the wheelhouse" in result.stderr
+    assert "`own` is a folder, and the lock does not say with what it is built, so it is not in the wheelhouse" in result.stderr

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zlock.image.plan import Parent, digest_of_file
-from zlock.image.wanted import Wanted
+from zlock.image.wanted import BuiltFolder, Wanted
 from zlock.lock.store import uv_of
 from zlock.model.image import VENV
 
@@ -37,7 +37,7 @@ def components_of(wanted: Wanted, lock: Mapping[str, Any], context: Mapping[str,
         "parent's image": dict(parent.images),
         "parent's file": dict(parent.files),
         "apt package": dict.fromkeys(wanted.apt_packages, ""),
-        "package": {one["name"]: _version(one) for one in lock["packages"]},
+        "package": {one["name"]: _version(one, wanted.folders.get(one["name"])) for one in lock["packages"]},
         "index": dict.fromkeys((index.url for index in wanted.indexes), ""),
         "installer argument": {name: str(value) for name, value in arguments.items()},
         # Values may be secrets, so only whether they changed is on record.
@@ -54,7 +54,9 @@ def _named(parent: Parent) -> dict[str, str]:
     return {"image": parent.reference, "digest": parent.digest}
 
 
-def _version(package: Mapping[str, Any]) -> str:
+def _version(package: Mapping[str, Any], folder: BuiltFolder | None) -> str:
+    if folder is not None:  # a version of it may have any content
+        return f"{folder.version} of content {folder.sha256[:12]}"
     return str(package.get("version") or package.get("vcs", {}).get("commit-id", ""))
 
 

@@ -133,7 +133,10 @@ def _other_source(package: Mapping[str, Any], direct_url: Mapping[str, Any]) -> 
         commit = _table(direct_url, "vcs_info").get("commit_id")
         wanted = package["vcs"]["commit-id"]
         return "" if commit == wanted else f"commit {wanted} is locked, {commit or 'none'} was installed"
-    if "vcs_info" in direct_url or ("dir_info" in direct_url and "directory" not in package):
+    if "directory" in package:  # its content is not locked; images have a wheel of it, from a file
+        is_file = str(direct_url.get("url", "file:")).startswith("file:") and "vcs_info" not in direct_url
+        return "" if is_file else came_from
+    if "vcs_info" in direct_url or "dir_info" in direct_url:
         return came_from
     archive = _table(direct_url, "archive_info")
     digest = _table(archive, "hashes").get("sha256") or str(archive.get("hash", "")).removeprefix("sha256=")

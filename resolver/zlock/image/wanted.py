@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,31 @@ from zlock.model.target import Target
 from zlock.settings.docker import DockerSettings
 
 _ROOT = frozenset({"", "root", "0", "root:root", "0:0"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuiltFolder:
+    """What an image gets of a folder of the project.
+
+    Attributes:
+        filename: Of a wheel that every platform can install, or else of an sdist that its build makes a wheel of.
+        version: The version that it says it is.
+        data: The file.
+    """
+
+    filename: str
+    version: str
+    data: bytes
+
+    @property
+    def is_wheel(self) -> bool:
+        """Whether nothing is left to be built."""
+        return self.filename.endswith(".whl")
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the file."""
+        return hashlib.sha256(self.data).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +52,7 @@ class Wanted:
         apt_packages: Debian packages of all sources.
         parent: What it is built on.
         project: The project's own files, by path; empty unless the project is installed.
+        folders: What it gets of the folders that the step requires, by name.
         portable: Whether the lock has paths in place of the URLs of an index's files.
         needs_secret: Whether an index of the configuration is needed whose URL must not be in the context.
         indexes: The indexes whose URLs are in the context.
@@ -40,6 +67,7 @@ class Wanted:
     apt_packages: tuple[str, ...]
     parent: Parent
     project: Mapping[str, bytes] = field(default_factory=dict)
+    folders: Mapping[str, BuiltFolder] = field(default_factory=dict)
     portable: bool = False
     needs_secret: bool = False
     indexes: tuple[Index, ...] = ()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import lzma
+import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
 
@@ -147,3 +148,35 @@ def file_sha256(path: Path) -> str:
     """Return the sha256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def plain_zip(files: Iterable[tuple[str, bytes, bool]]) -> bytes:
+    """Return a zip that is the same bytes on every machine for the same files, so nothing in it is compressed.
+
+    Args:
+        files: In their order: path, bytes, and whether it can be run.
+    """
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for path, data, is_program in files:
+            entry = zipfile.ZipInfo(path)  # of 1980
+            entry.create_system = 3  # as made on Unix, wherever it is made
+            entry.external_attr = (stat.S_IFREG | (0o755 if is_program else 0o644)) << 16
+            archive.writestr(entry, data)
+    return made.getvalue()
+
+
+def plain_wheel(data: bytes, filename: str) -> bytes:
+    """Return a wheel as `plain_zip` writes it, its own metadata last (PEP 427).
+
+    Raises:
+        InvalidMetadata: It is no readable wheel.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = {one.filename: one for one in archive.infolist() if not one.is_dir()}
+            paths = sorted(entries, key=lambda path: (path.partition("/")[0].endswith(".dist-info"), path))
+            programs = {path for path in paths if entries[path].external_attr >> 16 & 0o111}
+            return plain_zip((path, archive.read(path), path in programs) for path in paths)
+    except _UNREADABLE as error:
+        raise InvalidMetadata(f"`{filename}` is no readable wheel: {error}") from error

@@ -359,12 +359,12 @@ def _find_local(link: _Link, path: Path, project: Path, builder: Builder) -> Ref
 def _of_folder(link: _Link, folder: Path, relative: str, builder: Builder) -> Reference:
     try:
         tree = folder_in(folder, link.subdirectory)
-        stated = builder.metadata_of_tree(tree, name=link.name, what=link.shown)
+        described = builder.describe_tree(tree, name=link.name, what=link.shown)
     except InvalidMetadata as error:
         raise InvalidRequirements(
             f"`{link.shown}` is unusable: {error.reason}", hint="correct the project in that folder"
         ) from error
-    found = with_sources(stated, tree, place=on_this_machine)
+    found = with_sources(described.metadata, tree, place=on_this_machine)
     return Reference(
         requested=link.requested,
         kind="directory",
@@ -379,6 +379,7 @@ def _of_folder(link: _Link, folder: Path, relative: str, builder: Builder) -> Re
         metadata=found.metadata,
         filename="",
         routes=found.routes,
+        build_requires=described.build_requires,
     )
 
 

@@ -11,7 +11,7 @@ from zlock.errors import InvalidRequirements
 from zlock.index.archives import file_sha256
 from zlock.index.metadata import with_portable_needs
 from zlock.index.sourced import Sourced, on_this_machine, with_sources
-from zlock.index.tree import static_metadata
+from zlock.index.tree import read_build_system, static_metadata
 from zlock.model.paths import is_file_url, path_in
 from zlock.model.ports import InvalidMetadata
 
@@ -33,9 +33,9 @@ class Fingerprints:
     def of(self, urls: list[str]) -> dict[str, str]:
         """Return the digest of each `file:` URL, and of the local places that those require, to the end.
 
-        The digest of a folder that states its metadata (PEP 621, PEP 643) is that of the metadata, so that nothing
-        else in it counts. What only a build could tell is the bytes of the files that builds are told by, what an
-        archive says is all its bytes. It is empty where nothing can be read.
+        The digest of a folder that states its metadata (PEP 621, PEP 643) is that of the metadata and of what it is
+        built with, so that nothing else in it counts. What only a build could tell is the bytes of the files that
+        builds are told by, what an archive says is all its bytes. It is empty where nothing can be read.
         """
         found: dict[str, str] = {}
         waiting = list(urls)
@@ -65,18 +65,21 @@ class Fingerprints:
                 return _digest(texts), ()
         except OSError:
             return "", ()
-        metadata = with_portable_needs(stated.metadata, self._project, fixed=Path(path_in(address)).is_absolute())
-        routes = [(route.name, route.url, route.marker) for route in stated.routes]
+        found, requires = stated
+        metadata = with_portable_needs(found.metadata, self._project, fixed=Path(path_in(address)).is_absolute())
+        routes = [(route.name, route.url, route.marker) for route in found.routes]
         return (
-            _digest([metadata, routes] if routes else metadata),
+            _digest([metadata, requires, *([routes] if routes else [])]),
             tuple(need.url for need in metadata.dependencies if is_file_url(need.url)),
         )
 
 
-def _stated(folder: Path) -> Sourced | None:
+def _stated(folder: Path) -> tuple[Sourced, list[str]] | None:
     try:
         metadata = static_metadata(folder)
-        return metadata and with_sources(metadata, folder, place=on_this_machine)
+        if metadata is None:
+            return None
+        return with_sources(metadata, folder, place=on_this_machine), read_build_system(folder).requires
     except (InvalidMetadata, InvalidRequirements):
         return None
 

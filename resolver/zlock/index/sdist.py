@@ -11,20 +11,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from zlock.errors import CommandFailed, NoEligibleRelease, OutsideFailed
+from zlock.errors import CommandFailed, NoAnswer, NoEligibleRelease, OutsideFailed
 from zlock.index.archives import wheel_metadata
 from zlock.index.folder import as_path
 from zlock.index.metadata import parse_metadata
-from zlock.index.tree import is_inside, read_pyproject, static_metadata, strings, unpack
+from zlock.index.tree import BuildSystem, checked_requirements, read_build_system, static_metadata, unpack
 from zlock.model.distribution import Metadata
 from zlock.model.ports import InvalidMetadata, Progress, unheard
 from zlock.process import CommandExited, run_command
 from zlock.redact import redact
+from zlock.wording import listed
 
 if TYPE_CHECKING:
     from pyproject_hooks import BuildBackendHookCaller
@@ -35,15 +36,14 @@ _RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 SDIST_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 _TAIL = 20  # lines of output in an error
 _AT_ONCE = 4  # builds; each may start a compiler per processor
-# What a tree without `build-system` is built with (PEP 517, "Source trees").
-_LEGACY_REQUIRES = ["setuptools>=40.8.0"]
-_LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 # Variables that would lead a child into another environment, interpreter or repository, or start a recursion.
 _CONFUSING = ("UV_", "PIP_", "PYTHON", "_PYPROJECT_HOOKS_", "CONDA_", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 _REPOSITORY = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_NAMESPACE",
     "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH",
 )  # fmt: skip
+# A project folder stays as it is, and what is made of it does not depend on the day.
+_FIXED = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "315532800"}
 # How uv reaches the network and where it keeps things is the machine's; what it installs from is not.
 _KEPT_BY_UV = frozenset({
     "UV_CACHE_DIR", "UV_NO_CACHE", "UV_LINK_MODE", "UV_PYTHON_INSTALL_DIR", "UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES",
@@ -143,7 +143,7 @@ class Builder:
         """Return what a source tree says of itself, see `metadata_of_tree`."""
         found = static_metadata(folder)
         if found is not None and not self._may_build(name):
-            return Described(found, tuple(sorted({*_read_system(folder).requires})))
+            return Described(found, tuple(sorted({*read_build_system(folder).requires})))
         with self._building(folder, name, what) as (build, python):
             return build.describe(python) if found is None else Described(found, build.requirements(python))
 
@@ -166,10 +166,32 @@ class Builder:
         with self._building(folder, name, what) as (build, python):
             return build.describe(python).metadata
 
+    def metadata_text(self, folder: Path, *, name: NormalizedName, what: str, locked: Sequence[str]) -> str:
+        """Return what the backend of a source tree says of it, core metadata as a text, see `build_wheel`."""
+        with self._building(folder, name, what) as (build, python):
+            return build.metadata_text(python, locked)
+
+    def build_wheel(self, folder: Path, *, name: NormalizedName, what: str, locked: Sequence[str]) -> tuple[str, bytes]:
+        """Build the wheel of a source tree with what was locked for it; return its file name and its bytes.
+
+        Args:
+            folder: The tree; builds may write into it.
+            name: The package it is required as.
+            what: Where it comes from, for messages.
+            locked: Lines of a requirements file with hashes: all that its build has.
+
+        Raises:
+            InvalidMetadata: What the tree states is broken, or it is no Python project.
+            BuildFailed: The backend failed.
+            NoAnswer: Its backend asks for more than was locked.
+        """
+        with self._building(folder, name, what) as (build, python):
+            return build.wheel(python, locked)
+
     @contextmanager
     def _building(self, folder: Path, name: NormalizedName, what: str) -> Iterator[tuple[_Build, str]]:
         """Yield a run of a tree's backend, where that is allowed, and the interpreter it runs on."""
-        system = _read_system(folder)
+        system = read_build_system(folder)
         if not self._may_build(name):
             raise NoEligibleRelease(
                 f"`{name}` needs a build, and only packages that `build-sdists` names are built",
@@ -218,45 +240,6 @@ class Builder:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _System:
-    """The `build-system` of a tree (PEP 517, PEP 518)."""
-
-    requires: list[str]
-    backend: str
-    backend_path: list[str]
-
-
-def _read_system(folder: Path) -> _System:
-    pyproject = read_pyproject(folder)
-    table = pyproject.get("build-system")
-    if table is None:
-        if not pyproject and not (folder / "setup.py").is_file():
-            raise InvalidMetadata("it holds neither `pyproject.toml` nor `setup.py`, so it is no Python project")
-        return _System(requires=_LEGACY_REQUIRES, backend=_LEGACY_BACKEND, backend_path=[])
-    if not isinstance(table, dict) or "requires" not in table:
-        raise InvalidMetadata("`build-system` in its `pyproject.toml` is no table with `requires`")
-    backend = table.get("build-backend", _LEGACY_BACKEND)
-    if not isinstance(backend, str):
-        raise InvalidMetadata("`build-system.build-backend` in its `pyproject.toml` is no string")
-    paths = strings(table, "build-system", "backend-path")
-    if not all(is_inside(path) for path in paths):
-        raise InvalidMetadata("`build-system.backend-path` in its `pyproject.toml` leads out of the project")
-    requires = _checked(strings(table, "build-system", "requires"))
-    return _System(requires=requires, backend=backend, backend_path=paths)
-
-
-def _checked(requirements: Iterable[Any]) -> list[str]:
-    """Return build requirements; what is none could pass as a path or an option of the installer."""
-    checked = []
-    for line in requirements:
-        try:
-            checked.append(str(Requirement(line)))
-        except (InvalidRequirement, TypeError) as error:
-            raise InvalidMetadata(f"its build requires `{line}`, which is no requirement") from error
-    return checked
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class _Build:
     """One run of a backend, in an environment of its own (PEP 517, "Build environment")."""
 
@@ -264,7 +247,7 @@ class _Build:
     what: str
     tree: Path
     work: Path
-    system: _System
+    system: BuildSystem
     timeout: float
     deadline: float
     uv_environment: Mapping[str, str] = field(repr=False)  # it may hold credentials
@@ -284,13 +267,46 @@ class _Build:
     def _with_stated(self, required: Iterable[str]) -> tuple[str, ...]:
         return tuple(sorted({*self.system.requires, *required}))
 
-    def _make_environment(self, python: str) -> None:
+    def metadata_text(self, python: str, locked: Sequence[str]) -> str:
+        """Make the environment of what was locked, and return what the backend says of the tree."""
+        self._make_environment(python, locked)
+        return self._ask_hooks(self._metadata_text)
+
+    def wheel(self, python: str, locked: Sequence[str]) -> tuple[str, bytes]:
+        """Make the environment of what was locked, and return the wheel: its name and its bytes."""
+        self._make_environment(python, locked)
+        self._check_locked(self._ask_hooks(_required), locked)
+        self._out.mkdir()
+        place = self._out / Path(self._ask_hooks(lambda caller: caller.build_wheel(str(self._out)))).name
+        return place.name, place.read_bytes()
+
+    def _check_locked(self, required: Iterable[str], locked: Sequence[str]) -> None:
+        known = {canonicalize_name(line.partition("==")[0]) for line in locked}
+        asked = [one for one in map(Requirement, required) if one.marker is None or one.marker.evaluate()]
+        missing = [str(one) for one in asked if canonicalize_name(one.name) not in known]
+        if missing:
+            raise NoAnswer(
+                f"`{self.name}` could not be built: its backend asks for {listed(missing)}, which was not locked",
+                context=[f"from `{self.what}`"],
+                hint=f'`build-sdists = ["{self.name}"]` lets it say so when locks are made; then run `zlock resolve`',
+            )
+
+    def _make_environment(self, python: str, locked: Sequence[str] | None = None) -> None:
         self._uv("venv", "--no-project", "--python", python, str(self._environment), doing="make an environment")
-        self._install(self.system.requires)
+        if locked is None:
+            self._install("--", *self.system.requires)
+        elif locked:
+            lines = self.work / "requirements.txt"
+            lines.write_text("".join(f"{line}\n" for line in locked), encoding="utf-8")
+            self._install("--no-deps", "--require-hashes", "--requirement", str(lines))
 
     @property
     def _environment(self) -> Path:
         return self.work / "environment"
+
+    @property
+    def _out(self) -> Path:
+        return self.work / "out"
 
     @property
     def _scripts(self) -> Path:
@@ -300,10 +316,10 @@ class _Build:
     def _interpreter(self) -> str:
         return str(self._scripts / ("python.exe" if os.name == "nt" else "python"))
 
-    def _install(self, requirements: Sequence[str]) -> None:
-        if requirements:
+    def _install(self, *what: str) -> None:
+        if what[1:]:
             options = ("--python", self._interpreter, "--only-binary", ":all:", *self.index_options)
-            self._uv("pip", "install", *options, "--", *requirements, doing="install what its build requires")
+            self._uv("pip", "install", *options, *what, doing="install what its build requires")
 
     def _uv(self, *arguments: str, doing: str) -> None:
         try:
@@ -335,19 +351,18 @@ class _Build:
 
     def _answers(self, caller: BuildBackendHookCaller) -> tuple[str, list[str]]:
         required = _required(caller)
-        self._install(required)
+        self._install("--", *required)
         return self._metadata_text(caller), required
 
     def _metadata_text(self, caller: BuildBackendHookCaller) -> str:
         from pyproject_hooks import HookMissing
 
-        out = self.work / "out"
-        out.mkdir()
+        self._out.mkdir()
         try:
-            name = caller.prepare_metadata_for_build_wheel(str(out), _allow_fallback=False)
-            return (out / Path(name).name / "METADATA").read_text("utf-8", "replace")
+            name = caller.prepare_metadata_for_build_wheel(str(self._out), _allow_fallback=False)
+            return (self._out / Path(name).name / "METADATA").read_text("utf-8", "replace")
         except HookMissing:
-            wheel = out / Path(caller.build_wheel(str(out))).name
+            wheel = self._out / Path(caller.build_wheel(str(self._out))).name
             with wheel.open("rb") as stream:
                 return wheel_metadata(stream, wheel.name)
 
@@ -356,7 +371,7 @@ class _Build:
     ) -> None:
         environ = child_environment(os.environ)
         environ["PATH"] = os.pathsep.join([str(self._scripts), environ.get("PATH", os.defpath)])
-        environ["PYTHONDONTWRITEBYTECODE"] = "1"  # a project folder stays as it is
+        environ |= _FIXED
         environ |= extra_environ or {}
         self._run(cmd, environ, Path(cwd or self.tree))
 
@@ -373,7 +388,7 @@ class _Build:
 
 
 def _required(caller: BuildBackendHookCaller) -> list[str]:
-    return _checked(caller.get_requires_for_build_wheel())
+    return checked_requirements(caller.get_requires_for_build_wheel())
 
 
 def sdist_name(filename: str) -> NormalizedName:

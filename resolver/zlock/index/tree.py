@@ -6,10 +6,13 @@ import io
 import tarfile
 import tomllib
 import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from packaging.markers import Marker
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidName, NormalizedName, canonicalize_name
 from packaging.version import Version
@@ -21,6 +24,9 @@ from zlock.model.versions import finite
 
 # The fields of `[project]` that resolution reads; a backend decides over those that are dynamic (PEP 621).
 _DECISIVE = frozenset({"version", "dependencies", "optional-dependencies", "requires-python"})
+# What a tree without `build-system` is built with (PEP 517, "Source trees").
+_LEGACY_REQUIRES = ["setuptools>=40.8.0"]
+_LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 
 
 def unpack(data: bytes, filename: str, folder: Path) -> Path:
@@ -99,6 +105,50 @@ def read_pyproject(folder: Path) -> dict[str, Any]:
         raise InvalidMetadata(f"its `pyproject.toml` can't be read: {error.strerror}") from error
     except ValueError as error:  # both invalid TOML and invalid UTF-8
         raise InvalidMetadata(f"its `pyproject.toml` is invalid: {error}") from error
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildSystem:
+    """The `build-system` of a tree (PEP 517, PEP 518)."""
+
+    requires: list[str]
+    backend: str
+    backend_path: list[str]
+
+
+def read_build_system(folder: Path) -> BuildSystem:
+    """Return what a tree states that it is built with and by, else what PEP 517 says for one that states nothing.
+
+    Raises:
+        InvalidMetadata: What it states is broken, or it is no Python project.
+    """
+    pyproject = read_pyproject(folder)
+    table = pyproject.get("build-system")
+    if table is None:
+        if not pyproject and not (folder / "setup.py").is_file():
+            raise InvalidMetadata("it holds neither `pyproject.toml` nor `setup.py`, so it is no Python project")
+        return BuildSystem(requires=_LEGACY_REQUIRES, backend=_LEGACY_BACKEND, backend_path=[])
+    if not isinstance(table, dict) or "requires" not in table:
+        raise InvalidMetadata("`build-system` in its `pyproject.toml` is no table with `requires`")
+    backend = table.get("build-backend", _LEGACY_BACKEND)
+    if not isinstance(backend, str):
+        raise InvalidMetadata("`build-system.build-backend` in its `pyproject.toml` is no string")
+    paths = strings(table, "build-system", "backend-path")
+    if not all(is_inside(path) for path in paths):
+        raise InvalidMetadata("`build-system.backend-path` in its `pyproject.toml` leads out of the project")
+    requires = checked_requirements(strings(table, "build-system", "requires"))
+    return BuildSystem(requires=requires, backend=backend, backend_path=paths)
+
+
+def checked_requirements(requirements: Iterable[Any]) -> list[str]:
+    """Return build requirements; what is none could pass as a path or an option of the installer."""
+    checked = []
+    for line in requirements:
+        try:
+            checked.append(str(Requirement(line)))
+        except (InvalidRequirement, TypeError) as error:
+            raise InvalidMetadata(f"its build requires `{line}`, which is no requirement") from error
+    return checked
 
 
 def _from_project(pyproject: dict[str, Any]) -> Metadata | None:

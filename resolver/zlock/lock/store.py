@@ -213,10 +213,10 @@ def unhashed_of(tree: Mapping[str, Any]) -> list[str]:
 
 
 def is_built(package: Mapping[str, Any]) -> bool:
-    """Return whether a package is a repository or an archive that has to be built wherever it is installed."""
+    """Return whether a package is a repository, a folder or an archive that has to be built before it is installed."""
     archive = package.get("archive", {})
     place = urlsplit(archive["url"]).path if "url" in archive else archive.get("path", ".whl")
-    return "vcs" in package or not place.lower().endswith(".whl")
+    return "vcs" in package or "directory" in package or not place.lower().endswith(".whl")
 
 
 def unbuilt_of(tree: Mapping[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -77,8 +77,13 @@ def locked_files(tree: Mapping[str, Any], uv: Mapping[str, Any] | None) -> Itera
     if uv is not None:
         yield from _of_package({"name": "uv", **uv})
     for build in tree["tool"]["zlock"].get("builds", ()):
-        for line in build["requirements"]:
-            yield from _of_line(line)
+        yield from files_of_build(build["requirements"])
+
+
+def files_of_build(requirements: Iterable[str]) -> Iterator[LockedFile]:
+    """Return the wheels that the lines of a build's requirements admit."""
+    for line in requirements:
+        yield from _of_line(line)
 
 
 def with_wheels(tree: Mapping[str, Any], is_one: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:

@@ -101,8 +101,7 @@ class Reference(NamedTuple):
         commit: The full commit id.
         metadata: The core metadata of what it builds or is.
         filename: The archive's file name, or empty.
-        build_requires: What building a wheel of it requires, sorted; empty for a wheel, and for a folder, whose build
-            is not locked.
+        build_requires: What building a wheel of it requires, sorted; empty for a wheel.
         routes: Packages that one index alone serves, as the project says.
     """
 
@@ -123,8 +122,8 @@ class Reference(NamedTuple):
 
     @property
     def is_built(self) -> bool:
-        """Whether it has to be built wherever it is installed, of bytes or of a commit that a lock can name."""
-        return self.kind == "vcs" or (self.kind == "archive" and not self.filename.lower().endswith(".whl"))
+        """Whether it has to be built wherever it is installed."""
+        return self.kind != "archive" or not self.filename.lower().endswith(".whl")
 
 
 class LockedReference(NamedTuple):

@@ -1,9 +1,9 @@
-"""Filling a wheelhouse with every file of the locks."""
+"""Filling a wheelhouse with every file of the locks, and with what comes of the project's own folders."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -13,13 +13,18 @@ from typing import Any
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import Collector, IndexFailed, InvalidInput, NoAnswer
+from zlock.image.wanted import BuiltFolder
 from zlock.index.pool import Pool
+from zlock.index.sdist import temporary_folder
 from zlock.index.wheelhouse import OfflineMiss, Status, Wanted, Wheelhouse, find_release_file
 from zlock.lock.store import exclusive, uv_of
 from zlock.lock.wheelhouse import LockedFile, archive_name, file_name, leads_into, locked_files
 from zlock.merge import merge
 from zlock.model.distribution import File
 from zlock.model.ports import PackageSource, Progress
+from zlock.model.target import Target
+from zlock.workflow.folders import Folders, cache_folder, usable_build
+from zlock.workflow.housing import house_with
 from zlock.workflow.job import Job
 from zlock.workflow.locked import LockedStep, load_locked
 from zlock.workflow.report import Report
@@ -51,7 +56,7 @@ class Fetched:
 
 
 def fetch(options: Options, folder: Path | None, progress: Progress) -> tuple[Fetched, Report]:
-    """Bring every file of the locks into the wheelhouse.
+    """Bring every file of the locks into the wheelhouse, and build the folders of the project into it.
 
     What can't be had, or held, is reported as a failure of its steps; all else is fetched.
 
@@ -89,6 +94,9 @@ def fetch(options: Options, folder: Path | None, progress: Progress) -> tuple[Fe
 
         house = Wheelhouse(place, solver.client, offline=options.offline)
         statuses = _bring(house, place, _without_doubles(found, failed), failed, progress)
+        with temporary_folder() as made:
+            own = _without_doubles(_built(locked, place, workspace, made, steps_of), failed)
+            statuses |= _bring(house, place, own, failed, progress) if own else {}
     finally:
         solver.close()
     with_builds = any(one.lock["tool"]["zlock"].get("builds") for one in locked)
@@ -96,6 +104,52 @@ def fetch(options: Options, folder: Path | None, progress: Progress) -> tuple[Fe
         Fetched(folder=place, files=statuses, received=house.received, with_builds=with_builds),
         workspace.report,
     )
+
+
+def bring_for_builds(workspace: Workspace, one: LockedStep, files: Sequence[LockedFile]) -> Path:
+    """Return a folder of the cache that holds what builds require, brought there from a step's indexes.
+
+    Raises:
+        IndexFailed: Files can't be had; several errors come as `Problems`.
+    """
+    options, progress = workspace.options, workspace.options.progress
+    place = cache_folder(options, workspace.environ) / "built-with"
+    if all(find_release_file(place, file.package, file.version, file.sha256) for file in files):
+        return place
+    job, problems = Job.of(one), Collector()
+
+    def failed(*_: str) -> AbstractContextManager[None]:
+        return problems
+
+    solver = Solver(workspace, [job], progress, refresh=False)
+    try:
+        needs = _Needs(one, solver.source_of(job), place, workspace, problems)
+        house = Wheelhouse(place, solver.client, offline=options.offline)
+        _bring(house, place, _without_doubles(list(needs.of_files(files)), failed), failed, progress)
+    finally:
+        solver.close()
+    problems.raise_if_any()
+    return place
+
+
+def _built(
+    locked: Sequence[LockedStep], place: Path, workspace: Workspace, made: Path, steps_of: dict[str, dict[str, None]]
+) -> list[Wanted]:
+    """Build the folders that locks require with what is in a wheelhouse; return the files, which are in `made`."""
+    folders = Folders(workspace, lambda one, files: house_with(files, place, workspace, one.path.name), [place])
+    found: dict[str, BuiltFolder] = {}
+    for one in locked:
+        for target in one.question.targets:
+            with workspace.report.failures.of(one.step.name):
+                for folder in folders.built_on(one, target).values():
+                    found[folder.sha256] = folder
+                    steps_of.setdefault(folder.filename, {})[one.step.name] = None
+    wanted = []
+    for sha256, folder in found.items():
+        path = made / sha256
+        path.write_bytes(folder.data)
+        wanted.append(Wanted(filename=folder.filename, sha256=sha256, size=len(folder.data), find=path.as_uri))
+    return wanted
 
 
 def _bring(
@@ -163,8 +217,12 @@ class _Needs:
         for package in lock["packages"]:
             with self._problems:
                 yield from self._of_other(package)
-        is_by_uv = self._locked.step.uv_targets(self._locked.question.targets)
-        for file in locked_files(lock, uv_of(lock) if is_by_uv else None):
+        is_by_uv = self._locked.step.uv_targets(self._targets)
+        yield from self.of_files(locked_files(lock, uv_of(lock) if is_by_uv else None))
+
+    def of_files(self, files: Iterable[LockedFile]) -> Iterator[Wanted]:
+        """Yield files of the lock as the wheelhouse wants them."""
+        for file in files:
             with self._problems:
                 yield self._of_file(file)
 
@@ -176,9 +234,9 @@ class _Needs:
                 f"`{name}` of step `{self._locked.step.name}` comes from a repository, which no wheelhouse can hold",
                 hint="require a released version, or the URL of a wheel of it",
             )
-        if "directory" in package:
+        if "directory" in package and not any(usable_build(self._locked, name, one) for one in self._targets):
             self._workspace.report.note(
-                f"`{name}` is a folder of the project; what building it requires is not in the wheelhouse"
+                f"`{name}` is a folder, and the lock does not say with what it is built, so it is not in the wheelhouse"
             )
         elif "archive" in package:
             yield from self._of_archive(name, package["archive"])
@@ -191,6 +249,10 @@ class _Needs:
         elif self._is_portable and leads_into(self._workspace.wheelhouse, self._locked.path.parent, archive["path"]):
             filename = file_name(archive["path"])
             yield Wanted(filename=filename, sha256=digest, size=size, find=lambda: self._stated_url(name))
+
+    @property
+    def _targets(self) -> Sequence[Target]:
+        return self._locked.question.targets
 
     @property
     def _is_portable(self) -> bool:

@@ -31,11 +31,25 @@ def links_into(
         InvalidLock: A lock names a file that is none of its package.
         OutsideFailed: Files are missing, or are others than were locked; all are named.
     """
-    is_own = house == workspace.wheelhouse.resolve()
+    locks = {file: lock_path(workspace.lock_folder, plan.steps[0]).name for plan in plans for file in plan.wheels}
+    found = _found(locks, house, workspace, progress)
+    return [{f"{WHEELHOUSE}/{found[file].name}": found[file] for file in plan.wheels} for plan in plans]
+
+
+def house_with(files: Sequence[LockedFile], house: Path, workspace: Workspace, lock: str) -> Path:
+    """Return a wheelhouse that is known to hold some files of a lock; raises what `links_into` does."""
+    _found(dict.fromkeys(files, lock), house, workspace, workspace.options.progress)
+    return house
+
+
+def _found(
+    locks: Mapping[LockedFile, str], house: Path, workspace: Workspace, progress: Progress
+) -> dict[LockedFile, Path]:
+    """Return the place of each file; `locks` are those that name them."""
+    is_own = house.resolve() == workspace.wheelhouse.resolve()
     hint = "run `zlock fetch`" if is_own else f"run `zlock fetch --wheelhouse {house}`"
     if not house.is_dir():
         raise InvalidInput(f"`{house}`, which is to be the wheelhouse, is no folder", hint=hint)
-    locks = {file: lock_path(workspace.lock_folder, plan.steps[0]).name for plan in plans for file in plan.wheels}
     found: dict[LockedFile, Path] = {}
     wrong, problems = [], Collector()
     for count, (file, lock) in enumerate(locks.items()):
@@ -49,7 +63,7 @@ def links_into(
     if wrong:
         problems.add(OutsideFailed(f"`{house}` does not hold what the locks install", context=wrong, hint=hint))
     problems.raise_if_any()
-    return [{f"{WHEELHOUSE}/{found[file].name}": found[file] for file in plan.wheels} for plan in plans]
+    return found
 
 
 def _look_up(file: LockedFile, house: Path) -> tuple[Path | None, str]:

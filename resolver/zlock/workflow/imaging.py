@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,20 +12,22 @@ from urllib.parse import urlsplit
 from zlock.errors import Collector, NoAnswer
 from zlock.image.context.contents import plan_image
 from zlock.image.context.installers import HOUSE
-from zlock.image.context.project import likely_secrets, project_files
+from zlock.image.context.project import check_publishable, likely_secrets, project_files
 from zlock.image.parent import custom_parent, named_parent
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.stages import NamedImage
-from zlock.image.wanted import Wanted
+from zlock.image.wanted import BuiltFolder, Wanted
 from zlock.lock.selection import indexes_of, packages_on
 from zlock.lock.store import is_built
-from zlock.lock.wheelhouse import leads_into, with_sdists, with_wheels
+from zlock.lock.wheelhouse import LockedFile, leads_into, with_sdists, with_wheels
 from zlock.model.image import default_parent
 from zlock.model.indexes import Index
 from zlock.model.reference import join_repository
 from zlock.model.target import Target
 from zlock.settings.docker import EffectiveSettings
 from zlock.wording import listed
+from zlock.workflow.folders import Folders
+from zlock.workflow.housing import house_with
 from zlock.workflow.locked import LockedStep
 from zlock.workflow.named import NamedParents
 from zlock.workflow.settings import check_settings
@@ -75,6 +78,7 @@ class _Planner:
         self._digest_of = digest_of
         self._user_of = user_of
         self._wheelhouse = wheelhouse
+        self._folders = Folders(workspace, self._supply, [wheelhouse] if wheelhouse else [])
         self._files: dict[str, bytes] | None = None
         self._custom: dict[tuple[Path, Path | None, str], Parent] = {}
         self._parents = NamedParents()
@@ -115,7 +119,10 @@ class _Planner:
 
     def _wanted(self, one: LockedStep, target: Target) -> Wanted:
         settings = one.step.effective
-        serving = self._serving(one, target)
+        folders = self._folders.built_on(one, target)
+        for folder in folders.values():
+            check_publishable(folder.filename, folder.data, self._logins)
+        serving = self._serving(one, target, folders)
         needs_secret = not all(index.in_context for index in serving)
         return Wanted(
             step=one.step.name,
@@ -125,12 +132,21 @@ class _Planner:
             apt_packages=one.question.apt_packages,
             parent=self._parent(one, settings, target),
             project=self._project_files() if settings.local_project_install_command else {},
+            folders=folders,
             portable=self._is_portable,
             needs_secret=needs_secret,
             indexes=() if needs_secret else tuple(serving),
             wheelhouse=self._wheelhouse is not None,
             repository=join_repository(self._workspace.project.registry, settings.target_repository),
         )
+
+    def _supply(self, one: LockedStep, files: Sequence[LockedFile]) -> Path:
+        """Return a folder with what folders of the project are built with."""
+        if self._wheelhouse:
+            return house_with(files, self._wheelhouse, self._workspace, one.path.name)
+        from zlock.workflow.fetching import bring_for_builds  # most images have no such folder
+
+        return bring_for_builds(self._workspace, one, files)
 
     @property
     def _is_portable(self) -> bool:
@@ -193,11 +209,9 @@ class _Planner:
     def _project_files(self) -> dict[str, bytes]:
         if self._files is None:
             folder = self._workspace.project.folder
-            indexes = [index for step in self._workspace.steps for index in step.routing.indexes]
-            logins = {urlsplit(index.url).netloc.rpartition("@")[0] for index in indexes} - {""}
             others = {self._workspace.lock_folder, self._workspace.wheelhouse, folder / OUTPUT}
             others |= {self._wheelhouse} if self._wheelhouse else set()
-            self._files = project_files(folder, others, logins)
+            self._files = project_files(folder, others, self._logins)
             self._note_secrets(likely_secrets(folder, self._files))
         return self._files
 
@@ -209,7 +223,13 @@ class _Planner:
                 "secrets: leave them out in a `.dockerignore`"
             )
 
-    def _serving(self, one: LockedStep, target: Target) -> Sequence[Index]:
+    @cached_property
+    def _logins(self) -> set[str]:
+        """The credentials that indexes of the configuration have in their URLs."""
+        indexes = [index for step in self._workspace.steps for index in step.routing.indexes]
+        return {urlsplit(index.url).netloc.rpartition("@")[0] for index in indexes} - {""}
+
+    def _serving(self, one: LockedStep, target: Target, folders: Mapping[str, BuiltFolder]) -> Sequence[Index]:
         """Return the indexes of the configuration that a build of a step has to ask.
 
         Only of packages is it known which one that is; whatever else a build fetches, the default one may serve, so
@@ -221,7 +241,9 @@ class _Planner:
             return ()
         if self._is_portable:  # the lock does not say which
             return indexes
-        fetches_more = one.step.uv_targets([target]) or one.lock["tool"]["zlock"].get("builds")
+        ready = {name for name, folder in folders.items() if folder.is_wheel}
+        builds = {build["package"] for build in one.lock["tool"]["zlock"].get("builds", ())} - ready
+        fetches_more = one.step.uv_targets([target]) or builds
         serving = indexes_of(packages_on(one.lock, target), indexes)
         return [
             index for index in indexes if index in serving or (index.default and (fetches_more or index.in_context))

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from zlock.errors import Collector
 from zlock.image.components import components_of
 from zlock.image.context.dockerfile import render
-from zlock.image.context.installers import DIRECT, INDEXES, REQUIREMENTS, SDISTS, UV, Built
+from zlock.image.context.installers import DIRECT, FOLDERS, INDEXES, OWN, REQUIREMENTS, SDISTS, UV, Built
 from zlock.image.context.parts import PROJECT, Parts
 from zlock.image.context.refusals import refusals
 from zlock.image.context.settings import check_settings
 from zlock.image.plan import ImagePlan
 from zlock.image.secret import index_variables
-from zlock.image.wanted import Wanted
+from zlock.image.wanted import BuiltFolder, Wanted
 from zlock.lock.identity import identity_of
 from zlock.lock.requirements import direct_requirements, hashed_line, hashed_requirements
 from zlock.lock.selection import narrowed, rank_of
 from zlock.lock.store import uv_of
-from zlock.lock.wheelhouse import locked_files
+from zlock.lock.wheelhouse import LockedFile, locked_files
+from zlock.model.image import FOLDER
 
 
 def plan_image(wanted: Wanted) -> ImagePlan:
@@ -37,6 +39,12 @@ class _Planner:
         self._wanted = wanted
         self._lock = narrowed(wanted.lock, wanted.target)
         self._builds = {build["package"]: build for build in self._lock["tool"]["zlock"].get("builds", ())}
+        self._identity = identity_of(self._lock["packages"], list(self._builds.values()))
+        for name, folder in wanted.folders.items():
+            build = self._builds.pop(name)
+            if not folder.is_wheel:
+                self._builds[name] = {**build, "version": folder.version}
+        self._packages = [_carried(one, wanted.folders.get(one["name"])) for one in self._lock["packages"]]
         self._problems = Collector()
 
     def plan(self) -> ImagePlan:
@@ -46,14 +54,13 @@ class _Planner:
         for error in stated.errors:
             error.message = f"step `{self._wanted.step}`, {error.message}"
             self._problems.add(error)
-        for refusal in refusals(self._wanted, self._lock["packages"], self._builds):
+        for refusal in refusals(self._wanted, self._packages, self._builds):
             self._problems.add(refusal)
         self._problems.raise_if_any()
         wanted, settings = self._wanted, self._wanted.settings.effective()
-        identity = identity_of(self._lock["packages"], list(self._builds.values()))
         uv = uv_of(self._lock) if settings.python_package_installer == "uv" else None
         files = self._files(uv)
-        parts = Parts(wanted, list(files), self._built(), self._problems).all(identity)
+        parts = Parts(wanted, list(files), self._built(), self._problems).all(self._identity)
         self._problems.raise_if_any()
         project = {f"{PROJECT}/{path}": data for path, data in wanted.project.items()}
         context = {"Dockerfile": render(parts), **files, **project}
@@ -61,13 +68,13 @@ class _Planner:
             context=context,
             platform=wanted.target.platform,
             parent=wanted.parent,
-            identity=identity,
+            identity=self._identity,
             steps=(wanted.step,),
             repository=wanted.repository,
             rebuild=settings.prevent_build_reuse,
             needs_secret=wanted.needs_secret,
-            wheels=tuple(locked_files(self._lock, uv)) if wanted.wheelhouse else (),
-            download=sum(self._best_sizes([*self._lock["packages"], *([uv] if uv else [])])),
+            wheels=tuple(self._wheels(uv)) if wanted.wheelhouse else (),
+            download=sum(self._best_sizes([*self._packages, *([uv] if uv else [])])),
             components=components_of(wanted, self._lock, context),
         )
 
@@ -83,10 +90,18 @@ class _Planner:
             for name, build in sorted(self._builds.items())
         ]
 
+    def _wheels(self, uv: Mapping[str, Any] | None) -> Iterator[LockedFile]:
+        """Return what its build reads of a wheelhouse; what comes of folders is in the context itself."""
+        own = {**self._lock["tool"]["zlock"], "builds": list(self._builds.values())}
+        return locked_files({**self._lock, "tool": {"zlock": own}}, uv)
+
     def _files(self, uv: Mapping[str, Any] | None) -> dict[str, bytes]:
-        packages = self._lock["packages"]
-        wheels = {"packages": [one for one in packages if one["name"] not in self._builds]}
+        packages, folders = self._packages, self._wanted.folders
+        ready = [one for one in packages if one["name"] not in self._builds]
+        wheels = {"packages": [one for one in ready if one["name"] not in folders]}
+        own = {"packages": [one for one in ready if one["name"] in folders]}
         texts = {REQUIREMENTS: hashed_requirements(wheels), DIRECT: direct_requirements(wheels)}
+        texts[OWN] = direct_requirements(own)
         if uv:
             texts[UV] = _line("uv", uv["version"], uv["wheels"])
         for one in packages:
@@ -95,7 +110,7 @@ class _Planner:
                 texts[f"{SDISTS}/{one['name']}.txt"] = hashed_requirements(single) or direct_requirements(single)
                 texts[f"{SDISTS}/{one['name']}.build.txt"] = "".join(f"{line}\n" for line in build["requirements"])
         files = {name: text.encode() for name, text in texts.items() if text}
-        return files | self._indexes()
+        return files | {f"{FOLDERS}/{one.filename}": one.data for one in folders.values()} | self._indexes()
 
     def _indexes(self) -> dict[str, bytes]:
         """Return the file with the indexes whose URLs anybody may know."""
@@ -109,6 +124,15 @@ class _Planner:
             wheels = sorted(package.get("wheels", ()), key=lambda wheel: rank_of(wheel, self._wanted.target) or 0)
             files = wheels[:1] or [package.get("sdist", package.get("archive", {}))]
             yield from (file.get("size", 0) for file in files)
+
+
+def _carried(package: Mapping[str, Any], folder: BuiltFolder | None) -> Mapping[str, Any]:
+    """Return a folder of the project as the archive that the context has of it."""
+    if folder is None:
+        return package
+    place = {"url": f"file://{FOLDER}/{FOLDERS}/{quote(folder.filename)}", "hashes": {"sha256": folder.sha256}}
+    kept = {key: value for key, value in package.items() if key != "directory"}
+    return {**kept, "version": folder.version, "archive": place}
 
 
 def _line(name: str, version: str, files: Sequence[Mapping[str, Any]]) -> str:

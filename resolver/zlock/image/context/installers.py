@@ -13,6 +13,8 @@ from zlock.image.context.dockerfile import Action, Command, Mount, Python, Run, 
 from zlock.model.image import CACHE, FOLDER
 
 REQUIREMENTS, DIRECT, UV, SDISTS = "requirements.txt", "direct.txt", "uv.txt", "sdists"
+OWN, FOLDERS = "folders.txt", "folders"
+"""What is installed of the project's own folders, and the folder of the context that holds the files."""
 WHEELHOUSE = "wheelhouse"
 """The folder of the context that holds all that is installed, where no index is to be asked."""
 HOUSE = f"{FOLDER}/{WHEELHOUSE}"
@@ -63,6 +65,7 @@ class Installation:
     Attributes:
         installer: "pip" or "uv".
         files: Which of `REQUIREMENTS` and `DIRECT` there are.
+        own: Whether there is `OWN`.
         sdists: The packages that are built first.
         options: More options for it.
         variables: Variables of its environment.
@@ -75,6 +78,7 @@ class Installation:
 
     installer: str
     files: tuple[str, ...] = ()
+    own: bool = False
     sdists: tuple[Built, ...] = ()
     options: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -105,9 +109,9 @@ def install(facts: Installation) -> Run:
     commands: list[Action] = [*_check_git(facts)]
     if facts.venv:
         commands.append(Command(("python3", "-m", "venv", "--without-pip", facts.venv)))
-    if not facts.files and not facts.sdists:
+    if not (facts.files or facts.own or facts.sdists):
         return Run(tuple(commands))
-    commands += [*_indexes(facts), *_WAYS[facts.installer](facts), *_build(facts), _compile(facts)]
+    commands += [*_indexes(facts), *_WAYS[facts.installer](facts), *_own(facts), *_build(facts), _compile(facts)]
     return Run(tuple(commands), facts.mounts)
 
 
@@ -150,6 +154,11 @@ def _pip(facts: Installation) -> list[Command]:
         _pip_install(facts, *_checked(file), *facts.options, "--requirement", f"{FOLDER}/{file}")
         for file in facts.files
     ]
+
+
+def _own(facts: Installation) -> list[Command]:
+    """Return what installs the wheels of the project's folders: by pip alone, as uv would record times of files."""
+    return [_pip_install(facts, "--no-index", "--requirement", f"{FOLDER}/{OWN}")] if facts.own else []
 
 
 def _pip_install(facts: Installation, *words: str, cache: tuple[str, ...] = ()) -> Command:

@@ -23,8 +23,8 @@ from zlock.image.context.dockerfile import (
 from zlock.image.context.installers import (
     DIRECT,
     INDEXES,
+    OWN,
     REQUIREMENTS,
-    SDISTS,
     SECRET,
     WHEELHOUSE,
     Built,
@@ -97,6 +97,7 @@ class Parts:
         return Installation(
             installer=settings.python_package_installer,
             files=tuple(name for name in (REQUIREMENTS, DIRECT) if name in self._files),
+            own=OWN in self._files,
             sdists=tuple(sdists),
             options=words,
             variables=variables,
@@ -161,9 +162,10 @@ class Parts:
         facts = self._facts
         flat = tuple(name for name in self._files if "/" not in name)
         copy: _Part = (Copy(flat, f"{FOLDER}/"),) if flat else ()
-        copy += (Copy((f"{SDISTS}/",), f"{FOLDER}/{SDISTS}/"),) if facts.sdists else ()
+        inside = {name.partition("/")[0] for name in self._files if "/" in name}
+        copy += tuple(Copy((f"{name}/",), f"{FOLDER}/{name}/") for name in sorted(inside))
         path = (Env("VIRTUAL_ENV", facts.venv), FirstOnPath(f"{facts.venv}/bin")) if facts.venv else ()
-        run = (install(facts),) if facts.files or facts.sdists or facts.venv else ()
+        run = (install(facts),) if facts.files or facts.own or facts.sdists or facts.venv else ()
         return (*copy, *run, *path)
 
     def _project(self) -> _Part:

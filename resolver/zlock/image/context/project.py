@@ -55,11 +55,7 @@ def project_files(folder: Path, others: Collection[Path], credentials: Collectio
             if is_bake_file(data):
                 continue
             found[path] = data
-            if any(text.encode() in found[path] for text in credentials):
-                raise InvalidConfiguration(
-                    f"`{path}` holds the credentials of an index, and would be copied into an image",
-                    hint="give them in the environment, netrc or the keyring; or leave the file out in `.dockerignore`",
-                )
+            check_publishable(path, data, credentials, " in `.dockerignore`")
     problems.raise_if_any()
     return found
 
@@ -75,6 +71,19 @@ def likely_secrets(folder: Path, files: Iterable[str]) -> list[str]:
 def _is_like_a_secret(path: str) -> bool:
     *folders, name = path.split("/")
     return bool(_SECRET.fullmatch(name)) or not _SECRETS.isdisjoint(map(str.lower, folders))
+
+
+def check_publishable(path: str, data: bytes, credentials: Collection[str], where: str = "") -> None:
+    """Hold a file for an image to have no credentials of an index in it.
+
+    Raises:
+        InvalidConfiguration: It has.
+    """
+    if any(text.encode() in data for text in credentials):
+        raise InvalidConfiguration(
+            f"`{path}` holds the credentials of an index, and would be copied into an image",
+            hint=f"give them in the environment, netrc or the keyring; or leave the file out{where}",
+        )
 
 
 def _hidden(path: str) -> bool:

@@ -60,7 +60,7 @@ def _by_place(wanted: Wanted, package: Mapping[str, Any]) -> _Refusal | None:
     places = [package.get("archive", {}), package.get("vcs", {})]
     places += [] if wanted.portable or wanted.wheelhouse else files_of(package)
     scheme = urlsplit(package.get("vcs", {}).get("url", "")).scheme
-    if "directory" in package or scheme == "file" or any("path" in place for place in places):
+    if scheme == "file" or any("path" in place for place in places):
         return _HERE
     return _WITH_A_KEY if scheme == "ssh" else None
 
