@@ -130,6 +130,20 @@ def test_without_its_registry_a_parent_floats_and_the_rest_is_planned_and_baked(
     assert len(json.loads((project.folder / "docker-bake.json").read_text())["target"]) == 2
 
 
+def test_a_login_that_can_not_be_had_is_no_error_of_a_plan_either(
+    project: Project, index: TinyIndex, tiny: TinyRegistry
+) -> None:
+    tiny.login = "me:hush"
+    project.write("docker/config.json", '{"credsStore": "nowhere"}')
+    configure(project, index, **{"parent-image": f"{tiny.host}/team/base:1"})
+    assert project.run("resolve").code == 0
+
+    result = project.run("plan", env={"DOCKER_CONFIG": str(project.folder / "docker")})
+
+    assert result.code == 0, result.stderr
+    assert f"note: the registry `{tiny.host}` does not say what it has: the credential helper `" in result.stderr
+
+
 def test_an_index_of_a_registry_that_does_not_answer_may_be_there_or_not(
     project: Project, index: TinyIndex, tiny: TinyRegistry
 ) -> None:

@@ -8,7 +8,7 @@ from functools import cache
 from types import TracebackType
 from typing import Self, TypeVar
 
-from zlock.errors import RegistryFailed
+from zlock.errors import CommandFailed, RegistryFailed
 from zlock.image.builders.builder import Image
 from zlock.image.plan import KEY_LABEL, ImagePlan, Parent
 from zlock.image.platforms import IndexPlan, find_images, find_index
@@ -110,12 +110,13 @@ class Registries:
 
         Raises:
             RegistryFailed: An answer is needed.
+            CommandFailed: Likewise, and what keeps the login for it failed.
         """
         if self.is_silent(reference):
             return None
         try:
             return question()
-        except RegistryFailed as error:
+        except (RegistryFailed, CommandFailed) as error:
             if self._is_needed:
                 raise
             if reference.host not in self._silent.values():
