@@ -27,6 +27,6 @@ def run_export(parsed: argparse.Namespace, screen: Screen) -> int:
         screen.data(json.dumps(table, indent=2) + "\n")
     elif parsed.output is None:
         screen.data(text)
-    elif not report.disregarded:
+    elif text or not (report.disregarded or report.failures.of_steps):
         screen.say(f"wrote {parsed.output}")
     return end_with_failures(report, screen)

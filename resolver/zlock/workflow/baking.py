@@ -23,7 +23,8 @@ from zlock.workflow.workspace import Options, Workspace
 def export_bake(options: Options, platform: str | None, output: Path | None, progress: Progress) -> tuple[str, Report]:
     """Return a `docker-bake.json` for the images of a pipeline; their contexts are written to `build/zlock`.
 
-    Steps that can't be images are reported, and are not in it; so is a registry that does not answer.
+    Steps that can't be images are reported, and are not in it: where none can, there is no file. A registry that does
+    not answer is reported too.
 
     Args:
         options: What the command line says.
@@ -41,8 +42,8 @@ def export_bake(options: Options, platform: str | None, output: Path | None, pro
         return "", workspace.report
     with Registries(workspace, progress, is_needed=False) as registries:
         plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
-        if not plans:
-            workspace.report.failures.problems.raise_if_any()
+        if not plans and workspace.report.failures.of_steps:
+            return "", workspace.report
         plans = [plan for plan in plans if platform in {None, plan.platform}]
         note_unknown(plans, workspace.report)
         note_floating(registries.floating, plans, workspace.report)
