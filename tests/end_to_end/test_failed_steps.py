@@ -39,9 +39,18 @@ def configure(project: Project, index: TinyIndex, bad: Mapping[str, Any], **more
     table = {"python": "3.11", "index": [{"url": index.url, "default": True}], "docker": docker, "steps": steps}
     for key, value in more.items():
         table[key] = {**table[key], **value} if isinstance(value, dict) else value  # type: ignore[dict-item]
-    project.configure(table)
+    project.configure(_without_arguments(table))
     locked = project.run("resolve")
     assert locked.code == 0, locked.stderr
+    project.configure(table)
+
+
+def _without_arguments(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_arguments(value) if isinstance(value, Mapping) else value
+        for key, value in table.items()
+        if key not in WRONG
+    }
 
 
 def failed(result: Result) -> dict[str, list[str]]:
