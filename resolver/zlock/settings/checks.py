@@ -35,7 +35,7 @@ _PLACE = re.compile(
     r"[A-Z][A-Z0-9+.-]+:|\.|~?[\\/]|[^-@;\s][^@;\s]*[\\/]|\S+\.(?:whl|zip|tar\.gz)\b", re.IGNORECASE | re.ASCII
 )
 _FILES = (".txt", ".in", ".pip", ".toml", ".cfg", ".lock")
-_BETWEEN = re.compile(r"\n|,(?![^\[\]]*\])")  # a comma in brackets is between extras
+_PIECE = re.compile(r"(?:\[[^\[\]\n]*\]|[^,\n])+")  # a comma in brackets is between extras
 _REQUIREMENT_LIKE = re.compile(r"[<>=!~]=|[<>;\n]|\s@\s")
 
 
@@ -191,7 +191,7 @@ def requirement_alone(at: str, stated: Sequence[str]) -> InvalidConfiguration:
 def requirements_in(text: str) -> list[str]:
     """Return the requirements that a text holds, with commas, spaces or line breaks between; none in any other."""
     pieces: list[str] = []
-    for piece in map(str.strip, _BETWEEN.split(text)):
+    for piece in map(str.strip, _PIECE.findall(text)):
         if pieces and piece.startswith(("<", ">", "=", "!", "~")):  # `pandas>=2,<3` is one
             pieces[-1] += f",{piece}"
         elif piece:
@@ -336,8 +336,13 @@ def _requirement_hint(stated: str) -> str:
         return "options belong in a requirements file: give its path instead of a list"
     if re.match(r"[a-z+]+://", stated):
         return f"name the package: `name @ {stated}`"
+    from zlock.model import misstated
+
+    if form := misstated.meant(stated, alone=True):
+        return f"write `{form}`"
     single = re.sub(r"(?<![<>=!~])=(?!=)", "==", stated)
-    return f"did you mean `{single}`?" if single != stated and "://" not in stated else ""
+    is_meant = single != stated and "://" not in stated and not _refusal(single)
+    return f"did you mean `{single}`?" if is_meant else ""
 
 
 def _argument(value: object, at: str) -> str:

@@ -359,9 +359,14 @@ def _parsed(text: str, origins: tuple[Origin, ...], root: Path, provider: str) -
     try:
         requirement = Requirement(finite(text))
     except ValueError as error:
+        from zlock.sources import statement  # few are none
+        from zlock.sources.links import Base
+
         said = redact(str(error).partition("\n")[0])
         context = [*map(str, origins), f"stated by: {provider}"] if provider else [*map(str, origins)]
-        hint = "correct it there; `name>=1.0` is the form"
+        place = statement.Place(origin=origins[0], written=text)
+        hint = statement.mistaken(text, "", place, Base(folder=root, project=root), alone=False)
+        hint = hint or "correct it there; `name>=1.0` is the form"
         raise InvalidRequirements(
             f"invalid requirement `{redact(text)}`: {said}", context=context, hint=hint
         ) from error

@@ -126,6 +126,12 @@ def split_extras(text: str) -> tuple[str, str]:
     return (found.group(1), found.group(2)) if found else (text, "")
 
 
+def path_meant(url: str) -> str | None:
+    """Give the path that a URL without a scheme is; None where there is one."""
+    parts = split(url)
+    return None if parts.scheme or parts.netloc else parts.path
+
+
 def settle(url: str, base: Base) -> tuple[str, bool]:
     """Check a URL and give it as it may be stored, and whether credentials were removed from it.
 
@@ -277,7 +283,8 @@ def _check_subdirectory(fragment: str) -> None:
 
 def _stored_file(url: str, parts: SplitResult, base: Base) -> str:
     if parts.netloc not in {"", "localhost"}:
-        raise LinkError("it names a file on another machine", hint="write `file:///` and the whole path")
+        hint = f"write `file:///` and the whole path, or `file:{parts.netloc}{parts.path}` for one in this folder"
+        raise LinkError("it names a file on another machine", hint=hint)
     fragment = f"#{parts.fragment}" if parts.fragment else ""
     return base.stored(path_in(url)) + fragment
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 
 from zlock.errors import InvalidRequirements
+from zlock.model import misstated
 from zlock.model.origin import Origin
 from zlock.model.paths import file_url, is_file_url, path_in
 from zlock.model.versions import finite
@@ -91,12 +93,12 @@ def read(text: str, *, place: Place, base: links.Base, constraint: bool = False)
         path, extras = found
         requirement = _local(path, extras, place, base, guess=not constraint)
     else:
-        requirement = _parsed(head, place, base)
+        requirement = _parsed(head, marker, place, base, alone=not constraint)
     if marker:
         requirement.marker = _marker(marker, place, offset=text.index(";") + 1)
     if constraint and requirement.extras:
         raise place.error("a constraint can't have extras", hint="state the extras in a requirement")
-    return settle(requirement, place=place, base=base)
+    return settle(requirement, place=place, base=base, alone=not constraint)
 
 
 def read_editable(text: str, *, place: Place, base: links.Base) -> Stated:
@@ -105,7 +107,7 @@ def read_editable(text: str, *, place: Place, base: links.Base) -> Stated:
     Raises:
         InvalidRequirements: It is neither, or no name can be known for it.
     """
-    return settle(_editable(text.strip(), place, base), place=place, base=base, folder=_EDITABLE_FOLDER)
+    return settle(_editable(text.strip(), place, base), place=place, base=base, folder=_EDITABLE_FOLDER, alone=True)
 
 
 def read_named(text: str, *, place: Place, base: links.Base) -> Stated:
@@ -114,11 +116,25 @@ def read_named(text: str, *, place: Place, base: links.Base) -> Stated:
     Raises:
         InvalidRequirements: It is none.
     """
-    return settle(_strict(text, place), place=place, base=base)
+    try:
+        requirement = _strict(text, place)
+    except InvalidRequirements as error:
+        error.hint = mistaken(text, "", place, base, alone=False) or error.hint
+        raise
+    return settle(requirement, place=place, base=base)
 
 
-def settle(requirement: Requirement, *, place: Place, base: links.Base, folder: str = _FOLDER) -> Stated:
-    """Check a requirement's URL, make it fit to be stored and remove credentials from it; `folder` notes a folder.
+def settle(
+    requirement: Requirement, *, place: Place, base: links.Base, folder: str = _FOLDER, alone: bool = False
+) -> Stated:
+    """Check a requirement's URL, make it fit to be stored and remove credentials from it.
+
+    Args:
+        requirement: It, which is changed.
+        place: Where it stands.
+        base: What local paths count from.
+        folder: The note on a folder.
+        alone: A path may stand there without a name.
 
     Raises:
         InvalidRequirements: The URL is unusable, or a secret would stay in it.
@@ -129,6 +145,7 @@ def settle(requirement: Requirement, *, place: Place, base: links.Base, folder: 
         url, removed = links.settle(requirement.url, base)
         _ = links.egg(url)
     except links.LinkError as error:
+        error.hint = _form_of_path(requirement, place, base, error, alone=alone)
         raise _refused_link(place, requirement.url, error) from error
     requirement.url = links.without_egg(url)
     secret = secret_parameter(url)
@@ -160,6 +177,25 @@ def _is_link(text: str, place: Place) -> bool:
 
 def _refused_link(place: Place, url: str, error: links.LinkError) -> InvalidRequirements:
     return place.error(f"the URL {place.quoted(url)} can't be used: {error}", hint=error.hint)
+
+
+def _form_of_path(
+    requirement: Requirement, place: Place, base: links.Base, error: links.LinkError, *, alone: bool
+) -> str:
+    """Return the way out for a URL that can't be used: where it is a path, the form in which that works."""
+    with contextlib.suppress(links.LinkError):
+        meant = links.path_meant(requirement.url or "")
+        if meant and place.values:
+            return f"{error.hint}, or a path alone, without `name @`" if alone else error.hint
+        if meant:
+            path, _, marker = meant.partition(";")  # without a space before it, it was read as part of the URL
+            found = base.find(path)
+            alone = alone and (not found.is_dir() or links.folder_name(found) is not None)
+            marker = str(requirement.marker or marker.strip())
+            form = misstated.by_path(requirement.name, requirement.extras, path, marker, alone=alone)
+            is_path = path.startswith((".", "/", "~")) or found.exists()
+            return f"write `{form}`" if is_path else f"{error.hint}, or `{form}` for a path"
+    return error.hint
 
 
 def _expanded_notes(url: str, place: Place) -> list[str]:
@@ -251,12 +287,12 @@ def _direct(name: str, extras: str, url: str, place: Place) -> Requirement:
     return _strict(f"{name}{extras} @ {url}", place)
 
 
-def _parsed(head: str, place: Place, base: links.Base) -> Requirement:
+def _parsed(head: str, marker: str, place: Place, base: links.Base, *, alone: bool) -> Requirement:
     """Parse PEP 508, with a hint for what people mistake for it."""
     try:
         requirement = _strict(head, place)
     except InvalidRequirements as error:
-        error.hint = _mistaken(head, base)
+        error.hint = mistaken(head, marker, place, base, alone=alone)
         raise
     if str(requirement) == head and head.endswith((".txt", ".in", ".toml")) and base.find(head).is_file():
         hint = "include a requirements file with `-r`, or give its path in place of the list"
@@ -288,17 +324,29 @@ def _refused(what: str, place: Place, error: ValueError, *, offset: int = 0) -> 
     return place.error(message, *(details if place.values else (detail,)), hint="correct that line")
 
 
-def _mistaken(head: str, base: links.Base) -> str:
+def mistaken(head: str, marker: str, place: Place, base: links.Base, *, alone: bool) -> str:
     """Guess what an invalid requirement was meant to be."""
+    if not place.values and (form := misstated.meant(f"{head} ; {marker}" if marker else head, alone=alone)):
+        return f"write `{links.redacted(form)}`"
     if re.match(r"(git\+)?[\w.-]+@[\w.-]+:", head):
         return "write `name @ git+ssh://git@host/path`, with a slash after the host"
     if head.startswith(tuple(f"{vcs}+" for vcs in links.VCS)) or "://" in head:
         return "write `name @ URL`"
     if links.looks_like_path(head):
-        return f"if it is a path: there is no such folder or archive, seen from `{base.folder}`"
+        missing = f"if it is a path: there is no such folder or archive, seen from `{base.folder}`"
+        return missing if alone else _named_path(head, place, base)
     if re.search(r"(?<![=<>~!])=(?!=)", head):
         return "`==` compares versions, `=` does not"
     return ""
+
+
+def _named_path(text: str, place: Place, base: links.Base) -> str:
+    """Return the form that a path alone has where only PEP 508 may stand."""
+    head, _, marker = text.partition(";")
+    path, extras = links.split_extras(head.strip())
+    name = links.folder_name(base.find(path)) or "name"
+    form = misstated.by_path(name, extras.strip("[]").split(","), path, marker.strip(), alone=False)
+    return _SAY_THE_NAME if place.values else f"write `{form}`"
 
 
 def _missing(head: str, place: Place, base: links.Base) -> InvalidRequirements:
@@ -329,6 +377,13 @@ def _editable(text: str, place: Place, base: links.Base) -> Requirement:
     return _editable_link(text, place, base)
 
 
+def _editable_path(place: Place) -> str:
+    """Return the form that works for `-e name @ path`, of which pip takes the first word alone."""
+    written = re.sub(r"^(-e|--editable)[\s=]*", "", place.written)
+    form = "" if place.values else misstated.meant(written, alone=True)
+    return f"write `{form if ';' in form else f'-e {form}'}`" if form else ""
+
+
 def _editable_link(text: str, place: Place, base: links.Base) -> Requirement:
     bare, extras = links.split_extras(text)
     if bare.lower().startswith("file:"):
@@ -340,6 +395,10 @@ def _editable_link(text: str, place: Place, base: links.Base) -> Requirement:
     except links.LinkError as error:
         raise _refused_link(place, url, error) from error
     if not repository:
-        hint = _mistaken(text, base) or "`-e` takes a folder of this machine, or a URL such as `git+https://...`"
+        hint = (
+            _editable_path(place)
+            or mistaken(text, "", place, base, alone=True)
+            or "`-e` takes a folder of this machine, or a URL such as `git+https://...`"
+        )
         raise place.error(f"{place.quoted(text)} can't be an editable requirement", hint=hint)
     return _named(url, "", place)

@@ -59,11 +59,11 @@ def plan_images(
         user_of: Finds who a parent runs as; without, only the settings say it.
         wheelhouse: The folder that all packages come from; without, indexes serve them.
     """
-    check_settings(workspace, [one.step for one in locked])
     planner = _Planner(workspace, digest_of, user_of, wheelhouse)
     plans: list[ImagePlan] = []
     for one in locked:
         with workspace.report.failures.of(one.step.name):
+            check_settings(workspace, [one.step])
             plans += planner.plan(one)
     return _merged(plans)
 

@@ -1,0 +1,90 @@
+"""What is written in place of a requirement, and the form in which that works: paths behind names, tables of tools."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from zlock.model.paths import file_url
+
+# A name, its extras, and what stands before the rest; nothing is tried twice, as a line can be long.
+_HEAD = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*+)\s*+(?:\[([^\]]*+)\])?+\s*+([=@]*+)\s*+")
+_TEXT = re.compile(r"([\"']).*\1")
+
+
+def by_path(name: str, extras: Iterable[str], path: str, marker: str = "", *, alone: bool) -> str:
+    """Write a requirement for a local path.
+
+    Args:
+        name: The project's name.
+        extras: Its extras.
+        path: The path as a person wrote it.
+        marker: The marker, or empty.
+        alone: The path stands alone, as requirements files have it; else behind the name as a URL (PEP 508).
+    """
+    path = os.path.expanduser(path.replace("\\", "/"))  # noqa: PTH111 - the leading `./` has to stay
+    path = path if path.startswith(("./", "../", "/")) or path in (".", "..") else f"./{path}"
+    chosen = ",".join(sorted(filter(None, map(str.strip, extras))))
+    brackets = f"[{chosen}]" if chosen else ""
+    stated = f"{path}{brackets}" if alone else f"{name}{brackets} @ {file_url(path)}"
+    return f"{stated} ; {marker}" if marker else stated
+
+
+def meant(text: str, *, alone: bool) -> str:
+    """Return what a text that is no requirement would be as one; empty where it can't be told.
+
+    Known are a path behind a name, and the tables that other tools write: `name = {path = "..."}`.
+    """
+    text = text.strip()
+    found = _HEAD.match(text)
+    name, extras, sign = found.groups("") if found else ("name", "", "=")
+    rest = text[found.end() :] if found else text
+    if sign and (re.fullmatch(r"\{.*\}", rest) or (found and sign == "=" and _TEXT.fullmatch(rest))):
+        return _of_table(name, rest, alone=alone)
+    path, _, marker = map(str.strip, rest.partition(";"))
+    is_path = path.startswith(("./", "../", "/")) or (sign == "@" and re.search(r"[\\/]|^\.", path))
+    if not found or not is_path or ":" in path:
+        return ""
+    return by_path(name, extras.split(","), path, marker, alone=alone)
+
+
+def _of_table(name: str, text: str, *, alone: bool) -> str:
+    try:
+        stated = tomllib.loads(f"name = {text}")["name"]
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return ""
+    table: Mapping[str, Any] = {"version": stated} if isinstance(stated, str) else stated
+    texts = {key: value for key, value in table.items() if isinstance(value, str)}
+    listed = table.get("extras")
+    extras = [extra for extra in listed if isinstance(extra, str)] if isinstance(listed, list) else []
+    marker = texts.get("markers", texts.get("marker", ""))
+    if "path" in texts:
+        return by_path(name, extras, texts["path"], marker, alone=alone)
+    brackets = f"[{','.join(extras)}]" if extras else ""
+    form = f"{name}{brackets}{_rest(texts)}{f' ; {marker}' if marker else ''}"
+    return form if _is_requirement(form) else ""
+
+
+def _rest(texts: Mapping[str, str]) -> str:
+    """Return what stands behind a name and its extras for a table."""
+    if "git" in texts:
+        revision = texts.get("rev", texts.get("tag", texts.get("branch", "")))
+        folder = f"#subdirectory={texts['subdirectory']}" if "subdirectory" in texts else ""
+        return f" @ git+{texts['git']}{f'@{revision}' if revision else ''}{folder}"
+    if "url" in texts:
+        return f" @ {texts['url']}"
+    version = texts.get("version", "")
+    return "" if version == "*" else f"=={version}" if version[:1].isdigit() else version
+
+
+def _is_requirement(text: str) -> bool:
+    try:
+        Requirement(text)
+    except InvalidRequirement:
+        return False
+    return True
