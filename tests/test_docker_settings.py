@@ -192,6 +192,12 @@ def test_extra_requirements_are_a_list() -> None:
     [
         ({"requirements": ["a"]}, {"requirements": ["a", "b", "c"]}, ("b", "c")),
         ({"requirements": ["a", "b"]}, {"requirements": ["b"]}, None),
+        (
+            {"requirements": ["a <2", "Scikit_Learn >= 1.5"]},
+            {"requirements": ["a", "scikit-learn>=1.5", "a>=1"]},
+            ("a>=1",),
+        ),
+        ({"requirements": ["c"], "extra_requirements": ["b"]}, {"requirements": ["b"]}, None),
         ({"requirements": []}, {"requirements": ["b"]}, None),
         ({"requirements": ["a"]}, {"requirements": "needs.txt"}, "needs.txt"),
         ({"requirements": "needs.txt"}, {"requirements": ["a"]}, ("a",)),
@@ -199,6 +205,7 @@ def test_extra_requirements_are_a_list() -> None:
         ({"requirements": "needs.txt"}, {"requirements": "needs.txt"}, None),
         ({"apt_packages": ["curl"]}, {"apt_packages": ["git"]}, ("git",)),
         ({"required_integrations": ["x"]}, {"required_integrations": ["y"]}, ("y",)),
+        ({"required_integrations": ["X-y"]}, {"required_integrations": ["x_Y"]}, None),
         ({"pyproject_extras": ["x"]}, {"pyproject_extras": ["y"]}, ("y",)),
         ({"pyproject_groups": ["x"]}, {"pyproject_groups": ["y"]}, ("y",)),
         ({"extra_requirements": ["a"]}, {"extra_requirements": ["b"]}, None),

@@ -706,6 +706,7 @@ def test_a_step_without_an_image_is_not_held_to_what_images_carry(project: Proje
         ),
         ({"docker": {"parent-image": "[::1]:5000/base:1"}}, "`parent_image`: `[::1]:5000/base:1` is no reference"),
         ({"registry": "registry.example"}, "`registry` names no repository"),
+        ({"registry": "registry.example"}, "`registry` is stated in zlock.toml:"),
         ({"docker": {"dockerfile": "Dockerfile", "parent-image": "a"}}, "both a `dockerfile` and a `parent_image`"),
         ({"docker": {"dockerfile": "Dockerfile", "parent-image": "a"}}, "`parent_image` is stated in zlock.toml:"),
         ({"musllinux": "1_2"}, "locked for musl, and the default parent has glibc"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from zlock.errors import Collector, InvalidConfiguration, Problems, ZlockError
 from zlock.model.image import VENV
 from zlock.settings import checks
 from zlock.settings.place import Place, caller
-from zlock.wording import kind
+from zlock.wording import fold, kind
 
 if TYPE_CHECKING:
     from zlock.settings.toml_lines import TomlLines
@@ -61,6 +62,8 @@ _TABLES = ("python_package_installer_args", "environment", "runtime_environment"
 
 _ASKING = ("requirements", "required_integrations", "apt_packages", "pyproject_extras", "pyproject_groups")
 """Lists that ask for something, which one that replaces them no longer does."""
+
+_LEADING_NAME = re.compile(r"[a-z0-9._+]+")
 
 PATHS = ("pyproject_path", "dockerfile", "build_context_root")
 
@@ -236,7 +239,9 @@ class DockerSettings:
         kept = {name: value for name, value in base.stated().items() if name not in hidden}
         places = {name: place for name, place in base._places.items() if name.partition(".")[0] not in hidden}
         extra = dict.fromkeys((*base._extra(), *self._extra()))  # what one place states twice counts once
-        joined: dict[str, object] = {name: {**kept[name], **own[name]} for name in _TABLES if name in kept.keys() & own}
+        joined: dict[str, object] = {
+            name: {**kept[name], **own[name]} for name in _TABLES if name in kept and name in own
+        }
         joined |= {"extra_requirements": tuple(text for text, _ in extra)} if extra else {}
         extra_places = {f"extra_requirements.{number}": place for number, (_, place) in enumerate(extra) if place}
         replaced = (*base._replaced, *self._replaced, *self._replaces(base))
@@ -247,19 +252,27 @@ class DockerSettings:
             yield text, self.where("extra_requirements", number)
 
     def _replaces(self, base: DockerSettings) -> Iterator[Replaced]:
-        """Tell what other settings ask for and these do not; an empty list says itself that nothing is asked for."""
+        """Tell what these settings replace; an empty list says itself that nothing is asked for."""
         for name in _ASKING:
-            own, there = getattr(self, name), getattr(base, name) or ()
-            asked = there if isinstance(own, str) else tuple(one for one in there if one not in (own or ()))
-            if isinstance(there, str):
-                asked = "" if own == there and self._path(name) == base._path(name) else there
-            if own and asked:
-                yield Replaced(name, asked, base.where(name), self.where(name))
+            own, there = getattr(self, name), getattr(base, name)
+            is_same = isinstance(there, str) and own == there and self._path(name) == base._path(name)
+            if own and there and not is_same:
+                yield Replaced(name, there, base.where(name), self.where(name))
 
     @property
     def replaced(self) -> tuple[Replaced, ...]:
-        """What settings that these were laid over ask for in vain."""
-        return self._replaced
+        """What settings that these were laid over ask for, and these don't."""
+        left = [one._replace(asked=self._left(one.setting, one.asked)) for one in self._replaced]
+        return tuple(one for one in left if one.asked)
+
+    def _left(self, name: str, asked: tuple[str, ...] | str) -> tuple[str, ...] | str:
+        """Leave out of a list what is asked for all the same; a name alone is by whatever else has that name."""
+        if isinstance(asked, str):
+            return asked
+        own = getattr(self, name)
+        stated = {_plain(one) for one in (*(own if isinstance(own, tuple) else ()), *(self.extra_requirements or ()))}
+        stated |= {found[0] for one in stated if (found := _LEADING_NAME.match(one))}
+        return tuple(one for one in asked if _plain(one) not in stated)
 
     def where(self, name: str, part: str | int | None = None) -> Place | None:
         """Tell which file and line set a field, or a key or an item of it; None if it isn't set."""
@@ -417,6 +430,11 @@ def _places_in(values: Mapping[str, object], above: Sequence[str], file: str, li
         elif name in ("requirements", "extra_requirements") and isinstance(value, tuple):
             found |= {f"{name}.{number}": lines.line_of(text, address) for number, text in enumerate(value)}
     return {name: Place(file, line) for name, line in found.items()}
+
+
+def _plain(text: str) -> str:
+    """Give a name or a requirement in one spelling."""
+    return "".join(fold(text).split())
 
 
 def _replaced_from(row: Sequence[Any]) -> Replaced:

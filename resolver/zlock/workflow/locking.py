@@ -93,11 +93,8 @@ def _note_replaced(workspace: Workspace, jobs: list[Job]) -> None:
     found: dict[tuple[str, tuple[str, ...] | str, Place | None], dict[Place | None, list[str]]] = {}
     for step in (job.step for job in jobs):
         for one in step.settings.replaced:
-            counts = (*getattr(step.effective, one.setting), *step.effective.extra_requirements)
-            asked = one.asked if isinstance(one.asked, str) else tuple(item for item in one.asked if item not in counts)
-            if asked:
-                places = found.setdefault((one.setting, asked, one.place), {})
-                places.setdefault(one.by, []).append(step.name)
+            places = found.setdefault((one.setting, one.asked, one.place), {})
+            places.setdefault(one.by, []).append(step.name)
     for (setting, asked, place), places in found.items():
         what = f"the file `{asked}` is" if isinstance(asked, str) else _are(asked)
         steps = ", ".join(f"{listed(names)} (replaced in {by})" for by, names in places.items())

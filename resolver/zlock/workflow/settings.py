@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from zlock.errors import Collector, InvalidConfiguration, ZlockError
 from zlock.settings.docker import DockerSettings
+from zlock.settings.place import Place
 from zlock.wording import listed
 from zlock.workflow.workspace import Step, Workspace
 
@@ -76,7 +77,8 @@ def _check_parent(settings: DockerSettings, *, is_musl: bool, python: str) -> No
 
 def _check_repository(workspace: Workspace, settings: DockerSettings) -> None:
     """Refuse a place for images that is none."""
-    registry, target = workspace.project.registry, settings.target_repository
+    project = workspace.project
+    registry, target = project.registry, settings.target_repository
     if not registry and not target:
         return
     from zlock.model.reference import join_repository
@@ -84,6 +86,7 @@ def _check_repository(workspace: Workspace, settings: DockerSettings) -> None:
     try:
         join_repository(registry, target)
     except InvalidConfiguration as error:
-        place = settings.where("target_repository")
-        error.context = (*error.context, *([f"`target_repository` is stated in {place}"] if place else []))
+        own = Place(str(project.file), project.lines.line_of_key(("registry",))) if registry else None
+        places = {"registry": own, "target_repository": settings.where("target_repository")}
+        error.context = tuple(f"`{name}` is stated in {place}" for name, place in places.items() if place)
         raise
