@@ -17,13 +17,14 @@ import uv
 
 from support.engines import small_disk
 from support.environment import clean_environment
+from support.folders import add_tiny_flit, make_extension, make_folder
 from support.git import GitRepository
 from support.images import runs
 from support.index import TinyIndex
 from support.project import Project, Result
 from support.stored_images import Image, TinyRegistry
 from support.venv import installed
-from support.wheelhouse import ROOT
+from support.wheelhouse import ROOT, make_wheelhouse
 from support.wheels import Sdist
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -68,6 +69,8 @@ def build(context: Path, root: Path, python: Path, index: TinyIndex, secret_text
     programs.mkdir(parents=True)
     (programs / "python3").symlink_to(python)
     shutil.copytree(context, root / "opt" / "zlock")
+    for path in (root / "opt" / "zlock").rglob("*.txt"):
+        path.write_text(path.read_text(encoding="utf-8").replace("file:///opt/", f"file://{root}/opt/"), "utf-8")
     secret = root / "run" / "secrets" / "zlock-index"
     for folder in (secret.parent, root / "tmp"):
         folder.mkdir(parents=True)
@@ -125,6 +128,31 @@ def test_a_build_installs_the_lock_and_nothing_else(
     assert (made.parent / "alpha").is_file()
     compiled = [path.read_bytes() for path in made.parents[1].rglob("alpha/__pycache__/*.pyc")]
     assert [data[4:8] for data in compiled] == [b"\x01\0\0\0"]  # PEP 552: by hash, and not checked
+
+
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+def test_folders_of_the_project_are_installed_too(
+    project: Project, index: TinyIndex, tmp_path: Path, installer: str
+) -> None:
+    fill(index)
+    add_tiny_flit(index)
+    for path in make_wheelhouse(tmp_path / "wheels", ["setuptools"]).iterdir():
+        index.add(path)
+    make_folder(project.folder / "libs" / "pure")
+    make_extension(project.folder / "libs" / "native")
+    docker = {"requirements": ["alpha", "./libs/pure", "./libs/native"], "python-package-installer": installer}
+    configure(project, index, steps={"train": {"docker": docker}})
+
+    made = build(contexts(project)["train"], tmp_path / "root", Path(sys.executable), index)
+
+    assert installed(made) == {"alpha": "1.0", "beta": "2.0", "pure": "1.0", "native": "1.0"}
+    subprocess.run([made, "-c", "import native, pure"], check=True)
+    succeed(project.run("verify", f"env:{made}"))
+    (module,) = made.parents[1].rglob("pure/__init__.py")
+    module.write_text("VALUE = 2\n", encoding="utf-8")
+    altered = project.run("verify", f"env:{made}")
+    assert altered.code == 1
+    assert "pure/__init__.py" in altered.stdout + altered.stderr
 
 
 def test_a_file_that_is_no_python_is_left_as_it_is_and_the_others_are_compiled(

@@ -19,7 +19,7 @@ def run_fetch(parsed: argparse.Namespace, screen: Screen) -> int:
         screen.note(note)
     for name, status in fetched.files.items():
         if status == "replaced":
-            screen.note(f"`{name}` in the wheelhouse was another file than was locked, and is replaced")
+            screen.note(f"`{name}` in the wheelhouse was another file, and is replaced")
     if parsed.json:
         plain = {"wheelhouse": str(fetched.folder), "received": fetched.received, "files": dict(fetched.files)}
         screen.data(json.dumps({**plain, "failed": plain_failures(report)}, indent=2) + "\n")

@@ -177,6 +177,12 @@ def plain_wheel(data: bytes, filename: str) -> bytes:
             entries = {one.filename: one for one in archive.infolist() if not one.is_dir()}
             paths = sorted(entries, key=lambda path: (path.partition("/")[0].endswith(".dist-info"), path))
             programs = {path for path in paths if entries[path].external_attr >> 16 & 0o111}
-            return plain_zip((path, archive.read(path), path in programs) for path in paths)
+            return plain_zip((path, _sorted(path, archive.read(path)), path in programs) for path in paths)
     except _UNREADABLE as error:
         raise InvalidMetadata(f"`{filename}` is no readable wheel: {error}") from error
+
+
+def _sorted(path: str, data: bytes) -> bytes:
+    """Return a file of a wheel; in its RECORD the order means nothing, and may be that of a disk."""
+    is_record = path.endswith(".dist-info/RECORD") and path.count("/") == 1
+    return b"".join(line + b"\n" for line in sorted(data.splitlines())) if is_record else data
