@@ -121,7 +121,7 @@ def test_links_are_what_they_lead_to(tmp_path: Path) -> None:
     (folder / "own" / "gone").symlink_to(tmp_path / "nothing")
 
     found = Snapshot.of(folder)
-    found.write(tmp_path / "copy")
+    found.write(tmp_path / "copy", {})
 
     assert list(found.files) == sorted([*OWN, "own/file.py", "own/folder/own/__init__.py", "own/folder/pyproject.toml"])
     assert not any(path.is_symlink() for path in (tmp_path / "copy").rglob("*"))
@@ -152,8 +152,8 @@ def test_names_bytes_and_what_can_be_run_count_and_nothing_else_of_a_checkout(tm
         os.utime(path, (1e9, 1e9))
     one, two = Snapshot.of(first), Snapshot.of(second)
     assert one.digest == two.digest
-    assert one.packed("own-1.0", "Name: own\n") == two.packed("own-1.0", "Name: own\n")
-    two.write(tmp_path / "copy")
+    assert one.packed("own-1.0", {"PKG-INFO": b"Name: own\n"}) == two.packed("own-1.0", {"PKG-INFO": b"Name: own\n"})
+    two.write(tmp_path / "copy", {"PKG-INFO": b"Name: own\n"})
     assert {path.stat().st_mtime for path in (tmp_path / "copy").rglob("*") if path.is_file()} == {315532800}
 
     (second / "own" / "tool.sh").chmod(0o600)
@@ -163,11 +163,19 @@ def test_names_bytes_and_what_can_be_run_count_and_nothing_else_of_a_checkout(tm
     assert Snapshot.of(second).digest != one.digest
 
 
-def test_an_own_pkg_info_is_kept(tmp_path: Path) -> None:
-    fill(tmp_path, "PKG-INFO")
+def test_a_copy_may_have_other_files(tmp_path: Path) -> None:
+    found = Snapshot.of(fill(tmp_path / "own", "MANIFEST.in"))
+    more = {"PKG-INFO": b"new", "MANIFEST.in": b"other"}
+    found.write(tmp_path / "copy", more)
 
-    with zipfile.ZipFile(io.BytesIO(Snapshot.of(tmp_path).packed("own-1.0", "made"))) as archive:
-        assert archive.read("own-1.0/PKG-INFO") == b"PKG-INFO"
+    with zipfile.ZipFile(io.BytesIO(found.packed("own-1.0", more))) as archive:
+        packed = {name.removeprefix("own-1.0/"): archive.read(name) for name in archive.namelist()}
+    assert packed == {
+        path.relative_to(tmp_path / "copy").as_posix(): path.read_bytes()
+        for path in (tmp_path / "copy").rglob("*")
+        if path.is_file()
+    }
+    assert {path: packed[path] for path in more} == more
 
 
 def test_a_wheel_is_the_same_bytes_however_it_was_packed() -> None:

@@ -297,7 +297,7 @@ def test_what_sdists_are_built_with_comes_too(index: TinyIndex, tmp_path: Path) 
 
     house = project.folder / "wheelhouse"
     assert {path.name for path in house.iterdir()} == {"built-1.0.tar.gz", "maker-1.0-py3-none-any.whl"}
-    assert f"installed with `--no-index`, sdists need `--find-links {house}` to be built" in fetched.stderr
+    assert f"with `--no-index`, sdists and folders need `--find-links {house}` to be built" in fetched.stderr
 
 
 def test_what_sdists_are_built_with_is_known_without_an_index_once_it_is_there(

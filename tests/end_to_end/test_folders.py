@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from support.building import BASE, Engine
-from support.folders import HATCHLING, add_tiny_flit, make_folder
+from support.folders import HATCHLING, SETUPTOOLS, add_tiny_flit, make_folder
 from support.git import GitRepository
 from support.index import TinyIndex
 from support.project import Project, Result
@@ -245,6 +245,30 @@ def test_version_control_may_say_the_version(filled: TinyIndex, tmp_path: Path) 
     repository.git("tag", "--delete", "1.5")
     repository.git("tag", "1.6")
     assert own_files(contexts(project)["pipeline"]) == ["own-1.6-py3-none-any.whl"]
+
+
+def test_what_setuptools_scm_would_find_is_packed(project: Project, filled: TinyIndex, tmp_path: Path) -> None:
+    """In a repository it tells setuptools of every file; in a copy it has none to look into."""
+    for wheel in make_wheelhouse(tmp_path / "wheels", ["setuptools"]).iterdir():
+        filled.add(wheel)
+    filled.wheel("setuptools-scm", "9.0")
+    system = {**SETUPTOOLS, "requires": ["setuptools>=77", "setuptools-scm"]}
+    make_folder(project.folder / "libs/own", system=system)
+    make_folder(project.folder / "libs/plain", system=SETUPTOOLS)
+    for path in ("own/own/data.json", "own/own/notes.md", "plain/plain/data.json"):
+        project.write(f"libs/{path}", "{}")
+    project.write("libs/own/MANIFEST.in", "exclude own/notes.md\n")
+    configure(project, filled, "./libs/own", "./libs/plain")
+    succeed(project.run("resolve"))
+
+    packed = [
+        name
+        for path in sorted((contexts(project)["pipeline"] / "folders").iterdir())
+        for name in zipfile.ZipFile(path).namelist()
+        if ".dist-info/" not in name
+    ]
+
+    assert packed == ["own/__init__.py", "own/data.json", "plain/__init__.py"]
 
 
 # What is not pure

@@ -26,7 +26,7 @@ def run_fetch(parsed: argparse.Namespace, screen: Screen) -> int:
     elif fetched.files or not (report.disregarded or report.failures.of_steps):
         screen.say(_line(fetched))
         if fetched.with_builds:
-            screen.say(f"installed with `--no-index`, sdists need `--find-links {fetched.folder}` to be built")
+            screen.say(f"with `--no-index`, sdists and folders need `--find-links {fetched.folder}` to be built")
     return end_with_failures(report, screen)
 
 

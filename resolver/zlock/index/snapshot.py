@@ -62,25 +62,28 @@ class Snapshot:
             found.update(row.encode() + path.encode() + b"\0")
         return found.hexdigest()
 
-    def write(self, folder: Path) -> None:
-        """Write a copy into an empty folder, with modes and times that no checkout decides."""
+    def write(self, folder: Path, more: Mapping[str, bytes]) -> None:
+        """Write a copy into an empty folder, with modes and times that no checkout decides.
+
+        Args:
+            folder: The empty folder.
+            more: Further files, and others in place of their own.
+        """
         for path, place in self.files.items():
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(place, target)
             target.chmod(0o755 if _is_program(place) else 0o644)
-            os.utime(target, (_TIME, _TIME))
+        for path, data in more.items():
+            (folder / path).write_bytes(data)
+        for path in (*self.files, *more):
+            os.utime(folder / path, (_TIME, _TIME))
 
-    def packed(self, top: str, metadata: str) -> bytes:
-        """Return them as a zip: an sdist of the old form, the same bytes for the same files.
-
-        Args:
-            top: The folder around them.
-            metadata: What its PKG-INFO says where it has none; empty for no such file.
-        """
-        rows = {f"{top}/PKG-INFO": (metadata.encode(), False)} if metadata else {}
-        rows |= {f"{top}/{path}": (place.read_bytes(), _is_program(place)) for path, place in self.files.items()}
-        return plain_zip(sorted((path, *row) for path, row in rows.items()))
+    def packed(self, top: str, more: Mapping[str, bytes]) -> bytes:
+        """Return such a copy as a zip: an sdist of the old form, with this folder at its top."""
+        rows = {path: (place.read_bytes(), _is_program(place)) for path, place in self.files.items()}
+        rows |= {path: (data, False) for path, data in more.items()}
+        return plain_zip((f"{top}/{path}", *rows[path]) for path in sorted(rows))
 
 
 def _is_program(place: Path) -> bool:

@@ -137,9 +137,9 @@ class Folders:
             ) from error
         except OSError as error:
             raise OutsideFailed(
-                f"`{name}` could not be built: `{error.filename}` can't be read: {error.strerror}",
+                f"`{name}` could not be built: `{error.filename}` can't be copied: {error.strerror}",
                 context=[f"from `{what}`"],
-                hint="give yourself the right to read it, or let git ignore it",
+                hint="make it readable, or let git ignore it",
             ) from error
         finally:
             self._workspace.report.note(*builder.notes)
@@ -213,10 +213,9 @@ class _Making:
         from zlock.index.archives import plain_wheel
         from zlock.index.sdist import temporary_folder
 
+        more = self._instead_of_history(snapshot, metadata)
         with temporary_folder() as copy:
-            snapshot.write(copy)
-            if metadata and "PKG-INFO" not in snapshot.files:
-                (copy / "PKG-INFO").write_text(metadata, encoding="utf-8")
+            snapshot.write(copy, more)
             filename, data = self.builder.build_wheel(copy, name=self.name, what=self.what, locked=self.locked)
         try:
             name, version = parse_wheel_filename(filename)[:2]
@@ -227,4 +226,12 @@ class _Making:
         if filename.endswith("-none-any.whl") and rank_of({"path": filename}, self.target) is not None:
             return filename, str(version), plain_wheel(data, filename)
         stem = "-".join(filename.split("-")[:2])
-        return f"{stem}.zip", str(version), snapshot.packed(stem, metadata)
+        return f"{stem}.zip", str(version), snapshot.packed(stem, more)
+
+    def _instead_of_history(self, snapshot: Snapshot, metadata: str) -> dict[str, bytes]:
+        """Return what tells a backend in a copy what version control tells it in the folder, as an sdist does."""
+        more = {"PKG-INFO": metadata.encode()} if metadata and "PKG-INFO" not in snapshot.files else {}
+        if any(line.startswith("setuptools-scm==") for line in self.locked):  # it names all files to setuptools
+            own = snapshot.files.get("MANIFEST.in")
+            more["MANIFEST.in"] = b"graft .\n" + (own.read_bytes() if own else b"")
+        return more
