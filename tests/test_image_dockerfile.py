@@ -258,6 +258,12 @@ def test_a_build_stops_early_where_repositories_can_not_be_cloned() -> None:
         ([repository("a")], {}, {}, "to be built, and the lock does not say with what"),
         ([archive("a", "1.0")], {}, {}, "to be built, and the lock does not say with what"),
         (
+            [{"name": "a", "directory": {"path": "../a"}}],
+            {},
+            {},
+            "to be built, and the lock does not say with what",
+        ),
+        (
             [repository("a")],
             {"builds": [{**build_row("a", "1.0", locked=False), "requires": ["x>=1"]}]},
             {},
@@ -265,7 +271,7 @@ def test_a_build_stops_early_where_repositories_can_not_be_cloned() -> None:
         ),
         ([repository("a")], None, {"apt_packages": ()}, "cloned by git, which the default parent does not have"),
     ],
-    ids=["ssh", "file", "repository", "archive", "not-locked", "no-git"],
+    ids=["ssh", "file", "repository", "archive", "folder", "not-locked", "no-git"],
 )
 def test_what_can_not_be_built_in_an_image_is_refused(
     packages: list[dict[str, Any]], own: Mapping[str, Any] | None, more: Mapping[str, Any], said: str

@@ -41,8 +41,8 @@ class _Planner:
         self._builds = {build["package"]: build for build in self._lock["tool"]["zlock"].get("builds", ())}
         self._identity = identity_of(self._lock["packages"], list(self._builds.values()))
         for name, folder in wanted.folders.items():
-            build = self._builds.pop(name)
-            if not folder.is_wheel:
+            build = self._builds.pop(name, None)
+            if build and not folder.is_wheel:
                 self._builds[name] = {**build, "version": folder.version}
         self._packages = [_carried(one, wanted.folders.get(one["name"])) for one in self._lock["packages"]]
         self._problems = Collector()
