@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from packaging.utils import canonicalize_name
 
+from zlock.image.reading.environment import Installed
 from zlock.image.reading.installed import Distribution
 from zlock.image.reading.tree import FolderTree
 from zlock.image.verify import compare
@@ -29,14 +30,12 @@ HASHES = {"hashes": {"sha256": "0" * 64}}
 def test_a_locked_folder_may_be_a_folder_or_a_wheel_of_it(
     tmp_path: Path, direct_url: dict[str, Any], said: str | None
 ) -> None:
-    own = Distribution(name=canonicalize_name("own"), version="1.0", files=(), direct_url=direct_url, names=frozenset())
+    own = Distribution(name=canonicalize_name("own"), version="1.0", files=(), direct_url=direct_url, paths=frozenset())
 
     found = compare(
         [{"name": "own", "directory": {"path": "../libs/own"}}],
-        [own],
-        FolderTree(tmp_path),
+        Installed(distributions=[own], tree=FolderTree(tmp_path)),
         is_local=lambda _: False,
-        is_inherited=lambda _: False,
     )
 
     assert found.is_equal == (said is None)
