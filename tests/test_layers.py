@@ -19,7 +19,7 @@ LAYERS = [
     {"lock"},
     {"settings", "sources", "merge", "index", "resolution", "integrations"},
     {"process", "pyproject"},
-    {"errors", "interrupts", "model", "redact", "wording", "_version"},
+    {"errors", "interrupts", "model", "redact", "regular", "wording", "_version"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # Inside the lowest layer the order is: values may raise errors and keep credentials to themselves, nothing else.

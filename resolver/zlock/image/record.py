@@ -12,6 +12,7 @@ from typing import Any
 from zlock.errors import InvalidInput
 from zlock.image.plan import ImagePlan
 from zlock.image.platforms import IndexPlan
+from zlock.regular import NotRegular, read_regular
 
 RECORD = "images.json"
 Record = dict[str, dict[str, Any]]
@@ -75,9 +76,11 @@ def read_record(path: Path) -> Record:
         InvalidInput: The file is no record.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_regular(path))
     except FileNotFoundError:
         return {}
+    except NotRegular as error:
+        raise InvalidInput(f"`{path}` can't be read: {error.strerror}", hint="remove it") from error
     except (ValueError, RecursionError) as error:
         raise _broken(path) from error
     if not isinstance(found, dict) or not all(map(_is_row, found.values())):

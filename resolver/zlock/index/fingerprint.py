@@ -14,6 +14,7 @@ from zlock.index.sourced import Sourced, on_this_machine, with_sources
 from zlock.index.tree import read_build_system, static_metadata
 from zlock.model.paths import is_file_url, path_in
 from zlock.model.ports import InvalidMetadata
+from zlock.regular import read_regular
 
 # What a backend is told by; other files that it reads are its own affair.
 _TOLD_BY = ("pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO")
@@ -61,7 +62,7 @@ class Fingerprints:
             stated = _stated(folder)
             if stated is None:
                 # Line ends are what a checkout makes of them.
-                texts = [path.read_bytes().replace(b"\r\n", b"\n").hex() for path in _told_by(folder)]
+                texts = [read_regular(path).replace(b"\r\n", b"\n").hex() for path in _told_by(folder)]
                 return _digest(texts), ()
         except OSError:
             return "", ()

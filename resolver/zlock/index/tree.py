@@ -21,6 +21,7 @@ from zlock.index.metadata import is_static, parse_dependency, parse_metadata, re
 from zlock.model.distribution import Dependency, Metadata
 from zlock.model.ports import InvalidMetadata
 from zlock.model.versions import finite
+from zlock.regular import read_regular
 
 # The fields of `[project]` that resolution reads; a backend decides over those that are dynamic (PEP 621).
 _DECISIVE = frozenset({"version", "dependencies", "optional-dependencies", "requires-python"})
@@ -98,7 +99,7 @@ def read_pyproject(folder: Path) -> dict[str, Any]:
         InvalidMetadata: It can't be read, or is no TOML.
     """
     try:
-        return tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
+        return tomllib.loads(read_regular(folder / "pyproject.toml").decode())
     except FileNotFoundError:
         return {}
     except OSError as error:

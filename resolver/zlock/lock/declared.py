@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from zlock.errors import InvalidInput
 from zlock.lock.identity import own_begin
 from zlock.lock.question import digest_of
 from zlock.lock.toml import Inline, dumps
+from zlock.regular import NotRegular, read_regular
 
 _WRITTEN = re.compile(r'^declared = "[^"]*"(?:\ndeclared-files = \[(?:\n(?: .*\n)*)?\])?$', re.MULTILINE)
 # Where tools say that dependencies come from, see `zlock.pyproject`.
@@ -53,10 +56,14 @@ def declared_files(files: Iterable[Path], project: Path) -> tuple[DeclaredFile, 
     for file in files:
         place = file.resolve()
         inside = place.is_relative_to(root)
-        with contextlib.suppress(OSError):  # it was read before, or its absence is reported by who needs it
-            name = place.relative_to(root).as_posix() if inside else file.name
-            if not place.is_fifo():
-                found.add(DeclaredFile(name, inside, _digest(place)))
+        name = place.relative_to(root).as_posix() if inside else file.name
+        try:
+            found.add(DeclaredFile(name, inside, _digest(place)))
+        except NotRegular as error:
+            hint = "remove it, or make `zlock resolve` write the lock that names it anew"
+            raise InvalidInput(f"`{name}` is to ask for packages: {error.strerror}", hint=hint) from error
+        except OSError:  # it was read before, or its absence is reported by who needs it
+            continue
     return tuple(sorted(found))
 
 
@@ -91,6 +98,11 @@ def undeclared(own: Mapping[str, Any], project: Path, asking: Iterable[Path]) ->
     """
     recorded = recorded_files(own)
     inside = {file.name: file for file in recorded if file.inside}
+    for name in inside:
+        if os.path.isabs(name) or ".." in name.split("/"):  # noqa: PTH117 - as a lock has it
+            raise InvalidInput(
+                f"a lock declares a file outside of its project: `{name}`", hint="make it anew with `zlock resolve`"
+            )
     places = [project / name for name in inside]
     now = {file.name: file for file in declared_files([*places, *asking], project) if file.inside}
     outside = [file for file in recorded if not file.inside]
@@ -110,7 +122,7 @@ def _digest(file: Path) -> str:
 
     A `pyproject.toml` counts with what it asks: a new version number or a linter's settings outdate nothing.
     """
-    data = file.read_bytes().replace(b"\r\n", b"\n")
+    data = read_regular(file).replace(b"\r\n", b"\n")
     if file.name == "pyproject.toml":
         with contextlib.suppress(tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
             return digest_of(_asked(tomllib.loads(data.decode())))

@@ -22,6 +22,7 @@ from zlock.lock.toml import Row, read_table
 from zlock.model.conflict import conflicted_line
 from zlock.model.distribution import LockedReference
 from zlock.model.requirement import Asked
+from zlock.regular import read_regular
 
 _NAME = re.compile(r"pylock\.([^.]+)\.toml")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
@@ -76,7 +77,7 @@ def read_text(path: Path) -> str | None:
     """
     try:
         if not path.is_fifo():
-            return path.read_text(encoding="utf-8")
+            return read_regular(path).decode().replace("\r\n", "\n")
         why = "it is a pipe"
     except FileNotFoundError:
         if not path.is_symlink():

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from zlock.errors import InvalidRequirements
 from zlock.model.origin import Origin, Source
+from zlock.regular import read_regular
 
 _HEADER = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+\s*(#.*)?")
 _WORD: Final = r"(?:[\w-]+|\"[^\"]*\"|'[^']*')"
@@ -140,7 +141,7 @@ def _read(path: Path, name: str) -> str:
     if path.is_fifo():
         raise _wrong_file(f"`{name}` is a pipe", name, hint="name a file")
     try:
-        return path.read_text("utf-8")
+        return read_regular(path).decode().replace("\r\n", "\n")
     except FileNotFoundError as error:
         raise _wrong_file(f"`{name}` is missing", name, hint=f"zlock looked for `{path}`") from error
     except IsADirectoryError as error:

@@ -21,6 +21,7 @@ from zlock.model.paths import path_in, portable
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.redact import redact, secret_parameter
+from zlock.regular import read_regular
 from zlock.settings import checks
 from zlock.settings.docker import DockerSettings
 from zlock.settings.names import wrong_names
@@ -163,7 +164,7 @@ def _read_toml(path: Path) -> tuple[dict[str, Any], str]:
         what = "a folder" if path.is_dir() else "no regular file"
         raise InvalidConfiguration(f"`{shown}` is {what}", hint="remove it, or put a file in its place")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise InvalidConfiguration(f"`{shown}` is no text in UTF-8", hint="save it as UTF-8") from error
     except OSError as error:

@@ -14,6 +14,7 @@ from packaging.utils import parse_sdist_filename, parse_wheel_filename
 
 from zlock.model.paths import file_url, path_in, portable
 from zlock.redact import redact
+from zlock.regular import read_regular
 
 VCS: Final = ("git", "hg", "svn", "bzr")
 _VCS_SCHEMES: Final = frozenset(
@@ -212,7 +213,7 @@ def is_project(folder: Path) -> bool:
 
 def _pyproject_name(path: Path) -> str | None:
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = tomllib.loads(read_regular(path).decode())
     except (OSError, ValueError, RecursionError):
         return None
     poetry = _table(_table(data, "tool"), "poetry")
@@ -230,7 +231,7 @@ def _setup_name(path: Path) -> str | None:
 
     parser = configparser.RawConfigParser()
     try:
-        parser.read_string(path.read_text("utf-8"))
+        parser.read_string(read_regular(path).decode())
     except (OSError, ValueError, configparser.Error):
         return None
     name = parser.get("metadata", "name", fallback="")

@@ -11,6 +11,7 @@ from zlock.errors import Collector, InvalidRequirements
 from zlock.model.conflict import conflicted_line
 from zlock.model.origin import Origin
 from zlock.model.requirement import DirectRequirement, Gathered, IndexOption
+from zlock.regular import read_regular
 from zlock.sources import hashes, lines, links, options, statement
 from zlock.sources.statement import Place, Stated
 
@@ -378,7 +379,7 @@ def _read(path: Path, described: str, by: Place | None, origin: Origin, *, shown
     if path.is_fifo():
         raise _wrong_file(f"{described} is a pipe", by, origin, hint="name a file")
     try:
-        text = lines.decode(path.read_bytes())
+        text = lines.decode(read_regular(path))
     except FileNotFoundError as error:
         hint = f"zlock looked for `{path}`" if shown else ""
         raise _wrong_file(f"{described} is missing", by, origin, hint=hint) from error

@@ -1,0 +1,34 @@
+"""Files that a checkout names: read only where they are files, and only as far as anybody writes them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+LIMIT = 64 << 20
+"""Bytes that a lock, a configuration, or a file of requirements has at the most."""
+
+
+class NotRegular(OSError):
+    """It is a device, a pipe or the like, or has more bytes than are taken; `strerror` says which."""
+
+
+def read_regular(path: str | os.PathLike[str]) -> bytes:
+    """Return the bytes of a file; links are followed, and a pipe without a writer holds nobody up.
+
+    Raises:
+        NotRegular: It is no regular file, or larger than the limit.
+        OSError: It can't be read.
+    """
+    with open(path, "rb", opener=_open_at_once) as stream:  # noqa: PTH123 - `Path.open` takes no opener
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise NotRegular(errno.EINVAL, "it is no regular file", os.fspath(path))
+        data = stream.read(LIMIT + 1)
+    if len(data) > LIMIT:
+        raise NotRegular(errno.EFBIG, f"it has more than {LIMIT >> 20} MiB", os.fspath(path))
+    return data
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -1,0 +1,101 @@
+"""Files that a checkout names and that are none: nothing is read without end, and nobody waits for a pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support.index import TinyIndex
+from support.project import Project
+from zlock.lock.identity import resign
+from zlock.regular import LIMIT, NotRegular, read_regular
+
+COMMANDS = [("resolve", "--check"), ("plan", "--offline"), ("tree",), ("dockerfile",)]
+
+
+@pytest.fixture
+def locked(project: Project, index: TinyIndex) -> Project:
+    index.wheel("alpha", "1.0")
+    project.write("requirements.txt", "alpha\n")
+    docker = {"requirements": "requirements.txt"}
+    project.configure({"python": "3.11", "index": [{"url": index.url, "default": True}], "docker": docker})
+    assert project.run("resolve").code == 0
+    return project
+
+
+def put(kind: str, path: Path) -> None:
+    path.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        with path.open("wb") as stream:
+            stream.truncate(LIMIT + 1)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "large"])
+def test_what_is_no_file_of_that_size_is_not_read(tmp_path: Path, kind: str) -> None:
+    put(kind, tmp_path / "x")
+    with pytest.raises(NotRegular):
+        read_regular(tmp_path / "x")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "large"])
+@pytest.mark.parametrize("name", ["requirements.txt", "zlock.toml", "lockfiles/pylock.pipeline.toml"])
+def test_a_run_names_it_and_ends(locked: Project, kind: str, name: str) -> None:
+    put(kind, locked.folder / name)
+    for command in COMMANDS:
+        result = locked.run(*command, timeout=20)
+        assert result.code == 2, (command, result)
+        assert Path(name).name in result.stderr, (command, result)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "large"])
+def test_so_does_one_that_needs_the_record_of_images(locked: Project, kind: str) -> None:
+    (locked.folder / "build/zlock").mkdir(parents=True)
+    put(kind, locked.folder / "build/zlock/images.json")
+    result = locked.run("plan", "--offline", "--explain", "pipeline", timeout=20)
+    assert result.code == 2
+    assert "images.json` can't be read: it " in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "large"])
+def test_another_lock_of_that_folder_holds_nobody_up(locked: Project, kind: str) -> None:
+    put(kind, locked.folder / "lockfiles/pylock.other.toml")
+    for command in COMMANDS:
+        assert locked.run(*command, timeout=20).code in (0, 2), command
+
+
+def redeclared(project: Project, change: Callable[[str], str]) -> None:
+    path = project.lock_path("pipeline")
+    text = change(path.read_text(encoding="utf-8"))
+    path.write_text(resign(text), encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "../../../../dev/zero", "link"])
+def test_a_lock_can_not_name_what_a_build_is_to_read(locked: Project, name: str) -> None:
+    """The author of a lock can make its digests anew; a build must not follow it out of the project."""
+    (locked.folder / "link").symlink_to("/dev/zero")
+    redeclared(locked, lambda text: text.replace('path = "requirements.txt"', f'path = "{name}"'))
+    locked.write(
+        "pyproject.toml",
+        """
+        [build-system]
+        requires = ["hatchling", "zlock"]
+        build-backend = "hatchling.build"
+        [project]
+        name = "p"
+        version = "1"
+        [tool.hatch.build.targets.wheel]
+        bypass-selection = true
+        [tool.hatch.build.hooks.zlock]
+        """,
+    )
+    result = locked.call(sys.executable, "-m", "hatchling", "build", "-t", "wheel", timeout=60)
+    assert result.code != 0
+    assert f"`{name}`" in result.stdout + result.stderr
