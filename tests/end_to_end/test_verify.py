@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
+import importlib.util
 import json
+import platform
+import py_compile
 import shutil
 import subprocess
 import sys
@@ -38,6 +43,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+UNCHECKED = py_compile.PycInvalidationMode.UNCHECKED_HASH
 PYTHON = f"3.{sys.version_info.minor}"
 SITE = f"lib/python{PYTHON}/site-packages"
 Install = Callable[[Path, Path], None]
@@ -278,6 +284,84 @@ def test_the_project_itself_is_listed_and_does_not_count(world: World, venv: Pat
 
     assert found["equal"]
     assert found["local"] == {"my-project": "0.1"}
+
+
+# Compiled modules
+
+
+def swap(venv: Path, package: str = "model", *, mode: py_compile.PycInvalidationMode = UNCHECKED) -> Path:
+    """Put what another source compiles to in place of a package's compiled file, and return that."""
+    evil = venv / "evil.py"
+    evil.write_text("evil = 1\n", encoding="utf-8")
+    cached = importlib.util.cache_from_source(str(venv / SITE / package / "__init__.py"))
+    py_compile.compile(str(evil), cfile=cached, invalidation_mode=mode, doraise=True)
+    evil.unlink()
+    return Path(cached)
+
+
+@pytest.mark.parametrize("mode", list(py_compile.PycInvalidationMode))
+def test_a_compiled_file_that_its_source_does_not_compile_to_is_seen(
+    mode: py_compile.PycInvalidationMode, world: World, venv: Path, tmp_path: Path
+) -> None:
+    path = swap(venv, mode=mode).relative_to(venv)
+    write_layout(tmp_path / "layout", {"1": image_of(venv)})
+
+    for image, prefix in ((f"oci:{tmp_path / 'layout'}", "/opt/venv"), (f"env:{venv / 'bin/python'}", "")):
+        found = verified(world, image)
+
+        assert found["altered"] == {"model": {f"{prefix}/{path}": "changed"}}
+        assert (found["compiled"], found["unchecked"], found["stray"]) == (2, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("version", "tag"),
+    [
+        (f"3.{sys.version_info.minor}.99", sys.implementation.cache_tag),
+        (platform.python_version(), "cpython-399"),
+        ("", sys.implementation.cache_tag),
+    ],
+)
+def test_a_compiled_file_that_nobody_here_can_judge_is_counted(
+    version: str, tag: str, world: World, venv: Path, tmp_path: Path
+) -> None:
+    path = swap(venv)
+    path.rename(path.with_name(path.name.replace(str(sys.implementation.cache_tag), tag)))
+    settings = (venv / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
+    kept = [line for line in settings if not line.startswith("version")]
+    (venv / "pyvenv.cfg").write_text("\n".join([*kept, f"version = {version}"]), encoding="utf-8")
+    write_layout(tmp_path / "layout", {"1": image_of(venv)})
+
+    found = verified(world, f"oci:{tmp_path / 'layout'}")
+    said = world.project.run("verify", f"oci:{tmp_path / 'layout'}", "--step", "train").stderr
+
+    assert (found["equal"], found["compiled"], found["unchecked"]) == (True, 1, 1)
+    assert found["notes"][-1].startswith("1 .pyc file not checked: ")
+    assert "note: 1 .pyc file not checked: " in said
+
+
+def test_a_compiled_file_without_a_source_is_drift_unless_a_record_has_its_hash(
+    world: World, venv: Path, tmp_path: Path
+) -> None:
+    site = venv / SITE
+    cache = site / "model" / "__pycache__"
+    cache.mkdir(exist_ok=True)
+    orphans = [cache / "gone.cpython-311.pyc", site / "model" / "legacy.pyc"]
+    for path in orphans:
+        path.write_bytes(b"x")
+    record = site / "model-2.0.dist-info" / "RECORD"
+    before = record.read_text(encoding="utf-8")
+    digest = base64.urlsafe_b64encode(hashlib.sha256(b"x").digest()).decode().rstrip("=")
+    names = [str(path.relative_to(site)) for path in orphans]
+    found = []
+    for hashed in (None, "", f"sha256={digest}", "sha256=AAAA"):
+        rows = "".join(f"{name},{hashed},\n" for name in names if hashed is not None)
+        record.write_text(before + rows, encoding="utf-8")
+        write_layout(tmp_path / "layout", {"1": image_of(venv)})
+        found.append(verified(world, f"oci:{tmp_path / 'layout'}"))
+
+    paths = [f"/opt/venv/{path.relative_to(venv)}" for path in orphans]
+    assert [one["stray"] for one in found] == [paths, paths, [], []]
+    assert [one["altered"] for one in found] == [{}, {}, {}, {"model": dict.fromkeys(paths, "changed")}]
 
 
 # Images

@@ -30,6 +30,7 @@ def run_verify(parsed: argparse.Namespace, screen: Screen) -> int:
 
 def _lines(verdict: Verdict, platform: str, comparison: Comparison, *, verbose: bool) -> Iterator[str]:
     counted = f"{comparison.packages} package{'' if comparison.packages == 1 else 's'}, {comparison.files} files"
+    counted += f", {comparison.compiled} .pyc files" if comparison.compiled else ""
     result = "as locked" if comparison.is_equal else "not as locked"
     yield f"{verdict.name}: {result} for `{verdict.step}` on {platform} ({counted} checked)"
     yield from (f"  missing: {name} {version}".rstrip() for name, version in comparison.missing.items())
@@ -63,6 +64,8 @@ def _compared(comparison: Comparison) -> dict[str, object]:
     return {
         "packages": comparison.packages,
         "files": comparison.files,
+        "compiled": comparison.compiled,
+        "unchecked": comparison.unchecked,
         "missing": dict(comparison.missing),
         "extra": dict(comparison.extra),
         "moved": {name: list(versions) for name, versions in comparison.moved.items()},

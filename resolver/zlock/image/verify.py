@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from packaging.utils import NormalizedName, canonicalize_name, canonicalize_version
 
+from zlock.image.reading.compiled import judge
+from zlock.image.reading.compilers import Compilers
 from zlock.image.reading.environment import Installed
-from zlock.image.reading.installed import Altered, Distribution, check_files
+from zlock.image.reading.installed import Altered, Distribution, check_files, compiled_files
 from zlock.redact import redact
 
 _INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
@@ -22,6 +24,8 @@ class Comparison:
     Attributes:
         packages: How many the lock installs.
         files: How many files were held against their RECORD.
+        compiled: How many compiled files were held against their sources.
+        unchecked: How many compiled files could not be held against their sources.
         missing: Locked and not there, with the locked version.
         extra: There and not locked, with the version.
         moved: Of another version: the locked one, and what is there.
@@ -36,6 +40,8 @@ class Comparison:
 
     packages: int
     files: int
+    compiled: int
+    unchecked: int
     missing: Mapping[str, str]
     extra: Mapping[str, str]
     moved: Mapping[str, tuple[str, str]]
@@ -59,6 +65,7 @@ def compare(
     installed: Installed,
     *,
     is_local: Callable[[Distribution], bool],
+    compilers: Compilers,
 ) -> Comparison:
     """Compare an environment with the packages of a lock.
 
@@ -66,6 +73,7 @@ def compare(
         locked: The packages that the lock installs on the platform.
         installed: What is there; of one name twice, both count.
         is_local: Tells the project's own distribution.
+        compilers: Compile sources again.
     """
     wanted = {canonicalize_name(package["name"]): package for package in locked}
     there: dict[NormalizedName, list[Distribution]] = {}
@@ -78,19 +86,7 @@ def compare(
     }
     moved: dict[str, tuple[str, str]] = {}
     elsewhere: dict[str, str] = {}
-    altered: dict[str, tuple[Altered, ...]] = {}
-    installers: dict[str, str] = {}
-    files = 0
-
-    def check(name: str, one: Distribution) -> bool:
-        """Hold the files of a distribution against its RECORD; tell whether all are as they were."""
-        nonlocal files
-        differing, checked = check_files(installed.tree, one)
-        files += checked
-        if differing:
-            altered[name] = (*altered.get(name, ()), *differing)
-        return not differing
-
+    looked_at: list[Distribution] = []
     for name in sorted(wanted.keys() & there.keys()):
         first, *shadowed = there[name]
         found = [first, *(one for one in shadowed if not installed.is_inherited(one))]
@@ -100,26 +96,60 @@ def compare(
             moved[name] = (version or found[0].version, versions)
         elif how := _other_source(wanted[name], found[0].direct_url):
             elsewhere[name] = how
-        for one in found:
-            check(name, one)
-    extra = {one.name: one for one in beyond if one.name not in local and one.name not in inherited}
+        looked_at += found
+    extra = {one.name: one.version for one in beyond if one.name not in local and one.name not in inherited}
     if installed.may_have_installers:
-        own = [one for name, one in extra.items() if name in _INSTALLERS]
-        installers = {one.name: one.version for one in own if check(one.name, one)}
+        looked_at += [one for one in beyond if one.name in extra and one.name in _INSTALLERS]
+    files = _check(looked_at, installed, compilers)
+    installers: dict[str, str] = {name: version for name, version in extra.items() if name in files.whole}
     return Comparison(
         packages=len(wanted),
-        files=files,
+        files=files.checked,
+        compiled=sum(verdict is not None for verdict in files.compiled.values()),
+        unchecked=sum(verdict is None for verdict in files.compiled.values()),
         missing={name: wanted[name].get("version", "") for name in sorted(wanted.keys() - there.keys())},
-        extra={name: one.version for name, one in extra.items() if name not in installers},
+        extra={name: version for name, version in extra.items() if name not in installers},
         moved=moved,
         elsewhere=elsewhere,
-        altered=dict(sorted(altered.items())),
+        altered=files.altered,
         stray=installed.stray,
         odd=installed.odd,
         inherited=inherited,
         local=local,
         installers=installers,
     )
+
+
+class _Files(NamedTuple):
+    """What came of the files of distributions.
+
+    Attributes:
+        checked: How many were held against their RECORD.
+        compiled: By path whether it is what its source compiles to.
+        altered: By name, sorted, what is not as it was.
+        whole: The names of which all is as it was.
+    """
+
+    checked: int
+    compiled: Mapping[str, bool | None]
+    altered: Mapping[str, tuple[Altered, ...]]
+    whole: frozenset[str]
+
+
+def _check(distributions: Sequence[Distribution], installed: Installed, compilers: Compilers) -> _Files:
+    tree = installed.tree
+    results = [check_files(tree, one) for one in distributions]
+    other = {file.path for files, _ in results for file in files}
+    # What an altered source compiles to says nothing more.
+    caches = [[file for file in compiled_files(tree, one) if file.source not in other] for one in distributions]
+    compiled = judge(tree, [file for cache in caches for file in cache], installed.python, compilers)
+    altered: dict[str, tuple[Altered, ...]] = {}
+    for one, (files, _), cache in zip(distributions, results, caches, strict=True):
+        swapped = [Altered(path=file.path, why="changed") for file in cache if compiled[file.path] is False]
+        if differing := (*altered.get(one.name, ()), *files, *swapped):
+            altered[one.name] = differing
+    whole = frozenset(one.name for one in distributions) - altered.keys()
+    return _Files(sum(count for _, count in results), compiled, dict(sorted(altered.items())), whole)
 
 
 def _is_same(locked: str, found: str) -> bool:

@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 from zlock.errors import InvalidInput
 from zlock.image.plan import KEY_LABEL
+from zlock.image.reading.compilers import Compilers
 from zlock.image.reading.environment import Installed, read_folder, read_interpreter, read_system, read_venv
 from zlock.image.reading.installed import Distribution
 from zlock.image.reading.sources import OpenImage
@@ -70,7 +71,7 @@ def verify(options: Options, image: str, progress: Progress) -> Verdict:
     workspace = Workspace(options)
     kind, _, rest = image.partition(":")
     if kind in ("dir", "env") and rest:
-        return _verify_place(workspace, image, kind, Path(rest))
+        return _verify_place(workspace, image, kind, Path(rest), progress)
     with ImageFinder(workspace, progress) as finder:
         return _verify_image(workspace, image, finder, progress)
 
@@ -97,11 +98,11 @@ def _verify_image(workspace: Workspace, image: str, finder: ImageFinder, progres
             installed = read_system(opened, targets[one].minor, parents, progress)
         else:
             installed = read_venv(opened, locked.step.effective.venv, targets[one].minor, progress)
-        comparisons[one] = _compared(workspace, locked, targets[one], installed)
+        comparisons[one] = _compared(workspace, locked, targets[one], installed, progress)
     return _verdict(workspace, locked, name, comparisons)
 
 
-def _verify_place(workspace: Workspace, image: str, kind: str, place: Path) -> Verdict:
+def _verify_place(workspace: Workspace, image: str, kind: str, place: Path, progress: Progress) -> Verdict:
     """Compare a folder or an environment of this machine."""
     locked = _locked(workspace, _step_of(workspace, ""))
     if locked is None:
@@ -115,11 +116,13 @@ def _verify_place(workspace: Workspace, image: str, kind: str, place: Path) -> V
         installed = read_folder(place, settings.venv, target.minor)
     if settings.system:
         installed = replace(installed, inherited=None)
-    comparison = _compared(workspace, locked, target, installed)
+    comparison = _compared(workspace, locked, target, installed, progress)
     return _verdict(workspace, locked, image, {target.platform: comparison})
 
 
-def _compared(workspace: Workspace, locked: LockedStep, target: Target, installed: Installed) -> Comparison:
+def _compared(
+    workspace: Workspace, locked: LockedStep, target: Target, installed: Installed, progress: Progress
+) -> Comparison:
     own = _project_name(workspace.project.folder)
     installs_project = locked.step.effective.local_project_install_command is not None
     if installed.inherited is None:
@@ -128,7 +131,14 @@ def _compared(workspace: Workspace, locked: LockedStep, target: Target, installe
     def is_local(one: Distribution) -> bool:
         return "dir_info" in one.direct_url and (installs_project or one.name == own)
 
-    return compare(packages_on(locked.lock, target), installed, is_local=is_local)
+    progress("comparing files with what was installed, and compiled files with their sources")
+    compilers = Compilers(workspace.environ)
+    found = compare(packages_on(locked.lock, target), installed, is_local=is_local, compilers=compilers)
+    if found.unchecked:
+        files = f"{found.unchecked} .pyc file{'' if found.unchecked == 1 else 's'} not checked"
+        made_by = installed.python or f"that has compiled them, a 3.{target.minor}"
+        workspace.report.note(f"{files}: that takes the Python {made_by}, and this machine has another one or none")
+    return found
 
 
 def _verdict(workspace: Workspace, locked: LockedStep, name: str, comparisons: Mapping[str, Comparison]) -> Verdict:

@@ -13,6 +13,7 @@ from zlock.image.reading.installed import (
     Distribution,
     interpreter_folders,
     odd_settings,
+    python_version,
     pythons_in,
     read_distributions,
     stray_files,
@@ -28,7 +29,8 @@ from zlock.process import run_command
 # Without `site` nothing of the environment runs; it says where packages are all the same.
 _ASK = """
 import json, site, sys, sysconfig
-print(json.dumps([sys.version_info[1], *site.getsitepackages(), sysconfig.get_path("purelib")]))
+version = "%d.%d.%d" % sys.version_info[:3]
+print(json.dumps([version, sys.version_info[1], *site.getsitepackages(), sysconfig.get_path("purelib")]))
 """
 _SECONDS = 60.0
 
@@ -43,6 +45,7 @@ class Installed:
         inherited: Name and version of what the parent brought; None where nobody can tell.
         stray: Files and folders that belong to no package; looked for in an environment of zlock's only.
         odd: Settings and links of that environment that are not as they were made, and how they are.
+        python: The version of its Python in full; empty where that is not known.
         may_have_installers: Whether whoever made it may have put pip there, setuptools and wheel.
     """
 
@@ -51,6 +54,7 @@ class Installed:
     inherited: frozenset[tuple[str, str]] | None = frozenset()
     stray: Sequence[str] = ()
     odd: Mapping[str, str] = field(default_factory=dict)
+    python: str = ""
     may_have_installers: bool = False
 
     def is_inherited(self, one: Distribution) -> bool:
@@ -100,7 +104,8 @@ def read_system(image: OpenImage, minor: int, parents: int | None, progress: Pro
     inherited = None if parents is None else frozenset((one.name, one.version) for one in read())
     add_layers(tree, image, range(parents or 0, len(image.found.layers)), progress)
     _found(tree, "/usr/local", minor, "/usr/local", interpreter_folders(tree, environ, minor))
-    return Installed(distributions=read(), tree=tree, inherited=inherited)
+    python = environ.get("PYTHON_VERSION", "")  # as Docker's own images of Python say it
+    return Installed(distributions=read(), tree=tree, inherited=inherited, python=python)
 
 
 def read_folder(folder: Path, venv: str, minor: int) -> Installed:
@@ -152,23 +157,26 @@ def read_interpreter(python: Path, minor: int) -> Installed:
         return read_folder(prefix, "", minor)
     printed = run_command([str(python), "-I", "-S", "-c", _ASK], cwd=Path.cwd(), timeout=_SECONDS).stdout
     tree = FolderTree(Path("/"))
-    own, *named = json.loads(printed)
+    version, own, *named = json.loads(printed)
     if own != minor:
         raise NoAnswer(
             f"`{python}` is Python 3.{own}, and the lock is for 3.{minor}",
             hint="name another interpreter, or lock anew",
         )
     folders = [place for folder in dict.fromkeys(named) if (place := resolve(tree, folder))]
-    return Installed(distributions=read_distributions(tree, folders), tree=tree, may_have_installers=True)
+    distributions = read_distributions(tree, folders)
+    return Installed(distributions=distributions, tree=tree, python=version, may_have_installers=True)
 
 
 def _read_environment(tree: FileTree, prefix: str, minor: int, shown: str) -> Installed:
     folders = _found(tree, prefix, minor, shown, venv_folders(tree, prefix, minor))
     distributions = read_distributions(tree, folders)
+    python = python_version(tree, prefix)
     if not prefix:  # whoever made another one may have put files of their own there
-        return Installed(distributions=distributions, tree=tree, may_have_installers=True)
+        return Installed(distributions=distributions, tree=tree, python=python, may_have_installers=True)
     stray = [*stray_files(tree, folders, distributions), *stray_programs(tree, prefix, distributions)]
-    return Installed(distributions=distributions, tree=tree, stray=stray, odd=odd_settings(tree, prefix))
+    odd = odd_settings(tree, prefix)
+    return Installed(distributions=distributions, tree=tree, stray=stray, odd=odd, python=python)
 
 
 def _found(tree: FileTree, prefix: str, minor: int, shown: str, folders: list[str]) -> list[str]:

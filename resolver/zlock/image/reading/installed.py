@@ -16,7 +16,7 @@ from typing import Any
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from zlock.image.reading.compiled import CACHE, source_of
+from zlock.image.reading.compiled import CACHE, Compiled, read_name
 from zlock.image.reading.tree import FileTree, is_folder, resolve
 
 _LIBRARIES = re.compile(r"python3\.(\d+)")
@@ -110,7 +110,7 @@ def check_files(tree: FileTree, distribution: Distribution) -> tuple[list[Altere
     altered = []
     checked = 0
     for file in distribution.files:
-        if file.path.endswith(".pyc") and source_of(tree, posixpath.normpath(file.path)):
+        if file.path.endswith(".pyc") and read_name(tree, posixpath.normpath(file.path)):
             continue
         place = resolve(tree, file.path)
         node = tree.node(place) if place else None
@@ -122,6 +122,23 @@ def check_files(tree: FileTree, distribution: Distribution) -> tuple[list[Altere
             altered.append(Altered(path=file.path, why="changed"))
         checked += 1
     return altered, checked
+
+
+def compiled_files(tree: FileTree, distribution: Distribution) -> list[Compiled]:
+    """Return what was compiled from the sources of a distribution, but for what its RECORD has the right hash of."""
+    sources = {path for path in distribution.paths if path.endswith(".py")}
+    recorded = {posixpath.normpath(file.path): file.digest for file in distribution.files if file.path.endswith(".pyc")}
+    found = []
+    for folder in sorted({posixpath.dirname(path) for path in sources}):
+        cache = f"{folder}/{CACHE}"
+        names = tree.names(cache) if is_folder(tree, cache) else []
+        compiled = [one for name in names if (one := read_name(tree, f"{cache}/{name}"))]
+        found += [
+            one
+            for one in compiled
+            if one.source in sources and recorded.get(one.path) != _encoded(tree.sha256(one.path))
+        ]
+    return found
 
 
 def stray_files(tree: FileTree, folders: Iterable[str], distributions: Iterable[Distribution]) -> list[str]:
@@ -143,7 +160,7 @@ def stray_files(tree: FileTree, folders: Iterable[str], distributions: Iterable[
                 yield from look(path)
             elif node.kind == "folder":
                 yield from [path] if _has_files(tree, path) else []
-            elif not source_of(tree, path):
+            elif not read_name(tree, path):
                 yield path
 
     return [path for folder in folders for path in look(folder)]
@@ -161,7 +178,14 @@ def stray_programs(tree: FileTree, prefix: str, distributions: Iterable[Distribu
     ]
 
 
-def read_settings(tree: FileTree, prefix: str) -> list[tuple[str, str]]:
+def python_version(tree: FileTree, prefix: str) -> str:
+    """Return the full version of the Python that made an environment, as its `pyvenv.cfg` has it, or nothing."""
+    said = [value for name, value in _settings(tree, prefix) if name in ("version", "version_info")]
+    match = re.match(r"\d+\.\d+\.\d+", said[-1]) if said else None
+    return match[0] if match else ""
+
+
+def _settings(tree: FileTree, prefix: str) -> list[tuple[str, str]]:
     """Return what the `pyvenv.cfg` of an environment says, as Python's `site` reads it; names are in lower case."""
     text = _read(tree, f"{prefix}/pyvenv.cfg").decode("utf-8", errors="replace")
     pairs = (line.partition("=") for line in re.split(r"\r\n|\r|\n", text))
@@ -173,7 +197,7 @@ def odd_settings(tree: FileTree, prefix: str) -> dict[str, str]:
 
     That is what `pyvenv.cfg` and the links to the interpreter decide (PEP 405): setting or path to how it is.
     """
-    settings = read_settings(tree, prefix)
+    settings = _settings(tree, prefix)
     shared = [value for name, value in settings if name == _SHARED]
     home = next((value for name, value in settings if name == "home"), "")
     odd = {}

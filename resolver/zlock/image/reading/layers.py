@@ -1,12 +1,14 @@
 """The files of an image out of its layers, one laid over the other; nothing is ever written to this machine.
 
 Layers are tar archives with files that take away (OCI image spec, "Image Layer Filesystem Changeset"). They are
-read as streams: of each file the hash is kept, and the bytes only of those that describe what is installed.
+read as streams: of each file the hash is kept, and the bytes only of those that describe what is installed, and of
+modules.
 """
 
 from __future__ import annotations
 
 import hashlib
+import zlib
 from typing import IO
 
 from zlock.image.reading.compression import DAMAGED, unpacked
@@ -18,7 +20,8 @@ _WHITEOUT, _OPAQUE, _SPECIAL = ".wh.", ".wh..wh..opq", ".wh..wh."
 _PLAIN = "application/vnd.oci.image.layer.v1.tar"
 _DEEPEST = 250  # folders in folders
 _LARGEST_KEPT = 64 * 1024 * 1024  # bytes of one file whose content is kept
-_MOST_KEPT = 512 * 1024 * 1024  # bytes of all of them
+_MOST_KEPT = 512 * 1024 * 1024  # bytes of all that describe packages
+_MOST_MODULES = 512 * 1024 * 1024  # bytes of all modules, compressed
 _KEPT = frozenset({"METADATA", "PKG-INFO", "RECORD", "INSTALLER", "direct_url.json"})
 
 
@@ -73,6 +76,7 @@ class LayerTree:
         self._root = _Folder(0)
         self._layers = 0
         self._kept = 0
+        self._modules = 0
         self._is_adding = False
 
     def add(self, layer: IO[bytes], diff_id: str, media_type: str = "") -> None:
@@ -121,12 +125,17 @@ class LayerTree:
         there = self._at(path)
         return sorted(there.entries) if isinstance(there, _Folder) else []
 
+    def can_read(self, path: str) -> bool:
+        """Tell whether the bytes of a file were kept."""
+        there = self._at(path)
+        return isinstance(there, _File) and there.data is not None
+
     def read(self, path: str) -> bytes:
-        """Return the bytes of a file that describes what is installed."""
+        """Return the bytes of a file that describes what is installed, or of a module."""
         there = self._at(path)
         if not isinstance(there, _File) or there.data is None:
             raise broken(self._where, f"`{path}` is too large, or no file")
-        return there.data
+        return zlib.decompress(there.data)
 
     def sha256(self, path: str) -> str:
         """Return the hex sha256 of a file."""
@@ -211,8 +220,9 @@ class LayerTree:
         raise broken(self._where, f"a hard link in its layer {self._layers} leads to nothing: `{path}`")
 
     def _read(self, tar: Tar, entry: Entry, name: str, parents: list[str]) -> _File:
-        keep = entry.size <= _LARGEST_KEPT and _describes(name, parents[-1] if parents else "")
-        if keep:
+        describes = _describes(name, parents[-1] if parents else "")
+        keep = entry.size <= _LARGEST_KEPT and (describes or _is_module(name, parents))
+        if describes and keep:
             self._kept += entry.size
         if self._kept > _MOST_KEPT:
             raise broken(self._where, f"what describes its packages is larger than {_MOST_KEPT} bytes")
@@ -222,7 +232,11 @@ class LayerTree:
             digest.update(chunk)
             if keep:
                 kept.append(chunk)
-        return _File(self._layers, digest.hexdigest(), b"".join(kept) if keep else None)
+        data = zlib.compress(b"".join(kept), 1) if keep else None
+        if data is not None and not describes:
+            self._modules += len(data)
+            data = data if self._modules <= _MOST_MODULES else None
+        return _File(self._layers, digest.hexdigest(), data)
 
 
 class _Hashed:
@@ -246,3 +260,7 @@ def _describes(name: str, folder: str) -> bool:
     if name == "pyvenv.cfg" or name.endswith(".egg-info"):
         return True
     return name in _KEPT and folder.endswith((".dist-info", ".egg-info"))
+
+
+def _is_module(name: str, parents: list[str]) -> bool:
+    return name.endswith((".py", ".pyc")) and not {"site-packages", "dist-packages"}.isdisjoint(parents)

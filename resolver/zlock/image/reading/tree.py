@@ -32,8 +32,11 @@ class FileTree(Protocol):
     def names(self, path: str) -> list[str]:
         """Return the names in a folder, sorted."""
 
+    def can_read(self, path: str) -> bool:
+        """Tell whether the bytes of a file can be had."""
+
     def read(self, path: str) -> bytes:
-        """Return the bytes of a small file that describes others."""
+        """Return the bytes of a file that describes others, or is a module."""
 
     def sha256(self, path: str) -> str:
         """Return the hex sha256 of a file."""
@@ -63,6 +66,10 @@ class FolderTree:
     def names(self, path: str) -> list[str]:
         """Return the names in a folder, sorted."""
         return sorted(os.listdir(self._place(path)))  # noqa: PTH208 - as above
+
+    def can_read(self, path: str) -> bool:
+        """Tell whether the bytes of a file can be had."""
+        return os.path.isfile(self._place(path))  # noqa: PTH113 - as above
 
     def read(self, path: str) -> bytes:
         """Return the bytes of a file."""
