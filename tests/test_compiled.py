@@ -17,7 +17,7 @@ import pytest
 
 from support.environment import clean_environment
 from zlock.image.reading.compiled import judge, read_name
-from zlock.image.reading.compilers import Compilers
+from zlock.image.reading.compilers import Compilers, _candidates
 from zlock.image.reading.marshalled import fingerprint
 from zlock.image.reading.tree import FolderTree
 
@@ -136,18 +136,16 @@ def test_a_file_without_a_source_is_told_by_its_path(tmp_path: Path) -> None:
     assert read_name(tree, "/legacy.pyc") is None
 
 
-def test_interpreters_of_pyenv_and_uv_are_found(tmp_path: Path) -> None:
-    """A link stands for another interpreter: what counts is what it says of itself, not its name."""
-    environ = {"HOME": str(tmp_path), "PATH": "/nowhere"}
-    assert Compilers(environ).find(99, "") is None
-    for place in (".pyenv/versions/3.99.1/bin", ".local/share/uv/python/cpython-3.99.1-linux/bin", "bin"):
+def test_interpreters_of_pyenv_and_uv_and_on_path_are_asked_who_they_are(tmp_path: Path) -> None:
+    places = (".pyenv/versions/3.99.1/bin", ".local/share/uv/python/cpython-3.99.1-linux/bin", "bin")
+    for place in places:
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "python3.99").symlink_to(sys.executable)
-    assert Compilers({**environ, "PATH": str(tmp_path / "bin")}).find(99, "") is None
+    environ = {"HOME": str(tmp_path), "PATH": f"/nowhere{os.pathsep}{tmp_path / 'bin'}"}
 
-    found = Compilers(environ).find(MINOR, OWN)
-    assert found is not None
-    assert (found.python, found.version) == (sys.executable, OWN)
+    assert list(_candidates(99, environ)) == [str(tmp_path / place / "python3.99") for place in places]
+    assert Compilers(environ).find(99, "") is None
+    assert Compilers(environ).find(MINOR, OWN) == (sys.executable, OWN)
 
 
 @pytest.mark.parametrize("seed", ["1", "2"])

@@ -89,12 +89,25 @@ def test_a_folder_replaces_a_link_but_files_behind_a_link_go_where_it_leads() ->
     assert list(files(laid({**lower, "lib/b.txt": b"2"}))) == ["/lib", "/usr/lib/a.txt", "/usr/lib/b.txt"]
 
 
-def test_where_files_behind_a_link_of_a_lower_layer_are_depends_on_the_engine() -> None:
-    tree = laid({"usr/lib/a.txt": b"1", "lib": "usr/lib"}, {"lib/b.txt": b"2", "lib/c.txt": b"2"})
+@pytest.mark.parametrize(
+    ("upper", "why"),
+    [
+        ({"lib/b.txt": b"2"}, "has files behind `/lib`"),
+        ({"usr/.wh.lib": b"", "usr/lib": None, "usr/lib/b.txt": b"2"}, "makes it again: `lib`"),
+        ({"usr/.wh.lib": b"", "usr/lib/b.txt": b"2"}, "makes it again: `lib`"),
+        ({"usr/lib": b"", "usr/./lib": None}, "makes it again: `lib`"),
+        ({"usr": "lib", "./usr": None, "usr/lib/b.txt": b"2"}, "makes it again: `usr`"),
+    ],
+)
+def test_a_layer_that_is_not_the_same_for_engines_that_mount_and_that_copy_is_refused(upper: Members, why: str) -> None:
+    with pytest.raises(RegistryFailed, match=why):
+        laid({"usr/lib/a.txt": b"1", "lib": "usr/lib"}, upper)
 
-    assert resolve(tree, "/usr/lib/b.txt") == "/usr/lib/b.txt"
-    with pytest.raises(RegistryFailed, match="has files behind `/lib`"):
-        resolve(tree, "/lib/a.txt")
+
+def test_a_folder_that_is_opaque_may_have_folders_of_the_same_names() -> None:
+    upper: Members = {"usr": None, "usr/.wh..wh..opq": b"", "usr/lib": None, "usr/lib/b.txt": b"2"}
+
+    assert list(files(laid({"usr/lib/a.txt": b"1"}, upper))) == ["/usr/lib/b.txt"]
 
 
 def test_a_hard_link_is_the_file_it_names_also_of_a_lower_layer() -> None:

@@ -74,12 +74,15 @@ class Compilers:
         # Sets are marshalled in the order of hashes, which images that zlock builds have from this seed too.
         own = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
         self._environ = {**own, "PYTHONHASHSEED": "0"}
-        self._found: dict[int, list[Compiler]] = {}
 
     def find(self, minor: int, version: str) -> Compiler | None:
-        """Return an interpreter of Python 3.`minor`, if there is one of that full version."""
-        found = self._found.setdefault(minor, list(self._all(minor)))
-        return next((one for one in found if one.version == version), next(iter(found), None))
+        """Return an interpreter of Python 3.`minor`, if there is one of that full version; None where there is none."""
+        first = None
+        for one in self._all(minor):
+            if one.version == version:
+                return one
+            first = first or one
+        return first
 
     def compile(self, compiler: Compiler, modules: Sequence[Module]) -> list[bytes | None]:
         """Compile modules, several at a time.

@@ -35,10 +35,9 @@ class _File:
 
 
 class _Link:
-    __slots__ = ("crossed", "layer", "target")
+    __slots__ = ("layer", "target")
 
     def __init__(self, layer: int, target: str) -> None:
-        self.crossed = False  # whether a later layer has a path that goes through it
         self.layer = layer
         self.target = target
 
@@ -77,7 +76,7 @@ class LayerTree:
         self._layers = 0
         self._kept = 0
         self._modules = 0
-        self._is_adding = False
+        self._replaced: set[tuple[_Folder, str]] = set()  # folders that a layer has put something else in place of
 
     def add(self, layer: IO[bytes], diff_id: str, media_type: str = "") -> None:
         """Lay a layer over those that are there.
@@ -94,7 +93,7 @@ class LayerTree:
                 something that engines take in several ways.
         """
         self._layers += 1
-        self._is_adding = True
+        self._replaced.clear()
         try:
             content = unpacked(layer)
             if content is not layer and media_type == _PLAIN:  # some engines look, others believe it
@@ -105,8 +104,6 @@ class LayerTree:
                 self._add(tar, entry)
         except DAMAGED as error:
             raise broken(self._where, f"its layer {self._layers} is damaged: {error}") from error
-        finally:
-            self._is_adding = False
         if stream.digest != diff_id:
             raise broken(self._where, f"its layer {self._layers} unpacks to {stream.digest}, and not to {diff_id}")
 
@@ -114,9 +111,6 @@ class LayerTree:
         """Return what is at a path, None where nothing is."""
         there = self._at(path)
         if isinstance(there, _Link):
-            if there.crossed and not self._is_adding:
-                # Where layers are unpacked beside each other and mounted (overlayfs), a folder hides the link.
-                raise broken(self._where, f"a layer has files behind `{path}`, which is a link in the layers below")
             return Node("link", there.target)
         return None if there is None else Node("folder" if isinstance(there, _Folder) else "file")
 
@@ -163,9 +157,16 @@ class LayerTree:
         elif entry.kind == "folder":
             there = folder.entries.get(name)
             if not isinstance(there, _Folder):
-                there = folder.entries[name] = _Folder(self._layers)
+                there = self._made(folder, name)
             there.layer = self._layers
-        elif entry.kind == "link":
+        else:
+            self._put(tar, entry, folder, name, parents)
+
+    def _put(self, tar: Tar, entry: Entry, folder: _Folder, name: str, parents: list[str]) -> None:
+        """Put what is no folder in place of what is there."""
+        if isinstance(folder.entries.get(name), _Folder):
+            self._replaced.add((folder, name))
+        if entry.kind == "link":
             folder.entries[name] = _Link(self._layers, entry.target)
         elif entry.kind == "hard link":
             folder.entries[name] = self._linked(entry.target)
@@ -181,9 +182,22 @@ class LayerTree:
         """
         if name in ("", ".", ".."):
             raise broken(self._where, f"its layer {self._layers} takes away what can't be told: `{path}`")
+        if isinstance(folder.entries.get(name), _Folder):
+            self._replaced.add((folder, name))
         folder.take(name, self._layers)
         if name in folder.entries:
             raise broken(self._where, f"its layer {self._layers} brings what it takes away: `{path}`")
+
+    def _made(self, folder: _Folder, name: str) -> _Folder:
+        """Return a new folder.
+
+        Where the layer has replaced one before, engines that mount layers over one another (overlayfs) show what was
+        in that too.
+        """
+        if (folder, name) in self._replaced:
+            raise broken(self._where, f"its layer {self._layers} takes away a folder and makes it again: `{name}`")
+        made = folder.entries[name] = _Folder(self._layers)
+        return made
 
     def _parts(self, path: str) -> list[str]:
         parts = [part for part in path.split("/") if part not in ("", ".")]
@@ -194,16 +208,22 @@ class LayerTree:
         return parts
 
     def _folder(self, parts: list[str]) -> _Folder:
-        """Return a folder by its path, made where it is not there; links that lower layers left are followed."""
+        """Return a folder by its path, made where it is not there; links of the same layer are followed.
+
+        Of those of lower layers, engines that unpack each layer on its own know nothing, and make folders that hide
+        them; others follow them.
+        """
         there = self._root
         for depth, part in enumerate(parts):
             below = there.entries.get(part)
             if isinstance(below, _Link):
-                place = resolve(self, "/".join(["", *parts[: depth + 1]]))
-                below.crossed |= below.layer != self._layers
+                path = "/".join(["", *parts[: depth + 1]])
+                if below.layer != self._layers:
+                    raise broken(self._where, f"its layer {self._layers} has files behind `{path}`, a link below it")
+                place = resolve(self, path)
                 below = None if place is None else self._at(place)
             if below is None and part not in there.entries:
-                below = there.entries[part] = _Folder(self._layers)
+                below = self._made(there, part)
             if not isinstance(below, _Folder):
                 raise broken(self._where, f"its layer {self._layers} has files below what is no folder: `{part}`")
             there = below
