@@ -9,6 +9,7 @@ import pytest
 from support.index import TinyIndex
 from support.project import Project
 from support.stored_images import Image, TinyRegistry
+from zlock.errors import NoAnswer
 
 FIRST, SECOND = Image(labels={"is": "first"}), Image(labels={"is": "second"})
 
@@ -178,8 +179,9 @@ def test_a_parent_that_can_not_be_had_is_one_error_that_names_its_steps_and_thei
     run(project)
     planned = project.run("plan", env={"UV_HTTP_RETRIES": "0"})
 
-    assert planned.code == code
-    for said in (run(project, "--pin-images", code=code), planned.stderr):
+    is_told = code == NoAnswer.exit_code
+    assert planned.code == (code if is_told else 0)  # a plan does without a registry that does not answer
+    for said in (run(project, "--pin-images", code=code), *([planned.stderr] if is_told else [])):
         assert said.count("error:") == 1
         for name in steps:
             assert said.count(f"  the `parent_image` of step `{name}`, stated in zlock.toml") == 1
