@@ -203,6 +203,16 @@ def test_other_variables_of_the_build_are_taken(name: str, value: str) -> None:
     assert f"ENV {name}=" in dockerfile(planned(wheel("alpha", "1.0"), settings={"environment": {name: value}}))
 
 
+@pytest.mark.parametrize("installer", sorted(INSTALLERS))
+def test_what_any_installer_has_can_be_turned_off(installer: str) -> None:
+    """Arguments of a pipeline reach its steps, whose installer may be another one."""
+    off = dict.fromkeys(("trusted-host", "no-color", "allow-insecure-host", "upgrade", "verbose"), False)
+
+    assert options_of(installer, off) == ((), {})
+    with pytest.raises(InvalidConfiguration, match="`timeuot` is no option"):
+        options_of(installer, {"timeuot": False})
+
+
 @pytest.mark.parametrize("setting", ["environment", "runtime_environment"])
 def test_credentials_in_a_variable_are_refused_and_not_repeated(setting: str) -> None:
     with pytest.raises(InvalidConfiguration, match="`HTTP_PROXY` holds credentials") as raised:

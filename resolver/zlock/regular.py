@@ -21,7 +21,7 @@ def read_regular(path: str | os.PathLike[str]) -> bytes:
         NotRegular: It is no regular file, or larger than the limit.
         OSError: It can't be read.
     """
-    with open(path, "rb", opener=_open_at_once) as stream:  # noqa: PTH123 - `Path.open` takes no opener
+    with open(path, "rb", opener=_open_at_once) as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise NotRegular(errno.EINVAL, "it is no regular file", os.fspath(path))
         data = stream.read(LIMIT + 1)

@@ -147,6 +147,8 @@ def options_of(installer: str, arguments: Mapping[str, InstallerArgument]) -> tu
     problems = Collector()
     for name, argument in sorted(arguments.items()):
         with problems:
+            if argument is False and any(name in one.known or name in one.elsewhere for one in INSTALLERS.values()):
+                continue  # so a step with another installer can turn off what its pipeline states for the first
             _check(options, name)
             given = list(_given(name, argument))
             if name in options.variables and given:
