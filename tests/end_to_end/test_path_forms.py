@@ -12,7 +12,7 @@ import uv
 
 from support.index import TinyIndex
 from support.project import Project, Result
-from support.wheels import make_tree
+from support.wheels import make_tree, make_wheel
 
 STATIC = """
 [project]
@@ -46,6 +46,7 @@ NAMED = [
         'features[gpu] @ file:./libs/features ; python_version < "3.99"',
     ),
     ('features = {path = "libs/features", extras = ["gpu"]}', "features[gpu] @ file:./libs/features"),
+    ("./features-1.0-py3-none-any.whl[gpu]", "features[gpu] @ file:./features-1.0-py3-none-any.whl"),
     ("features @ ./more libs/features", "features @ file:./more%20libs/features"),
 ]
 
@@ -58,6 +59,7 @@ def place(project: Project, index: TinyIndex) -> Project:
         make_tree(project.folder / folder, "features", "1.0", extras={"gpu": ["alpha"]})
         with (project.folder / folder / "pyproject.toml").open("a") as stream:
             stream.write(STATIC)
+    make_wheel(project.folder, "features", "1.0", extras={"gpu": ["alpha"]})
     return project
 
 
@@ -136,6 +138,15 @@ def test_where_only_pep_508_may_stand_a_path_is_a_url(
     assert_locked(place, index, form)
     if where == "pyproject":
         assert_installers_take(place, index, form)
+
+
+def test_a_path_to_nothing_is_said_to_be_one(place: Project, index: TinyIndex) -> None:
+    state(place, "pyproject", "team/project")
+
+    done = lock(place, index)
+
+    assert done.code == 2
+    assert f"hint: if it is a path: there is no such folder or archive, seen from `{place.folder}`" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,8 @@ def meant(text: str, *, alone: bool) -> str:
         return _of_table(name, rest, alone=alone)
     path, _, marker = map(str.strip, rest.partition(";"))
     is_path = path.startswith(("./", "../", "/")) or (sign == "@" and re.search(r"[\\/]|^\.", path))
-    if not found or not is_path or ":" in path:
+    is_apart = found is not None and (bool(sign) or text[found.end() - 1] == " ")
+    if not is_apart or not is_path or ":" in path:
         return ""
     return by_path(name, extras.split(","), path, marker, alone=alone)
 

@@ -334,19 +334,24 @@ def mistaken(head: str, marker: str, place: Place, base: links.Base, *, alone: b
         return "write `name @ URL`"
     if links.looks_like_path(head):
         missing = f"if it is a path: there is no such folder or archive, seen from `{base.folder}`"
-        return missing if alone else _named_path(head, place, base)
+        return (not alone and _named_path(head, place, base)) or missing
     if re.search(r"(?<![=<>~!])=(?!=)", head):
         return "`==` compares versions, `=` does not"
     return ""
 
 
 def _named_path(text: str, place: Place, base: links.Base) -> str:
-    """Return the form that a path alone has where only PEP 508 may stand."""
+    """Return the form that a path alone has where only PEP 508 may stand; empty where nothing is there."""
     head, _, marker = text.partition(";")
     path, extras = links.split_extras(head.strip())
-    name = links.folder_name(base.find(path)) or "name"
-    form = misstated.by_path(name, extras.strip("[]").split(","), path, marker.strip(), alone=False)
-    return _SAY_THE_NAME if place.values else f"write `{form}`"
+    found = base.find(path)
+    if place.values or not found.exists():
+        return ""
+    name = links.folder_name(found)
+    with contextlib.suppress(links.LinkError):
+        name = name or links.wheel_name(path) or links.sdist_name(path)
+    form = misstated.by_path(name or "name", extras.strip("[]").split(","), path, marker.strip(), alone=False)
+    return f"write `{form}`"
 
 
 def _missing(head: str, place: Place, base: links.Base) -> InvalidRequirements:
