@@ -385,7 +385,7 @@ def _editable(text: str, place: Place, base: links.Base) -> Requirement:
 def _editable_path(place: Place) -> str:
     """Return the form that works for `-e name @ path`, of which pip takes the first word alone."""
     written = re.sub(r"^(-e|--editable)[\s=]*", "", place.written)
-    form = "" if place.values else misstated.meant(written, alone=True)
+    form = "" if place.values else links.redacted(misstated.meant(written, alone=True))
     return f"write `{form if ';' in form else f'-e {form}'}`" if form else ""
 
 
