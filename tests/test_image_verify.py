@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from packaging.utils import canonicalize_name
 
+from zlock.image.reading.compilers import Compilers
 from zlock.image.reading.environment import Installed
 from zlock.image.reading.installed import Distribution
 from zlock.image.reading.tree import FolderTree
@@ -36,6 +37,7 @@ def test_a_locked_folder_may_be_a_folder_or_a_wheel_of_it(
         [{"name": "own", "directory": {"path": "../libs/own"}}],
         Installed(distributions=[own], tree=FolderTree(tmp_path)),
         is_local=lambda _: False,
+        compilers=Compilers({}),
     )
 
     assert found.is_equal == (said is None)
