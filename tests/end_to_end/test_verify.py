@@ -364,6 +364,19 @@ def test_a_compiled_file_without_a_source_is_drift_unless_a_record_has_its_hash(
     assert [one["altered"] for one in found] == [{}, {}, {}, {"model": dict.fromkeys(paths, "changed")}]
 
 
+def test_a_compiled_file_that_can_not_be_read_is_not_judged(world: World, venv: Path) -> None:
+    cache = venv / SITE / "model" / "__pycache__"
+    (cache / "__init__.cpython-398.pyc").symlink_to("nowhere")
+    (cache / "__init__.cpython-399.pyc").mkdir()
+    record = venv / SITE / "model-2.0.dist-info" / "RECORD"
+    with record.open("a") as stream:
+        stream.write("model/__pycache__/__init__.cpython-398.pyc,sha256=AAAA,\n")
+
+    found = verified(world, f"dir:{venv}")
+
+    assert (found["equal"], found["unchecked"]) == (True, 2)
+
+
 # Images
 
 
@@ -391,6 +404,9 @@ def test_a_layer_that_changes_a_package_is_seen(world: World, tmp_path: Path) ->
     assert found["altered"] == {"model": {f"/opt/venv/{SITE}/model/__init__.py": "changed"}}
 
 
+LINK = "model/__pycache__/__init__.cpython-399.pyc"
+
+
 def test_a_file_of_an_image_that_belongs_to_no_package_is_seen(world: World, tmp_path: Path) -> None:
     names = (
         "__pycache__/gone.cpython-311.pyc",
@@ -408,6 +424,7 @@ def test_a_file_of_an_image_that_belongs_to_no_package_is_seen(world: World, tmp
         f"opt/venv/{SITE}/folder/inside/deep.py": b"",
         f"opt/venv/{SITE}/empty/folder": None,
         f"opt/venv/{SITE}/link": "/etc",
+        f"opt/venv/{SITE}/{LINK}": "/etc/evil.pyc",
         "opt/venv/bin/ls": b"",
         "opt/venv/bin/pyvenv.cfg": b"include-system-site-packages = true\n",
     }
@@ -416,7 +433,7 @@ def test_a_file_of_an_image_that_belongs_to_no_package_is_seen(world: World, tmp
 
     found = verified(world, f"oci:{tmp_path / 'layout'}")
 
-    expected = [name.replace("deep/er/inside.py", "deep") for name in (*names, "link")]
+    expected = [name.replace("deep/er/inside.py", "deep") for name in (*names, "link", LINK)]
     programs = ["/opt/venv/bin/ls", "/opt/venv/bin/pyvenv.cfg"]
     assert found["stray"] == sorted([f"/opt/venv/{SITE}/{name}" for name in expected]) + programs
     assert not found["equal"]

@@ -132,13 +132,13 @@ def compiled_files(tree: FileTree, distribution: Distribution) -> list[Compiled]
     for folder in sorted({posixpath.dirname(path) for path in sources}):
         cache = f"{folder}/{CACHE}"
         names = tree.names(cache) if is_folder(tree, cache) else []
-        compiled = [one for name in names if (one := read_name(tree, f"{cache}/{name}"))]
-        found += [
-            one
-            for one in compiled
-            if one.source in sources and recorded.get(one.path) != _encoded(tree.sha256(one.path))
-        ]
+        compiled = [one for name in names if (one := read_name(tree, f"{cache}/{name}")) and one.source in sources]
+        found += [one for one in compiled if one.path not in recorded or not _has_hash(tree, one.path, recorded)]
     return found
+
+
+def _has_hash(tree: FileTree, path: str, recorded: Mapping[str, str]) -> bool:
+    return tree.can_read(path) and _encoded(tree.sha256(path)) == recorded[path]
 
 
 def stray_files(tree: FileTree, folders: Iterable[str], distributions: Iterable[Distribution]) -> list[str]:
@@ -160,7 +160,7 @@ def stray_files(tree: FileTree, folders: Iterable[str], distributions: Iterable[
                 yield from look(path)
             elif node.kind == "folder":
                 yield from [path] if _has_files(tree, path) else []
-            elif not read_name(tree, path):
+            elif node.kind == "link" or not read_name(tree, path):
                 yield path
 
     return [path for folder in folders for path in look(folder)]
