@@ -273,6 +273,12 @@ def test_what_moved_in_a_parent_of_ones_own_is_named(custom: Path) -> None:
     assert f"parent image: {PARENT.reference} -> made by `Dockerfile`" in moved(of().components, now)
 
 
+def test_a_digest_that_nobody_has_told_is_unknown() -> None:
+    now = of(parent=Parent(reference=PARENT.reference)).components
+
+    assert f"parent digest: {PARENT.digest} -> unknown" in moved(of().components, now)
+
+
 def test_what_a_parent_of_ones_own_does_not_see_moves_nothing(custom: Path) -> None:
     before = made(custom)
     (custom.parent / "context" / "notes.md").write_text("other notes")

@@ -11,6 +11,8 @@ Components = Mapping[str, Mapping[str, str]]
 
 _HIDDEN = frozenset({"variable", "file", "parent's file"})
 """Kinds whose values are digests, which tell a person nothing."""
+_DIGESTS = frozenset({"parent", "parent's image"})
+"""Kinds with digests that registries tell, and that are empty where none was asked or none did."""
 
 
 def moved(before: Components, now: Components) -> list[str]:
@@ -33,7 +35,8 @@ def _moved(kind: str, before: Components, now: Components, prefix: str) -> Itera
         elif name not in new:
             yield f"{what}: gone{_value(kind, old[name])}"
         elif old[name] != new[name]:
-            yield f"{what}: changed" if kind in _HIDDEN else f"{what}: {old[name] or 'none'} -> {new[name] or 'none'}"
+            empty = "unknown" if kind in _DIGESTS else "none"
+            yield f"{what}: changed" if kind in _HIDDEN else f"{what}: {old[name] or empty} -> {new[name] or empty}"
 
 
 def _value(kind: str, value: str) -> str:
