@@ -260,7 +260,7 @@ def test_a_layer_that_is_announced_as_plain_and_compressed_is_refused() -> None:
 
 def block(name: str, size: int = 0, flag: bytes = b"0", *, magic: bytes = b"ustar\x0000", **fields: bytes) -> bytes:
     """Return a header; fields that are not named are empty."""
-    places = {"link": 157, "prefix": 345, "end": 508}
+    places = {"link": 157, "device": 329, "prefix": 345, "end": 508}
     header = bytearray(512)
     header[: len(name)] = name.encode()
     header[124:136] = fields.pop("octal", b"%011o\x00" % size)
@@ -333,6 +333,7 @@ def test_what_readers_take_in_several_ways_is_refused(layer: bytes, why: str) ->
         file("evil.pth", prefix=b"a/b"),
         file("a/b/evil.pth", magic=GNU),
         file("a/b/evil.pth", magic=bytes(8)),
+        file("a/b/evil.pth", magic=bytes(8), device=b"0000000\x000000000\x00"),
         pax(path="a/b/evil.pth", size="3") + file("c", b"xyz", octal=bytes(12)),
         pax(b"g", comment="0a") + file("a/b/evil.pth"),
         file("L", b"a/b/evil.pth\x00", flag=b"L", magic=GNU) + file("a", magic=GNU),

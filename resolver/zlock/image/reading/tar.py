@@ -191,7 +191,8 @@ def _parse(block: bytes) -> _Header:
         # Times; where they are none, Go takes them for a prefix, which no other reader does.
         _check(_number(block[345:357]) >= 0 and _number(block[357:369]) >= 0, "a header is damaged")
     else:
-        _check(not block[257:].strip(b"\x00"), "a header is of no known format")
+        # Only some readers join a prefix to the names of the format before ustar.
+        _check(not (magic + block[345:]).strip(b"\x00"), "a header is of no known format")
     name = _text(block[:100])
     return _Header(
         path=f"{prefix}/{name}" if prefix else name,
