@@ -454,7 +454,7 @@ class Graph:
         return self.find_one(url, name=name)
 
     def all(self, **urls: str) -> dict[NormalizedName, Reference]:
-        wanted = [(canonicalize_name(name), url) for name, url in urls.items()]
+        wanted = [(canonicalize_name(name), url, f"line of {name}") for name, url in urls.items()]
         return find_references(wanted, self.find, lambda marker: "win32" not in marker)
 
 
@@ -498,7 +498,7 @@ def test_two_places_for_one_name_are_named(graph: Graph) -> None:
     with pytest.raises(InvalidRequirements) as caught:
         graph.all(a=a, b=first)
     assert caught.value.message == "`b` is required from two places"
-    assert caught.value.context == (f"`{first}`", f"`{second}`, required by a 1")
+    assert caught.value.context == (f"`{first}`, required by line of b", f"`{second}`, required by a 1")
 
 
 def test_the_same_place_with_a_hash_is_still_checked(graph: Graph) -> None:
@@ -511,5 +511,5 @@ def test_the_same_place_with_a_hash_is_still_checked(graph: Graph) -> None:
 def test_all_failures_are_told_at_once(graph: Graph) -> None:
     with pytest.raises(Problems) as caught:
         graph.all(a="gone.whl", b="ftp://index.example/b")
-    assert len(caught.value.errors) == 2
+    assert [error.context[-1] for error in caught.value.errors] == ["required by line of a", "required by line of b"]
     assert caught.value.worst == 2

@@ -316,7 +316,7 @@ app = { path = "libs/app", group = "dev" }
         ('{ git = "https://git.example/x", lfs = true }', "has `lfs`, which a lock can't carry"),
         ("{ workspace = true }", "is no member of the workspace"),
         ('{ path = "nowhere" }', "names what is not there"),
-        ('{ path = "a", url = "b" }', "must have one of"),
+        ('{ path = "a", url = "b" }', "must have exactly one of"),
         ("{ workspace = false }", "has a `workspace` that is not `true`"),
         ('{ index = "unsaid" }', "names the index `unsaid`, whose URL this file does not say"),
         ('{ git = "https://git.example/x", rev = "a", tag = "b" }', "must have only one of"),
@@ -324,6 +324,10 @@ app = { path = "libs/app", group = "dev" }
         ('{ git = "https://git.example/x", rev = 3 }', "has a `rev` that is no text"),
         ('{ path = "libs", package = false }', "has `package`, which a lock can't carry"),
         ("3", "is no table"),
+        ("[]", "is empty"),
+        ('{ path = "libs", extra = "gpu" }', "is for the extra `gpu`, which does not state it"),
+        ('{ path = "libs", group = "dev" }', "is for the group `dev`, which does not state it"),
+        ('{ path = "libs", extra = "gpu", group = "dev" }', "is for an extra and a group"),
     ],
 )
 def test_what_cannot_be_carried_over_names_its_line(app: Project, table: str, said: str) -> None:
@@ -343,6 +347,88 @@ def test_a_url_that_no_requirement_may_have_is_refused(app: Project, url: str) -
 def test_a_revision_is_one_word(app: Project) -> None:
     state(app, '[tool.uv.sources]\ncore = { git = "https://git.example/x", rev = "--upload-pack=evil" }\n')
     refused(app, "its revision begins with `-`")
+
+
+def test_a_group_that_includes_another_has_its_sources(project: Project, strange: TinyIndex) -> None:
+    member(project, "libs/core")
+    tables = """
+[dependency-groups]
+inner = ["core"]
+all = [{ include-group = "inner" }]
+[tool.uv.sources]
+core = { path = "libs/core", group = "all" }
+"""
+    configure(project, strange, docker={"pyproject-groups": ["all"]})
+    state(project, tables, dependencies="")
+    resolved(project)
+    assert "directory" in package(project)
+
+
+@pytest.mark.parametrize("where", ["folder", "wheel", "git"])
+def test_the_pythons_of_what_is_there_count(app: Project, tmp_path: Path, where: str) -> None:
+    text = '[project]\nname = "core"\nversion = "1"\nrequires-python = ">=3.13"\n'
+    app.write("libs/core/pyproject.toml", text)
+    source = 'path = "libs/core"'
+    if where == "wheel":
+        make_wheel(app.folder / "libs", "core", "1", requires_python=">=3.13")
+        source = 'path = "libs/core-1-py3-none-any.whl"'
+    if where == "git":
+        repository = GitRepository(tmp_path / "repository")
+        (repository.folder / "pyproject.toml").write_text(text, encoding="utf-8")
+        repository.git("add", ".")
+        repository.git("commit", "--quiet", "--message", "x")
+        source = f'git = "{repository.folder.as_uri()}"'
+    state(app, f"[tool.uv.sources]\ncore = {{ {source} }}\n")
+    result = app.run("resolve")
+    assert result.code == 1
+    assert "requires Python >=3.13" in result.stderr
+    assert "required by pyproject (`dependencies`, pyproject.toml:5)" in result.stderr
+
+
+def test_a_folder_that_requires_the_project_back_has_to_say_where_it_is(app: Project) -> None:
+    member(app, "libs/core", "my-app")
+    state(app, '[tool.uv.sources]\ncore.path = "libs/core"\n', name="my-app")
+    refused(app, "`core` requires `my-app`, which is the project itself", 'exclude = ["my-app"]')
+    member(app, "libs/core", "my-app", tables='[tool.uv.sources]\nmy-app = {path = "../.."}\n')
+    resolved(app)
+    assert {one["name"] for one in app.lock("pipeline")["packages"] if "directory" in one} == {"core", "my-app"}
+
+
+def test_mistakes_in_the_files_of_others_name_those(app: Project, tmp_path: Path) -> None:
+    member(app, "libs/core", "app", tables="[tool.uv.sources]\napp.path = 'nowhere'\n")
+    state(app, '[tool.uv.sources]\ncore.path = "libs/core"\n')
+    refused(app, "pyproject (`tool.uv.sources.app`, libs/core/pyproject.toml:7)", "required by pyproject")
+
+    repository = GitRepository(tmp_path / "repository")
+    text = '[project]\nname="core"\nversion="1"\ndependencies=["app"]\n[tool.uv.sources]\napp.path = "nowhere"\n'
+    (repository.folder / "pyproject.toml").write_text(text, encoding="utf-8")
+    repository.git("add", ".")
+    repository.git("commit", "--quiet", "--message", "x")
+    state(app, f'[tool.uv.sources]\ncore = {{ git = "{repository.folder.as_uri()}" }}\n')
+    refused(app, f"core @ git+{repository.folder.as_uri()}: pyproject.toml:6)")
+    state(app, f'[tool.uv.sources]\ncore = {{ git = "{repository.folder.as_uri()}", tag = "v9" }}\n')
+    refused(app, "has no branch, tag or commit `v9`", "required by pyproject (`dependencies`, pyproject.toml:5)")
+
+
+@pytest.mark.parametrize("written", ["wheels", "./wheels/", "{folder}/wheels", "file://{folder}/wheels"])
+def test_an_index_that_is_a_folder_is_the_same_in_every_spelling(
+    project: Project, strange: TinyIndex, written: str
+) -> None:
+    (project.folder / "wheels").mkdir()
+    make_wheel(project.folder / "wheels", "core", "0.5")
+    url = written.format(folder=project.folder)
+    tables = f'[[tool.uv.index]]\nname = "house"\nurl = "{url}"\nexplicit = true\n'
+    state(project, f'{tables}[tool.uv.sources]\ncore = {{ index = "house" }}\n')
+    configure(project, strange, {"name": "house", "url": "wheels", "explicit": True})
+    resolved(project)
+    assert project.locked("pipeline") == {"core": "0.5"}
+    assert str(project.folder) not in project.lock_path("pipeline").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("key", ["index-url", "extra-index-url", "find-links"])
+def test_indexes_of_uvs_for_everything_have_to_be_configured(app: Project, key: str) -> None:
+    state(app, f'[tool.uv]\n{key} = ["https://index.example/simple/"]\n')
+    refused(app, f"`tool.uv.{key} https://index.example/simple` in `pyproject.toml`", "pyproject.toml:7")
 
 
 # Poetry, beside `[project]`
@@ -379,6 +465,37 @@ alpha = [{ version = "~1.0", platform = "linux" }, { version = ">=2,<3", markers
     resolved(project)
     packages = project.lock("pipeline")["packages"]
     assert {one["version"]: one["marker"] for one in packages}.keys() == {"1.0", "2.0"}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        '{ path = "libs/core", markers = "sys_platform == \'win32\'" }',
+        '{ version = "*", platform = "win32" }',
+        '{ version = "<99", python = "<3.12" }',
+    ],
+)
+def test_what_poetrys_only_row_leaves_out_is_not_required(app: Project, row: str) -> None:
+    member(app, "libs/core")
+    state(app, f"[tool.poetry.dependencies]\ncore = {row}\n")
+    resolved(app)
+    assert app.locked("pipeline") == {}
+
+
+@pytest.mark.parametrize("dependencies", ["dependencies = []", ""])
+def test_dependencies_of_poetrys_alone_are_an_error(app: Project, dependencies: str) -> None:
+    text = f'[project]\nname = "p"\nversion = "1"\n{dependencies}\n[tool.poetry.dependencies]\nalpha = "^1"\n'
+    app.write("pyproject.toml", text)
+    refused(app, "the dependencies are Poetry's own, and `[project]` states none", "poetry_export")
+
+
+@pytest.mark.parametrize(
+    "table", ["[tool.poetry.group.dev.dependencies]\nalpha = '1'", "[tool.pdm.dev-dependencies]\ndev = []"]
+)
+def test_groups_of_other_tools_are_named(project: Project, strange: TinyIndex, table: str) -> None:
+    configure(project, strange, docker={"pyproject-groups": ["dev"]})
+    state(project, f"{table}\n")
+    refused(project, "the group `dev` is unknown", "is not read: state it in `[dependency-groups]` (PEP 735)")
 
 
 def test_a_source_of_poetry_is_an_index(project: Project, strange: TinyIndex) -> None:
@@ -435,7 +552,7 @@ def test_a_source_of_pdm_has_to_be_configured(project: Project, strange: TinyInd
         assert project.locked("pipeline") == {"core": "0.5"}
 
         state(project, f'{tables}include_packages = ["core-*"]\n')
-        assert "chooses packages by a pattern" in project.run("resolve").stderr
+        assert "takes them by a pattern" in project.run("resolve").stderr
 
 
 @pytest.mark.parametrize("written", ["file:///${PROJECT_ROOT}/libs/core", "{root:uri}/libs/core"])
@@ -492,6 +609,12 @@ def test_a_member_of_hatchs_workspace_is_the_folder(app: Project, file: str) -> 
     assert {one["name"] for one in app.lock("pipeline")["packages"] if "directory" in one} == {"core", "app"}
 
 
+def test_a_member_of_hatchs_that_is_not_there_is_an_error(app: Project) -> None:
+    member(app, "packages/core")
+    state(app, '[tool.hatch.envs.default]\nworkspace.members = ["pakages/core"]\n')
+    refused(app, "has a member that is not there: `pakages/core`", "pyproject.toml:7")
+
+
 def test_hatchs_table_of_sources_is_read(app: Project) -> None:
     member(app, "libs/core")
     member(app, "libs/app")
@@ -546,7 +669,7 @@ def test_the_project_named_elsewhere_is_the_project_itself(project: Project, str
 def test_an_unknown_extra_of_the_project_names_who_asks(project: Project, strange: TinyIndex) -> None:
     state(project, "", dependencies="", name="my-app")
     configure(project, strange, docker={"requirements": ["my-app[tset]"]})
-    refused(project, "the extra `tset` is unknown")
+    refused(project, "the extra `tset` is unknown", "required by explicit (zlock.toml:")
 
 
 def test_a_project_for_another_python_is_noted(project: Project, strange: TinyIndex) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
 
-from zlock.errors import Collector, IndexFailed, InvalidRequirements
+from zlock.errors import Collector, IndexFailed, InvalidRequirements, ZlockError
 from zlock.index.archives import wheel_metadata
 from zlock.index.folder import as_path
 from zlock.index.listed import DIGITS, is_digest
@@ -57,7 +57,7 @@ class _Link:
 
 
 def find_references(
-    wanted: Iterable[tuple[NormalizedName, str]],
+    wanted: Iterable[tuple[NormalizedName, str, str]],
     find: Callable[[NormalizedName, str], Reference],
     holds: Callable[[str], bool],
 ) -> dict[NormalizedName, Reference]:
@@ -66,7 +66,7 @@ def find_references(
     What only an extra requires is found whether or not the extra is asked for.
 
     Args:
-        wanted: Names and URLs as requirements state them.
+        wanted: Names and URLs as requirements state them, each with who does.
         find: Brings one reference here.
         holds: Whether a marker holds on the target.
 
@@ -78,13 +78,18 @@ def find_references(
     found: dict[NormalizedName, Reference] = {}
     origins: dict[tuple[NormalizedName, str], str] = {}
     seen: set[tuple[NormalizedName, str]] = set()
-    waiting = [(name, url, "") for name, url in wanted]
+    waiting = list(wanted)
     for name, url, origin in waiting:
         if (name, redact(url)) in seen:
             continue
         seen.add((name, redact(url)))
         with problems:
-            reference = find(name, url)
+            try:
+                reference = find(name, url)
+            except ZlockError as error:
+                line = f"required by {origin}"
+                error.context = error.context if line in error.context else (*error.context, line)
+                raise
             other = found.setdefault(name, reference)
             origins.setdefault((name, other.requested), origin)
             if _place(other) != _place(reference):
@@ -339,7 +344,7 @@ def _find_local(link: _Link, path: Path, project: Path, builder: Builder) -> Ref
     own = absolute.parent.resolve() / absolute.name
     relative = portable(own, project.resolve(), fixed=path.is_absolute())
     if absolute.is_dir():
-        return _of_folder(link, absolute, relative, builder)
+        return _of_folder(link, absolute, relative, builder, project)
     if not absolute.exists():
         raise InvalidRequirements(
             f"`{link.shown}` is not there",
@@ -356,7 +361,7 @@ def _find_local(link: _Link, path: Path, project: Path, builder: Builder) -> Ref
     return _of_archive(link, data, filename, builder, path=relative)
 
 
-def _of_folder(link: _Link, folder: Path, relative: str, builder: Builder) -> Reference:
+def _of_folder(link: _Link, folder: Path, relative: str, builder: Builder, project: Path) -> Reference:
     try:
         tree = folder_in(folder, link.subdirectory)
         described = builder.describe_tree(tree, name=link.name, what=link.shown)
@@ -364,7 +369,7 @@ def _of_folder(link: _Link, folder: Path, relative: str, builder: Builder) -> Re
         raise InvalidRequirements(
             f"`{link.shown}` is unusable: {error.reason}", hint="correct the project in that folder"
         ) from error
-    found = with_sources(described.metadata, tree, place=on_this_machine)
+    found = with_sources(described.metadata, tree, place=on_this_machine, root=project)
     return Reference(
         requested=link.requested,
         kind="directory",
@@ -409,7 +414,8 @@ def _find_vcs(
         tree = folder_in(folder / "tree", link.subdirectory)
         described = builder.describe_tree(tree, name=link.name, what=link.shown)
         place = in_repository(f"git+{url}@{commit}", folder / "tree")
-        found = with_sources(described.metadata, tree, place=place, limit=folder / "tree")
+        root = folder / "tree"
+        found = with_sources(described.metadata, tree, place=place, root=root, within=link.shown, limit=root)
     return Reference(
         requested=link.requested,
         kind="vcs",

@@ -59,7 +59,7 @@ class Fingerprints:
             if not place.is_dir():
                 return f"sha256:{file_sha256(place)}", ()
             folder = place / unquote(fields.get("subdirectory", ""))
-            stated = _stated(folder)
+            stated = _stated(folder, self._project)
             if stated is None:
                 # Line ends are what a checkout makes of them.
                 texts = [read_regular(path).replace(b"\r\n", b"\n").hex() for path in _told_by(folder)]
@@ -75,12 +75,12 @@ class Fingerprints:
         )
 
 
-def _stated(folder: Path) -> tuple[Sourced, list[str]] | None:
+def _stated(folder: Path, project: Path) -> tuple[Sourced, list[str]] | None:
     try:
         metadata = static_metadata(folder)
         if metadata is None:
             return None
-        return with_sources(metadata, folder, place=on_this_machine), read_build_system(folder).requires
+        return with_sources(metadata, folder, place=on_this_machine, root=project), read_build_system(folder).requires
     except (InvalidMetadata, InvalidRequirements):
         return None
 

@@ -31,13 +31,17 @@ class Sourced(NamedTuple):
     routes: tuple[Route, ...] = ()
 
 
-def with_sources(metadata: Metadata, folder: Path, *, place: Place, limit: Path | None = None) -> Sourced:
+def with_sources(
+    metadata: Metadata, folder: Path, *, place: Place, root: Path, within: str = "", limit: Path | None = None
+) -> Sourced:
     """Return what a tree requires with what the tables of uv, hatch and Poetry in it say.
 
     Args:
         metadata: What it states, or a build of it said.
         folder: The tree.
         place: Names a local place that a table leads to.
+        root: The folder that names of files in messages count from.
+        within: The repository that this is, or empty.
         limit: The folder above which no workspace is looked for.
 
     Raises:
@@ -46,7 +50,7 @@ def with_sources(metadata: Metadata, folder: Path, *, place: Place, limit: Path 
     path = folder / "pyproject.toml"
     if not path.is_file():
         return Sourced(metadata)
-    sources = DependencySources(Document.read(path, root=folder), root=folder, limit=limit)
+    sources = DependencySources(Document.read(path, root=root, within=within), root=root, limit=limit)
     dependencies: list[Dependency] = []
     routes: list[Route] = []
     for dependency in metadata.dependencies:
@@ -72,8 +76,8 @@ def _placed(
             yield dependency._replace(specifier=one.specifier, marker=marker)
         if one.url:
             yield dependency._replace(specifier="", marker=marker, url=_url(one.url, folder, place))
-    if not found or dependency.specifier or any(one.marker or not one.url for one in found):
-        yield dependency
+    for left in StatedSource.left(found, bounded=bool(dependency.specifier)):
+        yield dependency._replace(marker=_both(dependency.marker, left))
 
 
 def _both(marker: str, other: Marker | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -9,6 +10,7 @@ from datetime import datetime
 from packaging.utils import NormalizedName
 
 from zlock.errors import InvalidRequirements
+from zlock.model.paths import is_file_url, path_in
 from zlock.redact import redact
 
 
@@ -35,7 +37,9 @@ class Index:
 
     @property
     def shown(self) -> str:
-        """Its URL without credentials, in one spelling: what addresses are compared by."""
+        """Its URL without credentials, or the path of its folder, in one spelling: what addresses are compared by."""
+        if is_file_url(self.url) or "://" not in self.url:
+            return os.path.normpath(path_in(self.url) if is_file_url(self.url) else self.url)
         return redact(self.url).rstrip("/")
 
 
@@ -94,7 +98,7 @@ class Routing:
         )
 
 
-def _check_route(route: Route, own: Mapping[NormalizedName, Route], indexes: Collection[str]) -> None:
+def _check_route(route: Route, own: Mapping[NormalizedName, Route], named: Mapping[str, str]) -> None:
     if route.name not in own:
         return
     other = own[route.name]
@@ -104,13 +108,14 @@ def _check_route(route: Route, own: Mapping[NormalizedName, Route], indexes: Col
             context=(f"`{other.url}` by {other.origin}", f"`{route.url}` by {route.origin}"),
             hint=f"choose one: `index-sources` with `{route.name}` in the configuration",
         )
-    if route.url not in indexes:
+    if route.url not in named:
+        taken = route.called in named.values()
         raise InvalidRequirements(
             f"`{route.name}` is to come from an index that the configuration does not have",
             context=(
                 f"stated by {route.origin}; the lines to add:",
                 "[[index]]",
-                f'name = "{route.called or route.name}"',
+                f'name = "{route.name if taken or not route.called else route.called}"',
                 f'url = "{route.url}"',
                 "explicit = true",
             ),

@@ -28,27 +28,31 @@ class Document:
         name: What messages call it: from the project's folder where it is inside it.
         text: What it holds.
         data: The same as values.
+        within: The repository that it is in, or empty where it is on this machine.
     """
 
     path: Path
     name: str
     text: str
     data: Mapping[str, Any]
+    within: str = ""
 
     @classmethod
-    def read(cls, path: Path, *, root: Path) -> Document:
+    def read(cls, path: Path, *, root: Path, within: str = "") -> Document:
         """Read a file.
 
         Args:
             path: The file, absolute.
             root: The folder that its name in messages counts from.
+            within: What that folder is, if it is none of the project's: a repository.
 
         Raises:
             InvalidRequirements: It is missing, a folder, a pipe, not UTF-8, or no TOML.
         """
         name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+        name = f"{within}: {name}" if within else name
         text = _read(path, name)
-        return cls(path=path, name=name, text=text, data=_parse(text, name))
+        return cls(path=path, name=name, text=text, data=_parse(text, name), within=within)
 
     @property
     def folder(self) -> Path:

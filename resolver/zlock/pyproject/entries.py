@@ -10,6 +10,7 @@ from typing import Any, Final
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.pyproject.table import StatedSource, Table
+from zlock.wording import listed
 
 _FORMS: Final = ("workspace", "path", "git", "url", "index")
 _LIMITS: Final = frozenset({"marker", "extra", "group"})
@@ -40,6 +41,8 @@ def entries(
         InvalidRequirements: It is wrong, or says what a lock can't hold.
     """
     rows = stated if isinstance(stated, list) else [stated]
+    if not rows:
+        raise table.error("is empty", hint="say where it comes from, or remove it")
     return tuple(_entry(row, table, members, index) for row in rows)
 
 
@@ -53,10 +56,11 @@ def _entry(
         raise table.error("is no table", hint='write `{ path = "..." }`, `{ git = "..." }` or the like')
     forms = [form for form in _FORMS if form in row]
     if len(forms) != 1:
-        raise table.error(f"must have one of {', '.join(f'`{form}`' for form in _FORMS)}")
+        raise table.error(f"must have exactly one of {listed(_FORMS)}")
     form = forms[0]
-    for key in sorted(row.keys() - _KEYS[form] - _LIMITS):
-        raise table.error(f"has `{key}`, which a lock can't carry", hint="leave it out")
+    table.check_keys(row, _KEYS[form] | _LIMITS)
+    if row.get("extra") and row.get("group"):
+        raise table.error("is for an extra and a group, and nothing is both")
     found = _formed(form, row, table, members, index)
     marker = table.text(row, "marker")
     return replace(

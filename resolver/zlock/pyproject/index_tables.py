@@ -13,6 +13,7 @@ from zlock.model.requirement import IndexOption
 from zlock.pyproject.document import Document
 from zlock.pyproject.table import Table, address
 
+_UV_KEYS: Final = ("index-url", "extra-index-url", "find-links")
 _WILDCARD: Final = re.compile(r"[*?\[]")
 
 
@@ -23,12 +24,14 @@ def indexes_for_all(document: Document, inherited: Iterable[Document]) -> tuple[
         document: The project's file.
         inherited: Others whose indexes of uv's count too.
     """
+    uvs = (document, *inherited)
     return (
         *(
             option
-            for one in (document, *inherited)
+            for one in uvs
             for option in _listed(one, ("tool", "uv", "index"), lambda row: row.get("explicit") is not True)
         ),
+        *(option for one in uvs for key in _UV_KEYS for option in _stated(one, key)),
         *_listed(document, ("tool", "poetry", "source"), lambda row: row.get("priority") != "explicit"),
         *_listed(document, ("tool", "pdm", "source"), lambda row: not row.get("include_packages")),
     )
@@ -47,13 +50,13 @@ def pdm_routes(document: Document) -> tuple[Route, ...]:
         patterns = [one for one in (included if isinstance(included, list) else []) if isinstance(one, str)]
         if row.get("exclude_packages") or any(map(_WILDCARD.search, patterns)):
             hint = "name each package, in `include_packages` or in `index-sources` of the configuration"
-            raise table.error("chooses packages by a pattern, which a lock can't carry", hint=hint)
+            raise table.error("leaves packages out, or takes them by a pattern, which a lock can't carry", hint=hint)
         if patterns and not isinstance(row.get("url"), str):
             raise table.error("has no `url`")
         found += [
             Route(
                 name=canonicalize_name(one),
-                url=address(row["url"]),
+                url=address(row["url"], document),
                 called=str(row.get("name", "")),
                 origin=str(table.origin),
             )
@@ -62,11 +65,22 @@ def pdm_routes(document: Document) -> tuple[Route, ...]:
     return tuple(found)
 
 
+def _stated(document: Document, key: str) -> list[IndexOption]:
+    value = document.table("tool", "uv").get(key, [])
+    urls = value if isinstance(value, list) else [value]
+    option, origin = f"tool.uv.{key}", document.origin("tool", "uv", key)
+    return [
+        IndexOption(option=option, value=address(url, document), origin=origin) for url in urls if isinstance(url, str)
+    ]
+
+
 def _listed(
     document: Document, keys: tuple[str, ...], serves_all: Callable[[Mapping[str, Any]], bool]
 ) -> list[IndexOption]:
     return [
-        IndexOption(option=f"[[{'.'.join(keys)}]]", value=address(row["url"]), origin=document.origin(*keys, nth=nth))
+        IndexOption(
+            option=f"[[{'.'.join(keys)}]]", value=address(row["url"], document), origin=document.origin(*keys, nth=nth)
+        )
         for nth, row in enumerate(document.rows(*keys))
         if isinstance(row.get("url"), str) and serves_all(row)
     ]

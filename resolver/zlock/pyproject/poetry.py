@@ -36,14 +36,19 @@ def poetry_sources(document: Document, name: NormalizedName, group: str) -> tupl
     rows = stated if isinstance(stated, list) else [stated]
     table = Table(document, keys, document.folder)
     found = [_row({"version": row} if isinstance(row, str) else row, table) for row in rows]
-    return tuple(one for one in found if one.url or one.index or one.specifier)
+    return tuple(found) if any(one.url or one.index or one.specifier or one.marker for one in found) else ()
+
+
+def poetrys_own(document: Document) -> bool:
+    """Say whether Poetry's table states dependencies, which without others are what it installs."""
+    stated = document.table("tool", "poetry", "dependencies").items()
+    return any(name != "python" and not (isinstance(row, dict) and row.get("optional")) for name, row in stated)
 
 
 def _row(row: object, table: Table) -> StatedSource:
     if not isinstance(row, dict):
         raise table.error("is no table", hint='write `{ path = "..." }`, `{ git = "..." }` or the like')
-    for key in sorted(row.keys() - _KEYS):
-        raise table.error(f"has `{key}`, which a lock can't carry", hint="leave it out")
+    table.check_keys(row, _KEYS)
     if row.get("allow-prereleases"):
         hint = f'name a pre-release in `[project]`, as in `"{table.name}>=2.0a1"`'
         raise table.error("has `allow-prereleases`, which a lock can't carry", hint=hint)
@@ -57,7 +62,7 @@ def _row(row: object, table: Table) -> StatedSource:
         found = table.indexed(source, url)
     else:
         found = StatedSource(origin=table.origin)
-    return replace(found, specifier=_bounds(row, table), marker=_marker(row, table))
+    return replace(found, specifier=_bounds(row, table), marker=_marker(row, table), is_all=True)
 
 
 def _bounds(row: Mapping[str, Any], table: Table) -> str:

@@ -6,10 +6,12 @@ one index: `[tool.uv.sources]`, `[tool.hatch.sources]` and `[tool.poetry.depende
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from packaging.utils import NormalizedName
+from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import InvalidRequirements
 from zlock.model.indexes import Route
@@ -20,6 +22,8 @@ from zlock.pyproject.index_tables import indexes_for_all, pdm_routes
 from zlock.pyproject.poetry import poetry_sources
 from zlock.pyproject.table import StatedSource, Table, key_of
 from zlock.pyproject.workspace import Workspace, hatch_tables, hatch_workspaces, uv_workspace
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class DependencySources:
@@ -50,15 +54,22 @@ class DependencySources:
         is_member = self._uv is not None and self._uv.root.path != self._document.path
         return [self._document, *([self._uv.root] if self._uv and is_member else [])]
 
-    def of(self, name: NormalizedName, *, extra: str = "", group: str = "") -> tuple[StatedSource, ...]:
+    def of(self, name: NormalizedName, *, extra: str = "", groups: Sequence[str] = ()) -> tuple[StatedSource, ...]:
         """Return what is said of a dependency that is stated in an extra, in a group, or in neither.
+
+        Args:
+            name: The dependency.
+            extra: The extra, or empty.
+            groups: The group that was chosen, and the one included there that states it.
 
         Raises:
             InvalidRequirements: A table is wrong, says what a lock can't hold, or two tables contradict each other.
         """
-        if (name, group) not in self._known:
-            self._known[name, group] = self._find(name, group)
-        return tuple(one for one in self._known[name, group] if one.extra in ("", extra) and one.group in ("", group))
+        own = groups[-1] if groups else ""
+        if (name, own) not in self._known:
+            self._known[name, own] = self._find(name, own)
+        found = self._known[name, own]
+        return tuple(one for one in found if one.extra in ("", extra) and one.group in ("", *groups))
 
     def _find(self, name: NormalizedName, group: str) -> tuple[StatedSource, ...]:
         found = [stated for read in (self._of_uv, self._of_hatch) if (stated := read(name))]
@@ -100,8 +111,35 @@ class DependencySources:
             if keys:
                 members = self._uv.members if self._uv else {}
                 stated = document.table(*keys[:-1])[keys[-1]]
-                return entries(stated, self._table(document, keys), members, self._uv_index)
+                found = entries(stated, self._table(document, keys), members, self._uv_index)
+                if document is self._document:
+                    self._check_limits(found, self._table(document, keys))
+                return found
         return ()
+
+    def _check_limits(self, found: tuple[StatedSource, ...], table: Table) -> None:
+        """Refuse a source for an extra or a group that does not state the dependency: it would never count."""
+        places = ("project", "optional-dependencies"), ("dependency-groups",)
+        for one in found:
+            for limit, kind, keys in zip((one.extra, one.group), ("extra", "group"), places, strict=True):
+                if limit and table.name not in self._reached(self._document.table(*keys), limit, set()):
+                    raise table.error(
+                        f"is for the {kind} `{limit}`, which does not state it", hint="correct one of them"
+                    )
+
+    def _reached(self, lists: Mapping[str, object], wanted: str, seen: set[str]) -> set[str]:
+        """Return the names that an extra or a group states, with those of groups that it includes."""
+        seen.add(wanted)
+        items = next((value for name, value in lists.items() if canonicalize_name(name) == wanted), None)
+        found: set[str] = set()
+        for item in items if isinstance(items, list) else ():
+            if isinstance(item, str) and (name := _NAME.match(item)):
+                found.add(canonicalize_name(name[0]))
+            elif (
+                isinstance(item, dict) and (inner := canonicalize_name(str(item.get("include-group", "")))) not in seen
+            ):
+                found |= self._reached(lists, inner, seen)
+        return found
 
     def _uv_index(self, name: str, table: Table) -> str:
         rows = [row for one in self.documents for row in one.rows("tool", "uv", "index")]

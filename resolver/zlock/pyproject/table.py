@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from packaging.utils import NormalizedName, canonicalize_name
 from zlock.errors import InvalidRequirements
 from zlock.model.indexes import Route
 from zlock.model.origin import Origin
-from zlock.model.paths import file_url
+from zlock.model.paths import file_url, is_file_url, path_in
 from zlock.pyproject.document import Document
 from zlock.redact import redact
+from zlock.wording import did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +36,8 @@ class StatedSource:
         marker: Where that holds, or None for everywhere.
         extra: The only extra that it is for, or empty.
         group: The only dependency group that it is for, or empty.
+        is_all: Whether the dependency is one only where a marker of its table holds, as Poetry has it; else what the
+            table leaves out is the indexes' affair.
     """
 
     origin: Origin
@@ -45,6 +48,20 @@ class StatedSource:
     marker: Marker | None = None
     extra: str = ""
     group: str = ""
+    is_all: bool = False
+
+    @staticmethod
+    def left(sources: Sequence[StatedSource], *, bounded: bool) -> tuple[Marker | None, ...]:
+        """Return where a requirement stays beside what tables say of it, a marker each, None for everywhere.
+
+        Args:
+            sources: What they say.
+            bounded: Whether it has bounds, which hold for what is at a URL, too.
+        """
+        if sources and sources[0].is_all:
+            return tuple(one.marker for one in sources if bounded or not one.url)
+        stays = not sources or bounded or any(one.marker or not one.url for one in sources)
+        return (None,) if stays else ()
 
     def route(self, name: NormalizedName) -> Route:
         """Return what `index` says of a package."""
@@ -82,6 +99,12 @@ class Table:
         """Make an error that names the entry and its line."""
         return InvalidRequirements(f"`{'.'.join(self.keys)}` {problem}", context=(str(self.origin),), hint=hint)
 
+    def check_keys(self, row: Mapping[str, Any], known: Collection[str]) -> None:
+        """Refuse what is no key, and what is one and can't be carried over."""
+        for key in sorted(row.keys() - set(known)):
+            hint = did_you_mean(key, known) or "leave it out, or state the requirement in another way"
+            raise self.error(f"has `{key}`, which a lock can't carry", hint=hint)
+
     def text(self, row: Mapping[str, Any], key: str) -> str:
         """Take a text from the entry; empty where there is none."""
         value = row.get(key, "")
@@ -91,7 +114,9 @@ class Table:
 
     def indexed(self, called: str, url: str) -> StatedSource:
         """Return an index as what serves the dependency."""
-        return StatedSource(origin=self.origin, index=address(url), called="" if "://" in called else called)
+        return StatedSource(
+            origin=self.origin, index=address(url, self.document), called="" if "://" in called else called
+        )
 
     def marker(self, text: str) -> Marker:
         """Parse a marker."""
@@ -135,9 +160,12 @@ def key_of(document: Document, above: tuple[str, ...], name: NormalizedName) -> 
     return None if spelled is None else (*above, spelled)
 
 
-def address(url: str) -> str:
-    """Return the URL of an index as it may be shown and compared: no credentials, no query, no slash at the end."""
-    return re.split(r"[?#]", redact(url))[0].rstrip("/")
+def address(url: str, document: Document) -> str:
+    """Return an index as it may be shown and compared, see `Index.shown`; a path counts from the folder of its file."""
+    bare = re.split(r"[?#]", url)[0].replace("file:///${PROJECT_ROOT}", document.folder.as_posix())
+    if "://" in bare and not is_file_url(bare):
+        return redact(bare).rstrip("/")
+    return os.path.normpath(document.folder / (path_in(bare) if is_file_url(bare) else bare))
 
 
 def _with_subdirectory(url: str, folder: str) -> str:

@@ -60,6 +60,8 @@ def hatch_workspaces(document: Document, *, root: Path, limit: Path | None = Non
     for one in _upwards(document, root, limit):
         found = [(place, keys, _matching(place, table)) for place, keys, table in hatch_tables(one, root, "workspace")]
         held = [(place, keys, folders) for place, keys, folders in found if _holds(document, one, folders)]
+        for place, keys, _ in held:
+            _check_members(place, keys)
         if held:
             return [
                 Workspace(root=place, keys=keys, members=_named(place, keys, folders, root))
@@ -75,7 +77,7 @@ def hatch_tables(
     beside = document.folder / "hatch.toml"
     places: list[tuple[Document, tuple[str, ...]]] = [(document, ("tool", "hatch"))]
     if beside.is_file():
-        places.append((Document.read(beside, root=root), ()))
+        places.append((Document.read(beside, root=root, within=document.within), ()))
     for place, above in places:
         environments = place.table(*above, "envs")
         for name in sorted(environments, key=lambda one: (one != "default", one)):
@@ -85,7 +87,19 @@ def hatch_tables(
 
 
 def _holds(document: Document, declaring: Document, folders: Sequence[Path]) -> bool:
-    return bool(folders) and (document.folder == declaring.folder or document.folder in folders)
+    return document.folder == declaring.folder or document.folder in folders
+
+
+def _check_members(declaring: Document, keys: tuple[str, ...]) -> None:
+    """Refuse a pattern that leads to nothing, as hatch does: what it was to name would come from an index."""
+    members = declaring.table(*keys).get("members")
+    for item in members if isinstance(members, list) else ():
+        if not list(_globbed(declaring, [item])):
+            raise InvalidRequirements(
+                f"`{'.'.join(keys)}` has a member that is not there: `{item}`",
+                context=(str(declaring.origin(*keys, "members")),),
+                hint="correct the path or pattern",
+            )
 
 
 def _upwards(document: Document, root: Path, limit: Path | None) -> Iterator[Document]:
@@ -95,7 +109,7 @@ def _upwards(document: Document, root: Path, limit: Path | None) -> Iterator[Doc
     while folder not in (limit, folder.parent):
         folder = folder.parent
         if (folder / "pyproject.toml").is_file():
-            yield Document.read(folder / "pyproject.toml", root=root)
+            yield Document.read(folder / "pyproject.toml", root=root, within=document.within)
 
 
 def _matching(declaring: Document, table: Mapping[str, Any]) -> list[Path]:
@@ -118,7 +132,7 @@ def _named(
 ) -> dict[NormalizedName, Path]:
     members: dict[NormalizedName, Path] = {}
     for folder in dict.fromkeys(folders):
-        document = Document.read(folder / "pyproject.toml", root=root)
+        document = Document.read(folder / "pyproject.toml", root=root, within=declaring.within)
         name = document.table("project").get("name", document.table("tool", "poetry").get("name"))
         if isinstance(name, str) and members.setdefault(canonicalize_name(name), folder) != folder:
             raise InvalidRequirements(

@@ -83,13 +83,15 @@ class Package:
     Attributes:
         name: The normalized name.
         page: What the index lists, None where no index knows the name, and for a direct reference.
+        reference: The direct reference it stands for, None for a name of an index.
         versions: Newest first; the position is the bit.
         all: The mask of the releases that can be used, as far as is known.
         yanked: The mask of those that were yanked.
     """
 
     __slots__ = (
-        "_candidates", "_is_settled", "_judge", "_rejected", "all", "name", "page", "prereleases", "versions", "yanked",
+        "_candidates", "_is_settled", "_judge", "_rejected", "all", "name", "page", "prereleases", "reference",
+        "versions", "yanked",
     )  # fmt: skip
 
     def __init__(
@@ -103,6 +105,7 @@ class Package:
     ) -> None:
         self.name = name
         self.page = page
+        self.reference: Reference | None = None
         self.versions = Versions(versions, page.releases if page else ())
         self.all = self.versions.all
         self.prereleases = page.prereleases if page else 0
@@ -113,12 +116,15 @@ class Package:
         self._rejected = list(rejected)
 
     @classmethod
-    def of_reference(cls, name: NormalizedName, reference: Reference) -> Package:
-        """Return the package whose only candidate is a direct reference."""
+    def of_reference(cls, name: NormalizedName, reference: Reference, *, admits: Callable[[str], bool]) -> Package:
+        """Return the package whose only candidate is a direct reference, if its `Requires-Python` admits the target."""
         version = parse_version(reference.metadata.version)
         assert version is not None  # noqa: S101 - metadata was parsed with it
+        python = reference.metadata.requires_python
+        rejected = [] if admits(python) else [Rejected(version, f"requires Python {python}")]
         candidate = Candidate(version, (), None, reference)
-        package = cls(name, None, lambda _: candidate, versions=[str(version)])
+        package = cls(name, None, lambda _: rejected or candidate, versions=[str(version)])
+        package.reference = reference
         package.candidate(0)
         return package
 
@@ -126,12 +132,6 @@ class Package:
     def finals(self) -> int:
         """The mask of the releases that are no pre-releases."""
         return self.all & ~self.prereleases
-
-    @property
-    def reference(self) -> Reference | None:
-        """The direct reference it stands for, None for a name of an index."""
-        candidate = self._candidates.get(0)
-        return candidate.reference if candidate else None
 
     def candidate(self, position: int) -> Candidate | None:
         """Return a release as the target can use it, None where it can't."""
@@ -281,7 +281,7 @@ class Universe:
         if package is None:
             reference = self._references.get(name)
             if reference:
-                package = Package.of_reference(name, reference)
+                package = Package.of_reference(name, reference, admits=self.admits_python)
             else:
                 package = self._of_page(name, self._source.page(name).result())
             self._packages[name] = package

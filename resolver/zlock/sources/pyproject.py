@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from zlock.model.indexes import Route
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement, Gathered
 from zlock.pyproject.document import Document
+from zlock.pyproject.poetry import poetrys_own
 from zlock.pyproject.sources import DependencySources
 from zlock.pyproject.table import StatedSource
 from zlock.sources import links, statement
@@ -28,18 +29,23 @@ from zlock.sources.statement import Place, Stated
 
 _STATE_THEM: Final = "state them in `[project]`, or export them to a requirements file and give that as `requirements`"
 _POETRY: Final = 'set `replicate-local-python-environment = "poetry_export"` in place of `pyproject-path`'
-# What decides about versions too, and what does so in zlock's configuration.
+# What decides about versions too, and what does so for zlock.
 _ELSEWHERE: Final = {
-    ("tool", "uv", "constraint-dependencies"): "constraints",
-    ("tool", "uv", "override-dependencies"): "overrides",
-    ("tool", "uv", "exclude-dependencies"): "exclude",
-    ("tool", "uv", "exclude-newer"): "exclude-newer",
-    ("tool", "uv", "exclude-newer-package"): "exclude-newer-package",
-    ("tool", "uv", "prerelease"): "prerelease",
-    ("tool", "uv", "resolution"): "resolution",
-    ("tool", "pdm", "resolution", "overrides"): "overrides",
-    ("tool", "pdm", "resolution", "excludes"): "exclude",
+    ("tool", "uv", "constraint-dependencies"): "`constraints` in the configuration is",
+    ("tool", "uv", "override-dependencies"): "`overrides` in the configuration is",
+    ("tool", "uv", "exclude-dependencies"): "`exclude` in the configuration is",
+    ("tool", "uv", "exclude-newer"): "`exclude-newer` in the configuration is",
+    ("tool", "uv", "exclude-newer-package"): "`exclude-newer-package` in the configuration is",
+    ("tool", "uv", "prerelease"): "`prerelease` in the configuration is",
+    ("tool", "uv", "resolution"): "`resolution` in the configuration is",
+    ("tool", "uv", "no-sources"): "its tables of sources are",
+    ("tool", "uv", "no-index"): "`[[index]]` in the configuration is",
+    ("tool", "uv", "index-strategy"): "the first index that knows a name serves it",
+    ("tool", "uv", "dependency-metadata"): "`overrides` and `exclude` in the configuration are",
+    ("tool", "pdm", "resolution", "overrides"): "`overrides` in the configuration is",
+    ("tool", "pdm", "resolution", "excludes"): "`exclude` in the configuration is",
 }
+_OTHER_GROUPS: Final = (("tool", "poetry", "group"), ("tool", "pdm", "dev-dependencies"))
 # What hatchling and PDM put in place of a folder, and how that is said in a requirement.
 _TEMPLATE = re.compile(r"\{root((?::parent)*):uri\}|file:///\$\{PROJECT_ROOT\}")
 
@@ -84,14 +90,14 @@ class _List:
         table: The table it stands in.
         key: Its key there, as written.
         extra: The extra that it is, or empty.
-        group: The dependency group that it is, or empty.
+        groups: The dependency groups that it is read for: the one that was chosen, and the one that it is.
     """
 
     detail: str
     table: str
     key: str
     extra: str = ""
-    group: str = ""
+    groups: tuple[str, ...] = ()
 
 
 class _Reading:
@@ -156,6 +162,13 @@ class _Reading:
         project = self._table(self._data, "project", at="project")
         self._check_dynamic(project, extras)
         self._optional = self._extras(project)
+        if not ({"dependencies"} & set(project.get("dynamic", ())) or project.get("dependencies")) and poetrys_own(
+            self._document
+        ):
+            origin = self._document.origin("tool", "poetry", "dependencies", detail="`tool.poetry.dependencies`")
+            raise InvalidRequirements(
+                "the dependencies are Poetry's own, and `[project]` states none", context=(str(origin),), hint=_POETRY
+            )
         with self._problems:
             where = _List(detail="`dependencies`", table="project", key="dependencies")
             self._dependencies(project.get("dependencies", []), where)
@@ -170,7 +183,7 @@ class _Reading:
                 if key in document.table(*tables):
                     origin = Origin(source=Source.PYPROJECT, file=document.name, line=document.line_of(*tables, key))
                     name = ".".join((*tables, key))
-                    self._notes.append(f"{origin}: `{name}` is not read; `{instead}` in the configuration is")
+                    self._notes.append(f"{origin}: `{name}` is not read; {instead}")
 
     def _pythons(self) -> tuple[SpecifierSet, Origin] | None:
         """Return the Pythons that the project is for."""
@@ -259,7 +272,11 @@ class _Reading:
             self._notes.append(place.note("the project itself is required; only its extras are followed"))
         for extra in sorted(map(canonicalize_name, requirement.extras)):
             with self._problems:
-                self._extra(extra, outer=requirement.marker, above=above)
+                try:
+                    self._extra(extra, outer=requirement.marker, above=above)
+                except InvalidRequirements as error:
+                    error.context = (*error.context, f"required by {place.origin}")
+                    raise
 
     def _groups(self, groups: Sequence[str]) -> None:
         table = self._table(self._data, "dependency-groups", at="dependency-groups")
@@ -286,7 +303,8 @@ class _Reading:
             return
         for key, text in _iter_group(group, resolver):
             spelled = next(name for name in table if canonicalize_name(name) == key)
-            where = _List(detail=f"group `{group}`", table="dependency-groups", key=spelled, group=key)
+            groups = (group, key)
+            where = _List(detail=f"group `{group}`", table="dependency-groups", key=spelled, groups=groups)
             with self._problems:
                 self._dependency(text, self._place(text, where), where, outer=None, above=())
 
@@ -353,14 +371,16 @@ class _Reading:
         """
         requirement = stated.requirement
         name = canonicalize_name(requirement.name)
-        sources = self._sources.of(name, extra=where.extra, group=where.group)
+        sources = self._sources.of(name, extra=where.extra, groups=where.groups)
         if requirement.url and sources:
-            self._notes.append(place.note(f"the URL counts, and not what `{sources[0].origin.detail}` says"))
+            self._notes.append(place.note(f"the URL counts, and not what {sources[0].origin.detail} says"))
             sources = ()
         for one in sources:
             self._keep_source(requirement, one, place)
-        if not sources or requirement.specifier or any(one.marker or not one.url for one in sources):
-            self._keep(stated, place.origin)
+        for marker in StatedSource.left(sources, bounded=bool(requirement.specifier)):
+            left = copy(requirement)
+            left.marker = _both(requirement.marker, marker)
+            self._keep(replace(stated, requirement=left), place.origin)
 
     def _keep_source(self, requirement: Requirement, source: StatedSource, place: Place) -> None:
         placed = copy(requirement)
@@ -386,6 +406,9 @@ class _Reading:
         spellings: dict[str, str] = {canonicalize_name(each): each for each in known}
         close = [spellings[each] for each in difflib.get_close_matches(canonicalize_name(name), spellings)]
         there = f"there are: {', '.join(f'`{each}`' for each in known)}" if known else f"there is no {what} at all"
+        for table in _OTHER_GROUPS if what == "group" else ():
+            if any(canonicalize_name(each) == name for each in self._document.table(*table)):
+                there = f"`{'.'.join(table)}` is not read: state it in `[dependency-groups]` (PEP 735)"
         hint = f"did you mean {' or '.join(f'`{each}`' for each in close)}? {there}" if close else there
         return self._error(f"the {what} `{name}` is unknown", hint=hint)
 

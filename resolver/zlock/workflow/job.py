@@ -70,6 +70,7 @@ class Job:
         workspace.report.note(*(note for one in gathered for note in one.notes))
         targets = workspace.targets(step, lock)
         _note_other_pythons(workspace, step, gathered, targets)
+        _note_without_file(workspace, step)
         return cls(
             step=step,
             path=path,
@@ -128,6 +129,17 @@ def _note_other_pythons(workspace: Workspace, step: Step, gathered: list[Gathere
             workspace.report.note(
                 f"step `{step.name}` is for Python {python} ({workspace.python_stated(step)}), and the project for "
                 f'`requires-python = "{wanted}"` ({origin})'
+            )
+
+
+def _note_without_file(workspace: Workspace, step: Step) -> None:
+    """Say that extras or groups of no file are asked for."""
+    for name in ("pyproject_extras", "pyproject_groups"):
+        if getattr(step.settings, name) and not step.settings.pyproject_path:
+            place = step.settings.where(name)
+            workspace.report.note(
+                f"step `{step.name}` has `{name}` and no `pyproject_path`, so it asks for nothing"
+                + (f"; it is stated in {place}" if place else "")
             )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from zlock.errors import Collector, NoAnswer, NoSolution, NotProven, Problems, ZlockError
+from zlock.errors import Collector, InvalidRequirements, NoAnswer, NoSolution, NotProven, Problems, ZlockError
 from zlock.index.auth import Credentials
 from zlock.index.cache import Cache, default_folder
 from zlock.index.client import Client
@@ -394,12 +394,12 @@ class Solver:
         return self._repository.routed(self._routed(job, target, {}), target.python_version)
 
     def _universe(self, job: Job, target: Target, stated: Sequence[DirectRequirement], rules: Rules) -> Universe:
-        wanted = []
+        wanted: list[tuple[NormalizedName, str, str]] = []
         for one in stated:
             requirement = one.requirement
             marker = requirement.marker
             if requirement.url and (not marker or marker.evaluate(target.environment)):
-                wanted.append((one.name, requirement.url))
+                wanted.append((one.name, requirement.url, str(one.origins[0])))
         references: dict[NormalizedName, Reference] = {}
         if wanted:
             from zlock.index.direct import find_references
@@ -410,6 +410,7 @@ class Solver:
                 lambda name, url: self._reference(name, url, locked.get(name), target.python_version),
                 lambda marker: Universe.evaluate(target, marker),
             )
+            _check_strangers(references, {one.project for one in job.gathered} - {""}, target, rules)
         routing = self._routed(job, target, references)
         served = (routing.indexes, tuple(sorted(routing.sources.items())))
         key = (target, served, rules is self._rules, frozenset(references.items()))
@@ -493,6 +494,26 @@ class Contradiction(NoSolution):
         super().__init__(f"no set of versions satisfies step `{step}`", context=lines, hint=hint)
         self.step = step
         self.conflict = conflict
+
+
+def _check_strangers(
+    references: Mapping[NormalizedName, Reference], projects: Collection[str], target: Target, rules: Rules
+) -> None:
+    """Refuse a folder that requires the project itself by its name alone: an index has a stranger under it.
+
+    Raises:
+        InvalidRequirements: There is one.
+    """
+    for name, reference in references.items():
+        for need in reference.metadata.dependencies:
+            is_own = need.name in projects and not need.url and (need.name, None) not in rules.exclude
+            if reference.kind == "directory" and is_own and (not need.marker or Universe.evaluate(target, need.marker)):
+                raise InvalidRequirements(
+                    f"`{name}` requires `{need.name}`, which is the project itself, and does not say where it is",
+                    context=[f"`{need}` by `{name} @ {reference.requested}`"],
+                    hint=f'write `{need.name} = {{ path = "..." }}` into its `[tool.uv.sources]`; or leave it out of '
+                    f'every package: `exclude = ["{need.name}"]` in the configuration',
+                )
 
 
 def _pins(lock: Mapping[str, Any], target: Target) -> dict[NormalizedName, str]:
