@@ -25,7 +25,7 @@ VENV = "/opt/venv"
 # It stands in `PATH` and in the first line of scripts, so it has no colon and no space.
 _VENV = re.compile(r"(/[A-Za-z0-9._+-]+)+", re.ASCII)
 # What zlock has there; and what is emptied, or laid over by the system that runs a container.
-_TAKEN = (FOLDER, WORKING_FOLDER, CACHE, "/tmp", "/run", "/dev", "/proc", "/sys")  # noqa: S108 - of the image
+_TAKEN = (FOLDER, WORKING_FOLDER, CACHE, "/tmp", "/run", "/var/run", "/var/tmp", "/dev", "/proc", "/sys")  # noqa: S108 - of the image
 
 
 def default_parent(python: str) -> str:

@@ -30,7 +30,7 @@ Supply = Callable[[LockedStep, Sequence[LockedFile]], Path]
 """Returns a folder that holds files of a step's lock."""
 
 _KIND = "folders"
-_CORRECT = "correct the project in that folder, or install what its build needs on this machine"
+_CORRECT = "correct the project in that folder; what its build imports belongs into `requires` of its `[build-system]`"
 
 
 def cache_folder(options: Options, environ: Mapping[str, str]) -> Path:

@@ -30,7 +30,7 @@ from zlock.workflow.folders import Folders
 from zlock.workflow.housing import house_with
 from zlock.workflow.locked import LockedStep
 from zlock.workflow.named import NamedParents
-from zlock.workflow.settings import check_settings
+from zlock.workflow.settings import mistakes
 from zlock.workflow.workspace import Workspace
 
 Ask = Callable[[str, str], str]
@@ -61,10 +61,14 @@ def plan_images(
     """
     planner = _Planner(workspace, digest_of, user_of, wheelhouse)
     plans: list[ImagePlan] = []
+    failures = workspace.report.failures
+    for error, steps in mistakes(workspace, [one.step for one in locked]):
+        with failures.of(*steps):
+            raise error
     for one in locked:
-        with workspace.report.failures.of(one.step.name):
-            check_settings(workspace, [one.step])
-            plans += planner.plan(one)
+        if one.step.name not in failures.of_steps:
+            with failures.of(one.step.name):
+                plans += planner.plan(one)
     return _merged(plans)
 
 

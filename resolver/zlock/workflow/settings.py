@@ -20,12 +20,21 @@ _CARRIED = (
 
 
 def check_settings(workspace: Workspace, steps: Iterable[Step]) -> None:
-    """Refuse settings that no image could be made with, each mistake once, with its steps and its place.
-
-    A step without a Linux platform has no image, so nothing of it is refused.
+    """Refuse settings that no image could be made with.
 
     Raises:
         InvalidConfiguration: A mistake; several come as `Problems`.
+    """
+    problems = Collector()
+    for error, _ in mistakes(workspace, steps):
+        problems.add(error)
+    problems.raise_if_any()
+
+
+def mistakes(workspace: Workspace, steps: Iterable[Step]) -> list[tuple[ZlockError, list[str]]]:
+    """Return what no image could be made with in the settings of steps: each mistake once, with the steps that have it.
+
+    A step without a Linux platform has no image, so nothing of it is refused.
     """
     found: dict[tuple[str, ...], tuple[ZlockError, list[str]]] = {}
     for step in steps:
@@ -33,12 +42,10 @@ def check_settings(workspace: Workspace, steps: Iterable[Step]) -> None:
         if any(platform.startswith("linux/") for platform in platforms):
             for error in _mistakes(workspace, step):
                 found.setdefault((error.message, *error.context), (error, []))[1].append(step.name)
-    problems = Collector()
     for error, (first, *others) in found.values():
         error.message = f"step `{first}`, {error.message}"
         error.context = (*error.context, *([f"likewise for {listed(others)}"] if others else []))
-        problems.add(error)
-    problems.raise_if_any()
+    return list(found.values())
 
 
 def _mistakes(workspace: Workspace, step: Step) -> list[ZlockError]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -19,19 +18,8 @@ NO_LINKS: Mapping[str, Path] = MappingProxyType({})
 
 
 def folder_names(plans: Sequence[ImagePlan]) -> list[str]:
-    """Return the name of each plan's folder: 16 digits of the key, or of the identity where the parent floats.
-
-    Floating plans that install the same and differ otherwise have digits of their keys too.
-    """
-    floating = Counter(_identity(plan) for plan in plans if plan.floats)
-    return [
-        plan.tag
-        if not plan.floats
-        else f"{_identity(plan)}-floating"
-        if floating[_identity(plan)] == 1
-        else f"{_identity(plan)}-{plan.key[:8]}-floating"
-        for plan in plans
-    ]
+    """Return the name of each plan's folder: 16 digits of the key; where the parent floats, the name says so."""
+    return [f"{plan.tag}-floating" if plan.floats else plan.tag for plan in plans]
 
 
 def write_context(context: Mapping[str, bytes], folder: Path, links: Mapping[str, Path] = NO_LINKS) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from zlock.errors import InvalidInput, NoAnswer
@@ -16,6 +16,7 @@ from zlock.image.reading.installed import (
     python_version,
     pythons_in,
     read_distributions,
+    shared_settings,
     stray_files,
     stray_programs,
     venv_folders,
@@ -128,7 +129,7 @@ def read_folder(folder: Path, venv: str, minor: int) -> Installed:
         if pythons_in(tree, prefix):
             return _read_environment(tree, prefix, minor, str(folder / prefix.strip("/")))
     windows = resolve(tree, "/Lib/site-packages")
-    distributions = read_distributions(tree, [windows or "/"])
+    distributions = [_inside(one) for one in read_distributions(tree, [windows or "/"])]
     if not distributions:
         inside = (*(f"{one}/lib/python3.*".strip("/") for one in prefixes), "Lib/site-packages", "*.dist-info")
         raise NoAnswer(
@@ -137,6 +138,11 @@ def read_folder(folder: Path, venv: str, minor: int) -> Installed:
             hint="name the files of an image, an environment, or the folder in which its packages are",
         )
     return Installed(distributions=distributions, tree=tree, may_have_installers=True)
+
+
+def _inside(one: Distribution) -> Distribution:
+    """Leave out files that are above a folder of packages, such as programs."""
+    return replace(one, files=tuple(file for file in one.files if not file.path.startswith("/../")))
 
 
 def read_interpreter(python: Path, minor: int) -> Installed:
@@ -173,7 +179,13 @@ def _read_environment(tree: FileTree, prefix: str, minor: int, shown: str) -> In
     distributions = read_distributions(tree, folders)
     python = python_version(tree, prefix)
     if not prefix:  # whoever made another one may have put files of their own there
-        return Installed(distributions=distributions, tree=tree, python=python, may_have_installers=True)
+        return Installed(
+            distributions=distributions,
+            tree=tree,
+            odd=shared_settings(tree, prefix),
+            python=python,
+            may_have_installers=True,
+        )
     stray = [*stray_files(tree, folders, distributions), *stray_programs(tree, prefix, distributions)]
     odd = odd_settings(tree, prefix)
     return Installed(distributions=distributions, tree=tree, stray=stray, odd=odd, python=python)

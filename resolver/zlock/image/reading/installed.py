@@ -25,13 +25,14 @@ _ENVIRONMENTS_OWN = re.compile(
     rf"{_PYTHON.pattern}|activate(_this)?(\.[a-z0-9]+)?|deactivate\.bat|pydoc\.bat", re.IGNORECASE
 )
 _SHARED = "include-system-site-packages"
+_SIGNED = re.compile(r"|\.jws|\.p7s")  # RECORD itself, and its signatures
 _MOST_LINKS = 10
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # what engines set where an image sets none
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordedFile:
-    """A file of a distribution, as its RECORD tells of it; those without a hash are left out."""
+    """A file of a distribution, as its RECORD tells of it; the algorithm is empty where there is no hash."""
 
     path: str
     algorithm: str
@@ -45,7 +46,7 @@ class Distribution:
     Attributes:
         name: The normalized name.
         version: As its metadata has it; empty where that can't be read.
-        files: What RECORD tells the hashes of.
+        files: What RECORD names and should have a hash of.
         direct_url: Where it came from, if not from an index (PEP 610); else empty.
         paths: What RECORD names, but for `.pyc` files without a hash: those are made anew everywhere.
     """
@@ -59,7 +60,7 @@ class Distribution:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Altered:
-    """A file that is not as its RECORD has it; `why` is "changed" or "gone"."""
+    """A file that is not as its RECORD has it; `why` is "changed", "gone", or "without a sha256 in RECORD"."""
 
     path: str
     why: str
@@ -117,7 +118,7 @@ def check_files(tree: FileTree, distribution: Distribution) -> tuple[list[Altere
         if place is None or node is None or node.kind != "file":
             altered.append(Altered(path=file.path, why="gone"))
         elif file.algorithm != "sha256":
-            continue
+            altered.append(Altered(path=file.path, why="without a sha256 in RECORD"))
         elif _encoded(tree.sha256(place)) != file.digest:
             altered.append(Altered(path=file.path, why="changed"))
         checked += 1
@@ -160,7 +161,7 @@ def stray_files(tree: FileTree, folders: Iterable[str], distributions: Iterable[
                 yield from look(path)
             elif node.kind == "folder":
                 yield from [path] if _has_files(tree, path) else []
-            elif node.kind == "link" or not read_name(tree, path):
+            elif node.kind != "file" or not read_name(tree, path):
                 yield path
 
     return [path for folder in folders for path in look(folder)]
@@ -203,15 +204,31 @@ def odd_settings(tree: FileTree, prefix: str) -> dict[str, str]:
     odd = {}
     if not settings:
         odd["pyvenv.cfg"] = "gone"
+    elif not _is_text(_read(tree, f"{prefix}/pyvenv.cfg")):
+        odd["pyvenv.cfg"] = "no text, so that Python does not start"
     elif not shared or "true" in map(str.lower, shared):  # which is what `site` takes it for where it is not said
         odd[_SHARED] = "true"
     bin_folder = resolve(tree, f"{prefix}/bin") or f"{prefix}/bin"
     for name in tree.names(bin_folder) if is_folder(tree, bin_folder) else []:
         if _PYTHON.fullmatch(name):
             leads_to = _interpreter(tree, bin_folder, name)
-            if not leads_to or posixpath.normpath(posixpath.dirname(leads_to)) != posixpath.normpath(home):
+            folder, target = posixpath.split(leads_to)
+            if posixpath.normpath(folder or "-") != posixpath.normpath(home) or not _PYTHON.fullmatch(target):
                 odd[f"bin/{name}"] = f"{leads_to or 'no link'}, and not in its home `{home}`"
     return odd
+
+
+def shared_settings(tree: FileTree, prefix: str) -> dict[str, str]:
+    """Return what `odd_settings` says of an environment that anybody may have made: whether it has others' packages."""
+    return {name: how for name, how in odd_settings(tree, prefix).items() if name == _SHARED}
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _interpreter(tree: FileTree, folder: str, name: str) -> str:
@@ -271,9 +288,10 @@ def _recorded(record: bytes, place: str, folder: str) -> tuple[RecordedFile, ...
     """
     found = []
     for path, hashed in _rows(record):
-        algorithm, equals, digest = hashed.partition("=")
-        if equals:
-            joined = posixpath.join(folder, path)
+        algorithm, _, digest = hashed.partition("=")
+        joined = posixpath.join(folder, path)
+        # Installers write the hash of all others anew.
+        if path and (hashed or not (path.endswith(".pyc") or _SIGNED.fullmatch(joined.removeprefix(place)))):
             found.append(RecordedFile(path=joined, algorithm=algorithm, digest=digest.rstrip("=")))
     return tuple(found) or (RecordedFile(path=place, algorithm="sha256", digest=""),)
 

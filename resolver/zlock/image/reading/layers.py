@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from typing import IO
+from typing import IO, Literal
 
 from zlock.image.reading.compression import DAMAGED, unpacked
 from zlock.image.reading.tar import Entry, Readable, Tar
@@ -42,12 +42,21 @@ class _Link:
         self.target = target
 
 
+class _Other:
+    """A device, a pipe or the like."""
+
+    __slots__ = ("layer",)
+
+    def __init__(self, layer: int) -> None:
+        self.layer = layer
+
+
 class _Folder:
     __slots__ = ("entries", "layer")
 
     def __init__(self, layer: int) -> None:
         self.layer = layer
-        self.entries: dict[str, _File | _Link | _Folder] = {}
+        self.entries: dict[str, _File | _Link | _Other | _Folder] = {}
 
     def prune(self, layer: int) -> None:
         """Take away all that lower layers put here."""
@@ -112,7 +121,8 @@ class LayerTree:
         there = self._at(path)
         if isinstance(there, _Link):
             return Node("link", there.target)
-        return None if there is None else Node("folder" if isinstance(there, _Folder) else "file")
+        kinds: dict[type, Literal["folder", "file", "other"]] = {_Folder: "folder", _File: "file", _Other: "other"}
+        return None if there is None else Node(kinds[type(there)])
 
     def names(self, path: str) -> list[str]:
         """Return the names in a folder, sorted."""
@@ -136,8 +146,8 @@ class LayerTree:
         there = self._at(path)
         return there.sha256 if isinstance(there, _File) else ""
 
-    def _at(self, path: str) -> _File | _Link | _Folder | None:
-        there: _File | _Link | _Folder | None = self._root
+    def _at(self, path: str) -> _File | _Link | _Other | _Folder | None:
+        there: _File | _Link | _Other | _Folder | None = self._root
         for part in filter(None, path.split("/")):
             there = there.entries.get(part) if isinstance(there, _Folder) else None
         return there
@@ -173,7 +183,7 @@ class LayerTree:
         elif entry.kind == "file":
             folder.entries[name] = self._read(tar, entry, name, parents)
         else:
-            folder.entries.pop(name, None)
+            folder.entries[name] = _Other(self._layers)
 
     def _take(self, folder: _Folder, name: str, path: str) -> None:
         """Take away what lower layers put under a name.

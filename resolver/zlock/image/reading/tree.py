@@ -19,7 +19,7 @@ _MOST_LINKS = 40  # as Linux has it
 class Node(NamedTuple):
     """What is at a path, a link not followed."""
 
-    kind: Literal["file", "folder", "link"]
+    kind: Literal["file", "folder", "link", "other"]
     target: str = ""
 
 
@@ -61,7 +61,7 @@ class FolderTree:
             if error.errno == errno.ENAMETOOLONG:
                 return None
             raise
-        return Node("folder" if stat.S_ISDIR(mode) else "file")
+        return Node("folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other")
 
     def names(self, path: str) -> list[str]:
         """Return the names in a folder, sorted."""
