@@ -385,11 +385,23 @@ def test_the_pythons_of_what_is_there_count(app: Project, tmp_path: Path, where:
     assert "required by pyproject (`dependencies`, pyproject.toml:5)" in result.stderr
 
 
+def test_so_do_those_of_what_a_folder_requires(app: Project) -> None:
+    member(app, "packages/core", "app")
+    text = '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.13"\n'
+    app.write("packages/app/pyproject.toml", text)
+    state(app, UV_WORKSPACE.replace("core = {", "app = { workspace = true }\ncore = {"))
+    result = app.run("resolve")
+    assert result.code == 1
+    assert "requires `app @ file:packages/app`, which requires Python >=3.13" in result.stderr
+
+
 def test_a_folder_that_requires_the_project_back_has_to_say_where_it_is(app: Project) -> None:
-    member(app, "libs/core", "my-app")
-    state(app, '[tool.uv.sources]\ncore.path = "libs/core"\n', name="my-app")
-    refused(app, "`core` requires `my-app`, which is the project itself", 'exclude = ["my-app"]')
-    member(app, "libs/core", "my-app", tables='[tool.uv.sources]\nmy-app = {path = "../.."}\n')
+    for needs, tables in (("my-app",), ""), ((), '[project.optional-dependencies]\nx = ["my-app"]\n'):
+        member(app, "libs/core", *needs, tables=tables)
+        state(app, '[tool.uv.sources]\ncore.path = "libs/core"\n', name="my-app", dependencies='"core[x]"')
+        out = 'exclude = [{ package = "my-app", from = "core" }]'
+        refused(app, "`core` requires `my-app`, which is the project itself", out)
+    member(app, "libs/core", "my-app>=1", tables='[tool.uv.sources]\nmy-app = {path = "../.."}\n')
     resolved(app)
     assert {one["name"] for one in app.lock("pipeline")["packages"] if "directory" in one} == {"core", "my-app"}
 
@@ -603,6 +615,7 @@ def test_a_member_of_hatchs_workspace_is_the_folder(app: Project, file: str) -> 
     if file == "hatch.toml":
         state(app, "")
         app.write(file, f"[envs.default]\n{table}")
+        app.write("pyproject.toml", f"{(app.folder / 'pyproject.toml').read_text()}[tool.hatch.envs.default]\nx = 1\n")
     else:
         state(app, f"[tool.hatch.envs.default]\n{table}")
     resolved(app)

@@ -74,16 +74,15 @@ def hatch_tables(
     document: Document, root: Path, key: str
 ) -> Iterator[tuple[Document, tuple[str, ...], Mapping[str, Any]]]:
     """Yield a table of each of hatch's environments, the default one's first, with its file and keys there."""
+    place: Document = document
+    above: tuple[str, ...] = ("tool", "hatch", "envs")
     beside = document.folder / "hatch.toml"
-    places: list[tuple[Document, tuple[str, ...]]] = [(document, ("tool", "hatch"))]
-    if beside.is_file():
-        places.append((Document.read(beside, root=root, within=document.within), ()))
-    for place, above in places:
-        environments = place.table(*above, "envs")
-        for name in sorted(environments, key=lambda one: (one != "default", one)):
-            table = place.table(*above, "envs", name).get(key)
-            if isinstance(table, dict):
-                yield place, (*above, "envs", name, key), table
+    if beside.is_file() and (other := Document.read(beside, root=root, within=document.within)).table("envs"):
+        place, above = other, ("envs",)  # which hatch takes in place of the other
+    for name in sorted(place.table(*above), key=lambda one: (one != "default", one)):
+        table = place.table(*above, name).get(key)
+        if isinstance(table, dict):
+            yield place, (*above, name, key), table
 
 
 def _holds(document: Document, declaring: Document, folders: Sequence[Path]) -> bool:

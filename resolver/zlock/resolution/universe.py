@@ -458,7 +458,10 @@ class Universe:
         for dependency in self.dependencies(package, position, node.extra):
             mask = self.mask(dependency)
             if dependency.url and not mask:
-                return InvalidMetadata(f"requires `{dependency}`, a URL that no requirement of the step names")
+                other = self.package(dependency.name)
+                rejected = [row.reason for row in other.rejected] if other.reference else []
+                why = f"which {rejected[0]}" if rejected else "a URL that no requirement of the step names"
+                return InvalidMetadata(f"requires `{dependency}`, {why}")
             naming = names_prerelease(dependency.specifier)
             rows += [Need(one, mask, node, position, dependency, naming) for one in nodes_of(dependency)]
         return tuple(rows)

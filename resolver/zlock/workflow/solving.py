@@ -287,6 +287,8 @@ class Solver:
             (one.problem.universe.target, self._complete(describe(one.problem, aligned.pins[one.name], self._known)))
             for one in state.members
         ]
+        for _, resolved in answers:
+            _check_strangers({one.project for one in job.gathered} - {""}, resolved)
         builds = [build for target, resolved in answers for build in self._build_locker.builds(job, target, resolved)]
         differs = dict.fromkeys(line for one in state.members for line in aligned.differs.get(one.name, ()))
         facts = Facts(
@@ -410,7 +412,6 @@ class Solver:
                 lambda name, url: self._reference(name, url, locked.get(name), target.python_version),
                 lambda marker: Universe.evaluate(target, marker),
             )
-            _check_strangers(references, {one.project for one in job.gathered} - {""}, target, rules)
         routing = self._routed(job, target, references)
         served = (routing.indexes, tuple(sorted(routing.sources.items())))
         key = (target, served, rules is self._rules, frozenset(references.items()))
@@ -496,23 +497,25 @@ class Contradiction(NoSolution):
         self.conflict = conflict
 
 
-def _check_strangers(
-    references: Mapping[NormalizedName, Reference], projects: Collection[str], target: Target, rules: Rules
-) -> None:
-    """Refuse a folder that requires the project itself by its name alone: an index has a stranger under it.
+def _check_strangers(projects: Collection[str], resolved: Sequence[Resolved]) -> None:
+    """Refuse what is required by URL or path, and requires the project itself by its name alone: a stranger has it.
 
     Raises:
         InvalidRequirements: There is one.
     """
-    for name, reference in references.items():
-        for need in reference.metadata.dependencies:
-            is_own = need.name in projects and not need.url and (need.name, None) not in rules.exclude
-            if reference.kind == "directory" and is_own and (not need.marker or Universe.evaluate(target, need.marker)):
+    strangers = {one.name: one for one in resolved if one.name in projects and one.candidate.reference is None}
+    for one in resolved:
+        reference = one.candidate.reference
+        for name in one.requires if reference else ():
+            if reference and name in strangers:
                 raise InvalidRequirements(
-                    f"`{name}` requires `{need.name}`, which is the project itself, and does not say where it is",
-                    context=[f"`{need}` by `{name} @ {reference.requested}`"],
-                    hint=f'write `{need.name} = {{ path = "..." }}` into its `[tool.uv.sources]`; or leave it out of '
-                    f'every package: `exclude = ["{need.name}"]` in the configuration',
+                    f"`{one.name}` requires `{name}`, which is the project itself, and does not say where it is",
+                    context=[
+                        f"required by `{one.name} @ {reference.requested}`",
+                        f"an index has `{name}` {strangers[name].candidate.version}",
+                    ],
+                    hint=f'write `{name} = {{ path = "..." }}` into its `[tool.uv.sources]`; or leave it out: '
+                    f'`exclude = [{{ package = "{name}", from = "{one.name}" }}]` in the configuration',
                 )
 
 
