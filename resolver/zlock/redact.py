@@ -16,6 +16,8 @@ _USER_PART = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
+_BARE_LOGIN = re.compile(r"(?<![\w/])(?!mailto:)[\w.%+~-]+:[^\s/@]+@(?!sha\d+:)[\w\[]")
+
 _SECRET_PARAMETER = re.compile(
     r"token|secret|passw|pwd|api_?key|^key$|auth(?!or)|credential|^sig$|signature|jwt", re.IGNORECASE
 )
@@ -34,6 +36,11 @@ def _without_credentials(url: re.Match[str]) -> str:
     account = url["user"].partition(":")[0]
     scheme = f"{url['ssh'] or ''}://"
     return f"{scheme}{account}@" if url["ssh"] and account else scheme
+
+
+def holds_login(text: str) -> bool:
+    """Tell whether `user:password@host` is in a text, in a URL or not; `tag@sha256:` and addresses of mail are none."""
+    return redact(text) != text or _BARE_LOGIN.search(text) is not None
 
 
 def secret_parameter(url: str) -> str | None:

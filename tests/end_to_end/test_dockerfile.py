@@ -664,6 +664,26 @@ def test_a_setting_that_can_not_be_carried_is_named_with_its_place(project: Proj
     assert "likewise" not in only
 
 
+@pytest.mark.parametrize(
+    "docker",
+    [
+        {"python-package-installer-args": {"proxy": "user:hush@host.example:80"}},
+        {"python-package-installer-args": {"trusted-host": ["u:hush@h"]}},
+        {"environment": {"HTTP_PROXY": "user:hush@h:80"}},
+        {"runtime-environment": {"DSN": "postgres://me:hush@db/x"}},
+        {"local-project-install-command": "pip install --index-url https://me:hush@index.example/simple/ ."},
+        {"local-project-install-command": ["pip", "install", "--proxy=me:hush@h:80", "."]},
+    ],
+)
+def test_credentials_in_whatever_enters_an_image_are_refused(
+    project: Project, index: TinyIndex, docker: dict[str, Any]
+) -> None:
+    fill(index)
+    said = refused(project, index, "dockerfile", docker=docker)
+    assert "holds credentials, which would stay in the image" in said
+    assert "hush" not in said
+
+
 def test_output_is_where_it_is_said(project: Project, index: TinyIndex, tmp_path: Path) -> None:
     fill(index)
     configure(project, index)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from zlock.errors import Collector, InvalidConfiguration
-from zlock.redact import redact
+from zlock.redact import holds_login
 from zlock.settings.docker import InstallerArgument
 from zlock.wording import did_you_mean
 
@@ -176,7 +176,7 @@ def _given(name: str, argument: InstallerArgument) -> Iterator[str | None]:
             yield None
         elif one is not False:
             text = str(one)
-            if redact(text) != text:
+            if holds_login(text):
                 raise InvalidConfiguration(
                     f"`{name}` holds credentials, which would stay in the image",
                     hint="set a proxy in the environment of the builder, and an index in the configuration",

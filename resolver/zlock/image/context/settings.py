@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from zlock.errors import Collector
+from zlock.errors import Collector, InvalidConfiguration
 from zlock.image.context.carry import check_reference, check_variable, check_words
 from zlock.image.context.options import options_of
 from zlock.image.context.variables import refuse_variable
+from zlock.redact import holds_login
 from zlock.settings.docker import DockerSettings
 
 
@@ -47,5 +48,11 @@ def check_settings(settings: DockerSettings) -> None:
         check_reference(effective.parent_image or "x")
     with stated("local_project_install_command"):
         command = effective.local_project_install_command or ()
-        check_words([command] if isinstance(command, str) else command)
+        words = (command,) if isinstance(command, str) else command
+        check_words(words)
+        if any(map(holds_login, words)):
+            raise InvalidConfiguration(
+                "it holds credentials, which would stay in the image",
+                hint="an index belongs into the configuration, whose login a build gets as a secret",
+            )
     problems.raise_if_any()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zlock.errors import InvalidConfiguration
 from zlock.image.context.options import INDEXES, PIP, PLACE, UV
-from zlock.redact import redact
+from zlock.redact import holds_login
 
 # Of an older name uv takes the variable still.
 _RENAMED = frozenset({"native-tls", "trusted-host"})
@@ -45,7 +45,7 @@ def refuse_variable(name: str, value: str, installer: str | None = None) -> None
     hint = _hint(installer, name) if installer and (name, value) != _NO_FILE else ""
     if hint:
         raise InvalidConfiguration(f"`{name}` is not taken, as it counts while the image is built", hint=hint)
-    if redact(value) != value:
+    if holds_login(value):
         raise InvalidConfiguration(f"`{name}` holds credentials, which would stay in the image", hint=_WAYS_IN)
 
 
