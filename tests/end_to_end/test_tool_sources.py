@@ -443,6 +443,13 @@ def test_indexes_of_uvs_for_everything_have_to_be_configured(app: Project, key: 
     refused(app, f"`tool.uv.{key} https://index.example/simple` in `pyproject.toml`", "pyproject.toml:7")
 
 
+def test_an_index_for_everything_is_not_configured_by_one_for_some(project: Project, strange: TinyIndex) -> None:
+    with TinyIndex() as second:
+        state(project, f'[[tool.uv.index]]\nname = "inner"\nurl = "{second.url}"\n')
+        configure(project, strange, {"name": "inner", "url": second.url, "explicit": True})
+        refused(project, "`[[tool.uv.index]] ", "would change where packages come from")
+
+
 # Poetry, beside `[project]`
 
 

@@ -14,6 +14,18 @@ from zlock.model.paths import is_file_url, path_in
 from zlock.redact import redact
 
 
+def address(url: str, folder: str = "") -> str:
+    """Return an index as it may be shown and compared: no credentials, and one spelling of each.
+
+    Args:
+        url: Its URL, or the path of a folder.
+        folder: The folder that a relative path counts from.
+    """
+    if "://" in url and not is_file_url(url):
+        return redact(url).rstrip("/")
+    return os.path.normpath(os.path.join(folder, path_in(url) if is_file_url(url) else url))  # noqa: PTH118 - text
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Index:
     """One index of the configuration.
@@ -38,9 +50,7 @@ class Index:
     @property
     def shown(self) -> str:
         """Its URL without credentials, or the path of its folder, in one spelling: what addresses are compared by."""
-        if is_file_url(self.url) or "://" not in self.url:
-            return os.path.normpath(path_in(self.url) if is_file_url(self.url) else self.url)
-        return redact(self.url).rstrip("/")
+        return address(self.url)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from zlock.model.indexes import Route
 from zlock.model.requirement import IndexOption
 from zlock.pyproject.document import Document
-from zlock.pyproject.table import Table, address
+from zlock.pyproject.table import Table, address_in
 
 _UV_KEYS: Final = ("index-url", "extra-index-url", "find-links")
 _WILDCARD: Final = re.compile(r"[*?\[]")
@@ -56,7 +56,7 @@ def pdm_routes(document: Document) -> tuple[Route, ...]:
         found += [
             Route(
                 name=canonicalize_name(one),
-                url=address(row["url"], document),
+                url=address_in(row["url"], document),
                 called=str(row.get("name", "")),
                 origin=str(table.origin),
             )
@@ -70,7 +70,9 @@ def _stated(document: Document, key: str) -> list[IndexOption]:
     urls = value if isinstance(value, list) else [value]
     option, origin = f"tool.uv.{key}", document.origin("tool", "uv", key)
     return [
-        IndexOption(option=option, value=address(url, document), origin=origin) for url in urls if isinstance(url, str)
+        IndexOption(option=option, value=address_in(url, document), origin=origin)
+        for url in urls
+        if isinstance(url, str)
     ]
 
 
@@ -79,7 +81,9 @@ def _listed(
 ) -> list[IndexOption]:
     return [
         IndexOption(
-            option=f"[[{'.'.join(keys)}]]", value=address(row["url"], document), origin=document.origin(*keys, nth=nth)
+            option=f"[[{'.'.join(keys)}]]",
+            value=address_in(row["url"], document),
+            origin=document.origin(*keys, nth=nth),
         )
         for nth, row in enumerate(document.rows(*keys))
         if isinstance(row.get("url"), str) and serves_all(row)

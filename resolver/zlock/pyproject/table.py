@@ -14,11 +14,10 @@ from packaging.markers import InvalidMarker, Marker
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import InvalidRequirements
-from zlock.model.indexes import Route
+from zlock.model.indexes import Route, address
 from zlock.model.origin import Origin
-from zlock.model.paths import file_url, is_file_url, path_in
+from zlock.model.paths import file_url
 from zlock.pyproject.document import Document
-from zlock.redact import redact
 from zlock.wording import did_you_mean
 
 
@@ -115,7 +114,7 @@ class Table:
     def indexed(self, called: str, url: str) -> StatedSource:
         """Return an index as what serves the dependency."""
         return StatedSource(
-            origin=self.origin, index=address(url, self.document), called="" if "://" in called else called
+            origin=self.origin, index=address_in(url, self.document), called="" if "://" in called else called
         )
 
     def marker(self, text: str) -> Marker:
@@ -160,12 +159,10 @@ def key_of(document: Document, above: tuple[str, ...], name: NormalizedName) -> 
     return None if spelled is None else (*above, spelled)
 
 
-def address(url: str, document: Document) -> str:
-    """Return an index as it may be shown and compared, see `Index.shown`; a path counts from the folder of its file."""
+def address_in(url: str, document: Document) -> str:
+    """Return the address of an index that a file states; a path counts from the folder of the file."""
     bare = re.split(r"[?#]", url)[0].replace("file:///${PROJECT_ROOT}", document.folder.as_posix())
-    if "://" in bare and not is_file_url(bare):
-        return redact(bare).rstrip("/")
-    return os.path.normpath(document.folder / (path_in(bare) if is_file_url(bare) else bare))
+    return address(bare, str(document.folder))
 
 
 def _with_subdirectory(url: str, folder: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 
 from zlock.errors import Collector, InvalidRequirements
-from zlock.model.indexes import Index, Routing
+from zlock.model.indexes import Index, Routing, address
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import Asked, DirectRequirement, Gathered, IndexOption
 from zlock.settings import checks
@@ -290,10 +290,14 @@ def _items_in(text: str, path: Path) -> list[str]:
 
 def _check_indexes(options: Iterable[IndexOption], indexes: Iterable[Index]) -> None:
     """Hold index options in requirements files against the configuration: a file never adds an index itself."""
+    indexes = tuple(indexes)
     configured = {index.shown for index in indexes}
+    serving_all = {index.shown for index in indexes if not index.explicit}
     problems = Collector()
     for option in options:
-        if option.value.rstrip("/") not in configured and option.option != "--trusted-host":
+        # A requirements file can't say which packages an index is for, so one that some are routed to will do.
+        known = serving_all if option.origin.source is Source.PYPROJECT else configured
+        if address(option.value) not in known and option.option != "--trusted-host":
             problems.add(_refused(option))
     problems.raise_if_any()
 

@@ -159,7 +159,7 @@ def read_interpreter(python: Path, minor: int) -> Installed:
         raise InvalidInput(f"`{python}` is no interpreter", hint="`env:PYTHON` names one: `env:.venv/bin/python`")
     # Links are not followed: they lead out of the environment.
     prefix = Path(os.path.abspath(python)).parent.parent  # noqa: PTH100
-    if (prefix / "pyvenv.cfg").is_file():
+    if os.path.lexists(prefix / "pyvenv.cfg"):
         return read_folder(prefix, "", minor)
     printed = run_command([str(python), "-I", "-S", "-c", _ASK], cwd=Path.cwd(), timeout=_SECONDS).stdout
     tree = FolderTree(Path("/"))
