@@ -45,7 +45,7 @@ class DependencySources:
     def files(self) -> tuple[Path, ...]:
         """The other files that say something here."""
         said_by = [*self.documents, *(one.root for one in self._hatch)]
-        said_by += [document for document, _, _ in hatch_tables(self._document, self._root, "sources")]
+        said_by += [document for document, _ in self._hatch_sources]
         return tuple(dict.fromkeys(one.path for one in said_by if one.path != self._document.path))
 
     @property
@@ -151,11 +151,16 @@ class DependencySources:
     def _hatch(self) -> list[Workspace]:
         return hatch_workspaces(self._document, root=self._root, limit=self._limit)
 
+    @cached_property
+    def _hatch_sources(self) -> list[tuple[Document, tuple[str, ...]]]:
+        """Hatch's tables of sources, the project's before those of environments: each with its file and keys there."""
+        inner = hatch_tables(self._document, self._root, "sources")
+        return [(self._document, ("tool", "hatch", "sources")), *((document, keys) for document, keys, _ in inner)]
+
     def _of_hatch(self, name: NormalizedName) -> tuple[StatedSource, ...]:
         """Read hatch's tables of sources, the project's before those of environments, then its workspaces."""
-        own = [(self._document, ("tool", "hatch", "sources"), self._document.table("tool", "hatch", "sources"))]
         members = {member: folder for one in reversed(self._hatch) for member, folder in one.members.items()}
-        for document, above, _ in (*own, *hatch_tables(self._document, self._root, "sources")):
+        for document, above in self._hatch_sources:
             keys = key_of(document, above, name)
             if keys:
                 entry = document.table(*above)[keys[-1]]
