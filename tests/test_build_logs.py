@@ -13,8 +13,8 @@ from support.images import planned
 from zlock.errors import OutsideFailed
 from zlock.image.builders.builder import BuildFailed, Image
 from zlock.process import CommandStopped, Watch
-from zlock.workflow.logs import Logged
-from zlock.workflow.side_by_side import Say
+from zlock.workflow.images.build_logs import Logged
+from zlock.workflow.images.parallel import Say
 
 PLAN = planned(step="train")
 IMAGE = Image(digest="sha256:0", key=PLAN.key, place="buildah", built=True)

@@ -22,6 +22,9 @@ LAYERS = [
     {"errors", "interrupts", "model", "redact", "regular", "wording", "_version"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+# The rooms of `workflow`, in the same way: what a step's way to its image passes through, from the bottom up.
+ROOMS = [{"deliver"}, {"explain", "images"}, {"fetching"}, {"solving"}, {"locks"}, {"project"}]
+ROOM_RANK = {name: rank for rank, names in enumerate(ROOMS) for name in names}
 # Inside the lowest layer the order is: values may raise errors and keep credentials to themselves, nothing else.
 FOUNDATION = {("model", "errors"), ("model", "redact")}
 
@@ -29,6 +32,12 @@ FOUNDATION = {("model", "errors"), ("model", "redact")}
 def part_of(module: str) -> str:
     """Return the layer's part that a module belongs to: `zlock.index.client` is of `index`."""
     return module.split(".")[1] if "." in module else ""
+
+
+def room_of(module: str) -> str:
+    """Return the room of `workflow` that a module is in; empty for what is in none."""
+    parts = module.split(".")
+    return parts[2] if len(parts) > 2 and parts[1] == "workflow" else ""
 
 
 def modules() -> dict[str, Path]:
@@ -61,6 +70,16 @@ def test_a_module_imports_only_lower_layers(module: str) -> None:
         other = part_of(imported)
         allowed = other in {own, ""} or (own, other) in FOUNDATION or RANK[other] > RANK[own]
         assert allowed, f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("module", sorted(name for name in modules() if room_of(name)))
+def test_a_room_of_the_workflow_uses_only_those_below_it(module: str) -> None:
+    own = room_of(module)
+
+    assert own in ROOM_RANK, f"{module} is in no room"
+    for imported in imports_of(modules()[module]):
+        other = room_of(imported)
+        assert other in {own, ""} or ROOM_RANK[other] > ROOM_RANK[own], f"{module} imports {imported}"
 
 
 def test_only_the_hatch_plugin_imports_hatch() -> None:

@@ -28,7 +28,7 @@ from zlock.resolution.problem import Policy, Problem
 from zlock.resolution.search import Unsolvable
 from zlock.resolution.solve import describe, solve
 from zlock.resolution.universe import Rules, Universe
-from zlock.workflow.solving import Contradiction
+from zlock.workflow.solving.solve import Contradiction
 
 SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.toml"))
 KEYS = {

@@ -9,7 +9,7 @@ import pytest
 from zlock.errors import OutsideFailed
 from zlock.model.event import Event
 from zlock.process import Watch
-from zlock.workflow.side_by_side import Say, Task, Work, side_by_side
+from zlock.workflow.images.parallel import Say, Task, Work, side_by_side
 
 
 def named(name: str, work: Work[int]) -> Task[int]:

@@ -197,8 +197,8 @@ def test_checking_imports_nothing_that_solves_or_asks_indexes(locked: Project) -
     result = locked.run("resolve", "--check", env={"PYTHONPROFILEIMPORTTIME": "1"})
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines() if "import time:" in line}
 
-    assert "zlock.workflow.checking" in imported
-    found = imported & {"urllib3", "resolvelib", "ssl", "zlock.workflow.solving", "uv", "email"}
+    assert "zlock.workflow.solving.check" in imported
+    found = imported & {"urllib3", "resolvelib", "ssl", "zlock.workflow.solving.solve", "uv", "email"}
     assert not found
 
 

@@ -347,9 +347,9 @@ def test_a_private_index_reaches_a_build_as_its_secret(
     (row,) = json.loads(succeed(project.run("dockerfile", "--json")).stdout)["contexts"]
     program = """if True:
         import sys
-        from zlock.workflow.planning import plan
-        from zlock.workflow.secrets import index_secret
-        from zlock.workflow.workspace import Options, Workspace
+        from zlock.workflow.images.plan import plan
+        from zlock.workflow.images.index_secret import index_secret
+        from zlock.workflow.project.workspace import Options, Workspace
         images, _, _ = plan(Options(offline=True), progress=str)
         sys.stdout.buffer.write(index_secret(Workspace(Options()), images[0].plan))
     """
@@ -974,8 +974,8 @@ def recorded(project: Project) -> str:
     program = """if True:
         import json
         from zlock.image.record import Built, record_of
-        from zlock.workflow.planning import plan
-        from zlock.workflow.workspace import Options
+        from zlock.workflow.images.plan import plan
+        from zlock.workflow.project.workspace import Options
         images, _, _ = plan(Options(offline=True), progress=str)
         print(json.dumps(record_of([Built(plan=one.plan, reference="r", digest="d") for one in images])))
     """

@@ -158,7 +158,8 @@ main(sys.argv[2:])
 
 @posix
 @pytest.mark.parametrize(
-    "module", ["zlock.cli.run", "argparse", "zlock.cli.layout", "zlock.workflow", "zlock.workflow.solving", "urllib3"]
+    "module",
+    ["zlock.cli.run", "argparse", "zlock.cli.layout", "zlock.workflow", "zlock.workflow.solving.solve", "urllib3"],
 )
 def test_an_interrupt_inside_an_import_ends_the_run_too(locked: Project, module: str) -> None:
     before = everything(locked)

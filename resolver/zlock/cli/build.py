@@ -11,8 +11,8 @@ from zlock.cli.board import Board
 from zlock.cli.failed import end_with_failures, plain_failures
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
-from zlock.workflow.building import Choices, MadeImage, Outcome, build
-from zlock.workflow.platforms import MadeIndex
+from zlock.workflow.images.build import Choices, MadeImage, Outcome, build
+from zlock.workflow.images.platform_indexes import MadeIndex
 
 
 def run_build(parsed: argparse.Namespace, screen: Screen) -> int:

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.lock.diff import Change, StepDiff
-from zlock.workflow.diffing import Comparison, diff
+from zlock.workflow.explain.diff import Comparison, diff
 
 
 def run_diff(parsed: argparse.Namespace, screen: Screen) -> int:

@@ -8,7 +8,7 @@ import json
 from zlock.cli.failed import end_with_failures, plain_failures
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
-from zlock.workflow.planning import PlannedImage, write_contexts
+from zlock.workflow.images.plan import PlannedImage, write_contexts
 
 
 def run_dockerfile(parsed: argparse.Namespace, screen: Screen) -> int:

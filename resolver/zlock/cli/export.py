@@ -8,8 +8,8 @@ import json
 from zlock.cli.failed import end_with_failures, plain_failures
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
-from zlock.workflow.baking import export_bake
-from zlock.workflow.exporting import export_lock
+from zlock.workflow.deliver.bake import export_bake
+from zlock.workflow.deliver.export import export_lock
 
 
 def run_export(parsed: argparse.Namespace, screen: Screen) -> int:

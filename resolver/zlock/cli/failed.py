@@ -5,7 +5,7 @@ from __future__ import annotations
 from zlock.cli.layout import Screen
 from zlock.redact import redact
 from zlock.wording import listed
-from zlock.workflow.report import Report
+from zlock.workflow.project.report import Report
 
 
 def plain_failures(report: Report) -> list[dict[str, object]]:

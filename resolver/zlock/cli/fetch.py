@@ -9,7 +9,7 @@ from collections import Counter
 from zlock.cli.failed import end_with_failures, plain_failures
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
-from zlock.workflow.fetching import Fetched, fetch
+from zlock.workflow.fetching.fetch import Fetched, fetch
 
 
 def run_fetch(parsed: argparse.Namespace, screen: Screen) -> int:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from zlock.cli.layout import Screen
-from zlock.workflow.init import write_configuration
+from zlock.workflow.deliver.init import write_configuration
 
 
 def run_init(parsed: argparse.Namespace, screen: Screen) -> int:

@@ -8,7 +8,7 @@ import json
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.errors import ZlockError
-from zlock.workflow.merging import Sides, merge_locks
+from zlock.workflow.solving.merge import Sides, merge_locks
 
 
 def run_merge_driver(parsed: argparse.Namespace, screen: Screen) -> int:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from zlock.errors import InvalidInput
-from zlock.workflow.workspace import Options
+from zlock.workflow.project.workspace import Options
 
 
 def options_of(parsed: argparse.Namespace, **others: Any) -> Options:

@@ -8,7 +8,7 @@ import json
 from zlock.cli.failed import end_with_failures, plain_failures
 from zlock.cli.layout import Screen, presentable_line
 from zlock.cli.options import options_of
-from zlock.workflow.planning import PlannedImage, PlannedIndex, plan
+from zlock.workflow.images.plan import PlannedImage, PlannedIndex, plan
 
 _PLACES = {"registry": "exists in the registry", "": "to build", None: "existence unknown"}
 _WRITTEN = {True: "exists", False: "to write", None: "existence unknown"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.lock.graph import Graph, name_of
-from zlock.workflow.tree import Tree, trees
+from zlock.workflow.explain.tree import Tree, trees
 
 
 def run_tree(parsed: argparse.Namespace, screen: Screen) -> int:

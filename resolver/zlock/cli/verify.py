@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.image.verify import Comparison
-from zlock.workflow.verifying import Verdict, verify
+from zlock.workflow.images.verify import Verdict, verify
 
 _SHOWN = 5  # files of one package; the rest is counted
 

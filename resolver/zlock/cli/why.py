@@ -9,8 +9,8 @@ from dataclasses import asdict
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
-from zlock.workflow.newer import Newer
-from zlock.workflow.why import Why, why
+from zlock.workflow.explain.newer import Newer
+from zlock.workflow.explain.why import Why, why
 
 
 def run_why(parsed: argparse.Namespace, screen: Screen) -> int:

@@ -13,8 +13,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from zlock.errors import InvalidConfiguration, LockOutdated, Problems, ZlockError
 from zlock.hatch.options import HookOptions
 from zlock.redact import redact
-from zlock.workflow.bills import write_bills
-from zlock.workflow.shipping import Shipment, prepare_shipment
+from zlock.workflow.deliver.bills_of_materials import write_bills
+from zlock.workflow.deliver.shipment import Shipment, prepare_shipment
 
 PACKAGE_FOLDER = "lockfiles"
 """The folder of the locks inside a package."""

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from zlock.errors import ZlockError
 from zlock.redact import redact
-from zlock.workflow.environments import Environment, lock_environment, outdated_by, pins_here
+from zlock.workflow.deliver.environments import Environment, lock_environment, outdated_by, pins_here
 
 _PYTHON = re.compile(r"(?:python|cpython)?(3\.\d+(?:\.\d+)?)")
 _SEEDS = frozenset({"pip", "setuptools", "wheel"})

@@ -10,7 +10,7 @@ from typing import Any
 from zlock.errors import Collector
 from zlock.settings import checks
 from zlock.settings.table import Table
-from zlock.workflow.bills import BILLS
+from zlock.workflow.deliver.bills_of_materials import BILLS
 
 KEYS = ["steps", "include", "on-outdated", "sboms"]
 _HATCHLINGS = ["dependencies", "require-runtime-dependencies", "require-runtime-features", "enable-by-default"]

@@ -1,0 +1,1 @@
+"""What is handed on: exports, bake files, what a package ships with, environments, and a new project."""

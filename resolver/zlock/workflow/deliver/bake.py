@@ -1,0 +1,92 @@
+"""From locks to a `docker-bake.json` with the contexts that it names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from zlock.image.bake import ALL, SECRET_VARIABLE, Target, bake_file, target_name
+from zlock.image.context.folder import folder_names, write_context
+from zlock.image.context.installers import SECRET
+from zlock.image.plan import ImagePlan
+from zlock.model.ports import Progress
+from zlock.wording import listed
+from zlock.workflow.deliver.export import write_export
+from zlock.workflow.images.build_image import name_of
+from zlock.workflow.images.build_plans import OUTPUT, plan_images
+from zlock.workflow.images.registries import Registries, note_floating, note_unknown
+from zlock.workflow.locks.current import load_locked
+from zlock.workflow.project.report import Report
+from zlock.workflow.project.workspace import Options, Workspace
+
+
+def export_bake(options: Options, platform: str | None, output: Path | None, progress: Progress) -> tuple[str, Report]:
+    """Return a `docker-bake.json` for the images of a pipeline; their contexts are written to `build/zlock`.
+
+    Steps that can't be images are reported, and are not in it: where none can, there is no file. A registry that does
+    not answer is reported too.
+
+    Args:
+        options: What the command line says.
+        platform: Limit the images to one platform.
+        output: Where the file is written, or None; its paths count from its folder, else from the working folder.
+        progress: Told what is being done.
+
+    Raises:
+        ZlockError: A lock is not current, or the output is what the export is made from.
+        OSError: The disk refused.
+    """
+    workspace = Workspace(options)
+    locked = load_locked(workspace)
+    if workspace.report.disregarded:
+        return "", workspace.report
+    with Registries(workspace, progress, is_needed=False) as registries:
+        plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
+        if not plans and workspace.report.failures.of_steps:
+            return "", workspace.report
+        plans = [plan for plan in plans if platform in {None, plan.platform}]
+        note_unknown(plans, workspace.report)
+        note_floating(registries.floating, plans, workspace.report)
+    around = workspace.project.folder / OUTPUT
+    start = output.absolute().parent if output else Path.cwd()
+    text = bake_file(
+        [_target(plan, around / name, start) for plan, name in zip(plans, folder_names(plans), strict=True)]
+    )
+    if any(plan.needs_secret for plan in plans):
+        workspace.report.note(
+            f"the builds need the secret `{SECRET}`: "
+            f"where bake runs, set `{SECRET_VARIABLE}` to its lines, as the Dockerfiles say"
+        )
+    targets = [target_name(plan) for plan in plans if ALL in plan.steps]
+    if targets:
+        why = "as bake builds that group where nothing is named"
+        workspace.report.note(f"the step `{ALL}` has no group of its own, {why}: name its target, {listed(targets)}")
+    if start.resolve() != Path.cwd().resolve():
+        workspace.report.note(f"run bake in `{start.resolve()}`, from which the file's paths count")
+    if output is not None:
+        write_export(workspace, locked, output, text)
+    return text, workspace.report
+
+
+def _target(plan: ImagePlan, folder: Path, start: Path) -> Target:
+    """Write a plan's context, and return its target."""
+    write_context(plan.context, folder)
+    return Target(
+        plan=plan,
+        name=name_of(plan),
+        context=os.path.relpath(folder, start),
+        parent=_parent(plan, folder.parent, start),
+    )
+
+
+def _parent(plan: ImagePlan, around: Path, start: Path) -> tuple[str, str] | None:
+    """Return context and Dockerfile of a parent that a Dockerfile makes; without a context it has one of its own."""
+    parent = plan.parent
+    if parent.dockerfile is None:
+        return None
+    context, dockerfile = parent.context, parent.dockerfile
+    if context is None:
+        context = around / parent.reference.replace(":", "-")
+        write_context({"Dockerfile": parent.dockerfile.read_bytes()}, context)
+        dockerfile = context / "Dockerfile"
+    return os.path.relpath(context, start), os.path.relpath(dockerfile, context)

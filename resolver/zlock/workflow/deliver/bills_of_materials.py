@@ -1,0 +1,42 @@
+"""Bills of materials of the locks that a build ships, as files that a wheel can hold (PEP 770)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from zlock.index.machine import public_index
+from zlock.lock.export import Exported, export
+from zlock.lock.selection import targets_of
+from zlock.lock.store import read_lock
+from zlock.workflow.deliver.shipment import Shipment
+
+BILLS = {"cyclonedx": "cdx.json", "spdx": "spdx.json"}
+"""Each format with the ending that its standard gives to JSON files."""
+
+
+def write_bills(shipment: Shipment, formats: Iterable[str], folder: Path) -> list[Path]:
+    """Write a bill for each lock in each format into a folder, and return the files.
+
+    Raises:
+        OutsideFailed: The library of a format is not installed.
+        InvalidLock: A lock was edited or cut short.
+        IndexFailed: No installer says which index is the public one.
+    """
+    files = []
+    for name in formats:
+        for step, lock in shipment.locks.items():
+            tree = read_lock(lock)
+            if tree is None:  # outdated, which is reported elsewhere
+                continue
+            source = Exported(
+                tree=tree,
+                targets=targets_of(tree),
+                lock_folder=lock.parent,
+                folder=lock.parent,
+                public_index=public_index,
+            )
+            file = folder / f"zlock.{step}.{BILLS[name]}"
+            file.write_text(export(name, source), encoding="utf-8", newline="\n")
+            files.append(file)
+    return files

@@ -1,0 +1,155 @@
+"""The lock of a development environment, which is no step of a pipeline: another tool names it and its file."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from zlock.errors import InvalidConfiguration
+from zlock.lock.selection import packages_on
+from zlock.lock.store import ENVIRONMENTS, ConflictedLock, read_lock, step_of, write_all
+from zlock.model.ports import Progress
+from zlock.model.target import Target
+from zlock.settings.docker import DockerSettings
+from zlock.workflow.locks.current import differences
+from zlock.workflow.locks.job import Job
+from zlock.workflow.project.report import Report
+from zlock.workflow.project.sources import Gatherer
+from zlock.workflow.project.workspace import Options, Step, Workspace, python_of
+from zlock.workflow.solving.resolve import answer_jobs, note_unpinned
+
+_SYSTEMS = {"linux": "linux", "darwin": "darwin", "win32": "windows"}
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "i386": "386", "x86": "386", "armv7l": "arm/v7"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Environment:
+    """What decides about the lock of an environment.
+
+    Attributes:
+        name: Its name.
+        project: The project folder; its configuration says which indexes and policies there are.
+        file: The file that states the requirements, for messages.
+        lock: Where the lock is.
+        requirements: What it requires, as PEP 508 has it.
+        with_project: Whether the dependencies of the project are part of it, with these extras and groups.
+        extras: Extras of the project.
+        groups: Dependency groups of the project.
+        python: The Python it is for, "3.12" or "3.12.4"; None where the interpreter says.
+        interpreter: Its interpreter.
+    """
+
+    name: str
+    project: Path
+    file: Path
+    lock: Path
+    requirements: tuple[str, ...] = ()
+    with_project: bool = False
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    python: str | None = None
+    interpreter: Path
+
+
+def lock_environment(
+    environment: Environment, *, upgrade: bool = False, upgrade_packages: tuple[str, ...] = (), progress: Progress
+) -> Report:
+    """Bring the lock of an environment up to date; one that is current is left alone.
+
+    Raises:
+        ZlockError: What is wrong; several things come as `Problems`. The lock was not touched.
+    """
+    options = Options(project=environment.project, upgrade=upgrade, upgrade_packages=upgrade_packages)
+    workspace = _workspace(options)
+    job = _prepare(workspace, environment)
+    answers = answer_jobs(workspace, [job], progress)
+    note_unpinned(workspace, answers)
+    _, text = answers[job.step.name]
+    if text != job.text:
+        write_all({environment.lock: text}, (), project=workspace.project.folder)
+    return workspace.report
+
+
+def outdated_by(environment: Environment) -> list[str]:
+    """Say what an environment asks that its lock does not answer; nothing where it answers, whatever was released.
+
+    Raises:
+        InvalidLock: The lock was edited or cut short, or has a merge conflict: what its sides come to is no lock yet.
+    """
+    read_lock(environment.lock)
+    job = _prepare(_workspace(Options(project=environment.project)), environment)
+    if job.lock is None:
+        return [f"there is no lock `{environment.lock.name}`"]
+    return list(differences(job.lock, job.question, job.gathered))
+
+
+def pins_here(lock: Path) -> dict[str, str]:
+    """Return what a lock installs on this machine: versions by name, empty ones for what is no release.
+
+    Raises:
+        InvalidLock: The lock was edited or cut short.
+    """
+    tree = read_lock(lock)
+    if tree is None:
+        return {}
+    target = Target.parse(tree["tool"]["zlock"]["python"], _this_platform())
+    return {package["name"]: package.get("version", "") for package in packages_on(tree, target)}
+
+
+def _workspace(options: Options) -> Workspace:
+    """Return the project with URLs in its locks: an environment is made at once, with no `zlock fetch` before."""
+    workspace = Workspace(options)
+    workspace.project = replace(workspace.project, urls="index")
+    return workspace
+
+
+def _prepare(workspace: Workspace, environment: Environment) -> Job:
+    name = environment.lock.name
+    if name != "pylock.toml" and step_of(name) is None:
+        raise InvalidConfiguration(
+            f"`lock-filename` of the environment `{environment.name}` is no name of a lock: `{name}`",
+            hint="call it `pylock.toml` or `pylock.NAME.toml` without further dots: installers refuse others (PEP 751)",
+        )
+    try:
+        lock = read_lock(environment.lock)
+    except ConflictedLock:
+        lock = None
+    recorded = lock["tool"]["zlock"] if lock else {}
+    step = Step(
+        name=environment.name,
+        settings=_settings(environment),
+        routing=workspace.project.routing,
+        python=environment.python or _recorded_python(workspace, recorded) or python_of(environment.interpreter),
+        platforms=_platforms(recorded),
+    )
+    gatherer = Gatherer(workspace.project, workspace.environ, lambda: environment.interpreter)
+    job = Job.prepare(workspace, gatherer, step, path=environment.lock)
+    return replace(job, owner=f"{ENVIRONMENTS}{environment.name}")
+
+
+def _recorded_python(workspace: Workspace, recorded: Mapping[str, Any]) -> str | None:
+    return None if workspace.options.upgrade else recorded.get("python")
+
+
+def _settings(environment: Environment) -> DockerSettings:
+    table: dict[str, Any] = {"requirements": list(environment.requirements), "install-stack-requirements": False}
+    if environment.with_project:
+        table["pyproject-path"] = str(environment.project / "pyproject.toml")
+        table["pyproject-extras"] = list(environment.extras)
+        table["pyproject-groups"] = list(environment.groups)
+    return DockerSettings.from_table(table, at=f"envs.{environment.name}", file=str(environment.file))
+
+
+def _platforms(recorded: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what the lock is for already, and this machine, so that whoever locks takes nobody's platform away."""
+    return tuple(sorted({_this_platform(), *recorded.get("platforms", ())}))
+
+
+def _this_platform() -> str:
+    """Return this machine in OCI's words."""
+    machine = platform.machine().lower()
+    return f"{_SYSTEMS.get(sys.platform, sys.platform)}/{_MACHINES.get(machine, machine)}"

@@ -1,0 +1,94 @@
+"""One step's lock in the format of another tool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zlock.errors import InvalidInput
+from zlock.index.machine import public_index
+from zlock.lock.declared import recorded_files
+from zlock.lock.diff import is_portable
+from zlock.lock.export import Exported, export
+from zlock.lock.selection import indexes_of, narrowed
+from zlock.lock.store import existing_steps, replace_text
+from zlock.model.indexes import Routing
+from zlock.workflow.locks.current import LockedStep, load_locked
+from zlock.workflow.project.report import Report
+from zlock.workflow.project.workspace import Options, Workspace
+
+
+def export_lock(options: Options, name: str, platform: str | None, output: Path | None) -> tuple[str, Report]:
+    """Return a step's lock in a format; with an output, write it there whole.
+
+    Args:
+        options: The options; `steps` names the step where there are several.
+        name: The format.
+        platform: Limit the lock to one of its platforms.
+        output: The file to write, or None.
+
+    Raises:
+        LockOutdated: The lock is missing or outdated.
+        InvalidInput: It is not clear which step is meant, the format can't hold what the lock has, or the output is
+            what it is made from.
+        OutsideFailed: The library that writes the format is not installed, or the disk refused.
+    """
+    workspace = Workspace(options)
+    locked = load_locked(workspace)
+    if workspace.report.disregarded:
+        return "", workspace.report
+    if len(locked) != 1:
+        names = ", ".join(f"`{one.step.name}`" for one in locked)
+        raise InvalidInput("an export is of one step", hint=f"add `--step`, one of {names}")
+    text = export(name, _source(workspace, locked[0], platform, output))
+    if output is not None:
+        write_export(workspace, locked, output, text)
+    return text, workspace.report
+
+
+def write_export(workspace: Workspace, locked: Sequence[LockedStep], output: Path, text: str) -> None:
+    """Write an export, which must not take the place of what it was made from.
+
+    Raises:
+        InvalidInput: The file is the configuration, a lock, or one that asks.
+        OutsideFailed: The disk refused.
+    """
+    project = workspace.project
+    recorded = [file for one in locked for file in recorded_files(one.facts["tool"]["zlock"])]
+    asking = [project.folder / file.name for file in recorded if file.inside]
+    locks = [lock.path for lock in existing_steps(workspace.lock_folder).values()]
+    place = output.resolve()
+    if place in {one.resolve() for one in (*asking, *locks, *filter(None, [project.file]))}:
+        raise InvalidInput(
+            f"`{output}` is a file that the export is made from", hint="name another file with `--output`"
+        )
+    replace_text(output, text)
+
+
+def _nameable(locked: LockedStep, tree: Mapping[str, Any]) -> Routing:
+    """Return the indexes that a lock's packages come from and that may be named; of a portable lock, all that may."""
+    routing = locked.step.routing
+    serving = routing.indexes if is_portable(tree) else indexes_of(tree["packages"], routing.indexes)
+    return Routing(indexes=tuple(index for index in serving if index.in_context), sources=routing.sources)
+
+
+def _source(workspace: Workspace, locked: LockedStep, platform: str | None, output: Path | None) -> Exported:
+    targets = locked.question.targets
+    tree = locked.lock
+    if platform is not None:
+        targets = tuple(target for target in targets if target.platform == platform)
+        if not targets:
+            names = ", ".join(f"`{target.platform}`" for target in locked.question.targets)
+            raise InvalidInput(f"the lock is not for `{platform}`", hint=f"it is for {names}")
+        tree = narrowed(tree, targets[0])
+        tree = {**tree, "environments": [str(targets[0].marker)]}
+    return Exported(
+        tree=tree,
+        targets=targets,
+        lock_folder=locked.path.parent.resolve(),
+        folder=(output.parent if output else Path.cwd()).resolve(),
+        wheelhouse=workspace.wheelhouse.resolve(),
+        public_index=public_index,
+        routing=_nameable(locked, tree),
+    )

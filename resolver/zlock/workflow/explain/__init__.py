@@ -1,0 +1,1 @@
+"""Why a lock holds what it holds, and what differs between two."""

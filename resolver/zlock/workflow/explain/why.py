@@ -1,0 +1,115 @@
+"""Why a package is in the locks, from the source's line down to it, and why it is not newer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from packaging.utils import canonicalize_name
+
+from zlock.errors import InvalidInput, NoAnswer
+from zlock.model.ports import Progress
+from zlock.wording import did_you_mean
+from zlock.workflow.explain.newer import Newer, look_for_newer
+from zlock.workflow.locks.current import LockedStep, collect_locked, load_locked
+from zlock.workflow.locks.requirement_graph import TargetGraph, graphs_of, nodes_of
+from zlock.workflow.project.report import Report
+from zlock.workflow.project.workspace import Options, Workspace
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chain:
+    """One requirement of a source that leads to a package.
+
+    Attributes:
+        requirement: The requirement.
+        origins: Where it is stated, each with its file and line.
+        path: The nodes from what it requires to the package, the shortest way; each with its version.
+    """
+
+    requirement: str
+    origins: tuple[str, ...]
+    path: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Why:
+    """Why a step installs a package.
+
+    Attributes:
+        step: The step.
+        platforms: On which of its platforms; empty where it is on all.
+        version: The version; empty for what has none.
+        chains: What leads to it, in the documented order of the sources.
+        differs: Why other steps have another version, as the lock says it.
+        newer: Why it is not newer.
+    """
+
+    step: str
+    platforms: tuple[str, ...]
+    version: str
+    chains: tuple[Chain, ...]
+    differs: tuple[str, ...]
+    newer: Newer
+
+
+def why(options: Options, name: str, progress: Progress) -> tuple[list[Why], Report]:
+    """Say why a package is in the locks and why it is not newer.
+
+    Raises:
+        LockOutdated: A lock is missing or outdated.
+        NoAnswer: No lock has the package.
+    """
+    if not name.strip():
+        raise InvalidInput("the package has no name", hint="write `zlock why numpy`")
+    workspace = Workspace(options)
+    package = canonicalize_name(name)
+    every = load_locked(workspace)
+    if workspace.report.disregarded:
+        return [], workspace.report
+    found = [(locked, graph) for locked in every for graph in graphs_of(locked) if package in graph.graph.versions]
+    if not found:
+        known = {row["name"] for locked in every for row in locked.lock.get("packages", ())}
+        base = canonicalize_name(name.partition("[")[0].strip())
+        hint = f"a package is named without its extras: `zlock why {base}`" if base in known and base != package else ""
+        if any(package == excluded for excluded, _ in workspace.project.exclude):
+            hint = f"`exclude` in {workspace.project.shown_file} leaves it out"
+        hint = hint or did_you_mean(package, sorted(known)) or "`zlock tree` shows what there is"
+        raise NoAnswer(f"no lock has `{name}`", hint=hint)
+    steps = [(locked, graph.targets[0]) for locked, graph in found]
+    newer = look_for_newer(workspace, steps, _every_step(workspace, every), package, progress)
+    rows = [_why(locked, graph, package, one) for (locked, graph), one in zip(found, newer, strict=True)]
+    return rows, workspace.report
+
+
+def _every_step(workspace: Workspace, chosen: list[LockedStep]) -> list[LockedStep]:
+    """Return the chosen steps, and the others whose locks are current: they may be aligned with those."""
+    if not workspace.options.steps:
+        return chosen
+    others = collect_locked(Workspace(replace(workspace.options, steps=())))
+    names = {locked.step.name for locked in chosen}
+    return [*chosen, *(locked for locked in others if locked.step.name not in names)]
+
+
+def _why(locked: LockedStep, on: TargetGraph, package: str, newer: Newer) -> Why:
+    chains = []
+    for root in on.roots:
+        path = on.graph.chain(nodes_of(root), package)
+        if path:
+            chains.append(
+                Chain(
+                    requirement=str(root),
+                    origins=tuple(map(str, root.origins)),
+                    path=tuple((node, on.graph.version_of(node)) for node in path),
+                )
+            )
+    is_everywhere = len(on.targets) == len(locked.question.targets)
+    return Why(
+        step=locked.step.name,
+        platforms=() if is_everywhere else tuple(target.platform for target in on.targets),
+        version=on.graph.versions[package],
+        chains=tuple(chains),
+        differs=tuple(
+            line for line in locked.lock["tool"]["zlock"].get("differs", ()) if line.startswith(f"{package} is ")
+        ),
+        newer=newer,
+    )

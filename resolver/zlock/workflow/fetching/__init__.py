@@ -1,0 +1,1 @@
+"""What locks install, fetched or built and kept as files."""

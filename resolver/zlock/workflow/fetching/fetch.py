@@ -1,0 +1,306 @@
+"""Filling a wheelhouse with every file of the locks, and with what comes of the project's own folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import NormalizedName, canonicalize_name
+
+from zlock.errors import Collector, IndexFailed, InvalidInput, NoAnswer
+from zlock.image.wanted import BuiltFolder
+from zlock.index.pool import Pool
+from zlock.index.sdist import temporary_folder
+from zlock.index.wheelhouse import OfflineMiss, Status, Wanted, Wheelhouse, find_release_file
+from zlock.lock.store import exclusive, uv_of
+from zlock.lock.wheelhouse import LockedFile, archive_name, file_name, leads_into, locked_files
+from zlock.merge import merge
+from zlock.model.distribution import File
+from zlock.model.ports import PackageSource, Progress
+from zlock.model.target import Target
+from zlock.workflow.fetching.build_files import house_with
+from zlock.workflow.fetching.folders import Folders, cache_folder, usable_build
+from zlock.workflow.locks.current import LockedStep, load_locked
+from zlock.workflow.locks.job import Job
+from zlock.workflow.project.report import Report
+from zlock.workflow.project.workspace import Options, Workspace
+from zlock.workflow.solving.solve import Solver
+
+Failed = Callable[..., AbstractContextManager[None]]
+"""Takes names of files; what goes wrong inside is kept as wrong with the steps that want them."""
+
+_AT_ONCE = 8
+_TICK = 0.2  # seconds between two looks at what has come
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fetched:
+    """What became of a wheelhouse.
+
+    Attributes:
+        folder: Where it is.
+        files: What was done for each file, by name, sorted.
+        received: How many bytes came.
+        with_builds: Whether it holds what sdists are built with, which installers look up by name.
+    """
+
+    folder: Path
+    files: Mapping[str, Status]
+    received: int
+    with_builds: bool = False
+
+
+def fetch(options: Options, folder: Path | None, progress: Progress) -> tuple[Fetched, Report]:
+    """Bring every file of the locks into the wheelhouse, and build the folders of the project into it.
+
+    What can't be had, or held, is reported as a failure of its steps; all else is fetched.
+
+    Args:
+        options: The options.
+        folder: The wheelhouse, in place of the configured one.
+        progress: Hears what happens.
+
+    Raises:
+        LockOutdated: A lock is missing or outdated.
+        InvalidInput: What has the wheelhouse's name is no folder.
+    """
+    workspace = Workspace(options)
+    locked = load_locked(workspace)
+    place = folder.resolve() if folder else workspace.wheelhouse
+    if not locked:
+        return Fetched(folder=place, files={}, received=0), workspace.report
+    jobs = [Job.of(one) for one in locked]
+    solver = Solver(workspace, jobs, progress, refresh=False)
+    failures = workspace.report.failures
+    found: list[Wanted] = []
+    steps_of: dict[str, dict[str, None]] = {}
+    try:
+        progress("looking for what the locks need")
+        for one, job in zip(locked, jobs, strict=True):
+            with failures.of(one.step.name):
+                problems = Collector()
+                for wanted in _Needs(one, solver.source_of(job), place, workspace, problems):
+                    found.append(wanted)
+                    steps_of.setdefault(wanted.filename, {})[one.step.name] = None
+                problems.raise_if_any()
+
+        def failed(*names: str) -> AbstractContextManager[None]:
+            return failures.of(*dict.fromkeys(step for name in names for step in steps_of[name]))
+
+        house = Wheelhouse(place, solver.client, offline=options.offline)
+        statuses = _bring(house, place, _without_doubles(found, failed), failed, progress)
+        with temporary_folder() as made:
+            own = _without_doubles(_built(locked, place, workspace, made, steps_of), failed)
+            statuses |= _bring(house, place, own, failed, progress) if own else {}
+    finally:
+        solver.close()
+    with_builds = any(one.lock["tool"]["zlock"].get("builds") for one in locked)
+    return (
+        Fetched(folder=place, files=statuses, received=house.received, with_builds=with_builds),
+        workspace.report,
+    )
+
+
+def bring_for_builds(workspace: Workspace, one: LockedStep, files: Sequence[LockedFile]) -> Path:
+    """Return a folder of the cache that holds what builds require, brought there from a step's indexes.
+
+    Raises:
+        IndexFailed: Files can't be had; several errors come as `Problems`.
+    """
+    options, progress = workspace.options, workspace.options.progress
+    place = cache_folder(options, workspace.environ) / "built-with"
+    if all(find_release_file(place, file.package, file.version, file.sha256) for file in files):
+        return place
+    job, problems = Job.of(one), Collector()
+
+    def failed(*_: str) -> AbstractContextManager[None]:
+        return problems
+
+    solver = Solver(workspace, [job], progress, refresh=False)
+    try:
+        needs = _Needs(one, solver.source_of(job), place, workspace, problems)
+        house = Wheelhouse(place, solver.client, offline=options.offline)
+        _bring(house, place, _without_doubles(list(needs.of_files(files)), failed), failed, progress)
+    finally:
+        solver.close()
+    problems.raise_if_any()
+    return place
+
+
+def _built(
+    locked: Sequence[LockedStep], place: Path, workspace: Workspace, made: Path, steps_of: dict[str, dict[str, None]]
+) -> list[Wanted]:
+    """Build the folders that locks require with what is in a wheelhouse; return the files, which are in `made`."""
+    folders = Folders(workspace, lambda one, files: house_with(files, place, workspace, one.path.name), [place])
+    found: dict[str, BuiltFolder] = {}
+    for one in locked:
+        for target in one.question.targets:
+            with workspace.report.failures.of(one.step.name):
+                for folder in folders.built_on(one, target).values():
+                    found[folder.sha256] = folder
+                    steps_of.setdefault(folder.filename, {})[one.step.name] = None
+    wanted = []
+    for sha256, folder in found.items():
+        path = made / sha256
+        path.write_bytes(folder.data)
+        wanted.append(Wanted(filename=folder.filename, sha256=sha256, size=len(folder.data), find=path.as_uri))
+    return wanted
+
+
+def _bring(
+    house: Wheelhouse, place: Path, wanted: list[Wanted], failed: Failed, progress: Progress
+) -> dict[str, Status]:
+    if os.path.lexists(place) and not place.is_dir():
+        raise InvalidInput(f"the wheelhouse `{place}` is no folder", hint="name one, or remove what has its name")
+    place.mkdir(parents=True, exist_ok=True)
+    pool = Pool(_AT_ONCE)
+    statuses: dict[str, Status] = {}
+    with exclusive(place):  # another run would write to the same beginnings
+        futures: dict[str, Future[Status]] = {
+            one.filename: pool.submit(lambda one=one: house.bring(one))  # type: ignore[misc]  # the default binds it
+            for one in wanted
+        }
+        pending = set(futures.values())
+        while pending:
+            _, pending = wait(pending, timeout=_TICK)
+            count = len(futures) - len(pending)
+            progress(f"fetching: {count} of {len(futures)} files, {house.received / 1e6:.1f} MB")
+        pool.close()
+        missing: dict[str, OfflineMiss] = {}
+        for name, future in sorted(futures.items()):
+            with failed(name):
+                try:
+                    statuses[name] = future.result()
+                except OfflineMiss as error:
+                    missing[name] = error
+    if missing:
+        misses = list(missing.values())
+        with failed(*missing):
+            raise misses[0] if len(misses) == 1 else OfflineMiss.of_all(misses)
+    return statuses
+
+
+def _without_doubles(found: list[Wanted], failed: Failed) -> list[Wanted]:
+    """Return each file once; two files of one name can't be in one folder."""
+    kept: dict[str, Wanted] = {}
+    for one in found:
+        other = kept.setdefault(one.filename, one)
+        if other.sha256 != one.sha256:
+            with failed(one.filename):
+                raise NoAnswer(
+                    f"the locks have two files called `{one.filename}`",
+                    context=[f"sha256 {other.sha256}", f"sha256 {one.sha256}"],
+                    hint="fetch into a wheelhouse for each with `--step` and `--wheelhouse`",
+                )
+    return [kept[name] for name in sorted(kept)]
+
+
+class _Needs:
+    """What one step's lock needs, as an iterable of files."""
+
+    def __init__(
+        self, locked: LockedStep, source: PackageSource, place: Path, workspace: Workspace, problems: Collector
+    ) -> None:
+        self._locked = locked
+        self._source = source
+        self._place = place
+        self._workspace = workspace
+        self._problems = problems
+
+    def __iter__(self) -> Iterator[Wanted]:
+        lock = self._locked.lock
+        for package in lock["packages"]:
+            with self._problems:
+                yield from self._of_other(package)
+        is_by_uv = self._locked.step.uv_targets(self._targets)
+        yield from self.of_files(locked_files(lock, uv_of(lock) if is_by_uv else None))
+
+    def of_files(self, files: Iterable[LockedFile]) -> Iterator[Wanted]:
+        """Yield files of the lock as the wheelhouse wants them."""
+        for file in files:
+            with self._problems:
+                yield self._of_file(file)
+
+    def _of_other(self, package: Mapping[str, Any]) -> Iterator[Wanted]:
+        """Yield what is no file of an index."""
+        name = canonicalize_name(package["name"])
+        if "vcs" in package:
+            raise NoAnswer(
+                f"`{name}` of step `{self._locked.step.name}` comes from a repository, which no wheelhouse can hold",
+                hint="require a released version, or the URL of a wheel of it",
+            )
+        if "directory" in package and not any(usable_build(self._locked, name, one) for one in self._targets):
+            self._workspace.report.note(
+                f"`{name}` is a folder, and the lock does not say with what it is built, so it is not in the wheelhouse"
+            )
+        elif "archive" in package:
+            yield from self._of_archive(name, package["archive"])
+
+    def _of_archive(self, name: NormalizedName, archive: Mapping[str, Any]) -> Iterator[Wanted]:
+        digest, size = archive["hashes"]["sha256"], archive.get("size", -1)
+        if "url" in archive:
+            filename = archive_name(file_name(archive["url"]), digest)
+            yield Wanted(filename=filename, sha256=digest, size=size, find=lambda: str(archive["url"]))
+        elif self._is_portable and leads_into(self._workspace.wheelhouse, self._locked.path.parent, archive["path"]):
+            filename = file_name(archive["path"])
+            yield Wanted(filename=filename, sha256=digest, size=size, find=lambda: self._stated_url(name))
+
+    @property
+    def _targets(self) -> Sequence[Target]:
+        return self._locked.question.targets
+
+    @property
+    def _is_portable(self) -> bool:
+        return self._workspace.project.urls == "portable"
+
+    def _stated_url(self, name: NormalizedName) -> str:
+        """Return the URL that a source of the step states for a name."""
+        for direct in merge(self._locked.gathered):
+            if direct.name == name and direct.requirement.url:
+                return direct.requirement.url.partition("#")[0]
+        raise IndexFailed(
+            f"no source of step `{self._locked.step.name}` states the URL of `{name}`, and a portable lock has none",
+            hint="state it as a requirement of the step",
+        )
+
+    def _of_file(self, file: LockedFile) -> Wanted:
+        named = file if file.filename else self._named(file)
+        named.check_name()
+        return Wanted(filename=named.filename, sha256=file.sha256, size=named.size, find=lambda: self._find(named))
+
+    def _named(self, file: LockedFile) -> LockedFile:
+        """Return a file with its name: that which it has in the wheelhouse, or on its index."""
+        there = find_release_file(self._place, file.package, file.version, file.sha256)
+        if there is not None:
+            return replace(file, filename=there.name)
+        listed = self._on_page(file)
+        return replace(file, filename=listed.filename, size=listed.size, url=listed.url)
+
+    def _find(self, file: LockedFile) -> str:
+        """Return a file's URL: the lock's, that of its path, or where the lock says neither, the index's."""
+        if file.url:
+            return file.url
+        if file.path and not self._is_portable:
+            return (self._locked.path.parent / file.path).resolve().as_uri()
+        return self._on_page(file).url
+
+    def _on_page(self, file: LockedFile) -> File:
+        for listed in self._listed(file.package):
+            if listed.sha256 == file.sha256 or (not listed.sha256 and listed.filename == file.filename):
+                return listed
+        what = f"`{file.filename}`" if file.filename else f"a wheel of {file.package} {file.version}"
+        raise IndexFailed(
+            f"{what} with the locked hash is on no index any more",
+            context=[f"sha256 {file.sha256}"],
+            hint=f"resolve again with `--upgrade-package {file.package}`, or put the file into the wheelhouse by hand",
+        )
+
+    def _listed(self, name: NormalizedName) -> Iterator[File]:
+        page = self._source.page(name).result()
+        for position in range(len(page.versions) if page else 0):
+            yield from page.files(position) if page else ()

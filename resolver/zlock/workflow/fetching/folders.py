@@ -1,0 +1,237 @@
+"""Folders of the project as what images install: each is built once for what is in it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.markers import default_environment
+from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
+
+from zlock.errors import Collector, NoAnswer, OutsideFailed, ZlockError
+from zlock.image.wanted import BuiltFolder
+from zlock.index.cache import Cache, default_folder
+from zlock.lock.selection import packages_on, rank_of
+from zlock.lock.wheelhouse import LockedFile, files_of_build
+from zlock.model.paths import portable
+from zlock.model.ports import InvalidMetadata
+from zlock.model.target import Target
+from zlock.workflow.locks.current import LockedStep
+from zlock.workflow.project.workspace import Options, Workspace
+
+if TYPE_CHECKING:
+    from zlock.index.sdist import Builder
+    from zlock.index.snapshot import Snapshot
+
+Supply = Callable[[LockedStep, Sequence[LockedFile]], Path]
+"""Returns a folder that holds files of a step's lock."""
+
+_KIND = "folders"
+_CORRECT = "correct the project in that folder; what its build imports belongs into `requires` of its `[build-system]`"
+
+
+def cache_folder(options: Options, environ: Mapping[str, str]) -> Path:
+    """Return where a run keeps what it can get again."""
+    return options.cache_dir or default_folder(environ)
+
+
+def usable_build(one: LockedStep, name: str, target: Target) -> Mapping[str, Any] | None:
+    """Return what a lock says that a package is built with on this machine, for a target; None where it does not.
+
+    What is made here and goes everywhere may be made with the files of this machine's own platform.
+    """
+    rows = {row["platform"]: row for row in one.lock["tool"]["zlock"].get("builds", ()) if row["package"] == name}
+    here = [each.platform for each in one.question.targets if _is_here(each)]
+    found: list[Mapping[str, Any]] = [rows[platform] for platform in (*here, target.platform) if platform in rows]
+    return next((row for row in found if row.get("locked", True)), None)
+
+
+def _is_here(target: Target) -> bool:
+    here: Mapping[str, Any] = {**default_environment()}
+    return all(target.environment[name] == here[name] for name in ("sys_platform", "platform_machine"))
+
+
+class Folders:
+    """The folders that steps require, built.
+
+    What comes of a build is a function of the files that count, of what the lock says it is built with, and of the
+    target's Python, so it is kept under the digest of these.
+
+    Args:
+        workspace: The project.
+        supply: Brings what a build requires.
+        others: Folders that are no part of any package.
+    """
+
+    def __init__(self, workspace: Workspace, supply: Supply, others: Sequence[Path] = ()) -> None:
+        self._workspace = workspace
+        self._supply = supply
+        self._others = (workspace.wheelhouse, *others)
+        self._cache = Cache(cache_folder(workspace.options, workspace.environ))
+        self._known: dict[tuple[Path, str, tuple[str, ...]], BuiltFolder | ZlockError] = {}
+
+    def built_on(self, one: LockedStep, target: Target) -> dict[str, BuiltFolder]:
+        """Return by name what a target installs of the folders that a step requires.
+
+        Those of which the lock does not say with what they are built are left out.
+
+        Raises:
+            NoAnswer: A folder outside of the project is not named by `build-sdists`, or its build lacks something.
+            OutsideFailed: A build failed, or what it requires can't be had; several errors come as `Problems`.
+        """
+        problems = Collector()
+        found = {}
+        for package in packages_on(one.lock, target):
+            build = usable_build(one, package["name"], target) if "directory" in package else None
+            if build is not None:
+                with problems:
+                    found[package["name"]] = self._built(one, target, package, tuple(build["requirements"]))
+        problems.raise_if_any()
+        return found
+
+    def _built(
+        self, one: LockedStep, target: Target, package: Mapping[str, Any], locked: tuple[str, ...]
+    ) -> BuiltFolder:
+        """Return what comes of a folder; what failed for one step is not tried again for the next."""
+        name, place = canonicalize_name(package["name"]), package["directory"]
+        folder = (one.path.parent / place["path"] / place.get("subdirectory", "")).resolve()
+        self._check_trusted(one, name, folder)
+        key = (folder, target.python_version, locked)
+        try:
+            if key not in self._known:
+                self._known[key] = self._make(one, target, name, folder, locked)
+            known = self._known[key]
+            if isinstance(known, ZlockError):
+                raise known
+        except ZlockError as error:
+            self._known[key] = error
+            error.context = tuple(dict.fromkeys((*error.context, f"step `{one.step.name}` requires it")))
+            raise
+        return known
+
+    def _make(
+        self, one: LockedStep, target: Target, name: NormalizedName, folder: Path, locked: Sequence[str]
+    ) -> BuiltFolder:
+        from zlock.index.sdist import Builder, BuildFailed
+
+        builder = Builder(
+            lambda _: True,
+            python=target.python_version,
+            default_index=str(self._supply(one, list(files_of_build(locked)))),
+            offline=True,
+            progress=self._workspace.options.progress,
+        )
+        what = portable(folder, self._workspace.project.folder.resolve(), fixed=False)
+        making = _Making(builder=builder, target=target, name=name, folder=folder, what=what, locked=locked)
+        try:
+            return making.made(self._others, self._cache)
+        except BuildFailed as error:
+            error.hint = _CORRECT
+            raise
+        except InvalidMetadata as error:
+            raise BuildFailed(
+                f"`{name}` could not be built: {error.reason}", context=[f"from `{what}`"], hint=_CORRECT
+            ) from error
+        except OSError as error:
+            raise OutsideFailed(
+                f"`{name}` could not be built: `{error.filename}` can't be copied: {error.strerror}",
+                context=[f"from `{what}`"],
+                hint="make it readable, or let git ignore it",
+            ) from error
+        finally:
+            self._workspace.report.note(*builder.notes)
+
+    def _check_trusted(self, one: LockedStep, name: NormalizedName, folder: Path) -> None:
+        """Hold a folder to be the project's own, or one whose code may run by its name."""
+        project = self._workspace.project
+        is_own = folder.is_relative_to(project.folder.resolve())
+        if not is_own and project.build_sdists is not None and name not in project.build_sdists:
+            raise NoAnswer(
+                f"step `{one.step.name}`: `{name}` is a folder outside of the project, and no such is built unless "
+                "`build-sdists` names it",
+                hint=f'`build-sdists = ["{name}"]` allows it: its code then runs when locks and images are made',
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Making:
+    """One folder on its way to a file.
+
+    Attributes:
+        builder: What builds it.
+        target: What it is built for.
+        name: The package it is required as.
+        folder: Where it is.
+        what: The same for messages.
+        locked: What it is built with, lines of a requirements file.
+    """
+
+    builder: Builder
+    target: Target
+    name: NormalizedName
+    folder: Path
+    what: str
+    locked: Sequence[str]
+
+    def made(self, others: Collection[Path], cache: Cache) -> BuiltFolder:
+        """Return what comes of it, kept or built now.
+
+        Raises:
+            InvalidMetadata: What it states is broken, or what its backend made is.
+            BuildFailed: Its backend failed.
+            NoAnswer: Its backend asks for more than was locked.
+            OSError: A file can't be read.
+        """
+        from zlock.index.snapshot import Snapshot
+
+        snapshot = Snapshot.of(self.folder, others)
+        metadata = self._metadata()
+        parts = [self.name, self.target.python_version, snapshot.digest, metadata, *self.locked]
+        key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        kept = cache.read(_KIND, self.name, key)
+        if kept is None:
+            kept = self._build(snapshot, metadata)
+            cache.write(_KIND, self.name, key, kept)
+        filename, version, data = kept
+        return BuiltFolder(filename=filename, version=version, data=data)
+
+    def _metadata(self) -> str:
+        """Return what only the backend says of the folder, if it does not state it.
+
+        Version control may say the version, and the copy that is built has none: it has what an sdist has instead.
+        """
+        from zlock.index.tree import static_metadata
+
+        if static_metadata(self.folder) is not None:
+            return ""
+        return self.builder.metadata_text(self.folder, name=self.name, what=self.what, locked=self.locked)
+
+    def _build(self, snapshot: Snapshot, metadata: str) -> tuple[str, str, bytes]:
+        from zlock.index.archives import plain_wheel
+        from zlock.index.sdist import temporary_folder
+
+        more = self._instead_of_history(snapshot, metadata)
+        with temporary_folder() as copy:
+            snapshot.write(copy, more)
+            filename, data = self.builder.build_wheel(copy, name=self.name, what=self.what, locked=self.locked)
+        try:
+            name, version = parse_wheel_filename(filename)[:2]
+        except InvalidWheelFilename as error:
+            raise InvalidMetadata(f"its backend made `{filename}`, which is no wheel") from error
+        if name != self.name:
+            raise InvalidMetadata(f"its backend made a wheel of `{name}`")
+        if filename.endswith("-none-any.whl") and rank_of({"path": filename}, self.target) is not None:
+            return filename, str(version), plain_wheel(data, filename)
+        stem = "-".join(filename.split("-")[:2])
+        return f"{stem}.zip", str(version), snapshot.packed(stem, more)
+
+    def _instead_of_history(self, snapshot: Snapshot, metadata: str) -> dict[str, bytes]:
+        """Return what tells a backend in a copy what version control tells it in the folder, as an sdist does."""
+        more = {"PKG-INFO": metadata.encode()} if metadata and "PKG-INFO" not in snapshot.files else {}
+        if any(line.startswith("setuptools-scm==") for line in self.locked):  # it names all files to setuptools
+            own = snapshot.files.get("MANIFEST.in")
+            more["MANIFEST.in"] = b"graft .\n" + (own.read_bytes() if own else b"")
+        return more

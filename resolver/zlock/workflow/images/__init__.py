@@ -1,0 +1,1 @@
+"""From locks to images: planned, built, found and verified."""

@@ -1,0 +1,286 @@
+"""From locks to images: what is missing is built side by side, then pushed; what is there is not built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from zlock.errors import Collector, InvalidInput, ZlockError
+from zlock.image.builders.builder import Builder, Image
+from zlock.image.builders.choose import choose_builder
+from zlock.image.plan import ImagePlan
+from zlock.image.platforms import plan_indexes
+from zlock.image.record import RECORD, Built, BuiltIndex, record_of, write_record
+from zlock.image.registry.registry import Registry
+from zlock.model.event import Hear
+from zlock.model.ports import Progress
+from zlock.process import Watch
+from zlock.workflow.images.build_image import Workshop, name_of, reference_of
+from zlock.workflow.images.build_logs import Logged
+from zlock.workflow.images.build_plans import OUTPUT, plan_images
+from zlock.workflow.images.parallel import Say, Task, Work, side_by_side
+from zlock.workflow.images.platform_indexes import MadeIndex, make_indexes
+from zlock.workflow.images.registries import Registries, note_floating
+from zlock.workflow.locks.current import load_locked
+from zlock.workflow.project.report import Report
+from zlock.workflow.project.workspace import Options, Workspace
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choices:
+    """How to build.
+
+    Attributes:
+        builder: The engine's name, or None for the first that can.
+        push: Send the images to their repositories.
+        jobs: How many are built at a time.
+        network: What builds see of the network, as the engine has it; empty for its own default.
+        force: Build every image anew, as with `prevent_build_reuse`.
+    """
+
+    builder: str | None = None
+    push: bool = False
+    jobs: int = 1
+    network: str = ""
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MadeImage:
+    """An image of a pipeline that is there now.
+
+    Attributes:
+        plan: Its plan.
+        image: What is there, and where.
+        built: Whether this run built it.
+    """
+
+    plan: ImagePlan
+    image: Image
+    built: bool
+
+    @property
+    def is_pushed(self) -> bool:
+        """Whether a registry has it."""
+        return self.image.place == "registry"
+
+    @property
+    def reference(self) -> str:
+        """What runs it: by its digest from a registry, by its tag from an engine's own store."""
+        return f"{name_of(self.plan)}@{self.image.digest}" if self.is_pushed else reference_of(self.plan)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Missing:
+    """An image or an index that is not where it was to be.
+
+    Attributes:
+        key: Its key.
+        platforms: OCI's names of its platforms.
+        steps: The steps that need it.
+        state: What became of it: "failed", "not pushed" or "index not written".
+    """
+
+    key: str
+    platforms: tuple[str, ...]
+    steps: tuple[str, ...]
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a build came to.
+
+    Attributes:
+        images: The images that are where they were to be.
+        indexes: The indexes over the images of steps with several platforms.
+        missing: What is not where it was to be, but for steps that can't be images.
+        report: What a person should know; why images and steps failed.
+    """
+
+    images: tuple[MadeImage, ...] = ()
+    indexes: tuple[MadeIndex, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    report: Report
+
+    @property
+    def references(self) -> list[tuple[str, str]]:
+        """What each step runs in: its index, or else the image of each platform."""
+        over = {step: index.reference for index in self.indexes for step in index.plan.steps}
+        rows = [(step, over.get(step, image.reference)) for image in self.images for step in image.plan.steps]
+        return list(dict.fromkeys(rows))
+
+
+def build(options: Options, choices: Choices, progress: Progress, hear: Hear) -> Outcome:
+    """Build the images of a pipeline that are not there yet, and record which one each step runs in.
+
+    One that fails lets the others be built, but nothing is pushed unless every image was built. A step that can't be
+    an image keeps no other from being pushed.
+
+    Args:
+        options: What the command line says.
+        choices: How to build.
+        progress: Told what is done before the first build.
+        hear: Told what becomes of each image.
+
+    Raises:
+        ZlockError: What is wrong before anything is built: a lock is not current, or there is nothing to build with;
+            several errors come as `Problems`.
+    """
+    workspace = Workspace(options)
+    locked = load_locked(workspace)
+    if workspace.report.disregarded:
+        return Outcome(report=workspace.report)
+    builder = choose_builder(choices.builder, workspace.environ, choices.network)
+    with Registries(workspace, progress) as registries:
+        plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
+        plans = [replace(plan, rebuild=plan.rebuild or choices.force) for plan in plans]
+        _check(plans, builder, choices, offline=options.offline)
+        note_floating(registries.floating, plans, workspace.report)
+        for reference in dict.fromkeys(plan.parent.reference for plan in plans if plan.floats):
+            workspace.report.note(f"no registry knows the digest of `{reference}`, so what is on it is built each time")
+        production = _Production(plans, choices.jobs, workspace.project.folder / OUTPUT, hear)
+        with Workshop(workspace, builder, registries, push=choices.push) as workshop:
+            results = production.build(workshop)
+        made = [one for one in results if isinstance(one, MadeImage)]
+        if choices.push and len(made) == len(plans):
+            results = production.push(made, builder)
+        outcome = _outcome(plans, results, workspace.report, push=choices.push)
+        if choices.push:
+            outcome = _with_indexes(outcome, registries.registry, plans, choices.jobs, hear)
+    _record(workspace, outcome)
+    return outcome
+
+
+def _check(plans: Sequence[ImagePlan], builder: Builder, choices: Choices, *, offline: bool) -> None:
+    problems = Collector()
+    for plan in plans:
+        if choices.push and not plan.repository:
+            problems.add(
+                InvalidInput(
+                    f"the image of step `{plan.steps[0]}` has nowhere to go",
+                    hint='set `registry = "host/repository"` or the setting `target-repository`',
+                )
+            )
+        if not builder.stores and plan.parent.dockerfile:
+            problems.add(
+                InvalidInput(
+                    f"step `{plan.steps[0]}` is built on a Dockerfile's image, which {builder.name} can't keep",
+                    hint="push that image, and name it as `parent-image`",
+                )
+            )
+    if not builder.stores and not choices.push:
+        problems.add(InvalidInput(f"{builder.name} keeps no images on this machine", hint="add `--push`"))
+    if choices.push and offline and (indexes := plan_indexes(plans)):
+        problems.add(
+            InvalidInput(
+                f"the index over the platforms of step `{indexes[0].steps[0]}` can't be written offline",
+                hint="leave out `--offline`, or `--push`",
+            )
+        )
+    problems.raise_if_any()
+
+
+class _Production:
+    """The images of one run on their way, each with what became of it so far."""
+
+    def __init__(self, plans: Sequence[ImagePlan], jobs: int, logs: Path, hear: Hear) -> None:
+        self._plans = plans
+        self._jobs = jobs
+        self._logs = logs
+        self._hear = hear
+        self._has_platforms = len({plan.platform for plan in plans}) > 1
+
+    def build(self, workshop: Workshop) -> list[MadeImage | ZlockError]:
+        """Build what is not there."""
+        images = self._run(self._plans, lambda plan: partial(workshop.build, plan), _built)
+        return [
+            image if isinstance(image, ZlockError) else MadeImage(plan=plan, image=image, built=image.built)
+            for plan, image in zip(self._plans, images, strict=True)
+        ]
+
+    def push(self, made: Sequence[MadeImage], builder: Builder) -> list[MadeImage | ZlockError]:
+        """Send what the registry does not have yet; engines write a tag after all that it stands for."""
+        waiting = [one.plan for one in made if not one.is_pushed]
+        pushed = iter(self._run(waiting, lambda plan: partial(_push, builder, plan), _pushed))
+        images = [one.image if one.is_pushed else next(pushed) for one in made]
+        return [
+            image if isinstance(image, ZlockError) else replace(one, image=image)
+            for one, image in zip(made, images, strict=True)
+        ]
+
+    def _run(
+        self,
+        plans: Sequence[ImagePlan],
+        work: Callable[[ImagePlan], Work[Image]],
+        ended: Callable[[Image, float], str],
+    ) -> list[Image | ZlockError]:
+        tasks = [Task(name=self._name(plan), work=Logged(work(plan), plan, self._logs), ended=ended) for plan in plans]
+        return side_by_side(tasks, self._jobs, self._hear)
+
+    def _name(self, plan: ImagePlan) -> str:
+        steps = ", ".join(plan.steps)
+        return f"{steps} ({plan.platform})" if self._has_platforms else steps
+
+
+def _built(image: Image, seconds: float) -> str:
+    return f"built in {seconds:.0f} s" if image.built else "exists"
+
+
+def _push(builder: Builder, plan: ImagePlan, watch: Watch, say: Say) -> Image:
+    say("pushing")
+    return builder.push(reference_of(plan), watch)
+
+
+def _pushed(_image: Image, seconds: float) -> str:
+    return f"pushed in {seconds:.0f} s"
+
+
+def _outcome(
+    plans: Sequence[ImagePlan], results: Sequence[MadeImage | ZlockError], report: Report, *, push: bool
+) -> Outcome:
+    images: list[MadeImage] = []
+    missing: list[Missing] = []
+    for plan, one in zip(plans, results, strict=True):
+        if isinstance(one, MadeImage) and one.is_pushed >= push:
+            images.append(one)
+        else:
+            state = "not pushed"
+            if isinstance(one, ZlockError):
+                state = "failed"
+                report.failures.add(one, *plan.steps)
+            missing.append(Missing(key=plan.key, platforms=(plan.platform,), steps=plan.steps, state=state))
+    return Outcome(images=tuple(images), missing=tuple(missing), report=report)
+
+
+def _with_indexes(outcome: Outcome, registry: Registry, plans: Sequence[ImagePlan], jobs: int, hear: Hear) -> Outcome:
+    """Add the indexes over the images of several platforms; none is written where something failed before."""
+    there = {(one.plan.key, one.plan.platform): one.reference for one in outcome.images}
+    wanted = plan_indexes(plans)
+    pushed = [
+        (index, [there[image.key, image.platform] for image in index.images])
+        for index in wanted
+        if all((image.key, image.platform) in there for image in index.images)
+    ]
+    made = make_indexes(registry, pushed, jobs, hear, write=not outcome.missing)
+    for (index, _), one in zip(pushed, made, strict=True):
+        if isinstance(one, ZlockError):
+            outcome.report.failures.add(one, *index.steps)
+    indexes = [one for one in made if isinstance(one, MadeIndex)]
+    keys = {one.plan.key for one in indexes}
+    missing = [
+        Missing(key=one.key, platforms=one.platforms, steps=one.steps, state="index not written")
+        for one in wanted
+        if one.key not in keys
+    ]
+    return replace(outcome, indexes=tuple(indexes), missing=(*outcome.missing, *missing))
+
+
+def _record(workspace: Workspace, outcome: Outcome) -> None:
+    images = [Built(plan=one.plan, reference=one.reference, digest=one.image.digest) for one in outcome.images]
+    indexes = [BuiltIndex(plan=one.plan, reference=one.reference, digest=one.digest) for one in outcome.indexes]
+    missing = {step for one in outcome.missing for step in one.steps} | outcome.report.failures.of_steps.keys()
+    steps = [step.name for step in workspace.steps]
+    write_record(workspace.project.folder / OUTPUT / RECORD, record_of(images, indexes), steps, missing)

@@ -1,0 +1,69 @@
+"""The whole log of what an engine failed at, where an error can show only its end."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from zlock.errors import OutsideFailed
+from zlock.image.builders.builder import Image
+from zlock.image.plan import ImagePlan
+from zlock.process import CommandStopped, Watch
+from zlock.redact import redact
+from zlock.workflow.images.parallel import Say, Work
+
+
+@dataclass(frozen=True)
+class Logged:
+    """Does something for an image, and tells of a failure for which steps the image is, and where its whole log is.
+
+    Attributes:
+        inner: What is done.
+        plan: The image's plan.
+        folder: Where logs are kept: `<tag>.log`, until the image is built.
+    """
+
+    inner: Work[Image]
+    plan: ImagePlan
+    folder: Path
+
+    def __call__(self, watch: Watch, say: Say) -> Image:
+        """Do it.
+
+        Raises:
+            OutsideFailed: It failed.
+        """
+        log: list[str] = []
+
+        def line(text: str) -> None:
+            log.append(redact(text))
+            watch.line(text)
+
+        file = self.folder / f"{self.plan.tag}.log"
+        name = f"the image of {', '.join(self.plan.steps)}"
+        try:
+            image = self.inner(replace(watch, line=line), say)
+        except CommandStopped:
+            raise
+        except OutsideFailed as error:
+            error.context = (name, *error.context)
+            if len(list(filter(str.strip, log))) > len(error.context) and _is_written(file, log):
+                error.hint = "; ".join(filter(None, (error.hint, f"the whole log is in `{file}`")))
+            raise
+        except OSError as error:  # so that it does not hide what became of the other images
+            raise OutsideFailed(
+                f"{name} can't be made: {error.strerror or error}",
+                hint="check the rights and the space that is left in the folder for temporary files",
+            ) from error
+        file.unlink(missing_ok=True)
+        return image
+
+
+def _is_written(file: Path, log: list[str]) -> bool:
+    """Write a log, unless the disk refuses: what failed counts more."""
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(f"{line}\n" for line in log), encoding="utf-8")
+        return True
+    return False

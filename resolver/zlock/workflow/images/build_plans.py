@@ -1,0 +1,268 @@
+"""From locked steps to plans of images: one for each distinct build, with the steps that run in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from zlock.errors import Collector, NoAnswer
+from zlock.image.context.contents import plan_image
+from zlock.image.context.installers import HOUSE
+from zlock.image.context.project import check_publishable, likely_secrets, project_files
+from zlock.image.parent import custom_parent, named_parent
+from zlock.image.plan import ImagePlan, Parent
+from zlock.image.stages import NamedImage
+from zlock.image.wanted import BuiltFolder, Wanted
+from zlock.lock.selection import indexes_of, packages_on
+from zlock.lock.store import is_built
+from zlock.lock.wheelhouse import LockedFile, leads_into, with_sdists, with_wheels
+from zlock.model.image import default_parent
+from zlock.model.indexes import Index
+from zlock.model.reference import join_repository
+from zlock.model.target import Target
+from zlock.settings.docker import EffectiveSettings
+from zlock.wording import listed
+from zlock.workflow.fetching.build_files import house_with
+from zlock.workflow.fetching.folders import Folders
+from zlock.workflow.locks.current import LockedStep
+from zlock.workflow.project.image_settings import mistakes
+from zlock.workflow.project.registry_errors import NamedParents
+from zlock.workflow.project.workspace import Workspace
+
+Ask = Callable[[str, str], str]
+"""Says something of an image: takes its reference and a platform."""
+
+_SHOWN = 5
+OUTPUT = Path("build") / "zlock"
+"""Where contexts and the record of images are, from the project folder."""
+
+
+def plan_images(
+    workspace: Workspace,
+    locked: Sequence[LockedStep],
+    digest_of: Ask | None,
+    user_of: Ask | None = None,
+    wheelhouse: Path | None = None,
+) -> list[ImagePlan]:
+    """Return the distinct images of steps, one for each key and platform, in the order of the steps.
+
+    A step that can't be an image on one of its platforms has none; what is wrong with it is reported.
+
+    Args:
+        workspace: The project.
+        locked: The steps with their locks.
+        digest_of: Finds the digest of a parent that floats; without, it goes on floating.
+        user_of: Finds who a parent runs as; without, only the settings say it.
+        wheelhouse: The folder that all packages come from; without, indexes serve them.
+    """
+    planner = _Planner(workspace, digest_of, user_of, wheelhouse)
+    plans: list[ImagePlan] = []
+    failures = workspace.report.failures
+    for error, steps in mistakes(workspace, [one.step for one in locked]):
+        with failures.of(*steps):
+            raise error
+    for one in locked:
+        if one.step.name not in failures.of_steps:
+            with failures.of(one.step.name):
+                plans += planner.plan(one)
+    return _merged(plans)
+
+
+class _Planner:
+    """What the plans of one run share."""
+
+    def __init__(
+        self, workspace: Workspace, digest_of: Ask | None, user_of: Ask | None, wheelhouse: Path | None
+    ) -> None:
+        self._workspace = workspace
+        self._digest_of = digest_of
+        self._user_of = user_of
+        self._wheelhouse = wheelhouse
+        self._folders = Folders(workspace, self._supply, [wheelhouse] if wheelhouse else [])
+        self._files: dict[str, bytes] | None = None
+        self._custom: dict[tuple[Path, Path | None, str], Parent] = {}
+        self._parents = NamedParents()
+
+    def plan(self, one: LockedStep) -> list[ImagePlan]:
+        """Return a step's plans, one for each Linux platform of its lock."""
+        self._note_unused(one)
+        targets = [target for target in one.question.targets if target.system == "linux"]
+        if not targets:
+            self._workspace.report.note(f"step `{one.step.name}` has no Linux platform, so there is no image for it")
+        elif self._wheelhouse and one.question.apt_packages:
+            self._workspace.report.note(
+                f"step `{one.step.name}`: {listed(one.question.apt_packages)} come from the mirrors of Debian, "
+                "as a wheelhouse holds Python packages only"
+            )
+        problems = Collector()
+        plans = []
+        for target in targets:
+            with problems:
+                plans.append(plan_image(self._wanted(one, target)))
+        problems.raise_if_any()
+        return plans
+
+    def _note_unused(self, one: LockedStep) -> None:
+        """Say what a step sets in vain."""
+        settings = one.step.settings
+        if settings.build_context_root and not settings.dockerfile:
+            self._note_unused_one(one, "build_context_root", "which is what a `dockerfile` sees, and no `dockerfile`")
+        if settings.venv and settings.system:
+            self._note_unused_one(
+                one, "venv", "which is where the environment goes, and `system`, with which there is none"
+            )
+
+    def _note_unused_one(self, one: LockedStep, name: str, why: str) -> None:
+        place = one.step.settings.where(name)
+        stated = f"; it is stated in {place}" if place else ""
+        self._workspace.report.note(f"step `{one.step.name}` has a `{name}`, {why}, so it is not used{stated}")
+
+    def _wanted(self, one: LockedStep, target: Target) -> Wanted:
+        settings = one.step.effective
+        folders = self._folders.built_on(one, target)
+        for folder in folders.values():
+            check_publishable(folder.filename, folder.data, self._logins)
+        serving = self._serving(one, target, folders)
+        needs_secret = not all(index.in_context for index in serving)
+        return Wanted(
+            step=one.step.name,
+            lock=self._lock(one),
+            target=target,
+            settings=one.step.settings,
+            apt_packages=one.question.apt_packages,
+            parent=self._parent(one, settings, target),
+            project=self._project_files() if settings.local_project_install_command else {},
+            folders=folders,
+            portable=self._is_portable,
+            needs_secret=needs_secret,
+            indexes=() if needs_secret else tuple(serving),
+            wheelhouse=self._wheelhouse is not None,
+            repository=join_repository(self._workspace.project.registry, settings.target_repository),
+        )
+
+    def _supply(self, one: LockedStep, files: Sequence[LockedFile]) -> Path:
+        """Return a folder with what folders of the project are built with."""
+        if self._wheelhouse:
+            return house_with(files, self._wheelhouse, self._workspace, one.path.name)
+        from zlock.workflow.fetching.fetch import bring_for_builds  # most images have no such folder
+
+        return bring_for_builds(self._workspace, one, files)
+
+    @property
+    def _is_portable(self) -> bool:
+        return self._workspace.project.urls == "portable"
+
+    def _lock(self, one: LockedStep) -> Mapping[str, Any]:
+        """Return a step's lock; what sources state by URL is found in a wheelhouse, a wheel by its name."""
+        if self._wheelhouse is None:
+            return one.lock
+
+        def is_there(package: Mapping[str, Any]) -> bool:
+            archive = package.get("archive", {})
+            return "url" in archive or ("path" in archive and self._is_fetched(one, archive["path"]))
+
+        found = with_wheels(one.lock, lambda package: is_there(package) and not is_built(package))
+        return with_sdists(found, HOUSE, is_there)
+
+    def _is_fetched(self, one: LockedStep, path: str) -> bool:
+        return self._is_portable and leads_into(self._workspace.wheelhouse, one.path.parent, path)
+
+    def _parent(self, one: LockedStep, settings: EffectiveSettings, target: Target) -> Parent:
+        if settings.dockerfile is not None:
+            place = (settings.dockerfile, settings.build_context_root, target.platform)
+            with self._parents.of(one.step, place):
+                return self._custom_parent(*place)
+        reference = settings.parent_image or default_parent(target.python)
+        with self._parents.of(one.step, (reference, target.platform)):
+            return self._named_parent(one, reference, target)
+
+    def _named_parent(self, one: LockedStep, reference: str, target: Target) -> Parent:
+        own = one.lock["tool"]["zlock"]
+        digest = own.get("parent-digest") or ("" if "@" in reference else self._digest(reference, target.platform))
+        user = own.get("parent-user")
+        if user is None and digest and self._user_of and not own.get("parent-digest"):
+            user = self._user_of(reference, target.platform)
+        return named_parent(reference, digest, user)
+
+    def _digest(self, reference: str, platform: str) -> str:
+        return self._digest_of(reference, platform) if self._digest_of else ""
+
+    def _custom_parent(self, dockerfile: Path, context: Path | None, platform: str) -> Parent:
+        """Return what a Dockerfile makes; several steps may share one, and its folder may be large."""
+        place = (dockerfile, context, platform)
+        if place not in self._custom:
+            self._custom[place] = custom_parent(dockerfile, context, lambda one: self._named(one, dockerfile, platform))
+        return self._custom[place]
+
+    def _named(self, image: NamedImage, dockerfile: Path, platform: str) -> str:
+        """Return the digest of an image that a Dockerfile names; one that may not be needed need not be there."""
+        try:
+            return self._digest(image.reference, image.platform or platform)
+        except NoAnswer as error:
+            if not image.is_needed:
+                why = f"whether it is needed, the build of `{dockerfile.name}` will tell"
+                self._workspace.report.note(f"{error.message}; {why}")
+                return ""
+            error.context = (*error.context, f"named in `{dockerfile}`")
+            raise
+
+    def _project_files(self) -> dict[str, bytes]:
+        if self._files is None:
+            folder = self._workspace.project.folder
+            others = {self._workspace.lock_folder, self._workspace.wheelhouse, folder / OUTPUT}
+            others |= {self._wheelhouse} if self._wheelhouse else set()
+            self._files = project_files(folder, others, self._logins)
+            self._note_secrets(likely_secrets(folder, self._files))
+        return self._files
+
+    def _note_secrets(self, paths: Sequence[str]) -> None:
+        if paths:
+            more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+            self._workspace.report.note(
+                f"{listed(paths[:_SHOWN])}{more} will be in images, as files of the project, and by their names hold "
+                "secrets: leave them out in a `.dockerignore`"
+            )
+
+    @cached_property
+    def _logins(self) -> set[str]:
+        """The credentials that indexes of the configuration have in their URLs."""
+        indexes = [index for step in self._workspace.steps for index in step.routing.indexes]
+        return {urlsplit(index.url).netloc.rpartition("@")[0] for index in indexes} - {""}
+
+    def _serving(self, one: LockedStep, target: Target, folders: Mapping[str, BuiltFolder]) -> Sequence[Index]:
+        """Return the indexes of the configuration that a build of a step has to ask.
+
+        Only of packages is it known which one that is; whatever else a build fetches, the default one may serve, so
+        one that anybody may ask is always among them. An index of the machine's is none of them: what a build is made
+        of must not depend on who plans it.
+        """
+        indexes = one.step.routing.indexes
+        if self._wheelhouse is not None:
+            return ()
+        if self._is_portable:  # the lock does not say which
+            return indexes
+        ready = {name for name, folder in folders.items() if folder.is_wheel}
+        builds = {build["package"] for build in one.lock["tool"]["zlock"].get("builds", ())} - ready
+        fetches_more = one.step.uv_targets([target]) or builds
+        serving = indexes_of(packages_on(one.lock, target), indexes)
+        return [
+            index for index in indexes if index in serving or (index.default and (fetches_more or index.in_context))
+        ]
+
+
+def _merged(plans: Iterable[ImagePlan]) -> list[ImagePlan]:
+    """Return each image once, with all its steps; one that goes to two repositories is there twice."""
+    found: dict[tuple[str, str, str], ImagePlan] = {}
+    for plan in plans:
+        place = (plan.key, plan.platform, plan.repository)
+        before = found.get(place)
+        if before is not None:
+            steps = tuple(dict.fromkeys((*before.steps, *plan.steps)))
+            found[place] = replace(before, steps=steps, rebuild=before.rebuild or plan.rebuild)
+        else:
+            found[place] = plan
+    return list(found.values())

@@ -1,0 +1,66 @@
+"""What of planned images is there already, in registries and in this machine's own store, where a build would look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from zlock.errors import OutsideFailed
+from zlock.image.builders.builder import Builder, Store
+from zlock.image.builders.choose import choose_builder
+from zlock.image.plan import ImagePlan
+from zlock.image.reuse import check_key
+from zlock.model.ports import Progress
+from zlock.model.reference import ImageReference
+from zlock.workflow.images.build_image import reference_of
+from zlock.workflow.images.registries import Registries
+from zlock.workflow.project.workspace import Workspace
+
+
+class Existing:
+    """Looks for images; an engine is asked only for what no registry has."""
+
+    def __init__(self, workspace: Workspace, registries: Registries, progress: Progress) -> None:
+        self._workspace = workspace
+        self._registries = registries
+        self._progress = progress
+
+    def place_of(self, plan: ImagePlan) -> str | None:
+        """Return what has the image of a plan, so that no build makes it: "registry", or the name of an engine.
+
+        It is empty where a build would make it, and None where that can't be told.
+
+        Raises:
+            OutsideFailed: Something else is under its tag, which no build would replace, or an engine failed.
+        """
+        if plan.rebuild:
+            return ""
+        if plan.floats:
+            return None if self._registries.is_unknown(plan.parent) else ""
+        place, reference = None, reference_of(plan)
+        for store in self._stores(plan):
+            found = store.find(reference)
+            if found is not None:
+                check_key(found, reference, plan.key)
+                return found.place
+            place = ""
+        return None if self._registries.is_silent(ImageReference.parse(reference)) else place
+
+    def _stores(self, plan: ImagePlan) -> Iterator[Store]:
+        """Return what may have a plan's image."""
+        registry = self._registries.store_of(plan)
+        if registry is not None:
+            yield registry
+        if self._engine is not None and self._engine.stores:
+            self._progress(f"looking for `{reference_of(plan)}` in the store of {self._engine.name}")
+            yield self._engine
+
+    @cached_property
+    def _engine(self) -> Builder | None:
+        """The engine that a build would take; a plan is none the less where there is none."""
+        try:
+            return choose_builder(None, self._workspace.environ)
+        except OutsideFailed as error:
+            why = "; ".join(error.context)
+            self._workspace.report.note(f"no engine of this machine was asked what is there, as none answers: {why}")
+            return None

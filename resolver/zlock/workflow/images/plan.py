@@ -1,0 +1,143 @@
+"""What would be built: the images of a pipeline, which of them there are, and why they are others than before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from zlock.errors import InvalidInput
+from zlock.image.context.folder import NO_LINKS, folder_names, write_context
+from zlock.image.explain import moved
+from zlock.image.plan import ImagePlan
+from zlock.image.platforms import IndexPlan, plan_indexes
+from zlock.image.record import RECORD, read_record
+from zlock.model.ports import Progress
+from zlock.workflow.fetching.build_files import links_into
+from zlock.workflow.images.build_plans import OUTPUT, plan_images
+from zlock.workflow.images.existing_images import Existing
+from zlock.workflow.images.registries import Registries, note_floating, note_unknown
+from zlock.workflow.locks.current import collect_locked, load_locked
+from zlock.workflow.project.registry_errors import NamedImages
+from zlock.workflow.project.report import Report
+from zlock.workflow.project.workspace import Options, Workspace
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedImage:
+    """One image of a pipeline.
+
+    Attributes:
+        plan: Its plan.
+        place: What has it, so that no build makes it: "registry", or the name of an engine; empty where it is to be
+            built, None where nobody could be asked.
+        changes: Why it is another than the last one that was built for the step that is to be explained, a line each;
+            None where nothing is to be explained.
+        folder: Where its context was written, or None.
+    """
+
+    plan: ImagePlan
+    place: str | None = None
+    changes: tuple[str, ...] | None = None
+    folder: Path | None = None
+
+    @property
+    def exists(self) -> bool | None:
+        """Whether it is there; None where nobody could be asked."""
+        return None if self.place is None else bool(self.place)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedIndex:
+    """An index over the images of a step with several platforms.
+
+    Attributes:
+        plan: Its plan.
+        exists: Whether it is there; None where nobody was asked.
+    """
+
+    plan: IndexPlan
+    exists: bool | None
+
+
+def plan(
+    options: Options, *, explain: str | None = None, progress: Progress
+) -> tuple[list[PlannedImage], list[PlannedIndex], Report]:
+    """Return the images of a pipeline, none of which is built, and the indexes over them.
+
+    Offline no registry is asked, only this machine's store; without a repository there are no indexes. What is wrong
+    with single steps is reported; so is a registry that does not answer, which leaves open what it has.
+
+    Args:
+        options: What the command line says.
+        explain: The step whose change since the last build is to be explained.
+        progress: Told what is being done.
+
+    Raises:
+        ZlockError: What is wrong with the project, or the step to be explained is none of it.
+    """
+    workspace = Workspace(options)
+    failures = workspace.report.failures
+    locked = collect_locked(workspace)
+    with Registries(workspace, progress, is_needed=False) as registries:
+        plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
+        note_unknown(plans, workspace.report)
+        note_floating(registries.floating, plans, workspace.report)
+        before = read_record(workspace.project.folder / OUTPUT / RECORD) if explain is not None else {}
+        if explain is not None and not workspace.report.disregarded:
+            names = [step for one in plans for step in one.steps]
+            if explain not in {*names, *failures.of_steps}:
+                raise InvalidInput(f"there is no step `{explain}` to explain", hint=f"steps: {', '.join(names)}")
+            plans = [one for one in plans if explain in one.steps]
+        existing, named = Existing(workspace, registries, progress), NamedImages(workspace.steps)
+        rows = []
+        for one in plans:
+            last = before.get(explain or "", {}).get("platforms", {}).get(one.platform)
+            changes = None if explain is None else _changes(one, last)
+            with failures.of(*one.steps), named.of(one):
+                rows.append(PlannedImage(plan=one, place=existing.place_of(one), changes=changes))
+        indexes = []
+        for index in filter(lambda index: index.repository, plan_indexes(plans)):
+            with failures.of(*index.steps):
+                indexes.append(PlannedIndex(plan=index, exists=registries.index_exists(index)))
+    return rows, indexes, workspace.report
+
+
+def write_contexts(
+    options: Options, output: Path | None, wheelhouse: Path | None, progress: Progress
+) -> tuple[list[PlannedImage], Report]:
+    """Write the build context of each image of a pipeline into a folder of its own.
+
+    What is wrong with single steps is reported, and those of the others are written.
+
+    Args:
+        options: What the command line says.
+        output: The folder around them, from the working folder; `build/zlock` of the project where it is None.
+        wheelhouse: The folder with all that the images install, each context then holds its part of it; None: their
+            builds ask indexes.
+        progress: Told what is being done.
+
+    Raises:
+        ZlockError: A lock is not current, or the wheelhouse does not hold all; several errors come as `Problems`.
+            Nothing was written.
+        OSError: The disk refused; each folder is whole.
+    """
+    workspace = Workspace(options)
+    house = wheelhouse.resolve() if wheelhouse else None
+    plans = plan_images(workspace, load_locked(workspace), None, None, house)
+    note_unknown(plans, workspace.report)
+    links = [NO_LINKS] * len(plans) if house is None else links_into(plans, house, workspace, progress)
+    around = workspace.project.folder / OUTPUT if output is None else Path.cwd() / output
+    rows = []
+    for one, name, linked in zip(plans, folder_names(plans), links, strict=True):
+        write_context(one.context, around / name, linked)
+        rows.append(PlannedImage(plan=one, folder=around / name))
+    return rows, workspace.report
+
+
+def _changes(plan: ImagePlan, last: dict[str, object] | None) -> tuple[str, ...]:
+    if last is None:
+        return ("no build of it is on record",)
+    if last["key"] == plan.key:
+        return ("nothing moved since the last build",)
+    components: dict[str, dict[str, str]] = last["components"]  # type: ignore[assignment]  # as `record_of` wrote it
+    return tuple(moved(components, plan.components)) or ("another version of zlock renders it",)

@@ -1,0 +1,85 @@
+"""The indexes of steps with several platforms: found, or written once all of their images are pushed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from zlock.errors import ZlockError
+from zlock.image.platforms import IndexPlan, find_images, find_index, write_index
+from zlock.image.registry.manifest import broken
+from zlock.image.registry.registry import Registry
+from zlock.model.event import Hear
+from zlock.process import Watch
+from zlock.workflow.images.parallel import Say, Task, side_by_side
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MadeIndex:
+    """An index that is there now.
+
+    Attributes:
+        plan: Its plan.
+        digest: `sha256:...` of it.
+        images: By platform, the digest of each image.
+        written: Whether this run wrote it.
+    """
+
+    plan: IndexPlan
+    digest: str
+    images: Mapping[str, str]
+    written: bool
+
+    @property
+    def reference(self) -> str:
+        """What runs it, on each of its platforms."""
+        return f"{self.plan.repository}@{self.digest}"
+
+
+def make_indexes(
+    registry: Registry, pushed: Sequence[tuple[IndexPlan, Sequence[str]]], jobs: int, hear: Hear, *, write: bool
+) -> list[MadeIndex | ZlockError | None]:
+    """Return the index over the images of each step with several platforms.
+
+    Args:
+        registry: Has them.
+        pushed: The indexes, each with the references of its images.
+        jobs: How many are made at a time.
+        hear: Told of each.
+        write: Write those that are not there; else None is in their place.
+    """
+    tasks = [
+        Task(
+            name=f"{', '.join(plan.steps)} (index)",
+            work=partial(_make, registry, plan, references, write),
+            ended=_ended,
+        )
+        for plan, references in pushed
+    ]
+    return side_by_side(tasks, jobs, hear)
+
+
+def _make(
+    registry: Registry,
+    plan: IndexPlan,
+    references: Sequence[str],
+    write: bool,
+    _watch: Watch,
+    say: Say,
+) -> MadeIndex | None:
+    images = find_images(registry, plan, references)
+    if len(images) < len(references):
+        raise broken(f"`{plan.reference}`", "the registry no longer has all of its images")
+    digest, written = find_index(registry, plan, images), False
+    if not digest and write:
+        say("writing")
+        digest, written = write_index(registry, plan, images), True
+    found = {platform: image.digest for platform, image in zip(plan.platforms, images, strict=True)}
+    return MadeIndex(plan=plan, digest=digest, images=found, written=written) if digest else None
+
+
+def _ended(index: MadeIndex | None, _seconds: float) -> str:
+    if index is None:
+        return "not written"
+    return "written" if index.written else "exists"

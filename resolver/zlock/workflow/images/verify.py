@@ -1,0 +1,222 @@
+"""Whether what is installed is what a lock says."""
+
+from __future__ import annotations
+
+import json
+import platform as machine
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from zlock.errors import InvalidInput
+from zlock.image.plan import KEY_LABEL
+from zlock.image.reading.compilers import Compilers
+from zlock.image.reading.environment import Installed, read_folder, read_interpreter, read_system, read_venv
+from zlock.image.reading.installed import Distribution
+from zlock.image.reading.sources import OpenImage
+from zlock.image.verify import Comparison, compare
+from zlock.lock.selection import packages_on
+from zlock.model.image import default_parent
+from zlock.model.ports import Progress
+from zlock.model.reference import ImageReference
+from zlock.model.target import Target
+from zlock.workflow.images.find import ImageFinder
+from zlock.workflow.locks.current import LockedStep, load_locked
+from zlock.workflow.project.workspace import Options, Workspace
+
+_RECORD = Path("build", "zlock", "images.json")
+_SYSTEMS = {"Linux": "linux", "Darwin": "darwin", "Windows": "windows"}
+_MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What a verification found.
+
+    Attributes:
+        name: What was verified, and where it was.
+        step: The step whose lock it was compared with; empty where nothing was compared.
+        comparisons: By platform, how they differ; none where nothing was compared.
+        notes: What a person should know.
+    """
+
+    name: str
+    step: str = ""
+    comparisons: Mapping[str, Comparison] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether nothing differs."""
+        return all(one.is_equal for one in self.comparisons.values())
+
+
+def verify(options: Options, image: str, progress: Progress) -> Verdict:
+    """Compare what is installed in an image, a folder or an environment with the lock of a step.
+
+    Args:
+        options: The options; of `steps` one at most.
+        image: What `ImageFinder.find` takes, `dir:DIR` or `env:PYTHON`.
+        progress: Hears what is being done.
+
+    Raises:
+        NoAnswer: There is no such image, or no environment of the lock's Python in it; or the lock is outdated.
+        InvalidInput: What is to be compared can't be told.
+        OutsideFailed: A registry or an engine failed.
+    """
+    workspace = Workspace(options)
+    kind, _, rest = image.partition(":")
+    if kind in ("dir", "env") and rest:
+        return _verify_place(workspace, image, kind, Path(rest), progress)
+    with ImageFinder(workspace, progress) as finder:
+        return _verify_image(workspace, image, finder, progress)
+
+
+def _verify_image(workspace: Workspace, image: str, finder: ImageFinder, progress: Progress) -> Verdict:
+    """Compare an image; of an index, the images of all platforms of the lock."""
+    platforms = _ordered(workspace.project.platforms, linux=True)
+    platform, found = finder.find(image, platforms)
+    locked = _locked(workspace, _step_of(workspace, found.found.labels.get(KEY_LABEL, "")))
+    if locked is None:
+        return _disregarded(workspace, image)
+    targets = _targets(locked)
+    wanted = _ordered(tuple(targets), linux=True)
+    if platform not in wanted:
+        platform, found = finder.find(image, wanted)
+    name = finder.where
+    images = {platform: found}
+    if found.found.tagged != found.found.digest:
+        images |= {one: finder.find(image, [one])[1] for one in wanted if one != platform}
+    comparisons = {}
+    for one, opened in images.items():
+        if locked.step.effective.system:
+            parents = _parent_layers(finder, opened, locked, targets[one])
+            installed = read_system(opened, targets[one].minor, parents, progress)
+        else:
+            installed = read_venv(opened, locked.step.effective.venv, targets[one].minor, progress)
+        comparisons[one] = _compared(workspace, locked, targets[one], installed, progress)
+    return _verdict(workspace, locked, name, comparisons)
+
+
+def _verify_place(workspace: Workspace, image: str, kind: str, place: Path, progress: Progress) -> Verdict:
+    """Compare a folder or an environment of this machine."""
+    locked = _locked(workspace, _step_of(workspace, ""))
+    if locked is None:
+        return _disregarded(workspace, image)
+    targets = _targets(locked)
+    target = targets[_ordered(tuple(targets), linux=False)[0]]
+    settings = locked.step.effective
+    if kind == "env":
+        installed = read_interpreter(place, target.minor)
+    else:
+        installed = read_folder(place, settings.venv, target.minor)
+    if settings.system:
+        installed = replace(installed, inherited=None)
+    comparison = _compared(workspace, locked, target, installed, progress)
+    return _verdict(workspace, locked, image, {target.platform: comparison})
+
+
+def _compared(
+    workspace: Workspace, locked: LockedStep, target: Target, installed: Installed, progress: Progress
+) -> Comparison:
+    own = _project_name(workspace.project.folder)
+    installs_project = locked.step.effective.local_project_install_command is not None
+    if installed.inherited is None:
+        workspace.report.note("what the parent brought is not known, so what is not locked is listed and not counted")
+
+    def is_local(one: Distribution) -> bool:
+        return "dir_info" in one.direct_url and (installs_project or one.name == own)
+
+    progress("comparing files with what was installed, and compiled files with their sources")
+    compilers = Compilers(workspace.environ)
+    found = compare(packages_on(locked.lock, target), installed, is_local=is_local, compilers=compilers)
+    if found.unchecked:
+        files = f"{found.unchecked} .pyc file{'' if found.unchecked == 1 else 's'} not checked"
+        made_by = installed.python or f"that has compiled them, a 3.{target.minor}"
+        workspace.report.note(f"{files}: that takes the Python {made_by}, and this machine has another one or none")
+    return found
+
+
+def _verdict(workspace: Workspace, locked: LockedStep, name: str, comparisons: Mapping[str, Comparison]) -> Verdict:
+    return Verdict(name=name, step=locked.step.name, comparisons=comparisons, notes=tuple(workspace.report.notes))
+
+
+def _parent_layers(finder: ImageFinder, image: OpenImage, locked: LockedStep, target: Target) -> int | None:
+    """Return how many of an image's layers are its parent's, None where nobody can tell."""
+    settings = locked.step.effective
+    if settings.dockerfile is not None:
+        return None
+    reference = ImageReference.parse(settings.parent_image or default_parent(target.python))
+    digest = locked.lock["tool"]["zlock"].get("parent-digest", "")
+    parent = finder.parent(reference.at(reference.digest or digest), target.platform)
+    ids = parent.found.diff_ids if parent else []
+    return len(ids) if ids and image.found.diff_ids[: len(ids)] == ids else None
+
+
+def _project_name(folder: Path) -> str:
+    """Return the normalized name of the project itself, empty where its `pyproject.toml` does not say one."""
+    try:
+        table = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+        return canonicalize_name(table["project"]["name"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
+
+
+def _step_of(workspace: Workspace, key: str) -> str:
+    """Return the step to compare with: the one that is named, the only one, or one whose image has the key."""
+    named = workspace.options.steps
+    names = [step.name for step in workspace.steps]
+    if len(named) > 1:
+        raise InvalidInput("one image is compared with one step", hint="give `--step` once")
+    if named or len(names) == 1:
+        return named[0] if named else names[0]
+    recorded = _recorded(workspace.project.folder / _RECORD)
+    of_key = [name for name in names if key and key in recorded.get(name, ())]
+    if not of_key:
+        raise InvalidInput(
+            "it can't be told which step's lock to compare with",
+            context=[f"steps: {', '.join(f'`{name}`' for name in names)}"],
+            hint="name it: `--step NAME`",
+        )
+    return of_key[0]
+
+
+def _recorded(path: Path) -> dict[str, list[str]]:
+    """Return the keys of the images that each step was built into, as `zlock build` has recorded them."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        rows = {step: [row, *row.get("platforms", {}).values()] for step, row in table.items()}
+        return {step: [row["key"] for row in found] for step, found in rows.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
+
+
+def _locked(workspace: Workspace, step: str) -> LockedStep | None:
+    """Return a step with its current lock, None where the pipeline runs locally."""
+    found = load_locked(Workspace(replace(workspace.options, steps=(step,))))
+    return found[0] if found else None
+
+
+def _disregarded(workspace: Workspace, image: str) -> Verdict:
+    workspace.disregard()
+    return Verdict(name=image, notes=tuple(workspace.report.notes))
+
+
+def _targets(locked: LockedStep) -> dict[str, Target]:
+    return {target.platform: target for target in locked.question.targets}
+
+
+def _ordered(platforms: Sequence[str], *, linux: bool) -> list[str]:
+    """Return platforms, this machine's first; an image's is always a Linux one."""
+    system = "linux" if linux else _SYSTEMS.get(machine.system(), sys.platform)
+    mine = f"{system}/{_MACHINES.get(machine.machine(), machine.machine())}"
+    usable = [one for one in platforms if not linux or one.startswith("linux/")]
+    if not usable:
+        raise InvalidInput(
+            f"no image can be of {', '.join(platforms)}", hint="images are of Linux; `dir:` and `env:` are of any"
+        )
+    return sorted(usable, key=lambda one: one != mine)

@@ -1,0 +1,1 @@
+"""Locks against what their steps ask for now."""

@@ -1,0 +1,164 @@
+"""Steps with their current locks: what every command starts from that comes after `resolve`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from zlock.errors import LockOutdated
+from zlock.lock.question import Question, changes
+from zlock.lock.store import asked_of, check_place, lock_path, parse_facts, parse_lock, uv_of
+from zlock.lock.toml import inline
+from zlock.lock.wheelhouse import wheelhouse_in
+from zlock.model.origin import Origin
+from zlock.model.requirement import Asked, Gathered
+from zlock.workflow.project.sources import Gatherer
+from zlock.workflow.project.workspace import Step, Workspace
+
+HINT = "run `zlock resolve`"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LockedStep:
+    """A step with a lock that answers what it asks.
+
+    Attributes:
+        step: The step.
+        path: Its lock's place.
+        text: The lock.
+        facts: The lock without its packages.
+        gathered: What its sources ask for; what running commands gave is read from the lock.
+        question: What it asks.
+    """
+
+    step: Step
+    path: Path
+    text: str
+    facts: Mapping[str, Any]
+    gathered: list[Gathered]
+    question: Question
+
+    @cached_property
+    def lock(self) -> Mapping[str, Any]:
+        """The lock as plain values; who only compares what is asked has no need of it."""
+        return parse_lock(self.path, self.text)
+
+
+def load_locked(workspace: Workspace) -> list[LockedStep]:
+    """Return the chosen steps with their locks, without network and without running a source command.
+
+    There are none where the pipeline runs locally; the workspace's report then says so.
+
+    Raises:
+        LockOutdated: A lock is missing or answers something else; several errors come as `Problems`.
+        InvalidLock: A lock was edited or cut short, or is behind a link out of the project.
+    """
+    found = collect_locked(workspace)
+    workspace.report.failures.problems.raise_if_any()
+    return found
+
+
+def collect_locked(workspace: Workspace) -> list[LockedStep]:
+    """Return those of the chosen steps whose locks are current; what is wrong with the others is reported."""
+    gatherer = Gatherer(workspace.project, workspace.environ, lambda: workspace.interpreter, may_run=False)
+    if not gatherer.is_remote:
+        workspace.disregard()
+        return []
+    found = []
+    for step in workspace.chosen():
+        with workspace.report.failures.of(step.name):
+            found.append(_locked(workspace, gatherer, step))
+    return found
+
+
+def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
+    path = lock_path(workspace.lock_folder, step.name)
+    check_place(path, workspace.project.folder)
+    text = workspace.lock_text(step.name)
+    if text is None:
+        expected = (Path(workspace.project.lock_dir) / path.name).as_posix()
+        raise LockOutdated(f"step `{step.name}` has no lock", context=[f"expected `{expected}`"], hint=HINT)
+    lock = parse_facts(path, text)
+    recorded = {asked.source: asked for asked in asked_of(lock) if asked.recorded}
+    gathered = gatherer.gather(step.settings, recorded, step.routing)
+    question = workspace.question(step, workspace.targets(step, lock), gathered)
+    if lock["tool"]["zlock"]["inputs"] != question.digest():
+        context = list(differences(lock, question, gathered))
+        raise LockOutdated(f"the lock of step `{step.name}` is outdated", context=context, hint=HINT)
+    if is_elsewhere(text, question):
+        was, now = wheelhouse_in(text), question.wheelhouse
+        raise LockOutdated(
+            f"the lock of step `{step.name}` is outdated",
+            context=[f"configuration: `wheelhouse` was `{was}`, is `{now}`, from the folder of the lock"],
+            hint=HINT,
+        )
+    if step.uv_targets(question.targets) and not uv_of(lock):
+        raise LockOutdated(
+            f"the lock of step `{step.name}` is outdated",
+            context=["settings: `python-package-installer` is `uv`, and the lock has none"],
+            hint=HINT,
+        )
+    return LockedStep(step=step, path=path, text=text, facts=lock, gathered=gathered, question=question)
+
+
+def differences(lock: Mapping[str, Any], question: Question, gathered: list[Gathered]) -> Iterator[str]:
+    """Return what a step asks for that its lock does not answer, with the place that asks."""
+    places = dict(_places(gathered))
+    for line, asked in changes(asked_of(lock), question.asked):
+        yield f"{line} ({places[asked]})" if places.get(asked) else line
+    own, now = lock["tool"]["zlock"], question.to_plain()
+    for key in ("python", "platforms", "manylinux", "musllinux"):
+        yield from _difference(f"target: `{key}`", own.get(key), now["target"].get(key))
+    apt = _own_apt(own.get("apt-packages", ()), asked_of(lock)), _own_apt(now["apt-packages"], question.asked)
+    yield from _difference("settings: `apt-packages`", *apt)
+    yield from _difference("settings: `parent-image`", own.get("parent-image"), now["parent-image"])
+    stated = {one.requirement.url: _place(one.origins[0]) for each in gathered for one in each.requirements}
+    for url, line in changed_places(own.get("local", {}), question.local):
+        yield f"{line} ({stated[url]})" if stated.get(url) else line
+    before, after = own.get("policy", {}), now["policy"]
+    for key in sorted({*before, *after}):
+        name = "index" if key == "indexes" else key
+        yield from _difference(f"configuration: `{name}`", before.get(key), after.get(key))
+
+
+def is_elsewhere(text: str, question: Question) -> bool:
+    """Return whether a portable lock has its files in another wheelhouse than is configured."""
+    return bool(question.wheelhouse) and wheelhouse_in(text) not in ("", question.wheelhouse)
+
+
+def changed_places(recorded: Mapping[str, str], now: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Say which local folders and archives ask something else than a lock recorded, by URL; new ones are left alone."""
+    for url, digest in now.items():
+        if recorded.get(url, digest) != digest:
+            yield url, f"local: `{url}` {'has changed since it was locked' if digest else 'is not there any more'}"
+
+
+def _own_apt(packages: Iterable[str], asked: Iterable[Asked]) -> list[str]:
+    """Return the Debian packages that the settings name: those of sources are compared with them."""
+    others = {package for one in asked for package in one.apt_packages}
+    return [package for package in packages if package not in others]
+
+
+def _difference(what: str, was: Any, now: Any) -> Iterator[str]:
+    if (was or None) != (now or None):
+        yield f"{what} was {_shown(was)}, is {_shown(now)}"
+
+
+def _shown(value: Any) -> str:
+    return f"`{value if isinstance(value, str) else inline(value)}`" if value else "not set"
+
+
+def _places(gathered: list[Gathered]) -> Iterator[tuple[str, str]]:
+    """Return each requirement and constraint as the lock has it, with the file and line that states it."""
+    for source in gathered:
+        for direct in (*source.constraints, *source.requirements):
+            (text,) = Asked.of(replace(source, requirements=(direct,))).requirements
+            yield text, _place(direct.origins[0])
+
+
+def _place(origin: Origin) -> str:
+    line = "" if origin.line is None else f":{origin.line}"
+    return ", ".join(part for part in (origin.detail, f"{origin.file or ''}{line}") if part)

@@ -1,0 +1,156 @@
+"""One step on its way to a lock: what it asks now, and the lock it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from zlock.lock.declared import DeclaredFile, redeclare
+from zlock.lock.identity import resign, set_owner
+from zlock.lock.question import Question
+from zlock.lock.store import ConflictedLock, lock_path, parse_lock, pins_of, read_text, unbuilt_of, uv_of
+from zlock.model.requirement import Gathered
+from zlock.model.target import Target
+from zlock.workflow.locks.current import LockedStep, is_elsewhere
+from zlock.workflow.project.sources import Gatherer
+from zlock.workflow.project.workspace import Options, Step, Workspace
+
+Answers = dict[str, tuple[Mapping[str, Any], str]]
+"""By step: its lock as values and as text."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Job:
+    """One step on its way to a lock.
+
+    Attributes:
+        step: The step.
+        path: Its lock's place.
+        lock: The lock it has, as plain values.
+        text: That lock as text; empty where there is none, or one that is not worth keeping.
+        gathered: What its sources yield.
+        question: What it asks.
+        declared: The files that ask.
+        owner: The pipeline that the lock will belong to.
+    """
+
+    step: Step
+    path: Path
+    lock: Mapping[str, Any] | None
+    text: str
+    gathered: list[Gathered]
+    question: Question
+    declared: tuple[DeclaredFile, ...]
+    owner: str
+
+    @classmethod
+    def prepare(cls, workspace: Workspace, gatherer: Gatherer, step: Step, *, path: Path | None = None) -> Job:
+        """Read a step's lock, at its own place unless another one is given, and its sources.
+
+        Raises:
+            ZlockError: The lock was edited or cut short, or sources are wrong; several come as `Problems`.
+        """
+        text = (read_text(path) if path else workspace.lock_text(step.name)) or ""
+        path = path or lock_path(workspace.lock_folder, step.name)
+        lock: Mapping[str, Any] | None = None
+        try:
+            lock = parse_lock(path, text) if text or path.exists() else None
+        except ConflictedLock:
+            lock = _merged(path, text)
+            text = ""
+            workspace.report.note(
+                f"`{path.name}` had a merge conflict and is solved again"
+                + (" from the pins of both sides" if lock else ", from no pins as neither side could be read")
+            )
+        gathered = gatherer.gather(step.settings, {}, step.routing)
+        workspace.report.note(*(note for one in gathered for note in one.notes))
+        targets = workspace.targets(step, lock)
+        _note_other_pythons(workspace, step, gathered, targets)
+        _note_without_file(workspace, step)
+        return cls(
+            step=step,
+            path=path,
+            lock=lock,
+            text=text,
+            gathered=gathered,
+            question=workspace.question(step, targets, gathered),
+            declared=workspace.declared(gathered),
+            owner=workspace.owner,
+        )
+
+    @classmethod
+    def of(cls, locked: LockedStep) -> Job:
+        """Return the job of a step whose lock is current; nothing of it is to be written."""
+        return cls(
+            step=locked.step,
+            path=locked.path,
+            lock=locked.lock,
+            text="",
+            gathered=locked.gathered,
+            question=locked.question,
+            declared=(),
+            owner="",
+        )
+
+    def is_answered(self, options: Options) -> bool:
+        """Return whether the lock still answers the step, so that nothing has to be solved."""
+        if self.lock is None or options.upgrade:
+            return False
+        if self.step.uv_targets(self.question.targets) and not uv_of(self.lock):
+            return False
+        if unbuilt_of(self.lock) or is_elsewhere(self.text, self.question):
+            return False
+        if pins_of(self.lock).keys() & {canonicalize_name(name) for name in options.upgrade_packages}:
+            return False
+        own = self.lock["tool"]["zlock"]
+        if options.exclude_newer and own.get("exclude-newer") != options.exclude_newer.isoformat():
+            return False
+        return bool(own["inputs"] == self.question.digest())
+
+    def restated(self) -> str:
+        """Return the lock's text with the present `declared` and pipeline."""
+        text = set_owner(redeclare(self.text, self.declared), self.owner)
+        return text if text == self.text else resign(text)
+
+
+def _note_other_pythons(workspace: Workspace, step: Step, gathered: list[Gathered], targets: Iterable[Target]) -> None:
+    """Say that a project is required whose `requires-python` leaves the step's Python out."""
+    python = next(iter(targets)).python
+    for one in gathered:
+        if one.requires_python is None:
+            continue
+        wanted, origin = one.requires_python
+        # "3.12" is an image with any 3.12.
+        if not any(wanted.contains(version, prereleases=True) for version in _releases(python)):
+            workspace.report.note(
+                f"step `{step.name}` is for Python {python} ({workspace.python_stated(step)}), and the project for "
+                f'`requires-python = "{wanted}"` ({origin})'
+            )
+
+
+def _note_without_file(workspace: Workspace, step: Step) -> None:
+    """Say that extras or groups of no file are asked for."""
+    for name in ("pyproject_extras", "pyproject_groups"):
+        if getattr(step.settings, name) and not step.settings.pyproject_path:
+            place = step.settings.where(name)
+            workspace.report.note(
+                f"step `{step.name}` has `{name}` and no `pyproject_path`, so it asks for nothing"
+                + (f"; it is stated in {place}" if place else "")
+            )
+
+
+def _releases(python: str) -> tuple[str, ...]:
+    return (python,) if python.count(".") > 1 else (f"{python}.0", f"{python}.99")
+
+
+def _merged(path: Path, text: str) -> Mapping[str, Any] | None:
+    """Return the pins of both sides of a conflict, from git's index where it has them, else from the markers."""
+    from zlock.lock.history import stages_of  # few runs meet a conflict
+    from zlock.lock.merging import merged, pins_in, sides_of
+
+    base, ours, theirs = map(pins_in, stages_of(path) or sides_of(text))
+    return merged(base, ours, theirs)

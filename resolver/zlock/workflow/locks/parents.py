@@ -1,0 +1,140 @@
+"""Pinning the images that steps are built on, for `zlock resolve --pin-images`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from zlock.errors import Collector, InvalidInput, NoAnswer
+from zlock.lock.parent import PinnedParent, parent_of, with_parent
+from zlock.lock.store import parse_lock
+from zlock.model.image import default_parent
+from zlock.model.ports import Progress
+from zlock.workflow.locks.job import Answers, Job
+from zlock.workflow.project.registry_errors import NamedParents
+from zlock.workflow.project.workspace import Workspace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from zlock.image.registry.registry import Registry
+
+
+def pin_parents(workspace: Workspace, jobs: Sequence[Job], answers: Answers, progress: Progress) -> Answers:
+    """Return the answers with their parents' digests: those that the locks had, or those that registries tell.
+
+    A registry is asked where `--pin-images` wants a digest that is not there, and where `--upgrade` lets one go.
+
+    Raises:
+        NoAnswer: A parent is not there, or not for all platforms; several errors come as `Problems`.
+        InvalidInput: There would be a registry to ask, and `--offline` forbids it.
+        RegistryFailed: A registry could not be asked.
+    """
+    pinner = _Pinner(workspace, progress)
+    problems = Collector()
+    found: Answers = {}
+    for job in jobs:
+        tree, text = answers[job.step.name]
+        with problems:
+            parent = pinner.parent(job)
+            if parent == parent_of(tree):
+                found[job.step.name] = tree, text
+            else:
+                pinned = with_parent(text, parent)
+                found[job.step.name] = parse_lock(job.path, pinned), pinned
+    pinner.close()
+    problems.raise_if_any()
+    return found
+
+
+def no_parent(reference: str, platform: str) -> NoAnswer:
+    """Return the error that says that a registry has no such image, or none for the platform."""
+    return NoAnswer(f"there is no parent image `{reference}` for {platform}", hint="check its name, and `platforms`")
+
+
+class _Pinner:
+    """Asks registries, each parent once."""
+
+    def __init__(self, workspace: Workspace, progress: Progress) -> None:
+        self._workspace = workspace
+        self._progress = progress
+        self._known: dict[tuple[str, tuple[str, ...]], PinnedParent] = {}
+        self._parents = NamedParents()
+
+    @cached_property
+    def _registry(self) -> Registry:
+        from zlock.image.registry.registry import Registry  # most runs ask none
+
+        return Registry(self._workspace.environ)
+
+    def parent(self, job: Job) -> PinnedParent | None:
+        """Return what a step's lock is to pin."""
+        options, settings = self._workspace.options, job.step.effective
+        before = parent_of(job.lock) if job.lock else None
+        if settings.dockerfile is not None:
+            if options.pin_images:
+                self._workspace.report.note(
+                    f"step `{job.step.name}` has a `dockerfile`: give the `FROM` in it a digest, none is recorded"
+                )
+            return None
+        if not _platforms(job):  # then no image is built
+            return None
+        reference = settings.parent_image or default_parent(job.question.targets[0].python)
+        is_same = before is not None and before.reference == reference
+        if is_same and not options.upgrade:
+            return before
+        asks = options.pin_images or (before and options.upgrade)
+        if (asks or before) and _is_local(reference):
+            self._workspace.report.note(
+                f"step `{job.step.name}` is built on `{reference}`, which no registry has: no digest is recorded"
+            )
+        elif asks:
+            with self._parents.of(job.step, (reference, _platforms(job))):
+                return self._ask(reference, job)
+        elif before:
+            self._workspace.report.note(
+                f"step `{job.step.name}` has another parent than the one whose digest was recorded; "
+                "`--pin-images` records the new one's"
+            )
+        return None
+
+    def _ask(self, reference: str, job: Job) -> PinnedParent:
+        key = reference, _platforms(job)
+        if key not in self._known:
+            self._known[key] = self._find(*key)
+        return self._known[key]
+
+    def _find(self, reference: str, platforms: Sequence[str]) -> PinnedParent:
+        from zlock.model.reference import ImageReference
+
+        parsed = ImageReference.parse(reference)
+        if self._workspace.options.offline:
+            raise InvalidInput(
+                f"the digest of the parent `{reference}` is only known to its registry", hint="leave out `--offline`"
+            )
+        found = []
+        for platform in platforms:
+            self._progress(f"asking the registry for the parent `{reference}`")
+            one = self._registry.find(parsed, platform)
+            if one is None:
+                raise no_parent(reference, platform)
+            found.append(one)
+        if len({one.tagged for one in found}) != 1:
+            raise NoAnswer(f"the parent `{reference}` moved while it was asked for", hint="run again")
+        self._workspace.report.note(f"the parent `{reference}` is pinned to {found[0].tagged}")
+        inner = found[0].config.get("config") or {}
+        return PinnedParent(reference=reference, digest=found[0].tagged, user=str(inner.get("User") or ""))
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if "_registry" in self.__dict__:
+            self._registry.close()
+
+
+def _is_local(reference: str) -> bool:
+    from zlock.model.reference import ImageReference  # most runs have no parents to ask for
+
+    return ImageReference.parse(reference).is_local
+
+
+def _platforms(job: Job) -> tuple[str, ...]:
+    return tuple(one.platform for one in job.question.targets if one.system == "linux")

@@ -1,0 +1,99 @@
+"""Docker settings that no image can be made with: one answer for `resolve`, `--check` and all that makes images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from zlock.errors import Collector, InvalidConfiguration, ZlockError
+from zlock.settings.docker import DockerSettings
+from zlock.settings.place import Place
+from zlock.wording import listed
+from zlock.workflow.project.workspace import Step, Workspace
+
+_CARRIED = (
+    "python_package_installer_args",
+    "environment",
+    "runtime_environment",
+    "parent_image",
+    "local_project_install_command",
+)
+
+
+def check_settings(workspace: Workspace, steps: Iterable[Step]) -> None:
+    """Refuse settings that no image could be made with.
+
+    Raises:
+        InvalidConfiguration: A mistake; several come as `Problems`.
+    """
+    problems = Collector()
+    for error, _ in mistakes(workspace, steps):
+        problems.add(error)
+    problems.raise_if_any()
+
+
+def mistakes(workspace: Workspace, steps: Iterable[Step]) -> list[tuple[ZlockError, list[str]]]:
+    """Return what no image could be made with in the settings of steps: each mistake once, with the steps that have it.
+
+    A step without a Linux platform has no image, so nothing of it is refused.
+    """
+    found: dict[tuple[str, ...], tuple[ZlockError, list[str]]] = {}
+    for step in steps:
+        platforms = step.platforms or workspace.project.platforms
+        if any(platform.startswith("linux/") for platform in platforms):
+            for error in _mistakes(workspace, step):
+                found.setdefault((error.message, *error.context), (error, []))[1].append(step.name)
+    for error, (first, *others) in found.values():
+        error.message = f"step `{first}`, {error.message}"
+        error.context = (*error.context, *([f"likewise for {listed(others)}"] if others else []))
+    return list(found.values())
+
+
+def _mistakes(workspace: Workspace, step: Step) -> list[ZlockError]:
+    problems = Collector()
+    settings, project = step.settings, workspace.project
+    if any(getattr(settings, name) for name in _CARRIED):
+        from zlock.image.context import settings as carried  # most checks have nothing to ask it
+
+        with problems:
+            carried.check_settings(settings)
+    with problems:
+        _check_parent(settings, is_musl=project.musllinux is not None, python=step.python or project.python or "X.Y")
+    with problems:
+        _check_repository(workspace, settings)
+    return problems.errors
+
+
+def _check_parent(settings: DockerSettings, *, is_musl: bool, python: str) -> None:
+    """Refuse parents that can't be right."""
+    if settings.dockerfile is not None and settings.parent_image:
+        raise InvalidConfiguration(
+            "`dockerfile`: there are both a `dockerfile` and a `parent_image`",
+            context=[
+                f"`{name}` is stated in {place}"
+                for name in ("dockerfile", "parent_image")
+                if (place := settings.where(name))
+            ],
+            hint="name the image in the `FROM` of the Dockerfile",
+        )
+    if settings.dockerfile is None and not settings.parent_image and is_musl:
+        raise InvalidConfiguration(
+            "`parent_image`: the step is locked for musl, and the default parent has glibc",
+            hint=f'name one with musl: `parent-image = "python:{python}-alpine"`',
+        )
+
+
+def _check_repository(workspace: Workspace, settings: DockerSettings) -> None:
+    """Refuse a place for images that is none."""
+    project = workspace.project
+    registry, target = project.registry, settings.target_repository
+    if not registry and not target:
+        return
+    from zlock.model.reference import join_repository
+
+    try:
+        join_repository(registry, target)
+    except InvalidConfiguration as error:
+        own = Place(str(project.file), project.lines.line_of_key(("registry",))) if registry else None
+        places = {"registry": own, "target_repository": settings.where("target_repository")}
+        error.context = tuple(f"`{name}` is stated in {place}" for name, place in places.items() if place)
+        raise

@@ -1,0 +1,361 @@
+"""A project as one run sees it: its configuration, its steps, and what they ask."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zlock.errors import Collector, InvalidConfiguration
+from zlock.lock.declared import DeclaredFile, declared_files
+from zlock.lock.question import Question, digest_of
+from zlock.lock.store import ExistingLock, existing_steps, lock_path, read_text
+from zlock.model.indexes import Routing
+from zlock.model.paths import is_file_url
+from zlock.model.ports import Progress, unheard
+from zlock.model.requirement import Asked, Gathered
+from zlock.model.target import Target
+from zlock.redact import redact
+from zlock.settings.config import Project, StepConfiguration, find_project, read_project
+from zlock.settings.docker import DockerSettings, EffectiveSettings
+from zlock.settings.names import wrong_names
+from zlock.wording import did_you_mean
+from zlock.workflow.project.pipeline_owner import collision, is_gone, owner_of
+from zlock.workflow.project.report import Report
+
+if TYPE_CHECKING:
+    from zlock.index.fingerprint import Fingerprints
+    from zlock.settings.load import DeclaredPipeline
+
+_VERSION = re.compile(r"^version(?:_info)?\s*=\s*(3\.\d+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """What the command line says.
+
+    Attributes:
+        project: The project folder, or None for the nearest one.
+        pipeline: `file.py` or `file.py:name`, in place of the configured one.
+        steps: Limit to these.
+        offline: Leave the network alone.
+        cache_dir: Where the cache is, or None for the platform's custom.
+        index_url: The default index, in place of the machine's.
+        exclude_newer: A cut-off for this run.
+        upgrade: Move every pin.
+        upgrade_packages: Names whose pins move.
+        pin_images: Record the digests of parent images.
+        progress: Hears what is being done.
+    """
+
+    project: Path | None = None
+    pipeline: str | None = None
+    steps: tuple[str, ...] = ()
+    offline: bool = False
+    cache_dir: Path | None = None
+    index_url: str | None = None
+    exclude_newer: datetime | None = None
+    upgrade: bool = False
+    upgrade_packages: tuple[str, ...] = ()
+    pin_images: bool = False
+    progress: Progress = unheard
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """A step with all that is set for it: what to gather, and for which target."""
+
+    name: str
+    settings: DockerSettings
+    routing: Routing
+    python: str | None = None
+    platforms: tuple[str, ...] = ()
+    align: bool = True
+
+    @property
+    def effective(self) -> EffectiveSettings:
+        """Its settings, defaults filled in."""
+        return self.settings.effective()
+
+    def uv_targets(self, targets: Iterable[Target]) -> list[Target]:
+        """Return those of its targets whose images uv installs into."""
+        is_uv = self.effective.python_package_installer == "uv"
+        return [target for target in targets if is_uv and target.system == "linux"]
+
+
+class Workspace:
+    """A project as one run sees it: its configuration, its steps, and what they ask."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.report = Report()
+        self.environ = dict(os.environ)
+        self.project = _project(options.project)
+        self.lock_folder = self.project.folder / self.project.lock_dir
+        self.wheelhouse = self.project.folder / self.project.wheelhouse
+        self.pipeline: DeclaredPipeline | None = None
+        self._is_part = False
+        self._interpreter: Path | None = None
+        self._fingerprints: Fingerprints | None = None
+        self._declared_files: dict[frozenset[Path], tuple[DeclaredFile, ...]] = {}
+
+    @property
+    def interpreter(self) -> Path:
+        """The project's interpreter."""
+        if self._interpreter is None:
+            from zlock.sources.local import project_interpreter
+
+            self._interpreter = project_interpreter(self.project.folder, self.environ)
+        return self._interpreter
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """The steps, each with its settings in the documented precedence.
+
+        Raises:
+            InvalidPipeline: The pipeline file can't be used.
+            InvalidConfiguration: There is nothing to lock, or a step's name can't be a lock's.
+        """
+        declared = self._declared()
+        problems = Collector()
+        for error in wrong_names(name for name, _ in declared):
+            problems.add(error)
+        problems.raise_if_any()
+        for name in self.project.steps.keys() - dict(declared).keys():
+            near = did_you_mean(name, dict(declared))
+            self.report.note(
+                f"`steps.{name}` in {self.project.shown_file} is no step of this pipeline; {near}".rstrip("; ")
+            )
+        return [self._step(name, settings) for name, settings in declared]
+
+    def _declared(self) -> list[tuple[str, DockerSettings]]:
+        """Return the steps with the settings that stand beside them."""
+        reference = self.options.pipeline or self.project.pipeline
+        if reference:
+            from zlock.settings.load import load_pipeline
+
+            folder = Path.cwd() if self.options.pipeline and self.options.project is None else self.project.folder
+            self.options.progress(f"running `{reference}` for its steps")
+            self.pipeline = load_pipeline(
+                str(folder / reference), project=self.project.folder, interpreter=str(self.interpreter)
+            )
+            self._is_part = self.pipeline.name is None and not (folder / reference).is_file()
+            steps = [(step.name, step.settings) for step in self.pipeline.steps]
+            return steps or [(self.pipeline.name or "pipeline", self.pipeline.settings)]
+        if self.project.file is None:
+            raise InvalidConfiguration(
+                "nothing to lock: no `zlock.toml`, no `[tool.zlock]`, and no pipeline was named",
+                hint="name one: `zlock resolve pipeline.py`, or begin with `zlock init`",
+            )
+        return [(name, DockerSettings()) for name in self.project.steps or ("pipeline",)]
+
+    def _step(self, name: str, settings: DockerSettings) -> Step:
+        """Lay the settings of a step over those of the configuration."""
+        project = self.project
+        own = project.steps.get(name) or StepConfiguration(docker=DockerSettings())
+        return Step(
+            name=name,
+            settings=settings.over(own.docker.over(project.docker)),
+            python=own.python,
+            platforms=own.platforms,
+            routing=own.routing or project.routing,
+            align=project.align if own.align is None else own.align,
+        )
+
+    def chosen(self) -> list[Step]:
+        """Return the steps that `--step` names, all without it.
+
+        Raises:
+            InvalidConfiguration: It names a step that is not there, or a step's lock is another pipeline's.
+        """
+        known = {step.name: step for step in self.steps}
+        problems = Collector()
+        for name in self.options.steps:
+            if name not in known:
+                hint = did_you_mean(name, known) or f"steps: {', '.join(f'`{one}`' for one in known)}"
+                problems.add(InvalidConfiguration(f"there is no step `{name}`", hint=hint))
+        chosen = [step for step in self.steps if not self.options.steps or step.name in self.options.steps]
+        for step in chosen:
+            lock = self._locks.get(step.name)
+            if lock and not self._may_touch(lock):
+                problems.add(collision(step.name, lock, self.owner))
+        problems.raise_if_any()
+        return chosen
+
+    @cached_property
+    def owner(self) -> str:
+        """The pipeline that is locked, as its locks call it; known once its steps are."""
+        return owner_of(self.pipeline, self.project)
+
+    @cached_property
+    def _locks(self) -> dict[str, ExistingLock]:
+        return existing_steps(self.lock_folder)
+
+    def lock_text(self, step: str) -> str | None:
+        """Return a step's lock as text, read once in a run; None where there is none.
+
+        Raises:
+            InvalidLock: It can't be read.
+        """
+        known = self._locks.get(step)
+        return known.text if known else read_text(lock_path(self.lock_folder, step))
+
+    def _may_touch(self, lock: ExistingLock) -> bool:
+        return lock.owner == self.owner or is_gone(lock.owner, self.pipeline, self.project)
+
+    def gone(self) -> dict[str, Path]:
+        """Return the locks whose steps are gone, by step; those of other pipelines are left alone.
+
+        So is every one where a part of the steps was asked for: with `--step`, or as `file.py:step`.
+        """
+        names = {step.name for step in self.steps}
+        locks = {} if self.options.steps or self._is_part else self._locks
+        return {name: lock.path for name, lock in locks.items() if name not in names and self._may_touch(lock)}
+
+    def disregard(self) -> None:
+        """Report that there is nothing to do, as the pipeline runs without images."""
+        self.report.disregarded = True
+        self.report.note(
+            "`stack.remote = false`: the pipeline runs locally, where docker settings are disregarded; "
+            "no lock was touched"
+        )
+
+    def declared(self, gathered: list[Gathered]) -> tuple[DeclaredFile, ...]:
+        """Return the files that ask for a step's packages, with what they say; several steps share most of them."""
+        files = [Path(file) for one in gathered for file in one.files]
+        if self.project.file:
+            files.append(self.project.file)
+        if self.pipeline:
+            files += [Path(self.pipeline.file), *map(Path, self.pipeline.files)]
+        key = frozenset(files)
+        if key not in self._declared_files:
+            self._declared_files[key] = declared_files(key, self.project.folder)
+        return self._declared_files[key]
+
+    def targets(self, step: Step, lock: Mapping[str, Any] | None) -> tuple[Target, ...]:
+        """Return what a step runs on; a Python that nobody set is read back from its lock."""
+        python = step.python or self.project.python
+        if python is None and lock is not None and not self.options.upgrade:
+            python = str(lock["tool"]["zlock"]["python"])
+        python = python or python_of(self.interpreter)
+        floors = {"manylinux": self.project.manylinux, "musllinux": self.project.musllinux}
+        platforms = sorted(step.platforms or self.project.platforms)
+        return tuple(Target.parse(python, platform, **floors) for platform in platforms)
+
+    def policy(self, step: Step, gathered: list[Gathered]) -> dict[str, Any]:
+        """Return what of the configuration decides about a step's versions, as far as it differs from the defaults."""
+        project = self.project
+        indexes = [
+            {
+                "url": index.folder or redact(index.url),
+                **({"name": index.name} if index.name else {}),
+                **({"default": True} if index.default else {}),
+                **({"explicit": True} if index.explicit else {}),
+            }
+            for index in step.routing.indexes
+        ]
+        exclude = sorted(f"{name} from {parent}" if parent else name for name, parent in project.exclude)
+        is_portable = project.urls == "portable"
+        values = {
+            "urls": "portable" if is_portable else "",
+            "indexes": digest_of(indexes) if is_portable and indexes else indexes,  # a portable lock names no host
+            "index-sources": dict(sorted((step.routing.sources | self._routes(step, gathered)).items())),
+            "exclude-newer": project.cutoff.default.isoformat() if project.cutoff.default else "",
+            "exclude-newer-package": {
+                name: value.isoformat() if value else "" for name, value in sorted(project.cutoff.packages.items())
+            },
+            "conflicts": "" if project.conflicts == "error" else project.conflicts,
+            "build-sdists": "all" if project.build_sdists is None else sorted(project.build_sdists),
+            "prerelease": "" if self.prerelease(gathered) == "if-necessary-or-explicit" else self.prerelease(gathered),
+            "resolution": "" if project.resolution == "highest" else project.resolution,
+            "constraints": sorted(one.normalized for one in project.constraints),
+            "overrides": sorted(one.normalized for one in project.overrides),
+            "exclude": exclude,
+        }
+        unaligned: dict[str, Any] = {} if step.align else {"align": False}
+        return {key: value for key, value in values.items() if value} | unaligned
+
+    def _routes(self, step: Step, gathered: list[Gathered]) -> dict[str, str]:
+        """Return which index alone serves packages, and where that holds, as the sources say."""
+        found = {}
+        for route in [route for one in gathered for route in one.routes]:
+            index = step.routing.with_routes([route]).sources[route.name]
+            is_host = self.project.urls == "portable" and "://" in index  # a portable lock names none
+            found[" ; ".join(filter(None, (route.name, route.marker)))] = digest_of(index) if is_host else index
+        return found
+
+    def prerelease(self, gathered: list[Gathered]) -> str:
+        """Return the pre-release policy: a requirements file can widen it with `--pre`."""
+        return "allow" if any(one.prerelease for one in gathered) else self.project.prerelease
+
+    def python_stated(self, step: Step) -> str:
+        """Say where the Python of a step is stated."""
+        stated, address = (step.python, ("steps", step.name, "python")) if step.python else (None, ("python",))
+        stated = stated or self.project.python
+        if stated is None:
+            return "nobody sets `python`, so it is the project's interpreter's"
+        line = self.project.lines.line_of(stated, address)
+        return f'`python = "{stated}"` in {self.project.shown_file}{f":{line}" if line else ""}'
+
+    def question(self, step: Step, targets: tuple[Target, ...], gathered: list[Gathered]) -> Question:
+        """Return what a step asks."""
+        settings = step.effective
+        apt = {*settings.apt_packages, *(package for one in gathered for package in one.apt_packages)}
+        return Question(
+            step=step.name,
+            targets=targets,
+            asked=tuple(Asked.of(one) for one in sorted(gathered, key=lambda g: g.source.rank)),
+            apt_packages=tuple(sorted(apt)),
+            parent_image=settings.parent_image or "",
+            policy=self.policy(step, gathered),
+            wheelhouse=self._wheelhouse_from_locks,
+            local=self._local(gathered),
+        )
+
+    @property
+    def _wheelhouse_from_locks(self) -> str:
+        portable = self.project.urls == "portable"
+        return Path(os.path.relpath(self.wheelhouse, self.lock_folder)).as_posix() if portable else ""
+
+    def _local(self, gathered: list[Gathered]) -> dict[str, str]:
+        """Return what the local folders and archives that a step requires ask themselves, as digests."""
+        stated = [one.requirement.url or "" for each in gathered for one in (*each.requirements, *each.constraints)]
+        urls = [url for url in stated if is_file_url(url)]
+        if not urls:
+            return {}
+        if self._fingerprints is None:
+            from zlock.index.fingerprint import Fingerprints
+
+            self._fingerprints = Fingerprints(self.project.folder)
+        return self._fingerprints.of(urls)
+
+
+def _project(folder: Path | None) -> Project:
+    """Return the project of a folder, or the nearest one from the working folder upwards."""
+    if folder is None:
+        return find_project(Path.cwd().resolve())
+    if not folder.is_dir():
+        raise InvalidConfiguration(f"the project folder is not there: `{folder}`", hint="correct `--project`")
+    return read_project(folder.resolve()) or Project(folder=folder.resolve(), file=None)
+
+
+def python_of(interpreter: Path) -> str:
+    """Return the minor version of an interpreter, without running it where its environment says so."""
+    if interpreter == Path(sys.executable):
+        return f"{sys.version_info.major}.{sys.version_info.minor}"
+    try:
+        match = _VERSION.search((interpreter.parent.parent / "pyvenv.cfg").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        match = None
+    if match:
+        return match[1]
+    from zlock.process import run_command
+
+    program = "import sys; print('%d.%d' % sys.version_info[:2])"
+    return run_command([str(interpreter), "-c", program], cwd=Path.cwd(), timeout=60).stdout.strip()

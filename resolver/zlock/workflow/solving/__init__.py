@@ -1,0 +1,1 @@
+"""From steps to locks: solving them, checking and merging them."""

@@ -1,0 +1,96 @@
+"""What the packages of a lock that have no wheel are built with, solved apart from the step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from packaging.requirements import Requirement
+
+from zlock.errors import NoAnswer, OutsideFailed, Problems, ZlockError
+from zlock.index.repository import Repository
+from zlock.lock.builds import Build, build_pins
+from zlock.model.origin import Origin, Source
+from zlock.model.ports import InvalidMetadata, Progress
+from zlock.model.requirement import DirectRequirement
+from zlock.model.target import Target
+from zlock.resolution.solve import Resolved
+from zlock.workflow.locks.job import Job
+from zlock.workflow.project.report import Report
+
+SolveApart = Callable[[Job, Target, Sequence[DirectRequirement], Mapping[str, str]], list[Resolved]]
+"""Finds wheels for requirements beside those of a step; it gets the versions that are kept where they fit."""
+
+
+class BuildLocker:
+    """Locks what builds require.
+
+    Args:
+        repository: What zlock knows of sdists.
+        solve: Finds the wheels.
+        report: Hears of repositories and archives that can't be built.
+        progress: Hears what happens.
+    """
+
+    def __init__(self, repository: Repository, solve: SolveApart, report: Report, progress: Progress) -> None:
+        self._repository = repository
+        self._solve = solve
+        self._report = report
+        self._progress = progress
+
+    def builds(self, job: Job, target: Target, resolved: Sequence[Resolved]) -> Iterator[Build]:
+        """Yield the build of each package that is built wherever it is installed: with wheels alone, see `Builder`.
+
+        Raises:
+            ZlockError: What the build of an index's sdist requires can't be had.
+        """
+        for one in resolved:
+            reference = one.candidate.reference
+            if reference is not None and reference.is_built:
+                yield self._of_reference(job, target, one, reference.build_requires)
+            elif reference is None and not one.candidate.files[0].is_wheel:
+                yield self._of(job, target, one, self._sdist_requires(job, target, one), "`build-sdists`: ")
+
+    def _sdist_requires(self, job: Job, target: Target, one: Resolved) -> list[str]:
+        self._progress(f"asking what building `{_what(one)}` requires")
+        try:
+            return self._repository.build_requirements(one.index, one.candidate.files[0], target.python_version)
+        except InvalidMetadata as error:
+            raise OutsideFailed(
+                f"step `{job.step.name}`: `{_what(one)}` can't be built: {error.reason}",
+                hint="require a release that has a wheel, or take it out of `build-sdists`",
+            ) from error
+
+    def _of_reference(self, job: Job, target: Target, one: Resolved, stated: Sequence[str]) -> Build:
+        """Return the build of a repository or an archive.
+
+        It is in the lock also where its build can't be: whoever installs it without an image may have more indexes.
+        """
+        try:
+            return self._of(job, target, one, stated, "")
+        except (NoAnswer, Problems) as error:
+            if isinstance(error, Problems) and error.worst != NoAnswer.exit_code:
+                raise
+            if target.system == "linux":
+                self._report.note(f"no image can hold `{one.name}`, as its build can't be locked: {_reason(error)}")
+            return Build.of(one, target.platform, stated, None)
+
+    def _of(self, job: Job, target: Target, one: Resolved, stated: Sequence[str], setting: str) -> Build:
+        origin = Origin(source=Source.CONFIGURATION, detail=f"{setting}the build of {_what(one)}")
+        requirements = [DirectRequirement(requirement=Requirement(text), origins=(origin,)) for text in stated]
+        for each in requirements:
+            if each.requirement.url:
+                raise NoAnswer(
+                    f"step `{job.step.name}`: building `{_what(one)}` requires `{each.name}` by its URL",
+                    hint="only what an index has as wheels is locked for a build",
+                )
+        kept = build_pins(job.lock or {}, one.name, target.platform)
+        return Build.of(one, target.platform, stated, self._solve(job, target, requirements, kept))
+
+
+def _what(one: Resolved) -> str:
+    return f"{one.name} {one.candidate.version}"
+
+
+def _reason(error: ZlockError) -> str:
+    errors = error.errors if isinstance(error, Problems) else (error,)
+    return "; ".join(each.message for each in errors)

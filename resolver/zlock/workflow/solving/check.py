@@ -1,0 +1,49 @@
+"""Whether locks answer what is asked: without network, and without running a source command."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from zlock.errors import LockOutdated
+from zlock.lock.declared import undeclared
+from zlock.workflow.locks.current import HINT, LockedStep, collect_locked
+from zlock.workflow.project.image_settings import check_settings
+from zlock.workflow.project.report import Report, StepReport
+from zlock.workflow.project.workspace import Options, Workspace
+
+
+def check(options: Options) -> Report:
+    """Say whether the locks answer what is asked.
+
+    Raises:
+        LockOutdated: One does not, or is missing; several come as `Problems`.
+        InvalidLock: One was edited or cut short.
+    """
+    workspace = Workspace(options)
+    declared: dict[str, tuple[str, ...]] = {}
+    for one in collect_locked(workspace):
+        known = one.facts["tool"]["zlock"].get("declared", "")
+        if known not in declared:  # steps that recorded the same files have one answer
+            declared[known] = _undeclared(workspace, one)
+        report = replace(StepReport.of(one.path, one.facts), undeclared=declared[known])
+        workspace.report.steps.append(report)
+        if report.undeclared:
+            workspace.report.note(
+                f"the lock of step `{report.name}` answers what is asked, but the build hook would refuse it: "
+                f"{', '.join(report.undeclared)}; {HINT}"
+            )
+    problems = workspace.report.failures.problems
+    if not workspace.report.disregarded:
+        with problems:
+            check_settings(workspace, workspace.chosen())
+        for name, path in workspace.gone().items():
+            problems.add(LockOutdated(f"step `{name}` is gone and its lock is still there: `{path.name}`", hint=HINT))
+    problems.raise_if_any()
+    return workspace.report
+
+
+def _undeclared(workspace: Workspace, locked: LockedStep) -> tuple[str, ...]:
+    """Say what the build hook would refuse: it can't ask the pipeline, so it compares all that files say."""
+    project = workspace.project
+    own = locked.facts["tool"]["zlock"]
+    return tuple(undeclared(own, project.folder, [project.file] if project.file else []))

@@ -1,0 +1,116 @@
+"""The merge driver for git: two locks become one that answers what both branches together ask."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from zlock.errors import InvalidConfiguration, InvalidInput, NoAnswer, Problems, ZlockError
+from zlock.lock.checkout import MERGING, merged_files, was_said, write_conflict
+from zlock.lock.git import top_of
+from zlock.lock.identity import owner_in
+from zlock.lock.store import ENVIRONMENTS, replace_text, step_of
+from zlock.model.ports import Progress
+from zlock.settings.config import read_project
+from zlock.workflow.project.report import Report
+from zlock.workflow.project.workspace import Options
+from zlock.workflow.solving.resolve import resolve
+
+
+class Sides(NamedTuple):
+    """The files that git gives to a driver: `%O`, `%A` and `%B`; the result goes where ours is."""
+
+    base: Path
+    ours: Path
+    theirs: Path
+
+
+def merge_locks(options: Options, sides: Sides, path: str, progress: Progress) -> Report:
+    """Write the lock that both branches together need into the file of ours.
+
+    Args:
+        options: The options; without a project it is found from the lock's place.
+        sides: The files with the locks.
+        path: The lock's place in the repository; git's `%P`.
+        progress: Hears what happens.
+
+    Raises:
+        ZlockError: There is no such lock; then the file of ours has both sides with conflict markers. What was said of
+            another lock of the same merge is not said again.
+    """
+    try:
+        return _merge(options, sides, path, progress)
+    except ZlockError as error:
+        write_conflict(*sides)
+        if was_said(Path.cwd(), error.laid_out()):
+            hint = "`zlock resolve` mends all locks of the merge in one go"
+            raise NoAnswer(f"`{path}` is left with both sides for the same reason", hint=hint) from error
+        raise
+    except BaseException:
+        write_conflict(*sides)
+        raise
+
+
+def _merge(options: Options, sides: Sides, path: str, progress: Progress) -> Report:
+    if os.environ.get(MERGING):
+        raise NoAnswer("what this merge comes to is just being found out", hint="wait for that")
+    step = step_of(Path(path).name)
+    if step is None:
+        raise InvalidInput(f"`{path}` is no lock's name", hint="name `pylock.*.toml` in `.gitattributes`")
+    owner = owner_in(sides.ours.read_text(encoding="utf-8", errors="replace"))
+    if owner.startswith(ENVIRONMENTS):
+        command = f"`hatch env lock {owner.removeprefix(ENVIRONMENTS)}`"
+        raise NoAnswer(
+            f"`{path}` is the lock of an environment of hatch, which no step has",
+            hint=f"{command} mends it, once all else is merged",
+        )
+    progress("merging what the locks are made from")
+    top = top_of(Path.cwd())
+    with merged_files(top, os.environ) as folder:
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(_as_conflict(sides), encoding="utf-8")
+        try:
+            project = _project_of(place, folder) if options.project is None else folder / _inside(options.project, top)
+            report = resolve(replace(options, project=project, steps=(step,)), progress)
+        except ZlockError as error:
+            _place_in_repository(error, folder)
+            raise
+        replace_text(sides.ours, place.read_text(encoding="utf-8"))
+    return report
+
+
+def _place_in_repository(error: ZlockError, folder: Path) -> None:
+    """Let an error name files as the repository has them: the folder of merged files is gone when it is read."""
+    for one in error.errors if isinstance(error, Problems) else (error,):
+        one.message, *context, one.hint = (
+            text.replace(f"{folder}/", "") for text in (one.message, *one.context, one.hint)
+        )
+        one.context = (*context, "in the files as the merge leaves them")
+
+
+def _inside(project: Path, top: Path) -> Path:
+    if not project.resolve().is_relative_to(top):
+        raise InvalidInput(f"the project `{project}` is not in the repository", hint="leave out `--project`")
+    return project.resolve().relative_to(top)
+
+
+def _as_conflict(sides: Sides) -> str:
+    """Return three whole locks as one conflict, which `resolve` mends."""
+    texts = [file.read_text(encoding="utf-8") for file in (sides.ours, sides.base, sides.theirs)]
+    return "<<<<<<< ours\n{}||||||| base\n{}=======\n{}>>>>>>> theirs\n".format(*texts)
+
+
+def _project_of(lock: Path, top: Path) -> Path:
+    """Return the folder of the project whose locks are where a lock is."""
+    for folder in (lock.parent, *lock.parent.parents):
+        project = read_project(folder)
+        if project is not None and (folder / project.lock_dir).resolve() == lock.parent.resolve():
+            return folder
+        if folder == top:
+            break
+    raise InvalidConfiguration(
+        f"no project of the merged files has its locks where `{lock.name}` is", hint="restore its configuration"
+    )

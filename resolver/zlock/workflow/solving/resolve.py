@@ -1,0 +1,118 @@
+"""Bringing locks up to date: all of them, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from packaging.utils import canonicalize_name
+
+from zlock.errors import Collector
+from zlock.lock.store import pins_of, unhashed_of, write_all
+from zlock.model.ports import Progress
+from zlock.redact import redact
+from zlock.settings.place import Place
+from zlock.wording import listed
+from zlock.workflow.locks.job import Answers, Job
+from zlock.workflow.locks.parents import pin_parents
+from zlock.workflow.project.image_settings import check_settings
+from zlock.workflow.project.report import Report, Status, StepReport
+from zlock.workflow.project.sources import Gatherer
+from zlock.workflow.project.workspace import Options, Workspace
+
+
+def resolve(options: Options, progress: Progress) -> Report:
+    """Bring the locks up to date and write them, all or none.
+
+    Raises:
+        ZlockError: What is wrong; several things come as `Problems`. No lock was touched.
+    """
+    workspace = Workspace(options)
+    gatherer = Gatherer(workspace.project, workspace.environ, lambda: workspace.interpreter)
+    if not gatherer.is_remote:
+        workspace.disregard()
+        return workspace.report
+    jobs = _prepare(workspace, gatherer, progress)
+    _note_replaced(workspace, jobs)
+    answers = pin_parents(workspace, jobs, answer_jobs(workspace, jobs, progress), progress)
+    gone = workspace.gone()
+    note_unpinned(workspace, answers)
+    _note_unhashed(workspace, jobs, answers)
+    texts = {job.path: text for job in jobs if (text := answers[job.step.name][1]) != job.text}
+    if texts or gone:
+        write_all(texts, tuple(gone.values()), project=workspace.project.folder)
+    for job in jobs:
+        tree, _ = answers[job.step.name]
+        status: Status = "unchanged"
+        if job.path in texts:
+            status = "declared" if tree is job.lock else "written"
+        workspace.report.steps.append(StepReport.compare(job.path, job.lock, tree, status))
+    workspace.report.steps += [StepReport(name=name, path=path, status="removed") for name, path in gone.items()]
+    return workspace.report
+
+
+def _prepare(workspace: Workspace, gatherer: Gatherer, progress: Progress) -> list[Job]:
+    jobs = []
+    problems = Collector()
+    with problems:
+        check_settings(workspace, workspace.chosen())
+    for step in workspace.chosen():
+        progress(f"reading the sources of `{step.name}`")
+        with problems:
+            jobs.append(Job.prepare(workspace, gatherer, step))
+    problems.raise_if_any()
+    return jobs
+
+
+def answer_jobs(workspace: Workspace, jobs: list[Job], progress: Progress) -> Answers:
+    """Return each step's lock as values and as text; those that still answer are not solved again."""
+    answers: Answers = {
+        job.step.name: (job.lock, job.restated())
+        for job in jobs
+        if job.lock is not None and job.is_answered(workspace.options)
+    }
+    todo = [job for job in jobs if job.step.name not in answers]
+    if todo:
+        from zlock.workflow.solving.solve import solve_jobs  # brings in what searches and what asks indexes
+
+        settled = [job for job in jobs if job.step.align and job.step.name in answers]
+        answers |= {job.step.name: (tree, text) for job, tree, text in solve_jobs(workspace, todo, settled, progress)}
+    return answers
+
+
+def note_unpinned(workspace: Workspace, answers: Answers) -> None:
+    """Note which of the packages that were to be upgraded no lock pins."""
+    names = workspace.options.upgrade_packages
+    pinned = {name for tree, _ in answers.values() for name in pins_of(tree)} if names else set()
+    for name in names:
+        if canonicalize_name(name) not in pinned:
+            workspace.report.note(f"`--upgrade-package {name}` moved nothing: no lock pins it")
+
+
+def _note_replaced(workspace: Workspace, jobs: list[Job]) -> None:
+    """Note what settings ask for and lists that are stated closer to steps replaced, each once with all those steps."""
+    found: dict[tuple[str, tuple[str, ...] | str, Place | None], dict[Place | None, list[str]]] = {}
+    for step in (job.step for job in jobs):
+        for one in step.settings.replaced:
+            places = found.setdefault((one.setting, one.asked, one.place), {})
+            places.setdefault(one.by, []).append(step.name)
+    for (setting, asked, place), places in found.items():
+        what = f"the file `{asked}` is" if isinstance(asked, str) else _are(asked)
+        steps = ", ".join(f"{listed(names)} (replaced in {by})" for by, names in places.items())
+        adding = "`extra_requirements` adds to them" if setting == "requirements" else "a list has to name all itself"
+        workspace.report.note(f"`{setting}` in {place}: {what} left out for {steps}; {adding}")
+
+
+def _are(names: Sequence[str]) -> str:
+    return f"{redact(listed(names))} {'is' if len(names) == 1 else 'are'}"
+
+
+def _note_unhashed(workspace: Workspace, jobs: list[Job], answers: Answers) -> None:
+    """Note the locks that pip by itself refuses: where one package has a hash, it wants one of every other."""
+    for job in jobs:
+        tree, _ = answers[job.step.name]
+        names = unhashed_of(tree)
+        if job.step.effective.python_package_installer == "pip" and 0 < len(names) < len(tree["packages"]):
+            workspace.report.note(
+                f"`pip install -r {job.path.name}` refuses {listed(names)}: repositories and folders have no hash, "
+                "and pip wants one of every package or of none; `uv pip sync` installs it"
+            )
