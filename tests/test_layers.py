@@ -14,6 +14,7 @@ ROOT = Path(zlock.__file__).parent
 LAYERS = [
     {"__main__"},
     {"cli", "hatch"},
+    {"last_resort"},
     {"workflow"},
     {"image"},
     {"lock"},

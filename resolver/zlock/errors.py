@@ -1,7 +1,7 @@
 """The errors of zlock: each says what is wrong, who asked for it, and the way out.
 
 An error keeps its parts apart (`message`, `context`, `hint`); `laid_out` is how a person reads them.
-The exit code belongs to the class: 1 the answer is no, 2 the input is wrong, 3 the outside failed.
+The exit code belongs to the class: 1 the answer is no, 2 the input is wrong, 3 the outside failed, 4 zlock itself did.
 """
 
 from __future__ import annotations
@@ -106,6 +106,12 @@ class RegistryFailed(OutsideFailed):
 
 class CommandFailed(OutsideFailed):
     """A command that zlock ran failed, hung, or printed rubbish."""
+
+
+class Unforeseen(ZlockError):
+    """A bug in zlock: an exception that nobody foresaw."""
+
+    exit_code = 4
 
 
 class Problems(ZlockError):

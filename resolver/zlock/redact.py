@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 _USER_PART = re.compile(
     r"""
@@ -21,6 +22,11 @@ _BARE_LOGIN = re.compile(r"(?<![\w/])(?!mailto:)[\w.%+~-]+:[^\s/@]+@(?!sha\d+:)[
 _SECRET_PARAMETER = re.compile(
     r"token|secret|passw|pwd|api_?key|^key$|auth(?!or)|credential|^sig$|signature|jwt", re.IGNORECASE
 )
+
+_PARAMETER = re.compile(r"(?<=[?&])([^\s=&#]{1,100})=[^\s&#'\"`]+")
+_SHORTEST_SECRET = 4  # characters; what is shorter would be found in any text
+_SECRET_VARIABLE = re.compile(r"(?<![a-z])key(?![a-z])", re.IGNORECASE)  # or what makes a parameter one
+_FOLDERS = frozenset({"PWD", "OLDPWD"})  # the working folder is no password
 
 
 def redact(text: str) -> str:
@@ -48,3 +54,25 @@ def secret_parameter(url: str) -> str | None:
     query = url.partition("#")[0].partition("?")[2]
     names = (part.partition("=")[0] for part in query.split("&"))
     return next((name for name in names if _SECRET_PARAMETER.search(name)), None)
+
+
+def redact_all(text: str, environ: Mapping[str, str]) -> str:
+    """Remove what may be a secret from a text that a person will send on.
+
+    Beside the logins in URLs these are those without a scheme, the values of parameters that are named like secrets,
+    and those of environment variables that are.
+    """
+    named = {
+        value
+        for name, value in environ.items()
+        if len(value) >= _SHORTEST_SECRET
+        and name not in _FOLDERS
+        and (_SECRET_PARAMETER.search(name) or _SECRET_VARIABLE.search(name))
+    }
+    for value in sorted(named, key=len, reverse=True):
+        text = text.replace(value, "****")
+    text = _BARE_LOGIN.sub(lambda login: f"****@{login[0][-1]}", redact(text))
+    return _PARAMETER.sub(
+        lambda found: f"{found[1]}=****" if _SECRET_PARAMETER.search(found[1]) else found[0],
+        text,
+    )

@@ -236,6 +236,20 @@ def test_a_bill_in_no_format_is_refused(project: Project) -> None:
     assert "did you mean `cyclonedx`?" in result.stdout + result.stderr
 
 
+def test_a_bug_is_one_line_of_the_backend_with_the_place_of_its_trace(project: Project) -> None:
+    configure_hook(project, 'sboms = ["cyclonedx"]')
+    project.write("../broken/cyclonedx/__init__.py", "raise KeyError('https://me:hunter2@host')\n")
+    path = os.pathsep.join(filter(None, [str(project.folder.parent / "broken"), os.environ.get("PYTHONPATH")]))
+    result = run(project, sys.executable, "-P", "-m", "build", "--no-isolation", "--wheel", ".", PYTHONPATH=path)
+
+    assert result.code == 1
+    (line,) = [line for line in (result.stdout + result.stderr).splitlines() if "a bug in zlock" in line]
+    assert "met `KeyError: 'https://host'`; the trace is in `" in line
+    trace = Path(line.partition("the trace is in `")[2].partition("`")[0]).read_text(encoding="utf-8")
+    assert "Traceback" in trace
+    assert "hunter2" not in trace + result.stdout + result.stderr
+
+
 def test_two_builds_at_once_give_the_same_bytes(project: Project) -> None:
     command = [sys.executable, "-P", "-m", "build", "--no-isolation", "--outdir"]
     running = [

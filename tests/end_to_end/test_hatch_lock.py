@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tomllib
 from pathlib import Path
@@ -217,6 +218,16 @@ def test_what_can_not_be_solved_is_explained_without_a_traceback(project: Projec
     assert "alpha>=3" in result.stderr
     assert "Traceback" not in result.stderr
     assert not lock_file(project).exists()
+
+
+def test_a_bug_is_one_line_with_the_place_of_its_trace(project: Project) -> None:
+    project.write("../broken/urllib3.py", "raise KeyError('broken')\n")
+    path = os.pathsep.join(filter(None, [str(project.folder.parent / "broken"), os.environ.get("PYTHONPATH")]))
+    result = hatch(project, "env", "lock", "test", PYTHONPATH=path)
+
+    assert result.code == 1
+    assert "this is a bug in zlock: `hatch env lock` met `KeyError: 'broken'`; the trace is in `" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("command", [("env", "lock", "test"), ("env", "lock", "test", "--check"), ("run", "test:pip")])

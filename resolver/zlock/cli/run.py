@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from zlock.cli.arguments import parse
 from zlock.cli.layout import Screen
-from zlock.errors import OutsideFailed, ZlockError
+from zlock.errors import ZlockError
 
 TYPE_CHECKING = False  # `typing` is not needed for --help
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def run_to_end(arguments: Sequence[str] | None) -> NoReturn:
 
 def _run(arguments: Sequence[str]) -> int:
     screen = Screen(color="auto", quiet=False, verbose=False)
+    cache = None
     try:
         parsed = parse(arguments)
         from zlock.interrupts import heed_interrupts, ignore_interrupts
@@ -40,6 +41,7 @@ def _run(arguments: Sequence[str]) -> int:
         heed_interrupts()
         screen = Screen(color=parsed.color, quiet=parsed.quiet, verbose=parsed.verbose)
         parsed.progress = screen.progress
+        cache = parsed.cache_dir
         code = int(parsed.run(parsed, screen))
         screen.close()
         ignore_interrupts()
@@ -47,8 +49,10 @@ def _run(arguments: Sequence[str]) -> int:
         return end.code if isinstance(end.code, int) else 0
     except ZlockError as error:
         return screen.fail(error)
-    except (OSError, UnicodeEncodeError) as error:
-        return screen.fail(_refused(error))
+    except Exception as error:  # noqa: BLE001 - the last resort
+        from zlock.last_resort import as_error
+
+        return screen.fail(as_error(error, ["zlock", *arguments], cache))
     except KeyboardInterrupt as interrupt:
         screen.interrupted(_notes(interrupt))
         return _INTERRUPTED
@@ -62,19 +66,6 @@ def _notes(error: BaseException | None) -> list[str]:
         notes += getattr(error, "__notes__", ())
         error = error.__context__
     return list(dict.fromkeys(notes))
-
-
-def _refused(error: OSError | UnicodeEncodeError) -> OutsideFailed:
-    if isinstance(error, UnicodeEncodeError):
-        return OutsideFailed(
-            f"the system has no way to write `{error.object}`: its encoding is {error.encoding}",
-            hint="run with `PYTHONUTF8=1`, or in a locale of UTF-8 such as `LC_ALL=C.UTF-8`",
-        )
-    where = f": `{error.filename}`" if error.filename else ""
-    return OutsideFailed(
-        f"the system refused{where}: {error.strerror or error}",
-        hint="check its place, its rights and the space that is left, then run again",
-    )
 
 
 def _open_streams() -> None:

@@ -10,8 +10,9 @@ from typing import Any
 from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-from zlock.errors import InvalidConfiguration, LockOutdated, Problems, ZlockError
+from zlock.errors import InvalidConfiguration, LockOutdated, Problems
 from zlock.hatch.options import HookOptions
+from zlock.last_resort import as_error
 from zlock.redact import redact
 from zlock.workflow.deliver.bills_of_materials import write_bills
 from zlock.workflow.deliver.shipment import Shipment, prepare_shipment
@@ -33,8 +34,8 @@ class LockBuildHook(BuildHookInterface[BuilderConfig]):
         """Check the locks and attach them; ends the build with a message where that can't be done."""
         try:
             self._attach(version, build_data)
-        except ZlockError as error:
-            self.app.abort(redact(error.laid_out()))
+        except Exception as error:  # noqa: BLE001 - the last resort
+            self.app.abort(redact(as_error(error, ["zlock", "build", "hook"]).laid_out()))
 
     def _attach(self, version: str, build_data: dict[str, Any]) -> None:
         options = HookOptions.from_table(self.config, Path(self.root, "pyproject.toml"))

@@ -14,7 +14,7 @@ from hatch.env.plugin.interface import EnvironmentInterface
 from hatch.env.virtual import VirtualEnvironment
 from packaging.utils import canonicalize_name
 
-from zlock.errors import ZlockError
+from zlock.last_resort import as_error
 from zlock.redact import redact
 from zlock.workflow.deliver.environments import Environment, lock_environment, outdated_by, pins_here
 
@@ -143,8 +143,10 @@ def _shown(environment: EnvironmentInterface) -> Iterator[None]:
     """End hatch with the message of an error of zlock; a traceback would help nobody."""
     try:
         yield
-    except ZlockError as error:
-        said = redact(error.laid_out()).replace("`zlock resolve`", "`hatch env lock`")
+    except Exception as error:  # noqa: BLE001 - the last resort
+        said = redact(as_error(error, ["hatch", "env", "lock"]).laid_out()).replace(
+            "`zlock resolve`", "`hatch env lock`"
+        )
         environment.app.abort(said.replace("`lock-dir`", "`lock-filename`"))
 
 
