@@ -8,13 +8,14 @@ from pathlib import Path
 
 import zlock
 from zlock import errors
-from zlock.errors import Problems, ZlockError
+from zlock.errors import Problems, Unsound, ZlockError
 
 ROOT = Path(zlock.__file__).parent
+# `Unsound` brings its own.
 KINDS = {
     name
     for name, kind in vars(errors).items()
-    if isinstance(kind, type) and issubclass(kind, ZlockError) and kind is not Problems
+    if isinstance(kind, type) and issubclass(kind, ZlockError) and kind not in (Problems, Unsound)
 }
 
 

@@ -114,6 +114,15 @@ class Unforeseen(ZlockError):
     exit_code = 4
 
 
+class Unsound(Unforeseen):
+    """zlock contradicts itself, whatever was asked: an answer or a proof of its own is wrong."""
+
+    def __init__(self, message: str, *, context: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__(
+            message, context=context, hint=hint or "this is a mistake of zlock: report it, with what the step asks for"
+        )
+
+
 class Problems(ZlockError):
     """Several errors found in one go; each is shown, the worst exit code counts."""
 

@@ -312,3 +312,33 @@ def test_the_later_source_wins_where_that_is_asked_for(contradicting: Project) -
     assert contradicting.lock("pipeline")["tool"]["zlock"]["gave-way"] == [said]
     assert said in result.stderr
     assert contradicting.run("resolve", "--check").code == 0
+
+
+def test_a_conflict_names_what_it_rests_on_and_can_not_be_used(index: TinyIndex, project: Project) -> None:
+    """They were yanked on their index, but are no way out: they came after the cut-off."""
+    for version, year in (("2.0", 2024), ("2.1", 2025), ("2.2", 2025)):
+        app = index.wheel("app", version, requires=["lib>=2"])
+        app.upload_time, app.yanked = f"{year}-01-01T00:00:00Z", year > 2024
+    for version in ("1.0", "2.0"):
+        index.wheel("lib", version).upload_time = "2024-01-01T00:00:00Z"
+    configure(project, index, {"train": ["app>=2", "lib<2"]}, **{"exclude-newer": "2024-05-01"})
+    result = project.run("resolve")
+
+    assert result.code == 1
+    assert "`app` 2.2: uploaded 2025-01-01, after the cut-off; nor can 1 older one be used" in result.stderr
+    assert "yanked" not in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_folder_that_requires_what_has_no_wheel_is_explained(index: TinyIndex, project: Project) -> None:
+    """No release that it requires can be used, yanked ones least of all."""
+    index.wheel("lib", "2.1", tag="cp312-cp312-manylinux_2_17_x86_64")
+    index.wheel("lib", "2.2", tag="cp312-cp312-manylinux_2_17_x86_64").yanked = True
+    index.wheel("lib", "1.0")
+    project.write("own/pyproject.toml", '[project]\nname = "own"\nversion = "1"\ndependencies = ["lib>=2"]\n')
+    configure(project, index, {"train": ["./own"]}, python="3.9")
+    result = project.run("resolve")
+
+    assert result.code == 1
+    assert "`own` 1 requires `lib>=2`" in result.stderr
+    assert "`lib` 2.2 has wheels only for Python 3.12, and the target is CPython 3.9" in result.stderr

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from packaging.utils import NormalizedName
 
-from zlock.errors import ZlockError
+from zlock.errors import Unsound, ZlockError
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution.agree import Limit, Tick, agree
 from zlock.resolution.fresh import freshen
@@ -186,13 +186,14 @@ class _Alignment:
             self._part_company(part, error)
             return
         apart = part.take(pins)
-        if apart:
-            assert len(members) > 1, members[0].name  # noqa: S101 - a step's own answer is verified
+        if apart and len(members) == 1:
+            self._fail(members[0], Unsound(f"the answer of step `{members[0].name[0]}` is none"))
+        elif apart:
             self._alone |= {member.name for member in apart}
-            return
-        self._todo = [member for member in self._todo if member not in members]
-        self._bring_over(part)
-        self._parts.append(part)
+        else:
+            self._todo = [member for member in self._todo if member not in members]
+            self._bring_over(part)
+            self._parts.append(part)
 
     def _part_company(self, part: _Part, error: Unsolvable | ZlockError) -> None:
         """Remember why some steps have no common answer; what can't be solved at all fails."""

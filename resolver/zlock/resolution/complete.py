@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from zlock.errors import NotProven
+from zlock.errors import NotProven, Unsound
 from zlock.resolution.needs import Node, Pins
 from zlock.resolution.problem import Problem
 from zlock.resolution.search import BUDGET, Grounds, Named, Needed, Search, Unsolvable
@@ -38,7 +38,8 @@ def search_completely(problem: Problem, budget: int = BUDGET, tick: Callable[[in
                 return pins
             # What names a pre-release here is needed by nothing but itself, which is no reason to be there.
             orphans = frozenset(found.keys() - pins.keys())
-            assert orphans, flaw  # noqa: S101 - else the search is not sound, which is a bug in zlock
+            if not orphans:
+                raise Unsound(f"the search found what is no answer: {flaw}")
             unfounded.append(Needed(orphans))
         budget -= search.steps
 

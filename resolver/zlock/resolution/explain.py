@@ -194,7 +194,7 @@ def _chain(problem: Problem, proof: Clause, core: Sequence[DirectRequirement]) -
     lines = [f"{_subject(problem, link)} {link.says}" for link in links]
     if len(lines) > _MOST_CHAIN:
         lines[_MOST_CHAIN:] = [f"and {len(lines) - _MOST_CHAIN} more of this kind"]
-    return [*lines, *_dead_ends(problem, proof)]
+    return [*lines, *_dead_ends(problem, proof), *_passed_over(problem, proof)]
 
 
 def _links(problem: Problem, proof: Clause) -> list[_Link]:
@@ -291,6 +291,29 @@ def _dead_ends(problem: Problem, proof: Clause) -> list[str]:
     return list(lines)
 
 
+def _passed_over(problem: Problem, proof: Clause) -> Iterator[str]:
+    """Yield why releases can't be used that a proof's needs admit, and that are newer than all that can be."""
+    admitted: dict[NormalizedName, int] = {}
+    for need in _needs_of(proof):
+        name = need.node.name
+        if not need.mask & problem.domain(name) & ~problem.unnamed(name):
+            admitted[name] = 0  # a dead end, of which it is said
+        found = need.mask | problem.universe.package(name).versions.mask(_specifier(need))
+        admitted[name] = admitted.get(name, found) & found
+    for name, mask in admitted.items():
+        package = problem.universe.package(name)
+        package.settle()
+        usable = mask & problem.domain(name) & ~problem.unnamed(name)
+        newer, *older = [*bits(mask & ~package.all & (usable & -usable) - 1), None]
+        if newer is not None:
+            said = why_nothing(problem, package, f"=={package.versions[newer]}")
+            yield said + (f"; nor can {_older(len(older) - 1)} be used" if older[1:] else "")
+
+
+def _older(count: int) -> str:
+    return "1 older one" if count == 1 else f"{count} older ones"
+
+
 def _needs_of(proof: Clause) -> Iterator[Need]:
     for leaf in proof.leaves():
         if isinstance(leaf.reason, Need):
@@ -376,6 +399,7 @@ def _withheld(problem: Problem, proof: Clause) -> dict[NormalizedName, int]:
     for need in _needs_of(proof):
         name = need.node.name
         package = problem.universe.package(name)
+        package.settle()
         mask = package.yanked & ~problem.domain(name) | (problem.unnamed(name) if Named(name) in subjects else 0)
         if need.mask & mask:
             found[name] = found.get(name, need.mask) & need.mask & mask

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from packaging.utils import NormalizedName
 
-from zlock.errors import NotProven
+from zlock.errors import NotProven, Unsound
 from zlock.model.ports import InvalidMetadata
 from zlock.resolution.needs import Need, Node, Pins
 from zlock.resolution.problem import Problem
@@ -297,7 +297,8 @@ class Search:
             if broken is not None:
                 learnt = self._resolve(broken)
                 forced = self._open_term(learnt)
-                assert isinstance(forced, Node)  # noqa: S101 - what was learnt is about to be broken
+                if not isinstance(forced, Node):
+                    raise Unsound("nothing follows from what a conflict taught")
                 self._reject(forced)
                 self._new.append(learnt)
                 changed.clear()
@@ -415,7 +416,8 @@ class Search:
         """Resolve a clause that broke without any decision down to the facts, for the explanation."""
         while clause.terms.keys() - {_ROOT}:
             satisfier, _ = self._satisfier(clause)
-            assert satisfier is not None  # noqa: S101 - some term is left
+            if satisfier is None:
+                break
             assignment = self._trail[satisfier]
             if assignment.cause is None:
                 break
@@ -462,7 +464,7 @@ class Search:
         places = self._places[node]
         found = bisect_left(places, True, key=lambda place: not self._trail[place].states & ~states)
         if found == len(places) or places[found] >= before:
-            raise AssertionError(f"{node} never came inside the set")
+            raise Unsound(f"a conflict names `{node}`, which never took part in it")
         return places[found]
 
     def _take_back(self, level: int) -> None:

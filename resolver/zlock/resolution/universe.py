@@ -19,7 +19,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from zlock.errors import IndexFailed, ZlockError
+from zlock.errors import IndexFailed, Unsound, ZlockError
 from zlock.model.distribution import Dependency, File, Metadata, Reference
 from zlock.model.indexes import Cutoff
 from zlock.model.page import Page
@@ -98,7 +98,7 @@ class Package:
         self,
         name: NormalizedName,
         page: Page | None,
-        judge: Callable[[int], Candidate | list[Rejected]],
+        judge: Callable[[Version, int], Candidate | list[Rejected]],
         *,
         versions: Sequence[str] = (),
         rejected: Sequence[Rejected] = (),
@@ -118,12 +118,14 @@ class Package:
     @classmethod
     def of_reference(cls, name: NormalizedName, reference: Reference, *, admits: Callable[[str], bool]) -> Package:
         """Return the package whose only candidate is a direct reference, if its `Requires-Python` admits the target."""
-        version = parse_version(reference.metadata.version)
-        assert version is not None  # noqa: S101 - metadata was parsed with it
         python = reference.metadata.requires_python
-        rejected = [] if admits(python) else [Rejected(version, f"requires Python {python}")]
-        candidate = Candidate(version, (), None, reference)
-        package = cls(name, None, lambda _: rejected or candidate, versions=[str(version)])
+
+        def judge(version: Version, _: int) -> Candidate | list[Rejected]:
+            if admits(python):
+                return Candidate(version, (), None, reference)
+            return [Rejected(version, f"requires Python {python}")]
+
+        package = cls(name, None, judge, versions=[str(Version(reference.metadata.version))])
         package.reference = reference
         package.candidate(0)
         return package
@@ -137,7 +139,7 @@ class Package:
         """Return a release as the target can use it, None where it can't."""
         if position in self._candidates:
             return self._candidates[position]
-        judged = self._judge(position)
+        judged = self._judge(self.versions[position], position)
         if isinstance(judged, Candidate):
             self._candidates[position] = judged
             if judged.yanked is not None:  # some files of a release may be yanked and others not
@@ -146,12 +148,18 @@ class Package:
         self._candidates[position] = None
         self._rejected += judged
         self.all &= ~(1 << position)
+        self.yanked &= ~(1 << position)
         return None
 
     def usable(self, position: int) -> Candidate:
-        """Return a release that is known to be usable."""
+        """Return a release that is known to be usable.
+
+        Raises:
+            Unsound: It is not.
+        """
         candidate = self.candidate(position)
-        assert candidate is not None, f"{self.name} {self.versions[position]}"  # noqa: S101 - searches only pin these
+        if candidate is None:
+            raise Unsound(f"`{self.name}` {self.versions[position]} was chosen, and can't be used")
         return candidate
 
     def settle(self) -> None:
@@ -291,10 +299,10 @@ class Universe:
 
     def _of_page(self, name: NormalizedName, page: Page | None) -> Package:
         if page is None:
-            return Package(name, None, lambda _: [])
+            return Package(name, None, lambda *_: [])
         if page.status == "quarantined":
             reason = f": {page.reason}" if page.reason else ""
-            return Package(name, page, lambda _: [], rejected=[Rejected(None, f"the index quarantined it{reason}")])
+            return Package(name, page, lambda *_: [], rejected=[Rejected(None, f"the index quarantined it{reason}")])
         if page.status in ("archived", "deprecated"):
             self.notes[f"`{name}` is {page.status} on its index{f': {page.reason}' if page.reason else ''}"] = None
         strange = [Rejected(None, f"`{filename}` is no file of a version of it") for filename in page.strange]
@@ -302,15 +310,11 @@ class Universe:
             more = f", and {len(page.unusable) - 1} more" if page.unusable[1:] else ""
             self.notes[f"`{name}`: its index lists a file that can't be used: {page.unusable[0]}{more}"] = None
             strange += [Rejected(None, text) for text in page.unusable]
-        return Package(
-            name, page, lambda position: self._judge(page, position), versions=page.versions, rejected=strange
-        )
+        return Package(name, page, partial(self._judge, page), versions=page.versions, rejected=strange)
 
-    def _judge(self, page: Page, position: int) -> Candidate | list[Rejected]:
+    def _judge(self, page: Page, version: Version, position: int) -> Candidate | list[Rejected]:
         """Return a release as the target can use it, or why its files can't be used."""
         files = page.files(position)
-        version = parse_version(page.versions[position])
-        assert version is not None  # noqa: S101 - pages hold valid versions only
         _check_ambiguous(page, files)
         cutoff = self.rules.cutoff.of(page.name)
         ranked: list[tuple[int, File]] = []
@@ -399,7 +403,8 @@ class Universe:
         return metadata
 
     def _future(self, package: Package, position: int) -> Future[Metadata]:
-        assert package.page is not None  # noqa: S101 - candidates without a page have a reference
+        if package.page is None:
+            raise Unsound(f"`{package.name}` is on no index, and its metadata was looked for on one")
         return self._source.metadata(package.page, package.usable(position).files[0])
 
     def _fetch_more(self, package: Package, position: int) -> None:
