@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -249,6 +249,54 @@ def test_two_runs_side_by_side_both_end_well(locked: Project) -> None:
     assert locked.locked("a") == locked.locked("b") == {"alpha": "2.0"}
     assert locked.run("resolve", "--check").code == 0
     assert len(list(locked.lock_path("a").parent.iterdir())) == 2
+
+
+@contextmanager
+def kept(folder: Path) -> Iterator[None]:
+    """Keep a folder, as another run does that writes to it."""
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@posix
+def test_another_run_that_keeps_the_locks_is_waited_for(locked: Project) -> None:
+    folder = locked.lock_path("a").parent
+    with kept(folder):
+        process = locked.start("resolve", "--upgrade")
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        while "waiting" not in said:
+            assert process.poll() is None, said
+            said = process.stderr.readline()
+    stderr = process.communicate(timeout=60)[1]
+
+    assert f"waiting: `{folder}` is kept by another run of zlock" in said
+    assert process.returncode == 0, stderr
+    assert locked.locked("a") == {"alpha": "2.0"}
+
+
+@posix
+@pytest.mark.parametrize("command", ["resolve --upgrade", "fetch"])
+def test_another_run_that_does_not_end_is_named(locked: Project, command: str) -> None:
+    """Waiting less long than a person's run does."""
+    (locked.folder / "wheelhouse").mkdir()
+    folder = locked.folder / ("wheelhouse" if command == "fetch" else "lockfiles")
+    before = everything(locked)
+    program = "from zlock.lock import exclusive; exclusive._PATIENCE = 0.5; import zlock.cli; zlock.cli.main()"
+    with kept(folder):
+        result = locked.call(sys.executable, "-P", "-c", program, *command.split())
+
+    assert result.code == 3
+    process = f", process {os.getpid()}" if sys.platform == "linux" else ""
+    assert f"error: `{folder}` is kept by another run of zlock{process}, and still is after " in result.stderr
+    assert "hint: end that one, or wait for it" in result.stderr
+    assert everything(locked) == before
 
 
 # A disk that refuses

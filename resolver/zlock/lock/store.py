@@ -9,7 +9,7 @@ import re
 import stat
 import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,12 +17,17 @@ from urllib.parse import urlsplit
 
 from zlock.errors import InvalidLock, OutsideFailed
 from zlock.interrupts import interrupts_postponed
+from zlock.lock.exclusive import exclusive
 from zlock.lock.identity import FORMAT, identity_of, is_signed, own_begin, owner_in
 from zlock.lock.toml import Row, read_table
 from zlock.model.conflict import conflicted_line
 from zlock.model.distribution import LockedReference
 from zlock.model.requirement import Asked
 from zlock.regular import read_regular
+
+TYPE_CHECKING = False  # its module is not needed for `--check`
+if TYPE_CHECKING:
+    from zlock.model.ports import Progress
 
 _NAME = re.compile(r"pylock\.([^.]+)\.toml")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
@@ -268,12 +273,12 @@ def existing_steps(folder: Path) -> dict[str, ExistingLock]:
     return found
 
 
-def write_all(texts: Mapping[Path, str], remove: tuple[Path, ...], *, project: Path) -> None:
+def write_all(texts: Mapping[Path, str], remove: tuple[Path, ...], *, project: Path, progress: Progress) -> None:
     """Write locks: all are staged before the first is replaced, and each is replaced whole.
 
     Raises:
         InvalidLock: A lock's place lies outside the project through a link.
-        OutsideFailed: The disk refused; no lock was changed unless it says so.
+        OutsideFailed: The disk refused, or another run keeps the folder; no lock was changed unless it says so.
     """
     for path in texts:
         check_place(path, project)
@@ -284,7 +289,7 @@ def write_all(texts: Mapping[Path, str], remove: tuple[Path, ...], *, project: P
         with contextlib.ExitStack() as stack:
             for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True)
-                if stack.enter_context(exclusive(folder)):
+                if stack.enter_context(exclusive(folder, progress)):
                     _clear(folder, _STAGED)
                 stack.callback(_clear, folder, _own_prefix())
             staged = [(_stage(place, text), place) for place, text in places.items()]
@@ -438,24 +443,3 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-@contextlib.contextmanager
-def exclusive(folder: Path) -> Iterator[bool]:
-    """Keep a second run from replacing the same locks half-way between; false where the system can't."""
-    try:
-        import fcntl
-
-        handle = os.open(folder, os.O_RDONLY)
-    except (ImportError, OSError):
-        yield False
-        return
-    try:
-        is_locked = True
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError:
-            is_locked = False
-        yield is_locked
-    finally:
-        os.close(handle)

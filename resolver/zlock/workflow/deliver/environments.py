@@ -70,7 +70,7 @@ def lock_environment(
     note_unpinned(workspace, answers)
     _, text = answers[job.step.name]
     if text != job.text:
-        write_all({environment.lock: text}, (), project=workspace.project.folder)
+        write_all({environment.lock: text}, (), project=workspace.project.folder, progress=progress)
     return workspace.report
 
 

@@ -17,7 +17,8 @@ from zlock.image.wanted import BuiltFolder
 from zlock.index.pool import Pool
 from zlock.index.sdist import temporary_folder
 from zlock.index.wheelhouse import OfflineMiss, Status, Wanted, Wheelhouse, find_release_file
-from zlock.lock.store import exclusive, uv_of
+from zlock.lock.exclusive import exclusive
+from zlock.lock.store import uv_of
 from zlock.lock.wheelhouse import LockedFile, archive_name, file_name, leads_into, locked_files
 from zlock.merge import merge
 from zlock.model.distribution import File
@@ -160,7 +161,7 @@ def _bring(
     place.mkdir(parents=True, exist_ok=True)
     pool = Pool(_AT_ONCE)
     statuses: dict[str, Status] = {}
-    with exclusive(place):  # another run would write to the same beginnings
+    with exclusive(place, progress):  # another run would write to the same beginnings
         futures: dict[str, Future[Status]] = {
             one.filename: pool.submit(lambda one=one: house.bring(one))  # type: ignore[misc]  # the default binds it
             for one in wanted

@@ -39,7 +39,7 @@ def resolve(options: Options, progress: Progress) -> Report:
     _note_unhashed(workspace, jobs, answers)
     texts = {job.path: text for job in jobs if (text := answers[job.step.name][1]) != job.text}
     if texts or gone:
-        write_all(texts, tuple(gone.values()), project=workspace.project.folder)
+        write_all(texts, tuple(gone.values()), project=workspace.project.folder, progress=progress)
     for job in jobs:
         tree, _ = answers[job.step.name]
         status: Status = "unchanged"

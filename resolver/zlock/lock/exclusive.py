@@ -1,0 +1,74 @@
+"""A folder is kept by one run at a time: another one waits, says so, and gives up after a minute."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from zlock.errors import OutsideFailed
+
+TYPE_CHECKING = False  # its module is not needed for `--check`
+if TYPE_CHECKING:
+    from zlock.model.ports import Progress
+
+_PATIENCE = 60.0  # seconds that another run is waited for
+_LOOK = 0.1  # seconds
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path, progress: Progress) -> Iterator[bool]:
+    """Keep other runs from replacing the same files half-way between; false where the system can't.
+
+    Raises:
+        OutsideFailed: Another run keeps the folder, and has not ended after a minute.
+    """
+    try:
+        import fcntl  # noqa: F401
+
+        handle = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):
+        yield False
+        return
+    try:
+        yield _is_taken(handle, folder, progress)
+    finally:
+        os.close(handle)
+
+
+def _is_taken(handle: int, folder: Path, progress: Progress) -> bool:
+    import fcntl
+
+    until = time.monotonic() + _PATIENCE
+    said = ""
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held = f"`{folder}` is kept by {_holder(handle)}"
+        except OSError:
+            return False
+        else:
+            return True
+        if time.monotonic() > until:
+            raise OutsideFailed(
+                f"{held}, and still is after {_PATIENCE:.0f} s", hint="end that one, or wait for it; then run again"
+            )
+        if held != said:
+            progress(f"waiting: {held}")
+            said = held
+        time.sleep(_LOOK)
+
+
+def _holder(handle: int) -> str:
+    """Return who keeps a folder, by its process where the system tells: Linux does in `/proc/locks` (proc_locks(5))."""
+    status = os.fstat(handle)
+    place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
+            words = line.split()  # such as: 1: FLOCK ADVISORY WRITE 4711 08:01:131090 0 EOF
+            if words[1] == "FLOCK" and place in words:
+                return f"another run of zlock, process {words[4]}"
+    return "another run of zlock"
