@@ -13,7 +13,7 @@ from packaging.version import Version
 from zlock.model.distribution import Dependency, Metadata
 from zlock.model.paths import is_file_url, portable_url
 from zlock.model.ports import InvalidMetadata
-from zlock.model.versions import finite, valid_specifier
+from zlock.model.versions import readable, valid_specifier
 from zlock.redact import redact
 
 _WANTED = frozenset(
@@ -76,7 +76,7 @@ def parse_dependency(line: str) -> Dependency:
         InvalidMetadata: It is no requirement.
     """
     try:
-        requirement = Requirement(finite(line))
+        requirement = Requirement(readable(line))
         marker = str(requirement.marker) if requirement.marker else ""
         if "~=" in marker or "===" in marker:
             # These can't compare what is no version; better found here than in the midst of a solve.

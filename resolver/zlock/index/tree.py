@@ -20,7 +20,7 @@ from packaging.version import Version
 from zlock.index.metadata import is_static, parse_dependency, parse_metadata, read_headers
 from zlock.model.distribution import Dependency, Metadata
 from zlock.model.ports import InvalidMetadata
-from zlock.model.versions import finite
+from zlock.model.versions import readable
 from zlock.regular import read_regular
 
 # The fields of `[project]` that resolution reads; a backend decides over those that are dynamic (PEP 621).
@@ -230,7 +230,7 @@ def _version(text: str) -> str:
 
 def _specifier(text: str) -> str:
     try:
-        SpecifierSet(finite(text))
+        SpecifierSet(readable(text))
     except ValueError as error:
         raise InvalidMetadata(f"its `pyproject.toml` has an invalid `requires-python`: `{text}`") from error
     return text

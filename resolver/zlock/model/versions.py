@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
+from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 # Python refuses to read numbers of more than some thousand digits, and no version has any of more than twenty.
@@ -26,14 +26,17 @@ def is_endless(text: str) -> bool:
     return len(text) >= 500 and _ENDLESS.search(text) is not None  # noqa: PLR2004 - as the pattern has it
 
 
-def finite(text: str) -> str:
+def readable(text: str) -> str:
     """Return a text with versions in it, before `packaging` reads it.
 
     Raises:
-        ValueError: A number in it is endless: it would be one in the midst of a solve.
+        ValueError: A number in it is endless: it would be one in the midst of a solve. Or a character can't be seen or
+            ends a line, of which there are more for readers of files than the newline: texts become lines of files.
     """
     if is_endless(text):
         raise ValueError("a number in it has no end")
+    if not text.isprintable() and (unseen := [one for one in text if one != "\t" and not one.isprintable()]):
+        raise ValueError(f"it holds {unseen[0]!a}, which can't be seen or ends a line")
     return text
 
 
@@ -56,10 +59,10 @@ def parse_specifier(text: str) -> SpecifierSet:
 def valid_specifier(text: str) -> str:
     """Return a `Requires-Python` as it counts: an invalid one, such as the `>=3.6.*` of old releases, as none."""
     try:
-        SpecifierSet(text)
-    except InvalidSpecifier:
+        SpecifierSet(readable(text))
+    except ValueError:
         return ""
-    return "" if is_endless(text) else text
+    return text
 
 
 class Versions(Sequence[Version]):

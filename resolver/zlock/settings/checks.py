@@ -322,10 +322,10 @@ def _refusal(stated: str) -> str:
     """Say why a string is no requirement; empty if it is one."""
     from packaging.requirements import Requirement  # slow to import, and plain requirements don't need it
 
-    from zlock.model.versions import finite
+    from zlock.model.versions import readable
 
     try:
-        Requirement(finite(stated))
+        Requirement(readable(stated))
     except ValueError as error:
         return str(error).partition("\n")[0] or "it can't be read"
     return ""

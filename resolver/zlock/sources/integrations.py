@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from zlock.errors import Collector, CommandFailed, InvalidConfiguration, InvalidRequirements
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement, Gathered
-from zlock.model.versions import finite
+from zlock.model.versions import readable
 from zlock.redact import redact
 from zlock.sources.tables import check_key, debian_packages, strings
 from zlock.wording import did_you_mean, fold, kind, listed
@@ -357,7 +357,7 @@ def parse_requirements(
 
 def _parsed(text: str, origins: tuple[Origin, ...], root: Path, provider: str) -> DirectRequirement:
     try:
-        requirement = Requirement(finite(text))
+        requirement = Requirement(readable(text))
     except ValueError as error:
         from zlock.sources import statement  # few are none
         from zlock.sources.links import Base

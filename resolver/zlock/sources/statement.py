@@ -17,7 +17,7 @@ from zlock.errors import InvalidRequirements
 from zlock.model import misstated
 from zlock.model.origin import Origin
 from zlock.model.paths import file_url, is_file_url, path_in
-from zlock.model.versions import finite
+from zlock.model.versions import readable
 from zlock.redact import secret_parameter
 from zlock.sources import links
 
@@ -302,14 +302,14 @@ def _parsed(head: str, marker: str, place: Place, base: links.Base, *, alone: bo
 
 def _strict(text: str, place: Place) -> Requirement:
     try:
-        return Requirement(finite(text))
+        return Requirement(readable(text))
     except ValueError as error:
         raise _refused("requirement", place, error) from error
 
 
 def _marker(text: str, place: Place, *, offset: int) -> Marker:
     try:
-        return Marker(finite(text))
+        return Marker(readable(text))
     except ValueError as error:
         raise _refused("environment marker", place, error, offset=offset + 1) from error
 
