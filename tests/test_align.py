@@ -13,6 +13,7 @@ from support.graph import Graph, Packages, direct, pins_by_name
 from test_soundness import Case, Oracle
 from zlock.model.origin import Source
 from zlock.model.target import Target
+from zlock.resolution import words
 from zlock.resolution.align import Aligned, Member, align
 from zlock.resolution.problem import Policy, Problem
 from zlock.resolution.search import Enough, Unsolvable, at_most
@@ -61,7 +62,7 @@ class World:
 
 def differences(result: Aligned) -> dict[str, tuple[str, ...]]:
     """Return per step why versions differ."""
-    return {step: lines for (step, _), lines in result.differs.items()}
+    return {step: tuple(map(words.differs, found)) for (step, _), found in result.differs.items()}
 
 
 def bases(result: Aligned, members: Sequence[Member]) -> dict[str, dict[str, str]]:

@@ -430,7 +430,7 @@ def test_a_release_that_an_aligned_step_can_not_have_names_that_step_and_the_req
         user = reasons(project, "user", "--step", "free")["free"]["newer"]
         upgraded = project.run("resolve", "--upgrade-package", "shared", "--upgrade-package", "user")
 
-    line = "  `bound` has shared 1.0: `shared<2` by explicit (zlock.toml:8) can't be had with 2.0"
+    line = "  `bound` has shared 1.0: `shared<2` of explicit (zlock.toml:8) can't be had with 2.0"
     apart = "2.0 would leave steps with different versions, and they are aligned:"
     assert (shared["verdict"], shared["moves"], shared["reasons"]) == ("held back", "", [apart, line])
     assert (user["verdict"], user["moves"], user["reasons"]) == ("held back", "", [apart, line])
@@ -515,3 +515,26 @@ def test_a_package_that_differs_across_steps_says_what_forces_that(tmp_path: Pat
 
     assert result.code == 0, result.stderr
     assert "  shared is 1.0 here and 2.0 elsewhere: `shared<2` of explicit can't be had with 2.0" in result.stdout
+
+
+def test_what_gave_way_leads_nowhere_however_its_source_spells_it(index: TinyIndex, project: Project) -> None:
+    for version in ("1.0", "2.0", "3.0"):
+        index.wheel("alpha", version)
+    project.write("frozen.txt", "Alpha==1.0\n")
+    project.configure(
+        {
+            "python": "3.12",
+            "conflicts": "later",
+            "index": [{"url": index.url, "default": True}],
+            "docker": {
+                "requirements": ["alpha>=2,<3"],
+                "replicate-local-python-environment": ["cat", "frozen.txt"],
+            },
+        }
+    )
+    assert project.run("resolve").code == 0
+
+    result = project.run("why", "alpha")
+
+    assert "local environment" not in result.stdout
+    assert "3.0 conflicts with:" in result.stdout

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from packaging.utils import NormalizedName
 
 from zlock.errors import Unsound, ZlockError
+from zlock.model.explanations import Differs, Stated
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution.agree import Limit, Tick, agree
 from zlock.resolution.fresh import freshen
@@ -55,12 +57,12 @@ class Aligned:
 
     Attributes:
         pins: Per member its verified pins.
-        differs: Per member a line for each package that has another version in another one, with the reason.
+        differs: Per member the packages that have another version in another one.
         failed: Per member why it has no pins.
     """
 
     pins: dict[Name, Pins] = field(default_factory=dict)
-    differs: dict[Name, tuple[str, ...]] = field(default_factory=dict)
+    differs: dict[Name, tuple[Differs, ...]] = field(default_factory=dict)
     failed: dict[Name, Unsolvable | ZlockError] = field(default_factory=dict)
 
 
@@ -135,9 +137,9 @@ class _Alignment:
         for part in self._parts:
             elsewhere = self._elsewhere(part)
             for member in part.members if elsewhere else ():
-                lines = tuple(self._differences(part, member, elsewhere))
-                if lines:
-                    self._result.differs[member.name] = lines
+                found = tuple(self._differences(part, member, elsewhere))
+                if found:
+                    self._result.differs[member.name] = found
         return self._result
 
     # Which steps go together
@@ -275,13 +277,14 @@ class _Alignment:
 
     # Why versions differ
 
-    def _differences(self, part: _Part, member: Member, elsewhere: Mapping[NormalizedName, set[str]]) -> Iterator[str]:
+    def _differences(
+        self, part: _Part, member: Member, elsewhere: Mapping[NormalizedName, set[str]]
+    ) -> Iterator[Differs]:
         for name, version in sorted(versions_of(member.problem, self._result.pins[member.name]).items()):
             others = elsewhere.get(name, set()) - {version}
             used = [one for one in sorted(others) if self._is_used(part, name, one)]
             if used:
-                shown = " and ".join(used)
-                yield f"{name} is {version} here and {shown} elsewhere: {why_differs(member, name, version, used)}"
+                yield why_differs(member, name, version, used)
 
     def _is_used(self, part: _Part, name: NormalizedName, version: str) -> bool:
         """Return whether a step of another part, not only its union, has a package at a version."""
@@ -326,10 +329,10 @@ def why_differs(
     name: NormalizedName,
     version: str,
     others: Sequence[str],
-    show: Callable[[DirectRequirement], str] = lambda one: one.sourced,
+    stated: Callable[[DirectRequirement], Stated] = Stated.of,
     *,
     tick: Tick | None = None,
-) -> str:
+) -> Differs:
     """Return why a step does not have a version of other steps: what rules it out, by trying it.
 
     Args:
@@ -337,27 +340,24 @@ def why_differs(
         name: The package.
         version: The version that the step has.
         others: The versions that other steps have.
-        show: Says what a requirement is and whose.
+        stated: Says whose a requirement is.
         tick: Hears how many steps a search has made.
     """
     from zlock.resolution.explain import smallest_conflict
 
     universe = member.problem.universe
-    shown = " and ".join(others)
+    found = partial(Differs, name=name, here=version, elsewhere=tuple(others))
     usable = {one for one in others if universe.package(name).position(one) is not None}
     if not usable:
         if all(universe.package(name).versions.find(one) is None for one in others):
-            return f"{universe.whence(name)} does not list {shown}"
-        return f"no file of {shown} fits {universe.target}"
+            return found(reason="unlisted", where=universe.index_of(name))
+        return found(reason="unfit", where=str(universe.target))
     limit = Limit(member.problem, {name: usable}, strict=True)
     limited = replace(member.problem, limit=limit.mask)
     try:
         answer(limited, tick)
     except Unsolvable as proof:
-        forcing = " and ".join(map(show, smallest_conflict(limited, proof.clause)))
-        return f"{forcing} can't be had with {shown}"
+        return found(reason="forced", forcing=tuple(map(stated, smallest_conflict(limited, proof.clause))))
     except ZlockError:
-        return f"no answer with {shown} was found"
-    if member.problem.preferences.get(name) == version:
-        return "it was locked so"
-    return f"with {shown}, other packages would differ"
+        return found(reason="unknown")
+    return found(reason="locked" if member.problem.preferences.get(name) == version else "others")

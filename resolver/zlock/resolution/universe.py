@@ -274,10 +274,9 @@ class Universe:
 
     # Packages
 
-    def whence(self, name: NormalizedName) -> str:
-        """Return in words where a package comes from."""
-        index = self._routed.get(name)
-        return f"the index `{index}`, which it is taken from," if index else "the index that it is taken from"
+    def index_of(self, name: NormalizedName) -> str:
+        """Return the name of the one index that a package is taken from; empty where none is said to serve it."""
+        return self._routed.get(name, "")
 
     def package(self, name: NormalizedName) -> Package:
         """Return a package, waiting for its page if need be.

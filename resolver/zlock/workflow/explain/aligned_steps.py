@@ -9,7 +9,8 @@ from functools import cached_property
 from packaging.utils import NormalizedName
 
 from zlock.errors import ZlockError
-from zlock.model.requirement import DirectRequirement
+from zlock.model.explanations import Stated
+from zlock.resolution import words
 from zlock.resolution.align import Aligned, Member, Name, align, versions_of, why_differs
 from zlock.resolution.explain import added
 from zlock.resolution.needs import Node
@@ -115,8 +116,8 @@ class Together:
                 was_apart = name in mine_now and name in theirs_now and mine_now[name] != theirs_now[name]
                 if mine[name] != theirs[name] and not was_apart:
                     member = _keeping(self._members[other], {})
-                    why = why_differs(member, name, theirs[name], [mine[name]], _shown, tick=at_most(_BUDGET))
-                    yield f"  {_called(other, step)} has {name} {theirs[name]}: {why}"
+                    found = why_differs(member, name, theirs[name], [mine[name]], Stated.at, tick=at_most(_BUDGET))
+                    yield f"  {_called(other, step)} has {name} {theirs[name]}: {words.why_differs(found)}"
 
     def _back(self, step: Name, version: str) -> Iterator[str]:
         """Yield what would be older in any of the steps, what loses most years first."""
@@ -149,10 +150,6 @@ def _keeping(member: Member, kept: Mapping[NormalizedName, str]) -> Member:
 def _called(other: Name, step: Name) -> str:
     """Return what a step is called beside another one, which may be the same on another platform."""
     return f"`{other[0]}` on {other[1]}" if other[0] == step[0] and other != step else f"`{other[0]}`"
-
-
-def _shown(requirement: DirectRequirement) -> str:
-    return f"`{requirement}` by {requirement.origins[0]}"
 
 
 def _several(steps: Sequence[str]) -> str:

@@ -10,8 +10,10 @@ from packaging.utils import canonicalize_name
 from zlock.lock.graph import Graph
 from zlock.lock.selection import packages_on
 from zlock.merge import merge
+from zlock.model.explanations import Stated
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
+from zlock.resolution.words import stated
 from zlock.workflow.locks.current import LockedStep
 
 
@@ -32,12 +34,8 @@ class TargetGraph:
 
 def standing(locked: LockedStep) -> tuple[DirectRequirement, ...]:
     """Return what a step asks for, without what gave way to later sources when its lock was made."""
-    gave_way = locked.lock["tool"]["zlock"].get("gave-way", ())
-    return tuple(
-        one
-        for one in merge(locked.gathered)
-        if not any(line.startswith(f"{one.sourced} gave way") for line in gave_way)
-    )
+    losers = {line.partition(" gave way to ")[0] for line in locked.lock["tool"]["zlock"].get("gave-way", ())}
+    return tuple(one for one in merge(locked.gathered) if losers.isdisjoint({one.sourced, stated(Stated.of(one))}))
 
 
 def graphs_of(locked: LockedStep) -> list[TargetGraph]:

@@ -28,6 +28,7 @@ from zlock.lock.selection import pins_on
 from zlock.lock.store import pins_of, references_of, uv_of
 from zlock.merge import merge, merge_constraints
 from zlock.model.distribution import File, LockedReference, Reference
+from zlock.model.explanations import GaveWay, Stated
 from zlock.model.indexes import Cutoff, Index, Routing
 from zlock.model.origin import Origin, Source
 from zlock.model.ports import PackageSource, Progress
@@ -40,6 +41,7 @@ from zlock.resolution.problem import Policy, Problem
 from zlock.resolution.search import Unsolvable
 from zlock.resolution.solve import Described, Resolved, describe, solve
 from zlock.resolution.universe import Rules, Universe
+from zlock.resolution.words import differs, gave_way
 from zlock.wording import listed
 from zlock.workflow.locks.job import Job
 from zlock.workflow.locks.replaced_files import note_replaced
@@ -98,7 +100,7 @@ class _State:
     job: Job
     requirements: list[DirectRequirement]
     members: list[Member]
-    gave_way: list[str] = field(default_factory=list)
+    gave_way: list[GaveWay] = field(default_factory=list)
 
 
 class Solver:
@@ -277,7 +279,7 @@ class Solver:
         if loser is None:
             raise contradiction
         state.requirements.remove(loser[0])
-        state.gave_way.append(f"{loser[0].sourced} gave way to {loser[1].sourced}")
+        state.gave_way.append(GaveWay(loser=Stated.of(loser[0]), winner=Stated.of(loser[1])))
         state.members = self.members(state.job, state.requirements)
 
     def _locked(self, state: _State, aligned: Aligned) -> Solved:
@@ -290,12 +292,12 @@ class Solver:
         for _, resolved in answers:
             _check_strangers({one.project for one in job.gathered} - {""}, resolved)
         builds = [build for target, resolved in answers for build in self._build_locker.builds(job, target, resolved)]
-        differs = dict.fromkeys(line for one in state.members for line in aligned.differs.get(one.name, ()))
+        differing = dict.fromkeys(found for one in state.members for found in aligned.differs.get(one.name, ()))
         facts = Facts(
             declared=job.declared,
             owner=job.owner,
-            gave_way=tuple(state.gave_way),
-            differs=tuple(differs),
+            gave_way=tuple(map(gave_way, state.gave_way)),
+            differs=tuple(map(differs, differing)),
             builds=tuple(builds),
             uv=uv_table(self._uv(job)),
             exclude_newer=self._fact(),

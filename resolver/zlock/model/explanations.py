@@ -1,0 +1,68 @@
+"""Why a solve came out as it did, as facts; `resolution/words.py` says them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from zlock.model.requirement import DirectRequirement
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stated:
+    """A requirement and whose it is, without lines, which would date in a lock.
+
+    Attributes:
+        requirement: The requirement as locks have it.
+        sources: The sources that state it, in the order in which they were read.
+    """
+
+    requirement: str
+    sources: tuple[str, ...]
+
+    @classmethod
+    def of(cls, direct: DirectRequirement) -> Stated:
+        """Return what a source states."""
+        sources = dict.fromkeys(str(origin.source) for origin in direct.origins)
+        return cls(requirement=direct.normalized, sources=tuple(sources))
+
+    @classmethod
+    def at(cls, direct: DirectRequirement) -> Stated:
+        """Return what a source states, with the place that does: for a person, not for a lock."""
+        return cls(requirement=str(direct), sources=(str(direct.origins[0]),))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GaveWay:
+    """That a requirement was left out for the sake of a later source's.
+
+    Attributes:
+        loser: The requirement that was left out.
+        winner: The one that it is in conflict with.
+    """
+
+    loser: Stated
+    winner: Stated
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Differs:
+    """That a step has another version of a package than other steps, and why.
+
+    Attributes:
+        name: The package.
+        here: The version that the step has.
+        elsewhere: The versions that other steps have.
+        reason: "forced": requirements of the step rule those out; "locked": its lock has it so; "others": other
+            packages would differ; "unlisted": its index has none of them; "unfit": no file of them fits its target;
+            "unknown": no answer with them was found, and no proof that there is none.
+        forcing: The requirements that rule them out.
+        where: The index that does not list them, empty for the only one; or the target that no file fits.
+    """
+
+    name: str
+    here: str
+    elsewhere: tuple[str, ...]
+    reason: Literal["forced", "locked", "others", "unlisted", "unfit", "unknown"]
+    forcing: tuple[Stated, ...] = ()
+    where: str = ""
