@@ -223,6 +223,33 @@ def test_a_folder_is_the_files_of_an_image_an_environment_or_packages(world: Wor
     assert [path for files in altered.values() for path in files if "bin/model" not in path] == []
 
 
+@pytest.mark.parametrize(("shown", "platform"), [("linux-armv7l", "linux/arm/v7"), ("linux-aarch64", "linux/arm64")])
+def test_an_environment_is_held_to_what_is_locked_for_its_own_machine(
+    shown: str, platform: str, venv: Path, tmp_path: Path
+) -> None:
+    with TinyIndex() as index:
+        index.wheel("model", "2.0")
+        index.wheel("speed", "1.5")
+        project = Project(tmp_path / "project")
+        project.configure(
+            {
+                "python": PYTHON,
+                "platforms": ["linux/amd64", "linux/arm/v7", "linux/arm64"],
+                "index": [{"url": index.url, "default": True}],
+                "steps": {
+                    "train": {"docker": {"requirements": ["model", "speed; platform_machine == 'x86_64'"]}},
+                },
+            }
+        )
+        assert project.run("resolve").code == 0
+
+    # How a Python that was built for another machine is told so; what it runs on does not count then.
+    result = project.run("verify", f"env:{venv / 'bin/python'}", "--json", env={"_PYTHON_HOST_PLATFORM": shown})
+
+    found = json.loads(result.stdout)["platforms"]
+    assert {name: one["extra"] for name, one in found.items()} == {platform: {"speed": "1.5"}}
+
+
 def test_an_environment_of_another_python_is_no_answer(world: World, venv: Path) -> None:
     (venv / "lib" / f"python{PYTHON}").rename(venv / "lib" / "python3.99")
 

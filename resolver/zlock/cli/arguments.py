@@ -10,6 +10,7 @@ from pathlib import Path
 
 from zlock._version import __version__
 from zlock.cli.layout import presentable, write
+from zlock.image.builders.choose import BUILDERS
 
 TYPE_CHECKING = False  # `typing` is not needed for --help
 if TYPE_CHECKING:
@@ -311,7 +312,7 @@ def _add_build(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     parser.add_argument(
         "--builder",
-        choices=("docker", "podman", "buildah", "buildctl"),
+        choices=tuple(BUILDERS),
         help="what builds (default: the first of them that can)",
     )
     parser.add_argument("--jobs", type=_count, default=2, metavar="N", help="how many are built at a time (default: 2)")

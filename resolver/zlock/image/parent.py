@@ -10,7 +10,7 @@ from pathlib import Path
 
 from zlock.errors import InvalidConfiguration
 from zlock.image.context.ignore import read_ignore, walk
-from zlock.image.plan import Parent
+from zlock.image.plan import Parent, tag_of
 from zlock.image.stages import NamedImage, read_stages
 
 DigestOf = Callable[[NamedImage], str]
@@ -47,7 +47,7 @@ def custom_parent(dockerfile: Path, context: Path | None, digest_of: DigestOf) -
     rows += seen.values()
     digest = hashlib.sha256("\n".join(rows).encode("utf-8", "surrogateescape")).hexdigest()
     return Parent(
-        reference=f"zlock-parent:{digest[:16]}",
+        reference=f"zlock-parent:{tag_of(digest)}",
         digest=f"sha256:{digest}" if all(named.values()) else "",
         dockerfile=dockerfile,
         context=context,

@@ -28,6 +28,11 @@ def digest_of_file(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest() + (" program" if isinstance(data, Program) else "")
 
 
+def tag_of(key: str) -> str:
+    """Return the tag of what has a key of 64 hex digits: the first 16 of them."""
+    return key[:16]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parent:
     """What an image is built on.
@@ -103,5 +108,5 @@ class ImagePlan:
 
     @property
     def tag(self) -> str:
-        """The image's tag: the first 16 digits of its key."""
-        return self.key[:16]
+        """The image's tag, see `tag_of`."""
+        return tag_of(self.key)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from zlock.image.builders.builder import Image
-from zlock.image.plan import KEY_LABEL, ImagePlan
+from zlock.image.plan import KEY_LABEL, ImagePlan, tag_of
 from zlock.image.registry.manifest import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
@@ -53,8 +53,8 @@ class IndexPlan:
 
     @property
     def tag(self) -> str:
-        """The index's tag: the first 16 digits of its key."""
-        return self.key[:16]
+        """The index's tag, see `tag_of`."""
+        return tag_of(self.key)
 
     @property
     def reference(self) -> ImageReference:

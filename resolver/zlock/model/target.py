@@ -12,23 +12,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from zlock.errors import InvalidConfiguration
+from zlock.model.machine import PLATFORMS, Machine
 
-_LINUX_MACHINES = {
-    "amd64": "x86_64",
-    "arm64": "aarch64",
-    "386": "i686",
-    "arm/v7": "armv7l",
-    "ppc64le": "ppc64le",
-    "s390x": "s390x",
-    "riscv64": "riscv64",
-}
-_MAC_MACHINES = {"arm64": "arm64", "amd64": "x86_64"}
-_WINDOWS_MACHINES = {"amd64": ("AMD64", "win_amd64"), "arm64": ("ARM64", "win_arm64"), "386": ("x86", "win32")}
-_MAC_FLOORS = {"arm64": (14, 0), "x86_64": (13, 0)}
 # PEP 600: the older names of three glibc floors
 _LEGACY_MANYLINUX = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-# The oldest glibc for which wheels of an architecture exist (PEP 599, PEP 600).
-_OLDEST_GLIBC = {"x86_64": 5, "i686": 5}
 _PYTHON = re.compile(r"3\.(\d+)(?:\.(\d+))?")
 _LIBC = re.compile(r"(\d+)[_.](\d+)")
 
@@ -62,14 +49,12 @@ class Target:
             raise InvalidConfiguration(
                 f"`python` is no Python 3 version: `{python}`", hint='write `python = "3.12"` or `python = "3.12.4"`'
             )
-        system, _, machine = platform.partition("/")
-        known = {"linux": set(_LINUX_MACHINES), "darwin": set(_MAC_MACHINES), "windows": set(_WINDOWS_MACHINES)}
-        if machine not in known.get(system, ()):
+        if platform not in PLATFORMS:
             raise InvalidConfiguration(
                 f"`platforms` holds an unknown platform: `{platform}`",
                 hint="OCI names are known, such as `linux/amd64`, `linux/arm64`, `darwin/arm64`, `windows/amd64`",
             )
-        if system != "linux":
+        if PLATFORMS[platform][0].name != "linux":
             return cls(python, platform, None, None)
         if musllinux is not None:
             return cls(python, platform, None, _libc("musllinux", musllinux))
@@ -98,38 +83,39 @@ class Target:
     @cached_property
     def system(self) -> str:
         """The operating system in OCI's words."""
-        return self.platform.partition("/")[0]
+        return PLATFORMS[self.platform][0].name
+
+    @property
+    def machine(self) -> Machine:
+        """The kind of machine."""
+        return PLATFORMS[self.platform][1]
 
     @cached_property
     def environment(self) -> dict[str, str]:
         """The values of the environment markers (PEP 508) on the target."""
-        machine = self.platform.partition("/")[2]
-        os_name, sys_platform, platform_system, platform_machine = {
-            "linux": ("posix", "linux", "Linux", _LINUX_MACHINES.get(machine, "")),
-            "darwin": ("posix", "darwin", "Darwin", _MAC_MACHINES.get(machine, "")),
-            "windows": ("nt", "win32", "Windows", _WINDOWS_MACHINES.get(machine, ("", ""))[0]),
-        }[self.system]
+        system, machine = PLATFORMS[self.platform]
         return {
             "implementation_name": "cpython",
             "implementation_version": self.full_version,
-            "os_name": os_name,
-            "platform_machine": platform_machine,
+            "os_name": system.os_name,
+            "platform_machine": machine.markers[system.name],
             "platform_python_implementation": "CPython",
             # Releases and builds of a kernel are not known before the image runs.
             "platform_release": "",
-            "platform_system": platform_system,
+            "platform_system": system.platform_system,
             "platform_version": "",
             "python_full_version": self.full_version,
             "python_version": self.python_version,
-            "sys_platform": sys_platform,
+            "sys_platform": system.sys_platform,
             "extra": "",
         }
 
     def _platform_tags(self) -> Iterator[str]:
-        machine = self.environment["platform_machine"]
+        system, kind = PLATFORMS[self.platform]
+        machine = kind.ending(system)
         if self.manylinux:
             major, floor = self.manylinux
-            for minor in range(floor, _OLDEST_GLIBC.get(machine, 17) - 1, -1):
+            for minor in range(floor, kind.glibc - 1, -1):
                 yield f"manylinux_{major}_{minor}_{machine}"
                 if minor in _LEGACY_MANYLINUX:
                     yield f"{_LEGACY_MANYLINUX[minor]}_{machine}"
@@ -140,11 +126,11 @@ class Target:
         if self.system == "linux":
             yield f"linux_{machine}"
         elif self.system == "windows":
-            yield _WINDOWS_MACHINES[self.platform.partition("/")[2]][1]
+            yield machine
         else:
             from packaging.tags import mac_platforms
 
-            yield from mac_platforms(_MAC_FLOORS[machine], machine)
+            yield from mac_platforms(kind.macos, machine)
 
     @cached_property
     def tags(self) -> dict[str, int]:

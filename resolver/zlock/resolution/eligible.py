@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from zlock.errors import NoEligibleRelease, UnknownPackage, ZlockError
+from zlock.model.machine import SYSTEMS
 from zlock.model.origin import Source
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
@@ -16,8 +17,6 @@ from zlock.resolution.universe import Package, Rejected, bits
 
 _SHOWN = 3
 _WHEEL = "wheel for "
-# How the platform tags of a system begin, and its `sys_platform`.
-_SYSTEMS = {"win": "win32", "macosx": "darwin", "linux": "linux", "manylinux": "linux", "musllinux": "linux"}
 
 
 def find_hopeless(problem: Problem, known_names: Iterable[str]) -> list[ZlockError]:
@@ -168,7 +167,7 @@ def _hint(problem: Problem, package: Package, specifier: str, direct: DirectRequ
 def _hint_of_elsewhere(problem: Problem, rejected: list[Rejected], direct: DirectRequirement) -> str:
     """Return the way out for a package of another system: a list of what a developer's machine holds has such."""
     tags = [row.reason.rpartition("-")[2] for row in rejected if _kind(row.reason) == "wheel"]
-    systems = {name for tag in tags for prefix, name in _SYSTEMS.items() if tag.startswith(prefix)}
+    systems = {one.sys_platform for one in SYSTEMS if any(tag.startswith(one.tags) for tag in tags)}
     if not systems or problem.universe.target.environment["sys_platform"] in systems or "any" in tags:
         return ""
     leave_out = f'leave it out of the images with `exclude = ["{direct.name}"]`'

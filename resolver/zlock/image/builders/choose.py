@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 
 from zlock.errors import OutsideFailed
-from zlock.image.builders.buildctl import Buildctl
-from zlock.image.builders.builder import Builder
-from zlock.image.builders.containers import Buildah, Podman
-from zlock.image.builders.docker import Docker
 
-BUILDERS = {kind.name: kind for kind in (Docker, Podman, Buildah, Buildctl)}
-"""The engines, in the order in which they are tried."""
+TYPE_CHECKING = False  # the command line asks for the names alone
+if TYPE_CHECKING:
+    from zlock.image.builders.builder import Builder
+
+BUILDERS = {
+    "docker": "docker.Docker",
+    "podman": "containers.Podman",
+    "buildah": "containers.Buildah",
+    "buildctl": "buildctl.Buildctl",
+}
+"""The engines, in the order in which they are tried, each with the class that is imported once it is."""
 
 
 def choose_builder(name: str | None, environ: Mapping[str, str], network: str = "") -> Builder:
@@ -27,7 +33,8 @@ def choose_builder(name: str | None, environ: Mapping[str, str], network: str = 
     """
     troubles = []
     for each in (name,) if name else BUILDERS:
-        builder: Builder = BUILDERS[each](environ, network)
+        module, _, kind = BUILDERS[each].partition(".")
+        builder: Builder = getattr(import_module(f"zlock.image.builders.{module}"), kind)(environ, network)
         trouble = builder.trouble()
         if not trouble:
             return builder

@@ -11,11 +11,6 @@ from collections.abc import Iterator
 from zlock.image.context.dockerfile import Python
 from zlock.model.target import Target
 
-# What a kernel calls itself under which programs of 32 bits run; those of 64 bits have one name each.
-_KERNELS_OF_32_BITS = {
-    "i686": ("i386", "i486", "i586", "i686", "x86_64"),
-    "armv7l": ("armv7l", "armv8l", "aarch64"),
-}
 _FIRST_THAT_KNOWS_ITS_LIBC = 8  # minor version; until then `platform.libc_ver` guessed
 
 
@@ -53,9 +48,10 @@ def _statements(target: Target, venv: str) -> Iterator[str]:
 
 def _machine(target: Target) -> str:
     """Return the condition that holds where the target's programs run."""
-    name = target.environment["platform_machine"]
-    kernels = _KERNELS_OF_32_BITS.get(name)
-    return f"machine in {[(kernel, 32) for kernel in kernels]}" if kernels else f"machine == ('{name}', 64)"
+    kernels = target.machine.kernels
+    if kernels:
+        return f"machine in {[(kernel, 32) for kernel in kernels]}"
+    return f"machine == ('{target.environment['platform_machine']}', 64)"
 
 
 def _libc(target: Target) -> Iterator[str]:

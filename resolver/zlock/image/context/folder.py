@@ -18,7 +18,7 @@ NO_LINKS: Mapping[str, Path] = MappingProxyType({})
 
 
 def folder_names(plans: Sequence[ImagePlan]) -> list[str]:
-    """Return the name of each plan's folder: 16 digits of the key; where the parent floats, the name says so."""
+    """Return the name of each plan's folder: its tag; where the parent floats, the name says so."""
     return [f"{plan.tag}-floating" if plan.floats else plan.tag for plan in plans]
 
 
@@ -61,10 +61,6 @@ def is_context(folder: Path) -> bool:
             return stream.read(len(heading)) == heading
     except OSError:
         return False
-
-
-def _identity(plan: ImagePlan) -> str:
-    return plan.identity.removeprefix("sha256:")[:16]
 
 
 def _write(path: Path, data: bytes) -> None:

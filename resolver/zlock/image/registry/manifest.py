@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zlock.errors import RegistryFailed
+from zlock.model.machine import MACHINES
 from zlock.model.reference import is_digest
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -25,7 +26,7 @@ LARGEST_DOCUMENT = 4 * 1024 * 1024
 """How many bytes a manifest, an index or a configuration may have."""
 
 _SCHEMA = 2
-_VARIANTS = {"amd64": "v1", "arm64": "v8", "arm": "v7"}  # what OCI's platforms mean without one
+_VARIANTS = {one.name.partition("/")[0]: one.variant for one in MACHINES}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 from zlock.errors import InvalidConfiguration
 from zlock.lock.selection import packages_on
 from zlock.lock.store import ENVIRONMENTS, ConflictedLock, read_lock, step_of, write_all
+from zlock.model.machine import this_platform
 from zlock.model.ports import Progress
 from zlock.model.target import Target
 from zlock.settings.docker import DockerSettings
@@ -21,9 +20,6 @@ from zlock.workflow.project.report import Report
 from zlock.workflow.project.sources import Gatherer
 from zlock.workflow.project.workspace import Options, Step, Workspace, python_of
 from zlock.workflow.solving.resolve import answer_jobs, note_unpinned
-
-_SYSTEMS = {"linux": "linux", "darwin": "darwin", "win32": "windows"}
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "i386": "386", "x86": "386", "armv7l": "arm/v7"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +92,7 @@ def pins_here(lock: Path) -> dict[str, str]:
     tree = read_lock(lock)
     if tree is None:
         return {}
-    target = Target.parse(tree["tool"]["zlock"]["python"], _this_platform())
+    target = Target.parse(tree["tool"]["zlock"]["python"], this_platform())
     return {package["name"]: package.get("version", "") for package in packages_on(tree, target)}
 
 
@@ -146,10 +142,4 @@ def _settings(environment: Environment) -> DockerSettings:
 
 def _platforms(recorded: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what the lock is for already, and this machine, so that whoever locks takes nobody's platform away."""
-    return tuple(sorted({_this_platform(), *recorded.get("platforms", ())}))
-
-
-def _this_platform() -> str:
-    """Return this machine in OCI's words."""
-    machine = platform.machine().lower()
-    return f"{_SYSTEMS.get(sys.platform, sys.platform)}/{_MACHINES.get(machine, machine)}"
+    return tuple(sorted({this_platform(), *recorded.get("platforms", ())}))

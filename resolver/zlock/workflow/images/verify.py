@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import platform as machine
-import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from packaging.utils import canonicalize_name
 
@@ -18,19 +16,18 @@ from zlock.image.reading.compilers import Compilers
 from zlock.image.reading.environment import Installed, read_folder, read_interpreter, read_system, read_venv
 from zlock.image.reading.installed import Distribution
 from zlock.image.reading.sources import OpenImage
+from zlock.image.record import RECORD, read_record
 from zlock.image.verify import Comparison, compare
 from zlock.lock.selection import packages_on
 from zlock.model.image import default_parent
+from zlock.model.machine import this_platform
 from zlock.model.ports import Progress
 from zlock.model.reference import ImageReference
 from zlock.model.target import Target
+from zlock.workflow.images.build_plans import OUTPUT
 from zlock.workflow.images.find import ImageFinder
 from zlock.workflow.locks.current import LockedStep, load_locked
 from zlock.workflow.project.workspace import Options, Workspace
-
-_RECORD = Path("build", "zlock", "images.json")
-_SYSTEMS = {"Linux": "linux", "Darwin": "darwin", "Windows": "windows"}
-_MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,8 +171,8 @@ def _step_of(workspace: Workspace, key: str) -> str:
         raise InvalidInput("one image is compared with one step", hint="give `--step` once")
     if named or len(names) == 1:
         return named[0] if named else names[0]
-    recorded = _recorded(workspace.project.folder / _RECORD)
-    of_key = [name for name in names if key and key in recorded.get(name, ())]
+    recorded = read_record(workspace.project.folder / OUTPUT / RECORD) if key else {}
+    of_key = [name for name in names if name in recorded and key in _keys(recorded[name])]
     if not of_key:
         raise InvalidInput(
             "it can't be told which step's lock to compare with",
@@ -185,14 +182,9 @@ def _step_of(workspace: Workspace, key: str) -> str:
     return of_key[0]
 
 
-def _recorded(path: Path) -> dict[str, list[str]]:
-    """Return the keys of the images that each step was built into, as `zlock build` has recorded them."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        rows = {step: [row, *row.get("platforms", {}).values()] for step, row in table.items()}
-        return {step: [row["key"] for row in found] for step, found in rows.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return {}
+def _keys(row: Mapping[str, Any]) -> set[str]:
+    """Return the keys of the index and of the images that a step was built into."""
+    return {one["key"] for one in (row, *row["platforms"].values())}
 
 
 def _locked(workspace: Workspace, step: str) -> LockedStep | None:
@@ -212,8 +204,8 @@ def _targets(locked: LockedStep) -> dict[str, Target]:
 
 def _ordered(platforms: Sequence[str], *, linux: bool) -> list[str]:
     """Return platforms, this machine's first; an image's is always a Linux one."""
-    system = "linux" if linux else _SYSTEMS.get(machine.system(), sys.platform)
-    mine = f"{system}/{_MACHINES.get(machine.machine(), machine.machine())}"
+    system, _, kind = this_platform().partition("/")
+    mine = f"{'linux' if linux else system}/{kind}"
     usable = [one for one in platforms if not linux or one.startswith("linux/")]
     if not usable:
         raise InvalidInput(
