@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +161,83 @@ def test_a_project_below_the_top_with_files_that_git_does_not_know_merges_too(in
     assert merged.code == 0, merged.stdout + merged.stderr
     assert repository.project.run("resolve", "--check").code == 0
     assert repository.project.locked("pipeline").keys() == {"alpha", "beta", "delta", "common"}
+
+
+Place = Callable[[Repository, Path], tuple[Path, dict[str, str]]]
+
+
+def in_a_submodule(repository: Repository, folder: Path) -> tuple[Path, dict[str, str]]:
+    """Return the folder of a clone on the branch of ours, a submodule, and the variables that lead git there."""
+    driver = repository.git("config", "merge.zlock.driver").stdout.strip()
+    repository.top = folder / "above"
+    repository.top.mkdir()
+    repository.git("init", "-q")
+    url = str(folder / "project")
+    repository.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "-b", "ours", url, "inner")
+    repository.top /= "inner"
+    repository.git("branch", "theirs", "origin/theirs")
+    repository.git("config", "merge.zlock.driver", driver)
+    return repository.top, {}
+
+
+def in_a_linked_worktree(repository: Repository, folder: Path) -> tuple[Path, dict[str, str]]:
+    repository.git("checkout", "-q", "main")
+    repository.git("worktree", "add", "-q", str(folder / "linked"), "ours")
+    return folder / "linked", {}
+
+
+def with_git_dir_and_a_work_tree(repository: Repository, folder: Path) -> tuple[Path, dict[str, str]]:
+    repository.git("config", "core.worktree", str(repository.top))
+    (repository.top / ".git").rename(folder / "elsewhere")
+    return repository.top, {"GIT_DIR": str(folder / "elsewhere")}
+
+
+def with_a_relative_git_dir(repository: Repository, folder: Path) -> tuple[Path, dict[str, str]]:
+    (repository.top / ".git").rename(folder / "elsewhere")
+    return repository.top, {"GIT_DIR": "../elsewhere"}
+
+
+@pytest.mark.parametrize(
+    "place", [in_a_submodule, in_a_linked_worktree, with_git_dir_and_a_work_tree, with_a_relative_git_dir]
+)
+@pytest.mark.parametrize("below", ["", "inner"])
+def test_it_merges_wherever_git_keeps_what_it_knows(index: TinyIndex, tmp_path: Path, place: Place, below: str) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / ".gitignore").write_text("inner-*/\n", encoding="utf-8")
+    repository = Repository(tmp_path / "project", index.url, below=below)
+    repository.branch("theirs", "alpha", "delta")
+    repository.branch("ours", "alpha", "beta")
+    repository.top, env = place(repository, tmp_path)
+
+    merged = repository.merge("theirs", env=env)
+
+    assert merged.code == 0, merged.stdout + merged.stderr
+    project = Project(repository.top / below)
+    assert project.run("resolve", "--check", env=env).code == 0
+    assert project.locked("pipeline").keys() == {"alpha", "beta", "delta", "common"}
+    diff = Project(repository.top).run("diff", "HEAD^1", "--project", below or ".", env=env)
+    assert "+ delta 1.0" in diff.stdout, diff.stderr
+
+
+def test_another_repository_than_that_of_a_hook_has_its_own_conflict(index: TinyIndex, tmp_path: Path) -> None:
+    """`resolve` reads both sides from the index of the repository that the lock is in."""
+    repository = Repository(tmp_path / "project", index.url, driver=False)
+    repository.branch("theirs", "alpha", "delta")
+    repository.branch("ours", "alpha", "beta")
+    assert repository.merge("theirs").code == 1
+    lock = repository.project.lock_path("pipeline")
+    lock.write_text("<<<<<<< ours\n=======\n>>>>>>> theirs\n", encoding="utf-8")  # the pins are in the index alone
+    repository.write("alpha", "beta", "delta")
+    for name in ("alpha", "beta", "delta", "common"):
+        index.wheel(name, "1.1", requires=["common"] if name != "common" else [])
+    other = Project(tmp_path / "other")
+    assert other.call("git", "init", "-q").code == 0
+    result = other.run(
+        "resolve", "--project", str(repository.top), env={"GIT_DIR": ".git", "GIT_WORK_TREE": str(other.folder)}
+    )
+
+    assert result.code == 0, result.stderr
+    assert set(repository.project.locked("pipeline").values()) == {"1.0"}
 
 
 def conflicted(repository: Repository, merged: Result) -> None:

@@ -11,18 +11,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from zlock.errors import CommandFailed, NoAnswer
-from zlock.lock.git import run_git
-from zlock.process import CommandExited
+from zlock.lock.git import Repository
+from zlock.process import CommandExited, run_command
 
 MERGING = "ZLOCK_MERGING"
 """The environment variable that keeps the merge of a merge from merging once more."""
 
 _HEADS = re.compile(r"GITHEAD_([0-9a-f]{40,64})")
+_TIMEOUT = 60.0  # seconds to write a conflict
 _LATER = "finish the merge, then run `zlock resolve`, which mends the lock"
 
 
 @contextmanager
-def merged_files(top: Path, environ: Mapping[str, str]) -> Iterator[Path]:
+def merged_files(repository: Repository, environ: Mapping[str, str]) -> Iterator[Path]:
     """Yield a folder with the merged files of a repository, while git is merging.
 
     The files on disk are still those of our side, so what locks are made from has to be merged here. What git does not
@@ -35,14 +36,14 @@ def merged_files(top: Path, environ: Mapping[str, str]) -> Iterator[Path]:
     heads = [match[1] for name in environ if (match := _HEADS.fullmatch(name))]
     if len(heads) != 1:
         raise NoAnswer("it can't be told which commits are being merged, as in a rebase", hint=_LATER)
-    tree = _merged_tree(top, heads[0])
+    tree = _merged_tree(repository, heads[0])
     with TemporaryDirectory(prefix="zlock-merge-") as temporary:
         folder = Path(temporary).resolve() / "files"
-        environment = {**os.environ, "GIT_INDEX_FILE": f"{temporary}/index", "GIT_LFS_SKIP_SMUDGE": "1"}
-        run_git(top, "read-tree", tree, environ=environment)
-        run_git(top, "checkout-index", "--all", f"--prefix={folder}/", environ=environment)
-        for path in filter(None, run_git(top, "ls-files", "--others", "--directory", "-z").split("\0")):
-            _link(top / path, folder / path.rstrip("/"))
+        variables = {"GIT_INDEX_FILE": f"{temporary}/index", "GIT_LFS_SKIP_SMUDGE": "1"}
+        repository.git("read-tree", tree, **variables)
+        repository.git("checkout-index", "--all", f"--prefix={folder}/", **variables)
+        for path in filter(None, repository.git("ls-files", "--others", "--directory", "-z").split("\0")):
+            _link(repository.top / path, folder / path.rstrip("/"))
         yield folder
 
 
@@ -51,18 +52,19 @@ def write_conflict(base: Path, ours: Path, theirs: Path) -> None:
     labels = [part for name in ("ours", "base", "theirs") for part in ("-L", name)]
     files = [str(path.resolve()) for path in (ours, base, theirs)]
     with suppress(CommandExited):  # it ends with the number of conflicts
-        run_git(ours.resolve().parent, "merge-file", *labels, *files)
+        run_command(["git", "merge-file", *labels, *files], cwd=Path.cwd(), timeout=_TIMEOUT)
 
 
-def was_said(folder: Path, text: str) -> bool:
+def was_said(text: str) -> bool:
     """Return whether a text was asked about before while git makes the merge that it is in; from now on it was.
 
     git calls the driver for each lock on its own. Its lock of the index is there as long as it merges, and is another
     file in each merge. Where there is none, nothing was said.
     """
     try:
-        printed = run_git(folder, "rev-parse", "--git-path", "index.lock", "--git-path", "zlock-merge-driver")
-        index, record = (folder / path for path in printed.splitlines())
+        repository = Repository.of(Path.cwd())
+        printed = repository.git("rev-parse", "--git-path", "index.lock", "--git-path", "zlock-merge-driver")
+        index, record = (repository.top / path for path in printed.splitlines())
         held = index.stat()
         merge = f"{held.st_ino} {held.st_ctime_ns}"
         said = record.read_text(encoding="utf-8").splitlines() if record.is_file() else []
@@ -74,12 +76,12 @@ def was_said(folder: Path, text: str) -> bool:
     return line in own
 
 
-def _merged_tree(top: Path, theirs: str) -> str:
+def _merged_tree(repository: Repository, theirs: str) -> str:
     """Return the tree that merging a commit into ours comes to; files in conflict have markers in it."""
     # Other locks need not be merged to know what this one is made from: the documented driver is left out.
     command = ["-c", "merge.zlock.driver=false", "merge-tree", "--write-tree", "--no-messages", "HEAD", theirs]
     try:
-        listed = run_git(top, *command, environ={**os.environ, MERGING: "1"})
+        listed = repository.git(*command, **{MERGING: "1"})
     except CommandExited as error:
         if error.code != 1 or not error.completed.stdout:  # 1 says that there are conflicts
             raise CommandFailed(

@@ -2,28 +2,60 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
-from zlock.process import run_command
+from zlock.index.sdist import child_environment
+from zlock.process import CommandExited, run_command
 
 _TIMEOUT = 600.0  # seconds for one command: a checkout may be large
 
 
-def run_git(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> str:
-    """Return what a command of git prints.
+class Repository(NamedTuple):
+    """A repository and its files.
 
-    Raises:
-        CommandExited: It ended with another code than 0.
-        CommandFailed: git is not there, or did not end.
+    Attributes:
+        top: The folder of its files.
+        environ: Leads git to it, wherever git keeps what it knows: of a submodule, of a linked worktree and with
+            `GIT_DIR` that is elsewhere.
     """
-    return run_command(["git", *arguments], cwd=folder, timeout=_TIMEOUT, environ=environ).stdout
 
+    top: Path
+    environ: Mapping[str, str]
 
-def top_of(folder: Path) -> Path:
-    """Return the top of the repository that a folder is in.
+    @classmethod
+    def of(cls, folder: Path) -> Repository:
+        """Return the repository that a folder is in.
 
-    Raises:
-        CommandExited: It is in none.
-    """
-    return Path(run_git(folder, "rev-parse", "--show-toplevel").rstrip("\n")).resolve()
+        What git exports to hooks and drivers, or a person does, leads to it only where the folder is among the files of
+        that; any other has its own.
+
+        Raises:
+            CommandExited: It is in none.
+            CommandFailed: git is not there, or did not end.
+        """
+        with suppress(CommandExited):
+            found = cls._found(Path.cwd(), os.environ)
+            if folder.resolve().is_relative_to(found.top):
+                return found
+        return cls._found(folder, child_environment(os.environ))
+
+    @classmethod
+    def _found(cls, folder: Path, environ: Mapping[str, str]) -> Repository:
+        arguments = ["git", "rev-parse", "--show-toplevel", "--absolute-git-dir"]
+        printed = run_command(arguments, cwd=folder, timeout=_TIMEOUT, environ=environ).stdout
+        top, _, place = printed.rstrip("\n").rpartition("\n")
+        return cls(Path(top).resolve(), {**environ, "GIT_DIR": place, "GIT_WORK_TREE": top})
+
+    def git(self, *arguments: str, **variables: str) -> str:
+        """Return what a command of git prints that runs at the top.
+
+        Raises:
+            CommandExited: It ended with another code than 0.
+            CommandFailed: git is not there, or did not end.
+        """
+        environ = {**self.environ, **variables}
+        return run_command(["git", *arguments], cwd=self.top, timeout=_TIMEOUT, environ=environ).stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zlock.errors import CommandFailed, InvalidInput
-from zlock.lock.git import run_git, top_of
+from zlock.lock.git import Repository
 from zlock.lock.store import step_of
 from zlock.process import CommandExited
 
@@ -21,13 +21,13 @@ def texts_at(revision: str, folder: Path) -> dict[str, str] | None:
     """
     if revision.startswith("-") or not revision.isprintable() or not revision:
         raise InvalidInput(f"`{revision}` is no revision", hint="name a branch, a tag, a commit, or a file or folder")
-    top, inside = _place(folder)
-    commit = _commit(revision, top)
+    repository, inside = _place(folder)
+    commit = _commit(revision, repository)
     if commit is None:
         return None
-    listed = run_git(top, "ls-tree", "-z", "--name-only", commit, f"{inside}/" if inside != "." else "./")
+    listed = repository.git("ls-tree", "-z", "--name-only", commit, f"{inside}/" if inside != "." else "./")
     paths = [path for path in listed.split("\0") if path and step_of(Path(path).name)]
-    return {Path(path).name: run_git(top, "cat-file", "blob", f"{commit}:{path}") for path in paths}
+    return {Path(path).name: repository.git("cat-file", "blob", f"{commit}:{path}") for path in paths}
 
 
 def stages_of(path: Path) -> tuple[str, str, str] | None:
@@ -36,38 +36,38 @@ def stages_of(path: Path) -> tuple[str, str, str] | None:
     A side that has no such file is empty.
     """
     try:
-        top, folder = _place(path.parent)
-        listed = run_git(top, "ls-files", "--unmerged", "-z", "--", f":(literal){folder}/{path.name}")
+        repository, folder = _place(path.parent)
+        listed = repository.git("ls-files", "--unmerged", "-z", "--", f":(literal){folder}/{path.name}")
         found = {}
         for entry in filter(None, listed.split("\0")):
             _, blob, stage = entry.partition("\t")[0].split(" ")
-            found[stage] = run_git(top, "cat-file", "blob", blob)
+            found[stage] = repository.git("cat-file", "blob", blob)
     except (InvalidInput, CommandFailed):
         return None
     return (found.get("1", ""), found.get("2", ""), found.get("3", "")) if found else None
 
 
-def _place(folder: Path) -> tuple[Path, str]:
-    """Return the top of the repository that a folder is in, and the folder's path from there."""
+def _place(folder: Path) -> tuple[Repository, str]:
+    """Return the repository that a folder is in, and the folder's path from its top."""
     there = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
     try:
-        top = top_of(there)
+        repository = Repository.of(there)
     except CommandExited as error:
         raise InvalidInput(
             f"`{folder.name}` is in no git repository",
             hint="compare with a file or folder of locks: `zlock diff FILE`",
         ) from error
-    return top, folder.resolve().relative_to(top).as_posix()
+    return repository, folder.resolve().relative_to(repository.top).as_posix()
 
 
-def _commit(revision: str, top: Path) -> str | None:
+def _commit(revision: str, repository: Repository) -> str | None:
     try:
-        return run_git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").strip()
+        return repository.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").strip()
     except CommandExited as error:
         if revision == HEAD:
             return None  # a repository without a commit
         hint = "name a branch, a tag, a commit, or a file or folder of locks"
-        if run_git(top, "rev-parse", "--is-shallow-repository").strip() == "true":
+        if repository.git("rev-parse", "--is-shallow-repository").strip() == "true":
             hint = (
                 "the clone is shallow: have CI fetch all of the history (`fetch-depth: 0`), or `git fetch` the revision"
             )

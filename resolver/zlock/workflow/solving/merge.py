@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from zlock.errors import InvalidConfiguration, InvalidInput, NoAnswer, Problems, ZlockError
 from zlock.lock.checkout import MERGING, merged_files, was_said, write_conflict
-from zlock.lock.git import top_of
+from zlock.lock.git import Repository
 from zlock.lock.identity import owner_in
 from zlock.lock.store import ENVIRONMENTS, replace_text, step_of
 from zlock.model.ports import Progress
@@ -44,7 +44,7 @@ def merge_locks(options: Options, sides: Sides, path: str, progress: Progress) -
         return _merge(options, sides, path, progress)
     except ZlockError as error:
         write_conflict(*sides)
-        if was_said(Path.cwd(), error.laid_out()):
+        if was_said(error.laid_out()):
             hint = "`zlock resolve` mends all locks of the merge in one go"
             raise NoAnswer(f"`{path}` is left with both sides for the same reason", hint=hint) from error
         raise
@@ -67,13 +67,17 @@ def _merge(options: Options, sides: Sides, path: str, progress: Progress) -> Rep
             hint=f"{command} mends it, once all else is merged",
         )
     progress("merging what the locks are made from")
-    top = top_of(Path.cwd())
-    with merged_files(top, os.environ) as folder:
+    repository = Repository.of(Path.cwd())
+    with merged_files(repository, os.environ) as folder:
         place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(_as_conflict(sides), encoding="utf-8")
         try:
-            project = _project_of(place, folder) if options.project is None else folder / _inside(options.project, top)
+            project = (
+                _project_of(place, folder)
+                if options.project is None
+                else folder / _inside(options.project, repository.top)
+            )
             report = resolve(replace(options, project=project, steps=(step,)), progress)
         except ZlockError as error:
             _place_in_repository(error, folder)
