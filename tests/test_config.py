@@ -56,7 +56,7 @@ docker.apt-packages = ["git"]
 
 
 def parse(text: str) -> Project:
-    return parse_project(tomllib.loads(text), Path("/project"), Path("/project/zlock.toml"))
+    return parse_project(tomllib.loads(text), Path("/project/zlock.toml"))
 
 
 def mistakes(text: str) -> list[ZlockError]:
@@ -131,7 +131,7 @@ def test_every_package_may_build_where_that_is_said() -> None:
         ('[steps.a]\npython = "2.7"', "`steps.a.python`: is no Python 3 version: `2.7`", ""),
         ('python = ""', "`python`: expected a string, got an empty one", "leave the key out"),
         ('platforms = "linux/amd64"', "`platforms`: expected a list of strings, got a string", '`["linux/amd64"]`'),
-        ('platforms = ["linux/x86"]', "`platforms`: holds an unknown platform: `linux/x86`", "OCI names"),
+        ('platforms = ["linux/x86"]', "`platforms[0]`: holds an unknown platform: `linux/x86`", "OCI names"),
         ('platforms = ["linux/arm64", "linux/arm64"]', "`platforms`: `linux/arm64` stands there twice", "leave one"),
         ("platforms = []", "`platforms`: is empty", 'write `platforms = ["linux/amd64"]`'),
         ('manylinux = "glibc"', "`manylinux`: is no libc version: `glibc`", "2_28"),
@@ -205,7 +205,7 @@ def test_every_package_may_build_where_that_is_said() -> None:
         ("stack = []", "`stack`: expected a table, got a list", ""),
         ("steps = 5", "`steps`: expected a table, got a number", ""),
         ("[steps]\na = 5", "`steps.a`: expected a table, got a number", ""),
-        ("wheelhouse = 5", "`wheelhouse`: expected a string, got a number", ""),
+        ("wheelhouse = 5", "`wheelhouse`: expected a path, got a number", ""),
         ("registry = []", "`registry`: expected a string, got a list", ""),
         ("align = 1", "`align`: expected a boolean, got a number", ""),
         ('urls = "local"', "`urls`: expected `index` or `portable`, got `local`", ""),
@@ -262,7 +262,9 @@ def test_a_route_of_the_project_is_not_lost_where_a_step_has_indexes_of_its_own(
 
     error = mistake(f"{project}{own}")
     assert error.message == "`steps.a.index`: `index-sources` sends `torch` to `house`, which is not among them"
-    assert parse(f'{project}{own}[steps.a.index-sources]\ntorch = "other"\n').steps["a"].routing is not None
+    assert parse(f'{project}{own}[steps.a.index-sources]\ntorch = "other"\n').steps["a"].index_sources == {
+        "torch": "other"
+    }
 
 
 def test_all_mistakes_come_at_once() -> None:
@@ -393,7 +395,7 @@ def test_a_file_that_is_no_toml_is_a_clear_error(tmp_path: Path, content: bytes,
 
 def test_a_configuration_that_is_no_table_is_a_clear_error() -> None:
     with pytest.raises(InvalidConfiguration) as caught:
-        parse_project(5, Path("/project"), Path("/project/pyproject.toml"))
+        parse_project(5, Path("/project/pyproject.toml"))
 
     assert caught.value.message == "`tool.zlock`: expected a table, got a number"
 
@@ -429,6 +431,6 @@ def test_unknown_values_of_every_type_are_mistakes_and_never_a_traceback() -> No
                 {"index": [{key: value}]},
             ):
                 try:
-                    parse_project(table, Path("/project"), Path("/project/zlock.toml"))
+                    parse_project(table, Path("/project/zlock.toml"))
                 except ZlockError as error:
                     assert (error.worst if isinstance(error, Problems) else error.exit_code) == 2  # noqa: PT017

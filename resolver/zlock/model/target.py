@@ -20,6 +20,18 @@ _PYTHON = re.compile(r"3\.(\d+)(?:\.(\d+))?")
 _LIBC = re.compile(r"(\d+)[_.](\d+)")
 
 
+class InvalidTarget(InvalidConfiguration):
+    """A part of a target is not of the form the documentation gives.
+
+    Attributes:
+        problem: What is wrong with it, without the name of the part.
+    """
+
+    def __init__(self, part: str, problem: str, *, hint: str) -> None:
+        super().__init__(f"`{part}` {problem}", hint=hint)
+        self.problem = problem
+
+
 @dataclass(frozen=True)
 class Target:
     """Python version, platform and libc floor.
@@ -43,17 +55,14 @@ class Target:
         """Read a target from its configuration.
 
         Raises:
-            InvalidConfiguration: A part is not of the form the documentation gives.
+            InvalidTarget: A part is not of the form the documentation gives.
         """
         if not _PYTHON.fullmatch(python):
-            raise InvalidConfiguration(
-                f"`python` is no Python 3 version: `{python}`", hint='write `python = "3.12"` or `python = "3.12.4"`'
-            )
+            hint = 'write `python = "3.12"` or `python = "3.12.4"`'
+            raise InvalidTarget("python", f"is no Python 3 version: `{python}`", hint=hint)
         if platform not in PLATFORMS:
-            raise InvalidConfiguration(
-                f"`platforms` holds an unknown platform: `{platform}`",
-                hint="OCI names are known, such as `linux/amd64`, `linux/arm64`, `darwin/arm64`, `windows/amd64`",
-            )
+            hint = "OCI names are known, such as `linux/amd64`, `linux/arm64`, `darwin/arm64`, `windows/amd64`"
+            raise InvalidTarget("platforms", f"holds an unknown platform: `{platform}`", hint=hint)
         if PLATFORMS[platform][0].name != "linux":
             return cls(python, platform, None, None)
         if musllinux is not None:
@@ -170,7 +179,6 @@ class Target:
 def _libc(key: str, text: str) -> tuple[int, int]:
     match = _LIBC.fullmatch(text)
     if not match:
-        raise InvalidConfiguration(
-            f"`{key}` is no libc version: `{text}`", hint=f'write `{key} = "{"2_28" if key == "manylinux" else "1_2"}"`'
-        )
+        hint = f'write `{key} = "{"2_28" if key == "manylinux" else "1_2"}"`'
+        raise InvalidTarget(key, f"is no libc version: `{text}`", hint=hint)
     return int(match[1]), int(match[2])

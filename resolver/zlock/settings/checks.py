@@ -11,13 +11,17 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from zlock.errors import Collector, InvalidConfiguration, InvalidInput
 from zlock.model import debian, image
 from zlock.redact import redact
 from zlock.wording import did_you_mean, either, kind
 
-Check = Callable[[object, str], object]
+N = TypeVar("N", bound=str)
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 EXPORT_METHODS = ("pip_freeze", "uv_freeze", "poetry_export")
 INSTALLERS = ("pip", "uv")
@@ -36,9 +40,50 @@ _PLACE = re.compile(
 )
 _FILES = (".txt", ".in", ".pip", ".toml", ".cfg", ".lock")
 _PIECE = re.compile(r"(?:\[[^\[\]\n]*\]|[^,\n])+")  # a comma in brackets is between extras
+_SCALARS = ["string", "number", "boolean"]
 _REQUIREMENT_LIKE = re.compile(r"[<>=!~]=|[<>;\n]|\s@\s")
 
 
+@dataclass(frozen=True, slots=True)
+class Check(Generic[T_co]):
+    """A rule: called with a value and the key it stands under, it returns the value as it is kept.
+
+    Attributes:
+        function: The rule.
+        words: What the documentation calls the values.
+        schema: The same in the words of JSON Schema; it may let more pass.
+    """
+
+    function: Callable[[object, str], T_co]
+    words: str
+    schema: Mapping[str, object]
+
+    def __call__(self, value: object, at: str) -> T_co:
+        """Check a value."""
+        return self.function(value, at)
+
+
+def accepts(words: str, **schema: object) -> Callable[[Callable[[object, str], T]], Check[T]]:
+    """Make a rule of a function."""
+    return lambda function: Check(function, words, schema)
+
+
+def list_of(check: Check[T], words: str) -> Check[tuple[T, ...]]:
+    """Make the rule for a list whose items have a rule."""
+    return Check(lambda value, at: sequence(value, at, check), words, _list(check))
+
+
+def one_of(*options: str) -> Check[str]:
+    """Make the rule for one of some strings."""
+    words = either(options).replace("`", '"')
+    return Check(lambda value, at: choice(value, at, options), words, {"enum": list(options)})
+
+
+def _list(check: Check[T]) -> dict[str, object]:
+    return {"type": "array", "items": check.schema}
+
+
+@accepts("true or false", type="boolean")
 def boolean(value: object, at: str) -> bool:
     """Accept True and False only; 0 and 1 are numbers."""
     if isinstance(value, bool):
@@ -46,6 +91,7 @@ def boolean(value: object, at: str) -> bool:
     raise mistake(at, f"expected a boolean, got {kind(value)}", hint="write true or false, without quotes")
 
 
+@accepts("text", type="string", minLength=1)
 def text(value: object, at: str) -> str:
     """Accept a string of one line that is not empty."""
     if not isinstance(value, str):
@@ -57,6 +103,7 @@ def text(value: object, at: str) -> str:
     return str.__str__(value)
 
 
+@accepts("text", type="string", pattern=r"^\S+$")
 def word(value: object, at: str) -> str:
     """Accept a string without spaces: an image, a repository, a package, an extra."""
     found = text(value, at)
@@ -65,6 +112,7 @@ def word(value: object, at: str) -> str:
     return found
 
 
+@accepts("path", **text.schema)
 def path(value: object, at: str) -> str:
     """Accept a path; it is kept as it was written."""
     if not isinstance(value, str | os.PathLike):
@@ -72,11 +120,13 @@ def path(value: object, at: str) -> str:
     return text(os.fspath(value), at)
 
 
+@accepts("list of names", **_list(word))
 def words(value: object, at: str) -> tuple[str, ...]:
     """Accept a list of strings without spaces."""
     return sequence(value, at, word, hint=_split_hint(value))
 
 
+@accepts("list of names", **_list(word))
 def debian_packages(value: object, at: str) -> tuple[str, ...]:
     """Accept a list of names of Debian packages."""
     return sequence(value, at, _debian_package, hint=_split_hint(value))
@@ -90,6 +140,7 @@ def _debian_package(value: object, at: str) -> str:
     return found
 
 
+@accepts("text", **word.schema)
 def user(value: object, at: str) -> str:
     """Accept who runs in an image: `name`, `name:group`, or their numbers."""
     found = text(value, at)
@@ -98,6 +149,7 @@ def user(value: object, at: str) -> str:
     return found
 
 
+@accepts("absolute path", type="string", pattern="^/")
 def venv(value: object, at: str) -> str:
     """Accept the folder of an image that its environment goes to."""
     found = text(value, at)
@@ -107,6 +159,7 @@ def venv(value: object, at: str) -> str:
     return found
 
 
+@accepts("text", **word.schema)
 def image_reference(value: object, at: str) -> str:
     """Accept the reference of an image."""
     from zlock.model.reference import ImageReference  # most settings have none
@@ -119,6 +172,7 @@ def image_reference(value: object, at: str) -> str:
     return found
 
 
+@accepts("text", **word.schema)
 def image_repository(value: object, at: str) -> str:
     """Accept where an image goes: a repository, with or without its registry, and neither tag nor digest."""
     found = image_reference(value, at)
@@ -131,6 +185,7 @@ def image_repository(value: object, at: str) -> str:
     return found
 
 
+@accepts("name", **word.schema)
 def project_name(value: object, at: str) -> str:
     """Accept the name of a package of an index, alone (PEP 508)."""
     found = text(value, at)
@@ -141,6 +196,7 @@ def project_name(value: object, at: str) -> str:
     return found
 
 
+@accepts("shell command as text, or list of arguments", anyOf=[text.schema, _list(text)])
 def command(value: object, at: str) -> str | tuple[str, ...]:
     """Accept a shell command as a string, or a command as the list of its arguments."""
     if isinstance(value, str):
@@ -164,6 +220,7 @@ def argv(value: object, at: str) -> tuple[str, ...]:
     return found
 
 
+@accepts("list of requirements, or path of a requirements file", anyOf=[text.schema, _list(text)])
 def requirements(value: object, at: str) -> str | tuple[str, ...]:
     """Accept the path of a requirements file, or a list of requirements: PEP 508, URLs and local paths."""
     if isinstance(value, os.PathLike):
@@ -175,6 +232,7 @@ def requirements(value: object, at: str) -> str | tuple[str, ...]:
     return sequence(value, at, _requirement_or_place)
 
 
+@accepts("list of requirements", **_list(text))
 def extra_requirements(value: object, at: str) -> tuple[str, ...]:
     """Accept a list of requirements: PEP 508, URLs and local paths."""
     stated = requirements_in(value) if isinstance(value, str) and not names_requirements_file(value) else []
@@ -211,6 +269,7 @@ def _requirement_or_place(value: object, at: str) -> str:
     return stated if _PLACE.match(stated) else requirement(stated, at)
 
 
+@accepts("requirement", **text.schema)
 def requirement(value: object, at: str) -> str:
     """Accept one requirement as PEP 508 has it."""
     stated = text(value, at)
@@ -221,6 +280,10 @@ def requirement(value: object, at: str) -> str:
     return stated
 
 
+@accepts(
+    'true, "pip_freeze", "uv_freeze", "poetry_export", or a command as a list',
+    anyOf=[boolean.schema, {"enum": list(EXPORT_METHODS)}, _list(text)],
+)
 def export_method(value: object, at: str) -> bool | str | tuple[str, ...]:
     """Accept True, False, the name of a method, or a command as a list."""
     if isinstance(value, bool):
@@ -234,11 +297,6 @@ def export_method(value: object, at: str) -> bool | str | tuple[str, ...]:
     raise mistake(at, f"expected {either(EXPORT_METHODS)}, a boolean or a list, got `{named}`", hint=hint)
 
 
-def installer(value: object, at: str) -> str:
-    """Accept the name of an installer."""
-    return choice(value, at, INSTALLERS)
-
-
 def choice(value: object, at: str, options: Sequence[str]) -> str:
     """Accept one of some strings."""
     named = text(value, at)
@@ -249,34 +307,22 @@ def choice(value: object, at: str, options: Sequence[str]) -> str:
     )
 
 
+@accepts(
+    "table of name to text, number, boolean, list of these, or `None` for an option without a value",
+    additionalProperties={"type": [*_SCALARS, "array"], "items": {"type": _SCALARS}},
+)
 def installer_arguments(value: object, at: str) -> dict[str, object]:
     """Accept arguments of the installer: a name without dashes, and a scalar, a list, or None for a flag."""
-    found = {}
-    problems = Collector()
-    for name, argument in table(value, at).items():
-        with problems:
-            found[_argument_name(name, at)] = _argument_value(argument, f"{at}.{name}")
-    problems.raise_if_any()
-    return found
+    return entries(value, at, _argument_value, _argument_name)
 
 
+@accepts("table of text or whole numbers", additionalProperties={"type": ["string", "integer"]})
 def variables(value: object, at: str) -> dict[str, str]:
     """Accept environment variables; a whole number counts as its text."""
-    found = {}
-    problems = Collector()
-    for name, content in table(value, at).items():
-        with problems:
-            if not _VARIABLE.fullmatch(name):
-                raise mistake(
-                    at,
-                    f"`{name}` is no name for an environment variable",
-                    hint="use letters, digits and `_`, and no digit first",
-                )
-            found[name] = _variable(content, f"{at}.{name}")
-    problems.raise_if_any()
-    return found
+    return entries(value, at, _variable, _variable_name)
 
 
+@accepts("table", type="object")
 def table(value: object, at: str) -> Mapping[str, object]:
     """Accept a mapping with strings as keys."""
     if not isinstance(value, Mapping):
@@ -287,10 +333,19 @@ def table(value: object, at: str) -> Mapping[str, object]:
     return value
 
 
-def sequence(
-    value: object, at: str, check: Callable[[object, str], str], *, hint: str | None = None
-) -> tuple[str, ...]:
-    """Accept a list, each item by its own check; the errors of all items come together."""
+def entries(value: object, at: str, check: Callable[[object, str], T], name: Callable[[str, str], N]) -> dict[N, T]:
+    """Accept a table, each name and each value by its own check; the errors of all come together."""
+    found = {}
+    problems = Collector()
+    for stated, one in table(value, at).items():
+        with problems:
+            found[name(stated, at)] = check(one, f"{at}.{stated}")
+    problems.raise_if_any()
+    return found
+
+
+def sequence(value: object, at: str, check: Callable[[object, str], T], *, hint: str | None = None) -> tuple[T, ...]:
+    """Accept a list, each item by its own check; the errors of all come together."""
     if not isinstance(value, list | tuple):
         way_out = _as_list([value]) if isinstance(value, str) and hint is None else hint or ""
         raise mistake(at, f"expected a list of strings, got {kind(value)}", hint=way_out)
@@ -364,13 +419,7 @@ def _argument_name(name: str, at: str) -> str:
 
 def _argument_value(value: object, at: str) -> object:
     if isinstance(value, list | tuple):
-        problems = Collector()
-        items = []
-        for position, item in enumerate(value):
-            with problems:
-                items.append(_scalar(item, f"{at}[{position}]"))
-        problems.raise_if_any()
-        return items
+        return list(sequence(value, at, _scalar))
     return None if value is None else _scalar(value, at)
 
 
@@ -384,6 +433,13 @@ def _scalar(value: object, at: str) -> object:
         f"expected a string, a number, a boolean or a list of these, got {kind(value)}",
         hint="write one of these; `None` stands for an option without a value",
     )
+
+
+def _variable_name(name: str, at: str) -> str:
+    if _VARIABLE.fullmatch(name):
+        return name
+    hint = "use letters, digits and `_`, and no digit first"
+    raise mistake(at, f"`{name}` is no name for an environment variable", hint=hint)
 
 
 def _variable(value: object, at: str) -> str:

@@ -25,7 +25,7 @@ Scalar = bool | int | float | str
 InstallerArgument = Scalar | list[Scalar] | None
 Words = list[str] | tuple[str, ...]
 
-CHECKS: Mapping[str, checks.Check] = MappingProxyType(
+CHECKS: Mapping[str, checks.Check[object]] = MappingProxyType(
     {
         "requirements": checks.requirements,
         "extra_requirements": checks.extra_requirements,
@@ -36,7 +36,7 @@ CHECKS: Mapping[str, checks.Check] = MappingProxyType(
         "pyproject_path": checks.path,
         "pyproject_extras": checks.words,
         "pyproject_groups": checks.words,
-        "python_package_installer": checks.installer,
+        "python_package_installer": checks.one_of(*checks.INSTALLERS),
         "python_package_installer_args": checks.installer_arguments,
         "parent_image": checks.image_reference,
         "environment": checks.variables,

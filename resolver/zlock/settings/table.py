@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from zlock.errors import Collector, ZlockError
 from zlock.settings import checks
 from zlock.settings.place import Place
+from zlock.settings.toml_lines import TomlLines
 
 T = TypeVar("T")
 
 
 class Table:
-    """A table, its key path and the file that states it.
+    """A table, its key path, the file that states it, and what tells the lines in there.
 
     Getters return the value, or the default where the key is absent or its value wrong; what is wrong is in
     `problems`, which the tables inside share.
     """
 
-    def __init__(self, values: object, *, at: str, file: Path, problems: Collector) -> None:
+    def __init__(self, values: object, *, at: str, file: Path, problems: Collector, lines: TomlLines) -> None:
         self.at = at
         self.file = file
         self.problems = problems
-        self._values: Mapping[str, Any] = {}
+        self.lines = lines
+        self._values: Mapping[str, object] = {}
         with self:
             self._values = checks.table(values, at or "tool.zlock")
 
@@ -45,14 +47,17 @@ class Table:
     def __contains__(self, key: str) -> bool:
         return key in self._values
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
     def path(self, key: str) -> str:
         """Return the key path of a key, for messages."""
         return f"{self.at}.{key}" if self.at else key
 
-    def check_keys(self, known: Sequence[str], *, others: Sequence[str] = ()) -> None:
-        """Collect the keys that are not known; others stand here for somebody else and are never suggested."""
+    def check_keys(self, known: Sequence[str]) -> None:
+        """Collect the keys that are not known."""
         for key in self._values:
-            if key not in known and key not in others:
+            if key not in known:
                 with self:
                     raise checks.unknown_key(self.path(key), key, known)
 
@@ -68,41 +73,14 @@ class Table:
                 return check(self._values[key], self.path(key))
         return default
 
-    def raw(self, key: str) -> Any:
+    def raw(self, key: str) -> object:
         """Return a value as it stands."""
         return self._values.get(key)
 
-    def text(self, key: str) -> str | None:
-        """Return a string."""
-        none: str | None = None
-        return self.get(key, checks.text, none)
-
-    def flag(self, key: str) -> bool:
-        """Return a boolean, false where the key is absent."""
-        return self.get(key, checks.boolean, default=False)
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        """Return a list of strings."""
-        return self.get(key, lambda value, at: checks.sequence(value, at, checks.text), ())
-
-    def choice(self, key: str, options: Sequence[str]) -> str:
-        """Return one of some strings, the first where the key is absent."""
-        return self.get(key, lambda value, at: checks.choice(value, at, options), options[0])
-
-    def values(self, key: str) -> Mapping[str, Any]:
-        """Return a table as it stands."""
-        return self.get(key, checks.table, {})
+    def inner(self, name: str, values: object) -> Table:
+        """Return a table inside, by its name and what it holds."""
+        return Table(values, at=self.path(name), file=self.file, problems=self.problems, lines=self.lines)
 
     def table(self, key: str) -> Table:
-        """Return a table inside, empty where the key is absent."""
-        return Table(self._values.get(key, {}), at=self.path(key), file=self.file, problems=self.problems)
-
-    def tables(self, key: str) -> Iterator[Table]:
-        """Return each table inside a table, or of a list of tables."""
-        value = self._values.get(key, ())
-        if isinstance(value, Mapping):
-            rows = [(f"{key}.{name}", row) for name, row in value.items()]
-        else:
-            rows = [(f"{key}[{position}]", row) for position, row in enumerate(value)]
-        for name, row in rows:
-            yield Table(row, at=self.path(name), file=self.file, problems=self.problems)
+        """Return the table under a key."""
+        return self.inner(key, self._values[key])

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from zlock.model.target import Target
 from zlock.redact import redact
 from zlock.settings.config import Project, StepConfiguration, find_project, read_project
 from zlock.settings.docker import DockerSettings, EffectiveSettings
+from zlock.settings.keys import policy
 from zlock.settings.names import wrong_names
 from zlock.wording import did_you_mean
 from zlock.workflow.project.pipeline_owner import collision, is_gone, owner_of
@@ -158,13 +159,13 @@ class Workspace:
     def _step(self, name: str, settings: DockerSettings) -> Step:
         """Lay the settings of a step over those of the configuration."""
         project = self.project
-        own = project.steps.get(name) or StepConfiguration(docker=DockerSettings())
+        own = project.steps.get(name) or StepConfiguration()
         return Step(
             name=name,
             settings=settings.over(own.docker.over(project.docker)),
             python=own.python,
             platforms=own.platforms,
-            routing=own.routing or project.routing,
+            routing=project.routing_of(own),
             align=project.align if own.align is None else own.align,
         )
 
@@ -248,9 +249,9 @@ class Workspace:
         platforms = sorted(step.platforms or self.project.platforms)
         return tuple(Target.parse(python, platform, **floors) for platform in platforms)
 
-    def policy(self, step: Step, gathered: list[Gathered]) -> dict[str, Any]:
+    def policy(self, step: Step, gathered: list[Gathered]) -> dict[str, object]:
         """Return what of the configuration decides about a step's versions, as far as it differs from the defaults."""
-        project = self.project
+        project = replace(self.project, prerelease=self.prerelease(gathered), align=step.align)
         indexes = [
             {
                 "url": index.folder or redact(index.url),
@@ -260,26 +261,12 @@ class Workspace:
             }
             for index in step.routing.indexes
         ]
-        exclude = sorted(f"{name} from {parent}" if parent else name for name, parent in project.exclude)
-        is_portable = project.urls == "portable"
-        values = {
-            "urls": "portable" if is_portable else "",
-            "indexes": digest_of(indexes) if is_portable and indexes else indexes,  # a portable lock names no host
+        routing = {
+            # A portable lock names no host.
+            "indexes": digest_of(indexes) if project.urls == "portable" and indexes else indexes,
             "index-sources": dict(sorted((step.routing.sources | self._routes(step, gathered)).items())),
-            "exclude-newer": project.cutoff.default.isoformat() if project.cutoff.default else "",
-            "exclude-newer-package": {
-                name: value.isoformat() if value else "" for name, value in sorted(project.cutoff.packages.items())
-            },
-            "conflicts": "" if project.conflicts == "error" else project.conflicts,
-            "build-sdists": "all" if project.build_sdists is None else sorted(project.build_sdists),
-            "prerelease": "" if self.prerelease(gathered) == "if-necessary-or-explicit" else self.prerelease(gathered),
-            "resolution": "" if project.resolution == "highest" else project.resolution,
-            "constraints": sorted(one.normalized for one in project.constraints),
-            "overrides": sorted(one.normalized for one in project.overrides),
-            "exclude": exclude,
         }
-        unaligned: dict[str, Any] = {} if step.align else {"align": False}
-        return {key: value for key, value in values.items() if value} | unaligned
+        return {name: value for name, value in routing.items() if value} | policy(project)
 
     def _routes(self, step: Step, gathered: list[Gathered]) -> dict[str, str]:
         """Return which index alone serves packages, and where that holds, as the sources say."""

@@ -1,0 +1,133 @@
+"""The indexes of the configuration, and what routes packages to them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import NormalizedName
+
+from zlock.model.indexes import Index, Routing
+from zlock.model.paths import path_in, portable
+from zlock.redact import redact
+from zlock.settings import checks
+from zlock.settings.checks import accepts
+from zlock.settings.keys import Decides, key, read, reads
+from zlock.settings.rules import package_key
+from zlock.settings.table import Table
+from zlock.wording import did_you_mean, kind
+
+_SCHEMES = ("http://", "https://", "file://")
+
+
+@accepts("URL, or path of a folder", **checks.text.schema)
+def _url_or_path(value: object, at: str) -> str:
+    """Accept a URL, or the path of a folder, which may have spaces in it."""
+    found = checks.text(value, at)
+    return checks.word(found, at) if "://" in found else found
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexTable:
+    """A table `[[index]]`.
+
+    Attributes:
+        url: Where it is.
+        name: What `index-sources` and credentials call it.
+        default: It is asked last, in place of this machine's default index.
+        explicit: It is asked only for the packages that `index-sources` sends to it.
+        index_in_context: Its URL may be written into [build contexts](images.md#indexes-that-anybody-may-ask) and
+            exports, so that builds need no secret for it. It has no credentials in it, and is no folder.
+    """
+
+    url: str = key(_url_or_path, "", Decides.QUESTION, shown="required")
+    name: str | None = key(checks.text, None, Decides.QUESTION)
+    default: bool = key(checks.boolean, False, Decides.QUESTION)
+    explicit: bool = key(checks.boolean, False, Decides.QUESTION)
+    index_in_context: bool = key(checks.boolean, False, Decides.NOTHING)
+
+
+@reads("list of tables", type="array", items={"$ref": "#/definitions/index"})
+def indexes(table: Table, key: str) -> tuple[Index, ...]:
+    """Read tables of indexes."""
+    stated = table.raw(key)
+    if not isinstance(stated, list):
+        table.wrong(key, f"expected a list of tables, got {kind(stated)}", hint=f"write `[[{key}]]`")
+        return ()
+    found = tuple(_index(table.inner(f"{key}[{number}]", row)) for number, row in enumerate(stated))
+    names = [index.name for index in found if index.name]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        table.wrong(key, f"two tables have the name `{name}`", hint="give one of them another name")
+    if sum(index.default for index in found) > 1:
+        table.wrong(key, "two tables have `default = true`", hint="only one index is asked last")
+    return found
+
+
+def _index(row: Table) -> Index:
+    stated = read(IndexTable, row)
+    _check_url(row, stated.url)
+    folder = _folder_of(stated.url)
+    # Not resolved: a link inside the project is the same place in every copy.
+    place = Path(os.path.abspath(row.file.parent / folder)) if folder else None  # noqa: PTH100
+    if stated.explicit and not stated.name:
+        row.wrong("explicit", "an explicit index has a name", hint="add a `name` to route packages to it")
+    if stated.index_in_context and folder:
+        hint = "leave this out; images get what is in folders by `zlock dockerfile --wheelhouse`"
+        row.wrong("index-in-context", "a folder of this machine is in no build of an image", hint=hint)
+    elif stated.index_in_context and redact(stated.url) != stated.url:
+        hint = "leave this out, so that the index reaches builds as a secret; or take the credentials out of the URL"
+        row.wrong("index-in-context", "`url` holds credentials, which would be in every build context", hint=hint)
+    return Index(
+        url=str(place) if place and "://" not in stated.url else stated.url,
+        name=stated.name,
+        default=stated.default,
+        explicit=stated.explicit,
+        in_context=stated.index_in_context,
+        folder=portable(place, row.file.parent, fixed=folder.is_absolute()) if place and folder else "",
+    )
+
+
+def _check_url(row: Table, url: str) -> None:
+    if "url" not in row:
+        row.wrong("url", "is missing", hint='write `url = "https://index.example/simple/"`')
+    elif "://" in url and not url.lower().startswith(_SCHEMES):
+        problem = f"expected a URL of http, https or file, got `{redact(url)}`"
+        row.wrong("url", problem, hint="write `https://...`, or the path of a folder")
+    elif "://" in url and re.search("[?#]", url):
+        hint = "end it with the path; see `docs/indexes.md` for credentials"
+        row.wrong("url", "has a query or a fragment", hint=hint)
+
+
+def _folder_of(url: str) -> Path | None:
+    """Return the folder that an index is, None for one on the network."""
+    if url.lower().startswith("file://"):
+        return Path(path_in(url))
+    return Path(url) if url and "://" not in url else None
+
+
+@accepts("table, package to index name", additionalProperties=checks.text.schema)
+def routes(value: object, at: str) -> dict[NormalizedName, str]:
+    """Accept which index serves which package."""
+    return checks.entries(value, at, checks.text, package_key)
+
+
+def check_routes(table: Table, at: str, routing: Routing, own: Mapping[NormalizedName, str]) -> None:
+    """Collect the routes to an index that is not there: the package would come from wherever else it is found.
+
+    Args:
+        table: The table of the project.
+        at: What is before the keys, for messages: nothing, or `steps.train.`.
+        routing: The indexes, and all routes.
+        own: The routes that are stated there.
+    """
+    names = [index.name for index in routing.indexes if index.name]
+    for package, route in sorted(routing.sources.items()):
+        if route not in names and package in own:
+            hint = did_you_mean(route, names) or "name one of the tables under `index`"
+            table.wrong(f"{at}index-sources.{package}", f"there is no index `{route}`", hint=hint)
+        elif route not in names:
+            problem = f"`index-sources` sends `{package}` to `{route}`, which is not among them"
+            table.wrong(f"{at}index", problem, hint=f"add that table here too, or route `{package}` for this step")
