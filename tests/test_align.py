@@ -16,8 +16,9 @@ from zlock.model.target import Target
 from zlock.resolution import words
 from zlock.resolution.align import Aligned, Member, align
 from zlock.resolution.problem import Policy, Problem
+from zlock.resolution.rules import Rules
 from zlock.resolution.search import Enough, Unsolvable, at_most
-from zlock.resolution.universe import Rules, Universe
+from zlock.resolution.universe import Universe
 
 PIPELINES = int(os.environ.get("ZLOCK_SOUNDNESS_PIPELINES", "3000"))
 SEED = int(os.environ.get("ZLOCK_SOUNDNESS_SEED", "0"))

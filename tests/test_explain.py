@@ -11,7 +11,9 @@ import pytest
 from support.graph import Graph, Packages, Release, direct, pins_by_name, problem_of
 from test_soundness import Case, Oracle
 from zlock.model.requirement import DirectRequirement
-from zlock.resolution.explain import Conflict, explain
+from zlock.resolution import words
+from zlock.resolution.explain import explain
+from zlock.resolution.findings import Conflict
 from zlock.resolution.problem import Problem
 from zlock.resolution.search import Unsolvable
 from zlock.resolution.solve import solve
@@ -39,6 +41,10 @@ def conflicts(seed: int, *, constrained: bool = False) -> Iterator[tuple[Case, l
         conflict = conflict_of(problem_of(case.packages, case.asked, constraints=limits))
         if conflict is not None:
             yield case, limits, conflict
+
+
+def chain_of(conflict: Conflict) -> list[str]:
+    return list(words.between(conflict))
 
 
 def texts(requirements: Sequence[DirectRequirement]) -> list[str]:
@@ -81,7 +87,7 @@ def test_each_change_that_is_offered_solves_the_step() -> None:
     """Doing what a change says, and nothing else, leads to an answer with the version it says."""
     kinds = set()
     for case, limits, conflict in conflicts(3, constrained=True):
-        for change in conflict.changes:
+        for change in map(words.change, conflict.changes):
             asked, constraints, pin = applied(change, list(case.asked), list(limits))
             kinds.add(change.partition(" ")[0] + ("+" if "constraint" in change else ""))
             problem = problem_of(case.packages, asked, constraints=constraints)
@@ -135,9 +141,9 @@ def test_a_deep_conflict_is_explained() -> None:
 
     assert conflict is not None
     assert texts(conflict.requirements) == ["p0", f"p{DEPTH}>=2"]
-    assert conflict.chain[0] == "`p0` 1 requires `p1`"
-    assert re.fullmatch(r"and \d+ more of this kind", conflict.chain[-1])
-    assert conflict.changes == (f"let `p{DEPTH}>=2` (explicit) admit p{DEPTH} 1",)
+    assert chain_of(conflict)[0] == "`p0` 1 requires `p1`"
+    assert re.fullmatch(r"and \d+ more of this kind", chain_of(conflict)[-1])
+    assert list(map(words.change, conflict.changes)) == [f"let `p{DEPTH}>=2` (explicit) admit p{DEPTH} 1"]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +163,7 @@ def test_versions_are_told_in_few_words(versions: list[str], wanted: str) -> Non
     conflict = conflict_of(problem_of({"a": releases, "b": {"1": {}, "2": {}}}, ["a", "b<2"]))
 
     assert conflict is not None
-    assert wanted in conflict.chain
+    assert wanted in chain_of(conflict)
 
 
 def test_a_no_that_pre_releases_could_not_turn_reads_no_graph_to_find_out_who_names_one() -> None:
@@ -178,4 +184,4 @@ def test_many_releases_that_conflict_each_in_their_own_way_are_one_line_with_wha
     )
 
     assert conflict is not None
-    assert conflict.chain == ("every usable `app` requires `lib`: the newest `lib<20`, others 19 other ranges",)
+    assert chain_of(conflict) == ["every usable `app` requires `lib`: the newest `lib<20`, others 19 other ranges"]

@@ -16,8 +16,8 @@ from zlock.lock.question import Question, changes
 from zlock.model.distribution import File, Metadata, Reference
 from zlock.model.requirement import Asked
 from zlock.model.target import Target
+from zlock.resolution.package import Candidate
 from zlock.resolution.solve import Resolved
-from zlock.resolution.universe import Candidate
 
 PROJECT = Path("/srv/project")
 ALPHA = canonicalize_name("alpha")

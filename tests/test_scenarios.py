@@ -25,10 +25,11 @@ from zlock.model.target import Target
 from zlock.resolution.eligible import find_hopeless
 from zlock.resolution.explain import explain, gives_way
 from zlock.resolution.problem import Policy, Problem
+from zlock.resolution.rules import Rules
 from zlock.resolution.search import Unsolvable
 from zlock.resolution.solve import describe, solve
-from zlock.resolution.universe import Rules, Universe
-from zlock.workflow.solving.solve import Contradiction
+from zlock.resolution.universe import Universe
+from zlock.resolution.words import no_solution
 
 SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.toml"))
 KEYS = {
@@ -120,7 +121,7 @@ class Scenario:
                 conflict = explain(problem, proof.clause)
                 way = gives_way(conflict, problem) if self.config.get("conflicts") == "later" else None
                 if way is None:
-                    raise Contradiction("train", conflict) from None
+                    raise no_solution("train", conflict) from None
                 requirements.remove(way[0])
                 self.gave_way.append(f"{way[0]} to {way[1]}")
                 continue

@@ -18,7 +18,8 @@ from zlock.model.ports import InvalidMetadata
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.resolution.problem import Policy, Problem
-from zlock.resolution.universe import Rules, Universe
+from zlock.resolution.rules import Rules
+from zlock.resolution.universe import Universe
 
 Release = TypedDict(
     "Release",

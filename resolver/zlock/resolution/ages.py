@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from packaging.utils import NormalizedName
 
+from zlock.resolution.package import bits
 from zlock.resolution.problem import Problem
-from zlock.resolution.universe import bits
 
 
 class Ages:

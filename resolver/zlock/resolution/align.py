@@ -19,6 +19,7 @@ from zlock.errors import Unsound, ZlockError
 from zlock.model.explanations import Differs, Stated
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution.agree import Limit, Tick, agree
+from zlock.resolution.ahead import fetch_ahead
 from zlock.resolution.fresh import freshen
 from zlock.resolution.needs import Node, Pins
 from zlock.resolution.problem import Problem
@@ -129,7 +130,7 @@ class _Alignment:
         universes = {id(member.problem.universe): member.problem.universe for member in self._todo}
         for universe in universes.values():
             asking = [member.problem for member in self._todo if member.problem.universe is universe]
-            universe.fetch_ahead(dependency for problem in asking for dependency, _ in problem.dependencies())
+            fetch_ahead(universe, (dependency for problem in asking for dependency, _ in problem.dependencies()))
         while self._todo:
             self._solve_next(self._largest_part())
         for part in self._parts:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from zlock.errors import NotProven, Unsound
+from zlock.resolution.findings import Rejected
 from zlock.resolution.needs import Node, Pins
+from zlock.resolution.package import bits
 from zlock.resolution.problem import Problem
 from zlock.resolution.search import BUDGET, Grounds, Named, Needed, Search, Unsolvable
-from zlock.resolution.universe import bits
 from zlock.resolution.verify import find_flaw, reach
 
 _MOST_READ = 20_000  # candidates whose metadata is read to find out who names a pre-release
@@ -79,7 +80,7 @@ def _find_more(problem: Problem, grounds: Sequence[Grounds]) -> bool:
             problem.universe.ask_ahead(problem.universe.package(node.name), fresh)
             for position in bits(fresh):
                 needs = problem.needs(node, position)
-                for need in needs if isinstance(needs, tuple) else ():
+                for need in () if isinstance(needs, Rejected) else needs:
                     following[need.node] = following.get(need.node, 0) | need.mask
         layer = following
     return any(ground.is_outdated(problem) for ground in grounds)

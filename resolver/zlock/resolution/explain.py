@@ -1,48 +1,36 @@
-"""Why there is no answer: the fewest requirements that already conflict, the chain between them, the way out."""
+"""Why there is no answer: the fewest requirements that already conflict, what links them, the way out."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import reduce
+from operator import or_
+from typing import NamedTuple
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
+from packaging.version import Version
 
 from zlock.errors import NotProven, ZlockError
 from zlock.model.distribution import Dependency
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution.complete import search_completely
-from zlock.resolution.eligible import why_nothing
+from zlock.resolution.eligible import find_nothing
+from zlock.resolution.findings import Change, Conflict, Link, Nothing, Rejected
 from zlock.resolution.needs import Need, Node, Pins
+from zlock.resolution.package import bits
 from zlock.resolution.problem import Problem
 from zlock.resolution.search import Clause, Grounds, Named, Unsolvable, Verdict
-from zlock.resolution.universe import Package, bits
 
 _BUDGET = 20_000  # steps for each question whether a requirement is needed for the conflict
 _BUDGET_OF_CHANGE = 5_000  # steps for each change that is tried: to offer none is better than to wait for one
 _MOST_CHAIN = 12
 _MOST_WAYS = 8  # in which releases of one package require another, where there is more to be said than fits
 _MOST_TRIED = 3  # releases of one package that a change is tried with
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Conflict:
-    """A proven conflict.
-
-    Attributes:
-        requirements: Direct requirements that can't hold together; none can be left out.
-        constraints: Constraints that take part; none can be left out.
-        chain: What was found between them, from the step outwards, one line each.
-        changes: Single changes that would solve the whole step, the smallest first.
-    """
-
-    requirements: tuple[DirectRequirement, ...]
-    constraints: tuple[DirectRequirement, ...]
-    chain: tuple[str, ...]
-    changes: tuple[str, ...]
 
 
 def explain(problem: Problem, proof: Clause, *, with_changes: bool = True) -> Conflict:
@@ -66,10 +54,13 @@ def explain(problem: Problem, proof: Clause, *, with_changes: bool = True) -> Co
         if smaller is not None:
             proof, constraints = smaller, rest
     core += _naming_urls(problem, core, {need.node.name for need in _needs_of(proof)})
+    links = _chain(problem, proof, core)
     return Conflict(
         requirements=tuple(core),
         constraints=tuple(constraints),
-        chain=tuple(_chain(problem, proof, core)),
+        links=tuple(links[:_MOST_CHAIN]),
+        unshown=max(0, len(links) - _MOST_CHAIN),
+        nothings=(*_dead_ends(problem, proof), *_passed_over(problem, proof)),
         changes=tuple(_changes(problem, proof, core, constraints)) if with_changes else (),
     )
 
@@ -169,14 +160,21 @@ def _answer(problem: Problem) -> Pins | None:
 # The chain
 
 
-@dataclass(kw_only=True, slots=True)
-class _Link:
-    """What some candidates of one node require of one name, or why they can't be used."""
+Says = Dependency | Rejected
+
+
+class _Found(NamedTuple):
+    """What some candidates of one node require, or why they can't be used."""
 
     node: Node
-    says: str
-    to: NormalizedName | None
-    mask: int = 0
+    says: Says
+    mask: int
+    others: int = 0
+
+    @property
+    def to(self) -> NormalizedName | None:
+        """The package that is required."""
+        return self.says.name if isinstance(self.says, Dependency) else None
 
     @property
     def newest(self) -> int:
@@ -184,68 +182,67 @@ class _Link:
         return next(bits(self.mask), 0)
 
 
-def _chain(problem: Problem, proof: Clause, core: Sequence[DirectRequirement]) -> list[str]:
+def _chain(problem: Problem, proof: Clause, core: Sequence[DirectRequirement]) -> list[Link]:
     """Return what packages require of each other in a proof, from the step outwards."""
-    links = _links(problem, proof)
-    if len(links) > _MOST_CHAIN:
-        links = list(_gathered(links))
-    depths = _depths(links, [requirement.name for requirement in core])
-    links.sort(key=lambda link: (depths.get(link.node.name, len(depths)), link.node, link.newest, link.says))
-    lines = [f"{_subject(problem, link)} {link.says}" for link in links]
-    if len(lines) > _MOST_CHAIN:
-        lines[_MOST_CHAIN:] = [f"and {len(lines) - _MOST_CHAIN} more of this kind"]
-    return [*lines, *_dead_ends(problem, proof), *_passed_over(problem, proof)]
+    found = _found(problem, proof)
+    if len(found) > _MOST_CHAIN:
+        found = list(_gathered(found))
+    depths = _depths(found, [requirement.name for requirement in core])
+    found.sort(key=lambda one: (depths.get(one.node.name, len(depths)), one.node, one.newest, str(one.says)))
+    return [_link(problem, one) for one in found]
 
 
-def _links(problem: Problem, proof: Clause) -> list[_Link]:
-    found: dict[tuple[Node, str], _Link] = {}
-
-    def add(node: Node, says: str, mask: int, to: NormalizedName | None = None) -> None:
-        link = found.setdefault((node, says), _Link(node=node, says=says, to=to))
-        link.mask |= mask
-
+def _found(problem: Problem, proof: Clause) -> list[_Found]:
+    masks: dict[tuple[Node, Says], int] = {}
     for leaf in proof.leaves():
         reason = leaf.reason
-        if isinstance(reason, Verdict) and reason.reason:
-            says = reason.reason if reason.reason.startswith("requires ") else f"can't be used: {reason.reason}"
-            add(reason.node, says, reason.mask)
+        if isinstance(reason, Verdict) and reason.rejected:
+            says: Says = reason.rejected._replace(version=None)
+            masks[reason.node, says] = masks.get((reason.node, says), 0) | reason.mask
         elif isinstance(reason, Need) and reason.parent and isinstance(reason.cause, Dependency):
             if str(reason.cause) == reason.parent.name:
                 continue  # an extra and its base
+            is_limited = reason.cause.name in problem.universe.rules.overrides
+            says = reason.cause._replace(marker="", specifier="" if is_limited else reason.cause.specifier)
             mask = leaf.terms.get(reason.parent, 0) >> 1
-            add(reason.parent, _requires(problem, reason.cause), mask, reason.node.name)
-    return list(found.values())
+            masks[reason.parent, says] = masks.get((reason.parent, says), 0) | mask
+    return [_Found(node, says, mask) for (node, says), mask in masks.items()]
 
 
-def _gathered(links: Sequence[_Link]) -> Iterator[_Link]:
-    """Yield links, with one in the place of many in which releases of one node only differ in what bounds they set."""
-    groups: dict[tuple[Node, NormalizedName | None], list[_Link]] = {}
-    for link in links:
-        groups.setdefault((link.node, link.to), []).append(link)
-    for (node, to), group in groups.items():
+def _gathered(found: Sequence[_Found]) -> Iterator[_Found]:
+    """Yield what was found, with one in the place of many in which releases of a node only differ in their bounds."""
+    groups: dict[tuple[Node, NormalizedName | None], list[_Found]] = {}
+    for one in found:
+        groups.setdefault((one.node, one.to), []).append(one)
+    for (_, to), group in groups.items():
         if to is None or len(group) <= _MOST_WAYS:
             yield from group
             continue
-        newest = min(group, key=lambda link: link.newest)
-        mask = 0
-        for link in group:
-            mask |= link.mask
-        says = (
-            f"requires `{to}`: the newest {newest.says.removeprefix('requires ')}, others {len(group) - 1} other ranges"
-        )
-        yield _Link(node=node, says=says, to=to, mask=mask)
+        newest = min(group, key=lambda one: one.newest)
+        yield newest._replace(mask=reduce(or_, (one.mask for one in group)), others=len(group) - 1)
 
 
-def _requires(problem: Problem, cause: Dependency) -> str:
-    """Return what a package requires; what an override has replaced is not its own words."""
-    override = problem.universe.rules.overrides.get(cause.name)
-    if override is None:
-        return f"requires `{cause._replace(marker='')}`"
-    asked = cause._replace(marker="", specifier="")
-    return f"requires `{asked}`, which the override `{override}` by {override.origins[0]} limits"
+def _link(problem: Problem, found: _Found) -> Link:
+    """Return what was found of some candidates, with their versions."""
+    name = found.node.name
+    package = problem.universe.package(name)
+    usable = problem.domain(name) & ~problem.unnamed(name)
+    positions = list(bits(found.mask & package.all))
+    is_run = bool(positions) and positions[-1] - positions[0] + 1 == len(positions)
+    is_every = found.mask & usable == usable and usable & (usable - 1)
+    says = found.says
+    return Link(
+        node=found.node,
+        versions=tuple(package.versions[position] for position in reversed(positions)),
+        span="every" if is_every else "run" if is_run else "some",
+        requires=says if isinstance(says, Dependency) else None,
+        override=problem.universe.rules.overrides.get(says.name) if isinstance(says, Dependency) else None,
+        others=found.others,
+        rejected=says if isinstance(says, Rejected) else None,
+    )
 
 
-def _depths(links: Iterable[_Link], first: Iterable[NormalizedName]) -> dict[NormalizedName, int]:
+def _depths(links: Iterable[_Found], first: Iterable[NormalizedName]) -> dict[NormalizedName, int]:
     """Return in which order names are met on the way from the step outwards."""
     following: dict[NormalizedName, list[NormalizedName]] = {}
     for link in links:
@@ -261,37 +258,16 @@ def _depths(links: Iterable[_Link], first: Iterable[NormalizedName]) -> dict[Nor
     return {name: depth for depth, name in enumerate(order)}
 
 
-def _subject(problem: Problem, link: _Link) -> str:
-    """Return the candidates that a link is about in few words."""
-    package = problem.universe.package(link.node.name)
-    usable = problem.domain(link.node.name) & ~problem.unnamed(link.node.name)
-    if link.mask & usable == usable and usable & (usable - 1):
-        return f"every usable `{link.node}`"
-    return f"`{link.node}` {_versions(package, link.mask & package.all)}"
-
-
-def _versions(package: Package, mask: int) -> str:
-    positions = list(bits(mask))
-    shown = [str(package.versions[position]) for position in reversed(positions)]
-    if len(shown) == 1:
-        return shown[0]
-    if positions[-1] - positions[0] + 1 == len(positions):
-        return f"{shown[0]} to {shown[-1]}"
-    if len(shown) <= _MOST_TRIED:
-        return f"{', '.join(shown[:-1])} and {shown[-1]}"
-    return f"({len(shown)} versions from {shown[0]} to {shown[-1]})"
-
-
-def _dead_ends(problem: Problem, proof: Clause) -> list[str]:
-    """Return what is said of needs in a proof that no release at all can meet."""
-    lines: dict[str, None] = {}
+def _dead_ends(problem: Problem, proof: Clause) -> list[Nothing]:
+    """Return why no release at all can meet some needs in a proof."""
+    found: dict[Nothing, None] = {}
     for need in _needs_of(proof):
         if not need.mask & problem.domain(need.node.name) & ~problem.unnamed(need.node.name):
-            lines[why_nothing(problem, problem.universe.package(need.node.name), _specifier(need))] = None
-    return list(lines)
+            found[find_nothing(problem, problem.universe.package(need.node.name), _specifier(need))] = None
+    return list(found)
 
 
-def _passed_over(problem: Problem, proof: Clause) -> Iterator[str]:
+def _passed_over(problem: Problem, proof: Clause) -> Iterator[Nothing]:
     """Yield why releases can't be used that a proof's needs admit, and that are newer than all that can be."""
     admitted: dict[NormalizedName, int] = {}
     for need in _needs_of(proof):
@@ -306,12 +282,8 @@ def _passed_over(problem: Problem, proof: Clause) -> Iterator[str]:
         usable = mask & problem.domain(name) & ~problem.unnamed(name)
         newer, *older = [*bits(mask & ~package.all & (usable & -usable) - 1), None]
         if newer is not None:
-            said = why_nothing(problem, package, f"=={package.versions[newer]}")
-            yield said + (f"; nor can {_older(len(older) - 1)} be used" if older[1:] else "")
-
-
-def _older(count: int) -> str:
-    return "1 older one" if count == 1 else f"{count} older ones"
+            why = find_nothing(problem, package, f"=={package.versions[newer]}")
+            yield replace(why, older=len(older) - 1 if older else 0)
 
 
 def _needs_of(proof: Clause) -> Iterator[Need]:
@@ -331,7 +303,7 @@ def _specifier(need: Need) -> str:
 
 def _changes(
     problem: Problem, proof: Clause, core: Sequence[DirectRequirement], constraints: Sequence[DirectRequirement]
-) -> Iterator[str]:
+) -> Iterator[Change]:
     """Yield single changes, each tried: with it the step has an answer."""
     found = [*_loosened(problem, core), *_replaced(problem, core)]
     found += [*_loosened_constraints(problem, constraints), *_loosened_overrides(problem, proof)]
@@ -339,56 +311,49 @@ def _changes(
     yield from found or _left_out(problem, core)
 
 
-def _loosened(problem: Problem, core: Sequence[DirectRequirement]) -> Iterator[str]:
+def _loosened(problem: Problem, core: Sequence[DirectRequirement]) -> Iterator[Change]:
     for requirement in core:
         if requirement.requirement.specifier:
             others = [other for other in problem.requirements if other is not requirement]
-            pins = _answer(_with(problem, [*others, _bare(requirement)]))
-            if pins is not None and Node(requirement.name, "") in pins:
-                yield f"let `{requirement}` ({requirement.origins[0]}) admit {_pin(problem, pins, requirement.name)}"
+            if pin := _pin(_with(problem, [*others, _bare(requirement)]), requirement.name):
+                yield Change(kind="bound", requirement=requirement, pin=pin)
 
 
-def _replaced(problem: Problem, core: Sequence[DirectRequirement]) -> Iterator[str]:
+def _replaced(problem: Problem, core: Sequence[DirectRequirement]) -> Iterator[Change]:
     for requirement in core:
         if requirement.requirement.url:
             bare = copy(requirement.requirement)
             bare.url = None
             other = _from_index(problem, problem.requirements, requirement)
             asked = [*other.requirements, replace(requirement, requirement=bare)]
-            pins = _answer(replace(other, requirements=asked))
-            if pins is not None and Node(requirement.name, "") in pins:
-                pin = _pin(other, pins, requirement.name)
-                yield f"take {pin} from an index in place of `{requirement}` ({requirement.origins[0]})"
+            if pin := _pin(replace(other, requirements=asked), requirement.name):
+                yield Change(kind="url", requirement=requirement, pin=pin)
 
 
-def _loosened_constraints(problem: Problem, constraints: Sequence[DirectRequirement]) -> Iterator[str]:
+def _loosened_constraints(problem: Problem, constraints: Sequence[DirectRequirement]) -> Iterator[Change]:
     for constraint in constraints:
         rest = [other for other in problem.constraints if other is not constraint]
-        pins = _answer(_with(problem, problem.requirements, rest))
-        if pins is not None:
-            said = f" admit {_pin(problem, pins, constraint.name)}" if Node(constraint.name, "") in pins else " go"
-            yield f"let the constraint `{constraint}` ({constraint.origins[0]}){said}"
+        pin = _pin(_with(problem, problem.requirements, rest), constraint.name)
+        if pin is not None:
+            yield Change(kind="constraint", requirement=constraint, pin=pin or None)
 
 
-def _loosened_overrides(problem: Problem, proof: Clause) -> Iterator[str]:
+def _loosened_overrides(problem: Problem, proof: Clause) -> Iterator[Change]:
     overrides = problem.universe.rules.overrides
     for name in dict.fromkeys(need.node.name for need in _needs_of(proof) if need.node.name in overrides):
-        other = replace(problem, universe=problem.universe.without_override(name))
-        pins = _answer(other)
-        if pins is not None:
-            said = f" admit {_pin(other, pins, name)}" if Node(name, "") in pins else " go"
-            yield f"let the override `{overrides[name]}` ({overrides[name].origins[0]}){said}"
+        pin = _pin(replace(problem, universe=problem.universe.without_override(name)), name)
+        if pin is not None:
+            yield Change(kind="override", requirement=overrides[name], pin=pin or None)
 
 
-def _named(problem: Problem, proof: Clause) -> Iterator[str]:
+def _named(problem: Problem, proof: Clause) -> Iterator[Change]:
     """Yield requirements which, beside the others, let a pre-release or a yanked release count."""
     for package, mask in _withheld(problem, proof).items():
         for position in list(bits(mask))[:_MOST_TRIED]:
             candidate = problem.universe.package(package).usable(position)
-            asked = f"{package}=={candidate.version}"
-            if _answer(_with(problem, [*problem.requirements, added(asked)])) is not None:
-                kind = "a pre-release" if candidate.yanked is None else "yanked"
-                yield f"require `{asked}`, which is {kind}"
+            asked = added(f"{package}=={candidate.version}")
+            if _answer(_with(problem, [*problem.requirements, asked])) is not None:
+                yield Change(kind="name", pin=(package, candidate.version), yanked=candidate.yanked is not None)
                 break
 
 
@@ -406,16 +371,21 @@ def _withheld(problem: Problem, proof: Clause) -> dict[NormalizedName, int]:
     return found
 
 
-def _left_out(problem: Problem, core: Sequence[DirectRequirement]) -> Iterator[str]:
+def _left_out(problem: Problem, core: Sequence[DirectRequirement]) -> Iterator[Change]:
     for requirement in core:
         others = [other for other in problem.requirements if other is not requirement]
         left = _from_index(problem, others, requirement) if requirement.requirement.url else _with(problem, others)
         if others and _answer(left) is not None:
-            yield f"leave out `{requirement}` ({requirement.origins[0]})"
+            yield Change(kind="leave", requirement=requirement)
 
 
-def _pin(problem: Problem, pins: Pins, name: NormalizedName) -> str:
-    return f"{name} {problem.universe.package(name).versions[pins[Node(name, '')]]}"
+def _pin(problem: Problem, name: NormalizedName) -> tuple[NormalizedName, Version] | tuple[()] | None:
+    """Return the pin that an answer has of a name, nothing where it has none of it; None where there is no answer."""
+    pins = _answer(problem)
+    if pins is None:
+        return None
+    position = pins.get(Node(name, ""))
+    return () if position is None else (name, problem.universe.package(name).versions[position])
 
 
 def _bare(direct: DirectRequirement) -> DirectRequirement:

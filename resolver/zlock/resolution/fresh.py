@@ -18,10 +18,11 @@ from packaging.utils import NormalizedName
 from zlock.errors import IndexFailed, NotProven
 from zlock.resolution.ages import Ages
 from zlock.resolution.complete import search_completely
+from zlock.resolution.findings import Rejected
 from zlock.resolution.needs import Node, Pins
+from zlock.resolution.package import bits
 from zlock.resolution.problem import Problem
 from zlock.resolution.search import Unsolvable
-from zlock.resolution.universe import bits
 
 _YOUNG = 30  # days; a pin that is no further behind is not looked at
 _WIDENING = 3  # each bound is this much wider than the one before
@@ -123,7 +124,7 @@ class _Found:
         for node, position in pins.items():
             needs = problem.needs(node, position)
             self.needed[node] = []
-            for need in needs if isinstance(needs, tuple) else ():
+            for need in () if isinstance(needs, Rejected) else needs:
                 self.needed[node].append(need.node)
                 self.wanting.setdefault(need.node.name, []).append((node, need.mask))
 

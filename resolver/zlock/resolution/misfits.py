@@ -1,4 +1,4 @@
-"""What the wheels of a release that a target can't install are for, in words: Python versions, then platforms."""
+"""What the wheels of a release that a target can't install are for: Python versions and platforms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from zlock.model.target import Target
 
-_SHOWN = 3
 _CPYTHON = re.compile(r"cp3(\d+)")
 
 
@@ -51,24 +50,3 @@ class Misfits:
             return ""
         older = [minor for minor in self.pythons if minor < target.minor]
         return f"3.{max(older) if older else min(self.pythons)}"
-
-    def __str__(self) -> str:
-        said = [f"Python {_ranges(self.pythons)}"] if self.pythons else []
-        said += [_listed(self.platforms)] if self.platforms else []
-        return " or ".join(said) or _listed(self.others)
-
-
-def _ranges(minors: Iterable[int]) -> str:
-    """Write minor versions of Python 3, those that follow each other as one range."""
-    runs: list[list[int]] = []
-    for minor in sorted(minors):
-        if runs and minor == runs[-1][-1] + 1:
-            runs[-1].append(minor)
-        else:
-            runs.append([minor])
-    return ", ".join(f"3.{run[0]}" + (f" to 3.{run[-1]}" if len(run) > 1 else "") for run in runs)
-
-
-def _listed(tags: Iterable[str]) -> str:
-    ordered = sorted(tags)
-    return ", ".join(ordered[:_SHOWN]) + (f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else "")

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.model.distribution import Dependency
-from zlock.model.ports import InvalidMetadata
 from zlock.model.requirement import DirectRequirement
+from zlock.resolution.findings import Rejected
 from zlock.resolution.needs import Need, Node, nodes_of
-from zlock.resolution.universe import Package, Universe, bits, names_prerelease, pins_exactly
+from zlock.resolution.package import Package, bits, names_prerelease, pins_exactly
+from zlock.resolution.universe import Universe
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +50,7 @@ class Problem:
 
     def __post_init__(self) -> None:
         self._domains: dict[NormalizedName, tuple[int, int]] = {}
-        self._needs: dict[tuple[Node, int], tuple[Need, ...] | InvalidMetadata] = {}
+        self._needs: dict[tuple[Node, int], tuple[Need, ...] | Rejected] = {}
         self._namers: dict[NormalizedName, dict[Node, int]] = {}
         self._asked = self._find_asked()
         self._direct = {dependency.name for dependency, _ in self._asked}
@@ -79,7 +80,7 @@ class Problem:
                 continue
             extras = tuple(sorted(canonicalize_name(extra) for extra in requirement.extras))
             dependency = Dependency(direct.name, extras, str(requirement.specifier), marker, requirement.url or "")
-            rows.append((self.universe.overridden(dependency), direct))
+            rows.append((self.universe.rules.overridden(dependency), direct))
         return sorted(rows, key=lambda row: row[0])
 
     def roots(self) -> list[Need]:
@@ -90,13 +91,13 @@ class Problem:
             for node in nodes_of(dependency)
         ]
 
-    def needs(self, node: Node, position: int) -> tuple[Need, ...] | InvalidMetadata:
+    def needs(self, node: Node, position: int) -> tuple[Need, ...] | Rejected:
         """Return what a candidate needs, or why it can't be used."""
         key = (node, position)
         found = self._needs.get(key)
         if found is None:
             found = self._needs[key] = self.universe.needs(node, position)
-            for need in found if isinstance(found, tuple) else ():
+            for need in () if isinstance(found, Rejected) else found:
                 if need.names_prerelease:
                     namers = self._namers.setdefault(need.node.name, {})
                     namers[node] = namers.get(node, 0) | 1 << position
@@ -161,7 +162,7 @@ class Problem:
         """Return the candidates, of those whose needs were looked at, that need one of some nodes from outside."""
         found: dict[Node, int] = {}
         for (node, position), needs in self._needs.items():
-            if node not in nodes and isinstance(needs, tuple) and any(need.node in nodes for need in needs):
+            if node not in nodes and not isinstance(needs, Rejected) and any(need.node in nodes for need in needs):
                 found[node] = found.get(node, 0) | 1 << position
         return found
 

@@ -14,7 +14,7 @@ from resolvelib import AbstractProvider, BaseReporter
 from resolvelib.resolvers import Resolution, ResolverException
 from resolvelib.structs import RequirementInformation
 
-from zlock.model.ports import InvalidMetadata
+from zlock.resolution.findings import Rejected
 from zlock.resolution.needs import Need, Node, Pins
 from zlock.resolution.problem import Problem
 from zlock.resolution.verify import reach
@@ -93,7 +93,7 @@ class Provider(AbstractProvider[Need, Pin, Node]):
     def get_dependencies(self, candidate: Pin) -> Iterable[Need]:
         """Return what a pin needs; one that can't be used needs what can't be had."""
         needs = self._problem.needs(candidate.node, candidate.position)
-        if isinstance(needs, InvalidMetadata):
+        if isinstance(needs, Rejected):
             cause = next(iter(self._problem.requirements))
             return (Need(candidate.node, 0, candidate.node, candidate.position, cause),)
         return _joined(needs)

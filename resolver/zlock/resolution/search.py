@@ -19,10 +19,10 @@ from typing import NamedTuple
 from packaging.utils import NormalizedName
 
 from zlock.errors import NotProven, Unsound
-from zlock.model.ports import InvalidMetadata
+from zlock.resolution.findings import Rejected
 from zlock.resolution.needs import Need, Node, Pins
+from zlock.resolution.package import bits
 from zlock.resolution.problem import Problem
-from zlock.resolution.universe import bits
 
 _ABSENT = 1
 _ROOT = Node("", "")  # type: ignore[arg-type]
@@ -79,7 +79,7 @@ class Verdict(NamedTuple):
 
     node: Node
     mask: int
-    reason: str
+    rejected: Rejected | None = None
 
 
 class Named(NamedTuple):
@@ -245,7 +245,7 @@ class Search:
             self._full[met] = self._states[met] = (package.all << 1) | _ABSENT
             out = package.all & ~self._problem.domain(met.name)
             if out:
-                self._add(Clause({met: out << 1}, Verdict(met, out, "")))
+                self._add(Clause({met: out << 1}, Verdict(met, out)))
             if self._problem.unnamed(met.name):
                 unnamed.append(met)
                 todo.extend(self._problem.namers(met.name))
@@ -496,13 +496,13 @@ class Search:
         mask = self._preferred(node)
         position = next(self._problem.ordered(node.name, mask), None)
         if position is None:  # looked at, none of them can be used
-            self._add(Clause({node: mask << 1}, Verdict(node, mask, "")))
+            self._add(Clause({node: mask << 1}, Verdict(node, mask)))
             return node
         if (node, position) not in self._loaded:
             self._loaded.add((node, position))
             needs = self._problem.needs(node, position)
-            if isinstance(needs, InvalidMetadata):
-                self._add(Clause({node: 2 << position}, Verdict(node, 1 << position, needs.reason)))
+            if isinstance(needs, Rejected):
+                self._add(Clause({node: 2 << position}, Verdict(node, 1 << position, needs)))
                 return node
             for need in needs:
                 self._add_need(node, position, need)

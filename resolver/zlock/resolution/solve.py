@@ -9,11 +9,14 @@ from packaging.utils import NormalizedName
 
 from zlock.errors import NotProven
 from zlock.model.distribution import Metadata
+from zlock.resolution.ahead import fetch_ahead
 from zlock.resolution.complete import search_completely
+from zlock.resolution.findings import Rejected
 from zlock.resolution.fresh import freshen
 from zlock.resolution.needs import Need, Node, Pins
+from zlock.resolution.package import Candidate
 from zlock.resolution.problem import Problem
-from zlock.resolution.universe import Candidate, Universe
+from zlock.resolution.universe import Universe
 from zlock.resolution.verify import find_flaw
 
 
@@ -46,7 +49,7 @@ Described = dict[tuple[Universe, tuple[Node, ...], int, tuple[str, ...]], Resolv
 
 def solve(problem: Problem, tick: Callable[[int], None] | None = None) -> Pins:
     """Return pins that are verified, for a step by itself; see `answer`."""
-    problem.universe.fetch_ahead(dependency for dependency, _ in problem.dependencies())
+    fetch_ahead(problem.universe, (dependency for dependency, _ in problem.dependencies()))
     return freshen(problem, answer(problem, tick))
 
 
@@ -134,4 +137,4 @@ def _resolved(universe: Universe, nodes: Sequence[Node], position: int, hashes: 
 
 def _needs(universe: Universe, node: Node, position: int) -> tuple[Need, ...]:
     needs = universe.needs(node, position)
-    return needs if isinstance(needs, tuple) else ()
+    return () if isinstance(needs, Rejected) else needs

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from packaging.utils import NormalizedName
 
-from zlock.model.ports import InvalidMetadata
+from zlock.resolution.findings import Rejected
 from zlock.resolution.needs import Need, Node, Pins
 from zlock.resolution.problem import Problem
 
@@ -43,8 +43,8 @@ def walk(problem: Problem, pins: Mapping[Node, int]) -> tuple[Pins, str]:
             return reached, f"{node} is pinned to a release that may not be used"
         reached[node] = position
         needs = problem.needs(node, position)
-        if isinstance(needs, InvalidMetadata):
-            return reached, f"{node} is pinned to a release that can't be used: {needs.reason}"
+        if isinstance(needs, Rejected):
+            return reached, f"{node} is pinned to a release that can't be used: {needs.flaw.name} {needs.detail}"
         todo.extend(needs)
     for node, position in reached.items():
         if node.name not in named and problem.unnamed(node.name) >> position & 1:
@@ -61,6 +61,6 @@ def reach(problem: Problem, pins: Mapping[Node, int]) -> Pins:
         if node in pins and node not in reached:
             reached[node] = pins[node]
             needs = problem.needs(node, pins[node])
-            if isinstance(needs, tuple):
+            if not isinstance(needs, Rejected):
                 todo.extend(need.node for need in needs)
     return reached

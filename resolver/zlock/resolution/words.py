@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from packaging.version import Version
+
+from zlock.errors import NoEligibleRelease, NoSolution, UnknownPackage
 from zlock.model.explanations import Differs, GaveWay, Stated
+from zlock.model.origin import Source
+from zlock.model.requirement import DirectRequirement
+from zlock.model.target import Target
+from zlock.resolution.findings import Change, Conflict, Files, Flaw, Lack, Link, Nothing, Rejected
+from zlock.resolution.misfits import Misfits
+from zlock.resolution.rules import Rules
+
+_SHOWN = 3
+
+
+# How versions of several steps came to be
 
 
 def gave_way(one: GaveWay) -> str:
@@ -33,3 +49,229 @@ def why_differs(one: Differs) -> str:
 def stated(one: Stated) -> str:
     """Say a requirement and whose it is."""
     return f"`{one.requirement}` of {', '.join(one.sources)}"
+
+
+# What can't be used
+
+
+def rejected(one: Rejected) -> str:
+    """Say what is wrong with a file or a release."""
+    if one.flaw is Flaw.URL:
+        why = f"which {rejected(one.cause)}" if one.cause else "a URL that no requirement of the step names"
+        return f"requires `{one.detail}`, {why}"
+    said = _REJECTED.get(one.flaw, "{}").format(one.detail)
+    return f"{said}: {one.detail}" if one.flaw is Flaw.QUARANTINED and one.detail else said
+
+
+_REJECTED: Mapping[Flaw, str] = {
+    Flaw.TAGS: "wheel for {}",
+    Flaw.SDIST: "sdist",
+    Flaw.PYTHON: "requires Python {}",
+    Flaw.LATE: "uploaded {}, after the cut-off",
+    Flaw.UNDATED: "its index gives no upload time, and a cut-off is set",
+    Flaw.QUARANTINED: "the index quarantined it",
+    Flaw.STRANGE: "`{}` is no file of a version of it",
+    Flaw.GONE: "no file of it fits the target",
+}
+
+
+def nothing(one: Nothing) -> str:
+    """Say in one line why no release of a package can be used."""
+    return _NOTHING[one.lack](one) + (f"; nor can {older(one.older)} be used" if one.older else "")
+
+
+def older(count: int) -> str:
+    """Say how many older releases there are."""
+    return "1 older one" if count == 1 else f"{count} older ones"
+
+
+def _yanked(one: Nothing) -> str:
+    because = f": {one.because}" if one.because else ""
+    return f"every matching release of `{one.name}` was yanked, such as {one.versions[0]}{because}"
+
+
+def _limited(one: Nothing) -> str:
+    within = " and ".join(f"`{limit}`" for limit in one.limits)
+    which = f"within {within}" if within else "that can be used"
+    return f"no release of `{one.name}` {which} matches" + (f" `{one.specifier}`" if one.specifier else "")
+
+
+def _by_url(one: Nothing) -> str:
+    by = f"`{one.limits[0]}` ({one.limits[0].origins[0]})" if one.limits else "its URL"
+    return f"`{one.name}` is {one.versions[0]} by {by}, which does not match `{one.specifier}`"
+
+
+def _unmatched(one: Nothing) -> str:
+    newest = ", ".join(map(str, one.versions))
+    rest = f"; the newest that can be used: {newest}" if newest else ", and none of the others can be used"
+    return f"no release of `{one.name}` matches `{one.specifier}`{rest}"
+
+
+def _only_files(one: Nothing) -> str:
+    return _files(f"`{one.name}`", one.files, one.target) if one.files else ""
+
+
+def _files(name: str, files: Files, target: Target) -> str:
+    if files.flaws == {Flaw.SDIST}:
+        return f"{name} has only sdists for it, no wheels"
+    other = [rejected(files.other)] if files.other else []
+    if other and not files.misfits and not files.python:
+        return f"{name}{f' {files.version}' if files.version else ''}: {other[0]}"
+    parts = [f"wheels only for {_misfits(files.misfits)}"] if files.misfits else []
+    parts += [f"a file that requires Python {files.python}"] if files.python else []
+    return f"{name} {files.version} has {'; '.join(parts + other) or 'no usable file'}, and the target is {target}"
+
+
+def _misfits(one: Misfits) -> str:
+    said = [f"Python {_ranges(one.pythons)}"] if one.pythons else []
+    said += [_listed(one.platforms)] if one.platforms else []
+    return " or ".join(said) or _listed(one.others)
+
+
+def _ranges(minors: Iterable[int]) -> str:
+    """Write minor versions of Python 3, those that follow each other as one range."""
+    runs: list[list[int]] = []
+    for minor in sorted(minors):
+        if runs and minor == runs[-1][-1] + 1:
+            runs[-1].append(minor)
+        else:
+            runs.append([minor])
+    return ", ".join(f"3.{run[0]}" + (f" to 3.{run[-1]}" if len(run) > 1 else "") for run in runs)
+
+
+def _listed(tags: Iterable[str]) -> str:
+    ordered = sorted(tags)
+    return ", ".join(ordered[:_SHOWN]) + (f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else "")
+
+
+_NOTHING: Mapping[Lack, Callable[[Nothing], str]] = {
+    Lack.UNKNOWN: lambda one: f"no index knows `{one.name}`",
+    Lack.HASHES: lambda one: f"no file of `{one.name}` has a hash that it asks for",
+    Lack.YANKED: _yanked,
+    Lack.PRERELEASES: lambda one: f"only pre-releases of `{one.name}` match, such as {one.versions[0]}",
+    Lack.LIMITED: _limited,
+    Lack.EXCLUDED: _limited,
+    Lack.FILES: _only_files,
+    Lack.URL: _by_url,
+    Lack.UNMATCHED: _unmatched,
+    Lack.EMPTY: lambda one: f"the index lists `{one.name}` without any usable file",
+}
+
+
+# Requirements that nothing can meet
+
+
+def unknown_package(direct: DirectRequirement, close: Sequence[str]) -> UnknownPackage:
+    """Return the error of a requirement whose name no index knows, with names that look like it."""
+    near = f"did you mean {' or '.join(f'`{name}`' for name in close)}?" if close else ""
+    return UnknownPackage(
+        f"no index knows `{direct.name}`",
+        context=[f"required as `{direct}` by {origin}" for origin in direct.origins],
+        hint=near or "check the name, or add its index",
+    )
+
+
+def no_release(one: Nothing, direct: DirectRequirement, rules: Rules) -> NoEligibleRelease:
+    """Return the error of a requirement that no release can meet, with the way out."""
+    return NoEligibleRelease(
+        f"nothing can be used for `{direct}`: {nothing(one)}",
+        context=[f"required by {origin}" for origin in direct.origins],
+        hint=_way_out(one, direct, rules),
+    )
+
+
+def _way_out(one: Nothing, direct: DirectRequirement, rules: Rules) -> str:
+    override = rules.overrides.get(one.name)
+    if override and one.lack in (Lack.FILES, Lack.URL, Lack.UNMATCHED, Lack.EMPTY):
+        return f"let the override `{override}` ({override.origins[0]}) admit a release that can be used"
+    known = {
+        Lack.HASHES: "correct the hashes, or the version",
+        Lack.YANKED: "pin one exactly with `==` to use it in spite of that",
+        Lack.PRERELEASES: 'name a pre-release in the requirement, or set `prerelease = "allow"`',
+        Lack.LIMITED: "loosen the constraint or the requirement",
+    }.get(one.lack)
+    if known or one.files is None:
+        return known or "give the requirement other bounds"
+    return _way_elsewhere(one.files, one.target, direct) or _way_of_files(one, one.files, rules)
+
+
+def _way_elsewhere(files: Files, target: Target, direct: DirectRequirement) -> str:
+    """Return the way out for a package of another system: a list of what a developer's machine holds has such."""
+    if not files.systems or target.environment["sys_platform"] in files.systems:
+        return ""
+    leave_out = f'leave it out of the images with `exclude = ["{direct.name}"]`'
+    if all(origin.source == Source.LOCAL for origin in direct.origins) or len(files.systems) > 1:
+        return f"it is of another platform: {leave_out}"
+    return f'{leave_out}, or ask for it where it belongs: `{direct} ; sys_platform == "{min(files.systems)}"`'
+
+
+def _way_of_files(one: Nothing, files: Files, rules: Rules) -> str:
+    if files.flaws & {Flaw.LATE, Flaw.UNDATED}:
+        if one.name in rules.cutoff.packages:
+            return f"set a later `exclude-newer-package.{one.name}`"
+        return f"set `exclude-newer-package.{one.name}`, or a later `exclude-newer`"
+    python = files.misfits.nearest_python(one.target) if files.misfits else ""
+    ways = [f'set `python = "{python}"` for this step'] if python else []
+    if Flaw.SDIST in files.flaws and not rules.may_build(one.name):
+        ways.append(f'to let zlock build it, which runs its code, set `build-sdists = ["{one.name}"]`')
+    if ways:
+        return "; or ".join(ways)
+    if files.flaws & {Flaw.PYTHON, Flaw.TAGS}:
+        return "choose another release, or another `python` or platform for this step"
+    return "give the requirement other bounds"
+
+
+# Conflicts
+
+
+def no_solution(step: str, conflict: Conflict) -> NoSolution:
+    """Return the error of a step whose requirements can't hold together, with what was proven and the way out."""
+    lines = [f"`{one}` by {origin}" for one in conflict.requirements for origin in one.origins]
+    hint = "; or ".join(map(change, conflict.changes)) or "drop one of these requirements, or give it other bounds"
+    return NoSolution(f"no set of versions satisfies step `{step}`", context=[*lines, *between(conflict)], hint=hint)
+
+
+def between(conflict: Conflict) -> Iterator[str]:
+    """Say what stands between the requirements of a conflict, from the step outwards, a line each."""
+    yield from (f"constraint `{one}` by {one.origins[0]}" for one in conflict.constraints)
+    yield from map(_link, conflict.links)
+    if conflict.unshown:
+        yield f"and {conflict.unshown} more of this kind"
+    yield from map(nothing, conflict.nothings)
+
+
+def _link(link: Link) -> str:
+    subject = f"every usable `{link.node}`" if link.span == "every" else f"`{link.node}` {_versions(link)}"
+    if link.rejected:
+        prefix = "" if link.rejected.flaw in (Flaw.URL, Flaw.PYTHON) else "can't be used: "
+        return f"{subject} {prefix}{rejected(link.rejected)}"
+    if link.requires and link.others:
+        newest = f"the newest `{link.requires}`, others {link.others} other ranges"
+        return f"{subject} requires `{link.requires.name}`: {newest}"
+    limited = f", which the override `{link.override}` by {link.override.origins[0]} limits" if link.override else ""
+    return f"{subject} requires `{link.requires}`{limited}"
+
+
+def _versions(link: Link) -> str:
+    shown: Sequence[Version] = link.versions
+    if len(shown) == 1:
+        return str(shown[0])
+    if link.span == "run":
+        return f"{shown[0]} to {shown[-1]}"
+    if len(shown) <= _SHOWN:
+        return f"{', '.join(map(str, shown[:-1]))} and {shown[-1]}"
+    return f"({len(shown)} versions from {shown[0]} to {shown[-1]})"
+
+
+def change(one: Change) -> str:
+    """Say a change that would solve a step."""
+    pin = f"{one.pin[0]} {one.pin[1]}" if one.pin else ""
+    if one.requirement is None:
+        return f"require `{pin.replace(' ', '==')}`, which is {'yanked' if one.yanked else 'a pre-release'}"
+    subject = f"`{one.requirement}` ({one.requirement.origins[0]})"
+    if one.kind == "leave":
+        return f"leave out {subject}"
+    if one.kind == "url":
+        return f"take {pin} from an index in place of {subject}"
+    which = "" if one.kind == "bound" else f"the {one.kind} "
+    return f"let {which}{subject} {f'admit {pin}' if pin else 'go'}"

@@ -14,9 +14,9 @@ from zlock.resolution import words
 from zlock.resolution.align import Aligned, Member, Name, align, versions_of, why_differs
 from zlock.resolution.explain import added
 from zlock.resolution.needs import Node
+from zlock.resolution.package import Package
 from zlock.resolution.search import Enough, Unsolvable, at_most
 from zlock.resolution.solve import answer
-from zlock.resolution.universe import Package
 
 _BUDGET = 2_000  # steps of each search: steps that hardly go together take more than anyone waits for
 _MOST = 4  # lines of one kind

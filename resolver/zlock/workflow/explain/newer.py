@@ -13,6 +13,7 @@ from zlock.errors import ZlockError
 from zlock.model.ports import Progress
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
+from zlock.resolution import words
 from zlock.workflow.locks.current import LockedStep
 from zlock.workflow.locks.job import Job
 from zlock.workflow.locks.requirement_graph import standing
@@ -20,7 +21,7 @@ from zlock.workflow.project.workspace import Workspace
 
 if TYPE_CHECKING:
     from zlock.resolution.align import Member, Name
-    from zlock.resolution.explain import Conflict
+    from zlock.resolution.findings import Conflict, Nothing
     from zlock.resolution.needs import Pins
     from zlock.resolution.problem import Problem
     from zlock.resolution.search import Clause
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 Verdict = Literal["newest", "kept", "held back", "unknown"]
 _MOST = 4  # different reasons that are said, and conflicts of one release
-_VERSION = "\0"  # stands for a version in what is said of several
 _BUDGET = 3_000  # steps of each search: to leave a question open is better than to wait for its answer
 _LOOKED_AT = 20  # releases that can't be used at all of which the reason is looked for
 
@@ -204,26 +204,24 @@ class _Search:
 
     def _unusable(self, positions: Sequence[int]) -> Iterator[str]:
         """Yield why releases can't be used, once for those of which the same is said."""
-        groups: dict[str, list[int]] = {}
+        groups: dict[str | Nothing, list[int]] = {}
         for position in positions[:_LOOKED_AT]:
             groups.setdefault(self._why_unusable(position), []).append(position)
         for reason, (first, *others) in list(groups.items())[:_MOST]:
-            version = str(self._package.versions[first])
-            more = f" and {_older(others)} alike" if others else ""
-            yield f"{version}{more}: {reason.replace(_VERSION, version)}"
+            version = self._package.versions[first]
+            more = f" and {words.older(len(others))} alike" if others else ""
+            yield f"{version}{more}: {reason if isinstance(reason, str) else words.nothing(reason.at(version))}"
         said = sum(len(group) for group in list(groups.values())[:_MOST])
         if said < len(positions):
             yield f"and {len(positions) - said} more releases that can't be used"
 
-    def _why_unusable(self, position: int) -> str:
-        """Return why a release can't be used, with `_VERSION` for its version."""
-        from zlock.resolution.eligible import why_nothing
+    def _why_unusable(self, position: int) -> str | Nothing:
+        """Return why a release can't be used: a limit, or what is wrong with it, without its version."""
+        from zlock.resolution.eligible import find_nothing
 
-        version = str(self._package.versions[position])
         if self._package.candidate(position) is not None and (limit := self._limit_on(position)):
             return limit
-        said = why_nothing(self._problem, self._package, f"=={version}")
-        return said.replace(f"`{self._name}` {version}", f"`{self._name}` {_VERSION}")
+        return find_nothing(self._problem, self._package, f"=={self._package.versions[position]}").at(None)
 
     def _limit_on(self, position: int) -> str:
         """Return which limit of the configuration rules a release out, empty for none."""
@@ -298,14 +296,13 @@ class _Search:
             said = str(self._package.versions[first])
             if others:
                 last = self._package.versions[others[-1]]
-                said += f" and {last}" if len(others) == 1 else f" and {_older(others)} down to {last}"
+                said += f" and {last}" if len(others) == 1 else f" and {words.older(len(others))} down to {last}"
             yield f"{said}{' also' if first in begun else ''} {'conflict' if others else 'conflicts'} with:"
             begun.add(first)
             for requirement in one.conflict.requirements:
                 if requirement in self._problem.requirements:
                     yield f"  `{requirement}` by {requirement.origins[0]}"
-            yield from (f"  constraint `{each}` by {each.origins[0]}" for each in one.conflict.constraints)
-            yield from (f"  {line}" for line in one.conflict.chain)
+            yield from (f"  {line}" for line in words.between(one.conflict))
 
     def _kept_away(self, pins: Pins, position: int, other: Pins) -> Iterator[str]:
         """Yield what keeps a release away that the step could have by itself."""
@@ -337,7 +334,3 @@ class _Search:
 
     def _version(self, name: NormalizedName, position: int) -> str:
         return str(self._problem.universe.package(name).versions[position])
-
-
-def _older(positions: Sequence[int]) -> str:
-    return "1 older one" if len(positions) == 1 else f"{len(positions)} older ones"

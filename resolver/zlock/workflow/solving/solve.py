@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from zlock.errors import Collector, InvalidRequirements, NoAnswer, NoSolution, NotProven, Problems, ZlockError
+from zlock.errors import Collector, InvalidRequirements, NoAnswer, NotProven, Problems, ZlockError
 from zlock.index.auth import Credentials
 from zlock.index.cache import Cache, default_folder
 from zlock.index.client import Client
@@ -38,10 +39,11 @@ from zlock.model.target import Target
 from zlock.resolution.align import Aligned, Member, align
 from zlock.resolution.needs import Pins
 from zlock.resolution.problem import Policy, Problem
+from zlock.resolution.rules import Rules
 from zlock.resolution.search import Unsolvable
 from zlock.resolution.solve import Described, Resolved, describe, solve
-from zlock.resolution.universe import Rules, Universe
-from zlock.resolution.words import differs, gave_way
+from zlock.resolution.universe import Universe
+from zlock.resolution.words import differs, gave_way, no_solution
 from zlock.wording import listed
 from zlock.workflow.locks.job import Job
 from zlock.workflow.locks.replaced_files import note_replaced
@@ -50,7 +52,7 @@ from zlock.workflow.solving.build_requirements import BuildLocker
 
 if TYPE_CHECKING:
     from zlock.index.sdist import Builder
-    from zlock.resolution.explain import Conflict
+    from zlock.resolution.findings import Conflict
 
 N = TypeVar("N", bound=str)
 T = TypeVar("T")
@@ -160,7 +162,7 @@ class Solver:
             route
             for routes in stated
             for route in routes
-            if not route.marker or Universe.evaluate(target, route.marker)
+            if not route.marker or Marker(route.marker).evaluate({**target.environment, "extra": ""})
         ]
         return self._routing(job.step.routing).with_routes(holding)
 
@@ -274,10 +276,10 @@ class Solver:
         """
         from zlock.resolution.explain import gives_way
 
-        contradiction = self._contradiction(problem, state.job.step.name, proof)
-        loser = gives_way(contradiction.conflict, problem) if self._may_give_way else None
+        conflict = self._conflict(problem, state.job.step.name, proof)
+        loser = gives_way(conflict, problem) if self._may_give_way else None
         if loser is None:
-            raise contradiction
+            raise no_solution(state.job.step.name, conflict)
         state.requirements.remove(loser[0])
         state.gave_way.append(GaveWay(loser=Stated.of(loser[0]), winner=Stated.of(loser[1])))
         state.members = self.members(state.job, state.requirements)
@@ -412,7 +414,7 @@ class Solver:
             references = find_references(
                 wanted,
                 lambda name, url: self._reference(name, url, locked.get(name), target.python_version),
-                lambda marker: Universe.evaluate(target, marker),
+                lambda marker: Marker(marker).evaluate({**target.environment, "extra": ""}),
             )
         routing = self._routed(job, target, references)
         served = (routing.indexes, tuple(sorted(routing.sources.items())))
@@ -454,9 +456,9 @@ class Solver:
         except NotProven as unproven:
             raise _in_step(unproven, step) from unproven
         except Unsolvable as proof:
-            raise self._contradiction(problem, step, proof) from None
+            raise no_solution(step, self._conflict(problem, step, proof)) from None
 
-    def _contradiction(self, problem: Problem, step: str, proof: Unsolvable) -> Contradiction:
+    def _conflict(self, problem: Problem, step: str, proof: Unsolvable) -> Conflict:
         """Return why a step has no answer.
 
         Raises:
@@ -470,7 +472,7 @@ class Solver:
             problems.add(_in_step(error, step))
         problems.raise_if_any()
         self._progress(f"explaining why `{step}` has no answer")
-        return Contradiction(step, explain(problem, proof.clause))
+        return explain(problem, proof.clause)
 
     def _complete(self, resolved: Sequence[Resolved]) -> list[Resolved]:
         """Hash the files whose index gives no sha256: a lock never holds a file without (PEP 751)."""
@@ -484,19 +486,6 @@ class Solver:
         self._progress(f"hashing `{file.filename}`: its index gives no sha256")
         digest, size = self._repository.sha256(file)
         return file._replace(hashes=(*file.hashes, ("sha256", digest)), size=size)
-
-
-class Contradiction(NoSolution):
-    """Requirements of a step that can't hold together, with the proof's findings."""
-
-    def __init__(self, step: str, conflict: Conflict) -> None:
-        lines = [f"`{one}` by {origin}" for one in conflict.requirements for origin in one.origins]
-        lines += [f"constraint `{one}` by {one.origins[0]}" for one in conflict.constraints]
-        lines += conflict.chain
-        hint = "; or ".join(conflict.changes) or "drop one of these requirements, or give it other bounds"
-        super().__init__(f"no set of versions satisfies step `{step}`", context=lines, hint=hint)
-        self.step = step
-        self.conflict = conflict
 
 
 def _check_strangers(projects: Collection[str], resolved: Sequence[Resolved]) -> None:

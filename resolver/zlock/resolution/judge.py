@@ -1,0 +1,133 @@
+"""From what an index lists to what a target can install: files judged one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from zlock.errors import IndexFailed
+from zlock.model.distribution import File
+from zlock.model.page import Page
+from zlock.model.target import Target
+from zlock.resolution.findings import Flaw, Rejected
+from zlock.resolution.package import Candidate
+from zlock.resolution.rules import Rules
+
+_SDIST_RANK = 1 << 20  # behind every wheel
+
+
+class Judge:
+    """Says which files a target can install under some rules, and which of them first."""
+
+    def __init__(self, target: Target, rules: Rules) -> None:
+        self._target = target
+        self._rules = rules
+        self._ranks: dict[tuple[str, ...], int | None] = {}
+        self._pythons: dict[str, bool] = {"": True}
+
+    def candidate(self, page: Page, version: Version, position: int) -> Candidate | list[Rejected]:
+        """Return a release as the target can use it, or why its files can't be used.
+
+        Raises:
+            IndexFailed: The index lists a file twice, with different hashes.
+        """
+        files = page.files(position)
+        _check_ambiguous(page, files)
+        cutoff = self._rules.cutoff.of(page.name)
+        latest = cutoff.isoformat() if cutoff is not None else ""
+        ranked: list[tuple[int, File]] = []
+        rejected: list[Rejected] = []
+        for file in files:
+            found = self._rank(page.name, version, file)
+            if isinstance(found, int):
+                late = _late(file, version, latest) if latest else None
+                if late is None:
+                    ranked.append((found, file))
+                    continue
+                found = late
+            rejected.append(found)
+        return _candidate(version, ranked) if ranked else rejected
+
+    def _rank(self, name: NormalizedName, version: Version, file: File) -> int | Rejected:
+        """Return a file's rank, or why it can't be used."""
+        rank: int | None = _SDIST_RANK
+        if file.is_wheel:
+            tags = tuple(file.filename[:-4].rsplit("-", 3)[1:])
+            rank = self._ranks.get(tags, -1)
+            if rank == -1:
+                rank = self._ranks[tags] = _best_rank(tags, self._target.tags)
+            if rank is None:
+                return Rejected(Flaw.TAGS, "-".join(tags), version)
+        elif not self._rules.may_build(name):
+            return Rejected(Flaw.SDIST, "", version)
+        if not self.admits_python(file.requires_python):
+            return Rejected(Flaw.PYTHON, file.requires_python, version)
+        return rank or 0
+
+    def admits_python(self, requires_python: str) -> bool:
+        """Return whether a `Requires-Python` admits the target's; an invalid one counts as none, as pip has it."""
+        found = self._pythons.get(requires_python)
+        if found is None:
+            try:
+                found = SpecifierSet(requires_python).contains(self._target.version, prereleases=True)
+            except InvalidSpecifier:
+                found = True
+            self._pythons[requires_python] = found
+        return found
+
+
+def _check_ambiguous(page: Page, files: Sequence[File]) -> None:
+    if len({file.filename for file in files}) == len(files):
+        return
+    seen: dict[str, str] = {}
+    for file in files:
+        other = seen.setdefault(file.filename, file.sha256)
+        if other != file.sha256:
+            raise IndexFailed(
+                f"the index lists `{file.filename}` twice with different hashes",
+                context=[f"sha256 {other}", f"sha256 {file.sha256}", f"index: `{page.index}`"],
+                hint="tell the index's owner; until then name another index for it in `index-sources`",
+            )
+
+
+def _best_rank(parts: Sequence[str], ranks: Mapping[str, int]) -> int | None:
+    """Return the best rank of a wheel's compressed tag set (PEP 425), None where none fits."""
+    found = [
+        rank
+        for python in parts[0].split(".")
+        for abi in parts[1].split(".")
+        for platform in parts[2].split(".")
+        if (rank := ranks.get(f"{python}-{abi}-{platform}")) is not None
+    ]
+    return min(found, default=None)
+
+
+def _candidate(version: Version, ranked: list[tuple[int, File]]) -> Candidate:
+    """Order a release's files: best tag first, then higher build number, then name."""
+    files = [
+        file for _, file in sorted(ranked, key=lambda pair: (pair[0], _build_key(pair[1].filename), pair[1].filename))
+    ]
+    usable = [file for file in files if file.yanked is None]
+    if usable:
+        return Candidate(version, tuple(usable), None)
+    return Candidate(version, tuple(files), files[0].yanked)
+
+
+def _build_key(filename: str) -> tuple[int, str]:
+    """Return what sorts higher build tags first (PEP 427)."""
+    parts = filename[:-4].split("-")
+    if not filename.endswith(".whl") or len(parts) != 6:  # noqa: PLR2004 - name, version, build and three tags
+        return 0, ""
+    digits = len(parts[2]) - len(parts[2].lstrip("0123456789"))
+    return -int(parts[2][:digits][:20] or 0), parts[2][digits:]  # a longer number is none that anybody counted to
+
+
+def _late(file: File, version: Version, latest: str) -> Rejected | None:
+    """Return what is wrong with the time of a file, where a cut-off is set."""
+    if not file.upload_time:
+        return Rejected(Flaw.UNDATED, "", version)
+    # All indexes write UTC; the first 19 characters order as the times do.
+    return Rejected(Flaw.LATE, file.upload_time[:10], version) if file.upload_time[:19] > latest[:19] else None

@@ -1,0 +1,185 @@
+"""The releases of one package, and sets of them as masks.
+
+Sets of versions are integers: bit `i` stands for candidate `i`, newest first. A requirement becomes such a
+mask once per package and specifier, and from then on intersecting, testing and counting are single operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from zlock.errors import Unsound
+from zlock.model.distribution import File, Reference
+from zlock.model.page import Page
+from zlock.model.versions import Versions, parse_specifier, parse_version
+from zlock.redact import redact
+from zlock.resolution.findings import Flaw, Rejected
+
+# Upper bounds such as `<2.0a0` mean "no pre-release of 2.0", so they do not count as naming one.
+_NAMING_OPERATORS = frozenset({"==", "===", "~=", ">=", ">", "<="})
+
+
+@lru_cache(maxsize=65536)
+def names_prerelease(specifier: str) -> bool:
+    """Return whether a specifier names a pre-release, so that pre-releases of the package count."""
+    return any(
+        one.operator in _NAMING_OPERATORS
+        and (version := parse_version(one.version.removesuffix(".*"))) is not None
+        and version.is_prerelease
+        for one in parse_specifier(specifier)
+    )
+
+
+@lru_cache(maxsize=65536)
+def pins_exactly(specifier: str) -> bool:
+    """Return whether a specifier admits one release only, so that it may be a yanked one (PEP 592)."""
+    return any(one.operator in ("==", "===") and not one.version.endswith(".*") for one in parse_specifier(specifier))
+
+
+class Candidate(NamedTuple):
+    """One release that the target can install.
+
+    Attributes:
+        version: Its version.
+        files: Its files that fit the target, the one to be installed first.
+        yanked: Why it was yanked, None where it was not.
+        reference: The direct reference it comes from, or None.
+    """
+
+    version: Version
+    files: tuple[File, ...]
+    yanked: str | None
+    reference: Reference | None = None
+
+
+Judge = Callable[[Version, int], Candidate | list[Rejected]]
+"""Says of a version at a position what the target can use of it, or why it can't use its files."""
+
+
+class Package:
+    """The releases of one name, newest first; whether one can be used is found out when it is looked at.
+
+    Attributes:
+        name: The normalized name.
+        page: What the index lists, None where no index knows the name, and for a direct reference.
+        reference: The direct reference it stands for, None for a name of an index.
+        versions: Newest first; the position is the bit.
+        all: The mask of the releases that can be used, as far as is known.
+        yanked: The mask of those that were yanked.
+    """
+
+    __slots__ = (
+        "_candidates", "_is_settled", "_judge", "_rejected", "all", "name", "page", "prereleases", "reference",
+        "versions", "yanked",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: NormalizedName,
+        page: Page | None,
+        judge: Judge,
+        *,
+        versions: Sequence[str] = (),
+        rejected: Sequence[Rejected] = (),
+    ) -> None:
+        self.name = name
+        self.page = page
+        self.reference: Reference | None = None
+        self.versions = Versions(versions, page.releases if page else ())
+        self.all = self.versions.all
+        self.prereleases = page.prereleases if page else 0
+        self.yanked = page.yanked if page else 0
+        self._judge = judge
+        self._candidates: dict[int, Candidate | None] = {}
+        self._is_settled = False
+        self._rejected = list(rejected)
+
+    @classmethod
+    def of_reference(cls, name: NormalizedName, reference: Reference, *, admits: Callable[[str], bool]) -> Package:
+        """Return the package whose only candidate is a direct reference, if its `Requires-Python` admits the target."""
+        python = reference.metadata.requires_python
+
+        def judge(version: Version, _: int) -> Candidate | list[Rejected]:
+            if admits(python):
+                return Candidate(version, (), None, reference)
+            return [Rejected(Flaw.PYTHON, python, version)]
+
+        package = cls(name, None, judge, versions=[str(Version(reference.metadata.version))])
+        package.reference = reference
+        package.candidate(0)
+        return package
+
+    @property
+    def finals(self) -> int:
+        """The mask of the releases that are no pre-releases."""
+        return self.all & ~self.prereleases
+
+    def candidate(self, position: int) -> Candidate | None:
+        """Return a release as the target can use it, None where it can't."""
+        if position in self._candidates:
+            return self._candidates[position]
+        judged = self._judge(self.versions[position], position)
+        if isinstance(judged, Candidate):
+            self._candidates[position] = judged
+            if judged.yanked is not None:  # some files of a release may be yanked and others not
+                self.yanked |= 1 << position
+            return judged
+        self._candidates[position] = None
+        self._rejected += judged
+        self.all &= ~(1 << position)
+        self.yanked &= ~(1 << position)
+        return None
+
+    def usable(self, position: int) -> Candidate:
+        """Return a release that is known to be usable.
+
+        Raises:
+            Unsound: It is not.
+        """
+        candidate = self.candidate(position)
+        if candidate is None:
+            raise Unsound(f"`{self.name}` {self.versions[position]} was chosen, and can't be used")
+        return candidate
+
+    def settle(self) -> None:
+        """Look at every release, so that `all` and `rejected` are whole: for messages, where time matters less."""
+        if not self._is_settled:
+            self._is_settled = True
+            for position in range(len(self.versions)):
+                self.candidate(position)
+
+    @property
+    def rejected(self) -> list[Rejected]:
+        """The releases and files that can't be used."""
+        self.settle()
+        return self._rejected
+
+    def has_final(self) -> bool:
+        """Return whether there is a release that is neither yanked nor a pre-release."""
+        return any(self.candidate(position) for position in bits(self.finals & ~self.yanked))
+
+    def mask(self, specifier: str) -> int:
+        """Return the releases that a specifier admits, pre-releases included."""
+        return self.versions.mask(specifier) & self.all
+
+    def mask_of_url(self, url: str) -> int:
+        """Return the candidates that come from a URL."""
+        return self.all if self.reference and redact(url).partition("#")[0] == self.reference.requested else 0
+
+    def position(self, version: str) -> int | None:
+        """Return the position of a version, None where it can't be used."""
+        found = self.versions.find(version)
+        return found if found is not None and self.candidate(found) else None
+
+
+def bits(mask: int) -> Iterator[int]:
+    """Yield the positions in a mask, newest first."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
