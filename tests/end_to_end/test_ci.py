@@ -334,6 +334,11 @@ def test_the_hooks_of_pre_commit_check_and_resolve(
     project.write(".pre-commit-config.yaml", yaml.safe_dump(configuration))
     commit(project.folder)
     pre_commit = [sys.executable, "-P", "-m", "pre_commit", "run", "--all-files", "--color", "never"]
+    assert run(project, "git", "rm", "--cached", "-q", "lockfiles/pylock.train.toml").code == 0
+    result = run(project, *pre_commit, environment=offline)
+    assert result.code == 1
+    assert result.stdout.count("error: git does not track `lockfiles/pylock.train.toml`\n") == 2
+    assert run(project, "git", "add", "lockfiles").code == 0
     result = run(project, *pre_commit, environment=offline)
     assert result.code == 0, result.stdout + result.stderr
     assert len(re.findall(r"^zlock (?:check|resolve)\.+Passed$", result.stdout, re.MULTILINE)) == 2
@@ -377,11 +382,22 @@ def test_the_hook_uses_the_environment_of_the_project_and_fails_until_its_new_lo
         options = ["--index-url", index.url, "--find-links", offline["PIP_FIND_LINKS"]]
         install_with_pip(python, project.write("local.txt", "alpha\nzlock\n"), options=options)
         # Git does not show a file that it does not know, so pre-commit takes its coming for no change.
-        result = run(project, *pre_commit, environment=offline)
+        assert run(project, sys.executable, "-P", "-m", "pre_commit", "install").code == 0
+        git_commit = ["git", "-c", "user.name=n", "-c", "user.email=n@host.example", "commit", "-m", "locked"]
+        assert run(project, "git", "add", "zlock.toml").code == 0
+        result = run(project, *git_commit, environment=offline)
         assert result.code == 1, result.stdout + result.stderr
-        assert "learning: 1 package (1 added)" in result.stdout
+        assert "learning: 1 package (1 added)" in result.stderr
         assert project.locked("learning") == {"alpha": "1.0"}
-        assert run(project, *pre_commit, environment=offline).code == 0
+        # Whoever just commits again would have a commit without the lock.
+        result = run(project, *git_commit, environment=offline)
+        assert result.code == 1
+        assert "error: git does not track `lockfiles/pylock.learning.toml`\n" in result.stderr
+        assert "hint: `git add lockfiles/pylock.learning.toml`, so that" in result.stderr
+        assert run(project, "git", "add", "lockfiles/pylock.learning.toml").code == 0
+        result = run(project, *git_commit, environment=offline)
+        assert result.code == 0, result.stderr
+        assert "lockfiles/pylock.learning.toml" in run(project, "git", "show", "--stat").stdout
 
         shutil.rmtree(project.folder / ".venv")
         pipeline = (project.folder / "pipeline.py").read_text(encoding="utf-8")

@@ -138,6 +138,7 @@ def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
         action="store_true",
         help="exit 1 if a lock was written or removed; with --check, also if the build hook would refuse one",
     )
+    parser.add_argument("--tracked", action="store_true", help="exit 1 if git does not track a lock")
     parser.add_argument("--upgrade", action="store_true", help="move every pin to the newest release that fits")
     parser.add_argument(
         "--upgrade-package", action="append", default=[], metavar="NAME", help="move the pin of one package"

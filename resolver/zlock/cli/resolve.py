@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
-from zlock.errors import InvalidInput
+from zlock.errors import InvalidInput, NoAnswer
+from zlock.wording import listed
 from zlock.workflow import Report, StepReport, check, resolve
 
 
@@ -30,7 +34,20 @@ def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
         for step in report.steps:
             for line in _lines(step, verbose=screen.verbose):
                 screen.say(line)
+    if parsed.tracked:
+        _refuse_untracked([step.path for step in report.steps if step.status != "removed"])
     return int(parsed.exit_code and any(step.status != "unchanged" or step.undeclared for step in report.steps))
+
+
+def _refuse_untracked(locks: Sequence[Path]) -> None:
+    from zlock.lock.history import untracked  # only hooks ask git
+    from zlock.process import quoted
+
+    if names := [os.path.relpath(lock) for lock in untracked(locks)]:
+        raise NoAnswer(
+            f"git does not track {listed(names)}",
+            hint=f"`{quoted(['git', 'add', *names])}`, so that the commit does not go without",
+        )
 
 
 def _lines(step: StepReport, *, verbose: bool) -> list[str]:

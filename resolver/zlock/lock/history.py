@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from zlock.errors import CommandFailed, InvalidInput
@@ -45,6 +46,19 @@ def stages_of(path: Path) -> tuple[str, str, str] | None:
     except (InvalidInput, CommandFailed):
         return None
     return (found.get("1", ""), found.get("2", ""), found.get("3", "")) if found else None
+
+
+def untracked(files: Sequence[Path]) -> list[Path]:
+    """Return which files of one folder git has in no index, and will not commit; all where there is no repository."""
+    if not files:
+        return []
+    try:
+        repository, folder = _place(files[0].parent)
+    except InvalidInput:
+        return list(files)
+    listed = repository.git("ls-files", "-z", "--", *(f":(literal){folder}/{file.name}" for file in files))
+    tracked = {path.rpartition("/")[2] for path in listed.split("\0")}
+    return [file for file in files if file.name not in tracked]
 
 
 def _place(folder: Path) -> tuple[Repository, str]:
