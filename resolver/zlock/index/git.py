@@ -18,21 +18,6 @@ from zlock.redact import redact
 _TIMEOUT = 600.0  # seconds for one command
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHORT_COMMIT = re.compile(r"[0-9a-fA-F]{4,64}")
-# What `git check-ref-format` refuses, and what git would take for an option or for an expression over revisions.
-_NO_REVISION = re.compile(r"^-|\.\.|@\{|[\s~^:?*\[\\\x00-\x1f\x7f]")
-
-
-def check_revision(revision: str, what: str) -> None:
-    """Refuse what is no name of a branch, a tag or a commit.
-
-    Raises:
-        InvalidRequirements: It is none.
-    """
-    if _NO_REVISION.search(revision) or not revision.isprintable():
-        raise InvalidRequirements(
-            f"`{what}` names a revision that git does not allow: `{revision}`",
-            hint="write the name of a branch or tag, or a commit id, after the `@`",
-        )
 
 
 def clone(url: str, revision: str, folder: Path) -> str:

@@ -12,13 +12,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import unquote, urlsplit
 
+from zlock.model.digest import DIGITS, HEX, is_digest
 from zlock.model.distribution import File
-
-DIGITS = {
-    "md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128, "blake2b": 128, "blake2s": 64,
-    "sha3_224": 56, "sha3_256": 64, "sha3_384": 96, "sha3_512": 128,
-}  # fmt: skip
-"""The hashes that are compared, each with its number of hex digits; others say nothing."""
 
 _LARGEST = 1 << 50  # bytes; no index serves a larger file
 # As PEP 700 has it: what nearly every page is, seen at once. Anything else is looked at file by file.
@@ -27,7 +22,6 @@ _PLAIN_TIMES = re.compile(
     rf"(?:[12]\d{{3}}-{_DAY}T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{{1,6}})?Z(?:\n|\Z)|\n)*", re.ASCII
 )
 _WORDS = re.compile(r"[!-~]*")
-_HEX = re.compile(r"[0-9a-f]*")
 
 
 def usable_files(files: Sequence[File], base: str) -> tuple[tuple[File, ...], tuple[str, ...]]:
@@ -65,7 +59,7 @@ def _are_plain(files: Sequence[File], base: str) -> bool:
         and {url[:8] for url in urls} <= secure
         and len(digests) == len(files)
         and set(map(len, (*digests, *beside))) == {64}
-        and _HEX.fullmatch("".join((*digests, *beside))) is not None
+        and HEX.fullmatch("".join((*digests, *beside))) is not None
         and _PLAIN_TIMES.fullmatch(joined) is not None
         and joined.count("\n") == len(times) - 1
         and min(sizes) >= -1
@@ -89,11 +83,6 @@ def _checked(file: File, base: str) -> File | str:
     if metadata and not is_digest("sha256", metadata):
         return "the sha256 of its metadata is no digest of 64 hex digits"
     return file._replace(hashes=hashes, metadata=metadata, upload_time=_time(file.upload_time))
-
-
-def is_digest(algorithm: str, digest: str) -> bool:
-    """Return whether a text is a hex digest of a known algorithm, in lower case."""
-    return len(digest) == DIGITS.get(algorithm) and _HEX.fullmatch(digest) is not None
 
 
 def _is_word(text: str) -> bool:

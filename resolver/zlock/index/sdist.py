@@ -22,6 +22,7 @@ from zlock.index.folder import as_path
 from zlock.index.metadata import parse_metadata
 from zlock.index.tree import BuildSystem, checked_requirements, read_build_system, static_metadata, unpack
 from zlock.model.distribution import Metadata
+from zlock.model.link import SDIST_ENDINGS
 from zlock.model.ports import InvalidMetadata, Progress, unheard
 from zlock.process import CommandExited, run_command
 from zlock.redact import redact
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
-SDIST_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 _TAIL = 20  # lines of output in an error
 _AT_ONCE = 4  # builds; each may start a compiler per processor
 # Variables that would lead a child into another environment, interpreter or repository, or start a recursion.

@@ -8,7 +8,7 @@ import tomllib
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from packaging.markers import Marker
@@ -19,6 +19,7 @@ from packaging.version import Version
 
 from zlock.index.metadata import is_static, parse_dependency, parse_metadata, read_headers
 from zlock.model.distribution import Dependency, Metadata
+from zlock.model.paths import is_inside
 from zlock.model.ports import InvalidMetadata
 from zlock.model.versions import readable
 from zlock.regular import read_regular
@@ -63,15 +64,6 @@ def _unpack_zip(data: bytes, folder: Path) -> None:
             if not is_inside(name):
                 raise zipfile.BadZipFile(f"`{name}` would be written outside its folder")
         archive.extractall(folder)  # noqa: S202 - every name was looked at
-
-
-def is_inside(path: str) -> bool:
-    """Return whether a relative path, as Unix or as Windows reads it, stays in the folder it counts from."""
-    return not any(pure.is_absolute() or pure.anchor or ".." in pure.parts for pure in _readings(path))
-
-
-def _readings(path: str) -> tuple[PurePosixPath, PureWindowsPath]:
-    return PurePosixPath(path), PureWindowsPath(path)
 
 
 def static_metadata(folder: Path) -> Metadata | None:

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from zlock.errors import InvalidLock, OutsideFailed
 from zlock.interrupts import interrupts_postponed
@@ -22,6 +21,7 @@ from zlock.lock.identity import FORMAT, identity_of, is_signed, own_begin, owner
 from zlock.lock.toml import Row, read_table
 from zlock.model.conflict import conflicted_line
 from zlock.model.distribution import LockedReference
+from zlock.model.link import is_wheel
 from zlock.model.requirement import Asked
 from zlock.regular import read_regular
 
@@ -220,9 +220,8 @@ def unhashed_of(tree: Mapping[str, Any]) -> list[str]:
 
 def is_built(package: Mapping[str, Any]) -> bool:
     """Return whether a package is a repository, a folder or an archive that has to be built before it is installed."""
-    archive = package.get("archive", {})
-    place = urlsplit(archive["url"]).path if "url" in archive else archive.get("path", ".whl")
-    return "vcs" in package or "directory" in package or not place.lower().endswith(".whl")
+    archive = package.get("archive") or {"path": ".whl"}
+    return "vcs" in package or "directory" in package or not is_wheel(archive.get("url") or archive["path"])
 
 
 def unbuilt_of(tree: Mapping[str, Any]) -> list[str]:

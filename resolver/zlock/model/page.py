@@ -10,9 +10,9 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from zlock.model.distribution import File
+from zlock.model.link import SDIST_ENDINGS
 from zlock.model.versions import Release, parse_version, release_of
 
-_SDIST_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 _canonical = lru_cache(maxsize=65536)(canonicalize_name)
 
 
@@ -131,7 +131,7 @@ def version_text(name: NormalizedName, filename: str) -> str | None:
     if filename.endswith(".whl"):
         parts = filename.split("-")
         return parts[1] if len(parts) in (5, 6) and _canonical(parts[0]) == name else None
-    for ending in _SDIST_ENDINGS:
+    for ending in SDIST_ENDINGS:
         if filename.endswith(ending):
             project, _, version = filename[: -len(ending)].rpartition("-")
             return version if _canonical(project) == name else None

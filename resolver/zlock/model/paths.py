@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import quote, unquote, urlsplit
 
 
@@ -39,8 +39,19 @@ def path_in(url: str) -> str:
     return unquote(urlsplit(url).path)
 
 
+def absolute(path: Path) -> Path:
+    """Make a path absolute without following links: what a person wrote stays recognizable."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
+
+
+def is_inside(path: str) -> bool:
+    """Return whether a relative path, as Unix or as Windows reads it, stays in the folder it counts from."""
+    readings = PurePosixPath(path), PureWindowsPath(path)
+    return not any(pure.is_absolute() or pure.anchor or ".." in pure.parts for pure in readings)
+
+
 def portable_url(url: str, project: Path, *, fixed: bool) -> str:
     """Return a `file:` URL as `portable` has its path; a relative one counts from the project folder."""
-    address, mark, fragment = url.partition("#")
-    path = Path(os.path.abspath(project / path_in(address)))  # noqa: PTH100 - links stay links
+    _, mark, fragment = url.partition("#")
+    path = absolute(project / path_in(url))
     return file_url(portable(path, project, fixed=fixed)) + mark + fragment

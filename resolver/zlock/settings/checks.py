@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 from zlock.errors import Collector, InvalidConfiguration, InvalidInput
 from zlock.model import debian, image
+from zlock.model.link import PROJECT_NAME
 from zlock.redact import redact
 from zlock.wording import did_you_mean, either, kind
 
@@ -29,7 +30,6 @@ INSTALLERS = ("pip", "uv")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ARGUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # all but the tab
-_PROJECT_NAME = re.compile(r"[A-Z0-9]([A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE | re.ASCII)
 _REQUIREMENT_NAME = re.compile(r"[A-Z0-9][A-Z0-9._-]*(?=\s*[\[<>=!~;@])", re.IGNORECASE | re.ASCII)
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _CLAUSE = r" ?(?:==|!=|<=|>=|<|>) ?\d+(?:\.\d+)*"
@@ -189,7 +189,7 @@ def image_repository(value: object, at: str) -> str:
 def project_name(value: object, at: str) -> str:
     """Accept the name of a package of an index, alone (PEP 508)."""
     found = text(value, at)
-    if not _PROJECT_NAME.fullmatch(found):
+    if not PROJECT_NAME.fullmatch(found):
         named = _REQUIREMENT_NAME.match(found)
         hint = f"write the name alone: `{named[0]}`" if named else "write a name of letters, digits, `-`, `_` and `.`"
         raise mistake(at, f"`{redact(found)}` is no name of a package", hint=hint)

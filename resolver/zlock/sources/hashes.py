@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from zlock.errors import InvalidRequirements
-from zlock.model.paths import is_file_url
+from zlock.model.digest import DIGITS, STRONG, is_digest
+from zlock.model.link import Link
 from zlock.model.requirement import DirectRequirement
 from zlock.sources import links
 from zlock.sources.statement import Place
-
-_DIGITS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
 def check(given: Sequence[str], place: Place) -> tuple[str, ...]:
@@ -26,11 +23,11 @@ def check(given: Sequence[str], place: Place) -> tuple[str, ...]:
 
 def _check_one(value: str, place: Place) -> str:
     algorithm, _, digest = value.partition(":")
-    if algorithm not in _DIGITS:
-        hint = f"use one of {', '.join(f'`{name}`' for name in _DIGITS)}"
+    if algorithm not in STRONG:
+        hint = f"use one of {', '.join(f'`{name}`' for name in STRONG)}"
         raise place.error(f"the hash {place.quoted(value)} is of no algorithm that can be trusted", hint=hint)
-    if not re.fullmatch(f"[0-9a-fA-F]{{{_DIGITS[algorithm]}}}", digest):
-        hint = f"a {algorithm} digest has {_DIGITS[algorithm]} hexadecimal digits"
+    if not is_digest(algorithm, digest.lower()):
+        hint = f"a {algorithm} digest has {DIGITS[algorithm]} hexadecimal digits"
         raise place.error(f"{place.quoted(value)} is no {algorithm} digest", hint=hint)
     return f"{algorithm}:{digest.lower()}"
 
@@ -45,7 +42,8 @@ def check_required(
     """
     own = [stated, *(each for each in constraints if each.name == stated.name)]
     url = next((each.requirement.url for each in own if each.requirement.url), None)
-    if url is not None and (links.is_vcs(url) or (is_file_url(url) and base.place(url).is_dir())):
+    link = Link.parse(url) if url else None
+    if link and (link.vcs or (link.is_local and base.place(link.path).is_dir())):
         hint = "remove the option, or require a wheel or an archive, which can have one"
         raise _refused(place, "is a repository or a folder, which can't have a hash", hint)
     if url is None and not any(map(_is_pinned, own)):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
 
+from zlock.model.link import Link, LinkError
 from zlock.redact import redact
 
 _COMMENT = re.compile(r"(?:^|\s+)#.*$")
@@ -16,9 +18,7 @@ _NAME_IN_COMMENT = re.compile(r"#.*\((?P<name>[\w.-]+)={2,3}[^()]+\)")  # pip na
 _EDITABLE = re.compile(r"(?:-e|--editable)(?:\s+|=)(?P<target>.+)$")
 _MARKER = re.compile(r"\s+;|;\s+")  # what ends a URL or a path; either may hold a semicolon
 _NAMED = re.compile(r"(?P<name>[\w.-]*\w)\s*(?:\[[^\]]*\])?\s*(?:@\s*(?P<target>\S+)|[<>=!~(].*|\s--.*)?", re.ASCII)
-_SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+):", re.IGNORECASE)  # of two letters or more: `c:` is a drive
-_VCS = re.compile(r"(?:git|hg|svn|bzr)\+")
-_EGG = re.compile(r"(?P<name>[\w.-]*\w)(?:\[[^\]]*\])?", re.ASCII)
+_EGG_EXTRAS = re.compile(r"([#&]egg=[\w.-]+)(\[[^\]]*\])")
 _PATH = re.compile(r"\.{1,2}$|\.{0,2}[\\/]|~|[A-Za-z]:[\\/]")
 _ARCHIVE = re.compile(r"\.(?:whl|zip|tar|tar\.(?:gz|bz2|xz)|tgz|tbz)$")
 
@@ -124,18 +124,20 @@ def _entry(
     named_before: NormalizedName | None,
 ) -> Entry:
     editable = _EDITABLE.match(text)
+    link, rewritten = None, ""
     if editable:
         target, marker = _split_marker(editable["target"])
-        name, _ = _fragment(target)
+        extras = _EGG_EXTRAS.search(target)
+        target = _EGG_EXTRAS.sub(r"\1", target)
+        link = _read_link(target)
+        name = canonicalize_name(link.egg) if link and link.egg else None
+        if link and link.vcs and link.egg:  # a requirement on the commit that it names (PEP 508)
+            rewritten = f"{link.egg}{extras[2] if extras else ''} @ {link.stored}{marker}"
     else:
         name, target = _split_name(text)
-        marker = ""
     place = _local_path(target, project, editable=editable is not None)
-    rewritten = ""
     if place is not None:
-        name = name or named_before or by_place.get(place)
-    elif editable and name and _VCS.match(target):
-        rewritten = _pinned(target) + marker
+        name, rewritten = name or named_before or by_place.get(place), ""
     return Entry(number=number, span=span, text=text, name=name, place=place, rewritten=rewritten)
 
 
@@ -158,33 +160,17 @@ def _split_name(text: str) -> tuple[NormalizedName | None, str]:
 
 def _local_path(target: str, project: Path, *, editable: bool = False) -> Path | None:
     """Find the path on this machine that a URL or a path points to; None if it points elsewhere."""
-    from urllib.request import url2pathname  # slow: it brings the whole of HTTP and TLS
-
-    scheme = _SCHEME.match(target)
-    if scheme and scheme["scheme"].lower().rpartition("+")[2] == "file":
-        path = url2pathname(_url_path(target[scheme.end() :].partition("#")[0]))
-        path = path.rpartition("@")[0] or path if "+" in scheme["scheme"] else path
-    elif target and not scheme and (editable or _PATH.match(target) or _ARCHIVE.search(target)):
-        path = re.sub(r"\[[^\]]*\]$", "", target.partition("#")[0])
+    link = _read_link(target)
+    if link is not None:
+        path = link.path if link.scheme == "file" else ""
     else:
-        return None
-    return (project / Path(path).expanduser()).resolve()
+        is_path = "://" not in target and (editable or _PATH.match(target) or _ARCHIVE.search(target))
+        path = re.sub(r"\[[^\]]*\]$", "", target.partition("#")[0]) if is_path else ""
+    return (project / Path(path).expanduser()).resolve() if path else None
 
 
-def _url_path(rest: str) -> str:
-    """Drop the host of a `file:` URL."""
-    return "/" + rest[2:].partition("/")[2] if rest.startswith("//") else rest
-
-
-def _fragment(url: str) -> tuple[NormalizedName | None, dict[str, str]]:
-    """Read `egg`, which names the package, and `subdirectory` from the end of a URL."""
-    parts = dict(part.partition("=")[::2] for part in url.partition("#")[2].split("&"))
-    egg = _EGG.fullmatch(parts.get("egg", ""))
-    return canonicalize_name(egg["name"]) if egg else None, parts
-
-
-def _pinned(url: str) -> str:
-    """Write an editable VCS URL as a requirement on the commit it names (PEP 508)."""
-    _, parts = _fragment(url)
-    folder = f"#subdirectory={parts['subdirectory']}" if "subdirectory" in parts else ""
-    return f"{parts['egg']} @ {redact(url.partition('#')[0])}{folder}"
+def _read_link(target: str) -> Link | None:
+    """Read a URL; None for what is none, about which who reads the line will complain."""
+    with suppress(LinkError):
+        return Link.parse(target)
+    return None

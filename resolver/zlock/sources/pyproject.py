@@ -19,6 +19,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from zlock.errors import Collector, InvalidRequirements
 from zlock.model.indexes import Route
 from zlock.model.origin import Origin, Source
+from zlock.model.paths import absolute
 from zlock.model.requirement import DirectRequirement, Gathered
 from zlock.pyproject.document import Document
 from zlock.pyproject.poetry import poetrys_own
@@ -74,8 +75,8 @@ def gather_pyproject(
         InvalidRequirements: One mistake.
         Problems: Several.
     """
-    root = links.absolute(root)
-    document = Document.read(links.absolute(root / path), root=root)
+    root = absolute(root)
+    document = Document.read(absolute(root / path), root=root)
     reading = _Reading(document, links.Base(folder=document.folder, project=root))
     reading.read(extras, groups, required)
     return reading.gathered()

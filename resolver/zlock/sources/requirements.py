@@ -9,7 +9,9 @@ from typing import Final
 
 from zlock.errors import Collector, InvalidRequirements
 from zlock.model.conflict import conflicted_line
+from zlock.model.link import Link, LinkError
 from zlock.model.origin import Origin
+from zlock.model.paths import absolute
 from zlock.model.requirement import DirectRequirement, Gathered, IndexOption
 from zlock.regular import read_regular
 from zlock.sources import hashes, lines, links, options, statement
@@ -40,7 +42,7 @@ def read_file(path: Path, *, root: Path, origin: Origin, environ: Mapping[str, s
         Problems: Several; all mistakes of all files are found at once.
     """
     reading = _Reading(root=root, base=root, origin=origin, environ=environ)
-    reading.file(links.absolute(root / path), given=path.as_posix(), constraint=False, by=None, above=())
+    reading.file(absolute(root / path), given=path.as_posix(), constraint=False, by=None, above=())
     return reading.gathered(described=reading.described)
 
 
@@ -118,8 +120,8 @@ class _Reading:
 
     def __init__(self, *, root: Path, base: Path, origin: Origin, environ: Mapping[str, str]) -> None:
         self.problems = Collector()
-        self._root = links.absolute(root)
-        self._base = links.Base(folder=links.absolute(base), project=self._root)
+        self._root = absolute(root)
+        self._base = links.Base(folder=absolute(base), project=self._root)
         self._origin = origin
         self._environ = environ
         self._requirements: list[tuple[DirectRequirement, Place]] = []
@@ -363,11 +365,10 @@ def _included_path(given: str, place: Place, folder: Path) -> Path:
         raise place.error(f"{place.quoted(given)} is not on this machine", hint=hint)
     if scheme == "file":
         try:
-            base = links.Base(folder=folder, project=folder)
-            return base.place(links.settle(given, base)[0])
-        except links.LinkError as error:
+            given = Link.parse(given).path
+        except LinkError as error:
             raise place.error(f"{place.quoted(given)} can't be used: {error}", hint=error.hint) from error
-    return links.absolute(folder / given)
+    return absolute(folder / given)
 
 
 def _read(path: Path, described: str, by: Place | None, origin: Origin, *, shown: bool) -> str:

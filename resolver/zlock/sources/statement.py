@@ -15,8 +15,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from zlock.errors import InvalidRequirements
 from zlock.model import misstated
+from zlock.model.digest import STRONG
+from zlock.model.link import VCS, Link, LinkError, is_link, is_repository
 from zlock.model.origin import Origin
-from zlock.model.paths import file_url, is_file_url, path_in
+from zlock.model.paths import file_url
 from zlock.model.versions import readable
 from zlock.redact import secret_parameter
 from zlock.sources import links
@@ -86,9 +88,9 @@ def read(text: str, *, place: Place, base: links.Base, constraint: bool = False)
     Raises:
         InvalidRequirements: It is none, or no name can be known for it.
     """
-    head, marker = _split_marker(text, place)
-    if _is_link(head, place):
-        requirement = _link(head, "", place, base, guess=not constraint)
+    head, marker = _split_marker(text)
+    if is_link(head):
+        requirement = _link(_parsed_link(head, place), "", place, base, guess=not constraint)
     elif (found := _find_local(head, place, base)) is not None:
         path, extras = found
         requirement = _local(path, extras, place, base, guess=not constraint)
@@ -142,60 +144,54 @@ def settle(
     if requirement.url is None:
         return Stated(requirement=requirement)
     try:
-        url, removed = links.settle(requirement.url, base)
-        _ = links.egg(url)
-    except links.LinkError as error:
+        link = Link.parse(requirement.url)
+    except LinkError as error:
         error.hint = _form_of_path(requirement, place, base, error, alone=alone)
         raise _refused_link(place, requirement.url, error) from error
-    requirement.url = links.without_egg(url)
-    secret = secret_parameter(url)
+    requirement.url = base.stored(link)
+    secret = secret_parameter(link.address)
     if secret is not None:
         hint = f"{_CREDENTIALS}; or download the file and require it by its path"
         raise place.error(f"the value of `{secret}` in the URL would be written into the lock", hint=hint)
     notes = [*_expanded_notes(requirement.url, place)]
-    if removed:
+    if link.public != link.address:
         notes.append(place.note("the credentials in the URL are left out; zlock takes them from netrc or the keyring"))
-    if is_file_url(url) and base.place(url).is_dir():
+    if link.is_local and base.find(link.path).is_dir():
         notes.append(place.note(folder))
-    found = links.strong_hash(url)
-    return Stated(requirement=requirement, hashes=(found,) if found else (), notes=tuple(notes))
+    strong = sorted(f"{algorithm}:{digest}" for algorithm, digest in link.hashes if algorithm in STRONG)
+    return Stated(requirement=requirement, hashes=tuple(strong[:1]), notes=tuple(notes))
 
 
-def _split_marker(text: str, place: Place) -> tuple[str, str]:
+def _split_marker(text: str) -> tuple[str, str]:
     """Split at the first semicolon; in a bare URL only one before white space ends it."""
-    separator = "; " if _is_link(text, place) else ";"
-    head, _, marker = text.partition(separator)
+    head, _, marker = text.partition("; " if is_link(text) else ";")
     return head.strip(), marker.strip()
 
 
-def _is_link(text: str, place: Place) -> bool:
+def _parsed_link(url: str, place: Place) -> Link:
     try:
-        return links.is_link(text)
-    except links.LinkError as error:
-        raise _refused_link(place, text, error) from error
+        return Link.parse(url)
+    except LinkError as error:
+        raise _refused_link(place, url, error) from error
 
 
-def _refused_link(place: Place, url: str, error: links.LinkError) -> InvalidRequirements:
+def _refused_link(place: Place, url: str, error: LinkError) -> InvalidRequirements:
     return place.error(f"the URL {place.quoted(url)} can't be used: {error}", hint=error.hint)
 
 
-def _form_of_path(
-    requirement: Requirement, place: Place, base: links.Base, error: links.LinkError, *, alone: bool
-) -> str:
+def _form_of_path(requirement: Requirement, place: Place, base: links.Base, error: LinkError, *, alone: bool) -> str:
     """Return the way out for a URL that can't be used: where it is a path, the form in which that works."""
-    with contextlib.suppress(links.LinkError):
-        meant = links.path_meant(requirement.url or "")
-        if meant and place.values:
-            return f"{error.hint}, or a path alone, without `name @`" if alone else error.hint
-        if meant:
-            path, _, marker = meant.partition(";")  # without a space before it, it was read as part of the URL
-            found = base.find(path)
-            alone = alone and (not found.is_dir() or links.folder_name(found) is not None)
-            marker = str(requirement.marker or marker.strip())
-            form = misstated.by_path(requirement.name, requirement.extras, path, marker, alone=alone)
-            is_path = path.startswith((".", "/", "~")) or found.exists()
-            return f"write `{form}`" if is_path else f"{error.hint}, or `{form}` for a path"
-    return error.hint
+    if not error.path:
+        return error.hint
+    if place.values:
+        return f"{error.hint}, or a path alone, without `name @`" if alone else error.hint
+    path, _, marker = error.path.partition(";")  # without a space before it, it was read as part of the URL
+    found = base.find(path)
+    alone = alone and (not found.is_dir() or links.folder_name(found) is not None)
+    marker = str(requirement.marker or marker.strip())
+    form = misstated.by_path(requirement.name, requirement.extras, path, marker, alone=alone)
+    is_path = path.startswith((".", "/", "~")) or found.exists()
+    return f"write `{form}`" if is_path else f"{error.hint}, or `{form}` for a path"
 
 
 def _expanded_notes(url: str, place: Place) -> list[str]:
@@ -211,39 +207,27 @@ def _expanded_notes(url: str, place: Place) -> list[str]:
     return [place.note(f"the value of `${{{name}}}` is part of the URL in the lock") for name in kept]
 
 
-def _link(url: str, extras: str, place: Place, base: links.Base, *, guess: bool = True) -> Requirement:
+def _link(link: Link, extras: str, place: Place, base: links.Base, *, guess: bool = True) -> Requirement:
     """Name a URL: a `file:` URL without an egg by what is there, any other by itself.
 
     Raises:
-        InvalidRequirements: No name can be known, or the URL is unusable.
+        InvalidRequirements: No name can be known.
     """
-    if not is_file_url(url):
-        return _named(url, extras, place, guess=guess)
-    try:
-        name = links.egg(url)
-        _ = links.settle(url, base)
-    except links.LinkError as error:
-        raise _refused_link(place, url, error) from error
-    if name is not None or not base.find(path_in(url)).is_dir():
-        return _named(url, extras, place, guess=guess)
-    return _local(path_in(url), extras, place, base, guess=guess)
+    if link.is_local and not link.egg and base.find(link.path).is_dir():
+        return _local(link.path, extras, place, base, guess=guess)
+    return _named(link, extras, place, guess=guess)
 
 
-def _named(url: str, extras: str, place: Place, *, guess: bool = True) -> Requirement:
+def _named(link: Link, extras: str, place: Place, *, guess: bool = True) -> Requirement:
     """Name a bare URL: a wheel by its file name, else by its egg, else an sdist by its file name.
 
     `guess=False` leaves the last out: pip takes no constraint that it can't name itself.
     """
-    try:
-        name = links.wheel_name(url) or links.egg(url)
-        if name is None and guess and not links.is_vcs(url):
-            name = links.sdist_name(url)
-    except links.LinkError as error:
-        raise _refused_link(place, url, error) from error
-    if name is None:
-        hint = _SAY_THE_NAME if place.values else f"say the name: `name @ {links.redacted(url)}`"
-        raise place.error(f"no name can be known for {place.quoted(url)}", hint=hint)
-    return _direct(name, extras, url, place)
+    name = link.name or (guess and link.sdist_name)
+    if not name:
+        hint = _SAY_THE_NAME if place.values else f"say the name: `name @ {links.redacted(link.url)}`"
+        raise place.error(f"no name can be known for {place.quoted(link.url)}", hint=hint)
+    return _direct(name, extras, link.url, place)
 
 
 def _find_local(head: str, place: Place, base: links.Base) -> tuple[str, str] | None:
@@ -275,7 +259,7 @@ def _local(path: str, extras: str, place: Place, base: links.Base, *, guess: boo
     """Name a local folder or archive."""
     folder, url = base.find(path), file_url(path)
     if not folder.is_dir():
-        return _named(url, extras, place, guess=guess)
+        return _named(_parsed_link(url, place), extras, place, guess=guess)
     name = links.folder_name(folder) if guess else None
     if name is None:
         hint = f"say the name: `name @ {url}`" if not place.values else _SAY_THE_NAME
@@ -330,7 +314,7 @@ def mistaken(head: str, marker: str, place: Place, base: links.Base, *, alone: b
         return f"write `{links.redacted(form)}`"
     if re.match(r"(git\+)?[\w.-]+@[\w.-]+:", head):
         return "write `name @ git+ssh://git@host/path`, with a slash after the host"
-    if head.startswith(tuple(f"{vcs}+" for vcs in links.VCS)) or "://" in head:
+    if head.startswith(tuple(f"{vcs}+" for vcs in VCS)) or "://" in head:
         return "write `name @ URL`"
     if links.looks_like_path(head):
         missing = f"if it is a path: there is no such folder or archive, seen from `{base.folder}`"
@@ -348,8 +332,9 @@ def _named_path(text: str, place: Place, base: links.Base) -> str:
     if place.values or not found.exists():
         return ""
     name = links.folder_name(found)
-    with contextlib.suppress(links.LinkError):
-        name = name or links.wheel_name(path) or links.sdist_name(path)
+    with contextlib.suppress(LinkError):
+        link = Link.parse(file_url(path))
+        name = name or link.name or link.sdist_name
     form = misstated.by_path(name or "name", extras.strip("[]").split(","), path, marker.strip(), alone=False)
     return f"write `{form}`"
 
@@ -392,18 +377,14 @@ def _editable_path(place: Place) -> str:
 def _editable_link(text: str, place: Place, base: links.Base) -> Requirement:
     bare, extras = links.split_extras(text)
     if bare.lower().startswith("file:"):
-        return _link(bare, extras, place, base)
-    prefix = next((vcs for vcs in links.VCS if text.lower().startswith(f"{vcs}:")), None)
+        return _link(_parsed_link(bare, place), extras, place, base)
+    prefix = next((vcs for vcs in VCS if text.lower().startswith(f"{vcs}:")), None)
     url = f"{prefix}+{text}" if prefix else text
-    try:
-        repository = links.is_vcs(url)
-    except links.LinkError as error:
-        raise _refused_link(place, url, error) from error
-    if not repository:
+    if not is_repository(url):
         hint = (
             _editable_path(place)
             or mistaken(text, "", place, base, alone=True)
             or "`-e` takes a folder of this machine, or a URL such as `git+https://...`"
         )
         raise place.error(f"{place.quoted(text)} can't be an editable requirement", hint=hint)
-    return _named(url, "", place)
+    return _named(_parsed_link(url, place), "", place)
