@@ -14,7 +14,9 @@ from support.environment import clean_environment
 from support.index import TinyIndex
 from support.project import Project
 from zlock.cli.layout import Screen
+from zlock.cli.words import words
 from zlock.errors import IndexFailed, InvalidLock, NoSolution, Problems
+from zlock.reporting import Activity, Doing
 
 COMMANDS = ("init", "resolve")
 
@@ -283,17 +285,37 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_progress_is_silent_in_the_first_second(capsys: pytest.CaptureFixture[str], clock: list[float]) -> None:
     screen = Screen(color="never", quiet=False, verbose=False)
-    for clock[0], message in ((0.9, "one"), (1.1, "two"), (1.2, "three"), (7.0, "four"), (20.0, "four")):
-        screen.progress(message)
+    for clock[0], name in ((0.9, "one"), (1.1, "two"), (1.2, "three"), (7.0, "four"), (20.0, "four")):
+        screen.hear(Doing(Activity.FETCHING, name))
     screen.close()
 
-    assert capsys.readouterr().err == "two\nfour\n"
+    assert capsys.readouterr().err == "fetching `two`\nfetching `four`\n"
+
+
+def test_each_new_thing_is_told_at_once_where_more_is_to_be_said(
+    capsys: pytest.CaptureFixture[str], clock: list[float]
+) -> None:
+    screen = Screen(color="never", quiet=False, verbose=True)
+    for clock[0], name in ((0.1, "one"), (0.2, "two"), (1.1, "two"), (6.0, "two")):
+        screen.hear(Doing(Activity.FETCHING, name))
+    for clock[0], count in ((7.0, 1), (7.1, 2), (7.2, 3), (13.0, 4)):
+        screen.hear(Doing(Activity.LOOKING_AT_PACKAGES, done=count))
+    screen.close()
+
+    assert capsys.readouterr().err == (
+        "fetching `one`\nfetching `two`\nsolving: 1 package looked at\nsolving: 4 packages looked at\n"
+    )
+
+
+@pytest.mark.parametrize("activity", Activity)
+def test_all_that_is_done_has_words(activity: Activity) -> None:
+    assert words(Doing(activity))
 
 
 def test_quiet_has_no_progress(capsys: pytest.CaptureFixture[str], clock: list[float]) -> None:
     screen = Screen(color="never", quiet=True, verbose=False)
     clock[0] = 9.0
-    screen.progress("one")
+    screen.hear(Doing(Activity.MERGING))
 
     assert capsys.readouterr().err == ""
 
@@ -302,7 +324,7 @@ def test_nothing_is_done_once_the_end_was_said(capsys: pytest.CaptureFixture[str
     screen = Screen(color="never", quiet=False, verbose=False)
     clock[0] = 9.0
     screen.fail(IndexFailed("down"))
-    screen.progress("one")
+    screen.hear(Doing(Activity.MERGING))
 
     assert capsys.readouterr().err == "error: down\n"
 

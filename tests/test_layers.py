@@ -20,7 +20,7 @@ LAYERS = [
     {"lock"},
     {"settings", "sources", "merge", "index", "resolution", "integrations"},
     {"process", "pyproject"},
-    {"errors", "interrupts", "model", "redact", "regular", "wording", "_version"},
+    {"errors", "interrupts", "model", "redact", "regular", "reporting", "wording", "_version"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # The rooms of `workflow`, in the same way: what a step's way to its image passes through, from the bottom up.

@@ -16,9 +16,9 @@ from zlock.lock.document import Facts, build, render
 from zlock.lock.identity import resign
 from zlock.lock.question import Question
 from zlock.lock.store import ConflictedLock, ExistingLock, existing_steps, lock_path, read_lock, write_all
-from zlock.model.ports import unheard
 from zlock.model.requirement import Asked
 from zlock.model.target import Target
+from zlock.reporting import unheard
 
 
 def lock_text(step: str = "train", requirement: str = "alpha") -> str:
@@ -193,7 +193,7 @@ def test_a_link_to_nothing_and_a_loop_are_refused(tmp_path: Path) -> None:
 def write(project: Path, texts: dict[str, str], remove: tuple[str, ...] = ()) -> None:
     folder = project / "lockfiles"
     paths = {lock_path(folder, step): text for step, text in texts.items()}
-    write_all(paths, tuple(lock_path(folder, step) for step in remove), project=project, progress=unheard)
+    write_all(paths, tuple(lock_path(folder, step) for step in remove), project=project, reporter=unheard)
 
 
 def everything(folder: Path) -> dict[str, str]:

@@ -20,6 +20,7 @@ from zlock.index.sdist import Builder, BuildFailed
 from zlock.index.tree import unpack
 from zlock.model.distribution import Metadata
 from zlock.model.ports import InvalidMetadata
+from zlock.reporting import Activity, Doing
 
 RUNNING = f"3.{sys.version_info.minor}"
 A = canonicalize_name("a")
@@ -69,15 +70,11 @@ def stated(folder: Path) -> Metadata:
 
 
 def test_a_build_is_said_while_it_lasts(tmp_path: Path) -> None:
-    said: list[str] = []
-
-    def hear(message: str) -> None:
-        said.append(message)
-
-    runs = Builder(lambda _: True, python=RUNNING, default_index=None, timeout=120, progress=hear)
+    heard: list[Doing] = []
+    runs = Builder(lambda _: True, python=RUNNING, default_index=None, timeout=120, reporter=heard.append)
     built(tmp_path, runs)
 
-    assert said == ["building `a-1.0.tar.gz`"]
+    assert heard == [Doing(Activity.BUILDING, "a-1.0.tar.gz")]
     assert runs.building == {}
 
 

@@ -35,6 +35,11 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
+def counted(count: int, what: str) -> str:
+    """Write how many there are of something."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def close_names(stated: str, known: Iterable[str], *, cutoff: float = 0.6) -> list[str]:
     """Find the names that look like the stated one, the closest first."""
     from difflib import get_close_matches  # only bad input needs it

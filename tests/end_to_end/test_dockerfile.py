@@ -350,7 +350,7 @@ def test_a_private_index_reaches_a_build_as_its_secret(
         from zlock.workflow.images.plan import plan
         from zlock.workflow.images.index_secret import index_secret
         from zlock.workflow.project.workspace import Options, Workspace
-        images, _, _ = plan(Options(offline=True), progress=str)
+        images, _, _ = plan(Options(offline=True))
         sys.stdout.buffer.write(index_secret(Workspace(Options()), images[0].plan))
     """
 
@@ -976,7 +976,7 @@ def recorded(project: Project) -> str:
         from zlock.image.record import Built, record_of
         from zlock.workflow.images.plan import plan
         from zlock.workflow.project.workspace import Options
-        images, _, _ = plan(Options(offline=True), progress=str)
+        images, _, _ = plan(Options(offline=True))
         print(json.dumps(record_of([Built(plan=one.plan, reference="r", digest="d") for one in images])))
     """
     return ask(project, program, {}).decode()

@@ -24,8 +24,7 @@ def run_build(parsed: argparse.Namespace, screen: Screen) -> int:
         network=parsed.network or "",
         force=parsed.force,
     )
-    progress = screen.log if screen.verbose else screen.progress
-    outcome = build(options_of(parsed), choices, progress, Board(screen).hear)
+    outcome = build(options_of(parsed), choices, Board(screen).hear)
     for note in outcome.report.notes:
         screen.note(note)
     if parsed.json:

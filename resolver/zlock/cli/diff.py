@@ -11,6 +11,7 @@ from dataclasses import asdict
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.lock.diff import Change, StepDiff
+from zlock.wording import counted
 from zlock.workflow.explain.diff import Comparison, diff
 
 
@@ -74,7 +75,7 @@ def _place(change: Change) -> str:
 def _summary(step: StepDiff) -> str:
     if step.status in ("added", "removed"):
         count = len(step.changes)
-        return f"lock {step.status}, {count} package{'' if count == 1 else 's'}"
+        return f"lock {step.status}, {counted(count, 'package')}"
     if step.status == "same":
         return "same"
     parts = [_counts(step)]

@@ -16,7 +16,7 @@ def run_export(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     options = options_of(parsed)
     if parsed.format == "bake":
-        text, report = export_bake(options, parsed.platform, parsed.output, screen.progress)
+        text, report = export_bake(options, parsed.platform, parsed.output)
     else:
         text, report = export_lock(options, parsed.format, parsed.platform, parsed.output)
     for note in report.notes:

@@ -9,12 +9,13 @@ from collections import Counter
 from zlock.cli.failed import end_with_failures, plain_failures
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
+from zlock.wording import counted
 from zlock.workflow.fetching.fetch import Fetched, fetch
 
 
 def run_fetch(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
-    fetched, report = fetch(options_of(parsed), parsed.wheelhouse, screen.progress)
+    fetched, report = fetch(options_of(parsed), parsed.wheelhouse)
     for note in report.notes:
         screen.note(note)
     for name, status in fetched.files.items():
@@ -34,6 +35,5 @@ def _line(fetched: Fetched) -> str:
     counts = Counter[str](fetched.files.values())
     words = {"fetched": "fetched", "replaced": "replaced", "kept": "there already"}
     said = ", ".join(f"{counts[status]} {word}" for status, word in words.items() if counts[status])
-    count = len(fetched.files)
-    files = f"{count} file{'' if count == 1 else 's'}"
+    files = counted(len(fetched.files), "file")
     return f"{files} ({said or 'nothing to fetch'}), {fetched.received / 1e6:.1f} MB -> {fetched.folder}"

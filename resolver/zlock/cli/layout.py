@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
+    from zlock.reporting import Doing
+
 
 class Screen:
     """Standard error for people; standard output carries data only."""
@@ -36,26 +38,37 @@ class Screen:
         self._quiet = quiet
         self.verbose = verbose
         self._began = self._shown_at = time.monotonic()
-        self._doing = self._shown = ""
+        self._doing: object = None
+        self._shown: object = None
         self._text: Callable[[], str] = str
         self._lines = 0  # of progress, that are on the screen
         self._over = False
+        self._told: object = None  # of what is being done, with a line of its own
         self._writing: AbstractContextManager[object] = nullcontext()  # a lock, once there are threads
 
     def _paint(self, text: str, *codes: str) -> str:
         return f"{''.join(codes)}{text}{_OFF}" if self._color else text
 
-    def progress(self, message: str) -> None:
-        """Show what is being done, once the run takes over a second, and for how long if it goes on."""
+    def hear(self, doing: Doing) -> None:
+        """Show what is being done, once the run takes over a second, and for how long if it goes on.
+
+        With `-v` each new thing has a line of its own at once; how far it has come is not new.
+        """
+        from zlock.cli.words import words
+
         since = time.monotonic()
 
         def text() -> str:
             lasts = time.monotonic() - since
-            return message + (f" ({lasts:.0f} s)" if lasts >= _LONG_SECONDS else "")
+            return words(doing) + (f" ({lasts:.0f} s)" if lasts >= _LONG_SECONDS else "")
 
-        self.live(message, text)
+        thing = doing.what, doing.subject
+        if self.verbose and thing != self._told:
+            self.say(words(doing))
+            self._told, self._shown, self._shown_at = thing, doing, since
+        self.live(doing, text)
 
-    def live(self, doing: str, text: Callable[[], str]) -> None:
+    def live(self, doing: object, text: Callable[[], str]) -> None:
         """Show a text of one line or, on a terminal, of several, and keep it up to date.
 
         Args:
@@ -86,9 +99,9 @@ class Screen:
             now = time.monotonic()
             anew, again = _TERMINAL_SECONDS if self.is_terminal else _LINE_SECONDS
             wait = again if self._doing == self._shown else anew
-            if not self._doing or self._over or now - self._began < _QUIET_SECONDS:
+            if self._doing is None or self._over or now - self._began < _QUIET_SECONDS:
                 return
-            if self._lines and now - self._shown_at < wait:
+            if self._shown and now - self._shown_at < wait:
                 return
             self._shown, self._shown_at = self._doing, now
             lines = presentable(self._text()).split("\n")
@@ -112,7 +125,7 @@ class Screen:
         if self._lines and self.is_terminal:
             write(sys.stderr, self._wiped())
             self._lines = 0
-        self._doing = ""
+        self._doing = None
 
     def say(self, message: str) -> None:
         """Say something that is not data."""
@@ -127,7 +140,7 @@ class Screen:
         self._say(f"{self._paint('note:', _YELLOW)} {presentable_line(message)}")
 
     def _say(self, shown: str) -> None:
-        if not self._quiet:
+        if not (self._quiet or self._over):
             with self._writing:
                 self._clear()
                 write(sys.stderr, f"{shown}\n")

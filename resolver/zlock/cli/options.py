@@ -24,7 +24,7 @@ def options_of(parsed: argparse.Namespace, **others: Any) -> Options:
         cache_dir=parsed.cache_dir,
         index_url=parsed.index_url,
         exclude_newer=_time(parsed.exclude_newer),
-        progress=parsed.progress,
+        reporter=parsed.reporter,
         **others,
     )
 

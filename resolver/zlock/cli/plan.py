@@ -8,6 +8,7 @@ import json
 from zlock.cli.failed import end_with_failures, plain_failures
 from zlock.cli.layout import Screen, presentable_line
 from zlock.cli.options import options_of
+from zlock.wording import counted
 from zlock.workflow.images.plan import PlannedImage, PlannedIndex, plan
 
 _PLACES = {"registry": "exists in the registry", "": "to build", None: "existence unknown"}
@@ -16,7 +17,7 @@ _WRITTEN = {True: "exists", False: "to write", None: "existence unknown"}
 
 def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
-    images, indexes, report = plan(options_of(parsed), explain=parsed.explain, progress=screen.progress)
+    images, indexes, report = plan(options_of(parsed), explain=parsed.explain)
     for note in report.notes:
         screen.note(note)
     if parsed.json:
@@ -32,7 +33,7 @@ def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
         screen.data(f"{index.plan.tag} {platforms}: {steps} (index, {_WRITTEN[index.exists]})\n")
     if parsed.explain is None and not report.disregarded:
         names = {step for image in images for step in image.plan.steps}
-        screen.say(f"{_counted(len(images), 'image')} for {_counted(len(names), 'step')}")
+        screen.say(f"{counted(len(images), 'image')} for {counted(len(names), 'step')}")
     return end_with_failures(report, screen)
 
 
@@ -76,7 +77,3 @@ def _size(count: int) -> str:
             return f"{count} {unit}"
         count //= 1000
     return f"{count} GB"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"

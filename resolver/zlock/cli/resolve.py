@@ -11,7 +11,7 @@ from pathlib import Path
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.errors import InvalidInput, NoAnswer
-from zlock.wording import listed
+from zlock.wording import counted, listed
 from zlock.workflow import Report, StepReport, check, resolve
 
 
@@ -25,7 +25,7 @@ def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
         upgrade_packages=tuple(parsed.upgrade_package),
         pin_images=parsed.pin_images,
     )
-    report = check(options) if parsed.check else resolve(options, screen.progress)
+    report = check(options) if parsed.check else resolve(options)
     for note in report.notes:
         screen.note(note)
     if parsed.json:
@@ -53,7 +53,7 @@ def _refuse_untracked(locks: Sequence[Path]) -> None:
 def _lines(step: StepReport, *, verbose: bool) -> list[str]:
     if step.status == "removed":
         return [f"{step.name}: lock removed, the step is gone"]
-    packages = f"{step.packages} package{'' if step.packages == 1 else 's'}"
+    packages = counted(step.packages, "package")
     if step.status == "unchanged":
         return [f"{step.name}: {packages}, up to date"]
     if step.status == "declared":

@@ -40,7 +40,7 @@ def _run(arguments: Sequence[str]) -> int:
 
         heed_interrupts()
         screen = Screen(color=parsed.color, quiet=parsed.quiet, verbose=parsed.verbose)
-        parsed.progress = screen.progress
+        parsed.reporter = screen.hear
         cache = parsed.cache_dir
         code = int(parsed.run(parsed, screen))
         screen.close()

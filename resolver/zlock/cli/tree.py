@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.lock.graph import Graph, name_of
+from zlock.wording import counted
 from zlock.workflow.explain.tree import Tree, trees
 
 
@@ -27,7 +28,7 @@ def run_tree(parsed: argparse.Namespace, screen: Screen) -> int:
 
 def _lines(tree: Tree) -> str:
     count = len(tree.graph.versions)
-    lines = [f"{tree.step}: {count} package{'' if count == 1 else 's'} for {tree.target}"]
+    lines = [f"{tree.step}: {counted(count, 'package')} for {tree.target}"]
     seen: set[tuple[str, ...]] = set()
     # What is still to be written, the next one last: its nodes, the indentation, whether siblings follow, a remark.
     waiting = [_Branch(root.nodes, "", f"  `{root.requirement}` by {', '.join(root.origins)}") for root in tree.roots]

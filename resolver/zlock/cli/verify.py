@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.image.verify import Comparison
+from zlock.wording import counted
 from zlock.workflow.images.verify import Verdict, verify
 
 _SHOWN = 5  # files of one package; the rest is counted
@@ -16,7 +17,7 @@ _SHOWN = 5  # files of one package; the rest is counted
 
 def run_verify(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
-    verdict = verify(options_of(parsed), parsed.image, screen.progress)
+    verdict = verify(options_of(parsed), parsed.image)
     for note in verdict.notes:
         screen.note(note)
     if parsed.json:
@@ -29,10 +30,10 @@ def run_verify(parsed: argparse.Namespace, screen: Screen) -> int:
 
 
 def _lines(verdict: Verdict, platform: str, comparison: Comparison, *, verbose: bool) -> Iterator[str]:
-    counted = f"{comparison.packages} package{'' if comparison.packages == 1 else 's'}, {comparison.files} files"
-    counted += f", {comparison.compiled} .pyc files" if comparison.compiled else ""
+    said = f"{counted(comparison.packages, 'package')}, {comparison.files} files"
+    said += f", {comparison.compiled} .pyc files" if comparison.compiled else ""
     result = "as locked" if comparison.is_equal else "not as locked"
-    yield f"{verdict.name}: {result} for `{verdict.step}` on {platform} ({counted} checked)"
+    yield f"{verdict.name}: {result} for `{verdict.step}` on {platform} ({said} checked)"
     yield from (f"  missing: {name} {version}".rstrip() for name, version in comparison.missing.items())
     yield from (f"  not locked: {name} {version}" for name, version in comparison.extra.items())
     yield from (f"  {name}: {wanted} is locked, {there} is there" for name, (wanted, there) in comparison.moved.items())

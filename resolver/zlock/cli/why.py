@@ -15,7 +15,7 @@ from zlock.workflow.explain.why import Why, why
 
 def run_why(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
-    found, report = why(options_of(parsed), parsed.package, screen.progress)
+    found, report = why(options_of(parsed), parsed.package)
     for note in report.notes:
         screen.note(note)
     if parsed.json:

@@ -51,9 +51,7 @@ class ZlockLocker(LockerInterface):
             return
         asked = _asked(environment, dependencies, output_path, layered=layered, extras=lock_extras, groups=lock_groups)
         with _shown(environment):
-            report = lock_environment(
-                asked, upgrade=upgrade, upgrade_packages=upgrade_packages, progress=lambda _: None
-            )
+            report = lock_environment(asked, upgrade=upgrade, upgrade_packages=upgrade_packages)
             for note in report.notes:
                 environment.app.display_warning(redact(f"note: {note}"))
 

@@ -23,9 +23,10 @@ from zlock.index.metadata import parse_metadata
 from zlock.index.tree import BuildSystem, checked_requirements, read_build_system, static_metadata, unpack
 from zlock.model.distribution import Metadata
 from zlock.model.link import SDIST_ENDINGS
-from zlock.model.ports import InvalidMetadata, Progress, unheard
+from zlock.model.ports import InvalidMetadata
 from zlock.process import CommandExited, run_command
 from zlock.redact import redact
+from zlock.reporting import Activity, Doing, Reporter, unheard
 from zlock.wording import listed
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Builder:
             leaves it to uv.
         timeout: Seconds for one build.
         offline: Build requirements come from uv's cache alone.
-        progress: Hears of each build that begins.
+        reporter: Hears of each build that begins.
 
     Attributes:
         notes: What a person should know, each once.
@@ -97,11 +98,11 @@ class Builder:
         default_index: str | None,
         timeout: float = 600,
         offline: bool = False,
-        progress: Progress = unheard,
+        reporter: Reporter = unheard,
     ) -> None:
         self.notes: dict[str, None] = {}
         self.building: dict[str, None] = {}
-        self._progress = progress
+        self._reporter = reporter
         self._may_build = may_build
         self._python = ".".join(python.split(".")[:2])
         self._timeout = timeout
@@ -211,7 +212,7 @@ class Builder:
                 index_options=self._index_options,
             )
             self.building[what] = None
-            self._progress(f"building `{what}`")
+            self._reporter(Doing(Activity.BUILDING, what))
             try:
                 yield build, self._interpreter_for(name)
             finally:

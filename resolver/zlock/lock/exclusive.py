@@ -9,17 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zlock.errors import OutsideFailed
-
-TYPE_CHECKING = False  # its module is not needed for `--check`
-if TYPE_CHECKING:
-    from zlock.model.ports import Progress
+from zlock.reporting import Activity, Doing, Reporter
 
 _PATIENCE = 60.0  # seconds that another run is waited for
 _LOOK = 0.1  # seconds
 
 
 @contextlib.contextmanager
-def exclusive(folder: Path, progress: Progress) -> Iterator[bool]:
+def exclusive(folder: Path, reporter: Reporter) -> Iterator[bool]:
     """Keep other runs from replacing the same files half-way between; false where the system can't.
 
     Raises:
@@ -33,12 +30,12 @@ def exclusive(folder: Path, progress: Progress) -> Iterator[bool]:
         yield False
         return
     try:
-        yield _is_taken(handle, folder, progress)
+        yield _is_taken(handle, folder, reporter)
     finally:
         os.close(handle)
 
 
-def _is_taken(handle: int, folder: Path, progress: Progress) -> bool:
+def _is_taken(handle: int, folder: Path, reporter: Reporter) -> bool:
     import fcntl
 
     until = time.monotonic() + _PATIENCE
@@ -47,18 +44,19 @@ def _is_taken(handle: int, folder: Path, progress: Progress) -> bool:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            held = f"`{folder}` is kept by {_holder(handle)}"
+            holder = _holder(handle)
         except OSError:
             return False
         else:
             return True
         if time.monotonic() > until:
             raise OutsideFailed(
-                f"{held}, and still is after {_PATIENCE:.0f} s", hint="end that one, or wait for it; then run again"
+                f"`{folder}` is kept by {holder}, and still is after {_PATIENCE:.0f} s",
+                hint="end that one, or wait for it; then run again",
             )
-        if held != said:
-            progress(f"waiting: {held}")
-            said = held
+        if holder != said:
+            reporter(Doing(Activity.WAITING, str(folder), holder))
+            said = holder
         time.sleep(_LOOK)
 
 

@@ -24,10 +24,7 @@ from zlock.model.distribution import LockedReference
 from zlock.model.link import is_wheel
 from zlock.model.requirement import Asked
 from zlock.regular import read_regular
-
-TYPE_CHECKING = False  # its module is not needed for `--check`
-if TYPE_CHECKING:
-    from zlock.model.ports import Progress
+from zlock.reporting import Reporter
 
 _NAME = re.compile(r"pylock\.([^.]+)\.toml")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
@@ -272,7 +269,7 @@ def existing_steps(folder: Path) -> dict[str, ExistingLock]:
     return found
 
 
-def write_all(texts: Mapping[Path, str], remove: tuple[Path, ...], *, project: Path, progress: Progress) -> None:
+def write_all(texts: Mapping[Path, str], remove: tuple[Path, ...], *, project: Path, reporter: Reporter) -> None:
     """Write locks: all are staged before the first is replaced, and each is replaced whole.
 
     Raises:
@@ -288,7 +285,7 @@ def write_all(texts: Mapping[Path, str], remove: tuple[Path, ...], *, project: P
         with contextlib.ExitStack() as stack:
             for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True)
-                if stack.enter_context(exclusive(folder, progress)):
+                if stack.enter_context(exclusive(folder, reporter)):
                     _clear(folder, _STAGED)
                 stack.callback(_clear, folder, _own_prefix())
             staged = [(_stage(place, text), place) for place, text in places.items()]

@@ -41,18 +41,6 @@ class InvalidMetadata(Exception):
         self.reason = reason
 
 
-class Progress(Protocol):
-    """Hears what happens, for a person who waits."""
-
-    def __call__(self, message: str) -> None:
-        """Take one line that replaces the one before; any thread may say it."""
-        ...
-
-
-def unheard(message: str) -> None:  # its name is part of the protocol
-    """Be a progress that nobody waits for."""
-
-
 class MetadataBuilder(Protocol):
     """Runs a project's own build backend for its metadata: foreign code, so only where it is allowed."""
 

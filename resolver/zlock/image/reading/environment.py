@@ -24,8 +24,8 @@ from zlock.image.reading.installed import (
 from zlock.image.reading.layers import LayerTree
 from zlock.image.reading.sources import OpenImage, add_layers
 from zlock.image.reading.tree import FileTree, FolderTree, resolve
-from zlock.model.ports import Progress
 from zlock.process import run_command
+from zlock.reporting import Reporter
 
 # Without `site` nothing of the environment runs; it says where packages are all the same.
 _ASK = """
@@ -44,6 +44,7 @@ class Installed:
         distributions: All of it.
         tree: The files.
         inherited: Name and version of what the parent brought; None where nobody can tell.
+        reporter: Hears of each layer.
         stray: Files and folders that belong to no package; looked for in an environment of zlock's only.
         odd: Settings and links of that environment that are not as they were made, and how they are.
         python: The version of its Python in full; empty where that is not known.
@@ -63,32 +64,32 @@ class Installed:
         return self.inherited is None or (one.name, one.version) in self.inherited
 
 
-def read_venv(image: OpenImage, venv: str, minor: int, progress: Progress) -> Installed:
+def read_venv(image: OpenImage, venv: str, minor: int, reporter: Reporter) -> Installed:
     """Return what is in the environment that zlock makes in an image.
 
     Args:
         image: The image.
         venv: The folder of the environment.
         minor: Of the Python 3 that it should have.
-        progress: Hears what is being done.
+        reporter: Hears of each layer.
 
     Raises:
         NoAnswer: It has none of Python 3.`minor`.
         RegistryFailed: A layer can't be had, or is damaged.
     """
     tree = LayerTree(image.found.name)
-    add_layers(tree, image, range(len(image.found.layers)), progress)
+    add_layers(tree, image, range(len(image.found.layers)), reporter)
     return _read_environment(tree, venv, minor, venv)
 
 
-def read_system(image: OpenImage, minor: int, parents: int | None, progress: Progress) -> Installed:
+def read_system(image: OpenImage, minor: int, parents: int | None, reporter: Reporter) -> Installed:
     """Return what is installed for the interpreter on an image's PATH.
 
     Args:
         image: The image.
         minor: Of the Python 3 that it should have.
         parents: How many of the layers are the parent's; None where nobody can tell.
-        progress: Hears what is being done.
+        reporter: Hears of each layer.
 
     Raises:
         NoAnswer: It has no Python 3.`minor`.
@@ -101,9 +102,9 @@ def read_system(image: OpenImage, minor: int, parents: int | None, progress: Pro
     def read() -> list[Distribution]:
         return read_distributions(tree, interpreter_folders(tree, environ, minor))
 
-    add_layers(tree, image, range(parents or 0), progress)
+    add_layers(tree, image, range(parents or 0), reporter)
     inherited = None if parents is None else frozenset((one.name, one.version) for one in read())
-    add_layers(tree, image, range(parents or 0, len(image.found.layers)), progress)
+    add_layers(tree, image, range(parents or 0, len(image.found.layers)), reporter)
     _found(tree, "/usr/local", minor, "/usr/local", interpreter_folders(tree, environ, minor))
     python = environ.get("PYTHON_VERSION", "")  # as Docker's own images of Python say it
     return Installed(distributions=read(), tree=tree, inherited=inherited, python=python)

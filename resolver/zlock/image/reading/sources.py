@@ -26,8 +26,8 @@ from zlock.image.registry.manifest import (
     select,
 )
 from zlock.image.registry.registry import Registry
-from zlock.model.ports import Progress
 from zlock.model.reference import ImageReference
+from zlock.reporting import Activity, Doing, Reporter
 
 _TAG = "org.opencontainers.image.ref.name"
 
@@ -82,14 +82,15 @@ class ArchiveImage:
         return self.files.open(self.members[position])
 
 
-def add_layers(tree: LayerTree, image: OpenImage, positions: range, progress: Progress) -> None:
+def add_layers(tree: LayerTree, image: OpenImage, positions: range, reporter: Reporter) -> None:
     """Lay layers of an image over the files that are there.
 
     Raises:
         RegistryFailed: A layer can't be had, or is damaged.
     """
     for position in positions:
-        progress(f"reading layer {position + 1} of {len(image.found.layers)} of `{image.found.name}`")
+        total = len(image.found.layers)
+        reporter(Doing(Activity.READING_LAYER, image.found.name, done=position + 1, total=total))
         with image.open_layer(position) as layer:
             tree.add(layer, image.found.diff_ids[position], image.found.layers[position].media_type)
 

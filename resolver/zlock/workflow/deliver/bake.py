@@ -9,7 +9,6 @@ from zlock.image.bake import ALL, SECRET_VARIABLE, Target, bake_file, target_nam
 from zlock.image.context.folder import folder_names, write_context
 from zlock.image.context.installers import SECRET
 from zlock.image.plan import ImagePlan
-from zlock.model.ports import Progress
 from zlock.wording import listed
 from zlock.workflow.deliver.export import write_export
 from zlock.workflow.images.build_image import name_of
@@ -20,7 +19,7 @@ from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Options, Workspace
 
 
-def export_bake(options: Options, platform: str | None, output: Path | None, progress: Progress) -> tuple[str, Report]:
+def export_bake(options: Options, platform: str | None, output: Path | None) -> tuple[str, Report]:
     """Return a `docker-bake.json` for the images of a pipeline; their contexts are written to `build/zlock`.
 
     Steps that can't be images are reported, and are not in it: where none can, there is no file. A registry that does
@@ -30,7 +29,6 @@ def export_bake(options: Options, platform: str | None, output: Path | None, pro
         options: What the command line says.
         platform: Limit the images to one platform.
         output: Where the file is written, or None; its paths count from its folder, else from the working folder.
-        progress: Told what is being done.
 
     Raises:
         ZlockError: A lock is not current, or the output is what the export is made from.
@@ -40,7 +38,7 @@ def export_bake(options: Options, platform: str | None, output: Path | None, pro
     locked = load_locked(workspace)
     if workspace.report.disregarded:
         return "", workspace.report
-    with Registries(workspace, progress, is_needed=False) as registries:
+    with Registries(workspace, is_needed=False) as registries:
         plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
         if not plans and workspace.report.failures.of_steps:
             return "", workspace.report

@@ -11,7 +11,6 @@ from zlock.errors import InvalidConfiguration
 from zlock.lock.selection import packages_on
 from zlock.lock.store import ENVIRONMENTS, ConflictedLock, read_lock, step_of, write_all
 from zlock.model.machine import this_platform
-from zlock.model.ports import Progress
 from zlock.model.target import Target
 from zlock.settings.docker import DockerSettings
 from zlock.workflow.locks.current import differences
@@ -52,7 +51,7 @@ class Environment:
 
 
 def lock_environment(
-    environment: Environment, *, upgrade: bool = False, upgrade_packages: tuple[str, ...] = (), progress: Progress
+    environment: Environment, *, upgrade: bool = False, upgrade_packages: tuple[str, ...] = ()
 ) -> Report:
     """Bring the lock of an environment up to date; one that is current is left alone.
 
@@ -62,11 +61,11 @@ def lock_environment(
     options = Options(project=environment.project, upgrade=upgrade, upgrade_packages=upgrade_packages)
     workspace = _workspace(options)
     job = _prepare(workspace, environment)
-    answers = answer_jobs(workspace, [job], progress)
+    answers = answer_jobs(workspace, [job])
     note_unpinned(workspace, answers)
     _, text = answers[job.step.name]
     if text != job.text:
-        write_all({environment.lock: text}, (), project=workspace.project.folder, progress=progress)
+        write_all({environment.lock: text}, (), project=workspace.project.folder, reporter=workspace.reporter)
     return workspace.report
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal
 from packaging.utils import NormalizedName
 
 from zlock.errors import ZlockError
-from zlock.model.ports import Progress
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.resolution import words
@@ -58,7 +57,6 @@ def look_for_newer(
     steps: Sequence[tuple[LockedStep, Target]],
     every: Sequence[LockedStep],
     name: NormalizedName,
-    progress: Progress,
 ) -> list[Newer]:
     """Say for each of some steps, on a target, why a package is not newer.
 
@@ -69,12 +67,11 @@ def look_for_newer(
         steps: The steps.
         every: All steps whose locks are current: some are aligned with those.
         name: The package.
-        progress: Hears what happens.
     """
     from zlock.workflow.solving.solve import Solver
 
     override = next((one for one in workspace.project.overrides if one.name == name), None)
-    solver = Solver(workspace, [Job.of(locked) for locked, _ in steps], progress, refresh=False)
+    solver = Solver(workspace, [Job.of(locked) for locked, _ in steps], refresh=False)
     members = _Members(solver, every, name)
     try:
         return [_look(members, (locked.step.name, target.platform), name, override) for locked, target in steps]

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from packaging.utils import canonicalize_name
 
 from zlock.errors import InvalidInput, NoAnswer
-from zlock.model.ports import Progress
 from zlock.wording import did_you_mean
 from zlock.workflow.explain.newer import Newer, look_for_newer
 from zlock.workflow.locks.current import LockedStep, collect_locked, load_locked
@@ -52,7 +51,7 @@ class Why:
     newer: Newer
 
 
-def why(options: Options, name: str, progress: Progress) -> tuple[list[Why], Report]:
+def why(options: Options, name: str) -> tuple[list[Why], Report]:
     """Say why a package is in the locks and why it is not newer.
 
     Raises:
@@ -76,7 +75,7 @@ def why(options: Options, name: str, progress: Progress) -> tuple[list[Why], Rep
         hint = hint or did_you_mean(package, sorted(known)) or "`zlock tree` shows what there is"
         raise NoAnswer(f"no lock has `{name}`", hint=hint)
     steps = [(locked, graph.targets[0]) for locked, graph in found]
-    newer = look_for_newer(workspace, steps, _every_step(workspace, every), package, progress)
+    newer = look_for_newer(workspace, steps, _every_step(workspace, every), package)
     rows = [_why(locked, graph, package, one) for (locked, graph), one in zip(found, newer, strict=True)]
     return rows, workspace.report
 

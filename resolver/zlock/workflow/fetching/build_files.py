@@ -11,20 +11,17 @@ from zlock.image.plan import ImagePlan
 from zlock.index.wheelhouse import differs, find_release_file
 from zlock.lock.store import lock_path
 from zlock.lock.wheelhouse import LockedFile
-from zlock.model.ports import Progress
+from zlock.reporting import Activity, Doing
 from zlock.workflow.project.workspace import Workspace
 
 
-def links_into(
-    plans: Sequence[ImagePlan], house: Path, workspace: Workspace, progress: Progress
-) -> list[Mapping[str, Path]]:
+def links_into(plans: Sequence[ImagePlan], house: Path, workspace: Workspace) -> list[Mapping[str, Path]]:
     """Return what each plan's context holds of a wheelhouse: paths in the context, each with the file.
 
     Args:
         plans: The plans.
         house: The wheelhouse.
         workspace: The project.
-        progress: Hears what is being done.
 
     Raises:
         InvalidInput: The wheelhouse is no folder.
@@ -32,19 +29,17 @@ def links_into(
         OutsideFailed: Files are missing, or are others than were locked; all are named.
     """
     locks = {file: lock_path(workspace.lock_folder, plan.steps[0]).name for plan in plans for file in plan.wheels}
-    found = _found(locks, house, workspace, progress)
+    found = _found(locks, house, workspace)
     return [{f"{WHEELHOUSE}/{found[file].name}": found[file] for file in plan.wheels} for plan in plans]
 
 
 def house_with(files: Sequence[LockedFile], house: Path, workspace: Workspace, lock: str) -> Path:
     """Return a wheelhouse that is known to hold some files of a lock; raises what `links_into` does."""
-    _found(dict.fromkeys(files, lock), house, workspace, workspace.options.progress)
+    _found(dict.fromkeys(files, lock), house, workspace)
     return house
 
 
-def _found(
-    locks: Mapping[LockedFile, str], house: Path, workspace: Workspace, progress: Progress
-) -> dict[LockedFile, Path]:
+def _found(locks: Mapping[LockedFile, str], house: Path, workspace: Workspace) -> dict[LockedFile, Path]:
     """Return the place of each file; `locks` are those that name them."""
     is_own = house.resolve() == workspace.wheelhouse.resolve()
     hint = "run `zlock fetch`" if is_own else f"run `zlock fetch --wheelhouse {house}`"
@@ -53,7 +48,7 @@ def _found(
     found: dict[LockedFile, Path] = {}
     wrong, problems = [], Collector()
     for count, (file, lock) in enumerate(locks.items()):
-        progress(f"checking the wheelhouse: {count} of {len(locks)} files")
+        workspace.reporter(Doing(Activity.CHECKING_WHEELHOUSE, done=count, total=len(locks)))
         with problems:
             place, how = _look_up(file, house)
             if place is None:

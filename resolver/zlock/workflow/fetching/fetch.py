@@ -22,8 +22,9 @@ from zlock.lock.store import uv_of
 from zlock.lock.wheelhouse import LockedFile, archive_name, file_name, leads_into, locked_files
 from zlock.merge import merge
 from zlock.model.distribution import File
-from zlock.model.ports import PackageSource, Progress
+from zlock.model.ports import PackageSource
 from zlock.model.target import Target
+from zlock.reporting import Activity, Doing
 from zlock.workflow.fetching.build_files import house_with
 from zlock.workflow.fetching.folders import Folders, cache_folder, usable_build
 from zlock.workflow.locks.current import LockedStep, load_locked
@@ -56,7 +57,7 @@ class Fetched:
     with_builds: bool = False
 
 
-def fetch(options: Options, folder: Path | None, progress: Progress) -> tuple[Fetched, Report]:
+def fetch(options: Options, folder: Path | None) -> tuple[Fetched, Report]:
     """Bring every file of the locks into the wheelhouse, and build the folders of the project into it.
 
     What can't be had, or held, is reported as a failure of its steps; all else is fetched.
@@ -64,7 +65,6 @@ def fetch(options: Options, folder: Path | None, progress: Progress) -> tuple[Fe
     Args:
         options: The options.
         folder: The wheelhouse, in place of the configured one.
-        progress: Hears what happens.
 
     Raises:
         LockOutdated: A lock is missing or outdated.
@@ -76,12 +76,12 @@ def fetch(options: Options, folder: Path | None, progress: Progress) -> tuple[Fe
     if not locked:
         return Fetched(folder=place, files={}, received=0), workspace.report
     jobs = [Job.of(one) for one in locked]
-    solver = Solver(workspace, jobs, progress, refresh=False)
+    solver = Solver(workspace, jobs, refresh=False)
     failures = workspace.report.failures
     found: list[Wanted] = []
     steps_of: dict[str, dict[str, None]] = {}
     try:
-        progress("looking for what the locks need")
+        workspace.reporter(Doing(Activity.LOOKING_FOR_FILES))
         for one, job in zip(locked, jobs, strict=True):
             with failures.of(one.step.name):
                 problems = Collector()
@@ -94,10 +94,10 @@ def fetch(options: Options, folder: Path | None, progress: Progress) -> tuple[Fe
             return failures.of(*dict.fromkeys(step for name in names for step in steps_of[name]))
 
         house = Wheelhouse(place, solver.client, offline=options.offline)
-        statuses = _bring(house, place, _without_doubles(found, failed), failed, progress)
+        statuses = _bring(workspace, house, place, _without_doubles(found, failed), failed)
         with temporary_folder() as made:
             own = _without_doubles(_built(locked, place, workspace, made, steps_of), failed)
-            statuses |= _bring(house, place, own, failed, progress) if own else {}
+            statuses |= _bring(workspace, house, place, own, failed) if own else {}
     finally:
         solver.close()
     with_builds = any(one.lock["tool"]["zlock"].get("builds") for one in locked)
@@ -113,7 +113,7 @@ def bring_for_builds(workspace: Workspace, one: LockedStep, files: Sequence[Lock
     Raises:
         IndexFailed: Files can't be had; several errors come as `Problems`.
     """
-    options, progress = workspace.options, workspace.options.progress
+    options = workspace.options
     place = cache_folder(options, workspace.environ) / "built-with"
     if all(find_release_file(place, file.package, file.version, file.sha256) for file in files):
         return place
@@ -122,11 +122,11 @@ def bring_for_builds(workspace: Workspace, one: LockedStep, files: Sequence[Lock
     def failed(*_: str) -> AbstractContextManager[None]:
         return problems
 
-    solver = Solver(workspace, [job], progress, refresh=False)
+    solver = Solver(workspace, [job], refresh=False)
     try:
         needs = _Needs(one, solver.source_of(job), place, workspace, problems)
         house = Wheelhouse(place, solver.client, offline=options.offline)
-        _bring(house, place, _without_doubles(list(needs.of_files(files)), failed), failed, progress)
+        _bring(workspace, house, place, _without_doubles(list(needs.of_files(files)), failed), failed)
     finally:
         solver.close()
     problems.raise_if_any()
@@ -154,14 +154,14 @@ def _built(
 
 
 def _bring(
-    house: Wheelhouse, place: Path, wanted: list[Wanted], failed: Failed, progress: Progress
+    workspace: Workspace, house: Wheelhouse, place: Path, wanted: list[Wanted], failed: Failed
 ) -> dict[str, Status]:
     if os.path.lexists(place) and not place.is_dir():
         raise InvalidInput(f"the wheelhouse `{place}` is no folder", hint="name one, or remove what has its name")
     place.mkdir(parents=True, exist_ok=True)
     pool = Pool(_AT_ONCE)
     statuses: dict[str, Status] = {}
-    with exclusive(place, progress):  # another run would write to the same beginnings
+    with exclusive(place, workspace.reporter):  # another run would write to the same beginnings
         futures: dict[str, Future[Status]] = {
             one.filename: pool.submit(lambda one=one: house.bring(one))  # type: ignore[misc]  # the default binds it
             for one in wanted
@@ -170,7 +170,7 @@ def _bring(
         while pending:
             _, pending = wait(pending, timeout=_TICK)
             count = len(futures) - len(pending)
-            progress(f"fetching: {count} of {len(futures)} files, {house.received / 1e6:.1f} MB")
+            workspace.reporter(Doing(Activity.FETCHING_FILES, done=count, total=len(futures), received=house.received))
         pool.close()
         missing: dict[str, OfflineMiss] = {}
         for name, future in sorted(futures.items()):

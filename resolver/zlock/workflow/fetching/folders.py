@@ -122,7 +122,7 @@ class Folders:
             python=target.python_version,
             default_index=str(self._supply(one, list(files_of_build(locked)))),
             offline=True,
-            progress=self._workspace.options.progress,
+            reporter=self._workspace.reporter,
         )
         what = portable(folder, self._workspace.project.folder.resolve(), fixed=False)
         making = _Making(builder=builder, target=target, name=name, folder=folder, what=what, locked=locked)

@@ -15,7 +15,6 @@ from zlock.image.platforms import plan_indexes
 from zlock.image.record import RECORD, Built, BuiltIndex, record_of, write_record
 from zlock.image.registry.registry import Registry
 from zlock.model.event import Hear
-from zlock.model.ports import Progress
 from zlock.process import Watch
 from zlock.workflow.images.build_image import Workshop, name_of, reference_of
 from zlock.workflow.images.build_logs import Logged
@@ -113,7 +112,7 @@ class Outcome:
         return list(dict.fromkeys(rows))
 
 
-def build(options: Options, choices: Choices, progress: Progress, hear: Hear) -> Outcome:
+def build(options: Options, choices: Choices, hear: Hear) -> Outcome:
     """Build the images of a pipeline that are not there yet, and record which one each step runs in.
 
     One that fails lets the others be built, but nothing is pushed unless every image was built. A step that can't be
@@ -122,7 +121,6 @@ def build(options: Options, choices: Choices, progress: Progress, hear: Hear) ->
     Args:
         options: What the command line says.
         choices: How to build.
-        progress: Told what is done before the first build.
         hear: Told what becomes of each image.
 
     Raises:
@@ -134,7 +132,7 @@ def build(options: Options, choices: Choices, progress: Progress, hear: Hear) ->
     if workspace.report.disregarded:
         return Outcome(report=workspace.report)
     builder = choose_builder(choices.builder, workspace.environ, choices.network)
-    with Registries(workspace, progress) as registries:
+    with Registries(workspace) as registries:
         plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
         plans = [replace(plan, rebuild=plan.rebuild or choices.force) for plan in plans]
         _check(plans, builder, choices, offline=options.offline)

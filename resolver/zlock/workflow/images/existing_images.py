@@ -10,8 +10,8 @@ from zlock.image.builders.builder import Builder, Store
 from zlock.image.builders.choose import choose_builder
 from zlock.image.plan import ImagePlan
 from zlock.image.reuse import check_key
-from zlock.model.ports import Progress
 from zlock.model.reference import ImageReference
+from zlock.reporting import Activity, Doing
 from zlock.workflow.images.build_image import reference_of
 from zlock.workflow.images.registries import Registries
 from zlock.workflow.project.workspace import Workspace
@@ -20,10 +20,9 @@ from zlock.workflow.project.workspace import Workspace
 class Existing:
     """Looks for images; an engine is asked only for what no registry has."""
 
-    def __init__(self, workspace: Workspace, registries: Registries, progress: Progress) -> None:
+    def __init__(self, workspace: Workspace, registries: Registries) -> None:
         self._workspace = workspace
         self._registries = registries
-        self._progress = progress
 
     def place_of(self, plan: ImagePlan) -> str | None:
         """Return what has the image of a plan, so that no build makes it: "registry", or the name of an engine.
@@ -52,7 +51,8 @@ class Existing:
         if registry is not None:
             yield registry
         if self._engine is not None and self._engine.stores:
-            self._progress(f"looking for `{reference_of(plan)}` in the store of {self._engine.name}")
+            where = f"the store of {self._engine.name}"
+            self._workspace.reporter(Doing(Activity.LOOKING_IN_STORE, reference_of(plan), where))
             yield self._engine
 
     @cached_property

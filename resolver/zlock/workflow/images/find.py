@@ -14,8 +14,8 @@ from zlock.image.reading.files import ArchiveFiles, FolderFiles
 from zlock.image.reading.sources import OpenImage, RegistryImage, find_in_archive, find_in_layout
 from zlock.image.reading.stores import STORES, Store, find_stores, take_out
 from zlock.image.registry.registry import Registry
-from zlock.model.ports import Progress
 from zlock.model.reference import ImageReference
+from zlock.reporting import Activity, Doing
 from zlock.workflow.project.workspace import Workspace
 
 _FORMS = (
@@ -34,10 +34,10 @@ class ImageFinder:
         where: What was found last, and where.
     """
 
-    def __init__(self, workspace: Workspace, progress: Progress) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         self._environ = workspace.environ
         self._offline = workspace.options.offline
-        self._progress = progress
+        self._reporter = workspace.reporter
         self._stack = ExitStack()
         self.registry = Registry(workspace.environ)
         self.where = ""
@@ -120,7 +120,7 @@ class ImageFinder:
         return self._in_store(store, image, platform)
 
     def _in_store(self, store: Store, image: str, platform: str) -> OpenImage | None:
-        self._progress(f"looking for `{image}` in {store.name}")
+        self._reporter(Doing(Activity.LOOKING_IN_STORE, image, store.name))
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="zlock-")))
         found = take_out(store, image, platform, folder, self._environ)
         if found:
@@ -132,7 +132,7 @@ class ImageFinder:
             raise NoAnswer(
                 f"no store of this machine has `{reference}`", context=self._closed_stores, hint="leave out `--offline`"
             )
-        self._progress(f"asking the registry for `{reference}`")
+        self._reporter(Doing(Activity.ASKING_REGISTRY, str(reference)))
         found = self.registry.find(reference, platform)
         if found is None:
             return None

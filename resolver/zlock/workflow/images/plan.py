@@ -11,7 +11,6 @@ from zlock.image.explain import moved
 from zlock.image.plan import ImagePlan
 from zlock.image.platforms import IndexPlan, plan_indexes
 from zlock.image.record import RECORD, read_record
-from zlock.model.ports import Progress
 from zlock.workflow.fetching.build_files import links_into
 from zlock.workflow.images.build_plans import OUTPUT, plan_images
 from zlock.workflow.images.existing_images import Existing
@@ -59,9 +58,7 @@ class PlannedIndex:
     exists: bool | None
 
 
-def plan(
-    options: Options, *, explain: str | None = None, progress: Progress
-) -> tuple[list[PlannedImage], list[PlannedIndex], Report]:
+def plan(options: Options, *, explain: str | None = None) -> tuple[list[PlannedImage], list[PlannedIndex], Report]:
     """Return the images of a pipeline, none of which is built, and the indexes over them.
 
     Offline no registry is asked, only this machine's store; without a repository there are no indexes. What is wrong
@@ -70,7 +67,6 @@ def plan(
     Args:
         options: What the command line says.
         explain: The step whose change since the last build is to be explained.
-        progress: Told what is being done.
 
     Raises:
         ZlockError: What is wrong with the project, or the step to be explained is none of it.
@@ -78,7 +74,7 @@ def plan(
     workspace = Workspace(options)
     failures = workspace.report.failures
     locked = collect_locked(workspace)
-    with Registries(workspace, progress, is_needed=False) as registries:
+    with Registries(workspace, is_needed=False) as registries:
         plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
         note_unknown(plans, workspace.report)
         note_floating(registries.floating, plans, workspace.report)
@@ -88,7 +84,7 @@ def plan(
             if explain not in {*names, *failures.of_steps}:
                 raise InvalidInput(f"there is no step `{explain}` to explain", hint=f"steps: {', '.join(names)}")
             plans = [one for one in plans if explain in one.steps]
-        existing, named = Existing(workspace, registries, progress), NamedImages(workspace.steps)
+        existing, named = Existing(workspace, registries), NamedImages(workspace.steps)
         rows = []
         for one in plans:
             last = before.get(explain or "", {}).get("platforms", {}).get(one.platform)
@@ -102,9 +98,7 @@ def plan(
     return rows, indexes, workspace.report
 
 
-def write_contexts(
-    options: Options, output: Path | None, wheelhouse: Path | None, progress: Progress
-) -> tuple[list[PlannedImage], Report]:
+def write_contexts(options: Options, output: Path | None, wheelhouse: Path | None) -> tuple[list[PlannedImage], Report]:
     """Write the build context of each image of a pipeline into a folder of its own.
 
     What is wrong with single steps is reported, and those of the others are written.
@@ -114,7 +108,6 @@ def write_contexts(
         output: The folder around them, from the working folder; `build/zlock` of the project where it is None.
         wheelhouse: The folder with all that the images install, each context then holds its part of it; None: their
             builds ask indexes.
-        progress: Told what is being done.
 
     Raises:
         ZlockError: A lock is not current, or the wheelhouse does not hold all; several errors come as `Problems`.
@@ -125,7 +118,7 @@ def write_contexts(
     house = wheelhouse.resolve() if wheelhouse else None
     plans = plan_images(workspace, load_locked(workspace), None, None, house)
     note_unknown(plans, workspace.report)
-    links = [NO_LINKS] * len(plans) if house is None else links_into(plans, house, workspace, progress)
+    links = [NO_LINKS] * len(plans) if house is None else links_into(plans, house, workspace)
     around = workspace.project.folder / OUTPUT if output is None else Path.cwd() / output
     rows = []
     for one, name, linked in zip(plans, folder_names(plans), links, strict=True):

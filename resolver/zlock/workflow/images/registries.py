@@ -14,8 +14,8 @@ from zlock.image.plan import KEY_LABEL, ImagePlan, Parent
 from zlock.image.platforms import IndexPlan, find_images, find_index
 from zlock.image.registry.manifest import FoundImage
 from zlock.image.registry.registry import Registry
-from zlock.model.ports import Progress
 from zlock.model.reference import ImageReference
+from zlock.reporting import Activity, Doing
 from zlock.wording import listed
 from zlock.workflow.locks.parents import no_parent
 from zlock.workflow.project.report import Report
@@ -29,7 +29,6 @@ class Registries:
 
     Args:
         workspace: The project.
-        progress: Hears what is being done.
         is_needed: Whether a registry that does not answer is an error; else that is noted, and what it has is unknown.
 
     Attributes:
@@ -37,10 +36,10 @@ class Registries:
         floating: The digest that each parent has now, for those that no lock has one of.
     """
 
-    def __init__(self, workspace: Workspace, progress: Progress, *, is_needed: bool = True) -> None:
+    def __init__(self, workspace: Workspace, *, is_needed: bool = True) -> None:
         self._offline = workspace.options.offline
         self._report = workspace.report
-        self._progress = progress
+        self._reporter = workspace.reporter
         self._is_needed = is_needed
         self.registry = Registry(workspace.environ)
         self._parent = cache(self._ask_for_parent)
@@ -129,7 +128,7 @@ class Registries:
         parsed = ImageReference.parse(reference)
         if self._offline or parsed.is_local:
             return None
-        self._progress(f"asking the registry for `{reference}`")
+        self._reporter(Doing(Activity.ASKING_REGISTRY, reference))
         found = self.ask(parsed, lambda: self.registry.find(parsed, platform))
         if found is None and not self.is_silent(parsed):
             raise no_parent(reference, platform)

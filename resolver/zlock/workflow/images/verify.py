@@ -21,9 +21,10 @@ from zlock.image.verify import Comparison, compare
 from zlock.lock.selection import packages_on
 from zlock.model.image import default_parent
 from zlock.model.machine import this_platform
-from zlock.model.ports import Progress
 from zlock.model.reference import ImageReference
 from zlock.model.target import Target
+from zlock.reporting import Activity, Doing
+from zlock.wording import counted
 from zlock.workflow.images.build_plans import OUTPUT
 from zlock.workflow.images.find import ImageFinder
 from zlock.workflow.locks.current import LockedStep, load_locked
@@ -52,13 +53,12 @@ class Verdict:
         return all(one.is_equal for one in self.comparisons.values())
 
 
-def verify(options: Options, image: str, progress: Progress) -> Verdict:
+def verify(options: Options, image: str) -> Verdict:
     """Compare what is installed in an image, a folder or an environment with the lock of a step.
 
     Args:
         options: The options; of `steps` one at most.
         image: What `ImageFinder.find` takes, `dir:DIR` or `env:PYTHON`.
-        progress: Hears what is being done.
 
     Raises:
         NoAnswer: There is no such image, or no environment of the lock's Python in it; or the lock is outdated.
@@ -68,12 +68,12 @@ def verify(options: Options, image: str, progress: Progress) -> Verdict:
     workspace = Workspace(options)
     kind, _, rest = image.partition(":")
     if kind in ("dir", "env") and rest:
-        return _verify_place(workspace, image, kind, Path(rest), progress)
-    with ImageFinder(workspace, progress) as finder:
-        return _verify_image(workspace, image, finder, progress)
+        return _verify_place(workspace, image, kind, Path(rest))
+    with ImageFinder(workspace) as finder:
+        return _verify_image(workspace, image, finder)
 
 
-def _verify_image(workspace: Workspace, image: str, finder: ImageFinder, progress: Progress) -> Verdict:
+def _verify_image(workspace: Workspace, image: str, finder: ImageFinder) -> Verdict:
     """Compare an image; of an index, the images of all platforms of the lock."""
     platforms = _ordered(workspace.project.platforms, linux=True)
     platform, found = finder.find(image, platforms)
@@ -92,14 +92,14 @@ def _verify_image(workspace: Workspace, image: str, finder: ImageFinder, progres
     for one, opened in images.items():
         if locked.step.effective.system:
             parents = _parent_layers(finder, opened, locked, targets[one])
-            installed = read_system(opened, targets[one].minor, parents, progress)
+            installed = read_system(opened, targets[one].minor, parents, workspace.reporter)
         else:
-            installed = read_venv(opened, locked.step.effective.venv, targets[one].minor, progress)
-        comparisons[one] = _compared(workspace, locked, targets[one], installed, progress)
+            installed = read_venv(opened, locked.step.effective.venv, targets[one].minor, workspace.reporter)
+        comparisons[one] = _compared(workspace, locked, targets[one], installed)
     return _verdict(workspace, locked, name, comparisons)
 
 
-def _verify_place(workspace: Workspace, image: str, kind: str, place: Path, progress: Progress) -> Verdict:
+def _verify_place(workspace: Workspace, image: str, kind: str, place: Path) -> Verdict:
     """Compare a folder or an environment of this machine."""
     locked = _locked(workspace, _step_of(workspace, ""))
     if locked is None:
@@ -113,13 +113,11 @@ def _verify_place(workspace: Workspace, image: str, kind: str, place: Path, prog
         installed = read_folder(place, settings.venv, target.minor)
     if settings.system:
         installed = replace(installed, inherited=None)
-    comparison = _compared(workspace, locked, target, installed, progress)
+    comparison = _compared(workspace, locked, target, installed)
     return _verdict(workspace, locked, image, {target.platform: comparison})
 
 
-def _compared(
-    workspace: Workspace, locked: LockedStep, target: Target, installed: Installed, progress: Progress
-) -> Comparison:
+def _compared(workspace: Workspace, locked: LockedStep, target: Target, installed: Installed) -> Comparison:
     own = _project_name(workspace.project.folder)
     installs_project = locked.step.effective.local_project_install_command is not None
     if installed.inherited is None:
@@ -128,11 +126,11 @@ def _compared(
     def is_local(one: Distribution) -> bool:
         return "dir_info" in one.direct_url and (installs_project or one.name == own)
 
-    progress("comparing files with what was installed, and compiled files with their sources")
+    workspace.reporter(Doing(Activity.COMPARING))
     compilers = Compilers(workspace.environ)
     found = compare(packages_on(locked.lock, target), installed, is_local=is_local, compilers=compilers)
     if found.unchecked:
-        files = f"{found.unchecked} .pyc file{'' if found.unchecked == 1 else 's'} not checked"
+        files = f"{counted(found.unchecked, '.pyc file')} not checked"
         made_by = installed.python or f"that has compiled them, a 3.{target.minor}"
         workspace.report.note(f"{files}: that takes the Python {made_by}, and this machine has another one or none")
     return found

@@ -9,7 +9,7 @@ from zlock.errors import Collector, InvalidInput, NoAnswer
 from zlock.lock.parent import PinnedParent, parent_of, with_parent
 from zlock.lock.store import parse_lock
 from zlock.model.image import default_parent
-from zlock.model.ports import Progress
+from zlock.reporting import Activity, Doing
 from zlock.workflow.locks.job import Answers, Job
 from zlock.workflow.project.registry_errors import NamedParents
 from zlock.workflow.project.workspace import Workspace
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zlock.image.registry.registry import Registry
 
 
-def pin_parents(workspace: Workspace, jobs: Sequence[Job], answers: Answers, progress: Progress) -> Answers:
+def pin_parents(workspace: Workspace, jobs: Sequence[Job], answers: Answers) -> Answers:
     """Return the answers with their parents' digests: those that the locks had, or those that registries tell.
 
     A registry is asked where `--pin-images` wants a digest that is not there, and where `--upgrade` lets one go.
@@ -29,7 +29,7 @@ def pin_parents(workspace: Workspace, jobs: Sequence[Job], answers: Answers, pro
         InvalidInput: There would be a registry to ask, and `--offline` forbids it.
         RegistryFailed: A registry could not be asked.
     """
-    pinner = _Pinner(workspace, progress)
+    pinner = _Pinner(workspace)
     problems = Collector()
     found: Answers = {}
     for job in jobs:
@@ -54,9 +54,8 @@ def no_parent(reference: str, platform: str) -> NoAnswer:
 class _Pinner:
     """Asks registries, each parent once."""
 
-    def __init__(self, workspace: Workspace, progress: Progress) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._progress = progress
         self._known: dict[tuple[str, tuple[str, ...]], PinnedParent] = {}
         self._parents = NamedParents()
 
@@ -113,7 +112,7 @@ class _Pinner:
             )
         found = []
         for platform in platforms:
-            self._progress(f"asking the registry for the parent `{reference}`")
+            self._workspace.reporter(Doing(Activity.ASKING_FOR_PARENT, reference))
             one = self._registry.find(parsed, platform)
             if one is None:
                 raise no_parent(reference, platform)

@@ -18,10 +18,10 @@ from zlock.lock.question import Question, digest_of
 from zlock.lock.store import ExistingLock, existing_steps, lock_path, read_text
 from zlock.model.indexes import Routing
 from zlock.model.paths import is_file_url
-from zlock.model.ports import Progress, unheard
 from zlock.model.requirement import Asked, Gathered
 from zlock.model.target import Target
 from zlock.redact import redact
+from zlock.reporting import Activity, Doing, Reporter, unheard
 from zlock.settings.config import Project, StepConfiguration, find_project, read_project
 from zlock.settings.docker import DockerSettings, EffectiveSettings
 from zlock.settings.keys import policy
@@ -52,7 +52,7 @@ class Options:
         upgrade: Move every pin.
         upgrade_packages: Names whose pins move.
         pin_images: Record the digests of parent images.
-        progress: Hears what is being done.
+        reporter: Hears what the run says of itself.
     """
 
     project: Path | None = None
@@ -65,7 +65,7 @@ class Options:
     upgrade: bool = False
     upgrade_packages: tuple[str, ...] = ()
     pin_images: bool = False
-    progress: Progress = unheard
+    reporter: Reporter = unheard
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +95,7 @@ class Workspace:
 
     def __init__(self, options: Options) -> None:
         self.options = options
+        self.reporter = options.reporter
         self.report = Report()
         self.environ = dict(os.environ)
         self.project = _project(options.project)
@@ -142,7 +143,7 @@ class Workspace:
             from zlock.settings.load import load_pipeline
 
             folder = Path.cwd() if self.options.pipeline and self.options.project is None else self.project.folder
-            self.options.progress(f"running `{reference}` for its steps")
+            self.reporter(Doing(Activity.RUNNING_PIPELINE, reference))
             self.pipeline = load_pipeline(
                 str(folder / reference), project=self.project.folder, interpreter=str(self.interpreter)
             )

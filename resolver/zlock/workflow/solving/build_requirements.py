@@ -10,12 +10,13 @@ from zlock.errors import NoAnswer, OutsideFailed, Problems, ZlockError
 from zlock.index.repository import Repository
 from zlock.lock.builds import Build, build_pins
 from zlock.model.origin import Origin, Source
-from zlock.model.ports import InvalidMetadata, Progress
+from zlock.model.ports import InvalidMetadata
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
+from zlock.reporting import Activity, Doing
 from zlock.resolution.solve import Resolved
 from zlock.workflow.locks.job import Job
-from zlock.workflow.project.report import Report
+from zlock.workflow.project.workspace import Workspace
 
 SolveApart = Callable[[Job, Target, Sequence[DirectRequirement], Mapping[str, str]], list[Resolved]]
 """Finds wheels for requirements beside those of a step; it gets the versions that are kept where they fit."""
@@ -27,15 +28,13 @@ class BuildLocker:
     Args:
         repository: What zlock knows of sdists.
         solve: Finds the wheels.
-        report: Hears of repositories and archives that can't be built.
-        progress: Hears what happens.
+        workspace: The project, whose report hears of repositories and archives that can't be built.
     """
 
-    def __init__(self, repository: Repository, solve: SolveApart, report: Report, progress: Progress) -> None:
+    def __init__(self, repository: Repository, solve: SolveApart, workspace: Workspace) -> None:
         self._repository = repository
         self._solve = solve
-        self._report = report
-        self._progress = progress
+        self._workspace = workspace
 
     def builds(self, job: Job, target: Target, resolved: Sequence[Resolved]) -> Iterator[Build]:
         """Yield the build of each package that is built wherever it is installed: with wheels alone, see `Builder`.
@@ -51,7 +50,7 @@ class BuildLocker:
                 yield self._of(job, target, one, self._sdist_requires(job, target, one), "`build-sdists`: ")
 
     def _sdist_requires(self, job: Job, target: Target, one: Resolved) -> list[str]:
-        self._progress(f"asking what building `{_what(one)}` requires")
+        self._workspace.reporter(Doing(Activity.ASKING_BUILD_REQUIREMENTS, _what(one)))
         try:
             return self._repository.build_requirements(one.index, one.candidate.files[0], target.python_version)
         except InvalidMetadata as error:
@@ -71,7 +70,9 @@ class BuildLocker:
             if isinstance(error, Problems) and error.worst != NoAnswer.exit_code:
                 raise
             if target.system == "linux":
-                self._report.note(f"no image can hold `{one.name}`, as its build can't be locked: {_reason(error)}")
+                self._workspace.report.note(
+                    f"no image can hold `{one.name}`, as its build can't be locked: {_reason(error)}"
+                )
             return Build.of(one, target.platform, stated, None)
 
     def _of(self, job: Job, target: Target, one: Resolved, stated: Sequence[str], setting: str) -> Build:

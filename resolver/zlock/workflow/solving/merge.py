@@ -12,7 +12,7 @@ from zlock.lock.checkout import MERGING, merged_files, was_said, write_conflict
 from zlock.lock.git import Repository
 from zlock.lock.identity import owner_in
 from zlock.lock.store import ENVIRONMENTS, replace_text, step_of
-from zlock.model.ports import Progress
+from zlock.reporting import Activity, Doing
 from zlock.settings.config import read_project
 from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Options
@@ -27,21 +27,20 @@ class Sides(NamedTuple):
     theirs: Path
 
 
-def merge_locks(options: Options, sides: Sides, path: str, progress: Progress) -> Report:
+def merge_locks(options: Options, sides: Sides, path: str) -> Report:
     """Write the lock that both branches together need into the file of ours.
 
     Args:
         options: The options; without a project it is found from the lock's place.
         sides: The files with the locks.
         path: The lock's place in the repository; git's `%P`.
-        progress: Hears what happens.
 
     Raises:
         ZlockError: There is no such lock; then the file of ours has both sides with conflict markers. What was said of
             another lock of the same merge is not said again.
     """
     try:
-        return _merge(options, sides, path, progress)
+        return _merge(options, sides, path)
     except ZlockError as error:
         write_conflict(*sides)
         if was_said(error.laid_out()):
@@ -53,7 +52,7 @@ def merge_locks(options: Options, sides: Sides, path: str, progress: Progress) -
         raise
 
 
-def _merge(options: Options, sides: Sides, path: str, progress: Progress) -> Report:
+def _merge(options: Options, sides: Sides, path: str) -> Report:
     if os.environ.get(MERGING):
         raise NoAnswer("what this merge comes to is just being found out", hint="wait for that")
     step = step_of(Path(path).name)
@@ -66,7 +65,7 @@ def _merge(options: Options, sides: Sides, path: str, progress: Progress) -> Rep
             f"`{path}` is the lock of an environment of hatch, which no step has",
             hint=f"{command} mends it, once all else is merged",
         )
-    progress("merging what the locks are made from")
+    options.reporter(Doing(Activity.MERGING))
     repository = Repository.of(Path.cwd())
     with merged_files(repository, os.environ) as folder:
         place = folder / path
@@ -78,7 +77,7 @@ def _merge(options: Options, sides: Sides, path: str, progress: Progress) -> Rep
                 if options.project is None
                 else folder / _inside(options.project, repository.top)
             )
-            report = resolve(replace(options, project=project, steps=(step,)), progress)
+            report = resolve(replace(options, project=project, steps=(step,)))
         except ZlockError as error:
             _place_in_repository(error, folder)
             raise

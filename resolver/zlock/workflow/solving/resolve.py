@@ -8,8 +8,8 @@ from packaging.utils import canonicalize_name
 
 from zlock.errors import Collector
 from zlock.lock.store import pins_of, unhashed_of, write_all
-from zlock.model.ports import Progress
 from zlock.redact import redact
+from zlock.reporting import Activity, Doing
 from zlock.settings.place import Place
 from zlock.wording import listed
 from zlock.workflow.locks.job import Answers, Job
@@ -20,7 +20,7 @@ from zlock.workflow.project.sources import Gatherer
 from zlock.workflow.project.workspace import Options, Workspace
 
 
-def resolve(options: Options, progress: Progress) -> Report:
+def resolve(options: Options) -> Report:
     """Bring the locks up to date and write them, all or none.
 
     Raises:
@@ -31,15 +31,15 @@ def resolve(options: Options, progress: Progress) -> Report:
     if not gatherer.is_remote:
         workspace.disregard()
         return workspace.report
-    jobs = _prepare(workspace, gatherer, progress)
+    jobs = _prepare(workspace, gatherer)
     _note_replaced(workspace, jobs)
-    answers = pin_parents(workspace, jobs, answer_jobs(workspace, jobs, progress), progress)
+    answers = pin_parents(workspace, jobs, answer_jobs(workspace, jobs))
     gone = workspace.gone()
     note_unpinned(workspace, answers)
     _note_unhashed(workspace, jobs, answers)
     texts = {job.path: text for job in jobs if (text := answers[job.step.name][1]) != job.text}
     if texts or gone:
-        write_all(texts, tuple(gone.values()), project=workspace.project.folder, progress=progress)
+        write_all(texts, tuple(gone.values()), project=workspace.project.folder, reporter=workspace.reporter)
     for job in jobs:
         tree, _ = answers[job.step.name]
         status: Status = "unchanged"
@@ -50,20 +50,20 @@ def resolve(options: Options, progress: Progress) -> Report:
     return workspace.report
 
 
-def _prepare(workspace: Workspace, gatherer: Gatherer, progress: Progress) -> list[Job]:
+def _prepare(workspace: Workspace, gatherer: Gatherer) -> list[Job]:
     jobs = []
     problems = Collector()
     with problems:
         check_settings(workspace, workspace.chosen())
     for step in workspace.chosen():
-        progress(f"reading the sources of `{step.name}`")
+        workspace.reporter(Doing(Activity.READING_SOURCES, step.name))
         with problems:
             jobs.append(Job.prepare(workspace, gatherer, step))
     problems.raise_if_any()
     return jobs
 
 
-def answer_jobs(workspace: Workspace, jobs: list[Job], progress: Progress) -> Answers:
+def answer_jobs(workspace: Workspace, jobs: list[Job]) -> Answers:
     """Return each step's lock as values and as text; those that still answer are not solved again."""
     answers: Answers = {
         job.step.name: (job.lock, job.restated())
@@ -75,7 +75,7 @@ def answer_jobs(workspace: Workspace, jobs: list[Job], progress: Progress) -> An
         from zlock.workflow.solving.solve import solve_jobs  # brings in what searches and what asks indexes
 
         settled = [job for job in jobs if job.step.align and job.step.name in answers]
-        answers |= {job.step.name: (tree, text) for job, tree, text in solve_jobs(workspace, todo, settled, progress)}
+        answers |= {job.step.name: (tree, text) for job, tree, text in solve_jobs(workspace, todo, settled)}
     return answers
 
 

@@ -32,10 +32,11 @@ from zlock.model.distribution import File, LockedReference, Reference
 from zlock.model.explanations import GaveWay, Stated
 from zlock.model.indexes import Cutoff, Index, Routing
 from zlock.model.origin import Origin, Source
-from zlock.model.ports import PackageSource, Progress
+from zlock.model.ports import PackageSource
 from zlock.model.reference import is_loopback
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
+from zlock.reporting import Activity, Doing
 from zlock.resolution.align import Aligned, Member, align
 from zlock.resolution.needs import Pins
 from zlock.resolution.problem import Policy, Problem
@@ -44,7 +45,6 @@ from zlock.resolution.search import Unsolvable
 from zlock.resolution.solve import Described, Resolved, describe, solve
 from zlock.resolution.universe import Universe
 from zlock.resolution.words import differs, gave_way, no_solution
-from zlock.wording import listed
 from zlock.workflow.locks.job import Job
 from zlock.workflow.locks.replaced_files import note_replaced
 from zlock.workflow.project.workspace import Workspace
@@ -59,28 +59,27 @@ T = TypeVar("T")
 Solved = tuple[Job, dict[str, Any], str]
 
 
-def solve_jobs(workspace: Workspace, jobs: Sequence[Job], settled: Sequence[Job], progress: Progress) -> list[Solved]:
+def solve_jobs(workspace: Workspace, jobs: Sequence[Job], settled: Sequence[Job]) -> list[Solved]:
     """Solve steps together over shared indexes; return each with its lock as a tree and as a text.
 
     Args:
         workspace: The project.
         jobs: The steps.
         settled: Other steps, whose locks stay; versions are aligned with theirs.
-        progress: Hears what happens.
 
     Raises:
         ZlockError: A step has no answer, or an index failed; several come as `Problems`.
     """
     refresh = workspace.options.upgrade or bool(workspace.options.upgrade_packages)
-    solver = Solver(workspace, jobs, progress, refresh=refresh)
+    solver = Solver(workspace, jobs, refresh=refresh)
     with _without_collector():
         try:
             return solver.solve_all(jobs, settled)
         except (NoAnswer, Problems):
             if workspace.options.offline or not solver.trusted_age:
                 raise
-        progress("asking again for pages that were in the cache")
-        return Solver(workspace, jobs, progress, refresh=True).solve_all(jobs, settled)
+        workspace.reporter(Doing(Activity.ASKING_AGAIN))
+        return Solver(workspace, jobs, refresh=True).solve_all(jobs, settled)
 
 
 @contextmanager
@@ -108,9 +107,9 @@ class _State:
 class Solver:
     """What the solves of one run share."""
 
-    def __init__(self, workspace: Workspace, jobs: Sequence[Job], progress: Progress, *, refresh: bool) -> None:
+    def __init__(self, workspace: Workspace, jobs: Sequence[Job], *, refresh: bool) -> None:
         self._workspace = workspace
-        self._progress = progress
+        self._reporter = workspace.reporter
         options, project = workspace.options, workspace.project
         self._machine = Machine.read(workspace.environ, project.folder)
         network = Network.from_environment(workspace.environ, self._machine.pip)
@@ -139,7 +138,7 @@ class Solver:
             refresh=refresh,
             builder=self._builder,
         )
-        self._build_locker = BuildLocker(self._repository, self._solve_apart, workspace.report, progress)
+        self._build_locker = BuildLocker(self._repository, self._solve_apart, workspace)
         self._builders: dict[str, Builder] = {}
         self._universes: dict[tuple[Any, ...], Universe] = {}
         self._known: Described = {}
@@ -181,7 +180,7 @@ class Solver:
                 python=python,
                 default_index=self._default_index,
                 offline=self._workspace.options.offline,
-                progress=self._progress,
+                reporter=self._reporter,
             )
             self._builders.setdefault(python, made)  # several threads may ask at once
         return self._builders[python]
@@ -201,7 +200,7 @@ class Solver:
         try:
             states = self._prepare(jobs)
             while True:
-                self._progress("solving 1 step" if len(states) == 1 else f"solving {len(states)} steps together")
+                self._reporter(Doing(Activity.SOLVING, total=len(states)))
                 aligned = align([member for state in states for member in state.members], locked, self._tick)
                 if not aligned.failed:
                     break
@@ -425,15 +424,15 @@ class Solver:
         return self._universes[key]
 
     def _on_page(self, count: int) -> None:
-        building = listed([what for builder in list(self._builders.values()) for what in list(builder.building)])
-        self._progress(f"solving: {count} packages looked at{f', building {building}' if building else ''}")
+        building = tuple(what for builder in list(self._builders.values()) for what in list(builder.building))
+        self._reporter(Doing(Activity.LOOKING_AT_PACKAGES, done=count, building=building))
 
     def _reference(self, name: NormalizedName, url: str, locked: LockedReference | None, python: str) -> Reference:
         key = (name, url, locked, python)
         if key not in self._references:
             from zlock.index.direct import find_reference
 
-            self._progress(f"fetching `{name}`")
+            self._reporter(Doing(Activity.FETCHING, name))
             self._references[key] = find_reference(
                 name,
                 url,
@@ -447,7 +446,7 @@ class Solver:
 
     def _tick(self, steps: int) -> None:
         if steps % 100 == 0:
-            self._progress(f"solving: step {steps} of a search")
+            self._reporter(Doing(Activity.SEARCHING, done=steps))
 
     def _answer(self, problem: Problem, step: str) -> Pins:
         """Return verified pins; what can't be answered becomes an error that says why."""
@@ -471,7 +470,7 @@ class Solver:
         for error in find_hopeless(problem, {*self._repository.known_names(), *popular_names()}):
             problems.add(_in_step(error, step))
         problems.raise_if_any()
-        self._progress(f"explaining why `{step}` has no answer")
+        self._reporter(Doing(Activity.EXPLAINING, step))
         return explain(problem, proof.clause)
 
     def _complete(self, resolved: Sequence[Resolved]) -> list[Resolved]:
@@ -483,7 +482,7 @@ class Solver:
         return replace(one, candidate=one.candidate._replace(files=files))
 
     def _hashed(self, file: File) -> File:
-        self._progress(f"hashing `{file.filename}`: its index gives no sha256")
+        self._reporter(Doing(Activity.HASHING, file.filename))
         digest, size = self._repository.sha256(file)
         return file._replace(hashes=(*file.hashes, ("sha256", digest)), size=size)
 

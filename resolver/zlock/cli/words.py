@@ -1,0 +1,46 @@
+"""The words of what a run says of itself."""
+
+from __future__ import annotations
+
+from zlock.reporting import Activity, Doing
+from zlock.wording import counted, listed
+
+_WORDS = {
+    Activity.ASKING_AGAIN: "asking again for pages that were in the cache",
+    Activity.ASKING_BUILD_REQUIREMENTS: "asking what building `{subject}` requires",
+    Activity.ASKING_FOR_PARENT: "asking the registry for the parent `{subject}`",
+    Activity.ASKING_REGISTRY: "asking the registry for `{subject}`",
+    Activity.BUILDING: "building `{subject}`",
+    Activity.CHECKING_WHEELHOUSE: "checking the wheelhouse: {done} of {files}",
+    Activity.COMPARING: "comparing files with what was installed, and compiled files with their sources",
+    Activity.EXPLAINING: "explaining why `{subject}` has no answer",
+    Activity.FETCHING: "fetching `{subject}`",
+    Activity.FETCHING_FILES: "fetching: {done} of {files}, {megabytes:.1f} MB",
+    Activity.HASHING: "hashing `{subject}`: its index gives no sha256",
+    Activity.LOOKING_AT_PACKAGES: "solving: {packages} looked at{building}",
+    Activity.LOOKING_FOR_FILES: "looking for what the locks need",
+    Activity.LOOKING_IN_STORE: "looking for `{subject}` in {place}",
+    Activity.MERGING: "merging what the locks are made from",
+    Activity.READING_LAYER: "reading layer {done} of {total} of `{subject}`",
+    Activity.READING_SOURCES: "reading the sources of `{subject}`",
+    Activity.RUNNING_PIPELINE: "running `{subject}` for its steps",
+    Activity.SEARCHING: "solving: step {done} of a search",
+    Activity.SOLVING: "solving {steps}{together}",
+    Activity.WAITING: "waiting: `{subject}` is kept by {place}",
+}
+
+
+def words(doing: Doing) -> str:
+    """Say what a run is doing."""
+    return _WORDS[doing.what].format(
+        subject=doing.subject,
+        place=doing.place,
+        done=doing.done,
+        total=doing.total,
+        files=counted(doing.total, "file"),
+        steps=counted(doing.total, "step"),
+        packages=counted(doing.done, "package"),
+        together=" together" if doing.total > 1 else "",
+        megabytes=doing.received / 1e6,
+        building=f", building {listed(doing.building)}" if doing.building else "",
+    )
