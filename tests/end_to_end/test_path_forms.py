@@ -194,7 +194,7 @@ def test_a_constraint_and_a_folder_without_a_name_keep_theirs(place: Project, in
         ),
         (
             "a @ file://libs/features",
-            "write `file:///` and the whole path, or `file:libs/features` for one in this folder",
+            "write `file:///PATH`, or `file:PATH` for one in this folder",
         ),
         ('a = {git = "https://host.example/a.git", tag = "v1"}', "write `a @ git+https://host.example/a.git@v1`"),
         ('a = {url = "https://host.example/a.zip", extras = ["x"]}', "write `a[x] @ https://host.example/a.zip`"),

@@ -95,7 +95,7 @@ def _two_places(first: Reference, first_origin: str, second: Reference, second_o
     def line(reference: Reference, origin: str) -> str:
         folder = f", folder `{reference.subdirectory}`" if reference.subdirectory else ""
         by = f", required by {origin}" if origin else ""
-        return f"`{reference.requested.partition('?')[0]}`{folder}{by}"
+        return f"`{shown(reference.requested)}`{folder}{by}"
 
     return InvalidRequirements(
         f"`{first.metadata.name}` is required from two places",
@@ -124,7 +124,7 @@ def find_reference(
 
     Args:
         name: The package it is required as.
-        url: A URL, or a path that counts from the project folder; may hold credentials and a fragment.
+        url: Its URL, a relative `file:` one from the project folder; may hold credentials and a fragment.
         project: The project folder.
         fetch: Returns a whole remote file; it gets the URL with credentials, and keeps them from others.
         builder: Reads and builds what is no wheel.
@@ -206,9 +206,6 @@ def _of_archive(wanted: _Wanted, data: bytes, builder: Builder, *, url: str = ""
         subdirectory="" if is_wheel else link.subdirectory,
         hashes=(("sha256", hashlib.sha256(data).hexdigest()),),
         size=len(data),
-        vcs="",
-        requested_revision="",
-        commit="",
         metadata=described.metadata,
         filename=filename,
         build_requires=described.build_requires,
@@ -284,16 +281,9 @@ def _of_folder(wanted: _Wanted, folder: Path, relative: str, builder: Builder, p
     return Reference(
         requested=wanted.link.public,
         kind="directory",
-        url="",
         path=relative,
         subdirectory=wanted.link.subdirectory,
-        hashes=(),
-        size=-1,
-        vcs="",
-        requested_revision="",
-        commit="",
         metadata=found.metadata,
-        filename="",
         routes=found.routes,
         build_requires=described.build_requires,
     )
@@ -325,15 +315,11 @@ def _find_vcs(wanted: _Wanted, builder: Builder, *, offline: bool, locked: Locke
         requested=wanted.link.public,
         kind="vcs",
         url=url,
-        path="",
         subdirectory=link.subdirectory,
-        hashes=(),
-        size=-1,
         vcs="git",
         requested_revision=revision,
         commit=commit,
         metadata=found.metadata,
-        filename="",
         build_requires=described.build_requires,
         routes=found.routes,
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from urllib.parse import unquote
 
 from zlock.errors import InvalidRequirements
 from zlock.index.archives import file_sha256
 from zlock.index.metadata import with_portable_needs
 from zlock.index.sourced import Sourced, on_this_machine, with_sources
 from zlock.index.tree import read_build_system, static_metadata
+from zlock.model.link import Link, LinkError
 from zlock.model.paths import is_file_url, path_in
 from zlock.model.ports import InvalidMetadata
 from zlock.regular import read_regular
@@ -52,22 +52,20 @@ class Fingerprints:
         return self._known[url]
 
     def _read(self, url: str) -> tuple[str, tuple[str, ...]]:
-        address, _, fragment = url.partition("#")
-        place = self._project / path_in(address)
-        fields = dict(part.partition("=")[::2] for part in fragment.split("&"))
+        place = self._project / path_in(url)
         try:
             if not place.is_dir():
                 return f"sha256:{file_sha256(place)}", ()
-            folder = place / unquote(fields.get("subdirectory", ""))
+            folder = place / Link.parse(url).subdirectory
             stated = _stated(folder, self._project)
             if stated is None:
                 # Line ends are what a checkout makes of them.
                 texts = [read_regular(path).replace(b"\r\n", b"\n").hex() for path in _told_by(folder)]
                 return _digest(texts), ()
-        except OSError:
+        except (OSError, LinkError):
             return "", ()
         found, requires = stated
-        metadata = with_portable_needs(found.metadata, self._project, fixed=Path(path_in(address)).is_absolute())
+        metadata = with_portable_needs(found.metadata, self._project, fixed=Path(path_in(url)).is_absolute())
         routes = [(route.name, route.url, route.marker) for route in found.routes]
         return (
             _digest([metadata, requires, *([routes] if routes else [])]),

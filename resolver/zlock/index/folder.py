@@ -16,19 +16,17 @@ from zlock.index.network import Answer
 from zlock.index.simple import parse_page
 from zlock.model.distribution import File
 from zlock.model.page import Page
+from zlock.model.paths import is_file_url, path_in
 
 
 def as_path(url: str) -> Path | None:
     """Return the path that a `file:` URL or a plain path names; None for anything remote."""
     if url.startswith("http"):
         return None
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        from urllib.request import url2pathname  # slow: it brings the whole of HTTP and TLS
-
-        return Path(url2pathname(parts.path))
+    if is_file_url(url):
+        return Path(path_in(url))
     # A single letter is a drive, not a scheme.
-    return Path(url) if len(parts.scheme) <= 1 else None
+    return Path(url) if len(urlsplit(url).scheme) <= 1 else None
 
 
 def folder_page(name: NormalizedName, folder: Path) -> Page | None:

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from zlock.model.distribution import Dependency, Metadata
 from zlock.model.indexes import Route
-from zlock.model.paths import file_url, is_file_url, path_in
+from zlock.model.paths import absolute, file_url, is_file_url, path_in
 from zlock.pyproject.document import Document
 from zlock.pyproject.sources import DependencySources
 from zlock.pyproject.table import StatedSource
@@ -89,8 +89,7 @@ def _both(marker: str, other: Marker | None) -> str:
 def _url(url: str, folder: Path, place: Place) -> str:
     if not is_file_url(url):
         return url
-    address, _, fragment = url.partition("#")
-    return place(Path(os.path.abspath(folder / path_in(address))), fragment)  # noqa: PTH100 - links stay links
+    return place(absolute(folder / path_in(url)), url.partition("#")[2])
 
 
 def on_this_machine(place: Path, fragment: str) -> str:

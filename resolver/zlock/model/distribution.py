@@ -91,6 +91,7 @@ class Reference(NamedTuple):
     Attributes:
         requested: The URL as requirements name it, without credentials and fragment.
         kind: "archive" (a wheel or sdist by URL or path), "vcs" or "directory".
+        metadata: The core metadata of what it builds or is.
         url: Without credentials; empty where `path` is given.
         path: For local ones: from the project folder, or absolute where it was stated so and lies outside; with `/`.
         subdirectory: Inside the archive or repository, or empty.
@@ -99,7 +100,6 @@ class Reference(NamedTuple):
         vcs: "git" and its like, for kind "vcs".
         requested_revision: What was asked for, or empty.
         commit: The full commit id.
-        metadata: The core metadata of what it builds or is.
         filename: The archive's file name, or empty.
         build_requires: What building a wheel of it requires, sorted; empty for a wheel.
         routes: Packages that one index alone serves, as the project says.
@@ -107,16 +107,16 @@ class Reference(NamedTuple):
 
     requested: str
     kind: str
-    url: str
-    path: str
-    subdirectory: str
-    hashes: tuple[tuple[str, str], ...]
-    size: int
-    vcs: str
-    requested_revision: str
-    commit: str
     metadata: Metadata
-    filename: str
+    url: str = ""
+    path: str = ""
+    subdirectory: str = ""
+    hashes: tuple[tuple[str, str], ...] = ()
+    size: int = -1
+    vcs: str = ""
+    requested_revision: str = ""
+    commit: str = ""
+    filename: str = ""
     build_requires: tuple[str, ...] = ()
     routes: tuple[Route, ...] = ()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import PurePosixPath
 from typing import Final, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -37,22 +38,50 @@ PROJECT_NAME: Final = re.compile(r"[A-Z0-9]([A-Z0-9._-]*[A-Z0-9])?", re.IGNORECA
 # What `git check-ref-format` refuses, and what a command would take for an option or for an expression.
 _NO_REVISION = re.compile(r"^-|\.\.|@\{|[\s~^:?*\[\\\x00-\x1f\x7f]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CORRECT: Final = "correct the URL, or name the package alone"
 _SSH_FORM: Final = "write `git+ssh://git@host/path`, with a slash after the host"
 
 
+class Flaw(Enum):
+    """Why a URL can't be used, and the way out; nothing of the URL, which may be secret, is in either."""
+
+    NO_URL = "it is no valid URL", _CORRECT
+    NO_SCHEME = "it has no scheme", "write a whole URL: `https://...`, `git+https://...` or `file:///...`"
+    SCP_FORM = "it has no scheme", _SSH_FORM
+    PORT = "its port is no number", _CORRECT
+    SSH_PORT = "its port is no number", _SSH_FORM
+    SCHEME = "its scheme is unknown", "zlock reads http, https, file, and git+https and its like"
+    CHARACTERS = "it holds white space or a control character", "write such characters as `%20`"
+    BRACKET = "its path holds a bracket", "extras belong behind the name: `name[extra] @ URL`"
+    HOST_OPTION = "its host begins with `-`, and would pass for an option", _CORRECT
+    HOST_CHARACTERS = "its host holds a backslash or an escape", _CORRECT
+    NO_HOST = "it has no host", _CORRECT
+    OTHER_MACHINE = (
+        "it names a file on another machine",
+        "write `file:///PATH`, or `file:PATH` for one in this folder",
+    )
+    NOT_ABSOLUTE = "it is no absolute path", "write `git+file:///` and the whole path"
+    NO_REVISION = "it names no revision after the `@`", "write a branch, tag or commit after the `@`, or leave it out"
+    REVISION = "it names a revision that git does not allow", "write a branch, tag or commit id after the `@`"
+    SUBDIRECTORY = "its `subdirectory` leads out of what it names", "name a folder inside it, such as `packages/name`"
+    EGG = "its `egg` is no project name", "write `name[extra] @ URL` instead"
+    HASH = "its hash is no digest of the algorithm it names", "correct the hash, or remove it from the URL"
+    FILE_NAME = "it ends in no usable file name", "name the archive itself, with its file name at the end"
+    WHEEL = "its file name is not one of a wheel", "give the file the name that its build gave it"
+    PATH = "its path holds a control character", "rename what it names"
+
+
 class LinkError(ValueError):
-    """A URL can't be used: the message says why, and holds nothing of the URL, which may be secret.
+    """A URL can't be used.
 
     Attributes:
         hint: The way out.
         path: The path that it may be meant as, or empty.
     """
 
-    def __init__(
-        self, message: str, *, hint: str = "correct the URL, or name the package alone", path: str = ""
-    ) -> None:
+    def __init__(self, flaw: Flaw, path: str = "") -> None:
+        message, self.hint = flaw.value
         super().__init__(message)
-        self.hint = hint
         self.path = path
 
 
@@ -96,16 +125,9 @@ class Link:
         Raises:
             LinkError: It is none, its scheme is unknown, or a part of it could pass for something else.
         """
-        try:
-            parts = urlsplit(url)
-        except ValueError as error:
-            raise LinkError("it is no valid URL") from error
-        _check_scheme(url, parts)
-        _check_characters(url, parts)
-        _check_host(url, parts)
+        parts = _split(url)
         vcs, _, scheme = parts.scheme.rpartition("+")
-        asks = bool(vcs) and "@" in parts.path
-        path, _, revision = parts.path.rpartition("@") if asks else (parts.path, "", "")
+        path, _, revision = parts.path.rpartition("@") if vcs and "@" in parts.path else (parts.path, "", "")
         fields = _fields(parts.fragment)
         folder = PurePosixPath(fields.get("subdirectory", "")).as_posix()
         kept = [part for part in parts.fragment.split("&") if part and not part.lower().startswith("egg=")]
@@ -122,21 +144,18 @@ class Link:
             subdirectory="" if folder == "." else folder,
             hashes=tuple((name, digest.lower()) for name, digest in fields.items() if name in DIGITS),
         )
-        if asks and not revision:
-            hint = "write a branch, tag or commit after the `@`, or leave it out"
-            raise LinkError("it names no revision after the `@`", hint=hint)
-        _check_parts(link)
+        _check(link, url, parts)
         return link
 
     @property
     def public(self) -> str:
         """It without credentials and fragment: what tells one place from another."""
-        return redact(self.address)
+        return public(self.address)
 
     @property
     def shown(self) -> str:
-        """It as messages show it: without the query too, which may hold a secret."""
-        return self.public.partition("?")[0]
+        """It as messages show it, see `shown`."""
+        return shown(self.address)
 
     @property
     def url(self) -> str:
@@ -204,81 +223,63 @@ def is_wheel(place: str) -> bool:
     return (urlsplit(place).path if "://" in place else place).lower().endswith(".whl")
 
 
+def public(url: str) -> str:
+    """Return a URL without credentials and fragment: what tells one place from another."""
+    return redact(url.partition("#")[0])
+
+
 def shown(url: str) -> str:
-    """Return a text that may be no URL as messages show it, see `Link.shown`."""
-    return redact(url.partition("#")[0]).partition("?")[0]
+    """Return what may be no URL as messages show it: without the query too, which may hold a secret."""
+    return public(url).partition("?")[0]
 
 
-def _check_scheme(url: str, parts: SplitResult) -> None:
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise LinkError(Flaw.NO_URL) from error
     if not parts.scheme:
-        hint = "write a whole URL: `https://...`, `git+https://...` or `file:///...`"
         is_ssh = re.match(r"(git\+)?[\w.-]+@[\w.-]+:", url)
-        raise LinkError("it has no scheme", hint=_SSH_FORM if is_ssh else hint, path="" if parts.netloc else parts.path)
-    if parts.scheme not in _SCHEMES:
-        raise LinkError("its scheme is unknown", hint="zlock reads http, https, file, and git+https and its like")
-
-
-def _check_characters(url: str, parts: SplitResult) -> None:
-    if not url.isprintable() or re.search(r"\s", url):
-        raise LinkError("it holds white space or a control character", hint="write such characters as `%20`")
-    if "[" in parts.path:
-        raise LinkError("its path holds a bracket", hint="extras belong behind the name: `name[extra] @ URL`")
-
-
-def _check_host(url: str, parts: SplitResult) -> None:
-    """Refuse a missing host, one that programs read differently, and what ssh would take for an option."""
+        raise LinkError(Flaw.SCP_FORM if is_ssh else Flaw.NO_SCHEME, "" if parts.netloc else parts.path)
     try:
         _ = parts.port
     except ValueError as error:
-        raise LinkError("its port is no number", hint=_SSH_FORM if "ssh" in parts.scheme else "") from error
-    host = parts.hostname or ""
-    if parts.netloc.startswith("-") or host.startswith("-"):
-        raise LinkError("its host begins with `-`, and would pass for an option")
-    if "\\" in parts.netloc or ("%" in host and ":" not in host):
-        raise LinkError("its host holds a backslash or an escape")
-    if parts.scheme.endswith("file"):
-        if host not in ("", "localhost"):
-            hint = f"write `file:///` and the whole path, or `file:{parts.netloc}{parts.path}` for one in this folder"
-            raise LinkError("it names a file on another machine", hint=hint)
-    elif not host and not parts.scheme.endswith("+lp"):
-        raise LinkError("it has no host")
-    if "+file" in parts.scheme and "://" not in url:
-        raise LinkError("it is no absolute path", hint="write `git+file:///` and the whole path")
+        raise LinkError(Flaw.SSH_PORT if "ssh" in parts.scheme else Flaw.PORT) from error
+    return parts
 
 
-def _check_parts(link: Link) -> None:
-    if link.revision and (_NO_REVISION.search(link.revision) or not link.revision.isprintable()):
-        raise LinkError(
-            "it names a revision that git does not allow",
-            hint="write the name of a branch or tag, or a commit id, after the `@`",
-        )
-    if not is_inside(link.subdirectory) or link.subdirectory.startswith("-") or not link.subdirectory.isprintable():
-        raise LinkError(
-            "its `subdirectory` leads out of what it names",
-            hint="name a folder inside it: `#subdirectory=packages/name`",
-        )
-    if link.egg and not PROJECT_NAME.fullmatch(link.egg):
-        raise LinkError("its `egg` is no project name", hint="write `name[extra] @ URL` instead")
-    for algorithm, digest in link.hashes:
-        if not is_digest(algorithm, digest):
-            raise LinkError(f"it has an invalid {algorithm}", hint="correct the hash, or remove it from the URL")
-    if link.kind in ("wheel", "sdist", "archive"):
-        _check_file_name(link)
-    elif _CONTROL.search(link.path):
-        raise LinkError("its path holds a control character", hint="rename what it names")
+def _check(link: Link, url: str, parts: SplitResult) -> None:
+    """Refuse what nothing can be had from, and what programs may read in another way than zlock does."""
+    is_file, host, folder, revision = link.scheme == "file", link.host, link.subdirectory, link.revision
+    names_file = link.kind in ("wheel", "sdist", "archive")
+    flaws = {
+        Flaw.SCHEME: parts.scheme not in _SCHEMES,
+        Flaw.CHARACTERS: not url.isprintable() or re.search(r"\s", url),
+        Flaw.BRACKET: "[" in parts.path,
+        Flaw.HOST_OPTION: parts.netloc.startswith("-") or host.startswith("-"),
+        Flaw.HOST_CHARACTERS: "\\" in parts.netloc or ("%" in host and ":" not in host),
+        Flaw.NO_HOST: not host and not is_file and link.scheme != "lp",
+        Flaw.OTHER_MACHINE: is_file and host not in ("", "localhost"),
+        Flaw.NOT_ABSOLUTE: is_file and link.vcs and "://" not in url,
+        Flaw.NO_REVISION: link.vcs and parts.path.endswith("@"),
+        Flaw.REVISION: not revision.isprintable() or _NO_REVISION.search(revision),
+        Flaw.SUBDIRECTORY: not is_inside(folder) or folder.startswith("-") or not folder.isprintable(),
+        Flaw.EGG: link.egg and not PROJECT_NAME.fullmatch(link.egg),
+        Flaw.HASH: not all(is_digest(*one) for one in link.hashes),
+        Flaw.FILE_NAME: names_file and (re.search(r"[/\\]", link.file_name) or not link.file_name.isprintable()),
+        Flaw.WHEEL: link.kind == "wheel" and not _is_wheel_name(link.file_name),
+        Flaw.PATH: _CONTROL.search(link.path),
+    }
+    for flaw, is_there in flaws.items():
+        if is_there:
+            raise LinkError(flaw)
 
 
-def _check_file_name(link: Link) -> None:
-    """Refuse a file name that could name another place, and one of a wheel that says nothing."""
-    if re.search(r"[/\\]", link.file_name) or not link.file_name.isprintable():
-        hint = "name the archive itself, with its file name at the end"
-        raise LinkError("it ends in no usable file name", hint=hint)
-    if link.kind == "wheel":
-        try:
-            parse_wheel_filename(link.file_name)
-        except ValueError as error:
-            hint = "give the file the name that its build gave it"
-            raise LinkError("its file name is not one of a wheel", hint=hint) from error
+def _is_wheel_name(name: str) -> bool:
+    try:
+        return bool(parse_wheel_filename(name))
+    except ValueError:
+        return False
 
 
 def _fields(fragment: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import quote, unquote, urlsplit
 
@@ -36,7 +37,8 @@ def is_file_url(url: str) -> bool:
 
 def path_in(url: str) -> str:
     """Return the path in a `file:` URL as it is written there, relative or not."""
-    return unquote(urlsplit(url).path)
+    path = unquote(urlsplit(url).path)
+    return re.sub(r"^/(?=[A-Za-z]:)", "", path) if os.name == "nt" else path
 
 
 def absolute(path: Path) -> Path:

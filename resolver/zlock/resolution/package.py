@@ -15,9 +15,9 @@ from packaging.version import Version
 
 from zlock.errors import Unsound
 from zlock.model.distribution import File, Reference
+from zlock.model.link import public
 from zlock.model.page import Page
 from zlock.model.versions import Versions, parse_specifier, parse_version
-from zlock.redact import redact
 from zlock.resolution.findings import Flaw, Rejected
 
 # Upper bounds such as `<2.0a0` mean "no pre-release of 2.0", so they do not count as naming one.
@@ -169,7 +169,7 @@ class Package:
 
     def mask_of_url(self, url: str) -> int:
         """Return the candidates that come from a URL."""
-        return self.all if self.reference and redact(url).partition("#")[0] == self.reference.requested else 0
+        return self.all if self.reference and public(url) == self.reference.requested else 0
 
     def position(self, version: str) -> int | None:
         """Return the position of a version, None where it can't be used."""

@@ -168,7 +168,7 @@ def _changed_places(own: Mapping[str, Any], project: Project) -> Iterator[str]:
 
 
 def _is_inside(url: str, folder: Path) -> bool:
-    path = Path(path_in(url.partition("#")[0]))
+    path = Path(path_in(url))
     return not path.is_absolute() and (folder / path).resolve().is_relative_to(folder.resolve())
 
 
