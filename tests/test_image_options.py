@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -11,7 +12,9 @@ from support.images import UV as UV_PIN
 from support.images import dockerfile, planned, runs, wheel, words_of
 from support.venv import run_pip, run_uv
 from zlock.errors import InvalidConfiguration, Problems
-from zlock.image.context.options import INSTALLERS, PIP, UV, options_of
+from zlock.image.context.arguments import options_of
+from zlock.image.context.installers import WAYS
+from zlock.model.installer import INSTALLERS, InstallerName
 
 VALUES = {
     "exists-action": "i",
@@ -51,7 +54,7 @@ def install(text: str) -> list[str]:
     ],
 )
 def test_a_value_follows_its_option(argument: object, words: list[str]) -> None:
-    assert options_of("pip", {"timeout": argument})[0] == tuple(words)  # type: ignore[dict-item]  # as users write it
+    assert options_of(INSTALLERS["pip"], {"timeout": argument})[0] == tuple(words)  # type: ignore[dict-item]  # as users write it
 
 
 @pytest.mark.parametrize(
@@ -59,11 +62,11 @@ def test_a_value_follows_its_option(argument: object, words: list[str]) -> None:
     [(None, ["--verbose"]), (True, ["--verbose"]), (False, []), ([True, None], ["--verbose", "--verbose"])],
 )
 def test_a_flag_stands_alone(argument: object, words: list[str]) -> None:
-    assert options_of("pip", {"verbose": argument})[0] == tuple(words)  # type: ignore[dict-item]  # as users write it
+    assert options_of(INSTALLERS["pip"], {"verbose": argument})[0] == tuple(words)  # type: ignore[dict-item]  # as users write it
 
 
 def test_a_list_repeats_its_option_and_an_order_of_names_means_nothing() -> None:
-    words, _ = options_of("pip", {"trusted-host": ["a", "b"], "no-color": True})
+    words, _ = options_of(INSTALLERS["pip"], {"trusted-host": ["a", "b"], "no-color": True})
 
     assert words == ("--no-color", "--trusted-host=a", "--trusted-host=b")
 
@@ -88,7 +91,7 @@ def test_timeout_and_retries_are_variables_of_uv() -> None:
 @pytest.mark.parametrize("argument", [None, True, [1, 2]])
 def test_a_variable_of_uv_has_one_value(argument: object) -> None:
     with pytest.raises(InvalidConfiguration, match="`timeout` takes one value"):
-        options_of("uv", {"timeout": argument})  # type: ignore[dict-item]  # as users write it
+        options_of(INSTALLERS["uv"], {"timeout": argument})  # type: ignore[dict-item]  # as users write it
 
 
 @pytest.mark.parametrize(
@@ -118,7 +121,7 @@ def test_a_variable_of_uv_has_one_value(argument: object) -> None:
 )
 def test_what_is_not_taken_is_refused_with_what_to_write_instead(installer: str, name: str, place: str) -> None:
     with pytest.raises(InvalidConfiguration, match=f"`{name}` of `(uv )?pip install` is not taken") as raised:
-        options_of(installer, {name: "x"})
+        options_of(INSTALLERS[installer], {name: "x"})
 
     assert place in raised.value.hint
 
@@ -130,7 +133,7 @@ def test_what_is_not_taken_is_refused_with_what_to_write_instead(installer: str,
 def test_what_is_no_option_is_refused_with_the_close_ones(installer: str, name: str, near: str) -> None:
     command = {"pip": "pip install", "uv": "uv pip install"}[installer]
     with pytest.raises(InvalidConfiguration, match=f"is no option of `{command}`") as raised:
-        options_of(installer, {name: "x"})
+        options_of(INSTALLERS[installer], {name: "x"})
 
     assert near in raised.value.hint
 
@@ -141,19 +144,19 @@ def test_what_is_no_option_is_refused_with_the_close_ones(installer: str, name: 
 def test_an_option_has_a_value_or_has_none(name: str, argument: object, problem: str) -> None:
     """`--timeout` without a value would swallow the next word."""
     with pytest.raises(InvalidConfiguration, match=problem):
-        options_of("pip", {name: argument})  # type: ignore[dict-item]  # as users write it
+        options_of(INSTALLERS["pip"], {name: argument})  # type: ignore[dict-item]  # as users write it
 
 
 def test_credentials_in_an_argument_are_refused_and_not_repeated() -> None:
     with pytest.raises(InvalidConfiguration, match="`proxy` holds credentials") as raised:
-        options_of("pip", {"proxy": "http://someone:secret@proxy.example"})
+        options_of(INSTALLERS["pip"], {"proxy": "http://someone:secret@proxy.example"})
 
     assert "secret" not in f"{raised.value.message}{raised.value.context}{raised.value.hint}"
 
 
 def test_all_mistakes_come_at_once() -> None:
     with pytest.raises(Problems) as raised:
-        options_of("pip", {"timeuot": 1, "upgrade": None, "no-color": "x", "timeout": 5})
+        options_of(INSTALLERS["pip"], {"timeuot": 1, "upgrade": None, "no-color": "x", "timeout": 5})
 
     assert len(raised.value.errors) == 3
 
@@ -208,9 +211,9 @@ def test_what_any_installer_has_can_be_turned_off(installer: str) -> None:
     """Arguments of a pipeline reach its steps, whose installer may be another one."""
     off = dict.fromkeys(("trusted-host", "no-color", "allow-insecure-host", "upgrade", "verbose"), False)
 
-    assert options_of(installer, off) == ((), {})
+    assert options_of(INSTALLERS[installer], off) == ((), {})
     with pytest.raises(InvalidConfiguration, match="`timeuot` is no option"):
-        options_of(installer, {"timeuot": False})
+        options_of(INSTALLERS[installer], {"timeuot": False})
 
 
 @pytest.mark.parametrize("setting", ["environment", "runtime_environment"])
@@ -222,9 +225,13 @@ def test_credentials_in_a_variable_are_refused_and_not_repeated(setting: str) ->
     assert "secret" not in f"{raised.value.message}{raised.value.context}{raised.value.hint}"
 
 
+def test_every_installer_that_settings_may_name_can_install() -> None:
+    assert tuple(INSTALLERS) == get_args(InstallerName) == tuple(WAYS)
+
+
 @pytest.mark.parametrize("installer", sorted(INSTALLERS))
 def test_no_option_is_known_twice(installer: str) -> None:
-    options = INSTALLERS[installer]
+    options = WAYS[installer].options
     known = [*options.flags, *options.values, *options.variables, *options.elsewhere]
 
     assert len(known) == len(set(known))
@@ -243,7 +250,7 @@ def given(flags: Sequence[str], values: Sequence[str], folder: Path) -> list[str
 def test_the_real_pip_takes_every_option_that_is_passed_on(venv: Path, tmp_path: Path) -> None:
     empty = tmp_path / "requirements.txt"
     empty.write_text("")
-    words = given(sorted(PIP.flags), sorted(PIP.values), tmp_path)
+    words = given(sorted(WAYS["pip"].options.flags), sorted(WAYS["pip"].options.values), tmp_path)
 
     for group in (words[::2], words[1::2]):  # halves, as some can't be combined
         done = run_pip("--python", str(venv), "install", *group, "--requirement", str(empty), home=tmp_path)
@@ -253,7 +260,8 @@ def test_the_real_pip_takes_every_option_that_is_passed_on(venv: Path, tmp_path:
 def test_the_real_uv_takes_every_option_that_is_passed_on(venv: Path, tmp_path: Path) -> None:
     empty = tmp_path / "requirements.txt"
     empty.write_text("")
-    words = given(sorted(UV.flags), sorted(UV.values - {"cert"}), tmp_path)  # that one reads its file at once
+    taken = WAYS["uv"].options
+    words = given(sorted(taken.flags), sorted(taken.values - {"cert"}), tmp_path)  # that one reads its file at once
 
     for group in (words[::2], words[1::2]):
         done = run_uv("pip", "install", "--python", str(venv), *group, "--requirements", str(empty), home=tmp_path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zlock.image.builders.builder import EPOCH
-from zlock.image.context.installers import SECRET
+from zlock.image.context.installation import SECRET
 from zlock.image.plan import KEY_LABEL, ImagePlan
 
 SECRET_VARIABLE = "ZLOCK_INDEX"  # noqa: S105 - the variable's name

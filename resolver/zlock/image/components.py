@@ -21,11 +21,11 @@ def components_of(wanted: Wanted, lock: Mapping[str, Any], context: Mapping[str,
     """
     settings, parent = wanted.settings.effective(), wanted.parent
     uv = uv_of(lock)
-    installer = f"uv {uv['version']}" if uv and settings.python_package_installer == "uv" else "pip"
+    installer = settings.installer.name
     arguments = settings.python_package_installer_args
     variables = {**settings.environment, **{f"{k} at run time": v for k, v in settings.runtime_environment.items()}}
     chosen = {
-        "installer": installer,
+        "installer": f"{installer} {uv['version']}" if uv and settings.installer.is_fetched else installer,
         "system": str(settings.system).lower(),
         "venv": "" if settings.system or settings.venv == VENV else settings.venv,
         "user": wanted.user,

@@ -1,10 +1,12 @@
-"""The indexes of a build as variables of pip and uv: its secret, or of public ones a file of its context."""
+"""The indexes of a build as variables of installers: its secret, or of public ones a file of its context."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
+
+from zlock.image.context.installers import WAYS
 
 Login = tuple[str, str]
 
@@ -18,23 +20,13 @@ def with_login(url: str, login: Login | None) -> str:
 
 
 def index_variables(default: str | None, others: Sequence[str]) -> bytes:
-    """Return the variables of pip and uv that name indexes, as a shell reads them.
+    """Return the variables of all installers that name indexes, as a shell reads them.
 
-    Every file is checked against the lock, so it does not matter which index gives it: uv may ask all of them, as pip
-    does. Plain HTTP is for pip a matter of trust, which whoever configured the index has.
+    Every file is checked against the lock, so it does not matter which index gives it.
 
     Args:
         default: The URL of the default index, credentials in it; None for the installer's own.
         others: Those of the other indexes.
     """
-    urls = [*([default] if default else []), *others]
-    plain = sorted({urlsplit(url).netloc.rpartition("@")[2] for url in urls if urlsplit(url).scheme == "http"})
-    variables = {
-        "PIP_INDEX_URL": default,
-        "PIP_EXTRA_INDEX_URL": " ".join(others),
-        "PIP_TRUSTED_HOST": " ".join(plain),
-        "UV_DEFAULT_INDEX": default,
-        "UV_INDEX": " ".join(others),
-        "UV_INDEX_STRATEGY": "unsafe-best-match",
-    }
-    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items() if value).encode()
+    variables = [row for way in WAYS.values() for row in way.index_variables(default, others).items()]
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables if value).encode()

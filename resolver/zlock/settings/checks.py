@@ -25,7 +25,6 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 EXPORT_METHODS = ("pip_freeze", "uv_freeze", "poetry_export")
-INSTALLERS = ("pip", "uv")
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ARGUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, cast
 
 from zlock.errors import Collector, InvalidConfiguration, Problems, ZlockError
 from zlock.model.image import VENV
+from zlock.model.installer import INSTALLERS, Installer, InstallerName
 from zlock.settings import checks
 from zlock.settings.place import Place, caller
 from zlock.wording import fold, kind
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from zlock.settings.toml_lines import TomlLines
 
 ExportMethod = Literal["pip_freeze", "uv_freeze", "poetry_export"]
-Installer = Literal["pip", "uv"]
 Scalar = bool | int | float | str
 InstallerArgument = Scalar | list[Scalar] | None
 Words = list[str] | tuple[str, ...]
@@ -36,7 +36,7 @@ CHECKS: Mapping[str, checks.Check[object]] = MappingProxyType(
         "pyproject_path": checks.path,
         "pyproject_extras": checks.words,
         "pyproject_groups": checks.words,
-        "python_package_installer": checks.one_of(*checks.INSTALLERS),
+        "python_package_installer": checks.one_of(*INSTALLERS),
         "python_package_installer_args": checks.installer_arguments,
         "parent_image": checks.image_reference,
         "environment": checks.variables,
@@ -127,7 +127,7 @@ class DockerSettings:
     pyproject_path: str | os.PathLike[str] | None = None
     pyproject_extras: Words | None = None
     pyproject_groups: Words | None = None
-    python_package_installer: Installer | None = None
+    python_package_installer: InstallerName | None = None
     python_package_installer_args: Mapping[str, InstallerArgument] | None = field(default=None, hash=False)
     parent_image: str | None = None
     environment: Mapping[str, str | int] | None = field(default=None, hash=False)
@@ -333,7 +333,7 @@ class EffectiveSettings:
     pyproject_path: Path | None = None
     pyproject_extras: tuple[str, ...] = ()
     pyproject_groups: tuple[str, ...] = ()
-    python_package_installer: Installer = "pip"
+    python_package_installer: InstallerName = "pip"
     python_package_installer_args: Mapping[str, InstallerArgument] = field(default_factory=dict, hash=False)
     parent_image: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -347,6 +347,11 @@ class EffectiveSettings:
     python_package_installer_cache_mount: bool = False
     system: bool = False
     venv: str = VENV
+
+    @property
+    def installer(self) -> Installer:
+        """What `python_package_installer` names."""
+        return INSTALLERS[self.python_package_installer]
 
 
 def _checked(

@@ -12,8 +12,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import CommandFailed
+from zlock.model.installer import INSTALLERS
 from zlock.process import quoted, run_command
 
+_REQUESTING_ALL = frozenset(name for name, one in INSTALLERS.items() if one.requests_all)
 # Runs in the project's interpreter, which may be older than zlock's and has no zlock; the working
 # folder leaves the path first, as a file of the project may be named like a module of the library.
 _SCRIPT = """\
@@ -157,8 +159,7 @@ def _package(told: Mapping[str, object]) -> InstalledPackage:
     return InstalledPackage(
         name=canonicalize_name(str(told["name"])),
         requires=_readable(requires if isinstance(requires, list) else []),
-        # uv marks everything it installs as requested, so from uv the mark says nothing.
-        requested=bool(told["requested"]) and told["installer"] != "uv",
+        requested=bool(told["requested"]) and told["installer"] not in _REQUESTING_ALL,
         url=_url(direct_url) if isinstance(direct_url, str) else "",
     )
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from zlock.errors import Collector
 from zlock.image.components import components_of
 from zlock.image.context.dockerfile import render
-from zlock.image.context.installers import DIRECT, FOLDERS, INDEXES, OWN, REQUIREMENTS, SDISTS, UV, Built
+from zlock.image.context.installation import DIRECT, FOLDERS, INDEXES, OWN, REQUIREMENTS, SDISTS, Built, pin_of
 from zlock.image.context.parts import PROJECT, Parts
 from zlock.image.context.refusals import refusals
 from zlock.image.context.settings import check_settings
@@ -58,7 +58,7 @@ class _Planner:
             self._problems.add(refusal)
         self._problems.raise_if_any()
         wanted, settings = self._wanted, self._wanted.settings.effective()
-        uv = uv_of(self._lock) if settings.python_package_installer == "uv" else None
+        uv = uv_of(self._lock) if settings.installer.is_fetched else None
         files = self._files(uv)
         parts = Parts(wanted, list(files), self._built(), self._problems).all(self._identity)
         self._problems.raise_if_any()
@@ -103,7 +103,8 @@ class _Planner:
         texts = {REQUIREMENTS: hashed_requirements(wheels), DIRECT: direct_requirements(wheels)}
         texts[OWN] = direct_requirements(own)
         if uv:
-            texts[UV] = _line("uv", uv["version"], uv["wheels"])
+            installer = self._wanted.settings.effective().installer
+            texts[pin_of(installer)] = _line(installer.name, uv["version"], uv["wheels"])
         for one in packages:
             if one["name"] in self._builds:
                 build, single = self._builds[one["name"]], {"packages": [one]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from zlock.errors import Collector, InvalidConfiguration, ZlockError
+from zlock.image.context.arguments import options_of
 from zlock.image.context.check import check_parent
 from zlock.image.context.dockerfile import (
     BuildVariable,
@@ -20,7 +21,7 @@ from zlock.image.context.dockerfile import (
     User,
     Workdir,
 )
-from zlock.image.context.installers import (
+from zlock.image.context.installation import (
     DIRECT,
     INDEXES,
     OWN,
@@ -29,10 +30,8 @@ from zlock.image.context.installers import (
     WHEELHOUSE,
     Built,
     Installation,
-    install,
-    install_project,
 )
-from zlock.image.context.options import options_of
+from zlock.image.context.installers import install, install_project
 from zlock.image.plan import HEADING
 from zlock.image.wanted import Wanted
 from zlock.model import debian
@@ -93,9 +92,9 @@ class Parts:
 
     def _installation(self, sdists: Sequence[Built]) -> Installation:
         settings = self._settings
-        words, variables = options_of(settings.python_package_installer, settings.python_package_installer_args)
+        words, variables = options_of(settings.installer, settings.python_package_installer_args)
         return Installation(
-            installer=settings.python_package_installer,
+            installer=settings.installer,
             files=tuple(name for name in (REQUIREMENTS, DIRECT) if name in self._files),
             own=OWN in self._files,
             sdists=tuple(sdists),

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from zlock.errors import Collector, InvalidConfiguration
+from zlock.image.context.arguments import options_of
 from zlock.image.context.carry import check_reference, check_variable, check_words
-from zlock.image.context.options import options_of
 from zlock.image.context.variables import refuse_variable
 from zlock.redact import holds_login
 from zlock.settings.docker import DockerSettings
@@ -22,7 +22,6 @@ def check_settings(settings: DockerSettings) -> None:
     """
     problems = Collector()
     effective = settings.effective()
-    installer = effective.python_package_installer
 
     @contextmanager
     def stated(name: str, part: str | None = None) -> Iterator[None]:
@@ -37,9 +36,9 @@ def check_settings(settings: DockerSettings) -> None:
 
     for name, argument in sorted(effective.python_package_installer_args.items()):
         with stated("python_package_installer_args", name):
-            words, variables = options_of(installer, {name: argument})
+            words, variables = options_of(effective.installer, {name: argument})
             check_words((*words, *variables.values()))
-    for field, by in (("environment", installer), ("runtime_environment", None)):
+    for field, by in (("environment", effective.installer), ("runtime_environment", None)):
         for name, value in sorted(getattr(effective, field).items()):
             with stated(field, name):
                 refuse_variable(name, value, by)

@@ -1,38 +1,24 @@
-"""`environment` while the image is built: pip and uv take their options from it as well, and Python where it is."""
+"""`environment` while the image is built: installers take their options from it as well, and Python where it is."""
 
 from __future__ import annotations
 
 from zlock.errors import InvalidConfiguration
-from zlock.image.context.options import INDEXES, PIP, PLACE, UV
+from zlock.image.context.installers import WAYS
+from zlock.model.installer import PIP, Installer
 from zlock.redact import holds_login
 
-# Of an older name uv takes the variable still.
-_RENAMED = frozenset({"native-tls", "trusted-host"})
-_TABLES = {
-    "PIP": PIP.elsewhere,
-    "UV": {name: hint for name, hint in UV.elsewhere.items() if name not in _RENAMED},
-}
-_IGNORED = frozenset({"help", "version"})  # pip takes neither from a variable, and parents set `PIP_VERSION`
 _NO_FILE = ("PIP_CONFIG_FILE", "/dev/null")  # how pip is told to read none
 _WAYS_IN = (
     "set a proxy in the environment of the builder, and an index in the configuration; "
     "what a program needs, give to its container when it starts"
 )
-_RUNTIME = "a program that needs it can be given it by `runtime_environment`"
-# What no option is called like: files with settings, logins of indexes (`UV_INDEX_NAME_PASSWORD`), other spellings.
-_ELSEWHERE = {
-    "PIP_CONFIG_FILE": INDEXES,
-    "PYTHONHOME": f"Python would no longer find its environment; {_RUNTIME}",
-    "UV_NO_BINARY_PACKAGE": UV.elsewhere["no-binary"],
-    "UV_NO_BUILD_PACKAGE": UV.elsewhere["no-build"],
-    "UV_SYSTEM_PYTHON": PLACE,
-}
+_HOME = "Python would no longer find its environment; a program that needs it can be given it by `runtime_environment`"
 
 
-def refuse_variable(name: str, value: str, installer: str | None = None) -> None:
+def refuse_variable(name: str, value: str, installer: Installer | None = None) -> None:
     """Refuse a variable with credentials, and one that would change what a build installs, or where.
 
-    pip reads each of its options from `PIP_NAME`, uv most of its own from `UV_NAME`.
+    pip reads each of its options from `PIP_NAME`, others most of their own in the same way.
 
     Args:
         name: Its name.
@@ -49,17 +35,8 @@ def refuse_variable(name: str, value: str, installer: str | None = None) -> None
         raise InvalidConfiguration(f"`{name}` holds credentials, which would stay in the image", hint=_WAYS_IN)
 
 
-def _hint(installer: str, variable: str) -> str:
-    """Return where it is decided what a variable would decide; empty where that is free."""
-    if variable.startswith("UV_") and installer != "uv":  # pip fetches uv, so its own count for both
-        return ""
-    if variable in _ELSEWHERE:
-        return _ELSEWHERE[variable]
-    if variable.startswith("UV_INDEX_"):
-        return INDEXES
-    prefix, _, rest = variable.partition("_")
-    option = rest.lower().replace("_", "-")
-    if prefix not in _TABLES or option in _IGNORED:
-        return ""
-    # Some of uv's are in the singular: `UV_CONSTRAINT`.
-    return _TABLES[prefix].get(option) or _TABLES[prefix].get(f"{option}s", "")
+def _hint(installer: Installer, variable: str) -> str:
+    """Return where it is decided what a variable would decide; pip's count always, as it fetches and builds."""
+    if variable == "PYTHONHOME":
+        return _HOME
+    return WAYS[PIP.name].options.decided(variable) or WAYS[installer.name].options.decided(variable)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from zlock.image.bake import ALL, SECRET_VARIABLE, Target, bake_file, target_name
 from zlock.image.context.folder import folder_names, write_context
-from zlock.image.context.installers import SECRET
+from zlock.image.context.installation import SECRET
 from zlock.image.plan import ImagePlan
 from zlock.wording import listed
 from zlock.workflow.deliver.export import write_export

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from zlock.errors import Collector, InvalidInput, OutsideFailed
-from zlock.image.context.installers import WHEELHOUSE
+from zlock.image.context.installation import WHEELHOUSE
 from zlock.image.plan import ImagePlan
 from zlock.index.wheelhouse import differs, find_release_file
 from zlock.lock.store import lock_path

@@ -218,7 +218,7 @@ class _Needs:
         for package in lock["packages"]:
             with self._problems:
                 yield from self._of_other(package)
-        is_by_uv = self._locked.step.uv_targets(self._targets)
+        is_by_uv = self._locked.step.fetching(self._targets)
         yield from self.of_files(locked_files(lock, uv_of(lock) if is_by_uv else None))
 
     def of_files(self, files: Iterable[LockedFile]) -> Iterator[Wanted]:

@@ -11,7 +11,7 @@ from typing import Self
 
 from zlock.image.builders.builder import Builder, Image, Recipe, Store
 from zlock.image.context.folder import write_context
-from zlock.image.context.installers import SECRET
+from zlock.image.context.installation import SECRET
 from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.reuse import Build, Reusing
 from zlock.process import Watch

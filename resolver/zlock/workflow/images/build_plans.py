@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from zlock.errors import Collector, NoAnswer
 from zlock.image.context.contents import plan_image
-from zlock.image.context.installers import HOUSE
+from zlock.image.context.installation import HOUSE
 from zlock.image.context.project import check_publishable, likely_secrets, project_files
 from zlock.image.parent import custom_parent, named_parent
 from zlock.image.plan import ImagePlan, Parent
@@ -247,7 +247,7 @@ class _Planner:
             return indexes
         ready = {name for name, folder in folders.items() if folder.is_wheel}
         builds = {build["package"] for build in one.lock["tool"]["zlock"].get("builds", ())} - ready
-        fetches_more = one.step.uv_targets([target]) or builds
+        fetches_more = one.step.fetching([target]) or builds
         serving = indexes_of(packages_on(one.lock, target), indexes)
         return [
             index for index in indexes if index in serving or (index.default and (fetches_more or index.in_context))

@@ -95,10 +95,10 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
             context=[f"configuration: `wheelhouse` was `{was}`, is `{now}`, from the folder of the lock"],
             hint=HINT,
         )
-    if step.uv_targets(question.targets) and not uv_of(lock):
+    if step.fetching(question.targets) and not uv_of(lock):
         raise LockOutdated(
             f"the lock of step `{step.name}` is outdated",
-            context=["settings: `python-package-installer` is `uv`, and the lock has none"],
+            context=[f"settings: `python-package-installer` is `{step.installer.name}`, and the lock has none"],
             hint=HINT,
         )
     return LockedStep(step=step, path=path, text=text, facts=lock, gathered=gathered, question=question)

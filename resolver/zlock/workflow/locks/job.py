@@ -100,7 +100,7 @@ class Job:
         """Return whether the lock still answers the step, so that nothing has to be solved."""
         if self.lock is None or options.upgrade:
             return False
-        if self.step.uv_targets(self.question.targets) and not uv_of(self.lock):
+        if self.step.fetching(self.question.targets) and not uv_of(self.lock):
             return False
         if unbuilt_of(self.lock) or is_elsewhere(self.text, self.question):
             return False

@@ -17,6 +17,7 @@ from zlock.lock.declared import DeclaredFile, declared_files
 from zlock.lock.question import Question, digest_of
 from zlock.lock.store import ExistingLock, existing_steps, lock_path, read_text
 from zlock.model.indexes import Routing
+from zlock.model.installer import Installer
 from zlock.model.paths import is_file_url
 from zlock.model.requirement import Asked, Gathered
 from zlock.model.target import Target
@@ -84,10 +85,14 @@ class Step:
         """Its settings, defaults filled in."""
         return self.settings.effective()
 
-    def uv_targets(self, targets: Iterable[Target]) -> list[Target]:
-        """Return those of its targets whose images uv installs into."""
-        is_uv = self.effective.python_package_installer == "uv"
-        return [target for target in targets if is_uv and target.system == "linux"]
+    @property
+    def installer(self) -> Installer:
+        """What installs its lock."""
+        return self.effective.installer
+
+    def fetching(self, targets: Iterable[Target]) -> list[Target]:
+        """Return those of its targets whose images fetch their installer, which is locked for them."""
+        return [target for target in targets if self.installer.is_fetched and target.system == "linux"]
 
 
 class Workspace:

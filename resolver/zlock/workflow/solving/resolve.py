@@ -111,7 +111,7 @@ def _note_unhashed(workspace: Workspace, jobs: list[Job], answers: Answers) -> N
     for job in jobs:
         tree, _ = answers[job.step.name]
         names = unhashed_of(tree)
-        if job.step.effective.python_package_installer == "pip" and 0 < len(names) < len(tree["packages"]):
+        if job.step.installer.wants_all_hashes and 0 < len(names) < len(tree["packages"]):
             workspace.report.note(
                 f"`pip install -r {job.path.name}` refuses {listed(names)}: repositories and folders have no hash, "
                 "and pip wants one of every package or of none; `uv pip sync` installs it"

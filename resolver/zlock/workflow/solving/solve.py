@@ -300,7 +300,7 @@ class Solver:
             gave_way=tuple(map(gave_way, state.gave_way)),
             differs=tuple(map(differs, differing)),
             builds=tuple(builds),
-            uv=uv_table(self._uv(job)),
+            uv=uv_table(self._installer(job)),
             exclude_newer=self._fact(),
         )
         tree = build(
@@ -330,13 +330,14 @@ class Solver:
                     "a wheelhouse can't hold it"
                 )
 
-    def _uv(self, job: Job) -> list[Resolved]:
-        """Return the uv that installs the lock in images, for each Linux target; none where pip does."""
+    def _installer(self, job: Job) -> list[Resolved]:
+        """Return what installs the lock in images, for each target whose images fetch it."""
         origin = Origin(source=Source.CONFIGURATION, detail="`python_package_installer`")
-        kept = {"uv": known["version"]} if (known := uv_of(job.lock) if job.lock else None) else {}
+        name: str = job.step.installer.name
+        kept = {name: known["version"]} if (known := uv_of(job.lock) if job.lock else None) else {}
         found: list[Resolved] = []
-        for target in job.step.uv_targets(job.question.targets):
-            exact = f"uv=={found[0].candidate.version}" if found else "uv"
+        for target in job.step.fetching(job.question.targets):
+            exact = f"{name}=={found[0].candidate.version}" if found else name
             requirement = DirectRequirement(requirement=Requirement(exact), origins=(origin,))
             found += self._solve_apart(job, target, [requirement], kept)
         return found
