@@ -6,8 +6,10 @@ import contextlib
 import gzip
 import json
 import re
+import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +235,38 @@ def test_retries_are_part_of_the_time(client: Client) -> None:
             client.get(f"{server.root}/x", limit=Limit(5000, 0.5))
         assert len(server.requests) < 4
         assert time.monotonic() - begun < 30
+
+
+@contextlib.contextmanager
+def trickling(begin: bytes) -> Iterator[str]:
+    """Serve one answer that begins so, and goes on with a byte now and then for as long as anybody waits."""
+    over = threading.Event()
+
+    def answer(server: socket.socket) -> None:
+        with contextlib.suppress(OSError), server.accept()[0] as connection:
+            connection.recv(1 << 16)
+            connection.sendall(begin)
+            while not over.wait(0.05):
+                connection.sendall(b"1")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, args=(server,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}/x"
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "begin", ["", "\r\nX-A: ", "\r\nContent-Length: 9999\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n"]
+)
+def test_a_trickle_ends(client: Client, begin: str) -> None:
+    """Each byte comes in time, be it of the status, a header, the body or the size of a part; the whole does not."""
+    answer = f"HTTP/1.1 200 OK{begin}".encode()
+    with trickling(answer) as url, pytest.raises(IndexFailed, match=f"could not fetch `{url}`: it takes too long"):
+        client.get(url, limit=Limit(5000, 0.5))
 
 
 def test_redirects_end(client: Client) -> None:

@@ -26,7 +26,6 @@ _RETRIED = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 10
 _LONGEST_WAIT = 30.0  # seconds; a longer Retry-After is cut to this
-_DEADLINE = WHOLE.seconds  # for one answer, so that a trickle can't hold a run for ever
 _NO_HEADERS: Mapping[str, str] = {}
 _GET = Request()
 _DONE = {"GET": "fetch", "POST": "ask", "PUT": "write"}  # as messages have it
@@ -48,7 +47,8 @@ class _Reader(NamedTuple):
 
     read: Callable[[urllib3.BaseHTTPResponse], bytes]
     headers: Callable[[], Mapping[str, str]] = dict
-    ends: float = math.inf  # on the monotonic clock
+    seconds: float = WHOLE.seconds  # of one attempt, to its last byte
+    ends: float = math.inf  # of all attempts, on the monotonic clock
 
 
 class Transport:
@@ -94,17 +94,17 @@ class Transport:
             OutsideFailed: No whole answer could be had; a `failure`.
         """
         encoding = "gzip, deflate" if decode else "identity"
-        ends = time.monotonic() + limit.seconds
-        read = partial(_read, decode=decode, limit=limit, ends=ends)
+        read = partial(_read, decode=decode, size=limit.size)
+        reader = _Reader(read, ends=time.monotonic() + limit.seconds)
         try:
-            return self._fetch(url, {"Accept-Encoding": encoding, **headers}, _Reader(read, ends=ends))
+            return self._fetch(url, {"Accept-Encoding": encoding, **headers}, reader)
         except _TooMuch as error:
             raise self.failure(
                 f"the answer of `{show(url)}` is cut off: {error}", hint=f"tell the {self.noun}'s owner"
             ) from error
 
     def download(
-        self, url: str, sink: Sink, headers: Mapping[str, str] = _NO_HEADERS, *, seconds: float = _DEADLINE
+        self, url: str, sink: Sink, headers: Mapping[str, str] = _NO_HEADERS, *, seconds: float = WHOLE.seconds
     ) -> Answer:
         """Fetch a URL as `get` does, but write the body of a 200 into a sink; of others only the beginning is kept.
 
@@ -117,7 +117,7 @@ class Transport:
         Raises:
             OutsideFailed: No whole answer could be had; a `failure`.
         """
-        reader = _Reader(partial(_pour, sink=sink, seconds=seconds))
+        reader = _Reader(partial(_pour, sink=sink), seconds=seconds)
         return self._fetch(url, {"Accept-Encoding": "identity", **headers}, reader)
 
     def save(self, url: str, continued: Continued) -> Answer:
@@ -135,7 +135,7 @@ class Transport:
             OutsideFailed: No whole answer could be had; a `failure`.
         """
         headers = {"Accept-Encoding": "identity", "Content-Type": "application/x-www-form-urlencoded"}
-        reader = _Reader(partial(_pour, sink=sink, seconds=_DEADLINE))
+        reader = _Reader(partial(_pour, sink=sink))
         return self._fetch(url, headers, reader, Request("POST", urlencode(fields).encode()))
 
     def upload(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
@@ -182,9 +182,9 @@ class Transport:
             login = self.authorization(url)
             try:
                 sent = {**headers, **reader.headers(), **({"Authorization": login} if login else {})}
-                answer = connections.send(url, sent, reader.read, request, seconds=max(left, 0.1))
+                answer = connections.send(url, sent, reader.read, request, seconds=min(max(left, 0.1), reader.seconds))
             except connections.errors as error:
-                if last or connections.is_final(error):
+                if last or connections.is_final(error) or time.monotonic() > reader.ends:
                     raise self.failure(
                         f"could not {_DONE[request.method]} `{show(url)}`: {connections.cause(error)}",
                         hint=connections.hint(error, self.noun),
@@ -296,7 +296,7 @@ class Continued:
             return _beginning(response)
         if response.status == 200:  # noqa: PLR2004 - the whole file, whatever was asked for
             self.restart()
-        for chunk in _chunks(response, decode=False, seconds=_DEADLINE):
+        for chunk in _chunks(response):
             self._write(chunk)
             self._on_bytes(len(chunk))
             if 0 <= self._limit < self._stream.tell():
@@ -332,27 +332,25 @@ def show(url: str) -> str:
 
 
 class _TooMuch(Exception):
-    """A server sends more, or for longer, than anybody waits for; asking again would not help."""
+    """A server sends more than anybody takes; asking again would not help."""
 
 
-def _read(response: urllib3.BaseHTTPResponse, *, decode: bool, limit: Limit, ends: float) -> bytes:
-    found, size = [], 0
-    while chunk := response.read1(1 << 18, decode_content=decode):
+def _read(response: urllib3.BaseHTTPResponse, *, decode: bool, size: int) -> bytes:
+    found, read = [], 0
+    for chunk in _chunks(response, decode=decode):
         found.append(chunk)
-        size += len(chunk)
-        if size > limit.size:
-            raise _TooMuch(f"it has more than {limit.size >> 20} MiB")
-        if time.monotonic() > ends:
-            raise _TooMuch(f"it is not whole after {limit.seconds:.0f} s")
+        read += len(chunk)
+        if read > size:
+            raise _TooMuch(f"it has more than {size >> 20} MiB")
     return b"".join(found)
 
 
-def _pour(response: urllib3.BaseHTTPResponse, *, sink: Sink, seconds: float) -> bytes:
+def _pour(response: urllib3.BaseHTTPResponse, *, sink: Sink) -> bytes:
     """Write the body of a 200 into a sink; of others return the beginning, and leave the rest unread."""
     if response.status != 200:  # noqa: PLR2004 - an HTTP status
         return _beginning(response)
     sink.begin()
-    for chunk in _chunks(response, decode=False, seconds=seconds):
+    for chunk in _chunks(response):
         sink.write(chunk)
     return b""
 
@@ -363,14 +361,10 @@ def _beginning(response: urllib3.BaseHTTPResponse) -> bytes:
     return said
 
 
-def _chunks(response: urllib3.BaseHTTPResponse, *, decode: bool, seconds: float) -> Iterator[bytes]:
-    """Read a body to its end within the deadline; a short one is an error, urllib3 sees to that."""
-    deadline = time.monotonic() + seconds
-    # One read of the socket each, so that the deadline holds for a trickle too.
+def _chunks(response: urllib3.BaseHTTPResponse, *, decode: bool = False) -> Iterator[bytes]:
+    """Read a body to its end; a short one is an error, urllib3 sees to that."""
     while chunk := response.read1(1 << 18, decode_content=decode):
         yield chunk
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not complete after {seconds:.0f} s")
 
 
 def _retry_after(value: str, default: float) -> float:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 import ipaddress
-import math
 import os
 import re
+import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
@@ -19,6 +23,56 @@ from zlock.index.auth import split_login
 from zlock.index.network import CONNECTIONS, Answer, Network, Request
 
 _FINAL = (urllib3.exceptions.SSLError, urllib3.exceptions.LocationValueError, ssl.SSLError)
+_limit = threading.local()
+"""`ends`: when the answer that a thread waits for has to be whole, on the monotonic clock."""
+
+
+class _Timed(io.RawIOBase):
+    """What comes until a time: timeouts are of one read each, and a byte of a header now and then would never end."""
+
+    def __init__(self, raw: io.RawIOBase, connected: socket.socket) -> None:
+        self._raw = raw
+        self._connected = connected
+        self._pause = connected.gettimeout() or 0.0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        try:
+            if (left := _limit.ends - time.monotonic()) > 0:
+                self._connected.settimeout(min(self._pause, left))
+                return self._raw.readinto(buffer)
+        except TimeoutError:
+            if time.monotonic() < _limit.ends:
+                raise
+        raise OSError("it takes too long")
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
+        super().__init__(sock, *arguments, **named)
+        self.fp = io.BufferedReader(_Timed(self.fp.detach(), sock))
+
+
+class _Plain(urllib3.connection.HTTPConnection):
+    response_class = _Response
+
+
+class _Secure(urllib3.connection.HTTPSConnection):
+    response_class = _Response
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _Secure
 
 
 class Connections:
@@ -47,7 +101,7 @@ class Connections:
         read: Callable[[urllib3.BaseHTTPResponse], bytes],
         request: Request,
         *,
-        seconds: float = math.inf,
+        seconds: float,
     ) -> Answer:
         """Send one request and return its answer, whatever its status.
 
@@ -56,8 +110,9 @@ class Connections:
             headers: What to send beside the usual.
             read: Reads the body.
             request: Its method and body.
-            seconds: How long to wait for data at the most, where that is less than for any request.
+            seconds: How long it may take until the last byte.
         """
+        _limit.ends = time.monotonic() + seconds
         response = self._pool(url).request(
             request.method,
             url,
@@ -89,11 +144,16 @@ class Connections:
 
     def _make_pool(self, proxy: str) -> urllib3.PoolManager:
         context = self._context()
-        if not proxy:
-            return urllib3.PoolManager(16, maxsize=CONNECTIONS, ssl_context=context)
-        bare, login = split_login(proxy if "://" in proxy else f"http://{proxy}")
-        headers = urllib3.make_headers(proxy_basic_auth=":".join(login)) if login else None
-        return urllib3.ProxyManager(bare, 16, proxy_headers=headers, maxsize=CONNECTIONS, ssl_context=context)
+        if proxy:
+            bare, login = split_login(proxy if "://" in proxy else f"http://{proxy}")
+            headers = urllib3.make_headers(proxy_basic_auth=":".join(login)) if login else None
+            pool: urllib3.PoolManager = urllib3.ProxyManager(
+                bare, 16, proxy_headers=headers, maxsize=CONNECTIONS, ssl_context=context
+            )
+        else:
+            pool = urllib3.PoolManager(16, maxsize=CONNECTIONS, ssl_context=context)
+        pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+        return pool
 
     def _context(self) -> ssl.SSLContext:
         """Return what servers' certificates are checked with; one that can't be read is an error."""
@@ -135,7 +195,7 @@ class Connections:
             inner = error.args[-1]
             return cls.cause(inner) if isinstance(inner, BaseException) else str(inner)
         # urllib3 puts the connection's repr before its message
-        return re.sub(r"^<[^>]*>: |^HTTPS?Connection(Pool)?\([^)]*\): ", "", text) or type(error).__name__
+        return re.sub(r"^<[^>]*>: |^\w+\([^)]*\): ", "", text) or type(error).__name__
 
     @staticmethod
     def hint(error: BaseException, noun: str) -> str:
