@@ -259,6 +259,22 @@ def trickling(begin: bytes) -> Iterator[str]:
             thread.join()
 
 
+@pytest.mark.parametrize(("what", "most"), [("page", 256), ("metadata", 16)])
+def test_a_run_takes_no_more_of_a_page_and_of_metadata(
+    project: Project, index: TinyIndex, what: str, most: int
+) -> None:
+    index.wheel("lib", "1.0").metadata = b"Metadata-Version: 2.1\nName: lib\nVersion: 1.0\n\n" + bytes(most << 20)
+    if what == "page":
+        index.compression = True
+        index.raw("lib", bytes((most << 20) + 1))
+    project.configure(
+        {"python": "3.11", "index": [{"url": index.url, "default": True}], "docker": {"requirements": ["lib"]}}
+    )
+    result = project.run("resolve")
+    assert result.code == 3
+    assert f"is cut off: it has more than {most} MiB" in result.stderr
+
+
 @pytest.mark.parametrize(
     "begin", ["", "\r\nX-A: ", "\r\nContent-Length: 9999\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n"]
 )
