@@ -92,8 +92,9 @@ def test_every_key_is_read() -> None:
     assert project.build_sdists == frozenset({canonicalize_name("Old_Thing")})
     assert [str(one) for one in (*project.constraints, *project.overrides)] == ["alpha<2", "beta==1"]
     assert project.exclude == {("gamma", None), ("delta", "alpha")}
-    assert project.stack == {"requirements": ["alpha"]}
-    assert project.integrations == {"acme": {"requirements": ["acme"]}}
+    assert project.stack is not None
+    assert project.stack.requirements == ("alpha",)
+    assert project.integrations["acme"].requirements == ("acme",)
     assert project.docker.stated() == {"requirements": ("alpha",)}
     train = project.steps["train"]
     assert (train.python, train.platforms) == ("3.12", ("linux/amd64",))

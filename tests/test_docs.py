@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 import subprocess
 import sys
 import tomllib
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +15,15 @@ import yaml
 from packaging.pylock import Pylock
 from packaging.requirements import Requirement
 
+from support.configurations import mistakes_by_schema
 from zlock import errors
 from zlock.errors import Problems, ZlockError
 from zlock.hatch.options import HookOptions
-from zlock.settings import config, keys
-from zlock.settings.docker import CHECKS, DockerSettings, EffectiveSettings
+from zlock.settings import config, schema
+from zlock.settings.docker import DockerSettings
 from zlock.settings.indexes import IndexTable
-from zlock.sources import stack
+from zlock.settings.keys import kebab, keys_of
+from zlock.settings.stack import IntegrationTable, StackTable
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -106,8 +106,9 @@ def is_known(key: str, *around: str) -> bool:
 
 @pytest.mark.parametrize("text", blocks("toml"))
 def test_a_configuration_in_the_documentation_is_one(text: str) -> None:
-    table = tomllib.loads(text)
-    assert mistakes(table["tool"]["zlock"] if "tool" in table else table) == []
+    document = tomllib.loads(text)
+    table = document["tool"]["zlock"] if "tool" in document else document
+    assert mistakes(table) == mistakes_by_schema(table) == []
 
 
 @pytest.mark.parametrize("text", blocks("toml pylock"))
@@ -143,22 +144,20 @@ def test_a_link_leads_somewhere(page: Path, target: str) -> None:
     [
         ("## Keys", config.Project),
         ("### `[[index]]`", IndexTable),
+        ("### `[stack]`", StackTable),
+        ("### `[integrations.NAME]`", IntegrationTable),
         ("### `[steps.NAME]`", config.StepConfiguration),
     ],
 )
 def test_keys_are_documented_as_they_are(heading: str, kind: type) -> None:
-    assert rows(section(CONFIGURATION, heading)) == [[f"`{row.name}`", *row[1:]] for row in keys.rows(kind)]
-
-
-def test_keys_of_the_stack_are_documented_and_accepted() -> None:
-    assert sorted(documented("### `[stack]`")) == sorted(stack._KEYS)
+    assert rows(section(CONFIGURATION, heading)) == [[f"`{row.name}`", *row[1:]] for row in schema.rows(kind)]
 
 
 def test_options_of_the_build_hook_are_documented_with_their_defaults() -> None:
     said = {row[0].strip("`"): row[2].strip('"') for row in rows(section(HATCH, "## The hook"))}
     defaults = HookOptions.from_table({}, ROOT / "pyproject.toml")
 
-    assert list(said) == list(keys.keys_of(HookOptions))
+    assert list(said) == list(map(kebab, keys_of(HookOptions)))
     assert said == {
         "steps": "all",
         "include": defaults.include,
@@ -177,23 +176,9 @@ def test_a_project_file_in_the_documentation_is_one(text: str) -> None:
 
 
 def test_fields_of_docker_settings_are_documented_with_both_names() -> None:
-    names, kebab = documented("## DockerSettings"), documented("## DockerSettings", 1)
-
-    assert names == [one.name for one in fields(DockerSettings) if not one.name.startswith("_")] == list(CHECKS)
-    assert kebab == [name.replace("_", "-") for name in names]
-    assert [key for key in kebab if not is_known(key, "docker")] == []
-
-
-def test_defaults_of_docker_settings_are_those_of_the_code() -> None:
-    defaults = {one.name: one.default for one in fields(EffectiveSettings)}
-
-    for row in rows(section(CONFIGURATION, "## DockerSettings")):
-        name, said = row[0].strip("`"), row[3]
-        default = defaults[name]
-        if isinstance(default, (bool, str)):
-            assert said == json.dumps(default), name
-        else:
-            assert said in {"none", "empty", "false"}, name
+    assert rows(section(CONFIGURATION, "## DockerSettings")) == [
+        [f"`{row.name.replace('-', '_')}`", f"`{row.name}`", *row[1:]] for row in schema.rows(DockerSettings)
+    ]
 
 
 # CI

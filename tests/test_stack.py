@@ -12,8 +12,10 @@ import pytest
 from zlock.errors import InvalidConfiguration, InvalidRequirements, Problems, ZlockError
 from zlock.model.origin import Source
 from zlock.model.requirement import Gathered
+from zlock.model.stack import Stack
+from zlock.settings.config import parse_project
 from zlock.sources.integrations import Catalogue, Integration, load_catalogue
-from zlock.sources.stack import Stack, gather_stack
+from zlock.sources.stack import gather_stack
 
 BUILTIN = load_catalogue({}, interpreter=None)
 
@@ -46,7 +48,8 @@ FAKE_FLAVORS = """
 
 
 def read(**table: object) -> Stack:
-    return Stack.from_table({key.replace("_", "-"): value for key, value in table.items()}, at="stack")
+    stated = {key.replace("_", "-"): value for key, value in table.items()}
+    return parse_project({"stack": stated}, Path("/project/zlock.toml")).stack or Stack()
 
 
 def gather(stack: Stack, catalogue: Catalogue = BUILTIN) -> Gathered:
@@ -83,7 +86,7 @@ def other_zenml(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
 
 
 def test_a_table_is_read() -> None:
-    components = {"orchestrator": "kubeflow", "artifact-store": "s3"}
+    components = {"orchestrator": "kubeflow", "artifact_store": "s3"}
 
     stack = read(components=components, requirements=["kfp>=2"], apt_packages=["git"], remote=False)
 
@@ -105,11 +108,11 @@ def test_all_mistakes_in_a_table_are_reported_at_once() -> None:
 
     assert all(isinstance(each, InvalidConfiguration) for each in caught.value.errors)
     assert [each.message for each in caught.value.errors] == [
-        "unknown key `component` in `stack`",
-        "`stack.components` must be a table of component types, or a list of names, not a string",
-        "`stack.requirements` must be a list of strings, not a string",
-        "item 1 of `stack.apt-packages` must be a string, not a number",
-        "`stack.remote` must be true or false, not a string",
+        "unknown key `stack.component`",
+        "`stack.components`: expected a table of component types, or a list of names, got a string",
+        "`stack.requirements`: expected a list of strings, got a string",
+        "`stack.apt-packages[0]`: expected a string, got a number",
+        "`stack.remote`: expected a boolean, got a string",
     ]
     assert caught.value.errors[0].hint == "did you mean `components`?"
 
@@ -128,8 +131,8 @@ def test_names_of_debian_packages_are_checked_all_at_once() -> None:
         read(apt_packages=["git", "-y", "GIT"])
 
     assert [each.message for each in caught.value.errors] == [
-        "`stack.apt-packages`: `-y` is no name of a Debian package",
-        "`stack.apt-packages`: `GIT` is no name of a Debian package",
+        "`stack.apt-packages[1]`: `-y` is no name of a Debian package",
+        "`stack.apt-packages[2]`: `GIT` is no name of a Debian package",
     ]
 
 
@@ -140,8 +143,8 @@ def test_mistakes_inside_the_components_are_reported_at_once() -> None:
         read(components=components)
 
     assert [each.message for each in caught.value.errors] == [
-        "`stack.components.orchestrator` must be a string, not a number",
-        "`stack.components` states `artifact-store` twice, as `artifact_store` too",
+        "`stack.components.orchestrator`: expected a string, got a number",
+        "`stack.components`: `artifact_store` stands there twice, in two spellings",
     ]
 
 

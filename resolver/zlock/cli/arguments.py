@@ -120,6 +120,20 @@ def _add_init(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
 
 
+def _add_schema(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "schema",
+        "write the JSON Schema of the configuration",
+        "zlock schema --output zlock.schema.json",
+        "Write what a `zlock.toml` may hold as JSON Schema, for editors that complete and check TOML by one.\n"
+        "They find it by a first line such as `#:schema ./zlock.schema.json`.",
+    )
+    parser.add_argument(
+        "--output", type=_file, metavar="FILE", help="where to write it (default, and `-`: standard output)"
+    )
+
+
 def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = _add_command(
         commands,
@@ -337,6 +351,7 @@ def _count(text: str) -> int:
 
 _COMMANDS = {
     "init": _add_init,
+    "schema": _add_schema,
     "resolve": _add_resolve,
     "tree": _add_tree,
     "why": _add_why,

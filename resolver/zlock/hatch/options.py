@@ -9,7 +9,7 @@ from pathlib import Path
 from zlock.errors import Collector
 from zlock.settings import checks
 from zlock.settings.checks import accepts
-from zlock.settings.keys import Decides, key, read
+from zlock.settings.keys import NOTHING, key, read
 from zlock.settings.table import Table
 from zlock.settings.toml_lines import TomlLines
 from zlock.workflow.deliver.bills_of_materials import BILLS
@@ -29,10 +29,10 @@ def _steps(value: object, at: str) -> tuple[str, ...]:
 class HookOptions:
     """The options of the build hook; the attributes are the keys of the documentation."""
 
-    steps: tuple[str, ...] = key(_steps, (), Decides.NOTHING, shown="all")
-    include: str = key(checks.one_of("metadata", "package"), "metadata", Decides.NOTHING)
-    on_outdated: str = key(checks.one_of("error", "warn"), "error", Decides.NOTHING)
-    sboms: tuple[str, ...] = key(checks.list_of(checks.one_of(*BILLS), "list of formats"), (), Decides.NOTHING)
+    steps: tuple[str, ...] = key(_steps, (), NOTHING, shown="all")
+    include: str = key(checks.one_of("metadata", "package"), "metadata", NOTHING)
+    on_outdated: str = key(checks.one_of("error", "warn"), "error", NOTHING)
+    sboms: tuple[str, ...] = key(checks.list_of(checks.one_of(*BILLS), "list of formats"), (), NOTHING)
 
     @classmethod
     def from_table(cls, values: Mapping[str, object], file: Path) -> HookOptions:

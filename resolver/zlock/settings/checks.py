@@ -308,6 +308,7 @@ def choice(value: object, at: str, options: Sequence[str]) -> str:
 
 @accepts(
     "table of name to text, number, boolean, list of these, or `None` for an option without a value",
+    type="object",
     additionalProperties={"type": [*_SCALARS, "array"], "items": {"type": _SCALARS}},
 )
 def installer_arguments(value: object, at: str) -> dict[str, object]:
@@ -315,7 +316,7 @@ def installer_arguments(value: object, at: str) -> dict[str, object]:
     return entries(value, at, _argument_value, _argument_name)
 
 
-@accepts("table of text or whole numbers", additionalProperties={"type": ["string", "integer"]})
+@accepts("table of text or whole numbers", type="object", additionalProperties={"type": ["string", "integer"]})
 def variables(value: object, at: str) -> dict[str, str]:
     """Accept environment variables; a whole number counts as its text."""
     return entries(value, at, _variable, _variable_name)
@@ -338,7 +339,9 @@ def entries(value: object, at: str, check: Callable[[object, str], T], name: Cal
     problems = Collector()
     for stated, one in table(value, at).items():
         with problems:
-            found[name(stated, at)] = check(one, f"{at}.{stated}")
+            if (named := name(stated, at)) in found:
+                raise mistake(at, f"`{stated}` stands there twice, in two spellings", hint="leave one of them out")
+            found[named] = check(one, f"{at}.{stated}")
     problems.raise_if_any()
     return found
 

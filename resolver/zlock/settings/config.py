@@ -15,17 +15,19 @@ from zlock.errors import Collector, InvalidConfiguration
 from zlock.model.conflict import conflicted_line
 from zlock.model.indexes import Cutoff, Index, Routing
 from zlock.model.requirement import DirectRequirement
+from zlock.model.stack import Stack
 from zlock.regular import read_regular
 from zlock.settings import checks, indexes, rules
 from zlock.settings.docker import DockerSettings
-from zlock.settings.keys import Decides, key, read, reads
+from zlock.settings.keys import NOTHING, POLICY, QUESTION, key, read, reads
 from zlock.settings.names import wrong_names
 from zlock.settings.place import display
+from zlock.settings.stack import IntegrationTable, read_integrations, read_stack
 from zlock.settings.table import Table
 from zlock.settings.toml_lines import TomlLines
 
 
-@reads("table", **{"$ref": "#/definitions/docker"})
+@reads("table", allOf=[{"$ref": "#/definitions/docker"}])
 def _docker(table: Table, key: str) -> DockerSettings:
     with table.problems:
         return DockerSettings.from_table(table.raw(key), at=table.path(key), file=str(table.file), lines=table.lines)
@@ -45,12 +47,12 @@ class StepConfiguration:
         align: False: this step has its own versions, and no other follows them.
     """
 
-    docker: DockerSettings = key(_docker, DockerSettings(), Decides.QUESTION, shown="empty")
-    python: str | None = key(rules.python, None, Decides.QUESTION, shown="the project's")
-    platforms: tuple[str, ...] = key(rules.platforms, (), Decides.QUESTION, shown="the project's")
-    index: tuple[Index, ...] | None = key(indexes.indexes, None, Decides.QUESTION, shown="the project's")
-    index_sources: Mapping[NormalizedName, str] = key(indexes.routes, {}, Decides.QUESTION, shown="the project's")
-    align: bool | None = key(checks.boolean, None, Decides.QUESTION, shown="the project's")
+    docker: DockerSettings = key(_docker, DockerSettings(), QUESTION, shown="empty")
+    python: str | None = key(rules.python, None, QUESTION, shown="the project's")
+    platforms: tuple[str, ...] = key(rules.platforms, (), QUESTION, shown="the project's")
+    index: tuple[Index, ...] | None = key(indexes.indexes, None, QUESTION, shown="the project's")
+    index_sources: Mapping[NormalizedName, str] = key(indexes.routes, {}, QUESTION, shown="the project's")
+    align: bool | None = key(checks.boolean, None, QUESTION, shown="the project's")
 
 
 @reads("table of tables", type="object", additionalProperties={"$ref": "#/definitions/step"})
@@ -77,7 +79,7 @@ class Project:
             [the lock](lock.md#portable-locks).
         wheelhouse: Where `zlock fetch` puts files.
         pipeline: The pipeline whose steps are locked.
-        index: See [indexes](indexes.md).
+        index: Where packages come from, see [indexes](indexes.md).
         index_sources: The one index that serves a package.
         exclude_newer: Files uploaded later don't count, nor do files without an upload time.
         exclude_newer_package: Another cut-off for one package; `false` lifts it.
@@ -103,46 +105,47 @@ class Project:
     folder: Path
     file: Path | None
     lines: TomlLines = field(default_factory=lambda: TomlLines(""), compare=False, repr=False)
-    python: str | None = key(rules.python, None, Decides.QUESTION, shown="see below")
-    platforms: tuple[str, ...] = key(rules.platforms, ("linux/amd64",), Decides.QUESTION)
-    manylinux: str | None = key(rules.manylinux, None, Decides.QUESTION, shown='"2_28"')
-    musllinux: str | None = key(rules.musllinux, None, Decides.QUESTION)
-    lock_dir: str = key(checks.path, "lockfiles", Decides.NOTHING)
-    urls: str = key(checks.one_of("index", "portable"), "index", Decides.POLICY)
-    wheelhouse: str = key(checks.path, "wheelhouse", Decides.NOTHING)
-    pipeline: str | None = key(rules.pipeline, None, Decides.NOTHING)
-    index: tuple[Index, ...] = key(indexes.indexes, (), Decides.QUESTION, shown="this machine's default index")
-    index_sources: Mapping[NormalizedName, str] = key(indexes.routes, {}, Decides.QUESTION)
-    exclude_newer: datetime | None = key(rules.time, None, Decides.POLICY, plain=datetime.isoformat)
+    python: str | None = key(rules.python, None, QUESTION, shown="the project's interpreter's")
+    platforms: tuple[str, ...] = key(rules.platforms, ("linux/amd64",), QUESTION)
+    manylinux: str | None = key(rules.manylinux, None, QUESTION, shown='"2_28"')
+    musllinux: str | None = key(rules.musllinux, None, QUESTION)
+    lock_dir: str = key(checks.path, "lockfiles", NOTHING)
+    urls: str = key(checks.one_of("index", "portable"), "index", POLICY)
+    wheelhouse: str = key(checks.path, "wheelhouse", NOTHING)
+    pipeline: str | None = key(rules.pipeline, None, NOTHING)
+    index: tuple[Index, ...] = key(indexes.indexes, (), QUESTION, shown="this machine's default index")
+    index_sources: Mapping[NormalizedName, str] = key(indexes.routes, {}, QUESTION)
+    exclude_newer: datetime | None = key(rules.time, None, POLICY, plain=datetime.isoformat)
     exclude_newer_package: Mapping[NormalizedName, datetime | None] = key(
-        rules.times, {}, Decides.POLICY, plain=rules.plain_times
+        rules.times, {}, POLICY, plain=rules.plain_times
     )
-    conflicts: str = key(checks.one_of("error", "later"), "error", Decides.POLICY)
+    conflicts: str = key(checks.one_of("error", "later"), "error", POLICY)
     build_sdists: frozenset[NormalizedName] | None = key(
-        rules.packages, frozenset(), Decides.POLICY, plain=rules.plain_packages
+        rules.packages, frozenset(), POLICY, plain=rules.plain_packages
     )
     prerelease: str = key(
-        checks.one_of("if-necessary-or-explicit", "allow", "disallow"), "if-necessary-or-explicit", Decides.POLICY
+        checks.one_of("if-necessary-or-explicit", "allow", "disallow"), "if-necessary-or-explicit", POLICY
     )
-    resolution: str = key(checks.one_of("highest", "lowest", "lowest-direct"), "highest", Decides.POLICY)
-    constraints: tuple[DirectRequirement, ...] = key(
-        rules.constraints, (), Decides.POLICY, plain=rules.plain_requirements
-    )
-    overrides: tuple[DirectRequirement, ...] = key(rules.overrides, (), Decides.POLICY, plain=rules.plain_requirements)
-    exclude: frozenset[rules.Exclusion] = key(
-        rules.exclusions, frozenset(), Decides.POLICY, plain=rules.plain_exclusions
-    )
-    align: bool = key(checks.boolean, True, Decides.POLICY)
-    registry: str | None = key(checks.word, None, Decides.NOTHING)
-    stack: Mapping[str, object] = key(checks.table, {}, Decides.QUESTION)
-    integrations: Mapping[str, object] = key(rules.tables, {}, Decides.QUESTION)
-    docker: DockerSettings = key(_docker, DockerSettings(), Decides.QUESTION, shown="empty")
-    steps: Mapping[str, StepConfiguration] = key(_steps, {}, Decides.QUESTION)
+    resolution: str = key(checks.one_of("highest", "lowest", "lowest-direct"), "highest", POLICY)
+    constraints: tuple[DirectRequirement, ...] = key(rules.constraints, (), POLICY, plain=rules.plain_requirements)
+    overrides: tuple[DirectRequirement, ...] = key(rules.overrides, (), POLICY, plain=rules.plain_requirements)
+    exclude: frozenset[rules.Exclusion] = key(rules.exclusions, frozenset(), POLICY, plain=rules.plain_exclusions)
+    align: bool = key(checks.boolean, True, POLICY)
+    registry: str | None = key(checks.word, None, NOTHING)
+    stack: Stack | None = key(read_stack, None, QUESTION, shown="empty")
+    integrations: Mapping[str, IntegrationTable] = key(read_integrations, {}, QUESTION)
+    docker: DockerSettings = key(_docker, DockerSettings(), QUESTION, shown="empty")
+    steps: Mapping[str, StepConfiguration] = key(_steps, {}, QUESTION)
 
     @property
     def shown_file(self) -> str:
         """The configuration file's name for messages."""
         return self.file.name if self.file else "no configuration"
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the pipeline runs in images at all, as the stack says."""
+        return self.stack is None or self.stack.remote
 
     @property
     def routing(self) -> Routing:

@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, cast
 
 from zlock.errors import Collector, InvalidConfiguration, Problems, ZlockError
 from zlock.model.image import VENV
 from zlock.model.installer import INSTALLERS, Installer, InstallerName
 from zlock.settings import checks
+from zlock.settings.keys import NOTHING, QUESTION, Decides, kebab, key, keys_of
 from zlock.settings.place import Place, caller
 from zlock.wording import fold, kind
 
@@ -24,35 +24,6 @@ ExportMethod = Literal["pip_freeze", "uv_freeze", "poetry_export"]
 Scalar = bool | int | float | str
 InstallerArgument = Scalar | list[Scalar] | None
 Words = list[str] | tuple[str, ...]
-
-CHECKS: Mapping[str, checks.Check[object]] = MappingProxyType(
-    {
-        "requirements": checks.requirements,
-        "extra_requirements": checks.extra_requirements,
-        "required_integrations": checks.words,
-        "replicate_local_python_environment": checks.export_method,
-        "install_stack_requirements": checks.boolean,
-        "apt_packages": checks.debian_packages,
-        "pyproject_path": checks.path,
-        "pyproject_extras": checks.words,
-        "pyproject_groups": checks.words,
-        "python_package_installer": checks.one_of(*INSTALLERS),
-        "python_package_installer_args": checks.installer_arguments,
-        "parent_image": checks.image_reference,
-        "environment": checks.variables,
-        "runtime_environment": checks.variables,
-        "user": checks.user,
-        "dockerfile": checks.path,
-        "build_context_root": checks.path,
-        "local_project_install_command": checks.command,
-        "prevent_build_reuse": checks.boolean,
-        "target_repository": checks.image_repository,
-        "python_package_installer_cache_mount": checks.boolean,
-        "system": checks.boolean,
-        "venv": checks.venv,
-    }
-)
-"""Each field with the rule for its value, in the order in which they are shown."""
 
 _PARENTS = frozenset({"parent_image", "dockerfile"})
 """The two ways to state what an image is built on; one takes the place of the other."""
@@ -84,6 +55,11 @@ class Replaced(NamedTuple):
     by: Place | None
 
 
+def _setting(rule: checks.Check[object], decides: Decides, *, hash: bool | None = None) -> Any:  # noqa: A002 - as `field`
+    """Make a field; its type is what a user may write, of which the rule keeps less."""
+    return key(rule, None, decides, hash=hash)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class DockerSettings:
     """What the image of a pipeline or a step is made of; a field that is None is not set.
@@ -92,55 +68,60 @@ class DockerSettings:
     paths as strings, as written; a relative path counts from the folder of the file that states it.
 
     Attributes:
-        requirements: A list of requirements (PEP 508), or the path of a requirements file.
-        extra_requirements: A list of requirements beside those; the lists of all levels are added up.
-        required_integrations: Names of integrations whose requirements are installed.
-        replicate_local_python_environment: Install what the local environment holds: True, a method, or a
-            command that prints requirements, as a list.
+        requirements: What is installed explicitly.
+        extra_requirements: What is installed explicitly beside `requirements`; the lists of all levels are added up,
+            see [precedence](#precedence).
+        required_integrations: Integrations whose requirements are installed.
+        replicate_local_python_environment: Install what the local environment holds.
         install_stack_requirements: Install what the stack requires.
-        apt_packages: Debian packages.
+        apt_packages: Debian packages: `name`, `name:arch` or `name=version`.
         pyproject_path: A `pyproject.toml` whose dependencies (PEP 621) are installed.
         pyproject_extras: Its extras.
         pyproject_groups: Its dependency groups (PEP 735).
-        python_package_installer: "pip" or "uv".
-        python_package_installer_args: More arguments for it, without dashes; None stands for a flag.
+        python_package_installer: What installs the lock in the image.
+        python_package_installer_args: More options for it; names without dashes.
         parent_image: The image to build upon.
-        environment: Variables that are set while the image is built and in it.
-        runtime_environment: Variables that are set in the image only.
-        user: Who runs in the image.
-        dockerfile: A Dockerfile that makes the parent.
-        build_context_root: The folder which that Dockerfile sees.
-        local_project_install_command: How the project itself is installed in the image.
+        environment: Variables while the image is built, and in it.
+        runtime_environment: Variables in the image only.
+        user: Who runs in the image: a name or number, also `user:group`.
+        dockerfile: A Dockerfile that makes the parent, in place of `parent_image`; of the two, the one that is stated
+            closer to the step counts.
+        build_context_root: The folder that Dockerfile sees.
+        local_project_install_command: How the project itself is installed; its files are then copied.
         prevent_build_reuse: Build even where an equal image exists.
-        target_repository: Where the image goes, in place of the configured repository.
+        target_repository: Where the image goes: replaces the repository of `registry`, or all of it if it names a
+            host.
         python_package_installer_cache_mount: Keep the installer's cache between builds.
         system: Install into the parent's interpreter.
-        venv: The folder of the image that the environment is made in, absolute; the parent must not have it.
+        venv: The folder of the image that the [environment](images.md#the-dockerfile) is made in; the parent must not
+            have it.
     """
 
-    requirements: Words | str | os.PathLike[str] | None = None
-    extra_requirements: Words | None = None
-    required_integrations: Words | None = None
-    replicate_local_python_environment: bool | ExportMethod | Words | None = None
-    install_stack_requirements: bool | None = None
-    apt_packages: Words | None = None
-    pyproject_path: str | os.PathLike[str] | None = None
-    pyproject_extras: Words | None = None
-    pyproject_groups: Words | None = None
-    python_package_installer: InstallerName | None = None
-    python_package_installer_args: Mapping[str, InstallerArgument] | None = field(default=None, hash=False)
-    parent_image: str | None = None
-    environment: Mapping[str, str | int] | None = field(default=None, hash=False)
-    runtime_environment: Mapping[str, str | int] | None = field(default=None, hash=False)
-    user: str | None = None
-    dockerfile: str | os.PathLike[str] | None = None
-    build_context_root: str | os.PathLike[str] | None = None
-    local_project_install_command: str | Words | None = None
-    prevent_build_reuse: bool | None = None
-    target_repository: str | None = None
-    python_package_installer_cache_mount: bool | None = None
-    system: bool | None = None
-    venv: str | None = None
+    requirements: Words | str | os.PathLike[str] | None = _setting(checks.requirements, QUESTION)
+    extra_requirements: Words | None = _setting(checks.extra_requirements, QUESTION)
+    required_integrations: Words | None = _setting(checks.words, QUESTION)
+    replicate_local_python_environment: bool | ExportMethod | Words | None = _setting(checks.export_method, QUESTION)
+    install_stack_requirements: bool | None = _setting(checks.boolean, QUESTION)
+    apt_packages: Words | None = _setting(checks.debian_packages, QUESTION)
+    pyproject_path: str | os.PathLike[str] | None = _setting(checks.path, QUESTION)
+    pyproject_extras: Words | None = _setting(checks.words, QUESTION)
+    pyproject_groups: Words | None = _setting(checks.words, QUESTION)
+    python_package_installer: InstallerName | None = _setting(checks.one_of(*INSTALLERS), NOTHING)
+    python_package_installer_args: Mapping[str, InstallerArgument] | None = _setting(
+        checks.installer_arguments, NOTHING, hash=False
+    )
+    parent_image: str | None = _setting(checks.image_reference, QUESTION)
+    environment: Mapping[str, str | int] | None = _setting(checks.variables, NOTHING, hash=False)
+    runtime_environment: Mapping[str, str | int] | None = _setting(checks.variables, NOTHING, hash=False)
+    user: str | None = _setting(checks.user, NOTHING)
+    dockerfile: str | os.PathLike[str] | None = _setting(checks.path, NOTHING)
+    build_context_root: str | os.PathLike[str] | None = _setting(checks.path, NOTHING)
+    local_project_install_command: str | Words | None = _setting(checks.command, NOTHING)
+    prevent_build_reuse: bool | None = _setting(checks.boolean, NOTHING)
+    target_repository: str | None = _setting(checks.image_repository, NOTHING)
+    python_package_installer_cache_mount: bool | None = _setting(checks.boolean, NOTHING)
+    system: bool | None = _setting(checks.boolean, NOTHING)
+    venv: str | None = _setting(checks.venv, NOTHING)
     # By field, and by `field.part` for the keys of tables and the numbers of requirements.
     _places: Mapping[str, Place] = field(default_factory=dict, init=False, compare=False)
     _replaced: tuple[Replaced, ...] = field(default=(), init=False, compare=False)
@@ -207,7 +188,7 @@ class DockerSettings:
         def place_of(key: str) -> Place:
             return Place(file, lines.line_of_key((*address, key)) if lines else None)
 
-        values = _checked(table, spelling=_kebab, at=at, place_of=place_of)
+        values = _checked(table, spelling=kebab, at=at, place_of=place_of)
         return cls._of(values, _places_in(values, address, file, lines) if lines else _places(values, place_of("")))
 
     @classmethod
@@ -311,6 +292,10 @@ class DockerSettings:
         return made
 
 
+CHECKS = {name: one.rule for name, one in keys_of(DockerSettings).items() if isinstance(one.rule, checks.Check)}
+"""Each field with the rule for its value, in the order in which they are shown."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EffectiveSettings:
     """The settings to act on; the defaults below are the only place that states them.
@@ -362,19 +347,19 @@ def _checked(
     place_of: Callable[[str], Place | None] = lambda _: None,
 ) -> dict[str, object]:
     """Check every key and value; return the values as they are kept, all mistakes raised at once."""
-    fields = {spelling(name): name for name in CHECKS}
+    names = {spelling(name): name for name in CHECKS}
     values = {}
     problems = Collector()
-    for key, value in stated.items():
-        name = fields.get(key)
+    for spelt, value in stated.items():
+        name = names.get(spelt)
         found = Collector()
         with found:
             if name is None:
-                raise checks.unknown_key(f"{at}.{key}" if at else str(key), str(key), fields)
+                raise checks.unknown_key(f"{at}.{spelt}" if at else str(spelt), str(spelt), names)
             if value is not None:
-                values[name] = CHECKS[name](value, f"{at}.{key}" if at else key)
+                values[name] = CHECKS[name](value, f"{at}.{spelt}" if at else spelt)
         for error in found.errors:
-            problems.add(_noted(error, place_of(str(key))))
+            problems.add(_noted(error, place_of(str(spelt))))
     _raise(problems)
     return values
 
@@ -428,7 +413,7 @@ def _places_in(values: Mapping[str, object], above: Sequence[str], file: str, li
     """Give each field of a TOML table its line, and so each key of a table in it and each requirement."""
     found = {}
     for name, value in values.items():
-        address = (*above, _kebab(name))
+        address = (*above, kebab(name))
         found[name] = lines.line_of_key(address)
         if isinstance(value, Mapping):
             found |= {f"{name}.{key}": lines.line_of_key((*address, key)) for key in value}
@@ -451,7 +436,3 @@ def _replaced_from(row: Sequence[Any]) -> Replaced:
 
 def _set(stated: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in stated.items() if value is not None}
-
-
-def _kebab(name: str) -> str:
-    return name.replace("_", "-")

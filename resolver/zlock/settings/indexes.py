@@ -15,7 +15,7 @@ from zlock.model.paths import path_in, portable
 from zlock.redact import redact
 from zlock.settings import checks
 from zlock.settings.checks import accepts
-from zlock.settings.keys import Decides, key, read, reads
+from zlock.settings.keys import NOTHING, QUESTION, key, read, reads
 from zlock.settings.rules import package_key
 from zlock.settings.table import Table
 from zlock.wording import did_you_mean, kind
@@ -43,11 +43,11 @@ class IndexTable:
             exports, so that builds need no secret for it. It has no credentials in it, and is no folder.
     """
 
-    url: str = key(_url_or_path, "", Decides.QUESTION, shown="required")
-    name: str | None = key(checks.text, None, Decides.QUESTION)
-    default: bool = key(checks.boolean, False, Decides.QUESTION)
-    explicit: bool = key(checks.boolean, False, Decides.QUESTION)
-    index_in_context: bool = key(checks.boolean, False, Decides.NOTHING)
+    url: str = key(_url_or_path, "", QUESTION, shown="required", required=True)
+    name: str | None = key(checks.text, None, QUESTION)
+    default: bool = key(checks.boolean, False, QUESTION)
+    explicit: bool = key(checks.boolean, False, QUESTION)
+    index_in_context: bool = key(checks.boolean, False, NOTHING)
 
 
 @reads("list of tables", type="array", items={"$ref": "#/definitions/index"})
@@ -108,7 +108,7 @@ def _folder_of(url: str) -> Path | None:
     return Path(url) if url and "://" not in url else None
 
 
-@accepts("table, package to index name", additionalProperties=checks.text.schema)
+@accepts("table, package to index name", type="object", additionalProperties=checks.text.schema)
 def routes(value: object, at: str) -> dict[NormalizedName, str]:
     """Accept which index serves which package."""
     return checks.entries(value, at, checks.text, package_key)

@@ -6,12 +6,10 @@ whether locks depend on it, and its row in the documentation and in the JSON Sch
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum, auto
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from zlock.settings.checks import Check
 from zlock.settings.table import Table
@@ -19,8 +17,6 @@ from zlock.settings.table import Table
 D = TypeVar("D")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-
-_ATTRIBUTE = re.compile(r"^ {8}(\w+): (.+(?:\n {12}.+)*)", re.MULTILINE)
 
 
 class Decides(Enum):
@@ -34,6 +30,9 @@ class Decides(Enum):
 
     NOTHING = auto()
     """It decides nothing of what is locked."""
+
+
+POLICY, QUESTION, NOTHING = Decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +65,7 @@ class Key:
         decides: How it comes into `inputs`.
         plain: Gives a value as the policy has it.
         shown: What the documentation calls the default where the value says less.
+        required: Whether it has to be stated.
     """
 
     rule: Check[Any] | Reader[Any]
@@ -73,6 +73,7 @@ class Key:
     decides: Decides
     plain: Callable[[Any], object]
     shown: str
+    required: bool
 
 
 def key(
@@ -82,17 +83,23 @@ def key(
     *,
     plain: Callable[[T], object] = lambda value: value,
     shown: str = "",
+    required: bool = False,
     hash: bool | None = None,  # noqa: A002 - as `field` calls it
 ) -> T | D:
     """Make the field of a key; see `Key`. `hash` is that of `field`."""
-    made = Key(rule=rule, default=default, decides=decides, plain=plain, shown=shown)
+    made = Key(rule=rule, default=default, decides=decides, plain=plain, shown=shown, required=required)
     stated: T | D = field(default_factory=lambda: default, hash=hash, metadata={"key": made})
     return stated
 
 
-def keys_of(kind: type) -> Mapping[str, Key]:
-    """Return the keys of a table by their names in TOML."""
-    return {one.name.replace("_", "-"): one.metadata["key"] for one in fields(kind) if "key" in one.metadata}
+def keys_of(kind: type) -> dict[str, Key]:
+    """Return the keys of a table by the names of their fields."""
+    return {one.name: one.metadata["key"] for one in fields(kind) if "key" in one.metadata}
+
+
+def kebab(name: str) -> str:
+    """Return the name of a field as TOML has it."""
+    return name.replace("_", "-")
 
 
 def read(kind: type[T], table: Table, **more: object) -> T:
@@ -104,8 +111,8 @@ def read(kind: type[T], table: Table, **more: object) -> T:
         more: The fields of the dataclass that are no keys.
     """
     keys = keys_of(kind)
-    table.check_keys(list(keys))
-    return kind(**more, **{name.replace("-", "_"): _value(one, table, name) for name, one in keys.items()})
+    table.check_keys(list(map(kebab, keys)))
+    return kind(**more, **{name: _value(one, table, kebab(name)) for name, one in keys.items()})
 
 
 def _value(one: Key, table: Table, name: str) -> object:
@@ -116,34 +123,8 @@ def _value(one: Key, table: Table, name: str) -> object:
 
 def policy(stated: object) -> dict[str, object]:
     """Return what those keys of a table say that decide by their value, as far as they differ from the defaults."""
-    values = {name: getattr(stated, name.replace("-", "_")) for name in keys_of(type(stated))}
     return {
-        name: one.plain(values[name])
+        kebab(name): one.plain(getattr(stated, name))
         for name, one in keys_of(type(stated)).items()
-        if one.decides is Decides.POLICY and values[name] != one.default
+        if one.decides is POLICY and getattr(stated, name) != one.default
     }
-
-
-class Row(NamedTuple):
-    """What a person is told of a key, as Markdown."""
-
-    name: str
-    values: str
-    default: str
-    meaning: str
-
-
-def rows(kind: type) -> list[Row]:
-    """Return what is told of the keys of a table; its docstring says what each means."""
-    meanings = {name: " ".join(text.split()) for name, text in _ATTRIBUTE.findall(kind.__doc__ or "")}
-    return [
-        Row(name, one.rule.words, one.shown or _shown(one.default), meanings.get(name.replace("-", "_"), ""))
-        for name, one in keys_of(kind).items()
-    ]
-
-
-def _shown(default: object) -> str:
-    if default is None or default == {}:
-        return "empty" if default == {} else "none"
-    text = json.dumps(default, default=list)
-    return f"`{text}`" if text.startswith("[") else text

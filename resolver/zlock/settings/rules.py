@@ -52,7 +52,6 @@ _platform = _of_target("platform", "OCI platform name")
 
 
 pipeline = Check(checks.text, 'text, "file.py" or "file.py:name"', checks.text.schema)
-tables = Check(checks.table, "table of tables", checks.table.schema)
 
 
 @accepts("list of OCI platform names", type="array", items=_platform.schema, minItems=1, uniqueItems=True)
@@ -82,7 +81,9 @@ def time(value: object, at: str) -> datetime:
     return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-@accepts("table, package to time or `false`", additionalProperties={"anyOf": [{"enum": [False]}, time.schema]})
+@accepts(
+    "table, package to time or `false`", type="object", additionalProperties={"anyOf": [{"enum": [False]}, time.schema]}
+)
 def times(value: object, at: str) -> dict[NormalizedName, datetime | None]:
     """Accept a time for each package, or `false`, which lifts the one for all."""
     return checks.entries(value, at, lambda one, place: None if one is False else time(one, place), package_key)

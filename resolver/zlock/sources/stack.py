@@ -3,64 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 from zlock.errors import Collector, InvalidConfiguration
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement, Gathered
+from zlock.model.stack import Stack
 from zlock.sources.integrations import Catalogue, Flavor, Integration, parse_requirements, unique
-from zlock.sources.tables import check_key, debian_packages, strings
-from zlock.wording import did_you_mean, fold, kind, listed
-
-_KEYS = ("components", "requirements", "apt-packages", "remote")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Stack:
-    """A stack, as the configuration states it.
-
-    Attributes:
-        components: Component type to flavor, or names of flavors and integrations alone.
-        requirements: Its own, beside those of its components.
-        apt_packages: Its own Debian packages.
-        remote: False: pipelines run without images, and docker settings are disregarded.
-    """
-
-    components: Mapping[str, str] | tuple[str, ...] = field(default_factory=dict)
-    requirements: tuple[str, ...] = ()
-    apt_packages: tuple[str, ...] = ()
-    remote: bool = True
-
-    @classmethod
-    def from_table(cls, table: Mapping[str, object], *, at: str) -> Self:
-        """Read the table `stack` of the configuration; which flavors there are is the catalogue's to say.
-
-        Args:
-            table: The parsed table.
-            at: What to call it in messages.
-
-        Raises:
-            InvalidConfiguration: For each mistake in it, all at once.
-        """
-        problems = Collector()
-        stack = cls()
-        components, remote = stack.components, stack.remote
-        requirements, apt_packages = stack.requirements, stack.apt_packages
-        for key in table:
-            with problems:
-                check_key(key, _KEYS, at=at)
-        with problems:
-            components = _components(table, at=at)
-        with problems:
-            requirements = strings(table, "requirements", at=at)
-        with problems:
-            apt_packages = debian_packages(table, "apt-packages", at=at)
-        with problems:
-            remote = _boolean(table, "remote", default=remote, at=at)
-        problems.raise_if_any()
-        return cls(components=components, requirements=requirements, apt_packages=apt_packages, remote=remote)
+from zlock.wording import did_you_mean, fold, listed
 
 
 def gather_stack(stack: Stack, *, catalogue: Catalogue, file: str | None, root: Path) -> Gathered:
@@ -179,35 +129,3 @@ def _only(flavors: list[Flavor], *, origin: Origin) -> Integration | None:
             hint=f"state its type: {meant}",
         )
     return flavors[0].integration
-
-
-def _components(table: Mapping[str, object], *, at: str) -> Mapping[str, str] | tuple[str, ...]:
-    value = table.get("components", {})
-    if isinstance(value, list | tuple):
-        return strings(table, "components", at=at)
-    if not isinstance(value, Mapping):
-        raise InvalidConfiguration(
-            f"`{at}.components` must be a table of component types, or a list of names, not {kind(value)}",
-            hint='for example `components = { orchestrator = "kubeflow", artifact-store = "s3" }`',
-        )
-    problems = Collector()
-    spelled: dict[str, str] = {}
-    for component, flavor in value.items():
-        if not isinstance(flavor, str):
-            message = f"`{at}.components.{component}` must be a string, not {kind(flavor)}"
-            problems.add(InvalidConfiguration(message, hint="give the name of its flavor"))
-        elif fold(component) in spelled:
-            message = f"`{at}.components` states `{spelled[fold(component)]}` twice, as `{component}` too"
-            problems.add(InvalidConfiguration(message, hint="drop one of them"))
-        spelled[fold(component)] = component
-    problems.raise_if_any()
-    return dict(value)
-
-
-def _boolean(table: Mapping[str, object], key: str, *, default: bool, at: str) -> bool:
-    value = table.get(key, default)
-    if not isinstance(value, bool):
-        raise InvalidConfiguration(
-            f"`{at}.{key}` must be true or false, not {kind(value)}", hint="write `true` or `false`, without quotes"
-        )
-    return value

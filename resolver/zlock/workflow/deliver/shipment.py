@@ -14,7 +14,6 @@ from zlock.lock.store import check_place, existing_steps, lock_path, read_lock
 from zlock.model.paths import path_in
 from zlock.redact import redact
 from zlock.settings.config import Project, read_project
-from zlock.sources.stack import Stack
 from zlock.wording import did_you_mean, listed
 from zlock.workflow.locks.current import HINT, changed_places
 
@@ -85,7 +84,7 @@ def prepare_shipment(folder: Path, steps: Collection[str] = ()) -> Shipment | No
     project = read_project(folder)
     if project is None:
         return None
-    if not Stack.from_table(project.stack, at="stack").remote:
+    if not project.is_remote:
         return Shipment(folder=folder, locks={}, disregarded=True)
     lock_folder = folder / project.lock_dir
     known = {step for step, lock in existing_steps(lock_folder).items() if not lock.is_environment}

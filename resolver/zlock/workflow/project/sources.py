@@ -19,8 +19,7 @@ from zlock.settings.config import Project
 from zlock.settings.docker import DockerSettings
 
 if TYPE_CHECKING:
-    from zlock.sources.integrations import Catalogue, Integration
-    from zlock.sources.stack import Stack
+    from zlock.sources.integrations import Catalogue
 
 _COMMAND_SECONDS = 300.0
 
@@ -49,40 +48,19 @@ class Gatherer:
         self._interpreter = interpreter
         self._known: dict[Hashable, Gathered] = {}
         self._catalogue: Catalogue | None = None
-        self._own: dict[str, Integration] = {}
-        self._stack_stated: Stack | None = None
-        if project.stack or project.integrations:
-            self._read_tables()
-
-    def _read_tables(self) -> None:
-        from zlock.sources.integrations import Integration
-        from zlock.sources.stack import Stack
-
-        problems = Collector()
-        with problems:
-            self._stack_stated = Stack.from_table(self._project.stack, at="stack")
-        for name, table in self._project.integrations.items():
-            with problems:
-                self._own[name] = Integration.from_table(
-                    name, table, at=f"integrations.{name}", provider="configuration"
-                )
-        for error in problems.errors:
-            error.context = (*error.context, f"stated in {self._project.shown_file}")
-        problems.raise_if_any()
-
-    @property
-    def is_remote(self) -> bool:
-        """Whether the pipeline runs in images at all, as the stack says."""
-        return self._stack_stated is None or self._stack_stated.remote
 
     @property
     def catalogue(self) -> Catalogue:
         """Who says what integrations require."""
         if self._catalogue is None:
-            from zlock.sources.integrations import load_catalogue
+            from zlock.sources.integrations import Integration, load_catalogue
 
+            own = {
+                name: Integration(name=name, provider="configuration", **vars(stated))
+                for name, stated in self._project.integrations.items()
+            }
             interpreter = str(self._interpreter()) if self._may_run else None
-            self._catalogue = load_catalogue(self._own, interpreter=interpreter)
+            self._catalogue = load_catalogue(own, interpreter=interpreter)
         return self._catalogue
 
     def gather(self, settings: DockerSettings, recorded: Mapping[str, Asked], routing: Routing) -> list[Gathered]:
@@ -175,8 +153,8 @@ class Gatherer:
         )
 
     def _stack(self, settings: DockerSettings, recorded: Mapping[str, Asked]) -> Gathered | None:
-        stack = self._stack_stated
-        if stack is None or not settings.effective().install_stack_requirements or not self._project.stack:
+        stack = self._project.stack
+        if stack is None or not settings.effective().install_stack_requirements:
             return None
         from zlock.sources.stack import describe_stack, gather_stack
 

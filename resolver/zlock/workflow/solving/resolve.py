@@ -28,7 +28,7 @@ def resolve(options: Options) -> Report:
     """
     workspace = Workspace(options)
     gatherer = Gatherer(workspace.project, workspace.environ, lambda: workspace.interpreter)
-    if not gatherer.is_remote:
+    if not workspace.project.is_remote:
         workspace.disregard()
         return workspace.report
     jobs = _prepare(workspace, gatherer)

@@ -1,0 +1,23 @@
+"""What a pipeline runs on, as the configuration states it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """A stack.
+
+    Attributes:
+        components: Component type to flavor, or names of flavors and integrations alone.
+        requirements: Its own, beside those of its components.
+        apt_packages: Its own Debian packages.
+        remote: False: pipelines run without images, and docker settings are disregarded.
+    """
+
+    components: Mapping[str, str] | tuple[str, ...] = field(default_factory=dict)
+    requirements: tuple[str, ...] = ()
+    apt_packages: tuple[str, ...] = ()
+    remote: bool = True
