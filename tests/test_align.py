@@ -15,9 +15,10 @@ from zlock.model.origin import Source
 from zlock.model.target import Target
 from zlock.resolution import words
 from zlock.resolution.align import Aligned, Member, align
+from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.problem import Policy, Problem
+from zlock.resolution.reporter import AtMost, Enough
 from zlock.resolution.rules import Rules
-from zlock.resolution.search import Enough, Unsolvable, at_most
 from zlock.resolution.universe import Universe
 
 PIPELINES = int(os.environ.get("ZLOCK_SOUNDNESS_PIPELINES", "3000"))
@@ -273,5 +274,5 @@ def test_a_question_that_may_stay_open_ends_with_the_steps_it_may_take() -> None
     members = [world.member(step, ["frames", "science"]) for step in ("train", "report")]
 
     with pytest.raises(Enough):
-        align(members, tick=at_most(1))
-    assert not align(members, tick=at_most(100)).failed
+        align(members, reporter=AtMost(1))
+    assert not align(members, reporter=AtMost(100)).failed

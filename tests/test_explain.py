@@ -12,10 +12,10 @@ from support.graph import Graph, Packages, Release, direct, pins_by_name, proble
 from test_soundness import Case, Oracle
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution import words
+from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.explain import explain
 from zlock.resolution.findings import Conflict
 from zlock.resolution.problem import Problem
-from zlock.resolution.search import Unsolvable
 from zlock.resolution.solve import solve
 
 GRAPHS = 1500
@@ -27,7 +27,7 @@ def conflict_of(problem: Problem) -> Conflict | None:
     try:
         solve(problem)
     except Unsolvable as proof:
-        return explain(problem, proof.clause)
+        return explain(problem, proof)
     return None
 
 

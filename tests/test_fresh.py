@@ -12,10 +12,10 @@ from packaging.version import Version
 from support.graph import Packages, pins_by_name, problem_of
 from test_soundness import Case, Oracle
 from zlock.resolution.ages import Ages
+from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.fresh import freshen
 from zlock.resolution.needs import Pins
 from zlock.resolution.problem import Policy, Problem
-from zlock.resolution.search import Unsolvable
 from zlock.resolution.solve import answer, solve
 
 GRAPHS = 3000

@@ -22,11 +22,11 @@ from zlock.model.indexes import Cutoff
 from zlock.model.origin import Source
 from zlock.model.requirement import DirectRequirement, Gathered
 from zlock.model.target import Target
+from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.eligible import find_hopeless
 from zlock.resolution.explain import explain, gives_way
 from zlock.resolution.problem import Policy, Problem
 from zlock.resolution.rules import Rules
-from zlock.resolution.search import Unsolvable
 from zlock.resolution.solve import describe, solve
 from zlock.resolution.universe import Universe
 from zlock.resolution.words import no_solution
@@ -118,7 +118,7 @@ class Scenario:
                 pins = solve(problem)
             except Unsolvable as proof:
                 self._raise_hopeless(problem)
-                conflict = explain(problem, proof.clause)
+                conflict = explain(problem, proof)
                 way = gives_way(conflict, problem) if self.config.get("conflicts") == "later" else None
                 if way is None:
                     raise no_solution("train", conflict) from None

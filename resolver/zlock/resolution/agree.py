@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from packaging.utils import NormalizedName
 
 from zlock.errors import ZlockError
+from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.fresh import freshen
 from zlock.resolution.needs import Node, Pins
 from zlock.resolution.problem import Problem
-from zlock.resolution.search import Unsolvable
+from zlock.resolution.reporter import SILENT, SearchReporter
 from zlock.resolution.solve import answer
 
 Versions = Mapping[NormalizedName, set[str]]
-Tick = Callable[[int], None]
 
 
 class Limit:
@@ -49,21 +49,23 @@ class Limit:
         return mask or (0 if self._strict else -1)
 
 
-def agree(problem: Problem, elsewhere: Versions, tick: Tick | None = None) -> Pins:
+def agree(problem: Problem, elsewhere: Versions, reporter: SearchReporter = SILENT) -> Pins:
     """Return pins with as many versions that are there elsewhere as can be, and fresh as far as that leaves a choice.
 
     Raises:
         Unsolvable: It is proven that there are none, whatever is elsewhere.
         ZlockError: No answer was found.
     """
-    return _Agreement(problem, elsewhere, tick).solve() if elsewhere else freshen(problem, answer(problem, tick))
+    if elsewhere:
+        return _Agreement(problem, elsewhere, reporter).solve()
+    return freshen(problem, answer(problem, reporter))
 
 
 class _Agreement:
-    def __init__(self, problem: Problem, elsewhere: Versions, tick: Tick | None) -> None:
+    def __init__(self, problem: Problem, elsewhere: Versions, reporter: SearchReporter) -> None:
         self._problem = problem
         self._elsewhere = elsewhere
-        self._tick = tick
+        self._reporter = reporter
         self._limit = Limit(problem, elsewhere)
 
     def solve(self) -> Pins:
@@ -80,9 +82,9 @@ class _Agreement:
         """Let go of versions that can't be had, until there is an answer."""
         while True:
             try:
-                return answer(self._limited(), self._tick)
+                return answer(self._limited(), self._reporter)
             except Unsolvable as proof:
-                names = {node.name for leaf in proof.clause.leaves() for node in leaf.terms if node.name}
+                names = {node.name for leaf in proof.facts for node in leaf.terms if node.name}
                 limiting = {name for name in names if self._limit.mask(name) != -1}
                 if not limiting:
                     raise
@@ -98,7 +100,7 @@ class _Agreement:
         if self._limit.mask(name) >> pins.get(Node(name, ""), 0) & 1:
             return pins
         try:
-            return answer(self._limited(), self._tick)
+            return answer(self._limited(), self._reporter)
         except (Unsolvable, ZlockError):
             self._limit.lifted.add(name)
             return pins

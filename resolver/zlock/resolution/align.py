@@ -18,12 +18,13 @@ from packaging.utils import NormalizedName
 from zlock.errors import Unsound, ZlockError
 from zlock.model.explanations import Differs, Stated
 from zlock.model.requirement import DirectRequirement
-from zlock.resolution.agree import Limit, Tick, agree
+from zlock.resolution.agree import Limit, agree
 from zlock.resolution.ahead import fetch_ahead
+from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.fresh import freshen
 from zlock.resolution.needs import Node, Pins
 from zlock.resolution.problem import Problem
-from zlock.resolution.search import Unsolvable
+from zlock.resolution.reporter import SILENT, SearchReporter
 from zlock.resolution.solve import answer
 from zlock.resolution.verify import walk
 
@@ -67,7 +68,7 @@ class Aligned:
     failed: dict[Name, Unsolvable | ZlockError] = field(default_factory=dict)
 
 
-def align(members: Sequence[Member], settled: Sequence[Versions] = (), tick: Tick | None = None) -> Aligned:
+def align(members: Sequence[Member], settled: Sequence[Versions] = (), reporter: SearchReporter = SILENT) -> Aligned:
     """Solve steps together.
 
     No step is without an answer that would have one by itself.
@@ -75,9 +76,9 @@ def align(members: Sequence[Member], settled: Sequence[Versions] = (), tick: Tic
     Args:
         members: The steps.
         settled: The pins of other steps' locks, which stay as they are; the group "" follows them.
-        tick: Hears how many steps a search has made.
+        reporter: Hears how many steps a search has made.
     """
-    return _Alignment(members, settled, tick).run()
+    return _Alignment(members, settled, reporter).run()
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -115,10 +116,10 @@ class _Part:
 
 
 class _Alignment:
-    def __init__(self, members: Sequence[Member], settled: Sequence[Versions], tick: Tick | None) -> None:
+    def __init__(self, members: Sequence[Member], settled: Sequence[Versions], reporter: SearchReporter) -> None:
         self._todo = sorted(members, key=lambda member: member.name)
         self._settled = settled
-        self._tick = tick
+        self._reporter = reporter
         self._stated = {member.name: member.stated() for member in members}
         self._constraints = {member.name: list(map(_key, member.problem.constraints)) for member in members}
         self._conflicts: list[frozenset[Key]] = []
@@ -184,7 +185,7 @@ class _Alignment:
         """Solve the union of some steps, or learn why they can't go together."""
         part = _Part(members=members, problem=_union([member.problem for member in members]))
         try:
-            pins = agree(part.problem, self._elsewhere(part), self._tick)
+            pins = agree(part.problem, self._elsewhere(part), self._reporter)
         except (Unsolvable, ZlockError) as error:
             self._part_company(part, error)
             return
@@ -217,13 +218,13 @@ class _Alignment:
         from zlock.resolution.explain import smallest_conflict  # most runs explain nothing
 
         try:
-            return frozenset(map(_key, smallest_conflict(part.problem, proof.clause)))
+            return frozenset(map(_key, smallest_conflict(part.problem, proof)))
         except ZlockError:
             return frozenset()
 
     def _check_alone(self, member: Member) -> None:
         try:
-            answer(member.problem, self._tick)
+            answer(member.problem, self._reporter)
         except (Unsolvable, ZlockError) as error:
             self._fail(member, error)
         else:
@@ -271,7 +272,7 @@ class _Alignment:
         fixed = {other: {found} for other, found in part.versions().items() if found in shared.get(other, ())}
         problem = replace(part.problem, limit=Limit(part.problem, {**fixed, name: {version}}, strict=True).mask)
         try:
-            pins = freshen(problem, answer(problem, self._tick))
+            pins = freshen(problem, answer(problem, self._reporter))
         except (Unsolvable, ZlockError):
             return None
         return None if any(walk(member.problem, pins)[1] for member in part.members) else pins
@@ -332,7 +333,7 @@ def why_differs(
     others: Sequence[str],
     stated: Callable[[DirectRequirement], Stated] = Stated.of,
     *,
-    tick: Tick | None = None,
+    reporter: SearchReporter = SILENT,
 ) -> Differs:
     """Return why a step does not have a version of other steps: what rules it out, by trying it.
 
@@ -342,7 +343,7 @@ def why_differs(
         version: The version that the step has.
         others: The versions that other steps have.
         stated: Says whose a requirement is.
-        tick: Hears how many steps a search has made.
+        reporter: Hears how many steps a search has made.
     """
     from zlock.resolution.explain import smallest_conflict
 
@@ -356,9 +357,9 @@ def why_differs(
     limit = Limit(member.problem, {name: usable}, strict=True)
     limited = replace(member.problem, limit=limit.mask)
     try:
-        answer(limited, tick)
+        answer(limited, reporter)
     except Unsolvable as proof:
-        return found(reason="forced", forcing=tuple(map(stated, smallest_conflict(limited, proof.clause))))
+        return found(reason="forced", forcing=tuple(map(stated, smallest_conflict(limited, proof))))
     except ZlockError:
         return found(reason="unknown")
     return found(reason="locked" if member.problem.preferences.get(name) == version else "others")

@@ -2,35 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from zlock.errors import NotProven, Unsound
+from packaging.utils import NormalizedName
+from resolvelib.resolvers import ResolutionTooDeep
+
+from zlock.errors import Unsound
+from zlock.resolution.clauses import Grounds, Named, Needed, Unsolvable
 from zlock.resolution.findings import Rejected
 from zlock.resolution.needs import Node, Pins
 from zlock.resolution.package import bits
 from zlock.resolution.problem import Problem
-from zlock.resolution.search import BUDGET, Grounds, Named, Needed, Search, Unsolvable
+from zlock.resolution.reporter import SILENT, SearchReporter
+from zlock.resolution.search import Search
 from zlock.resolution.verify import find_flaw, reach
 
 _MOST_READ = 20_000  # candidates whose metadata is read to find out who names a pre-release
 
 
-def search_completely(problem: Problem, budget: int = BUDGET, tick: Callable[[int], None] | None = None) -> Pins:
+class Unread(ResolutionTooDeep):
+    """There is no answer without pre-releases of some packages, and too much to read to find out who names one.
+
+    Attributes:
+        names: The packages.
+    """
+
+    def __init__(self, names: Iterable[NormalizedName]) -> None:
+        super().__init__(_MOST_READ)
+        self.names = tuple(sorted(set(names)))
+
+
+def search_completely(problem: Problem, budget: int, reporter: SearchReporter = SILENT) -> Pins:
     """Return pins that are verified.
 
     Raises:
         Unsolvable: It is proven that there are none.
-        NotProven: The budget ended first.
+        ResolutionTooDeep: The budget ended first.
     """
     unfounded: list[Needed] = []
     while True:
-        search = Search(problem, budget=budget, tick=tick, unfounded=unfounded)
+        search = Search(problem, reporter, budget, unfounded)
         try:
             found = search.run()
         except Unsolvable as proof:
-            grounds = [leaf.reason for leaf in proof.clause.leaves() if isinstance(leaf.reason, Grounds)]
-            if not grounds or _is_hopeless(problem, budget, tick) or not _find_more(problem, grounds):
+            grounds = [leaf.reason for leaf in proof.facts if isinstance(leaf.reason, Grounds)]
+            if not grounds or _is_hopeless(problem, budget, reporter) or not _find_more(problem, grounds):
                 raise
         else:
             pins = reach(problem, found)
@@ -45,17 +62,17 @@ def search_completely(problem: Problem, budget: int = BUDGET, tick: Callable[[in
         budget -= search.steps
 
 
-def _is_hopeless(problem: Problem, budget: int, tick: Callable[[int], None] | None) -> bool:
+def _is_hopeless(problem: Problem, budget: int, reporter: SearchReporter) -> bool:
     """Return whether there is no answer even if every pre-release counts.
 
     Then it does not matter who names one, and the releases of the whole graph need not be read to find out.
     """
     allowing = replace(problem, policy=replace(problem.policy, prerelease="allow"))
     try:
-        Search(allowing, budget=budget, tick=tick).run()
+        Search(allowing, reporter, budget).run()
     except Unsolvable:
         return True
-    except NotProven:
+    except ResolutionTooDeep:
         return False
     return False
 
@@ -76,7 +93,7 @@ def _find_more(problem: Problem, grounds: Sequence[Grounds]) -> bool:
             seen[node] = seen.get(node, 0) | fresh
             read += fresh.bit_count()
             if read > _MOST_READ:
-                raise _not_proven(grounds)
+                raise Unread(ground.subject.name for ground in grounds if isinstance(ground.subject, Named))
             problem.universe.ask_ahead(problem.universe.package(node.name), fresh)
             for position in bits(fresh):
                 needs = problem.needs(node, position)
@@ -84,12 +101,3 @@ def _find_more(problem: Problem, grounds: Sequence[Grounds]) -> bool:
                     following[need.node] = following.get(need.node, 0) | need.mask
         layer = following
     return any(ground.is_outdated(problem) for ground in grounds)
-
-
-def _not_proven(grounds: Sequence[Grounds]) -> NotProven:
-    names = sorted({ground.subject.name for ground in grounds if isinstance(ground.subject, Named)})
-    shown = ", ".join(f"`{name}`" for name in names)
-    return NotProven(
-        f"no answer without pre-releases of {shown}, and none of {_MOST_READ} releases that were read names one",
-        hint=f"name a pre-release in a requirement on {shown}, or give the requirements closer bounds",
-    )

@@ -13,18 +13,19 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
+from resolvelib.resolvers import ResolutionError, ResolutionTooDeep
 
-from zlock.errors import NotProven, ZlockError
+from zlock.errors import ZlockError
 from zlock.model.distribution import Dependency
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement
+from zlock.resolution.clauses import Grounds, Named, Unsolvable, Verdict
 from zlock.resolution.complete import search_completely
 from zlock.resolution.eligible import find_nothing
 from zlock.resolution.findings import Change, Conflict, Link, Nothing, Rejected
 from zlock.resolution.needs import Need, Node, Pins
 from zlock.resolution.package import bits
 from zlock.resolution.problem import Problem
-from zlock.resolution.search import Clause, Grounds, Named, Unsolvable, Verdict
 
 _BUDGET = 20_000  # steps for each question whether a requirement is needed for the conflict
 _BUDGET_OF_CHANGE = 5_000  # steps for each change that is tried: to offer none is better than to wait for one
@@ -33,7 +34,7 @@ _MOST_WAYS = 8  # in which releases of one package require another, where there 
 _MOST_TRIED = 3  # releases of one package that a change is tried with
 
 
-def explain(problem: Problem, proof: Clause, *, with_changes: bool = True) -> Conflict:
+def explain(problem: Problem, proof: Unsolvable, *, with_changes: bool = True) -> Conflict:
     """Return the smallest conflict that a proof rests on, itself proven: it was solved again on its own.
 
     Args:
@@ -42,18 +43,18 @@ def explain(problem: Problem, proof: Clause, *, with_changes: bool = True) -> Co
         with_changes: Whether changes are looked for, each of which takes a solve.
     """
     proof, core = _without_the_rest(problem, proof)
-    for leaf in proof.leaves():
+    for leaf in proof.facts:
         for node in leaf.terms:
             if node.name:
                 problem.universe.package(node.name).settle()
-    names = {node.name for leaf in proof.leaves() for node in leaf.terms}
+    names = {node.name for leaf in proof.facts for node in leaf.terms}
     constraints = [constraint for constraint in problem.constraints if constraint.name in names]
     for constraint in list(constraints):
         rest = [other for other in constraints if other is not constraint]
         smaller = _proof(_with(problem, core, rest))
         if smaller is not None:
             proof, constraints = smaller, rest
-    core += _naming_urls(problem, core, {need.node.name for need in _needs_of(proof)})
+    core += _naming_urls(problem, core, {need.node.name for need in proof.needs()})
     links = _chain(problem, proof, core)
     return Conflict(
         requirements=tuple(core),
@@ -65,7 +66,7 @@ def explain(problem: Problem, proof: Clause, *, with_changes: bool = True) -> Co
     )
 
 
-def smallest_conflict(problem: Problem, proof: Clause) -> list[DirectRequirement]:
+def smallest_conflict(problem: Problem, proof: Unsolvable) -> list[DirectRequirement]:
     """Return the requirements of a step that a proof needs, none of which can be left out."""
     return _without_the_rest(problem, proof)[1]
 
@@ -91,7 +92,7 @@ def _rank(requirement: DirectRequirement) -> int:
 # The fewest requirements
 
 
-def _without_the_rest(problem: Problem, proof: Clause) -> tuple[Clause, list[DirectRequirement]]:
+def _without_the_rest(problem: Problem, proof: Unsolvable) -> tuple[Unsolvable, list[DirectRequirement]]:
     """Leave out one requirement after the other, as long as there is still no answer."""
     core = _requirements_of(proof)
     for requirement in list(core):
@@ -120,11 +121,8 @@ def _from_index(problem: Problem, requirements: Sequence[DirectRequirement], dir
     return replace(problem, universe=universe, requirements=rest)
 
 
-def _requirements_of(proof: Clause) -> list[DirectRequirement]:
-    found: dict[int, DirectRequirement] = {}
-    for leaf in proof.leaves():
-        if isinstance(leaf.reason, Need) and isinstance(leaf.reason.cause, DirectRequirement):
-            found[id(leaf.reason.cause)] = leaf.reason.cause
+def _requirements_of(proof: Unsolvable) -> list[DirectRequirement]:
+    found = {id(need.cause): need.cause for need in proof.needs() if isinstance(need.cause, DirectRequirement)}
     return sorted(found.values(), key=lambda one: (one.source.rank, str(one)))
 
 
@@ -138,13 +136,13 @@ def _with(
     )
 
 
-def _proof(problem: Problem) -> Clause | None:
+def _proof(problem: Problem) -> Unsolvable | None:
     """Return the proof that there is no answer, None where there is one or it takes too long to say."""
     try:
         search_completely(problem, _BUDGET)
     except Unsolvable as proof:
-        return proof.clause
-    except NotProven:
+        return proof
+    except ResolutionTooDeep:
         return None
     return None
 
@@ -153,7 +151,7 @@ def _answer(problem: Problem) -> Pins | None:
     """Return an answer; None where there is none, it takes too long, or an index can't be asked."""
     try:
         return search_completely(problem, _BUDGET_OF_CHANGE)
-    except (Unsolvable, ZlockError):
+    except (ResolutionError, ZlockError):
         return None
 
 
@@ -182,7 +180,7 @@ class _Found(NamedTuple):
         return next(bits(self.mask), 0)
 
 
-def _chain(problem: Problem, proof: Clause, core: Sequence[DirectRequirement]) -> list[Link]:
+def _chain(problem: Problem, proof: Unsolvable, core: Sequence[DirectRequirement]) -> list[Link]:
     """Return what packages require of each other in a proof, from the step outwards."""
     found = _found(problem, proof)
     if len(found) > _MOST_CHAIN:
@@ -192,9 +190,9 @@ def _chain(problem: Problem, proof: Clause, core: Sequence[DirectRequirement]) -
     return [_link(problem, one) for one in found]
 
 
-def _found(problem: Problem, proof: Clause) -> list[_Found]:
+def _found(problem: Problem, proof: Unsolvable) -> list[_Found]:
     masks: dict[tuple[Node, Says], int] = {}
-    for leaf in proof.leaves():
+    for leaf in proof.facts:
         reason = leaf.reason
         if isinstance(reason, Verdict) and reason.rejected:
             says: Says = reason.rejected._replace(version=None)
@@ -258,19 +256,19 @@ def _depths(links: Iterable[_Found], first: Iterable[NormalizedName]) -> dict[No
     return {name: depth for depth, name in enumerate(order)}
 
 
-def _dead_ends(problem: Problem, proof: Clause) -> list[Nothing]:
+def _dead_ends(problem: Problem, proof: Unsolvable) -> list[Nothing]:
     """Return why no release at all can meet some needs in a proof."""
     found: dict[Nothing, None] = {}
-    for need in _needs_of(proof):
+    for need in proof.needs():
         if not need.mask & problem.domain(need.node.name) & ~problem.unnamed(need.node.name):
             found[find_nothing(problem, problem.universe.package(need.node.name), _specifier(need))] = None
     return list(found)
 
 
-def _passed_over(problem: Problem, proof: Clause) -> Iterator[Nothing]:
+def _passed_over(problem: Problem, proof: Unsolvable) -> Iterator[Nothing]:
     """Yield why releases can't be used that a proof's needs admit, and that are newer than all that can be."""
     admitted: dict[NormalizedName, int] = {}
-    for need in _needs_of(proof):
+    for need in proof.needs():
         name = need.node.name
         if not need.mask & problem.domain(name) & ~problem.unnamed(name):
             admitted[name] = 0  # a dead end, of which it is said
@@ -286,12 +284,6 @@ def _passed_over(problem: Problem, proof: Clause) -> Iterator[Nothing]:
             yield replace(why, older=len(older) - 1 if older else 0)
 
 
-def _needs_of(proof: Clause) -> Iterator[Need]:
-    for leaf in proof.leaves():
-        if isinstance(leaf.reason, Need):
-            yield leaf.reason
-
-
 def _specifier(need: Need) -> str:
     if isinstance(need.cause, Dependency):
         return need.cause.specifier
@@ -302,7 +294,7 @@ def _specifier(need: Need) -> str:
 
 
 def _changes(
-    problem: Problem, proof: Clause, core: Sequence[DirectRequirement], constraints: Sequence[DirectRequirement]
+    problem: Problem, proof: Unsolvable, core: Sequence[DirectRequirement], constraints: Sequence[DirectRequirement]
 ) -> Iterator[Change]:
     """Yield single changes, each tried: with it the step has an answer."""
     found = [*_loosened(problem, core), *_replaced(problem, core)]
@@ -338,15 +330,15 @@ def _loosened_constraints(problem: Problem, constraints: Sequence[DirectRequirem
             yield Change(kind="constraint", requirement=constraint, pin=pin or None)
 
 
-def _loosened_overrides(problem: Problem, proof: Clause) -> Iterator[Change]:
+def _loosened_overrides(problem: Problem, proof: Unsolvable) -> Iterator[Change]:
     overrides = problem.universe.rules.overrides
-    for name in dict.fromkeys(need.node.name for need in _needs_of(proof) if need.node.name in overrides):
+    for name in dict.fromkeys(need.node.name for need in proof.needs() if need.node.name in overrides):
         pin = _pin(replace(problem, universe=problem.universe.without_override(name)), name)
         if pin is not None:
             yield Change(kind="override", requirement=overrides[name], pin=pin or None)
 
 
-def _named(problem: Problem, proof: Clause) -> Iterator[Change]:
+def _named(problem: Problem, proof: Unsolvable) -> Iterator[Change]:
     """Yield requirements which, beside the others, let a pre-release or a yanked release count."""
     for package, mask in _withheld(problem, proof).items():
         for position in list(bits(mask))[:_MOST_TRIED]:
@@ -357,11 +349,11 @@ def _named(problem: Problem, proof: Clause) -> Iterator[Change]:
                 break
 
 
-def _withheld(problem: Problem, proof: Clause) -> dict[NormalizedName, int]:
+def _withheld(problem: Problem, proof: Unsolvable) -> dict[NormalizedName, int]:
     """Return the candidates that a proof's needs admit and that only a requirement of the step can let count."""
-    subjects = {leaf.reason.subject for leaf in proof.leaves() if isinstance(leaf.reason, Grounds)}
+    subjects = {leaf.reason.subject for leaf in proof.facts if isinstance(leaf.reason, Grounds)}
     found: dict[NormalizedName, int] = {}
-    for need in _needs_of(proof):
+    for need in proof.needs():
         name = need.node.name
         package = problem.universe.package(name)
         package.settle()

@@ -14,15 +14,15 @@ from dataclasses import replace
 from functools import cached_property
 
 from packaging.utils import NormalizedName
+from resolvelib.resolvers import ResolutionError
 
-from zlock.errors import IndexFailed, NotProven
+from zlock.errors import IndexFailed
 from zlock.resolution.ages import Ages
 from zlock.resolution.complete import search_completely
 from zlock.resolution.findings import Rejected
 from zlock.resolution.needs import Node, Pins
 from zlock.resolution.package import bits
 from zlock.resolution.problem import Problem
-from zlock.resolution.search import Unsolvable
 
 _YOUNG = 30  # days; a pin that is no further behind is not looked at
 _WIDENING = 3  # each bound is this much wider than the one before
@@ -87,7 +87,7 @@ def _search(problem: Problem, view: _View, days: int) -> Pins | None:
     limited = replace(problem, limit=lambda name: view.limit(name, days))
     try:
         return search_completely(limited, _BUDGET + 2 * view.size)
-    except (Unsolvable, NotProven):
+    except ResolutionError:
         return None
 
 

@@ -43,6 +43,13 @@ class Need(NamedTuple):
     names_prerelease: bool = False
 
 
+class Pin(NamedTuple):
+    """A node at one candidate."""
+
+    node: Node
+    position: int
+
+
 Pins = dict[Node, int]
 """The candidate that was chosen of each node."""
 

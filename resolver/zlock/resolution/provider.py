@@ -1,39 +1,26 @@
-"""The second search: resolvelib, asking a problem its questions.
-
-A requirement is a `Need`, a candidate a `Pin`, and what resolvelib calls an identifier is a `Node`.
-resolvelib alone is not to be believed (see docs/architecture.md): what it answers is verified by who asks, and that it
-finds nothing proves nothing.
-"""
+"""A problem as resolvelib asks it: a requirement is a `Need`, a candidate a `Pin`, and an identifier a `Node`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
-from resolvelib import AbstractProvider, BaseReporter
-from resolvelib.resolvers import Resolution, ResolverException
+from resolvelib import AbstractProvider
 from resolvelib.structs import RequirementInformation
 
 from zlock.resolution.findings import Rejected
-from zlock.resolution.needs import Need, Node, Pins
+from zlock.resolution.needs import Need, Node, Pin
 from zlock.resolution.problem import Problem
-from zlock.resolution.verify import reach
-
-_ROUNDS = 5000
-
-
-class Pin(NamedTuple):
-    """A node at one candidate."""
-
-    node: Node
-    position: int
 
 
 class Provider(AbstractProvider[Need, Pin, Node]):
-    """Answers resolvelib's questions with masks."""
+    """Answers resolvelib's questions with masks.
+
+    Attributes:
+        problem: The problem that is asked.
+    """
 
     def __init__(self, problem: Problem) -> None:
-        self._problem = problem
+        self.problem = problem
         self._seen: dict[Node, int] = {}
 
     def identify(self, requirement_or_candidate: Need | Pin) -> Node:
@@ -56,7 +43,7 @@ class Provider(AbstractProvider[Need, Pin, Node]):
             cause.requirement.node == identifier or (cause.parent and cause.parent.node == identifier)
             for cause in backtrack_causes
         )
-        mask = self._problem.domain(identifier.name)
+        mask = self.problem.domain(identifier.name)
         for row in information[identifier]:
             mask &= row.requirement.mask
         return not conflicting, bool(mask & (mask - 1)), self._seen.setdefault(identifier, len(self._seen))
@@ -68,16 +55,16 @@ class Provider(AbstractProvider[Need, Pin, Node]):
         incompatibilities: Mapping[Node, Iterator[Pin]],
     ) -> Callable[[], Iterator[Pin]]:
         """Return the candidates that all needs admit, best first, looked at one by one."""
-        mask = self._problem.domain(identifier.name)
-        unnamed = self._problem.unnamed(identifier.name)
+        mask = self.problem.domain(identifier.name)
+        unnamed = self.problem.unnamed(identifier.name)
         if unnamed and not self._is_named(identifier, requirements):
-            kept = self._problem.kept(self._problem.universe.package(identifier.name))
+            kept = self.problem.kept(self.problem.universe.package(identifier.name))
             mask &= ~unnamed | (1 << kept if kept is not None else 0)
         for need in requirements[identifier]:
             mask &= need.mask
         for pin in incompatibilities[identifier]:
             mask &= ~(1 << pin.position)
-        return lambda: (Pin(identifier, position) for position in self._problem.ordered(identifier.name, mask))
+        return lambda: (Pin(identifier, position) for position in self.problem.ordered(identifier.name, mask))
 
     @staticmethod
     def _is_named(node: Node, requirements: Mapping[Node, Iterator[Need]]) -> bool:
@@ -92,25 +79,14 @@ class Provider(AbstractProvider[Need, Pin, Node]):
 
     def get_dependencies(self, candidate: Pin) -> Iterable[Need]:
         """Return what a pin needs; one that can't be used needs what can't be had."""
-        needs = self._problem.needs(candidate.node, candidate.position)
+        needs = self.problem.needs(candidate.node, candidate.position)
         if isinstance(needs, Rejected):
-            cause = next(iter(self._problem.requirements))
+            cause = next(iter(self.problem.requirements))
             return (Need(candidate.node, 0, candidate.node, candidate.position, cause),)
-        return _joined(needs)
+        return joined(needs)
 
 
-def search_otherwise(problem: Problem, rounds: int = _ROUNDS) -> Pins | None:
-    """Search with resolvelib; None where it found nothing, which proves nothing."""
-    # Not through `Resolver`: what it does with the last state recurses as deep as the graph.
-    resolution = Resolution(Provider(problem), BaseReporter())
-    try:
-        state = resolution.resolve(_joined(problem.roots()), max_rounds=rounds)
-    except ResolverException:
-        return None
-    return reach(problem, {node: pin.position for node, pin in state.mapping.items()})
-
-
-def _joined(needs: Iterable[Need]) -> list[Need]:
+def joined(needs: Iterable[Need]) -> list[Need]:
     """Return what some needs come to for each node: resolvelib looks at all of a node again for each that it adds."""
     found: dict[Node, Need] = {}
     for need in needs:

@@ -13,16 +13,19 @@ when the search begins. An answer found under them stands; a proof stands if not
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection
 from typing import NamedTuple
 
 from packaging.utils import NormalizedName
+from resolvelib.resolvers import ResolutionTooDeep
 
-from zlock.errors import NotProven, Unsound
+from zlock.errors import Unsound
+from zlock.resolution.clauses import Clause, Grounds, Named, Needed, Unsolvable, Verdict
 from zlock.resolution.findings import Rejected
 from zlock.resolution.needs import Need, Node, Pins
 from zlock.resolution.package import bits
 from zlock.resolution.problem import Problem
+from zlock.resolution.reporter import SearchReporter
 
 _ABSENT = 1
 _ROOT = Node("", "")  # type: ignore[arg-type]
@@ -30,109 +33,6 @@ _FEW_REJECTIONS = 5
 _MANY_REJECTIONS = 20
 _FAR = 180  # days
 _LAST = 1 << 30
-BUDGET = 200_000  # conflicts and decisions
-
-
-class Clause:
-    """A set of terms that can't all hold.
-
-    Attributes:
-        terms: Per node the set of its states; the clause is broken where every node is inside its set.
-        reason: The need, verdict or grounds it states; None for one that was learnt.
-        parents: For a learnt one, the two it follows from.
-        watched: The two nodes for whose sake a search looks at it: as long as neither is inside its set, nothing
-            follows from the clause, whatever becomes of the others.
-        level: The level at which a search looked at all of it.
-    """
-
-    __slots__ = ("level", "parents", "reason", "terms", "watched")
-
-    def __init__(
-        self,
-        terms: dict[Node, int],
-        reason: Need | Verdict | Grounds | None,
-        parents: tuple[Clause, Clause] | None = None,
-    ) -> None:
-        self.terms = terms
-        self.reason = reason
-        self.parents = parents
-        self.watched: tuple[Node, ...] = ()
-        self.level = 0
-
-    def leaves(self) -> Iterator[Clause]:
-        """Yield the facts it rests on, each once."""
-        seen: set[int] = set()
-        todo = [self]
-        while todo:
-            clause = todo.pop()
-            if id(clause) in seen:
-                continue
-            seen.add(id(clause))
-            if clause.parents:
-                todo.extend(clause.parents)
-            else:
-                yield clause
-
-
-class Verdict(NamedTuple):
-    """That some candidates of a node can't be used at all."""
-
-    node: Node
-    mask: int
-    rejected: Rejected | None = None
-
-
-class Named(NamedTuple):
-    """That pre-releases of a package count only beside a requirement that names one."""
-
-    name: NormalizedName
-
-    def supporters(self, problem: Problem) -> Mapping[Node, int]:
-        """Return the candidates that are known to name one."""
-        return problem.namers(self.name)
-
-
-class Needed(NamedTuple):
-    """That some nodes, which might only hold each other up, are there only beside what needs one of them."""
-
-    nodes: frozenset[Node]
-
-    def supporters(self, problem: Problem) -> Mapping[Node, int]:
-        """Return the candidates of other nodes that are known to need one."""
-        return problem.supporters(self.nodes)
-
-
-class Grounds(NamedTuple):
-    """That something counts only beside what supports it, and who was known to."""
-
-    subject: Named | Needed
-    supporters: dict[Node, int]
-
-    def is_outdated(self, problem: Problem) -> bool:
-        """Return whether more supporters are known by now."""
-        return self.supporters != self.subject.supporters(problem)
-
-
-class Unsolvable(Exception):
-    """It is proven that there is no answer; `clause` holds the proof."""
-
-    def __init__(self, clause: Clause) -> None:
-        super().__init__("no answer")
-        self.clause = clause
-
-
-class Enough(Exception):
-    """A question that may stay open took more steps than it may."""
-
-
-def at_most(steps: int) -> Callable[[int], None]:
-    """Return what ends a search that makes more steps, by raising `Enough`."""
-
-    def tick(made: int) -> None:
-        if made > steps:
-            raise Enough
-
-    return tick
 
 
 class _Assignment(NamedTuple):
@@ -148,13 +48,13 @@ class Search:
     def __init__(
         self,
         problem: Problem,
-        budget: int = BUDGET,
-        tick: Callable[[int], None] | None = None,
+        reporter: SearchReporter,
+        budget: int,
         unfounded: Collection[Needed] = (),
     ) -> None:
         self._problem = problem
         self._budget = budget
-        self._tick = tick
+        self._reporter = reporter
         self._unfounded = unfounded
         self.steps = 0
         self._clauses: dict[Node, list[Clause]] = {}
@@ -184,7 +84,7 @@ class Search:
 
         Raises:
             Unsolvable: There is none.
-            NotProven: The budget ended first.
+            ResolutionTooDeep: The budget ended first.
         """
         self._full[_ROOT] = 0b11
         self._states[_ROOT] = 0b11
@@ -557,10 +457,6 @@ class Search:
 
     def _step(self) -> None:
         self.steps += 1
-        if self._tick:
-            self._tick(self.steps)
+        self._reporter.starting_round(self.steps)
         if self.steps > self._budget:
-            raise NotProven(
-                f"no answer within {self._budget} steps, and no proof that there is none",
-                hint="give bounds to the requirements that conflict most, or pin one of them",
-            )
+            raise ResolutionTooDeep(self._budget)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from packaging.utils import NormalizedName
+from resolvelib.resolvers import ResolutionTooDeep
 
-from zlock.errors import NotProven
 from zlock.model.distribution import Metadata
 from zlock.resolution.ahead import fetch_ahead
-from zlock.resolution.complete import search_completely
+from zlock.resolution.clauses import Unsolvable
+from zlock.resolution.complete import Unread
 from zlock.resolution.findings import Rejected
 from zlock.resolution.fresh import freshen
 from zlock.resolution.needs import Need, Node, Pins
 from zlock.resolution.package import Candidate
 from zlock.resolution.problem import Problem
+from zlock.resolution.provider import Provider
+from zlock.resolution.reporter import SILENT, SearchReporter
+from zlock.resolution.resolvers import CompleteResolver, OtherResolver
 from zlock.resolution.universe import Universe
 from zlock.resolution.verify import find_flaw
+from zlock.resolution.words import not_proven
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -47,29 +52,37 @@ Described = dict[tuple[Universe, tuple[Node, ...], int, tuple[str, ...]], Resolv
 """What is known of packages, by their nodes, the candidate and the hashes they are limited to."""
 
 
-def solve(problem: Problem, tick: Callable[[int], None] | None = None) -> Pins:
+def solve(problem: Problem, reporter: SearchReporter = SILENT) -> Pins:
     """Return pins that are verified, for a step by itself; see `answer`."""
     fetch_ahead(problem.universe, (dependency for dependency, _ in problem.dependencies()))
-    return freshen(problem, answer(problem, tick))
+    return freshen(problem, answer(problem, reporter))
 
 
-def answer(problem: Problem, tick: Callable[[int], None] | None = None) -> Pins:
+def answer(problem: Problem, reporter: SearchReporter = SILENT) -> Pins:
     """Return pins that are verified.
 
     Raises:
         Unsolvable: It is proven that there are none.
-        NotProven: The budget of the complete search ended first.
+        NotProven: The budget of the complete search ended first, and the other one found nothing.
         IndexFailed: Something could not be had.
     """
-    try:
-        return search_completely(problem, tick=tick)
-    except NotProven:
-        from zlock.resolution.provider import search_otherwise  # hardly ever needed
-
-        pins = search_otherwise(problem)
-        if pins is None or find_flaw(problem, pins):
+    provider = Provider(problem)
+    ends: list[ResolutionTooDeep] = []
+    for resolver in (CompleteResolver(provider, reporter), OtherResolver(provider, reporter)):
+        try:
+            found = resolver.resolve(problem.roots())
+        except Unsolvable:
             raise
-        return pins
+        except ResolutionTooDeep as error:
+            ends.append(error)
+        except resolver.base_exception:
+            continue
+        else:
+            pins = {node: pin.position for node, pin in found.mapping.items()}
+            if not find_flaw(problem, pins):
+                return pins
+    end = ends[0]  # that of the complete search
+    raise not_proven(end.round_count, end.names if isinstance(end, Unread) else ())
 
 
 def remarks(problem: Problem, pins: Pins) -> list[str]:

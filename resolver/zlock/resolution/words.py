@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from packaging.version import Version
 
-from zlock.errors import NoEligibleRelease, NoSolution, UnknownPackage
+from zlock.errors import NoEligibleRelease, NoSolution, NotProven, UnknownPackage
 from zlock.model.explanations import Differs, GaveWay, Stated
 from zlock.model.origin import Source
 from zlock.model.requirement import DirectRequirement
@@ -229,6 +229,25 @@ def no_solution(step: str, conflict: Conflict) -> NoSolution:
     lines = [f"`{one}` by {origin}" for one in conflict.requirements for origin in one.origins]
     hint = "; or ".join(map(change, conflict.changes)) or "drop one of these requirements, or give it other bounds"
     return NoSolution(f"no set of versions satisfies step `{step}`", context=[*lines, *between(conflict)], hint=hint)
+
+
+def not_proven(steps: int, unread: Sequence[str]) -> NotProven:
+    """Return the error of a search that came to its end too early: after steps, or where too much was to be read.
+
+    Args:
+        steps: How far it came.
+        unread: The packages without whose pre-releases there is no answer, where it is open who names one.
+    """
+    if not unread:
+        return NotProven(
+            f"no answer within {steps} steps, and no proof that there is none",
+            hint="give bounds to the requirements that conflict most, or pin one of them",
+        )
+    shown = ", ".join(f"`{name}`" for name in unread)
+    return NotProven(
+        f"no answer without pre-releases of {shown}, and none of {steps} releases that were read names one",
+        hint=f"name a pre-release in a requirement on {shown}, or give the requirements closer bounds",
+    )
 
 
 def between(conflict: Conflict) -> Iterator[str]:

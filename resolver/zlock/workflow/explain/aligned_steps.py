@@ -12,10 +12,11 @@ from zlock.errors import ZlockError
 from zlock.model.explanations import Stated
 from zlock.resolution import words
 from zlock.resolution.align import Aligned, Member, Name, align, versions_of, why_differs
+from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.explain import added
 from zlock.resolution.needs import Node
 from zlock.resolution.package import Package
-from zlock.resolution.search import Enough, Unsolvable, at_most
+from zlock.resolution.reporter import AtMost, Enough
 from zlock.resolution.solve import answer
 
 _BUDGET = 2_000  # steps of each search: steps that hardly go together take more than anyone waits for
@@ -49,14 +50,14 @@ class Together:
             else:
                 settled.append(kept)
         try:
-            return align(members, settled, at_most(_BUDGET))
+            return align(members, settled, AtMost(_BUDGET))
         except Enough:
             return None
 
     @cached_property
     def _anew(self) -> Aligned:
         """What they come to where nothing is kept, as with `--upgrade`."""
-        return align([_keeping(member, {}) for member in self._members.values()], tick=at_most(_BUDGET))
+        return align([_keeping(member, {}) for member in self._members.values()], reporter=AtMost(_BUDGET))
 
     @cached_property
     def _fewer(self) -> Together | None:
@@ -91,7 +92,7 @@ class Together:
         """Return what they come to where those that could have a release do."""
         if version not in self._with:
             members = [self._asking(member, version) for member in self._members.values()]
-            self._with[version] = align(members, tick=at_most(_BUDGET))
+            self._with[version] = align(members, reporter=AtMost(_BUDGET))
         return self._with[version]
 
     def _asking(self, member: Member, version: str) -> Member:
@@ -101,7 +102,7 @@ class Together:
             return bare
         asking = replace(bare.problem, requirements=[*bare.problem.requirements, added(f"{self._name}=={version}")])
         try:
-            answer(asking, at_most(_BUDGET))
+            answer(asking, AtMost(_BUDGET))
         except (Unsolvable, ZlockError):
             return bare
         return replace(bare, problem=asking)
@@ -116,7 +117,7 @@ class Together:
                 was_apart = name in mine_now and name in theirs_now and mine_now[name] != theirs_now[name]
                 if mine[name] != theirs[name] and not was_apart:
                     member = _keeping(self._members[other], {})
-                    found = why_differs(member, name, theirs[name], [mine[name]], Stated.at, tick=at_most(_BUDGET))
+                    found = why_differs(member, name, theirs[name], [mine[name]], Stated.at, reporter=AtMost(_BUDGET))
                     yield f"  {_called(other, step)} has {name} {theirs[name]}: {words.why_differs(found)}"
 
     def _back(self, step: Name, version: str) -> Iterator[str]:

@@ -20,10 +20,10 @@ from zlock.workflow.project.workspace import Workspace
 
 if TYPE_CHECKING:
     from zlock.resolution.align import Member, Name
+    from zlock.resolution.clauses import Unsolvable
     from zlock.resolution.findings import Conflict, Nothing
     from zlock.resolution.needs import Pins
     from zlock.resolution.problem import Problem
-    from zlock.resolution.search import Clause
     from zlock.workflow.explain.aligned_steps import Together
     from zlock.workflow.solving.solve import Solver
 
@@ -114,7 +114,7 @@ class _Members:
 
 
 def _look(members: _Members, step: Name, name: NormalizedName, override: DirectRequirement | None) -> Newer:
-    from zlock.resolution.search import Unsolvable
+    from zlock.resolution.clauses import Unsolvable
 
     try:
         return _Search(members, step, name, override).run()
@@ -168,7 +168,7 @@ class _Search:
 
     def _reasons(self, pins: Pins, limit: int) -> Iterator[str]:
         """Yield what stands against newer releases, down to the first one that the step could have by itself."""
-        from zlock.resolution.search import Enough
+        from zlock.resolution.reporter import Enough
 
         usable = [position for position in range(limit) if self._is_usable(position)]
         yield from self._unusable(range(usable[0] if usable else limit))
@@ -244,23 +244,24 @@ class _Search:
         return replace(self._problem, requirements=requirements, limit=lambda name: limit.get(name, -1))
 
     @staticmethod
-    def _solve(problem: Problem) -> Pins | Clause:
+    def _solve(problem: Problem) -> Pins | Unsolvable:
         """Return the answer, or the proof that there is none; raise `Enough` where neither is found soon."""
-        from zlock.resolution.search import Unsolvable, at_most
+        from zlock.resolution.clauses import Unsolvable
+        from zlock.resolution.reporter import AtMost
         from zlock.resolution.solve import solve
 
         try:
-            return solve(problem, at_most(_BUDGET))
+            return solve(problem, AtMost(_BUDGET))
         except Unsolvable as proof:
-            return proof.clause
+            return proof
 
-    def _obstacles(self, position: int, proof: Clause) -> Iterator[_Obstacle]:
+    def _obstacles(self, position: int, proof: Unsolvable) -> Iterator[_Obstacle]:
         """Yield the conflicts that keep a release away, each without the requirements of those before."""
         from zlock.resolution.explain import explain
-        from zlock.resolution.search import Enough
+        from zlock.resolution.reporter import Enough
 
         left = list(self._problem.requirements)
-        found: Pins | Clause = proof
+        found: Pins | Unsolvable = proof
         for _ in range(_MOST):
             if isinstance(found, dict):
                 return
@@ -277,7 +278,7 @@ class _Search:
 
     def _rules_out(self, conflict: Conflict, position: int) -> bool:
         """Return whether the requirements of a conflict keep another release away too."""
-        from zlock.resolution.search import Enough
+        from zlock.resolution.reporter import Enough
 
         core = [one for one in self._problem.requirements if one in conflict.requirements]
         try:

@@ -36,12 +36,13 @@ from zlock.model.ports import PackageSource
 from zlock.model.reference import is_loopback
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
-from zlock.reporting import Activity, Doing
+from zlock.reporting import Activity, Doing, Reporter
 from zlock.resolution.align import Aligned, Member, align
+from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.needs import Pins
 from zlock.resolution.problem import Policy, Problem
+from zlock.resolution.reporter import SearchReporter
 from zlock.resolution.rules import Rules
-from zlock.resolution.search import Unsolvable
 from zlock.resolution.solve import Described, Resolved, describe, solve
 from zlock.resolution.universe import Universe
 from zlock.resolution.words import differs, gave_way, no_solution
@@ -104,12 +105,24 @@ class _State:
     gave_way: list[GaveWay] = field(default_factory=list)
 
 
+class _Steps(SearchReporter):
+    """Says how far a search is."""
+
+    def __init__(self, hear: Reporter) -> None:
+        self._hear = hear
+
+    def starting_round(self, index: int) -> None:
+        if index % 100 == 0:
+            self._hear(Doing(Activity.SEARCHING, done=index))
+
+
 class Solver:
     """What the solves of one run share."""
 
     def __init__(self, workspace: Workspace, jobs: Sequence[Job], *, refresh: bool) -> None:
         self._workspace = workspace
         self._reporter = workspace.reporter
+        self._steps = _Steps(workspace.reporter)
         options, project = workspace.options, workspace.project
         self._machine = Machine.read(workspace.environ, project.folder)
         network = Network.from_environment(workspace.environ, self._machine.pip)
@@ -201,7 +214,7 @@ class Solver:
             states = self._prepare(jobs)
             while True:
                 self._reporter(Doing(Activity.SOLVING, total=len(states)))
-                aligned = align([member for state in states for member in state.members], locked, self._tick)
+                aligned = align([member for state in states for member in state.members], locked, self._steps)
                 if not aligned.failed:
                     break
                 self._give_way(states, aligned)
@@ -445,14 +458,10 @@ class Solver:
             )
         return self._references[key]
 
-    def _tick(self, steps: int) -> None:
-        if steps % 100 == 0:
-            self._reporter(Doing(Activity.SEARCHING, done=steps))
-
     def _answer(self, problem: Problem, step: str) -> Pins:
         """Return verified pins; what can't be answered becomes an error that says why."""
         try:
-            return solve(problem, self._tick)
+            return solve(problem, self._steps)
         except NotProven as unproven:
             raise _in_step(unproven, step) from unproven
         except Unsolvable as proof:
@@ -472,7 +481,7 @@ class Solver:
             problems.add(_in_step(error, step))
         problems.raise_if_any()
         self._reporter(Doing(Activity.EXPLAINING, step))
-        return explain(problem, proof.clause)
+        return explain(problem, proof)
 
     def _complete(self, resolved: Sequence[Resolved]) -> list[Resolved]:
         """Hash the files whose index gives no sha256: a lock never holds a file without (PEP 751)."""
