@@ -526,6 +526,14 @@ def test_importing_zlock_imports_nothing_else() -> None:
     assert done.stdout.split() == ["zlock"]
 
 
+def test_stating_settings_imports_nothing_that_only_reading_a_configuration_needs() -> None:
+    """A pipeline file is imported at every run."""
+    script = "import sys; from zlock import DockerSettings; DockerSettings(requirements=['a>=1']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert {"packaging", "tomllib", "zlock.settings.table"}.isdisjoint(done.stdout.split())
+
+
 def test_public_names_are_listed_and_others_refused() -> None:
     assert dir(zlock) == ["DockerSettings", "__version__", "locks_of", "pipeline", "step"]
     assert all(getattr(zlock, name) for name in zlock.__all__)

@@ -16,7 +16,6 @@ from typing import Generic, TypeVar
 
 from zlock.errors import Collector, InvalidConfiguration, InvalidInput
 from zlock.model import debian, image
-from zlock.model.link import PROJECT_NAME
 from zlock.redact import redact
 from zlock.wording import did_you_mean, either, kind
 
@@ -187,6 +186,8 @@ def image_repository(value: object, at: str) -> str:
 @accepts("name", **word.schema)
 def project_name(value: object, at: str) -> str:
     """Accept the name of a package of an index, alone (PEP 508)."""
+    from zlock.model.link import PROJECT_NAME  # slow to import, and settings of images name none
+
     found = text(value, at)
     if not PROJECT_NAME.fullmatch(found):
         named = _REQUIREMENT_NAME.match(found)

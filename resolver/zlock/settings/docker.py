@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypedDict, cast
 
 from zlock.errors import Collector, InvalidConfiguration, Problems, ZlockError
 from zlock.model.image import VENV
@@ -53,6 +53,14 @@ class Replaced(NamedTuple):
     asked: tuple[str, ...] | str
     place: Place | None
     by: Place | None
+
+
+class SettingsDocument(TypedDict):
+    """Settings as JSON has them, where places and what was replaced are lists."""
+
+    values: dict[str, object]
+    places: dict[str, Place]
+    replaced: list[Replaced]
 
 
 def _setting(rule: checks.Check[object], decides: Decides, *, hash: bool | None = None) -> Any:  # noqa: A002 - as `field`
@@ -192,16 +200,15 @@ class DockerSettings:
         return cls._of(values, _places_in(values, address, file, lines) if lines else _places(values, place_of("")))
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
+    def from_json(cls, document: SettingsDocument) -> Self:
         """Read back what `to_json` gave, by the same rules as everywhere."""
         values = _checked(document["values"])
         places = {name: Place(*place) for name, place in document["places"].items()}
         return cls._of(values, places, tuple(map(_replaced_from, document["replaced"])))
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> SettingsDocument:
         """Give the fields that are set, where, and what they replaced, as values that JSON has."""
-        places = {name: list(place) for name, place in self._places.items()}
-        return {"values": self.stated(), "places": places, "replaced": [list(one) for one in self._replaced]}
+        return {"values": self.stated(), "places": dict(self._places), "replaced": list(self._replaced)}
 
     def stated(self) -> dict[str, Any]:
         """Give the fields that are set, in their order."""
@@ -427,11 +434,12 @@ def _plain(text: str) -> str:
     return "".join(fold(text).split())
 
 
-def _replaced_from(row: Sequence[Any]) -> Replaced:
-    """Read back one of the rows of `to_json`."""
-    setting, asked, *places = row
-    place, by = (None if one is None else Place(*one) for one in places)
-    return Replaced(setting, asked if isinstance(asked, str) else tuple(asked), place, by)
+def _replaced_from(row: Replaced) -> Replaced:
+    """Read back one of the rows of `to_json`, whose values are lists."""
+    setting, asked, place, by = row
+    return Replaced(
+        setting, asked if isinstance(asked, str) else tuple(asked), place and Place(*place), by and Place(*by)
+    )
 
 
 def _set(stated: Mapping[str, object]) -> dict[str, object]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum, auto
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from zlock.settings.checks import Check
-from zlock.settings.table import Table
+
+if TYPE_CHECKING:  # a pipeline file that states settings reads no table
+    from zlock.settings.table import Table
 
 D = TypeVar("D")
 T = TypeVar("T")

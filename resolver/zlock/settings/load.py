@@ -10,15 +10,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Required, TypedDict
 
 from zlock import errors
 from zlock.errors import Collector, CommandFailed, InvalidPipeline, ZlockError
 from zlock.interrupts import interrupts_postponed
-from zlock.settings.docker import DockerSettings
+from zlock.settings.docker import DockerSettings, SettingsDocument
 from zlock.wording import did_you_mean
 
 PROTOCOL = 3
@@ -87,6 +87,36 @@ class DeclaredPipeline:
     pipelines: tuple[str, ...] = ()
 
 
+class StepDocument(TypedDict):
+    """A step, as the child writes it."""
+
+    name: str
+    place: tuple[str, int]
+    settings: SettingsDocument
+
+
+class ErrorDocument(TypedDict):
+    """An error, as the child writes it."""
+
+    kind: str
+    message: str
+    context: list[str]
+    hint: str
+
+
+class Document(TypedDict, total=False):
+    """What the child writes: the protocol, and errors or all the others."""
+
+    protocol: Required[int]
+    errors: list[ErrorDocument]
+    name: str | None
+    place: tuple[str, int]
+    settings: SettingsDocument
+    steps: list[StepDocument]
+    files: list[str]
+    pipelines: list[str]
+
+
 def load_pipeline(reference: str, *, project: Path, interpreter: str, timeout: float = 120) -> DeclaredPipeline:
     """Import a pipeline file in a child process and collect what it declares.
 
@@ -152,7 +182,7 @@ def _is_own(interpreter: str) -> bool:
     return os.path.abspath(interpreter) == os.path.abspath(sys.executable)  # noqa: PTH100
 
 
-def _ask(interpreter: str, file: Path, name: str, folder: Path, timeout: float) -> Mapping[str, Any]:
+def _ask(interpreter: str, file: Path, name: str, folder: Path, timeout: float) -> Document:
     """Run a child to its end and read its document."""
     root = str(Path(__file__).parents[2]) if _is_own(interpreter) else ""
     with tempfile.TemporaryDirectory(prefix="zlock-") as scratch:
@@ -161,7 +191,7 @@ def _ask(interpreter: str, file: Path, name: str, folder: Path, timeout: float) 
         with _running(command, folder) as child:
             in_time = _wait(child, timeout)
         if result.is_file():
-            document: Mapping[str, Any] = json.loads(result.read_bytes())
+            document: Document = json.loads(result.read_bytes())
             return document
     shown = os.path.relpath(file, folder)
     if not in_time:
@@ -256,7 +286,7 @@ def _status(returncode: int) -> str:
     return f"signal {-returncode}"
 
 
-def _raise_errors(document: Mapping[str, Any], note: str) -> None:
+def _raise_errors(document: Document, note: str) -> None:
     problems = Collector()
     for stated in document.get("errors", ()):
         found = getattr(errors, stated["kind"], None)
@@ -266,7 +296,7 @@ def _raise_errors(document: Mapping[str, Any], note: str) -> None:
     problems.raise_if_any()
 
 
-def _declared(document: Mapping[str, Any], reference: Path) -> DeclaredPipeline:
+def _declared(document: Document, reference: Path) -> DeclaredPipeline:
     file, line = document["place"]
     return DeclaredPipeline(
         name=document["name"],
@@ -280,7 +310,7 @@ def _declared(document: Mapping[str, Any], reference: Path) -> DeclaredPipeline:
     )
 
 
-def _step(document: Mapping[str, Any]) -> DeclaredStep:
+def _step(document: StepDocument) -> DeclaredStep:
     file, line = document["place"]
     settings = DockerSettings.from_json(document["settings"])
     return DeclaredStep(name=document["name"], settings=settings, file=file, line=line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import typing
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from zlock.errors import InvalidPipeline
 
@@ -122,7 +122,7 @@ def elements(annotation: object) -> tuple[object, ...] | None:
 
 def _elements_of_text(annotation: str) -> tuple[object, ...] | None:
     try:
-        read: Any = ast.parse(annotation, mode="eval").body
+        read = ast.parse(annotation, mode="eval").body
     except (SyntaxError, ValueError):
         return None
     if not isinstance(read, ast.Subscript):

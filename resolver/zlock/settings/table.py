@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from zlock.errors import Collector, ZlockError
 from zlock.settings import checks
 from zlock.settings.place import Place
-from zlock.settings.toml_lines import TomlLines
+
+if TYPE_CHECKING:
+    from zlock.settings.toml_lines import TomlLines
 
 T = TypeVar("T")
 

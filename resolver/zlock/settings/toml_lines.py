@@ -6,7 +6,6 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
 
 _HEADER = re.compile(r"\s*\[.*\]\s*(#.*)?")
 _KEY = re.compile(r"\s*([^=#\[]+?)\s*=")
@@ -89,7 +88,7 @@ def _keys(text: str, value: str = "") -> tuple[str, ...]:
     if bare := _BARE.fullmatch(text):
         return tuple(bare[1].split("."))
     try:
-        tree: Any = tomllib.loads(text + value)
+        tree: object = tomllib.loads(text + value)
     except tomllib.TOMLDecodeError:
         return ()
     found = []
