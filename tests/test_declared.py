@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,47 @@ def test_a_pyproject_counts_with_what_it_asks(folder: Path, before: str, after: 
     path.write_text(PYPROJECT.replace(before, after))
 
     assert changes(own, folder) == (["`pyproject.toml` changed"] if outdates else [])
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "outdates"),
+    [
+        ("zlock.toml", 'python = "3.12"', '# why\n\npython="3.12" # which', False),
+        ("zlock.toml", 'python = "3.12"', 'python = "3.13"', True),
+        ("zlock.toml", 'python = "3.12"', "python = # none", True),
+        ("requirements/train.txt", "alpha", "# why\n\nalpha  # which", False),
+        ("requirements/train.txt", "alpha\n", "alpha \\\n", True),
+        ("requirements/train.txt", "alpha", "alpha#egg", True),
+        ("pipeline.py", "pass", "return 1  # now", False),
+        ("pipeline.py", "step", "other", True),
+        ("pipeline.py", "def train", "def", True),
+    ],
+)
+def test_comments_blank_lines_and_what_steps_do_are_no_change(
+    folder: Path, file: str, before: str, after: str, *, outdates: bool
+) -> None:
+    (folder / "pipeline.py").write_text("from zlock import step\n\n@step\ndef train():\n    pass\n")
+    own = declared_table(declared_files([*files(folder), folder / "pipeline.py"], folder))
+    path = folder / file
+    assert before in path.read_text()
+    path.write_text(path.read_text().replace(before, after))
+
+    assert changes(own, folder) == ([f"`{file}` changed"] if outdates else [])
+
+
+def test_the_bytes_that_earlier_versions_recorded_are_still_what_a_file_says(folder: Path) -> None:
+    found = {file.name: file for file in declared_files(files(folder), folder)}
+    for name in ("zlock.toml", "requirements/train.txt"):
+        digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        assert found[name].digest != f"sha256:{digest}"
+        found[name] = found[name]._replace(digest=f"sha256:{digest}")
+    own = declared_table(sorted(found.values()))
+
+    assert changes(own, folder) == []
+    (folder / "zlock.toml").write_bytes(b'python = "3.12"\r\n')
+    assert changes(own, folder) == []
+    (folder / "zlock.toml").write_text('python = "3.12"  # which\n')
+    assert changes(own, folder) == ["`zlock.toml` changed"]
 
 
 def test_a_lock_that_records_no_files_gets_them(folder: Path) -> None:

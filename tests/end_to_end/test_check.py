@@ -203,7 +203,7 @@ def test_checking_imports_nothing_that_solves_or_asks_indexes(locked: Project) -
 
 
 def test_what_only_the_build_hook_would_refuse_is_noted(copy: Project) -> None:
-    edit(copy, "train.txt", "needs", "needs now")
+    edit(copy, "train.txt", "beta", "Beta")
     result = check(copy, "--json")
 
     assert result.code == 0
@@ -221,12 +221,13 @@ def test_a_lock_whose_record_alone_is_rewritten_is_not_called_unchanged(tmp_path
     assert project.run("resolve", "--exit-code").code == 1
     assert project.run("resolve", "--exit-code").code == 0
 
-    project.write("train.txt", "# nothing yet\n")
+    project.write("nothing.txt", "")
+    project.write("train.txt", "-r nothing.txt\n")
     result = project.run("resolve", "--exit-code")
     assert result.code == 1
     assert "train: 0 packages, up to date; what asks is recorded anew -> pylock.train.toml" in result.stderr
     assert "report: 0 packages, up to date\n" in result.stderr
-    project.write("train.txt", "# still nothing\n")
+    project.write("train.txt", "-r ./nothing.txt\n")
     steps = json.loads(project.run("resolve", "--json").stdout)["steps"]
     assert {name: step["status"] for name, step in steps.items()} == {"train": "declared", "report": "unchanged"}
     assert project.run("resolve", "--check").stderr.count("note:") == 0

@@ -350,8 +350,8 @@ def test_the_hooks_of_pre_commit_check_and_resolve(
     assert "the lock of step `train` is outdated" in result.stdout
     assert re.search(r"^zlock resolve\.+Failed$", result.stdout, re.MULTILINE)
 
-    # Where nothing but a comment came in, there is nothing to solve: the lock is declared anew, which pre-commit shows.
-    project.write("train.txt", "alpha  # why\n")
+    # The same in other words leaves nothing to solve: the lock is declared anew, which pre-commit shows.
+    project.write("train.txt", "Alpha  # why\n")
     result = run(project, *pre_commit, "zlock-resolve", environment=offline)
     assert "files were modified by this hook" in result.stdout
     assert run(project, *pre_commit, "zlock-resolve", environment=offline).code == 0

@@ -163,6 +163,41 @@ def test_a_project_below_the_top_with_files_that_git_does_not_know_merges_too(in
     assert repository.project.locked("pipeline").keys() == {"alpha", "beta", "delta", "common"}
 
 
+def test_two_branches_that_change_what_steps_do_touch_no_lock(tmp_path: Path) -> None:
+    """Each runs `zlock resolve`, and git merges them without a driver."""
+    project = Project(tmp_path / "project")
+
+    def git(*arguments: str) -> Result:
+        return project.call("git", "-c", "user.name=Ann", "-c", "user.email=ann@host.example", *arguments)
+
+    def body_of(step: str, line: str) -> None:
+        text = (project.folder / "pipeline.py").read_text(encoding="utf-8")
+        assert f"    return '{step}'\n" in text
+        project.pipeline(text.replace(f"    return '{step}'\n", line))
+        assert project.run("resolve", "--exit-code").code == 0
+        assert git("commit", "-q", "-a", "-m", step).code == 0
+
+    steps = "\n\n\n".join(f"@step\ndef {step}():\n    return '{step}'" for step in ("train", "serve", "report"))
+    project.pipeline(f"from zlock import step\n\n{steps}\n")
+    project.configure({"python": PYTHON, "pipeline": "pipeline.py"})
+    assert project.run("resolve").code == 0
+    locks = {path: path.read_bytes() for path in (project.folder / "lockfiles").iterdir()}
+    for arguments in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-q", "-m", "first")):
+        assert git(*arguments).code == 0
+    assert git("checkout", "-q", "-b", "theirs").code == 0
+    body_of("train", "    print('now')  # more\n\n    return 'trained'\n")
+    assert git("checkout", "-q", "main").code == 0
+    body_of("report", "    return 'reported'\n")
+    merged = git("merge", "-q", "--no-edit", "theirs")
+
+    assert merged.code == 0, merged.stdout
+    assert len(locks) == 3
+    assert {path: path.read_bytes() for path in locks} == locks
+    checked = project.run("resolve", "--check", "--exit-code")
+    assert checked.code == 0, checked.stderr
+    assert "note:" not in checked.stderr
+
+
 Place = Callable[[Repository, Path], tuple[Path, dict[str, str]]]
 
 

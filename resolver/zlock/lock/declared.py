@@ -8,6 +8,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from zlock.lock.identity import own_begin
 from zlock.lock.question import digest_of
 from zlock.lock.toml import Inline, dumps
 from zlock.regular import NotRegular, read_regular
+from zlock.sources.lines import decode, iter_lines
 
 _WRITTEN = re.compile(r'^declared = "[^"]*"(?:\ndeclared-files = \[(?:\n(?: .*\n)*)?\])?$', re.MULTILINE)
 # Where tools say that dependencies come from, see `zlock.pyproject`.
@@ -105,6 +107,10 @@ def undeclared(own: Mapping[str, Any], project: Path, asking: Iterable[Path]) ->
             )
     places = [project / name for name in inside]
     now = {file.name: file for file in declared_files([*places, *asking], project) if file.inside}
+    for name, file in inside.items():
+        # Locks of earlier versions record the bytes of every file.
+        if name in now and now[name] != file and file.digest == _digest_of_bytes(_bytes_of(project / name)):
+            now[name] = file
     outside = [file for file in recorded if not file.inside]
     if declared_table(sorted([*outside, *now.values()]))["declared"] == own.get("declared"):
         return
@@ -118,14 +124,33 @@ def undeclared(own: Mapping[str, Any], project: Path, asking: Iterable[Path]) ->
 
 
 def _digest(file: Path) -> str:
-    """Return the digest of what a file says: of its bytes, in which line ends don't count.
+    """Return the digest of what a file says: line ends, comments and blank lines don't count.
 
-    A `pyproject.toml` counts with what it asks: a new version number or a linter's settings outdate nothing.
+    A `pyproject.toml` counts with what it asks: a new version number or a linter's settings outdate nothing. Python
+    source counts without the bodies of steps. What can't be read so counts by its bytes.
     """
-    data = read_regular(file).replace(b"\r\n", b"\n")
-    if file.name == "pyproject.toml":
-        with contextlib.suppress(tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
-            return digest_of(_asked(tomllib.loads(data.decode())))
+    return _digest_of(file.name, _bytes_of(file))
+
+
+def _bytes_of(file: Path) -> bytes:
+    return read_regular(file).replace(b"\r\n", b"\n")
+
+
+@lru_cache(64)  # steps share most of the files
+def _digest_of(name: str, data: bytes) -> str:
+    with contextlib.suppress(SyntaxError, ValueError, LookupError, RecursionError, MemoryError):
+        if name.endswith(".toml"):
+            table = tomllib.loads(data.decode())
+            return digest_of(_asked(table) if name == "pyproject.toml" else table)
+        if name.endswith(".py"):
+            from zlock.lock.source import asking_source  # few runs have a pipeline file
+
+            return digest_of(asking_source(data))
+        return digest_of([line.text for line in iter_lines(decode(data))])
+    return _digest_of_bytes(data)
+
+
+def _digest_of_bytes(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
