@@ -35,7 +35,7 @@ def broken(project: Project, raised: str, *arguments: str, module: str = "urllib
     """Run zlock where an installed module is broken: importing it raises what no module should."""
     project.write(f"../broken/{module}.py", f"raise {raised}\n")
     path = os.pathsep.join(filter(None, [str(project.folder.parent / "broken"), os.environ.get("PYTHONPATH")]))
-    return project.run("resolve", *arguments, env={"PYTHONPATH": path, **env})
+    return project.run("resolve", *arguments, "--quiet", env={"PYTHONPATH": path, **env})
 
 
 def test_a_bug_is_one_line_and_a_trace_for_its_owner_without_secrets(project: Project) -> None:
