@@ -493,7 +493,7 @@ def test_a_joined_requirement_holds_exactly_where_it_was_stated(seed: int) -> No
     machines = chance.sample(zenml_registry.MACHINES, chance.randint(1, 5))
     odd = chance.sample(CELLS, chance.randint(0, 3))
     chosen = [cell for cell in CELLS if cell in odd or (cell[0] in pythons and cell[1:] in machines)]
-    answers = [
+    answers: list[installed.Answered] = [
         {"requirements": ["a>1", "everywhere"], "for": chosen},
         {"requirements": ["everywhere"], "for": [cell for cell in CELLS if cell not in chosen]},
     ]

@@ -223,6 +223,14 @@ def test_broken_toml_names_the_line(tmp_path: Path) -> None:
     assert only_refusal(tmp_path, '[project]\nname = "p\n').context[0] == "pyproject (pyproject.toml:2)"
 
 
+@pytest.mark.parametrize("dynamic", ["3", "true", '"dependencies"', "{a = 1}", "[[1]]"])
+def test_what_is_no_list_of_dynamic_fields_names_none(dynamic: str, tmp_path: Path) -> None:
+    head = f'[project]\nname = "a"\nversion = "1"\ndynamic = {dynamic}\n'
+
+    assert stated(gather(tmp_path, head)) == []
+    assert stated(gather(tmp_path, head + 'dependencies = ["b"]\n')) == [("b", "`dependencies`", 5)]
+
+
 def test_dynamic_extras_matter_only_where_they_are_asked_for(tmp_path: Path) -> None:
     text = '[project]\nname = "p"\ndynamic = ["optional-dependencies"]\n'
     assert gather(tmp_path, text).requirements == ()

@@ -9,7 +9,6 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
@@ -84,7 +83,7 @@ def static_metadata(folder: Path) -> Metadata | None:
     return parse_metadata(text) if is_static(read_headers(text)) else None
 
 
-def read_pyproject(folder: Path) -> dict[str, Any]:
+def read_pyproject(folder: Path) -> dict[str, object]:
     """Return the `pyproject.toml` of a tree, empty where there is none.
 
     Raises:
@@ -133,18 +132,18 @@ def read_build_system(folder: Path) -> BuildSystem:
     return BuildSystem(requires=requires, backend=backend, backend_path=paths)
 
 
-def checked_requirements(requirements: Iterable[Any]) -> list[str]:
+def checked_requirements(requirements: Iterable[object]) -> list[str]:
     """Return build requirements; what is none could pass as a path or an option of the installer."""
     checked = []
     for line in requirements:
         try:
-            checked.append(str(Requirement(line)))
+            checked.append(str(Requirement(line)))  # type: ignore[arg-type]  # what is no text is a TypeError
         except (InvalidRequirement, TypeError) as error:
             raise InvalidMetadata(f"its build requires `{line}`, which is no requirement") from error
     return checked
 
 
-def _from_project(pyproject: dict[str, Any]) -> Metadata | None:
+def _from_project(pyproject: dict[str, object]) -> Metadata | None:
     project = pyproject.get("project")
     if not isinstance(project, dict) or not {"name", "version"} <= project.keys():
         return None
@@ -165,13 +164,13 @@ def _from_project(pyproject: dict[str, Any]) -> Metadata | None:
     )
 
 
-def _is_poetrys(pyproject: dict[str, Any], project: dict[str, Any]) -> bool:
+def _is_poetrys(pyproject: dict[str, object], project: dict[str, object]) -> bool:
     """Return whether Poetry's own table may say what `[project]` leaves out, dynamic or not."""
     tool = pyproject.get("tool", {})
     return isinstance(tool, dict) and "poetry" in tool and "dependencies" not in project
 
 
-def _extras(project: dict[str, Any]) -> dict[NormalizedName, list[str]]:
+def _extras(project: dict[str, object]) -> dict[NormalizedName, list[str]]:
     table = project.get("optional-dependencies", {})
     if not isinstance(table, dict):
         raise InvalidMetadata("`project.optional-dependencies` in its `pyproject.toml` is no table")
@@ -187,7 +186,7 @@ def _within(dependency: Dependency, extra: NormalizedName) -> Dependency:
     return dependency._replace(marker=str(Marker(marker)))
 
 
-def strings(table: dict[str, Any], where: str, key: str) -> list[str]:
+def strings(table: dict[str, object], where: str, key: str) -> list[str]:
     """Return a list of strings from a table, empty where it is missing.
 
     Raises:
@@ -199,7 +198,7 @@ def strings(table: dict[str, Any], where: str, key: str) -> list[str]:
     return value
 
 
-def _text(project: dict[str, Any], key: str) -> str:
+def _text(project: dict[str, object], key: str) -> str:
     value = project.get(key, "")
     if not isinstance(value, str):
         raise InvalidMetadata(f"`project.{key}` in its `pyproject.toml` is no string")

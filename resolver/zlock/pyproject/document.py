@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from zlock.errors import InvalidRequirements
 from zlock.model.origin import Origin, Source
@@ -34,7 +34,7 @@ class Document:
     path: Path
     name: str
     text: str
-    data: Mapping[str, Any]
+    data: Mapping[str, object]
     within: str = ""
 
     @classmethod
@@ -59,7 +59,7 @@ class Document:
         """The folder that it is in."""
         return self.path.parent
 
-    def table(self, *keys: str) -> Mapping[str, Any]:
+    def table(self, *keys: str) -> Mapping[str, object]:
         """Follow keys through tables; empty where one is missing or no table."""
         table = self.data
         for key in keys:
@@ -67,7 +67,7 @@ class Document:
             table = value if isinstance(value, dict) else {}
         return table
 
-    def rows(self, *keys: str) -> list[Mapping[str, Any]]:
+    def rows(self, *keys: str) -> list[Mapping[str, object]]:
         """Follow keys to a list of tables; what is none of these is left out."""
         *tables, last = keys
         value = self.table(*tables).get(last)
@@ -156,7 +156,7 @@ def _read(path: Path, name: str) -> str:
         raise _wrong_file(f"`{name}` is not UTF-8", name, hint="TOML is always UTF-8: save it so") from error
 
 
-def _parse(text: str, name: str) -> dict[str, Any]:
+def _parse(text: str, name: str) -> dict[str, object]:
     """Parse TOML.
 
     Raises:

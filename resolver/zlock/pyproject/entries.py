@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -73,7 +73,7 @@ def _entry(
 
 def _formed(
     form: str,
-    row: Mapping[str, Any],
+    row: Mapping[str, object],
     table: Table,
     members: Mapping[NormalizedName, Path],
     index: Callable[[str, Table], str],

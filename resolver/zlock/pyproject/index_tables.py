@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from packaging.utils import canonicalize_name
 
@@ -56,7 +56,7 @@ def pdm_routes(document: Document) -> tuple[Route, ...]:
         found += [
             Route(
                 name=canonicalize_name(one),
-                url=address_in(row["url"], document),
+                url=address_in(str(row["url"]), document),
                 called=str(row.get("name", "")),
                 origin=str(table.origin),
             )
@@ -77,12 +77,12 @@ def _stated(document: Document, key: str) -> list[IndexOption]:
 
 
 def _listed(
-    document: Document, keys: tuple[str, ...], serves_all: Callable[[Mapping[str, Any]], bool]
+    document: Document, keys: tuple[str, ...], serves_all: Callable[[Mapping[str, object]], bool]
 ) -> list[IndexOption]:
     return [
         IndexOption(
             option=f"[[{'.'.join(keys)}]]",
-            value=address_in(row["url"], document),
+            value=address_in(str(row["url"]), document),
             origin=document.origin(*keys, nth=nth),
         )
         for nth, row in enumerate(document.rows(*keys))

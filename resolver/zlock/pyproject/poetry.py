@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from packaging.markers import Marker
 from packaging.utils import NormalizedName, canonicalize_name
@@ -65,7 +65,7 @@ def _row(row: object, table: Table) -> StatedSource:
     return replace(found, specifier=_bounds(row, table), marker=_marker(row, table), is_all=True)
 
 
-def _bounds(row: Mapping[str, Any], table: Table) -> str:
+def _bounds(row: Mapping[str, object], table: Table) -> str:
     try:
         return bounds.specifier(table.text(row, "version"))
     except ValueError as error:
@@ -73,7 +73,7 @@ def _bounds(row: Mapping[str, Any], table: Table) -> str:
         raise table.error(f"has a `version` that no requirement can say: {error}", hint=hint) from error
 
 
-def _marker(row: Mapping[str, Any], table: Table) -> Marker | None:
+def _marker(row: Mapping[str, object], table: Table) -> Marker | None:
     markers = [table.text(row, "markers")]
     if platform := table.text(row, "platform"):
         markers.append(f'sys_platform == "{platform}"')

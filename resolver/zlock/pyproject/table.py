@@ -7,7 +7,6 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from packaging.markers import InvalidMarker, Marker
@@ -98,13 +97,13 @@ class Table:
         """Make an error that names the entry and its line."""
         return InvalidRequirements(f"`{'.'.join(self.keys)}` {problem}", context=(str(self.origin),), hint=hint)
 
-    def check_keys(self, row: Mapping[str, Any], known: Collection[str]) -> None:
+    def check_keys(self, row: Mapping[str, object], known: Collection[str]) -> None:
         """Refuse what is no key, and what is one and can't be carried over."""
         for key in sorted(row.keys() - set(known)):
             hint = did_you_mean(key, known) or "leave it out, or state the requirement in another way"
             raise self.error(f"has `{key}`, which a lock can't carry", hint=hint)
 
-    def text(self, row: Mapping[str, Any], key: str) -> str:
+    def text(self, row: Mapping[str, object], key: str) -> str:
         """Take a text from the entry; empty where there is none."""
         value = row.get(key, "")
         if not isinstance(value, str):
@@ -124,7 +123,7 @@ class Table:
         except InvalidMarker as error:
             raise self.error(f"has no valid marker: `{text}`") from error
 
-    def placed(self, form: str, row: Mapping[str, Any]) -> StatedSource:
+    def placed(self, form: str, row: Mapping[str, object]) -> StatedSource:
         """Read a `path`, a `git` or a `url`, which every tool writes alike."""
         written, folder = self.text(row, form), self.text(row, "subdirectory")
         if form == "path":
@@ -145,7 +144,7 @@ class Table:
         path = place.as_posix() if fixed else Path(os.path.relpath(place, self.folder)).as_posix()
         return StatedSource(origin=self.origin, url=_with_subdirectory(file_url(path), subdirectory))
 
-    def index_named(self, name: str, rows: Iterable[Mapping[str, Any]]) -> str:
+    def index_named(self, name: str, rows: Iterable[Mapping[str, object]]) -> str:
         """Return the URL of an index by its name in one of the rows that say it."""
         for row in rows:
             if str(row.get("name", "")).lower() == name.lower() and isinstance(row.get("url"), str):

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -72,7 +71,7 @@ def hatch_workspaces(document: Document, *, root: Path, limit: Path | None = Non
 
 def hatch_tables(
     document: Document, root: Path, key: str
-) -> Iterator[tuple[Document, tuple[str, ...], Mapping[str, Any]]]:
+) -> Iterator[tuple[Document, tuple[str, ...], Mapping[str, object]]]:
     """Yield a table of each of hatch's environments, the default one's first, with its file and keys there."""
     place: Document = document
     above: tuple[str, ...] = ("tool", "hatch", "envs")
@@ -111,7 +110,7 @@ def _upwards(document: Document, root: Path, limit: Path | None) -> Iterator[Doc
             yield Document.read(folder / "pyproject.toml", root=root, within=document.within)
 
 
-def _matching(declaring: Document, table: Mapping[str, Any]) -> list[Path]:
+def _matching(declaring: Document, table: Mapping[str, object]) -> list[Path]:
     """Return the folders with projects that patterns lead to; hatch has tables with a `path` among them."""
     excluded = set(_globbed(declaring, table.get("exclude")))
     found = dict.fromkeys(_globbed(declaring, table.get("members")))

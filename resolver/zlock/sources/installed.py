@@ -13,9 +13,9 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
@@ -25,8 +25,14 @@ from zlock.errors import CommandFailed
 from zlock.interrupts import interrupts_postponed
 from zlock.redact import redact
 
+if TYPE_CHECKING:
+    from zlock.sources.integrations import CatalogueData
+
 Cell = tuple[str, str, str]
 """Python version, `platform.system()` and `platform.machine()`."""
+
+Answered = TypedDict("Answered", {"for": list[Cell], "requirements": list[str]})
+"""What an integration requires, and for which Pythons and machines it said so."""
 
 _PROGRAM = Path(__file__).with_name("zenml_registry.py")
 _TIME_LIMIT = 120.0
@@ -53,7 +59,7 @@ def read_version(interpreter: str) -> str | None:
     return None if found is None else str(found)
 
 
-def read_registry(interpreter: str) -> dict[str, Any]:
+def read_registry(interpreter: str) -> CatalogueData:
     """Ask for all that the zenml of an interpreter says, in the shape of `catalogue.json`.
 
     Requirements that zenml makes depend on the Python version or the machine carry markers for it, so that the
@@ -62,10 +68,11 @@ def read_registry(interpreter: str) -> dict[str, Any]:
     Raises:
         CommandFailed: zenml can't be imported, or gives no answer in time.
     """
-    answer: dict[str, Any] = ask(interpreter, "registry")
+    answer = ask(interpreter, "registry")
     for entry in answer["integrations"].values():
         entry["requirements"] = join_answers(entry.pop("answers"))
-    return answer
+    found: CatalogueData = answer
+    return found
 
 
 def same_version(one: str, other: str) -> bool:
@@ -172,7 +179,7 @@ def _last_lines(printed: Path) -> list[str]:
     return [line for line in lines if line][-_LAST_LINES:]
 
 
-def join_answers(answers: Sequence[Mapping[str, Any]]) -> list[str]:
+def join_answers(answers: Sequence[Answered]) -> list[str]:
     """Join the requirements asked for several Pythons and machines into one list, with markers where they differ.
 
     Order and spelling are those of the first answer that holds a requirement; repeated ones count once.
@@ -180,7 +187,7 @@ def join_answers(answers: Sequence[Mapping[str, Any]]) -> list[str]:
     everywhere: set[Cell] = set()
     stated: dict[str, set[Cell]] = {}
     for answer in answers:
-        cells = {(str(python), str(system), str(machine)) for python, system, machine in answer["for"]}
+        cells = {(python, system, machine) for python, system, machine in answer["for"]}
         everywhere |= cells
         for text in answer["requirements"]:
             stated.setdefault(text, set()).update(cells)

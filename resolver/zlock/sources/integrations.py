@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self, TypedDict
 
 from packaging.requirements import Requirement
 
@@ -29,6 +29,18 @@ if TYPE_CHECKING:  # importing it takes longer than all else here
 
 ENTRY_POINTS = "zlock.integrations"
 _CATALOGUE = Path(__file__).with_name("catalogue.json")
+
+
+IntegrationData = TypedDict(
+    "IntegrationData", {"requirements": list[str], "apt-packages": list[str], "flavors": list[tuple[str, str]]}
+)
+"""What is known of an integration, in the shape of `catalogue.json`."""
+
+CatalogueData = TypedDict(
+    "CatalogueData",
+    {"zenml": str, "integrations": dict[str, IntegrationData], "builtin-flavors": list[tuple[str, str]]},
+)
+"""What a version of zenml says of its integrations, in the shape of `catalogue.json`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,7 +114,7 @@ class ZenmlCatalogue:
     flavors: Mapping[tuple[str, str], str | None]
 
     @classmethod
-    def from_data(cls, data: Mapping[str, Any], *, provider: str, recorded: bool) -> Self:
+    def from_data(cls, data: CatalogueData, *, provider: str, recorded: bool) -> Self:
         """Read the shape of `catalogue.json`."""
         integrations = {
             fold(name): Integration(

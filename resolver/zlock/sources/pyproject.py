@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from packaging.dependency_groups import DependencyGroupInclude, DependencyGroupResolver
 from packaging.markers import Marker
@@ -117,7 +117,7 @@ class _Reading:
         self._seen: set[tuple[str, str]] = set()
         name = document.table("project").get("name")
         self._own = canonicalize_name(name) if isinstance(name, str) else None
-        self._optional: dict[NormalizedName, tuple[str, Any]] = {}
+        self._optional: dict[NormalizedName, tuple[str, object]] = {}
         self._requires_python: tuple[SpecifierSet, Origin] | None = None
 
     def read(self, extras: Sequence[str], groups: Sequence[str], required: Sequence[DirectRequirement]) -> None:
@@ -163,9 +163,8 @@ class _Reading:
         project = self._table(self._data, "project", at="project")
         self._check_dynamic(project, extras)
         self._optional = self._extras(project)
-        if not ({"dependencies"} & set(project.get("dynamic", ())) or project.get("dependencies")) and poetrys_own(
-            self._document
-        ):
+        is_stated = _is_dynamic(project, "dependencies") or project.get("dependencies")
+        if not is_stated and poetrys_own(self._document):
             origin = self._document.origin("tool", "poetry", "dependencies", detail="`tool.poetry.dependencies`")
             raise InvalidRequirements(
                 "the dependencies are Poetry's own, and `[project]` states none", context=(str(origin),), hint=_POETRY
@@ -193,7 +192,7 @@ class _Reading:
             return None
         origin = self._document.origin("project", "requires-python", detail="`requires-python`")
         try:
-            return SpecifierSet(stated), origin
+            return SpecifierSet(stated), origin  # type: ignore[arg-type]  # what is no text is a TypeError
         except (ValueError, TypeError, AttributeError) as error:
             raise InvalidRequirements(
                 f"`project.requires-python` is no specifier: `{stated}`",
@@ -208,19 +207,18 @@ class _Reading:
             hint = "state the dependencies in `[project]`, or choose dependency groups"
             raise self._error("there is no `[project]` table", hint=hint)
 
-    def _check_dynamic(self, project: Mapping[str, Any], extras: Sequence[str]) -> None:
+    def _check_dynamic(self, project: Mapping[str, object], extras: Sequence[str]) -> None:
         """Refuse fields that only a build can tell (PEP 621, `dynamic`)."""
-        dynamic = project.get("dynamic", [])
         asked = ["dependencies", *(["optional-dependencies"] if extras else [])]
         for field in asked:
-            if isinstance(dynamic, list) and field in dynamic:
+            if _is_dynamic(project, field):
                 poetry = "dependencies" in self._document.table("tool", "poetry")
                 hint = _POETRY if poetry else _STATE_THEM
                 self._problems.add(self._error(f"`{field}` is dynamic, so only a build could tell it", hint=hint))
 
-    def _extras(self, project: Mapping[str, Any]) -> dict[NormalizedName, tuple[str, Any]]:
+    def _extras(self, project: Mapping[str, object]) -> dict[NormalizedName, tuple[str, object]]:
         """Index the extras by normalized name (PEP 685), each with its spelling."""
-        found: dict[NormalizedName, tuple[str, Any]] = {}
+        found: dict[NormalizedName, tuple[str, object]] = {}
         for spelled, items in self._table(project, "optional-dependencies", at="project.optional-dependencies").items():
             other = found.setdefault(canonicalize_name(spelled), (spelled, items))[0]
             if other != spelled:
@@ -282,7 +280,7 @@ class _Reading:
     def _groups(self, groups: Sequence[str]) -> None:
         table = self._table(self._data, "dependency-groups", at="dependency-groups")
         try:
-            resolver = DependencyGroupResolver(table)
+            resolver = DependencyGroupResolver(table)  # type: ignore[arg-type]  # it reports what is none
         except ExceptionGroup as error:
             self._add_group_errors(error)
             return
@@ -292,7 +290,7 @@ class _Reading:
 
     def _group(self, group: NormalizedName, resolver: DependencyGroupResolver) -> None:
         """Keep the requirements of a group, those of the groups it includes at the place of the include (PEP 735)."""
-        table = self._data.get("dependency-groups", {})
+        table = self._document.table("dependency-groups")
         if group not in resolver.dependency_groups:
             raise self._unknown("group", group, list(table))
         if not self._check_groups(group, resolver, set()):
@@ -315,7 +313,7 @@ class _Reading:
             return True
         seen.add(group)
         if group not in resolver.dependency_groups:
-            known = list(self._data.get("dependency-groups", {}))
+            known = list(self._document.table("dependency-groups"))
             self._problems.add(self._unknown("group", group, known))
             return False
         try:
@@ -413,11 +411,16 @@ class _Reading:
         hint = f"did you mean {' or '.join(f'`{each}`' for each in close)}? {there}" if close else there
         return self._error(f"the {what} `{name}` is unknown", hint=hint)
 
-    def _table(self, data: Mapping[str, Any], key: str, *, at: str) -> Mapping[str, Any]:
+    def _table(self, data: Mapping[str, object], key: str, *, at: str) -> Mapping[str, object]:
         value = data.get(key, {})
         if not isinstance(value, dict):
             raise self._error(f"`{at}` must be a table", hint="write it as a table: names with values")
         return value
+
+
+def _is_dynamic(project: Mapping[str, object], field: str) -> bool:
+    dynamic = project.get("dynamic")
+    return isinstance(dynamic, list) and field in dynamic
 
 
 def _filled_in(text: str, place: Place) -> str:
