@@ -118,7 +118,7 @@ def test_an_index_leads_to_the_image_of_each_platform(
     for one, image in zip(plan.images, images, strict=True):
         found = registry.find(plan.reference, one.platform)
         assert found is not None
-        assert (found.tagged, found.digest, found.labels["zlock.key"]) == (digest, image.digest, one.key)
+        assert (found.tagged, found.digest, found.config.labels["zlock.key"]) == (digest, image.digest, one.key)
     assert find_index(registry, plan, images) == digest
 
 

@@ -23,7 +23,9 @@ from support.stored_images import (
     make_index,
     make_layer,
 )
-from zlock.errors import RegistryFailed
+from zlock.errors import OutsideFailed, RegistryFailed
+from zlock.image.builders.engine import image_in
+from zlock.image.registry.manifest import Configuration
 from zlock.image.registry.registry import Registry
 from zlock.model.reference import ImageReference
 
@@ -64,7 +66,7 @@ def test_an_image_is_found_with_its_digest_labels_and_layers(tiny: TinyRegistry,
     found = reader.find(at(tiny), AMD64)
 
     assert found is not None
-    assert (found.digest, found.tagged, found.labels) == (digest, digest, {"zlock.key": "0a"})
+    assert (found.digest, found.tagged, found.config.labels) == (digest, digest, {"zlock.key": "0a"})
     with reader.open_layer(at(tiny), found.layers[0]) as layer:
         assert layer.read() == LAYER
 
@@ -320,3 +322,26 @@ def test_a_layer_that_is_lost_is_an_error(tiny: TinyRegistry, reader: Registry) 
 
     with pytest.raises(RegistryFailed, match="lost its layer"):
         reader.open_layer(at(tiny), found.layers[0])
+
+
+# What an image says of itself
+
+
+def test_a_configuration_without_settings_has_no_user_and_no_variables() -> None:
+    found = Configuration.parse(b'{"os": "linux", "rootfs": {"diff_ids": []}, "config": null}', "it")
+
+    assert (found.user, found.environ, found.labels, found.kind) == ("", {}, {}, {"os": "linux"})
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", '{"rootfs": []}', '{"rootfs": {"diff_ids": 1}}', '{"rootfs": {"diff_ids": [1]}}']
+)
+def test_a_configuration_that_does_not_tell_of_its_layers_is_damaged(text: str) -> None:
+    with pytest.raises(RegistryFailed, match="no sha256 digests"):
+        Configuration.parse(text.encode(), "it")
+
+
+@pytest.mark.parametrize("answer", [[], {}, [{"Id": "0a"}], "text"])
+def test_an_engine_that_does_not_say_which_image_it_has_is_no_answer(answer: object) -> None:
+    with pytest.raises(OutsideFailed, match="podman does not say which image"):
+        image_in(answer, "podman", (0, "Id"), (0, "Config", "Labels"))

@@ -147,8 +147,12 @@ def test_what_is_found_in_a_registry_is_what_skopeo_finds(form: str, world: Worl
         reader.close()
 
     assert found is not None
-    assert (found.digest, found.labels, len(found.layers)) == (said["Digest"], said["Labels"], len(said["Layers"]))
-    assert found.labels["zlock.key"] == "0a"
+    assert (found.digest, found.config.labels, len(found.layers)) == (
+        said["Digest"],
+        said["Labels"],
+        len(said["Layers"]),
+    )
+    assert found.config.labels["zlock.key"] == "0a"
 
 
 def test_a_registry_with_a_login_is_read_with_it_and_not_without(world: World, tmp_path: Path) -> None:

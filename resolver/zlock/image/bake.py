@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from zlock.image.builders.builder import EPOCH
 from zlock.image.context.installation import SECRET
@@ -39,13 +38,15 @@ class Target:
 
 def bake_file(targets: Sequence[Target]) -> str:
     """Return a `docker-bake.json`: a target for each image, a group for each step (buildx, "Bake file reference")."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, object]] = {}
+    tags: dict[str, list[str]] = {}
     groups: dict[str, list[str]] = {ALL: []}
     for one in targets:
         name = target_name(one.plan)
-        table = found.setdefault(name, _target(one))
-        if (tag := f"{one.name}:{one.plan.tag}") not in table["tags"]:  # one image may go to several repositories
-            table["tags"].append(tag)
+        own = tags.setdefault(name, [])
+        found.setdefault(name, _target(one, own))
+        if (tag := f"{one.name}:{one.plan.tag}") not in own:  # one image may go to several repositories
+            own.append(tag)
         if one.parent:
             found[_parent_name(one)] = _parent(one, *one.parent)
         for group in (ALL, *one.plan.steps):
@@ -66,8 +67,8 @@ def is_bake_file(data: bytes) -> bool:
     return data.startswith(_HEAD.encode()) and f'"{KEY_LABEL}": "'.encode() in data
 
 
-def _target(one: Target) -> dict[str, Any]:
-    table: dict[str, Any] = {**_common(one, one.context), "labels": {KEY_LABEL: one.plan.key}, "tags": []}
+def _target(one: Target, tags: Sequence[str]) -> dict[str, object]:
+    table = {**_common(one, one.context), "labels": {KEY_LABEL: one.plan.key}, "tags": tags}
     if one.plan.needs_secret:
         table["secret"] = [f"id={SECRET},env={SECRET_VARIABLE}"]
     if one.parent:
@@ -75,11 +76,11 @@ def _target(one: Target) -> dict[str, Any]:
     return table
 
 
-def _parent(one: Target, context: str, dockerfile: str) -> dict[str, Any]:
+def _parent(one: Target, context: str, dockerfile: str) -> dict[str, object]:
     return {**_common(one, context), "dockerfile": dockerfile, "output": ["type=cacheonly"]}
 
 
-def _common(one: Target, context: str) -> dict[str, Any]:
+def _common(one: Target, context: str) -> dict[str, object]:
     return {
         "context": context,
         "platforms": [one.plan.platform],

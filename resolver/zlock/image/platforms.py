@@ -144,5 +144,5 @@ def _entry(image: FoundImage) -> dict[str, object]:
         "mediaType": image.manifest.media_type,
         "digest": image.digest,
         "size": image.manifest.size,
-        "platform": {name: image.config[name] for name in ("architecture", "os", "variant") if image.config.get(name)},
+        "platform": {name: image.config.kind[name] for name in sorted(image.config.kind)},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from zlock.image.reading.compiled import judge
 from zlock.image.reading.compilers import Compilers
 from zlock.image.reading.environment import Installed
 from zlock.image.reading.installed import Altered, Distribution, check_files, compiled_files
+from zlock.model import plain
 from zlock.redact import redact
 
 _INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
@@ -79,45 +80,57 @@ def compare(
     there: dict[NormalizedName, list[Distribution]] = {}
     for one in installed.distributions:
         there.setdefault(one.name, []).append(one)
+    matched = {name: _found(there[name], installed) for name in sorted(wanted.keys() & there.keys())}
+    moved = dict(_moved(wanted, matched))
+    elsewhere = {name: _other_source(wanted[name], found[0].direct_url) for name, found in matched.items()}
+    looked_at = [one for found in matched.values() for one in found]
     beyond = [one for name in sorted(there.keys() - wanted.keys()) for one in there[name]]
-    local: dict[str, str] = {one.name: one.version for one in beyond if is_local(one)}
-    inherited: dict[str, str] = {
-        one.name: one.version for one in beyond if one.name not in local and installed.is_inherited(one)
-    }
-    moved: dict[str, tuple[str, str]] = {}
-    elsewhere: dict[str, str] = {}
-    looked_at: list[Distribution] = []
-    for name in sorted(wanted.keys() & there.keys()):
-        first, *shadowed = there[name]
-        found = [first, *(one for one in shadowed if not installed.is_inherited(one))]
-        versions = ", ".join(one.version or "unknown" for one in found)
-        version = wanted[name].get("version")
-        if len(found) > 1 or (version and not _is_same(version, found[0].version)):
-            moved[name] = (version or found[0].version, versions)
-        elif how := _other_source(wanted[name], found[0].direct_url):
-            elsewhere[name] = how
-        looked_at += found
-    extra = {one.name: one.version for one in beyond if one.name not in local and one.name not in inherited}
+    local, inherited, extra = _sorted_out(beyond, is_local, installed)
     if installed.may_have_installers:
         looked_at += [one for one in beyond if one.name in extra and one.name in _INSTALLERS]
     files = _check(looked_at, installed, compilers)
-    installers: dict[str, str] = {name: version for name, version in extra.items() if name in files.whole}
     return Comparison(
         packages=len(wanted),
         files=files.checked,
         compiled=sum(verdict is not None for verdict in files.compiled.values()),
         unchecked=sum(verdict is None for verdict in files.compiled.values()),
         missing={name: wanted[name].get("version", "") for name in sorted(wanted.keys() - there.keys())},
-        extra={name: version for name, version in extra.items() if name not in installers},
+        extra={name: version for name, version in extra.items() if name not in files.whole},
         moved=moved,
-        elsewhere=elsewhere,
+        elsewhere={name: how for name, how in elsewhere.items() if how and name not in moved},
         altered=files.altered,
         stray=installed.stray,
         odd=installed.odd,
         inherited=inherited,
         local=local,
-        installers=installers,
+        installers={name: version for name, version in extra.items() if name in files.whole},
     )
+
+
+def _found(there: Sequence[Distribution], installed: Installed) -> list[Distribution]:
+    """Return what is there of a locked package: what the parent has of it below does not count."""
+    first, *shadowed = there
+    return [first, *(one for one in shadowed if not installed.is_inherited(one))]
+
+
+def _moved(
+    wanted: Mapping[NormalizedName, Mapping[str, Any]], matched: Mapping[NormalizedName, Sequence[Distribution]]
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Return by name the locked version of what is there in another one, or twice, and what is there."""
+    for name, found in matched.items():
+        version = wanted[name].get("version")
+        if len(found) > 1 or (version and not _is_same(version, found[0].version)):
+            yield name, (version or found[0].version, ", ".join(one.version or "unknown" for one in found))
+
+
+def _sorted_out(
+    beyond: Sequence[Distribution], is_local: Callable[[Distribution], bool], installed: Installed
+) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """Return the versions of what is not locked: the project itself, what is the parent's, and all else."""
+    local: dict[str, str] = {one.name: one.version for one in beyond if is_local(one)}
+    others = [one for one in beyond if one.name not in local]
+    inherited: dict[str, str] = {one.name: one.version for one in others if installed.is_inherited(one)}
+    return local, inherited, {one.name: one.version for one in others if one.name not in inherited}
 
 
 class _Files(NamedTuple):
@@ -156,11 +169,11 @@ def _is_same(locked: str, found: str) -> bool:
     return canonicalize_version(locked) == canonicalize_version(found)
 
 
-def _other_source(package: Mapping[str, Any], direct_url: Mapping[str, Any]) -> str:
+def _other_source(package: Mapping[str, Any], direct_url: Mapping[str, object]) -> str:
     """Say how the recorded source of what is installed (PEP 610) contradicts a lock; empty where it does not."""
     came_from = f"it came from `{redact(str(direct_url.get('url', '')))}`"
     if "vcs" in package:
-        commit = _table(direct_url, "vcs_info").get("commit_id")
+        commit = plain.at(direct_url, "vcs_info", "commit_id")
         wanted = package["vcs"]["commit-id"]
         return "" if commit == wanted else f"commit {wanted} is locked, {commit or 'none'} was installed"
     if "directory" in package:  # its content is not locked; images have a wheel of it, from a file
@@ -168,16 +181,11 @@ def _other_source(package: Mapping[str, Any], direct_url: Mapping[str, Any]) -> 
         return "" if is_file else came_from
     if "vcs_info" in direct_url or "dir_info" in direct_url:
         return came_from
-    archive = _table(direct_url, "archive_info")
-    digest = _table(archive, "hashes").get("sha256") or str(archive.get("hash", "")).removeprefix("sha256=")
+    archive = plain.table(direct_url, "archive_info")
+    digest = plain.at(archive, "hashes", "sha256") or str(archive.get("hash", "")).removeprefix("sha256=")
     return came_from if digest and digest not in _hashes(package) else ""
 
 
 def _hashes(package: Mapping[str, Any]) -> set[str]:
     files = [*package.get("wheels", ()), *(package[key] for key in ("sdist", "archive") if key in package)]
     return {file["hashes"].get("sha256", "") for file in files}
-
-
-def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = table.get(key)
-    return value if isinstance(value, Mapping) else {}

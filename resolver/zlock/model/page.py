@@ -89,21 +89,7 @@ class Page:
         unusable: tuple[str, ...] = (),
     ) -> Page:
         """Return the page that a list of files makes."""
-        found: dict[str, list[File]] = {}
-        strange = []
-        for file in files:
-            text = version_text(name, file.filename)
-            if text is None:
-                strange.append(file.filename)
-            else:
-                found.setdefault(text, []).append(file)
-        releases: dict[Version, list[File]] = {}
-        for text, listed in found.items():
-            version = parse_version(text)
-            if version is None:
-                strange += [file.filename for file in listed]
-            else:
-                releases.setdefault(version, []).extend(listed)
+        releases, strange = _by_version(name, files)
         ordered = sorted(releases, reverse=True)
         rows = [tuple(releases[version]) for version in ordered]
         return cls(
@@ -124,6 +110,22 @@ class Page:
     def files(self, position: int) -> tuple[File, ...]:
         """Return the files of a release, in the order of the index."""
         return self._files(position)
+
+
+def _by_version(name: NormalizedName, files: Iterable[File]) -> tuple[dict[Version, list[File]], list[str]]:
+    """Return the files of each version, and the names of those that belong to none."""
+    found: dict[str | None, list[File]] = {}
+    for file in files:
+        found.setdefault(version_text(name, file.filename), []).append(file)
+    releases: dict[Version, list[File]] = {}
+    strange = []
+    for text, listed in found.items():
+        version = None if text is None else parse_version(text)
+        if version is None:
+            strange += [file.filename for file in listed]
+        else:
+            releases.setdefault(version, []).extend(listed)
+    return releases, strange
 
 
 def version_text(name: NormalizedName, filename: str) -> str | None:

@@ -130,10 +130,7 @@ def gather_local(
             )
     problems.raise_if_any()
     if not gathered.requirements and interpreter == Path(sys.executable) and _is_of_hook(environ):
-        raise InvalidConfiguration(
-            f"`{listing.described}` listed the environment of the hook, as the project has none that is known here",
-            hint="make a virtual environment `.venv` in the project",
-        )
+        raise _listed_the_hook(listing)
     return replace(gathered, recorded=True, notes=(*listing.notes, *sifted.notes, *gathered.notes))
 
 
@@ -162,6 +159,13 @@ def _is_of_hook(environ: Mapping[str, str]) -> bool:
     """Return whether the active environment is the one that pre-commit installed zlock into: it sets both variables."""
     active = environ.get("VIRTUAL_ENV", "")
     return bool(active and environ.get("PRE_COMMIT")) and Path(active).resolve() == Path(sys.prefix).resolve()
+
+
+def _listed_the_hook(listing: _Listing) -> InvalidConfiguration:
+    return InvalidConfiguration(
+        f"`{listing.described}` listed the environment of the hook, as the project has none that is known here",
+        hint="make a virtual environment `.venv` in the project",
+    )
 
 
 def _interpreter_in(folder: Path, found: str, hint: str) -> Path:

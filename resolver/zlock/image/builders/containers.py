@@ -7,13 +7,11 @@ import re
 import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 from zlock.errors import CommandFailed, OutsideFailed
 from zlock.image.builders.builder import AGAIN, EPOCH, BuildFailed, Image, Recipe
 from zlock.image.builders.docker import labels_and_secrets
-from zlock.image.builders.engine import DIGEST, Client
-from zlock.image.plan import KEY_LABEL
+from zlock.image.builders.engine import DIGEST, Client, image_in
 from zlock.process import CommandExited, CommandStopped, Watch
 
 # The image itself says the platform that it was to be for, whatever it was built on.
@@ -50,6 +48,8 @@ class Buildah:
     name = "buildah"
     stores = True
     _inspection: tuple[str, ...] = ("inspect", "--type", "image")
+    _number: tuple[str | int, ...] = ("FromImageID",)
+    _labels: tuple[str | int, ...] = ("OCIv1", "config", "Labels")
     _containers: tuple[str, ...] = ("containers", "--quiet", "--notruncate")
     _removal: tuple[str, ...] = ("rm",)
 
@@ -115,12 +115,7 @@ class Buildah:
             if "image not known" in error.completed.stderr.lower():
                 return None
             raise
-        digest, labels = self._read(json.loads(printed))
-        return Image(digest=digest, key=(labels or {}).get(KEY_LABEL, ""), place=self.name)
-
-    def _read(self, found: Any) -> tuple[str, dict[str, str] | None]:
-        """Return the digest of the configuration, and the labels."""
-        return f"sha256:{found['FromImageID']}", found["OCIv1"]["config"].get("Labels")
+        return image_in(json.loads(printed), self.name, self._number, self._labels)
 
     def push(self, reference: str, watch: Watch) -> Image:
         """Send an image to its registry, with the logins of Docker's configuration or of its own."""
@@ -139,9 +134,7 @@ class Podman(Buildah):
 
     name = "podman"
     _inspection = ("image", "inspect")
+    _number = (0, "Id")
+    _labels = (0, "Config", "Labels")
     _containers = ("ps", "--all", "--external", "--quiet", "--no-trunc")
     _removal = ("rm", "--force")  # they are mounted
-
-    def _read(self, found: Any) -> tuple[str, dict[str, str] | None]:
-        (image,) = found
-        return f"sha256:{image['Id']}", image["Config"].get("Labels")

@@ -6,12 +6,12 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from zlock.errors import OutsideFailed
 from zlock.image.builders.builder import AGAIN, EPOCH, BuildFailed, Image, Recipe
-from zlock.image.builders.engine import DIGEST, Client
+from zlock.image.builders.engine import DIGEST, Client, image_in
 from zlock.image.plan import KEY_LABEL
+from zlock.model import plain
 from zlock.process import CommandExited, Watch
 
 _BUILDKIT = {
@@ -66,28 +66,26 @@ class Docker:
         found = self._inspect(reference)
         if found is None:
             return None
-        key = (found["Config"].get("Labels") or {}).get(KEY_LABEL, "")
-        return Image(digest=found["Id"], key=key, place=self.name)
+        return image_in(found, self.name, ("Id",), ("Config", "Labels"))
 
-    def _inspect(self, reference: str) -> dict[str, Any] | None:
+    def _inspect(self, reference: str) -> Mapping[str, object] | None:
         try:
             printed = self._client.ask("image", "inspect", "--format", "{{json .}}", reference)
         except CommandExited as error:
             if "no such image" in error.completed.stderr.lower():
                 return None
             raise
-        found: dict[str, Any] = json.loads(printed)
-        return found
+        return plain.table(json.loads(printed))
 
     def push(self, reference: str, watch: Watch) -> Image:
         """Send an image to its registry, with the logins of Docker's configuration."""
         self._client.push(["push", reference], reference, watch)
         found = self._inspect(reference) or {}
         name = reference.rpartition(":")[0]
-        for pushed in found.get("RepoDigests") or ():
-            repository, _, digest = pushed.partition("@")
+        for pushed in plain.rows(found, "RepoDigests"):
+            repository, _, digest = str(pushed).partition("@")
             if repository == name and DIGEST.fullmatch(digest):
-                key = (found["Config"].get("Labels") or {}).get(KEY_LABEL, "")
+                key = plain.texts(found, "Config", "Labels").get(KEY_LABEL, "")
                 return Image(digest=digest, key=key, place="registry", built=True)
         raise OutsideFailed(f"docker pushed `{reference}` and does not know its digest", hint=AGAIN)
 

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from zlock.errors import CommandFailed, OutsideFailed
-from zlock.image.builders.builder import BuildFailed, Recipe
+from zlock.image.builders.builder import BuildFailed, Image, Recipe
+from zlock.image.plan import KEY_LABEL
+from zlock.model import plain
 from zlock.process import CommandExited, CommandNotFound, CommandStopped, Watch, run_command
 from zlock.redact import redact
 
@@ -28,6 +30,24 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 
 def _never(_line: str) -> bool:
     return False
+
+
+def image_in(found: object, engine: str, number: Sequence[str | int], labels: Sequence[str | int]) -> Image:
+    """Return the image that an engine's answer tells of.
+
+    Args:
+        found: The answer, as JSON has it.
+        engine: Whose it is.
+        number: Where in it the image's id is, see `plain.at`.
+        labels: Where its labels are.
+
+    Raises:
+        OutsideFailed: It has no id there.
+    """
+    digest = f"sha256:{str(plain.at(found, *number)).removeprefix('sha256:')}"
+    if not DIGEST.fullmatch(digest):
+        raise OutsideFailed(f"{engine} does not say which image it has", hint="choose another builder, or update it")
+    return Image(digest=digest, key=plain.texts(found, *labels).get(KEY_LABEL, ""), place=engine)
 
 
 class Client:

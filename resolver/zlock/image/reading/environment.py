@@ -95,8 +95,7 @@ def read_system(image: OpenImage, minor: int, parents: int | None, reporter: Rep
         NoAnswer: It has no Python 3.`minor`.
         RegistryFailed: A layer can't be had, or is damaged.
     """
-    inner = image.found.config.get("config") or {}
-    environ = dict(one.split("=", 1) for one in inner.get("Env") or () if isinstance(one, str) and "=" in one)
+    environ = image.found.config.environ
     tree = LayerTree(image.found.name)
 
     def read() -> list[Distribution]:

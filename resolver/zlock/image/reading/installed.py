@@ -12,12 +12,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
-from typing import Any
 
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.image.reading.compiled import CACHE, Compiled, read_name
 from zlock.image.reading.tree import FileTree, is_folder, resolve
+from zlock.model import plain
 
 _LIBRARIES = re.compile(r"python3\.(\d+)")
 _PYTHON = re.compile(r"python[0-9.]*t?|\N{MATHEMATICAL ITALIC SMALL PI}thon")  # the last is of Python 3.14
@@ -54,7 +54,7 @@ class Distribution:
     name: NormalizedName
     version: str
     files: tuple[RecordedFile, ...]
-    direct_url: Mapping[str, Any]
+    direct_url: Mapping[str, object]
     paths: frozenset[str]
 
 
@@ -314,9 +314,8 @@ def _read(tree: FileTree, path: str) -> bytes:
     return tree.read(place) if place and node and node.kind == "file" else b""
 
 
-def _json(data: bytes) -> dict[str, Any]:
+def _json(data: bytes) -> Mapping[str, object]:
     try:
-        table = json.loads(data) if data else {}
+        return plain.table(json.loads(data))
     except (ValueError, RecursionError):
         return {}
-    return table if isinstance(table, dict) else {}

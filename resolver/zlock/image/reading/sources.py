@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO, Any, NamedTuple, Protocol
+from typing import IO, NamedTuple, Protocol
 
 from zlock.errors import InvalidInput
 from zlock.image.reading.files import Files
@@ -14,6 +15,7 @@ from zlock.image.registry.manifest import (
     INDEXES,
     LARGEST_DOCUMENT,
     MANIFESTS,
+    Configuration,
     Descriptor,
     FoundImage,
     Index,
@@ -26,6 +28,7 @@ from zlock.image.registry.manifest import (
     select,
 )
 from zlock.image.registry.registry import Registry
+from zlock.model import plain
 from zlock.model.reference import ImageReference
 from zlock.reporting import Activity, Doing, Reporter
 
@@ -92,7 +95,7 @@ def add_layers(tree: LayerTree, image: OpenImage, positions: range, reporter: Re
         total = len(image.found.layers)
         reporter(Doing(Activity.READING_LAYER, image.found.name, done=position + 1, total=total))
         with image.open_layer(position) as layer:
-            tree.add(layer, image.found.diff_ids[position], image.found.layers[position].media_type)
+            tree.add(layer, image.found.config.diff_ids[position], image.found.layers[position].media_type)
 
 
 def find_in_layout(files: Files, name: str, tag: str, platform: str) -> LayoutImage | None:
@@ -140,10 +143,8 @@ def find_in_archive(files: Files, name: str, tag: str, platform: str) -> Archive
         )
     config = _document(files, saved[0].config)
     digest = digest_of_bytes(config)
-    diff_ids = read_json(config, where).get("rootfs", {}).get("diff_ids", [])
-    layers = tuple(
-        Descriptor.parse({"mediaType": "application/x-tar", "digest": one, "size": 0}, where) for one in diff_ids
-    )
+    diff_ids = Configuration.parse(config, where).diff_ids
+    layers = tuple(Descriptor(media_type="application/x-tar", digest=one, size=0) for one in diff_ids)
     if len(layers) != len(saved[0].layers):
         raise broken(where, "its layers are not those of its configuration")
     if digest not in _configs_of_layout(files, name, platform, digest):
@@ -161,8 +162,11 @@ class _Saved(NamedTuple):
     tags: tuple[str, ...]
 
     @classmethod
-    def parse(cls, row: Any) -> _Saved:
-        return cls(str(row["Config"]), tuple(map(str, row["Layers"])), tuple(map(str, row.get("RepoTags") or ())))
+    def parse(cls, row: object) -> _Saved:
+        config, layers = plain.at(row, "Config"), plain.at(row, "Layers")
+        if not isinstance(config, str) or not isinstance(layers, list):
+            raise TypeError("it names no configuration and no layers")
+        return cls(config, tuple(map(str, layers)), tuple(map(str, plain.rows(row, "RepoTags"))))
 
 
 def _configs_of_layout(files: Files, name: str, platform: str, digest: str) -> set[str]:
@@ -192,10 +196,9 @@ def _select(files: Files, entry: Descriptor, name: str, platform: str) -> Layout
 
 def _entry(files: Files, tag: str, name: str) -> Descriptor:
     """Return the entry of a layout's index that a tag names."""
-    tagged: dict[str, Any] = {}
+    tagged: dict[str, object] = {}
     for one in _index(files, name):
-        annotations = one.get("annotations") or {} if isinstance(one, dict) else {}
-        tagged.setdefault(str(annotations.get(_TAG, "")), one)
+        tagged.setdefault(plain.texts(one, "annotations").get(_TAG, ""), one)
     names = [f"`{one}`" for one in tagged if one]
     if tag not in tagged and (tag or len(tagged) != 1):
         said = f"it has {', '.join(names)}" if names else "none of its images has a name"
@@ -207,11 +210,10 @@ def _entry(files: Files, tag: str, name: str) -> Descriptor:
     return Descriptor.parse(tagged.get(tag) or next(iter(tagged.values())), f"`{name}`")
 
 
-def _index(files: Files, name: str) -> list[Any]:
+def _index(files: Files, name: str) -> Sequence[object]:
     if not files.has("index.json"):
         raise InvalidInput(f"`{name}` is no OCI layout", hint="name a folder, or an archive, with `index.json`")
-    entries = read_json(_document(files, "index.json"), f"`{name}`").get("manifests")
-    return entries if isinstance(entries, list) else []
+    return plain.rows(read_json(_document(files, "index.json"), f"`{name}`"), "manifests")
 
 
 def _layout_document(files: Files, entry: Descriptor, name: str) -> tuple[str, Manifest | Index]:

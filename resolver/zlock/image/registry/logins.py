@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from zlock.errors import CommandFailed, InvalidInput
+from zlock.model import plain
 from zlock.model.reference import ImageReference, canonical_host
 
 _HELPER = "docker-credential-"
@@ -56,7 +56,7 @@ def _files(environ: Mapping[str, str]) -> Iterator[Path]:
 
 def _from_file(path: Path, reference: ImageReference, environ: Mapping[str, str]) -> Login | None:
     table = _read(path)
-    auths, helpers = (_table(table.get(key)) for key in ("auths", "credHelpers"))
+    auths, helpers = (plain.table(table, key) for key in ("auths", "credHelpers"))
     for key in _keys(reference):
         entries = {name: entry for name, entry in auths.items() if _key_of(name) == key}
         helper = helpers.get(key) or ("" if "/" in key else table.get("credsStore"))
@@ -81,12 +81,12 @@ def _key_of(name: str) -> str:
     return f"{canonical_host(host)}/{path}" if path and bare == name else canonical_host(host)
 
 
-def _ask(path: Path, key: str, entries: Mapping[str, Any], helper: str, environ: Mapping[str, str]) -> Login | None:
+def _ask(path: Path, key: str, entries: Mapping[str, object], helper: str, environ: Mapping[str, str]) -> Login | None:
     """Have Docker's own library decode an entry, or ask a credential helper."""
     from docker.auth import INDEX_NAME, INDEX_URL, AuthConfig  # type: ignore[import-untyped]
     from docker.errors import DockerException  # type: ignore[import-untyped]
 
-    config: dict[str, Any] = {}
+    config: dict[str, object] = {}
     if helper:
         if shutil.which(f"{_HELPER}{helper}", path=environ.get("PATH")) is None:
             raise CommandFailed(
@@ -114,9 +114,9 @@ def _ask(path: Path, key: str, entries: Mapping[str, Any], helper: str, environ:
     return login if login != Login() else None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Mapping[str, object]:
     try:
-        return _table(json.loads(path.read_bytes()))
+        return plain.table(json.loads(path.read_bytes()))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError) as error:
@@ -125,7 +125,3 @@ def _read(path: Path) -> dict[str, Any]:
             context=[str(error)],
             hint="correct it, or name another with `DOCKER_CONFIG` or `REGISTRY_AUTH_FILE`",
         ) from error
-
-
-def _table(value: object) -> dict[str, Any]:
-    return dict(value) if isinstance(value, Mapping) else {}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from zlock.errors import RegistryFailed
+from zlock.model import plain
 from zlock.model.machine import MACHINES
 from zlock.model.reference import is_digest
 
@@ -26,6 +26,7 @@ LARGEST_DOCUMENT = 4 * 1024 * 1024
 """How many bytes a manifest, an index or a configuration may have."""
 
 _SCHEMA = 2
+_PLATFORM = ("os", "architecture", "variant")
 _VARIANTS = {one.name.partition("/")[0]: one.variant for one in MACHINES}
 
 
@@ -52,13 +53,12 @@ class Descriptor:
         Raises:
             RegistryFailed: It is none, or its digest is no sha256.
         """
-        table = value if isinstance(value, Mapping) else {}
-        media_type, digest, size = table.get("mediaType"), table.get("digest"), table.get("size")
+        media_type, digest, size = (plain.at(value, key) for key in ("mediaType", "digest", "size"))
         if not isinstance(media_type, str) or not is_digest(digest) or type(size) is not int or size < 0:
             raise broken(where, "a descriptor has no media type, size or sha256 digest as OCI writes them")
-        platform = table.get("platform")
-        named = _platform(platform) if isinstance(platform, Mapping) else ""
-        return cls(media_type=media_type, digest=str(digest), size=size, platform=named)
+        return cls(
+            media_type=media_type, digest=str(digest), size=size, platform=_platform(plain.at(value, "platform"))
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +94,45 @@ class Index:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Configuration:
+    """What an image says of itself (OCI image spec, "Image Configuration").
+
+    Attributes:
+        kind: `os`, `architecture` and `variant`, as far as it names them.
+        diff_ids: The digests of what its layers unpack to, the lowest first.
+        labels: Its labels.
+        environ: The variables that programs in it are started with.
+        user: Who runs in it; empty for root.
+    """
+
+    kind: Mapping[str, str]
+    diff_ids: tuple[str, ...]
+    labels: Mapping[str, str]
+    environ: Mapping[str, str]
+    user: str
+
+    @classmethod
+    def parse(cls, data: bytes, where: str) -> Configuration:
+        """Read a configuration, whose digest the caller has checked.
+
+        Raises:
+            RegistryFailed: It is none, or does not tell what its layers are.
+        """
+        read = read_json(data, where)
+        diff_ids = plain.at(read, "rootfs", "diff_ids")
+        if not isinstance(diff_ids, list) or not all(map(is_digest, diff_ids)):
+            raise broken(where, "it has no sha256 digests of what its layers unpack to")
+        variables = [one for one in plain.rows(read, "config", "Env") if isinstance(one, str) and "=" in one]
+        return cls(
+            kind={key: text for key, text in plain.texts(read).items() if key in _PLATFORM and text},
+            diff_ids=tuple(diff_ids),
+            labels=plain.texts(read, "config", "Labels"),
+            environ=dict(one.split("=", 1) for one in variables),
+            user=str(plain.at(read, "config", "User") or ""),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FoundImage:
     """An image that is there.
 
@@ -101,16 +140,14 @@ class FoundImage:
         name: What named it, for messages.
         digest: Of its manifest: that of one platform.
         tagged: Of what the name stands for: the index, where there is one, else the same as `digest`.
-        labels: The labels of its configuration.
-        config: Its configuration (OCI image spec, "Image Configuration").
+        config: Its configuration.
         manifest: Its manifest.
     """
 
     name: str
     digest: str
     tagged: str
-    labels: Mapping[str, str]
-    config: Mapping[str, Any]
+    config: Configuration
     manifest: Manifest
 
     @property
@@ -118,15 +155,9 @@ class FoundImage:
         """Its layers, the lowest first."""
         return self.manifest.layers
 
-    @property
-    def diff_ids(self) -> Sequence[str]:
-        """The digests of what its layers unpack to, the lowest first."""
-        ids: Sequence[str] = self.config["rootfs"]["diff_ids"]
-        return ids
-
     def is_for(self, platform: str) -> bool:
         """Tell whether its configuration names a platform."""
-        return _platform(self.config) == normalized_platform(platform)
+        return _platform(self.config.kind) == normalized_platform(platform)
 
 
 def digest_of_bytes(data: bytes) -> str:
@@ -156,7 +187,7 @@ def read_document(data: bytes, media_type: str, where: str) -> Manifest | Index:
     foreign = {"config", "layers", "fsLayers"} if is_index else {"manifests", "fsLayers"}
     if foreign & table.keys():
         raise broken(where, "it could be taken for an image and for a list of images")
-    annotations = _texts(table.get("annotations"))
+    annotations = plain.texts(table, "annotations")
     if is_index:
         return Index(manifests=_descriptors(table.get("manifests"), where), annotations=annotations)
     return Manifest(
@@ -206,19 +237,10 @@ def describe(name: str, digest: str, tagged: str, manifest: Manifest, config: by
     where = f"the configuration of `{name}`"
     if manifest.config.media_type not in CONFIGS:
         raise broken(where, f"it is no image; its type is `{manifest.config.media_type}`")
-    table = read_json(config, where)
-    rootfs, inner = table.get("rootfs"), table.get("config")
-    diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, Mapping) else None
-    if not isinstance(diff_ids, list) or len(diff_ids) != len(manifest.layers) or not all(map(is_digest, diff_ids)):
+    found = Configuration.parse(config, where)
+    if len(found.diff_ids) != len(manifest.layers):
         raise broken(where, "its layers are not those of the manifest")
-    return FoundImage(
-        name=name,
-        digest=digest,
-        tagged=tagged,
-        labels=_texts(inner.get("Labels") if isinstance(inner, Mapping) else None),
-        config=table,
-        manifest=manifest,
-    )
+    return FoundImage(name=name, digest=digest, tagged=tagged, config=found, manifest=manifest)
 
 
 def normalized_platform(platform: str) -> str:
@@ -229,7 +251,7 @@ def normalized_platform(platform: str) -> str:
     return "/".join(filter(None, (system, architecture, variant)))
 
 
-def read_json(data: bytes, where: str) -> dict[str, Any]:
+def read_json(data: bytes, where: str) -> dict[str, object]:
     """Return a JSON object, in which no name stands twice.
 
     Raises:
@@ -251,7 +273,7 @@ def broken(where: str, why: str) -> RegistryFailed:
     )
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     table = dict(pairs)
     if len(table) != len(pairs):
         raise ValueError("a name stands twice")
@@ -264,12 +286,6 @@ def _descriptors(value: object, where: str) -> tuple[Descriptor, ...]:
     return tuple(Descriptor.parse(one, where) for one in value)
 
 
-def _platform(table: Mapping[str, Any]) -> str:
-    parts = [table.get(key) for key in ("os", "architecture", "variant")]
+def _platform(value: object) -> str:
+    parts = [plain.at(value, key) for key in _PLATFORM]
     return normalized_platform("/".join(str(part) for part in parts if part))
-
-
-def _texts(value: object) -> dict[str, str]:
-    """Return the texts of a table, which labels and annotations are."""
-    table = value if isinstance(value, Mapping) else {}
-    return {key: text for key, text in table.items() if isinstance(text, str)}

@@ -8,7 +8,7 @@ import json
 import tempfile
 import threading
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO
 
 from zlock.errors import RegistryFailed
 from zlock.image.registry.challenge import RegistryTransport
@@ -27,6 +27,7 @@ from zlock.image.registry.manifest import (
     select,
 )
 from zlock.index.network import Answer, Network
+from zlock.model import plain
 from zlock.model.reference import ImageReference, is_digest, is_loopback
 
 _ACCEPT = ", ".join(sorted(MANIFESTS | INDEXES))
@@ -253,9 +254,8 @@ def _failure(what: str, answer: Answer, reference: ImageReference, verb: str) ->
 def _said(answer: Answer) -> str:
     """Return the first message of a registry's error (OCI distribution spec, "Error Codes"), on one line."""
     try:
-        table: Any = json.loads(answer.body)
-        first = table["errors"][0]
-        text = f"{first.get('code', '')}: {first.get('message', '')}"
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        first = plain.texts(json.loads(answer.body), "errors", 0)
+    except (ValueError, RecursionError):
         return ""
+    text = f"{first.get('code', '')}: {first.get('message', '')}"
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200].strip(": ")

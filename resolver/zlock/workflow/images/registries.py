@@ -72,7 +72,7 @@ class Registries:
     def user_of(self, reference: str, platform: str) -> str:
         """Return who a parent runs as, "" for root and where there is no registry to ask."""
         found = self._parent(reference, platform)
-        return str(found.config.get("config", {}).get("User") or "") if found else ""
+        return found.config.user if found else ""
 
     def index_exists(self, plan: IndexPlan) -> bool | None:
         """Tell whether the registry of an index has it, over the images that it has now; None as for an image.
@@ -185,4 +185,4 @@ class RegistryStore:
         found = self.registries.ask(parsed, lambda: self.registries.registry.find(parsed, self.platform))
         if found is None:
             return None
-        return Image(digest=found.tagged, key=found.labels.get(KEY_LABEL, ""), place="registry")
+        return Image(digest=found.tagged, key=found.config.labels.get(KEY_LABEL, ""), place="registry")

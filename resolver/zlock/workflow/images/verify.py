@@ -77,7 +77,7 @@ def _verify_image(workspace: Workspace, image: str, finder: ImageFinder) -> Verd
     """Compare an image; of an index, the images of all platforms of the lock."""
     platforms = _ordered(workspace.project.platforms, linux=True)
     platform, found = finder.find(image, platforms)
-    locked = _locked(workspace, _step_of(workspace, found.found.labels.get(KEY_LABEL, "")))
+    locked = _locked(workspace, _step_of(workspace, found.found.config.labels.get(KEY_LABEL, "")))
     if locked is None:
         return _disregarded(workspace, image)
     targets = _targets(locked)
@@ -148,8 +148,8 @@ def _parent_layers(finder: ImageFinder, image: OpenImage, locked: LockedStep, ta
     reference = ImageReference.parse(settings.parent_image or default_parent(target.python))
     digest = locked.lock["tool"]["zlock"].get("parent-digest", "")
     parent = finder.parent(reference.at(reference.digest or digest), target.platform)
-    ids = parent.found.diff_ids if parent else []
-    return len(ids) if ids and image.found.diff_ids[: len(ids)] == ids else None
+    ids = parent.found.config.diff_ids if parent else ()
+    return len(ids) if ids and image.found.config.diff_ids[: len(ids)] == ids else None
 
 
 def _project_name(folder: Path) -> str:

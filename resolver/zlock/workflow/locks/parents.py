@@ -120,8 +120,7 @@ class _Pinner:
         if len({one.tagged for one in found}) != 1:
             raise NoAnswer(f"the parent `{reference}` moved while it was asked for", hint="run again")
         self._workspace.report.note(f"the parent `{reference}` is pinned to {found[0].tagged}")
-        inner = found[0].config.get("config") or {}
-        return PinnedParent(reference=reference, digest=found[0].tagged, user=str(inner.get("User") or ""))
+        return PinnedParent(reference=reference, digest=found[0].tagged, user=found[0].config.user)
 
     def close(self) -> None:
         """Close what was opened."""

@@ -1,0 +1,32 @@
+"""Looks into what was read from JSON, of which nothing is known before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+def at(value: object, *keys: str | int) -> object:
+    """Return what stands under keys of tables and places of lists; None where that is not there."""
+    for key in keys:
+        if isinstance(key, str):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        else:
+            value = value[key] if isinstance(value, list) and key < len(value) else None
+    return value
+
+
+def table(value: object, *keys: str | int) -> Mapping[str, object]:
+    """Return the table that stands under keys, see `at`; empty where there is none."""
+    found = at(value, *keys)
+    return found if isinstance(found, Mapping) else {}
+
+
+def rows(value: object, *keys: str | int) -> Sequence[object]:
+    """Return the list that stands under keys, see `at`; empty where there is none."""
+    found = at(value, *keys)
+    return found if isinstance(found, list) else []
+
+
+def texts(value: object, *keys: str | int) -> dict[str, str]:
+    """Return what is text in the table that stands under keys."""
+    return {key: text for key, text in table(value, *keys).items() if isinstance(text, str)}
