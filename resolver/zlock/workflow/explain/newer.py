@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from zlock.resolution.needs import Pins
     from zlock.resolution.problem import Problem
     from zlock.workflow.explain.aligned_steps import Together
-    from zlock.workflow.solving.solve import Solver
+    from zlock.workflow.solving.session import Session
 
 Verdict = Literal["newest", "kept", "held back", "unknown"]
 _MOST = 4  # different reasons that are said, and conflicts of one release
@@ -68,22 +68,24 @@ def look_for_newer(
         every: All steps whose locks are current: some are aligned with those.
         name: The package.
     """
-    from zlock.workflow.solving.solve import Solver
+    from zlock.workflow.solving.session import Session
 
     override = next((one for one in workspace.project.overrides if one.name == name), None)
-    solver = Solver(workspace, [Job.of(locked) for locked, _ in steps], refresh=False)
-    members = _Members(solver, every, name)
+    session = Session(workspace, [Job.of(locked) for locked, _ in steps], refresh=False)
+    members = _Members(session, every, name)
     try:
         return [_look(members, (locked.step.name, target.platform), name, override) for locked, target in steps]
     finally:
-        solver.close()
+        session.close()
 
 
 class _Members:
     """What each step asks on each of its platforms, and which of them are solved together."""
 
-    def __init__(self, solver: Solver, every: Sequence[LockedStep], name: NormalizedName) -> None:
-        self._solver = solver
+    def __init__(self, session: Session, every: Sequence[LockedStep], name: NormalizedName) -> None:
+        from zlock.workflow.solving.problem import StepProblems
+
+        self._problems = StepProblems(session)
         self._every = {locked.step.name: locked for locked in every}
         self._name = name
         self._found: dict[str, list[Member]] = {}
@@ -92,7 +94,7 @@ class _Members:
     def _of(self, step: str) -> list[Member]:
         if step not in self._found:
             locked = self._every[step]
-            self._found[step] = self._solver.members(Job.of(locked), standing(locked))
+            self._found[step] = self._problems.members(Job.of(locked), standing(locked))
         return self._found[step]
 
     def member(self, name: Name) -> Member:

@@ -31,7 +31,7 @@ from zlock.workflow.locks.current import LockedStep, load_locked
 from zlock.workflow.locks.job import Job
 from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Options, Workspace
-from zlock.workflow.solving.solve import Solver
+from zlock.workflow.solving.session import Session
 
 Failed = Callable[..., AbstractContextManager[None]]
 """Takes names of files; what goes wrong inside is kept as wrong with the steps that want them."""
@@ -76,7 +76,7 @@ def fetch(options: Options, folder: Path | None) -> tuple[Fetched, Report]:
     if not locked:
         return Fetched(folder=place, files={}, received=0), workspace.report
     jobs = [Job.of(one) for one in locked]
-    solver = Solver(workspace, jobs, refresh=False)
+    session = Session(workspace, jobs, refresh=False)
     failures = workspace.report.failures
     found: list[Wanted] = []
     steps_of: dict[str, dict[str, None]] = {}
@@ -85,7 +85,7 @@ def fetch(options: Options, folder: Path | None) -> tuple[Fetched, Report]:
         for one, job in zip(locked, jobs, strict=True):
             with failures.of(one.step.name):
                 problems = Collector()
-                for wanted in _Needs(one, solver.source_of(job), place, workspace, problems):
+                for wanted in _Needs(one, session.source_of(job), place, workspace, problems):
                     found.append(wanted)
                     steps_of.setdefault(wanted.filename, {})[one.step.name] = None
                 problems.raise_if_any()
@@ -93,13 +93,13 @@ def fetch(options: Options, folder: Path | None) -> tuple[Fetched, Report]:
         def failed(*names: str) -> AbstractContextManager[None]:
             return failures.of(*dict.fromkeys(step for name in names for step in steps_of[name]))
 
-        house = Wheelhouse(place, solver.client, offline=options.offline)
+        house = Wheelhouse(place, session.client, offline=options.offline)
         statuses = _bring(workspace, house, place, _without_doubles(found, failed), failed)
         with temporary_folder() as made:
             own = _without_doubles(_built(locked, place, workspace, made, steps_of), failed)
             statuses |= _bring(workspace, house, place, own, failed) if own else {}
     finally:
-        solver.close()
+        session.close()
     with_builds = any(one.lock["tool"]["zlock"].get("builds") for one in locked)
     return (
         Fetched(folder=place, files=statuses, received=house.received, with_builds=with_builds),
@@ -122,13 +122,13 @@ def bring_for_builds(workspace: Workspace, one: LockedStep, files: Sequence[Lock
     def failed(*_: str) -> AbstractContextManager[None]:
         return problems
 
-    solver = Solver(workspace, [job], refresh=False)
+    session = Session(workspace, [job], refresh=False)
     try:
-        needs = _Needs(one, solver.source_of(job), place, workspace, problems)
-        house = Wheelhouse(place, solver.client, offline=options.offline)
+        needs = _Needs(one, session.source_of(job), place, workspace, problems)
+        house = Wheelhouse(place, session.client, offline=options.offline)
         _bring(workspace, house, place, _without_doubles(list(needs.of_files(files)), failed), failed)
     finally:
-        solver.close()
+        session.close()
     problems.raise_if_any()
     return place
 

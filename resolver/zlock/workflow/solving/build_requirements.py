@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from packaging.requirements import Requirement
 
 from zlock.errors import NoAnswer, OutsideFailed, Problems, ZlockError
-from zlock.index.repository import Repository
 from zlock.lock.builds import Build, build_pins
 from zlock.model.origin import Origin, Source
 from zlock.model.ports import InvalidMetadata
@@ -16,25 +15,22 @@ from zlock.model.target import Target
 from zlock.reporting import Activity, Doing
 from zlock.resolution.solve import Resolved
 from zlock.workflow.locks.job import Job
-from zlock.workflow.project.workspace import Workspace
-
-SolveApart = Callable[[Job, Target, Sequence[DirectRequirement], Mapping[str, str]], list[Resolved]]
-"""Finds wheels for requirements beside those of a step; it gets the versions that are kept where they fit."""
+from zlock.workflow.solving.answer import Answers
+from zlock.workflow.solving.session import Session
 
 
 class BuildLocker:
     """Locks what builds require.
 
     Args:
-        repository: What zlock knows of sdists.
-        solve: Finds the wheels.
-        workspace: The project, whose report hears of repositories and archives that can't be built.
+        session: The indexes, and the report, which hears of repositories and archives that can't be built.
+        answers: Finds the wheels.
     """
 
-    def __init__(self, repository: Repository, solve: SolveApart, workspace: Workspace) -> None:
-        self._repository = repository
-        self._solve = solve
-        self._workspace = workspace
+    def __init__(self, session: Session, answers: Answers) -> None:
+        self._repository = session.repository
+        self._answers = answers
+        self._workspace = session.workspace
 
     def builds(self, job: Job, target: Target, resolved: Sequence[Resolved]) -> Iterator[Build]:
         """Yield the build of each package that is built wherever it is installed: with wheels alone, see `Builder`.
@@ -85,7 +81,7 @@ class BuildLocker:
                     hint="only what an index has as wheels is locked for a build",
                 )
         kept = build_pins(job.lock or {}, one.name, target.platform)
-        return Build.of(one, target.platform, stated, self._solve(job, target, requirements, kept))
+        return Build.of(one, target.platform, stated, self._answers.apart(job, target, requirements, kept))
 
 
 def _what(one: Resolved) -> str:

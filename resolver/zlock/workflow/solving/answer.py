@@ -1,0 +1,193 @@
+"""From the problems of steps to their answers: all of them together, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from zlock.errors import Collector, NotProven, ZlockError
+from zlock.index.repository import popular_names
+from zlock.lock.environments import Answer
+from zlock.merge import merge
+from zlock.model.distribution import File
+from zlock.model.explanations import GaveWay, Stated
+from zlock.model.requirement import DirectRequirement
+from zlock.model.target import Target
+from zlock.reporting import Activity, Doing, Reporter
+from zlock.resolution.align import Aligned, Member, align
+from zlock.resolution.clauses import Unsolvable
+from zlock.resolution.findings import Conflict
+from zlock.resolution.problem import Problem
+from zlock.resolution.reporter import SearchReporter
+from zlock.resolution.solve import Described, Resolved, describe, solve
+from zlock.resolution.words import no_solution
+from zlock.workflow.locks.job import Job
+from zlock.workflow.solving.problem import StepProblems, locked_pins
+from zlock.workflow.solving.session import Session
+
+
+@dataclass(slots=True)
+class Asking:
+    """A step on its way to an answer.
+
+    Attributes:
+        job: The step.
+        requirements: What it still asks for.
+        members: The same, as problems.
+        gave_way: What of it gave way.
+    """
+
+    job: Job
+    requirements: list[DirectRequirement]
+    members: list[Member]
+    gave_way: list[GaveWay] = field(default_factory=list)
+
+
+class Answers:
+    """Answers what steps ask; what several steps have is one value.
+
+    Args:
+        session: The indexes.
+        problems: Makes problems of what is asked.
+    """
+
+    def __init__(self, session: Session, problems: StepProblems) -> None:
+        self._session = session
+        self._problems = problems
+        self._hear = session.workspace.reporter
+        self._steps = _Steps(self._hear)
+        self._known: Described = {}
+
+    def together(self, jobs: Sequence[Job], settled: Sequence[Job]) -> tuple[list[Asking], Aligned]:
+        """Answer steps together; what stands against any of them is raised, all of it.
+
+        Args:
+            jobs: The steps.
+            settled: Other steps, whose locks stay.
+        """
+        locked = [locked_pins(job, target) for job in settled for target in job.question.targets]
+        asking = self._prepare(jobs)
+        while True:
+            self._hear(Doing(Activity.SOLVING, total=len(asking)))
+            aligned = align([member for one in asking for member in one.members], locked, self._steps)
+            if not aligned.failed:
+                return asking, aligned
+            self._give_way(asking, aligned)
+
+    def resolved(self, one: Asking, aligned: Aligned) -> list[Answer]:
+        """Return the packages of a step, on each of its platforms."""
+        return [
+            (
+                member.problem.universe.target,
+                self._complete(describe(member.problem, aligned.pins[member.name], self._known)),
+            )
+            for member in one.members
+        ]
+
+    def apart(
+        self, job: Job, target: Target, requirements: Sequence[DirectRequirement], kept: Mapping[str, str]
+    ) -> list[Resolved]:
+        """Return what requirements beside those of a step come to: wheels alone, versions kept where they fit.
+
+        Raises:
+            ZlockError: There is no answer, or none was found.
+        """
+        problem = self._problems.apart(job, target, requirements, kept)
+        try:
+            pins = solve(problem, self._steps)
+        except NotProven as unproven:
+            raise _in_step(unproven, job) from unproven
+        except Unsolvable as proof:
+            raise no_solution(job.step.name, self._conflict(job, problem, proof)) from None
+        return self._complete(describe(problem, pins, self._known))
+
+    def _prepare(self, jobs: Sequence[Job]) -> list[Asking]:
+        problems = Collector()
+        asking = []
+        for job in jobs:
+            with problems:
+                requirements = list(merge(job.gathered))
+                asking.append(Asking(job, requirements, self._problems.members(job, requirements)))
+        problems.raise_if_any()
+        return asking
+
+    # Where there is none
+
+    def _give_way(self, asking: Sequence[Asking], aligned: Aligned) -> None:
+        """Let a requirement of each step without an answer give way, where the configuration lets it."""
+        problems = Collector()
+        for one in asking:
+            member = next((each for each in one.members if each.name in aligned.failed), None)
+            if member is None:
+                continue
+            error = aligned.failed[member.name]
+            with problems:
+                if isinstance(error, Unsolvable):
+                    self._yield_to(one, member.problem, error)
+                elif isinstance(error, NotProven):
+                    raise _in_step(error, one.job) from error
+                elif error not in problems.errors:  # a page can fail for several steps
+                    raise error
+        problems.raise_if_any()
+
+    def _yield_to(self, one: Asking, problem: Problem, proof: Unsolvable) -> None:
+        """Take one requirement of a conflict away from a step.
+
+        Raises:
+            ZlockError: None may give way.
+        """
+        from zlock.resolution.explain import gives_way
+
+        conflict = self._conflict(one.job, problem, proof)
+        loser = gives_way(conflict, problem) if self._session.workspace.project.conflicts == "later" else None
+        if loser is None:
+            raise no_solution(one.job.step.name, conflict)
+        one.requirements.remove(loser[0])
+        one.gave_way.append(GaveWay(loser=Stated.of(loser[0]), winner=Stated.of(loser[1])))
+        one.members = self._problems.members(one.job, one.requirements)
+
+    def _conflict(self, job: Job, problem: Problem, proof: Unsolvable) -> Conflict:
+        """Return why a step has no answer.
+
+        Raises:
+            ZlockError: Requirements that nothing can meet, whatever the others say.
+        """
+        from zlock.resolution.eligible import find_hopeless
+        from zlock.resolution.explain import explain
+
+        problems = Collector()
+        for error in find_hopeless(problem, {*self._session.repository.known_names(), *popular_names()}):
+            problems.add(_in_step(error, job))
+        problems.raise_if_any()
+        self._hear(Doing(Activity.EXPLAINING, job.step.name))
+        return explain(problem, proof)
+
+    # Hashes
+
+    def _complete(self, resolved: Sequence[Resolved]) -> list[Resolved]:
+        """Hash the files whose index gives no sha256: a lock never holds a file without (PEP 751)."""
+        return [one if all(file.sha256 for file in one.candidate.files) else self._hash(one) for one in resolved]
+
+    def _hash(self, one: Resolved) -> Resolved:
+        files = tuple(file if file.sha256 else self._hashed(file) for file in one.candidate.files)
+        return replace(one, candidate=one.candidate._replace(files=files))
+
+    def _hashed(self, file: File) -> File:
+        self._hear(Doing(Activity.HASHING, file.filename))
+        digest, size = self._session.repository.sha256(file)
+        return file._replace(hashes=(*file.hashes, ("sha256", digest)), size=size)
+
+
+class _Steps(SearchReporter):
+    """Says how far a search is."""
+
+    def __init__(self, hear: Reporter) -> None:
+        self._hear = hear
+
+    def starting_round(self, index: int) -> None:
+        if index % 100 == 0:
+            self._hear(Doing(Activity.SEARCHING, done=index))
+
+
+def _in_step(error: ZlockError, job: Job) -> ZlockError:
+    return type(error)(f"step `{job.step.name}`: {error.message}", context=error.context, hint=error.hint)

@@ -1,0 +1,107 @@
+"""From the answer of a step to its lock."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from packaging.requirements import Requirement
+
+from zlock.errors import InvalidRequirements
+from zlock.lock.document import Facts, build
+from zlock.lock.installer import uv_table
+from zlock.lock.store import pins_of, uv_of
+from zlock.model.origin import Origin, Source
+from zlock.model.requirement import DirectRequirement
+from zlock.resolution.align import Aligned
+from zlock.resolution.solve import Resolved
+from zlock.resolution.words import differs, gave_way
+from zlock.workflow.locks.job import Job
+from zlock.workflow.locks.replaced_files import note_replaced
+from zlock.workflow.solving.answer import Answers, Asking
+from zlock.workflow.solving.build_requirements import BuildLocker
+from zlock.workflow.solving.problem import kept
+from zlock.workflow.solving.session import Session
+
+
+def lock_of(session: Session, answers: Answers, one: Asking, aligned: Aligned) -> dict[str, Any]:
+    """Return the lock of a step that was solved, as plain values.
+
+    Raises:
+        ZlockError: What builds or images need beside it can't be had, or a package is a stranger's.
+    """
+    workspace, job = session.workspace, one.job
+    found = answers.resolved(one, aligned)
+    for _, resolved in found:
+        _check_strangers({source.project for source in job.gathered} - {""}, resolved)
+    builder = BuildLocker(session, answers)
+    builds = [build for target, resolved in found for build in builder.builds(job, target, resolved)]
+    differing = dict.fromkeys(each for member in one.members for each in aligned.differs.get(member.name, ()))
+    cutoff = workspace.options.exclude_newer
+    is_portable = workspace.project.urls == "portable"
+    tree = build(
+        job.question,
+        found,
+        Facts(
+            declared=job.declared,
+            owner=job.owner,
+            gave_way=tuple(map(gave_way, one.gave_way)),
+            differs=tuple(map(differs, differing)),
+            builds=tuple(builds),
+            uv=uv_table(_installer(answers, job)),
+            exclude_newer=cutoff.isoformat() if cutoff else "",
+        ),
+        project=workspace.project.folder,
+        wheelhouse=workspace.wheelhouse if is_portable else None,
+        lock_folder=job.path.parent,
+    )
+    before = pins_of(job.lock or {})
+    let_go = before.keys() - kept(workspace.options, before).keys()
+    workspace.report.note(*note_replaced(job.lock or {}, tree, let_go=let_go))
+    workspace.report.note(*(_unportable(tree) if is_portable else ()))
+    return tree
+
+
+def _unportable(tree: Mapping[str, Any]) -> Iterator[str]:
+    """Say what of a portable lock is not portable."""
+    for package in tree["packages"]:
+        if "vcs" in package:
+            yield (
+                f"`{package['name']}` comes from a repository, so the portable lock has its URL: "
+                "a wheelhouse can't hold it"
+            )
+
+
+def _installer(answers: Answers, job: Job) -> list[Resolved]:
+    """Return what installs the lock in images, for each target whose images fetch it."""
+    origin = Origin(source=Source.CONFIGURATION, detail="`python_package_installer`")
+    name: str = job.step.installer.name
+    known = uv_of(job.lock) if job.lock else None
+    found: list[Resolved] = []
+    for target in job.step.fetching(job.question.targets):
+        exact = f"{name}=={found[0].candidate.version}" if found else name
+        requirement = DirectRequirement(requirement=Requirement(exact), origins=(origin,))
+        found += answers.apart(job, target, [requirement], {name: known["version"]} if known else {})
+    return found
+
+
+def _check_strangers(projects: Collection[str], resolved: Sequence[Resolved]) -> None:
+    """Refuse what is required by URL or path, and requires the project itself by its name alone: a stranger has it.
+
+    Raises:
+        InvalidRequirements: There is one.
+    """
+    strangers = {one.name: one for one in resolved if one.name in projects and one.candidate.reference is None}
+    for one in resolved:
+        reference = one.candidate.reference
+        for name in one.requires if reference else ():
+            if reference and name in strangers:
+                raise InvalidRequirements(
+                    f"`{one.name}` requires `{name}`, which is the project itself, and does not say where it is",
+                    context=[
+                        f"required by `{one.name} @ {reference.requested}`",
+                        f"an index has `{name}` {strangers[name].candidate.version}",
+                    ],
+                    hint=f'write `{name} = {{ path = "..." }}` into its `[tool.uv.sources]`; or leave it out: '
+                    f'`exclude = [{{ package = "{name}", from = "{one.name}" }}]` in the configuration',
+                )

@@ -1,0 +1,143 @@
+"""From what steps ask to problems over the packages that may answer them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from packaging.markers import Marker
+from packaging.utils import NormalizedName, canonicalize_name
+
+from zlock.lock.selection import pins_on
+from zlock.lock.store import references_of
+from zlock.merge import merge_constraints
+from zlock.model.distribution import LockedReference, Reference
+from zlock.model.requirement import DirectRequirement
+from zlock.model.target import Target
+from zlock.reporting import Activity, Doing
+from zlock.resolution.align import Member
+from zlock.resolution.problem import Policy, Problem
+from zlock.resolution.rules import Rules
+from zlock.resolution.universe import Universe
+from zlock.workflow.locks.job import Job
+from zlock.workflow.project.workspace import Options
+from zlock.workflow.solving.session import Session
+
+N = TypeVar("N", bound=str)
+T = TypeVar("T")
+
+
+class StepProblems:
+    """Makes problems of what steps ask; those that have the same packages share them.
+
+    Args:
+        session: The indexes.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._workspace = session.workspace
+        self._universes: dict[tuple[Any, ...], Universe] = {}
+        self._references: dict[tuple[NormalizedName, str, LockedReference | None, str], Reference] = {}
+
+    def members(self, job: Job, requirements: Sequence[DirectRequirement]) -> list[Member]:
+        """Return what a step asks on each of its platforms; they agree with each other, whoever else does.
+
+        Args:
+            job: The step.
+            requirements: What it asks for, without what gave way.
+        """
+        group = "" if job.step.align else job.step.name
+        return [
+            Member(name=(job.step.name, target.platform), problem=self._of(job, target, requirements), group=group)
+            for target in job.question.targets
+        ]
+
+    def apart(
+        self, job: Job, target: Target, requirements: Sequence[DirectRequirement], kept: Mapping[str, str]
+    ) -> Problem:
+        """Return what requirements beside those of a step come to: wheels alone, versions kept where they fit."""
+        preferences = {} if self._workspace.options.upgrade else kept
+        return Problem(
+            universe=self._universe(job, target, requirements, Rules(cutoff=self._session.rules.cutoff)),
+            requirements=requirements,
+            preferences={canonicalize_name(name): version for name, version in preferences.items()},
+        )
+
+    def notes(self) -> list[str]:
+        """Return what is to be said of packages."""
+        return [note for universe in self._universes.values() for note in universe.notes]
+
+    def _of(self, job: Job, target: Target, requirements: Sequence[DirectRequirement]) -> Problem:
+        constraints = merge_constraints(job.gathered, self._workspace.project.constraints)
+        prerelease = self._workspace.prerelease(job.gathered)
+        return Problem(
+            universe=self._universe(job, target, [*requirements, *constraints], self._session.rules),
+            requirements=requirements,
+            constraints=constraints,
+            policy=Policy(prerelease=prerelease, resolution=self._workspace.project.resolution),
+            preferences=kept(self._workspace.options, locked_pins(job, target)),
+        )
+
+    def _universe(self, job: Job, target: Target, stated: Sequence[DirectRequirement], rules: Rules) -> Universe:
+        references = self._find_references(job, target, stated)
+        routing = self._session.routed(job, target, [route for one in references.values() for route in one.routes])
+        served = (routing.indexes, tuple(sorted(routing.sources.items())))
+        key = (target, served, rules is self._session.rules, frozenset(references.items()))
+        if key not in self._universes:
+            source = self._session.repository.routed(routing, target.python_version)
+            self._universes[key] = Universe(target, source, rules, references, self._on_page, routed=routing.sources)
+        return self._universes[key]
+
+    def _find_references(
+        self, job: Job, target: Target, stated: Sequence[DirectRequirement]
+    ) -> Mapping[NormalizedName, Reference]:
+        holds = _holding(target)
+        wanted = [
+            (one.name, one.requirement.url, str(one.origins[0]))
+            for one in stated
+            if one.requirement.url and (not one.requirement.marker or holds(str(one.requirement.marker)))
+        ]
+        if not wanted:
+            return {}
+        from zlock.index.direct import find_references  # few steps require by URL
+
+        locked = kept(self._workspace.options, references_of(job.lock or {}))
+        python = target.python_version
+        return find_references(wanted, lambda name, url: self._reference(name, url, locked.get(name), python), holds)
+
+    def _reference(self, name: NormalizedName, url: str, locked: LockedReference | None, python: str) -> Reference:
+        key = (name, url, locked, python)
+        if key not in self._references:
+            from zlock.index.direct import find_reference
+
+            session = self._session
+            self._workspace.reporter(Doing(Activity.FETCHING, name))
+            self._references[key] = find_reference(
+                name,
+                url,
+                project=self._workspace.project.folder,
+                fetch=lambda place: session.repository.fetch(session.client.credentials.add_index(None, place)),
+                builder=session.builder(python),
+                offline=self._workspace.options.offline,
+                locked=locked,
+            )
+        return self._references[key]
+
+    def _on_page(self, count: int) -> None:
+        self._workspace.reporter(Doing(Activity.LOOKING_AT_PACKAGES, done=count, building=self._session.building))
+
+
+def locked_pins(job: Job, target: Target) -> dict[NormalizedName, str]:
+    """Return what the lock of a step pins on a target."""
+    return {canonicalize_name(name): version for name, version in pins_on(job.lock or {}, target).items()}
+
+
+def kept(options: Options, locked: Mapping[N, T]) -> dict[N, T]:
+    """Return what the command line does not let go of, of what a lock holds by name."""
+    moving: set[str] = {canonicalize_name(name) for name in options.upgrade_packages}
+    return {} if options.upgrade else {name: one for name, one in locked.items() if name not in moving}
+
+
+def _holding(target: Target) -> Callable[[str], bool]:
+    return lambda marker: Marker(marker).evaluate({**target.environment, "extra": ""})

@@ -1,0 +1,152 @@
+"""The indexes as one run asks them: who serves what, over one network and one cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from packaging.markers import Marker
+
+from zlock.index.auth import Credentials
+from zlock.index.cache import Cache, default_folder
+from zlock.index.client import Client
+from zlock.index.machine import Machine, uv_indexes_of
+from zlock.index.network import Network
+from zlock.index.repository import Repository
+from zlock.model.indexes import Cutoff, Index, Route, Routing
+from zlock.model.ports import PackageSource
+from zlock.model.reference import is_loopback
+from zlock.model.target import Target
+from zlock.resolution.rules import Rules
+from zlock.workflow.locks.job import Job
+from zlock.workflow.project.workspace import Workspace
+
+if TYPE_CHECKING:
+    from zlock.index.sdist import Builder
+
+
+class Session:
+    """What a run has of indexes; whoever has made one closes it.
+
+    Args:
+        workspace: The project.
+        jobs: The steps that are asked for.
+        refresh: Whether pages are asked for again that may have changed since they were stored.
+
+    Attributes:
+        workspace: The project.
+        rules: What holds for every step.
+        client: The way to the network.
+        repository: What the indexes list, and what is in the files.
+    """
+
+    def __init__(self, workspace: Workspace, jobs: Sequence[Job], *, refresh: bool) -> None:
+        self.workspace = workspace
+        self._machine = Machine.read(workspace.environ, workspace.project.folder)
+        project = workspace.project
+        self.rules = Rules(
+            cutoff=_stricter(project.cutoff, workspace.options.exclude_newer),
+            build_sdists=project.build_sdists,
+            overrides={one.name: one for one in project.overrides},
+            exclude=project.exclude,
+        )
+        network = Network.from_environment(workspace.environ, self._machine.pip)
+        self.client = Client(network, Credentials(workspace.environ))
+        self.repository = Repository(
+            self.client,
+            Cache(workspace.options.cache_dir or default_folder(workspace.environ)),
+            offline=workspace.options.offline,
+            refresh=refresh,
+            builder=self.builder,
+        )
+        self._builders: dict[str, Builder] = {}
+        self._default_index = self._routing(jobs[0].step.routing).indexes[-1].url
+        self._note_unread()
+
+    def close(self) -> None:
+        """Store what was learnt of the indexes, and let go of the network."""
+        self.repository.close()
+
+    # Who serves what
+
+    def source_of(self, job: Job) -> PackageSource:
+        """Return what a step's indexes list."""
+        target = job.question.targets[0]
+        return self.repository.routed(self.routed(job, target, ()), target.python_version)
+
+    def routed(self, job: Job, target: Target, routes: Iterable[Route]) -> Routing:
+        """Return who serves a step's packages on a target, with what its sources say and what routes do."""
+        stated = [*(route for one in job.gathered for route in one.routes), *routes]
+        environment = {**target.environment, "extra": ""}
+        holding = [route for route in stated if not route.marker or Marker(route.marker).evaluate(environment)]
+        return self._routing(job.step.routing).with_routes(holding)
+
+    def _routing(self, configured: Routing) -> Routing:
+        """Return the indexes in the order they are asked: the default one last."""
+        url = self.workspace.options.index_url
+        default = [index for index in configured.indexes if index.default]
+        if url:
+            default = [Index(url=url if "://" in url else str(Path(url).resolve()), default=True)]
+        others = [index for index in configured.indexes if not index.default]
+        return replace(configured, indexes=(*others, *(default or [self._machine_default])))
+
+    @cached_property
+    def _machine_default(self) -> Index:
+        url, _ = self._machine.index_url()
+        return Index(url=url, default=True)
+
+    # What builds
+
+    def builder(self, python: str) -> Builder:
+        """Return what builds sdists for a minor version of Python; most runs never ask for it."""
+        if python not in self._builders:
+            from zlock.index.sdist import Builder
+
+            made = Builder(
+                self.rules.may_build,
+                python=python,
+                default_index=self._default_index,
+                offline=self.workspace.options.offline,
+                reporter=self.workspace.reporter,
+            )
+            self._builders.setdefault(python, made)  # several threads may ask at once
+        return self._builders[python]
+
+    @property
+    def building(self) -> tuple[str, ...]:
+        """What is being built."""
+        return tuple(what for builder in list(self._builders.values()) for what in list(builder.building))
+
+    # What a person should know
+
+    def note(self, jobs: Sequence[Job], notes: Iterable[str]) -> None:
+        """Report which indexes anybody on the way could answer for, notes, and those of builds."""
+        for url in dict.fromkeys(index.shown for job in jobs for index in self._routing(job.step.routing).indexes):
+            if url.startswith("http://") and not is_loopback(urlsplit(url).netloc):
+                self.workspace.report.note(f"the index `{url}` is asked without encryption")
+        self.workspace.report.note(*notes, *(note for builder in self._builders.values() for note in builder.notes))
+
+    def _note_unread(self) -> None:
+        report, options, project = self.workspace.report, self.workspace.options, self.workspace.project
+        if unread := self._machine.unread():
+            report.note(
+                f"this machine sets {', '.join(unread)}; a lock must not depend on the machine, so they are not read"
+            )
+        if uvs := "" if options.index_url or project.routing.indexes else uv_indexes_of(project.folder):
+            report.note(
+                f"`[tool.uv]` in `{uvs}` names an index, and zlock does not read it; "
+                "if packages are to come from there, write it into the configuration as `[[index]]`"
+            )
+
+
+def _stricter(cutoff: Cutoff, limit: datetime | None) -> Cutoff:
+    """Return a cut-off that the command line limits further."""
+    if limit is None:
+        return cutoff
+    packages = {name: min(value, limit) if value else limit for name, value in cutoff.packages.items()}
+    return Cutoff(default=min(cutoff.default, limit) if cutoff.default else limit, packages=packages)
