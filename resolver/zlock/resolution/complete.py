@@ -16,7 +16,7 @@ from zlock.resolution.package import bits
 from zlock.resolution.problem import Problem
 from zlock.resolution.reporter import SILENT, SearchReporter
 from zlock.resolution.search import Search
-from zlock.resolution.verify import find_flaw, reach
+from zlock.resolution.verify import walk
 
 _MOST_READ = 20_000  # candidates whose metadata is read to find out who names a pre-release
 
@@ -50,8 +50,7 @@ def search_completely(problem: Problem, budget: int, reporter: SearchReporter = 
             if not grounds or _is_hopeless(problem, budget, reporter) or not _find_more(problem, grounds):
                 raise
         else:
-            pins = reach(problem, found)
-            flaw = find_flaw(problem, pins)
+            pins, flaw = walk(problem, found)
             if not flaw:
                 return pins
             # What names a pre-release here is needed by nothing but itself, which is no reason to be there.

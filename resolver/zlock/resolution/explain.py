@@ -12,7 +12,6 @@ from typing import NamedTuple
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
-from packaging.version import Version
 from resolvelib.resolvers import ResolutionError, ResolutionTooDeep
 
 from zlock.errors import ZlockError
@@ -22,7 +21,7 @@ from zlock.model.requirement import DirectRequirement
 from zlock.resolution.clauses import Grounds, Named, Unsolvable, Verdict
 from zlock.resolution.complete import search_completely
 from zlock.resolution.eligible import find_nothing
-from zlock.resolution.findings import Change, Conflict, Link, Nothing, Rejected
+from zlock.resolution.findings import Change, Conflict, Kind, Link, Nothing, Rejected
 from zlock.resolution.needs import Need, Node, Pins
 from zlock.resolution.package import bits
 from zlock.resolution.problem import Problem
@@ -50,7 +49,7 @@ def explain(problem: Problem, proof: Unsolvable, *, with_changes: bool = True) -
     names = {node.name for leaf in proof.facts for node in leaf.terms}
     constraints = [constraint for constraint in problem.constraints if constraint.name in names]
     for constraint in list(constraints):
-        rest = [other for other in constraints if other is not constraint]
+        rest = _without(constraints, constraint)
         smaller = _proof(_with(problem, core, rest))
         if smaller is not None:
             proof, constraints = smaller, rest
@@ -96,7 +95,7 @@ def _without_the_rest(problem: Problem, proof: Unsolvable) -> tuple[Unsolvable, 
     """Leave out one requirement after the other, as long as there is still no answer."""
     core = _requirements_of(proof)
     for requirement in list(core):
-        rest = [other for other in core if other is not requirement]
+        rest = _without(core, requirement)
         smaller = _proof(_with(problem, rest)) if requirement in core and rest else None
         if smaller is not None:
             proof, core = smaller, _requirements_of(smaller)
@@ -297,45 +296,40 @@ def _changes(
     problem: Problem, proof: Unsolvable, core: Sequence[DirectRequirement], constraints: Sequence[DirectRequirement]
 ) -> Iterator[Change]:
     """Yield single changes, each tried: with it the step has an answer."""
-    found = [*_loosened(problem, core), *_replaced(problem, core)]
-    found += [*_loosened_constraints(problem, constraints), *_loosened_overrides(problem, proof)]
+    found = []
+    for kind, requirement, changed in _ways(problem, proof, core, constraints):
+        pins = _answer(changed)
+        position = pins.get(Node(requirement.name, "")) if pins else None
+        if position is not None:
+            version = changed.universe.package(requirement.name).versions[position]
+            found.append(Change(kind=kind, requirement=requirement, pin=(requirement.name, version)))
+        elif pins is not None and kind in ("constraint", "override"):
+            found.append(Change(kind=kind, requirement=requirement))
     found += _named(problem, proof)
     yield from found or _left_out(problem, core)
 
 
-def _loosened(problem: Problem, core: Sequence[DirectRequirement]) -> Iterator[Change]:
-    for requirement in core:
-        if requirement.requirement.specifier:
-            others = [other for other in problem.requirements if other is not requirement]
-            if pin := _pin(_with(problem, [*others, _bare(requirement)]), requirement.name):
-                yield Change(kind="bound", requirement=requirement, pin=pin)
-
-
-def _replaced(problem: Problem, core: Sequence[DirectRequirement]) -> Iterator[Change]:
-    for requirement in core:
-        if requirement.requirement.url:
-            bare = copy(requirement.requirement)
+def _ways(
+    problem: Problem, proof: Unsolvable, core: Sequence[DirectRequirement], constraints: Sequence[DirectRequirement]
+) -> Iterator[tuple[Kind, DirectRequirement, Problem]]:
+    """Yield what may be let go, with the problem that is left then."""
+    for one in core:
+        if one.requirement.specifier:
+            yield "bound", one, _with(problem, [*_without(problem.requirements, one), _bare(one)])
+    for one in core:
+        if one.requirement.url:
+            other, bare = _from_index(problem, problem.requirements, one), copy(one.requirement)
             bare.url = None
-            other = _from_index(problem, problem.requirements, requirement)
-            asked = [*other.requirements, replace(requirement, requirement=bare)]
-            if pin := _pin(replace(other, requirements=asked), requirement.name):
-                yield Change(kind="url", requirement=requirement, pin=pin)
-
-
-def _loosened_constraints(problem: Problem, constraints: Sequence[DirectRequirement]) -> Iterator[Change]:
-    for constraint in constraints:
-        rest = [other for other in problem.constraints if other is not constraint]
-        pin = _pin(_with(problem, problem.requirements, rest), constraint.name)
-        if pin is not None:
-            yield Change(kind="constraint", requirement=constraint, pin=pin or None)
-
-
-def _loosened_overrides(problem: Problem, proof: Unsolvable) -> Iterator[Change]:
+            yield "url", one, _with(other, [*other.requirements, replace(one, requirement=bare)])
+    for one in constraints:
+        yield "constraint", one, _with(problem, problem.requirements, _without(problem.constraints, one))
     overrides = problem.universe.rules.overrides
     for name in dict.fromkeys(need.node.name for need in proof.needs() if need.node.name in overrides):
-        pin = _pin(replace(problem, universe=problem.universe.without_override(name)), name)
-        if pin is not None:
-            yield Change(kind="override", requirement=overrides[name], pin=pin or None)
+        yield "override", overrides[name], replace(problem, universe=problem.universe.without_override(name))
+
+
+def _without(requirements: Iterable[DirectRequirement], left_out: DirectRequirement) -> list[DirectRequirement]:
+    return [one for one in requirements if one is not left_out]
 
 
 def _named(problem: Problem, proof: Unsolvable) -> Iterator[Change]:
@@ -365,19 +359,10 @@ def _withheld(problem: Problem, proof: Unsolvable) -> dict[NormalizedName, int]:
 
 def _left_out(problem: Problem, core: Sequence[DirectRequirement]) -> Iterator[Change]:
     for requirement in core:
-        others = [other for other in problem.requirements if other is not requirement]
+        others = _without(problem.requirements, requirement)
         left = _from_index(problem, others, requirement) if requirement.requirement.url else _with(problem, others)
         if others and _answer(left) is not None:
             yield Change(kind="leave", requirement=requirement)
-
-
-def _pin(problem: Problem, name: NormalizedName) -> tuple[NormalizedName, Version] | tuple[()] | None:
-    """Return the pin that an answer has of a name, nothing where it has none of it; None where there is no answer."""
-    pins = _answer(problem)
-    if pins is None:
-        return None
-    position = pins.get(Node(name, ""))
-    return () if position is None else (name, problem.universe.package(name).versions[position])
 
 
 def _bare(direct: DirectRequirement) -> DirectRequirement:

@@ -140,6 +140,9 @@ class Link:
     rejected: Rejected | None = None
 
 
+Kind = Literal["bound", "constraint", "override", "url", "name", "leave"]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
     """One change with which the whole step has an answer.
@@ -152,7 +155,7 @@ class Change:
         yanked: Whether that was yanked; else what is named is a pre-release.
     """
 
-    kind: Literal["bound", "constraint", "override", "url", "name", "leave"]
+    kind: Kind
     requirement: DirectRequirement | None = None
     pin: tuple[NormalizedName, Version] | None = None
     yanked: bool = False

@@ -14,7 +14,7 @@ from zlock.resolution.findings import Rejected
 from zlock.resolution.needs import Need, Node, Pin, Pins
 from zlock.resolution.problem import Problem
 from zlock.resolution.provider import Provider, joined
-from zlock.resolution.verify import reach
+from zlock.resolution.verify import walk
 
 Answer = Result[Need, Pin, Node]
 BUDGET = 200_000  # conflicts and decisions of the complete search
@@ -42,7 +42,7 @@ class CompleteResolver(AbstractResolver[Need, Pin, Node]):
 
 
 class OtherResolver(AbstractResolver[Need, Pin, Node]):
-    """resolvelib's own search: its answers are to be verified, and that it finds none proves nothing."""
+    """resolvelib's own search: its answers count where they are right, and that it finds none proves nothing."""
 
     base_exception = ResolverException
     provider: Provider
@@ -50,15 +50,18 @@ class OtherResolver(AbstractResolver[Need, Pin, Node]):
     def resolve(  # type: ignore[override]  # as resolvelib's own has it
         self, requirements: Iterable[Need], max_rounds: int = _ROUNDS
     ) -> Answer:
-        """Return what may be an answer.
+        """Return an answer.
 
         Raises:
-            ResolverException: It found none.
+            ResolverException: It found none, or one that is wrong.
         """
         # Not through its `Resolver`: what that does with the last state recurses as deep as the graph.
         state = Resolution(self.provider, self.reporter).resolve(joined(requirements), max_rounds=max_rounds)
         found = {node: pin.position for node, pin in state.mapping.items()}
-        return _result(self.provider.problem, reach(self.provider.problem, found))
+        pins, flaw = walk(self.provider.problem, found)
+        if flaw:
+            raise ResolverException(flaw)
+        return _result(self.provider.problem, pins)
 
 
 def _result(problem: Problem, pins: Pins) -> Answer:

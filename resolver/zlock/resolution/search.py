@@ -12,9 +12,7 @@ when the search begins. An answer found under them stands; a proof stands if not
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Collection
-from typing import NamedTuple
 
 from packaging.utils import NormalizedName
 from resolvelib.resolvers import ResolutionTooDeep
@@ -23,23 +21,10 @@ from zlock.errors import Unsound
 from zlock.resolution.clauses import Clause, Grounds, Named, Needed, Unsolvable, Verdict
 from zlock.resolution.findings import Rejected
 from zlock.resolution.needs import Need, Node, Pins
-from zlock.resolution.package import bits
+from zlock.resolution.order import Order
 from zlock.resolution.problem import Problem
 from zlock.resolution.reporter import SearchReporter
-
-_ABSENT = 1
-_ROOT = Node("", "")  # type: ignore[arg-type]
-_FEW_REJECTIONS = 5
-_MANY_REJECTIONS = 20
-_FAR = 180  # days
-_LAST = 1 << 30
-
-
-class _Assignment(NamedTuple):
-    node: Node
-    level: int
-    states: int  # what the node may be from here on
-    cause: Clause | None  # None for a decision
+from zlock.resolution.trail import ABSENT, ROOT, Trail
 
 
 class Search:
@@ -53,29 +38,18 @@ class Search:
         unfounded: Collection[Needed] = (),
     ) -> None:
         self._problem = problem
-        self._budget = budget
         self._reporter = reporter
+        self._budget = budget
         self._unfounded = unfounded
         self.steps = 0
+        self._trail = Trail()
+        self._states, self._full = self._trail.states, self._trail.full
+        self._order = Order(problem)
         self._clauses: dict[Node, list[Clause]] = {}
         self._watches: dict[Node, list[Clause]] = {}
         self._new: list[Clause] = []  # still to be looked at as a whole
         self._late: list[Clause] = []  # looked at below some decisions, without which they may say more
         self._facts: dict[tuple[Node, Node, int], Clause] = {}
-        self._full: dict[Node, int] = {}
-        self._states: dict[Node, int] = {}
-        self._trail: list[_Assignment] = []
-        self._places: dict[Node, list[int]] = {}  # indexes into the trail
-        self._level = 0
-        self._seen: dict[Node, int] = {}
-        self._ranks: dict[Node, tuple[int, int, int]] = {}  # the lower, the earlier it is decided
-        self._loaded: set[tuple[Node, int]] = set()
-        # What has to be there, and has needs that were not looked at, or else a choice left.
-        self._forced: dict[Node, None] = {}
-        self._open: set[Node] = set()
-        self._conflicts: dict[Node, int] = {}
-        self._rejections: dict[Node, int] = {}  # how often decisions on others ruled out some of a node's candidates
-        self._earlier: dict[Node, int] = {}  # what is decided before all else, as that happened too often
         self._begins_anew = False
         self._optional: dict[Node, None] = {}  # what supports something, and may be there for it
 
@@ -86,16 +60,13 @@ class Search:
             Unsolvable: There is none.
             ResolutionTooDeep: The budget ended first.
         """
-        self._full[_ROOT] = 0b11
-        self._states[_ROOT] = 0b11
-        self._assign(_ROOT, 0b10, None)
         for need in self._problem.roots():
-            self._add_need(_ROOT, 0, need)
+            self._add_need(ROOT, 0, need)
         for needed in self._unfounded:
             for node in sorted(needed.nodes):
                 self._meet(node)
                 self._add_grounds(node, self._problem.universe.package(node.name).all, needed)
-        changed: Node | None = _ROOT
+        changed: Node | None = ROOT
         while changed is not None:
             self._propagate({changed: None})
             if self._begins_anew:
@@ -103,11 +74,7 @@ class Search:
                 self._take_back(0)
                 self._propagate({})
             changed = self._decide()
-        return {
-            node: states.bit_length() - 2
-            for node, states in self._states.items()
-            if node != _ROOT and not states & _ABSENT
-        }
+        return self._trail.pins()
 
     # Facts
 
@@ -120,7 +87,7 @@ class Search:
             return
         key = (parent, need.node, need.mask)
         known = self._facts.get(key)
-        if known is not None and parent != _ROOT:
+        if known is not None and parent != ROOT:
             # The same need of another release: one clause says it for both.
             known.terms[parent] |= 2 << position
             self._new.append(known)
@@ -140,9 +107,8 @@ class Search:
             if met in self._full:
                 continue
             package = self._problem.universe.package(met.name)
-            self._seen[met] = len(self._seen)
-            self._rank(met)
-            self._full[met] = self._states[met] = (package.all << 1) | _ABSENT
+            self._order.meet(met)
+            self._full[met] = self._states[met] = (package.all << 1) | ABSENT
             out = package.all & ~self._problem.domain(met.name)
             if out:
                 self._add(Clause({met: out << 1}, Verdict(met, out)))
@@ -170,22 +136,6 @@ class Search:
 
     # Propagation
 
-    def _assign(self, node: Node, states: int, cause: Clause | None) -> None:
-        self._places.setdefault(node, []).append(len(self._trail))
-        self._set(node, states)
-        self._trail.append(_Assignment(node, self._level, states, cause))
-
-    def _set(self, node: Node, states: int) -> None:
-        self._states[node] = states
-        self._open.discard(node)
-        self._forced.pop(node, None)
-        if states & _ABSENT or node == _ROOT:
-            return
-        if states & (states - 1):
-            self._open.add(node)
-        elif (node, states.bit_length() - 2) not in self._loaded:
-            self._forced[node] = None
-
     def _propagate(self, changed: dict[Node, None]) -> None:
         """Let follow what follows from the states of some nodes, and from new clauses."""
         while changed or self._new:
@@ -199,7 +149,7 @@ class Search:
                 forced = self._open_term(learnt)
                 if not isinstance(forced, Node):
                     raise Unsound("nothing follows from what a conflict taught")
-                self._reject(forced)
+                self._begins_anew |= self._order.reject(forced, self._states[forced])
                 self._new.append(learnt)
                 changed.clear()
 
@@ -212,7 +162,7 @@ class Search:
             if found is clause:
                 return clause
             if isinstance(found, Node):
-                self._assign(found, self._states[found] & ~clause.terms[found], clause)
+                self._trail.assign(found, self._states[found] & ~clause.terms[found], clause)
                 changed[found] = None
         return None
 
@@ -221,8 +171,8 @@ class Search:
         before = clause.watched
         nodes = sorted(clause.terms, key=lambda node: not self._states[node] & ~clause.terms[node])[:2]
         clause.watched = nodes[0], nodes[-1]
-        clause.level = self._level
-        if self._level:
+        clause.level = self._trail.level
+        if clause.level:
             self._late.append(clause)
         for node in nodes:
             if node not in before:
@@ -252,29 +202,9 @@ class Search:
                 kept.extend(watching[place + 1 :])
                 return clause
             if open_states != states[other]:
-                self._assign(other, open_states, clause)
+                self._trail.assign(other, open_states, clause)
                 changed[other] = None
         return None
-
-    def _reject(self, node: Node) -> None:
-        """Note that others rule out some of a node's candidates.
-
-        Where that goes on, a search that keeps the others walks down to a release that is years old, or through all
-        there are. So the node is decided first from then on, and the others follow.
-        """
-        self._rejections[node] = self._rejections.get(node, 0) + 1
-        if node not in self._earlier and self._rejections[node] >= _FEW_REJECTIONS and self._has_fallen(node):
-            self._earlier[node] = -len(self._earlier)
-            self._rank(node)
-            self._begins_anew = True
-
-    def _has_fallen(self, node: Node) -> bool:
-        """Return whether what is left of a node is far behind its newest release, in days or else in number."""
-        package = self._problem.universe.package(node.name)
-        days = [package.page.uploaded[at] for at in bits(self._states[node] >> 1)] if package.page else []
-        if not days or not all(days):
-            return self._rejections[node] >= _MANY_REJECTIONS
-        return max(package.page.uploaded) - max(days) > _FAR if package.page else False
 
     def _open_term(self, clause: Clause) -> Node | Clause | None:
         """Return the one node that keeps a clause from breaking, the clause if it is broken, None if several do."""
@@ -298,30 +228,25 @@ class Search:
         """
         self._step()
         while True:
-            satisfier, previous_level = self._satisfier(clause)
-            if satisfier is None or self._trail[satisfier].level == 0:
+            found, level = self._trail.satisfier(clause)
+            if found is None or found.level == 0:
                 raise Unsolvable(self._root_cause(clause))
-            assignment = self._trail[satisfier]
-            self._conflicts[assignment.node] = self._conflicts.get(assignment.node, 0) + 1
-            self._rank(assignment.node)
-            if assignment.cause is None or previous_level < assignment.level:
-                self._take_back(previous_level)
+            self._order.conflict(found.node)
+            if found.cause is None or level < found.level:
+                self._take_back(level)
                 if clause.parents is not None:
                     for node in clause.terms:
                         self._clauses.setdefault(node, []).append(clause)
                 return clause
-            clause = self._combine(clause, assignment.cause, assignment.node)
+            clause = self._combine(clause, found.cause, found.node)
 
     def _root_cause(self, clause: Clause) -> Clause:
         """Resolve a clause that broke without any decision down to the facts, for the explanation."""
-        while clause.terms.keys() - {_ROOT}:
-            satisfier, _ = self._satisfier(clause)
-            if satisfier is None:
+        while clause.terms.keys() - {ROOT}:
+            found, _ = self._trail.satisfier(clause)
+            if found is None or found.cause is None:
                 break
-            assignment = self._trail[satisfier]
-            if assignment.cause is None:
-                break
-            clause = self._combine(clause, assignment.cause, assignment.node)
+            clause = self._combine(clause, found.cause, found.node)
         return clause
 
     def _combine(self, first: Clause, second: Clause, node: Node) -> Clause:
@@ -336,44 +261,8 @@ class Search:
             terms[node] = joined
         return Clause(terms, None, (first, second))
 
-    def _satisfier(self, clause: Clause) -> tuple[int | None, int]:
-        """Return where in the trail a clause broke, and the level at which it was otherwise about to."""
-        latest: int | None = None
-        previous = 0
-        for node, states in clause.terms.items():
-            place = self._place(node, states, len(self._trail))
-            if latest is None or place > latest:
-                if latest is not None:
-                    previous = max(previous, self._trail[latest].level)
-                latest = place
-            else:
-                previous = max(previous, self._trail[place].level)
-        if latest is None:
-            return None, 0
-        # The satisfier may need earlier assignments of its own node to break the term.
-        node = self._trail[latest].node
-        cause = self._trail[latest].cause
-        if cause is not None and node in cause.terms:
-            rest = clause.terms[node] | cause.terms[node]
-            if rest != self._full[node]:
-                previous = max(previous, self._trail[self._place(node, rest, latest)].level)
-        return latest, previous
-
-    def _place(self, node: Node, states: int, before: int) -> int:
-        """Return the first index of the trail at which a node is inside a set; from there on it stays inside."""
-        places = self._places[node]
-        found = bisect_left(places, True, key=lambda place: not self._trail[place].states & ~states)
-        if found == len(places) or places[found] >= before:
-            raise Unsound(f"a conflict names `{node}`, which never took part in it")
-        return places[found]
-
     def _take_back(self, level: int) -> None:
-        while self._trail and self._trail[-1].level > level:
-            node = self._trail.pop().node
-            places = self._places[node]
-            places.pop()
-            self._set(node, self._trail[places[-1]].states if places else self._full[node])
-        self._level = level
+        self._trail.take_back(level)
         self._new += [clause for clause in self._late if clause.level > level]
         self._late = [clause for clause in self._late if clause.level <= level]
 
@@ -382,14 +271,14 @@ class Search:
     def _decide(self) -> Node | None:
         """Pin one node that has to be there and is still open; None where there is none.
 
-        What has no choice comes first, then what can stay as it was locked, then what others push far back, then what
-        conflicted most, then what was met first. At last, what might only be there to support something is left out,
-        where that can be.
+        What has no choice comes first. At last, what might only be there to support something is left out, where that
+        can be.
         """
-        if self._forced:
-            node = next(iter(self._forced))
-        elif self._open:
-            node = min(self._open, key=self._preference if self._problem.preferences else self._ranks.__getitem__)
+        trail = self._trail
+        if trail.forced:
+            node = next(iter(trail.forced))
+        elif trail.open:
+            node = self._order.first(trail.open, self._states)
         else:
             return self._leave_out()
         self._step()
@@ -398,21 +287,20 @@ class Search:
         if position is None:  # looked at, none of them can be used
             self._add(Clause({node: mask << 1}, Verdict(node, mask)))
             return node
-        if (node, position) not in self._loaded:
-            self._loaded.add((node, position))
+        if (node, position) not in trail.loaded:
+            trail.loaded.add((node, position))
             needs = self._problem.needs(node, position)
             if isinstance(needs, Rejected):
                 self._add(Clause({node: 2 << position}, Verdict(node, 1 << position, needs)))
                 return node
             for need in needs:
                 self._add_need(node, position, need)
-            self._set(node, self._states[node])
+            trail.load(node, position)
         if self._would_break(node, position):
-            self._reject(node)
+            self._begins_anew |= self._order.reject(node, self._states[node])
             return node
         if self._states[node] != 2 << position:
-            self._level += 1
-            self._assign(node, 2 << position, None)
+            trail.decide(node, 2 << position)
         return node
 
     def _preferred(self, node: Node) -> int:
@@ -430,10 +318,9 @@ class Search:
 
     def _leave_out(self) -> Node | None:
         for node in self._optional:
-            if self._states[node] & _ABSENT and self._states[node] != _ABSENT:
+            if self._states[node] & ABSENT and self._states[node] != ABSENT:
                 self._step()
-                self._level += 1
-                self._assign(node, _ABSENT, None)
+                self._trail.decide(node, ABSENT)
                 return node
         return None
 
@@ -445,15 +332,6 @@ class Search:
             ):
                 return True
         return False
-
-    def _preference(self, node: Node) -> tuple[bool, tuple[int, int, int]]:
-        kept = self._problem.kept(self._problem.universe.package(node.name))
-        moves = kept is None or not self._states[node] >> (kept + 1) & 1
-        return moves, self._ranks[node]
-
-    def _rank(self, node: Node) -> None:
-        """Note when a node is decided, which is asked far more often than it changes."""
-        self._ranks[node] = self._earlier.get(node, _LAST), -self._conflicts.get(node, 0), self._seen[node]
 
     def _step(self) -> None:
         self.steps += 1

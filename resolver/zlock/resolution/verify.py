@@ -11,19 +11,12 @@ from zlock.resolution.needs import Need, Node, Pins
 from zlock.resolution.problem import Problem
 
 
-def find_flaw(problem: Problem, pins: Mapping[Node, int]) -> str:
-    """Return what is wrong with an answer; empty where it is right.
-
-    Right is: every need of the step and of every pin is met by a pin that policy and constraints admit, a
-    pre-release is named by one of these needs where policy asks for it, and every pin is reached from the step.
-    """
-    reached, flaw = walk(problem, pins)
-    orphans = pins.keys() - reached.keys()
-    return flaw or (f"{', '.join(sorted(map(str, orphans)))} pinned without being needed" if orphans else "")
-
-
 def walk(problem: Problem, pins: Mapping[Node, int]) -> tuple[Pins, str]:
-    """Return the pins that are reached from a step, and what is wrong with them; nothing is where they are right."""
+    """Return the pins that are reached from a step, and what is wrong with them; empty where they are right.
+
+    Right is: every need of the step and of every pin is met by a pin that policy and constraints admit, and a
+    pre-release is named by one of these needs where policy asks for it.
+    """
     reached: Pins = {}
     named: set[NormalizedName] = set()
     todo: list[Need] = problem.roots()
@@ -50,17 +43,3 @@ def walk(problem: Problem, pins: Mapping[Node, int]) -> tuple[Pins, str]:
         if node.name not in named and problem.unnamed(node.name) >> position & 1:
             return reached, f"{node} is pinned to a pre-release that no requirement names"
     return reached, ""
-
-
-def reach(problem: Problem, pins: Mapping[Node, int]) -> Pins:
-    """Return the pins that are reached from the step."""
-    reached: Pins = {}
-    todo = [need.node for need in problem.roots()]
-    while todo:
-        node = todo.pop()
-        if node in pins and node not in reached:
-            reached[node] = pins[node]
-            needs = problem.needs(node, pins[node])
-            if not isinstance(needs, Rejected):
-                todo.extend(need.node for need in needs)
-    return reached
