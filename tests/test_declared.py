@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from zlock.lock.declared import declared_files, declared_table, recorded_files, redeclare, undeclared
-from zlock.lock.toml import dumps
+from support.images import locked
+from zlock.lock.declared import declared_files, digest_of_files, undeclared
+from zlock.lock.facts import Facts
+from zlock.model.form import plain
 
 PYPROJECT = """
 [project]
@@ -39,20 +39,24 @@ def files(folder: Path) -> list[Path]:
     return [folder / "zlock.toml", folder / "requirements" / "train.txt", folder.parent / "shared.txt"]
 
 
-def record(folder: Path) -> dict[str, Any]:
-    return tomllib.loads(dumps(declared_table(declared_files(files(folder), folder))))
+def record(folder: Path, *asking: Path) -> Facts:
+    found = declared_files(asking or files(folder), folder)
+    return locked(declared=digest_of_files(found), **{"declared-files": plain(found)}).facts
 
 
-def changes(own: dict[str, Any], folder: Path, *asking: Path) -> list[str]:
-    return list(undeclared(own, folder, asking))
+def changes(facts: Facts, folder: Path, *asking: Path) -> list[str]:
+    return list(undeclared(facts, folder, asking))
 
 
 def test_files_are_recorded_by_their_place_and_those_outside_by_their_name(folder: Path) -> None:
     own = record(folder)
 
-    names = [(row.get("path"), row.get("name")) for row in own["declared-files"]]
-    assert names == [("requirements/train.txt", None), (None, "shared.txt"), ("zlock.toml", None)]
-    assert own["declared"].startswith("sha256:")
+    names = [{"path": row.get("path"), "name": row.get("name")} for row in plain(own)["declared-files"]]
+    assert names == [
+        {"path": "requirements/train.txt", "name": None},
+        {"path": None, "name": "shared.txt"},
+        {"path": "zlock.toml", "name": None},
+    ]
 
 
 def test_the_record_is_the_same_in_another_place_and_order(folder: Path, tmp_path: Path) -> None:
@@ -62,7 +66,7 @@ def test_the_record_is_the_same_in_another_place_and_order(folder: Path, tmp_pat
     folder.rename(moved)
     (tmp_path / "shared.txt").rename(moved.parent / "shared.txt")
 
-    assert declared_table(declared_files(reversed(files(moved)), moved)) == own
+    assert record(moved, *reversed(files(moved))) == own
 
 
 def test_nothing_changed_is_seen_without_the_files_outside(folder: Path) -> None:
@@ -111,7 +115,7 @@ def test_a_file_that_became_a_link_out_of_the_project_is_gone(folder: Path) -> N
 def test_a_pyproject_counts_with_what_it_asks(folder: Path, before: str, after: str, *, outdates: bool) -> None:
     path = folder / "pyproject.toml"
     path.write_text(PYPROJECT)
-    own = declared_table(declared_files([path], folder))
+    own = record(folder, path)
     assert before in PYPROJECT
     path.write_text(PYPROJECT.replace(before, after))
 
@@ -136,7 +140,7 @@ def test_comments_blank_lines_and_what_steps_do_are_no_change(
     folder: Path, file: str, before: str, after: str, *, outdates: bool
 ) -> None:
     (folder / "pipeline.py").write_text("from zlock import step\n\n@step\ndef train():\n    pass\n")
-    own = declared_table(declared_files([*files(folder), folder / "pipeline.py"], folder))
+    own = record(folder, *files(folder), folder / "pipeline.py")
     path = folder / file
     assert before in path.read_text()
     path.write_text(path.read_text().replace(before, after))
@@ -150,28 +154,11 @@ def test_the_bytes_that_earlier_versions_recorded_are_still_what_a_file_says(fol
         digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
         assert found[name].digest != f"sha256:{digest}"
         found[name] = found[name]._replace(digest=f"sha256:{digest}")
-    own = declared_table(sorted(found.values()))
+    rows = sorted(found.values())
+    own = locked(declared=digest_of_files(rows), **{"declared-files": plain(rows)}).facts
 
     assert changes(own, folder) == []
     (folder / "zlock.toml").write_bytes(b'python = "3.12"\r\n')
     assert changes(own, folder) == []
     (folder / "zlock.toml").write_text('python = "3.12"  # which\n')
     assert changes(own, folder) == ["`zlock.toml` changed"]
-
-
-def test_a_lock_that_records_no_files_gets_them(folder: Path) -> None:
-    now = declared_files(files(folder), folder)
-    own = {"step": "train", "declared": "sha256:0", "packages": 0}
-
-    text = redeclare(dumps({"tool": {"zlock": own}}), now)
-    assert text == dumps({"tool": {"zlock": {"step": "train", **declared_table(now), "packages": 0}}})
-
-
-def test_a_lock_is_declared_anew_without_touching_anything_else(folder: Path) -> None:
-    own = {"step": "train", **declared_table(declared_files(files(folder), folder)), "packages": 0}
-    (folder / "zlock.toml").write_text('python = "3.13"\n')
-    now = declared_files(files(folder)[:2], folder)
-    text = redeclare(dumps({"tool": {"zlock": own}}), now)
-
-    assert text == dumps({"tool": {"zlock": {"step": "train", **declared_table(now), "packages": 0}}})
-    assert recorded_files(tomllib.loads(text)["tool"]["zlock"]) == now

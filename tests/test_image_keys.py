@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from support.images import PARENT, UV, archive, build_row, locked, planned, repository, sdist, wheel
+from support.images import PARENT, UV, archive, build_row, locked, planned, repository, sdist, uv, wheel
 from zlock.image.context.contents import plan_image
 from zlock.image.explain import moved
 from zlock.image.parent import custom_parent
 from zlock.image.plan import ImagePlan, Parent, Program
 from zlock.image.stages import NamedImage
 from zlock.image.wanted import Wanted
+from zlock.lock.lock import Lock
 from zlock.lock.selection import narrowed
 from zlock.model.indexes import Index
 from zlock.model.target import Target
@@ -90,8 +91,10 @@ NOT_MOVING: dict[str, dict[str, Any]] = {
     "where it is pushed to": {"repository": "registry.example/team"},
     "that it is built anyway": settings(prevent_build_reuse=True),
     "a target repository": settings(target_repository="other"),
-    "the uv of an image that pip makes": {"own": {"builds": [BUILD], "uv": {**UV, "version": "9"}}},
-    "what the lock says beside": {"own": {"builds": [BUILD], "step": "x", "sources": [], "declared": "sha256:0"}},
+    "the uv of an image that pip makes": {"own": {"builds": [BUILD], "uv": uv("9")}},
+    "what the lock says beside": {
+        "own": {"builds": [BUILD], "step": "x", "sources": [], "declared": f"sha256:{'1' * 64}"}
+    },
 }
 
 
@@ -111,9 +114,8 @@ def test_what_does_not_change_the_image_does_not_move_its_key(name: str) -> None
 
 def test_the_pinned_uv_is_part_of_the_key() -> None:
     changed = settings(python_package_installer="uv", python_package_installer_args={})
-    newer = {**UV, "version": "0.14.0"}
 
-    assert of(**changed).key != of(**changed, own={"builds": [BUILD], "uv": newer}).key
+    assert of(**changed).key != of(**changed, own={"builds": [BUILD], "uv": uv("0.14.0")}).key
 
 
 CLONED = {
@@ -159,7 +161,7 @@ def wheels_for(*tags: str) -> dict[str, Any]:
     return {"name": "alpha", "version": "1.0", "wheels": rows}
 
 
-def on(platform: str, lock: Mapping[str, Any]) -> ImagePlan:
+def on(platform: str, lock: Lock) -> ImagePlan:
     target = Target.parse("3.12", platform)
     return plan_image(
         Wanted(step="train", lock=lock, target=target, settings=DockerSettings(), apt_packages=(), parent=PARENT)
@@ -194,9 +196,9 @@ def test_the_best_wheel_of_each_package_is_counted_as_download() -> None:
 
 
 def test_the_uv_that_installs_is_counted_as_download() -> None:
-    uv = {**UV, "wheels": [{**UV["wheels"][0], "size": 30}]}  # type: ignore[dict-item]
+    sized = {**UV, "wheels": [{**UV["wheels"][0], "size": 30}]}
     installers = [{"python_package_installer": name} for name in ("pip", "uv")]
-    sizes = [planned(wheel("alpha", "1.0", size=10), own={"uv": uv}, settings=one).download for one in installers]
+    sizes = [planned(wheel("alpha", "1.0", size=10), own={"uv": sized}, settings=one).download for one in installers]
 
     assert sizes == [10, 40]
 
@@ -204,7 +206,9 @@ def test_the_uv_that_installs_is_counted_as_download() -> None:
 def test_a_lock_for_one_target_has_the_identity_of_its_narrowed_self() -> None:
     lock = locked(*PACKAGES, builds=[BUILD])
 
-    assert narrowed(lock, Target.parse("3.12")) == lock
+    alone = narrowed(lock, Target.parse("3.12"))
+
+    assert (alone.packages, alone.facts, alone.identity) == (lock.packages, lock.facts, lock.identity)
 
 
 # A Dockerfile of one's own

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from packaging.utils import canonicalize_name
 
+from support.images import locked
 from zlock.image.reading.compilers import Compilers
 from zlock.image.reading.environment import Installed, read_folder
 from zlock.image.reading.installed import (
@@ -43,7 +44,7 @@ def test_a_locked_folder_may_be_a_folder_or_a_wheel_of_it(
     own = Distribution(name=canonicalize_name("own"), version="1.0", files=(), direct_url=direct_url, paths=frozenset())
 
     found = compare(
-        [{"name": "own", "directory": {"path": "../libs/own"}}],
+        locked({"name": "own", "directory": {"path": "../libs/own"}}).packages,
         Installed(distributions=[own], tree=FolderTree(tmp_path)),
         is_local=lambda _: False,
         compilers=Compilers({}),

@@ -11,9 +11,10 @@ from packaging.pylock import Pylock
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from zlock.lock.document import Facts, build, render
+from zlock.lock.document import Recorded, build
 from zlock.lock.question import Question, changes
 from zlock.model.distribution import File, Metadata, Reference
+from zlock.model.explanations import GaveWay, Stated
 from zlock.model.requirement import Asked
 from zlock.model.target import Target
 from zlock.resolution.package import Candidate
@@ -56,13 +57,16 @@ def question(**more: Any) -> Question:
     return Question(**{"step": "train", "targets": (Target.parse("3.12"),), "asked": asked, **more})
 
 
-def document(*resolved: Resolved, facts: Facts | None = None, **more: Any) -> dict[str, Any]:
+def document(*resolved: Resolved, recorded: Recorded | None = None, **more: Any) -> dict[str, Any]:
     """Return a lock as it is read back, after `packaging.pylock` has found it valid."""
-    stated = facts or Facts()
-    tree = build(
-        question(**more), [(Target.parse("3.12"), resolved)], stated, project=PROJECT, lock_folder=PROJECT / "lockfiles"
+    lock = build(
+        question(**more),
+        [(Target.parse("3.12"), resolved)],
+        recorded or Recorded(),
+        project=PROJECT,
+        lock_folder=PROJECT / "lockfiles",
     )
-    read = tomllib.loads(render(tree))
+    read = tomllib.loads(lock.render())
     Pylock.from_dict(read).validate()
     return read
 
@@ -189,12 +193,20 @@ def test_inputs_do_not_cover_the_name_of_the_step() -> None:
 
 
 def test_facts_are_recorded() -> None:
-    facts = Facts(gave_way=("a gave way to b",), exclude_newer="2026-01-01T00:00:00+00:00")
-    own = document(facts=facts, parent_image="base", apt_packages=("git",), policy={"resolution": "lowest"})["tool"][
-        "zlock"
-    ]
+    gave_way = GaveWay(
+        loser=Stated(requirement="a<2", sources=("stack",)), winner=Stated(requirement="a>=2", sources=("explicit",))
+    )
+    recorded = Recorded(gave_way=(gave_way,), exclude_newer="2026-01-01T00:00:00+00:00")
+    own = document(recorded=recorded, parent_image="base", apt_packages=("git",), policy={"resolution": "lowest"})[
+        "tool"
+    ]["zlock"]
 
-    assert own["gave-way"] == ["a gave way to b"]
+    assert own["gave-way"] == [
+        {
+            "loser": {"requirement": "a<2", "sources": ["stack"]},
+            "winner": {"requirement": "a>=2", "sources": ["explicit"]},
+        }
+    ]
     assert own["exclude-newer"] == "2026-01-01T00:00:00+00:00"
     assert (own["parent-image"], own["apt-packages"], own["policy"]) == ("base", ["git"], {"resolution": "lowest"})
     assert own["packages"] == 0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from support.images import locked, repository, wheel
+from zlock.lock.lock import Lock
 from zlock.lock.merging import merged, pins_in, sides_of
 
 CONFLICT = """\
@@ -19,16 +19,16 @@ theirs
 >>>>>>> branch
 after
 """
-LOCK = '[[packages]]\nname = "alpha"\nversion = "1.0"\n[tool.zlock]\npython = "3.12"\n'
+LOCK = locked(wheel("alpha", "1.0")).render()
 
 
-def lock(python: str = "3.12", **versions: str) -> dict[str, Any]:
-    packages = [{"name": name, "version": version} for name, version in versions.items()]
-    return {"packages": packages, "tool": {"zlock": {"python": python, "inputs": "sha256:1"}}}
+def lock(python: str = "3.12", **versions: str) -> Lock:
+    return locked(*(wheel(name, version) for name, version in versions.items()), python=python)
 
 
-def pins(tree: Any) -> dict[str, str]:
-    return {row["name"]: row["version"] for row in tree["packages"]}
+def pins(found: Lock | None) -> dict[str, str]:
+    assert found is not None
+    return found.pins
 
 
 def test_markers_are_taken_apart() -> None:
@@ -46,11 +46,11 @@ def test_without_a_base_in_the_markers_there_is_none() -> None:
     [
         "",
         "no TOML",
-        LOCK.replace('"1.0"', "1"),
-        LOCK.replace("python", "other"),
-        LOCK.replace('version = "1.0"', 'marker = "nonsense"'),
-        "packages = 5\n[tool.zlock]\npython = '3.12'\n",
-        "packages = [5]\n[tool.zlock]\npython = '3.12'\n",
+        LOCK.replace('version = "1.0"\nwheels', "version = 1\nwheels"),
+        LOCK.replace("python = ", "other = "),
+        LOCK.replace("wheels = ", 'marker = "nonsense"\nwheels = '),
+        "packages = 5\n\n[tool.zlock]\npython = '3.12'\n",
+        "packages = [5]\n\n[tool.zlock]\npython = '3.12'\n",
     ],
 )
 def test_a_side_that_is_no_lock_counts_as_none(text: str) -> None:
@@ -84,7 +84,7 @@ def test_what_comes_out_answers_nothing_and_has_the_python_of_the_side_that_move
     found = merged(lock("3.11"), lock("3.11", alpha="1.0"), lock("3.12", beta="1.0"))
 
     assert found is not None
-    assert found["tool"]["zlock"] == {"python": "3.12", "inputs": ""}
+    assert (found.facts.python, found.facts.inputs) == ("3.12", "")
     assert pins(found) == {"alpha": "1.0", "beta": "1.0"}
 
 
@@ -97,10 +97,6 @@ def test_one_side_alone_is_preferred_where_the_other_is_none() -> None:
 
 
 def test_a_repository_that_both_sides_moved_stays_ours() -> None:
-    def at(commit: str) -> dict[str, Any]:
-        return {**lock(), "packages": [{"name": "alpha", "vcs": {"type": "git", "commit-id": commit}}]}
+    base, ours, theirs = (locked(repository("alpha", commit=commit)) for commit in ("0a", "0b", "0c"))
 
-    found = merged(at("a" * 40), at("b" * 40), at("c" * 40))
-
-    assert found is not None
-    assert found["packages"][0]["vcs"]["commit-id"] == "b" * 40
+    assert pins(merged(base, ours, theirs)) == {"alpha": ("0b" * 20)[:12]}

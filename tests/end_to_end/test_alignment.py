@@ -69,9 +69,10 @@ def test_a_difference_is_in_the_lock_with_the_requirement_that_forces_it(index: 
     configure(project, index, {"old": ["gamma<2"], "new": ["beta>=2"]})
     result = project.run("resolve", "--json")
 
-    line = "beta is 1.0 here and 2.0 elsewhere: `gamma<2` of explicit can't be had with 2.0"
-    assert project.lock("old")["tool"]["zlock"]["differs"] == [line]
-    assert json.loads(result.stdout)["steps"]["old"]["differs"] == [line]
+    forcing = [{"requirement": "gamma<2", "sources": ["explicit"]}]
+    row = {"name": "beta", "here": "1.0", "elsewhere": ["2.0"], "reason": "forced", "forcing": forcing}
+    assert project.lock("old")["tool"]["zlock"]["differs"] == [row]
+    assert json.loads(result.stdout)["steps"]["old"]["differs"] == [row]
     assert project.run("resolve", "--check").code == 0
     # Solved again with the locked pins, it is the same difference for the same reason.
     before = project.lock_path("old").read_bytes()
@@ -142,10 +143,14 @@ def test_what_gives_way_in_one_step_stands_in_the_others(index: TinyIndex, proje
     )
 
     assert resolve(project) == {"a": {"alpha": "2.0"}, "b": {"alpha": "1.0", "beta": "2.0"}}
-    assert project.lock("a")["tool"]["zlock"]["gave-way"] == ["`alpha<2` of stack gave way to `alpha>=2` of explicit"]
-    assert project.lock("b")["tool"]["zlock"]["differs"] == [
-        "alpha is 1.0 here and 2.0 elsewhere: `alpha<2` of stack can't be had with 2.0"
+    assert project.lock("a")["tool"]["zlock"]["gave-way"] == [
+        {
+            "loser": {"requirement": "alpha<2", "sources": ["stack"]},
+            "winner": {"requirement": "alpha>=2", "sources": ["explicit"]},
+        }
     ]
+    (row,) = project.lock("b")["tool"]["zlock"]["differs"]
+    assert row["forcing"] == [{"requirement": "alpha<2", "sources": ["stack"]}]
 
 
 def test_all_steps_without_an_answer_are_named_at_once(index: TinyIndex, project: Project) -> None:
@@ -179,6 +184,6 @@ def test_a_difference_that_another_index_makes_names_that_index(index: TinyIndex
         assert resolve(project) == {"a": {"alpha": "2.0"}, "b": {"alpha": "5.0"}}
 
     assert [project.lock(step)["tool"]["zlock"]["differs"] for step in "ab"] == [
-        ["alpha is 2.0 here and 5.0 elsewhere: the index that it is taken from does not list 5.0"],
-        ["alpha is 5.0 here and 2.0 elsewhere: the index `house`, which it is taken from, does not list 2.0"],
+        [{"name": "alpha", "here": "2.0", "elsewhere": ["5.0"], "reason": "unlisted"}],
+        [{"name": "alpha", "here": "5.0", "elsewhere": ["2.0"], "reason": "unlisted", "where": "house"}],
     ]

@@ -671,8 +671,11 @@ def test_the_later_source_wins_where_that_is_configured_and_the_lock_says_so(
 
     assert done.code == 0, done.stderr
     assert project.locked("my_pipeline") == {"shared": "2.0"}
-    (line,) = facts(project)["gave-way"]
-    assert line == "`shared<2` of stack gave way to `shared>=2` of explicit"
+    (row,) = facts(project)["gave-way"]
+    assert row == {
+        "loser": {"requirement": "shared<2", "sources": ["stack"]},
+        "winner": {"requirement": "shared>=2", "sources": ["explicit"]},
+    }
 
 
 # The real index

@@ -507,7 +507,7 @@ def test_an_sdist_without_the_locks_is_not_built(project: Project) -> None:
     ("before", "after", "message"),
     [
         ('version = "1.0"\n', 'version = "1.1"\n', "was cut short or edited"),
-        ("format = 1", "format = 99", "is of a newer format than this zlock knows"),
+        ("format = 2", "format = 99", "is of a newer format than this zlock knows"),
         ('step = "train"', 'step = "report"', "is that of step `report`"),
         ('lock-version = "1.0"', "<<<<<<< ours", "has a merge conflict at line 1"),
     ],

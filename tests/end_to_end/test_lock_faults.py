@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ import pytest
 from support.environment import clean_environment
 from support.index import TinyIndex
 from support.project import Project, kill_group
+from zlock.lock.identity import identity_of
+from zlock.lock.store import read_lock
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and modes of POSIX")
 
@@ -74,6 +77,34 @@ def test_an_edited_lock_ends_every_run_and_is_not_touched(locked: Project, befor
         assert "the lock `pylock.a.toml` was cut short or edited" in result.stderr
         assert "hint: restore it from version control, or delete it and run `zlock resolve`" in result.stderr
     assert everything(locked) == edited
+
+
+def test_a_lock_whose_author_made_its_digests_anew_writes_nowhere_else(locked: Project) -> None:
+    """A name that would lead to a file outside of the project; `--check` looks at no package, and writes nothing."""
+    victim = locked.folder.parent / "victim" / "requirements.txt"
+    victim.parent.mkdir()
+    victim.write_text("mine", encoding="utf-8")
+    path = locked.lock_path("a")
+    lock = read_lock(path)
+    assert lock is not None
+    packages = (replace(lock.packages[0], name="../../../../victim/requirements"),)
+    facts = replace(lock.facts, identity=identity_of(packages))
+    text = replace(lock, packages=packages, facts=facts).render()
+    path.write_text(text, encoding="utf-8")
+
+    for arguments in (
+        ("dockerfile",), ("plan", "--offline"), ("build", "--step", "a"), ("fetch",), ("tree",), ("why", "alpha"),
+        ("resolve",),
+        ("diff", str(locked.lock_path("b"))), ("export", "requirements", "--step", "a"),
+        ("export", "cyclonedx", "--step", "a"),
+    ):  # fmt: skip
+        result = locked.run(*arguments)
+        assert result.code == 2, (arguments, result.stderr)
+        assert "the lock `pylock.a.toml` holds what no lock may" in result.stderr
+        assert "no normalized name of a package" in result.stderr
+    assert locked.run("resolve", "--check").code == 0
+    assert path.read_text(encoding="utf-8") == text
+    assert victim.read_text(encoding="utf-8") == "mine"
 
 
 def test_a_conflicted_lock_is_mended_by_resolve_only(locked: Project) -> None:

@@ -15,6 +15,7 @@ from support.index import TinyIndex
 from support.project import Project
 from support.venv import install_with_pip, install_with_uv, installed, make_venv, pip_check, run_uv
 from zlock.lock.selection import pins_on
+from zlock.lock.store import read_lock
 from zlock.model.target import Target
 
 PYTHON = f"3.{sys.version_info.minor}"
@@ -58,13 +59,21 @@ def lock(project: Project, index: TinyIndex, platforms: list[str], **more: Any) 
     return project.lock("pipeline")
 
 
+def pinned(project: Project, target: Target) -> dict[str, str]:
+    """Return what the lock of a project pins on a target."""
+    found = read_lock(project.lock_path("pipeline"))
+    assert found is not None
+    return pins_on(found, target)
+
+
 def test_each_platform_installs_what_a_lock_of_its_own_would(locked: tuple[Project, TinyIndex], tmp_path: Path) -> None:
     project, index = locked
 
     for name in PLATFORMS:
-        alone = lock(Project(tmp_path / name), index, [name])
+        single = Project(tmp_path / name)
+        lock(single, index, [name])
         target = Target.parse(PYTHON, name)
-        assert pins_on(project.lock("pipeline"), target) == pins_on(alone, target)
+        assert pinned(project, target) == pinned(single, target)
 
 
 def test_a_package_has_a_marker_only_where_not_every_platform_installs_it(locked: tuple[Project, TinyIndex]) -> None:
@@ -107,9 +116,7 @@ def test_uv_would_install_the_set_of_each_platform(
     name = dict(zip(("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"), PLATFORMS, strict=False))
     target = Target.parse(PYTHON, name.get(shown, "windows/amd64"))
     found = {one.name.split("-")[0]: one.name.split("-")[1] for one in (tmp_path / "target").glob("*.dist-info")}
-    assert {key: version.removesuffix(".dist") for key, version in found.items()} == pins_on(
-        project.lock("pipeline"), target
-    )
+    assert {key: version.removesuffix(".dist") for key, version in found.items()} == pinned(project, target)
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64" or sys.platform != "linux", reason="it installs for linux/amd64")
@@ -121,7 +128,7 @@ def test_a_lock_for_several_platforms_installs_here_with_uv_and_pip(
     for install in (install_with_uv, install_with_pip):
         venv = make_venv(tmp_path / install.__name__)
         install(venv, project.lock_path("pipeline"))
-        assert installed(venv) == pins_on(project.lock("pipeline"), Target.parse(PYTHON))
+        assert installed(venv) == pinned(project, Target.parse(PYTHON))
         pip_check(venv)
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import tomli_w
 
 from support.git import GitRepository
 from support.index import TinyIndex
 from support.project import Project
 from support.wheels import Wheel, make_tree, make_wheel
 from zlock.errors import IndexFailed, NoAnswer
-from zlock.lock.identity import identity_of, resign
+from zlock.lock.identity import identity_of
+from zlock.lock.store import read_lock
 
 PYTHON = f"3.{sys.version_info.minor}"
 
@@ -353,11 +353,10 @@ def test_an_index_that_fails_is_no_reason_to_leave_a_build_out(
 
 def forget_builds(path: Path) -> None:
     """Make a lock what an earlier version wrote, which locked the builds of an index's sdists alone."""
-    tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    own = tree["tool"]["zlock"]
-    del own["builds"]
-    own["identity"] = identity_of(tree["packages"])
-    path.write_text(resign(tomli_w.dumps(tree)), encoding="utf-8")
+    lock = read_lock(path)
+    assert lock is not None
+    facts = replace(lock.facts, builds=(), identity=identity_of(lock.packages))
+    path.write_text(replace(lock, facts=facts).render(), encoding="utf-8")
 
 
 def test_a_lock_without_the_builds_is_current_and_gets_them_when_it_is_resolved(

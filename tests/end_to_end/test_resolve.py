@@ -309,7 +309,12 @@ def test_the_later_source_wins_where_that_is_asked_for(contradicting: Project) -
 
     assert contradicting.locked("pipeline") == {"alpha": "2.0"}
     said = "`alpha<2` of stack gave way to `alpha>=2` of explicit"
-    assert contradicting.lock("pipeline")["tool"]["zlock"]["gave-way"] == [said]
+    assert contradicting.lock("pipeline")["tool"]["zlock"]["gave-way"] == [
+        {
+            "loser": {"requirement": "alpha<2", "sources": ["stack"]},
+            "winner": {"requirement": "alpha>=2", "sources": ["explicit"]},
+        }
+    ]
     assert said in result.stderr
     assert contradicting.run("resolve", "--check").code == 0
 

@@ -11,6 +11,10 @@ from typing import Any
 from zlock.image.context.contents import plan_image
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.wanted import Wanted
+from zlock.lock.facts import Facts
+from zlock.lock.lock import Lock
+from zlock.lock.package import Package
+from zlock.model.form import read
 from zlock.model.target import Target
 from zlock.settings.docker import DockerSettings
 
@@ -50,12 +54,22 @@ def build_row(name: str, version: str, *requirements: str, **more: Any) -> dict[
     return {**row, "requirements": list(requirements), **more}
 
 
-def locked(*packages: Mapping[str, Any], **own: Any) -> dict[str, Any]:
-    """Return a lock as plain values."""
-    return {"packages": list(packages), "tool": {"zlock": {"step": "train", **own}}}
+def locked(*packages: Mapping[str, Any], **own: Any) -> Lock:
+    """Return a lock of packages; `own` are keys of its `[tool.zlock]`."""
+    digest = f"sha256:{'0' * 64}"
+    needed = {"format": 2, "step": "train", "identity": digest, "inputs": digest, "declared": digest, "integrity": ""}
+    target = {"python": "3.12", "platforms": ["linux/amd64"], "packages": len(packages)}
+    facts = {**needed, **target, "declared-files": [], "sources": [], **own}
+    rows = tuple(read(Package, package) for package in packages)
+    return Lock(environments=(), requires_python="==3.12.*", packages=rows, facts=read(Facts, facts))
 
 
-UV = {"version": "0.13.9", "wheels": [{"name": "uv-0.13.9-py3-none-any.whl", "hashes": {"sha256": "03" * 32}}]}
+def uv(version: str) -> dict[str, Any]:
+    """Return what a lock says of a uv with one wheel."""
+    return {"version": version, "wheels": [{"name": f"uv-{version}-py3-none-any.whl", "hashes": {"sha256": "03" * 32}}]}
+
+
+UV = uv("0.13.9")
 
 
 def planned(

@@ -11,6 +11,8 @@ from pathlib import Path
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.errors import InvalidInput, NoAnswer
+from zlock.model.form import plain
+from zlock.resolution.words import differs, gave_way
 from zlock.wording import counted, listed
 from zlock.workflow import Report, StepReport, check, resolve
 
@@ -62,7 +64,7 @@ def _lines(step: StepReport, *, verbose: bool) -> list[str]:
     said = ", ".join(f"{count} {what}" for count, what in counts if count)
     said = said or ("same versions" if step.packages else "nothing to install")
     lines = [f"{step.name}: {packages} ({said}) -> {step.path.name}"]
-    lines += [f"  {line}" for line in (*step.gave_way, *step.differs)]
+    lines += [f"  {line}" for line in (*map(gave_way, step.gave_way), *map(differs, step.differs))]
     if verbose:
         lines += [f"  + {name} {version}" for name, version in sorted(step.added.items())]
         lines += [f"  - {name} {version}" for name, version in sorted(step.removed.items())]
@@ -83,8 +85,8 @@ def _plain(report: Report) -> dict[str, object]:
                 "added": dict(step.added),
                 "removed": dict(step.removed),
                 "moved": {name: list(versions) for name, versions in step.moved.items()},
-                "gave-way": list(step.gave_way),
-                "differs": list(step.differs),
+                "gave-way": plain(step.gave_way),
+                "differs": plain(step.differs),
                 "undeclared": list(step.undeclared),
             }
             for step in report.steps

@@ -9,6 +9,8 @@ from dataclasses import asdict
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
+from zlock.model.form import plain
+from zlock.resolution.words import differs
 from zlock.workflow.explain.newer import Newer
 from zlock.workflow.explain.why import Why, why
 
@@ -19,10 +21,14 @@ def run_why(parsed: argparse.Namespace, screen: Screen) -> int:
     for note in report.notes:
         screen.note(note)
     if parsed.json:
-        screen.data(json.dumps({"package": parsed.package, "why": [asdict(one) for one in found]}, indent=2) + "\n")
+        screen.data(json.dumps({"package": parsed.package, "why": [_plain(one) for one in found]}, indent=2) + "\n")
     else:
         screen.data("".join(f"{line}\n" for one in found for line in _lines(one, parsed.package)))
     return 0
+
+
+def _plain(one: Why) -> dict[str, object]:
+    return {**asdict(one), "differs": plain(one.differs)}
 
 
 def _lines(one: Why, package: str) -> Iterator[str]:
@@ -31,7 +37,7 @@ def _lines(one: Why, package: str) -> Iterator[str]:
     for chain in one.chains:
         path = " -> ".join(f"{node} {version}".rstrip() for node, version in chain.path)
         yield f"  `{chain.requirement}` by {', '.join(chain.origins)} -> {path}"
-    yield from (f"  {line}" for line in (*one.differs, *_of_newer(one.newer, package)))
+    yield from (f"  {line}" for line in (*map(differs, one.differs), *_of_newer(one.newer, package)))
 
 
 def _of_newer(newer: Newer, package: str) -> Iterator[str]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from zlock.image.plan import Parent, digest_of_file
 from zlock.image.wanted import BuiltFolder, Wanted
-from zlock.lock.store import uv_of
+from zlock.lock.lock import Lock
+from zlock.lock.package import Package
 from zlock.model.image import VENV
 
 
-def components_of(wanted: Wanted, lock: Mapping[str, Any], context: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
+def components_of(wanted: Wanted, lock: Lock, context: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
     """Return by kind and name what an image consists of.
 
     Args:
@@ -20,12 +20,12 @@ def components_of(wanted: Wanted, lock: Mapping[str, Any], context: Mapping[str,
         context: Its build context.
     """
     settings, parent = wanted.settings.effective(), wanted.parent
-    uv = uv_of(lock)
+    uv = lock.facts.uv
     installer = settings.installer.name
     arguments = settings.python_package_installer_args
     variables = {**settings.environment, **{f"{k} at run time": v for k, v in settings.runtime_environment.items()}}
     chosen = {
-        "installer": f"{installer} {uv['version']}" if uv and settings.installer.is_fetched else installer,
+        "installer": f"{installer} {uv.version}" if uv and settings.installer.is_fetched else installer,
         "system": str(settings.system).lower(),
         "venv": "" if settings.system or settings.venv == VENV else settings.venv,
         "user": wanted.user,
@@ -37,7 +37,7 @@ def components_of(wanted: Wanted, lock: Mapping[str, Any], context: Mapping[str,
         "parent's image": dict(parent.images),
         "parent's file": dict(parent.files),
         "apt package": dict.fromkeys(wanted.apt_packages, ""),
-        "package": {one["name"]: _version(one, wanted.folders.get(one["name"])) for one in lock["packages"]},
+        "package": {one.name: _version(one, wanted.folders.get(one.name)) for one in lock.packages},
         "index": dict.fromkeys((index.url for index in wanted.indexes), ""),
         "installer argument": {name: str(value) for name, value in arguments.items()},
         # Values may be secrets, so only whether they changed is on record.
@@ -54,10 +54,10 @@ def _named(parent: Parent) -> dict[str, str]:
     return {"image": parent.reference, "digest": parent.digest}
 
 
-def _version(package: Mapping[str, Any], folder: BuiltFolder | None) -> str:
+def _version(package: Package, folder: BuiltFolder | None) -> str:
     if folder is not None:  # a version of it may have any content
         return f"{folder.version} of content {folder.sha256[:12]}"
-    return str(package.get("version") or package.get("vcs", {}).get("commit-id", ""))
+    return package.version or (package.vcs.commit_id if package.vcs else "")
 
 
 def _digest(data: bytes) -> str:

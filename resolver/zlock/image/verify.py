@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from packaging.utils import NormalizedName, canonicalize_name, canonicalize_version
 
@@ -12,6 +12,7 @@ from zlock.image.reading.compiled import judge
 from zlock.image.reading.compilers import Compilers
 from zlock.image.reading.environment import Installed
 from zlock.image.reading.installed import Altered, Distribution, check_files, compiled_files
+from zlock.lock.package import Package
 from zlock.model import plain
 from zlock.redact import redact
 
@@ -62,7 +63,7 @@ class Comparison:
 
 
 def compare(
-    locked: Iterable[Mapping[str, Any]],
+    locked: Iterable[Package],
     installed: Installed,
     *,
     is_local: Callable[[Distribution], bool],
@@ -76,7 +77,7 @@ def compare(
         is_local: Tells the project's own distribution.
         compilers: Compile sources again.
     """
-    wanted = {canonicalize_name(package["name"]): package for package in locked}
+    wanted = {canonicalize_name(package.name): package for package in locked}
     there: dict[NormalizedName, list[Distribution]] = {}
     for one in installed.distributions:
         there.setdefault(one.name, []).append(one)
@@ -94,7 +95,7 @@ def compare(
         files=files.checked,
         compiled=sum(verdict is not None for verdict in files.compiled.values()),
         unchecked=sum(verdict is None for verdict in files.compiled.values()),
-        missing={name: wanted[name].get("version", "") for name in sorted(wanted.keys() - there.keys())},
+        missing={name: wanted[name].version for name in sorted(wanted.keys() - there.keys())},
         extra={name: version for name, version in extra.items() if name not in files.whole},
         moved=moved,
         elsewhere={name: how for name, how in elsewhere.items() if how and name not in moved},
@@ -114,11 +115,11 @@ def _found(there: Sequence[Distribution], installed: Installed) -> list[Distribu
 
 
 def _moved(
-    wanted: Mapping[NormalizedName, Mapping[str, Any]], matched: Mapping[NormalizedName, Sequence[Distribution]]
+    wanted: Mapping[NormalizedName, Package], matched: Mapping[NormalizedName, Sequence[Distribution]]
 ) -> Iterator[tuple[str, tuple[str, str]]]:
     """Return by name the locked version of what is there in another one, or twice, and what is there."""
     for name, found in matched.items():
-        version = wanted[name].get("version")
+        version = wanted[name].version
         if len(found) > 1 or (version and not _is_same(version, found[0].version)):
             yield name, (version or found[0].version, ", ".join(one.version or "unknown" for one in found))
 
@@ -169,23 +170,18 @@ def _is_same(locked: str, found: str) -> bool:
     return canonicalize_version(locked) == canonicalize_version(found)
 
 
-def _other_source(package: Mapping[str, Any], direct_url: Mapping[str, object]) -> str:
+def _other_source(package: Package, direct_url: Mapping[str, object]) -> str:
     """Say how the recorded source of what is installed (PEP 610) contradicts a lock; empty where it does not."""
     came_from = f"it came from `{redact(str(direct_url.get('url', '')))}`"
-    if "vcs" in package:
+    if package.vcs:
         commit = plain.at(direct_url, "vcs_info", "commit_id")
-        wanted = package["vcs"]["commit-id"]
+        wanted = package.vcs.commit_id
         return "" if commit == wanted else f"commit {wanted} is locked, {commit or 'none'} was installed"
-    if "directory" in package:  # its content is not locked; images have a wheel of it, from a file
+    if package.directory:  # its content is not locked; images have a wheel of it, from a file
         is_file = str(direct_url.get("url", "file:")).startswith("file:") and "vcs_info" not in direct_url
         return "" if is_file else came_from
     if "vcs_info" in direct_url or "dir_info" in direct_url:
         return came_from
     archive = plain.table(direct_url, "archive_info")
     digest = plain.at(archive, "hashes", "sha256") or str(archive.get("hash", "")).removeprefix("sha256=")
-    return came_from if digest and digest not in _hashes(package) else ""
-
-
-def _hashes(package: Mapping[str, Any]) -> set[str]:
-    files = [*package.get("wheels", ()), *(package[key] for key in ("sdist", "archive") if key in package)]
-    return {file["hashes"].get("sha256", "") for file in files}
+    return came_from if digest and str(digest).lower() not in {file.sha256 for file in package.hashed} else ""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from zlock.image.plan import Parent
+from zlock.lock.lock import Lock
 from zlock.model.indexes import Index
 from zlock.model.target import Target
 from zlock.settings.docker import DockerSettings
@@ -46,7 +46,7 @@ class Wanted:
 
     Attributes:
         step: The step's name.
-        lock: Its lock as plain values.
+        lock: Its lock.
         target: Which of the lock's targets the image is for.
         settings: Its docker settings, each with its place.
         apt_packages: Debian packages of all sources.
@@ -61,7 +61,7 @@ class Wanted:
     """
 
     step: str
-    lock: Mapping[str, Any]
+    lock: Lock
     target: Target
     settings: DockerSettings
     apt_packages: tuple[str, ...]

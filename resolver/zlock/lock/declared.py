@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from zlock.errors import InvalidInput
-from zlock.lock.identity import own_begin
+from zlock.lock.facts import DeclaredFile, Facts
 from zlock.lock.question import digest_of
-from zlock.lock.toml import Inline, dumps
+from zlock.model.form import plain
 from zlock.regular import NotRegular, read_regular
 from zlock.sources.lines import decode, iter_lines
 
-_WRITTEN = re.compile(r'^declared = "[^"]*"(?:\ndeclared-files = \[(?:\n(?: .*\n)*)?\])?$', re.MULTILINE)
 # Where tools say that dependencies come from, see `zlock.pyproject`.
 _SOURCE_KEYS = (
     ("tool", "uv", "sources"),
@@ -32,20 +29,6 @@ _SOURCE_KEYS = (
     ("tool", "pdm", "source"),
 )
 _PROJECT_KEYS = ("name", "dependencies", "optional-dependencies", "dynamic")
-
-
-class DeclaredFile(NamedTuple):
-    """A file that asks.
-
-    Attributes:
-        name: Its path from the project folder, with `/`; of a file outside, its name alone.
-        inside: Whether it is in the project folder.
-        digest: Of what it says.
-    """
-
-    name: str
-    inside: bool
-    digest: str
 
 
 def declared_files(files: Iterable[Path], project: Path) -> tuple[DeclaredFile, ...]:
@@ -69,50 +52,30 @@ def declared_files(files: Iterable[Path], project: Path) -> tuple[DeclaredFile, 
     return tuple(sorted(found))
 
 
-def declared_table(files: Sequence[DeclaredFile]) -> dict[str, Any]:
-    """Return the keys of the lock that say what was declared: the digest of it all, and each file with its own."""
-    rows = [Inline({"path" if file.inside else "name": file.name, "digest": file.digest}) for file in files]
-    return {"declared": digest_of(rows), "declared-files": rows}
+def digest_of_files(files: Iterable[DeclaredFile]) -> str:
+    """Return `declared`: the digest of all that declared files say."""
+    return digest_of(plain(list(files)))
 
 
-def redeclare(text: str, files: Sequence[DeclaredFile]) -> str:
-    """Return a lock's text with other declared files."""
-    begin = own_begin(text)
-    table = dumps(declared_table(files)).rstrip("\n")
-    return text[:begin] + _WRITTEN.sub(lambda _: table, text[begin:], count=1)
-
-
-def recorded_files(own: Mapping[str, Any]) -> tuple[DeclaredFile, ...]:
-    """Return the declared files that the `[tool.zlock]` of a lock records."""
-    rows = own.get("declared-files", ())
-    return tuple(DeclaredFile(row.get("path") or row["name"], "path" in row, row["digest"]) for row in rows)
-
-
-def undeclared(own: Mapping[str, Any], project: Path, asking: Iterable[Path]) -> Iterator[str]:
+def undeclared(facts: Facts, project: Path, asking: Iterable[Path]) -> Iterator[str]:
     """Say which files no longer say what they said when a lock was written; nothing where all do.
 
     Files outside the project are not looked at: nobody can say where they are here.
 
     Args:
-        own: The `[tool.zlock]` of the lock.
+        facts: What the lock says.
         project: The project folder.
         asking: Files that are known to ask now, whatever the lock says.
     """
-    recorded = recorded_files(own)
-    inside = {file.name: file for file in recorded if file.inside}
-    for name in inside:
-        if os.path.isabs(name) or ".." in name.split("/"):  # noqa: PTH117 - as a lock has it
-            raise InvalidInput(
-                f"a lock declares a file outside of its project: `{name}`", hint="make it anew with `zlock resolve`"
-            )
+    inside = {file.name: file for file in facts.declared_files if file.inside}
     places = [project / name for name in inside]
     now = {file.name: file for file in declared_files([*places, *asking], project) if file.inside}
     for name, file in inside.items():
         # Locks of earlier versions record the bytes of every file.
         if name in now and now[name] != file and file.digest == _digest_of_bytes(_bytes_of(project / name)):
             now[name] = file
-    outside = [file for file in recorded if not file.inside]
-    if declared_table(sorted([*outside, *now.values()]))["declared"] == own.get("declared"):
+    outside = [file for file in facts.declared_files if not file.inside]
+    if digest_of_files(sorted([*outside, *now.values()])) == facts.declared:
         return
     for name in sorted({*inside, *now}):
         if name not in now:

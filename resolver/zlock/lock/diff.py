@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from packaging.version import Version
 
-from zlock.lock.selection import applies, targets_of, with_wheels_for
+from zlock.lock.lock import Lock
+from zlock.lock.package import Package
+from zlock.lock.selection import applies, with_wheels_for
 from zlock.model.target import Target
 
 Kind = Literal["added", "removed", "major", "minor", "patch", "commit", "files", "same"]
 # What of a lock's own table enters its image; the packages do by their identity.
-_IMAGE = ("apt-packages", "parent-digest", "parent-image", "parent-user", "platforms", "python", "uv")
+_IMAGE = ("apt_packages", "parent_digest", "parent_image", "parent_user", "platforms", "python", "uv")
 _YEAR = 365.25 * 24 * 3600  # seconds
 
 
@@ -66,12 +68,14 @@ class StepDiff:
     libyears: float
 
 
-def compare(step: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> StepDiff:
+def compare(step: str, before: Lock | None, after: Lock | None) -> StepDiff:
     """Return what differs between two locks of a step; None stands for one that is not there."""
     old, new = by_name(before), by_name(after)
     for name, rows in _on_shared_platforms(before, after).items():
         old[name], new[name] = rows
-    with_folders = not (is_portable(before) or is_portable(after))  # of their files they say only where they will be
+    with_folders = not any(
+        lock.facts.is_portable for lock in (before, after) if lock
+    )  # of their files they say only where they will be
     found = [_change(name, old.get(name), new.get(name), with_folders=with_folders) for name in sorted({*old, *new})]
     changes = tuple(one for one in found if one is not None)
     image = _image(before, after)
@@ -82,34 +86,27 @@ def compare(step: str, before: Mapping[str, Any] | None, after: Mapping[str, Any
     return StepDiff(step=step, status=status, changes=changes, image=image, libyears=years)
 
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[Package]
 """The entries of one package: several where platforms have different versions."""
 
 
-def by_name(lock: Mapping[str, Any] | None, targets: Sequence[Target] | None = None) -> dict[str, Rows]:
+def by_name(lock: Lock | None, targets: Sequence[Target] | None = None) -> dict[str, Rows]:
     """Return the entries of a lock by package; with targets, only what any of those installs."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for row in (lock or {}).get("packages", ()):
+    found: dict[str, list[Package]] = {}
+    for row in lock.packages if lock else ():
         if targets is None:
-            found.setdefault(row["name"], []).append(row)
+            found.setdefault(row.name, []).append(row)
         elif on := [target for target in targets if applies(row, target)]:
-            found.setdefault(row["name"], []).append(with_wheels_for(row, on))
+            found.setdefault(row.name, []).append(with_wheels_for(row, on))
     return dict(found)
 
 
-def is_portable(lock: Mapping[str, Any] | None) -> bool:
-    """Return whether a lock has its files in a wheelhouse, whatever index they come from."""
-    return bool(lock) and lock["tool"]["zlock"].get("policy", {}).get("urls") == "portable"  # type: ignore[index]
-
-
-def _on_shared_platforms(
-    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
-) -> dict[str, tuple[Rows, Rows]]:
+def _on_shared_platforms(before: Lock | None, after: Lock | None) -> dict[str, tuple[Rows, Rows]]:
     """Return the entries of packages as platforms have them that both locks are for, where the locks differ in those.
 
     What goes or comes with a platform is no move of a release that others have.
     """
-    was, now = ({target.platform: target for target in targets_of(lock)} if lock else {} for lock in (before, after))
+    was, now = ({target.platform: target for target in lock.facts.targets} if lock else {} for lock in (before, after))
     if was.keys() == now.keys():
         return {}
     shared = was.keys() & now.keys()
@@ -151,25 +148,17 @@ def _change(name: str, old: Rows | None, new: Rows | None, *, with_folders: bool
 
 def _shown(rows: Rows) -> str:
     """Return what a person takes for the version."""
-    return ", ".join(dict.fromkeys(_version(row) for row in rows))
-
-
-def _version(row: Mapping[str, Any]) -> str:
-    return str(row.get("version") or row.get("vcs", {}).get("commit-id", "")[:12] or _path(row))
-
-
-def _path(row: Mapping[str, Any]) -> str:
-    return str(row.get("directory", {}).get("path", ""))
+    return ", ".join(dict.fromkeys(row.shown for row in rows))
 
 
 def _newest(rows: Rows) -> Version:
-    return max(Version(row["version"]) for row in rows)
+    return max(Version(row.version) for row in rows)
 
 
 def _kind(old: Rows, new: Rows) -> Kind:
     if _shown(old) == _shown(new):
         return "same" if _digests(old) == _digests(new) else "files"
-    if not all("version" in row for row in (*old, *new)):
+    if not all(row.version for row in (*old, *new)):
         return "commit"
     was, now = _newest(old), _newest(new)
     if (was.epoch, was.major) != (now.epoch, now.major):
@@ -177,15 +166,8 @@ def _kind(old: Rows, new: Rows) -> Kind:
     return "minor" if was.minor != now.minor else "patch"
 
 
-def _files(rows: Rows) -> list[Mapping[str, Any]]:
-    found = []
-    for row in rows:
-        found += [*row.get("wheels", ()), *(row[key] for key in ("sdist", "archive") if key in row)]
-    return found
-
-
 def _digests(rows: Rows) -> set[str]:
-    return {f"{name}:{digest}" for file in _files(rows) for name, digest in file["hashes"].items()}
+    return {f"{name}:{digest}" for row in rows for file in row.hashed for name, digest in file.hashes.items()}
 
 
 def _libyears(old: Rows, new: Rows) -> float | None:
@@ -197,7 +179,7 @@ def _libyears(old: Rows, new: Rows) -> float | None:
 
 def _uploaded(rows: Rows) -> datetime | None:
     """Return when the first file of a release was uploaded."""
-    return min((file["upload-time"] for file in _files(rows) if "upload-time" in file), default=None)
+    return min((file.upload_time for row in rows for file in row.files if file.upload_time), default=None)
 
 
 def _differing(before: set[str], after: set[str]) -> tuple[str, str] | None:
@@ -206,19 +188,19 @@ def _differing(before: set[str], after: set[str]) -> tuple[str, str] | None:
 
 
 def _indexes(rows: Rows) -> set[str]:
-    return {row["index"] for row in rows if "index" in row}
+    return {row.index for row in rows if row.index}
 
 
 def _hosts(rows: Rows, *, with_folders: bool) -> set[str]:
-    places = [*_files(rows), *(row["vcs"] for row in rows if "vcs" in row)]
-    urls = [urlsplit(place["url"]) for place in places if "url" in place]
-    folders = {str(PurePosixPath(place["path"]).parent) for place in places if "path" in place}
+    places = [place for row in rows for place in row.placed]
+    urls = [urlsplit(place.url) for place in places if place.url]
+    folders = {str(PurePosixPath(place.path).parent) for place in places if place.path}
     return {f"{url.scheme}://{url.netloc.rpartition('@')[2]}" for url in urls} | (folders if with_folders else set())
 
 
-def _image(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> tuple[str, ...]:
+def _image(before: Lock | None, after: Lock | None) -> tuple[str, ...]:
     if before is None or after is None:
         return ()
-    old, new = before["tool"]["zlock"], after["tool"]["zlock"]
-    found = ["packages"] if old["identity"] != new["identity"] else []
-    return (*found, *(key for key in _IMAGE if old.get(key) != new.get(key)))
+    old, new = before.facts, after.facts
+    found = ["packages"] if old.identity != new.identity else []
+    return (*found, *(key.replace("_", "-") for key in _IMAGE if getattr(old, key) != getattr(new, key)))

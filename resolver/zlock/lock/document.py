@@ -4,45 +4,55 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from zlock.lock.builds import Build
-from zlock.lock.declared import DeclaredFile, declared_table
+from zlock.lock.declared import digest_of_files
 from zlock.lock.environments import Answer, join_answers
-from zlock.lock.identity import FORMAT, identity_of, resign
+from zlock.lock.facts import Build, DeclaredFile, Facts, Uv
+from zlock.lock.identity import FORMAT, identity_of
+from zlock.lock.lock import Lock
+from zlock.lock.package import (
+    Dependency,
+    Package,
+    PackageArchive,
+    PackageDirectory,
+    PackageFacts,
+    PackageFile,
+    PackageTool,
+    PackageVcs,
+)
 from zlock.lock.question import Question, target_table
-from zlock.lock.toml import Inline, Row, dumps
 from zlock.lock.wheelhouse import archive_name
 from zlock.model.distribution import File, Reference
+from zlock.model.explanations import Differs, GaveWay
 from zlock.model.paths import path_in, portable
 from zlock.model.versions import valid_specifier
 from zlock.resolution.solve import Resolved
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Facts:
+class Recorded:
     """What is recorded beside the question and the packages.
 
     Attributes:
         declared: The files that ask.
         owner: The pipeline it belongs to, `file.py:name`; empty for the configuration's own steps.
-        gave_way: Requirements that gave way to later sources, a line each.
+        gave_way: Requirements that gave way to later sources.
         builds: What the sdists among the packages are built with.
-        uv: The uv that installs them, see `uv_table`; None where pip does.
-        differs: Packages that have another version in another step, a line each with the reason.
+        uv: The uv that installs them; None where pip does.
+        differs: Packages that have another version in another step.
         exclude_newer: The cut-off that the command line set for this run, RFC 3339, or empty.
     """
 
     declared: tuple[DeclaredFile, ...] = ()
     owner: str = ""
-    gave_way: tuple[str, ...] = ()
+    gave_way: tuple[GaveWay, ...] = ()
     builds: tuple[Build, ...] = ()
-    uv: Inline | None = None
-    differs: tuple[str, ...] = ()
+    uv: Uv | None = None
+    differs: tuple[Differs, ...] = ()
     exclude_newer: str = ""
 
 
@@ -75,70 +85,53 @@ class _Places:
 def build(
     question: Question,
     answers: Sequence[Answer],
-    facts: Facts,
+    recorded: Recorded,
     *,
     project: Path,
     lock_folder: Path,
     wheelhouse: Path | None = None,
-) -> dict[str, Any]:
-    """Return the lock as a tree of plain values, the integrity still empty (PEP 751).
+) -> Lock:
+    """Return the lock that answers a question.
 
     Args:
         question: What the step asks.
         answers: For each target of the question what was chosen.
-        facts: What is recorded beside them.
+        recorded: What is recorded beside them.
         project: The project folder.
         lock_folder: Where the lock will be; its paths count from there.
         wheelhouse: Where the files will be, for a portable lock: it has their paths in place of indexes and URLs.
     """
     fixed = _fixed_indexes(question) if wheelhouse is None else frozenset()  # a portable lock names no index
     places = _places(project, lock_folder, wheelhouse, fixed)
-    packages = [_package(one, marker, places) for one, marker in join_answers(answers)]
-    builds = [build.to_table() for build in facts.builds]
-    own: dict[str, Any] = {
-        "format": FORMAT,
-        "step": question.step,
-        **({"pipeline": facts.owner} if facts.owner else {}),
-        "identity": identity_of(packages, builds),
-        "inputs": question.digest(),
-        **declared_table(facts.declared),
-        "packages": len(packages),
+    packages = tuple(_package(one, marker, places) for one, marker in join_answers(answers))
+    facts = Facts(
+        format=FORMAT,
+        step=question.step,
+        pipeline=recorded.owner,
+        identity=identity_of(packages, recorded.builds),
+        inputs=question.digest(),
+        declared=digest_of_files(recorded.declared),
+        declared_files=recorded.declared,
+        packages=len(packages),
         **target_table(question.targets),
-    }
-    if question.parent_image:
-        own["parent-image"] = question.parent_image
-    if question.apt_packages:
-        own["apt-packages"] = list(question.apt_packages)
-    if facts.uv:
-        own["uv"] = facts.uv
-    if question.policy:
-        own["policy"] = Inline(question.policy)
-    if question.local:
-        own["local"] = Inline(question.local)
-    if facts.exclude_newer:
-        own["exclude-newer"] = facts.exclude_newer
-    if facts.gave_way:
-        own["gave-way"] = list(facts.gave_way)
-    if facts.differs:
-        own["differs"] = list(facts.differs)
-    # After everything that a cut could take away but what follows as tables.
-    own["integrity"] = ""
-    if builds:
-        own["builds"] = builds
-    own["sources"] = [asked.to_table() for asked in question.asked]
-    return {
-        "lock-version": "1.0",
-        "environments": [str(target.marker) for target in question.targets],
-        "requires-python": str(question.targets[0].requires_python),
-        "created-by": "zlock",
-        "packages": packages,
-        "tool": {"zlock": own},
-    }
-
-
-def render(tree: Mapping[str, Any]) -> str:
-    """Return the lock's text with its integrity filled in."""
-    return resign(dumps(tree))
+        parent_image=question.parent_image,
+        apt_packages=question.apt_packages,
+        uv=recorded.uv,
+        policy=question.policy,
+        local=question.local,
+        exclude_newer=recorded.exclude_newer,
+        gave_way=recorded.gave_way,
+        differs=recorded.differs,
+        integrity="",
+        builds=recorded.builds,
+        sources=question.asked,
+    )
+    return Lock(
+        environments=tuple(str(target.marker) for target in question.targets),
+        requires_python=str(question.targets[0].requires_python),
+        packages=packages,
+        facts=facts,
+    )
 
 
 def _fixed_indexes(question: Question) -> frozenset[str]:
@@ -152,35 +145,34 @@ def _places(project: Path, lock_folder: Path, wheelhouse: Path | None, fixed: fr
 
 
 @lru_cache(maxsize=4096)
-def _package(one: Resolved, marker: str, places: _Places) -> Row:
+def _package(one: Resolved, marker: str, places: _Places) -> Package:
     """Return a package as locks hold it; the steps of a pipeline share most of theirs."""
     reference = one.candidate.reference
-    table = Row(name=one.name)
-    if reference is None or reference.kind == "archive":
-        table["version"] = str(one.candidate.version)
-    if marker:
-        table["marker"] = marker
     requires_python = reference.metadata.requires_python if reference else one.candidate.files[0].requires_python
-    if valid_specifier(requires_python):  # installers refuse a whole lock for an invalid one
-        table["requires-python"] = requires_python
-    if one.requires:
-        table["dependencies"] = [Inline({"name": name}) for name in one.requires]
-    if any(one.needs.keys() - {""}) or any("[" in need for needs in one.needs.values() for need in needs):
-        # Names alone would not tell which of the edges are there because of an extra.
-        table["tool"] = Inline({"zlock": Inline({"needs": Inline(one.needs)})})
+    package = Package(
+        name=one.name,
+        version=str(one.candidate.version) if reference is None or reference.kind == "archive" else "",
+        marker=marker,
+        requires_python=valid_specifier(requires_python),  # installers refuse a whole lock for an invalid one
+        dependencies=tuple(Dependency(name=name) for name in one.requires),
+        tool=PackageTool(zlock=PackageFacts(needs=one.needs) if _says_more(one.needs) else None),
+    )
     if reference is not None:
-        table.update(_reference(reference, places))
-        return table
-    if one.index.startswith("http") and places.wheelhouse is None:
-        table["index"] = one.index
+        return _placed(package, reference, places)
     admitted = [file for file in one.candidate.files if _is_admitted(file, one.hashes)]
     files = sorted(admitted, key=lambda file: (file.filename, file.url))
-    wheels = [_file(file, one.index, places) for file in files if file.is_wheel]
-    if wheels:
-        table["wheels"] = wheels
-    else:
-        table["sdist"] = _file(files[0], one.index, places)
-    return table
+    wheels = tuple(_file(file, one.index, places) for file in files if file.is_wheel)
+    return replace(
+        package,
+        index=one.index if one.index.startswith("http") and places.wheelhouse is None else "",
+        wheels=wheels,
+        sdist=None if wheels else _file(files[0], one.index, places),
+    )
+
+
+def _says_more(needs: Mapping[str, Sequence[str]]) -> bool:
+    """Return whether names alone would not tell which of the edges are there because of an extra."""
+    return any(needs.keys() - {""}) or any("[" in need for nodes in needs.values() for need in nodes)
 
 
 def _is_admitted(file: File, hashes: Sequence[str]) -> bool:
@@ -188,43 +180,50 @@ def _is_admitted(file: File, hashes: Sequence[str]) -> bool:
 
 
 @lru_cache(maxsize=65536)
-def _file(file: File, index: str, places: _Places) -> Inline:
+def _file(file: File, index: str, places: _Places) -> PackageFile:
     """Return a file as locks hold it."""
-    row: dict[str, Any] = {}
-    if PurePosixPath(file.url).name != file.filename and places.wheelhouse is None:
-        row["name"] = file.filename
-    if file.upload_time:
-        row["upload-time"] = datetime.fromisoformat(file.upload_time)
+    path = ""
     if places.wheelhouse is not None:
-        row["path"] = places.in_wheelhouse(file.filename)
+        path = places.in_wheelhouse(file.filename)
     elif file.url.startswith("file:"):
-        row["path"] = places.of_file(file.url, index)
-    else:
-        row["url"] = file.url
-    if file.size >= 0:
-        row["size"] = file.size
-    row["hashes"] = Inline({"sha256": file.sha256})
-    return Inline(row)
+        path = places.of_file(file.url, index)
+    is_named = PurePosixPath(file.url).name != file.filename and places.wheelhouse is None
+    return PackageFile(
+        name=file.filename if is_named else "",
+        upload_time=datetime.fromisoformat(file.upload_time) if file.upload_time else None,
+        url="" if path else file.url,
+        path=path,
+        size=_size(file.size),
+        hashes={"sha256": file.sha256},
+    )
 
 
-def _reference(reference: Reference, places: _Places) -> dict[str, Any]:
-    place: dict[str, Any] = {}
-    if reference.path:
-        place["path"] = places.of_reference(reference.path)
-    elif reference.kind == "archive" and places.wheelhouse is not None:
-        name = archive_name(reference.filename, dict(reference.hashes)["sha256"])
-        place["path"] = places.in_wheelhouse(name)
-    else:
-        place["url"] = reference.url
+def _placed(package: Package, reference: Reference, places: _Places) -> Package:
+    """Return a package with the place of a direct reference."""
+    path = places.of_reference(reference.path) if reference.path else ""
+    if reference.kind == "directory":
+        return replace(package, directory=PackageDirectory(path=path, subdirectory=reference.subdirectory))
     if reference.kind == "vcs":
-        place = {"type": reference.vcs, **place}
-        if reference.requested_revision:
-            place["requested-revision"] = reference.requested_revision
-        place["commit-id"] = reference.commit
-    if reference.kind == "archive":
-        if reference.size >= 0:
-            place["size"] = reference.size
-        place["hashes"] = Inline(dict(reference.hashes))
-    if reference.subdirectory:
-        place["subdirectory"] = reference.subdirectory
-    return {reference.kind: Inline(place)}
+        vcs = PackageVcs(
+            type="git",
+            path=path,
+            url="" if path else reference.url,
+            requested_revision=reference.requested_revision,
+            commit_id=reference.commit,
+            subdirectory=reference.subdirectory,
+        )
+        return replace(package, vcs=vcs)
+    if not path and places.wheelhouse is not None:
+        path = places.in_wheelhouse(archive_name(reference.filename, dict(reference.hashes)["sha256"]))
+    archive = PackageArchive(
+        path=path,
+        url="" if path else reference.url,
+        size=_size(reference.size),
+        hashes=dict(reference.hashes),
+        subdirectory=reference.subdirectory,
+    )
+    return replace(package, archive=archive)
+
+
+def _size(size: int) -> int | None:
+    return size if size >= 0 else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from zlock.lock.package import Package
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,14 +21,16 @@ class Graph:
     edges: Mapping[str, tuple[str, ...]]
 
     @classmethod
-    def of(cls, packages: Iterable[Mapping[str, Any]]) -> Graph:
+    def of(cls, packages: Iterable[Package]) -> Graph:
         """Return the graph of a lock's packages; an edge out of them, as to another platform's package, is left out."""
         rows = list(packages)
-        versions = {row["name"]: row.get("version", "") for row in rows}
+        versions = {row.name: row.version for row in rows}
         edges = {
-            node: tuple(need for need in sorted(needs) if name_of(need) in versions)
+            f"{row.name}[{extra}]" if extra else row.name: tuple(
+                need for need in sorted(needs) if name_of(need) in versions
+            )
             for row in rows
-            for node, needs in _needs(row).items()
+            for extra, needs in row.needs.items()
         }
         return cls(versions=versions, edges=edges)
 
@@ -52,12 +55,3 @@ class Graph:
 def name_of(node: str) -> str:
     """Return the package that a node belongs to."""
     return node.partition("[")[0]
-
-
-def _needs(package: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return by node what a package needs."""
-    name = package["name"]
-    needs = package.get("tool", {}).get("zlock", {}).get("needs")
-    if needs is None:
-        return {name: [one["name"] for one in package.get("dependencies", ())]}
-    return {f"{name}[{extra}]" if extra else name: list(nodes) for extra, nodes in needs.items()}

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from zlock.lock.question import digest_of_text, plain_text
-from zlock.lock.toml import Row
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from zlock.lock.facts import Build
+    from zlock.lock.package import Package
+
+FORMAT = 2
+"""The format of `[tool.zlock]` that is written; format 1, with sentences for `gave-way` and `differs`, is read."""
 
 _OWN = "\n[tool.zlock]\n"
 # Within `[tool.zlock]`, the only table that has these keys at the beginning of a line.
-_OWNER = re.compile(r'^(step = "[^"]*"\n)(?:pipeline = ("(?:[^"\\]|\\.)*")\n)?', re.MULTILINE)
+_OWNER = re.compile(r'^pipeline = ("(?:[^"\\]|\\.)*")$', re.MULTILINE)
 _INTEGRITY = re.compile(r'^integrity = "[^"]*"$', re.MULTILINE)
 
 
@@ -33,20 +38,16 @@ def resign(text: str) -> str:
 def owner_in(text: str) -> str:
     """Return the pipeline that a lock's text says it belongs to, empty where it says none."""
     found = _OWNER.search(text, own_begin(text))
-    return str(json.loads(found[2])) if found and found[2] else ""
+    with contextlib.suppress(ValueError):  # no text of TOML either, as readers will say
+        return str(json.loads(found[1])) if found else ""
+    return ""
 
 
-def set_owner(text: str, owner: str) -> str:
-    """Return a lock's text with another pipeline; that is no part of what is asked or installed."""
-    line = f"pipeline = {json.dumps(owner, ensure_ascii=False)}\n" if owner else ""
-    begin = own_begin(text)
-    return text[:begin] + _OWNER.sub(lambda found: found[1] + line, text[begin:], count=1)
-
-
-def is_signed(text: str) -> bool:
+def is_whole(text: str) -> bool:
     """Return whether a lock's text is as it was written."""
-    place = _INTEGRITY.search(text, own_begin(text))
-    return place is not None and place[0] == _integrity(text, place)
+    begin = own_begin(text)
+    place = _INTEGRITY.search(text, begin)
+    return begin > 0 and place is not None and place[0] == _integrity(text, place)
 
 
 def _integrity(text: str, place: re.Match[str]) -> str:
@@ -54,33 +55,12 @@ def _integrity(text: str, place: re.Match[str]) -> str:
     return f'integrity = "sha256:{hashlib.sha256(bare.encode()).hexdigest()}"'
 
 
-def identity_of(packages: Sequence[Mapping[str, Any]], builds: Sequence[Mapping[str, Any]] = ()) -> str:
+def identity_of(packages: Iterable[Package], builds: Iterable[Build] = ()) -> str:
     """Return the digest of what a lock installs: names, versions, markers, file hashes and commits.
 
     What sdists are built with counts too. No step name, no URL and no tool version: locks that install the same have
     the same identity.
     """
-    rows = [text for _, text in sorted(map(_identity_row, packages))]
-    texts = [*rows, *(plain_text([build["package"], build["requirements"]]) for build in builds)]
+    rows = [text for _, text in sorted(package.identity for package in packages)]
+    texts = [*rows, *(plain_text([build.package, build.requirements]) for build in builds)]
     return digest_of_text(f"[{','.join(texts)}]")
-
-
-def _identity_row(package: Mapping[str, Any]) -> tuple[list[Any], str]:
-    """Return what a package counts for, as a value, which orders them, and as a text."""
-    if isinstance(package, Row) and package.identity:
-        return package.identity
-    row = _find_identity(package)
-    found = row, plain_text(row)
-    if isinstance(package, Row):
-        package.identity = found
-    return found
-
-
-def _find_identity(package: Mapping[str, Any]) -> list[Any]:
-    files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
-    if "archive" in package:
-        files.append(package["archive"])
-    hashes = sorted(f"{k}:{v}" for file in files for k, v in file["hashes"].items())
-    vcs = package.get("vcs", {})
-    source = [vcs.get("commit-id", ""), vcs.get("subdirectory", ""), package.get("directory", {}).get("path", "")]
-    return [package["name"], package.get("version", ""), package.get("marker", ""), hashes, source]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
-from packaging.markers import InvalidMarker, Marker
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
+from zlock.errors import InvalidLock
 from zlock.lock.diff import Rows, by_name
+from zlock.lock.lock import Lock
+from zlock.lock.store import lock_in
 
 _SIDES = {"<": "ours", "|": "base", "=": "theirs", ">": "both"}
 _MARKER = re.compile(r"(<{7}|\|{7}|={7}|>{7})(?= |$)")
@@ -33,46 +34,37 @@ def sides_of(text: str) -> tuple[str, str, str]:
     return base if has_base else "", ours, theirs
 
 
-def pins_in(text: str) -> Mapping[str, Any] | None:
-    """Return one side of a conflict as plain values; None where it is no lock.
+def pins_in(text: str) -> Lock | None:
+    """Return one side of a conflict; None where it is no lock.
 
     A text that git has put together from both sides is none that anyone has written, so its integrity is not looked
     at: what it pins is only preferred, and solved for.
     """
     try:
-        tree = tomllib.loads(text)
-        stated = [tree["tool"]["zlock"]["python"]]
-        for row in tree["packages"]:
-            stated += [row["name"], row.get("version", "")]
-            Marker(row.get("marker", "python_version >= '3'"))
-    except (tomllib.TOMLDecodeError, RecursionError, KeyError, TypeError, InvalidMarker):
+        return lock_in(Path("side"), text)
+    except InvalidLock:
         return None
-    return tree if all(isinstance(one, str) for one in stated) else None
 
 
-def merged(
-    base: Mapping[str, Any] | None, ours: Mapping[str, Any] | None, theirs: Mapping[str, Any] | None
-) -> Mapping[str, Any] | None:
+def merged(base: Lock | None, ours: Lock | None, theirs: Lock | None) -> Lock | None:
     """Return a lock with the pins of both sides, which answers nothing: its `inputs` are empty.
 
-    A package that one side moved is as that side has it; one that both moved is the newer of the two.
+    A package that one side moved is as that side has it; one that both moved is the newer of the two. What either side
+    says of differences to other steps is kept, as far as it is of these pins.
     """
     if ours is None or theirs is None:
         one = ours or theirs
-        return one and _unanswering(one, one["packages"], one)
+        return one and replace(one, facts=replace(one.facts, inputs=""))
     old, mine, other = by_name(base), by_name(ours), by_name(theirs)
-    rows = [
+    rows = tuple(
         row
         for name in sorted({*mine, *other})
         for row in _chosen(old.get(name, ()), mine.get(name, ()), other.get(name, ()))
-    ]
-    was = base["tool"]["zlock"]["python"] if base else None
-    return _unanswering(ours, rows, theirs if ours["tool"]["zlock"]["python"] == was else ours)
-
-
-def _unanswering(ours: Mapping[str, Any], rows: Rows, python: Mapping[str, Any]) -> Mapping[str, Any]:
-    own = {**ours["tool"]["zlock"], "inputs": "", "python": python["tool"]["zlock"]["python"]}
-    return {**ours, "packages": list(rows), "tool": {"zlock": own}}
+    )
+    python = (theirs if base and ours.facts.python == base.facts.python else ours).facts.python
+    differs = {one.name: one for one in (*theirs.facts.differs, *ours.facts.differs)}
+    facts = replace(ours.facts, inputs="", python=python, differs=tuple(one for _, one in sorted(differs.items())))
+    return replace(ours, packages=rows, facts=facts)
 
 
 def _chosen(old: Rows, ours: Rows, theirs: Rows) -> Rows:
@@ -84,15 +76,9 @@ def _chosen(old: Rows, ours: Rows, theirs: Rows) -> Rows:
 
 
 def _pins(rows: Rows) -> list[str]:
-    return [f"{row.get('version')} {row.get('vcs', {}).get('commit-id')}" for row in rows]
+    return [row.version or (row.vcs.commit_id if row.vcs else "") for row in rows]
 
 
 def _newest(rows: Rows) -> Version:
     """Return the newest version; what has none, as a repository, is older than anything."""
-    found = []
-    for row in rows:
-        try:
-            found.append(Version(row.get("version", "0.dev0")))
-        except InvalidVersion:
-            found.append(Version("0.dev0"))
-    return max(found)
+    return max(Version(row.version or "0.dev0") for row in rows)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from zlock.model.form import plain
 from zlock.model.requirement import Asked
 from zlock.model.target import Target
 
@@ -44,7 +45,7 @@ class Question:
         """Return the question as plain values, in one way only."""
         return {
             "target": target_table(self.targets),
-            "asked": [asked.to_table() for asked in self.asked],
+            "asked": plain(self.asked),
             "apt-packages": list(self.apt_packages),
             "parent-image": self.parent_image,
             "policy": dict(self.policy),

@@ -2,79 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from itertools import product
-from pathlib import PurePosixPath
-from typing import Any
-from urllib.parse import unquote
 
 from packaging.markers import Marker
 
+from zlock.lock.lock import Lock
+from zlock.lock.package import Package, PackageFile
 from zlock.model.indexes import Index
 from zlock.model.target import Target
 
 
-def packages_on(tree: Mapping[str, Any], target: Target) -> list[Mapping[str, Any]]:
+def packages_on(lock: Lock, target: Target) -> tuple[Package, ...]:
     """Return the packages of a lock that a target installs (PEP 751, packages.marker)."""
-    return [package for package in tree.get("packages", ()) if applies(package, target)]
+    return tuple(package for package in lock.packages if applies(package, target))
 
 
-def indexes_of(packages: Sequence[Mapping[str, Any]], indexes: Iterable[Index]) -> list[Index]:
+def indexes_of(packages: Sequence[Package], indexes: Iterable[Index]) -> list[Index]:
     """Return those of some indexes that packages of a lock come from; a portable lock names none."""
-    places = {str(package.get("index", "")).rstrip("/") for package in packages}
+    places = {package.index.rstrip("/") for package in packages}
     return [index for index in indexes if index.shown in places]
 
 
-def pins_on(tree: Mapping[str, Any], target: Target) -> dict[str, str]:
+def pins_on(lock: Lock, target: Target) -> dict[str, str]:
     """Return the versions a lock pins on a target, by name."""
-    return {package["name"]: package["version"] for package in packages_on(tree, target) if "version" in package}
+    return {package.name: package.version for package in packages_on(lock, target) if package.version}
 
 
-def applies(package: Mapping[str, Any], target: Target) -> bool:
+def applies(package: Package, target: Target) -> bool:
     """Return whether a target installs a package of a lock."""
-    marker = package.get("marker")
-    return marker is None or Marker(marker).evaluate(target.environment)
+    return not package.marker or _marker(package.marker).evaluate(target.environment)
 
 
-def narrowed(tree: Mapping[str, Any], target: Target) -> dict[str, Any]:
+_marker = lru_cache(maxsize=1024)(Marker)
+
+
+def narrowed(lock: Lock, target: Target) -> Lock:
     """Return a lock as one for a single target reads: its packages without markers, the wheels that it can install.
 
     The identity of a lock with one target is that of its narrowed self, see `identity_of`.
     """
-    packages = [_narrowed(package, target) for package in packages_on(tree, target)]
-    own = dict(tree["tool"]["zlock"])
-    if "builds" in own:
-        own["builds"] = [build for build in own["builds"] if build["platform"] == target.platform]
-    if "uv" in own:
-        own["uv"] = _narrowed(own["uv"], target)
-    return {**tree, "packages": packages, "tool": {"zlock": own}}
+    facts, uv = lock.facts, lock.facts.uv
+    return replace(
+        lock,
+        environments=(str(target.marker),),
+        packages=tuple(replace(with_wheels_for(one, [target]), marker="") for one in packages_on(lock, target)),
+        facts=replace(
+            facts,
+            builds=tuple(build for build in facts.builds if build.platform == target.platform),
+            uv=uv and replace(uv, wheels=_fitting(uv.wheels, [target])),
+        ),
+    )
 
 
-def _narrowed(package: Mapping[str, Any], target: Target) -> dict[str, Any]:
-    return with_wheels_for({key: value for key, value in package.items() if key != "marker"}, [target])
-
-
-def with_wheels_for(package: Mapping[str, Any], targets: Sequence[Target]) -> dict[str, Any]:
+def with_wheels_for(package: Package, targets: Sequence[Target]) -> Package:
     """Return a package of a lock with those of its wheels that any of some targets can install."""
-    found = dict(package)
-    if "wheels" in found:
-        found["wheels"] = [
-            wheel for wheel in found["wheels"] if any(rank_of(wheel, target) is not None for target in targets)
-        ]
-    return found
+    return replace(package, wheels=_fitting(package.wheels, targets))
 
 
-def rank_of(wheel: Mapping[str, Any], target: Target) -> int | None:
-    """Return how well a wheel fits a target, 0 the best (PEP 425); None where it can't be installed."""
-    place = wheel.get("name") or wheel.get("url") or wheel["path"]
-    stem = unquote(PurePosixPath(place).name).removesuffix(".whl")
+def _fitting(wheels: Iterable[PackageFile], targets: Sequence[Target]) -> tuple[PackageFile, ...]:
+    return tuple(wheel for wheel in wheels if any(rank_of(wheel.filename, target) is not None for target in targets))
+
+
+def rank_of(filename: str, target: Target) -> int | None:
+    """Return how well the wheel of a name fits a target, 0 the best (PEP 425); None where it can't be installed."""
+    stem = filename.removesuffix(".whl")
     python, abi, platform = (part.split(".") for part in stem.split("-")[-3:])
     tags = ("-".join(parts) for parts in product(python, abi, platform))
     return min((target.tags[tag] for tag in tags if tag in target.tags), default=None)
-
-
-def targets_of(tree: Mapping[str, Any]) -> tuple[Target, ...]:
-    """Return what a lock is for."""
-    own = tree["tool"]["zlock"]
-    floors = {"manylinux": own.get("manylinux"), "musllinux": own.get("musllinux")}
-    return tuple(Target.parse(own["python"], platform, **floors) for platform in own["platforms"])

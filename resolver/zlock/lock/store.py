@@ -9,25 +9,30 @@ import re
 import stat
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from zlock.errors import InvalidLock, OutsideFailed
 from zlock.interrupts import interrupts_postponed
 from zlock.lock.exclusive import exclusive
-from zlock.lock.identity import FORMAT, identity_of, is_signed, own_begin, owner_in
-from zlock.lock.toml import Row, read_table
+from zlock.lock.facts import Facts
+from zlock.lock.format_one import as_values
+from zlock.lock.forms import MarkerText, SpecifierText
+from zlock.lock.identity import FORMAT, is_whole, own_begin, owner_in
+from zlock.lock.lock import Lock
+from zlock.lock.package import Package
+from zlock.lock.toml import read_table
 from zlock.model.conflict import conflicted_line
-from zlock.model.distribution import LockedReference
-from zlock.model.link import is_wheel
-from zlock.model.requirement import Asked
+from zlock.model.form import Misstated, read
 from zlock.regular import read_regular
 from zlock.reporting import Reporter
 
 _NAME = re.compile(r"pylock\.([^.]+)\.toml")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
+T = TypeVar("T")
+_OWN = "tool.zlock"
 _PACKAGE = "\n\n[[packages]]\n"
 _SEVERAL = 4  # files; fewer are not worth starting threads for
 _SYNCING = 16
@@ -48,27 +53,26 @@ def step_of(name: str) -> str | None:
     return match[1] if match else None
 
 
-def read_lock(path: Path) -> dict[str, Any] | None:
-    """Return a lock as plain values, None where there is none.
+def read_lock(path: Path) -> Lock | None:
+    """Return a lock, None where there is none.
 
     Raises:
-        InvalidLock: It has merge conflicts, was cut short or edited, or a newer zlock wrote it.
+        InvalidLock: It has merge conflicts, was cut short or edited, holds what no lock may, or a newer zlock wrote it.
     """
     text = read_text(path)
     return None if text is None else parse_lock(path, text)
 
 
-def parse_facts(path: Path, text: str) -> dict[str, Any]:
-    """Return a lock's text as plain values without its packages, which are most of it.
+def parse_facts(path: Path, text: str) -> Facts:
+    """Return what a lock's text says beside its packages, which are most of it and are not looked at.
 
     Raises:
         InvalidLock: As `read_lock` has it.
     """
-    if not own_begin(text) or not is_signed(text):
-        return parse_lock(path, text)
-    facts = {"tool": {"zlock": _read_own(text)}}
-    _check_format(path, facts["tool"]["zlock"]["format"], None)
-    return facts
+    if not is_whole(text):
+        return parse_lock(path, text).facts
+    with _checked(path):
+        return _read_facts(path, text)
 
 
 def read_text(path: Path) -> str | None:
@@ -95,36 +99,90 @@ def read_text(path: Path) -> str | None:
     raise InvalidLock(f"the lock `{path.name}` can't be read", context=[why], hint=_RESTORE)
 
 
-def parse_lock(path: Path, text: str) -> dict[str, Any]:
-    """Return a lock's text as plain values, with every check of `read_lock`."""
+def parse_lock(path: Path, text: str) -> Lock:
+    """Return a lock's text as a lock: with every check of `read_lock`, and held to its form in every part."""
     line = conflicted_line(text)
     if line is not None:
         raise ConflictedLock(
             f"the lock `{path.name}` has a merge conflict at line {line}", hint="run `zlock resolve`, which mends it"
         )
-    signed = is_signed(text)
+    if not is_whole(text):
+        raise _not_whole(path, text)
+    lock = lock_in(path, text)
+    if lock.facts.packages != len(lock.packages):
+        raise _damaged(path, f"it says {lock.facts.packages} packages and holds {len(lock.packages)}")
+    if lock.facts.identity != lock.identity:
+        raise _damaged(path, "its packages differ from what was locked")
+    return lock
+
+
+def lock_in(path: Path, text: str) -> Lock:
+    """Return a text as a lock, held to its form in every part; that it was written so is another question.
+
+    Raises:
+        InvalidLock: It is none.
+    """
+    with _checked(path):
+        head, *rows = text[: own_begin(text)].split(_PACKAGE)
+        document = tomllib.loads(head)
+        if rows and "packages" in document:
+            raise Misstated("it is there twice", "packages")
+        _check_format(path, None, document.get("lock-version"))
+        return Lock(
+            environments=_read(tuple[MarkerText, ...], document, "environments"),
+            requires_python=_read(SpecifierText, document, "requires-python"),
+            packages=tuple(map(_read_package, rows)) or _read(tuple[Package, ...], document, "packages"),
+            facts=_read_facts(path, text),
+        )
+
+
+def _not_whole(path: Path, text: str) -> InvalidLock:
+    """Return what is wrong with a text that is not as zlock wrote it."""
     try:
-        tree = _read_signed(text) if signed and own_begin(text) else tomllib.loads(text)
+        document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _damaged(path, str(error)) from error
-    own = tree["tool"].get("zlock") if isinstance(tree.get("tool"), dict) else None
-    if not isinstance(own, dict):
-        maker = tree.get("created-by", "zlock")
-        raise _damaged(path, "it has no `[tool.zlock]`") if maker == "zlock" else _foreign(path, maker)
-    _check_format(path, own.get("format"), tree.get("lock-version"))
-    why = _what_differs(tree) or ("" if signed else "its text differs from what was written")
-    if why:
-        raise _damaged(path, why)
-    return tree
+        return _damaged(path, str(error))
+    tool = document.get("tool")
+    own = tool.get("zlock") if isinstance(tool, dict) else None
+    if isinstance(own, dict):
+        _check_format(path, own.get("format"), document.get("lock-version"))
+        return _damaged(path, "its text differs from what was written")
+    maker = document.get("created-by", "zlock")
+    return _damaged(path, "it has no `[tool.zlock]`") if maker == "zlock" else _foreign(path, maker)
 
 
-def _read_signed(text: str) -> dict[str, Any]:
-    """Return what a text says that zlock wrote, package by package: those of several steps are read once."""
-    head, *rows = text[: own_begin(text)].split(_PACKAGE)
-    tree = tomllib.loads(head)
-    if rows:
-        tree["packages"] = list(map(_read_package, rows))
-    return tree | {"tool": {"zlock": _read_own(text)}}
+@contextlib.contextmanager
+def _checked(path: Path) -> Iterator[None]:
+    """Say of which lock something is not of its form: whoever wrote it can make its digests anew, so it may be any."""
+    try:
+        yield
+    except (ValueError, RecursionError) as error:
+        raise InvalidLock(
+            f"the lock `{path.name}` holds what no lock may", context=[str(error)], hint=_RESTORE
+        ) from error
+
+
+def _read(kind: type[T], table: Mapping[str, object], key: str) -> T:
+    try:
+        return read(kind, table.get(key))
+    except Misstated as error:
+        raise error.within(key) from error
+
+
+@lru_cache(maxsize=4096)
+def _read_package(text: str) -> Package:
+    """Return a package from its text; those of several steps are read once."""
+    (package,) = tomllib.loads(_PACKAGE + text)["packages"]
+    try:
+        return read(Package, package)
+    except Misstated as error:
+        raise error.within(f"packages[{package.get('name')!r}]") from error
+
+
+def _read_facts(path: Path, text: str) -> Facts:
+    own = _read_own(text)
+    _check_format(path, own.get("format"), None)
+    return _read(Facts, {_OWN: as_values(own) if own.get("format") == 1 else own}, _OWN)
 
 
 def _read_own(text: str) -> dict[str, Any]:
@@ -134,17 +192,13 @@ def _read_own(text: str) -> dict[str, Any]:
         own: dict[str, Any] = tomllib.loads(text)["tool"]["zlock"]
         return own
     stated, *rows = text.split("\n\n[[tool.zlock.")
-    own = read_table(stated.partition("]\n")[2])
+    own, tables = read_table(stated.partition("]\n")[2]), dict[str, list[object]]()
     for row in rows:
         name, _, body = row.partition("]]\n")
-        own.setdefault(name, []).append(read_table(body))
-    return own
-
-
-@lru_cache(maxsize=4096)
-def _read_package(text: str) -> Row:
-    (package,) = tomllib.loads(_PACKAGE + text)["packages"]
-    return Row(package)
+        tables.setdefault(name, []).append(read_table(body))
+    if own.keys() & tables.keys():
+        raise ValueError(f"{', '.join(own.keys() & tables.keys())} is there twice")
+    return {**own, **tables}
 
 
 def _damaged(path: Path, why: str) -> InvalidLock:
@@ -167,75 +221,15 @@ def _check_format(path: Path, written: object, version: object) -> None:
         )
 
 
+def other_step(path: Path, facts: Facts) -> InvalidLock:
+    """Return the error for a lock that has the name of another step's."""
+    return InvalidLock(
+        f"the lock `{path.name}` is that of step `{facts.step}`", hint="delete it and run `zlock resolve`"
+    )
+
+
 class ConflictedLock(InvalidLock):
     """A lock with merge-conflict markers: readers stop, `resolve` mends it."""
-
-
-def _what_differs(tree: Mapping[str, Any]) -> str:
-    """Say what of a lock's packages is not as it was locked; empty where they are."""
-    own, packages = tree["tool"]["zlock"], tree.get("packages", [])
-    try:
-        if own.get("packages") != len(packages):
-            return f"it says {own.get('packages')} packages and holds {len(packages)}"
-        same = identity_of(packages, own.get("builds", ())) == own.get("identity")
-    except (KeyError, TypeError, AttributeError, ValueError):
-        same = False
-    return "" if same else "its packages differ from what was locked"
-
-
-def pins_of(tree: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a lock pins, by name: the version, of a repository the commit, of a folder its path.
-
-    Several versions of one name are for several platforms.
-    """
-    found: dict[str, list[str]] = {}
-    for package in tree.get("packages", ()):
-        commit = package.get("vcs", {}).get("commit-id", "")[:12]
-        found.setdefault(package["name"], []).append(package.get("version") or commit or package["directory"]["path"])
-    return {name: ", ".join(versions) for name, versions in found.items()}
-
-
-def references_of(tree: Mapping[str, Any]) -> dict[str, LockedReference]:
-    """Return the repositories and archives that a lock holds, by name."""
-    found = {}
-    for package in tree.get("packages", ()):
-        place = package.get("vcs") or package.get("archive")
-        if place:
-            found[package["name"]] = LockedReference(
-                url=place.get("url", ""),
-                requested_revision=place.get("requested-revision", ""),
-                commit=place.get("commit-id", ""),
-                sha256=place.get("hashes", {}).get("sha256", ""),
-            )
-    return found
-
-
-def unhashed_of(tree: Mapping[str, Any]) -> list[str]:
-    """Return the repositories and folders that a lock holds, by name: they have no hash."""
-    return [package["name"] for package in tree.get("packages", ()) if "vcs" in package or "directory" in package]
-
-
-def is_built(package: Mapping[str, Any]) -> bool:
-    """Return whether a package is a repository, a folder or an archive that has to be built before it is installed."""
-    archive = package.get("archive") or {"path": ".whl"}
-    return "vcs" in package or "directory" in package or not is_wheel(archive.get("url") or archive["path"])
-
-
-def unbuilt_of(tree: Mapping[str, Any]) -> list[str]:
-    """Return what is to be built, and the lock does not say with what: earlier versions locked that for no such."""
-    known = {build["package"] for build in tree["tool"]["zlock"].get("builds", ())}
-    return [one["name"] for one in tree.get("packages", ()) if is_built(one) and one["name"] not in known]
-
-
-def asked_of(tree: Mapping[str, Any]) -> tuple[Asked, ...]:
-    """Return what the sources had asked for when a lock was written."""
-    return tuple(Asked.from_table(table) for table in tree["tool"]["zlock"].get("sources", ()))
-
-
-def uv_of(tree: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return what a lock says of uv: its `version` and its `wheels`; None where it was locked for pip."""
-    found: Mapping[str, Any] | None = tree["tool"]["zlock"].get("uv")
-    return found
 
 
 class ExistingLock(NamedTuple):

@@ -28,11 +28,21 @@ class Row(dict[str, Any]):
 
     Attributes:
         text: How it is written; one row is always under one name.
-        identity: What it counts for in the identity of a lock, see `identity_of`.
     """
 
     text = ""
-    identity: tuple[list[Any], str] | None = None
+
+
+def flat(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table whose tables are written on the lines of their keys."""
+    return {
+        key: Inline(one)
+        if isinstance(one, Mapping)
+        else [Inline(each) if isinstance(each, Mapping) else each for each in one]
+        if isinstance(one, list)
+        else one
+        for key, one in table.items()
+    }
 
 
 def dumps(tree: Mapping[str, Any]) -> str:

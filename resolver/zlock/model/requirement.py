@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Annotated
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
+from zlock.model.form import Key
 from zlock.model.indexes import Route
 from zlock.model.origin import Origin, Source
 from zlock.redact import redact
@@ -39,11 +40,6 @@ class DirectRequirement:
     def source(self) -> Source:
         """The source of its first origin."""
         return self.origins[0].source
-
-    @property
-    def sourced(self) -> str:
-        """The requirement with its sources; without lines, which would date in a lock."""
-        return f"`{self}` of {', '.join(dict.fromkeys(str(origin.source) for origin in self.origins))}"
 
     @property
     def normalized(self) -> str:
@@ -124,7 +120,7 @@ class Asked:
     """
 
     source: str
-    described: str
+    described: Annotated[str, Key("from")] = ""
     requirements: tuple[str, ...]
     constraints: tuple[str, ...] = ()
     apt_packages: tuple[str, ...] = ()
@@ -142,28 +138,16 @@ class Asked:
             recorded=gathered.recorded,
         )
 
-    def to_table(self) -> dict[str, Any]:
-        """Return it as a table of the lock."""
-        table: dict[str, Any] = {"source": self.source, "from": self.described, "requirements": list(self.requirements)}
-        if self.constraints:
-            table["constraints"] = list(self.constraints)
-        if self.apt_packages:
-            table["apt-packages"] = list(self.apt_packages)
-        if self.recorded:
-            table["recorded"] = True
-        return {key: value for key, value in table.items() if value != ""}
 
-    @classmethod
-    def from_table(cls, table: Mapping[str, Any]) -> Asked:
-        """Read a table of the lock."""
-        return cls(
-            source=table["source"],
-            described=table.get("from", ""),
-            requirements=tuple(table.get("requirements", ())),
-            constraints=tuple(table.get("constraints", ())),
-            apt_packages=tuple(table.get("apt-packages", ())),
-            recorded=table.get("recorded", False),
-        )
+@lru_cache(maxsize=4096)
+def recorded_requirement(text: str) -> tuple[Requirement, tuple[str, ...]]:
+    """Return a requirement as a lock records it, and the hashes it is limited to.
+
+    Raises:
+        InvalidRequirement: It is none.
+    """
+    requirement, *hashes = text.split(" --hash=")
+    return Requirement(requirement), tuple(hashes)
 
 
 def _text(direct: DirectRequirement) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import quote
 
 from zlock.errors import Collector
@@ -16,10 +16,10 @@ from zlock.image.context.settings import check_settings
 from zlock.image.plan import ImagePlan
 from zlock.image.secret import index_variables
 from zlock.image.wanted import BuiltFolder, Wanted
-from zlock.lock.identity import identity_of
+from zlock.lock.facts import Uv
+from zlock.lock.package import Package, PackageArchive
 from zlock.lock.requirements import direct_requirements, hashed_line, hashed_requirements
 from zlock.lock.selection import narrowed, rank_of
-from zlock.lock.store import uv_of
 from zlock.lock.wheelhouse import LockedFile, locked_files
 from zlock.model.image import FOLDER
 
@@ -38,13 +38,13 @@ class _Planner:
     def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
         self._lock = narrowed(wanted.lock, wanted.target)
-        self._builds = {build["package"]: build for build in self._lock["tool"]["zlock"].get("builds", ())}
-        self._identity = identity_of(self._lock["packages"], list(self._builds.values()))
+        self._builds = {build.package: build for build in self._lock.facts.builds}
+        self._identity = self._lock.identity
         for name, folder in wanted.folders.items():
             build = self._builds.pop(name, None)
             if build and not folder.is_wheel:
-                self._builds[name] = {**build, "version": folder.version}
-        self._packages = [_carried(one, wanted.folders.get(one["name"])) for one in self._lock["packages"]]
+                self._builds[name] = replace(build, version=folder.version)
+        self._packages = [_carried(one, wanted.folders.get(one.name)) for one in self._lock.packages]
         self._problems = Collector()
 
     def plan(self) -> ImagePlan:
@@ -58,7 +58,7 @@ class _Planner:
             self._problems.add(refusal)
         self._problems.raise_if_any()
         wanted, settings = self._wanted, self._wanted.settings.effective()
-        uv = uv_of(self._lock) if settings.installer.is_fetched else None
+        uv = self._lock.facts.uv if settings.installer.is_fetched else None
         files = self._files(uv)
         parts = Parts(wanted, list(files), self._built(), self._problems).all(self._identity)
         self._problems.raise_if_any()
@@ -74,42 +74,41 @@ class _Planner:
             rebuild=settings.prevent_build_reuse,
             needs_secret=wanted.needs_secret,
             wheels=tuple(self._wheels(uv)) if wanted.wheelhouse else (),
-            download=sum(self._best_sizes([*self._packages, *([uv] if uv else [])])),
+            download=sum(self._best_sizes(uv)),
             components=components_of(wanted, self._lock, context),
         )
 
     def _built(self) -> list[Built]:
-        repositories = {one["name"] for one in self._lock["packages"] if "vcs" in one}
+        repositories = {one.name for one in self._lock.packages if one.vcs}
         return [
             Built(
                 name=name,
-                version=build["version"],
+                version=build.version,
                 is_repository=name in repositories,
-                is_bare=not build["requirements"],
+                is_bare=not build.requirements,
             )
             for name, build in sorted(self._builds.items())
         ]
 
-    def _wheels(self, uv: Mapping[str, Any] | None) -> Iterator[LockedFile]:
+    def _wheels(self, uv: Uv | None) -> Iterator[LockedFile]:
         """Return what its build reads of a wheelhouse; what comes of folders is in the context itself."""
-        own = {**self._lock["tool"]["zlock"], "builds": list(self._builds.values())}
-        return locked_files({**self._lock, "tool": {"zlock": own}}, uv)
+        return locked_files(self._lock.packages, uv, self._builds.values())
 
-    def _files(self, uv: Mapping[str, Any] | None) -> dict[str, bytes]:
+    def _files(self, uv: Uv | None) -> dict[str, bytes]:
         packages, folders = self._packages, self._wanted.folders
-        ready = [one for one in packages if one["name"] not in self._builds]
-        wheels = {"packages": [one for one in ready if one["name"] not in folders]}
-        own = {"packages": [one for one in ready if one["name"] in folders]}
+        ready = [one for one in packages if one.name not in self._builds]
+        wheels = [one for one in ready if one.name not in folders]
+        own = [one for one in ready if one.name in folders]
         texts = {REQUIREMENTS: hashed_requirements(wheels), DIRECT: direct_requirements(wheels)}
         texts[OWN] = direct_requirements(own)
         if uv:
             installer = self._wanted.settings.effective().installer
-            texts[pin_of(installer)] = _line(installer.name, uv["version"], uv["wheels"])
+            hashes = [wheel.sha256 for wheel in uv.wheels]
+            texts[pin_of(installer)] = hashed_line(f"{installer.name}=={uv.version}", hashes) + "\n"
         for one in packages:
-            if one["name"] in self._builds:
-                build, single = self._builds[one["name"]], {"packages": [one]}
-                texts[f"{SDISTS}/{one['name']}.txt"] = hashed_requirements(single) or direct_requirements(single)
-                texts[f"{SDISTS}/{one['name']}.build.txt"] = "".join(f"{line}\n" for line in build["requirements"])
+            if build := self._builds.get(one.name):
+                texts[f"{SDISTS}/{one.name}.txt"] = hashed_requirements([one]) or direct_requirements([one])
+                texts[f"{SDISTS}/{one.name}.build.txt"] = "".join(f"{line}\n" for line in build.requirements)
         files = {name: text.encode() for name, text in texts.items() if text}
         return files | {f"{FOLDERS}/{one.filename}": one.data for one in folders.values()} | self._indexes()
 
@@ -119,22 +118,17 @@ class _Planner:
         others = [index.url for index in self._wanted.indexes if not index.default]
         return {INDEXES: index_variables(default, others)} if self._wanted.indexes else {}
 
-    def _best_sizes(self, packages: Sequence[Mapping[str, Any]]) -> Iterator[int]:
+    def _best_sizes(self, uv: Uv | None) -> Iterator[int]:
         """Return the size of each file that will be downloaded, as far as the lock says it."""
-        for package in packages:
-            wheels = sorted(package.get("wheels", ()), key=lambda wheel: rank_of(wheel, self._wanted.target) or 0)
-            files = wheels[:1] or [package.get("sdist", package.get("archive", {}))]
-            yield from (file.get("size", 0) for file in files)
+        for wheels, others in [*((one.wheels, one.hashed) for one in self._packages), (uv.wheels if uv else (), ())]:
+            best = sorted(wheels, key=lambda wheel: rank_of(wheel.filename, self._wanted.target) or 0)
+            yield from (file.size or 0 for file in (*best, *others)[:1])
 
 
-def _carried(package: Mapping[str, Any], folder: BuiltFolder | None) -> Mapping[str, Any]:
+def _carried(package: Package, folder: BuiltFolder | None) -> Package:
     """Return a folder of the project as the archive that the context has of it."""
     if folder is None:
         return package
-    place = {"url": f"file://{FOLDER}/{FOLDERS}/{quote(folder.filename)}", "hashes": {"sha256": folder.sha256}}
-    kept = {key: value for key, value in package.items() if key != "directory"}
-    return {**kept, "version": folder.version, "archive": place}
-
-
-def _line(name: str, version: str, files: Sequence[Mapping[str, Any]]) -> str:
-    return hashed_line(name, version, [file["hashes"]["sha256"] for file in files]) + "\n"
+    url = f"file://{FOLDER}/{FOLDERS}/{quote(folder.filename)}"
+    archive = PackageArchive(url=url, hashes={"sha256": folder.sha256})
+    return replace(package, directory=None, version=folder.version, archive=archive)

@@ -142,8 +142,8 @@ class Parts:
 
     def _no_package(self, name: str) -> ZlockError:
         place = self._wanted.settings.where("apt_packages")
-        sources = self._wanted.lock["tool"]["zlock"].get("sources", ())
-        context = [f"required by {one['source']}" for one in sources if name in one.get("apt-packages", ())]
+        sources = self._wanted.lock.facts.sources
+        context = [f"required by {one.source}" for one in sources if name in one.apt_packages]
         if name in self._settings.apt_packages and place:
             context.append(f"stated in {place}")
         return InvalidConfiguration(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from zlock.errors import NoAnswer
 from zlock.image.wanted import Wanted
-from zlock.lock.requirements import files_of
-from zlock.lock.store import is_built
+from zlock.lock.facts import Build
+from zlock.lock.package import Package
 from zlock.wording import listed
 
 
@@ -34,9 +34,7 @@ _WITHOUT_GIT = _Refusal(
 )
 
 
-def refusals(
-    wanted: Wanted, packages: Sequence[Mapping[str, Any]], builds: Mapping[str, Mapping[str, Any]]
-) -> Iterator[NoAnswer]:
+def refusals(wanted: Wanted, packages: Sequence[Package], builds: Mapping[str, Build]) -> Iterator[NoAnswer]:
     """Yield an error for each reason, with all the packages that it holds for.
 
     Args:
@@ -46,32 +44,31 @@ def refusals(
     """
     found: dict[_Refusal, list[str]] = {}
     for package in packages:
-        why = _by_place(wanted, package) or (is_built(package) and _by_build(wanted, package, builds))
+        why = _by_place(wanted, package) or (package.is_built and _by_build(wanted, package, builds))
         if why:
-            found.setdefault(why, []).append(package["name"])
+            found.setdefault(why, []).append(package.name)
     for why, names in found.items():
         are = "is" if len(names) == 1 else "are"
         yield NoAnswer(f"step `{wanted.step}`: {listed(names)} {are} {why.reason}", hint=why.hint)
 
 
-def _by_place(wanted: Wanted, package: Mapping[str, Any]) -> _Refusal | None:
-    if wanted.wheelhouse and "vcs" in package:
+def _by_place(wanted: Wanted, package: Package) -> _Refusal | None:
+    if wanted.wheelhouse and package.vcs:
         return _OUT_OF_REACH
-    places = [package.get("archive", {}), package.get("vcs", {})]
-    places += [] if wanted.portable or wanted.wheelhouse else files_of(package)
-    scheme = urlsplit(package.get("vcs", {}).get("url", "")).scheme
-    if scheme == "file" or any("path" in place for place in places):
+    places = package.placed if not (wanted.portable or wanted.wheelhouse) or not package.files else ()
+    scheme = urlsplit(package.vcs.url).scheme if package.vcs else ""
+    if scheme == "file" or any(place.path for place in places):
         return _HERE
     return _WITH_A_KEY if scheme == "ssh" else None
 
 
-def _by_build(wanted: Wanted, package: Mapping[str, Any], builds: Mapping[str, Mapping[str, Any]]) -> _Refusal | None:
-    build = builds.get(package["name"])
+def _by_build(wanted: Wanted, package: Package, builds: Mapping[str, Build]) -> _Refusal | None:
+    build = builds.get(package.name)
     if build is None:
         return _UNSAID
-    if not build.get("locked", True):
-        return _Refusal(f"built with {listed(build['requires'])}, of which no index has wheels", _SERVE_A_WHEEL)
-    return _WITHOUT_GIT if "vcs" in package and _has_no_git(wanted) else None
+    if not build.locked:
+        return _Refusal(f"built with {listed(build.requires)}, of which no index has wheels", _SERVE_A_WHEEL)
+    return _WITHOUT_GIT if package.vcs and _has_no_git(wanted) else None
 
 
 def _has_no_git(wanted: Wanted) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from zlock.errors import InvalidInput
-from zlock.lock.diff import is_portable
+from zlock.lock.lock import Lock
+from zlock.lock.package import Package
 from zlock.lock.wheelhouse import leads_into, with_wheels
 from zlock.model.indexes import Routing
 from zlock.model.target import Target
@@ -19,7 +20,7 @@ class Exported:
     """What a format is made from.
 
     Attributes:
-        tree: The lock; for one platform only where the command asked for one.
+        lock: The lock; for one platform only where the command asked for one.
         targets: What it is for.
         lock_folder: The lock's folder, from which its paths count.
         folder: The folder of the output, from which the output's paths are to count.
@@ -29,7 +30,7 @@ class Exported:
             come from one alone.
     """
 
-    tree: Mapping[str, Any]
+    lock: Lock
     targets: tuple[Target, ...]
     lock_folder: Path
     folder: Path
@@ -40,28 +41,19 @@ class Exported:
     @property
     def step(self) -> str:
         """The step's name."""
-        return str(self.tree["tool"]["zlock"]["step"])
+        return self.lock.facts.step
 
-    def is_in_wheelhouse(self, package: Mapping[str, Any]) -> bool:
+    def is_in_wheelhouse(self, package: Package) -> bool:
         """Return whether a package is a wheel of the wheelhouse, though a source states its URL: the lock is portable.
 
         Installers find it there by its name, other archives not: their names there are made from their hashes.
         """
-        return _path(package).endswith(".whl") and self.leads_into_wheelhouse(package)
+        return not package.is_built and self.leads_into_wheelhouse(package)
 
-    def leads_into_wheelhouse(self, package: Mapping[str, Any]) -> bool:
+    def leads_into_wheelhouse(self, package: Package) -> bool:
         """Return whether the path of a package's archive leads into the wheelhouse."""
-        path = _path(package)
+        path = package.archive.path if package.archive else ""
         return bool(path) and self.wheelhouse is not None and leads_into(self.wheelhouse, self.lock_folder, path)
-
-    @property
-    def is_portable(self) -> bool:
-        """Whether the lock has its files in the wheelhouse, whatever URLs sources state."""
-        return is_portable(self.tree)
-
-
-def _path(package: Mapping[str, Any]) -> str:
-    return str(package.get("archive", {}).get("path", ""))
 
 
 class Export(Protocol):
@@ -96,14 +88,13 @@ def refuse_local_archives(source: Exported, what: str) -> None:
         InvalidInput: There are such archives; all are named.
     """
     local = [
-        row for row in source.tree["packages"] if "path" in row.get("archive", {}) and not source.is_in_wheelhouse(row)
+        one for one in source.lock.packages if one.archive and one.archive.path and not source.is_in_wheelhouse(one)
     ]
-    of_urls = [row for row in local if source.is_portable and source.leads_into_wheelhouse(row)]
-    portable = [(row["name"], "a URL, which a portable lock does not have") for row in of_urls]
+    of_urls = [one for one in local if source.lock.facts.is_portable and source.leads_into_wheelhouse(one)]
+    portable = [(one.name, "a URL, which a portable lock does not have") for one in of_urls]
     _refuse(source, portable, what, hint='set `urls = "index"`, or require a released version')
-    refuse(
-        replace(source, tree={**source.tree, "packages": local}), {"archive": "a local file, which has no URL"}, what
-    )
+    lock = replace(source.lock, packages=tuple(local))
+    refuse(replace(source, lock=lock), {"archive": "a local file, which has no URL"}, what)
 
 
 def refuse(source: Exported, kinds: Mapping[str, str], what: str) -> None:
@@ -117,7 +108,7 @@ def refuse(source: Exported, kinds: Mapping[str, str], what: str) -> None:
     Raises:
         InvalidInput: There are such packages; all are named.
     """
-    found = [(row["name"], said) for row in source.tree["packages"] for key, said in kinds.items() if key in row]
+    found = [(one.name, said) for one in source.lock.packages for key, said in kinds.items() if getattr(one, key)]
     _refuse(source, found, what, hint="export `pylock`, or require a released version")
 
 
@@ -130,6 +121,6 @@ def _refuse(source: Exported, found: Sequence[tuple[str, str]], what: str, *, hi
         )
 
 
-def with_wheelhouse(source: Exported) -> dict[str, Any]:
+def with_wheelhouse(source: Exported) -> Lock:
     """Return the lock with wheels of the wheelhouse as what an index serves, as the rest of a portable lock is."""
-    return with_wheels(source.tree, source.is_in_wheelhouse)
+    return with_wheels(source.lock, source.is_in_wheelhouse)

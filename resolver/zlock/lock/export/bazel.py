@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from zlock.lock.export import Exported, refuse, refuse_local_archives, with_wheelhouse
-from zlock.lock.requirements import hashed_requirements
+from zlock.lock.package import Package
+from zlock.lock.requirements import hashed_line, hashed_requirements
 
 _HEAD = "# requirements_lock of step `{step}` for {targets}\n"
 
@@ -22,13 +22,11 @@ def export(source: Exported) -> str:
     refuse(source, {"vcs": "a repository", "directory": "a folder"}, "a `requirements_lock`")
     refuse_local_archives(source, "a `requirements_lock`")
     head = _HEAD.format(step=source.step, targets="; ".join(map(str, source.targets)))
-    tree = with_wheelhouse(source)
-    return head + hashed_requirements(tree) + "".join(_archives(tree))
+    packages = with_wheelhouse(source).packages
+    return head + hashed_requirements(packages) + "".join(_archives(packages))
 
 
-def _archives(tree: Mapping[str, Any]) -> Iterator[str]:
-    for package in tree["packages"]:
-        if "archive" in package:
-            archive = package["archive"]
-            marker = f" ; {package['marker']}" if "marker" in package else ""
-            yield f"{package['name']} @ {archive['url']}{marker} \\\n    --hash=sha256:{archive['hashes']['sha256']}\n"
+def _archives(packages: Iterable[Package]) -> Iterator[str]:
+    for one in packages:
+        if one.archive:
+            yield hashed_line(f"{one.name} @ {one.archive.url}", [one.archive.sha256], one.marker) + "\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -18,6 +17,7 @@ from zlock.lock.export.materials import (
     required_by,
     required_by_step,
 )
+from zlock.lock.package import Package
 
 
 def export(source: Exported) -> str:
@@ -33,29 +33,28 @@ def export(source: Exported) -> str:
         from cyclonedx.schema import OutputFormat, SchemaVersion
     except ImportError as error:
         raise not_installed("cyclonedx-python-lib") from error
-    own = source.tree["tool"]["zlock"]
     step = Component(type=ComponentType.APPLICATION, name=source.step, bom_ref="step")
     tool = Component(type=ComponentType.APPLICATION, name="zlock", version=__version__, bom_ref="zlock")
-    components = {key_of(row): _component(row, source) for row in source.tree["packages"]}
+    components = {key_of(row): _component(row, source) for row in source.lock.packages}
     bom = Bom(
-        serial_number=uuid5(NAMESPACE_URL, f"zlock:{source.step}:{own['identity']}"),
+        serial_number=uuid5(NAMESPACE_URL, f"zlock:{source.step}:{source.lock.facts.identity}"),
         metadata=BomMetaData(component=step, timestamp=moment(source), tools=[]),
         components=components.values(),
     )
     bom.metadata.tools.components.add(tool)
     bom.register_dependency(step, [components[key] for key in required_by_step(source)])
     keys = keys_by_name(source)
-    for row in source.tree["packages"]:
+    for row in source.lock.packages:
         bom.register_dependency(components[key_of(row)], [components[key] for key in required_by(row, keys)])
     outputter = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6)
     return str(outputter.output_as_string(indent=2)) + "\n"
 
 
-def _component(package: Mapping[str, Any], source: Exported) -> Any:
+def _component(package: Package, source: Exported) -> Any:
     from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, XsUri
     from cyclonedx.model.component import Component, ComponentType
 
-    kind = ExternalReferenceType.VCS if "vcs" in package else ExternalReferenceType.DISTRIBUTION
+    kind = ExternalReferenceType.VCS if package.vcs else ExternalReferenceType.DISTRIBUTION
     references = [
         ExternalReference(
             type=kind,
@@ -66,8 +65,8 @@ def _component(package: Mapping[str, Any], source: Exported) -> Any:
     ]
     return Component(
         type=ComponentType.LIBRARY,
-        name=package["name"],
-        version=package.get("version"),
+        name=package.name,
+        version=package.version or None,
         bom_ref=key_of(package),
         purl=purl_of(package, source),
         external_references=references,

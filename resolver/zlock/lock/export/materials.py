@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from zlock.errors import InvalidInput, OutsideFailed
 from zlock.lock.export import Exported
-from zlock.lock.requirements import files_of
+from zlock.lock.package import Package
+from zlock.model.requirement import recorded_requirement
 
 if TYPE_CHECKING:
     from packageurl import PackageURL
@@ -43,21 +43,21 @@ def moment(source: Exported) -> datetime:
                 f"`SOURCE_DATE_EPOCH` is no time: `{stated}`",
                 hint="set it to seconds since 1970, as `date +%s` prints them, or unset it",
             ) from error
-    times = [file["upload-time"] for row in source.tree["packages"] for file in files_of(row) if "upload-time" in file]
-    newest: datetime = max(times, default=datetime.fromtimestamp(0, UTC))
+    times = [file.upload_time for package in source.lock.packages for file in package.files if file.upload_time]
+    newest = max(times, default=datetime.fromtimestamp(0, UTC))
     return newest.astimezone(UTC).replace(microsecond=0)
 
 
-def key_of(package: Mapping[str, Any]) -> str:
+def key_of(package: Package) -> str:
     """Return what tells an entry of a lock from the others: several may have one name."""
-    return f"{package['name']}-{package.get('version') or 'unversioned'}"
+    return f"{package.name}-{package.version or 'unversioned'}"
 
 
 def keys_by_name(source: Exported) -> dict[str, list[str]]:
     """Return the keys of a lock's entries by name."""
     found: dict[str, list[str]] = {}
-    for package in source.tree["packages"]:
-        found.setdefault(package["name"], []).append(key_of(package))
+    for package in source.lock.packages:
+        found.setdefault(package.name, []).append(key_of(package))
     return found
 
 
@@ -65,19 +65,19 @@ def required_by_step(source: Exported) -> list[str]:
     """Return the keys of what the step's sources ask for themselves, sorted."""
     keys = keys_by_name(source)
     asked = {
-        canonicalize_name(Requirement(text.partition(" --hash=")[0]).name)
-        for table in source.tree["tool"]["zlock"].get("sources", ())
-        for text in table.get("requirements", ())
+        canonicalize_name(recorded_requirement(text)[0].name)
+        for asked in source.lock.facts.sources
+        for text in asked.requirements
     }
     return sorted(key for name in asked for key in keys.get(name, ()))
 
 
-def required_by(package: Mapping[str, Any], keys: Mapping[str, list[str]]) -> list[str]:
+def required_by(package: Package, keys: Mapping[str, list[str]]) -> list[str]:
     """Return the keys of what a package needs, sorted."""
-    return sorted(key for one in package.get("dependencies", ()) for key in keys.get(one["name"], ()))
+    return sorted(key for one in package.dependencies for key in keys.get(one.name, ()))
 
 
-def purl_of(package: Mapping[str, Any], source: Exported) -> PackageURL | None:
+def purl_of(package: Package, source: Exported) -> PackageURL | None:
     """Return a package's identifier (purl); None for what is known to this project alone, a folder or a local file.
 
     Without a qualifier an identifier means what the public index has under that name, so what comes from elsewhere
@@ -86,27 +86,26 @@ def purl_of(package: Mapping[str, Any], source: Exported) -> PackageURL | None:
     from packageurl import PackageURL
 
     qualifiers = {}
-    if "vcs" in package or "archive" in package:
-        ((place, _),) = places_of(package)
-        if "url" not in package.get("vcs", package.get("archive", {})):
+    if direct := package.vcs or package.archive:
+        if not direct.url:
             return None
-        qualifiers["vcs_url" if "vcs" in package else "download_url"] = place
-    elif "directory" in package:
+        ((place, _),) = places_of(package)
+        qualifiers["vcs_url" if package.vcs else "download_url"] = place
+    elif package.directory:
         return None
-    elif "index" in package:
-        if package["index"].rstrip("/") != source.public_index().rstrip("/"):
-            qualifiers["repository_url"] = package["index"]
-    elif source.tree["tool"]["zlock"].get("policy", {}).get("urls") != "portable":
+    elif package.index:
+        if package.index.rstrip("/") != source.public_index().rstrip("/"):
+            qualifiers["repository_url"] = package.index
+    elif not source.lock.facts.is_portable:
         return None  # the index is a folder
-    return PackageURL("pypi", name=package["name"], version=package.get("version"), qualifiers=qualifiers)
+    return PackageURL("pypi", name=package.name, version=package.version or None, qualifiers=qualifiers)
 
 
-def places_of(package: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def places_of(package: Package) -> Iterator[tuple[str, str]]:
     """Yield where a package's files are, each with its sha256; empty for what has none."""
-    for file in (*files_of(package), *([package["archive"]] if "archive" in package else ())):
-        yield str(file.get("url") or file["path"]), str(file["hashes"]["sha256"])
-    if "vcs" in package:
-        vcs = package["vcs"]
-        yield f"{vcs['type']}+{vcs.get('url') or vcs['path']}@{vcs['commit-id']}", ""
-    if "directory" in package:
-        yield str(package["directory"]["path"]), ""
+    for file in package.hashed:
+        yield file.url or file.path, file.sha256
+    if vcs := package.vcs:
+        yield f"{vcs.type}+{vcs.url or vcs.path}@{vcs.commit_id}", ""
+    if package.directory:
+        yield package.directory.path, ""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from pathlib import PurePosixPath
-from typing import Any
-from urllib.parse import unquote
 
 from zlock.errors import InvalidInput
 from zlock.lock.export import Exported, refuse
+from zlock.lock.package import Package, PackageArchive, PackageFile
 from zlock.lock.selection import narrowed, rank_of
 
 
@@ -25,36 +22,35 @@ def export(source: Exported) -> str:
         names = ", ".join(f"`{target.platform}`" for target in source.targets)
         raise InvalidInput("an attribute set is for one platform", hint=f"add `--platform`, one of {names}")
     refuse(source, {"vcs": "a repository, which has no hash", "directory": "a folder"}, "an attribute set")
-    tree = narrowed(source.tree, source.targets[0])
-    rows = [_row(package, _file(package, source)) for package in tree["packages"]]
+    packages = narrowed(source.lock, source.targets[0]).packages
+    rows = [_row(package, _file(package, source)) for package in packages]
     return f"# step `{source.step}` for {source.targets[0]}\n{{\n{''.join(rows)}}}\n"
 
 
-def _file(package: Mapping[str, Any], source: Exported) -> Mapping[str, Any]:
+def _file(package: Package, source: Exported) -> PackageFile | PackageArchive:
     """Return the file that the target installs first."""
-    file: Mapping[str, Any] = package.get("archive") or package.get("sdist") or {}
-    if "wheels" in package:
-        file = min(package["wheels"], key=lambda wheel: rank_of(wheel, source.targets[0]) or 0)
-    if "url" not in file:
+    wheels = sorted(package.wheels, key=lambda wheel: rank_of(wheel.filename, source.targets[0]) or 0)
+    file = next(iter((*wheels, *package.hashed)), None)
+    if file is None or not file.url:
         raise InvalidInput(
             f"an attribute set can't hold all of step `{source.step}`",
-            context=[f"the lock has no URL of `{package['name']}`"],
+            context=[f"the lock has no URL of `{package.name}`"],
             hint='portable locks have none: set `urls = "index"`',
         )
     return file
 
 
-def _row(package: Mapping[str, Any], file: Mapping[str, Any]) -> str:
-    digest = base64.b64encode(bytes.fromhex(file["hashes"]["sha256"])).decode()
+def _row(package: Package, file: PackageFile | PackageArchive) -> str:
+    digest = base64.b64encode(bytes.fromhex(file.sha256)).decode()
     values = {
-        "name": package["name"],
-        "version": package["version"],
-        "file": file.get("name") or unquote(PurePosixPath(file["url"]).name),
-        "url": file["url"],
+        "name": package.name,
+        "version": package.version,
+        "file": file.filename,
+        "url": file.url,
         "hash": f"sha256-{digest}",
     }
     lines = "".join(f"    {key} = {_text(value)};\n" for key, value in values.items())
-    return f"  {_text(package['name'])} = {{\n{lines}  }};\n"
+    return f"  {_text(package.name)} = {{\n{lines}  }};\n"
 
 
 def _text(value: str) -> str:

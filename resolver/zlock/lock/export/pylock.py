@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from zlock.lock.export import Exported
-from zlock.lock.toml import Inline, dumps
+from zlock.lock.package import Package, PackageArchive, PackageDirectory, PackageFile, PackageTool, PackageVcs
 from zlock.model.paths import portable
+
+P = TypeVar("P", PackageVcs, PackageDirectory, PackageArchive, PackageFile)
 
 
 def export(source: Exported) -> str:
     """Return a lock of PEP 751 without `[tool]`; its paths count from the folder of the output."""
-    tree = {key: value for key, value in source.tree.items() if key != "tool"}
-    tree["packages"] = [_package(row, source) for row in source.tree["packages"]]
-    return dumps(tree)
+    packages = tuple(_moved(package, source) for package in source.lock.packages)
+    return replace(source.lock, packages=packages).render_bare()
 
 
-def _package(row: Mapping[str, Any], source: Exported) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in row.items():
-        if isinstance(value, list):
-            found[key] = [_place(one, source) for one in value]
-        elif isinstance(value, Mapping):
-            found[key] = _place(value, source)
-        else:
-            found[key] = value
-    found.pop("tool", None)
-    return found
+def _moved(package: Package, source: Exported) -> Package:
+    """Return a package without what only zlock reads, with the paths that it has from the output."""
 
+    def at(place: P) -> P:
+        if not place.path:
+            return place
+        fixed = Path(place.path).is_absolute()
+        return replace(place, path=portable(source.lock_folder / place.path, source.folder, fixed=fixed))
 
-def _place(table: Mapping[str, Any], source: Exported) -> Inline:
-    """Return a table of a package on one line, with the path it may have moved."""
-    found = Inline({key: Inline(value) if isinstance(value, Mapping) else value for key, value in table.items()})
-    if "path" in found:
-        fixed = Path(found["path"]).is_absolute()
-        found["path"] = portable(source.lock_folder / found["path"], source.folder, fixed=fixed)
-    return found
+    return replace(
+        package,
+        tool=PackageTool(),
+        vcs=package.vcs and at(package.vcs),
+        directory=package.directory and at(package.directory),
+        archive=package.archive and at(package.archive),
+        wheels=tuple(map(at, package.wheels)),
+        sdist=package.sdist and at(package.sdist),
+    )

@@ -19,12 +19,17 @@ def export(source: Exported) -> str:
     refuse(source, {"vcs": "a repository, which has no hash", "directory": "a folder"}, "a file with hashes")
     refuse_local_archives(source, "a file with hashes")
     options = "".join(f"{line}\n" for index in source.routing.indexes for line in _option(source, index))
-    return _head(source) + options + hashed_requirements(with_wheelhouse(source)) + direct_requirements(source.tree)
+    return (
+        _head(source)
+        + options
+        + hashed_requirements(with_wheelhouse(source).packages)
+        + direct_requirements(source.lock.packages)
+    )
 
 
 def _option(source: Exported, index: Index) -> Iterator[str]:
     """Yield the option that names an index, and before it what no option can say."""
-    locked = {package["name"] for package in source.tree["packages"]}
+    locked = {package.name for package in source.lock.packages}
     routed = sorted(name for name, to in source.routing.sources.items() if to == index.name and name in locked)
     if routed:
         yield f"# By `index-sources`, {listed(routed)} is of this index alone; here, the hashes see to it."
@@ -33,7 +38,7 @@ def _option(source: Exported, index: Index) -> Iterator[str]:
 
 def _head(source: Exported) -> str:
     """Return a comment on how to install what does not hold all that its packages' metadata asks for; else nothing."""
-    policy = source.tree["tool"]["zlock"].get("policy", {})
+    policy = source.lock.facts.policy
     stated = [f"`{key}`" for key in ("exclude", "overrides") if policy.get(key)]
     if not stated:
         return ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from zlock._version import __version__
 from zlock.lock.export import Exported
@@ -19,6 +19,7 @@ from zlock.lock.export.materials import (
     required_by,
     required_by_step,
 )
+from zlock.lock.package import Package as Locked
 
 if TYPE_CHECKING:
     from packageurl import PackageURL
@@ -41,7 +42,7 @@ def export(source: Exported) -> str:
         from spdx_tools.spdx.writer.json.json_writer import write_document_to_stream
     except ImportError as error:
         raise not_installed("spdx-tools") from error
-    digest = source.tree["tool"]["zlock"]["identity"].partition(":")[2]
+    digest = source.lock.facts.identity.partition(":")[2]
     information = CreationInfo(
         spdx_version="SPDX-2.3",
         spdx_id=_DOCUMENT,
@@ -56,7 +57,7 @@ def export(source: Exported) -> str:
     rows = [(_DOCUMENT, related.DESCRIBES, _STEP)]
     rows += [(_STEP, related.DEPENDS_ON, _id(key)) for key in required_by_step(source)]
     keys = keys_by_name(source)
-    for row in source.tree["packages"]:
+    for row in source.lock.packages:
         own = _id(key_of(row))
         rows += [(own, related.DEPENDS_ON, _id(key)) for key in required_by(row, keys)]
         rows += [(variant.spdx_id, related.VARIANT_OF, own) for variant in _variants(row)]
@@ -67,18 +68,18 @@ def export(source: Exported) -> str:
 
 
 def _packages(source: Exported) -> Iterator[Package]:
-    for row in source.tree["packages"]:
+    for row in source.lock.packages:
         places = list(places_of(row))
         own, purl = _id(key_of(row)), purl_of(row, source)
-        yield _package(own, row["name"], row.get("version"), places if len(places) == 1 else [], purl)
+        yield _package(own, row.name, row.version or None, places if len(places) == 1 else [], purl)
         yield from _variants(row, purl)
 
 
-def _variants(row: Mapping[str, Any], purl: PackageURL | None = None) -> list[Package]:
+def _variants(row: Locked, purl: PackageURL | None = None) -> list[Package]:
     places = list(places_of(row))
     own = _id(key_of(row))
     named = enumerate(places, 1) if len(places) > 1 else ()
-    return [_package(f"{own}-file-{number}", row["name"], row.get("version"), [place], purl) for number, place in named]
+    return [_package(f"{own}-file-{number}", row.name, row.version or None, [place], purl) for number, place in named]
 
 
 def _package(

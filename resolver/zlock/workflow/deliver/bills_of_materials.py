@@ -7,7 +7,6 @@ from pathlib import Path
 
 from zlock.index.machine import public_index
 from zlock.lock.export import Exported, export
-from zlock.lock.selection import targets_of
 from zlock.lock.store import read_lock
 from zlock.workflow.deliver.shipment import Shipment
 
@@ -26,12 +25,12 @@ def write_bills(shipment: Shipment, formats: Iterable[str], folder: Path) -> lis
     files = []
     for name in formats:
         for step, lock in shipment.locks.items():
-            tree = read_lock(lock)
-            if tree is None:  # outdated, which is reported elsewhere
+            found = read_lock(lock)
+            if found is None:  # outdated, which is reported elsewhere
                 continue
             source = Exported(
-                tree=tree,
-                targets=targets_of(tree),
+                lock=found,
+                targets=found.facts.targets,
                 lock_folder=lock.parent,
                 folder=lock.parent,
                 public_index=public_index,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from zlock.errors import InvalidConfiguration
+from zlock.lock.facts import Facts
 from zlock.lock.selection import packages_on
 from zlock.lock.store import ENVIRONMENTS, ConflictedLock, read_lock, step_of, write_all
 from zlock.model.machine import this_platform
@@ -63,7 +63,7 @@ def lock_environment(
     job = _prepare(workspace, environment)
     answers = answer_jobs(workspace, [job])
     note_unpinned(workspace, answers)
-    _, text = answers[job.step.name]
+    text = job.text_of(answers[job.step.name])
     if text != job.text:
         write_all({environment.lock: text}, (), project=workspace.project.folder, reporter=workspace.reporter)
     return workspace.report
@@ -79,7 +79,7 @@ def outdated_by(environment: Environment) -> list[str]:
     job = _prepare(_workspace(Options(project=environment.project)), environment)
     if job.lock is None:
         return [f"there is no lock `{environment.lock.name}`"]
-    return list(differences(job.lock, job.question, job.gathered))
+    return list(differences(job.lock.facts, job.question, job.gathered))
 
 
 def pins_here(lock: Path) -> dict[str, str]:
@@ -88,11 +88,11 @@ def pins_here(lock: Path) -> dict[str, str]:
     Raises:
         InvalidLock: The lock was edited or cut short.
     """
-    tree = read_lock(lock)
-    if tree is None:
+    found = read_lock(lock)
+    if found is None:
         return {}
-    target = Target.parse(tree["tool"]["zlock"]["python"], this_platform())
-    return {package["name"]: package.get("version", "") for package in packages_on(tree, target)}
+    target = Target.parse(found.facts.python, this_platform())
+    return {package.name: package.version for package in packages_on(found, target)}
 
 
 def _workspace(options: Options) -> Workspace:
@@ -113,7 +113,7 @@ def _prepare(workspace: Workspace, environment: Environment) -> Job:
         lock = read_lock(environment.lock)
     except ConflictedLock:
         lock = None
-    recorded = lock["tool"]["zlock"] if lock else {}
+    recorded = lock.facts if lock else None
     step = Step(
         name=environment.name,
         settings=_settings(environment),
@@ -126,8 +126,8 @@ def _prepare(workspace: Workspace, environment: Environment) -> Job:
     return replace(job, owner=f"{ENVIRONMENTS}{environment.name}")
 
 
-def _recorded_python(workspace: Workspace, recorded: Mapping[str, Any]) -> str | None:
-    return None if workspace.options.upgrade else recorded.get("python")
+def _recorded_python(workspace: Workspace, recorded: Facts | None) -> str | None:
+    return recorded.python if recorded and not workspace.options.upgrade else None
 
 
 def _settings(environment: Environment) -> DockerSettings:
@@ -139,6 +139,6 @@ def _settings(environment: Environment) -> DockerSettings:
     return DockerSettings.from_table(table, at=f"envs.{environment.name}", file=str(environment.file))
 
 
-def _platforms(recorded: Mapping[str, Any]) -> tuple[str, ...]:
+def _platforms(recorded: Facts | None) -> tuple[str, ...]:
     """Return what the lock is for already, and this machine, so that whoever locks takes nobody's platform away."""
-    return tuple(sorted({this_platform(), *recorded.get("platforms", ())}))
+    return tuple(sorted({this_platform(), *(recorded.platforms if recorded else ())}))

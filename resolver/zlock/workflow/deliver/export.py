@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from zlock.errors import InvalidInput
 from zlock.index.machine import public_index
-from zlock.lock.declared import recorded_files
-from zlock.lock.diff import is_portable
 from zlock.lock.export import Exported, export
+from zlock.lock.lock import Lock
 from zlock.lock.selection import indexes_of, narrowed
 from zlock.lock.store import existing_steps, replace_text
 from zlock.model.indexes import Routing
@@ -55,7 +53,7 @@ def write_export(workspace: Workspace, locked: Sequence[LockedStep], output: Pat
         OutsideFailed: The disk refused.
     """
     project = workspace.project
-    recorded = [file for one in locked for file in recorded_files(one.facts["tool"]["zlock"])]
+    recorded = [file for one in locked for file in one.facts.declared_files]
     asking = [project.folder / file.name for file in recorded if file.inside]
     locks = [lock.path for lock in existing_steps(workspace.lock_folder).values()]
     place = output.resolve()
@@ -66,29 +64,28 @@ def write_export(workspace: Workspace, locked: Sequence[LockedStep], output: Pat
     replace_text(output, text)
 
 
-def _nameable(locked: LockedStep, tree: Mapping[str, Any]) -> Routing:
+def _nameable(locked: LockedStep, lock: Lock) -> Routing:
     """Return the indexes that a lock's packages come from and that may be named; of a portable lock, all that may."""
     routing = locked.step.routing
-    serving = routing.indexes if is_portable(tree) else indexes_of(tree["packages"], routing.indexes)
+    serving = routing.indexes if lock.facts.is_portable else indexes_of(lock.packages, routing.indexes)
     return Routing(indexes=tuple(index for index in serving if index.in_context), sources=routing.sources)
 
 
 def _source(workspace: Workspace, locked: LockedStep, platform: str | None, output: Path | None) -> Exported:
     targets = locked.question.targets
-    tree = locked.lock
+    lock = locked.lock
     if platform is not None:
         targets = tuple(target for target in targets if target.platform == platform)
         if not targets:
             names = ", ".join(f"`{target.platform}`" for target in locked.question.targets)
             raise InvalidInput(f"the lock is not for `{platform}`", hint=f"it is for {names}")
-        tree = narrowed(tree, targets[0])
-        tree = {**tree, "environments": [str(targets[0].marker)]}
+        lock = narrowed(lock, targets[0])
     return Exported(
-        tree=tree,
+        lock=lock,
         targets=targets,
         lock_folder=locked.path.parent.resolve(),
         folder=(output.parent if output else Path.cwd()).resolve(),
         wheelhouse=workspace.wheelhouse.resolve(),
         public_index=public_index,
-        routing=_nameable(locked, tree),
+        routing=_nameable(locked, lock),
     )

@@ -6,11 +6,11 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from zlock.errors import Collector, InvalidConfiguration, InvalidLock, LockOutdated
-from zlock.lock.declared import recorded_files, undeclared
-from zlock.lock.store import check_place, existing_steps, lock_path, read_lock
+from zlock.errors import Collector, InvalidConfiguration, LockOutdated
+from zlock.lock.declared import undeclared
+from zlock.lock.facts import Facts
+from zlock.lock.store import check_place, existing_steps, lock_path, other_step, read_lock
 from zlock.model.paths import path_in
 from zlock.redact import redact
 from zlock.settings.config import Project, read_project
@@ -97,10 +97,10 @@ def prepare_shipment(folder: Path, steps: Collection[str] = ()) -> Shipment | No
     for step in sorted(possible.intersection(steps) if steps else known.union(_stated_steps(project))):
         path = lock_path(lock_folder, step)
         with problems:
-            own = _own(project, path, step)
+            facts = _facts(project, path, step)
             locks[step] = path
-            declared |= dict.fromkeys(folder / file.name for file in recorded_files(own) if file.inside)
-            _check_declared(own, project, step)
+            declared |= dict.fromkeys(folder / file.name for file in facts.declared_files if file.inside)
+            _check_declared(facts, project, step)
     if not locks and not problems.errors:
         problems.add(_missing(project, "the project has no locks", f"expected `pylock.*.toml` in `{project.lock_dir}`"))
     outdated = tuple(error for error in problems.errors if isinstance(error, LockOutdated))
@@ -124,19 +124,16 @@ def _check_steps(steps: Collection[str], known: Collection[str]) -> None:
     problems.raise_if_any()
 
 
-def _own(project: Project, path: Path, step: str) -> Mapping[str, Any]:
+def _facts(project: Project, path: Path, step: str) -> Facts:
     """Return what zlock says in a step's lock."""
     check_place(path, project.folder)
     lock = read_lock(path)
     if lock is None:
         expected = (Path(project.lock_dir) / path.name).as_posix()
         raise _missing(project, f"step `{step}` has no lock", f"expected `{expected}`")
-    own: Mapping[str, Any] = lock["tool"]["zlock"]
-    if own.get("step") != step:
-        raise InvalidLock(
-            f"the lock `{path.name}` is that of step `{own.get('step')}`", hint="delete it and run `zlock resolve`"
-        )
-    return own
+    if lock.facts.step != step:
+        raise other_step(path, lock.facts)
+    return lock.facts
 
 
 def _missing(project: Project, message: str, expected: str) -> LockOutdated:
@@ -146,18 +143,21 @@ def _missing(project: Project, message: str, expected: str) -> LockOutdated:
     return LockOutdated(message, context=[expected], hint=HINT)
 
 
-def _check_declared(own: Mapping[str, Any], project: Project, step: str) -> None:
-    changed = [*undeclared(own, project.folder, [project.file] if project.file else []), *_changed_places(own, project)]
+def _check_declared(facts: Facts, project: Project, step: str) -> None:
+    changed = [
+        *undeclared(facts, project.folder, [project.file] if project.file else []),
+        *_changed_places(facts, project),
+    ]
     if changed:
         raise LockOutdated(f"the lock of step `{step}` was made for something else", context=changed, hint=HINT)
 
 
-def _changed_places(own: Mapping[str, Any], project: Project) -> Iterator[str]:
+def _changed_places(facts: Facts, project: Project) -> Iterator[str]:
     """Say which local folders and archives in the project ask something else now; an sdist may hold only parts of them.
 
     Where those outside the project are, is the machine's affair.
     """
-    recorded = {url: digest for url, digest in own.get("local", {}).items() if _is_inside(url, project.folder)}
+    recorded = {url: digest for url, digest in facts.local.items() if _is_inside(url, project.folder)}
     if not recorded or _is_unpacked(project):
         return
     from zlock.index.fingerprint import Fingerprints  # few projects have any

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from zlock.errors import Collector, InvalidConfiguration, InvalidInput
 from zlock.lock.diff import StepDiff, compare
 from zlock.lock.history import HEAD, texts_at
+from zlock.lock.lock import Lock
 from zlock.lock.store import existing_steps, parse_lock, read_lock, read_text, step_of
 from zlock.wording import did_you_mean
 from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Options, Workspace
 
-Locks = Mapping[str, Mapping[str, Any]]
+Locks = Mapping[str, Lock]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +90,7 @@ def _step_in(path: Path) -> str:
     text = read_text(path) or ""
     if "lock-version" not in text or "[tool.zlock]" not in text:
         raise InvalidInput(f"`{path.name}` is no lock of zlock", hint="name a lock, a folder of locks, or a revision")
-    return step_of(path.name) or str(parse_lock(path, text)["tool"]["zlock"]["step"])
+    return step_of(path.name) or parse_lock(path, text).facts.step
 
 
 def _read_all(paths: Mapping[str, Path], problems: Collector) -> Locks:
@@ -117,5 +117,5 @@ def _at(workspace: Workspace, revision: str, problems: Collector) -> Locks:
         with problems:
             if "[tool.zlock]" in text:
                 lock = parse_lock(Path(f"{revision}:{name}"), text)
-                found[step_of(name) or lock["tool"]["zlock"]["step"]] = lock
+                found[step_of(name) or lock.facts.step] = lock
     return found

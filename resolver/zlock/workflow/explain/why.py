@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from packaging.utils import canonicalize_name
 
 from zlock.errors import InvalidInput, NoAnswer
+from zlock.model.explanations import Differs
 from zlock.wording import did_you_mean
 from zlock.workflow.explain.newer import Newer, look_for_newer
 from zlock.workflow.locks.current import LockedStep, collect_locked, load_locked
@@ -39,7 +40,7 @@ class Why:
         platforms: On which of its platforms; empty where it is on all.
         version: The version; empty for what has none.
         chains: What leads to it, in the documented order of the sources.
-        differs: Why other steps have another version, as the lock says it.
+        differs: Other versions in other steps, and why, as the lock has it.
         newer: Why it is not newer.
     """
 
@@ -47,7 +48,7 @@ class Why:
     platforms: tuple[str, ...]
     version: str
     chains: tuple[Chain, ...]
-    differs: tuple[str, ...]
+    differs: tuple[Differs, ...]
     newer: Newer
 
 
@@ -67,7 +68,7 @@ def why(options: Options, name: str) -> tuple[list[Why], Report]:
         return [], workspace.report
     found = [(locked, graph) for locked in every for graph in graphs_of(locked) if package in graph.graph.versions]
     if not found:
-        known = {row["name"] for locked in every for row in locked.lock.get("packages", ())}
+        known = {name for locked in every for name in locked.lock.pins}
         base = canonicalize_name(name.partition("[")[0].strip())
         hint = f"a package is named without its extras: `zlock why {base}`" if base in known and base != package else ""
         if any(package == excluded for excluded, _ in workspace.project.exclude):
@@ -107,8 +108,6 @@ def _why(locked: LockedStep, on: TargetGraph, package: str, newer: Newer) -> Why
         platforms=() if is_everywhere else tuple(target.platform for target in on.targets),
         version=on.graph.versions[package],
         chains=tuple(chains),
-        differs=tuple(
-            line for line in locked.lock["tool"]["zlock"].get("differs", ()) if line.startswith(f"{package} is ")
-        ),
+        differs=tuple(one for one in locked.facts.differs if one.name == package),
         newer=newer,
     )

@@ -8,7 +8,6 @@ from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -18,8 +17,8 @@ from zlock.index.pool import Pool
 from zlock.index.sdist import temporary_folder
 from zlock.index.wheelhouse import OfflineMiss, Status, Wanted, Wheelhouse, find_release_file
 from zlock.lock.exclusive import exclusive
-from zlock.lock.store import uv_of
-from zlock.lock.wheelhouse import LockedFile, archive_name, file_name, leads_into, locked_files
+from zlock.lock.package import Package, PackageArchive
+from zlock.lock.wheelhouse import LockedFile, archive_name, leads_into, locked_files
 from zlock.merge import merge
 from zlock.model.distribution import File
 from zlock.model.ports import PackageSource
@@ -100,7 +99,7 @@ def fetch(options: Options, folder: Path | None) -> tuple[Fetched, Report]:
             statuses |= _bring(workspace, house, place, own, failed) if own else {}
     finally:
         session.close()
-    with_builds = any(one.lock["tool"]["zlock"].get("builds") for one in locked)
+    with_builds = any(one.facts.builds for one in locked)
     return (
         Fetched(folder=place, files=statuses, received=house.received, with_builds=with_builds),
         workspace.report,
@@ -215,11 +214,11 @@ class _Needs:
 
     def __iter__(self) -> Iterator[Wanted]:
         lock = self._locked.lock
-        for package in lock["packages"]:
+        for package in lock.packages:
             with self._problems:
                 yield from self._of_other(package)
-        is_by_uv = self._locked.step.fetching(self._targets)
-        yield from self.of_files(locked_files(lock, uv_of(lock) if is_by_uv else None))
+        installer = lock.facts.uv if self._locked.step.fetching(self._targets) else None
+        yield from self.of_files(locked_files(lock.packages, installer, lock.facts.builds))
 
     def of_files(self, files: Iterable[LockedFile]) -> Iterator[Wanted]:
         """Yield files of the lock as the wheelhouse wants them."""
@@ -227,29 +226,28 @@ class _Needs:
             with self._problems:
                 yield self._of_file(file)
 
-    def _of_other(self, package: Mapping[str, Any]) -> Iterator[Wanted]:
+    def _of_other(self, package: Package) -> Iterator[Wanted]:
         """Yield what is no file of an index."""
-        name = canonicalize_name(package["name"])
-        if "vcs" in package:
+        name = canonicalize_name(package.name)
+        if package.vcs:
             raise NoAnswer(
                 f"`{name}` of step `{self._locked.step.name}` comes from a repository, which no wheelhouse can hold",
                 hint="require a released version, or the URL of a wheel of it",
             )
-        if "directory" in package and not any(usable_build(self._locked, name, one) for one in self._targets):
+        if package.directory and not any(usable_build(self._locked, name, one) for one in self._targets):
             self._workspace.report.note(
                 f"`{name}` is a folder, and the lock does not say with what it is built, so it is not in the wheelhouse"
             )
-        elif "archive" in package:
-            yield from self._of_archive(name, package["archive"])
+        elif package.archive:
+            yield from self._of_archive(name, package.archive)
 
-    def _of_archive(self, name: NormalizedName, archive: Mapping[str, Any]) -> Iterator[Wanted]:
-        digest, size = archive["hashes"]["sha256"], archive.get("size", -1)
-        if "url" in archive:
-            filename = archive_name(file_name(archive["url"]), digest)
-            yield Wanted(filename=filename, sha256=digest, size=size, find=lambda: str(archive["url"]))
-        elif self._is_portable and leads_into(self._workspace.wheelhouse, self._locked.path.parent, archive["path"]):
-            filename = file_name(archive["path"])
-            yield Wanted(filename=filename, sha256=digest, size=size, find=lambda: self._stated_url(name))
+    def _of_archive(self, name: NormalizedName, archive: PackageArchive) -> Iterator[Wanted]:
+        digest, size = archive.sha256, -1 if archive.size is None else archive.size
+        if archive.url:
+            filename = archive_name(archive.filename, digest)
+            yield Wanted(filename=filename, sha256=digest, size=size, find=lambda: archive.url)
+        elif self._is_portable and leads_into(self._workspace.wheelhouse, self._locked.path.parent, archive.path):
+            yield Wanted(filename=archive.filename, sha256=digest, size=size, find=lambda: self._stated_url(name))
 
     @property
     def _targets(self) -> Sequence[Target]:
@@ -271,7 +269,6 @@ class _Needs:
 
     def _of_file(self, file: LockedFile) -> Wanted:
         named = file if file.filename else self._named(file)
-        named.check_name()
         return Wanted(filename=named.filename, sha256=file.sha256, size=named.size, find=lambda: self._find(named))
 
     def _named(self, file: LockedFile) -> LockedFile:

@@ -14,6 +14,7 @@ from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_n
 from zlock.errors import Collector, NoAnswer, OutsideFailed, ZlockError
 from zlock.image.wanted import BuiltFolder
 from zlock.index.cache import Cache, default_folder
+from zlock.lock.facts import Build
 from zlock.lock.selection import packages_on, rank_of
 from zlock.lock.wheelhouse import LockedFile, files_of_build
 from zlock.model.paths import portable
@@ -38,15 +39,15 @@ def cache_folder(options: Options, environ: Mapping[str, str]) -> Path:
     return options.cache_dir or default_folder(environ)
 
 
-def usable_build(one: LockedStep, name: str, target: Target) -> Mapping[str, Any] | None:
+def usable_build(one: LockedStep, name: str, target: Target) -> Build | None:
     """Return what a lock says that a package is built with on this machine, for a target; None where it does not.
 
     What is made here and goes everywhere may be made with the files of this machine's own platform.
     """
-    rows = {row["platform"]: row for row in one.lock["tool"]["zlock"].get("builds", ()) if row["package"] == name}
+    rows = {row.platform: row for row in one.facts.builds if row.package == name}
     here = [each.platform for each in one.question.targets if _is_here(each)]
-    found: list[Mapping[str, Any]] = [rows[platform] for platform in (*here, target.platform) if platform in rows]
-    return next((row for row in found if row.get("locked", True)), None)
+    found = [rows[platform] for platform in (*here, target.platform) if platform in rows]
+    return next((row for row in found if row.locked), None)
 
 
 def _is_here(target: Target) -> bool:
@@ -83,21 +84,21 @@ class Folders:
             OutsideFailed: A build failed, or what it requires can't be had; several errors come as `Problems`.
         """
         problems = Collector()
-        found = {}
+        found: dict[str, BuiltFolder] = {}
         for package in packages_on(one.lock, target):
-            build = usable_build(one, package["name"], target) if "directory" in package else None
-            if build is not None:
+            place, build = package.directory, usable_build(one, package.name, target)
+            if place and build:
                 with problems:
-                    found[package["name"]] = self._built(one, target, package, tuple(build["requirements"]))
+                    folder = (one.path.parent / place.path / place.subdirectory).resolve()
+                    name = canonicalize_name(package.name)
+                    found[name] = self._built(one, target, name, folder, build.requirements)
         problems.raise_if_any()
         return found
 
     def _built(
-        self, one: LockedStep, target: Target, package: Mapping[str, Any], locked: tuple[str, ...]
+        self, one: LockedStep, target: Target, name: NormalizedName, folder: Path, locked: tuple[str, ...]
     ) -> BuiltFolder:
         """Return what comes of a folder; what failed for one step is not tried again for the next."""
-        name, place = canonicalize_name(package["name"]), package["directory"]
-        folder = (one.path.parent / place["path"] / place.get("subdirectory", "")).resolve()
         self._check_trusted(one, name, folder)
         key = (folder, target.python_version, locked)
         try:
@@ -223,7 +224,7 @@ class _Making:
             raise InvalidMetadata(f"its backend made `{filename}`, which is no wheel") from error
         if name != self.name:
             raise InvalidMetadata(f"its backend made a wheel of `{name}`")
-        if filename.endswith("-none-any.whl") and rank_of({"path": filename}, self.target) is not None:
+        if filename.endswith("-none-any.whl") and rank_of(filename, self.target) is not None:
             return filename, str(version), plain_wheel(data, filename)
         stem = "-".join(filename.split("-")[:2])
         return f"{stem}.zip", str(version), snapshot.packed(stem, more)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from zlock.errors import Collector, NoAnswer
@@ -17,8 +16,9 @@ from zlock.image.parent import custom_parent, named_parent
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.stages import NamedImage
 from zlock.image.wanted import BuiltFolder, Wanted
+from zlock.lock.lock import Lock
+from zlock.lock.package import Package
 from zlock.lock.selection import indexes_of, packages_on
-from zlock.lock.store import is_built
 from zlock.lock.wheelhouse import LockedFile, leads_into, with_sdists, with_wheels
 from zlock.model.image import default_parent
 from zlock.model.indexes import Index
@@ -156,16 +156,16 @@ class _Planner:
     def _is_portable(self) -> bool:
         return self._workspace.project.urls == "portable"
 
-    def _lock(self, one: LockedStep) -> Mapping[str, Any]:
+    def _lock(self, one: LockedStep) -> Lock:
         """Return a step's lock; what sources state by URL is found in a wheelhouse, a wheel by its name."""
         if self._wheelhouse is None:
             return one.lock
 
-        def is_there(package: Mapping[str, Any]) -> bool:
-            archive = package.get("archive", {})
-            return "url" in archive or ("path" in archive and self._is_fetched(one, archive["path"]))
+        def is_there(package: Package) -> bool:
+            archive = package.archive
+            return archive is not None and (bool(archive.url) or self._is_fetched(one, archive.path))
 
-        found = with_wheels(one.lock, lambda package: is_there(package) and not is_built(package))
+        found = with_wheels(one.lock, lambda package: is_there(package) and not package.is_built)
         return with_sdists(found, HOUSE, is_there)
 
     def _is_fetched(self, one: LockedStep, path: str) -> bool:
@@ -181,10 +181,11 @@ class _Planner:
             return self._named_parent(one, reference, target)
 
     def _named_parent(self, one: LockedStep, reference: str, target: Target) -> Parent:
-        own = one.lock["tool"]["zlock"]
-        digest = own.get("parent-digest") or ("" if "@" in reference else self._digest(reference, target.platform))
-        user = own.get("parent-user")
-        if user is None and digest and self._user_of and not own.get("parent-digest"):
+        parent = one.facts.parent
+        if parent:
+            return named_parent(reference, parent.digest, parent.user)
+        digest, user = "" if "@" in reference else self._digest(reference, target.platform), None
+        if digest and self._user_of:
             user = self._user_of(reference, target.platform)
         return named_parent(reference, digest, user)
 
@@ -246,7 +247,7 @@ class _Planner:
         if self._is_portable:  # the lock does not say which
             return indexes
         ready = {name for name, folder in folders.items() if folder.is_wheel}
-        builds = {build["package"] for build in one.lock["tool"]["zlock"].get("builds", ())} - ready
+        builds = {build.package for build in one.facts.builds} - ready
         fetches_more = one.step.fetching([target]) or builds
         serving = indexes_of(packages_on(one.lock, target), indexes)
         return [

@@ -146,7 +146,7 @@ def _parent_layers(finder: ImageFinder, image: OpenImage, locked: LockedStep, ta
     if settings.dockerfile is not None:
         return None
     reference = ImageReference.parse(settings.parent_image or default_parent(target.python))
-    digest = locked.lock["tool"]["zlock"].get("parent-digest", "")
+    digest = locked.facts.parent_digest
     parent = finder.parent(reference.at(reference.digest or digest), target.platform)
     ids = parent.found.config.diff_ids if parent else ()
     return len(ids) if ids and image.found.config.diff_ids[: len(ids)] == ids else None

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from zlock.errors import LockOutdated
-from zlock.lock.question import Question, changes
-from zlock.lock.store import asked_of, check_place, lock_path, parse_facts, parse_lock, uv_of
+from zlock.lock.facts import Facts
+from zlock.lock.lock import Lock
+from zlock.lock.question import Question, changes, target_table
+from zlock.lock.store import check_place, lock_path, other_step, parse_facts, parse_lock
 from zlock.lock.toml import inline
 from zlock.lock.wheelhouse import wheelhouse_in
 from zlock.model.origin import Origin
@@ -37,13 +39,13 @@ class LockedStep:
     step: Step
     path: Path
     text: str
-    facts: Mapping[str, Any]
+    facts: Facts
     gathered: list[Gathered]
     question: Question
 
     @cached_property
-    def lock(self) -> Mapping[str, Any]:
-        """The lock as plain values; who only compares what is asked has no need of it."""
+    def lock(self) -> Lock:
+        """The lock with its packages; who only compares what is asked has no need of it."""
         return parse_lock(self.path, self.text)
 
 
@@ -81,12 +83,14 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
     if text is None:
         expected = (Path(workspace.project.lock_dir) / path.name).as_posix()
         raise LockOutdated(f"step `{step.name}` has no lock", context=[f"expected `{expected}`"], hint=HINT)
-    lock = parse_facts(path, text)
-    recorded = {asked.source: asked for asked in asked_of(lock) if asked.recorded}
+    facts = parse_facts(path, text)
+    if facts.step != step.name:
+        raise other_step(path, facts)
+    recorded = {asked.source: asked for asked in facts.sources if asked.recorded}
     gathered = gatherer.gather(step.settings, recorded, step.routing)
-    question = workspace.question(step, workspace.targets(step, lock), gathered)
-    if lock["tool"]["zlock"]["inputs"] != question.digest():
-        context = list(differences(lock, question, gathered))
+    question = workspace.question(step, workspace.targets(step, facts), gathered)
+    if facts.inputs != question.digest():
+        context = list(differences(facts, question, gathered))
         raise LockOutdated(f"the lock of step `{step.name}` is outdated", context=context, hint=HINT)
     if is_elsewhere(text, question):
         was, now = wheelhouse_in(text), question.wheelhouse
@@ -95,30 +99,30 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
             context=[f"configuration: `wheelhouse` was `{was}`, is `{now}`, from the folder of the lock"],
             hint=HINT,
         )
-    if step.fetching(question.targets) and not uv_of(lock):
+    if step.fetching(question.targets) and not facts.uv:
         raise LockOutdated(
             f"the lock of step `{step.name}` is outdated",
             context=[f"settings: `python-package-installer` is `{step.installer.name}`, and the lock has none"],
             hint=HINT,
         )
-    return LockedStep(step=step, path=path, text=text, facts=lock, gathered=gathered, question=question)
+    return LockedStep(step=step, path=path, text=text, facts=facts, gathered=gathered, question=question)
 
 
-def differences(lock: Mapping[str, Any], question: Question, gathered: list[Gathered]) -> Iterator[str]:
+def differences(facts: Facts, question: Question, gathered: list[Gathered]) -> Iterator[str]:
     """Return what a step asks for that its lock does not answer, with the place that asks."""
     places = dict(_places(gathered))
-    for line, asked in changes(asked_of(lock), question.asked):
+    for line, asked in changes(facts.sources, question.asked):
         yield f"{line} ({places[asked]})" if places.get(asked) else line
-    own, now = lock["tool"]["zlock"], question.to_plain()
-    for key in ("python", "platforms", "manylinux", "musllinux"):
-        yield from _difference(f"target: `{key}`", own.get(key), now["target"].get(key))
-    apt = _own_apt(own.get("apt-packages", ()), asked_of(lock)), _own_apt(now["apt-packages"], question.asked)
+    was, now = target_table(facts.targets), target_table(question.targets)
+    for key in {**was, **now}:
+        yield from _difference(f"target: `{key}`", was.get(key), now.get(key))
+    apt = _own_apt(facts.apt_packages, facts.sources), _own_apt(question.apt_packages, question.asked)
     yield from _difference("settings: `apt-packages`", *apt)
-    yield from _difference("settings: `parent-image`", own.get("parent-image"), now["parent-image"])
+    yield from _difference("settings: `parent-image`", facts.parent_image, question.parent_image)
     stated = {one.requirement.url: _place(one.origins[0]) for each in gathered for one in each.requirements}
-    for url, line in changed_places(own.get("local", {}), question.local):
+    for url, line in changed_places(facts.local, question.local):
         yield f"{line} ({stated[url]})" if stated.get(url) else line
-    before, after = own.get("policy", {}), now["policy"]
+    before, after = facts.policy, question.policy
     for key in sorted({*before, *after}):
         name = "index" if key == "indexes" else key
         yield from _difference(f"configuration: `{name}`", before.get(key), after.get(key))

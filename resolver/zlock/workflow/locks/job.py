@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from zlock.lock.declared import DeclaredFile, redeclare
-from zlock.lock.identity import resign, set_owner
+from zlock.lock.declared import digest_of_files
+from zlock.lock.facts import DeclaredFile
+from zlock.lock.lock import Lock
 from zlock.lock.question import Question
-from zlock.lock.store import ConflictedLock, lock_path, parse_lock, pins_of, read_text, unbuilt_of, uv_of
+from zlock.lock.store import ConflictedLock, lock_path, parse_lock, read_text
 from zlock.model.requirement import Gathered
 from zlock.model.target import Target
 from zlock.workflow.locks.current import LockedStep, is_elsewhere
 from zlock.workflow.project.sources import Gatherer
 from zlock.workflow.project.workspace import Options, Step, Workspace
 
-Answers = dict[str, tuple[Mapping[str, Any], str]]
-"""By step: its lock as values and as text."""
+Answers = dict[str, Lock]
+"""By step: its lock."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -30,7 +30,7 @@ class Job:
     Attributes:
         step: The step.
         path: Its lock's place.
-        lock: The lock it has, as plain values.
+        lock: The lock it has.
         text: That lock as text; empty where there is none, or one that is not worth keeping.
         gathered: What its sources yield.
         question: What it asks.
@@ -40,7 +40,7 @@ class Job:
 
     step: Step
     path: Path
-    lock: Mapping[str, Any] | None
+    lock: Lock | None
     text: str
     gathered: list[Gathered]
     question: Question
@@ -56,7 +56,7 @@ class Job:
         """
         text = (read_text(path) if path else workspace.lock_text(step.name)) or ""
         path = path or lock_path(workspace.lock_folder, step.name)
-        lock: Mapping[str, Any] | None = None
+        lock: Lock | None = None
         try:
             lock = parse_lock(path, text) if text or path.exists() else None
         except ConflictedLock:
@@ -68,7 +68,7 @@ class Job:
             )
         gathered = gatherer.gather(step.settings, {}, step.routing)
         workspace.report.note(*(note for one in gathered for note in one.notes))
-        targets = workspace.targets(step, lock)
+        targets = workspace.targets(step, lock.facts if lock else None)
         _note_other_pythons(workspace, step, gathered, targets)
         _note_without_file(workspace, step)
         return cls(
@@ -100,21 +100,27 @@ class Job:
         """Return whether the lock still answers the step, so that nothing has to be solved."""
         if self.lock is None or options.upgrade:
             return False
-        if self.step.fetching(self.question.targets) and not uv_of(self.lock):
+        if self.step.fetching(self.question.targets) and not self.lock.facts.uv:
             return False
-        if unbuilt_of(self.lock) or is_elsewhere(self.text, self.question):
+        if self.lock.unbuilt or is_elsewhere(self.text, self.question):
             return False
-        if pins_of(self.lock).keys() & {canonicalize_name(name) for name in options.upgrade_packages}:
+        if self.lock.pins.keys() & {canonicalize_name(name) for name in options.upgrade_packages}:
             return False
-        own = self.lock["tool"]["zlock"]
-        if options.exclude_newer and own.get("exclude-newer") != options.exclude_newer.isoformat():
+        facts = self.lock.facts
+        if options.exclude_newer and facts.exclude_newer != options.exclude_newer.isoformat():
             return False
-        return bool(own["inputs"] == self.question.digest())
+        return (facts.inputs, facts.step) == (self.question.digest(), self.step.name)
 
-    def restated(self) -> str:
-        """Return the lock's text with the present `declared` and pipeline."""
-        text = set_owner(redeclare(self.text, self.declared), self.owner)
-        return text if text == self.text else resign(text)
+    def restated(self, lock: Lock) -> Lock:
+        """Return the lock that answers with the present `declared` and pipeline; itself where it has them."""
+        facts = replace(
+            lock.facts, declared=digest_of_files(self.declared), declared_files=self.declared, pipeline=self.owner
+        )
+        return lock if facts == lock.facts else replace(lock, facts=facts)
+
+    def text_of(self, lock: Lock) -> str:
+        """Return the text of the lock that it gets, as it is where that is the one it has."""
+        return self.text if lock is self.lock else lock.render()
 
 
 def _note_other_pythons(workspace: Workspace, step: Step, gathered: list[Gathered], targets: Iterable[Target]) -> None:
@@ -147,7 +153,7 @@ def _releases(python: str) -> tuple[str, ...]:
     return (python,) if python.count(".") > 1 else (f"{python}.0", f"{python}.99")
 
 
-def _merged(path: Path, text: str) -> Mapping[str, Any] | None:
+def _merged(path: Path, text: str) -> Lock | None:
     """Return the pins of both sides of a conflict, from git's index where it has them, else from the markers."""
     from zlock.lock.history import stages_of  # few runs meet a conflict
     from zlock.lock.merging import merged, pins_in, sides_of

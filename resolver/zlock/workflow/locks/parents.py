@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from zlock.errors import Collector, InvalidInput, NoAnswer
-from zlock.lock.parent import PinnedParent, parent_of, with_parent
-from zlock.lock.store import parse_lock
+from zlock.lock.facts import PinnedParent
+from zlock.lock.lock import Lock
 from zlock.model.image import default_parent
 from zlock.reporting import Activity, Doing
 from zlock.workflow.locks.job import Answers, Job
@@ -33,14 +34,10 @@ def pin_parents(workspace: Workspace, jobs: Sequence[Job], answers: Answers) -> 
     problems = Collector()
     found: Answers = {}
     for job in jobs:
-        tree, text = answers[job.step.name]
+        lock = answers[job.step.name]
         with problems:
             parent = pinner.parent(job)
-            if parent == parent_of(tree):
-                found[job.step.name] = tree, text
-            else:
-                pinned = with_parent(text, parent)
-                found[job.step.name] = parse_lock(job.path, pinned), pinned
+            found[job.step.name] = lock if parent == lock.facts.parent else _with_parent(lock, parent)
     pinner.close()
     problems.raise_if_any()
     return found
@@ -68,7 +65,7 @@ class _Pinner:
     def parent(self, job: Job) -> PinnedParent | None:
         """Return what a step's lock is to pin."""
         options, settings = self._workspace.options, job.step.effective
-        before = parent_of(job.lock) if job.lock else None
+        before = job.lock.facts.parent if job.lock else None
         if settings.dockerfile is not None:
             if options.pin_images:
                 self._workspace.report.note(
@@ -126,6 +123,11 @@ class _Pinner:
         """Close what was opened."""
         if "_registry" in self.__dict__:
             self._registry.close()
+
+
+def _with_parent(lock: Lock, parent: PinnedParent | None) -> Lock:
+    reference, digest, user = (parent.reference, parent.digest, parent.user) if parent else ("", "", None)
+    return replace(lock, facts=replace(lock.facts, parent_reference=reference, parent_digest=digest, parent_user=user))
 
 
 def _is_local(reference: str) -> bool:

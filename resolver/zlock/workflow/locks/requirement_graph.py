@@ -13,7 +13,6 @@ from zlock.merge import merge
 from zlock.model.explanations import Stated
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
-from zlock.resolution.words import stated
 from zlock.workflow.locks.current import LockedStep
 
 
@@ -34,8 +33,8 @@ class TargetGraph:
 
 def standing(locked: LockedStep) -> tuple[DirectRequirement, ...]:
     """Return what a step asks for, without what gave way to later sources when its lock was made."""
-    losers = {line.partition(" gave way to ")[0] for line in locked.lock["tool"]["zlock"].get("gave-way", ())}
-    return tuple(one for one in merge(locked.gathered) if losers.isdisjoint({one.sourced, stated(Stated.of(one))}))
+    losers = {one.loser for one in locked.facts.gave_way}
+    return tuple(one for one in merge(locked.gathered) if Stated.of(one) not in losers)
 
 
 def graphs_of(locked: LockedStep) -> list[TargetGraph]:

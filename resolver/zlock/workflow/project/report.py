@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from zlock.errors import Collector, ZlockError
-from zlock.lock.store import pins_of
+from zlock.lock.facts import Facts
+from zlock.lock.lock import Lock
+from zlock.model.explanations import Differs, GaveWay
 
 Status = Literal["written", "declared", "unchanged", "removed"]
 """What was done to a lock; "declared": it installs what it did, and only the files that ask were recorded anew."""
@@ -41,30 +43,29 @@ class StepReport:
     removed: Mapping[str, str] = field(default_factory=dict)
     moved: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     identity: str = ""
-    gave_way: tuple[str, ...] = ()
-    differs: tuple[str, ...] = ()
+    gave_way: tuple[GaveWay, ...] = ()
+    differs: tuple[Differs, ...] = ()
     undeclared: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, path: Path, facts: Mapping[str, Any], status: Status = "unchanged") -> Self:
+    def of(cls, path: Path, facts: Facts, status: Status = "unchanged") -> Self:
         """Return what a lock says of itself; its packages need not be read for it."""
-        own = facts["tool"]["zlock"]
         return cls(
-            name=own["step"],
+            name=facts.step,
             path=path,
             status=status,
-            packages=own["packages"],
-            identity=own["identity"],
-            gave_way=tuple(own.get("gave-way", ())),
-            differs=tuple(own.get("differs", ())),
+            packages=facts.packages,
+            identity=facts.identity,
+            gave_way=facts.gave_way,
+            differs=facts.differs,
         )
 
     @classmethod
-    def compare(cls, path: Path, before: Mapping[str, Any] | None, tree: Mapping[str, Any], status: Status) -> Self:
+    def compare(cls, path: Path, before: Lock | None, lock: Lock, status: Status) -> Self:
         """Return what a lock holds, and how its pins differ from those of the lock before."""
-        old, new = pins_of(before or {}), pins_of(tree)
+        old, new = before.pins if before else {}, lock.pins
         return replace(
-            cls.of(path, tree, status),
+            cls.of(path, lock.facts, status),
             added={name: new[name] for name in sorted(new.keys() - old.keys())},
             removed={name: old[name] for name in sorted(old.keys() - new.keys())},
             moved={name: (old[name], new[name]) for name in sorted(old.keys() & new.keys()) if old[name] != new[name]},

@@ -8,12 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.requirements import Requirement
-
 from zlock.errors import Collector, InvalidRequirements
 from zlock.model.indexes import Index, Routing, address
 from zlock.model.origin import Origin, Source
-from zlock.model.requirement import Asked, DirectRequirement, Gathered, IndexOption
+from zlock.model.requirement import Asked, DirectRequirement, Gathered, IndexOption, recorded_requirement
 from zlock.settings import checks
 from zlock.settings.config import Project
 from zlock.settings.docker import DockerSettings
@@ -330,5 +328,5 @@ def _folded(text: str) -> str:
 
 
 def _recorded(text: str, origin: Origin) -> DirectRequirement:
-    requirement, *hashes = text.split(" --hash=")
-    return DirectRequirement(requirement=Requirement(requirement), origins=(origin,), hashes=tuple(hashes))
+    requirement, hashes = recorded_requirement(text)
+    return DirectRequirement(requirement=requirement, origins=(origin,), hashes=hashes)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zlock.errors import Collector, InvalidConfiguration
-from zlock.lock.declared import DeclaredFile, declared_files
+from zlock.lock.declared import declared_files
+from zlock.lock.facts import DeclaredFile, Facts
 from zlock.lock.question import Question, digest_of
 from zlock.lock.store import ExistingLock, existing_steps, lock_path, read_text
 from zlock.model.indexes import Routing
@@ -245,11 +246,11 @@ class Workspace:
             self._declared_files[key] = declared_files(key, self.project.folder)
         return self._declared_files[key]
 
-    def targets(self, step: Step, lock: Mapping[str, Any] | None) -> tuple[Target, ...]:
+    def targets(self, step: Step, facts: Facts | None) -> tuple[Target, ...]:
         """Return what a step runs on; a Python that nobody set is read back from its lock."""
         python = step.python or self.project.python
-        if python is None and lock is not None and not self.options.upgrade:
-            python = str(lock["tool"]["zlock"]["python"])
+        if python is None and facts is not None and not self.options.upgrade:
+            python = facts.python
         python = python or python_of(self.interpreter)
         floors = {"manylinux": self.project.manylinux, "musllinux": self.project.musllinux}
         platforms = sorted(step.platforms or self.project.platforms)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from packaging.requirements import Requirement
 
 from zlock.errors import NoAnswer, OutsideFailed, Problems, ZlockError
-from zlock.lock.builds import Build, build_pins
+from zlock.lock.builds import build_of, build_pins
+from zlock.lock.facts import Build
 from zlock.model.origin import Origin, Source
 from zlock.model.ports import InvalidMetadata
 from zlock.model.requirement import DirectRequirement
@@ -69,7 +70,7 @@ class BuildLocker:
                 self._workspace.report.note(
                     f"no image can hold `{one.name}`, as its build can't be locked: {_reason(error)}"
                 )
-            return Build.of(one, target.platform, stated, None)
+            return build_of(one, target.platform, stated, None)
 
     def _of(self, job: Job, target: Target, one: Resolved, stated: Sequence[str], setting: str) -> Build:
         origin = Origin(source=Source.CONFIGURATION, detail=f"{setting}the build of {_what(one)}")
@@ -80,8 +81,8 @@ class BuildLocker:
                     f"step `{job.step.name}`: building `{_what(one)}` requires `{each.name}` by its URL",
                     hint="only what an index has as wheels is locked for a build",
                 )
-        kept = build_pins(job.lock or {}, one.name, target.platform)
-        return Build.of(one, target.platform, stated, self._answers.apart(job, target, requirements, kept))
+        kept = build_pins(job.lock.facts if job.lock else None, one.name, target.platform)
+        return build_of(one, target.platform, stated, self._answers.apart(job, target, requirements, kept))
 
 
 def _what(one: Resolved) -> str:

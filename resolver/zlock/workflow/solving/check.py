@@ -22,7 +22,7 @@ def check(options: Options) -> Report:
     workspace = Workspace(options)
     declared: dict[str, tuple[str, ...]] = {}
     for one in collect_locked(workspace):
-        known = one.facts["tool"]["zlock"].get("declared", "")
+        known = one.facts.declared
         if known not in declared:  # steps that recorded the same files have one answer
             declared[known] = _undeclared(workspace, one)
         report = replace(StepReport.of(one.path, one.facts), undeclared=declared[known])
@@ -45,5 +45,4 @@ def check(options: Options) -> Report:
 def _undeclared(workspace: Workspace, locked: LockedStep) -> tuple[str, ...]:
     """Say what the build hook would refuse: it can't ask the pipeline, so it compares all that files say."""
     project = workspace.project
-    own = locked.facts["tool"]["zlock"]
-    return tuple(undeclared(own, project.folder, [project.file] if project.file else []))
+    return tuple(undeclared(locked.facts, project.folder, [project.file] if project.file else []))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
 
 from packaging.requirements import Requirement
 
 from zlock.errors import InvalidRequirements
-from zlock.lock.document import Facts, build
-from zlock.lock.installer import uv_table
-from zlock.lock.store import pins_of, uv_of
+from zlock.lock.document import Recorded, build
+from zlock.lock.installer import uv_of
+from zlock.lock.lock import Lock
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution.align import Aligned
 from zlock.resolution.solve import Resolved
-from zlock.resolution.words import differs, gave_way
 from zlock.workflow.locks.job import Job
 from zlock.workflow.locks.replaced_files import note_replaced
 from zlock.workflow.solving.answer import Answers, Asking
@@ -24,8 +22,8 @@ from zlock.workflow.solving.problem import kept
 from zlock.workflow.solving.session import Session
 
 
-def lock_of(session: Session, answers: Answers, one: Asking, aligned: Aligned) -> dict[str, Any]:
-    """Return the lock of a step that was solved, as plain values.
+def lock_of(session: Session, answers: Answers, one: Asking, aligned: Aligned) -> Lock:
+    """Return the lock of a step that was solved.
 
     Raises:
         ZlockError: What builds or images need beside it can't be had, or a package is a stranger's.
@@ -39,35 +37,35 @@ def lock_of(session: Session, answers: Answers, one: Asking, aligned: Aligned) -
     differing = dict.fromkeys(each for member in one.members for each in aligned.differs.get(member.name, ()))
     cutoff = workspace.options.exclude_newer
     is_portable = workspace.project.urls == "portable"
-    tree = build(
+    lock = build(
         job.question,
         found,
-        Facts(
+        Recorded(
             declared=job.declared,
             owner=job.owner,
-            gave_way=tuple(map(gave_way, one.gave_way)),
-            differs=tuple(map(differs, differing)),
+            gave_way=tuple(one.gave_way),
+            differs=tuple(differing),
             builds=tuple(builds),
-            uv=uv_table(_installer(answers, job)),
+            uv=uv_of(_installer(answers, job)),
             exclude_newer=cutoff.isoformat() if cutoff else "",
         ),
         project=workspace.project.folder,
         wheelhouse=workspace.wheelhouse if is_portable else None,
         lock_folder=job.path.parent,
     )
-    before = pins_of(job.lock or {})
+    before = job.lock.pins if job.lock else {}
     let_go = before.keys() - kept(workspace.options, before).keys()
-    workspace.report.note(*note_replaced(job.lock or {}, tree, let_go=let_go))
-    workspace.report.note(*(_unportable(tree) if is_portable else ()))
-    return tree
+    workspace.report.note(*note_replaced(job.lock, lock, let_go=let_go))
+    workspace.report.note(*(_unportable(lock) if is_portable else ()))
+    return lock
 
 
-def _unportable(tree: Mapping[str, Any]) -> Iterator[str]:
+def _unportable(lock: Lock) -> Iterator[str]:
     """Say what of a portable lock is not portable."""
-    for package in tree["packages"]:
-        if "vcs" in package:
+    for package in lock.packages:
+        if package.vcs:
             yield (
-                f"`{package['name']}` comes from a repository, so the portable lock has its URL: "
+                f"`{package.name}` comes from a repository, so the portable lock has its URL: "
                 "a wheelhouse can't hold it"
             )
 
@@ -76,12 +74,12 @@ def _installer(answers: Answers, job: Job) -> list[Resolved]:
     """Return what installs the lock in images, for each target whose images fetch it."""
     origin = Origin(source=Source.CONFIGURATION, detail="`python_package_installer`")
     name: str = job.step.installer.name
-    known = uv_of(job.lock) if job.lock else None
+    known = job.lock.facts.uv if job.lock else None
     found: list[Resolved] = []
     for target in job.step.fetching(job.question.targets):
         exact = f"{name}=={found[0].candidate.version}" if found else name
         requirement = DirectRequirement(requirement=Requirement(exact), origins=(origin,))
-        found += answers.apart(job, target, [requirement], {name: known["version"]} if known else {})
+        found += answers.apart(job, target, [requirement], {name: known.version} if known else {})
     return found
 
 

@@ -9,7 +9,6 @@ from packaging.markers import Marker
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.lock.selection import pins_on
-from zlock.lock.store import references_of
 from zlock.merge import merge_constraints
 from zlock.model.distribution import LockedReference, Reference
 from zlock.model.requirement import DirectRequirement
@@ -102,7 +101,7 @@ class StepProblems:
             return {}
         from zlock.index.direct import find_references  # few steps require by URL
 
-        locked = kept(self._workspace.options, references_of(job.lock or {}))
+        locked = kept(self._workspace.options, job.lock.references if job.lock else {})
         python = target.python_version
         return find_references(wanted, lambda name, url: self._reference(name, url, locked.get(name), python), holds)
 
@@ -130,7 +129,8 @@ class StepProblems:
 
 def locked_pins(job: Job, target: Target) -> dict[NormalizedName, str]:
     """Return what the lock of a step pins on a target."""
-    return {canonicalize_name(name): version for name, version in pins_on(job.lock or {}, target).items()}
+    pins = pins_on(job.lock, target) if job.lock else {}
+    return {canonicalize_name(name): version for name, version in pins.items()}
 
 
 def kept(options: Options, locked: Mapping[N, T]) -> dict[N, T]:

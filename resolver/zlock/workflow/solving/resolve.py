@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from packaging.utils import canonicalize_name
 
 from zlock.errors import Collector
-from zlock.lock.store import pins_of, unhashed_of, write_all
+from zlock.lock.lock import Lock
+from zlock.lock.store import write_all
 from zlock.redact import redact
 from zlock.reporting import Activity, Doing
 from zlock.settings.place import Place
@@ -37,17 +38,22 @@ def resolve(options: Options) -> Report:
     gone = workspace.gone()
     note_unpinned(workspace, answers)
     _note_unhashed(workspace, jobs, answers)
-    texts = {job.path: text for job in jobs if (text := answers[job.step.name][1]) != job.text}
+    texts = {job.path: text for job in jobs if (text := job.text_of(answers[job.step.name])) != job.text}
     if texts or gone:
         write_all(texts, tuple(gone.values()), project=workspace.project.folder, reporter=workspace.reporter)
     for job in jobs:
-        tree, _ = answers[job.step.name]
+        lock = answers[job.step.name]
         status: Status = "unchanged"
         if job.path in texts:
-            status = "declared" if tree is job.lock else "written"
-        workspace.report.steps.append(StepReport.compare(job.path, job.lock, tree, status))
+            status = "declared" if job.lock and _installs_as(lock, job.lock) else "written"
+        workspace.report.steps.append(StepReport.compare(job.path, job.lock, lock, status))
     workspace.report.steps += [StepReport(name=name, path=path, status="removed") for name, path in gone.items()]
     return workspace.report
+
+
+def _installs_as(lock: Lock, before: Lock) -> bool:
+    """Return whether a lock is the one that there was, but for the files that ask and the pipeline."""
+    return lock.packages is before.packages and lock.facts.parent == before.facts.parent
 
 
 def _prepare(workspace: Workspace, gatherer: Gatherer) -> list[Job]:
@@ -64,9 +70,9 @@ def _prepare(workspace: Workspace, gatherer: Gatherer) -> list[Job]:
 
 
 def answer_jobs(workspace: Workspace, jobs: list[Job]) -> Answers:
-    """Return each step's lock as values and as text; those that still answer are not solved again."""
+    """Return each step's lock; those that still answer are not solved again."""
     answers: Answers = {
-        job.step.name: (job.lock, job.restated())
+        job.step.name: job.restated(job.lock)
         for job in jobs
         if job.lock is not None and job.is_answered(workspace.options)
     }
@@ -75,14 +81,14 @@ def answer_jobs(workspace: Workspace, jobs: list[Job]) -> Answers:
         from zlock.workflow.solving.solve import solve_jobs  # brings in what searches and what asks indexes
 
         settled = [job for job in jobs if job.step.align and job.step.name in answers]
-        answers |= {job.step.name: (tree, text) for job, tree, text in solve_jobs(workspace, todo, settled)}
+        answers |= {job.step.name: lock for job, lock in solve_jobs(workspace, todo, settled)}
     return answers
 
 
 def note_unpinned(workspace: Workspace, answers: Answers) -> None:
     """Note which of the packages that were to be upgraded no lock pins."""
     names = workspace.options.upgrade_packages
-    pinned = {name for tree, _ in answers.values() for name in pins_of(tree)} if names else set()
+    pinned = {name for lock in answers.values() for name in lock.pins} if names else set()
     for name in names:
         if canonicalize_name(name) not in pinned:
             workspace.report.note(f"`--upgrade-package {name}` moved nothing: no lock pins it")
@@ -109,9 +115,9 @@ def _are(names: Sequence[str]) -> str:
 def _note_unhashed(workspace: Workspace, jobs: list[Job], answers: Answers) -> None:
     """Note the locks that pip by itself refuses: where one package has a hash, it wants one of every other."""
     for job in jobs:
-        tree, _ = answers[job.step.name]
-        names = unhashed_of(tree)
-        if job.step.installer.wants_all_hashes and 0 < len(names) < len(tree["packages"]):
+        lock = answers[job.step.name]
+        names = lock.unhashed
+        if job.step.installer.wants_all_hashes and 0 < len(names) < len(lock.packages):
             workspace.report.note(
                 f"`pip install -r {job.path.name}` refuses {listed(names)}: repositories and folders have no hash, "
                 "and pip wants one of every package or of none; `uv pip sync` installs it"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Any
 
 from zlock.errors import Collector, NoAnswer, Problems
-from zlock.lock.document import render
+from zlock.lock.lock import Lock
 from zlock.reporting import Activity, Doing
 from zlock.workflow.locks.job import Job
 from zlock.workflow.project.workspace import Workspace
@@ -17,11 +16,11 @@ from zlock.workflow.solving.document import lock_of
 from zlock.workflow.solving.problem import StepProblems
 from zlock.workflow.solving.session import Session
 
-Solved = tuple[Job, dict[str, Any], str]
+Solved = tuple[Job, Lock]
 
 
 def solve_jobs(workspace: Workspace, jobs: Sequence[Job], settled: Sequence[Job]) -> list[Solved]:
-    """Solve steps together over shared indexes; return each with its lock as a tree and as a text.
+    """Solve steps together over shared indexes; return each with its lock.
 
     Args:
         workspace: The project.
@@ -52,8 +51,7 @@ def _solve(session: Session, jobs: Sequence[Job], settled: Sequence[Job]) -> lis
         asking, aligned = answers.together(jobs, settled)
         for one in asking:
             with unanswered:
-                tree = lock_of(session, answers, one, aligned)
-                solved.append((one.job, tree, render(tree)))
+                solved.append((one.job, lock_of(session, answers, one, aligned)))
         unanswered.raise_if_any()
     session.note(jobs, asked.notes())
     return solved

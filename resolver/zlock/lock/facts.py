@@ -1,0 +1,203 @@
+"""`[tool.zlock]`: what a lock says beyond PEP 751, as values; docs/lock.md has each key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, NamedTuple
+
+from zlock.errors import InvalidConfiguration
+from zlock.lock.forms import BuildLine, Count, Digest, FileName, Line, Name, PathInside, Step, VersionText, Word
+from zlock.lock.package import PackageFile, check_file
+from zlock.model.debian import refusal
+from zlock.model.explanations import Differs, GaveWay
+from zlock.model.form import Misstated, matching, read
+from zlock.model.requirement import Asked, recorded_requirement
+from zlock.model.target import Target
+
+
+class DeclaredFile(NamedTuple):
+    """A file that asks.
+
+    Attributes:
+        name: Its path from the project folder, with `/`; of a file outside, its name alone.
+        inside: Whether it is in the project folder.
+        digest: Of what it says.
+    """
+
+    name: str
+    inside: bool
+    digest: str
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, object]) -> DeclaredFile:
+        """Read a row of the lock."""
+        inside = "path" in table
+        place = {"name": read(PathInside if inside else FileName, table.get("path" if inside else "name"))}
+        return cls(**place, inside=inside, digest=read(Digest, table.get("digest")))
+
+    def to_table(self) -> dict[str, str]:
+        """Return it as a row of the lock."""
+        return {"path" if self.inside else "name": self.name, "digest": self.digest}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Build:
+    """What one sdist, repository, archive or folder is built with on one platform.
+
+    Attributes:
+        package: The normalized name of the package.
+        version: Its version.
+        platform: The target's platform.
+        requires: What its build requires (PEP 518, PEP 517), sorted.
+        requirements: What that comes to: lines of a requirements file, `name==version` with the hashes of wheels.
+        locked: Whether an index has what it takes.
+    """
+
+    package: Name
+    version: VersionText
+    platform: Word
+    requires: tuple[Line, ...]
+    requirements: tuple[BuildLine, ...]
+    locked: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Uv:
+    """The uv that installs a lock in images: pinned like a package, though it is none of the step's.
+
+    Attributes:
+        version: Its version.
+        wheels: Its wheels, for all Linux platforms.
+    """
+
+    version: VersionText
+    wheels: tuple[PackageFile, ...]
+
+    def check(self) -> None:
+        """Hold the wheels that were read against its version.
+
+        Raises:
+            Misstated: One is of another release.
+        """
+        for wheel in self.wheels:
+            check_file(wheel, "uv", self.version)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PinnedParent:
+    """The image that a step is built on.
+
+    Attributes:
+        reference: As the settings name it, or as the default is called.
+        digest: `sha256:...` of what that named when it was asked.
+        user: Who runs in it; empty for root.
+    """
+
+    reference: str
+    digest: str
+    user: str
+
+
+def _apt_package(name: str) -> str:
+    if refused := refusal(name):
+        raise ValueError(refused[0])
+    return name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """The table `[tool.zlock]`.
+
+    Attributes:
+        format: The format of this table, see `FORMAT`.
+        step: The step.
+        pipeline: The pipeline it belongs to, `file.py:name`; empty for the configuration's own steps.
+        identity: The digest of what the lock installs.
+        inputs: The digest of what the step asks.
+        declared: The digest of the files that ask.
+        declared_files: The files that ask.
+        packages: How many packages the lock has, so that one that was cut short is noticed.
+        python: The Python of the target.
+        platforms: The platforms of the target.
+        manylinux: The glibc floor, or empty.
+        musllinux: The musl floor, or empty.
+        parent_image: The image that the step is built on; empty for the default.
+        apt_packages: Debian packages.
+        uv: The uv that installs the lock in images; None where pip does.
+        policy: What of the configuration decides about versions, as far as it is not the default.
+        local: For each local folder and archive that is required, by its `file:` URL, the digest of what it asks.
+        exclude_newer: The cut-off that the command line set, RFC 3339, or empty.
+        gave_way: Requirements that gave way to later sources.
+        differs: Packages that have another version in another step.
+        parent_reference: The image whose digest is pinned, as settings name it or as the default is called, or empty.
+        parent_digest: `sha256:...` of what that named when it was asked, or empty.
+        parent_user: Who runs in it, empty for root; None where no digest is pinned.
+        integrity: The sha256 of the lock's text with this value empty.
+        builds: What the packages are built with that are built wherever they are installed.
+        sources: What each source asked for, in the documented order.
+    """
+
+    format: int
+    step: Step
+    pipeline: Line = ""
+    identity: Digest
+    inputs: Digest
+    declared: Digest
+    declared_files: tuple[DeclaredFile, ...]
+    packages: Count
+    python: Line
+    platforms: tuple[Line, ...]
+    manylinux: Line = ""
+    musllinux: Line = ""
+    parent_image: Word = ""
+    apt_packages: tuple[Annotated[str, _apt_package], ...] = ()
+    uv: Uv | None = None
+    policy: Mapping[str, object] = field(default_factory=dict)
+    local: Mapping[Word, Annotated[str, matching(r"|sha256:[0-9a-f]{64}", "digest")]] = field(default_factory=dict)
+    exclude_newer: Line = ""
+    gave_way: tuple[GaveWay, ...] = ()
+    differs: tuple[Differs, ...] = ()
+    parent_reference: Word = ""
+    parent_digest: Digest = ""
+    parent_user: Line | None = None
+    integrity: str
+    builds: tuple[Build, ...] = ()
+    sources: tuple[Asked, ...]
+
+    def check(self) -> None:
+        """Hold what was read to what the parts of the table say of each other.
+
+        Raises:
+            Misstated: They don't agree, or say nothing that there is.
+        """
+        try:
+            targets = self.targets
+        except InvalidConfiguration as error:
+            raise Misstated(error.message) from error
+        if not targets:
+            raise Misstated("it is empty", "platforms")
+        for asked in self.sources:
+            for text in (*asked.requirements, *asked.constraints) if asked.recorded else ():
+                try:
+                    recorded_requirement(text)
+                except ValueError as error:
+                    raise Misstated(f"{text!r} of {asked.source} is no requirement", "sources") from error
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What the lock is for."""
+        floors = {"manylinux": self.manylinux or None, "musllinux": self.musllinux or None}
+        return tuple(Target.parse(self.python, platform, **floors) for platform in self.platforms)
+
+    @property
+    def parent(self) -> PinnedParent | None:
+        """The parent that is pinned, None where none is."""
+        if self.parent_user is None:
+            return None
+        return PinnedParent(reference=self.parent_reference, digest=self.parent_digest, user=self.parent_user)
+
+    @property
+    def is_portable(self) -> bool:
+        """Whether the lock has its files in a wheelhouse, whatever index they come from."""
+        return self.policy.get("urls") == "portable"

@@ -1,0 +1,118 @@
+"""What may stand in a lock, which is foreign text until it is read: one form for each kind of word in it (PEP 751)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from zlock.model.digest import is_digest
+from zlock.model.form import matching
+from zlock.model.paths import is_inside
+
+# What Python, TOML, requirements files or terminals take for the end of a line, and what they can't show.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NO_URL = re.compile(r"[\s\\\x00-\x1f\x7f-\x9f]")
+_NAME = r"[a-z0-9]+(?:-+[a-z0-9]+)*"
+
+
+def _line(text: str) -> str:
+    if _CONTROL.search(text):
+        raise ValueError(f"{text!r} holds control characters")
+    return text
+
+
+def _path(text: str) -> str:
+    if not text:
+        raise ValueError("the path is empty")
+    return _line(text)
+
+
+def _inside(text: str) -> str:
+    """Accept a path that leads to something below where it counts from."""
+    if not is_inside(text):
+        raise ValueError(f"{text!r} leads out of its folder")
+    return _path(text)
+
+
+def _file(text: str) -> str:
+    """Accept the name of a file, which may become one in a folder."""
+    if text in ("", ".", "..") or "/" in text or "\\" in text:
+        raise ValueError(f"{text!r} is no name of a file")
+    return _line(text)
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if _NO_URL.search(text):
+            raise ValueError(f"{text!r} is no URL: it holds spaces, `\\` or control characters")
+        parts = urlsplit(text)
+        host = parts.hostname or ("" if parts.scheme != "file" else "localhost")
+        if parts.scheme not in schemes or not host or host.startswith("-"):
+            raise ValueError(f"it is no URL of {' or '.join(schemes)} with a host")
+        if parts.password is not None or (parts.username is not None and parts.scheme != "ssh"):
+            raise ValueError("the URL holds credentials")
+        return text
+
+    return check
+
+
+def _parsed(parse: Callable[[str], object], wrong: type[ValueError], what: str) -> Callable[[str], str]:
+    """Return the check that a standard's parser takes a text, which is kept as it is."""
+
+    @lru_cache(maxsize=4096)
+    def check(text: str) -> str:
+        try:
+            parse(text)
+        except wrong as error:
+            raise ValueError(f"{text!r} is no {what}") from error
+        return text
+
+    return check
+
+
+def _normalized_version(text: str) -> str:
+    if str(Version(text)) != text:
+        raise InvalidVersion(text)
+    return text
+
+
+def _count(number: int) -> int:
+    if number < 0:
+        raise ValueError(f"{number} is below 0")
+    return number
+
+
+def _hashes(hashes: Mapping[str, str]) -> Mapping[str, str]:
+    for name, digest in {"sha256": "", **hashes}.items():
+        if not is_digest(name, digest):
+            raise ValueError(f"{digest!r} is no {name} of digits in lower case")
+    return hashes
+
+
+Line = Annotated[str, _line]
+Name = Annotated[str, matching(_NAME, "normalized name of a package")]
+Node = Annotated[str, matching(rf"{_NAME}(?:\[{_NAME}\])?", "name of a package or an extra of it")]
+VersionText = Annotated[str, _parsed(_normalized_version, InvalidVersion, "normalized version")]
+MarkerText = Annotated[str, _line, _parsed(Marker, InvalidMarker, "environment marker")]
+SpecifierText = Annotated[str, _parsed(SpecifierSet, InvalidSpecifier, "version specifier")]
+Step = Annotated[str, matching(r"[^/\\\x00-\x1f\x7f-\x9f\u2028\u2029]+", "name of a step")]
+Word = Annotated[str, matching(r"[^\s\x00-\x1f\x7f-\x9f]+", "word without spaces")]
+Digest = Annotated[str, matching(r"sha256:[0-9a-f]{64}", "digest: `sha256:` and 64 digits in lower case")]
+Hashes = Annotated[Mapping[str, str], _hashes]
+Commit = Annotated[str, matching(r"[0-9a-f]{40}|[0-9a-f]{64}", "commit id of git")]
+Count = Annotated[int, _count]
+Path = Annotated[str, _path]
+PathInside = Annotated[str, _inside]
+FileName = Annotated[str, _file]
+Url = Annotated[str, _url("http", "https")]
+RepositoryUrl = Annotated[str, _url("https", "http", "ssh", "git", "file")]
+BuildLine = Annotated[
+    str, matching(rf"{_NAME}==[0-9A-Za-z.+!-]+(?: --hash=sha256:[0-9a-f]{{64}})*", "pin of a wheel with its hashes")
+]

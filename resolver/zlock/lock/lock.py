@@ -1,0 +1,88 @@
+"""A lock as a value: PEP 751, with zlock's own facts under `[tool.zlock]`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from zlock.lock.facts import Facts
+from zlock.lock.forms import MarkerText, SpecifierText
+from zlock.lock.identity import FORMAT, identity_of, resign
+from zlock.lock.package import Package
+from zlock.lock.toml import dumps, flat
+from zlock.model.distribution import LockedReference
+from zlock.model.form import plain
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lock:
+    """A lock.
+
+    Attributes:
+        environments: A marker for each target: installers refuse the lock anywhere else.
+        requires_python: The Pythons it is for.
+        packages: What it installs.
+        facts: What zlock knows beyond that.
+    """
+
+    environments: tuple[MarkerText, ...]
+    requires_python: SpecifierText
+    packages: tuple[Package, ...] = ()
+    facts: Facts
+
+    def render(self) -> str:
+        """Return the lock's text, in the format that is written today, with its integrity filled in."""
+        facts = flat(plain(replace(self.facts, format=FORMAT)))
+        for key in ("builds", "sources"):
+            if key in facts:
+                facts[key] = [flat(row) for row in facts[key]]
+        return resign(self._dumped(tool={"zlock": facts}))
+
+    def render_bare(self) -> str:
+        """Return the text of a lock without what only zlock reads."""
+        return self._dumped()
+
+    def _dumped(self, **more: object) -> str:
+        head = {"lock-version": "1.0", "environments": list(self.environments), "requires-python": self.requires_python}
+        return dumps({**head, "created-by": "zlock", "packages": [package.row for package in self.packages], **more})
+
+    @property
+    def identity(self) -> str:
+        """The digest of what it installs, made anew; what `facts` say is what it was when it was locked."""
+        return identity_of(self.packages, self.facts.builds)
+
+    @property
+    def pins(self) -> dict[str, str]:
+        """What it pins, by name: the version, of a repository the commit, of a folder its path.
+
+        Several versions of one name are for several platforms.
+        """
+        found: dict[str, list[str]] = {}
+        for package in self.packages:
+            found.setdefault(package.name, []).append(package.shown)
+        return {name: ", ".join(versions) for name, versions in found.items()}
+
+    @property
+    def references(self) -> dict[str, LockedReference]:
+        """The repositories and archives that it holds, by name."""
+        return {package.name: _reference(package) for package in self.packages if package.vcs or package.archive}
+
+    @property
+    def unhashed(self) -> list[str]:
+        """The repositories and folders that it holds, by name: they have no hash."""
+        return [package.name for package in self.packages if package.vcs or package.directory]
+
+    @property
+    def unbuilt(self) -> list[str]:
+        """What is to be built, and the lock does not say with what: earlier versions locked that for no such."""
+        known = {build.package for build in self.facts.builds}
+        return [package.name for package in self.packages if package.is_built and package.name not in known]
+
+
+def _reference(package: Package) -> LockedReference:
+    vcs, archive = package.vcs, package.archive
+    return LockedReference(
+        url=vcs.url if vcs else archive.url if archive else "",
+        requested_revision=vcs.requested_revision if vcs else "",
+        commit=vcs.commit_id if vcs else "",
+        sha256=archive.sha256 if archive else "",
+    )

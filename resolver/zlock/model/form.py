@@ -1,0 +1,201 @@
+"""Values out of plain tables, as TOML and JSON hold them, and tables out of values: a field of a dataclass is a key.
+
+The type of a field says what may stand under its key: a text, a whole number, a truth value, a time, one of several
+words (`Literal`), a list (`tuple`), a table of one kind (`Mapping`), a table with keys of its own (a dataclass), or
+anything (`object`). `Annotated` adds checks, functions that return the value or raise `ValueError` with what is wrong.
+A field without a default has to be there and is always written; one with a default is written where it is another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from datetime import datetime
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+_KINDS = {str: "a text", int: "a whole number", bool: "a truth value", datetime: "a time"}
+
+
+class Key(NamedTuple):
+    """What a field is called in a table, where that is not its name with `-` for `_`; for `Annotated`."""
+
+    name: str
+
+
+class Misstated(ValueError):
+    """A table is not of its form.
+
+    Attributes:
+        where: The key, from the outermost table, as `wheels[0].hashes`; empty for the table itself.
+        why: What is wrong with what stands there.
+    """
+
+    def __init__(self, why: str, where: str = "") -> None:
+        super().__init__(f"`{where}`: {why}" if where else why)
+        self.where = where
+        self.why = why
+
+    def within(self, key: str) -> Misstated:
+        """Return it as seen from the table or list that has this one under a key."""
+        mark = "." if self.where and not self.where.startswith("[") else ""
+        return Misstated(self.why, f"{key}{mark}{self.where}")
+
+
+def matching(pattern: str, what: str) -> Callable[[str], str]:
+    """Return the check that a text as a whole is of a pattern; `what` says what it is then."""
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(f"{text!r} is no {what}")
+        return text
+
+    return check
+
+
+def read(kind: type[T], value: object) -> T:
+    """Return a plain value as what it is of.
+
+    Raises:
+        Misstated: It is not of that form.
+    """
+    found: T = _reader(kind)(value)  # type: ignore[arg-type]  # types can be hashed
+    return found
+
+
+def plain(value: object) -> Any:
+    """Return a value as `read` takes it."""
+    if hasattr(value, "to_table"):
+        return value.to_table()
+    if is_dataclass(value):
+        stated = ((field, getattr(value, field.name)) for field in _fields(type(value)))  # type: ignore[arg-type]
+        return {field.key: plain(one) for field, one in stated if field.is_required or one != field.default}
+    if isinstance(value, Mapping):
+        return {key: plain(one) for key, one in value.items()}
+    return [plain(one) for one in value] if isinstance(value, (tuple, list)) else value
+
+
+class _Field(NamedTuple):
+    name: str
+    key: str
+    read: Callable[[object], Any]
+    default: Any
+
+    @property
+    def is_required(self) -> bool:
+        return self.default is MISSING
+
+
+@cache
+def _fields(kind: Any) -> tuple[_Field, ...]:
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(
+        _field(one.name, hints[one.name], one.default if one.default_factory is MISSING else one.default_factory())
+        for one in fields(kind)
+    )
+
+
+def _field(name: str, hint: Any, default: object) -> _Field:
+    keys = [one.name for one in get_args(hint) if isinstance(one, Key)] if get_origin(hint) is Annotated else []
+    return _Field(name, (keys or [name.replace("_", "-")])[0], _reader(hint), default)
+
+
+@cache
+def _reader(kind: Any) -> Callable[[object], Any]:
+    """Return what reads a plain value as what a type says."""
+    if generic := _GENERIC.get(get_origin(kind)):
+        return generic(*get_args(kind))
+    if hasattr(kind, "from_table"):
+        return lambda value: kind.from_table(_table(value))
+    read_one = _dataclass if is_dataclass(kind) else _plain
+    return lambda value: read_one(kind, value)
+
+
+def _annotated(inner: Any, *notes: Any) -> Callable[[object], Any]:
+    return _checked(_reader(inner), [one for one in notes if callable(one)])
+
+
+def _union(*kinds: Any) -> Callable[[object], Any]:
+    return _reader(next(one for one in kinds if one is not NoneType))  # neither format has a word for nothing here
+
+
+def _literal(*words: str) -> Callable[[object], Any]:
+    return _checked(_reader(str), [matching("|".join(map(re.escape, words)), " or ".join(words))])
+
+
+_GENERIC: dict[Any, Callable[..., Callable[[object], Any]]] = {
+    Annotated: _annotated,
+    Union: _union,
+    UnionType: _union,
+    Literal: _literal,
+    tuple: lambda inner, _: lambda value: tuple(_items(_reader(inner), value)),
+    Mapping: lambda key, inner: lambda value: _mapping(_reader(key), _reader(inner), value),
+}
+
+
+def _checked(inner: Callable[[object], Any], checks: list[Callable[[Any], Any]]) -> Callable[[object], Any]:
+    def checked(value: object) -> Any:
+        found = inner(value)
+        try:
+            for check in checks:
+                found = check(found)
+        except Misstated:
+            raise
+        except ValueError as error:
+            raise Misstated(str(error)) from error
+        return found
+
+    return checked
+
+
+def _plain(kind: type, value: object) -> object:
+    if kind is object or (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
+        return value
+    raise Misstated(f"{value!r} is not {_KINDS[kind]}")
+
+
+def _items(inner: Callable[[object], Any], value: object) -> Iterator[Any]:
+    if not isinstance(value, list):
+        raise Misstated(f"{value!r} is not a list")
+    for position, one in enumerate(value):
+        try:
+            yield inner(one)
+        except Misstated as error:
+            raise error.within(f"[{position}]") from error
+
+
+def _mapping(key: Callable[[object], Any], inner: Callable[[object], Any], value: object) -> dict[Any, Any]:
+    found = {}
+    for name, one in _table(value).items():
+        try:
+            found[key(name)] = inner(one)
+        except Misstated as error:
+            raise error.within(str(name)) from error
+    return found
+
+
+def _table(value: object) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise Misstated(f"{value!r} is not a table")
+    return value
+
+
+def _dataclass(kind: type, value: object) -> object:
+    """Return a table as a dataclass; keys that it does not know are those of a later version, and left alone."""
+    table, stated = _table(value), {}
+    for field in _fields(kind):
+        if field.key in table:
+            try:
+                stated[field.name] = field.read(table[field.key])
+            except Misstated as error:
+                raise error.within(field.key) from error
+        elif field.is_required:
+            raise Misstated("it is not there", field.key)
+    found = kind(**stated)
+    if hasattr(found, "check"):  # holds its parts against each other
+        found.check()
+    return found
