@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from zlock.errors import IndexFailed, OutsideFailed
 from zlock.index.auth import Credentials, split_login
 from zlock.index.network import WHOLE, Answer, Limit, Network, Request
-from zlock.redact import redact
+from zlock.model.link import shown
 
 if TYPE_CHECKING:
     import urllib3
@@ -100,7 +100,7 @@ class Transport:
             return self._fetch(url, {"Accept-Encoding": encoding, **headers}, reader)
         except _TooMuch as error:
             raise self.failure(
-                f"the answer of `{show(url)}` is cut off: {error}", hint=f"tell the {self.noun}'s owner"
+                f"the answer of `{shown(url)}` is cut off: {error}", hint=f"tell the {self.noun}'s owner"
             ) from error
 
     def download(
@@ -153,7 +153,7 @@ class Transport:
             return self._follow(url, headers, reader)
         except ValueError as error:  # urllib.parse and urllib3 have no finer ones for what is no URL
             raise self.failure(
-                f"`{show(url)}` is no usable URL, or leads to one: {error}",
+                f"`{shown(url)}` is no usable URL, or leads to one: {error}",
                 hint=f"correct the {self.noun}'s URL, or tell its owner",
             ) from error
 
@@ -166,12 +166,12 @@ class Transport:
             target = urljoin(url, answer.headers["location"])
             if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
                 raise self.failure(
-                    f"`{show(url)}` redirects to a place without encryption: `{show(target)}`",
+                    f"`{shown(url)}` redirects to a place without encryption: `{shown(target)}`",
                     hint=f"tell the {self.noun}'s owner; zlock does not follow",
                 )
             # Credentials inside a redirect are its sender's, not the user's.
             url = split_login(target)[0]
-        raise self.failure(f"`{show(first)}` redirects without end", hint=f"check the {self.noun}'s URL")
+        raise self.failure(f"`{shown(first)}` redirects without end", hint=f"check the {self.noun}'s URL")
 
     def _send(self, url: str, headers: Mapping[str, str], reader: _Reader, request: Request) -> Answer:
         attempt = 0
@@ -186,7 +186,7 @@ class Transport:
             except connections.errors as error:
                 if last or connections.is_final(error) or time.monotonic() > reader.ends:
                     raise self.failure(
-                        f"could not {_DONE[request.method]} `{show(url)}`: {connections.cause(error)}",
+                        f"could not {_DONE[request.method]} `{shown(url)}`: {connections.cause(error)}",
                         hint=connections.hint(error, self.noun),
                     ) from error
                 self._wait(attempt, None)
@@ -215,7 +215,7 @@ class Transport:
         said = " (too many requests)" if limited else ""
         wait = "wait, then run again; what was fetched is kept"
         return self.failure(
-            f"`{show(answer.url)}` answered {answer.status}{said}, {times} time{'s' if times > 1 else ''}",
+            f"`{shown(answer.url)}` answered {answer.status}{said}, {times} time{'s' if times > 1 else ''}",
             hint=wait if limited else f"run again later, or ask the {self.noun}'s owner",
         )
 
@@ -320,15 +320,6 @@ class Continued:
         """Forget what the file holds."""
         self._stream.seek(0)
         self._stream.truncate()
-
-
-def show(url: str) -> str:
-    """Return a URL as messages may show it: no credentials, no query, no fragment."""
-    try:
-        parts = urlsplit(split_login(url)[0])
-    except ValueError:
-        return redact(url)
-    return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 
 class _TooMuch(Exception):

@@ -11,11 +11,12 @@ from packaging.utils import NormalizedName, parse_sdist_filename
 from packaging.version import Version
 
 from zlock.errors import IndexFailed
-from zlock.index.client import Client, show
+from zlock.index.client import Client
 from zlock.index.folder import as_path, open_file
 from zlock.index.metadata import is_static, parse_metadata, read_headers
 from zlock.index.network import METADATA, WHOLE, Answer, Limit
 from zlock.model.distribution import File, Metadata
+from zlock.model.link import shown
 from zlock.model.ports import InvalidMetadata, MetadataBuilder
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
@@ -84,7 +85,7 @@ class Files:
         found = hashlib.sha256(answer.body).hexdigest()
         if file.metadata and found != file.metadata:
             raise IndexFailed(
-                f"the metadata beside `{file.filename}` has the wrong hash: `{show(answer.url)}`",
+                f"the metadata beside `{file.filename}` has the wrong hash: `{shown(answer.url)}`",
                 context=[f"the index says sha256 {file.metadata}", f"it has         sha256 {found}"],
                 hint=_HOSTILE,
             )
@@ -138,7 +139,7 @@ class Files:
         data = self.download(file)
         if file.is_wheel and expected is not None and _metadata_of(data, file.filename) != expected:
             raise IndexFailed(
-                f"the metadata beside `{file.filename}` is not that inside it: `{show(file.url)}`", hint=_HOSTILE
+                f"the metadata beside `{file.filename}` is not that inside it: `{shown(file.url)}`", hint=_HOSTILE
             )
         return hashlib.sha256(data).hexdigest(), len(data)
 
@@ -193,9 +194,9 @@ def check_status(answer: Answer, client: Client, *, way: str = "check the index'
         IndexFailed: Its status is another than 200.
     """
     if answer.status in (401, 403):
-        raise IndexFailed(f"`{show(answer.url)}` answered {answer.status}", hint=way_in(client, answer.url))
+        raise IndexFailed(f"`{shown(answer.url)}` answered {answer.status}", hint=way_in(client, answer.url))
     if answer.status != 200:  # noqa: PLR2004 - an HTTP status
-        raise IndexFailed(f"`{show(answer.url)}` answered {answer.status}", hint=way)
+        raise IndexFailed(f"`{shown(answer.url)}` answered {answer.status}", hint=way)
 
 
 def check_file(data: bytes, file: File) -> None:
@@ -207,7 +208,7 @@ def check_file(data: bytes, file: File) -> None:
     check_hashes(data, file.filename, file.url, file.hashes)
     if file.size >= 0 and len(data) != file.size:
         raise IndexFailed(
-            f"`{file.filename}` has {len(data)} bytes, its index says {file.size}: `{show(file.url)}`",
+            f"`{file.filename}` has {len(data)} bytes, its index says {file.size}: `{shown(file.url)}`",
             hint=_HOSTILE,
         )
 
@@ -222,7 +223,7 @@ def check_hashes(data: bytes, filename: str, url: str, hashes: tuple[tuple[str, 
         found = hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
         if found != digest:
             raise IndexFailed(
-                f"`{filename}` has the wrong hash: `{show(url)}`",
+                f"`{filename}` has the wrong hash: `{shown(url)}`",
                 context=[f"the index says {algorithm} {digest}", f"it has {' ' * 8}{algorithm} {found}"],
                 hint=_HOSTILE,
             )
@@ -254,7 +255,7 @@ def _part(answer: Answer, begin: int, file: File, client: Client) -> tuple[int, 
         raise RangesUnusable
     if file.size >= 0 and size != file.size:
         raise IndexFailed(
-            f"`{file.filename}` has {size} bytes, its index says {file.size}: `{show(file.url)}`", hint=_HOSTILE
+            f"`{file.filename}` has {size} bytes, its index says {file.size}: `{shown(file.url)}`", hint=_HOSTILE
         )
     return start, answer.body, size
 

@@ -9,11 +9,11 @@ from packaging.utils import NormalizedName
 
 from zlock.errors import IndexFailed
 from zlock.index.auth import split_login
-from zlock.index.client import show
 from zlock.index.listed import usable_files
 from zlock.index.network import Answer
 from zlock.index.readers import begin_of, check_version, joined, no_page
 from zlock.model.distribution import File
+from zlock.model.link import shown
 from zlock.model.page import Page
 
 _ENDINGS = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
@@ -58,7 +58,7 @@ def parse_html(name: NormalizedName, index: str, answer: Answer) -> Page:
     files, unusable = usable_files(listed, answer.url)
     if not listed and parser.is_application:
         raise IndexFailed(
-            f"`{show(answer.url)}` is a page for people without any file on it: a login page, it seems",
+            f"`{shown(answer.url)}` is a page for people without any file on it: a login page, it seems",
             context=[begin_of(answer)],
             hint="give the index credentials: in its URL, netrc, the keyring or the environment; or correct its URL",
         )

@@ -12,13 +12,14 @@ from packaging.utils import NormalizedName
 
 from zlock.errors import IndexFailed, InvalidConfiguration
 from zlock.index.cache import Cache, Damaged, Parts
-from zlock.index.client import Client, show
+from zlock.index.client import Client
 from zlock.index.files import check_status, way_in
 from zlock.index.folder import as_path, folder_names, folder_page
 from zlock.index.network import PAGE, Answer
 from zlock.index.simple import ACCEPT, parse_page
 from zlock.model.distribution import File
 from zlock.model.indexes import Index
+from zlock.model.link import shown
 from zlock.model.page import Page
 
 # Seconds for which a page counts as current where the index does not say; what uv assumes too.
@@ -57,7 +58,7 @@ class Pages:
             bare, usable = index.url, False
         if not usable:
             raise InvalidConfiguration(
-                f"the index {_shown(index)} has no usable URL: `{show(bare)}`",
+                f"the index {_shown(index)} has no usable URL: `{shown(bare)}`",
                 hint="write an `https://` URL, or the path of a folder",
             )
         self._base = bare.rstrip("/") + "/"
@@ -193,12 +194,13 @@ class Pages:
         if answer.status == 403:  # noqa: PLR2004 - what some indexes say of every package that they don't have
             way += "; or, if it is to serve some packages only, make it `explicit` and name them in `index-sources`"
         return IndexFailed(
-            f"the index {_shown(self._index)} refused `{name}`: `{show(answer.url)}` answered {answer.status}", hint=way
+            f"the index {_shown(self._index)} refused `{name}`: `{shown(answer.url)}` answered {answer.status}",
+            hint=way,
         )
 
 
 def _shown(index: Index) -> str:
-    return f"`{index.name or show(index.url)}`"
+    return f"`{index.name or shown(index.url)}`"
 
 
 def _validators(stored: Parts | None) -> Mapping[str, str]:

@@ -6,14 +6,14 @@ from urllib.parse import urljoin
 
 from zlock.errors import IndexFailed
 from zlock.index.auth import split_login
-from zlock.index.client import show
 from zlock.index.network import Answer
+from zlock.model.link import shown
 
 
 def no_page(answer: Answer, why: str) -> IndexFailed:
     """Make the error for what is no page of the simple API."""
     return IndexFailed(
-        f"`{show(answer.url)}` is no page of the simple API: {why}",
+        f"`{shown(answer.url)}` is no page of the simple API: {why}",
         context=[begin_of(answer)],
         hint="an index URL usually ends in `/simple/`",
     )
@@ -29,7 +29,7 @@ def check_version(version: str, answer: Answer) -> None:
     """Refuse a page of another major version, whose keys may mean anything (PEP 629)."""
     if version.partition(".")[0] != "1":
         raise IndexFailed(
-            f"`{show(answer.url)}` speaks version {version} of the simple API; zlock knows 1",
+            f"`{shown(answer.url)}` speaks version {version} of the simple API; zlock knows 1",
             hint="a newer zlock may know it",
         )
 

@@ -10,11 +10,11 @@ from typing import Any
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import IndexFailed
-from zlock.index.client import show
 from zlock.index.listed import usable_files
 from zlock.index.network import Answer
 from zlock.index.readers import check_version, joined, no_page
 from zlock.model.distribution import File
+from zlock.model.link import shown
 from zlock.model.page import Page
 
 ACCEPT = (
@@ -36,7 +36,7 @@ def parse_page(name: NormalizedName, index: str, answer: Answer) -> Page:
     """
     if answer.body.startswith(_GZIP):
         raise IndexFailed(
-            f"the page of `{name}` is compressed more often than its server says: `{show(answer.url)}`",
+            f"the page of `{name}` is compressed more often than its server says: `{shown(answer.url)}`",
             hint="tell the index's owner",
         )
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -61,13 +61,13 @@ def _parse_json(name: NormalizedName, index: str, answer: Answer) -> Page:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         what = f"`{error.args[0]}` is missing" if isinstance(error, KeyError) else str(error)
         raise IndexFailed(
-            f"the index returned invalid JSON for `{name}`: `{show(answer.url)}`: {what}",
+            f"the index returned invalid JSON for `{name}`: `{shown(answer.url)}`: {what}",
             hint="run again later, or tell the index's owner",
         ) from error
     found = data.get("name")
     if isinstance(found, str) and canonicalize_name(found) != name:
         raise IndexFailed(
-            f"`{show(answer.url)}` is the page of `{found}`, not of `{name}`", hint="tell the index's owner"
+            f"`{shown(answer.url)}` is the page of `{found}`, not of `{name}`", hint="tell the index's owner"
         )
     return Page.of(name, index, files, status, reason, unusable=unusable)
 

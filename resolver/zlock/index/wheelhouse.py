@@ -15,9 +15,10 @@ from typing import BinaryIO, Literal
 from packaging.utils import NormalizedName
 
 from zlock.errors import IndexFailed, OutsideFailed
-from zlock.index.client import Client, Continued, show
+from zlock.index.client import Client, Continued
 from zlock.index.files import check_status
 from zlock.index.folder import as_path, open_file
+from zlock.model.link import shown
 from zlock.model.page import version_text
 from zlock.model.versions import parse_version
 
@@ -121,14 +122,14 @@ class Wheelhouse:
 
     def _download(self, url: str, wanted: Wanted, partial: Path, stream: BinaryIO) -> None:
         """Fetch what is missing; where the beginning turns out to be another file's, all of it."""
-        sink = Continued(stream, show(url), wanted.size, self._hear)
+        sink = Continued(stream, shown(url), wanted.size, self._hear)
         begun = stream.seek(0, os.SEEK_END)
         while True:
             if wanted.differs(partial) is not None:
                 answer = self._client.save(url, sink)
                 if answer.status in (404, 410):
                     raise IndexFailed(
-                        f"`{wanted.filename}`, which is locked, is gone: `{show(url)}` answered {answer.status}",
+                        f"`{wanted.filename}`, which is locked, is gone: `{shown(url)}` answered {answer.status}",
                         hint="put it into the wheelhouse by hand, or let go of its pin with `--upgrade-package`",
                     )
                 if answer.status != 206:  # noqa: PLR2004 - the rest of what was there
@@ -140,7 +141,7 @@ class Wheelhouse:
             sink.restart()
             if not begun:
                 raise IndexFailed(
-                    f"`{wanted.filename}` is not the file that was locked: `{show(url)}`",
+                    f"`{wanted.filename}` is not the file that was locked: `{shown(url)}`",
                     context=[why],
                     hint="the index or something between is broken or hostile; nothing was written",
                 )

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from itertools import product
-
-from packaging.markers import Marker
 
 from zlock.lock.lock import Lock
 from zlock.lock.package import Package, PackageFile
@@ -33,10 +30,7 @@ def pins_on(lock: Lock, target: Target) -> dict[str, str]:
 
 def applies(package: Package, target: Target) -> bool:
     """Return whether a target installs a package of a lock."""
-    return not package.marker or _marker(package.marker).evaluate(target.environment)
-
-
-_marker = lru_cache(maxsize=1024)(Marker)
+    return target.holds(package.marker)
 
 
 def narrowed(lock: Lock, target: Target) -> Lock:

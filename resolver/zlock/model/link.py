@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import PurePosixPath
 from typing import Final, Literal
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from packaging.utils import parse_sdist_filename, parse_wheel_filename
 
@@ -221,6 +221,25 @@ def is_repository(text: str) -> bool:
 def is_wheel(place: str) -> bool:
     """Return whether a URL or a path names a wheel."""
     return (urlsplit(place).path if "://" in place else place).lower().endswith(".whl")
+
+
+def with_subdirectory(url: str, folder: str) -> str:
+    """Return the URL of a folder in what a URL names; of that itself for an empty one."""
+    return f"{url}{'&' if '#' in url else '#'}subdirectory={quote(folder)}" if folder else url
+
+
+def git_url(repository: str, revision: str, folder: str) -> str:
+    """Return the URL of a repository that git's own way names: `https://host/path`, or `git@host:path` over ssh.
+
+    Args:
+        repository: It; may have `git+` in front already.
+        revision: The branch, tag or commit, or empty.
+        folder: The folder in it, or empty.
+    """
+    address = repository.removeprefix("git+")
+    short = None if "://" in address else re.fullmatch(r"([\w.-]+@)?([\w.-]+):(?!/)(.+)", address)
+    url = f"ssh://{short[1] or ''}{short[2]}/{short[3]}" if short else address
+    return with_subdirectory(f"git+{url}{f'@{quote(revision)}' if revision else ''}", folder)
 
 
 def public(url: str) -> str:

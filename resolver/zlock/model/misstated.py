@@ -10,6 +10,7 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from zlock.model.link import git_url
 from zlock.model.paths import file_url
 
 # A name, its extras, and what stands before the rest; nothing is tried twice, as a line can be long.
@@ -75,8 +76,7 @@ def _rest(texts: Mapping[str, str]) -> str:
     """Return what stands behind a name and its extras for a table."""
     if "git" in texts:
         revision = texts.get("rev", texts.get("tag", texts.get("branch", "")))
-        folder = f"#subdirectory={texts['subdirectory']}" if "subdirectory" in texts else ""
-        return f" @ git+{texts['git']}{f'@{revision}' if revision else ''}{folder}"
+        return f" @ {git_url(texts['git'], revision, texts.get('subdirectory', ''))}"
     if "url" in texts:
         return f" @ {texts['url']}"
     version = texts.get("version", "")

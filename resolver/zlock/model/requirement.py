@@ -25,11 +25,13 @@ class DirectRequirement:
         requirement: The requirement (PEP 508).
         origins: Where it is stated, first place first; never empty.
         hashes: The `algorithm:digest` pairs it is limited to, as in pip's `--hash`; empty for no limit.
+        notes: What a person should know of it, one line each.
     """
 
     requirement: Requirement
     origins: tuple[Origin, ...]
     hashes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def name(self) -> NormalizedName:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
@@ -18,6 +18,7 @@ from zlock.model.machine import PLATFORMS, Machine
 _LEGACY_MANYLINUX = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _PYTHON = re.compile(r"3\.(\d+)(?:\.(\d+))?")
 _LIBC = re.compile(r"(\d+)[_.](\d+)")
+_marker = lru_cache(maxsize=1024)(Marker)  # the packages of a lock share a few
 
 
 class InvalidTarget(InvalidConfiguration):
@@ -118,6 +119,10 @@ class Target:
             "sys_platform": system.sys_platform,
             "extra": "",
         }
+
+    def holds(self, marker: Marker | str | None) -> bool:
+        """Return whether a marker holds on the target; none does everywhere."""
+        return not marker or (_marker(marker) if isinstance(marker, str) else marker).evaluate(self.environment)
 
     def _platform_tags(self) -> Iterator[str]:
         system, kind = PLATFORMS[self.platform]

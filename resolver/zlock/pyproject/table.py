@@ -7,13 +7,13 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from packaging.markers import InvalidMarker, Marker
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import InvalidRequirements
 from zlock.model.indexes import Route, address
+from zlock.model.link import git_url, with_subdirectory
 from zlock.model.origin import Origin
 from zlock.model.paths import file_url
 from zlock.pyproject.document import Document
@@ -130,19 +130,18 @@ class Table:
             place = Path(os.path.normpath(self.document.folder / written))
             return self.local(place, fixed=Path(written).is_absolute(), subdirectory=folder)
         if form == "url":
-            return StatedSource(origin=self.origin, url=_with_subdirectory(written, folder))
+            return StatedSource(origin=self.origin, url=with_subdirectory(written, folder))
         revisions = [text for key in ("rev", "tag", "branch") if (text := self.text(row, key))]
         if len(revisions) > 1:
             raise self.error("must have only one of `rev`, `tag` and `branch`")
-        revision = f"@{quote(revisions[0], safe='/')}" if revisions else ""
-        return StatedSource(origin=self.origin, url=_with_subdirectory(_git_url(written) + revision, folder))
+        return StatedSource(origin=self.origin, url=git_url(written, "".join(revisions), folder))
 
     def local(self, place: Path, *, fixed: bool, subdirectory: str = "") -> StatedSource:
         """Return a folder or archive of this machine; `fixed` where it is named by an absolute path."""
         if not place.exists():
             raise self.error(f"names what is not there: `{place}`", hint="correct the path")
         path = place.as_posix() if fixed else Path(os.path.relpath(place, self.folder)).as_posix()
-        return StatedSource(origin=self.origin, url=_with_subdirectory(file_url(path), subdirectory))
+        return StatedSource(origin=self.origin, url=with_subdirectory(file_url(path), subdirectory))
 
     def index_named(self, name: str, rows: Iterable[Mapping[str, object]]) -> str:
         """Return the URL of an index by its name in one of the rows that say it."""
@@ -162,18 +161,3 @@ def address_in(url: str, document: Document) -> str:
     """Return the address of an index that a file states; a path counts from the folder of the file."""
     bare = re.split(r"[?#]", url)[0].replace("file:///${PROJECT_ROOT}", document.folder.as_posix())
     return address(bare, str(document.folder))
-
-
-def _with_subdirectory(url: str, folder: str) -> str:
-    return f"{url}{'&' if '#' in url else '#'}subdirectory={quote(folder)}" if folder else url
-
-
-def _git_url(written: str) -> str:
-    """Return a repository as requirements name it: `git+https://...`; `git@host:path` is ssh's own form."""
-    address = written.removeprefix("git+")
-    if "://" in address:
-        return f"git+{address}"
-    short = re.fullmatch(r"([\w.-]+@)?([\w.-]+):(?!/)(.+)", address)
-    if short:
-        return f"git+ssh://{short[1] or ''}{short[2]}/{short[3]}"
-    return f"git+{address}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypedDict
@@ -388,8 +388,7 @@ def _parsed(text: str, origins: tuple[Origin, ...], root: Path, provider: str) -
     from zlock.sources.statement import Place, settle
 
     place = Place(origin=origins[0], written=text)
-    stated = settle(requirement, place=place, base=Base(folder=root, project=root))
-    return DirectRequirement(requirement=stated.requirement, origins=origins, hashes=stated.hashes)
+    return replace(settle(requirement, place=place, base=Base(folder=root, project=root)), origins=origins)
 
 
 def unique(texts: Iterable[str]) -> tuple[str, ...]:

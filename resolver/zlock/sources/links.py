@@ -52,13 +52,6 @@ def redacted(text: str) -> str:
     return _QUERY_VALUE.sub(r"\1=****", redact(text))
 
 
-def public_address(value: str) -> str:
-    """Give an index's address without anything that could be a credential: user, password, query, fragment."""
-    if "//" not in value:
-        return value
-    return re.split(r"[?#]", redact(value))[0]
-
-
 def looks_like_path(text: str) -> bool:
     """Say whether pip would look for a folder of that name."""
     return os.path.sep in text or text.startswith(".") or bool(os.path.altsep and os.path.altsep in text)

@@ -26,7 +26,7 @@ from zlock.pyproject.poetry import poetrys_own
 from zlock.pyproject.sources import DependencySources
 from zlock.pyproject.table import StatedSource
 from zlock.sources import links, statement
-from zlock.sources.statement import Place, Stated
+from zlock.sources.statement import Place
 
 _STATE_THEM: Final = "state them in `[project]`, or export them to a requirements file and give that as `requirements`"
 _POETRY: Final = 'set `replicate-local-python-environment = "poetry_export"` in place of `pyproject-path`'
@@ -362,7 +362,7 @@ class _Reading:
         origin = Origin(source=Source.PYPROJECT, detail=where.detail, file=self._origin.file, line=line)
         return Place(origin=origin, written=text)
 
-    def _keep_sourced(self, stated: Stated, place: Place, where: _List) -> None:
+    def _keep_sourced(self, stated: DirectRequirement, place: Place, where: _List) -> None:
         """Keep a requirement, with what tables say of where it comes from.
 
         Where one names a place and the requirement has bounds, both are kept: what is there is held to them. So are
@@ -388,18 +388,16 @@ class _Reading:
         if source.index:
             self._routes.append(source.route(canonicalize_name(requirement.name)))
         if source.specifier:
-            self._keep(Stated(requirement=placed), source.origin)
+            self._requirements.append(DirectRequirement(requirement=placed, origins=(source.origin,)))
         if source.url:
             located = copy(placed)
             located.specifier, located.url = SpecifierSet(), source.url
             at = Place(origin=source.origin, written=source.url)
             self._keep(statement.settle(located, place=at, base=self._base), place.origin, source.origin)
 
-    def _keep(self, stated: Stated, *origins: Origin) -> None:
+    def _keep(self, stated: DirectRequirement, *origins: Origin) -> None:
         self._notes.extend(stated.notes)
-        self._requirements.append(
-            DirectRequirement(requirement=stated.requirement, origins=origins, hashes=stated.hashes)
-        )
+        self._requirements.append(replace(stated, origins=origins))
 
     def _unknown(self, what: str, name: str, known: Sequence[str]) -> InvalidRequirements:
         spellings: dict[str, str] = {canonicalize_name(each): each for each in known}

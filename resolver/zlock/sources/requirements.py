@@ -9,13 +9,13 @@ from typing import Final
 
 from zlock.errors import Collector, InvalidRequirements
 from zlock.model.conflict import conflicted_line
-from zlock.model.link import Link, LinkError
+from zlock.model.link import Link, LinkError, shown
 from zlock.model.origin import Origin
 from zlock.model.paths import absolute
 from zlock.model.requirement import DirectRequirement, Gathered, IndexOption
 from zlock.regular import read_regular
 from zlock.sources import hashes, lines, links, options, statement
-from zlock.sources.statement import Place, Stated
+from zlock.sources.statement import Place
 
 _INDEX_OPTIONS: Final = ("index", "extra_index", "find_links", "trusted_host")
 _NO_MEANING: Final[Mapping[str, str]] = {
@@ -91,7 +91,7 @@ def read_list(items: Sequence[str], *, folder: Path, root: Path, origin: Origin)
     return reading.gathered(described="")
 
 
-def _read_item(item: str, place: Place, base: links.Base) -> Stated:
+def _read_item(item: str, place: Place, base: links.Base) -> DirectRequirement:
     """Read an item of a list.
 
     Raises:
@@ -203,17 +203,15 @@ class _Reading:
 
     def item(self, item: str, place: Place) -> None:
         """Read an item of a list."""
-        self.keep(_read_item(item, place, self._base), (), place)
+        self.keep(_read_item(item, place, self._base), place)
 
-    def keep(self, stated: Stated, limits: tuple[str, ...], place: Place, *, constraint: bool = False) -> None:
-        """Keep a requirement or constraint that was read, with the hashes it is limited to."""
+    def keep(self, stated: DirectRequirement, place: Place, *, constraint: bool = False) -> None:
+        """Keep a requirement or constraint that was read."""
         self._notes.extend(stated.notes)
-        limited = tuple(dict.fromkeys((*limits, *stated.hashes)))
-        direct = DirectRequirement(requirement=stated.requirement, origins=(place.origin,), hashes=limited)
         if constraint:
-            self._constraints.append(direct)
+            self._constraints.append(stated)
         else:
-            self._requirements.append((direct, place))
+            self._requirements.append((stated, place))
 
     def _line(self, text: str, place: Place, *, folder: Path, constraint: bool, above: tuple[Path, ...]) -> None:
         expanded = lines.expand(text, self._environ)
@@ -249,14 +247,14 @@ class _Reading:
             if constraint:
                 raise place.error("a constraint can't be editable", hint="state it as a requirement")
             self._note_ignored(said, place, heeded={"editable": 1})
-            limits: tuple[str, ...] = ()
             # With something before the option, pip takes that for the editable.
             stated = statement.read_editable(said.requirement or editable[0], place=place, base=self._base)
         else:
             self._note_ignored(said, place, heeded={"hash": len(said.values("hash"))})
             limits = hashes.check(said.values("hash"), place)
             stated = statement.read(said.requirement, place=place, base=self._base, constraint=constraint)
-        self.keep(stated, limits, place, constraint=constraint)
+            stated = replace(stated, hashes=tuple(dict.fromkeys((*limits, *stated.hashes))))
+        self.keep(stated, place, constraint=constraint)
 
     def _options(self, said: options.Statement, place: Place) -> None:
         """Heed a line of options alone."""
@@ -277,7 +275,8 @@ class _Reading:
         for name in _INDEX_OPTIONS:
             given = written.values(name)
             for at, _ in enumerate(said.values(name)):
-                value = links.public_address(given[at]) if at < len(given) else place.shown
+                value = given[at] if at < len(given) else place.shown
+                value = shown(value) if "//" in value else value
                 self._index_option(name, _host(value) if name == "trusted_host" else value, place)
         if said.values("no_index"):
             self._index_option("no_index", "", place)

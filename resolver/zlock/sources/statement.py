@@ -19,6 +19,7 @@ from zlock.model.digest import STRONG
 from zlock.model.link import VCS, Link, LinkError, is_link, is_repository
 from zlock.model.origin import Origin
 from zlock.model.paths import file_url
+from zlock.model.requirement import DirectRequirement
 from zlock.model.versions import readable
 from zlock.redact import secret_parameter
 from zlock.sources import links
@@ -67,22 +68,7 @@ class Place:
         return f"{self.origin}: {text}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Stated:
-    """A statement that was understood.
-
-    Attributes:
-        requirement: The requirement; a URL in it is fit for a lock: no credentials, paths from the project's folder.
-        hashes: The hash in its URL's fragment, if there is one.
-        notes: What a person should know.
-    """
-
-    requirement: Requirement
-    hashes: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-def read(text: str, *, place: Place, base: links.Base, constraint: bool = False) -> Stated:
+def read(text: str, *, place: Place, base: links.Base, constraint: bool = False) -> DirectRequirement:
     """Read a requirement as pip reads a line without options; local paths count from `base`.
 
     Raises:
@@ -103,7 +89,7 @@ def read(text: str, *, place: Place, base: links.Base, constraint: bool = False)
     return settle(requirement, place=place, base=base, alone=not constraint)
 
 
-def read_editable(text: str, *, place: Place, base: links.Base) -> Stated:
+def read_editable(text: str, *, place: Place, base: links.Base) -> DirectRequirement:
     """Read what `-e` names: a repository, or a folder, which is then locked as an ordinary one.
 
     Raises:
@@ -112,7 +98,7 @@ def read_editable(text: str, *, place: Place, base: links.Base) -> Stated:
     return settle(_editable(text.strip(), place, base), place=place, base=base, folder=_EDITABLE_FOLDER, alone=True)
 
 
-def read_named(text: str, *, place: Place, base: links.Base) -> Stated:
+def read_named(text: str, *, place: Place, base: links.Base) -> DirectRequirement:
     """Read a requirement that must be PEP 508, as in `pyproject.toml`.
 
     Raises:
@@ -128,8 +114,8 @@ def read_named(text: str, *, place: Place, base: links.Base) -> Stated:
 
 def settle(
     requirement: Requirement, *, place: Place, base: links.Base, folder: str = _FOLDER, alone: bool = False
-) -> Stated:
-    """Check a requirement's URL, make it fit to be stored and remove credentials from it.
+) -> DirectRequirement:
+    """Make a requirement fit to be stored: no credentials in its URL, paths from the project's folder.
 
     Args:
         requirement: It, which is changed.
@@ -142,7 +128,7 @@ def settle(
         InvalidRequirements: The URL is unusable, or a secret would stay in it.
     """
     if requirement.url is None:
-        return Stated(requirement=requirement)
+        return DirectRequirement(requirement=requirement, origins=(place.origin,))
     try:
         link = Link.parse(requirement.url)
     except LinkError as error:
@@ -159,7 +145,9 @@ def settle(
     if link.is_local and base.find(link.path).is_dir():
         notes.append(place.note(folder))
     strong = sorted(f"{algorithm}:{digest}" for algorithm, digest in link.hashes if algorithm in STRONG)
-    return Stated(requirement=requirement, hashes=tuple(strong[:1]), notes=tuple(notes))
+    return DirectRequirement(
+        requirement=requirement, origins=(place.origin,), hashes=tuple(strong[:1]), notes=tuple(notes)
+    )
 
 
 def _split_marker(text: str) -> tuple[str, str]:

@@ -16,8 +16,9 @@ from urllib.parse import urlencode, urlsplit
 
 from zlock.errors import OutsideFailed, RegistryFailed
 from zlock.image.registry.logins import Login, find_login
-from zlock.index.client import Sink, Transport, show
+from zlock.index.client import Sink, Transport
 from zlock.index.network import Answer, Network
+from zlock.model.link import shown
 from zlock.model.reference import ImageReference, host_name, is_host, is_loopback
 
 _SCHEME = re.compile(r"(?:^|,)\s*(?P<scheme>basic|bearer)(?:\s+|$)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
@@ -110,7 +111,7 @@ class RegistryTransport(Transport):
         realm = parameters.get("realm", "")
         if not _is_reachable_safely(realm, registry_url):
             raise RegistryFailed(
-                f"the registry of `{reference}` sends for a token to a place that is not safe: `{show(realm)}`",
+                f"the registry of `{reference}` sends for a token to a place that is not safe: `{shown(realm)}`",
                 hint="tell the registry's owner; it has to be an HTTPS URL",
             )
         scope = parameters.get("scope") or f"repository:{reference.repository}:{self._actions}"
@@ -205,7 +206,7 @@ def _no_token(
         context.append(f"it was asked without the login for `{reference.host}`: it is another server's")
         hint = "if that server is the right one, tell the registry's owner to have it under the registry's own domain"
     return RegistryFailed(
-        f"no token for `{reference}` could be had: `{show(realm)}` {said}", context=context, hint=hint
+        f"no token for `{reference}` could be had: `{shown(realm)}` {said}", context=context, hint=hint
     )
 
 

@@ -60,5 +60,4 @@ def nodes_of(direct: DirectRequirement) -> Iterator[str]:
 
 def _counts(direct: DirectRequirement, target: Target, graph: Graph) -> bool:
     """Return whether a requirement leads to a package on a target; the configuration may exclude some."""
-    marker = direct.requirement.marker
-    return direct.name in graph.versions and (marker is None or marker.evaluate(target.environment))
+    return direct.name in graph.versions and target.holds(direct.requirement.marker)

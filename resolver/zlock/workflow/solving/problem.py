@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from packaging.markers import Marker
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.lock.selection import pins_on
@@ -91,11 +90,10 @@ class StepProblems:
     def _find_references(
         self, job: Job, target: Target, stated: Sequence[DirectRequirement]
     ) -> Mapping[NormalizedName, Reference]:
-        holds = _holding(target)
         wanted = [
             (one.name, one.requirement.url, str(one.origins[0]))
             for one in stated
-            if one.requirement.url and (not one.requirement.marker or holds(str(one.requirement.marker)))
+            if one.requirement.url and target.holds(one.requirement.marker)
         ]
         if not wanted:
             return {}
@@ -103,7 +101,9 @@ class StepProblems:
 
         locked = kept(self._workspace.options, job.lock.references if job.lock else {})
         python = target.python_version
-        return find_references(wanted, lambda name, url: self._reference(name, url, locked.get(name), python), holds)
+        return find_references(
+            wanted, lambda name, url: self._reference(name, url, locked.get(name), python), target.holds
+        )
 
     def _reference(self, name: NormalizedName, url: str, locked: LockedReference | None, python: str) -> Reference:
         key = (name, url, locked, python)
@@ -137,7 +137,3 @@ def kept(options: Options, locked: Mapping[N, T]) -> dict[N, T]:
     """Return what the command line does not let go of, of what a lock holds by name."""
     moving: set[str] = {canonicalize_name(name) for name in options.upgrade_packages}
     return {} if options.upgrade else {name: one for name, one in locked.items() if name not in moving}
-
-
-def _holding(target: Target) -> Callable[[str], bool]:
-    return lambda marker: Marker(marker).evaluate({**target.environment, "extra": ""})

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from packaging.markers import Marker
-
 from zlock.index.auth import Credentials
 from zlock.index.cache import Cache, default_folder
 from zlock.index.client import Client
@@ -82,9 +80,7 @@ class Session:
     def routed(self, job: Job, target: Target, routes: Iterable[Route]) -> Routing:
         """Return who serves a step's packages on a target, with what its sources say and what routes do."""
         stated = [*(route for one in job.gathered for route in one.routes), *routes]
-        environment = {**target.environment, "extra": ""}
-        holding = [route for route in stated if not route.marker or Marker(route.marker).evaluate(environment)]
-        return self._routing(job.step.routing).with_routes(holding)
+        return self._routing(job.step.routing).with_routes([route for route in stated if target.holds(route.marker)])
 
     def _routing(self, configured: Routing) -> Routing:
         """Return the indexes in the order they are asked: the default one last."""
