@@ -14,9 +14,9 @@ from support.index import TinyIndex
 from support.project import Project, Result
 
 SAID = re.compile(
-    r"error: this is a bug in zlock: `(?P<command>[^`]*)` met `(?P<met>[^`]*)`; "
-    r"(?:the trace is in `(?P<trace>[^`]*)`|the trace can't be written anywhere \([\w ]+\)); "
-    r"please report this, with the trace, as an issue of zlock\n"
+    r"error: this is a bug in zlock, please report it as an issue of zlock; "
+    r"(?:its trace is in `(?P<trace>[^`]*)`|its trace can't be written anywhere \([\w ]+\)): "
+    r"`(?P<command>[^`]*)` met `(?P<met>[^`]*)`\n"
 )
 SECRETS = {"CI_JOB_TOKEN": "glcbt-1234", "SIGNING_KEY": "abcdefgh", "NAME": "nothing secret"}
 

@@ -15,8 +15,6 @@ from zlock.errors import OutsideFailed, Unforeseen, ZlockError
 from zlock.index.cache import default_folder
 from zlock.redact import redact_all
 
-_LONGEST = 200  # characters of a command, and of what an exception says, in a message
-
 
 def as_error(error: Exception, command: Sequence[str], cache: Path | None = None) -> ZlockError:
     """Return any exception as an error; of one that nobody foresaw the trace is kept.
@@ -48,15 +46,9 @@ def _bug(error: Exception, command: str, cache: Path) -> Unforeseen:
     machine = f"zlock {__version__}, Python {platform.python_version()}, {platform.platform()}"
     trace = redact_all("".join([f"{machine}\n{command}\n", *traceback.format_exception(error)]), os.environ)
     said = redact_all("".join(traceback.format_exception_only(error)).strip(), os.environ)
-    return Unforeseen(
-        f"this is a bug in zlock: `{_short(command)}` met `{_short(said)}`; {_keep(trace, cache)}; "
-        "please report this, with the trace, as an issue of zlock",
-        hint="",  # one line has it all
-    )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} [...]"
+    # A line that is too long is shortened behind the place of the trace.
+    what = f"please report it as an issue of zlock; {_keep(trace, cache)}: `{command}` met `{said}`"
+    return Unforeseen(f"this is a bug in zlock, {what}", hint="")  # one line has it all
 
 
 def _keep(trace: str, cache: Path) -> str:
@@ -76,5 +68,5 @@ def _keep(trace: str, cache: Path) -> str:
         except OSError as refusal:
             refused = refused or refusal.strerror or str(refusal)
         else:
-            return f"the trace is in `{name}`"
-    return f"the trace can't be written anywhere ({refused})"
+            return f"its trace is in `{name}`"
+    return f"its trace can't be written anywhere ({refused})"

@@ -25,8 +25,9 @@ _SECRET_PARAMETER = re.compile(
 
 _PARAMETER = re.compile(r"(?<=[?&])([^\s=&#]{1,100})=[^\s&#'\"`]+")
 _SHORTEST_SECRET = 4  # characters; what is shorter would be found in any text
-_SECRET_VARIABLE = re.compile(r"(?<![a-z])key(?![a-z])", re.IGNORECASE)  # or what makes a parameter one
-_FOLDERS = frozenset({"PWD", "OLDPWD"})  # the working folder is no password
+_SECRET_VARIABLE = re.compile(
+    rf"^(?!(?:OLD)?PWD$)(?:.*(?:{_SECRET_PARAMETER.pattern}|(?<![a-z])key(?![a-z])))", re.IGNORECASE
+)
 
 
 def redact(text: str) -> str:
@@ -62,17 +63,9 @@ def redact_all(text: str, environ: Mapping[str, str]) -> str:
     Beside the logins in URLs these are those without a scheme, the values of parameters that are named like secrets,
     and those of environment variables that are.
     """
-    named = {
-        value
-        for name, value in environ.items()
-        if len(value) >= _SHORTEST_SECRET
-        and name not in _FOLDERS
-        and (_SECRET_PARAMETER.search(name) or _SECRET_VARIABLE.search(name))
-    }
+    named = (value for name, value in environ.items() if _SECRET_VARIABLE.search(name))
     for value in sorted(named, key=len, reverse=True):
-        text = text.replace(value, "****")
+        if len(value) >= _SHORTEST_SECRET:
+            text = text.replace(value, "****")
     text = _BARE_LOGIN.sub(lambda login: f"****@{login[0][-1]}", redact(text))
-    return _PARAMETER.sub(
-        lambda found: f"{found[1]}=****" if _SECRET_PARAMETER.search(found[1]) else found[0],
-        text,
-    )
+    return _PARAMETER.sub(lambda one: f"{one[1]}=****" if _SECRET_PARAMETER.search(one[1]) else one[0], text)

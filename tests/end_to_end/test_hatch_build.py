@@ -244,8 +244,8 @@ def test_a_bug_is_one_line_of_the_backend_with_the_place_of_its_trace(project: P
 
     assert result.code == 1
     (line,) = [line for line in (result.stdout + result.stderr).splitlines() if "a bug in zlock" in line]
-    assert "met `KeyError: 'https://host'`; the trace is in `" in line
-    trace = Path(line.partition("the trace is in `")[2].partition("`")[0]).read_text(encoding="utf-8")
+    assert "`zlock build hook` met `KeyError: 'https://host'`" in line
+    trace = Path(line.partition("its trace is in `")[2].partition("`")[0]).read_text(encoding="utf-8")
     assert "Traceback" in trace
     assert "hunter2" not in trace + result.stdout + result.stderr
 

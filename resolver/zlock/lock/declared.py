@@ -43,7 +43,7 @@ def declared_files(files: Iterable[Path], project: Path) -> tuple[DeclaredFile, 
         inside = place.is_relative_to(root)
         name = place.relative_to(root).as_posix() if inside else file.name
         try:
-            found.add(DeclaredFile(name, inside, _digest(place)))
+            found.add(DeclaredFile(name, inside, _digest_of(place.name, _bytes_of(place))))
         except NotRegular as error:
             hint = "remove it, or make `zlock resolve` write the lock that names it anew"
             raise InvalidInput(f"`{name}` is to ask for packages: {error.strerror}", hint=hint) from error
@@ -86,21 +86,17 @@ def undeclared(facts: Facts, project: Path, asking: Iterable[Path]) -> Iterator[
             yield f"`{name}` changed"
 
 
-def _digest(file: Path) -> str:
-    """Return the digest of what a file says: line ends, comments and blank lines don't count.
-
-    A `pyproject.toml` counts with what it asks: a new version number or a linter's settings outdate nothing. Python
-    source counts without the bodies of steps. What can't be read so counts by its bytes.
-    """
-    return _digest_of(file.name, _bytes_of(file))
-
-
 def _bytes_of(file: Path) -> bytes:
     return read_regular(file).replace(b"\r\n", b"\n")
 
 
 @lru_cache(64)  # steps share most of the files
 def _digest_of(name: str, data: bytes) -> str:
+    """Return the digest of what a file says: line ends, comments and blank lines don't count.
+
+    A `pyproject.toml` counts with what it asks: a new version number or a linter's settings outdate nothing. Python
+    source counts without the bodies of steps. What can't be read so counts by its bytes.
+    """
     with contextlib.suppress(SyntaxError, ValueError, LookupError, RecursionError, MemoryError):
         if name.endswith(".toml"):
             table = tomllib.loads(data.decode())

@@ -58,11 +58,8 @@ def _is_step(decorator: ast.expr) -> bool:
 
 def _cut(lines: list[str | None], function: _Function) -> None:
     """Take the body of a function out of the lines; positions in a tree count bytes."""
-    first, last = function.body[0], function.body[-1]
-    decorators = getattr(first, "decorator_list", [])
-    begin = decorators[0] if decorators else first
-    row, end = begin.lineno - 1, (last.end_lineno or 0) - 1
-    before = (lines[row] or "").encode()[: begin.col_offset].decode()
-    after = (lines[end] or "").encode()[last.end_col_offset :].decode()
-    lines[row : end + 1] = [None] * (end + 1 - row)
-    lines[row] = before.rstrip("@ \t\f") + after or None
+    first = function.body[0]
+    begin = next(iter(getattr(first, "decorator_list", ())), first)
+    row = begin.lineno - 1
+    header = (lines[row] or "").encode()[: begin.col_offset].decode().rstrip("@ \t\f")
+    lines[row : function.end_lineno] = [header or None, *[None] * ((function.end_lineno or 0) - row - 1)]
