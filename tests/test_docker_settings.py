@@ -15,9 +15,8 @@ import pytest
 from packaging.requirements import InvalidRequirement, Requirement
 
 import zlock
-from zlock import DockerSettings
+from zlock import DockerSettings, checks
 from zlock.errors import InvalidConfiguration, Problems, ZlockError
-from zlock.settings import checks
 from zlock.settings.docker import CHECKS, EffectiveSettings
 
 FULL: dict[str, Any] = {

@@ -271,9 +271,9 @@ def test_all_mistakes_in_a_table_are_reported_at_once() -> None:
         Integration.from_table("acme", table, at="integrations.acme", provider="configuration")
 
     assert [each.message for each in caught.value.errors] == [
-        "unknown key `requirement` in `integrations.acme`",
-        "`integrations.acme.requirements` must be a list of strings, not a string",
-        "item 2 of `integrations.acme.apt-packages` must be a string, not a number",
+        "unknown key `integrations.acme.requirement`",
+        "`integrations.acme.requirements`: expected a list of strings, got a string",
+        "`integrations.acme.apt-packages[1]`: expected a string, got a number",
     ]
     assert caught.value.errors[0].hint == "did you mean `requirements`?"
 

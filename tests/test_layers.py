@@ -19,7 +19,7 @@ LAYERS = [
     {"image"},
     {"lock"},
     {"settings", "sources", "merge", "index", "resolution", "integrations"},
-    {"process", "pyproject"},
+    {"process", "pyproject", "checks"},
     {"errors", "interrupts", "model", "redact", "regular", "reporting", "wording", "_version"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

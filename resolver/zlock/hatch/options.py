@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from zlock import checks
+from zlock.checks import accepts
 from zlock.errors import Collector
-from zlock.settings import checks
-from zlock.settings.checks import accepts
 from zlock.settings.keys import NOTHING, key, read
 from zlock.settings.table import Table
 from zlock.settings.toml_lines import TomlLines

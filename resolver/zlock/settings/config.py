@@ -11,13 +11,14 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
+from zlock import checks
 from zlock.errors import Collector, InvalidConfiguration
 from zlock.model.conflict import conflicted_line
 from zlock.model.indexes import Cutoff, Index, Routing
 from zlock.model.requirement import DirectRequirement
 from zlock.model.stack import Stack
 from zlock.regular import read_regular
-from zlock.settings import checks, indexes, rules
+from zlock.settings import indexes, rules
 from zlock.settings.docker import DockerSettings
 from zlock.settings.keys import NOTHING, POLICY, QUESTION, key, read, reads
 from zlock.settings.names import wrong_names

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypedDict, cast
 
+from zlock import checks
 from zlock.errors import Collector, InvalidConfiguration, Problems, ZlockError
 from zlock.model.image import VENV
 from zlock.model.installer import INSTALLERS, Installer, InstallerName
-from zlock.settings import checks
 from zlock.settings.keys import NOTHING, QUESTION, Decides, kebab, key, keys_of
 from zlock.settings.place import Place, caller
 from zlock.wording import fold, kind

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
+from zlock import checks
+from zlock.checks import accepts
 from zlock.model.indexes import Index, Routing
 from zlock.model.paths import path_in, portable
 from zlock.redact import redact
-from zlock.settings import checks
-from zlock.settings.checks import accepts
 from zlock.settings.keys import NOTHING, QUESTION, key, read, reads
 from zlock.settings.rules import package_key
 from zlock.settings.table import Table

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from zlock.settings.checks import Check
+from zlock.checks import Check
 
 if TYPE_CHECKING:  # a pipeline file that states settings reads no table
     from zlock.settings.table import Table

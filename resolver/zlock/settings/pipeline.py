@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, ParamSpec, Self, TypeVar, cast, overload
 
+from zlock import checks
 from zlock.errors import Collector, InvalidConfiguration, InvalidPipeline
-from zlock.settings import checks
 from zlock.settings.docker import DockerSettings
 from zlock.settings.place import Place, caller
 from zlock.settings.placeholder import parameter, returned

@@ -10,12 +10,12 @@ from typing import NamedTuple
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
+from zlock import checks
+from zlock.checks import Check, accepts
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import InvalidTarget, Target
 from zlock.redact import secret_parameter
-from zlock.settings import checks
-from zlock.settings.checks import Check, accepts
 from zlock.settings.keys import reads
 from zlock.settings.table import Table
 from zlock.wording import kind

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from zlock import checks
+from zlock.checks import accepts
 from zlock.model.stack import Stack
-from zlock.settings import checks
-from zlock.settings.checks import accepts
 from zlock.settings.keys import NOTHING, QUESTION, key, read, reads
 from zlock.settings.table import Table
 from zlock.wording import fold, kind

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from zlock import checks
 from zlock.errors import Collector, ZlockError
-from zlock.settings import checks
 from zlock.settings.place import Place
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Table:
             raise checks.mistake(self.path(key), problem, hint=hint)
 
     def get(self, key: str, check: Callable[[object, str], T], default: T) -> T:
-        """Return what a check of `settings.checks` makes of a value."""
+        """Return what a check of `zlock.checks` makes of a value."""
         if key in self._values:
             with self:
                 return check(self._values[key], self.path(key))

@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING, Self, TypedDict
 
 from packaging.requirements import Requirement
 
+from zlock import checks
 from zlock.errors import Collector, CommandFailed, InvalidConfiguration, InvalidRequirements
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement, Gathered
 from zlock.model.versions import readable
 from zlock.redact import redact
-from zlock.sources.tables import check_key, debian_packages, strings
-from zlock.wording import did_you_mean, fold, kind, listed
+from zlock.wording import did_you_mean, fold, listed
 
 if TYPE_CHECKING:  # importing it takes longer than all else here
     from importlib.metadata import EntryPoint
 
 ENTRY_POINTS = "zlock.integrations"
+_RULES = {"requirements": checks.list_of(checks.text, "list of requirements"), "apt-packages": checks.debian_packages}
 _CATALOGUE = Path(__file__).with_name("catalogue.json")
 
 
@@ -70,21 +71,15 @@ class Integration:
         Raises:
             InvalidConfiguration: For each mistake in it, all at once.
         """
-        if not isinstance(table, Mapping):
-            raise InvalidConfiguration(
-                f"`{at}` must be a table, not {kind(table)}", hint="write `requirements = [...]` under it"
-            )
+        found: dict[str, tuple[str, ...]] = {}
         problems = Collector()
-        for key in table:
+        for key, value in checks.table(table, at).items():
             with problems:
-                check_key(str(key), ("requirements", "apt-packages"), at=at)
-        requirements: tuple[str, ...] = ()
-        apt_packages: tuple[str, ...] = ()
-        with problems:
-            requirements = strings(table, "requirements", at=at)
-        with problems:
-            apt_packages = debian_packages(table, "apt-packages", at=at)
+                if key not in _RULES:
+                    raise checks.unknown_key(f"{at}.{key}", key, _RULES)
+                found[key] = _RULES[key](value, f"{at}.{key}")
         problems.raise_if_any()
+        requirements, apt_packages = (found.get(key, ()) for key in _RULES)
         return cls(
             name=name, requirements=requirements, apt_packages=apt_packages, provider=provider, recorded=recorded
         )

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zlock import checks
 from zlock.errors import Collector, InvalidRequirements
 from zlock.model.indexes import Index, Routing, address
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import Asked, DirectRequirement, Gathered, IndexOption, recorded_requirement
-from zlock.settings import checks
 from zlock.settings.config import Project
 from zlock.settings.docker import DockerSettings
 

@@ -1,4 +1,4 @@
-"""The rules for the values of docker settings, the same for Python, TOML and JSON.
+"""The rules for values that people state, the same for Python, TOML and JSON.
 
 A check takes a value and the key it stands under, and returns the value as it is kept:
 lists as tuples, paths as strings. It raises `InvalidConfiguration`, or `Problems` for several mistakes.
