@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import html
 import json
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +17,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from support.hostile import examples, near, texts, values
+from support.hostile import disturbed, examples, near, texts
 from zlock.errors import IndexFailed, InvalidInput
 from zlock.image.record import read_record, write_record
 from zlock.index.metadata import parse_metadata
@@ -76,32 +74,6 @@ RECORD: dict[str, Any] = {
         },
     }
 }
-
-
-def places_in(value: object, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Yield where there is a value in a tree, from the root to the leaves."""
-    yield place
-    rows = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inside in rows:
-        yield from places_in(inside, (*place, key))
-
-
-@st.composite
-def disturbed(draw: st.DrawFn, right: Any, *, places: int = 1) -> Any:
-    """Return a tree with hostile values, and names of keys, in some places of it."""
-    tree = copy.deepcopy(right)
-    for _ in range(draw(st.integers(1, places))):
-        *way, last = draw(st.sampled_from([place for place in places_in(tree) if place]))
-        row = tree
-        for key in way:
-            row = row[key]
-        kept = row[last]
-        if isinstance(row, dict) and draw(st.integers(0, 5)) == 0:
-            del row[last]
-            row[draw(near(str(last)))] = kept
-        else:
-            row[last] = draw(values(kept))
-    return tree
 
 
 def is_line(text: str) -> bool:

@@ -6,9 +6,10 @@ to a number for a longer run with values drawn anew.
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -58,6 +59,32 @@ def values(right: object) -> st.SearchStrategy[object]:
     )
     other = plain | st.lists(plain, max_size=2) | st.dictionaries(texts(), plain, max_size=2)
     return near(right) | other if isinstance(right, str) else other
+
+
+def places_in(value: object, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield where there is a value in a tree, from the root to the leaves."""
+    yield place
+    rows = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inside in rows:
+        yield from places_in(inside, (*place, key))
+
+
+@st.composite
+def disturbed(draw: st.DrawFn, right: Any, *, places: int = 1) -> Any:
+    """Return a tree with hostile values, and names of keys, in some places of it."""
+    tree = copy.deepcopy(right)
+    for _ in range(draw(st.integers(1, places))):
+        *way, last = draw(st.sampled_from([place for place in places_in(tree) if place]))
+        row = tree
+        for key in way:
+            row = row[key]
+        kept = row[last]
+        if isinstance(row, dict) and draw(st.integers(0, 5)) == 0:
+            del row[last]
+            row[draw(near(str(last)))] = kept
+        else:
+            row[last] = draw(values(kept))
+    return tree
 
 
 def examples(count: int) -> Callable[[Test], Test]:
