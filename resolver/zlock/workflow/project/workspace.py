@@ -258,7 +258,7 @@ class Workspace:
 
     def policy(self, step: Step, gathered: list[Gathered]) -> dict[str, object]:
         """Return what of the configuration decides about a step's versions, as far as it differs from the defaults."""
-        project = replace(self.project, prerelease=self.prerelease(gathered), align=step.align)
+        stated = policy(replace(self.project, prerelease=self.prerelease(gathered), align=step.align))
         indexes = [
             {
                 "url": index.folder or redact(index.url),
@@ -268,12 +268,12 @@ class Workspace:
             }
             for index in step.routing.indexes
         ]
-        routing = {
-            # A portable lock names no host.
-            "indexes": digest_of(indexes) if project.urls == "portable" and indexes else indexes,
+        routing = {  # in the order in which locks have it; a portable lock names no host
+            "urls": stated.get("urls"),
+            "indexes": digest_of(indexes) if "urls" in stated and indexes else indexes,
             "index-sources": dict(sorted((step.routing.sources | self._routes(step, gathered)).items())),
         }
-        return {name: value for name, value in routing.items() if value} | policy(project)
+        return {name: value for name, value in routing.items() if value} | stated
 
     def _routes(self, step: Step, gathered: list[Gathered]) -> dict[str, str]:
         """Return which index alone serves packages, and where that holds, as the sources say."""
