@@ -13,6 +13,7 @@ import pytest
 from support.environment import clean_environment
 from support.index import TinyIndex
 from support.project import Project
+from zlock.cli.board import Board
 from zlock.cli.layout import Screen
 from zlock.cli.words import words
 from zlock.errors import IndexFailed, InvalidLock, NoSolution, Problems
@@ -286,7 +287,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_progress_is_silent_in_the_first_second(capsys: pytest.CaptureFixture[str], clock: list[float]) -> None:
     screen = Screen(color="never", quiet=False, verbose=False)
     for clock[0], name in ((0.9, "one"), (1.1, "two"), (1.2, "three"), (7.0, "four"), (20.0, "four")):
-        screen.hear(Doing(Activity.FETCHING, name))
+        Board(screen).hear(Doing(Activity.FETCHING, name))
     screen.close()
 
     assert capsys.readouterr().err == "fetching `two`\nfetching `four`\n"
@@ -296,10 +297,11 @@ def test_each_new_thing_is_told_at_once_where_more_is_to_be_said(
     capsys: pytest.CaptureFixture[str], clock: list[float]
 ) -> None:
     screen = Screen(color="never", quiet=False, verbose=True)
+    board = Board(screen)
     for clock[0], name in ((0.1, "one"), (0.2, "two"), (1.1, "two"), (6.0, "two")):
-        screen.hear(Doing(Activity.FETCHING, name))
+        board.hear(Doing(Activity.FETCHING, name))
     for clock[0], count in ((7.0, 1), (7.1, 2), (7.2, 3), (13.0, 4)):
-        screen.hear(Doing(Activity.LOOKING_AT_PACKAGES, done=count))
+        board.hear(Doing(Activity.LOOKING_AT_PACKAGES, done=count))
     screen.close()
 
     assert capsys.readouterr().err == (
@@ -315,7 +317,7 @@ def test_all_that_is_done_has_words(activity: Activity) -> None:
 def test_quiet_has_no_progress(capsys: pytest.CaptureFixture[str], clock: list[float]) -> None:
     screen = Screen(color="never", quiet=True, verbose=False)
     clock[0] = 9.0
-    screen.hear(Doing(Activity.MERGING))
+    Board(screen).hear(Doing(Activity.MERGING))
 
     assert capsys.readouterr().err == ""
 
@@ -324,7 +326,7 @@ def test_nothing_is_done_once_the_end_was_said(capsys: pytest.CaptureFixture[str
     screen = Screen(color="never", quiet=False, verbose=False)
     clock[0] = 9.0
     screen.fail(IndexFailed("down"))
-    screen.hear(Doing(Activity.MERGING))
+    Board(screen).hear(Doing(Activity.MERGING))
 
     assert capsys.readouterr().err == "error: down\n"
 

@@ -7,8 +7,8 @@ from threading import Barrier
 import pytest
 
 from zlock.errors import OutsideFailed
-from zlock.model.event import Event
 from zlock.process import Watch
+from zlock.reporting import Event, News
 from zlock.workflow.images.parallel import Say, Task, Work, side_by_side
 
 
@@ -16,13 +16,13 @@ def named(name: str, work: Work[int]) -> Task[int]:
     return Task(name=name, work=work, ended=lambda result, seconds: f"made {result} in {seconds:.0f} s")
 
 
-def quiet(event: Event) -> None:
-    """Show nothing."""
+def events(heard: list[News]) -> list[Event]:
+    return [news for news in heard if isinstance(news, Event)]
 
 
 def test_results_come_in_the_order_of_the_tasks_and_news_names_theirs() -> None:
     both = Barrier(2)
-    heard: list[Event] = []
+    heard: list[News] = []
 
     def task(number: int) -> Work[int]:
         def work(watch: Watch, say: Say) -> int:
@@ -35,14 +35,14 @@ def test_results_come_in_the_order_of_the_tasks_and_news_names_theirs() -> None:
 
     assert side_by_side([named("a", task(0)), named("b", task(1))], 2, heard.append) == [0, 1]
     for number, name in enumerate("ab"):
-        own = [(event.state, event.line, event.is_over) for event in heard if event.task == name]
+        own = [(event.state, event.line, event.is_over) for event in events(heard) if event.task == name]
         assert own == [("working", "", False), ("", f"number {number}", False), (f"made {number} in 0 s", "", True)]
-    assert {event.total for event in heard} == {2}
-    assert [event.done for event in heard if event.is_over] == [1, 2]
+    assert {event.total for event in events(heard)} == {2}
+    assert [event.done for event in events(heard) if event.is_over] == [1, 2]
 
 
 def test_one_that_fails_lets_the_others_go_on_and_its_error_is_in_its_place() -> None:
-    heard: list[Event] = []
+    heard: list[News] = []
 
     def fails(_watch: Watch, _say: Say) -> int:
         raise OutsideFailed("no")
@@ -53,7 +53,7 @@ def test_one_that_fails_lets_the_others_go_on_and_its_error_is_in_its_place() ->
     results = side_by_side([named("a", fails), named("b", works), named("c", fails)], 1, heard.append)
 
     assert [str(result) for result in results] == ["no", "7", "no"]
-    assert [event.state for event in heard if event.is_over] == ["failed", "made 7 in 0 s", "failed"]
+    assert [event.state for event in events(heard) if event.is_over] == ["failed", "made 7 in 0 s", "failed"]
 
 
 def test_an_interrupt_stops_what_runs_and_begins_nothing_more() -> None:
@@ -69,8 +69,8 @@ def test_an_interrupt_stops_what_runs_and_begins_nothing_more() -> None:
         stopped.append("b")
         return 0
 
-    def interrupt(event: Event) -> None:
-        raise KeyboardInterrupt(event.state)
+    def interrupt(_news: News) -> None:
+        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         side_by_side([named("a", runs), named("b", never)], 1, interrupt)

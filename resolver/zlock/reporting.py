@@ -41,13 +41,61 @@ class Doing:
     building: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a person should know, on one line."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """News of one task of several that run side by side; they come from one thread.
+
+    Attributes:
+        task: Its name.
+        state: What it is doing from now on, or what became of it; empty where its program has said something.
+        line: What its program has said.
+        is_over: Whether it has ended.
+        done: How many of the tasks have ended.
+        total: How many there are.
+    """
+
+    task: str
+    state: str = ""
+    line: str = ""
+    is_over: bool = False
+    done: int = 0
+    total: int = 0
+
+
+News = Doing | Note | Event
+"""All that a run says of itself."""
+
+
 class Reporter(Protocol):
     """Hears what a run says of itself."""
 
-    def __call__(self, news: Doing, /) -> object:
+    def __call__(self, news: News, /) -> object:
         """Take news, from any thread."""
         ...
 
 
-def unheard(_news: Doing, /) -> None:
+def unheard(_news: News, /) -> None:
     """Be a reporter for nobody."""
+
+
+class Once:
+    """Passes on what a run says of itself, each note once."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._notes: set[Note] = set()
+
+    def __call__(self, news: News, /) -> None:
+        """See `Reporter`."""
+        if isinstance(news, Note):
+            if news in self._notes:
+                return
+            self._notes.add(news)
+        self._reporter(news)

@@ -1,24 +1,51 @@
-"""How tasks that run side by side are shown: those that have ended one above the other, below them those that run."""
+"""How it is shown what a run says of itself: notes, what it is doing, and tasks that run side by side."""
 
 from __future__ import annotations
 
 import time
 
 from zlock.cli.layout import Screen
-from zlock.model.event import Event
+from zlock.cli.words import words
+from zlock.reporting import Doing, Event, News, Note
+
+_LONG_SECONDS = 5.0  # from then on it is said how long something lasts
 
 
 class Board:
-    """On a terminal a line for each task that runs; elsewhere, and with `-v`, a line for each change of its state."""
+    """Shows notes at once, and what is being done for as long as it lasts; with `-v` that is a line at once, too.
+
+    Of tasks, those that have ended are one above the other, below them a line for each that runs; elsewhere than on a
+    terminal, and with `-v`, there is a line for each change of its state.
+    """
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._is_live = screen.is_terminal and not screen.verbose
         self._running: dict[str, _Row] = {}
         self._left = ""
+        self._told: object = None
 
-    def hear(self, event: Event) -> None:
+    def hear(self, news: News) -> None:
         """Show news."""
+        if isinstance(news, Note):
+            self._screen.note(news.text)
+        elif isinstance(news, Doing):
+            self._show_doing(news)
+        else:
+            self._show_task(news)
+
+    def _show_doing(self, doing: Doing) -> None:
+        since = time.monotonic()
+
+        def text() -> str:
+            lasts = time.monotonic() - since
+            return words(doing) + (f" ({lasts:.0f} s)" if lasts >= _LONG_SECONDS else "")
+
+        thing = doing.what, doing.subject  # how far it has come is not new
+        self._screen.live(doing, text, at_once=self._screen.verbose and thing != self._told)
+        self._told = thing
+
+    def _show_task(self, event: Event) -> None:
         if event.is_over:
             self._screen.say(f"{event.task}: {event.state} ({event.done} of {event.total})")
         elif not self._is_live:
@@ -30,7 +57,7 @@ class Board:
         if event.state:
             self._screen.say(f"{event.task}: {event.state}")
         elif self._screen.verbose:
-            self._screen.log(f"{event.task}: {event.line}")
+            self._screen.say(f"{event.task}: {event.line}")
 
     def _draw(self, event: Event) -> None:
         if event.is_over:

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from zlock.cli.board import Board
 from zlock.cli.failed import end_with_failures, plain_failures
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
@@ -24,9 +23,7 @@ def run_build(parsed: argparse.Namespace, screen: Screen) -> int:
         network=parsed.network or "",
         force=parsed.force,
     )
-    outcome = build(options_of(parsed), choices, Board(screen).hear)
-    for note in outcome.report.notes:
-        screen.note(note)
+    outcome = build(options_of(parsed), choices)
     if parsed.json:
         screen.data(json.dumps(_plain(outcome), indent=2) + "\n")
     else:

@@ -17,9 +17,7 @@ from zlock.workflow.explain.diff import Comparison, diff
 
 def run_diff(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
-    comparison, report = diff(options_of(parsed), parsed.against)
-    for note in report.notes:
-        screen.note(note)
+    comparison = diff(options_of(parsed), parsed.against)
     form = "json" if parsed.json else parsed.format
     if form == "json":
         screen.data(json.dumps(asdict(comparison), indent=2) + "\n")

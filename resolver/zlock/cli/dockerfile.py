@@ -14,8 +14,6 @@ from zlock.workflow.images.plan import PlannedImage, write_contexts
 def run_dockerfile(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     images, report = write_contexts(options_of(parsed), parsed.output, parsed.wheelhouse)
-    for note in report.notes:
-        screen.note(note)
     if parsed.json:
         rows = [_plain(image) for image in images]
         table = {"disregarded": report.disregarded, "contexts": rows, "failed": plain_failures(report)}

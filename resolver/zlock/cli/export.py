@@ -19,8 +19,6 @@ def run_export(parsed: argparse.Namespace, screen: Screen) -> int:
         text, report = export_bake(options, parsed.platform, parsed.output)
     else:
         text, report = export_lock(options, parsed.format, parsed.platform, parsed.output)
-    for note in report.notes:
-        screen.note(note)
     if parsed.json:
         output = str(parsed.output) if parsed.output else None
         table = {"format": parsed.format, "output": output, "text": text, "failed": plain_failures(report)}

@@ -16,8 +16,6 @@ from zlock.workflow.fetching.fetch import Fetched, fetch
 def run_fetch(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     fetched, report = fetch(options_of(parsed), parsed.wheelhouse)
-    for note in report.notes:
-        screen.note(note)
     for name, status in fetched.files.items():
         if status == "replaced":
             screen.note(f"`{name}` in the wheelhouse was another file, and is replaced")

@@ -14,7 +14,6 @@ from zlock.redact import redact
 
 _RED, _CYAN, _YELLOW, _BOLD, _OFF = "\033[31m", "\033[36m", "\033[33m", "\033[1m", "\033[0m"
 _QUIET_SECONDS = 1.0  # work that is done sooner needs no progress
-_LONG_SECONDS = 5.0  # from then on it is said how long something lasts
 _TERMINAL_SECONDS = (0.1, 1.0)  # until other progress is shown, and until the same is again
 _LINE_SECONDS = (5.0, 30.0)  # likewise where each is a line of its own
 _LONGEST = 1000  # characters of one line; only a mistake has more
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
-    from zlock.reporting import Doing
-
 
 class Screen:
     """Standard error for people; standard output carries data only."""
@@ -37,46 +34,31 @@ class Screen:
         self._color = color == "always" or (color == "auto" and _wants_color(self.is_terminal))
         self._quiet = quiet
         self.verbose = verbose
+        self.notes: list[str] = []
         self._began = self._shown_at = time.monotonic()
         self._doing: object = None
         self._shown: object = None
         self._text: Callable[[], str] = str
         self._lines = 0  # of progress, that are on the screen
         self._over = False
-        self._told: object = None  # of what is being done, with a line of its own
         self._writing: AbstractContextManager[object] = nullcontext()  # a lock, once there are threads
 
     def _paint(self, text: str, *codes: str) -> str:
         return f"{''.join(codes)}{text}{_OFF}" if self._color else text
 
-    def hear(self, doing: Doing) -> None:
-        """Show what is being done, once the run takes over a second, and for how long if it goes on.
-
-        With `-v` each new thing has a line of its own at once; how far it has come is not new.
-        """
-        from zlock.cli.words import words
-
-        since = time.monotonic()
-
-        def text() -> str:
-            lasts = time.monotonic() - since
-            return words(doing) + (f" ({lasts:.0f} s)" if lasts >= _LONG_SECONDS else "")
-
-        thing = doing.what, doing.subject
-        if self.verbose and thing != self._told:
-            self.say(words(doing))
-            self._told, self._shown, self._shown_at = thing, doing, since
-        self.live(doing, text)
-
-    def live(self, doing: object, text: Callable[[], str]) -> None:
-        """Show a text of one line or, on a terminal, of several, and keep it up to date.
+    def live(self, doing: object, text: Callable[[], str], *, at_once: bool = False) -> None:
+        """Once the run takes over a second, show a text of one line or, on a terminal, of several, kept up to date.
 
         Args:
             doing: What it tells of; other things are shown sooner than the same again.
             text: Returns it as it is now.
+            at_once: It also stays as a line of its own, from now on.
         """
         if self._quiet or self._over:
             return
+        if at_once:
+            self.say(text())
+            self._shown, self._shown_at = doing, time.monotonic()
         self._begin_ticking()
         self._doing, self._text = doing, text
         self._show()
@@ -131,12 +113,9 @@ class Screen:
         """Say something that is not data."""
         self._say(presentable_line(message))
 
-    def log(self, message: str) -> None:
-        """Show each line of what is being done."""
-        self.say(redact(message))
-
     def note(self, message: str) -> None:
-        """Say what a person should know."""
+        """Say what a person should know, and keep it."""
+        self.notes.append(message)
         self._say(f"{self._paint('note:', _YELLOW)} {presentable_line(message)}")
 
     def _say(self, shown: str) -> None:

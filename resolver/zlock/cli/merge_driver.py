@@ -14,12 +14,10 @@ from zlock.workflow.solving.merge import Sides, merge_locks
 def run_merge_driver(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code: 1 for whatever went wrong, which git takes for a conflict."""
     try:
-        report = merge_locks(options_of(parsed), Sides(parsed.base, parsed.ours, parsed.theirs), parsed.path)
+        merge_locks(options_of(parsed), Sides(parsed.base, parsed.ours, parsed.theirs), parsed.path)
     except ZlockError as error:
         screen.fail(error)
         return 1
-    for note in report.notes:
-        screen.note(note)
     if parsed.json:
-        screen.data(json.dumps({"merged": parsed.path, "notes": list(report.notes)}, indent=2) + "\n")
+        screen.data(json.dumps({"merged": parsed.path, "notes": screen.notes}, indent=2) + "\n")
     return 0

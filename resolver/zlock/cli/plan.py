@@ -18,8 +18,6 @@ _WRITTEN = {True: "exists", False: "to write", None: "existence unknown"}
 def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     images, indexes, report = plan(options_of(parsed), explain=parsed.explain)
-    for note in report.notes:
-        screen.note(note)
     if parsed.json:
         rows = {"images": [_plain(image) for image in images], "indexes": [_plain_index(index) for index in indexes]}
         table = {"disregarded": report.disregarded, **rows, "failed": plain_failures(report)}

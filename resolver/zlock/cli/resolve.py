@@ -28,10 +28,8 @@ def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
         pin_images=parsed.pin_images,
     )
     report = check(options) if parsed.check else resolve(options)
-    for note in report.notes:
-        screen.note(note)
     if parsed.json:
-        screen.data(json.dumps(_plain(report), indent=2) + "\n")
+        screen.data(json.dumps(_plain(report, screen.notes), indent=2) + "\n")
     else:
         for step in report.steps:
             for line in _lines(step, verbose=screen.verbose):
@@ -72,10 +70,10 @@ def _lines(step: StepReport, *, verbose: bool) -> list[str]:
     return lines
 
 
-def _plain(report: Report) -> dict[str, object]:
+def _plain(report: Report, notes: list[str]) -> dict[str, object]:
     return {
         "disregarded": report.disregarded,
-        "notes": list(report.notes),
+        "notes": notes,
         "steps": {
             step.name: {
                 "status": step.status,

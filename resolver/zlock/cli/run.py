@@ -36,11 +36,13 @@ def _run(arguments: Sequence[str]) -> int:
     cache = None
     try:
         parsed = parse(arguments)
+        from zlock.cli.board import Board
         from zlock.interrupts import heed_interrupts, ignore_interrupts
+        from zlock.reporting import Once
 
         heed_interrupts()
         screen = Screen(color=parsed.color, quiet=parsed.quiet, verbose=parsed.verbose)
-        parsed.reporter = screen.hear
+        parsed.reporter = Once(Board(screen).hear)
         cache = parsed.cache_dir
         code = int(parsed.run(parsed, screen))
         screen.close()

@@ -16,9 +16,7 @@ from zlock.workflow.explain.tree import Tree, trees
 
 def run_tree(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
-    found, report = trees(options_of(parsed))
-    for note in report.notes:
-        screen.note(note)
+    found = trees(options_of(parsed))
     if parsed.json:
         screen.data(json.dumps({"trees": [_plain(tree) for tree in found]}, indent=2) + "\n")
     else:

@@ -18,10 +18,8 @@ _SHOWN = 5  # files of one package; the rest is counted
 def run_verify(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     verdict = verify(options_of(parsed), parsed.image)
-    for note in verdict.notes:
-        screen.note(note)
     if parsed.json:
-        screen.data(json.dumps(_plain(verdict), indent=2) + "\n")
+        screen.data(json.dumps(_plain(verdict, screen.notes), indent=2) + "\n")
     else:
         for platform, comparison in verdict.comparisons.items():
             for line in _lines(verdict, platform, comparison, verbose=screen.verbose):
@@ -50,11 +48,11 @@ def _lines(verdict: Verdict, platform: str, comparison: Comparison, *, verbose: 
         yield from (f"  the parent's: {name} {version}" for name, version in comparison.inherited.items())
 
 
-def _plain(verdict: Verdict) -> dict[str, object]:
+def _plain(verdict: Verdict, notes: list[str]) -> dict[str, object]:
     return {
         "image": verdict.name,
         "disregarded": not verdict.step,
-        "notes": list(verdict.notes),
+        "notes": notes,
         "step": verdict.step,
         "equal": verdict.is_equal,
         "platforms": {platform: _compared(one) for platform, one in verdict.comparisons.items()},

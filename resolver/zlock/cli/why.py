@@ -17,9 +17,7 @@ from zlock.workflow.explain.why import Why, why
 
 def run_why(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
-    found, report = why(options_of(parsed), parsed.package)
-    for note in report.notes:
-        screen.note(note)
+    found = why(options_of(parsed), parsed.package)
     if parsed.json:
         screen.data(json.dumps({"package": parsed.package, "why": [_plain(one) for one in found]}, indent=2) + "\n")
     else:

@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 from zlock.last_resort import as_error
 from zlock.redact import redact
+from zlock.reporting import News, Note, Once
 from zlock.workflow.deliver.environments import Environment, lock_environment, outdated_by, pins_here
 
 _PYTHON = re.compile(r"(?:python|cpython)?(3\.\d+(?:\.\d+)?)")
@@ -50,10 +51,13 @@ class ZlockLocker(LockerInterface):
         if _is_check():
             return
         asked = _asked(environment, dependencies, output_path, layered=layered, extras=lock_extras, groups=lock_groups)
+
+        def hear(news: News) -> None:
+            if isinstance(news, Note):
+                environment.app.display_warning(redact(f"note: {news.text}"))
+
         with _shown(environment):
-            report = lock_environment(asked, upgrade=upgrade, upgrade_packages=upgrade_packages)
-            for note in report.notes:
-                environment.app.display_warning(redact(f"note: {note}"))
+            lock_environment(asked, upgrade=upgrade, upgrade_packages=upgrade_packages, reporter=Once(hear))
 
     @classmethod
     def in_sync(

@@ -26,7 +26,7 @@ from zlock.model.link import SDIST_ENDINGS
 from zlock.model.ports import InvalidMetadata
 from zlock.process import CommandExited, run_command
 from zlock.redact import redact
-from zlock.reporting import Activity, Doing, Reporter, unheard
+from zlock.reporting import Activity, Doing, Note, Reporter, unheard
 from zlock.wording import listed
 
 if TYPE_CHECKING:
@@ -86,7 +86,6 @@ class Builder:
         reporter: Hears of each build that begins.
 
     Attributes:
-        notes: What a person should know, each once.
         building: What is being built now.
     """
 
@@ -100,7 +99,6 @@ class Builder:
         offline: bool = False,
         reporter: Reporter = unheard,
     ) -> None:
-        self.notes: dict[str, None] = {}
         self.building: dict[str, None] = {}
         self._reporter = reporter
         self._may_build = may_build
@@ -225,10 +223,8 @@ class Builder:
     def _interpreter_for(self, name: NormalizedName) -> str:
         """Return the interpreter to build on: of the target's minor version, else the running one and a note."""
         if self.runs_on() != self._python:
-            self.notes[
-                f"`{name}` was built on Python {_RUNNING}, as no Python {self._python} was found here:"
-                " what it requires only there may be missing"
-            ] = None
+            where = f"on Python {_RUNNING}, as no Python {self._python} was found here"
+            self._reporter(Note(f"`{name}` was built {where}: what it requires only there may be missing"))
         return sys.executable if self.runs_on() == _RUNNING else self._interpreter()
 
     def _interpreter(self) -> str:

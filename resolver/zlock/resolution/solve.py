@@ -110,7 +110,8 @@ def describe(problem: Problem, pins: Pins, known: Described | None = None) -> li
         known: What was described before; what is found is added.
     """
     universe, known = problem.universe, {} if known is None else known
-    universe.notes.update(dict.fromkeys(remarks(problem, pins)))
+    for remark in remarks(problem, pins):
+        universe.note(remark)
     hashes: dict[NormalizedName, tuple[str, ...]] = {}
     for direct in (*problem.requirements, *problem.constraints):
         if direct.hashes:

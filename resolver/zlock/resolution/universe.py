@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
@@ -14,6 +14,7 @@ from zlock.model.distribution import Dependency, Metadata, Reference
 from zlock.model.page import Page
 from zlock.model.ports import InvalidMetadata, PackageSource
 from zlock.model.target import Target
+from zlock.reporting import Activity, Doing, Note, Reporter, unheard
 from zlock.resolution.findings import Flaw, Rejected
 from zlock.resolution.judge import Judge
 from zlock.resolution.markers import Markers
@@ -29,7 +30,6 @@ class Universe:
 
     Attributes:
         is_waiting: Whether anything had to be waited for; until then all that is needed is at hand.
-        notes: What is to be said of packages, in the order in which it was found.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Universe:
         source: PackageSource,
         rules: Rules,
         references: Mapping[NormalizedName, Reference] | None = None,
-        on_page: Callable[[int], None] | None = None,
+        reporter: Reporter = unheard,
         *,
         routed: Mapping[NormalizedName, str] | None = None,
     ) -> None:
@@ -53,27 +53,30 @@ class Universe:
         self._dependencies: dict[tuple[NormalizedName, int, str], tuple[Dependency, ...]] = {}
         self._needs: dict[tuple[Node, int], tuple[Need, ...] | Rejected] = {}
         self._misses: dict[NormalizedName, int] = {}
-        self._on_page = on_page
+        self._reporter = reporter
         self._routed = routed or {}
         self.is_waiting = False
-        self.notes: dict[str, None] = {}
 
     def without_reference(self, name: NormalizedName) -> Universe:
         """Return the same packages, but for one that indexes serve in place of a direct reference."""
         references = {other: one for other, one in self.references.items() if other != name}
-        return Universe(self.target, self.source, self.rules, references, self._on_page, routed=self._routed)
+        return Universe(self.target, self.source, self.rules, references, self._reporter, routed=self._routed)
 
     def without_override(self, name: NormalizedName) -> Universe:
         """Return the same packages, but for the override of one."""
         overrides = {other: one for other, one in self.rules.overrides.items() if other != name}
         rules = replace(self.rules, overrides=overrides)
-        return Universe(self.target, self.source, rules, self.references, self._on_page, routed=self._routed)
+        return Universe(self.target, self.source, rules, self.references, self._reporter, routed=self._routed)
 
     # Packages
 
     def index_of(self, name: NormalizedName) -> str:
         """Return the name of the one index that a package is taken from; empty where none is said to serve it."""
         return self._routed.get(name, "")
+
+    def note(self, text: str) -> None:
+        """Tell what a person should know."""
+        self._reporter(Note(text))
 
     def package(self, name: NormalizedName) -> Package:
         """Return a package, waiting for its page if need be.
@@ -89,8 +92,7 @@ class Universe:
             else:
                 package = self._of_page(name, self.source.page(name).result())
             self._packages[name] = package
-            if self._on_page:
-                self._on_page(len(self._packages))
+            self._reporter(Doing(Activity.LOOKING_AT_PACKAGES, done=len(self._packages)))
         return package
 
     def _of_page(self, name: NormalizedName, page: Page | None) -> Package:
@@ -99,11 +101,11 @@ class Universe:
         if page.status == "quarantined":
             return Package(name, page, lambda *_: [], rejected=[Rejected(Flaw.QUARANTINED, page.reason)])
         if page.status in ("archived", "deprecated"):
-            self.notes[f"`{name}` is {page.status} on its index{f': {page.reason}' if page.reason else ''}"] = None
+            self.note(f"`{name}` is {page.status} on its index{f': {page.reason}' if page.reason else ''}")
         strange = [Rejected(Flaw.STRANGE, filename) for filename in page.strange]
         if page.unusable:
             more = f", and {len(page.unusable) - 1} more" if page.unusable[1:] else ""
-            self.notes[f"`{name}`: its index lists a file that can't be used: {page.unusable[0]}{more}"] = None
+            self.note(f"`{name}`: its index lists a file that can't be used: {page.unusable[0]}{more}")
             strange += [Rejected(Flaw.UNUSABLE, text) for text in page.unusable]
         return Package(name, page, partial(self._judge.candidate, page), versions=page.versions, rejected=strange)
 
@@ -140,7 +142,7 @@ class Universe:
         try:
             metadata = future.result()
         except InvalidMetadata as error:
-            self.notes[f"{package.name} {candidate.version} is passed over: {error.reason}"] = None
+            self.note(f"{package.name} {candidate.version} is passed over: {error.reason}")
             return Rejected(Flaw.BROKEN, error.reason, candidate.version)
         if not self._judge.admits_python(metadata.requires_python):
             return Rejected(Flaw.PYTHON, metadata.requires_python, candidate.version)

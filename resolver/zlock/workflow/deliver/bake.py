@@ -43,24 +43,24 @@ def export_bake(options: Options, platform: str | None, output: Path | None) -> 
         if not plans and workspace.report.failures.of_steps:
             return "", workspace.report
         plans = [plan for plan in plans if platform in {None, plan.platform}]
-        note_unknown(plans, workspace.report)
-        note_floating(registries.floating, plans, workspace.report)
+        note_unknown(plans, workspace)
+        note_floating(registries.floating, plans, workspace)
     around = workspace.project.folder / OUTPUT
     start = output.absolute().parent if output else Path.cwd()
     text = bake_file(
         [_target(plan, around / name, start) for plan, name in zip(plans, folder_names(plans), strict=True)]
     )
     if any(plan.needs_secret for plan in plans):
-        workspace.report.note(
+        workspace.note(
             f"the builds need the secret `{SECRET}`: "
             f"where bake runs, set `{SECRET_VARIABLE}` to its lines, as the Dockerfiles say"
         )
     targets = [target_name(plan) for plan in plans if ALL in plan.steps]
     if targets:
         why = "as bake builds that group where nothing is named"
-        workspace.report.note(f"the step `{ALL}` has no group of its own, {why}: name its target, {listed(targets)}")
+        workspace.note(f"the step `{ALL}` has no group of its own, {why}: name its target, {listed(targets)}")
     if start.resolve() != Path.cwd().resolve():
-        workspace.report.note(f"run bake in `{start.resolve()}`, from which the file's paths count")
+        workspace.note(f"run bake in `{start.resolve()}`, from which the file's paths count")
     if output is not None:
         write_export(workspace, locked, output, text)
     return text, workspace.report

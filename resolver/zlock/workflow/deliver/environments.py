@@ -12,10 +12,10 @@ from zlock.lock.selection import packages_on
 from zlock.lock.store import ENVIRONMENTS, ConflictedLock, read_lock, step_of, write_all
 from zlock.model.machine import this_platform
 from zlock.model.target import Target
+from zlock.reporting import Reporter
 from zlock.settings.docker import DockerSettings
 from zlock.workflow.locks.current import differences
 from zlock.workflow.locks.job import Job
-from zlock.workflow.project.report import Report
 from zlock.workflow.project.sources import Gatherer
 from zlock.workflow.project.workspace import Options, Step, Workspace, python_of
 from zlock.workflow.solving.resolve import answer_jobs, note_unpinned
@@ -51,22 +51,22 @@ class Environment:
 
 
 def lock_environment(
-    environment: Environment, *, upgrade: bool = False, upgrade_packages: tuple[str, ...] = ()
-) -> Report:
+    environment: Environment, *, upgrade: bool = False, upgrade_packages: tuple[str, ...] = (), reporter: Reporter
+) -> None:
     """Bring the lock of an environment up to date; one that is current is left alone.
 
     Raises:
         ZlockError: What is wrong; several things come as `Problems`. The lock was not touched.
     """
-    options = Options(project=environment.project, upgrade=upgrade, upgrade_packages=upgrade_packages)
-    workspace = _workspace(options)
+    workspace = _workspace(
+        Options(project=environment.project, upgrade=upgrade, upgrade_packages=upgrade_packages, reporter=reporter)
+    )
     job = _prepare(workspace, environment)
     answers = answer_jobs(workspace, [job])
     note_unpinned(workspace, answers)
     text = job.text_of(answers[job.step.name])
     if text != job.text:
         write_all({environment.lock: text}, (), project=workspace.project.folder, reporter=workspace.reporter)
-    return workspace.report
 
 
 def outdated_by(environment: Environment) -> list[str]:

@@ -12,7 +12,6 @@ from zlock.lock.history import HEAD, texts_at
 from zlock.lock.lock import Lock
 from zlock.lock.store import existing_steps, parse_lock, read_lock, read_text, step_of
 from zlock.wording import did_you_mean
-from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Options, Workspace
 
 Locks = Mapping[str, Lock]
@@ -31,7 +30,7 @@ class Comparison:
     steps: tuple[StepDiff, ...]
 
 
-def diff(options: Options, against: str | None) -> tuple[Comparison, Report]:
+def diff(options: Options, against: str | None) -> Comparison:
     """Compare the locks on disk with those of a git revision, or with a file or folder.
 
     Raises:
@@ -61,7 +60,7 @@ def diff(options: Options, against: str | None) -> tuple[Comparison, Report]:
             raise InvalidInput(f"neither side has a lock of step `{name}`", hint=did_you_mean(name, steps))
     compared = [compare(step, before.get(step), after.get(step)) for step in steps]
     chosen = tuple(one for one in compared if not options.steps or one.step in options.steps)
-    return Comparison(against=against or HEAD, steps=chosen), workspace.report
+    return Comparison(against=against or HEAD, steps=chosen)
 
 
 def _paths(folder: Path) -> dict[str, Path]:
@@ -106,12 +105,10 @@ def _read_all(paths: Mapping[str, Path], problems: Collector) -> Locks:
 def _at(workspace: Workspace, revision: str, problems: Collector) -> Locks:
     texts = texts_at(revision, workspace.lock_folder)
     if texts is None:
-        workspace.report.note("nothing is committed yet, so every lock counts as added")
+        workspace.note("nothing is committed yet, so every lock counts as added")
         return {}
     if not texts:
-        workspace.report.note(
-            f"`{revision}` has no locks in `{workspace.project.lock_dir}`, so every lock counts as added"
-        )
+        workspace.note(f"`{revision}` has no locks in `{workspace.project.lock_dir}`, so every lock counts as added")
     found = {}
     for name, text in texts.items():
         with problems:

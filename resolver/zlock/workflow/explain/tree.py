@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from zlock.lock.graph import Graph
 from zlock.workflow.locks.current import load_locked
 from zlock.workflow.locks.requirement_graph import graphs_of, nodes_of
-from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Options, Workspace
 
 
@@ -46,7 +45,7 @@ class Tree:
     overrides: Mapping[str, str]
 
 
-def trees(options: Options) -> tuple[list[Tree], Report]:
+def trees(options: Options) -> list[Tree]:
     """Return a tree per step; several where a step's platforms differ.
 
     Raises:
@@ -54,7 +53,7 @@ def trees(options: Options) -> tuple[list[Tree], Report]:
     """
     workspace = Workspace(options)
     overrides = {one.name: str(one) for one in workspace.project.overrides}
-    found = [
+    return [
         Tree(
             step=locked.step.name,
             target="; ".join(map(str, one.targets)),
@@ -68,4 +67,3 @@ def trees(options: Options) -> tuple[list[Tree], Report]:
         for locked in load_locked(workspace)
         for one in graphs_of(locked)
     ]
-    return found, workspace.report

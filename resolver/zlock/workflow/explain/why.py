@@ -8,11 +8,11 @@ from packaging.utils import canonicalize_name
 
 from zlock.errors import InvalidInput, NoAnswer
 from zlock.model.explanations import Differs
+from zlock.reporting import unheard
 from zlock.wording import did_you_mean
 from zlock.workflow.explain.newer import Newer, look_for_newer
 from zlock.workflow.locks.current import LockedStep, collect_locked, load_locked
 from zlock.workflow.locks.requirement_graph import TargetGraph, graphs_of, nodes_of
-from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Options, Workspace
 
 
@@ -52,7 +52,7 @@ class Why:
     newer: Newer
 
 
-def why(options: Options, name: str) -> tuple[list[Why], Report]:
+def why(options: Options, name: str) -> list[Why]:
     """Say why a package is in the locks and why it is not newer.
 
     Raises:
@@ -65,7 +65,7 @@ def why(options: Options, name: str) -> tuple[list[Why], Report]:
     package = canonicalize_name(name)
     every = load_locked(workspace)
     if workspace.report.disregarded:
-        return [], workspace.report
+        return []
     found = [(locked, graph) for locked in every for graph in graphs_of(locked) if package in graph.graph.versions]
     if not found:
         known = {name for locked in every for name in locked.lock.pins}
@@ -77,15 +77,14 @@ def why(options: Options, name: str) -> tuple[list[Why], Report]:
         raise NoAnswer(f"no lock has `{name}`", hint=hint)
     steps = [(locked, graph.targets[0]) for locked, graph in found]
     newer = look_for_newer(workspace, steps, _every_step(workspace, every), package)
-    rows = [_why(locked, graph, package, one) for (locked, graph), one in zip(found, newer, strict=True)]
-    return rows, workspace.report
+    return [_why(locked, graph, package, one) for (locked, graph), one in zip(found, newer, strict=True)]
 
 
 def _every_step(workspace: Workspace, chosen: list[LockedStep]) -> list[LockedStep]:
     """Return the chosen steps, and the others whose locks are current: they may be aligned with those."""
     if not workspace.options.steps:
         return chosen
-    others = collect_locked(Workspace(replace(workspace.options, steps=())))
+    others = collect_locked(Workspace(replace(workspace.options, steps=(), reporter=unheard)))
     names = {locked.step.name for locked in chosen}
     return [*chosen, *(locked for locked in others if locked.step.name not in names)]
 

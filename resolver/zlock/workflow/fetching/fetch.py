@@ -235,7 +235,7 @@ class _Needs:
                 hint="require a released version, or the URL of a wheel of it",
             )
         if package.directory and not any(usable_build(self._locked, name, one) for one in self._targets):
-            self._workspace.report.note(
+            self._workspace.note(
                 f"`{name}` is a folder, and the lock does not say with what it is built, so it is not in the wheelhouse"
             )
         elif package.archive:

@@ -142,8 +142,6 @@ class Folders:
                 context=[f"from `{what}`"],
                 hint="make it readable, or let git ignore it",
             ) from error
-        finally:
-            self._workspace.report.note(*builder.notes)
 
     def _check_trusted(self, one: LockedStep, name: NormalizedName, folder: Path) -> None:
         """Hold a folder to be the project's own, or one whose code may run by its name."""

@@ -14,8 +14,8 @@ from zlock.image.plan import ImagePlan
 from zlock.image.platforms import plan_indexes
 from zlock.image.record import RECORD, Built, BuiltIndex, record_of, write_record
 from zlock.image.registry.registry import Registry
-from zlock.model.event import Hear
 from zlock.process import Watch
+from zlock.reporting import Reporter
 from zlock.workflow.images.build_image import Workshop, name_of, reference_of
 from zlock.workflow.images.build_logs import Logged
 from zlock.workflow.images.build_plans import OUTPUT, plan_images
@@ -112,7 +112,7 @@ class Outcome:
         return list(dict.fromkeys(rows))
 
 
-def build(options: Options, choices: Choices, hear: Hear) -> Outcome:
+def build(options: Options, choices: Choices) -> Outcome:
     """Build the images of a pipeline that are not there yet, and record which one each step runs in.
 
     One that fails lets the others be built, but nothing is pushed unless every image was built. A step that can't be
@@ -121,7 +121,6 @@ def build(options: Options, choices: Choices, hear: Hear) -> Outcome:
     Args:
         options: What the command line says.
         choices: How to build.
-        hear: Told what becomes of each image.
 
     Raises:
         ZlockError: What is wrong before anything is built: a lock is not current, or there is nothing to build with;
@@ -136,10 +135,10 @@ def build(options: Options, choices: Choices, hear: Hear) -> Outcome:
         plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
         plans = [replace(plan, rebuild=plan.rebuild or choices.force) for plan in plans]
         _check(plans, builder, choices, offline=options.offline)
-        note_floating(registries.floating, plans, workspace.report)
+        note_floating(registries.floating, plans, workspace)
         for reference in dict.fromkeys(plan.parent.reference for plan in plans if plan.floats):
-            workspace.report.note(f"no registry knows the digest of `{reference}`, so what is on it is built each time")
-        production = _Production(plans, choices.jobs, workspace.project.folder / OUTPUT, hear)
+            workspace.note(f"no registry knows the digest of `{reference}`, so what is on it is built each time")
+        production = _Production(plans, choices.jobs, workspace.project.folder / OUTPUT, workspace.reporter)
         with Workshop(workspace, builder, registries, push=choices.push) as workshop:
             results = production.build(workshop)
         made = [one for one in results if isinstance(one, MadeImage)]
@@ -147,7 +146,7 @@ def build(options: Options, choices: Choices, hear: Hear) -> Outcome:
             results = production.push(made, builder)
         outcome = _outcome(plans, results, workspace.report, push=choices.push)
         if choices.push:
-            outcome = _with_indexes(outcome, registries.registry, plans, choices.jobs, hear)
+            outcome = _with_indexes(outcome, registries.registry, plans, choices.jobs, workspace.reporter)
     _record(workspace, outcome)
     return outcome
 
@@ -184,11 +183,11 @@ def _check(plans: Sequence[ImagePlan], builder: Builder, choices: Choices, *, of
 class _Production:
     """The images of one run on their way, each with what became of it so far."""
 
-    def __init__(self, plans: Sequence[ImagePlan], jobs: int, logs: Path, hear: Hear) -> None:
+    def __init__(self, plans: Sequence[ImagePlan], jobs: int, logs: Path, reporter: Reporter) -> None:
         self._plans = plans
         self._jobs = jobs
         self._logs = logs
-        self._hear = hear
+        self._reporter = reporter
         self._has_platforms = len({plan.platform for plan in plans}) > 1
 
     def build(self, workshop: Workshop) -> list[MadeImage | ZlockError]:
@@ -216,7 +215,7 @@ class _Production:
         ended: Callable[[Image, float], str],
     ) -> list[Image | ZlockError]:
         tasks = [Task(name=self._name(plan), work=Logged(work(plan), plan, self._logs), ended=ended) for plan in plans]
-        return side_by_side(tasks, self._jobs, self._hear)
+        return side_by_side(tasks, self._jobs, self._reporter)
 
     def _name(self, plan: ImagePlan) -> str:
         steps = ", ".join(plan.steps)
@@ -253,7 +252,9 @@ def _outcome(
     return Outcome(images=tuple(images), missing=tuple(missing), report=report)
 
 
-def _with_indexes(outcome: Outcome, registry: Registry, plans: Sequence[ImagePlan], jobs: int, hear: Hear) -> Outcome:
+def _with_indexes(
+    outcome: Outcome, registry: Registry, plans: Sequence[ImagePlan], jobs: int, reporter: Reporter
+) -> Outcome:
     """Add the indexes over the images of several platforms; none is written where something failed before."""
     there = {(one.plan.key, one.plan.platform): one.reference for one in outcome.images}
     wanted = plan_indexes(plans)
@@ -262,7 +263,7 @@ def _with_indexes(outcome: Outcome, registry: Registry, plans: Sequence[ImagePla
         for index in wanted
         if all((image.key, image.platform) in there for image in index.images)
     ]
-    made = make_indexes(registry, pushed, jobs, hear, write=not outcome.missing)
+    made = make_indexes(registry, pushed, jobs, reporter, write=not outcome.missing)
     for (index, _), one in zip(pushed, made, strict=True):
         if isinstance(one, ZlockError):
             outcome.report.failures.add(one, *index.steps)

@@ -92,9 +92,9 @@ class _Planner:
         self._note_unused(one)
         targets = [target for target in one.question.targets if target.system == "linux"]
         if not targets:
-            self._workspace.report.note(f"step `{one.step.name}` has no Linux platform, so there is no image for it")
+            self._workspace.note(f"step `{one.step.name}` has no Linux platform, so there is no image for it")
         elif self._wheelhouse and one.question.apt_packages:
-            self._workspace.report.note(
+            self._workspace.note(
                 f"step `{one.step.name}`: {listed(one.question.apt_packages)} come from the mirrors of Debian, "
                 "as a wheelhouse holds Python packages only"
             )
@@ -119,7 +119,7 @@ class _Planner:
     def _note_unused_one(self, one: LockedStep, name: str, why: str) -> None:
         place = one.step.settings.where(name)
         stated = f"; it is stated in {place}" if place else ""
-        self._workspace.report.note(f"step `{one.step.name}` has a `{name}`, {why}, so it is not used{stated}")
+        self._workspace.note(f"step `{one.step.name}` has a `{name}`, {why}, so it is not used{stated}")
 
     def _wanted(self, one: LockedStep, target: Target) -> Wanted:
         settings = one.step.effective
@@ -206,7 +206,7 @@ class _Planner:
         except NoAnswer as error:
             if not image.is_needed:
                 why = f"whether it is needed, the build of `{dockerfile.name}` will tell"
-                self._workspace.report.note(f"{error.message}; {why}")
+                self._workspace.note(f"{error.message}; {why}")
                 return ""
             error.context = (*error.context, f"named in `{dockerfile}`")
             raise
@@ -223,7 +223,7 @@ class _Planner:
     def _note_secrets(self, paths: Sequence[str]) -> None:
         if paths:
             more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-            self._workspace.report.note(
+            self._workspace.note(
                 f"{listed(paths[:_SHOWN])}{more} will be in images, as files of the project, and by their names hold "
                 "secrets: leave them out in a `.dockerignore`"
             )

@@ -62,5 +62,5 @@ class Existing:
             return choose_builder(None, self._workspace.environ)
         except OutsideFailed as error:
             why = "; ".join(error.context)
-            self._workspace.report.note(f"no engine of this machine was asked what is there, as none answers: {why}")
+            self._workspace.note(f"no engine of this machine was asked what is there, as none answers: {why}")
             return None

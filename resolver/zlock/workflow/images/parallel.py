@@ -12,8 +12,8 @@ from typing import Generic, TypeVar
 
 from zlock.errors import ZlockError
 from zlock.interrupts import interrupts_postponed
-from zlock.model.event import Event, Hear
 from zlock.process import Watch
+from zlock.reporting import Event, Reporter
 
 _LOOK = 0.1  # seconds between two looks at whether all have ended
 _LONGEST = 75.0  # seconds for all to end once they are stopped: the patience of a watch, and what engines remove
@@ -41,7 +41,7 @@ class Task(Generic[Result]):
     ended: Callable[[Result, float], str]
 
 
-def side_by_side(tasks: Sequence[Task[Result]], jobs: int, hear: Hear) -> list[Result | ZlockError]:
+def side_by_side(tasks: Sequence[Task[Result]], jobs: int, reporter: Reporter) -> list[Result | ZlockError]:
     """Run tasks, some at a time, and return their results in their order, or the errors in their place.
 
     One that fails lets the others go on, as what they make is of use; an interrupt stops all of them, and what they
@@ -50,14 +50,14 @@ def side_by_side(tasks: Sequence[Task[Result]], jobs: int, hear: Hear) -> list[R
     Args:
         tasks: What to do.
         jobs: How many run at a time.
-        hear: Told of each task, from the calling thread.
+        reporter: Told of each task, from the calling thread.
     """
     said, stop = Said(), Flag()
     futures: list[Future[Result]] = []
     with ThreadPoolExecutor(jobs) as pool:
         try:
             futures.extend(pool.submit(_run, task, said, stop) for task in tasks)
-            _follow(futures, said, hear)
+            _follow(futures, said, reporter)
         except BaseException as error:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -96,7 +96,7 @@ def _run(task: Task[Result], said: Said, stop: Flag) -> Result:
     return result
 
 
-def _follow(futures: Sequence[Future[Result]], said: Said, hear: Hear) -> None:
+def _follow(futures: Sequence[Future[Result]], said: Said, reporter: Reporter) -> None:
     done = 0
     while not (is_over := all(future.done() for future in futures)) or not said.empty():
         try:
@@ -104,4 +104,4 @@ def _follow(futures: Sequence[Future[Result]], said: Said, hear: Hear) -> None:
         except Empty:
             continue
         done += event.is_over
-        hear(replace(event, done=done, total=len(futures)))
+        reporter(replace(event, done=done, total=len(futures)))

@@ -76,8 +76,8 @@ def plan(options: Options, *, explain: str | None = None) -> tuple[list[PlannedI
     locked = collect_locked(workspace)
     with Registries(workspace, is_needed=False) as registries:
         plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
-        note_unknown(plans, workspace.report)
-        note_floating(registries.floating, plans, workspace.report)
+        note_unknown(plans, workspace)
+        note_floating(registries.floating, plans, workspace)
         before = read_record(workspace.project.folder / OUTPUT / RECORD) if explain is not None else {}
         if explain is not None and not workspace.report.disregarded:
             names = [step for one in plans for step in one.steps]
@@ -117,7 +117,7 @@ def write_contexts(options: Options, output: Path | None, wheelhouse: Path | Non
     workspace = Workspace(options)
     house = wheelhouse.resolve() if wheelhouse else None
     plans = plan_images(workspace, load_locked(workspace), None, None, house)
-    note_unknown(plans, workspace.report)
+    note_unknown(plans, workspace)
     links = [NO_LINKS] * len(plans) if house is None else links_into(plans, house, workspace)
     around = workspace.project.folder / OUTPUT if output is None else Path.cwd() / output
     rows = []

@@ -10,8 +10,8 @@ from zlock.errors import ZlockError
 from zlock.image.platforms import IndexPlan, find_images, find_index, write_index
 from zlock.image.registry.manifest import broken
 from zlock.image.registry.registry import Registry
-from zlock.model.event import Hear
 from zlock.process import Watch
+from zlock.reporting import Reporter
 from zlock.workflow.images.parallel import Say, Task, side_by_side
 
 
@@ -38,7 +38,7 @@ class MadeIndex:
 
 
 def make_indexes(
-    registry: Registry, pushed: Sequence[tuple[IndexPlan, Sequence[str]]], jobs: int, hear: Hear, *, write: bool
+    registry: Registry, pushed: Sequence[tuple[IndexPlan, Sequence[str]]], jobs: int, reporter: Reporter, *, write: bool
 ) -> list[MadeIndex | ZlockError | None]:
     """Return the index over the images of each step with several platforms.
 
@@ -46,7 +46,7 @@ def make_indexes(
         registry: Has them.
         pushed: The indexes, each with the references of its images.
         jobs: How many are made at a time.
-        hear: Told of each.
+        reporter: Told of each.
         write: Write those that are not there; else None is in their place.
     """
     tasks = [
@@ -57,7 +57,7 @@ def make_indexes(
         )
         for plan, references in pushed
     ]
-    return side_by_side(tasks, jobs, hear)
+    return side_by_side(tasks, jobs, reporter)
 
 
 def _make(

@@ -18,7 +18,6 @@ from zlock.model.reference import ImageReference
 from zlock.reporting import Activity, Doing
 from zlock.wording import listed
 from zlock.workflow.locks.parents import no_parent
-from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Workspace
 
 T = TypeVar("T")
@@ -37,9 +36,8 @@ class Registries:
     """
 
     def __init__(self, workspace: Workspace, *, is_needed: bool = True) -> None:
+        self._workspace = workspace
         self._offline = workspace.options.offline
-        self._report = workspace.report
-        self._reporter = workspace.reporter
         self._is_needed = is_needed
         self.registry = Registry(workspace.environ)
         self._parent = cache(self._ask_for_parent)
@@ -120,7 +118,7 @@ class Registries:
                 raise
             if reference.host not in self._silent.values():
                 why = "; ".join(filter(None, [error.message, *error.context, error.hint]))
-                self._report.note(f"the registry `{reference.host}` does not say what it has: {why}")
+                self._workspace.note(f"the registry `{reference.host}` does not say what it has: {why}")
             self._silent[reference.name] = reference.host
             return None
 
@@ -128,7 +126,7 @@ class Registries:
         parsed = ImageReference.parse(reference)
         if self._offline or parsed.is_local:
             return None
-        self._reporter(Doing(Activity.ASKING_REGISTRY, reference))
+        self._workspace.reporter(Doing(Activity.ASKING_REGISTRY, reference))
         found = self.ask(parsed, lambda: self.registry.find(parsed, platform))
         if found is None and not self.is_silent(parsed):
             raise no_parent(reference, platform)
@@ -144,10 +142,10 @@ def way_out(reference: str) -> str:
     return "`zlock resolve --pin-images` records its digest"
 
 
-def note_unknown(plans: Sequence[ImagePlan], report: Report) -> None:
+def note_unknown(plans: Sequence[ImagePlan], workspace: Workspace) -> None:
     """Say which parents have no digest, so that they may be another image tomorrow, and what ends that."""
     for parent in {one.parent.reference: one.parent for one in plans if one.floats}.values():
-        report.note(_floats(parent))
+        workspace.note(_floats(parent))
 
 
 def _floats(parent: Parent) -> str:
@@ -159,13 +157,13 @@ def _floats(parent: Parent) -> str:
     return f"the parent that `{parent.dockerfile.name}` makes floats: {why}; write digests in it: `NAME@sha256:...`"
 
 
-def note_floating(floating: Mapping[str, str], plans: Sequence[ImagePlan], report: Report) -> None:
+def note_floating(floating: Mapping[str, str], plans: Sequence[ImagePlan], workspace: Workspace) -> None:
     """Say which parents may be another image tomorrow, and what ends that."""
     named = {plan.parent.reference for plan in plans}
     for reference, digest in floating.items():
         in_file = f"write `{reference}@{digest}` in the Dockerfile that names it"
         how = way_out(reference) if reference in named else in_file
-        report.note(f"the parent `{reference}` floats: it is {digest} now; {how}")
+        workspace.note(f"the parent `{reference}` floats: it is {digest} now; {how}")
 
 
 @dataclass(frozen=True)

@@ -39,13 +39,11 @@ class Verdict:
         name: What was verified, and where it was.
         step: The step whose lock it was compared with; empty where nothing was compared.
         comparisons: By platform, how they differ; none where nothing was compared.
-        notes: What a person should know.
     """
 
     name: str
     step: str = ""
     comparisons: Mapping[str, Comparison] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
     @property
     def is_equal(self) -> bool:
@@ -79,7 +77,7 @@ def _verify_image(workspace: Workspace, image: str, finder: ImageFinder) -> Verd
     platform, found = finder.find(image, platforms)
     locked = _locked(workspace, _step_of(workspace, found.found.config.labels.get(KEY_LABEL, "")))
     if locked is None:
-        return _disregarded(workspace, image)
+        return Verdict(name=image)
     targets = _targets(locked)
     wanted = _ordered(tuple(targets), linux=True)
     if platform not in wanted:
@@ -96,14 +94,14 @@ def _verify_image(workspace: Workspace, image: str, finder: ImageFinder) -> Verd
         else:
             installed = read_venv(opened, locked.step.effective.venv, targets[one].minor, workspace.reporter)
         comparisons[one] = _compared(workspace, locked, targets[one], installed)
-    return _verdict(workspace, locked, name, comparisons)
+    return _verdict(locked, name, comparisons)
 
 
 def _verify_place(workspace: Workspace, image: str, kind: str, place: Path) -> Verdict:
     """Compare a folder or an environment of this machine."""
     locked = _locked(workspace, _step_of(workspace, ""))
     if locked is None:
-        return _disregarded(workspace, image)
+        return Verdict(name=image)
     targets = _targets(locked)
     target = targets[_ordered(tuple(targets), linux=False)[0]]
     settings = locked.step.effective
@@ -114,14 +112,14 @@ def _verify_place(workspace: Workspace, image: str, kind: str, place: Path) -> V
     if settings.system:
         installed = replace(installed, inherited=None)
     comparison = _compared(workspace, locked, target, installed)
-    return _verdict(workspace, locked, image, {target.platform: comparison})
+    return _verdict(locked, image, {target.platform: comparison})
 
 
 def _compared(workspace: Workspace, locked: LockedStep, target: Target, installed: Installed) -> Comparison:
     own = _project_name(workspace.project.folder)
     installs_project = locked.step.effective.local_project_install_command is not None
     if installed.inherited is None:
-        workspace.report.note("what the parent brought is not known, so what is not locked is listed and not counted")
+        workspace.note("what the parent brought is not known, so what is not locked is listed and not counted")
 
     def is_local(one: Distribution) -> bool:
         return "dir_info" in one.direct_url and (installs_project or one.name == own)
@@ -132,12 +130,12 @@ def _compared(workspace: Workspace, locked: LockedStep, target: Target, installe
     if found.unchecked:
         files = f"{counted(found.unchecked, '.pyc file')} not checked"
         made_by = installed.python or f"that has compiled them, a 3.{target.minor}"
-        workspace.report.note(f"{files}: that takes the Python {made_by}, and this machine has another one or none")
+        workspace.note(f"{files}: that takes the Python {made_by}, and this machine has another one or none")
     return found
 
 
-def _verdict(workspace: Workspace, locked: LockedStep, name: str, comparisons: Mapping[str, Comparison]) -> Verdict:
-    return Verdict(name=name, step=locked.step.name, comparisons=comparisons, notes=tuple(workspace.report.notes))
+def _verdict(locked: LockedStep, name: str, comparisons: Mapping[str, Comparison]) -> Verdict:
+    return Verdict(name=name, step=locked.step.name, comparisons=comparisons)
 
 
 def _parent_layers(finder: ImageFinder, image: OpenImage, locked: LockedStep, target: Target) -> int | None:
@@ -189,11 +187,6 @@ def _locked(workspace: Workspace, step: str) -> LockedStep | None:
     """Return a step with its current lock, None where the pipeline runs locally."""
     found = load_locked(Workspace(replace(workspace.options, steps=(step,))))
     return found[0] if found else None
-
-
-def _disregarded(workspace: Workspace, image: str) -> Verdict:
-    workspace.disregard()
-    return Verdict(name=image, notes=tuple(workspace.report.notes))
 
 
 def _targets(locked: LockedStep) -> dict[str, Target]:

@@ -62,12 +62,12 @@ class Job:
         except ConflictedLock:
             lock = _merged(path, text)
             text = ""
-            workspace.report.note(
+            workspace.note(
                 f"`{path.name}` had a merge conflict and is solved again"
                 + (" from the pins of both sides" if lock else ", from no pins as neither side could be read")
             )
         gathered = gatherer.gather(step.settings, {}, step.routing)
-        workspace.report.note(*(note for one in gathered for note in one.notes))
+        workspace.note(*(note for one in gathered for note in one.notes))
         targets = workspace.targets(step, lock.facts if lock else None)
         _note_other_pythons(workspace, step, gathered, targets)
         _note_without_file(workspace, step)
@@ -132,7 +132,7 @@ def _note_other_pythons(workspace: Workspace, step: Step, gathered: list[Gathere
         wanted, origin = one.requires_python
         # "3.12" is an image with any 3.12.
         if not any(wanted.contains(version, prereleases=True) for version in _releases(python)):
-            workspace.report.note(
+            workspace.note(
                 f"step `{step.name}` is for Python {python} ({workspace.python_stated(step)}), and the project for "
                 f'`requires-python = "{wanted}"` ({origin})'
             )
@@ -143,7 +143,7 @@ def _note_without_file(workspace: Workspace, step: Step) -> None:
     for name in ("pyproject_extras", "pyproject_groups"):
         if getattr(step.settings, name) and not step.settings.pyproject_path:
             place = step.settings.where(name)
-            workspace.report.note(
+            workspace.note(
                 f"step `{step.name}` has `{name}` and no `pyproject_path`, so it asks for nothing"
                 + (f"; it is stated in {place}" if place else "")
             )

@@ -40,6 +40,7 @@ def pin_parents(workspace: Workspace, jobs: Sequence[Job], answers: Answers) -> 
             found[job.step.name] = lock if parent == lock.facts.parent else _with_parent(lock, parent)
     pinner.close()
     problems.raise_if_any()
+    workspace.note(*(f"the parent `{one.reference}` is pinned to {one.digest}" for one in pinner.known.values()))
     return found
 
 
@@ -49,11 +50,15 @@ def no_parent(reference: str, platform: str) -> NoAnswer:
 
 
 class _Pinner:
-    """Asks registries, each parent once."""
+    """Asks registries, each parent once.
+
+    Attributes:
+        known: What they told, by reference and platforms.
+    """
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._known: dict[tuple[str, tuple[str, ...]], PinnedParent] = {}
+        self.known: dict[tuple[str, tuple[str, ...]], PinnedParent] = {}
         self._parents = NamedParents()
 
     @cached_property
@@ -68,7 +73,7 @@ class _Pinner:
         before = job.lock.facts.parent if job.lock else None
         if settings.dockerfile is not None:
             if options.pin_images:
-                self._workspace.report.note(
+                self._workspace.note(
                     f"step `{job.step.name}` has a `dockerfile`: give the `FROM` in it a digest, none is recorded"
                 )
             return None
@@ -80,14 +85,14 @@ class _Pinner:
             return before
         asks = options.pin_images or (before and options.upgrade)
         if (asks or before) and _is_local(reference):
-            self._workspace.report.note(
+            self._workspace.note(
                 f"step `{job.step.name}` is built on `{reference}`, which no registry has: no digest is recorded"
             )
         elif asks:
             with self._parents.of(job.step, (reference, _platforms(job))):
                 return self._ask(reference, job)
         elif before:
-            self._workspace.report.note(
+            self._workspace.note(
                 f"step `{job.step.name}` has another parent than the one whose digest was recorded; "
                 "`--pin-images` records the new one's"
             )
@@ -95,9 +100,9 @@ class _Pinner:
 
     def _ask(self, reference: str, job: Job) -> PinnedParent:
         key = reference, _platforms(job)
-        if key not in self._known:
-            self._known[key] = self._find(*key)
-        return self._known[key]
+        if key not in self.known:
+            self.known[key] = self._find(*key)
+        return self.known[key]
 
     def _find(self, reference: str, platforms: Sequence[str]) -> PinnedParent:
         from zlock.model.reference import ImageReference
@@ -116,7 +121,6 @@ class _Pinner:
             found.append(one)
         if len({one.tagged for one in found}) != 1:
             raise NoAnswer(f"the parent `{reference}` moved while it was asked for", hint="run again")
-        self._workspace.report.note(f"the parent `{reference}` is pinned to {found[0].tagged}")
         return PinnedParent(reference=reference, digest=found[0].tagged, user=found[0].config.user)
 
     def close(self) -> None:

@@ -102,20 +102,14 @@ class Failures:
 
 @dataclass(kw_only=True, slots=True)
 class Report:
-    """What a run did, and what a person should know about it.
+    """What a run did.
 
     Attributes:
         steps: The locks, in the order of the steps; those that were removed last.
-        notes: What a person should know, each once.
         disregarded: The pipeline runs locally, so that no lock was looked at.
         failures: What is wrong with single steps.
     """
 
     steps: list[StepReport] = field(default_factory=list)
-    notes: dict[str, None] = field(default_factory=dict)
     disregarded: bool = False
     failures: Failures = field(default_factory=Failures)
-
-    def note(self, *lines: str) -> None:
-        """Add notes."""
-        self.notes.update(dict.fromkeys(lines))

@@ -23,7 +23,7 @@ from zlock.model.paths import is_file_url
 from zlock.model.requirement import Asked, Gathered
 from zlock.model.target import Target
 from zlock.redact import redact
-from zlock.reporting import Activity, Doing, Reporter, unheard
+from zlock.reporting import Activity, Doing, Note, Reporter, unheard
 from zlock.settings.config import Project, StepConfiguration, find_project, read_project
 from zlock.settings.docker import DockerSettings, EffectiveSettings
 from zlock.settings.keys import policy
@@ -113,6 +113,11 @@ class Workspace:
         self._fingerprints: Fingerprints | None = None
         self._declared_files: dict[frozenset[Path], tuple[DeclaredFile, ...]] = {}
 
+    def note(self, *lines: str) -> None:
+        """Tell what a person should know."""
+        for line in lines:
+            self.reporter(Note(line))
+
     @property
     def interpreter(self) -> Path:
         """The project's interpreter."""
@@ -137,9 +142,7 @@ class Workspace:
         problems.raise_if_any()
         for name in self.project.steps.keys() - dict(declared).keys():
             near = did_you_mean(name, dict(declared))
-            self.report.note(
-                f"`steps.{name}` in {self.project.shown_file} is no step of this pipeline; {near}".rstrip("; ")
-            )
+            self.note(f"`steps.{name}` in {self.project.shown_file} is no step of this pipeline; {near}".rstrip("; "))
         return [self._step(name, settings) for name, settings in declared]
 
     def _declared(self) -> list[tuple[str, DockerSettings]]:
@@ -229,7 +232,7 @@ class Workspace:
     def disregard(self) -> None:
         """Report that there is nothing to do, as the pipeline runs without images."""
         self.report.disregarded = True
-        self.report.note(
+        self.note(
             "`stack.remote = false`: the pipeline runs locally, where docker settings are disregarded; "
             "no lock was touched"
         )

@@ -67,9 +67,7 @@ class BuildLocker:
             if isinstance(error, Problems) and error.worst != NoAnswer.exit_code:
                 raise
             if target.system == "linux":
-                self._workspace.report.note(
-                    f"no image can hold `{one.name}`, as its build can't be locked: {_reason(error)}"
-                )
+                self._workspace.note(f"no image can hold `{one.name}`, as its build can't be locked: {_reason(error)}")
             return build_of(one, target.platform, stated, None)
 
     def _of(self, job: Job, target: Target, one: Resolved, stated: Sequence[str], setting: str) -> Build:

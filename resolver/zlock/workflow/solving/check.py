@@ -27,11 +27,6 @@ def check(options: Options) -> Report:
             declared[known] = _undeclared(workspace, one)
         report = replace(StepReport.of(one.path, one.facts), undeclared=declared[known])
         workspace.report.steps.append(report)
-        if report.undeclared:
-            workspace.report.note(
-                f"the lock of step `{report.name}` answers what is asked, but the build hook would refuse it: "
-                f"{', '.join(report.undeclared)}; {HINT}"
-            )
     problems = workspace.report.failures.problems
     if not workspace.report.disregarded:
         with problems:
@@ -39,6 +34,14 @@ def check(options: Options) -> Report:
         for name, path in workspace.gone().items():
             problems.add(LockOutdated(f"step `{name}` is gone and its lock is still there: `{path.name}`", hint=HINT))
     problems.raise_if_any()
+    workspace.note(
+        *(
+            f"the lock of step `{one.name}` answers what is asked, but the build hook would refuse it: "
+            f"{', '.join(one.undeclared)}; {HINT}"
+            for one in workspace.report.steps
+            if one.undeclared
+        )
+    )
     return workspace.report
 
 

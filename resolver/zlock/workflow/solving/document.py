@@ -55,8 +55,8 @@ def lock_of(session: Session, answers: Answers, one: Asking, aligned: Aligned) -
     )
     before = job.lock.pins if job.lock else {}
     let_go = before.keys() - kept(workspace.options, before).keys()
-    workspace.report.note(*note_replaced(job.lock, lock, let_go=let_go))
-    workspace.report.note(*(_unportable(lock) if is_portable else ()))
+    workspace.note(*note_replaced(job.lock, lock, let_go=let_go))
+    workspace.note(*(_unportable(lock) if is_portable else ()))
     return lock
 
 

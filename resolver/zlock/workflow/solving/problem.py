@@ -62,10 +62,6 @@ class StepProblems:
             preferences={canonicalize_name(name): version for name, version in preferences.items()},
         )
 
-    def notes(self) -> list[str]:
-        """Return what is to be said of packages."""
-        return [note for universe in self._universes.values() for note in universe.notes]
-
     def _of(self, job: Job, target: Target, requirements: Sequence[DirectRequirement]) -> Problem:
         constraints = merge_constraints(job.gathered, self._workspace.project.constraints)
         prerelease = self._workspace.prerelease(job.gathered)
@@ -84,7 +80,9 @@ class StepProblems:
         key = (target, served, rules is self._session.rules, frozenset(references.items()))
         if key not in self._universes:
             source = self._session.repository.routed(routing, target.python_version)
-            self._universes[key] = Universe(target, source, rules, references, self._on_page, routed=routing.sources)
+            self._universes[key] = Universe(
+                target, source, rules, references, self._session.hear, routed=routing.sources
+            )
         return self._universes[key]
 
     def _find_references(
@@ -122,9 +120,6 @@ class StepProblems:
                 locked=locked,
             )
         return self._references[key]
-
-    def _on_page(self, count: int) -> None:
-        self._workspace.reporter(Doing(Activity.LOOKING_AT_PACKAGES, done=count, building=self._session.building))
 
 
 def locked_pins(job: Job, target: Target) -> dict[NormalizedName, str]:

@@ -91,7 +91,7 @@ def note_unpinned(workspace: Workspace, answers: Answers) -> None:
     pinned = {name for lock in answers.values() for name in lock.pins} if names else set()
     for name in names:
         if canonicalize_name(name) not in pinned:
-            workspace.report.note(f"`--upgrade-package {name}` moved nothing: no lock pins it")
+            workspace.note(f"`--upgrade-package {name}` moved nothing: no lock pins it")
 
 
 def _note_replaced(workspace: Workspace, jobs: list[Job]) -> None:
@@ -105,7 +105,7 @@ def _note_replaced(workspace: Workspace, jobs: list[Job]) -> None:
         what = f"the file `{asked}` is" if isinstance(asked, str) else _are(asked)
         steps = ", ".join(f"{listed(names)} (replaced in {by})" for by, names in places.items())
         adding = "`extra_requirements` adds to them" if setting == "requirements" else "a list has to name all itself"
-        workspace.report.note(f"`{setting}` in {place}: {what} left out for {steps}; {adding}")
+        workspace.note(f"`{setting}` in {place}: {what} left out for {steps}; {adding}")
 
 
 def _are(names: Sequence[str]) -> str:
@@ -118,7 +118,7 @@ def _note_unhashed(workspace: Workspace, jobs: list[Job], answers: Answers) -> N
         lock = answers[job.step.name]
         names = lock.unhashed
         if job.step.installer.wants_all_hashes and 0 < len(names) < len(lock.packages):
-            workspace.report.note(
+            workspace.note(
                 f"`pip install -r {job.path.name}` refuses {listed(names)}: repositories and folders have no hash, "
                 "and pip wants one of every package or of none; `uv pip sync` installs it"
             )

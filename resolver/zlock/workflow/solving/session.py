@@ -20,6 +20,7 @@ from zlock.model.indexes import Cutoff, Index, Route, Routing
 from zlock.model.ports import PackageSource
 from zlock.model.reference import is_loopback
 from zlock.model.target import Target
+from zlock.reporting import Doing, News
 from zlock.resolution.rules import Rules
 from zlock.workflow.locks.job import Job
 from zlock.workflow.project.workspace import Workspace
@@ -113,28 +114,29 @@ class Session:
             self._builders.setdefault(python, made)  # several threads may ask at once
         return self._builders[python]
 
-    @property
-    def building(self) -> tuple[str, ...]:
-        """What is being built."""
-        return tuple(what for builder in list(self._builders.values()) for what in list(builder.building))
+    def hear(self, news: News) -> None:
+        """Pass on what a universe tells, with what is being built meanwhile."""
+        if isinstance(news, Doing):
+            building = (what for builder in list(self._builders.values()) for what in list(builder.building))
+            news = replace(news, building=tuple(building))
+        self.workspace.reporter(news)
 
     # What a person should know
 
-    def note(self, jobs: Sequence[Job], notes: Iterable[str]) -> None:
-        """Report which indexes anybody on the way could answer for, notes, and those of builds."""
+    def note_unencrypted(self, jobs: Sequence[Job]) -> None:
+        """Say which indexes anybody on the way could answer for."""
         for url in dict.fromkeys(index.shown for job in jobs for index in self._routing(job.step.routing).indexes):
             if url.startswith("http://") and not is_loopback(urlsplit(url).netloc):
-                self.workspace.report.note(f"the index `{url}` is asked without encryption")
-        self.workspace.report.note(*notes, *(note for builder in self._builders.values() for note in builder.notes))
+                self.workspace.note(f"the index `{url}` is asked without encryption")
 
     def _note_unread(self) -> None:
-        report, options, project = self.workspace.report, self.workspace.options, self.workspace.project
+        options, project = self.workspace.options, self.workspace.project
         if unread := self._machine.unread():
-            report.note(
+            self.workspace.note(
                 f"this machine sets {', '.join(unread)}; a lock must not depend on the machine, so they are not read"
             )
         if uvs := "" if options.index_url or project.routing.indexes else uv_indexes_of(project.folder):
-            report.note(
+            self.workspace.note(
                 f"`[tool.uv]` in `{uvs}` names an index, and zlock does not read it; "
                 "if packages are to come from there, write it into the configuration as `[[index]]`"
             )

@@ -53,7 +53,7 @@ def _solve(session: Session, jobs: Sequence[Job], settled: Sequence[Job]) -> lis
             with unanswered:
                 solved.append((one.job, lock_of(session, answers, one, aligned)))
         unanswered.raise_if_any()
-    session.note(jobs, asked.notes())
+    session.note_unencrypted(jobs)
     return solved
 
 
