@@ -13,8 +13,8 @@ from support.images import planned
 from zlock.errors import OutsideFailed
 from zlock.image.builders.builder import BuildFailed, Image
 from zlock.process import CommandStopped, Watch
+from zlock.reporting import Line
 from zlock.workflow.images.build_logs import Logged
-from zlock.workflow.images.parallel import Say
 
 PLAN = planned(step="train")
 IMAGE = Image(digest="sha256:0", key=PLAN.key, place="buildah", built=True)
@@ -23,14 +23,14 @@ IMAGE = Image(digest="sha256:0", key=PLAN.key, place="buildah", built=True)
 def run(folder: Path, lines: Sequence[str], error: Exception | None = None) -> Image:
     """Build an image that prints lines, and fails if there is an error."""
 
-    def work(watch: Watch, _say: Say) -> Image:
+    def work(watch: Watch) -> Image:
         for line in lines:
-            watch.line(line)
+            watch.reporter(Line(line))
         if error is not None:
             raise error
         return IMAGE
 
-    return Logged(work, PLAN, folder)(Watch(line=str), str)
+    return Logged(work, PLAN, folder)(Watch())
 
 
 def failure(folder: Path, lines: Sequence[str], error: Exception) -> OutsideFailed:

@@ -25,6 +25,7 @@ from zlock.image.builders.builder import Builder, BuildFailed, Image, Recipe
 from zlock.image.builders.choose import BUILDERS, choose_builder
 from zlock.image.reuse import Reusing
 from zlock.process import CommandStopped, Watch
+from zlock.reporting import Line, News
 
 KEY = "0123456789abcdef" * 4
 DOCKERFILE = f"""
@@ -65,22 +66,22 @@ def recipe(folder: Path, reference: str, dockerfile: str = DOCKERFILE, **others:
 
 
 def quiet() -> Watch:
-    return Watch(line=str)
+    return Watch()
 
 
 @needs_engines
 @each_engine
 def test_an_image_is_built_kept_under_its_name_and_found_again(tmp_path: Path, engine: Engine) -> None:
     builder = builder_of(engine)
-    lines: list[str] = []
+    heard: list[News] = []
 
-    built = builder.build(recipe(tmp_path, "localhost/zlock:built"), Watch(line=lines.append))
+    built = builder.build(recipe(tmp_path, "localhost/zlock:built"), Watch(reporter=heard.append))
 
     assert built.built
     assert built.key == KEY
     assert builder.find("localhost/zlock:built") == replace(built, built=False)
     assert engine.run("localhost/zlock:built", "cat", "/greeting", "/length") == "hello\n5\n"
-    assert any("COPY greeting" in line for line in lines)
+    assert any(isinstance(news, Line) and "COPY greeting" in news.text for news in heard)
     assert engine.left_over() == []
 
 
@@ -179,13 +180,13 @@ def test_a_parent_that_nobody_has_is_an_error(tmp_path: Path, engine: Engine) ->
 def test_a_build_that_is_stopped_leaves_nothing(tmp_path: Path, engine: Engine) -> None:
     stop = Event()
 
-    def line(text: str) -> None:
-        if "begun" in text and "echo" not in text:
+    def hear(news: News) -> None:
+        if isinstance(news, Line) and "begun" in news.text and "echo" not in news.text:
             stop.set()
 
     text = f"FROM {BASE}\nRUN while echo begun; do sleep 0.432; done\n"
     with pytest.raises(CommandStopped):
-        builder_of(engine).build(recipe(tmp_path, "localhost/zlock:stopped", text), Watch(line=line, stop=stop))
+        builder_of(engine).build(recipe(tmp_path, "localhost/zlock:stopped", text), Watch(reporter=hear, stop=stop))
 
     assert engine.left_over() == []
     assert not runs("sleep 0.432")
@@ -199,13 +200,13 @@ def test_a_build_that_is_stopped_while_a_layer_is_written_leaves_nothing_and_tou
     buildah, stop = Engine(name="buildah", environ=engine.environ), Event()
     other = buildah("from", BASE).strip()
 
-    def line(text: str) -> None:
-        if text.strip() == "wrote":
+    def hear(news: News) -> None:
+        if isinstance(news, Line) and news.text.strip() == "wrote":
             stop.set()
 
     text = f"FROM {BASE}\nRUN dd if=/dev/urandom of=/large bs=1M count=600 status=none; echo wrote\n"
     with pytest.raises(CommandStopped):
-        builder_of(engine).build(recipe(tmp_path, "localhost/zlock:stopped", text), Watch(line=line, stop=stop))
+        builder_of(engine).build(recipe(tmp_path, "localhost/zlock:stopped", text), Watch(reporter=hear, stop=stop))
 
     assert buildah("containers", "--format", "{{.ContainerName}}", "--noheading").split() == [other]
     buildah("rm", other)
@@ -216,13 +217,13 @@ def test_a_daemon_that_ends_in_the_middle_is_an_error(tmp_path: Path) -> None:
     with running_engine("docker") as engine:
         pid = int((Path(engine.environ["DOCKER_CONFIG"]).parent / "pid").read_text(encoding="utf-8"))
 
-        def line(text: str) -> None:
-            if "begun" in text and "echo" not in text:
+        def hear(news: News) -> None:
+            if isinstance(news, Line) and "begun" in news.text and "echo" not in news.text:
                 os.kill(pid, signal.SIGTERM)
 
         text = f"FROM {BASE}\nRUN echo begun; exec sleep 20\n"
         with pytest.raises(BuildFailed, match="could not build `localhost/zlock:ends`") as caught:
-            builder_of(engine).build(recipe(tmp_path, "localhost/zlock:ends", text), Watch(line=line))
+            builder_of(engine).build(recipe(tmp_path, "localhost/zlock:ends", text), Watch(reporter=hear))
         assert "see whether the engine and the registry run" in caught.value.hint
 
 

@@ -15,9 +15,9 @@ from support.index import TinyIndex
 from support.project import Project
 from zlock.cli.board import Board
 from zlock.cli.layout import Screen
-from zlock.cli.words import words
+from zlock.cli.words import end_words, words
 from zlock.errors import IndexFailed, InvalidLock, NoSolution, Problems
-from zlock.reporting import Activity, Doing
+from zlock.reporting import Activity, Doing, End, Ended
 
 COMMANDS = ("init", "resolve")
 
@@ -312,6 +312,11 @@ def test_each_new_thing_is_told_at_once_where_more_is_to_be_said(
 @pytest.mark.parametrize("activity", Activity)
 def test_all_that_is_done_has_words(activity: Activity) -> None:
     assert words(Doing(activity))
+
+
+@pytest.mark.parametrize("how", End)
+def test_all_that_can_become_of_a_task_has_words(how: End) -> None:
+    assert end_words(Ended(how, 1.0))
 
 
 def test_quiet_has_no_progress(capsys: pytest.CaptureFixture[str], clock: list[float]) -> None:

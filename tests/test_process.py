@@ -19,6 +19,7 @@ from zlock.errors import CommandFailed
 from zlock.interrupts import interrupts_postponed
 from zlock.process import CommandExited, CommandNotFound, CommandStopped, Watch, run_command
 from zlock.redact import redact
+from zlock.reporting import Line, News
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its scripts are those of a POSIX shell")
 
@@ -283,31 +284,31 @@ def test_credentials_leave_every_url(text: str, shown: str) -> None:
 
 
 def test_a_watch_sees_each_line_while_the_command_runs(tmp_path: Path) -> None:
-    lines: list[str] = []
+    heard: list[News] = []
     stop = Event()
 
-    def line(text: str) -> None:
-        lines.append(text)
-        if len(lines) == 2:
+    def hear(news: News) -> None:
+        heard.append(news)
+        if len(heard) == 2:
             stop.set()
 
     script = "echo one; echo two >&2; sleep 600"
     with pytest.raises(CommandStopped):
-        run_command(["sh", "-c", script], cwd=tmp_path, timeout=math.inf, watch=Watch(line=line, stop=stop))
-    assert sorted(lines) == ["one", "two"]
+        run_command(["sh", "-c", script], cwd=tmp_path, timeout=math.inf, watch=Watch(reporter=hear, stop=stop))
+    assert set(heard) == {Line("one"), Line("two")}
 
 
 def test_a_last_line_without_an_end_is_seen_too(tmp_path: Path) -> None:
-    lines: list[str] = []
-    done = run_command(["printf", "a\\nb"], cwd=tmp_path, timeout=math.inf, watch=Watch(line=lines.append))
-    assert (lines, done.stdout) == (["a", "b"], "a\nb")
+    heard: list[News] = []
+    done = run_command(["printf", "a\\nb"], cwd=tmp_path, timeout=math.inf, watch=Watch(reporter=heard.append))
+    assert (heard, done.stdout) == ([Line("a"), Line("b")], "a\nb")
 
 
 def test_a_stopped_command_may_clean_up_and_takes_its_children_along(tmp_path: Path, witness: Witness) -> None:
     script = f"trap 'echo cleaned > cleaned; exit' TERM; exec 3>'{witness.path}'; echo started >&3; sleep 600 & wait"
     stop = Event()
     with ThreadPoolExecutor() as pool:
-        watch = Watch(line=str, stop=stop)
+        watch = Watch(stop=stop)
         running = pool.submit(run_command, ["sh", "-c", script], cwd=tmp_path, timeout=math.inf, watch=watch)
         while not (select.select([witness.end], [], [], 1)[0] and witness.read()):
             assert not running.done()
@@ -323,7 +324,7 @@ def test_one_that_will_not_end_is_killed_when_patience_is_over(tmp_path: Path, w
     stop.set()
     script = f"trap '' TERM; exec 3>'{witness.path}'; echo started >&3; while :; do sleep 0.1; done"
     with pytest.raises(CommandStopped):
-        run_command(["sh", "-c", script], cwd=tmp_path, timeout=60, watch=Watch(line=str, stop=stop, patience=1))
+        run_command(["sh", "-c", script], cwd=tmp_path, timeout=60, watch=Watch(stop=stop, patience=1))
     assert witness.read() == b"started\n"
     assert witness.read() == b""
 

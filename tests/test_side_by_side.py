@@ -8,16 +8,20 @@ import pytest
 
 from zlock.errors import OutsideFailed
 from zlock.process import Watch
-from zlock.reporting import Event, News
-from zlock.workflow.images.parallel import Say, Task, Work, side_by_side
+from zlock.reporting import Activity, Doing, End, Ended, Line, News, TaskNews
+from zlock.workflow.images.parallel import Task, Work, side_by_side
 
 
 def named(name: str, work: Work[int]) -> Task[int]:
-    return Task(name=name, work=work, ended=lambda result, seconds: f"made {result} in {seconds:.0f} s")
+    return Task(name=name, work=work, ended=lambda _: End.BUILT)
 
 
-def events(heard: list[News]) -> list[Event]:
-    return [news for news in heard if isinstance(news, Event)]
+def events(heard: list[News]) -> list[TaskNews]:
+    return [news for news in heard if isinstance(news, TaskNews)]
+
+
+def ends(heard: list[News]) -> list[tuple[End, int]]:
+    return [(event.news.how, event.done) for event in events(heard) if isinstance(event.news, Ended)]
 
 
 def test_results_come_in_the_order_of_the_tasks_and_news_names_theirs() -> None:
@@ -25,47 +29,48 @@ def test_results_come_in_the_order_of_the_tasks_and_news_names_theirs() -> None:
     heard: list[News] = []
 
     def task(number: int) -> Work[int]:
-        def work(watch: Watch, say: Say) -> int:
-            say("working")
+        def work(watch: Watch) -> int:
+            watch.reporter(Doing(Activity.BUILDING_IMAGE))
             both.wait(timeout=20)  # neither ends unless both run
-            watch.line(f"number {number}")
+            watch.reporter(Line(f"number {number}"))
             return number
 
         return work
 
     assert side_by_side([named("a", task(0)), named("b", task(1))], 2, heard.append) == [0, 1]
     for number, name in enumerate("ab"):
-        own = [(event.state, event.line, event.is_over) for event in events(heard) if event.task == name]
-        assert own == [("working", "", False), ("", f"number {number}", False), (f"made {number} in 0 s", "", True)]
+        *own, end = [event.news for event in events(heard) if event.task == name]
+        assert own == [Doing(Activity.BUILDING_IMAGE), Line(f"number {number}")]
+        assert isinstance(end, Ended)
     assert {event.total for event in events(heard)} == {2}
-    assert [event.done for event in events(heard) if event.is_over] == [1, 2]
+    assert ends(heard) == [(End.BUILT, 1), (End.BUILT, 2)]
 
 
 def test_one_that_fails_lets_the_others_go_on_and_its_error_is_in_its_place() -> None:
     heard: list[News] = []
 
-    def fails(_watch: Watch, _say: Say) -> int:
+    def fails(_watch: Watch) -> int:
         raise OutsideFailed("no")
 
-    def works(_watch: Watch, _say: Say) -> int:
+    def works(_watch: Watch) -> int:
         return 7
 
     results = side_by_side([named("a", fails), named("b", works), named("c", fails)], 1, heard.append)
 
     assert [str(result) for result in results] == ["no", "7", "no"]
-    assert [event.state for event in events(heard) if event.is_over] == ["failed", "made 7 in 0 s", "failed"]
+    assert ends(heard) == [(End.FAILED, 1), (End.BUILT, 2), (End.FAILED, 3)]
 
 
 def test_an_interrupt_stops_what_runs_and_begins_nothing_more() -> None:
     stopped: list[str] = []
 
-    def runs(watch: Watch, say: Say) -> int:
-        say("begun")
+    def runs(watch: Watch) -> int:
+        watch.reporter(Doing(Activity.PUSHING))
         assert watch.stop.wait(timeout=20)
         stopped.append("a")
         return 0
 
-    def never(_watch: Watch, _say: Say) -> int:
+    def never(_watch: Watch) -> int:
         stopped.append("b")
         return 0
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import IO
 from zlock.errors import CommandFailed
 from zlock.interrupts import interrupts_postponed
 from zlock.redact import redact
+from zlock.reporting import Line, Reporter, unheard
 
 OUTPUT_LIMIT = 32 * 1024 * 1024
 """How many bytes a command may print on one stream."""
@@ -71,12 +72,12 @@ class Watch:
     """How a long command is followed while it runs, and ended from another thread.
 
     Attributes:
-        line: Called with each line of either stream, from a thread of that stream.
+        reporter: Hears each line of either stream, from a thread of that stream.
         stop: Once set, the command is asked to end.
         patience: Seconds that it has for that and for cleaning up, before it is killed.
     """
 
-    line: Callable[[str], object]
+    reporter: Reporter = unheard
     stop: Event = field(default_factory=Event)
     patience: float = 10.0
 
@@ -141,12 +142,12 @@ def run_command(
     environ = {**(os.environ if environ is None else environ), **_PLAIN_OUTPUT}
     deadline = time.monotonic() + timeout
     streams: list[_Stream] = []
-    line = watch.line if watch else None
+    reporter = watch.reporter if watch else None
     try:
         with _started(argv, cwd=cwd, environ=environ, stdin=stdin) as process:
             ended: SimpleQueue[_Stream] = SimpleQueue()
             pipes = (process.stdout, process.stderr)
-            streams += [_Stream(pipe, limit, ended, line) for pipe in pipes if pipe is not None]
+            streams += [_Stream(pipe, limit, ended, reporter) for pipe in pipes if pipe is not None]
             for stream in streams:
                 stream.start()
             if _wait(process, ended, deadline, watch):
@@ -193,14 +194,12 @@ def quoted(argv: Sequence[str]) -> str:
 class _Stream(Thread):
     """Reads one pipe to its end, or until it is over the limit."""
 
-    def __init__(
-        self, pipe: IO[bytes], limit: int, ended: SimpleQueue[_Stream], line: Callable[[str], object] | None
-    ) -> None:
+    def __init__(self, pipe: IO[bytes], limit: int, ended: SimpleQueue[_Stream], reporter: Reporter | None) -> None:
         super().__init__(daemon=True)
         self._pipe = pipe
         self._limit = limit
         self._ended = ended
-        self._line = line
+        self._reporter = reporter
         self._told = 0
         self._read = bytearray()
 
@@ -214,9 +213,9 @@ class _Stream(Thread):
 
     def _tell(self, end: int) -> None:
         """Hand on the lines that end before a place and were not handed on yet."""
-        if self._line is not None and end > self._told:
+        if self._reporter is not None and end > self._told:
             for line in _plain(bytes(self._read[self._told : end])).splitlines():
-                self._line(line)
+                self._reporter(Line(line))
             self._told = end
 
     @property

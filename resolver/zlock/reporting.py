@@ -11,11 +11,15 @@ from typing import Protocol
 
 Activity = Enum(
     "Activity",
-    "ASKING_AGAIN ASKING_BUILD_REQUIREMENTS ASKING_FOR_PARENT ASKING_REGISTRY BUILDING CHECKING_WHEELHOUSE COMPARING "
-    "EXPLAINING FETCHING FETCHING_FILES HASHING LOOKING_AT_PACKAGES LOOKING_FOR_FILES LOOKING_IN_STORE MERGING "
-    "READING_LAYER READING_SOURCES RUNNING_PIPELINE SEARCHING SOLVING WAITING",
+    "ASKING_AGAIN ASKING_BUILD_REQUIREMENTS ASKING_FOR_PARENT ASKING_REGISTRY BUILDING BUILDING_IMAGE "
+    "BUILDING_PARENT CHECKING_WHEELHOUSE COMPARING EXPLAINING FETCHING FETCHING_FILES HASHING LOOKING_AT_PACKAGES "
+    "LOOKING_FOR_FILES LOOKING_IN_STORE MERGING PUSHING READING_LAYER READING_SOURCES RUNNING_PIPELINE SEARCHING "
+    "SOLVING WAITING WRITING_INDEX",
 )
 """What takes long enough to be told of."""
+
+End = Enum("End", "BUILT EXISTS FAILED NOT_WRITTEN PUSHED WRITTEN")
+"""What can become of a task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +52,39 @@ class Note:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a program has said, which the run has started."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of a task, and how many seconds it took."""
+
+    how: End
+    seconds: float
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Event:
+class TaskNews:
     """News of one task of several that run side by side; they come from one thread.
 
     Attributes:
         task: Its name.
-        state: What it is doing from now on, or what became of it; empty where its program has said something.
-        line: What its program has said.
-        is_over: Whether it has ended.
+        news: What it says; an `Ended` is the last.
         done: How many of the tasks have ended.
         total: How many there are.
     """
 
     task: str
-    state: str = ""
-    line: str = ""
-    is_over: bool = False
+    news: News
     done: int = 0
     total: int = 0
 
 
-News = Doing | Note | Event
+News = Doing | Note | Line | Ended | TaskNews
 """All that a run says of itself."""
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from zlock.cli.layout import Screen
-from zlock.cli.words import words
-from zlock.reporting import Doing, Event, News, Note
+from zlock.cli.words import end_words, words
+from zlock.reporting import Doing, Ended, Line, News, Note, TaskNews
 
 _LONG_SECONDS = 5.0  # from then on it is said how long something lasts
 
@@ -31,7 +31,7 @@ class Board:
             self._screen.note(news.text)
         elif isinstance(news, Doing):
             self._show_doing(news)
-        else:
+        elif isinstance(news, TaskNews):
             self._show_task(news)
 
     def _show_doing(self, doing: Doing) -> None:
@@ -45,29 +45,21 @@ class Board:
         self._screen.live(doing, text, at_once=self._screen.verbose and thing != self._told)
         self._told = thing
 
-    def _show_task(self, event: Event) -> None:
-        if event.is_over:
-            self._screen.say(f"{event.task}: {event.state} ({event.done} of {event.total})")
-        elif not self._is_live:
-            self._tell(event)
-        if self._is_live:
-            self._draw(event)
-
-    def _tell(self, event: Event) -> None:
-        if event.state:
-            self._screen.say(f"{event.task}: {event.state}")
-        elif self._screen.verbose:
-            self._screen.say(f"{event.task}: {event.line}")
-
-    def _draw(self, event: Event) -> None:
-        if event.is_over:
-            self._running.pop(event.task, None)
-        else:
-            self._running.setdefault(event.task, _Row()).take(event)
-        waiting = event.total - event.done - len(self._running)
+    def _show_task(self, news: TaskNews) -> None:
+        task, said = news.task, news.news
+        if isinstance(said, Ended):
+            self._screen.say(f"{task}: {end_words(said)} ({news.done} of {news.total})")
+            self._running.pop(task, None)
+        elif self._is_live:
+            self._running.setdefault(task, _Row()).take(said)
+        elif isinstance(said, Doing):
+            self._screen.say(f"{task}: {words(said)}")
+        elif isinstance(said, Line) and self._screen.verbose:
+            self._screen.say(f"{task}: {said.text}")
+        waiting = news.total - news.done - len(self._running)
         self._left = f"{waiting} waiting" if waiting else ""
-        if self._running or waiting:
-            self._screen.live(f"{event.task}: {event.state}{event.line}", self._text)
+        if self._is_live and (self._running or waiting):
+            self._screen.live(news, self._text)
 
     def _text(self) -> str:
         rows = [f"{task}: {row}" for task, row in self._running.items()]
@@ -81,9 +73,11 @@ class _Row:
         self._since = time.monotonic()
         self._state = self._line = ""
 
-    def take(self, event: Event) -> None:
-        self._state = event.state or self._state
-        self._line = event.line.strip() or self._line
+    def take(self, said: News) -> None:
+        if isinstance(said, Doing):
+            self._state = words(said)
+        elif isinstance(said, Line):
+            self._line = said.text.strip() or self._line
 
     def __str__(self) -> str:
         lasts = f"{time.monotonic() - self._since:.0f} s" if self._state else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zlock.reporting import Activity, Doing
+from zlock.reporting import Activity, Doing, End, Ended
 from zlock.wording import counted, listed
 
 _WORDS = {
@@ -11,6 +11,8 @@ _WORDS = {
     Activity.ASKING_FOR_PARENT: "asking the registry for the parent `{subject}`",
     Activity.ASKING_REGISTRY: "asking the registry for `{subject}`",
     Activity.BUILDING: "building `{subject}`",
+    Activity.BUILDING_IMAGE: "building",
+    Activity.BUILDING_PARENT: "building its parent",
     Activity.CHECKING_WHEELHOUSE: "checking the wheelhouse: {done} of {files}",
     Activity.COMPARING: "comparing files with what was installed, and compiled files with their sources",
     Activity.EXPLAINING: "explaining why `{subject}` has no answer",
@@ -21,12 +23,22 @@ _WORDS = {
     Activity.LOOKING_FOR_FILES: "looking for what the locks need",
     Activity.LOOKING_IN_STORE: "looking for `{subject}` in {place}",
     Activity.MERGING: "merging what the locks are made from",
+    Activity.PUSHING: "pushing",
     Activity.READING_LAYER: "reading layer {done} of {total} of `{subject}`",
     Activity.READING_SOURCES: "reading the sources of `{subject}`",
     Activity.RUNNING_PIPELINE: "running `{subject}` for its steps",
     Activity.SEARCHING: "solving: step {done} of a search",
     Activity.SOLVING: "solving {steps}{together}",
     Activity.WAITING: "waiting: `{subject}` is kept by {place}",
+    Activity.WRITING_INDEX: "writing",
+}
+_ENDS = {
+    End.BUILT: "built in {seconds:.0f} s",
+    End.EXISTS: "exists",
+    End.FAILED: "failed",
+    End.NOT_WRITTEN: "not written",
+    End.PUSHED: "pushed in {seconds:.0f} s",
+    End.WRITTEN: "written",
 }
 
 
@@ -44,3 +56,8 @@ def words(doing: Doing) -> str:
         megabytes=doing.received / 1e6,
         building=f", building {listed(doing.building)}" if doing.building else "",
     )
+
+
+def end_words(ended: Ended) -> str:
+    """Say what became of a task."""
+    return _ENDS[ended.how].format(seconds=ended.seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from zlock.errors import CommandFailed, OutsideFailed
@@ -13,6 +14,7 @@ from zlock.image.plan import KEY_LABEL
 from zlock.model import plain
 from zlock.process import CommandExited, CommandNotFound, CommandStopped, Watch, run_command
 from zlock.redact import redact
+from zlock.reporting import Line, News
 
 _TAIL = 40
 _SECONDS = 60.0  # for a question that an engine answers from what it has
@@ -111,12 +113,12 @@ class Client:
         """Run a long command and return its log: what both streams say, in the order in which it came."""
         log: list[str] = []
 
-        def line(text: str) -> None:
-            if not is_hidden(text):
-                log.append(redact(text))
-                watch.line(text)
+        def hear(news: News) -> None:
+            if isinstance(news, Line) and not is_hidden(news.text):
+                log.append(redact(news.text))
+                watch.reporter(news)
 
-        following = Watch(line=line, stop=watch.stop, patience=watch.patience)
+        following = replace(watch, reporter=hear)
         argv = [self.program, *arguments]
         try:
             run_command(argv, cwd=Path.cwd(), timeout=math.inf, environ=self.environ, watch=following)

@@ -15,11 +15,11 @@ from zlock.image.platforms import plan_indexes
 from zlock.image.record import RECORD, Built, BuiltIndex, record_of, write_record
 from zlock.image.registry.registry import Registry
 from zlock.process import Watch
-from zlock.reporting import Reporter
+from zlock.reporting import Activity, Doing, End, Reporter
 from zlock.workflow.images.build_image import Workshop, name_of, reference_of
 from zlock.workflow.images.build_logs import Logged
 from zlock.workflow.images.build_plans import OUTPUT, plan_images
-from zlock.workflow.images.parallel import Say, Task, Work, side_by_side
+from zlock.workflow.images.parallel import Task, Work, side_by_side
 from zlock.workflow.images.platform_indexes import MadeIndex, make_indexes
 from zlock.workflow.images.registries import Registries, note_floating
 from zlock.workflow.locks.current import load_locked
@@ -201,7 +201,7 @@ class _Production:
     def push(self, made: Sequence[MadeImage], builder: Builder) -> list[MadeImage | ZlockError]:
         """Send what the registry does not have yet; engines write a tag after all that it stands for."""
         waiting = [one.plan for one in made if not one.is_pushed]
-        pushed = iter(self._run(waiting, lambda plan: partial(_push, builder, plan), _pushed))
+        pushed = iter(self._run(waiting, lambda plan: partial(_push, builder, plan), lambda _: End.PUSHED))
         images = [one.image if one.is_pushed else next(pushed) for one in made]
         return [
             image if isinstance(image, ZlockError) else replace(one, image=image)
@@ -212,7 +212,7 @@ class _Production:
         self,
         plans: Sequence[ImagePlan],
         work: Callable[[ImagePlan], Work[Image]],
-        ended: Callable[[Image, float], str],
+        ended: Callable[[Image], End],
     ) -> list[Image | ZlockError]:
         tasks = [Task(name=self._name(plan), work=Logged(work(plan), plan, self._logs), ended=ended) for plan in plans]
         return side_by_side(tasks, self._jobs, self._reporter)
@@ -222,17 +222,13 @@ class _Production:
         return f"{steps} ({plan.platform})" if self._has_platforms else steps
 
 
-def _built(image: Image, seconds: float) -> str:
-    return f"built in {seconds:.0f} s" if image.built else "exists"
+def _built(image: Image) -> End:
+    return End.BUILT if image.built else End.EXISTS
 
 
-def _push(builder: Builder, plan: ImagePlan, watch: Watch, say: Say) -> Image:
-    say("pushing")
+def _push(builder: Builder, plan: ImagePlan, watch: Watch) -> Image:
+    watch.reporter(Doing(Activity.PUSHING))
     return builder.push(reference_of(plan), watch)
-
-
-def _pushed(_image: Image, seconds: float) -> str:
-    return f"pushed in {seconds:.0f} s"
 
 
 def _outcome(

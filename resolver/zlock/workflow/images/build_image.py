@@ -15,8 +15,8 @@ from zlock.image.context.installation import SECRET
 from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.reuse import Build, Reusing
 from zlock.process import Watch
+from zlock.reporting import Activity, Doing, Line
 from zlock.workflow.images.index_secret import index_secret
-from zlock.workflow.images.parallel import Say
 from zlock.workflow.images.registries import Registries
 from zlock.workflow.project.workspace import Workspace
 
@@ -54,9 +54,9 @@ class Workshop:
     def __exit__(self, *_error: object) -> None:
         self._files.cleanup()
 
-    def build(self, plan: ImagePlan, watch: Watch, say: Say) -> Image:
+    def build(self, plan: ImagePlan, watch: Watch) -> Image:
         """Return the image of a plan, built unless it is there."""
-        watch.line(f"looking for {reference_of(plan)}")
+        watch.reporter(Line(f"looking for {reference_of(plan)}"))
         folder = Path(tempfile.mkdtemp(dir=self._files.name))
         recipe = Recipe(
             folder=folder / "context",
@@ -67,7 +67,7 @@ class Workshop:
             secrets={SECRET: folder / "secret"} if plan.needs_secret else {},
             fresh=plan.rebuild,
         )
-        build: Build = partial(self._make, plan, say)
+        build: Build = partial(self._make, plan)
         for store in self._stores(plan):
             build = Reusing(build, store).build
         return build(recipe, watch)
@@ -85,16 +85,16 @@ class Workshop:
         near: list[Store] = [self._builder] if self._builder.stores else []
         return [*near, *far] if self._push else [*far, *near]
 
-    def _make(self, plan: ImagePlan, say: Say, recipe: Recipe, watch: Watch) -> Image:
+    def _make(self, plan: ImagePlan, recipe: Recipe, watch: Watch) -> Image:
         """Build an image that is nowhere yet."""
         write_context(plan.context, recipe.folder)
         for file in recipe.secrets.values():
             with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
                 stream.write(self._secret(plan))
         if plan.parent.dockerfile is not None:
-            say("building its parent")
+            watch.reporter(Doing(Activity.BUILDING_PARENT))
             self._make_parent(plan, plan.parent.dockerfile, watch)
-        say("building")
+        watch.reporter(Doing(Activity.BUILDING_IMAGE))
         return self._builder.build(recipe, watch)
 
     def _secret(self, plan: ImagePlan) -> bytes:

@@ -11,7 +11,8 @@ from zlock.image.builders.builder import Image
 from zlock.image.plan import ImagePlan
 from zlock.process import CommandStopped, Watch
 from zlock.redact import redact
-from zlock.workflow.images.parallel import Say, Work
+from zlock.reporting import Line, News
+from zlock.workflow.images.parallel import Work
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Logged:
     plan: ImagePlan
     folder: Path
 
-    def __call__(self, watch: Watch, say: Say) -> Image:
+    def __call__(self, watch: Watch) -> Image:
         """Do it.
 
         Raises:
@@ -36,14 +37,15 @@ class Logged:
         """
         log: list[str] = []
 
-        def line(text: str) -> None:
-            log.append(redact(text))
-            watch.line(text)
+        def hear(news: News) -> None:
+            if isinstance(news, Line):
+                log.append(redact(news.text))
+            watch.reporter(news)
 
         file = self.folder / f"{self.plan.tag}.log"
         name = f"the image of {', '.join(self.plan.steps)}"
         try:
-            image = self.inner(replace(watch, line=line), say)
+            image = self.inner(replace(watch, reporter=hear))
         except CommandStopped:
             raise
         except OutsideFailed as error:

@@ -13,17 +13,15 @@ from typing import Generic, TypeVar
 from zlock.errors import ZlockError
 from zlock.interrupts import interrupts_postponed
 from zlock.process import Watch
-from zlock.reporting import Event, Reporter
+from zlock.reporting import End, Ended, News, Reporter, TaskNews
 
 _LOOK = 0.1  # seconds between two looks at whether all have ended
 _LONGEST = 75.0  # seconds for all to end once they are stopped: the patience of a watch, and what engines remove
 
 Result = TypeVar("Result")
-Said = SimpleQueue[Event]
-Say = Callable[[str], object]
-"""Takes what a task is doing from now on."""
-Work = Callable[[Watch, Say], Result]
-"""Does something until its watch stops it."""
+Said = SimpleQueue[TaskNews]
+Work = Callable[[Watch], Result]
+"""Does something until its watch stops it, whose reporter hears of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,12 +31,12 @@ class Task(Generic[Result]):
     Attributes:
         name: For people.
         work: What is done.
-        ended: Says what became of it, from the result and the seconds that it took.
+        ended: Says what became of it, from the result.
     """
 
     name: str
     work: Work[Result]
-    ended: Callable[[Result, float], str]
+    ended: Callable[[Result], End]
 
 
 def side_by_side(tasks: Sequence[Task[Result]], jobs: int, reporter: Reporter) -> list[Result | ZlockError]:
@@ -86,13 +84,16 @@ def _left(tasks: Sequence[Task[Result]], futures: Sequence[Future[Result]]) -> I
 
 def _run(task: Task[Result], said: Said, stop: Flag) -> Result:
     began = time.monotonic()
-    watch = Watch(line=lambda line: said.put(Event(task=task.name, line=line)), stop=stop)
-    ended = "failed"
+
+    def hear(news: News) -> None:
+        said.put(TaskNews(task=task.name, news=news))
+
+    how = End.FAILED
     try:
-        result = task.work(watch, lambda state: said.put(Event(task=task.name, state=state)))
-        ended = task.ended(result, time.monotonic() - began)
+        result = task.work(Watch(reporter=hear, stop=stop))
+        how = task.ended(result)
     finally:
-        said.put(Event(task=task.name, state=ended, is_over=True))
+        hear(Ended(how, time.monotonic() - began))
     return result
 
 
@@ -100,8 +101,8 @@ def _follow(futures: Sequence[Future[Result]], said: Said, reporter: Reporter) -
     done = 0
     while not (is_over := all(future.done() for future in futures)) or not said.empty():
         try:
-            event = said.get(timeout=0 if is_over else _LOOK)
+            news = said.get(timeout=0 if is_over else _LOOK)
         except Empty:
             continue
-        done += event.is_over
-        reporter(replace(event, done=done, total=len(futures)))
+        done += isinstance(news.news, Ended)
+        reporter(replace(news, done=done, total=len(futures)))

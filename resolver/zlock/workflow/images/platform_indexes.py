@@ -11,8 +11,8 @@ from zlock.image.platforms import IndexPlan, find_images, find_index, write_inde
 from zlock.image.registry.manifest import broken
 from zlock.image.registry.registry import Registry
 from zlock.process import Watch
-from zlock.reporting import Reporter
-from zlock.workflow.images.parallel import Say, Task, side_by_side
+from zlock.reporting import Activity, Doing, End, Reporter
+from zlock.workflow.images.parallel import Task, side_by_side
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,21 +65,20 @@ def _make(
     plan: IndexPlan,
     references: Sequence[str],
     write: bool,
-    _watch: Watch,
-    say: Say,
+    watch: Watch,
 ) -> MadeIndex | None:
     images = find_images(registry, plan, references)
     if len(images) < len(references):
         raise broken(f"`{plan.reference}`", "the registry no longer has all of its images")
     digest, written = find_index(registry, plan, images), False
     if not digest and write:
-        say("writing")
+        watch.reporter(Doing(Activity.WRITING_INDEX))
         digest, written = write_index(registry, plan, images), True
     found = {platform: image.digest for platform, image in zip(plan.platforms, images, strict=True)}
     return MadeIndex(plan=plan, digest=digest, images=found, written=written) if digest else None
 
 
-def _ended(index: MadeIndex | None, _seconds: float) -> str:
+def _ended(index: MadeIndex | None) -> End:
     if index is None:
-        return "not written"
-    return "written" if index.written else "exists"
+        return End.NOT_WRITTEN
+    return End.WRITTEN if index.written else End.EXISTS
