@@ -9,7 +9,7 @@ asked whether they can take the later one's version instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -136,12 +136,7 @@ class _Alignment:
             self._solve_next(self._largest_part())
         for part in self._parts:
             self._result.pins.update(part.reached)
-        for part in self._parts:
-            elsewhere = self._elsewhere(part)
-            for member in part.members if elsewhere else ():
-                found = tuple(self._differences(part, member, elsewhere))
-                if found:
-                    self._result.differs[member.name] = found
+        self._find_differences()
         return self._result
 
     # Which steps go together
@@ -279,24 +274,19 @@ class _Alignment:
 
     # Why versions differ
 
-    def _differences(
-        self, part: _Part, member: Member, elsewhere: Mapping[NormalizedName, set[str]]
-    ) -> Iterator[Differs]:
-        for name, version in sorted(versions_of(member.problem, self._result.pins[member.name]).items()):
-            others = elsewhere.get(name, set()) - {version}
-            used = [one for one in sorted(others) if self._is_used(part, name, one)]
-            if used:
-                yield why_differs(member, name, version, used)
-
-    def _is_used(self, part: _Part, name: NormalizedName, version: str) -> bool:
-        """Return whether a step of another part, not only its union, has a package at a version."""
-        others = [
-            versions_of(member.problem, self._result.pins[member.name])
-            for other in self._parts
-            if other is not part and other.group == part.group
-            for member in other.members
-        ]
-        return any(versions.get(name) == version for versions in (*self._locked(part), *others))
+    def _find_differences(self) -> None:
+        """Say where a step has another version than a step of another part, or than a lock that stays."""
+        every = [(part, member) for part in self._parts for member in part.members]
+        had = {member.name: versions_of(member.problem, self._result.pins[member.name]) for _, member in every}
+        for part, member in every:
+            others = [had[one.name] for other, one in every if other is not part and other.group == part.group]
+            found: list[Differs] = []
+            for name, version in sorted(had[member.name].items()):
+                used = {one[name] for one in (*self._locked(part), *others) if name in one} - {version}
+                if used:
+                    found.append(why_differs(member, name, version, sorted(used)))
+            if found:
+                self._result.differs[member.name] = tuple(found)
 
 
 def _key(requirement: DirectRequirement) -> Key:
