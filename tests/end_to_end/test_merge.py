@@ -36,6 +36,7 @@ class Repository:
         self.top = folder
         self.index = index
         self.steps = steps
+        self.more = ""
         self.git("init", "-q", "-b", "main")
         self.write("alpha")
         self.resolve()
@@ -59,7 +60,9 @@ class Repository:
         self.project.write(
             "zlock.toml",
             f'python = "{PYTHON}"\nindex = [{{ url = "{self.index}", default = true }}]\n'
-            '[docker]\nrequirements = "requirements.txt"\n' + "".join(f"[steps.{step}]\n" for step in self.steps),
+            '[docker]\nrequirements = "requirements.txt"\n'
+            + "".join(f"[steps.{step}]\n" for step in self.steps)
+            + self.more,
         )
         fillers = {name: f"# {name} is asked for here\n#\n#\n#\n" for name in ("alpha", "beta", "gamma", "delta")}
         lines = [
@@ -114,6 +117,34 @@ def test_every_lock_of_a_merge_is_merged(index: TinyIndex, tmp_path: Path) -> No
     assert repository.project.run("resolve", "--check").code == 0
     for step in ("train", "report"):
         assert repository.project.locked(step).keys() == {"alpha", "beta", "delta", "common"}
+
+
+def test_what_differs_between_steps_is_still_said_after_a_merge_of_one_lock_at_a_time(
+    index: TinyIndex, tmp_path: Path
+) -> None:
+    index.wheel("alpha", "2.0", requires=["common"])
+    repository = Repository(tmp_path / "project", index.url, steps=("old", "new"))
+    repository.more = "".join(
+        f'[steps.{step}.docker]\nextra-requirements = ["alpha{bound}"]\n'
+        for step, bound in (("old", "<2"), ("new", ">=2"))
+    )
+    repository.write("gamma")
+    repository.resolve()
+    repository.commit("apart")
+    said = {step: repository.project.lock(step)["tool"]["zlock"]["differs"] for step in ("old", "new")}
+    repository.branch("theirs", "gamma", "delta")
+    repository.branch("ours", "gamma", "beta")
+
+    merged = repository.merge("theirs")
+
+    assert merged.code == 0, merged.stdout + merged.stderr
+    assert [row["name"] for row in said["old"]] == ["alpha"]
+    assert {step: repository.project.lock(step)["tool"]["zlock"]["differs"] for step in ("old", "new")} == said
+    # Where all steps are looked at, only what still differs is said.
+    repository.more = ""
+    repository.write("gamma", "delta", "beta")
+    repository.resolve("--upgrade")
+    assert "differs" not in repository.project.lock("old")["tool"]["zlock"]
 
 
 def test_each_pin_is_that_of_the_side_that_moved_it_and_the_newer_of_two(index: TinyIndex, tmp_path: Path) -> None:

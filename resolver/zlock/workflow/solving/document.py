@@ -8,8 +8,10 @@ from packaging.requirements import Requirement
 
 from zlock.errors import InvalidRequirements
 from zlock.lock.document import Recorded, build
+from zlock.lock.environments import Answer
 from zlock.lock.installer import uv_of
 from zlock.lock.lock import Lock
+from zlock.model.explanations import Differs
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution.align import Aligned
@@ -35,6 +37,7 @@ def lock_of(session: Session, answers: Answers, one: Asking, aligned: Aligned) -
     builder = BuildLocker(session, answers)
     builds = [build for target, resolved in found for build in builder.builds(job, target, resolved)]
     differing = dict.fromkeys(each for member in one.members for each in aligned.differs.get(member.name, ()))
+    unseen = _unseen(job, found, {each.name for each in differing}) if workspace.options.steps else ()
     cutoff = workspace.options.exclude_newer
     is_portable = workspace.project.urls == "portable"
     lock = build(
@@ -44,7 +47,7 @@ def lock_of(session: Session, answers: Answers, one: Asking, aligned: Aligned) -
             declared=job.declared,
             owner=job.owner,
             gave_way=tuple(one.gave_way),
-            differs=tuple(differing),
+            differs=(*differing, *unseen),
             builds=tuple(builds),
             uv=uv_of(_installer(answers, job)),
             exclude_newer=cutoff.isoformat() if cutoff else "",
@@ -58,6 +61,17 @@ def lock_of(session: Session, answers: Answers, one: Asking, aligned: Aligned) -
     workspace.note(*note_replaced(job.lock, lock, let_go=let_go))
     workspace.note(*(_unportable(lock) if is_portable else ()))
     return lock
+
+
+def _unseen(job: Job, found: Sequence[Answer], seen: Collection[str]) -> Iterator[Differs]:
+    """Yield the differences to steps that are not looked at, as the lock has them, for what still has its version.
+
+    A merge looks at one lock at a time.
+    """
+    pins = {(one.name, str(one.candidate.version)) for _, resolved in found for one in resolved}
+    for one in job.lock.facts.differs if job.lock else ():
+        if one.name not in seen and (one.name, one.here) in pins:
+            yield one
 
 
 def _unportable(lock: Lock) -> Iterator[str]:
