@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
@@ -25,14 +25,22 @@ from zlock.errors import CommandFailed
 from zlock.interrupts import interrupts_postponed
 from zlock.redact import redact
 
-if TYPE_CHECKING:
-    from zlock.sources.integrations import CatalogueData
-
 Cell = tuple[str, str, str]
 """Python version, `platform.system()` and `platform.machine()`."""
 
 Answered = TypedDict("Answered", {"for": list[Cell], "requirements": list[str]})
 """What an integration requires, and for which Pythons and machines it said so."""
+
+IntegrationData = TypedDict(
+    "IntegrationData", {"requirements": list[str], "apt-packages": list[str], "flavors": list[tuple[str, str]]}
+)
+"""What is known of an integration, in the shape of `catalogue.json`."""
+
+CatalogueData = TypedDict(
+    "CatalogueData",
+    {"zenml": str, "integrations": dict[str, IntegrationData], "builtin-flavors": list[tuple[str, str]]},
+)
+"""What a version of zenml says of its integrations, in the shape of `catalogue.json`."""
 
 _PROGRAM = Path(__file__).with_name("zenml_registry.py")
 _TIME_LIMIT = 120.0

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypedDict
+from typing import TYPE_CHECKING, Self
 
 from packaging.requirements import Requirement
 
@@ -27,21 +27,11 @@ from zlock.wording import did_you_mean, fold, listed
 if TYPE_CHECKING:  # importing it takes longer than all else here
     from importlib.metadata import EntryPoint
 
+    from zlock.sources.installed import CatalogueData
+
 ENTRY_POINTS = "zlock.integrations"
 _RULES = {"requirements": checks.list_of(checks.text, "list of requirements"), "apt-packages": checks.debian_packages}
 _CATALOGUE = Path(__file__).with_name("catalogue.json")
-
-
-IntegrationData = TypedDict(
-    "IntegrationData", {"requirements": list[str], "apt-packages": list[str], "flavors": list[tuple[str, str]]}
-)
-"""What is known of an integration, in the shape of `catalogue.json`."""
-
-CatalogueData = TypedDict(
-    "CatalogueData",
-    {"zenml": str, "integrations": dict[str, IntegrationData], "builtin-flavors": list[tuple[str, str]]},
-)
-"""What a version of zenml says of its integrations, in the shape of `catalogue.json`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
