@@ -131,8 +131,11 @@ def debian_packages(value: object, at: str) -> tuple[str, ...]:
 
 
 def _debian_package(value: object, at: str) -> str:
-    found = word(value, at)
-    refused = debian.refusal(found)
+    return _admitted(found := word(value, at), at, debian.refusal(found))
+
+
+def _admitted(found: str, at: str, refused: tuple[str, str] | None) -> str:
+    """Return a text unless there is something against it, and a way out."""
     if refused:
         raise mistake(at, refused[0], hint=refused[1])
     return found
@@ -150,11 +153,7 @@ def user(value: object, at: str) -> str:
 @accepts("absolute path", type="string", pattern="^/")
 def venv(value: object, at: str) -> str:
     """Accept the folder of an image that its environment goes to."""
-    found = text(value, at)
-    refused = image.venv_refusal(found)
-    if refused:
-        raise mistake(at, refused[0], hint=refused[1])
-    return found
+    return _admitted(found := text(value, at), at, image.venv_refusal(found))
 
 
 @accepts("text", **word.schema)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from hatchling import build
 from hatchling.builders.sdist import SdistBuilder
 from hatchling.builders.wheel import WheelBuilder
 
-_Settings = Mapping[str, Any] | None
+_Settings = Mapping[str, object] | None
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Return what else hatchling's backend has; that differs from frontend to frontend."""
-    return getattr(build, name)
+    found: object = getattr(build, name)
+    return found
 
 
 def build_sdist(sdist_directory: str, config_settings: _Settings = None) -> str:  # noqa: ARG001 - PEP 517 names it

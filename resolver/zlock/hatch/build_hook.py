@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,6 +18,7 @@ from zlock.redact import redact
 from zlock.workflow.deliver.bills_of_materials import write_bills
 from zlock.workflow.deliver.shipment import Shipment, prepare_shipment
 
+_BuildData = dict[str, Any]  # as hatchling has it
 PACKAGE_FOLDER = "lockfiles"
 """The folder of the locks inside a package."""
 
@@ -26,18 +28,19 @@ class LockBuildHook(BuildHookInterface[BuilderConfig]):
 
     PLUGIN_NAME = "zlock"
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._folders: list[TemporaryDirectory[str]] = []
+    @cached_property
+    def _folders(self) -> list[TemporaryDirectory[str]]:
+        """Folders with what the wheel is to hold."""
+        return []
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+    def initialize(self, version: str, build_data: _BuildData) -> None:
         """Check the locks and attach them; ends the build with a message where that can't be done."""
         try:
             self._attach(version, build_data)
         except Exception as error:  # noqa: BLE001 - the last resort
             self.app.abort(redact(as_error(error, ["zlock", "build", "hook"]).laid_out()))
 
-    def _attach(self, version: str, build_data: dict[str, Any]) -> None:
+    def _attach(self, version: str, build_data: _BuildData) -> None:
         options = HookOptions.from_table(self.config, Path(self.root, "pyproject.toml"))
         shipment = prepare_shipment(Path(self.root), options.steps)
         if shipment is None:
@@ -57,7 +60,7 @@ class LockBuildHook(BuildHookInterface[BuilderConfig]):
             bills = write_bills(shipment, options.sboms, Path(self._folders[-1].name))
             build_data["sbom_files"].extend(map(str, bills))
 
-    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002 - hatchling names them
+    def finalize(self, version: str, build_data: _BuildData, artifact_path: str) -> None:  # noqa: ARG002 - hatchling names them
         """Remove what the wheel holds by now."""
         for folder in self._folders:
             folder.cleanup()

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from zlock.errors import IndexFailed
+from zlock.model import plain
 
 # Settings that would make a lock depend on the machine.
 _UNREAD_VARIABLES = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONSTRAINT", "UV_INDEX", "UV_EXTRA_INDEX_URL",
@@ -53,9 +54,8 @@ class Machine:
         for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL"):
             if self.environ.get(name):
                 return _without_name(self.environ[name]), name
-        for table in (self.uv, self.uv.get("pip", {})):
-            found = _uv_default(table) if isinstance(table, dict) else None
-            if found:
+        for table in (self.uv, plain.table(self.uv, "pip")):
+            if found := _uv_default(table):
                 return found, "uv's configuration"
         if self.environ.get("PIP_INDEX_URL"):
             return self.environ["PIP_INDEX_URL"], "PIP_INDEX_URL"
@@ -67,10 +67,10 @@ class Machine:
         """Return the settings of this machine that a lock must not depend on, and that are therefore not read."""
         found = [name for name in _UNREAD_VARIABLES if self.environ.get(name)]
         found += [f"`{key}` in pip's configuration" for key in _UNREAD_KEYS if self.pip.get(key)]
-        pip = self.uv.get("pip")
-        tables = [self.uv, pip if isinstance(pip, dict) else {}]
+        tables = [self.uv, plain.table(self.uv, "pip")]
         keys = [key for key in _UNREAD_UV_KEYS if any(table.get(key) for table in tables)]
-        keys += ["index"] if any(not row.get("default") for table in tables for row in _rows(table)) else []
+        rows = [row for table in tables for row in plain.tables(table, "index")]
+        keys += ["index"] if not all(row.get("default") for row in rows) else []
         return found + [f"`{key}` in uv's configuration" for key in keys]
 
 
@@ -80,19 +80,11 @@ def uv_indexes_of(project: Path) -> str:
     It is the project's, not the machine's, and zlock has its own configuration for that, which counts in `inputs`.
     """
     for folder in (project, *project.parents):
-        tool = _toml(folder / "pyproject.toml").get("tool")
-        table = tool.get("uv") if isinstance(tool, dict) else None
+        table = plain.at(_toml(folder / "pyproject.toml"), "tool", "uv")
         if isinstance(table, dict):
-            pip = table.get("pip")
-            named = any(one.get("index") or one.get("index-url") for one in (table, pip) if isinstance(one, dict))
+            named = any(one.get("index") or one.get("index-url") for one in (table, plain.table(table, "pip")))
             return Path(os.path.relpath(folder / "pyproject.toml", project)).as_posix() if named else ""
     return ""
-
-
-def _rows(table: Mapping[str, object]) -> list[dict[str, object]]:
-    """Return the `[[index]]` tables."""
-    rows = table.get("index")
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _without_name(value: str) -> str:
@@ -101,7 +93,7 @@ def _without_name(value: str) -> str:
 
 
 def _uv_default(table: Mapping[str, object]) -> str | None:
-    urls = [row.get("url") for row in _rows(table) if row.get("default")] + [table.get("index-url")]
+    urls = [row.get("url") for row in plain.tables(table, "index") if row.get("default")] + [table.get("index-url")]
     return next((url for url in urls if isinstance(url, str)), None)
 
 

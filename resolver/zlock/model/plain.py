@@ -1,4 +1,4 @@
-"""Looks into what was read from JSON, of which nothing is known before."""
+"""Looks into what was read from JSON or TOML, of which nothing is known before."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ def rows(value: object, *keys: str | int) -> Sequence[object]:
     """Return the list that stands under keys, see `at`; empty where there is none."""
     found = at(value, *keys)
     return found if isinstance(found, list) else []
+
+
+def tables(value: object, *keys: str | int) -> list[Mapping[str, object]]:
+    """Return what is a table in the list that stands under keys."""
+    return [row for row in rows(value, *keys) if isinstance(row, Mapping)]
 
 
 def texts(value: object, *keys: str | int) -> dict[str, str]:

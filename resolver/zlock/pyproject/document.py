@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from zlock.errors import InvalidRequirements
+from zlock.model import plain
 from zlock.model.origin import Origin, Source
 from zlock.regular import read_regular
 
@@ -61,17 +62,11 @@ class Document:
 
     def table(self, *keys: str) -> Mapping[str, object]:
         """Follow keys through tables; empty where one is missing or no table."""
-        table = self.data
-        for key in keys:
-            value = table.get(key)
-            table = value if isinstance(value, dict) else {}
-        return table
+        return plain.table(self.data, *keys)
 
     def rows(self, *keys: str) -> list[Mapping[str, object]]:
         """Follow keys to a list of tables; what is none of these is left out."""
-        *tables, last = keys
-        value = self.table(*tables).get(last)
-        return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+        return plain.tables(self.data, *keys)
 
     def origin(self, *keys: str, detail: str = "", nth: int = 0) -> Origin:
         """Give the origin of what stands under a key; the `nth` of several tables of one name."""

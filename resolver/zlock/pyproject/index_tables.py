@@ -8,6 +8,7 @@ from typing import Final
 
 from packaging.utils import canonicalize_name
 
+from zlock.model import plain
 from zlock.model.indexes import Route
 from zlock.model.requirement import IndexOption
 from zlock.pyproject.document import Document
@@ -46,8 +47,7 @@ def pdm_routes(document: Document) -> tuple[Route, ...]:
     found = []
     for nth, row in enumerate(document.rows("tool", "pdm", "source")):
         table = Table(document, ("tool", "pdm", "source"), document.folder, nth)
-        included = row.get("include_packages", [])
-        patterns = [one for one in (included if isinstance(included, list) else []) if isinstance(one, str)]
+        patterns = [one for one in plain.rows(row, "include_packages") if isinstance(one, str)]
         if row.get("exclude_packages") or any(map(_WILDCARD.search, patterns)):
             hint = "name each package, in `include_packages` or in `index-sources` of the configuration"
             raise table.error("leaves packages out, or takes them by a pattern, which a lock can't carry", hint=hint)

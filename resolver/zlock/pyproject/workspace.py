@@ -11,6 +11,7 @@ from pathlib import Path
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import InvalidRequirements
+from zlock.model import plain
 from zlock.pyproject.document import Document
 
 
@@ -90,8 +91,7 @@ def _holds(document: Document, declaring: Document, folders: Sequence[Path]) -> 
 
 def _check_members(declaring: Document, keys: tuple[str, ...]) -> None:
     """Refuse a pattern that leads to nothing, as hatch does: what it was to name would come from an index."""
-    members = declaring.table(*keys).get("members")
-    for item in members if isinstance(members, list) else ():
+    for item in plain.rows(declaring.data, *keys, "members"):
         if not list(_globbed(declaring, [item])):
             raise InvalidRequirements(
                 f"`{'.'.join(keys)}` has a member that is not there: `{item}`",

@@ -13,6 +13,7 @@ from packaging.utils import NormalizedName
 
 from zlock import checks
 from zlock.errors import Collector, InvalidConfiguration
+from zlock.model import plain
 from zlock.model.conflict import conflicted_line
 from zlock.model.indexes import Cutoff, Index, Routing
 from zlock.model.requirement import DirectRequirement
@@ -200,8 +201,7 @@ def read_project(folder: Path) -> Project | None:
 
 
 def _tool_table(document: Mapping[str, object]) -> object:
-    tool = document.get("tool")
-    return tool.get("zlock") if isinstance(tool, Mapping) else None
+    return plain.at(document, "tool", "zlock")
 
 
 def _read_toml(path: Path) -> tuple[dict[str, object], str]:

@@ -8,6 +8,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from zlock.model import plain
 from zlock.model.link import ARCHIVE_ENDINGS, PROJECT_NAME, Link
 from zlock.model.paths import absolute, file_url, portable
 from zlock.redact import redact
@@ -83,14 +84,8 @@ def _pyproject_name(path: Path) -> str | None:
         data = tomllib.loads(read_regular(path).decode())
     except (OSError, ValueError, RecursionError):
         return None
-    poetry = _table(_table(data, "tool"), "poetry")
-    name = _table(data, "project").get("name", poetry.get("name"))
+    name = plain.table(data, "project").get("name", plain.at(data, "tool", "poetry", "name"))
     return name if isinstance(name, str) and PROJECT_NAME.fullmatch(name) else None
-
-
-def _table(data: dict[str, object], key: str) -> dict[str, object]:
-    value = data.get(key)
-    return value if isinstance(value, dict) else {}
 
 
 def _setup_name(path: Path) -> str | None:

@@ -17,6 +17,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import Collector, CommandFailed, InvalidConfiguration, InvalidRequirements
+from zlock.model import plain
 from zlock.model.origin import Origin
 from zlock.model.requirement import Gathered
 from zlock.process import CommandExited, CommandNotFound, Completed, quoted, run_command
@@ -374,28 +375,20 @@ def _project_names(project: Path) -> tuple[set[NormalizedName], set[NormalizedNa
         raise InvalidConfiguration(
             f"`pyproject.toml` can't be read: {error}", hint="correct that file, or let your user read it"
         ) from None
-    table = _table(stated, "project")
-    poetry = _table(stated, "tool", "poetry")
+    table = plain.table(stated, "project")
+    poetry = plain.table(stated, "tool", "poetry")
     own = {canonicalize_name(name) for name in (table.get("name"), poetry.get("name")) if isinstance(name, str)}
     lists = [
         table.get("dependencies"),
-        *_table(table, "optional-dependencies").values(),
-        *_table(stated, "dependency-groups").values(),
+        *plain.table(table, "optional-dependencies").values(),
+        *plain.table(stated, "dependency-groups").values(),
     ]
     lines = [line for one in lists if isinstance(one, list) for line in one if isinstance(line, str)]
-    declared = {canonicalize_name(name) for name in _table(poetry, "dependencies")}
+    declared = {canonicalize_name(name) for name in plain.table(poetry, "dependencies")}
     for line in lines:
         with suppress(InvalidRequirement):
             declared.add(canonicalize_name(Requirement(line).name))
     return own, declared
-
-
-def _table(stated: Mapping[str, object], *keys: str) -> Mapping[str, object]:
-    """Look up a table; what is none is for the reader of `pyproject.toml` to complain about."""
-    for key in keys:
-        inner = stated.get(key)
-        stated = inner if isinstance(inner, dict) else {}
-    return stated
 
 
 def _refusal(entries: Sequence[Entry], origin: Origin) -> InvalidRequirements:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from zlock.errors import OutsideFailed
 from zlock.image.builders.builder import EPOCH, BuildFailed, Image, Recipe
-from zlock.image.builders.engine import DIGEST, Client
+from zlock.image.builders.engine import DIGEST, Client, answer_of
 from zlock.image.plan import KEY_LABEL
+from zlock.model import plain
 from zlock.process import Watch
 
 TLS_FOLDER = "ZLOCK_BUILDKIT_TLS"
@@ -39,11 +39,8 @@ class Buildctl:
 
     def build(self, recipe: Recipe, watch: Watch) -> Image:
         """Build an image and push it; the daemon writes the tag last."""
-        with tempfile.TemporaryDirectory(prefix="zlock-") as folder:
-            written = Path(folder) / "metadata.json"
-            self._client.build(self._arguments(recipe, written), recipe, watch)
-            metadata = json.loads(written.read_text(encoding="utf-8")) if written.is_file() else {}
-        digest = metadata.get("containerimage.digest", "")
+        text = answer_of(lambda written: self._client.build(self._arguments(recipe, written), recipe, watch))
+        digest = plain.texts(json.loads(text or "{}")).get("containerimage.digest", "")
         if not DIGEST.fullmatch(digest):
             raise BuildFailed(f"buildctl built `{recipe.reference}` and does not know its digest")
         key = recipe.labels.get(KEY_LABEL, "")

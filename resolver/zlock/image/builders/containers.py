@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Collection, Mapping
-from pathlib import Path
 
 from zlock.errors import CommandFailed, OutsideFailed
 from zlock.image.builders.builder import AGAIN, EPOCH, BuildFailed, Image, Recipe
 from zlock.image.builders.docker import labels_and_secrets
-from zlock.image.builders.engine import DIGEST, Client, image_in
+from zlock.image.builders.engine import DIGEST, Client, answer_of, image_in
 from zlock.process import CommandExited, CommandStopped, Watch
 
 # The image itself says the platform that it was to be for, whatever it was built on.
@@ -119,10 +117,9 @@ class Buildah:
 
     def push(self, reference: str, watch: Watch) -> Image:
         """Send an image to its registry, with the logins of Docker's configuration or of its own."""
-        with tempfile.TemporaryDirectory(prefix="zlock-") as folder:
-            written = Path(folder) / "digest"
-            self._client.push(["push", "--digestfile", str(written), reference], reference, watch)
-            digest = written.read_text(encoding="utf-8").strip() if written.is_file() else ""
+        digest = answer_of(
+            lambda written: self._client.push(["push", "--digestfile", str(written), reference], reference, watch)
+        )
         found = self.find(reference)
         if found is None or not DIGEST.fullmatch(digest):
             raise OutsideFailed(f"{self.name} pushed `{reference}` and does not know its digest", hint=AGAIN)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from zlock.errors import OutsideFailed
 from zlock.image.builders.builder import AGAIN, EPOCH, BuildFailed, Image, Recipe
-from zlock.image.builders.engine import DIGEST, Client, image_in
+from zlock.image.builders.engine import DIGEST, Client, answer_of, image_in
 from zlock.image.plan import KEY_LABEL
 from zlock.model import plain
 from zlock.process import CommandExited, Watch
@@ -39,10 +38,7 @@ class Docker:
 
     def build(self, recipe: Recipe, watch: Watch) -> Image:
         """Build an image; the daemon keeps it."""
-        with tempfile.TemporaryDirectory(prefix="zlock-") as folder:
-            written = Path(folder) / "id"
-            self._client.build(self._arguments(recipe, written), recipe, watch)
-            digest = written.read_text(encoding="utf-8").strip() if written.is_file() else ""
+        digest = answer_of(lambda written: self._client.build(self._arguments(recipe, written), recipe, watch))
         if not DIGEST.fullmatch(digest):
             raise BuildFailed(
                 f"docker built `{recipe.reference}` and did not keep it",

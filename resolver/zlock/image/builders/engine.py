@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,14 @@ def image_in(found: object, engine: str, number: Sequence[str | int], labels: Se
     if not DIGEST.fullmatch(digest):
         raise OutsideFailed(f"{engine} does not say which image it has", hint="choose another builder, or update it")
     return Image(digest=digest, key=plain.texts(found, *labels).get(KEY_LABEL, ""), place=engine)
+
+
+def answer_of(run: Callable[[Path], object]) -> str:
+    """Return what a command writes into the file that it is to write to; empty where it writes nothing."""
+    with tempfile.TemporaryDirectory(prefix="zlock-") as folder:
+        written = Path(folder) / "answer"
+        run(written)
+        return written.read_text(encoding="utf-8").strip() if written.is_file() else ""
 
 
 class Client:

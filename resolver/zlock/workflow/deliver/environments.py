@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from zlock.errors import InvalidConfiguration
 from zlock.lock.facts import Facts
@@ -131,7 +130,7 @@ def _recorded_python(workspace: Workspace, recorded: Facts | None) -> str | None
 
 
 def _settings(environment: Environment) -> DockerSettings:
-    table: dict[str, Any] = {"requirements": list(environment.requirements), "install-stack-requirements": False}
+    table: dict[str, object] = {"requirements": list(environment.requirements), "install-stack-requirements": False}
     if environment.with_project:
         table["pyproject-path"] = str(environment.project / "pyproject.toml")
         table["pyproject-extras"] = list(environment.extras)

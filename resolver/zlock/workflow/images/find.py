@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from zlock.errors import CommandFailed, InvalidInput, NoAnswer
@@ -47,9 +46,7 @@ class ImageFinder:
         self._stack.callback(self.registry.close)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._stack.close()
 
     def find(self, image: str, platforms: Sequence[str]) -> tuple[str, OpenImage]:

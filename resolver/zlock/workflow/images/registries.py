@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from types import TracebackType
 from typing import Self, TypeVar
 
 from zlock.errors import CommandFailed, RegistryFailed
@@ -48,9 +47,7 @@ class Registries:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.registry.close()
 
     def digest_of(self, reference: str, platform: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from zlock.model.machine import this_platform
 from zlock.model.reference import ImageReference
 from zlock.model.target import Target
 from zlock.reporting import Activity, Doing
+from zlock.sources.links import folder_name
 from zlock.wording import counted
 from zlock.workflow.images.build_plans import OUTPUT
 from zlock.workflow.images.find import ImageFinder
@@ -116,7 +116,7 @@ def _verify_place(workspace: Workspace, image: str, kind: str, place: Path) -> V
 
 
 def _compared(workspace: Workspace, locked: LockedStep, target: Target, installed: Installed) -> Comparison:
-    own = _project_name(workspace.project.folder)
+    own = canonicalize_name(folder_name(workspace.project.folder) or "")
     installs_project = locked.step.effective.local_project_install_command is not None
     if installed.inherited is None:
         workspace.note("what the parent brought is not known, so what is not locked is listed and not counted")
@@ -148,15 +148,6 @@ def _parent_layers(finder: ImageFinder, image: OpenImage, locked: LockedStep, ta
     parent = finder.parent(reference.at(reference.digest or digest), target.platform)
     ids = parent.found.config.diff_ids if parent else ()
     return len(ids) if ids and image.found.config.diff_ids[: len(ids)] == ids else None
-
-
-def _project_name(folder: Path) -> str:
-    """Return the normalized name of the project itself, empty where its `pyproject.toml` does not say one."""
-    try:
-        table = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
-        return canonicalize_name(table["project"]["name"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return ""
 
 
 def _step_of(workspace: Workspace, key: str) -> str:
