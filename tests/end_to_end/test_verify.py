@@ -756,6 +756,7 @@ def test_another_steps_lock_is_not_what_is_there(world: World) -> None:
     [
         ("dir:nowhere", 2, "`nowhere` is no folder"),
         ("env:nowhere/python", 2, "is no interpreter"),
+        ("env:/bin/echo", 2, "is no interpreter"),
         ("oci:nowhere", 2, "is no OCI layout"),
         ("oci-archive:nowhere", 2, "`nowhere` is no file"),
         ("docker-archive:nowhere:x:1", 2, "`nowhere:x:1` is no file"),

@@ -161,7 +161,7 @@ class Repository:
             return None
         return self._known_metadata(group, key, _built(key, self._builder(python).runs_on()))
 
-    def _learn(self, group: Group, key: str, row: Any) -> None:
+    def _learn(self, group: Group, key: str, row: object) -> None:
         with self._lock:
             self._stored[group][key] = pack(row)
             self._changed.add(group)
@@ -269,5 +269,5 @@ def _done(row: Any) -> Future[Metadata]:
     return future
 
 
-def _to_row(metadata: Metadata) -> Any:
+def _to_row(metadata: Metadata) -> tuple[object, ...]:
     return (*metadata[:3], tuple([tuple(one) for one in metadata.dependencies]), metadata.extras)

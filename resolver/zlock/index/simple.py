@@ -72,7 +72,7 @@ def _parse_json(name: NormalizedName, index: str, answer: Answer) -> Page:
     return Page.of(name, index, files, status, reason, unusable=unusable)
 
 
-def _project_status(said: Any) -> tuple[str, str]:
+def _project_status(said: object) -> tuple[str, str]:
     """Return a project's status and why it has it; PEP 792 names the key `status`, its prose once said `state`."""
     if not isinstance(said, dict):
         return "active", ""

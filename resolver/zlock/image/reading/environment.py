@@ -44,7 +44,6 @@ class Installed:
         distributions: All of it.
         tree: The files.
         inherited: Name and version of what the parent brought; None where nobody can tell.
-        reporter: Hears of each layer.
         stray: Files and folders that belong to no package; looked for in an environment of zlock's only.
         odd: Settings and links of that environment that are not as they were made, and how they are.
         python: The version of its Python in full; empty where that is not known.
@@ -156,14 +155,17 @@ def read_interpreter(python: Path, minor: int) -> Installed:
         CommandFailed: It can't be run.
     """
     if not python.is_file():
-        raise InvalidInput(f"`{python}` is no interpreter", hint="`env:PYTHON` names one: `env:.venv/bin/python`")
+        raise _no_interpreter(python)
     # Links are not followed: they lead out of the environment.
     prefix = Path(os.path.abspath(python)).parent.parent  # noqa: PTH100
     if os.path.lexists(prefix / "pyvenv.cfg"):
         return read_folder(prefix, "", minor)
     printed = run_command([str(python), "-I", "-S", "-c", _ASK], cwd=Path.cwd(), timeout=_SECONDS).stdout
     tree = FolderTree(Path("/"))
-    version, own, *named = json.loads(printed)
+    try:
+        version, own, *named = json.loads(printed)
+    except (ValueError, TypeError):
+        raise _no_interpreter(python) from None
     if own != minor:
         raise NoAnswer(
             f"`{python}` is Python 3.{own}, and the lock is for 3.{minor}",
@@ -172,6 +174,10 @@ def read_interpreter(python: Path, minor: int) -> Installed:
     folders = [place for folder in dict.fromkeys(named) if (place := resolve(tree, folder))]
     distributions = read_distributions(tree, folders)
     return Installed(distributions=distributions, tree=tree, python=version, may_have_installers=True)
+
+
+def _no_interpreter(python: Path) -> InvalidInput:
+    return InvalidInput(f"`{python}` is no interpreter", hint="`env:PYTHON` names one: `env:.venv/bin/python`")
 
 
 def _read_environment(tree: FileTree, prefix: str, minor: int, shown: str) -> Installed:
