@@ -19,6 +19,7 @@ from zlock.image.plan import ImagePlan, Parent
 from zlock.image.platforms import plan_indexes
 from zlock.image.record import Built, BuiltIndex, read_record, record_of, write_record
 from zlock.image.secret import index_variables, with_login
+from zlock.model.form import plain
 
 # .dockerignore
 
@@ -236,24 +237,22 @@ def test_a_context_that_can_not_be_written_leaves_the_one_before(tmp_path: Path)
 
 # The record of images
 
+DIGEST, OTHER = f"sha256:{'0d' * 32}", f"sha256:{'0e' * 32}"
+
 
 def test_a_record_says_where_each_step_runs(tmp_path: Path) -> None:
     plan = planned(wheel("alpha", "1.0"))
     path = tmp_path / "zlock" / "images.json"
-    write_record(path, record_of([Built(plan=plan, reference="r@d", digest="sha256:d")]), {"train"})
+    write_record(path, record_of([Built(plan=plan, reference="r@d", digest=DIGEST)]), {"train"})
 
     row = read_record(path)["train"]
-    assert {key: row[key] for key in ("key", "reference", "digest")} == {
-        "key": plan.key,
-        "reference": "r@d",
-        "digest": "sha256:d",
-    }
-    assert row["platforms"]["linux/amd64"]["components"]["package"] == {"alpha": "1.0"}
+    assert (row.key, row.reference, row.digest) == (plan.key, "r@d", DIGEST)
+    assert row.platforms["linux/amd64"].components["package"] == {"alpha": "1.0"}
 
 
 def test_a_record_holds_no_value_of_a_variable(tmp_path: Path) -> None:
     plan = planned(settings={"runtime_environment": {"TOKEN": "hunter2"}})
-    write_record(tmp_path / "images.json", record_of([Built(plan=plan, reference="r", digest="d")]), {"train"})
+    write_record(tmp_path / "images.json", record_of([Built(plan=plan, reference="r", digest=DIGEST)]), {"train"})
 
     assert "hunter2" not in (tmp_path / "images.json").read_text()
 
@@ -261,27 +260,33 @@ def test_a_record_holds_no_value_of_a_variable(tmp_path: Path) -> None:
 def test_a_record_keeps_the_other_steps_and_lets_go_of_those_that_are_gone(tmp_path: Path) -> None:
     path = tmp_path / "images.json"
     for step in ("train", "score", "gone"):
-        built = Built(plan=planned(step=step), reference=step, digest="d")
+        built = Built(plan=planned(step=step), reference=step, digest=DIGEST)
         write_record(path, record_of([built]), {"train", "score", "gone"})
-    write_record(path, record_of([Built(plan=planned(step="train"), reference="new", digest="d")]), {"train", "score"})
+    write_record(
+        path, record_of([Built(plan=planned(step="train"), reference="new", digest=DIGEST)]), {"train", "score"}
+    )
 
-    assert {step: row["reference"] for step, row in read_record(path).items()} == {"train": "new", "score": "score"}
+    assert {step: row.reference for step, row in read_record(path).items()} == {"train": "new", "score": "score"}
 
 
 def test_a_step_without_its_image_keeps_what_it_consisted_of_and_names_no_image(tmp_path: Path) -> None:
     path = tmp_path / "images.json"
     steps = {"train", "score", "new"}
     plans = {step: planned(wheel("alpha", "1.0"), step=step) for step in steps}
-    write_record(path, record_of([Built(plan=plans[s], reference="r", digest="d") for s in ("train", "score")]), steps)
+    write_record(
+        path, record_of([Built(plan=plans[s], reference="r", digest=DIGEST) for s in ("train", "score")]), steps
+    )
 
     write_record(
-        path, record_of([Built(plan=plans["train"], reference="r2", digest="d")]), steps, missing={"score", "new"}
+        path, record_of([Built(plan=plans["train"], reference="r2", digest=DIGEST)]), steps, missing={"score", "new"}
     )
 
     rows = read_record(path)
-    assert rows["train"]["reference"] == "r2"
-    assert rows["score"]["platforms"]["linux/amd64"]["components"]["package"] == {"alpha": "1.0"}
-    assert not {"reference", "digest"} & {*rows["score"], *rows["score"]["platforms"]["linux/amd64"]}
+    assert rows["train"].reference == "r2"
+    assert rows["score"].platforms["linux/amd64"].components["package"] == {"alpha": "1.0"}
+    for row in (rows["score"], rows["score"].platforms["linux/amd64"]):
+        assert row.reference == row.digest == ""
+        assert plain(row).keys().isdisjoint({"reference", "digest"})
     assert "new" not in rows
 
 
@@ -294,28 +299,34 @@ def test_where_nothing_was_ever_built_there_is_no_record(tmp_path: Path) -> None
 def test_several_platforms_are_one_row_with_the_index_over_them() -> None:
     plans = [planned(wheel("alpha", "1.0")), planned(wheel("alpha", "2.0"))]
     object.__setattr__(plans[1], "platform", "linux/arm64")
-    built = [Built(plan=plan, reference=plan.platform, digest="d") for plan in plans]
+    built = [Built(plan=plan, reference=plan.platform, digest=DIGEST) for plan in plans]
 
     (index,) = plan_indexes(plans)
-    row = record_of(built, [BuiltIndex(plan=index, reference="index@i", digest="sha256:i")])["train"]
+    row = record_of(built, [BuiltIndex(plan=index, reference="index@i", digest=OTHER)])["train"]
 
-    assert (row["reference"], row["digest"]) == ("index@i", "sha256:i")
-    assert {platform: one["key"] for platform, one in row["platforms"].items()} == {
-        plan.platform: plan.key for plan in plans
-    }
-    assert row["key"] == index.key
-    assert row["key"] not in {plan.key for plan in plans}
+    assert (row.reference, row.digest) == ("index@i", OTHER)
+    assert {platform: one.key for platform, one in row.platforms.items()} == {plan.platform: plan.key for plan in plans}
+    assert row.key == index.key
+    assert row.key not in {plan.key for plan in plans}
+
+
+KEY = "0a" * 32
+BEGIN = f'{{"train": {{"key": "{KEY}"'
 
 
 @pytest.mark.parametrize(
     "text",
     [
         *("", "[]", "{", '{"train": 1}', '{"train": {}}', '{"train": {"platforms": []}}'),
-        *(f'{{"train": {{"platforms": {{"linux/amd64": {row}}}}}}}' for row in ("1", "{}", '{"key": "ab"}')),
+        *(f'{BEGIN}, "platforms": {{"linux/amd64": {row}}}}}}}' for row in ("1", "{}", '{"key": "ab"}')),
         *(
-            f'{{"train": {{"platforms": {{"linux/amd64": {{"key": "ab", "components": {components}}}}}}}}}'
+            f'{BEGIN}, "platforms": {{"linux/amd64": {{"key": "{KEY}", "components": {components}}}}}}}}}'
             for components in ("[]", '{"package": 1}', '{"package": {"alpha": 1}}')
         ),
+        f'{{"../train": {{"key": "{KEY}", "platforms": {{}}}}}}',
+        f'{{"train": {{"key": "../{KEY}", "platforms": {{}}}}}}',
+        f'{{"train": {{"key": "{KEY}", "digest": "latest", "platforms": {{}}}}}}',
+        f'{{"train": {{"key": "{KEY}", "reference": "a\\nb", "platforms": {{}}}}}}',
     ],
 )
 def test_what_is_no_record_is_refused_with_the_way_out(tmp_path: Path, text: str) -> None:

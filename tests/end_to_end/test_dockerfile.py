@@ -977,7 +977,9 @@ def recorded(project: Project) -> str:
         from zlock.workflow.images.plan import plan
         from zlock.workflow.project.workspace import Options
         images, _, _ = plan(Options(offline=True))
-        print(json.dumps(record_of([Built(plan=one.plan, reference="r", digest="d") for one in images])))
+        from zlock.model.form import plain
+        digest = "sha256:" + "0d" * 32
+        print(json.dumps(plain(record_of([Built(plan=one.plan, reference="r", digest=digest) for one in images]))))
     """
     return ask(project, program, {}).decode()
 

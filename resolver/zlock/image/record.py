@@ -5,23 +5,62 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 from zlock.errors import InvalidInput
 from zlock.image.plan import ImagePlan
 from zlock.image.platforms import IndexPlan
+from zlock.lock.forms import Digest, Step, Word
+from zlock.model.form import Misstated, matching, plain, read
 from zlock.regular import NotRegular, read_regular
 
 RECORD = "images.json"
-Record = dict[str, dict[str, Any]]
-"""By step: `key`, `reference`, `digest`, and under `platforms` the same of each platform, with its `components`.
+Key = Annotated[str, matching(r"[0-9a-f]{64}", "key of an image")]
 
-With several platforms the first three are those of the index over them, where one was written.
 
-A step whose last build failed has no `reference` and no `digest`.
-"""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlatformRow:
+    """The image of a step on one platform.
+
+    Attributes:
+        key: Its key.
+        reference: Where it is, with its digest; empty where the last build of its step failed.
+        digest: That of its manifest, or empty likewise.
+        components: By kind and name what it consists of.
+    """
+
+    key: Key
+    reference: Word = ""
+    digest: Digest = ""
+    components: Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepRow:
+    """The images of a step; the key, the reference and the digest are those of the index over them, if there is one.
+
+    Attributes:
+        key: The key.
+        reference: Where it is, with its digest; empty where the last build failed.
+        digest: That of its manifest or index, or empty likewise.
+        platforms: By platform its image.
+    """
+
+    key: Key
+    reference: Word = ""
+    digest: Digest = ""
+    platforms: Mapping[Word, PlatformRow]
+
+    @property
+    def keys(self) -> set[str]:
+        """The keys of the index and of the images."""
+        return {self.key, *(one.key for one in self.platforms.values())}
+
+
+Record = Mapping[Step, StepRow]
+"""By step its images."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,17 +95,25 @@ class BuiltIndex:
 
 def record_of(images: Sequence[Built], indexes: Sequence[BuiltIndex] = ()) -> Record:
     """Return the record of images and of the indexes over them."""
-    found: Record = {}
+    platforms: dict[str, dict[str, PlatformRow]] = {}
     for image in images:
-        row = {"key": image.plan.key, "reference": image.reference, "digest": image.digest}
+        row = PlatformRow(
+            key=image.plan.key,
+            reference=image.reference,
+            digest=image.digest,
+            components=image.plan.components,
+        )
         for step in image.plan.steps:
-            inside = found.setdefault(step, {**row, "platforms": {}})
-            components = {kind: dict(names) for kind, names in image.plan.components.items()}
-            inside["platforms"][image.plan.platform] = {**row, "components": components}
-    for index in indexes:
-        for step in index.plan.steps:
-            found[step] |= {"key": index.plan.key, "reference": index.reference, "digest": index.digest}
-    return found
+            platforms.setdefault(step, {})[image.plan.platform] = row
+    over = {step: index for index in indexes for step in index.plan.steps}
+    return {step: _step_row(over.get(step), rows) for step, rows in platforms.items()}
+
+
+def _step_row(index: BuiltIndex | None, platforms: Mapping[str, PlatformRow]) -> StepRow:
+    first = next(iter(platforms.values()))
+    key = index.plan.key if index else first.key
+    whole = index or first
+    return StepRow(key=key, reference=whole.reference, digest=whole.digest, platforms=platforms)
 
 
 def read_record(path: Path) -> Record:
@@ -76,30 +123,15 @@ def read_record(path: Path) -> Record:
         InvalidInput: The file is no record.
     """
     try:
-        found = json.loads(read_regular(path))
+        return read(Record, json.loads(read_regular(path)))  # type: ignore[type-abstract]
     except FileNotFoundError:
         return {}
     except NotRegular as error:
         raise InvalidInput(f"`{path}` can't be read: {error.strerror}", hint="remove it") from error
     except (ValueError, RecursionError) as error:
-        raise _broken(path) from error
-    if not isinstance(found, dict) or not all(map(_is_row, found.values())):
-        raise _broken(path)
-    return found
-
-
-def _is_row(row: object) -> bool:
-    platforms = row.get("platforms") if isinstance(row, dict) else None
-    return isinstance(platforms, dict) and all(map(_is_platform, platforms.values()))
-
-
-def _is_platform(row: object) -> bool:
-    """Tell whether the row of a platform has what the next plan compares with."""
-    if not isinstance(row, dict) or not isinstance(row.get("key"), str):
-        return False
-    kinds = row.get("components")
-    named = list(kinds.values()) if isinstance(kinds, dict) else [None]
-    return all(isinstance(one, dict) and all(isinstance(value, str) for value in one.values()) for one in named)
+        why = [str(error)] if isinstance(error, Misstated) else []
+        hint = "delete it; `zlock build` writes it anew"
+        raise InvalidInput(f"`{path}` is no record of images", context=why, hint=hint) from error
 
 
 def write_record(path: Path, record: Record, steps: Collection[str], missing: Collection[str] = ()) -> None:
@@ -124,24 +156,16 @@ def write_record(path: Path, record: Record, steps: Collection[str], missing: Co
         _write(path, rows)
 
 
-def _without_image(row: Mapping[str, Any]) -> dict[str, Any]:
-    platforms = {platform: _unnamed(one) for platform, one in row["platforms"].items()}
-    return {**_unnamed(row), "platforms": platforms}
-
-
-def _unnamed(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key not in {"reference", "digest"}}
+def _without_image(row: StepRow) -> StepRow:
+    platforms = {name: replace(one, reference="", digest="") for name, one in row.platforms.items()}
+    return replace(row, reference="", digest="", platforms=platforms)
 
 
 def _write(path: Path, rows: Record) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".zlock-staged-{os.getpid()}-{path.name}")
     try:
-        temporary.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(plain(rows), indent=2) + "\n", encoding="utf-8")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _broken(path: Path) -> InvalidInput:
-    return InvalidInput(f"`{path}` is no record of images", hint="delete it; `zlock build` writes it anew")

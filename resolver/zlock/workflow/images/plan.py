@@ -10,7 +10,7 @@ from zlock.image.context.folder import NO_LINKS, folder_names, write_context
 from zlock.image.explain import moved
 from zlock.image.plan import ImagePlan
 from zlock.image.platforms import IndexPlan, plan_indexes
-from zlock.image.record import RECORD, read_record
+from zlock.image.record import RECORD, PlatformRow, read_record
 from zlock.workflow.fetching.build_files import links_into
 from zlock.workflow.images.build_plans import OUTPUT, plan_images
 from zlock.workflow.images.existing_images import Existing
@@ -87,7 +87,7 @@ def plan(options: Options, *, explain: str | None = None) -> tuple[list[PlannedI
         existing, named = Existing(workspace, registries), NamedImages(workspace.steps)
         rows = []
         for one in plans:
-            last = before.get(explain or "", {}).get("platforms", {}).get(one.platform)
+            last = before[explain].platforms.get(one.platform) if explain and explain in before else None
             changes = None if explain is None else _changes(one, last)
             with failures.of(*one.steps), named.of(one):
                 rows.append(PlannedImage(plan=one, place=existing.place_of(one), changes=changes))
@@ -127,10 +127,9 @@ def write_contexts(options: Options, output: Path | None, wheelhouse: Path | Non
     return rows, workspace.report
 
 
-def _changes(plan: ImagePlan, last: dict[str, object] | None) -> tuple[str, ...]:
+def _changes(plan: ImagePlan, last: PlatformRow | None) -> tuple[str, ...]:
     if last is None:
         return ("no build of it is on record",)
-    if last["key"] == plan.key:
+    if last.key == plan.key:
         return ("nothing moved since the last build",)
-    components: dict[str, dict[str, str]] = last["components"]  # type: ignore[assignment]  # as `record_of` wrote it
-    return tuple(moved(components, plan.components)) or ("another version of zlock renders it",)
+    return tuple(moved(last.components, plan.components)) or ("another version of zlock renders it",)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from packaging.utils import canonicalize_name
 
@@ -159,7 +158,7 @@ def _step_of(workspace: Workspace, key: str) -> str:
     if named or len(names) == 1:
         return named[0] if named else names[0]
     recorded = read_record(workspace.project.folder / OUTPUT / RECORD) if key else {}
-    of_key = [name for name in names if name in recorded and key in _keys(recorded[name])]
+    of_key = [name for name in names if name in recorded and key in recorded[name].keys]
     if not of_key:
         raise InvalidInput(
             "it can't be told which step's lock to compare with",
@@ -167,11 +166,6 @@ def _step_of(workspace: Workspace, key: str) -> str:
             hint="name it: `--step NAME`",
         )
     return of_key[0]
-
-
-def _keys(row: Mapping[str, Any]) -> set[str]:
-    """Return the keys of the index and of the images that a step was built into."""
-    return {one["key"] for one in (row, *row["platforms"].values())}
 
 
 def _locked(workspace: Workspace, step: str) -> LockedStep | None:
