@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 import zlock
+from zlock.lock.facts import Facts
+from zlock.lock.package import Package
 
 ROOT = Path(zlock.__file__).parent
 # Each layer may import those below it; what stands on one line are siblings that do not know each other.
@@ -106,3 +109,30 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
     for module in graph:
         visit(module, ())
+
+
+# What is written in a lock
+
+
+def spelling(text: str, *without: str) -> set[str]:
+    """Return the modules that spell a text, but for those of some parts."""
+    return {
+        module
+        for module, path in modules().items()
+        if part_of(module) not in without and text in path.read_text(encoding="utf-8")
+    }
+
+
+@pytest.mark.parametrize("text", ['["tool"]["zlock"]', 'lock["', 'lock.get("', 'package["', 'package.get("'])
+def test_only_the_folder_of_locks_knows_what_is_where_in_one(text: str) -> None:
+    assert spelling(text, "lock") == set()
+
+
+@pytest.mark.parametrize(
+    "key", [name for kind in (Facts, Package) for one in fields(kind) if "_" in (name := one.name)]
+)
+def test_a_key_of_a_lock_can_be_renamed_in_a_few_files(key: str) -> None:
+    """Sources and indexes have keys of these names too, and none of a lock's."""
+    others = ("settings", "sources", "pyproject", "index")
+
+    assert len(spelling(f'"{key.replace("_", "-")}"', *others)) <= 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from support.index import TinyIndex
 from support.project import Project
+from zlock.lock.identity import resign
 
 
 def fill(index: TinyIndex) -> None:
@@ -151,6 +153,35 @@ def test_what_gives_way_in_one_step_stands_in_the_others(index: TinyIndex, proje
     ]
     (row,) = project.lock("b")["tool"]["zlock"]["differs"]
     assert row["forcing"] == [{"requirement": "alpha<2", "sources": ["stack"]}]
+
+
+def test_a_lock_of_format_1_is_current_and_is_read_as_what_its_sentences_say(
+    index: TinyIndex, project: Project
+) -> None:
+    fill(index)
+    stack = {"requirements": ["alpha<2"]}
+    configure(project, index, {"a": ["alpha>=2"], "b": ["beta"]}, conflicts="later", stack=stack)
+    resolve(project)
+    told = [project.run(*command).stdout for command in (("tree",), ("why", "alpha", "--json"))]
+    gave_way = "`alpha<2` of stack gave way to `alpha>=2` of explicit"
+    differs = {
+        "a": "alpha is 2.0 here and 1.0 elsewhere: `alpha>=2` of explicit can't be had with 1.0",
+        "b": "alpha is 1.0 here and 2.0 elsewhere: `alpha<2` of stack can't be had with 2.0",
+    }
+    for step in "ab":
+        path = project.lock_path(step)
+        text = path.read_text(encoding="utf-8").replace("format = 2\n", "format = 1\n")
+        for key, sentence in {"gave-way": gave_way, "differs": differs[step]}.items():
+            rows = re.compile(rf"^{key} = \[\n(?: .*\n)*\]$", re.MULTILINE)
+            text = rows.sub(f'{key} = ["{sentence}"]', text)
+        path.write_text(resign(text), encoding="utf-8")
+    before = {step: project.lock_path(step).read_bytes() for step in "ab"}
+
+    assert b"gave way to" in before["a"]
+    assert project.run("resolve", "--check").code == 0
+    resolve(project)
+    assert {step: project.lock_path(step).read_bytes() for step in "ab"} == before
+    assert [project.run(*command).stdout for command in (("tree",), ("why", "alpha", "--json"))] == told
 
 
 def test_all_steps_without_an_answer_are_named_at_once(index: TinyIndex, project: Project) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from pathlib import PurePosixPath
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
@@ -278,5 +277,5 @@ def check_file(file: PackageFile | PackageArchive, package: str, version: str) -
 def file_name(place: str) -> str:
     """Return the file name that a URL or path ends with, that of a URL with its escapes undone once."""
     is_url = "://" in place
-    name = PurePosixPath(urlsplit(place).path if is_url else place).name
+    name = (urlsplit(place).path if is_url else place).rpartition("/")[2]
     return unquote(name) if is_url else name
