@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -25,7 +24,7 @@ def run_build(parsed: argparse.Namespace, screen: Screen) -> int:
     )
     outcome = build(options_of(parsed), choices)
     if parsed.json:
-        screen.data(json.dumps(_plain(outcome), indent=2) + "\n")
+        screen.json(_plain(outcome))
     else:
         _show(outcome, screen)
     return end_with_failures(outcome.report, screen)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -20,7 +19,7 @@ def run_diff(parsed: argparse.Namespace, screen: Screen) -> int:
     comparison = diff(options_of(parsed), parsed.against)
     form = "json" if parsed.json else parsed.format
     if form == "json":
-        screen.data(json.dumps(asdict(comparison), indent=2) + "\n")
+        screen.json(asdict(comparison))
     else:
         lines = _markdown(comparison) if form == "markdown" else _text(comparison)
         screen.data("".join(f"{line}\n" for line in lines))

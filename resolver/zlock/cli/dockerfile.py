@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from zlock.cli.failed import end_with_failures, plain_failures
 from zlock.cli.layout import Screen
@@ -17,7 +16,7 @@ def run_dockerfile(parsed: argparse.Namespace, screen: Screen) -> int:
     if parsed.json:
         rows = [_plain(image) for image in images]
         table = {"disregarded": report.disregarded, "contexts": rows, "failed": plain_failures(report)}
-        screen.data(json.dumps(table, indent=2) + "\n")
+        screen.json(table)
         return end_with_failures(report, screen)
     for image in images:
         screen.say(f"{', '.join(image.plan.steps)} -> {image.folder}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from zlock.cli.failed import end_with_failures, plain_failures
 from zlock.cli.layout import Screen
@@ -22,7 +21,7 @@ def run_export(parsed: argparse.Namespace, screen: Screen) -> int:
     if parsed.json:
         output = str(parsed.output) if parsed.output else None
         table = {"format": parsed.format, "output": output, "text": text, "failed": plain_failures(report)}
-        screen.data(json.dumps(table, indent=2) + "\n")
+        screen.json(table)
     elif parsed.output is None:
         screen.data(text)
     elif text or not (report.disregarded or report.failures.of_steps):

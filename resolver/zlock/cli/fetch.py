@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 
 from zlock.cli.failed import end_with_failures, plain_failures
@@ -21,7 +20,7 @@ def run_fetch(parsed: argparse.Namespace, screen: Screen) -> int:
             screen.note(f"`{name}` in the wheelhouse was another file, and is replaced")
     if parsed.json:
         plain = {"wheelhouse": str(fetched.folder), "received": fetched.received, "files": dict(fetched.files)}
-        screen.data(json.dumps({**plain, "failed": plain_failures(report)}, indent=2) + "\n")
+        screen.json({**plain, "failed": plain_failures(report)})
     elif fetched.files or not (report.disregarded or report.failures.of_steps):
         screen.say(_line(fetched))
         if fetched.with_builds:

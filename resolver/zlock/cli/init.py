@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from zlock.cli.layout import Screen
@@ -14,7 +13,7 @@ def run_init(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     written = write_configuration(parsed.project or Path.cwd(), parsed.origin)
     if parsed.json:
-        screen.data(json.dumps({"configuration": str(written)}, indent=2) + "\n")
+        screen.json({"configuration": str(written)})
     else:
         screen.say(f"wrote {written.name}; next: `zlock resolve`")
     return 0

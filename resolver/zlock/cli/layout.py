@@ -130,6 +130,12 @@ class Screen:
             self._clear()
             write(sys.stdout, text)
 
+    def json(self, value: object) -> None:
+        """Write the result as JSON."""
+        import json
+
+        self.data(json.dumps(value, indent=2) + "\n")
+
     def fail(self, error: ZlockError) -> int:
         """Show an error, or several, each once; return the exit code, which counts even where nothing can be shown."""
         shown = presentable(error.laid_out())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
@@ -19,5 +18,5 @@ def run_merge_driver(parsed: argparse.Namespace, screen: Screen) -> int:
         screen.fail(error)
         return 1
     if parsed.json:
-        screen.data(json.dumps({"merged": parsed.path, "notes": screen.notes}, indent=2) + "\n")
+        screen.json({"merged": parsed.path, "notes": screen.notes})
     return 0

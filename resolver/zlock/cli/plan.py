@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from zlock.cli.failed import end_with_failures, plain_failures
 from zlock.cli.layout import Screen, presentable_line
@@ -21,7 +20,7 @@ def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
     if parsed.json:
         rows = {"images": [_plain(image) for image in images], "indexes": [_plain_index(index) for index in indexes]}
         table = {"disregarded": report.disregarded, **rows, "failed": plain_failures(report)}
-        screen.data(json.dumps(table, indent=2) + "\n")
+        screen.json(table)
         return end_with_failures(report, screen)
     for image in images:
         for line in _lines(image):

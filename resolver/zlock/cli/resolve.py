@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +28,7 @@ def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
     )
     report = check(options) if parsed.check else resolve(options)
     if parsed.json:
-        screen.data(json.dumps(_plain(report, screen.notes), indent=2) + "\n")
+        screen.json(_plain(report, screen.notes))
     else:
         for step in report.steps:
             for line in _lines(step, verbose=screen.verbose):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ def run_tree(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     found = trees(options_of(parsed))
     if parsed.json:
-        screen.data(json.dumps({"trees": [_plain(tree) for tree in found]}, indent=2) + "\n")
+        screen.json({"trees": [_plain(tree) for tree in found]})
     else:
         screen.data("\n".join(_lines(tree) for tree in found))
     return 0

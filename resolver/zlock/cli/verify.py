@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
@@ -19,7 +19,7 @@ def run_verify(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     verdict = verify(options_of(parsed), parsed.image)
     if parsed.json:
-        screen.data(json.dumps(_plain(verdict, screen.notes), indent=2) + "\n")
+        screen.json(_plain(verdict, screen.notes))
     else:
         for platform, comparison in verdict.comparisons.items():
             for line in _lines(verdict, platform, comparison, verbose=screen.verbose):
@@ -41,7 +41,7 @@ def _lines(verdict: Verdict, platform: str, comparison: Comparison, *, verbose: 
         if len(files) > _SHOWN and not verbose:
             yield f"  {name}: and {len(files) - _SHOWN} more files"
     yield from (f"  of no package: {path}" for path in comparison.stray)
-    yield from (f"  the environment: {name} is {how}" for name, how in comparison.odd.items())
+    yield from (f"  the environment: {name} is {how}" for name, how in comparison.environment.items())
     yield from (f"  the project itself: {name} {version}" for name, version in comparison.local.items())
     yield from (f"  to install with: {name} {version}" for name, version in comparison.installers.items())
     if verbose:
@@ -60,19 +60,5 @@ def _plain(verdict: Verdict, notes: list[str]) -> dict[str, object]:
 
 
 def _compared(comparison: Comparison) -> dict[str, object]:
-    return {
-        "packages": comparison.packages,
-        "files": comparison.files,
-        "compiled": comparison.compiled,
-        "unchecked": comparison.unchecked,
-        "missing": dict(comparison.missing),
-        "extra": dict(comparison.extra),
-        "moved": {name: list(versions) for name, versions in comparison.moved.items()},
-        "elsewhere": dict(comparison.elsewhere),
-        "altered": {name: {file.path: file.why for file in files} for name, files in comparison.altered.items()},
-        "stray": list(comparison.stray),
-        "environment": dict(comparison.odd),
-        "inherited": dict(comparison.inherited),
-        "local": dict(comparison.local),
-        "installers": dict(comparison.installers),
-    }
+    altered = {name: {file.path: file.why for file in files} for name, files in comparison.altered.items()}
+    return {**asdict(comparison), "altered": altered}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -19,7 +18,7 @@ def run_why(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     found = why(options_of(parsed), parsed.package)
     if parsed.json:
-        screen.data(json.dumps({"package": parsed.package, "why": [_plain(one) for one in found]}, indent=2) + "\n")
+        screen.json({"package": parsed.package, "why": [_plain(one) for one in found]})
     else:
         screen.data("".join(f"{line}\n" for one in found for line in _lines(one, parsed.package)))
     return 0

@@ -34,7 +34,7 @@ class Comparison:
         elsewhere: Of the locked version but not from where the lock says; how.
         altered: Files that are not as their RECORD has them.
         stray: Files and folders that belong to no package.
-        odd: Settings and links of the environment that are not as they were made, and how they are.
+        environment: Settings and links of the environment that are not as they were made, and how they are.
         inherited: There and not locked, but the parent's own; no difference.
         local: There and not locked, but the project itself; no difference.
         installers: There and not locked, but pip, setuptools or wheel as they were installed; no difference.
@@ -50,7 +50,7 @@ class Comparison:
     elsewhere: Mapping[str, str]
     altered: Mapping[str, tuple[Altered, ...]]
     stray: Sequence[str]
-    odd: Mapping[str, str]
+    environment: Mapping[str, str]
     inherited: Mapping[str, str]
     local: Mapping[str, str]
     installers: Mapping[str, str]
@@ -58,7 +58,7 @@ class Comparison:
     @property
     def is_equal(self) -> bool:
         """Whether what is installed is what the lock says."""
-        different = (self.missing, self.extra, self.moved, self.elsewhere, self.altered, self.stray, self.odd)
+        different = (self.missing, self.extra, self.moved, self.elsewhere, self.altered, self.stray, self.environment)
         return not any(different)
 
 
@@ -101,7 +101,7 @@ def compare(
         elsewhere={name: how for name, how in elsewhere.items() if how and name not in moved},
         altered=files.altered,
         stray=installed.stray,
-        odd=installed.odd,
+        environment=installed.odd,
         inherited=inherited,
         local=local,
         installers={name: version for name, version in extra.items() if name in files.whole},
