@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName
@@ -20,13 +21,18 @@ _SDIST_RANK = 1 << 20  # behind every wheel
 
 
 class Judge:
-    """Says which files a target can install under some rules, and which of them first."""
+    """Says which files a target can install under some rules, and which of them first.
+
+    Attributes:
+        admits_python: Returns whether a `Requires-Python` admits the target's; an invalid one counts as none, as pip
+            has it.
+    """
 
     def __init__(self, target: Target, rules: Rules) -> None:
         self._target = target
         self._rules = rules
         self._ranks: dict[tuple[str, ...], int | None] = {}
-        self._pythons: dict[str, bool] = {"": True}
+        self.admits_python: Callable[[str], bool] = cache(self._admits_python)
 
     def candidate(self, page: Page, version: Version, position: int) -> Candidate | list[Rejected]:
         """Return a release as the target can use it, or why its files can't be used.
@@ -67,16 +73,11 @@ class Judge:
             return Rejected(Flaw.PYTHON, file.requires_python, version)
         return rank or 0
 
-    def admits_python(self, requires_python: str) -> bool:
-        """Return whether a `Requires-Python` admits the target's; an invalid one counts as none, as pip has it."""
-        found = self._pythons.get(requires_python)
-        if found is None:
-            try:
-                found = SpecifierSet(requires_python).contains(self._target.version, prereleases=True)
-            except InvalidSpecifier:
-                found = True
-            self._pythons[requires_python] = found
-        return found
+    def _admits_python(self, requires_python: str) -> bool:
+        try:
+            return SpecifierSet(requires_python).contains(self._target.version, prereleases=True)
+        except InvalidSpecifier:
+            return True
 
 
 def _check_ambiguous(page: Page, files: Sequence[File]) -> None:

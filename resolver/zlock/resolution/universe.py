@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 from packaging.utils import NormalizedName
 
@@ -23,6 +23,7 @@ from zlock.resolution.package import Candidate, Package, bits, names_prerelease
 from zlock.resolution.rules import Rules
 
 _MOST_AHEAD = 16  # releases of one package whose metadata is fetched before it is asked for
+Needs = tuple[Need, ...] | Rejected
 
 
 class Universe:
@@ -30,6 +31,8 @@ class Universe:
 
     Attributes:
         is_waiting: Whether anything had to be waited for; until then all that is needed is at hand.
+        needs: Returns what a candidate of a node needs, or why it can't be used; the same for every step.
+        dependencies: Returns what a candidate of a package requires on the target; with an extra, what that adds.
     """
 
     def __init__(
@@ -50,8 +53,8 @@ class Universe:
         self._judge = Judge(target, rules)
         self._markers = Markers(target)
         self._metadata: dict[tuple[NormalizedName, int], Metadata | Rejected] = {}
-        self._dependencies: dict[tuple[NormalizedName, int, str], tuple[Dependency, ...]] = {}
-        self._needs: dict[tuple[Node, int], tuple[Need, ...] | Rejected] = {}
+        self.needs: Callable[[Node, int], Needs] = cache(self._find_needs)
+        self.dependencies: Callable[[Package, int, str], tuple[Dependency, ...]] = cache(self._find_dependencies)
         self._misses: dict[NormalizedName, int] = {}
         self._reporter = reporter
         self._routed = routed or {}
@@ -172,33 +175,15 @@ class Universe:
                 if (package.name, position) not in self._metadata and package.candidate(position):
                     self.expect(package, position)
 
-    def dependencies(self, package: Package, position: int, extra: str) -> tuple[Dependency, ...]:
-        """Return what a candidate requires on the target; with an extra, what that adds."""
-        key = (package.name, position, extra)
-        found = self._dependencies.get(key)
-        if found is None:
-            found = self._dependencies[key] = tuple(self._find_dependencies(package, position, extra))
-        return found
-
-    def _find_dependencies(self, package: Package, position: int, extra: str) -> Iterator[Dependency]:
+    def _find_dependencies(self, package: Package, position: int, extra: str) -> tuple[Dependency, ...]:
         metadata = self.metadata(package, position)
-        if isinstance(metadata, Rejected):
-            return
-        for dependency in metadata.dependencies:
-            if not self._applies(dependency.marker, extra):
-                continue
-            if not self.rules.is_excluded(dependency.name, package.name):
-                yield self.rules.overridden(dependency)
+        return tuple(
+            self.rules.overridden(dependency)
+            for dependency in (() if isinstance(metadata, Rejected) else metadata.dependencies)
+            if self._applies(dependency.marker, extra) and not self.rules.is_excluded(dependency.name, package.name)
+        )
 
-    def needs(self, node: Node, position: int) -> tuple[Need, ...] | Rejected:
-        """Return what a candidate needs, or why it can't be used; the same for every step."""
-        key = (node, position)
-        found = self._needs.get(key)
-        if found is None:
-            found = self._needs[key] = self._find_needs(node, position)
-        return found
-
-    def _find_needs(self, node: Node, position: int) -> tuple[Need, ...] | Rejected:
+    def _find_needs(self, node: Node, position: int) -> Needs:
         package = self.package(node.name)
         metadata = self.metadata(package, position)
         if isinstance(metadata, Rejected):
