@@ -347,3 +347,4 @@ def test_a_folder_that_requires_what_has_no_wheel_is_explained(index: TinyIndex,
     assert result.code == 1
     assert "`own` 1 requires `lib>=2`" in result.stderr
     assert "`lib` 2.2 has wheels only for Python 3.12, and the target is CPython 3.9" in result.stderr
+    assert 'hint: set `python = "3.12"` for this step' in result.stderr

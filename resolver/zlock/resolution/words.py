@@ -210,8 +210,7 @@ def _way_of_files(one: Nothing, files: Files, rules: Rules) -> str:
         if one.name in rules.cutoff.packages:
             return f"set a later `exclude-newer-package.{one.name}`"
         return f"set `exclude-newer-package.{one.name}`, or a later `exclude-newer`"
-    python = files.misfits.nearest_python(one.target) if files.misfits else ""
-    ways = [f'set `python = "{python}"` for this step'] if python else []
+    ways = [way] if (way := _other_python(one)) else []
     if Flaw.SDIST in files.flaws and not rules.may_build(one.name):
         ways.append(f'to let zlock build it, which runs its code, set `build-sdists = ["{one.name}"]`')
     if ways:
@@ -221,13 +220,19 @@ def _way_of_files(one: Nothing, files: Files, rules: Rules) -> str:
     return "give the requirement other bounds"
 
 
+def _other_python(one: Nothing) -> str:
+    python = one.files.misfits.nearest_python(one.target) if one.files and one.files.misfits else ""
+    return f'set `python = "{python}"` for this step' if python else ""
+
+
 # Conflicts
 
 
 def no_solution(step: str, conflict: Conflict) -> NoSolution:
     """Return the error of a step whose requirements can't hold together, with what was proven and the way out."""
     lines = [f"`{one}` by {origin}" for one in conflict.requirements for origin in one.origins]
-    hint = "; or ".join(map(change, conflict.changes)) or "drop one of these requirements, or give it other bounds"
+    ways = list(map(change, conflict.changes)) or [way for one in conflict.nothings if (way := _other_python(one))]
+    hint = "; or ".join(dict.fromkeys(ways)) or "drop one of these requirements, or give it other bounds"
     return NoSolution(f"no set of versions satisfies step `{step}`", context=[*lines, *between(conflict)], hint=hint)
 
 
