@@ -18,9 +18,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Inline(dict[str, Any]):
-    """A table that is written on one line, and not changed after that: its text is kept for other documents."""
-
-    text = ""
+    """A table that is written on one line."""
 
 
 class Row(dict[str, Any]):
@@ -104,17 +102,8 @@ def inline(value: Any) -> str:
         zoned = value if value.tzinfo else value.replace(tzinfo=UTC)
         return zoned.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, Mapping):
-        return _inline(value)
+        return f"{{{', '.join(f'{_key(key)} = {inline(one)}' for key, one in value.items())}}}"
     return f"[{', '.join(map(inline, value))}]"
-
-
-def _inline(value: Mapping[str, Any]) -> str:
-    if isinstance(value, Inline) and value.text:
-        return value.text
-    text = f"{{{', '.join(f'{_key(key)} = {inline(one)}' for key, one in value.items())}}}"
-    if isinstance(value, Inline):
-        value.text = text
-    return text
 
 
 def _lines(value: Any) -> str:
