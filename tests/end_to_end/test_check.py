@@ -241,3 +241,16 @@ def test_a_pipe_in_place_of_a_requirements_file_is_not_waited_for(copy: Project)
 
     assert result.code == 2
     assert "requirements file `train.txt` is a pipe" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["a:b.txt", "with space.txt", "#.txt", "ünïcode.txt", "back\\slash.txt", "..txt", "-r.txt"]
+)
+def test_a_file_of_any_name_may_ask(name: str, project: Project, index: TinyIndex) -> None:
+    index.wheel("alpha", "1.0")
+    project.write(name, "alpha\n")
+    source = f'index = [{{ url = "{index.url}", default = true }}]'
+    project.write("zlock.toml", f"python = '3.12'\n{source}\n[docker]\nrequirements = '{name}'\n[steps.train]\n")
+
+    assert project.run("resolve").code == 0
+    assert project.run("resolve", "--check").code == 0
