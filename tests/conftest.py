@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,22 @@ from support.building import Engine, running_engine
 from support.index import TinyIndex
 from support.project import Project
 from support.venv import make_venv
+
+_ENGINE = re.compile(r"[\[-](buildah|docker|podman)[]-]")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Have each process of `-n` take tests together that share what is dear to make: of a file, and of an engine."""
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, test = nodeid.partition("::")
+            engine = _ENGINE.search(test)
+            return f"{file} {engine[1]}" if engine else file
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture
