@@ -98,4 +98,4 @@ def test_a_lock_can_not_name_what_a_build_is_to_read(locked: Project, name: str)
     )
     result = locked.call(sys.executable, "-m", "hatchling", "build", "-t", "wheel", timeout=60)
     assert result.code != 0
-    assert f"`{name}`" in result.stdout + result.stderr
+    assert name in result.stdout + result.stderr
