@@ -362,7 +362,12 @@ def test_what_keeps_several_locks_from_merging_is_said_once_in_each_merge(index:
     repository.git("merge", "--abort")
     second = repository.merge("theirs")
 
-    assert first.stderr == second.stderr
+    # Progress, which a slow machine has time for, is no part of it.
+    said, again = (
+        [line for line in one.stderr.splitlines() if line.startswith(("error: ", "hint: ", "  "))]
+        for one in (first, second)
+    )
+    assert said == again
     assert first.code == 1
     assert first.stderr.count("`requirements.txt` has a merge conflict at line ") == 1
     brief = [line for line in first.stderr.splitlines() if "is left with both sides for the same reason" in line]
