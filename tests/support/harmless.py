@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -57,9 +58,10 @@ def hold_requirements(file: Path, packages: Packages, *, index: str = "") -> Non
     """
     digests: dict[tuple[str, str], set[str]] = {}
     for one in packages:
-        files = [*one.get("wheels", ()), *([one["sdist"]] if "sdist" in one else [])]
         pin = canonicalize_name(str(one["name"])), str(one.get("version", ""))
-        digests.setdefault(pin, set()).update(str(each["hashes"]["sha256"]) for each in files)
+        with contextlib.suppress(KeyError, TypeError):  # what has no digest of its files has no line
+            files = [*one.get("wheels", ()), *([one["sdist"]] if "sdist" in one else [])]
+            digests.setdefault(pin, set()).update(str(each["hashes"]["sha256"]) for each in files)
     for line in lines_of(file):
         assert line.filename == str(file)
         if line.requirement is None:
@@ -75,7 +77,8 @@ def hold_requirements(file: Path, packages: Packages, *, index: str = "") -> Non
             assert line.opts.hashes.keys() == {"sha256"}
             assert digests[name, pinned.version] >= set(line.opts.hashes["sha256"])
         else:
-            assert any(re.fullmatch(url, requirement.url) for url in urls_of(packages, name)), requirement.url
+            hashed = "".join(f"#sha256={one}" for one in (line.opts.hashes or {}).get("sha256", ()))
+            assert any(re.fullmatch(url, requirement.url + hashed) for url in urls_of(packages, name)), requirement.url
 
 
 def lines_of(file: Path) -> Iterator[ParsedLine]:
@@ -88,7 +91,8 @@ def urls_of(packages: Packages, name: str) -> Iterator[str]:
     """Yield patterns of the URLs with which a package may be required: an archive with its digest, a folder's wheel."""
     for one in packages:
         if canonicalize_name(str(one["name"])) == name and "archive" in one:
-            yield re.escape(f"{one['archive'].get('url')}#sha256={one['archive']['hashes']['sha256']}")
+            with contextlib.suppress(KeyError, TypeError):
+                yield re.escape(f"{one['archive']['url']}#sha256={one['archive']['hashes']['sha256']}")
         elif canonicalize_name(str(one["name"])) == name and "directory" in one:
             yield r"file:///opt/zlock/folders/[\w.-]+\.whl#sha256=[0-9a-f]{64}"
 
