@@ -226,6 +226,7 @@ def test_a_layer_of_thousands_of_members_is_read_in_one_pass() -> None:
         b"\x28\xb5\x2f\xfd" + b"\xff" * 100,
         b"BZh9" + b"\x00" * 600,
     ],
+    ids=range(11),
 )
 def test_a_damaged_layer_is_an_error(layer: bytes) -> None:
     with pytest.raises(RegistryFailed, match="its layer 1 is damaged"):
