@@ -91,9 +91,18 @@ def test_a_lock_as_it_is_written_is_read_as_what_it_is() -> None:
         (alpha(version=""), "version"),
         (alpha(marker="nonsense"), "marker"),
         (alpha(marker='os_name == "a\nb"'), "marker"),
+        (alpha(marker="python_version ~= '3'"), "marker"),
+        (alpha(marker="os_name ~= 'posix'"), "marker"),
+        (alpha(marker='"x" in extras'), "marker"),
+        (alpha(marker='"x" in dependency_groups'), "marker"),
+        (alpha(marker='"a" == "b"'), "marker"),
         (alpha(requires_python="3 or so"), "requires-python"),
         (alpha(index="https://user:secret@index.example/"), "index"),
         (alpha(index="ftp://index.example/"), "index"),
+        (alpha(index="https://index.example/?token=secret"), "index"),
+        (alpha(index="https://index.example:99999/"), "index"),
+        (file(url=f"https://index.example/${{PIP_INDEX_URL}}/{WHEEL}"), "url"),
+        (file(url=f"https://index.example/{WHEEL}#sha256={'0' * 64}"), "url"),
         (alpha(index="https://index.example/ --trusted-host x"), "index"),
         (file(hashes={"sha256": "AB" * 32}), "sha256"),
         (file(hashes={"sha256": "ab"}), "sha256"),
@@ -118,6 +127,8 @@ def test_a_lock_as_it_is_written_is_read_as_what_it_is() -> None:
         (vcs(url="https://-option/a"), "url"),
         (vcs(url="ssh://git:secret@host.example/a"), "url"),
         (vcs(url="ext::sh -c true"), "url"),
+        (vcs(url="https://host.example/a#egg=x"), "url"),
+        (vcs(url="https://host.example/a?b"), "url"),
         (vcs(subdirectory="/etc"), "subdirectory"),
         (Package(name="alpha", directory=PackageDirectory(path="libs\n/alpha")), "path"),
         (Package(name="alpha"), "it has to have files"),
@@ -134,6 +145,15 @@ def test_a_package_that_no_lock_may_hold_is_refused_by_name(package: Package, ke
     assert hint == "restore it from version control, or delete it and run `zlock resolve`"
 
 
+def test_a_package_is_there_once_for_each_target() -> None:
+    there = [alpha(version="1.0"), alpha(version="1.0", marker='sys_platform == "win32"')]
+
+    assert len(parse_lock(PATH, signed(*there)).packages) == len(there)
+    message, (context,), _ = refusal(parse_lock, signed(*there, alpha(marker='sys_platform == "linux"')))
+    assert message == "the lock `pylock.train.toml` holds what no lock may"
+    assert context == "`packages`: linux/amd64 has a package twice"
+
+
 @pytest.mark.parametrize(
     ("facts", "key"),
     [
@@ -148,6 +168,7 @@ def test_a_package_that_no_lock_may_hold_is_refused_by_name(package: Package, ke
         ({"parent_image": "base\nRUN evil"}, "parent-image"),
         ({"parent_reference": "base", "parent_digest": "latest", "parent_user": ""}, "parent-digest"),
         ({"parent_user": "root\nRUN evil"}, "parent-user"),
+        ({"parent_user": "-x y"}, "parent-user"),
         ({"apt_packages": ("git; rm -r /",)}, "apt-packages[0]"),
         ({"exclude_newer": "2026\n"}, "exclude-newer"),
         ({"local": {"file:libs/a": "sha256:0"}}, "local.file:libs/a"),
@@ -155,9 +176,15 @@ def test_a_package_that_no_lock_may_hold_is_refused_by_name(package: Package, ke
         ({"declared_files": (DeclaredFile("../other", True, f"sha256:{'0' * 64}"),)}, "declared-files[0]"),
         ({"declared_files": (DeclaredFile("/etc/passwd", True, f"sha256:{'0' * 64}"),)}, "declared-files[0]"),
         ({"declared_files": (DeclaredFile("a/b", False, f"sha256:{'0' * 64}"),)}, "declared-files[0]"),
+        ({"uv": Uv(version="0.13.9", wheels=())}, "uv.wheels"),
+        ({"differs": (Differs(name="a", here="1\x1b[2J", elsewhere=(), reason="others"),)}, "differs[0].here"),
+        ({"gave_way": (replace(GAVE_WAY, winner=replace(EXPLICIT, requirement="a\nb")),)}, "winner.requirement"),
+        ({"builds": LOCK.facts.builds * 2}, "builds"),
+        ({"builds": (replace(LOCK.facts.builds[0], requirements=("tool==1",)),)}, "builds[0].requirements[0]"),
         ({"builds": (replace(LOCK.facts.builds[0], package="../beta"),)}, "builds[0].package"),
         ({"builds": (replace(LOCK.facts.builds[0], requirements=("tool==1\n-e .",)),)}, "builds[0].requirements[0]"),
         ({"sources": (Asked(source="stack", requirements=("!",), recorded=True),)}, "sources"),
+        ({"sources": (Asked(source="stack\n--index-url x", requirements=()),)}, "sources[0].source"),
     ],
 )
 def test_facts_that_no_lock_may_hold_are_refused_with_and_without_its_packages(facts: dict[str, Any], key: str) -> None:
@@ -182,6 +209,11 @@ def test_without_its_packages_a_lock_is_cut_or_edited_wherever_it_is_with_them(k
     [
         lambda text: text.replace("[[packages]]", "[[ packages ]]", 1),
         lambda text: text.replace("packages = 3", "packages = 4"),
+        lambda text: text.replace('lock-version = "1.0"', 'lock-version = "1.0 or so"'),
+        lambda text: text.replace('lock-version = "1.0"', "lock-version = [1]"),
+        lambda text: text.replace("format = 2", "format = 0"),
+        lambda text: text.replace("size = 1000", "size = 1000, upload-time = 0001-01-01T00:00:00+23:59", 1),
+        lambda text: text.replace("size = 1000", "size = 1000, upload-time = 9999-12-31T23:59:59-23:59", 1),
         lambda text: text.replace('created-by = "zlock"', 'created-by = "zlock"\npackages = [5]'),
         lambda text: text.replace("[[tool.zlock.builds]]", "builds = 5\n\n[[tool.zlock.builds]]"),
         lambda text: text.replace("size = 1000", "size = true"),

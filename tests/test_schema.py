@@ -100,3 +100,14 @@ def test_it_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
     assert (tmp_path / "zlock.schema.json").read_text(encoding="utf-8") == shown.stdout
     assert (written.stdout, written.code) == ("", 0)
     assert "#:schema ./zlock.schema.json" in written.stderr
+
+
+def test_it_takes_the_place_of_no_other_file(tmp_path: Path) -> None:
+    project = Folder(tmp_path)
+    (tmp_path / "zlock.toml").write_text('python = "3.12"\n', encoding="utf-8")
+    project.run("schema", "--output", "zlock.schema.json")
+
+    assert project.run("schema", "--output", "zlock.schema.json").code == 0
+    refused = project.run("schema", "--output", "zlock.toml")
+    assert (refused.code, (tmp_path / "zlock.toml").read_text(encoding="utf-8")) == (2, 'python = "3.12"\n')
+    assert "`zlock.toml` is there, and is no schema" in refused.stderr

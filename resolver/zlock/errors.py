@@ -38,8 +38,10 @@ class ZlockError(Exception):
 
 
 def on_one_line(text: str) -> str:
-    """Return a text without line breaks: one in a name would begin what looks like a line of zlock's own."""
-    return text.replace("\n", "\\n")
+    """Return a text without line breaks and other controls: a name could begin a line, or a command of a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one == "\t" else repr(one)[1:-1] for one in text)
 
 
 class NoAnswer(ZlockError):

@@ -366,9 +366,31 @@ def test_nothing_waits_for_a_lock_that_is_a_pipe(project: Project) -> None:
     project.lock_path("report").unlink()
     os.mkfifo(project.lock_path("report"))
 
-    assert "report: lock removed" in project.run("diff", timeout=20).stdout
-    for command in (["tree"], ["resolve", "--check"]):
+    for command in (["diff"], ["tree"], ["resolve", "--check"]):
         result = project.run(*command, timeout=20)
         assert result.code == 2, command
         assert "the lock `pylock.report.toml` can't be read" in result.stderr
         assert "it is a pipe" in result.stderr
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff", b"a = " + b"[" * 3000, b'lock-version = "1.0"\ncreated-by = "other"\n'])
+def test_what_is_no_lock_any_more_was_not_removed(text: bytes, project: Project) -> None:
+    project.lock_path("report").write_bytes(text)
+
+    result = project.run("diff")
+
+    assert (result.code, result.stdout) == (2, "")
+    assert "`pylock.report.toml`" in result.stderr
+
+
+def test_places_are_shown_as_code_in_markdown(project: Project) -> None:
+    path = project.lock_path("report")
+    text = path.read_text(encoding="utf-8")
+    index = next(line for line in text.splitlines() if line.startswith("index = ")).partition('"')[2].rstrip('"')
+    path.write_text(
+        resign(text.replace(f'index = "{index}"', 'index = "https://x.example/<b>[x](y)"')), encoding="utf-8"
+    )
+
+    shown = project.run("diff", "--format", "markdown").stdout
+
+    assert f"from another index: `{index}` -> `https://x.example/<b>[x](y)`" in shown

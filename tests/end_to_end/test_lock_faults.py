@@ -377,3 +377,34 @@ def test_a_lock_that_is_a_pipe_is_not_waited_for(locked: Project) -> None:
         assert result.code == 2
         assert "the lock `pylock.b.toml` can't be read\n  it is a pipe" in result.stderr
     assert locked.run("diff", "--step", "a").code in {0, 2}
+
+
+@posix
+@pytest.mark.parametrize(
+    ("link", "command"), [("build/zlock", ["dockerfile"]), ("wheelhouse", ["fetch"])], ids=["contexts", "wheelhouse"]
+)
+def test_a_folder_of_the_project_that_leads_out_of_it_is_not_written(
+    link: str, command: list[str], locked: Project, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (locked.folder / link).parent.mkdir(exist_ok=True)
+    (locked.folder / link).symlink_to(outside)
+
+    result = locked.run(*command)
+
+    assert (result.code, list(outside.iterdir())) == (2, [])
+    assert "is reached through a link out of the project" in result.stderr
+    assert f"it leads to `{outside}`" in result.stderr
+
+
+@posix
+def test_links_in_a_circle_are_no_lock(locked: Project) -> None:
+    path = locked.lock_path("a")
+    path.unlink()
+    path.symlink_to(path.name)
+
+    for command in (["resolve", "--check"], ["tree"], ["dockerfile"], ["diff", "."], ["resolve"]):
+        result = locked.run(*command)
+        assert result.code == 2, (command, result)
+        assert "Traceback" not in result.stderr

@@ -37,8 +37,7 @@ def _show(outcome: Outcome, screen: Screen) -> None:
     """
     missing = [(step, one) for one in outcome.missing for step in one.steps]
     width = max((len(step) for step, _ in (*outcome.references, *missing)), default=0)
-    for step, reference in outcome.references:
-        screen.data(f"{step:{width}}  {reference}\n")
+    screen.lines(f"{step:{width}}  {reference}" for step, reference in outcome.references)
     for step, one in missing:
         screen.say(f"{step:{width}}  {one.state} ({', '.join(one.platforms)})")
     if not outcome.report.disregarded:

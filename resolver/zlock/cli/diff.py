@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 from zlock.cli.layout import Screen
@@ -22,7 +22,7 @@ def run_diff(parsed: argparse.Namespace, screen: Screen) -> int:
         screen.json(asdict(comparison))
     else:
         lines = _markdown(comparison) if form == "markdown" else _text(comparison)
-        screen.data("".join(f"{line}\n" for line in lines))
+        screen.lines(lines)
     return 0
 
 
@@ -51,8 +51,7 @@ def _remarks(change: Change) -> str:
         parts.append(_kind(change))
     if change.libyears is not None:
         parts.append(f"{change.libyears:+.2f} libyears")
-    parts += [_place(change)] if _place(change) else []
-    return ", ".join(parts)
+    return ", ".join([*parts, *_places(change)])
 
 
 def _kind(change: Change) -> str:
@@ -60,13 +59,12 @@ def _kind(change: Change) -> str:
     return words.get(change.kind, change.kind) + (", older" if change.is_older else "")
 
 
-def _place(change: Change) -> str:
-    parts = []
+def _places(change: Change, shown: Callable[[str], str] = str) -> Iterator[str]:
+    """Yield what is to be said of where a package comes from; `shown` gives places the form that they are shown in."""
     if change.index:
-        parts.append("from another index: {} -> {}".format(*change.index))
+        yield "from another index: {} -> {}".format(*map(shown, change.index))
     if change.hosts:
-        parts.append("files from another host: {} -> {}".format(*change.hosts))
-    return ", ".join(parts)
+        yield "files from another host: {} -> {}".format(*map(shown, change.hosts))
 
 
 def _summary(step: StepDiff) -> str:
@@ -120,5 +118,6 @@ def _code(text: str) -> str:
 
 def _row(change: Change) -> str:
     years = "" if change.libyears is None else f"{change.libyears:+.2f}"
-    cells = (change.name, change.before, change.after, _kind(change), years, _place(change))
+    places = ", ".join(_places(change, _code))
+    cells = (change.name, change.before, change.after, _kind(change), years, places)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

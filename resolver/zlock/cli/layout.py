@@ -22,7 +22,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 TYPE_CHECKING = False  # `typing` is not needed for --help
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import TextIO
 
 
@@ -129,6 +129,10 @@ class Screen:
         with self._writing:
             self._clear()
             write(sys.stdout, text)
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Write the result as lines for people; what is foreign in them moves no cursor."""
+        self.data("".join(f"{presentable_line(line)}\n" for line in lines))
 
     def json(self, value: object) -> None:
         """Write the result as JSON."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from zlock.cli.failed import end_with_failures, plain_failures
-from zlock.cli.layout import Screen, presentable_line
+from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.wording import counted
 from zlock.workflow.images.plan import PlannedImage, PlannedIndex, plan
@@ -22,12 +22,10 @@ def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
         table = {"disregarded": report.disregarded, **rows, "failed": plain_failures(report)}
         screen.json(table)
         return end_with_failures(report, screen)
-    for image in images:
-        for line in _lines(image):
-            screen.data(f"{presentable_line(line)}\n")
+    screen.lines(line for image in images for line in _lines(image))
     for index in indexes:
         steps, platforms = ", ".join(index.plan.steps), ", ".join(index.plan.platforms)
-        screen.data(f"{index.plan.tag} {platforms}: {steps} (index, {_WRITTEN[index.exists]})\n")
+        screen.lines([f"{index.plan.tag} {platforms}: {steps} (index, {_WRITTEN[index.exists]})"])
     if parsed.explain is None and not report.disregarded:
         names = {step for image in images for step in image.plan.steps}
         screen.say(f"{counted(len(images), 'image')} for {counted(len(names), 'step')}")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import suppress
+from pathlib import Path
 
 from zlock.cli.layout import Screen
+from zlock.errors import InvalidInput
 from zlock.lock.store import replace_text
 from zlock.settings.schema import schema
 
@@ -14,8 +17,18 @@ def run_schema(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     text = json.dumps(schema(), indent=2) + "\n"
     if parsed.output is not None:
+        _check_place(parsed.output)
         replace_text(parsed.output, text)
-        screen.say(f"wrote {parsed.output}; beside it, `zlock.toml` begins with `#:schema ./{parsed.output.name}`")
+        screen.say(
+            f"wrote {parsed.output}; name it in the first line of `zlock.toml`: `#:schema ./{parsed.output.name}`"
+        )
     if parsed.output is None or parsed.json:
         screen.data(text)
     return 0
+
+
+def _check_place(output: Path) -> None:
+    """Refuse to write over what is no schema."""
+    with suppress(OSError):
+        if output.is_file() and b'"$schema"' not in output.read_bytes()[:100]:
+            raise InvalidInput(f"`{output}` is there, and is no schema", hint="name another file with `--output`")

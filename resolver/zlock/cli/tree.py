@@ -19,11 +19,12 @@ def run_tree(parsed: argparse.Namespace, screen: Screen) -> int:
     if parsed.json:
         screen.json({"trees": [_plain(tree) for tree in found]})
     else:
-        screen.data("\n".join(_lines(tree) for tree in found))
+        for number, tree in enumerate(found):
+            screen.lines([*([""] if number else []), *_lines(tree)])
     return 0
 
 
-def _lines(tree: Tree) -> str:
+def _lines(tree: Tree) -> list[str]:
     count = len(tree.graph.versions)
     lines = [f"{tree.step}: {counted(count, 'package')} for {tree.target}"]
     seen: set[tuple[str, ...]] = set()
@@ -47,7 +48,7 @@ def _lines(tree: Tree) -> str:
             for last in branches[-1:]:
                 last.is_last = True
             waiting += reversed(branches)
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from zlock.errors import InvalidInput
 from zlock.lock.facts import DeclaredFile, Facts
 from zlock.lock.question import digest_of
 from zlock.model.form import plain
+from zlock.model.paths import real
 from zlock.regular import NotRegular, read_regular
 from zlock.sources.lines import decode, iter_lines
 
@@ -36,10 +37,10 @@ def declared_files(files: Iterable[Path], project: Path) -> tuple[DeclaredFile, 
 
     Where a file outside the project is, is the machine's affair.
     """
-    root = project.resolve()
+    root = real(project)
     found = set()
     for file in files:
-        place = file.resolve()
+        place = real(file)
         inside = place.is_relative_to(root)
         name = place.relative_to(root).as_posix() if inside else file.name
         try:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple
 
 from zlock.errors import InvalidConfiguration
-from zlock.lock.forms import BuildLine, Count, Digest, FileName, Line, Name, PathInside, Step, VersionText, Word
+from zlock.lock.forms import BuildLine, Count, Digest, FileName, Format, Name, PathInside, Step, VersionText, Word
 from zlock.lock.package import PackageFile, check_file
 from zlock.model.debian import refusal
 from zlock.model.explanations import Differs, GaveWay
-from zlock.model.form import Misstated, matching, read
+from zlock.model.form import Line, Misstated, matching, read
+from zlock.model.image import is_user
 from zlock.model.requirement import Asked, recorded_requirement
 from zlock.model.target import Target
 
@@ -78,8 +79,10 @@ class Uv:
         """Hold the wheels that were read against its version.
 
         Raises:
-            Misstated: One is of another release.
+            Misstated: There is none, or one is of another release.
         """
+        if not self.wheels:
+            raise Misstated("it is empty", "wheels")
         for wheel in self.wheels:
             check_file(wheel, "uv", self.version)
 
@@ -102,6 +105,12 @@ class PinnedParent:
 def _apt_package(name: str) -> str:
     if refused := refusal(name):
         raise ValueError(refused[0])
+    return name
+
+
+def _user(name: str) -> str:
+    if name and not is_user(name):
+        raise ValueError(f"{name!r} is no user of an image")
     return name
 
 
@@ -138,7 +147,7 @@ class Facts:
         sources: What each source asked for, in the documented order.
     """
 
-    format: int
+    format: Format
     step: Step
     pipeline: Line = ""
     identity: Digest
@@ -160,7 +169,7 @@ class Facts:
     differs: tuple[Differs, ...] = ()
     parent_reference: Word = ""
     parent_digest: Digest = ""
-    parent_user: Line | None = None
+    parent_user: Annotated[str, _user] | None = None
     integrity: str
     builds: tuple[Build, ...] = ()
     sources: tuple[Asked, ...]
@@ -177,6 +186,9 @@ class Facts:
             raise Misstated(error.message) from error
         if not targets:
             raise Misstated("it is empty", "platforms")
+        built = [(build.package, build.platform) for build in self.builds]
+        if len(set(built)) < len(built):
+            raise Misstated("a package is there twice for one platform", "builds")
         for asked in self.sources:
             for text in (*asked.requirements, *asked.constraints) if asked.recorded else ():
                 try:

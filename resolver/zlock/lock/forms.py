@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import PurePath, PurePosixPath
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from packaging.markers import InvalidMarker, Marker
+from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from zlock.model.digest import is_digest
-from zlock.model.form import matching
+from zlock.model.form import Line, matching, read
+from zlock.model.target import Target
 
-# What Python, TOML, requirements files or terminals take for the end of a line, and what they can't show.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_NO_URL = re.compile(r"[\s\\\x00-\x1f\x7f-\x9f]")
+_NO_URL = re.compile(r"[\s\\#\x00-\x1f\x7f-\x9f]|\$\{")  # pip fills in `${NAME}` with a variable of the environment
+_SOME_TARGET = Target("3.12")
 _NAME = r"[a-z0-9]+(?:-+[a-z0-9]+)*"
-
-
-def _line(text: str) -> str:
-    if _CONTROL.search(text):
-        raise ValueError(f"{text!r} holds control characters")
-    return text
 
 
 def _path(text: str) -> str:
     if not text:
         raise ValueError("the path is empty")
-    return _line(text)
+    return read(Line, text)
 
 
 def _inside(text: str) -> str:
@@ -45,19 +40,21 @@ def _file(text: str) -> str:
     """Accept the name of a file, which may become one in a folder."""
     if text in ("", ".", "..") or "/" in text or "\\" in text:
         raise ValueError(f"{text!r} is no name of a file")
-    return _line(text)
+    return read(Line, text)
 
 
-def _url(*schemes: str) -> Callable[[str], str]:
+def _url(*schemes: str, query: bool = False) -> Callable[[str], str]:
     def check(text: str) -> str:
         if _NO_URL.search(text):
-            raise ValueError(f"{text!r} is no URL: it holds spaces, `\\` or control characters")
+            raise ValueError(f"{text!r} holds spaces, control characters, `#`, `\\` or `${{`, as no URL in a lock does")
         parts = urlsplit(text)
-        host = parts.hostname or ("" if parts.scheme != "file" else "localhost")
+        host, _ = parts.hostname or ("" if parts.scheme != "file" else "localhost"), parts.port
         if parts.scheme not in schemes or not host or host.startswith("-"):
             raise ValueError(f"it is no URL of {' or '.join(schemes)} with a host")
         if parts.password is not None or (parts.username is not None and parts.scheme != "ssh"):
             raise ValueError("the URL holds credentials")
+        if parts.query and not query:
+            raise ValueError("the URL holds a query")
         return text
 
     return check
@@ -83,9 +80,35 @@ def _normalized_version(text: str) -> str:
     return text
 
 
+def _evaluated(text: str) -> None:
+    """Evaluate a marker for some target: one that compares what can't be compared does so everywhere."""
+    try:
+        Marker(text).evaluate(_SOME_TARGET.environment)
+    except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName, KeyError, TypeError) as error:
+        raise MarkerError(text) from error
+
+
+class MarkerError(ValueError):
+    """A marker is none, or can't be evaluated."""
+
+
+def _time(time: datetime) -> datetime:
+    try:
+        time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{time} is out of range") from error
+    return time
+
+
 def _count(number: int) -> int:
     if number < 0:
         raise ValueError(f"{number} is below 0")
+    return number
+
+
+def _positive(number: int) -> int:
+    if number < 1:
+        raise ValueError(f"{number} is below 1")
     return number
 
 
@@ -96,23 +119,26 @@ def _hashes(hashes: Mapping[str, str]) -> Mapping[str, str]:
     return hashes
 
 
-Line = Annotated[str, _line]
 Name = Annotated[str, matching(_NAME, "normalized name of a package")]
 Node = Annotated[str, matching(rf"{_NAME}(?:\[{_NAME}\])?", "name of a package or an extra of it")]
 VersionText = Annotated[str, _parsed(_normalized_version, InvalidVersion, "normalized version")]
-MarkerText = Annotated[str, _line, _parsed(Marker, InvalidMarker, "environment marker")]
+MarkerText = Annotated[Line, _parsed(_evaluated, MarkerError, "environment marker that a target can evaluate")]
 SpecifierText = Annotated[str, _parsed(SpecifierSet, InvalidSpecifier, "version specifier")]
 Step = Annotated[str, matching(r"[^/\\\x00-\x1f\x7f-\x9f\u2028\u2029]+", "name of a step")]
 Word = Annotated[str, matching(r"[^\s\x00-\x1f\x7f-\x9f]+", "word without spaces")]
 Digest = Annotated[str, matching(r"sha256:[0-9a-f]{64}", "digest: `sha256:` and 64 digits in lower case")]
 Hashes = Annotated[Mapping[str, str], _hashes]
 Commit = Annotated[str, matching(r"[0-9a-f]{40}|[0-9a-f]{64}", "commit id of git")]
+LockVersion = Annotated[str, matching(r"1\.[0-9]+", "version 1 of the format")]
+Format = Annotated[int, _positive]
+Time = Annotated[datetime, _time]
 Count = Annotated[int, _count]
 Path = Annotated[str, _path]
 PathInside = Annotated[str, _inside]
 FileName = Annotated[str, _file]
-Url = Annotated[str, _url("http", "https")]
+FileUrl = Annotated[str, _url("http", "https", query=True)]
+IndexUrl = Annotated[str, _url("http", "https")]
 RepositoryUrl = Annotated[str, _url("https", "http", "ssh", "git", "file")]
 BuildLine = Annotated[
-    str, matching(rf"{_NAME}==[0-9A-Za-z.+!-]+(?: --hash=sha256:[0-9a-f]{{64}})*", "pin of a wheel with its hashes")
+    str, matching(rf"{_NAME}==[0-9A-Za-z.+!-]+(?: --hash=sha256:[0-9a-f]{{64}})+", "pin of a wheel with its hashes")
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from zlock.lock.facts import Facts
@@ -10,7 +11,7 @@ from zlock.lock.identity import FORMAT, identity_of, resign
 from zlock.lock.package import Package
 from zlock.lock.toml import dumps, flat
 from zlock.model.distribution import LockedReference
-from zlock.model.form import plain
+from zlock.model.form import Misstated, plain
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,6 +29,19 @@ class Lock:
     requires_python: SpecifierText
     packages: tuple[Package, ...] = ()
     facts: Facts
+
+    def check(self) -> None:
+        """Hold the packages that were read against each other.
+
+        Raises:
+            Misstated: A target installs a package twice.
+        """
+        names = [package.name for package in self.packages]
+        several = {name for name, count in Counter(names).items() if count > 1}
+        for target in self.facts.targets if several else ():
+            there = [one.name for one in self.packages if one.name in several and target.holds(one.marker)]
+            if len(set(there)) < len(there):
+                raise Misstated(f"{target.platform} has a package twice", "packages")
 
     def render(self) -> str:
         """Return the lock's text, in the format that is written today, with its integrity filled in."""

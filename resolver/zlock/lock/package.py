@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from typing import Literal
 from urllib.parse import unquote, urlsplit
@@ -19,8 +18,9 @@ from zlock.lock.forms import (
     Commit,
     Count,
     FileName,
+    FileUrl,
     Hashes,
-    Line,
+    IndexUrl,
     MarkerText,
     Name,
     Node,
@@ -28,12 +28,12 @@ from zlock.lock.forms import (
     PathInside,
     RepositoryUrl,
     SpecifierText,
-    Url,
+    Time,
     VersionText,
 )
 from zlock.lock.question import plain_text
 from zlock.lock.toml import Row, flat
-from zlock.model.form import Misstated, plain, read
+from zlock.model.form import Line, Misstated, plain, read
 from zlock.model.link import is_wheel
 from zlock.model.page import version_text
 from zlock.model.versions import parse_version
@@ -53,8 +53,8 @@ class PackageFile:
     """
 
     name: FileName = ""
-    upload_time: datetime | None = None
-    url: Url = ""
+    upload_time: Time | None = None
+    url: FileUrl = ""
     path: Path = ""
     size: Count | None = None
     hashes: Hashes
@@ -79,7 +79,7 @@ class PackageArchive:
     """
 
     path: Path = ""
-    url: Url = ""
+    url: FileUrl = ""
     size: Count | None = None
     hashes: Hashes
     subdirectory: PathInside = ""
@@ -186,7 +186,7 @@ class Package:
     vcs: PackageVcs | None = None
     directory: PackageDirectory | None = None
     archive: PackageArchive | None = None
-    index: Url = ""
+    index: IndexUrl = ""
     wheels: tuple[PackageFile, ...] = ()
     sdist: PackageFile | None = None
 

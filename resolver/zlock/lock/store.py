@@ -19,13 +19,14 @@ from zlock.interrupts import interrupts_postponed
 from zlock.lock.exclusive import exclusive
 from zlock.lock.facts import Facts
 from zlock.lock.format_one import as_values
-from zlock.lock.forms import MarkerText, SpecifierText
+from zlock.lock.forms import LockVersion, MarkerText, SpecifierText
 from zlock.lock.identity import FORMAT, is_whole, own_begin, owner_in
 from zlock.lock.lock import Lock
 from zlock.lock.package import Package
 from zlock.lock.toml import read_table
 from zlock.model.conflict import conflicted_line
 from zlock.model.form import Misstated, read
+from zlock.model.paths import leads_out, real
 from zlock.regular import read_regular
 from zlock.reporting import Reporter
 
@@ -128,12 +129,15 @@ def lock_in(path: Path, text: str) -> Lock:
         if rows and "packages" in document:
             raise Misstated("it is there twice", "packages")
         _check_format(path, None, document.get("lock-version"))
-        return Lock(
+        _read(LockVersion, document, "lock-version")
+        lock = Lock(
             environments=_read(tuple[MarkerText, ...], document, "environments"),
             requires_python=_read(SpecifierText, document, "requires-python"),
             packages=tuple(map(_read_package, rows)) or _read(tuple[Package, ...], document, "packages"),
             facts=_read_facts(path, text),
         )
+        lock.check()
+        return lock
 
 
 def _not_whole(path: Path, text: str) -> InvalidLock:
@@ -273,7 +277,7 @@ def write_all(texts: Mapping[Path, str], remove: tuple[Path, ...], *, project: P
     for path in texts:
         check_place(path, project)
     done: list[str] = []
-    places = {path.resolve(): text for path, text in texts.items()}
+    places = {real(path): text for path, text in texts.items()}
     try:
         folders = sorted({path.parent for path in (*places, *remove)})
         with contextlib.ExitStack() as stack:
@@ -350,12 +354,10 @@ def check_place(path: Path, project: Path) -> None:
     Raises:
         InvalidLock: The lock's place is behind such a link.
     """
-    inside = Path(os.path.normpath(path)).is_relative_to(project)
-    root = project if inside else path.parent
-    if not path.resolve().is_relative_to(root.resolve()):
+    if leads_out(path, project):
         raise InvalidLock(
             f"the lock `{path.name}` is reached through a link out of the project",
-            context=[f"it leads to `{path.resolve()}`"],
+            context=[f"it leads to `{real(path)}`"],
             hint="remove the link",
         )
 

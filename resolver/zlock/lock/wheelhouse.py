@@ -14,6 +14,7 @@ from zlock.lock.facts import Build, Uv
 from zlock.lock.identity import own_begin
 from zlock.lock.lock import Lock
 from zlock.lock.package import Package, PackageArchive, PackageFile
+from zlock.model.paths import real
 
 _FILE = re.compile(r'^(?:    |sdist = )\{(?:[^"\n]*, )?path = "([^"\n]*)"', re.MULTILINE)
 _FILE_OR_ARCHIVE = re.compile(r'^(?:    |sdist = |archive = )\{(?:[^"\n]*, )?path = "([^"\n]*)"', re.MULTILINE)
@@ -128,7 +129,7 @@ def wheelhouse_in(text: str) -> str:
 
 def leads_into(wheelhouse: Path, lock_folder: Path, path: str) -> bool:
     """Return whether a path of a lock leads into the wheelhouse; others lead to files of the project."""
-    return (lock_folder / path).resolve().parent == wheelhouse.resolve()
+    return real(lock_folder / path).parent == real(wheelhouse)
 
 
 def _of_file(package: str, version: str, file: PackageFile | PackageArchive) -> LockedFile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from zlock.model.form import Line
 from zlock.model.requirement import DirectRequirement
 
 
@@ -17,8 +18,8 @@ class Stated:
         sources: The sources that state it, in the order in which they were read.
     """
 
-    requirement: str
-    sources: tuple[str, ...]
+    requirement: Line
+    sources: tuple[Line, ...]
 
     @classmethod
     def of(cls, direct: DirectRequirement) -> Stated:
@@ -60,9 +61,9 @@ class Differs:
         where: The index that does not list them, empty for the only one; or the target that no file fits.
     """
 
-    name: str
-    here: str
-    elsewhere: tuple[str, ...]
+    name: Line
+    here: Line
+    elsewhere: tuple[Line, ...]
     reason: Literal["forced", "locked", "others", "unlisted", "unfit", "unknown"]
     forcing: tuple[Stated, ...] = ()
-    where: str = ""
+    where: Line = ""

@@ -17,6 +17,8 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What Python, TOML, requirements files or terminals take for the end of a line, and what they can't show."""
 _KINDS = {str: "a text", int: "a whole number", bool: "a truth value", datetime: "a time"}
 
 
@@ -55,6 +57,16 @@ def matching(pattern: str, what: str) -> Callable[[str], str]:
         return text
 
     return check
+
+
+def _one_line(text: str) -> str:
+    if CONTROL.search(text):
+        raise ValueError(f"{text!r} holds control characters")
+    return text
+
+
+Line = Annotated[str, _one_line]
+"""A text that neither ends a line nor tells a terminal what to do."""
 
 
 def read(kind: type[T], value: object) -> T:

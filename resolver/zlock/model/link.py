@@ -51,7 +51,7 @@ class Flaw(Enum):
     PORT = "its port is no number", _CORRECT
     SSH_PORT = "its port is no number", _SSH_FORM
     SCHEME = "its scheme is unknown", "zlock reads http, https, file, and git+https and its like"
-    CHARACTERS = "it holds white space or a control character", "write such characters as `%20`"
+    CHARACTERS = "it holds white space, a control character or `${`", "write such characters as `%20`"
     BRACKET = "its path holds a bracket", "extras belong behind the name: `name[extra] @ URL`"
     HOST_OPTION = "its host begins with `-`, and would pass for an option", _CORRECT
     HOST_CHARACTERS = "its host holds a backslash or an escape", _CORRECT
@@ -273,7 +273,7 @@ def _check(link: Link, url: str, parts: SplitResult) -> None:
     names_file = link.kind in ("wheel", "sdist", "archive")
     flaws = {
         Flaw.SCHEME: parts.scheme not in _SCHEMES,
-        Flaw.CHARACTERS: not url.isprintable() or re.search(r"\s", url),
+        Flaw.CHARACTERS: not url.isprintable() or re.search(r"\s|\$\{", url),  # pip fills in variables
         Flaw.BRACKET: "[" in parts.path,
         Flaw.HOST_OPTION: parts.netloc.startswith("-") or host.startswith("-"),
         Flaw.HOST_CHARACTERS: "\\" in parts.netloc or ("%" in host and ":" not in host),

@@ -25,6 +25,17 @@ def portable(path: Path, project: Path, *, fixed: bool) -> str:
         return path.as_posix()
 
 
+def real(path: Path) -> Path:
+    """Return a path with links followed; one of a circle stays, of which `Path.resolve` made an error until 3.13."""
+    return Path(os.path.realpath(path))
+
+
+def leads_out(path: Path, project: Path) -> bool:
+    """Return whether a link leads a path out of the project, or out of a folder that was put elsewhere by name."""
+    root = project if Path(os.path.normpath(path)).is_relative_to(project) else path.parent
+    return not real(path).is_relative_to(real(root))
+
+
 def file_url(path: str) -> str:
     """Return the `file:` URL of a path; a relative path stays one: `file:libs/a` (RFC 8089, appendix E.2.1)."""
     return Path(path).as_uri() if Path(path).is_absolute() else f"file:{quote(path)}"

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
-from zlock.model.form import Key
+from zlock.model.form import Key, Line
 from zlock.model.indexes import Route
 from zlock.model.origin import Origin, Source
 from zlock.redact import redact
@@ -121,11 +121,11 @@ class Asked:
         recorded: The requirements were had by running something, so `--check` reads them from the lock.
     """
 
-    source: str
+    source: Line
     described: Annotated[str, Key("from")] = ""
-    requirements: tuple[str, ...]
-    constraints: tuple[str, ...] = ()
-    apt_packages: tuple[str, ...] = ()
+    requirements: tuple[Line, ...]
+    constraints: tuple[Line, ...] = ()
+    apt_packages: tuple[Line, ...] = ()
     recorded: bool = False
 
     @classmethod

@@ -12,7 +12,7 @@ from zlock.image.plan import ImagePlan
 from zlock.wording import listed
 from zlock.workflow.deliver.export import write_export
 from zlock.workflow.images.build_image import name_of
-from zlock.workflow.images.build_plans import OUTPUT, plan_images
+from zlock.workflow.images.build_plans import output_folder, plan_images
 from zlock.workflow.images.registries import Registries, note_floating, note_unknown
 from zlock.workflow.locks.current import load_locked
 from zlock.workflow.project.report import Report
@@ -45,7 +45,7 @@ def export_bake(options: Options, platform: str | None, output: Path | None) -> 
         plans = [plan for plan in plans if platform in {None, plan.platform}]
         note_unknown(plans, workspace)
         note_floating(registries.floating, plans, workspace)
-    around = workspace.project.folder / OUTPUT
+    around = output_folder(workspace)
     start = output.absolute().parent if output else Path.cwd()
     text = bake_file(
         [_target(plan, around / name, start) for plan, name in zip(plans, folder_names(plans), strict=True)]

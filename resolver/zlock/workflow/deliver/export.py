@@ -12,6 +12,7 @@ from zlock.lock.lock import Lock
 from zlock.lock.selection import indexes_of, narrowed
 from zlock.lock.store import existing_steps, replace_text
 from zlock.model.indexes import Routing
+from zlock.model.paths import real
 from zlock.workflow.locks.current import LockedStep, load_locked
 from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Options, Workspace
@@ -56,8 +57,8 @@ def write_export(workspace: Workspace, locked: Sequence[LockedStep], output: Pat
     recorded = [file for one in locked for file in one.facts.declared_files]
     asking = [project.folder / file.name for file in recorded if file.inside]
     locks = [lock.path for lock in existing_steps(workspace.lock_folder).values()]
-    place = output.resolve()
-    if place in {one.resolve() for one in (*asking, *locks, *filter(None, [project.file]))}:
+    place = real(output)
+    if place in {real(one) for one in (*asking, *locks, *filter(None, [project.file]))}:
         raise InvalidInput(
             f"`{output}` is a file that the export is made from", hint="name another file with `--output`"
         )
@@ -83,9 +84,9 @@ def _source(workspace: Workspace, locked: LockedStep, platform: str | None, outp
     return Exported(
         lock=lock,
         targets=targets,
-        lock_folder=locked.path.parent.resolve(),
-        folder=(output.parent if output else Path.cwd()).resolve(),
-        wheelhouse=workspace.wheelhouse.resolve(),
+        lock_folder=real(locked.path.parent),
+        folder=real(output.parent if output else Path.cwd()),
+        wheelhouse=real(workspace.wheelhouse),
         public_index=public_index,
         routing=_nameable(locked, lock),
     )

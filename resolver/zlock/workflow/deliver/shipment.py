@@ -11,7 +11,7 @@ from zlock.errors import Collector, InvalidConfiguration, LockOutdated
 from zlock.lock.declared import undeclared
 from zlock.lock.facts import Facts
 from zlock.lock.store import check_place, existing_steps, lock_path, other_step, read_lock
-from zlock.model.paths import path_in
+from zlock.model.paths import path_in, real
 from zlock.redact import redact
 from zlock.settings.config import Project, read_project
 from zlock.wording import did_you_mean, listed
@@ -168,7 +168,7 @@ def _changed_places(facts: Facts, project: Project) -> Iterator[str]:
 
 def _is_inside(url: str, folder: Path) -> bool:
     path = Path(path_in(url))
-    return not path.is_absolute() and (folder / path).resolve().is_relative_to(folder.resolve())
+    return not path.is_absolute() and real(folder / path).is_relative_to(real(folder))
 
 
 def _is_unpacked(project: Project) -> bool:
@@ -177,7 +177,7 @@ def _is_unpacked(project: Project) -> bool:
 
 
 def _check_inside(file: Path, folder: Path) -> None:
-    if not file.resolve().is_relative_to(folder.resolve()):
+    if not real(file).is_relative_to(real(folder)):
         raise InvalidConfiguration(
             f"`{file.name}` is outside the project, where an sdist can't hold it", hint="choose another `lock-dir`"
         )

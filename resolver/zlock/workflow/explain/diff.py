@@ -10,7 +10,7 @@ from zlock.errors import Collector, InvalidConfiguration, InvalidInput
 from zlock.lock.diff import StepDiff, compare
 from zlock.lock.history import HEAD, texts_at
 from zlock.lock.lock import Lock
-from zlock.lock.store import existing_steps, parse_lock, read_lock, read_text, step_of
+from zlock.lock.store import existing_steps, lock_path, parse_lock, read_lock, read_text, step_of
 from zlock.wording import did_you_mean
 from zlock.workflow.project.workspace import Options, Workspace
 
@@ -48,6 +48,8 @@ def diff(options: Options, against: str | None) -> Comparison:
             after = {step: lock for step, lock in after.items() if step in before}
     else:
         before = _at(workspace, HEAD if against is None else against, problems)
+    gone = {step: lock_path(workspace.lock_folder, step) for step in before.keys() - after.keys()}
+    after = {**after, **_read_all(gone, problems)}  # what is there all the same is no lock any more
     problems.raise_if_any()
     steps = sorted({*before, *after})
     if not steps and workspace.project.file is None:

@@ -71,7 +71,7 @@ def fetch(options: Options, folder: Path | None) -> tuple[Fetched, Report]:
     """
     workspace = Workspace(options)
     locked = load_locked(workspace)
-    place = folder.resolve() if folder else workspace.wheelhouse
+    place = folder.resolve() if folder else workspace.written(workspace.wheelhouse)
     if not locked:
         return Fetched(folder=place, files={}, received=0), workspace.report
     jobs = [Job.of(one) for one in locked]

@@ -18,7 +18,7 @@ from zlock.process import Watch
 from zlock.reporting import Activity, Doing, End, Reporter
 from zlock.workflow.images.build_image import Workshop, name_of, reference_of
 from zlock.workflow.images.build_logs import Logged
-from zlock.workflow.images.build_plans import OUTPUT, plan_images
+from zlock.workflow.images.build_plans import output_folder, plan_images
 from zlock.workflow.images.parallel import Task, Work, side_by_side
 from zlock.workflow.images.platform_indexes import MadeIndex, make_indexes
 from zlock.workflow.images.registries import Registries, note_floating
@@ -138,7 +138,7 @@ def build(options: Options, choices: Choices) -> Outcome:
         note_floating(registries.floating, plans, workspace)
         for reference in dict.fromkeys(plan.parent.reference for plan in plans if plan.floats):
             workspace.note(f"no registry knows the digest of `{reference}`, so what is on it is built each time")
-        production = _Production(plans, choices.jobs, workspace.project.folder / OUTPUT, workspace.reporter)
+        production = _Production(plans, choices.jobs, output_folder(workspace), workspace.reporter)
         with Workshop(workspace, builder, registries, push=choices.push) as workshop:
             results = production.build(workshop)
         made = [one for one in results if isinstance(one, MadeImage)]
@@ -278,4 +278,4 @@ def _record(workspace: Workspace, outcome: Outcome) -> None:
     indexes = [BuiltIndex(plan=one.plan, reference=one.reference, digest=one.digest) for one in outcome.indexes]
     missing = {step for one in outcome.missing for step in one.steps} | outcome.report.failures.of_steps.keys()
     steps = [step.name for step in workspace.steps]
-    write_record(workspace.project.folder / OUTPUT / RECORD, record_of(images, indexes), steps, missing)
+    write_record(output_folder(workspace) / RECORD, record_of(images, indexes), steps, missing)

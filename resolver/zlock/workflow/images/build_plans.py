@@ -41,6 +41,15 @@ OUTPUT = Path("build") / "zlock"
 """Where contexts and the record of images are, from the project folder."""
 
 
+def output_folder(workspace: Workspace) -> Path:
+    """Return where contexts and the record of images are written.
+
+    Raises:
+        InvalidInput: A link leads it out of the project.
+    """
+    return workspace.written(workspace.project.folder / OUTPUT)
+
+
 def plan_images(
     workspace: Workspace,
     locked: Sequence[LockedStep],

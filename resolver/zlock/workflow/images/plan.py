@@ -12,7 +12,7 @@ from zlock.image.plan import ImagePlan
 from zlock.image.platforms import IndexPlan, plan_indexes
 from zlock.image.record import RECORD, PlatformRow, read_record
 from zlock.workflow.fetching.build_files import links_into
-from zlock.workflow.images.build_plans import OUTPUT, plan_images
+from zlock.workflow.images.build_plans import output_folder, plan_images
 from zlock.workflow.images.existing_images import Existing
 from zlock.workflow.images.registries import Registries, note_floating, note_unknown
 from zlock.workflow.locks.current import collect_locked, load_locked
@@ -78,7 +78,7 @@ def plan(options: Options, *, explain: str | None = None) -> tuple[list[PlannedI
         plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
         note_unknown(plans, workspace)
         note_floating(registries.floating, plans, workspace)
-        before = read_record(workspace.project.folder / OUTPUT / RECORD) if explain is not None else {}
+        before = read_record(output_folder(workspace) / RECORD) if explain is not None else {}
         if explain is not None and not workspace.report.disregarded:
             names = [step for one in plans for step in one.steps]
             if explain not in {*names, *failures.of_steps}:
@@ -119,7 +119,7 @@ def write_contexts(options: Options, output: Path | None, wheelhouse: Path | Non
     plans = plan_images(workspace, load_locked(workspace), None, None, house)
     note_unknown(plans, workspace)
     links = [NO_LINKS] * len(plans) if house is None else links_into(plans, house, workspace)
-    around = workspace.project.folder / OUTPUT if output is None else Path.cwd() / output
+    around = output_folder(workspace) if output is None else Path.cwd() / output
     rows = []
     for one, name, linked in zip(plans, folder_names(plans), links, strict=True):
         write_context(one.context, around / name, linked)

@@ -12,14 +12,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zlock.errors import Collector, InvalidConfiguration
+from zlock.errors import Collector, InvalidConfiguration, InvalidInput
 from zlock.lock.declared import declared_files
 from zlock.lock.facts import DeclaredFile, Facts
 from zlock.lock.question import Question, digest_of
 from zlock.lock.store import ExistingLock, existing_steps, lock_path, read_text
 from zlock.model.indexes import Routing
 from zlock.model.installer import Installer
-from zlock.model.paths import is_file_url
+from zlock.model.paths import is_file_url, leads_out, real
 from zlock.model.requirement import Asked, Gathered
 from zlock.model.target import Target
 from zlock.redact import redact
@@ -228,6 +228,20 @@ class Workspace:
         names = {step.name for step in self.steps}
         locks = {} if self.options.steps or self._is_part else self._locks
         return {name: lock.path for name, lock in locks.items() if name not in names and self._may_touch(lock)}
+
+    def written(self, folder: Path) -> Path:
+        """Return a folder of the project that zlock writes to unless another is named.
+
+        Raises:
+            InvalidInput: A link leads it out of the project, so that a checkout would say what is replaced elsewhere.
+        """
+        if leads_out(folder, self.project.folder):
+            raise InvalidInput(
+                f"`{folder}` is reached through a link out of the project",
+                context=[f"it leads to `{real(folder)}`"],
+                hint="remove the link, or name the folder that is meant",
+            )
+        return folder
 
     def disregard(self) -> None:
         """Report that there is nothing to do, as the pipeline runs without images."""
