@@ -98,7 +98,6 @@ def test_a_wheel_by_url(find: Find, index: TinyIndex) -> None:
         size=len(file.content),
         filename="a-1.0-py3-none-any.whl",
         commit="",
-        vcs="",
     )
     assert [str(dependency) for dependency in reference.metadata.dependencies] == ["b>=1"]
 
@@ -301,7 +300,6 @@ def test_the_default_branch_is_taken_at_its_commit(find: Find, repository: GitRe
         kind="vcs",
         url=repository.folder.as_uri(),
         path="",
-        vcs="git",
         requested_revision="",
         commit=repository.git("rev-parse", "HEAD"),
         hashes=(),

@@ -39,17 +39,17 @@ def file(filename: str, *, url: str = "", sha256: str = "aa", time: str = "") ->
 
 def pinned(*files: File, hashes: tuple[str, ...] = (), index: str = "https://index.example/simple/") -> Resolved:
     candidate = Candidate(version=Version("1.0"), files=files, yanked=None)
-    return Resolved(name=ALPHA, candidate=candidate, extras=(), requires=(), index=index, hashes=hashes)
+    return Resolved(name=ALPHA, candidate=candidate, requires=(), index=index, hashes=hashes)
 
 
 def referenced(kind: str, **stated: Any) -> Resolved:
-    nothing = {"url": "", "path": "", "subdirectory": "", "hashes": (), "size": -1, "vcs": "", "filename": ""}
+    nothing = {"url": "", "path": "", "subdirectory": "", "hashes": (), "size": -1, "filename": ""}
     reference = Reference(
         **{"requested": "x", "kind": kind, "requested_revision": "", "commit": "", **nothing, **stated},
         metadata=Metadata(ALPHA, "1.0", ">=3.8", (), ()),
     )
     candidate = Candidate(version=Version("1.0"), files=(), yanked=None, reference=reference)
-    return Resolved(name=ALPHA, candidate=candidate, extras=(), requires=(), index="", hashes=())
+    return Resolved(name=ALPHA, candidate=candidate, requires=(), index="", hashes=())
 
 
 def question(**more: Any) -> Question:
@@ -129,9 +129,7 @@ def test_local_files_and_folders_are_relative_to_the_lock() -> None:
 
 def test_repositories_have_their_commit_and_archives_their_hash() -> None:
     commit = "0123456789" * 4
-    repository = package(
-        referenced("vcs", url="https://git.example/a", vcs="git", requested_revision="main", commit=commit)
-    )
+    repository = package(referenced("vcs", url="https://git.example/a", requested_revision="main", commit=commit))
     archive = package(
         referenced("archive", url="https://index.example/alpha-1.0.zip", hashes=(("sha256", "aa" * 32),), size=7)
     )

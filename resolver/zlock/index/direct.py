@@ -316,7 +316,6 @@ def _find_vcs(wanted: _Wanted, builder: Builder, *, offline: bool, locked: Locke
         kind="vcs",
         url=url,
         subdirectory=link.subdirectory,
-        vcs="git",
         requested_revision=revision,
         commit=commit,
         metadata=found.metadata,

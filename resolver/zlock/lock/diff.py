@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from zlock.lock.lock import Lock
 from zlock.lock.package import Package
-from zlock.lock.selection import applies, with_wheels_for
+from zlock.lock.selection import with_wheels_for
 from zlock.model.target import Target
 
 Kind = Literal["added", "removed", "major", "minor", "patch", "commit", "files", "same"]
@@ -96,7 +96,7 @@ def by_name(lock: Lock | None, targets: Sequence[Target] | None = None) -> dict[
     for row in lock.packages if lock else ():
         if targets is None:
             found.setdefault(row.name, []).append(row)
-        elif on := [target for target in targets if applies(row, target)]:
+        elif on := [target for target in targets if target.holds(row.marker)]:
             found.setdefault(row.name, []).append(with_wheels_for(row, on))
     return dict(found)
 

@@ -48,7 +48,6 @@ def _joined(rows: Sequence[Resolved]) -> Resolved:
     return replace(
         first,
         candidate=first.candidate._replace(files=tuple(files.values())),
-        extras=tuple(sorted({extra for one in rows for extra in one.extras})),
         requires=tuple(sorted({name for one in rows for name in one.requires})),
         needs=_joined_needs([one.needs for one in rows]),
     )

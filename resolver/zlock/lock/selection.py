@@ -14,7 +14,7 @@ from zlock.model.target import Target
 
 def packages_on(lock: Lock, target: Target) -> tuple[Package, ...]:
     """Return the packages of a lock that a target installs (PEP 751, packages.marker)."""
-    return tuple(package for package in lock.packages if applies(package, target))
+    return tuple(package for package in lock.packages if target.holds(package.marker))
 
 
 def indexes_of(packages: Sequence[Package], indexes: Iterable[Index]) -> list[Index]:
@@ -26,11 +26,6 @@ def indexes_of(packages: Sequence[Package], indexes: Iterable[Index]) -> list[In
 def pins_on(lock: Lock, target: Target) -> dict[str, str]:
     """Return the versions a lock pins on a target, by name."""
     return {package.name: package.version for package in packages_on(lock, target) if package.version}
-
-
-def applies(package: Package, target: Target) -> bool:
-    """Return whether a target installs a package of a lock."""
-    return target.holds(package.marker)
 
 
 def narrowed(lock: Lock, target: Target) -> Lock:

@@ -97,7 +97,6 @@ class Reference(NamedTuple):
         subdirectory: Inside the archive or repository, or empty.
         hashes: Of the archive: pairs of algorithm and digest.
         size: Of the archive in bytes, or -1.
-        vcs: "git" and its like, for kind "vcs".
         requested_revision: What was asked for, or empty.
         commit: The full commit id.
         filename: The archive's file name, or empty.
@@ -113,7 +112,6 @@ class Reference(NamedTuple):
     subdirectory: str = ""
     hashes: tuple[tuple[str, str], ...] = ()
     size: int = -1
-    vcs: str = ""
     requested_revision: str = ""
     commit: str = ""
     filename: str = ""

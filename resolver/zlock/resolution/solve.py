@@ -31,7 +31,6 @@ class Resolved:
     Attributes:
         name: The normalized name.
         candidate: What was chosen.
-        extras: The extras that are needed of it.
         requires: The names it requires, sorted.
         needs: The nodes that it and each of its extras need: by extra, with "" for the package itself.
         index: The index it comes from, empty for a direct reference.
@@ -40,7 +39,6 @@ class Resolved:
 
     name: NormalizedName
     candidate: Candidate
-    extras: tuple[str, ...]
     requires: tuple[NormalizedName, ...]
     index: str
     hashes: tuple[str, ...]
@@ -135,7 +133,6 @@ def _resolved(universe: Universe, nodes: Sequence[Node], position: int, hashes: 
     return Resolved(
         name=name,
         candidate=package.usable(position),
-        extras=tuple(node.extra for node in nodes if node.extra),
         requires=tuple(sorted({need.node.name for rows in needs.values() for need in rows} - {name})),
         index=package.page.index if package.page else "",
         hashes=hashes,
