@@ -11,7 +11,6 @@ from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.errors import InvalidInput, NoAnswer
 from zlock.model.form import plain
-from zlock.resolution.words import differs, gave_way
 from zlock.wording import counted, listed
 from zlock.workflow import Report, StepReport, check, resolve
 
@@ -61,7 +60,10 @@ def _lines(step: StepReport, *, verbose: bool) -> list[str]:
     said = ", ".join(f"{count} {what}" for count, what in counts if count)
     said = said or ("same versions" if step.packages else "nothing to install")
     lines = [f"{step.name}: {packages} ({said}) -> {step.path.name}"]
-    lines += [f"  {line}" for line in (*map(gave_way, step.gave_way), *map(differs, step.differs))]
+    if step.gave_way or step.differs:
+        from zlock.resolution.words import differs, gave_way  # most steps have nothing of both
+
+        lines += [f"  {line}" for line in (*map(gave_way, step.gave_way), *map(differs, step.differs))]
     if verbose:
         lines += [f"  + {name} {version}" for name, version in sorted(step.added.items())]
         lines += [f"  - {name} {version}" for name, version in sorted(step.removed.items())]

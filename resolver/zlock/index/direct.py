@@ -16,8 +16,8 @@ from zlock.index.archives import wheel_metadata
 from zlock.index.metadata import parse_metadata, with_portable_needs
 from zlock.index.sdist import Builder, Described, folder_in, temporary_folder
 from zlock.index.sourced import in_repository, on_this_machine, with_sources
-from zlock.model.distribution import LockedReference, Metadata, Reference
-from zlock.model.link import SDIST_ENDINGS, Link, LinkError, shown
+from zlock.model.distribution import SDIST_ENDINGS, LockedReference, Metadata, Reference
+from zlock.model.link import Link, LinkError, shown
 from zlock.model.paths import absolute, portable
 from zlock.model.ports import InvalidMetadata
 from zlock.redact import redact

@@ -21,8 +21,7 @@ from zlock.index.archives import wheel_metadata
 from zlock.index.folder import as_path
 from zlock.index.metadata import parse_metadata
 from zlock.index.tree import BuildSystem, checked_requirements, read_build_system, static_metadata, unpack
-from zlock.model.distribution import Metadata
-from zlock.model.link import SDIST_ENDINGS
+from zlock.model.distribution import SDIST_ENDINGS, Metadata
 from zlock.model.ports import InvalidMetadata
 from zlock.process import CommandExited, run_command
 from zlock.redact import redact

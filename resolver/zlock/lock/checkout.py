@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from zlock.errors import CommandFailed, NoAnswer
 from zlock.lock.git import Repository
+from zlock.model.paths import real
 from zlock.process import CommandExited, run_command
 
 MERGING = "ZLOCK_MERGING"
@@ -38,7 +39,7 @@ def merged_files(repository: Repository, environ: Mapping[str, str]) -> Iterator
         raise NoAnswer("it can't be told which commits are being merged, as in a rebase", hint=_LATER)
     tree = _merged_tree(repository, heads[0])
     with TemporaryDirectory(prefix="zlock-merge-") as temporary:
-        folder = Path(temporary).resolve() / "files"
+        folder = real(Path(temporary)) / "files"
         variables = {"GIT_INDEX_FILE": f"{temporary}/index", "GIT_LFS_SKIP_SMUDGE": "1"}
         repository.git("read-tree", tree, **variables)
         repository.git("checkout-index", "--all", f"--prefix={folder}/", **variables)
@@ -50,7 +51,7 @@ def merged_files(repository: Repository, environ: Mapping[str, str]) -> Iterator
 def write_conflict(base: Path, ours: Path, theirs: Path) -> None:
     """Write both sides with conflict markers into ours, as git does without a driver."""
     labels = [part for name in ("ours", "base", "theirs") for part in ("-L", name)]
-    files = [str(path.resolve()) for path in (ours, base, theirs)]
+    files = [str(real(path)) for path in (ours, base, theirs)]
     with suppress(CommandExited):  # it ends with the number of conflicts
         run_command(["git", "merge-file", *labels, *files], cwd=Path.cwd(), timeout=_TIMEOUT)
 

@@ -16,7 +16,6 @@ from zlock.lock.question import digest_of
 from zlock.model.form import plain
 from zlock.model.paths import real
 from zlock.regular import NotRegular, read_regular
-from zlock.sources.lines import decode, iter_lines
 
 # Where tools say that dependencies come from, see `zlock.pyproject`.
 _SOURCE_KEYS = (
@@ -106,6 +105,8 @@ def _digest_of(name: str, data: bytes) -> str:
             from zlock.lock.source import asking_source  # few runs have a pipeline file
 
             return digest_of(asking_source(data))
+        from zlock.sources.lines import decode, iter_lines  # nor requirements files
+
         return digest_of([line.text for line in iter_lines(decode(data))])
     return _digest_of_bytes(data)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zlock.index.sdist import child_environment
+from zlock.model.paths import real
 from zlock.process import CommandExited, run_command
 
 _TIMEOUT = 600.0  # seconds for one command: a checkout may be large
@@ -39,7 +40,7 @@ class Repository(NamedTuple):
         """
         with suppress(CommandExited):
             found = cls._found(Path.cwd(), os.environ)
-            if folder.resolve().is_relative_to(found.top):
+            if real(folder).is_relative_to(found.top):
                 return found
         return cls._found(folder, child_environment(os.environ))
 
@@ -48,7 +49,7 @@ class Repository(NamedTuple):
         arguments = ["git", "rev-parse", "--show-toplevel", "--absolute-git-dir"]
         printed = run_command(arguments, cwd=folder, timeout=_TIMEOUT, environ=environ).stdout
         top, _, place = printed.rstrip("\n").rpartition("\n")
-        return cls(Path(top).resolve(), {**environ, "GIT_DIR": place, "GIT_WORK_TREE": top})
+        return cls(real(Path(top)), {**environ, "GIT_DIR": place, "GIT_WORK_TREE": top})
 
     def git(self, *arguments: str, **variables: str) -> str:
         """Return what a command of git prints that runs at the top.

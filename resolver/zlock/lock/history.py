@@ -8,6 +8,7 @@ from pathlib import Path
 from zlock.errors import CommandFailed, InvalidInput
 from zlock.lock.git import Repository
 from zlock.lock.store import step_of
+from zlock.model.paths import real
 from zlock.process import CommandExited
 
 HEAD = "HEAD"
@@ -71,7 +72,7 @@ def _place(folder: Path) -> tuple[Repository, str]:
             f"`{folder.name}` is in no git repository",
             hint="compare with a file or folder of locks: `zlock diff FILE`",
         ) from error
-    return repository, folder.resolve().relative_to(repository.top).as_posix()
+    return repository, real(folder).relative_to(repository.top).as_posix()
 
 
 def _commit(revision: str, repository: Repository) -> str | None:

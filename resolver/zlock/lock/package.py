@@ -34,7 +34,6 @@ from zlock.lock.forms import (
 from zlock.lock.question import plain_text
 from zlock.lock.toml import Row, flat
 from zlock.model.form import Line, Misstated, plain, read
-from zlock.model.link import is_wheel
 from zlock.model.page import version_text
 from zlock.model.versions import parse_version
 
@@ -229,8 +228,11 @@ class Package:
     @property
     def is_built(self) -> bool:
         """Whether it is a repository, a folder or an archive that has to be built before it is installed."""
-        place = (self.archive.url or self.archive.path) if self.archive else ".whl"
-        return bool(self.vcs or self.directory) or not is_wheel(place)
+        if self.archive is None:
+            return bool(self.vcs or self.directory)
+        from zlock.model.link import is_wheel  # few packages are archives
+
+        return not is_wheel(self.archive.url or self.archive.path)
 
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:

@@ -18,7 +18,6 @@ from zlock.errors import InvalidLock, OutsideFailed
 from zlock.interrupts import interrupts_postponed
 from zlock.lock.exclusive import exclusive
 from zlock.lock.facts import Facts
-from zlock.lock.format_one import as_values
 from zlock.lock.forms import LockVersion, MarkerText, SpecifierText
 from zlock.lock.identity import FORMAT, is_whole, own_begin, owner_in
 from zlock.lock.lock import Lock
@@ -186,7 +185,11 @@ def _read_package(text: str) -> Package:
 def _read_facts(path: Path, text: str) -> Facts:
     own = _read_own(text)
     _check_format(path, own.get("format"), None)
-    return _read(Facts, {_OWN: as_values(own) if own.get("format") == 1 else own}, _OWN)
+    if own.get("format") == 1:
+        from zlock.lock.format_one import as_values  # until the lock is written again
+
+        own = as_values(own)
+    return _read(Facts, {_OWN: own}, _OWN)
 
 
 def _read_own(text: str) -> dict[str, Any]:

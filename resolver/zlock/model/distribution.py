@@ -8,6 +8,9 @@ from packaging.utils import NormalizedName
 
 from zlock.model.indexes import Route
 
+SDIST_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
+"""How the names of sdists end, the commonest first."""
+
 
 class Dependency(NamedTuple):
     """One `Requires-Dist` (PEP 508), taken apart once so that no solve parses it again.

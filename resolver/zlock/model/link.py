@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from packaging.utils import parse_sdist_filename, parse_wheel_filename
 
 from zlock.model.digest import DIGITS, is_digest
+from zlock.model.distribution import SDIST_ENDINGS
 from zlock.model.paths import is_inside
 from zlock.redact import redact
 
@@ -30,7 +31,6 @@ _REPOSITORIES: Final = frozenset(
 )
 _SCHEMES: Final = frozenset({"http", "https", "file"}) | _REPOSITORIES
 _PIP_SCHEMES: Final = _SCHEMES | {"ftp", "bzr+ftp"}
-SDIST_ENDINGS: Final = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 ARCHIVE_ENDINGS: Final = (".whl", *SDIST_ENDINGS, ".tar", ".tbz", ".txz", ".tar.lz", ".tlz", ".tar.lzma")
 """The endings of the files that pip installs."""
 PROJECT_NAME: Final = re.compile(r"[A-Z0-9]([A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE | re.ASCII)

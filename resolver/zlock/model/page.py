@@ -9,8 +9,7 @@ from functools import lru_cache
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from zlock.model.distribution import File
-from zlock.model.link import SDIST_ENDINGS
+from zlock.model.distribution import SDIST_ENDINGS, File
 from zlock.model.versions import Release, parse_version, release_of
 
 _canonical = lru_cache(maxsize=65536)(canonicalize_name)

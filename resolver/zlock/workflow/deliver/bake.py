@@ -9,6 +9,7 @@ from zlock.image.bake import ALL, SECRET_VARIABLE, Target, bake_file, target_nam
 from zlock.image.context.folder import folder_names, write_context
 from zlock.image.context.installation import SECRET
 from zlock.image.plan import ImagePlan
+from zlock.model.paths import real
 from zlock.wording import listed
 from zlock.workflow.deliver.export import write_export
 from zlock.workflow.images.build_image import name_of
@@ -59,8 +60,8 @@ def export_bake(options: Options, platform: str | None, output: Path | None) -> 
     if targets:
         why = "as bake builds that group where nothing is named"
         workspace.note(f"the step `{ALL}` has no group of its own, {why}: name its target, {listed(targets)}")
-    if start.resolve() != Path.cwd().resolve():
-        workspace.note(f"run bake in `{start.resolve()}`, from which the file's paths count")
+    if real(start) != real(Path.cwd()):
+        workspace.note(f"run bake in `{real(start)}`, from which the file's paths count")
     if output is not None:
         write_export(workspace, locked, output, text)
     return text, workspace.report

@@ -11,6 +11,7 @@ from zlock.image.plan import ImagePlan
 from zlock.index.wheelhouse import differs, find_release_file
 from zlock.lock.store import lock_path
 from zlock.lock.wheelhouse import LockedFile
+from zlock.model.paths import real
 from zlock.reporting import Activity, Doing
 from zlock.workflow.project.workspace import Workspace
 
@@ -40,7 +41,7 @@ def house_with(files: Sequence[LockedFile], house: Path, workspace: Workspace, l
 
 def _found(locks: Mapping[LockedFile, str], house: Path, workspace: Workspace) -> dict[LockedFile, Path]:
     """Return the place of each file; `locks` are those that name them."""
-    is_own = house.resolve() == workspace.wheelhouse.resolve()
+    is_own = real(house) == real(workspace.wheelhouse)
     hint = "run `zlock fetch`" if is_own else f"run `zlock fetch --wheelhouse {house}`"
     if not house.is_dir():
         raise InvalidInput(f"`{house}`, which is to be the wheelhouse, is no folder", hint=hint)

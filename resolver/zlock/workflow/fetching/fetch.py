@@ -21,6 +21,7 @@ from zlock.lock.package import Package, PackageArchive
 from zlock.lock.wheelhouse import LockedFile, archive_name, leads_into, locked_files
 from zlock.merge import merge
 from zlock.model.distribution import File
+from zlock.model.paths import real
 from zlock.model.ports import PackageSource
 from zlock.model.target import Target
 from zlock.reporting import Activity, Doing
@@ -71,7 +72,7 @@ def fetch(options: Options, folder: Path | None) -> tuple[Fetched, Report]:
     """
     workspace = Workspace(options)
     locked = load_locked(workspace)
-    place = folder.resolve() if folder else workspace.written(workspace.wheelhouse)
+    place = real(folder) if folder else workspace.written(workspace.wheelhouse)
     if not locked:
         return Fetched(folder=place, files={}, received=0), workspace.report
     jobs = [Job.of(one) for one in locked]
@@ -284,7 +285,7 @@ class _Needs:
         if file.url:
             return file.url
         if file.path and not self._is_portable:
-            return (self._locked.path.parent / file.path).resolve().as_uri()
+            return real(self._locked.path.parent / file.path).as_uri()
         return self._on_page(file).url
 
     def _on_page(self, file: LockedFile) -> File:

@@ -17,7 +17,7 @@ from zlock.index.cache import Cache, default_folder
 from zlock.lock.facts import Build
 from zlock.lock.selection import packages_on, rank_of
 from zlock.lock.wheelhouse import LockedFile, files_of_build
-from zlock.model.paths import portable
+from zlock.model.paths import portable, real
 from zlock.model.ports import InvalidMetadata
 from zlock.model.target import Target
 from zlock.workflow.locks.current import LockedStep
@@ -89,7 +89,7 @@ class Folders:
             place, build = package.directory, usable_build(one, package.name, target)
             if place and build:
                 with problems:
-                    folder = (one.path.parent / place.path / place.subdirectory).resolve()
+                    folder = real(one.path.parent / place.path / place.subdirectory)
                     name = canonicalize_name(package.name)
                     found[name] = self._built(one, target, name, folder, build.requirements)
         problems.raise_if_any()
@@ -125,7 +125,7 @@ class Folders:
             offline=True,
             reporter=self._workspace.reporter,
         )
-        what = portable(folder, self._workspace.project.folder.resolve(), fixed=False)
+        what = portable(folder, real(self._workspace.project.folder), fixed=False)
         making = _Making(builder=builder, target=target, name=name, folder=folder, what=what, locked=locked)
         try:
             return making.made(self._others, self._cache)
@@ -146,7 +146,7 @@ class Folders:
     def _check_trusted(self, one: LockedStep, name: NormalizedName, folder: Path) -> None:
         """Hold a folder to be the project's own, or one whose code may run by its name."""
         project = self._workspace.project
-        is_own = folder.is_relative_to(project.folder.resolve())
+        is_own = folder.is_relative_to(real(project.folder))
         if not is_own and project.build_sdists is not None and name not in project.build_sdists:
             raise NoAnswer(
                 f"step `{one.step.name}`: `{name}` is a folder outside of the project, and no such is built unless "

@@ -11,6 +11,7 @@ from zlock.image.explain import moved
 from zlock.image.plan import ImagePlan
 from zlock.image.platforms import IndexPlan, plan_indexes
 from zlock.image.record import RECORD, PlatformRow, read_record
+from zlock.model.paths import real
 from zlock.workflow.fetching.build_files import links_into
 from zlock.workflow.images.build_plans import output_folder, plan_images
 from zlock.workflow.images.existing_images import Existing
@@ -115,7 +116,7 @@ def write_contexts(options: Options, output: Path | None, wheelhouse: Path | Non
         OSError: The disk refused; each folder is whole.
     """
     workspace = Workspace(options)
-    house = wheelhouse.resolve() if wheelhouse else None
+    house = real(wheelhouse) if wheelhouse else None
     plans = plan_images(workspace, load_locked(workspace), None, None, house)
     note_unknown(plans, workspace)
     links = [NO_LINKS] * len(plans) if house is None else links_into(plans, house, workspace)

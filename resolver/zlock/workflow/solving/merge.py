@@ -12,6 +12,7 @@ from zlock.lock.checkout import MERGING, merged_files, was_said, write_conflict
 from zlock.lock.git import Repository
 from zlock.lock.identity import owner_in
 from zlock.lock.store import ENVIRONMENTS, replace_text, step_of
+from zlock.model.paths import real
 from zlock.reporting import Activity, Doing
 from zlock.settings.config import read_project
 from zlock.workflow.project.report import Report
@@ -95,9 +96,9 @@ def _place_in_repository(error: ZlockError, folder: Path) -> None:
 
 
 def _inside(project: Path, top: Path) -> Path:
-    if not project.resolve().is_relative_to(top):
+    if not real(project).is_relative_to(top):
         raise InvalidInput(f"the project `{project}` is not in the repository", hint="leave out `--project`")
-    return project.resolve().relative_to(top)
+    return real(project).relative_to(top)
 
 
 def _as_conflict(sides: Sides) -> str:
@@ -110,7 +111,7 @@ def _project_of(lock: Path, top: Path) -> Path:
     """Return the folder of the project whose locks are where a lock is."""
     for folder in (lock.parent, *lock.parent.parents):
         project = read_project(folder)
-        if project is not None and (folder / project.lock_dir).resolve() == lock.parent.resolve():
+        if project is not None and real(folder / project.lock_dir) == real(lock.parent):
             return folder
         if folder == top:
             break

@@ -17,6 +17,7 @@ from zlock.index.machine import Machine, uv_indexes_of
 from zlock.index.network import Network
 from zlock.index.repository import Repository
 from zlock.model.indexes import Cutoff, Index, Route, Routing
+from zlock.model.paths import real
 from zlock.model.ports import PackageSource
 from zlock.model.reference import is_loopback
 from zlock.model.target import Target
@@ -88,7 +89,7 @@ class Session:
         url = self.workspace.options.index_url
         default = [index for index in configured.indexes if index.default]
         if url:
-            default = [Index(url=url if "://" in url else str(Path(url).resolve()), default=True)]
+            default = [Index(url=url if "://" in url else str(real(Path(url))), default=True)]
         others = [index for index in configured.indexes if not index.default]
         return replace(configured, indexes=(*others, *(default or [self._machine_default])))
 
