@@ -25,6 +25,8 @@ from support.images import (
 from zlock.errors import InvalidConfiguration, NoAnswer, Problems, ZlockError
 from zlock.image.context.dockerfile import Command, Env, From, Run, User, render
 
+X_1 = f"x==1 --hash=sha256:{'0a' * 32}"
+
 HOSTILE = [
     "",
     " ",
@@ -217,7 +219,7 @@ def test_a_project_without_packages_has_no_wheelhouse_to_mount_and_asks_no_index
     assert "PIP_NO_INDEX=1" in text
 
 
-CLONED = [repository("cloned")], {"builds": [build_row("cloned", "1.0", "x==1")]}
+CLONED = [repository("cloned")], {"builds": [build_row("cloned", "1.0", X_1)]}
 
 
 def cloned(*packages: Mapping[str, Any], own: Mapping[str, Any] | None = None, **more: Any) -> str:
@@ -276,7 +278,7 @@ def test_a_build_stops_early_where_repositories_can_not_be_cloned() -> None:
 def test_what_can_not_be_built_in_an_image_is_refused(
     packages: list[dict[str, Any]], own: Mapping[str, Any] | None, more: Mapping[str, Any], said: str
 ) -> None:
-    own = {"builds": [build_row("a", "1.0", "x==1")]} if own is None else own
+    own = {"builds": [build_row("a", "1.0", X_1)]} if own is None else own
     with pytest.raises(NoAnswer) as caught:
         cloned(*packages, own=own, **more)
 

@@ -22,6 +22,9 @@ from zlock.model.indexes import Index
 from zlock.model.target import Target
 from zlock.settings.docker import DockerSettings
 
+X_1 = f"x==1 --hash=sha256:{'0a' * 32}"
+X_2 = f"x==2 --hash=sha256:{'0b' * 32}"
+
 SETTINGS: dict[str, Any] = {
     "apt_packages": ["git", "zsh"],
     "environment": {"A": "1", "B": "2"},
@@ -30,7 +33,7 @@ SETTINGS: dict[str, Any] = {
     "python_package_installer_args": {"timeout": 100, "no-color": None},
     "local_project_install_command": "pip install .",
 }
-BUILD = {"package": "delta", "version": "3.0", "platform": "linux/amd64", "requires": ["x"], "requirements": ["x==1"]}
+BUILD = {"package": "delta", "version": "3.0", "platform": "linux/amd64", "requires": ["x"], "requirements": [X_1]}
 PACKAGES = [wheel("alpha", "1.0"), wheel("beta", "2.0", sha256="05"), sdist("delta", "3.0")]
 BASE: dict[str, Any] = {
     "packages": PACKAGES,
@@ -55,7 +58,7 @@ MOVING: dict[str, dict[str, Any]] = {
     "a file of the same version": {"packages": [wheel("alpha", "1.0", sha256="09"), *PACKAGES[1:]]},
     "a package more": {"packages": [*PACKAGES, wheel("gamma", "1.0")]},
     "a package less": {"packages": PACKAGES[1:]},
-    "a requirement of a build": {"own": {"uv": UV, "builds": [{**BUILD, "requirements": ["x==2"]}]}},
+    "a requirement of a build": {"own": {"uv": UV, "builds": [{**BUILD, "requirements": [X_2]}]}},
     "the parent's digest": {"parent": Parent(reference=PARENT.reference, digest=f"sha256:{'cd' * 32}")},
     "the parent's name": {"parent": Parent(reference="other:1", digest=PARENT.digest)},
     "an apt package": {"apt_packages": ("git",)},
@@ -120,16 +123,16 @@ def test_the_pinned_uv_is_part_of_the_key() -> None:
 
 CLONED = {
     "packages": [repository("cloned"), archive("packed", "2.0")],
-    "own": {"builds": [build_row("cloned", "1.0", "x==1"), build_row("packed", "2.0", "x==1")], "uv": UV},
+    "own": {"builds": [build_row("cloned", "1.0", X_1), build_row("packed", "2.0", X_1)], "uv": UV},
 }
-OTHER_BUILD = build_row("cloned", "1.0", "x==2")
+OTHER_BUILD = build_row("cloned", "1.0", X_2)
 MOVING_CLONED: dict[str, dict[str, Any]] = {
     "a commit": {"packages": [repository("cloned", commit="0b"), archive("packed", "2.0")]},
     "a repository's URL": {
         "packages": [repository("cloned", url="https://host.example/other"), archive("packed", "2.0")]
     },
     "an archive": {"packages": [repository("cloned"), archive("packed", "2.0", sha256="07")]},
-    "what a repository is built with": {"own": {"builds": [OTHER_BUILD, build_row("packed", "2.0", "x==1")]}},
+    "what a repository is built with": {"own": {"builds": [OTHER_BUILD, build_row("packed", "2.0", X_1)]}},
 }
 
 
