@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from zlock.model.digest import DIGITS, HEX, is_digest
 from zlock.model.distribution import File
+from zlock.model.url import plain_url
 
 _LARGEST = 1 << 50  # bytes; no index serves a larger file
 # As PEP 700 has it: what nearly every page is, seen at once. Anything else is looked at file by file.
@@ -56,6 +57,8 @@ def _are_plain(files: Sequence[File], base: str) -> bool:
     joined = "\n".join(times)
     return (
         _WORDS.fullmatch(words) is not None
+        and not any(mark in words for mark in "\\#$@")
+        and all(_is_plain(url) for url in {url[: url.find("/", len("https://"))] for url in urls})
         and {url[:8] for url in urls} <= secure
         and len(digests) == len(files)
         and set(map(len, (*digests, *beside))) == {64}
@@ -71,7 +74,7 @@ def _checked(file: File, base: str) -> File | str:
     """Return a file as it may be used, or what is wrong with it."""
     if not _is_word(file.filename):
         return "its name holds white space, a control character, or a letter that no name of a file may have"
-    if not _is_word(file.url) or not _is_served(file.url, base):
+    if not _is_word(file.url) or not _is_served(file.url, base) or not _is_plain(file.url):
         return f"its URL is none that `{urlsplit(base).scheme}` indexes may list"
     if not -1 <= file.size < _LARGEST:
         return f"its size is {file.size}"
@@ -87,6 +90,17 @@ def _checked(file: File, base: str) -> File | str:
 
 def _is_word(text: str) -> bool:
     return text != "" and _WORDS.fullmatch(text) is not None
+
+
+def _is_plain(url: str) -> bool:
+    """Tell whether a URL is one that a lock may hold; of a file of this machine, a lock has the path."""
+    if url.startswith("file:"):
+        return True
+    try:
+        plain_url(url, "http", "https", query=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_served(url: str, base: str) -> bool:

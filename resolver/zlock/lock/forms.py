@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import PurePath, PurePosixPath
 from typing import Annotated
-from urllib.parse import urlsplit
 
-from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.markers import Marker
+from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from zlock.model.digest import is_digest
 from zlock.model.form import Line, matching, read
 from zlock.model.target import Target
+from zlock.model.url import plain_url
 
-_NO_URL = re.compile(r"[\s\\#\x00-\x1f\x7f-\x9f]|\$\{")  # pip fills in `${NAME}` with a variable of the environment
 _SOME_TARGET = Target("3.12")
 _NAME = r"[a-z0-9]+(?:-+[a-z0-9]+)*"
 
@@ -44,30 +42,17 @@ def _file(text: str) -> str:
 
 
 def _url(*schemes: str, query: bool = False) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        if _NO_URL.search(text):
-            raise ValueError(f"{text!r} holds spaces, control characters, `#`, `\\` or `${{`, as no URL in a lock does")
-        parts = urlsplit(text)
-        host, _ = parts.hostname or ("" if parts.scheme != "file" else "localhost"), parts.port
-        if parts.scheme not in schemes or not host or host.startswith("-"):
-            raise ValueError(f"it is no URL of {' or '.join(schemes)} with a host")
-        if parts.password is not None or (parts.username is not None and parts.scheme != "ssh"):
-            raise ValueError("the URL holds credentials")
-        if parts.query and not query:
-            raise ValueError("the URL holds a query")
-        return text
-
-    return check
+    return lambda text: plain_url(text, *schemes, query=query)
 
 
-def _parsed(parse: Callable[[str], object], wrong: type[ValueError], what: str) -> Callable[[str], str]:
+def _parsed(parse: Callable[[str], object], what: str) -> Callable[[str], str]:
     """Return the check that a standard's parser takes a text, which is kept as it is."""
 
     @lru_cache(maxsize=4096)
     def check(text: str) -> str:
         try:
             parse(text)
-        except wrong as error:
+        except (ValueError, KeyError, TypeError) as error:  # the last two of markers that can't be evaluated
             raise ValueError(f"{text!r} is no {what}") from error
         return text
 
@@ -82,14 +67,7 @@ def _normalized_version(text: str) -> str:
 
 def _evaluated(text: str) -> None:
     """Evaluate a marker for some target: one that compares what can't be compared does so everywhere."""
-    try:
-        Marker(text).evaluate(_SOME_TARGET.environment)
-    except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName, KeyError, TypeError) as error:
-        raise MarkerError(text) from error
-
-
-class MarkerError(ValueError):
-    """A marker is none, or can't be evaluated."""
+    Marker(text).evaluate(_SOME_TARGET.environment)
 
 
 def _time(time: datetime) -> datetime:
@@ -121,9 +99,9 @@ def _hashes(hashes: Mapping[str, str]) -> Mapping[str, str]:
 
 Name = Annotated[str, matching(_NAME, "normalized name of a package")]
 Node = Annotated[str, matching(rf"{_NAME}(?:\[{_NAME}\])?", "name of a package or an extra of it")]
-VersionText = Annotated[str, _parsed(_normalized_version, InvalidVersion, "normalized version")]
-MarkerText = Annotated[Line, _parsed(_evaluated, MarkerError, "environment marker that a target can evaluate")]
-SpecifierText = Annotated[str, _parsed(SpecifierSet, InvalidSpecifier, "version specifier")]
+VersionText = Annotated[str, _parsed(_normalized_version, "normalized version")]
+MarkerText = Annotated[Line, _parsed(_evaluated, "environment marker that a target can evaluate")]
+SpecifierText = Annotated[str, _parsed(SpecifierSet, "version specifier")]
 Step = Annotated[str, matching(r"[^/\\\x00-\x1f\x7f-\x9f\u2028\u2029]+", "name of a step")]
 Word = Annotated[str, matching(r"[^\s\x00-\x1f\x7f-\x9f]+", "word without spaces")]
 Digest = Annotated[str, matching(r"sha256:[0-9a-f]{64}", "digest: `sha256:` and 64 digits in lower case")]

@@ -61,6 +61,8 @@ class Flaw(Enum):
         "write `file:///PATH`, or `file:PATH` for one in this folder",
     )
     NOT_ABSOLUTE = "it is no absolute path", "write `git+file:///` and the whole path"
+    QUERY = "it has a query, behind which no revision would be found", _CORRECT
+    PATH_CHARACTERS = "its path holds a backslash", "write slashes, or `%5C` for a backslash that is meant"
     NO_REVISION = "it names no revision after the `@`", "write a branch, tag or commit after the `@`, or leave it out"
     REVISION = "it names a revision that git does not allow", "write a branch, tag or commit id after the `@`"
     SUBDIRECTORY = "its `subdirectory` leads out of what it names", "name a folder inside it, such as `packages/name`"
@@ -280,6 +282,7 @@ def _check(link: Link, url: str, parts: SplitResult) -> None:
         Flaw.NO_HOST: not host and not is_file and link.scheme != "lp",
         Flaw.OTHER_MACHINE: is_file and host not in ("", "localhost"),
         Flaw.NOT_ABSOLUTE: is_file and link.vcs and "://" not in url,
+        Flaw.QUERY: link.vcs and parts.query,
         Flaw.NO_REVISION: link.vcs and parts.path.endswith("@"),
         Flaw.REVISION: not revision.isprintable() or _NO_REVISION.search(revision),
         Flaw.SUBDIRECTORY: not is_inside(folder) or folder.startswith("-") or not folder.isprintable(),
@@ -287,6 +290,7 @@ def _check(link: Link, url: str, parts: SplitResult) -> None:
         Flaw.HASH: not all(is_digest(*one) for one in link.hashes),
         Flaw.FILE_NAME: names_file and (re.search(r"[/\\]", link.file_name) or not link.file_name.isprintable()),
         Flaw.WHEEL: link.kind == "wheel" and not _is_wheel_name(link.file_name),
+        Flaw.PATH_CHARACTERS: not is_file and "\\" in parts.path,
         Flaw.PATH: _CONTROL.search(link.path),
     }
     for flaw, is_there in flaws.items():
