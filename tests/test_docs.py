@@ -126,6 +126,15 @@ def test_python_in_the_documentation_runs(text: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_example_of_the_readme_is_the_one_in_the_repository() -> None:
+    """So what the README shows is what its command runs."""
+    block = _FENCE.search((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert block
+    path, _, text = block["text"].removeprefix("# ").partition("\n")
+
+    assert (ROOT / path).read_text(encoding="utf-8").endswith(text)
+
+
 @pytest.mark.parametrize(("page", "target"), links())
 def test_a_link_leads_somewhere(page: Path, target: str) -> None:
     path, _, anchor = target.partition("#")
