@@ -8,6 +8,6 @@ python=python3
 if [ -x "${ZLOCK_VENV:-}/bin/python" ]; then
     python="$ZLOCK_VENV/bin/python"
 fi
-# Split at spaces and line ends, and nothing more: a value is no code. `read` stops at the end of the text, and says 1.
+# Split at spaces and line ends, and nothing more: a value is not code. `read` stops at the end of the text, and says 1.
 read -r -d '' -a arguments <<<"${ZLOCK_ARGUMENTS:-}" || true
 exec "$python" -P "$(dirname "${BASH_SOURCE[0]}")/job.py" "$ZLOCK_COMMAND" ${arguments[@]+"${arguments[@]}"}

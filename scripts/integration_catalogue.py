@@ -4,7 +4,7 @@
     python scripts/integration_catalogue.py
 
 Requirements that zenml makes depend on the machine or the Python version are asked for all of these, and get markers
-for it. A requirement that is no valid PEP 508 is dropped; each is named on stderr.
+for it. A requirement that is not a valid PEP 508 is dropped; each is named on stderr.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BEGIN, END = "# mark: written by the script\n", "# mark: written by hand\n"
 
 
 def valid(name: str, requirements: list[str]) -> list[str]:
-    """Drop what is no requirement, and say so."""
+    """Drop what is not a requirement, and say so."""
     kept = []
     for text in requirements:
         try:

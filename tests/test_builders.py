@@ -297,7 +297,7 @@ def test_builds_of_one_store_run_side_by_side(tmp_path: Path, buildah: Engine) -
 
 
 def test_without_any_engine_each_is_named_with_what_is_wrong(tmp_path: Path) -> None:
-    with pytest.raises(OutsideFailed, match="there is nothing to build with") as caught:
+    with pytest.raises(OutsideFailed, match="no image builder is available") as caught:
         choose_builder(None, {"PATH": str(tmp_path)})
 
     assert [line.partition(":")[0] for line in caught.value.context] == list(BUILDERS)

@@ -128,15 +128,15 @@ def test_every_package_may_build_where_that_is_said() -> None:
         ("[steps.a.docker]\napt_packages = []", "unknown key `steps.a.docker.apt_packages`", "write `apt-packages`"),
         ('[[index]]\nurl = "a"\nnmae = 1', "unknown key `index[0].nmae`", "did you mean `name`?"),
         ("python = 3.12", "`python`: expected a string, got a number", ""),
-        ('python = "3"', "`python`: is no Python 3 version: `3`", 'write `python = "3.12"`'),
-        ('[steps.a]\npython = "2.7"', "`steps.a.python`: is no Python 3 version: `2.7`", ""),
+        ('python = "3"', "`python`: is not a Python 3 version: `3`", 'write `python = "3.12"`'),
+        ('[steps.a]\npython = "2.7"', "`steps.a.python`: is not a Python 3 version: `2.7`", ""),
         ('python = ""', "`python`: expected a string, got an empty one", "leave the key out"),
         ('platforms = "linux/amd64"', "`platforms`: expected a list of strings, got a string", '`["linux/amd64"]`'),
         ('platforms = ["linux/x86"]', "`platforms[0]`: holds an unknown platform: `linux/x86`", "OCI names"),
-        ('platforms = ["linux/arm64", "linux/arm64"]', "`platforms`: `linux/arm64` stands there twice", "leave one"),
+        ('platforms = ["linux/arm64", "linux/arm64"]', "`platforms`: `linux/arm64` is listed twice", "leave one"),
         ("platforms = []", "`platforms`: is empty", 'write `platforms = ["linux/amd64"]`'),
-        ('manylinux = "glibc"', "`manylinux`: is no libc version: `glibc`", "2_28"),
-        ('musllinux = "one"', "`musllinux`: is no libc version: `one`", "1_2"),
+        ('manylinux = "glibc"', "`manylinux`: is not a libc version: `glibc`", "2_28"),
+        ('musllinux = "one"', "`musllinux`: is not a libc version: `one`", "1_2"),
         ('conflicts = "latter"', "`conflicts`: expected `error` or `later`, got `latter`", "did you mean `later`?"),
         ('prerelease = "alow"', "`prerelease`: expected `if-necessary-or-explicit`, ", "did you mean `allow`"),
         ('resolution = "newest"', "`resolution`: expected `highest`, `lowest` or `lowest-direct`, got `newest`", ""),
@@ -146,7 +146,7 @@ def test_every_package_may_build_where_that_is_said() -> None:
         ('exclude = "a"', "`exclude`: expected a list of strings, got a string", '`["a"]`'),
         ("exclude = [1]", "`exclude[0]`: expected a table, got a number", ""),
         ('exclude = [{from = "a"}]', "`exclude[0].package`: is missing", '`{package = "a", from = "b"}`'),
-        ('exclude-newer = "soon"', "`exclude-newer`: `soon` is no RFC 3339 time", 'write `"2026-11-01T00:00:00Z"`'),
+        ('exclude-newer = "soon"', "`exclude-newer`: `soon` is not an RFC 3339 time", 'write `"2026-11-01T00:00:00Z"`'),
         ("exclude-newer = 5", "`exclude-newer`: expected an RFC 3339 time, got a number", "write"),
         ("exclude-newer-package = {a = true}", "`exclude-newer-package.a`: expected an RFC 3339 time", "write"),
         ('index = "https://index.example/"', "`index`: expected a list of tables, got a string", "write `[[index]]`"),
@@ -199,9 +199,13 @@ def test_every_package_may_build_where_that_is_said() -> None:
             "`index[0].url`: has a query or a fragment",
             "credentials",
         ),
-        ('exclude = ["a b"]', "`exclude[0]`: `a b` is no name of a package", "letters, digits"),
-        ('exclude = [{package = "a>1"}]', "`exclude[0].package`: `a>1` is no name of a package", "`a`"),
-        ('build-sdists = ["a", "b==1"]', "`build-sdists[1]`: `b==1` is no name of a package", "the name alone: `b`"),
+        ('exclude = ["a b"]', "`exclude[0]`: `a b` is not a valid package name", "letters, digits"),
+        ('exclude = [{package = "a>1"}]', "`exclude[0].package`: `a>1` is not a valid package name", "`a`"),
+        (
+            'build-sdists = ["a", "b==1"]',
+            "`build-sdists[1]`: `b==1` is not a valid package name",
+            "the name alone: `b`",
+        ),
         ("docker = 5", "`docker`: expected a table, got a number", ""),
         ("stack = []", "`stack`: expected a table, got a list", ""),
         ("steps = 5", "`steps`: expected a table, got a number", ""),
@@ -329,7 +333,7 @@ def test_an_empty_table_in_pyproject_is_a_configuration(tmp_path: Path) -> None:
     ("make", "said"),
     [
         (lambda path: path.mkdir(), "`zlock.toml` is a folder"),
-        (os.mkfifo, "`zlock.toml` is no regular file"),
+        (os.mkfifo, "`zlock.toml` is not a regular file"),
         (lambda path: path.symlink_to(path), "`zlock.toml` can't be read: "),
         (lambda path: path.symlink_to("gone"), "`zlock.toml` can't be read: "),
     ],
@@ -372,7 +376,7 @@ def test_other_tools_in_pyproject_are_none_of_our_business(tmp_path: Path, text:
 def test_a_merge_conflict_in_the_configuration_is_to_be_resolved_first(tmp_path: Path) -> None:
     write(tmp_path, {"zlock.toml": '<<<<<<< HEAD\npython = "3.11"\n=======\npython = "3.12"\n>>>>>>> other\n'})
 
-    with pytest.raises(InvalidConfiguration, match="is no TOML") as caught:
+    with pytest.raises(InvalidConfiguration, match="is not valid TOML") as caught:
         read_project(tmp_path)
 
     assert caught.value.hint == "resolve the merge conflict in it first"
@@ -381,9 +385,9 @@ def test_a_merge_conflict_in_the_configuration_is_to_be_resolved_first(tmp_path:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"python = ", "is no TOML"),
-        (b"a = " + b"[" * 5000, "is no TOML"),
-        (b"a = '\xff'", "is no text in UTF-8"),
+        (b"python = ", "is not valid TOML"),
+        (b"a = " + b"[" * 5000, "is not valid TOML"),
+        (b"a = '\xff'", "is not valid UTF-8"),
         (b"\xef\xbb\xbfpyton = 1", "unknown key `pyton`"),
     ],
 )

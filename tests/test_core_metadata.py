@@ -20,7 +20,7 @@ TEXTS = {
     "a description that looks like headers": HEAD + "\nRequires-Dist: not-a-header\n",
     "a separator of lines that is none here": HEAD + "Summary: x\u2028Requires-Dist: not-a-header\nRequires-Dist: a\n",
     "a form feed": HEAD + "Summary: x\x0cRequires-Dist: not-a-header\nRequires-Dist: a\n",
-    "a line that is no header ends them": HEAD + "Requires-Dist: a\nno header\nRequires-Dist: b\n",
+    "a line that is not a header ends them": HEAD + "Requires-Dist: a\nno header\nRequires-Dist: b\n",
     "case of names": "metadata-version: 2.1\nNAME: demo\nvErsion: 1.0\nREQUIRES-dist: a\n",
     "a colon in a value": HEAD + "Summary: a: b\nRequires-Dist: c @ https://files.example/c.whl\n",
 }
@@ -53,7 +53,7 @@ def test_random_licences_hide_no_requirement(seed: int) -> None:
     [
         ("Name: a\n", "no name or no version"),
         (HEAD.replace("1.0", "one"), "is invalid"),
-        (HEAD + "Requires-Dist: a >= >= 1\n", "which is no requirement"),
+        (HEAD + "Requires-Dist: a >= >= 1\n", "which is not a requirement"),
     ],
 )
 def test_what_is_invalid_is_said(text: str, reason: str) -> None:

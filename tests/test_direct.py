@@ -135,7 +135,7 @@ def test_a_wrong_hash_names_both(find: Find, index: TinyIndex, algorithm: str) -
 
 
 def test_a_hash_of_the_wrong_form_is_refused(find: Find) -> None:
-    assert "no digest of the algorithm" in failure(
+    assert "not a digest of the algorithm" in failure(
         find, InvalidRequirements, "https://index.example/a-1-py3-none-any.whl#sha256=0"
     )
 
@@ -171,8 +171,8 @@ def test_a_wheel_whose_metadata_disagrees_with_its_name_is_refused(find: Find, w
         ("https://index.example/..%5Ca-1.0.tar.gz", "no usable file name"),
         ("https://index.example/a.whl", "is not one of a wheel"),
         ("https://index.example/b-1.0-py3-none-any.whl", "is `b`, another package"),
-        ("https://[::1/a-1.0.tar.gz", "no valid URL"),
-        ("https://index.example:port/a-1.0.tar.gz", "port is no number"),
+        ("https://[::1/a-1.0.tar.gz", "not a valid URL"),
+        ("https://index.example:port/a-1.0.tar.gz", "port is not a number"),
         ("https://index.example/a-1.0.tar.gz#subdirectory=../x", "leads out"),
         ("ftp://index.example/a-1.0.tar.gz", "scheme is unknown"),
         ("file://elsewhere.example/a-1.0.tar.gz", "another machine"),
@@ -181,7 +181,7 @@ def test_a_wheel_whose_metadata_disagrees_with_its_name_is_refused(find: Find, w
         ("git+git@index.example:a", "git+ssh://git@host/path"),
         ("git+ext::sh -c x", "scheme is unknown"),
         ("git+https:///a", "no host"),
-        ("git+git://index.example/a", "no git URL"),
+        ("git+git://index.example/a", "not a git URL"),
         ("git+ssh://-oProxyCommand=x/a", "pass for an option"),
         ("git+https://index.example/a@", "no revision after"),
         ("git+https://index.example/a@--upload-pack=x", "does not allow"),
@@ -199,7 +199,7 @@ def test_a_wrong_url_is_refused_before_anything_is_fetched(find: Find, url: str,
 def test_bytes_that_are_no_archive_are_refused(find: Find, wheelhouse: Path) -> None:
     for name in ("a-1.0-py3-none-any.whl", "a-1.0.tar.gz", "a-1.0.zip"):
         (wheelhouse / name).write_bytes(b"<html>")
-        assert "no readable" in failure(find, IndexFailed, (wheelhouse / name).as_uri())
+        assert "not a readable" in failure(find, IndexFailed, (wheelhouse / name).as_uri())
 
 
 def test_an_archive_named_after_a_tag_is_what_its_metadata_says(find: Find, wheelhouse: Path) -> None:
@@ -273,7 +273,7 @@ def test_what_is_not_there_is_said_to_be_missing(find: Find, folder: Path) -> No
     assert str(folder / "a-1-py3-none-any.whl") in failure(find, InvalidRequirements, "file:a-1-py3-none-any.whl")
     assert "is not there" in failure(find, InvalidRequirements, (folder / "gone").as_uri())
     (folder / "empty").mkdir()
-    assert "no Python project" in failure(find, InvalidRequirements, "file:empty")
+    assert "not a Python project" in failure(find, InvalidRequirements, "file:empty")
     (folder / "text.txt").write_text("a", encoding="utf-8")
     assert "neither a wheel nor an sdist" in failure(find, InvalidRequirements, "file:text.txt")
 

@@ -330,8 +330,8 @@ def test_a_requirement_where_a_path_belongs() -> None:
         ("requirements", "", "expected a string, got an empty one"),
         ("apt_packages", ["git", " "], "`apt_packages[1]`: expected a string, got an empty one"),
         ("apt_packages", ["git curl"], "`git curl` has spaces in it"),
-        ("apt_packages", ["git", "-y"], "`apt_packages[1]`: `-y` is no name of a Debian package"),
-        ("apt_packages", ["git-"], "`git-` is no name of a Debian package"),
+        ("apt_packages", ["git", "-y"], "`apt_packages[1]`: `-y` is not a valid name of a Debian package"),
+        ("apt_packages", ["git-"], "`git-` is not a valid name of a Debian package"),
         ("apt_packages", [["git"]], "`apt_packages[0]`: expected a string, got a list"),
         ("pyproject_extras", {"a": 1}, "expected a list of strings, got a table"),
         ("pyproject_path", ["a"], "expected a path, got a list"),
@@ -345,22 +345,22 @@ def test_a_requirement_where_a_path_belongs() -> None:
         ("python_package_installer_args", {"a": float("nan")}, "expected a string, a number"),
         ("python_package_installer_args", {1: "a"}, "expected strings as keys, got a number"),
         ("environment", {"A": True}, "`environment.A`: expected a string, got a boolean"),
-        ("environment", {"A-B": "1"}, "`A-B` is no name for an environment variable"),
+        ("environment", {"A-B": "1"}, "`A-B` is not a valid name for an environment variable"),
         ("runtime_environment", {"A": "1\n2"}, "`runtime_environment.A`: a line break"),
         ("user", "root\nRUN something", "a line break"),
-        ("user", "nobody; rm", "`user`: `nobody; rm` is no user of an image"),
-        ("user", "$NAME", "`$NAME` is no user of an image"),
+        ("user", "nobody; rm", "`user`: `nobody; rm` is not a valid user of an image"),
+        ("user", "$NAME", "`$NAME` is not a valid user of an image"),
         ("parent_image", "python:3 AS base", "has spaces in it"),
-        ("parent_image", "Team/image:1/x", "`parent_image`: `Team/image:1/x` is no image reference: "),
-        ("parent_image", "registry.example/image:-x", "is no image reference: a tag has"),
-        ("target_repository", "team/Images", "`team/Images` is no image reference: "),
+        ("parent_image", "Team/image:1/x", "`parent_image`: `Team/image:1/x` is not an image reference: "),
+        ("parent_image", "registry.example/image:-x", "is not an image reference: a tag has"),
+        ("target_repository", "team/Images", "`team/Images` is not an image reference: "),
         ("target_repository", "images:1", "`target_repository`: it has a tag or a digest"),
         ("target_repository", f"registry.example:5000/x@sha256:{'0' * 64}", "it has a tag or a digest"),
         ("local_project_install_command", " ", "expected a command, got an empty string"),
         ("local_project_install_command", ["pip", 3], "`local_project_install_command[1]`: expected a string"),
         ("target_repository", True, "expected a string, got a boolean"),
         *(
-            ("venv", value, f"`venv`: `{value}` is no absolute path in plain characters")
+            ("venv", value, f"`venv`: `{value}` is not an absolute path in plain characters")
             for value in (
                 "venv",
                 "./venv",
@@ -373,7 +373,7 @@ def test_a_requirement_where_a_path_belongs() -> None:
             )
         ),
         *(
-            ("venv", f"/srv/{name}", "is no absolute path in plain characters")
+            ("venv", f"/srv/{name}", "is not an absolute path in plain characters")
             for name in ("a b", "a:b", "$HOME", "`a`", '"', "'", "a\\b", "a;b", "a#b", "é", "a\u2028b")
         ),
         ("venv", "/srv/a\nb", "a line break"),

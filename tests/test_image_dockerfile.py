@@ -120,7 +120,7 @@ def test_what_can_not_be_carried_is_refused_with_its_place_all_at_once() -> None
         planned(wheel("alpha", "1.0"), settings=settings)
 
     said = messages(raised.value)
-    for name in ("`A`", "`C`", "`D`", "`nonsense` is no option"):
+    for name in ("`A`", "`C`", "`D`", "`nonsense` is not an option"):
         assert name in said
     assert said.count("stated in ") == len(raised.value.errors)
     assert "step `train`, `environment`: " in said
@@ -128,19 +128,19 @@ def test_what_can_not_be_carried_is_refused_with_its_place_all_at_once() -> None
 
 @pytest.mark.parametrize("name", ["", "a-b", "1A", "A B", "A=B", "Ä", "A\nB"])
 def test_a_name_that_is_none_is_refused(name: str) -> None:
-    with pytest.raises(InvalidConfiguration, match="is no name for an environment variable"):
+    with pytest.raises(InvalidConfiguration, match="is not a valid name for an environment variable"):
         render([[Env(name, "x")]])
 
 
 @pytest.mark.parametrize("reference", ["", "--platform=x", "a b", "a\nRUN x", "$BASE", "a`b", 'a"b', "ä"])
 def test_a_reference_that_could_mean_something_else_is_refused(reference: str) -> None:
-    with pytest.raises(InvalidConfiguration, match="is no reference of an image"):
+    with pytest.raises(InvalidConfiguration, match="is not a valid image reference"):
         render([[From(reference)]])
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a\nRUN x", "$USER", "a:b:c", "-x", "a/b"])
 def test_a_user_that_is_none_is_refused(name: str) -> None:
-    with pytest.raises(InvalidConfiguration, match="is no user of an image"):
+    with pytest.raises(InvalidConfiguration, match="is not a valid user of an image"):
         render([[User(name)]])
 
 

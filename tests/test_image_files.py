@@ -123,7 +123,7 @@ def test_what_no_image_can_hold_is_refused_and_nothing_waits_for_it(tmp_path: Pa
         project_files(project, [], [])
 
     said = [error.message for error in raised.value.errors]
-    assert said == ["the link `gone` leads to nothing", "`pipe` is no file but a pipe, a socket or a device"]
+    assert said == ["the link `gone` leads to nothing", "`pipe` is not a file but a pipe, a socket or a device"]
     assert all(".dockerignore" in error.hint for error in raised.value.errors)
 
 
@@ -166,7 +166,7 @@ def test_files_that_are_called_like_secrets_are_found_where_nothing_says_what_is
 def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a\udcff.py").write_bytes(b"")
 
-    with pytest.raises(InvalidConfiguration, match="is no UTF-8"):
+    with pytest.raises(InvalidConfiguration, match="is not valid UTF-8"):
         project_files(tmp_path, [], [])
 
 
@@ -332,7 +332,7 @@ BEGIN = f'{{"train": {{"key": "{KEY}"'
 def test_what_is_no_record_is_refused_with_the_way_out(tmp_path: Path, text: str) -> None:
     (tmp_path / "images.json").write_text(text)
 
-    with pytest.raises(InvalidInput, match="is no record of images") as raised:
+    with pytest.raises(InvalidInput, match="is not a record of images") as raised:
         read_record(tmp_path / "images.json")
 
     assert "delete it" in raised.value.hint

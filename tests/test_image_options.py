@@ -132,7 +132,7 @@ def test_what_is_not_taken_is_refused_with_what_to_write_instead(installer: str,
 )
 def test_what_is_no_option_is_refused_with_the_close_ones(installer: str, name: str, near: str) -> None:
     command = {"pip": "pip install", "uv": "uv pip install"}[installer]
-    with pytest.raises(InvalidConfiguration, match=f"is no option of `{command}`") as raised:
+    with pytest.raises(InvalidConfiguration, match=f"is not an option of `{command}`") as raised:
         options_of(INSTALLERS[installer], {name: "x"})
 
     assert near in raised.value.hint
@@ -212,7 +212,7 @@ def test_what_any_installer_has_can_be_turned_off(installer: str) -> None:
     off = dict.fromkeys(("trusted-host", "no-color", "allow-insecure-host", "upgrade", "verbose"), False)
 
     assert options_of(INSTALLERS[installer], off) == ((), {})
-    with pytest.raises(InvalidConfiguration, match="`timeuot` is no option"):
+    with pytest.raises(InvalidConfiguration, match="`timeuot` is not an option"):
         options_of(INSTALLERS[installer], {"timeuot": False})
 
 

@@ -40,8 +40,8 @@ def test_a_reference_is_read_with_dockers_defaults(text: str, full: str) -> None
         ("", "no repository"),
         ("registry.example/", "no repository"),
         ("registry.example/Team/image", "lower case"),
-        ("registry.example/team//image", "no repository;"),
-        ("registry.example/../image", "is no repository"),
+        ("registry.example/team//image", "not a repository;"),
+        ("registry.example/../image", "is not a repository"),
         ("registry.example/image:", "a tag has"),
         ("registry.example/image:-x", "a tag has"),
         (f"registry.example/image:{'x' * 129}", "a tag has"),
@@ -49,17 +49,17 @@ def test_a_reference_is_read_with_dockers_defaults(text: str, full: str) -> None
         (f"registry.example/image@sha256:{'0A' * 32}", "a digest is"),
         (f"registry.example/image@sha256:{'0' * 63}", "a digest is"),
         (f"registry.example/image@md5:{'0' * 32}", "a digest is"),
-        ("https://registry.example/image", "is no host"),
+        ("https://registry.example/image", "is not a host"),
         ("user:password@registry.example/image", "a digest is"),
-        ("-x.example/image", "is no host"),
-        ("registry.example:port/image", "is no host"),
+        ("-x.example/image", "is not a host"),
+        ("registry.example:port/image", "is not a host"),
         (f"registry.example/{'a' * 250}", "longer than 255"),
-        ("registry.example/image\n", "is no repository"),
-        ("registry.example/im age", "is no repository"),
+        ("registry.example/image\n", "is not a repository"),
+        ("registry.example/im age", "is not a repository"),
     ],
 )
 def test_what_is_no_reference_is_refused_with_the_reason(text: str, why: str) -> None:
-    with pytest.raises(InvalidInput, match="is no image reference") as caught:
+    with pytest.raises(InvalidInput, match="is not an image reference") as caught:
         ImageReference.parse(text)
 
     assert why in caught.value.message

@@ -54,7 +54,7 @@ def test_a_locked_folder_may_be_a_folder_or_a_wheel_of_it(
     assert said is None or said in found.elsewhere["own"]
 
 
-# What is no file of a package
+# What is not a file of a package
 
 
 @pytest.fixture

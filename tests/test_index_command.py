@@ -131,7 +131,7 @@ def test_a_broken_release_is_passed_over_with_a_note(project: Project, index: Ti
     assert project.locked("pipeline") == {"a": "1.0"}
     assert "note: a 4.0 is passed over: `a-4.0-py3-none-any.whl` says in its metadata that it is `other`" in said
     assert "note: a 3.0 is passed over: `a-3.0-py3-none-any.whl` says in its metadata that it is version" in said
-    assert "note: a 2.0 is passed over: its metadata requires `b>=3.`, which is no requirement" in said
+    assert "note: a 2.0 is passed over: its metadata requires `b>=3.`, which is not a requirement" in said
 
 
 def test_of_wheels_that_require_different_things_the_one_that_is_installed_counts(

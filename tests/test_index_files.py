@@ -177,10 +177,10 @@ def test_a_file_that_is_gone_is_named(index: TinyIndex, tmp_path: Path) -> None:
         (metadata_text("other", "1.0"), "`a-1.0-py3-none-any.whl` says in its metadata that it is `other`"),
         (metadata_text("a", "1.0+cpu"), "`a-1.0-py3-none-any.whl` says in its metadata that it is version 1.0+cpu"),
         (metadata_text("a", "one"), "its metadata is invalid: "),
-        (metadata_text("a", "1.0", requires=["b>=3."]), "its metadata requires `b>=3.`, which is no requirement"),
+        (metadata_text("a", "1.0", requires=["b>=3."]), "its metadata requires `b>=3.`, which is not a requirement"),
         (
             metadata_text("a", "1.0", requires=["b ; os_name == "]),
-            "its metadata requires `b ; os_name ==`, which is no requirement",
+            "its metadata requires `b ; os_name ==`, which is not a requirement",
         ),
         (metadata_text("a", "1.0", requires=['b ; os_name ~= "x"']), "its metadata requires `b ; os_name ~= "),
         ("", "its metadata has no name or no version"),
@@ -202,7 +202,7 @@ def test_a_wheel_that_is_no_archive_is_a_verdict_after_reading_it_whole(index: T
     wheel = big_wheel(index)
     wheel.content = b"no zip" * 20_000
     wheel.hashes, wheel.size = {"sha256": wheel.sha256}, None
-    with pytest.raises(InvalidMetadata, match="is no readable wheel"):
+    with pytest.raises(InvalidMetadata, match="is not a readable wheel"):
         metadata(index, tmp_path)
 
 
@@ -230,7 +230,7 @@ def test_a_wheel_with_the_metadata_folder_of_another_project_is_refused() -> Non
 def test_a_wheel_whose_parts_disagree_is_refused(position: str) -> None:
     data = zip_of(("a-1.0.dist-info/METADATA", "Name: a")).getvalue()
     old, new = (b"METADATA", b"METADAT!") if position == "name" else (b"Name: a", b"Name: b")
-    with pytest.raises(InvalidMetadata, match="is no readable wheel"):
+    with pytest.raises(InvalidMetadata, match="is not a readable wheel"):
         wheel_metadata(io.BytesIO(data.replace(old, new, 1)), "a-1.0-py3-none-any.whl")
 
 

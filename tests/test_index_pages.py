@@ -92,7 +92,7 @@ def test_another_content_type_is_named_with_what_the_body_begins_with(
 ) -> None:
     index.raw("a", b"Welcome to the proxy", kind)
     error = failure(tmp_path, index.url)
-    assert error.message == f"`{index.url}a/` is no page of the simple API: content type `{kind}`"
+    assert error.message == f"`{index.url}a/` is not a page of the simple API: content type `{kind}`"
     assert "Welcome to the proxy" in error.context[0]
 
 
@@ -108,14 +108,14 @@ def test_html_that_lists_nothing_is_no_page(index: TinyIndex, tmp_path: Path, bo
     """An index that answers so does not know the name: it did not understand the question."""
     index.raw("a", body)
     error = failure(tmp_path, index.url)
-    assert error.message == f"`{index.url}a/` is no page of the simple API: HTML without a link"
+    assert error.message == f"`{index.url}a/` is not a page of the simple API: HTML without a link"
     assert error.context[0].startswith(begins)
 
 
 def test_after_a_redirect_the_page_that_answered_is_named(index: TinyIndex, tmp_path: Path) -> None:
     index.raw("a", b"Please sign in")
     index.redirect = "/login"
-    assert failure(tmp_path, index.url).message.startswith(f"`{index.root}/login/simple/a/` is no page")
+    assert failure(tmp_path, index.url).message.startswith(f"`{index.root}/login/simple/a/` is not a page")
 
 
 @pytest.mark.parametrize(

@@ -279,7 +279,7 @@ def test_all_mistakes_in_a_table_are_reported_at_once() -> None:
 
 
 def test_a_name_that_apt_would_take_for_an_option_is_refused() -> None:
-    with pytest.raises(InvalidConfiguration, match="`-y` is no name of a Debian package"):
+    with pytest.raises(InvalidConfiguration, match="`-y` is not a valid name of a Debian package"):
         Integration.from_table("acme", {"apt-packages": ["-y"]}, at="integrations.acme", provider="configuration")
 
 
@@ -488,7 +488,7 @@ def holds(text: str, cell: tuple[str, str, str]) -> bool:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_a_joined_requirement_holds_exactly_where_it_was_stated(seed: int) -> None:
-    chance = random.Random(seed)  # a seed makes the case; it is no secret
+    chance = random.Random(seed)  # a seed makes the case; it is not a secret
     pythons = chance.sample(zenml_registry.PYTHONS, chance.randint(1, 7))
     machines = chance.sample(zenml_registry.MACHINES, chance.randint(1, 5))
     odd = chance.sample(CELLS, chance.randint(0, 3))

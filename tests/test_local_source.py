@@ -317,7 +317,7 @@ class TestCommand:
 
     def test_what_is_no_text_is_an_error(self, project: Path) -> None:
         (project / "printed").write_bytes(b"a==1\n\x7fELF\xff\x00")
-        with pytest.raises(CommandFailed, match=r"printed what is no text \(line 2\)"):
+        with pytest.raises(CommandFailed, match=r"printed what is not a string \(line 2\)"):
             gather(["cat", "printed"], project)
 
     def test_a_failure_is_shown_and_never_an_empty_environment(self, project: Path) -> None:

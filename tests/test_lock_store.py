@@ -158,7 +158,7 @@ def test_conflict_markers_are_named_with_their_line(lock: Path, marker: str) -> 
 def test_a_folder_and_what_is_no_text_are_refused(tmp_path: Path) -> None:
     path = lock_path(tmp_path, "train")
     path.write_bytes(b"\xff\xfe\x00")
-    assert refusal(path).context == ("it is no text in UTF-8",)
+    assert refusal(path).context == ("it is not valid UTF-8",)
     path.unlink()
     path.mkdir()
     assert refusal(path).context == ("is a directory",)

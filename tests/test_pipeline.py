@@ -685,7 +685,7 @@ def test_a_file_that_hangs_is_killed_with_all_it_started(load: Load) -> None:
     error = load.error(HANG, timeout=3)
 
     assert isinstance(error, CommandFailed)
-    assert error.message == "`pipe.py` did not come to an end within 3 seconds"
+    assert error.message == "`pipe.py` did not finish within 3 seconds"
     assert all(ends(int(process)) for process in (load.project / "pids").read_text().split())
 
 

@@ -154,7 +154,7 @@ h = [{include-group = "absent"}]
 """
     errors = refused(tmp_path, text, "a", "b", "c", groups=("g", "h", "i"))
     assert [error.message.split(":")[0] for error in errors] == [
-        "`flask >> 2` is no valid requirement",
+        "`flask >> 2` is not a valid requirement",
         "`project.dependencies[1]` must be a string",
         "the URL `./local` can't be used",
         "the URL `git+https",

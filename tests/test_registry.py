@@ -201,10 +201,10 @@ def broken_manifests() -> dict[str, tuple[str, bytes]]:
         return as_json({**manifest, **fields})
 
     return {
-        "is no JSON": (OCI_MANIFEST, b"<html>login</html>"),
-        "is no JSON: a name stands twice": (OCI_MANIFEST, IMAGE.manifest[:-1] + b',"layers":[]}'),
-        "is no JSON: maximum recursion": (OCI_MANIFEST, b'{"a":' * 200_000),
-        "is no JSON object": (OCI_MANIFEST, b"[]"),
+        "is not valid JSON": (OCI_MANIFEST, b"<html>login</html>"),
+        "is not valid JSON: a name stands twice": (OCI_MANIFEST, IMAGE.manifest[:-1] + b',"layers":[]}'),
+        "is not valid JSON: maximum recursion": (OCI_MANIFEST, b'{"a":' * 200_000),
+        "is not a JSON object": (OCI_MANIFEST, b"[]"),
         "its type is `text/html`": ("text/html", IMAGE.manifest),
         "its type is ``": ("", IMAGE.manifest),
         "v1+prettyjws": ("application/vnd.docker.distribution.manifest.v1+prettyjws", b'{"schemaVersion":1}'),
@@ -212,11 +212,14 @@ def broken_manifests() -> dict[str, tuple[str, bytes]]:
         "could be taken for": (OCI_MANIFEST, having(manifests=[])),
         "for an image and for a list": (OCI_INDEX, as_json({"schemaVersion": 2, "manifests": [], "layers": []})),
         "schema version": (OCI_MANIFEST, having(schemaVersion=1)),
-        "no list": (OCI_MANIFEST, having(layers={})),
+        "not a list": (OCI_MANIFEST, having(layers={})),
         "sha256 digest": (OCI_MANIFEST, having(config=nowhere)),
         "size or sha256": (OCI_MANIFEST, having(layers=[{**descriptor(LAYER, "x"), "size": -1}])),
         "or sha256 digest": (OCI_MANIFEST, having(layers=[{**descriptor(LAYER, "x"), "size": True}])),
-        "it is no image; its type is `application/x": (OCI_MANIFEST, having(config=descriptor(b"", "application/x"))),
+        "it is not an image; its type is `application/x": (
+            OCI_MANIFEST,
+            having(config=descriptor(b"", "application/x")),
+        ),
         "is larger than": (OCI_MANIFEST, b" " * (5 << 20)),
         "leads to another index": (
             OCI_INDEX,

@@ -110,4 +110,4 @@ def test_it_takes_the_place_of_no_other_file(tmp_path: Path) -> None:
     assert project.run("schema", "--output", "zlock.schema.json").code == 0
     refused = project.run("schema", "--output", "zlock.toml")
     assert (refused.code, (tmp_path / "zlock.toml").read_text(encoding="utf-8")) == (2, 'python = "3.12"\n')
-    assert "`zlock.toml` is there, and is no schema" in refused.stderr
+    assert "`zlock.toml` is there, and is not a schema" in refused.stderr

@@ -158,14 +158,14 @@ def test_spellings_of_one_extra_in_a_table_are_that_extra(tmp_path: Path) -> Non
     ("text", "reason"),
     [
         ("[project", "`pyproject.toml` is invalid"),
-        ('[project]\nname = "a"\nversion = "1"\ndependencies = "b"', "`project.dependencies` .* no list of strings"),
-        ('[project]\nname = "a"\nversion = "1"\ndependencies = ["b >>1"]', "`b >>1`, which is no requirement"),
+        ('[project]\nname = "a"\nversion = "1"\ndependencies = "b"', "`project.dependencies` .* not a list of strings"),
+        ('[project]\nname = "a"\nversion = "1"\ndependencies = ["b >>1"]', "`b >>1`, which is not a requirement"),
         ('[project]\nname = "a"\nversion = "one"', "invalid version: `one`"),
         ('[project]\nname = "-a"\nversion = "1"', "invalid name: `-a`"),
         ('[project]\nname = "a"\nversion = "1"\nrequires-python = "3"', "invalid `requires-python`: `3`"),
-        ('[project]\nname = "a"\nversion = 1', "`project.version` .* no string"),
-        ('[project]\nname = "a"\nversion = "1"\noptional-dependencies = []', "no table"),
-        ("[build-system]", "no table with `requires`"),
+        ('[project]\nname = "a"\nversion = 1', "`project.version` .* not a string"),
+        ('[project]\nname = "a"\nversion = "1"\noptional-dependencies = []', "not a table"),
+        ("[build-system]", "not a table with `requires`"),
         ('[build-system]\nrequires = ["--index-url=x"]', "requires `--index-url=x`"),
         ('[build-system]\nrequires = []\nbackend-path = ["../x"]', "leads out"),
     ],
@@ -299,7 +299,7 @@ def test_a_backend_that_hangs_is_killed(tmp_path: Path, temporary: Path) -> None
     ("code", "message"),
     [
         ("import os\ndef build_wheel(*a, **k): os._exit(0)\n", "gave no usable answer"),
-        ("def get_requires_for_build_wheel(*a): return ['-r x']\ndef build_wheel(*a, **k): ...\n", "no requirement"),
+        ("def get_requires_for_build_wheel(*a): return ['-r x']\ndef build_wheel(*a, **k): ...\n", "not a requirement"),
         ("def prepare_metadata_for_build_wheel(*a): return '../../x'\n", "gave no usable answer"),
         ("import nothing_of_this_name\n", "can't be imported"),
         ("", "failed"),
@@ -361,7 +361,7 @@ def _file(name: str) -> tarfile.TarInfo:
 def test_a_tar_that_reaches_outside_is_refused(tmp_path: Path, member: tarfile.TarInfo) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    with pytest.raises(InvalidMetadata, match="no readable sdist"):
+    with pytest.raises(InvalidMetadata, match="not a readable sdist"):
         unpack(_tar(member), "a-1.tar.gz", folder)
     assert not (tmp_path / "outside").exists()
 
@@ -384,5 +384,5 @@ def test_a_broken_archive_is_no_traceback(tmp_path: Path, filename: str, cut: fl
     data = sdist.read_bytes()
     folder = tmp_path / "folder"
     folder.mkdir()
-    with pytest.raises(InvalidMetadata, match="no readable sdist"):
+    with pytest.raises(InvalidMetadata, match="not a readable sdist"):
         unpack(data[: int(len(data) * cut)], filename, folder)

@@ -201,5 +201,5 @@ def test_a_wheel_is_the_same_bytes_however_it_was_packed() -> None:
 
 
 def test_what_is_no_wheel_is_refused() -> None:
-    with pytest.raises(InvalidMetadata, match="no readable wheel"):
+    with pytest.raises(InvalidMetadata, match="not a readable wheel"):
         plain_wheel(b"no", "own-1.0-py3-none-any.whl")

@@ -131,8 +131,8 @@ def test_names_of_debian_packages_are_checked_all_at_once() -> None:
         read(apt_packages=["git", "-y", "GIT"])
 
     assert [each.message for each in caught.value.errors] == [
-        "`stack.apt-packages[1]`: `-y` is no name of a Debian package",
-        "`stack.apt-packages[2]`: `GIT` is no name of a Debian package",
+        "`stack.apt-packages[1]`: `-y` is not a valid name of a Debian package",
+        "`stack.apt-packages[2]`: `GIT` is not a valid name of a Debian package",
     ]
 
 
@@ -144,7 +144,7 @@ def test_mistakes_inside_the_components_are_reported_at_once() -> None:
 
     assert [each.message for each in caught.value.errors] == [
         "`stack.components.orchestrator`: expected a string, got a number",
-        "`stack.components`: `artifact_store` stands there twice, in two spellings",
+        "`stack.components`: `artifact_store` is listed twice, in two spellings",
     ]
 
 

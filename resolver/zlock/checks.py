@@ -146,7 +146,7 @@ def user(value: object, at: str) -> str:
     """Accept who runs in an image: `name`, `name:group`, or their numbers."""
     found = text(value, at)
     if not image.is_user(found):
-        raise mistake(at, f"`{found}` is no user of an image", hint=image.USER_HINT)
+        raise mistake(at, f"`{found}` is not a valid user of an image", hint=image.USER_HINT)
     return found
 
 
@@ -191,7 +191,7 @@ def project_name(value: object, at: str) -> str:
     if not PROJECT_NAME.fullmatch(found):
         named = _REQUIREMENT_NAME.match(found)
         hint = f"write the name alone: `{named[0]}`" if named else "write a name of letters, digits, `-`, `_` and `.`"
-        raise mistake(at, f"`{redact(found)}` is no name of a package", hint=hint)
+        raise mistake(at, f"`{redact(found)}` is not a valid package name", hint=hint)
     return found
 
 
@@ -340,7 +340,7 @@ def entries(value: object, at: str, check: Callable[[object, str], T], name: Cal
     for stated, one in table(value, at).items():
         with problems:
             if (named := name(stated, at)) in found:
-                raise mistake(at, f"`{stated}` stands there twice, in two spellings", hint="leave one of them out")
+                raise mistake(at, f"`{stated}` is listed twice, in two spellings", hint="leave one of them out")
             found[named] = check(one, f"{at}.{stated}")
     problems.raise_if_any()
     return found
@@ -376,7 +376,7 @@ def unknown_key(label: str, key: str, known: Iterable[str]) -> InvalidConfigurat
 
 
 def _refusal(stated: str) -> str:
-    """Say why a string is no requirement; empty if it is one."""
+    """Say why a string is not a requirement; empty if it is one."""
     from packaging.requirements import Requirement  # slow to import, and plain requirements don't need it
 
     from zlock.model.versions import readable
@@ -416,7 +416,7 @@ def _argument_name(name: str, at: str) -> str:
     bare = name.lstrip("-")
     is_dashed = _ARGUMENT.fullmatch(bare)
     hint = f"leave the dashes out: `{bare}`" if is_dashed else "write the name of an option, such as `timeout`"
-    raise mistake(at, f"`{name}` is no name for an argument", hint=hint)
+    raise mistake(at, f"`{name}` is not a valid argument name", hint=hint)
 
 
 def _argument_value(value: object, at: str) -> object:
@@ -441,7 +441,7 @@ def _variable_name(name: str, at: str) -> str:
     if _VARIABLE.fullmatch(name):
         return name
     hint = "use letters, digits and `_`, and no digit first"
-    raise mistake(at, f"`{name}` is no name for an environment variable", hint=hint)
+    raise mistake(at, f"`{name}` is not a valid name for an environment variable", hint=hint)
 
 
 def _variable(value: object, at: str) -> str:

@@ -81,7 +81,7 @@ class InvalidConfiguration(InvalidInput):
 
 
 class InvalidRequirements(InvalidInput):
-    """A source holds something that is no usable requirement."""
+    """A source holds something that is not a usable requirement."""
 
 
 class InvalidPipeline(InvalidInput):

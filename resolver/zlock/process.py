@@ -261,7 +261,8 @@ def _start(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], stdin:
         raise CommandFailed("the command is empty", hint="write a program and its arguments")
     if not cwd.is_dir():
         raise CommandFailed(
-            f"`{quoted(argv)}` can't run in `{cwd}`, which is no folder", hint="make that folder, or correct its path"
+            f"`{quoted(argv)}` can't run in `{cwd}`, which is not a folder",
+            hint="make that folder, or correct its path",
         )
     program = _find(argv, cwd=cwd, environ=environ)
     # A file needs no thread that writes: nothing is printed or read out of turn.

@@ -18,12 +18,12 @@ def read_regular(path: str | os.PathLike[str]) -> bytes:
     """Return the bytes of a file; links are followed, and a pipe without a writer holds nobody up.
 
     Raises:
-        NotRegular: It is no regular file, or larger than the limit.
+        NotRegular: It is not a regular file, or larger than the limit.
         OSError: It can't be read.
     """
     with open(path, "rb", opener=_open_at_once) as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise NotRegular(errno.EINVAL, "it is no regular file", os.fspath(path))
+            raise NotRegular(errno.EINVAL, "it is not a regular file", os.fspath(path))
         data = stream.read(LIMIT + 1)
     if len(data) > LIMIT:
         raise NotRegular(errno.EFBIG, f"it has more than {LIMIT >> 20} MiB", os.fspath(path))

@@ -90,8 +90,8 @@ class Wheel:
     """A wheel as a page lists it.
 
     Attributes:
-        requires_python: Empty where what the page says is no specifier, as pip reads it.
-        invalid: What the page says there, if it is no specifier.
+        requires_python: Empty where what the page says is not a specifier, as pip reads it.
+        invalid: What the page says there, if it is not a specifier.
         sidecar: The sha256 of the metadata file beside it, or "" where that is not said; None: there is no such file.
     """
 

@@ -36,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from comparison.compare_with_uv import Case, Index, Judge
 
-_SAME = 0.05  # years; less is no difference
+_SAME = 0.05  # years; less is not a difference
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -487,7 +487,7 @@ def test_a_push_without_a_repository_is_refused_before_anything_is_built(
     result = build(project, one_engine, "--push")
 
     assert result.code == 2
-    assert "has nowhere to go" in result.stderr
+    assert "no target repository is configured" in result.stderr
     assert "target-repository" in result.stderr
 
 
@@ -541,7 +541,7 @@ def test_what_was_built_beside_a_failure_is_shown_and_recorded(half_broken: Proj
         "good: built in N s (N of N)",
     ]
     assert "bad   failed (linux/amd64)" in said
-    assert "1 built, 0 there already, 1 failed" in said
+    assert "1 built, 0 already there, 1 failed" in said
     assert "  the image of bad" in said
     assert not any("Successfully installed base" in line for line in said)  # what engines say is for `-v`
 
@@ -695,7 +695,7 @@ def test_what_an_interrupt_could_not_remove_is_named_with_the_command_that_does(
     said = interrupted(project, tmp_path, REMOVES_NOTHING, ID="ab" * 32)
 
     assert "remove them with `buildah rm abababababab`" in said
-    assert "nothing is left half done" not in said
+    assert "nothing is left half-written" not in said
 
 
 def test_without_an_engine_the_way_out_is_named(project: Project, world: World, tmp_path: Path) -> None:
@@ -704,6 +704,6 @@ def test_without_an_engine_the_way_out_is_named(project: Project, world: World, 
     result = project.run("build", env={"PATH": str(tmp_path)})
 
     assert result.code == 3
-    assert "there is nothing to build with" in result.stderr.splitlines()[0]
+    assert "no image builder is available" in result.stderr.splitlines()[0]
     assert "docker:" in result.stderr
     assert "zlock dockerfile" in result.stderr

@@ -266,13 +266,13 @@ def test_a_project_below_the_top_of_its_repository_finds_its_locks(index: TinyIn
     ("arguments", "said"),
     [
         (["no-such-branch"], "git knows no revision `no-such-branch`"),
-        (["--", "--output=stolen"], "`--output=stolen` is no revision"),
+        (["--", "--output=stolen"], "`--output=stolen` is not a revision"),
         (["HEAD:lockfiles"], "git knows no revision"),
-        (["zlock.toml"], "`zlock.toml` is no lock of zlock"),
-        ([""], "`` is no revision"),
+        (["zlock.toml"], "`zlock.toml` is not a lock of zlock"),
+        ([""], "`` is not a revision"),
         (["--step", "tarin"], "did you mean `train`?"),
-        (["empty"], "`empty` is a folder without locks\nhint: name the folder that the locks are in; of a revision"),
-        (["."], "`.` is a folder without locks\nhint: name `lockfiles`; of a revision"),
+        (["empty"], "no lock files found in `empty`\nhint: name the folder that the locks are in; of a revision"),
+        (["."], "no lock files found in `.`\nhint: name `lockfiles`; of a revision"),
     ],
 )
 def test_what_can_t_be_compared_is_an_error(project: Project, arguments: list[str], said: str) -> None:

@@ -303,7 +303,7 @@ def test_a_parent_with_a_digest_gives_a_folder_named_after_the_key(project: Proj
     ]
     assert folder.name == row["key"][:16]
     assert f"FROM {parent}\n" in (folder / "Dockerfile").read_text()
-    assert "floats" not in project.run("plan", "--offline").stderr
+    assert "not pinned to a digest" not in project.run("plan", "--offline").stderr
 
 
 def test_contexts_are_the_same_bytes_and_times_each_time(project: Project, index: TinyIndex) -> None:
@@ -657,7 +657,7 @@ def test_a_setting_that_can_not_be_carried_is_named_with_its_place(project: Proj
 
     assert said.count("stated in zlock.toml:") == 2
     assert said.count("likewise for `score`, `report`") == 2
-    assert "step `train`, `python_package_installer_args`: `timeuot` is no option of `pip install`" in said
+    assert "step `train`, `python_package_installer_args`: `timeuot` is not an option of `pip install`" in said
     assert "did you mean `timeout`?" in said
     only = project.run("dockerfile", "--step", "report").stderr
     assert "step `report`, " in only
@@ -754,7 +754,7 @@ def test_a_step_without_an_image_is_not_held_to_what_images_carry(project: Proje
             {"docker": {"runtime-environment": {"A": "\u2028"}}},
             "`runtime_environment`: the variable `A` has a line break",
         ),
-        ({"docker": {"parent-image": "[::1]:5000/base:1"}}, "`parent_image`: `[::1]:5000/base:1` is no reference"),
+        ({"docker": {"parent-image": "[::1]:5000/base:1"}}, "`parent_image`: `[::1]:5000/base:1` is not a reference"),
         ({"registry": "registry.example"}, "`registry` names no repository"),
         ({"registry": "registry.example"}, "`registry` is stated in zlock.toml:"),
         ({"docker": {"dockerfile": "Dockerfile", "parent-image": "a"}}, "both a `dockerfile` and a `parent_image`"),
@@ -793,7 +793,7 @@ def test_a_parent_of_ones_own_that_floats_is_said_to_need_digests(project: Proje
 
     said = succeed(project.run("plan", "--offline")).stderr
 
-    assert "the parent that `Dockerfile.base` makes floats: another image may come by the name `base:1`" in said
+    assert "`Dockerfile.base` makes is not pinned to a digest: another image may come by the name `base:1`" in said
     assert "--pin-images" not in said
 
 
@@ -877,7 +877,7 @@ def test_a_plan_shows_images_steps_and_sizes(project: Project, index: TinyIndex)
     assert "linux/amd64: train, score (to build, " in done.stdout
     assert f"on python:{PYTHON}-slim" in done.stdout
     assert "2 images for 3 steps" in done.stderr
-    assert "floats" in done.stderr
+    assert "not pinned to a digest" in done.stderr
 
 
 def test_the_example_of_four_steps_is_three_images(project: Project, index: TinyIndex) -> None:

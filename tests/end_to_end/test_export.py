@@ -461,7 +461,7 @@ def test_a_time_that_no_document_can_have_is_refused(project: Project, form: str
     result = project.run("export", form, env={"SOURCE_DATE_EPOCH": stated})
 
     assert (result.code, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"error: `SOURCE_DATE_EPOCH` is no time: `{stated}`\nhint: set it to seconds")
+    assert result.stderr.startswith(f"error: `SOURCE_DATE_EPOCH` is not a time: `{stated}`\nhint: set it to seconds")
 
 
 def test_a_step_has_to_be_named_where_there_are_several(index: TinyIndex, tmp_path: Path) -> None:

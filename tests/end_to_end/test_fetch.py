@@ -258,7 +258,7 @@ def test_a_wheelhouse_that_is_no_folder_is_refused(index: TinyIndex, tmp_path: P
 
     for name, result in results.items():
         assert result.code == 2
-        assert f"the wheelhouse `{project.folder / name}` is no folder\nhint: name one" in result.stderr
+        assert f"the wheelhouse `{project.folder / name}` is not a folder\nhint: name one" in result.stderr
     assert (project.folder / "file").read_text(encoding="utf-8") == "mine"
 
 

@@ -363,7 +363,7 @@ def test_outdated_locks_stop_every_build_with_what_changed_and_the_way_out(
     said = "\n".join(line.strip() for line in (result.stdout + result.stderr).splitlines())
 
     assert result.code != 0
-    assert "error: the lock of step `train` was made for something else\n`requirements/train.txt` changed\n" in said
+    assert "error: the lock of step `train` does not match the project\n`requirements/train.txt` changed\n" in said
     assert "hint: run `zlock resolve`" in said
     assert "step `report`" not in said
     assert "zlock/hatch" not in said  # as a traceback would have it
@@ -400,7 +400,7 @@ def test_a_folder_that_requires_something_else_now_stops_a_build(project: Projec
     said = refused(project, "--wheel")
 
     changed = "local: `file:libs/core` has changed since it was locked"
-    assert f"the lock of step `train` was made for something else\n  {changed}\nhint: run `zlock resolve`" in said
+    assert f"the lock of step `train` does not match the project\n  {changed}\nhint: run `zlock resolve`" in said
     assert "step `report`" not in said
 
 
@@ -424,7 +424,7 @@ def test_everything_that_is_outdated_is_named(project: Project) -> None:
     said = refused(project, "--wheel")
 
     for step in ("report", "train"):
-        assert f"step `{step}` was made for something else\n  `pipelines/common.py` is gone\n  `pyproject" in said
+        assert f"step `{step}` does not match the project\n  `pipelines/common.py` is gone\n  `pyproject" in said
 
 
 def test_outdated_locks_are_attached_with_a_warning_where_that_is_asked_for(project: Project) -> None:
@@ -433,7 +433,7 @@ def test_outdated_locks_are_attached_with_a_warning_where_that_is_asked_for(proj
     result = build(project)
 
     assert result.code == 0, result.stderr
-    assert "warning: the lock of step `train` was made for something else" in result.stdout + result.stderr
+    assert "warning: the lock of step `train` does not match the project" in result.stdout + result.stderr
     assert locks_in(wheel_of(project)) == [f"{METADATA}/{name}" for name in LOCKS]
 
 

@@ -271,7 +271,7 @@ def test_a_name_that_installers_refuse_is_refused_before_it_is_written(project: 
     result = hatch(project, "env", "lock", "test")
 
     assert result.code == 1
-    assert f"`lock-filename` of the environment `test` is no name of a lock: `{name}`" in result.stderr
+    assert f"`lock-filename` of the environment `test` is not a valid name for a lock: `{name}`" in result.stderr
     assert not (project.folder / "locks" / name).exists()
 
 

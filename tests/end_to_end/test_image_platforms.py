@@ -1,6 +1,6 @@
 """A step of two platforms: an image for each, and an index over both, in a real registry.
 
-Nothing here runs what is built for another machine, so the image for arm64 is there already: what was built for this
+Nothing here runs what is built for another machine, so the image for arm64 is already there: what was built for this
 machine, under another platform's name.
 """
 

@@ -97,7 +97,7 @@ def test_four_steps_of_which_two_are_alike_are_three_images(world: World) -> Non
     assert sorted(rows) == sorted(STEPS)
     assert rows["train"] == rows["evaluate"]
     assert len(set(rows.values())) == 3
-    assert "3 built, 0 there already" in world.first.stderr
+    assert "3 built, 0 already there" in world.first.stderr
     assert {step: row["reference"] for step, row in world.images().items()} == rows
     assert all(f"{world.registry}/team/images@sha256:" in row for row in rows.values())
 
@@ -144,7 +144,7 @@ def test_a_plan_says_what_is_there(world: World) -> None:
     images = json.loads(planned.stdout)["images"]
     assert [image["exists"] for image in images] == [True, True, True]
     assert {image["key"] for image in images} == {row["key"] for row in world.images().values()}
-    assert f"the parent `{world.registry}/python:3.11` floats: it is sha256:" in planned.stderr
+    assert f"the base image `{world.registry}/python:3.11` is not pinned to a digest: it is sha256:" in planned.stderr
 
 
 def test_the_credential_of_an_index_is_nowhere(world: World) -> None:
@@ -175,7 +175,7 @@ def test_a_change_of_one_step_builds_one_image(world: World) -> None:
     again = world.build()
 
     assert again.code == 0, again.stderr
-    assert "1 built, 2 there already" in again.stderr
+    assert "1 built, 2 already there" in again.stderr
     moved = {step for step, row in world.images().items() if row["digest"] != before[step]}
     assert moved == {"report"}
     found = world.engine.run(world.images()["report"]["reference"], "python", "-c", PRINT)

@@ -167,7 +167,7 @@ def test_an_interrupted_run_leaves_everything_as_it_was(locked: Project, index: 
         kill_group(process)
 
     assert process.returncode == 130
-    assert "interrupted: nothing is left half done" in stderr
+    assert "interrupted: nothing is left half-written" in stderr
     assert "Traceback" not in stderr
     assert everything(locked) == before
 
@@ -205,7 +205,7 @@ def test_an_interrupt_inside_an_import_ends_the_run_too(locked: Project, module:
     )
 
     assert done.returncode == 130
-    assert done.stderr == "" or done.stderr.endswith("interrupted: nothing is left half done\n")
+    assert done.stderr == "" or done.stderr.endswith("interrupted: nothing is left half-written\n")
     assert "Traceback" not in done.stderr
     assert everything(locked) == before
 

@@ -449,7 +449,7 @@ def test_an_error_in_what_is_merged_names_the_file_of_the_repository(index: Tiny
     merged = repository.merge("theirs")
 
     assert merged.code == 1
-    assert "error: `zlock.toml` is no TOML" in merged.stderr
+    assert "error: `zlock.toml` is not valid TOML" in merged.stderr
     assert "in the files as the merge leaves them" in merged.stderr
     assert "zlock-merge-" not in merged.stderr
 

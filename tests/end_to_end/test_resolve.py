@@ -227,7 +227,7 @@ def test_precedence_is_field_by_field(index: TinyIndex, project: Project) -> Non
     assert project.locked("two") == {"own": "1.0"}
     assert (one["apt-packages"], two["apt-packages"]) == (["from-base"], ["from-toml"])
     assert one["parent-image"] == two["parent-image"] == "base.example/a"
-    assert "`steps.three` in zlock.toml is no step of this pipeline" in result.stderr
+    assert "`steps.three` in zlock.toml is not a step of this pipeline" in result.stderr
 
 
 def test_a_local_orchestrator_disregards_docker_settings(index: TinyIndex, project: Project) -> None:

@@ -753,15 +753,15 @@ def test_another_steps_lock_is_not_what_is_there(world: World) -> None:
 @pytest.mark.parametrize(
     ("image", "code", "why"),
     [
-        ("dir:nowhere", 2, "`nowhere` is no folder"),
-        ("env:nowhere/python", 2, "is no interpreter"),
-        ("env:/bin/echo", 2, "is no interpreter"),
-        ("oci:nowhere", 2, "is no OCI layout"),
-        ("oci-archive:nowhere", 2, "`nowhere` is no file"),
-        ("docker-archive:nowhere:x:1", 2, "`nowhere:x:1` is no file"),
-        ("docker-daemon:Not/A Reference", 2, "is no image reference"),
+        ("dir:nowhere", 2, "`nowhere` is not a folder"),
+        ("env:nowhere/python", 2, "is not an interpreter"),
+        ("env:/bin/echo", 2, "is not an interpreter"),
+        ("oci:nowhere", 2, "is not an OCI layout"),
+        ("oci-archive:nowhere", 2, "`nowhere` is not a file"),
+        ("docker-archive:nowhere:x:1", 2, "`nowhere:x:1` is not a file"),
+        ("docker-daemon:Not/A Reference", 2, "is not an image reference"),
         ("sif:./image.sif", 2, "what can be verified: a reference, `oci:DIR`, `oci-archive:FILE`, `docker-archive:"),
-        ("Not/A Reference", 2, "is no image reference"),
+        ("Not/A Reference", 2, "is not an image reference"),
         ("--help-me", 2, "error"),
         ("127.0.0.1:1/team/image:1", 3, "could not fetch"),
         ("localhost/zlock:none", 1, "hint: build it, or check its name"),  # no registry has such a name

@@ -38,7 +38,7 @@ def build_wheel(
     if "TINY_FLIT_LOG" in os.environ:
         with Path(os.environ["TINY_FLIT_LOG"]).open("a", encoding="utf-8") as log:
             log.write(f"{name}\n")
-    Path("build").mkdir()  # so it is no folder that was built in before
+    Path("build").mkdir()  # so it is not a folder that was built in before
     wheel = Path(wheel_directory, f"{name}-{_version()}-{tag}.whl")
     texts = {"METADATA": _metadata(), "WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n"}
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:

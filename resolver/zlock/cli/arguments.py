@@ -77,10 +77,12 @@ def _add_command(
     common.add_argument("--offline", action="store_true", help="leave the network alone, use the cache")
     common.add_argument("--cache-dir", type=_path, metavar="DIR", help="where pages and metadata are kept")
     common.add_argument("--index-url", metavar="URL", help="the default index, in place of the machine's")
-    common.add_argument("--exclude-newer", metavar="TIME", help="let no file count that is newer (RFC 3339, or a date)")
+    common.add_argument(
+        "--exclude-newer", metavar="TIME", help="ignore files uploaded after this time (RFC 3339, or a date)"
+    )
     common.add_argument("--json", action="store_true", help="write the result to standard output as JSON")
-    common.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
-    common.add_argument("-v", "--verbose", action="store_true", help="say more")
+    common.add_argument("-q", "--quiet", action="store_true", help="only show errors")
+    common.add_argument("-v", "--verbose", action="store_true", help="show details")
     common.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colours in messages")
     parser.set_defaults(run=partial(_run, name))
     return parser
@@ -238,7 +240,7 @@ def _add_fetch(commands: argparse._SubParsersAction[_Parser]) -> None:
         "fill a wheelhouse from the locks",
         "zlock fetch --wheelhouse wheels",
         "Bring every file of the locks into one folder, each checked against its hash.\n"
-        "What is there already is kept, and what broke off is continued.",
+        "What is already there is kept, and what broke off is continued.",
     )
     _add_locked_steps(parser)
     parser.add_argument("--wheelhouse", type=_path, metavar="DIR", help="the folder (default: the configured one)")

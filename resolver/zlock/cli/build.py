@@ -47,7 +47,7 @@ def _show(outcome: Outcome, screen: Screen) -> None:
 def _summary(outcome: Outcome) -> Iterator[str]:
     built = sum(image.built for image in outcome.images)
     yield f"{built} built"
-    yield f"{len(outcome.images) - built} there already"
+    yield f"{len(outcome.images) - built} already there"
     states = [one.state for one in outcome.missing]
     yield from (f"{states.count(state)} {state}" for state in dict.fromkeys(states))
 

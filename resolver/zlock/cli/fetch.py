@@ -30,7 +30,7 @@ def run_fetch(parsed: argparse.Namespace, screen: Screen) -> int:
 
 def _line(fetched: Fetched) -> str:
     counts = Counter[str](fetched.files.values())
-    words = {"fetched": "fetched", "replaced": "replaced", "kept": "there already"}
+    words = {"fetched": "fetched", "replaced": "replaced", "kept": "already there"}
     said = ", ".join(f"{counts[status]} {word}" for status, word in words.items() if counts[status])
     files = counted(len(fetched.files), "file")
     return f"{files} ({said or 'nothing to fetch'}), {fetched.received / 1e6:.1f} MB -> {fetched.folder}"

@@ -150,7 +150,7 @@ class Screen:
 
     def interrupted(self, left: Sequence[str] = ()) -> None:
         """Say that a run was ended from outside, and what could not be cleaned up then."""
-        lines = [f"interrupted: {one}" for one in left or ["nothing is left half done"]]
+        lines = [f"interrupted: {one}" for one in left or ["nothing is left half-written"]]
         self._last("".join(f"{line}\n" for line in map(on_one_line, lines)))
 
     def _last(self, text: str) -> None:

@@ -36,6 +36,6 @@ def _time(text: str | None) -> datetime | None:
         value = datetime.fromisoformat(text)
     except ValueError as error:
         raise InvalidInput(
-            f"`--exclude-newer` is no time: `{text}`", hint="write `2026-11-01` or `2026-11-01T12:00:00Z`"
+            f"`--exclude-newer` is not a time: `{text}`", hint="write `2026-11-01` or `2026-11-01T12:00:00Z`"
         ) from error
     return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)

@@ -18,7 +18,7 @@ from zlock.workflow import Report, StepReport, check, resolve
 def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     if parsed.check and (parsed.upgrade or parsed.upgrade_package or parsed.pin_images):
-        raise InvalidInput("`--check` writes nothing, so there is nothing to upgrade", hint="leave out one of the two")
+        raise InvalidInput("`--check` can't be combined with `--upgrade`", hint="leave out one of the two")
     options = options_of(
         parsed,
         upgrade=parsed.upgrade,
@@ -55,7 +55,7 @@ def _lines(step: StepReport, *, verbose: bool) -> list[str]:
     if step.status == "unchanged":
         return [f"{step.name}: {packages}, up to date"]
     if step.status == "declared":
-        return [f"{step.name}: {packages}, up to date; what asks is recorded anew -> {step.path.name}"]
+        return [f"{step.name}: {packages}, up to date; updated the recorded inputs -> {step.path.name}"]
     counts = [(len(step.added), "added"), (len(step.moved), "moved"), (len(step.removed), "removed")]
     said = ", ".join(f"{count} {what}" for count, what in counts if count)
     said = said or ("same versions" if step.packages else "nothing to install")

@@ -28,7 +28,7 @@ def run_schema(parsed: argparse.Namespace, screen: Screen) -> int:
 
 
 def _check_place(output: Path) -> None:
-    """Refuse to write over what is no schema."""
+    """Refuse to write over what is not a schema."""
     with suppress(OSError):
         if output.is_file() and b'"$schema"' not in output.read_bytes()[:100]:
-            raise InvalidInput(f"`{output}` is there, and is no schema", hint="name another file with `--output`")
+            raise InvalidInput(f"`{output}` is there, and is not a schema", hint="name another file with `--output`")

@@ -74,7 +74,7 @@ class LockBuildHook(BuildHookInterface[BuilderConfig]):
             self.app.display_warning(redact(error.laid_out(label="warning:")))
 
     def _inside_package(self, locks: Sequence[Path]) -> dict[str, str]:
-        """Return where in the wheel's one package each lock goes; one that is there already is left out."""
+        """Return where in the wheel's one package each lock goes; one that is already there is left out."""
         package = self._package()
         places = {}
         for lock in locks:

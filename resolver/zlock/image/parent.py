@@ -79,7 +79,7 @@ def _context_rows(dockerfile: Path, context: Path) -> Iterator[tuple[str, str]]:
     """Return each file that the build sees by its path: that, whether it can be run, and what it holds or leads to."""
     if not context.is_dir():
         raise InvalidConfiguration(
-            f"the `build_context_root` is no folder: `{context}`", hint="a path counts from the file that states it"
+            f"the `build_context_root` is not a folder: `{context}`", hint="a path counts from the file that states it"
         )
     beside = dockerfile.with_name(f"{dockerfile.name}.dockerignore")
     rule = read_ignore(beside, context / ".dockerignore") or (lambda _path: False)

@@ -120,7 +120,7 @@ def read_record(path: Path) -> Record:
     """Return what was recorded, empty where nothing was.
 
     Raises:
-        InvalidInput: The file is no record.
+        InvalidInput: The file is not a record.
     """
     try:
         return read(Record, json.loads(read_regular(path)))  # type: ignore[type-abstract]
@@ -131,7 +131,7 @@ def read_record(path: Path) -> Record:
     except (ValueError, RecursionError) as error:
         why = [str(error)] if isinstance(error, Misstated) else []
         hint = "delete it; `zlock build` writes it anew"
-        raise InvalidInput(f"`{path}` is no record of images", context=why, hint=hint) from error
+        raise InvalidInput(f"`{path}` is not a record of images", context=why, hint=hint) from error
 
 
 def write_record(path: Path, record: Record, steps: Collection[str], missing: Collection[str] = ()) -> None:

@@ -98,7 +98,7 @@ def wheel_metadata(file: IO[bytes] | io.IOBase, filename: str) -> str:
     """Return the METADATA text of a wheel (PEP 427).
 
     Raises:
-        InvalidMetadata: It is no zip file, or does not hold exactly one METADATA of its own name.
+        InvalidMetadata: It is not a zip file, or does not hold exactly one METADATA of its own name.
     """
     try:
         with zipfile.ZipFile(file) as archive:  # type: ignore[type-overload, call-overload, unused-ignore]
@@ -117,14 +117,14 @@ def wheel_metadata(file: IO[bytes] | io.IOBase, filename: str) -> str:
                 raise InvalidMetadata(f"`{filename}` has metadata that no installer would read")
             return archive.read(found[0]).decode("utf-8", "replace")
     except _UNREADABLE as error:
-        raise InvalidMetadata(f"`{filename}` is no readable wheel: {error}") from error
+        raise InvalidMetadata(f"`{filename}` is not a readable wheel: {error}") from error
 
 
 def sdist_file(data: bytes, filename: str, wanted: str) -> str | None:
     """Return a file from the top folder of an sdist (PEP 625), or None where it has none.
 
     Raises:
-        InvalidMetadata: It is no readable archive.
+        InvalidMetadata: It is not a readable archive.
     """
     try:
         if filename.endswith(".zip"):
@@ -140,7 +140,7 @@ def sdist_file(data: bytes, filename: str, wanted: str) -> str | None:
                     stream = tar.extractfile(member)
                     return stream.read(_MOST_METADATA).decode("utf-8", "replace") if stream else None
     except _UNREADABLE as error:
-        raise InvalidMetadata(f"`{filename}` is no readable sdist: {error}") from error
+        raise InvalidMetadata(f"`{filename}` is not a readable sdist: {error}") from error
     return None
 
 
@@ -170,7 +170,7 @@ def plain_wheel(data: bytes, filename: str) -> bytes:
     """Return a wheel as `plain_zip` writes it, its own metadata last (PEP 427).
 
     Raises:
-        InvalidMetadata: It is no readable wheel.
+        InvalidMetadata: It is not a readable wheel.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -179,7 +179,7 @@ def plain_wheel(data: bytes, filename: str) -> bytes:
             programs = {path for path in paths if entries[path].external_attr >> 16 & 0o111}
             return plain_zip((path, _sorted(path, archive.read(path)), path in programs) for path in paths)
     except _UNREADABLE as error:
-        raise InvalidMetadata(f"`{filename}` is no readable wheel: {error}") from error
+        raise InvalidMetadata(f"`{filename}` is not a readable wheel: {error}") from error
 
 
 def _sorted(path: str, data: bytes) -> bytes:

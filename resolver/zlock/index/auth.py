@@ -55,7 +55,7 @@ class Credentials:
         The environment is read as uv does: `UV_INDEX_<NAME>_USERNAME` and `UV_INDEX_<NAME>_PASSWORD`.
 
         Raises:
-            ValueError: It is no URL.
+            ValueError: It is not a URL.
         """
         bare, login = split_login(url)
         if name and login is None:

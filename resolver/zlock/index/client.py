@@ -151,9 +151,9 @@ class Transport:
             if request is not _GET:
                 return self._send(url, headers, reader, request)
             return self._follow(url, headers, reader)
-        except ValueError as error:  # urllib.parse and urllib3 have no finer ones for what is no URL
+        except ValueError as error:  # urllib.parse and urllib3 have no finer ones for what is not a URL
             raise self.failure(
-                f"`{shown(url)}` is no usable URL, or leads to one: {error}",
+                f"`{shown(url)}` is not a usable URL, or leads to one: {error}",
                 hint=f"correct the {self.noun}'s URL, or tell its owner",
             ) from error
 

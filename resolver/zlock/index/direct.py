@@ -127,7 +127,7 @@ def find_reference(
         url: Its URL, a relative `file:` one from the project folder; may hold credentials and a fragment.
         project: The project folder.
         fetch: Returns a whole remote file; it gets the URL with credentials, and keeps them from others.
-        builder: Reads and builds what is no wheel.
+        builder: Reads and builds what is not a wheel.
         offline: Leave the network alone.
         locked: What a lock has of this name: a repository's commit is kept where the URL and revision are the same.
 
@@ -351,7 +351,7 @@ def _check_repository(wanted: _Wanted) -> None:
         )
     if link.scheme not in _GIT_SCHEMES:
         raise InvalidRequirements(
-            f"`{wanted.shown}` is no git URL that is understood",
+            f"`{wanted.shown}` is not a git URL that is understood",
             hint="write git+https://HOST/PATH, git+ssh://git@HOST/PATH or git+file:///PATH",
         )
     if link.scheme == "file" and not Path(link.path).is_dir():

@@ -46,7 +46,7 @@ def parse_metadata(text: str) -> Metadata:
     """Read core metadata (PEP 566, 643, 685).
 
     Two things that old releases have, and installers put up with, are no reason to refuse one: a `Requires-Python`
-    that is no specifier counts as none, and spellings of one extra are that extra.
+    that is not a specifier counts as none, and spellings of one extra are that extra.
 
     Raises:
         InvalidMetadata: A header is missing or can't be understood.
@@ -73,16 +73,16 @@ def parse_dependency(line: str) -> Dependency:
     """Read one `Requires-Dist` (PEP 508).
 
     Raises:
-        InvalidMetadata: It is no requirement.
+        InvalidMetadata: It is not a requirement.
     """
     try:
         requirement = Requirement(readable(line))
         marker = str(requirement.marker) if requirement.marker else ""
         if "~=" in marker or "===" in marker:
-            # These can't compare what is no version; better found here than in the midst of a solve.
+            # These can't compare what is not a version; better found here than in the midst of a solve.
             Marker(marker).evaluate({"extra": ""})
     except (ValueError, UndefinedComparison) as error:
-        raise InvalidMetadata(f"its metadata requires `{line[:200]}`, which is no requirement") from error
+        raise InvalidMetadata(f"its metadata requires `{line[:200]}`, which is not a requirement") from error
     return Dependency(
         canonicalize_name(requirement.name),
         tuple(sorted(canonicalize_name(extra) for extra in requirement.extras)),

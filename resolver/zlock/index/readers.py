@@ -11,9 +11,9 @@ from zlock.model.link import shown
 
 
 def no_page(answer: Answer, why: str) -> IndexFailed:
-    """Make the error for what is no page of the simple API."""
+    """Make the error for what is not a page of the simple API."""
     return IndexFailed(
-        f"`{shown(answer.url)}` is no page of the simple API: {why}",
+        f"`{shown(answer.url)}` is not a page of the simple API: {why}",
         context=[begin_of(answer)],
         hint="an index URL usually ends in `/simple/`",
     )
@@ -35,7 +35,7 @@ def check_version(version: str, answer: Answer) -> None:
 
 
 def joined(base: str, url: str) -> str:
-    """Return an absolute URL without credentials and fragment; "" for what is no URL."""
+    """Return an absolute URL without credentials and fragment; "" for what is not a URL."""
     try:
         return split_login(urljoin(base, url))[0].partition("#")[0]
     except ValueError:  # such as an unclosed bracket, or a host that turns into another one

@@ -154,7 +154,7 @@ class Builder:
             what: Where it comes from, for messages; without credentials.
 
         Raises:
-            InvalidMetadata: What the tree states is broken, or it is no Python project.
+            InvalidMetadata: What the tree states is broken, or it is not a Python project.
             BuildFailed: The backend failed.
             NoEligibleRelease: It needs a build and may not have one.
         """
@@ -179,7 +179,7 @@ class Builder:
             locked: Lines of a requirements file with hashes: all that its build has.
 
         Raises:
-            InvalidMetadata: What the tree states is broken, or it is no Python project.
+            InvalidMetadata: What the tree states is broken, or it is not a Python project.
             BuildFailed: The backend failed.
             NoAnswer: Its backend asks for more than was locked.
         """

@@ -85,7 +85,7 @@ def _check_types(files: tuple[File, ...]) -> None:
         wrong = set(map(type, column)) - types
         if wrong:
             raise TypeError(f"a file has a value of the wrong type, {wrong.pop().__name__}")
-    "".join([digest for file in files for _, digest in file.hashes])  # raises where one is no text
+    "".join([digest for file in files for _, digest in file.hashes])  # raises where one is not a string
 
 
 def _json_file(join: Callable[[str], str], row: dict[str, Any]) -> File | None:

@@ -36,7 +36,7 @@ def unpack(data: bytes, filename: str, folder: Path) -> Path:
     Nothing is written outside the folder, and no link may lead out of it (PEP 706).
 
     Raises:
-        InvalidMetadata: It is no readable archive, or one that reaches outside.
+        InvalidMetadata: It is not a readable archive, or one that reaches outside.
     """
     try:
         if filename.lower().endswith(".zip"):
@@ -44,7 +44,7 @@ def unpack(data: bytes, filename: str, folder: Path) -> Path:
         else:
             _unpack_tar(data, folder)
     except Exception as error:  # each decompressor has errors of its own
-        raise InvalidMetadata(f"`{filename}` is no readable sdist: {error}") from error
+        raise InvalidMetadata(f"`{filename}` is not a readable sdist: {error}") from error
     # An sdist has one folder at its top (PEP 625); an archive of another make may have none.
     entries = list(folder.iterdir())
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else folder
@@ -87,7 +87,7 @@ def read_pyproject(folder: Path) -> dict[str, object]:
     """Return the `pyproject.toml` of a tree, empty where there is none.
 
     Raises:
-        InvalidMetadata: It can't be read, or is no TOML.
+        InvalidMetadata: It can't be read, or is not valid TOML.
     """
     try:
         return tomllib.loads(read_regular(folder / "pyproject.toml").decode())
@@ -112,19 +112,19 @@ def read_build_system(folder: Path) -> BuildSystem:
     """Return what a tree states that it is built with and by, else what PEP 517 says for one that states nothing.
 
     Raises:
-        InvalidMetadata: What it states is broken, or it is no Python project.
+        InvalidMetadata: What it states is broken, or it is not a Python project.
     """
     pyproject = read_pyproject(folder)
     table = pyproject.get("build-system")
     if table is None:
         if not pyproject and not (folder / "setup.py").is_file():
-            raise InvalidMetadata("it holds neither `pyproject.toml` nor `setup.py`, so it is no Python project")
+            raise InvalidMetadata("it holds neither `pyproject.toml` nor `setup.py`, so it is not a Python project")
         return BuildSystem(requires=_LEGACY_REQUIRES, backend=_LEGACY_BACKEND, backend_path=[])
     if not isinstance(table, dict) or "requires" not in table:
-        raise InvalidMetadata("`build-system` in its `pyproject.toml` is no table with `requires`")
+        raise InvalidMetadata("`build-system` in its `pyproject.toml` is not a table with `requires`")
     backend = table.get("build-backend", _LEGACY_BACKEND)
     if not isinstance(backend, str):
-        raise InvalidMetadata("`build-system.build-backend` in its `pyproject.toml` is no string")
+        raise InvalidMetadata("`build-system.build-backend` in its `pyproject.toml` is not a string")
     paths = strings(table, "build-system", "backend-path")
     if not all(is_inside(path) for path in paths):
         raise InvalidMetadata("`build-system.backend-path` in its `pyproject.toml` leads out of the project")
@@ -137,9 +137,9 @@ def checked_requirements(requirements: Iterable[object]) -> list[str]:
     checked = []
     for line in requirements:
         try:
-            checked.append(str(Requirement(line)))  # type: ignore[arg-type]  # what is no text is a TypeError
+            checked.append(str(Requirement(line)))  # type: ignore[arg-type]  # what is not a string is a TypeError
         except (InvalidRequirement, TypeError) as error:
-            raise InvalidMetadata(f"its build requires `{line}`, which is no requirement") from error
+            raise InvalidMetadata(f"its build requires `{line}`, which is not a requirement") from error
     return checked
 
 
@@ -173,7 +173,7 @@ def _is_poetrys(pyproject: dict[str, object], project: dict[str, object]) -> boo
 def _extras(project: dict[str, object]) -> dict[NormalizedName, list[str]]:
     table = project.get("optional-dependencies", {})
     if not isinstance(table, dict):
-        raise InvalidMetadata("`project.optional-dependencies` in its `pyproject.toml` is no table")
+        raise InvalidMetadata("`project.optional-dependencies` in its `pyproject.toml` is not a table")
     extras: dict[NormalizedName, list[str]] = {}
     for extra in table:  # spellings of one extra are that extra, see `parse_metadata`
         extras.setdefault(_name(extra), []).extend(strings(table, "project.optional-dependencies", extra))
@@ -194,14 +194,14 @@ def strings(table: dict[str, object], where: str, key: str) -> list[str]:
     """
     value = table.get(key, [])
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise InvalidMetadata(f"`{where}.{key}` in its `pyproject.toml` is no list of strings")
+        raise InvalidMetadata(f"`{where}.{key}` in its `pyproject.toml` is not a list of strings")
     return value
 
 
 def _text(project: dict[str, object], key: str) -> str:
     value = project.get(key, "")
     if not isinstance(value, str):
-        raise InvalidMetadata(f"`project.{key}` in its `pyproject.toml` is no string")
+        raise InvalidMetadata(f"`project.{key}` in its `pyproject.toml` is not a string")
     return value
 
 

@@ -185,7 +185,7 @@ def differs(path: Path, size: int, sha256: str) -> str | None:
         sha256: The digest.
     """
     if not path.is_file():
-        return "it is no file"
+        return "it is not a file"
     there = path.stat().st_size
     if 0 <= size != there:
         return f"it has {there} bytes, the lock says {size}"

@@ -104,7 +104,7 @@ def by_name(lock: Lock | None, targets: Sequence[Target] | None = None) -> dict[
 def _on_shared_platforms(before: Lock | None, after: Lock | None) -> dict[str, tuple[Rows, Rows]]:
     """Return the entries of packages as platforms have them that both locks are for, where the locks differ in those.
 
-    What goes or comes with a platform is no move of a release that others have.
+    What goes or comes with a platform is not a move of a release that others have.
     """
     was, now = ({target.platform: target for target in lock.facts.targets} if lock else {} for lock in (before, after))
     if was.keys() == now.keys():

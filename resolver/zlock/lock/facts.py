@@ -110,7 +110,7 @@ def _apt_package(name: str) -> str:
 
 def _user(name: str) -> str:
     if name and not is_user(name):
-        raise ValueError(f"{name!r} is no user of an image")
+        raise ValueError(f"{name!r} is not a valid user of an image")
     return name
 
 
@@ -194,7 +194,7 @@ class Facts:
                 try:
                     recorded_requirement(text)
                 except ValueError as error:
-                    raise Misstated(f"{text!r} of {asked.source} is no requirement", "sources") from error
+                    raise Misstated(f"{text!r} of {asked.source} is not a requirement", "sources") from error
 
     @property
     def targets(self) -> tuple[Target, ...]:

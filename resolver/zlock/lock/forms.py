@@ -37,7 +37,7 @@ def _inside(text: str) -> str:
 def _file(text: str) -> str:
     """Accept the name of a file, which may become one in a folder."""
     if text in ("", ".", "..") or "/" in text or "\\" in text:
-        raise ValueError(f"{text!r} is no name of a file")
+        raise ValueError(f"{text!r} is not a name of a file")
     return read(Line, text)
 
 
@@ -53,7 +53,7 @@ def _parsed(parse: Callable[[str], object], what: str) -> Callable[[str], str]:
         try:
             parse(text)
         except (ValueError, KeyError, TypeError) as error:  # the last two of markers that can't be evaluated
-            raise ValueError(f"{text!r} is no {what}") from error
+            raise ValueError(f"{text!r} is not a valid {what}") from error
         return text
 
     return check
@@ -93,7 +93,7 @@ def _positive(number: int) -> int:
 def _hashes(hashes: Mapping[str, str]) -> Mapping[str, str]:
     for name, digest in {"sha256": "", **hashes}.items():
         if not is_digest(name, digest):
-            raise ValueError(f"{digest!r} is no {name} of digits in lower case")
+            raise ValueError(f"{digest!r} is not a {name} of digits in lower case")
     return hashes
 
 

@@ -22,7 +22,9 @@ def texts_at(revision: str, folder: Path) -> dict[str, str] | None:
         CommandFailed: git is not there, or failed.
     """
     if revision.startswith("-") or not revision.isprintable() or not revision:
-        raise InvalidInput(f"`{revision}` is no revision", hint="name a branch, a tag, a commit, or a file or folder")
+        raise InvalidInput(
+            f"`{revision}` is not a revision", hint="name a branch, a tag, a commit, or a file or folder"
+        )
     repository, inside = _place(folder)
     commit = _commit(revision, repository)
     if commit is None:

@@ -35,7 +35,7 @@ def sides_of(text: str) -> tuple[str, str, str]:
 
 
 def pins_in(text: str) -> Lock | None:
-    """Return one side of a conflict; None where it is no lock.
+    """Return one side of a conflict; None where it is not a lock.
 
     A text that git has put together from both sides is none that anyone has written, so its integrity is not looked
     at: what it pins is only preferred, and solved for.

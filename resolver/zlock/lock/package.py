@@ -273,7 +273,7 @@ def check_file(file: PackageFile | PackageArchive, package: str, version: str) -
     name = read(FileName, file.filename)
     stated = version_text(canonicalize_name(package), name)
     if stated is None or parse_version(unquote(stated)) != parse_version(version):
-        raise Misstated(f"{name!r} is no file of {package} {version}")
+        raise Misstated(f"{name!r} is not a file of {package} {version}")
 
 
 def file_name(place: str) -> str:

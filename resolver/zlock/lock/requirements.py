@@ -42,7 +42,7 @@ def _lines(rows: Iterable[str]) -> str:
 
 def _on_one_line(text: str) -> str:
     if not text.isprintable() or text.endswith("\\"):
-        raise InvalidLock(f"{text!r} is no line of requirements", hint="delete the lock and run `zlock resolve`")
+        raise InvalidLock(f"{text!r} is not a line of requirements", hint="delete the lock and run `zlock resolve`")
     return text
 
 

@@ -48,7 +48,7 @@ def lock_path(folder: Path, step: str) -> Path:
 
 
 def step_of(name: str) -> str | None:
-    """Return the step whose lock has a file name, None where it is no lock's."""
+    """Return the step whose lock has a file name, None where it is not a lock's."""
     match = _NAME.fullmatch(name)
     return match[1] if match else None
 
@@ -95,7 +95,7 @@ def read_text(path: Path) -> str | None:
     except OSError as error:
         why = str(error.strerror or error).lower()
     except UnicodeDecodeError:
-        why = "it is no text in UTF-8"
+        why = "it is not valid UTF-8"
     raise InvalidLock(f"the lock `{path.name}` can't be read", context=[why], hint=_RESTORE)
 
 
@@ -309,9 +309,9 @@ def write_all(texts: Mapping[Path, str], remove: tuple[Path, ...], *, project: P
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a file that is no lock: whole or not at all, and behind a link where that leads.
+    """Write a file that is not a lock: whole or not at all, and behind a link where that leads.
 
-    A pipe or a device is no file that could be replaced: it is written to.
+    A pipe or a device is not a file that could be replaced: it is written to.
 
     Raises:
         OutsideFailed: A folder has its name, its own folder is not there, or the disk refused; what was there is as

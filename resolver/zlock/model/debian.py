@@ -15,6 +15,6 @@ def refusal(name: str) -> tuple[str, str] | None:
         return None
     lower = name.lower()
     if _PACKAGE.fullmatch(lower):
-        return f"`{name}` is no name of a Debian package", f"write `{lower}`: their names are in lower case"
+        return f"`{name}` is not a valid name of a Debian package", f"write `{lower}`: their names are in lower case"
     hint = "write a name of lower-case letters, digits, `+`, `-` and `.`, with `:arch` or `=version` after it"
-    return f"`{name}` is no name of a Debian package", hint
+    return f"`{name}` is not a valid name of a Debian package", hint

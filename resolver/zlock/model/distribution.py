@@ -133,7 +133,7 @@ class LockedReference(NamedTuple):
     Attributes:
         url: Without credentials; empty for what has a path.
         requested_revision: What was asked of a repository, or empty.
-        commit: The full commit id, or empty for what is no repository.
+        commit: The full commit id, or empty for what is not a repository.
         sha256: Of an archive, or empty.
     """
 

@@ -53,7 +53,7 @@ def matching(pattern: str, what: str) -> Callable[[str], str]:
 
     def check(text: str) -> str:
         if not compiled.fullmatch(text):
-            raise ValueError(f"{text!r} is no {what}")
+            raise ValueError(f"{text!r} is not a valid {what}")
         return text
 
     return check

@@ -8,7 +8,7 @@ import re
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?", re.ASCII)
 
 USER_HINT = "write `name`, `name:group`, or their numbers"
-"""The way out where a text is no user."""
+"""The way out where a text is not a user."""
 
 FOLDER = "/opt/zlock"
 """The folder of an image that says what was installed."""
@@ -36,7 +36,7 @@ def default_parent(python: str) -> str:
 def venv_refusal(text: str) -> tuple[str, str] | None:
     """Say why an environment can't be in a folder of an image, and the way out; None where it can."""
     if not _VENV.fullmatch(text) or posixpath.normpath(text) != text:
-        return f"`{text}` is no absolute path in plain characters", f"write a path such as `{VENV}`"
+        return f"`{text}` is not an absolute path in plain characters", f"write a path such as `{VENV}`"
     for taken in _TAKEN:
         if f"{taken}/".startswith(f"{text}/") or f"{text}/".startswith(f"{taken}/"):
             return f"`{text}` is, or is around or inside, `{taken}`, which is taken", f"write another, such as `{VENV}`"

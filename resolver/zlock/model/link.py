@@ -45,11 +45,11 @@ _SSH_FORM: Final = "write `git+ssh://git@host/path`, with a slash after the host
 class Flaw(Enum):
     """Why a URL can't be used, and the way out; nothing of the URL, which may be secret, is in either."""
 
-    NO_URL = "it is no valid URL", _CORRECT
+    NO_URL = "it is not a valid URL", _CORRECT
     NO_SCHEME = "it has no scheme", "write a whole URL: `https://...`, `git+https://...` or `file:///...`"
     SCP_FORM = "it has no scheme", _SSH_FORM
-    PORT = "its port is no number", _CORRECT
-    SSH_PORT = "its port is no number", _SSH_FORM
+    PORT = "its port is not a number", _CORRECT
+    SSH_PORT = "its port is not a number", _SSH_FORM
     SCHEME = "its scheme is unknown", "zlock reads http, https, file, and git+https and its like"
     CHARACTERS = "it holds white space, a control character or `${`", "write such characters as `%20`"
     BRACKET = "its path holds a bracket", "extras belong behind the name: `name[extra] @ URL`"
@@ -60,14 +60,14 @@ class Flaw(Enum):
         "it names a file on another machine",
         "write `file:///PATH`, or `file:PATH` for one in this folder",
     )
-    NOT_ABSOLUTE = "it is no absolute path", "write `git+file:///` and the whole path"
+    NOT_ABSOLUTE = "it is not an absolute path", "write `git+file:///` and the whole path"
     QUERY = "it has a query, behind which no revision would be found", _CORRECT
     PATH_CHARACTERS = "its path holds a backslash", "write slashes, or `%5C` for a backslash that is meant"
     NO_REVISION = "it names no revision after the `@`", "write a branch, tag or commit after the `@`, or leave it out"
     REVISION = "it names a revision that git does not allow", "write a branch, tag or commit id after the `@`"
     SUBDIRECTORY = "its `subdirectory` leads out of what it names", "name a folder inside it, such as `packages/name`"
-    EGG = "its `egg` is no project name", "write `name[extra] @ URL` instead"
-    HASH = "its hash is no digest of the algorithm it names", "correct the hash, or remove it from the URL"
+    EGG = "its `egg` is not a project name", "write `name[extra] @ URL` instead"
+    HASH = "its hash is not a digest of the algorithm it names", "correct the hash, or remove it from the URL"
     FILE_NAME = "it ends in no usable file name", "name the archive itself, with its file name at the end"
     WHEEL = "its file name is not one of a wheel", "give the file the name that its build gave it"
     PATH = "its path holds a control character", "rename what it names"

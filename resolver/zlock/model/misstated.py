@@ -37,7 +37,7 @@ def by_path(name: str, extras: Iterable[str], path: str, marker: str = "", *, al
 
 
 def meant(text: str, *, alone: bool) -> str:
-    """Return what a text that is no requirement would be as one; empty where it can't be told.
+    """Return what a text that is not a requirement would be as one; empty where it can't be told.
 
     Known are a path behind a name, and the tables that other tools write: `name = {path = "..."}`.
     """

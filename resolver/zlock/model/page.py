@@ -128,7 +128,7 @@ def _by_version(name: NormalizedName, files: Iterable[File]) -> tuple[dict[Versi
 
 
 def version_text(name: NormalizedName, filename: str) -> str | None:
-    """Return the version that a file name states, as it states it; None where it is no file of the project."""
+    """Return the version that a file name states, as it states it; None where it is not a file of the project."""
     if filename.endswith(".whl"):
         parts = filename.split("-")
         return parts[1] if len(parts) in (5, 6) and _canonical(parts[0]) == name else None

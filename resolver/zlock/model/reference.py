@@ -50,7 +50,7 @@ class ImageReference:
         one of the default registry, there without a namespace an official one. No tag and no digest is `latest`.
 
         Raises:
-            InvalidInput: It is no reference.
+            InvalidInput: It is not a reference.
         """
         rest, at, digest = text.partition("@")
         host, rest = _split_host(rest)
@@ -60,7 +60,7 @@ class ImageReference:
         flaw = _flaw(host, repository, tag if colon else None, digest if at else None)
         if flaw:
             raise InvalidInput(
-                f"`{text}` is no image reference: {flaw}",
+                f"`{text}` is not an image reference: {flaw}",
                 hint="write `registry.example/team/image:tag`, or `...@sha256:` and 64 digits",
             )
         return cls(host=host, repository=repository, tag=tag or ("" if digest else "latest"), digest=digest)
@@ -162,9 +162,9 @@ def _names_host(text: str) -> bool:
 def _flaw(host: str, repository: str, tag: str | None, digest: str | None) -> str:
     """Say what is wrong with the parts of a reference; empty where nothing is."""
     flaws = {
-        f"`{host}` is no host": not is_host(host),
+        f"`{host}` is not a host": not is_host(host),
         "it names no repository": not repository,
-        f"`{repository}` is no repository; they are in lower case, with `.`, `_`, `-` and `/` between": (
+        f"`{repository}` is not a repository; they are in lower case, with `.`, `_`, `-` and `/` between": (
             not _REPOSITORY.fullmatch(repository)
         ),
         f"its name is longer than {_LONGEST_NAME} characters": len(f"{host}/{repository}") > _LONGEST_NAME,

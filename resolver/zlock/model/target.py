@@ -40,7 +40,7 @@ class Target:
     Attributes:
         python: "3.12" (any patch release; markers see 3.12.0) or "3.12.4". CPython.
         platform: An OCI platform name: "linux/amd64", "darwin/arm64", "windows/amd64".
-        manylinux: The glibc floor as (major, minor); None where the target has musl or is no Linux.
+        manylinux: The glibc floor as (major, minor); None where the target has musl or is not Linux.
         musllinux: The musl floor, or None.
     """
 
@@ -60,7 +60,7 @@ class Target:
         """
         if not _PYTHON.fullmatch(python):
             hint = 'write `python = "3.12"` or `python = "3.12.4"`'
-            raise InvalidTarget("python", f"is no Python 3 version: `{python}`", hint=hint)
+            raise InvalidTarget("python", f"is not a Python 3 version: `{python}`", hint=hint)
         if platform not in PLATFORMS:
             hint = "OCI names are known, such as `linux/amd64`, `linux/arm64`, `darwin/arm64`, `windows/amd64`"
             raise InvalidTarget("platforms", f"holds an unknown platform: `{platform}`", hint=hint)
@@ -185,5 +185,5 @@ def _libc(key: str, text: str) -> tuple[int, int]:
     match = _LIBC.fullmatch(text)
     if not match:
         hint = f'write `{key} = "{"2_28" if key == "manylinux" else "1_2"}"`'
-        raise InvalidTarget(key, f"is no libc version: `{text}`", hint=hint)
+        raise InvalidTarget(key, f"is not a libc version: `{text}`", hint=hint)
     return int(match[1]), int(match[2])

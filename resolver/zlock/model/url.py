@@ -20,7 +20,7 @@ def plain_url(text: str, *schemes: str, query: bool = False) -> str:
     parts = urlsplit(text)
     host, _ = parts.hostname or ("" if parts.scheme != "file" else "localhost"), parts.port
     if parts.scheme not in schemes or not host or host.startswith("-"):
-        raise ValueError(f"it is no URL of {' or '.join(schemes)} with a host")
+        raise ValueError(f"it is not a URL of {' or '.join(schemes)} with a host")
     if parts.password is not None or (parts.username is not None and parts.scheme != "ssh"):
         raise ValueError("the URL holds credentials")
     if parts.query and not query:

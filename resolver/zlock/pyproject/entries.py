@@ -53,7 +53,7 @@ def _entry(
     index: Callable[[str, Table], str],
 ) -> StatedSource:
     if not isinstance(row, dict):
-        raise table.error("is no table", hint='write `{ path = "..." }`, `{ git = "..." }` or the like')
+        raise table.error("is not a table", hint='write `{ path = "..." }`, `{ git = "..." }` or the like')
     forms = [form for form in _FORMS if form in row]
     if len(forms) != 1:
         raise table.error(f"must have exactly one of {listed(_FORMS)}")
@@ -82,7 +82,7 @@ def _formed(
         if row["workspace"] is not True:
             raise table.error("has a `workspace` that is not `true`")
         if table.name not in members:
-            raise table.error("is no member of the workspace", hint="add it to `members`, or name its `path`")
+            raise table.error("is not a member of the workspace", hint="add it to `members`, or name its `path`")
         return table.local(members[table.name], fixed=False)
     if form == "index":
         return table.indexed(table.text(row, "index"), index(table.text(row, "index"), table))

@@ -47,7 +47,7 @@ def poetrys_own(document: Document) -> bool:
 
 def _row(row: object, table: Table) -> StatedSource:
     if not isinstance(row, dict):
-        raise table.error("is no table", hint='write `{ path = "..." }`, `{ git = "..." }` or the like')
+        raise table.error("is not a table", hint='write `{ path = "..." }`, `{ git = "..." }` or the like')
     table.check_keys(row, _KEYS)
     if row.get("allow-prereleases"):
         hint = f'name a pre-release in `[project]`, as in `"{table.name}>=2.0a1"`'

@@ -98,7 +98,7 @@ class Table:
         return InvalidRequirements(f"`{'.'.join(self.keys)}` {problem}", context=(str(self.origin),), hint=hint)
 
     def check_keys(self, row: Mapping[str, object], known: Collection[str]) -> None:
-        """Refuse what is no key, and what is one and can't be carried over."""
+        """Refuse what is not a key, and what is one and can't be carried over."""
         for key in sorted(row.keys() - set(known)):
             hint = did_you_mean(key, known) or "leave it out, or state the requirement in another way"
             raise self.error(f"has `{key}`, which a lock can't carry", hint=hint)
@@ -107,7 +107,7 @@ class Table:
         """Take a text from the entry; empty where there is none."""
         value = row.get(key, "")
         if not isinstance(value, str):
-            raise self.error(f"has a `{key}` that is no text")
+            raise self.error(f"has a `{key}` that is not a string")
         return value
 
     def indexed(self, called: str, url: str) -> StatedSource:

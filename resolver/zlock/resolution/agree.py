@@ -1,4 +1,4 @@
-"""An answer that agrees with versions that are there already, as far as that can be."""
+"""An answer that agrees with versions that are already there, as far as that can be."""
 
 from __future__ import annotations
 

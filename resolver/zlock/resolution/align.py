@@ -2,7 +2,7 @@
 
 Steps that can have the same versions are solved as one question, their union, and each takes from the answer what it
 needs. Where the union has no answer, the smallest conflict says which steps can't go together. The largest part is
-solved first. Every later one has to take the versions that are there already; what takes part in a proof that this
+solved first. Every later one has to take the versions that are already there; what takes part in a proof that this
 can't be is let go, all else stays. What was let go in vain is taken back, and at last the parts solved before are
 asked whether they can take the later one's version instead.
 """

@@ -213,7 +213,7 @@ def _read_toml(path: Path) -> tuple[dict[str, object], str]:
     try:
         text = read_regular(path).decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise InvalidConfiguration(f"`{shown}` is no text in UTF-8", hint="save it as UTF-8") from error
+        raise InvalidConfiguration(f"`{shown}` is not valid UTF-8", hint="save it as UTF-8") from error
     except OSError as error:
         raise InvalidConfiguration(
             f"`{shown}` can't be read: {error.strerror}", hint="let your user read it"
@@ -223,7 +223,7 @@ def _read_toml(path: Path) -> tuple[dict[str, object], str]:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         is_conflict = conflicted_line(text) is not None
         hint = "resolve the merge conflict in it first" if is_conflict else "correct that line"
-        raise InvalidConfiguration(f"`{shown}` is no TOML: {error}", hint=hint) from error
+        raise InvalidConfiguration(f"`{shown}` is not valid TOML: {error}", hint=hint) from error
 
 
 def parse_project(values: object, file: Path, lines: TomlLines | None = None) -> Project:

@@ -137,7 +137,7 @@ class DockerSettings:
     if not TYPE_CHECKING:  # type checkers know the fields from the dataclass itself
 
         def __new__(cls, *positional: object, **stated: object) -> Self:
-            """Refuse what is no field, which the constructor of the dataclass could only call unexpected."""
+            """Refuse what is not a field, which the constructor of the dataclass could only call unexpected."""
             if positional:
                 raise _noted(
                     InvalidConfiguration(

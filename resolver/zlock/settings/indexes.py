@@ -40,7 +40,7 @@ class IndexTable:
         default: It is asked last, in place of this machine's default index.
         explicit: It is asked only for the packages that `index-sources` sends to it.
         index_in_context: Its URL may be written into [build contexts](images.md#indexes-that-anybody-may-ask) and
-            exports, so that builds need no secret for it. It has no credentials in it, and is no folder.
+            exports, so that builds need no secret for it. It has no credentials in it, and is not a folder.
     """
 
     url: str = key(_url_or_path, "", QUESTION, shown="required", required=True)

@@ -196,7 +196,7 @@ def _ask(interpreter: str, file: Path, name: str, folder: Path, timeout: float) 
     shown = os.path.relpath(file, folder)
     if not in_time:
         hint = 'put what runs the pipeline under `if __name__ == "__main__":`'
-        raise CommandFailed(f"`{shown}` did not come to an end within {timeout:g} seconds", hint=hint)
+        raise CommandFailed(f"`{shown}` did not finish within {timeout:g} seconds", hint=hint)
     raise InvalidPipeline(
         f"`{shown}` ends its process ({_status(child.returncode)})",
         hint="let it be imported without ending the interpreter",

@@ -68,7 +68,7 @@ class Placeholder:
         return self._part(f"a comparison of {self._zlock_label}")
 
     __lt__ = __le__ = __gt__ = __ge__ = _compared
-    __eq__ = __ne__ = _compared  # type: ignore[assignment]  # the answer is no boolean, on purpose
+    __eq__ = __ne__ = _compared  # type: ignore[assignment]  # the answer is not a boolean, on purpose
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:

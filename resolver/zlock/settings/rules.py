@@ -62,7 +62,7 @@ def platforms(value: object, at: str) -> tuple[str, ...]:
         raise checks.mistake(at, "is empty", hint='write `platforms = ["linux/amd64"]`')
     for one in found:
         if found.count(one) > 1:
-            raise checks.mistake(at, f"`{one}` stands there twice", hint="leave one of them out")
+            raise checks.mistake(at, f"`{one}` is listed twice", hint="leave one of them out")
     return found
 
 
@@ -73,7 +73,7 @@ def time(value: object, at: str) -> datetime:
         try:
             value = datetime.fromisoformat(value)
         except ValueError as error:
-            raise checks.mistake(at, f"`{value}` is no RFC 3339 time", hint=_TIME) from error
+            raise checks.mistake(at, f"`{value}` is not an RFC 3339 time", hint=_TIME) from error
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day, tzinfo=UTC)
     if not isinstance(value, datetime):

@@ -84,7 +84,7 @@ def _only_line(document: str, text: str) -> int | None:
 
 
 def _keys(text: str, value: str = "") -> tuple[str, ...]:
-    """Return the keys that lead to the one thing that a text holds; none where it is no TOML by itself."""
+    """Return the keys that lead to the one thing that a text holds; none where it is not valid TOML by itself."""
     if bare := _BARE.fullmatch(text):
         return tuple(bare[1].split("."))
     try:

@@ -28,7 +28,7 @@ def _check_one(value: str, place: Place) -> str:
         raise place.error(f"the hash {place.quoted(value)} is of no algorithm that can be trusted", hint=hint)
     if not is_digest(algorithm, digest.lower()):
         hint = f"a {algorithm} digest has {DIGITS[algorithm]} hexadecimal digits"
-        raise place.error(f"{place.quoted(value)} is no {algorithm} digest", hint=hint)
+        raise place.error(f"{place.quoted(value)} is not a {algorithm} digest", hint=hint)
     return f"{algorithm}:{digest.lower()}"
 
 

@@ -289,7 +289,7 @@ def gather_integrations(names: Sequence[str], *, catalogue: Catalogue, origin: O
 
     Raises:
         InvalidConfiguration: A name is unknown; with the close names.
-        InvalidRequirements: An integration states something that is no requirement.
+        InvalidRequirements: An integration states something that is not a requirement.
         CommandFailed: A provider can't be asked.
     """
     catalogue.ask(names)

@@ -311,7 +311,7 @@ def _read(listing: _Listing, project: Path, environment: Environment) -> Printed
     if found := _UNPRINTABLE.search(listing.text):
         line = listing.text.count("\n", 0, found.start()) + 1
         raise CommandFailed(
-            f"`{listing.described}` printed what is no text (line {line})",
+            f"`{listing.described}` printed what is not a string (line {line})",
             hint="let the command print requirements as text",
         )
     names = {one.url: one.name for one in environment.packages.values() if one.url}

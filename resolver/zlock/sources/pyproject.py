@@ -192,10 +192,10 @@ class _Reading:
             return None
         origin = self._document.origin("project", "requires-python", detail="`requires-python`")
         try:
-            return SpecifierSet(stated), origin  # type: ignore[arg-type]  # what is no text is a TypeError
+            return SpecifierSet(stated), origin  # type: ignore[arg-type]  # what is not a string is a TypeError
         except (ValueError, TypeError, AttributeError) as error:
             raise InvalidRequirements(
-                f"`project.requires-python` is no specifier: `{stated}`",
+                f"`project.requires-python` is not a specifier: `{stated}`",
                 context=(str(origin),),
                 hint='write bounds, such as `">=3.11"`',
             ) from error
@@ -343,7 +343,7 @@ class _Reading:
             )
 
     def _strings(self, items: object, where: _List) -> Iterator[tuple[str, Place]]:
-        """Yield the strings of a list, each with its place; what is no string is an error."""
+        """Yield the strings of a list, each with its place; what is not a string is an error."""
         path = f"{where.table}.{where.key}"
         if not isinstance(items, list):
             raise self._error(f"`{path}` must be a list", hint="write one requirement in each item")

@@ -27,7 +27,7 @@ def gather_stack(stack: Stack, *, catalogue: Catalogue, file: str | None, root: 
 
     Raises:
         InvalidConfiguration: A component type or flavor is unknown; with the close names.
-        InvalidRequirements: A component or the stack states something that is no requirement.
+        InvalidRequirements: A component or the stack states something that is not a requirement.
         CommandFailed: A provider can't be asked.
     """
     catalogue.ask(name for _, name in _pairs(stack.components))

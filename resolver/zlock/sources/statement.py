@@ -222,7 +222,7 @@ def _find_local(head: str, place: Place, base: links.Base) -> tuple[str, str] | 
     """Find the folder or archive that a requirement is, if pip would take it for one.
 
     Raises:
-        InvalidRequirements: The folder is no project, or the archive is missing.
+        InvalidRequirements: The folder is not a project, or the archive is missing.
     """
     bare, extras = links.split_extras(head)
     path = base.find(bare)
@@ -292,7 +292,7 @@ def _refused(what: str, place: Place, error: ValueError, *, offset: int = 0) -> 
     column = more[-1].find("^") - 3 + offset if more else 0
     detail = f"column {column}: {links.redacted(first)}" if column > 0 else links.redacted(first)
     details = (f"the values of {', '.join(f'`{name}`' for name in place.values)} are not shown",)
-    message = f"`{place.shown}` is no valid {what}" if what == "requirement" else f"its {what} is invalid"
+    message = f"`{place.shown}` is not a valid {what}" if what == "requirement" else f"its {what} is invalid"
     return place.error(message, *(details if place.values else (detail,)), hint="correct that line")
 
 
@@ -340,7 +340,7 @@ def _editable(text: str, place: Place, base: links.Base) -> Requirement:
     """Read the operand of `-e` into a requirement with a URL.
 
     Raises:
-        InvalidRequirements: It is no repository and no folder.
+        InvalidRequirements: It is not a repository and no folder.
     """
     try:
         requirement = Requirement(text)

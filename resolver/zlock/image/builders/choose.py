@@ -40,7 +40,7 @@ def choose_builder(name: str | None, environ: Mapping[str, str], network: str = 
             return builder
         troubles.append(f"{each}: {trouble}")
     raise OutsideFailed(
-        f"`{name}` can't build" if name else "there is nothing to build with",
+        f"`{name}` can't build" if name else "no image builder is available",
         context=troubles,
         hint="start or install one, or write the build contexts with `zlock dockerfile` and build them elsewhere",
     )

@@ -19,8 +19,8 @@ def options_of(
     """Return the words and the variables that arguments of an installer mean, sorted by name.
 
     Raises:
-        InvalidConfiguration: One is no option of it, is decided elsewhere, or has a value that it can't have; several
-            come as `Problems`.
+        InvalidConfiguration: One is not an option of it, is decided elsewhere, or has a value that it can't have;
+            several come as `Problems`.
     """
     options = WAYS[installer.name].options
     words: list[str] = []
@@ -47,7 +47,7 @@ def _check(options: Options, name: str) -> None:
     if name not in options.known:
         near = did_you_mean(name, options.known)
         raise InvalidConfiguration(
-            f"`{name}` is no option of `{options.command}`", hint=near or f"known are {', '.join(options.known)}"
+            f"`{name}` is not an option of `{options.command}`", hint=near or f"known are {', '.join(options.known)}"
         )
 
 

@@ -22,7 +22,7 @@ def check_reference(reference: str) -> None:
     """
     if not _REFERENCE.fullmatch(reference):
         raise InvalidConfiguration(
-            f"`{shown(reference)}` is no reference of an image",
+            f"`{shown(reference)}` is not a valid image reference",
             hint="write `registry.example/team/image:tag`, or `...@sha256:` and 64 digits",
         )
 
@@ -35,7 +35,7 @@ def check_variable(name: str, value: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise InvalidConfiguration(
-            f"`{shown(name)}` is no name for an environment variable",
+            f"`{shown(name)}` is not a valid name for an environment variable",
             hint="names are letters, digits and `_`, and begin with no digit",
         )
     if CONTROL.search(value):

@@ -91,7 +91,7 @@ class User:
 
     def __str__(self) -> str:
         if not is_user(self.name):
-            raise InvalidConfiguration(f"`{shown(self.name)}` is no user of an image", hint=USER_HINT)
+            raise InvalidConfiguration(f"`{shown(self.name)}` is not a valid user of an image", hint=USER_HINT)
         return f"USER {self.name}"
 
 

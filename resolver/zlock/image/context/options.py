@@ -29,7 +29,7 @@ class Options:
         command: How its command is called.
         flags: Options without a value.
         values: Options with one.
-        variables: What is no option but a variable of its environment.
+        variables: What is not an option but a variable of its environment.
         elsewhere: What is decided elsewhere, with the place.
         prefix: How the variables begin that it reads options from.
         as_variables: What is decided elsewhere and no option but such a variable; a dash at the end stands for any end.

@@ -147,7 +147,7 @@ class Parts:
         if name in self._settings.apt_packages and place:
             context.append(f"stated in {place}")
         return InvalidConfiguration(
-            f"step `{self._wanted.step}`, `apt_packages`: `{name}` is no name of a Debian package",
+            f"step `{self._wanted.step}`, `apt_packages`: `{name}` is not a valid name of a Debian package",
             context=context,
             hint="write `name` or `name=version`",
         )

@@ -40,8 +40,8 @@ def project_files(folder: Path, others: Collection[Path], credentials: Collectio
         credentials: Texts that no file may hold.
 
     Raises:
-        InvalidConfiguration: A link leads out of the project or to nothing, something is no file, a name is no UTF-8,
-            or a file holds credentials; several come as `Problems`.
+        InvalidConfiguration: A link leads out of the project or to nothing, something is not a file, a name is not
+            valid UTF-8, or a file holds credentials; several come as `Problems`.
         OSError: A file can't be read.
     """
     rule = read_ignore(folder / ".dockerignore") or _hidden
@@ -102,7 +102,7 @@ def _read(folder: Path, path: str, place: Path) -> bytes:
         path.encode()
     except UnicodeEncodeError as error:
         shown = os.fsencode(path).decode("utf-8", "backslashreplace")
-        raise InvalidConfiguration(f"the file name `{shown}` is no UTF-8", hint=_HINT) from error
+        raise InvalidConfiguration(f"the file name `{shown}` is not valid UTF-8", hint=_HINT) from error
     if place.is_symlink():
         if not place.resolve().is_relative_to(folder.resolve()):
             raise InvalidConfiguration(f"the link `{path}` leads out of the project", hint=_HINT)
@@ -111,6 +111,6 @@ def _read(folder: Path, path: str, place: Path) -> bytes:
         if not place.exists():
             raise InvalidConfiguration(f"the link `{path}` leads to nothing", hint=_HINT)
     if not place.is_file():  # whoever opens a pipe waits for its other end
-        raise InvalidConfiguration(f"`{path}` is no file but a pipe, a socket or a device", hint=_HINT)
+        raise InvalidConfiguration(f"`{path}` is not a file but a pipe, a socket or a device", hint=_HINT)
     data = place.read_bytes()
     return Program(data) if place.stat().st_mode & 0o111 else data

@@ -32,7 +32,7 @@ class Compiled(NamedTuple):
     Attributes:
         path: The file.
         source: What it says that it was compiled from.
-        minor: Of the Python 3 that it is for; None where that is no CPython.
+        minor: Of the Python 3 that it is for; None where that is not CPython.
         level: How far it is optimized; None where that is not Python's doing.
     """
 

@@ -27,7 +27,7 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _SAY_VERSION = "import sys; sys.implementation.name == 'cpython' and print('%d.%d.%d' % sys.version_info[:3])"
 
 # `compile` runs nothing of what it compiles. What has a name is marshalled with another bit than what has none.
-# Code whose digest is the expected one is not sent back; for what can't be compiled there is something that is no code.
+# Code whose digest is the expected one is not sent back; for what can't be compiled there is something else.
 _COMPILE = """
 import base64, hashlib, importlib.util, json, marshal, sys, zlib
 

@@ -117,11 +117,11 @@ def read_folder(folder: Path, venv: str, minor: int) -> Installed:
         minor: Of the Python 3 that it should have.
 
     Raises:
-        InvalidInput: It is no folder.
+        InvalidInput: It is not a folder.
         NoAnswer: It has no package, or an environment of another Python than 3.`minor`.
     """
     if not folder.is_dir():
-        raise InvalidInput(f"`{folder}` is no folder", hint="`dir:DIR` names one")
+        raise InvalidInput(f"`{folder}` is not a folder", hint="`dir:DIR` names one")
     tree = FolderTree(folder)
     prefixes = dict.fromkeys((venv, ""))
     for prefix in prefixes:
@@ -150,7 +150,7 @@ def read_interpreter(python: Path, minor: int) -> Installed:
     One of an environment is not run: its folder says all. Any other is asked where its packages are.
 
     Raises:
-        InvalidInput: It is no interpreter.
+        InvalidInput: It is not an interpreter.
         NoAnswer: It is of another Python than 3.`minor`.
         CommandFailed: It can't be run.
     """
@@ -177,7 +177,7 @@ def read_interpreter(python: Path, minor: int) -> Installed:
 
 
 def _no_interpreter(python: Path) -> InvalidInput:
-    return InvalidInput(f"`{python}` is no interpreter", hint="`env:PYTHON` names one: `env:.venv/bin/python`")
+    return InvalidInput(f"`{python}` is not an interpreter", hint="`env:PYTHON` names one: `env:.venv/bin/python`")
 
 
 def _read_environment(tree: FileTree, prefix: str, minor: int, shown: str) -> Installed:

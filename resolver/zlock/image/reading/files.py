@@ -72,10 +72,10 @@ class ArchiveFiles:
 
         Raises:
             InvalidInput: There is no such file.
-            RegistryFailed: It is no archive, or has a file twice, of which engines take one or the other.
+            RegistryFailed: It is not an archive, or has a file twice, of which engines take one or the other.
         """
         if not archive.is_file():
-            raise InvalidInput(f"`{archive}` is no file", hint="name an archive, as `docker save` writes it")
+            raise InvalidInput(f"`{archive}` is not a file", hint="name an archive, as `docker save` writes it")
         places: dict[str, _Place | str] = {}
         try:
             with archive.open("rb") as file:

@@ -284,7 +284,7 @@ def _distribution(tree: FileTree, folder: str, name: str) -> Distribution | None
 def _recorded(record: bytes, place: str, folder: str) -> tuple[RecordedFile, ...]:
     """Read RECORD: paths count from the folder, or are absolute.
 
-    One that is not there, is no CSV, or has no hashes is told of as a file that is not as it should be.
+    One that is not there, is not valid CSV, or has no hashes is told of as a file that is not as it should be.
     """
     found = []
     for path, hashed in _rows(record):

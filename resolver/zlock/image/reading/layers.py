@@ -155,7 +155,7 @@ class LayerTree:
     def _add(self, tar: Tar, entry: Entry) -> None:
         *parents, name = self._parts(entry.path) or [""]
         if not name and entry.kind != "folder":
-            raise broken(self._where, f"the root of its layer {self._layers} is no folder")
+            raise broken(self._where, f"the root of its layer {self._layers} is not a folder")
         path = "/".join([*parents, name])
         if not name or (path.startswith(_SPECIAL) and path != _OPAQUE):
             return  # the root, or what a storage driver keeps there for itself
@@ -173,7 +173,7 @@ class LayerTree:
             self._put(tar, entry, folder, name, parents)
 
     def _put(self, tar: Tar, entry: Entry, folder: _Folder, name: str, parents: list[str]) -> None:
-        """Put what is no folder in place of what is there."""
+        """Put what is not a folder in place of what is there."""
         if isinstance(folder.entries.get(name), _Folder):
             self._replaced.add((folder, name))
         if entry.kind == "link":
@@ -235,7 +235,7 @@ class LayerTree:
             if below is None and part not in there.entries:
                 below = self._made(there, part)
             if not isinstance(below, _Folder):
-                raise broken(self._where, f"its layer {self._layers} has files below what is no folder: `{part}`")
+                raise broken(self._where, f"its layer {self._layers} has files below what is not a folder: `{part}`")
             there = below
         return there
 

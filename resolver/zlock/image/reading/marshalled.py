@@ -20,7 +20,7 @@ _LAYOUTS = {False: (6, 6, 8, 1), True: (5, 5, 8, 2)}
 
 
 def fingerprint(data: bytes, minor: int) -> bytes | None:
-    """Return what is equal for equal code; None where it is no code of Python 3.`minor`."""
+    """Return what is equal for equal code; None where it is not code of Python 3.`minor`."""
     reader = _Reader(data, new=minor >= _MINOR_OF_LAYOUT)
     try:
         found = reader.read()

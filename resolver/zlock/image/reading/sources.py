@@ -108,7 +108,7 @@ def find_in_layout(files: Files, name: str, tag: str, platform: str) -> LayoutIm
         platform: `linux/amd64`.
 
     Raises:
-        InvalidInput: It is no layout, or the tag does not say which image.
+        InvalidInput: It is not a layout, or the tag does not say which image.
         RegistryFailed: Its content is not what its digests say.
     """
     return _select(files, _entry(files, tag, name), name, platform)
@@ -212,13 +212,13 @@ def _entry(files: Files, tag: str, name: str) -> Descriptor:
 
 def _index(files: Files, name: str) -> Sequence[object]:
     if not files.has("index.json"):
-        raise InvalidInput(f"`{name}` is no OCI layout", hint="name a folder, or an archive, with `index.json`")
+        raise InvalidInput(f"`{name}` is not an OCI layout", hint="name a folder, or an archive, with `index.json`")
     return plain.rows(read_json(_document(files, "index.json"), f"`{name}`"), "manifests")
 
 
 def _layout_document(files: Files, entry: Descriptor, name: str) -> tuple[str, Manifest | Index]:
     if entry.media_type not in MANIFESTS | INDEXES:
-        raise broken(f"`{name}`", f"it is no image; its type is `{entry.media_type}`")
+        raise broken(f"`{name}`", f"it is not an image; its type is `{entry.media_type}`")
     return entry.digest, read_document(_layout_blob(files, entry, name), entry.media_type, f"`{name}`")
 
 

@@ -53,7 +53,7 @@ def take_out(store: Store, reference: str, platform: str, folder: Path, environ:
 
     Raises:
         CommandFailed: The store can't be looked into.
-        RegistryFailed: What it gave is no image.
+        RegistryFailed: What it gave is not an image.
     """
 
     def run(*arguments: str, timeout: float) -> None:

@@ -38,7 +38,7 @@ _OVERLAY = re.compile(r".*\.xattr\.(trusted|user)\.(fuse)?overlay(fs)?\.(opaque|
 
 
 class DamagedArchive(ValueError):
-    """It is no tar archive, or one that is not read the same way everywhere."""
+    """It is not a tar archive, or one that is not read the same way everywhere."""
 
 
 class Readable(Protocol):
@@ -119,7 +119,7 @@ class Tar:
         if header.flag == "\x00" and path.endswith("/"):
             kind = "folder"  # as before POSIX
         size = int(said["size"]) if "size" in said else header.size
-        _check(kind == "file" or size == 0, f"`{path}` is no file, and has content")
+        _check(kind == "file" or size == 0, f"`{path}` is not a file, and has content")
         self._expect(size)
         return Entry(path, kind, said.get("linkpath", header.target), size)
 
@@ -161,7 +161,7 @@ class Tar:
             name, equals, value = data[len(length) + 1 : end - 1].decode("utf-8", "surrogateescape").partition("=")
             _check(bool(equals and name) and data[end - 1 : end] == b"\n", "an extended header is damaged")
             _check(name not in _DECISIVE or bool(value and "\x00" not in value), f"an extended header has no {name}")
-            _check(name != "size" or bool(_DIGITS.fullmatch(value)), "a size is no number")
+            _check(name != "size" or bool(_DIGITS.fullmatch(value)), "a size is not a number")
             _check(not name.startswith("GNU.sparse."), "it has sparse files")
             _check(not _OVERLAY.fullmatch(name), f"an entry has the attribute `{name.partition('.xattr.')[2]}`")
             records[name] = value

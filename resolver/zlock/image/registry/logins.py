@@ -101,7 +101,7 @@ def _ask(path: Path, key: str, entries: Mapping[str, object], helper: str, envir
         found = AuthConfig.load_config(None, config, dict(environ)).resolve_authconfig(key) or {}
     except DockerException as error:
         raise CommandFailed(
-            f"the login for `{key}` can't be had: {error}", context=[f"kept by `{path}`"], hint="log in again"
+            f"could not get the login for `{key}`: {error}", context=[f"kept by `{path}`"], hint="log in again"
         ) from error
     except (ValueError, TypeError, KeyError) as error:
         raise InvalidInput(f"the login for `{key}` in `{path}` can't be read", hint="log in again") from error

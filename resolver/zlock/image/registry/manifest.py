@@ -51,7 +51,7 @@ class Descriptor:
         """Read a descriptor.
 
         Raises:
-            RegistryFailed: It is none, or its digest is no sha256.
+            RegistryFailed: It is none, or its digest is not a sha256.
         """
         media_type, digest, size = (plain.at(value, key) for key in ("mediaType", "digest", "size"))
         if not isinstance(media_type, str) or not is_digest(digest) or type(size) is not int or size < 0:
@@ -178,7 +178,7 @@ def read_document(data: bytes, media_type: str, where: str) -> Manifest | Index:
     """
     table = read_json(data, where)
     if media_type not in MANIFESTS | INDEXES:
-        raise broken(where, f"it is no image; its type is `{media_type}`")
+        raise broken(where, f"it is not an image; its type is `{media_type}`")
     if table.get("mediaType", media_type) != media_type:
         raise broken(where, f"it calls itself `{table['mediaType']}` and was announced as `{media_type}`")
     if table.get("schemaVersion") != _SCHEMA:
@@ -236,7 +236,7 @@ def describe(name: str, digest: str, tagged: str, manifest: Manifest, config: by
     """
     where = f"the configuration of `{name}`"
     if manifest.config.media_type not in CONFIGS:
-        raise broken(where, f"it is no image; its type is `{manifest.config.media_type}`")
+        raise broken(where, f"it is not an image; its type is `{manifest.config.media_type}`")
     found = Configuration.parse(config, where)
     if len(found.diff_ids) != len(manifest.layers):
         raise broken(where, "its layers are not those of the manifest")
@@ -260,9 +260,9 @@ def read_json(data: bytes, where: str) -> dict[str, object]:
     try:
         table = json.loads(data, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        raise broken(where, f"it is no JSON: {error}") from error
+        raise broken(where, f"it is not valid JSON: {error}") from error
     if not isinstance(table, dict):
-        raise broken(where, "it is no JSON object")
+        raise broken(where, "it is not a JSON object")
     return table
 
 
@@ -282,7 +282,7 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _descriptors(value: object, where: str) -> tuple[Descriptor, ...]:
     if not isinstance(value, list):
-        raise broken(where, "what it is made of is no list")
+        raise broken(where, "what it is made of is not a list")
     return tuple(Descriptor.parse(one, where) for one in value)
 
 

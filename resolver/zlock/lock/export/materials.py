@@ -32,7 +32,7 @@ def moment(source: Exported) -> datetime:
     So the same lock gives the same document; the clock would not.
 
     Raises:
-        InvalidInput: The variable is no number of seconds since 1970, or one of no year that a date can have.
+        InvalidInput: The variable is not a number of seconds since 1970, or one of no year that a date can have.
     """
     stated = os.environ.get("SOURCE_DATE_EPOCH", "")
     if stated:
@@ -40,7 +40,7 @@ def moment(source: Exported) -> datetime:
             return datetime.fromtimestamp(int(stated if stated.isdecimal() else ""), UTC)
         except (ValueError, OverflowError, OSError) as error:
             raise InvalidInput(
-                f"`SOURCE_DATE_EPOCH` is no time: `{stated}`",
+                f"`SOURCE_DATE_EPOCH` is not a time: `{stated}`",
                 hint="set it to seconds since 1970, as `date +%s` prints them, or unset it",
             ) from error
     times = [file.upload_time for package in source.lock.packages for file in package.files if file.upload_time]

@@ -1,4 +1,4 @@
-"""The lock of a development environment, which is no step of a pipeline: another tool names it and its file."""
+"""The lock of a development environment, which is not a step of a pipeline: another tool names it and its file."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def outdated_by(environment: Environment) -> list[str]:
     """Say what an environment asks that its lock does not answer; nothing where it answers, whatever was released.
 
     Raises:
-        InvalidLock: The lock was edited or cut short, or has a merge conflict: what its sides come to is no lock yet.
+        InvalidLock: The lock was edited or cut short, or has a merge conflict: its sides are not merged yet.
     """
     read_lock(environment.lock)
     job = _prepare(_workspace(Options(project=environment.project)), environment)
@@ -105,7 +105,7 @@ def _prepare(workspace: Workspace, environment: Environment) -> Job:
     name = environment.lock.name
     if name != "pylock.toml" and step_of(name) is None:
         raise InvalidConfiguration(
-            f"`lock-filename` of the environment `{environment.name}` is no name of a lock: `{name}`",
+            f"`lock-filename` of the environment `{environment.name}` is not a valid name for a lock: `{name}`",
             hint="call it `pylock.toml` or `pylock.NAME.toml` without further dots: installers refuse others (PEP 751)",
         )
     try:

@@ -1,4 +1,4 @@
-"""A first configuration, pointing at what is there already."""
+"""A first configuration, pointing at what is already there."""
 
 from __future__ import annotations
 

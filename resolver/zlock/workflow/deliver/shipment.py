@@ -149,7 +149,7 @@ def _check_declared(facts: Facts, project: Project, step: str) -> None:
         *_changed_places(facts, project),
     ]
     if changed:
-        raise LockOutdated(f"the lock of step `{step}` was made for something else", context=changed, hint=HINT)
+        raise LockOutdated(f"the lock of step `{step}` does not match the project", context=changed, hint=HINT)
 
 
 def _changed_places(facts: Facts, project: Project) -> Iterator[str]:

@@ -49,7 +49,7 @@ def diff(options: Options, against: str | None) -> Comparison:
     else:
         before = _at(workspace, HEAD if against is None else against, problems)
     gone = {step: lock_path(workspace.lock_folder, step) for step in before.keys() - after.keys()}
-    after = {**after, **_read_all(gone, problems)}  # what is there all the same is no lock any more
+    after = {**after, **_read_all(gone, problems)}  # what is there all the same is not a lock any more
     problems.raise_if_any()
     steps = sorted({*before, *after})
     if not steps and workspace.project.file is None:
@@ -80,7 +80,7 @@ def _in_folder(folder: Path, workspace: Workspace) -> dict[str, Path]:
         below = folder / workspace.project.lock_dir
         place = f"`{below}`" if _paths(below) else "the folder that the locks are in"
         raise InvalidInput(
-            f"`{folder}` is a folder without locks",
+            f"no lock files found in `{folder}`",
             hint=f"name {place}; of a revision that has this name all: `refs/heads/NAME` or `refs/tags/NAME`",
         )
     return found
@@ -90,7 +90,9 @@ def _step_in(path: Path) -> str:
     """Return the step of a lock, which may have been copied to a file of any name."""
     text = read_text(path) or ""
     if "lock-version" not in text or "[tool.zlock]" not in text:
-        raise InvalidInput(f"`{path.name}` is no lock of zlock", hint="name a lock, a folder of locks, or a revision")
+        raise InvalidInput(
+            f"`{path.name}` is not a lock of zlock", hint="name a lock, a folder of locks, or a revision"
+        )
     return step_of(path.name) or parse_lock(path, text).facts.step
 
 

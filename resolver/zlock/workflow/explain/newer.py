@@ -123,7 +123,7 @@ def _look(members: _Members, step: Name, name: NormalizedName, override: DirectR
     except ZlockError as error:  # what is known without an index is worth saying in spite of it
         return Newer(verdict="unknown", reasons=(error.message,))
     except Unsolvable:
-        return Newer(verdict="unknown", reasons=("the index no longer offers what is locked",))
+        return Newer(verdict="unknown", reasons=("the locked release is no longer available from the index",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class _Search:
         node = Node(self._name, "")
         pinned = pins[node]
         if str(self._package.versions[pinned]) != self._problem.preferences.get(self._name):
-            return Newer(verdict="unknown", reasons=("the index no longer offers the locked release",))
+            return Newer(verdict="unknown", reasons=("the locked release is no longer available from the index",))
         if pinned == 0:
             return Newer(verdict="newest", newest=str(self._package.versions[0]))
         let_go = self._members.together(self._step).let_go

@@ -25,7 +25,7 @@ def links_into(plans: Sequence[ImagePlan], house: Path, workspace: Workspace) ->
         workspace: The project.
 
     Raises:
-        InvalidInput: The wheelhouse is no folder.
+        InvalidInput: The wheelhouse is not a folder.
         OutsideFailed: Files are missing, or are others than were locked; all are named.
     """
     locks = {file: lock_path(workspace.lock_folder, plan.steps[0]).name for plan in plans for file in plan.wheels}
@@ -44,7 +44,7 @@ def _found(locks: Mapping[LockedFile, str], house: Path, workspace: Workspace) -
     is_own = real(house) == real(workspace.wheelhouse)
     hint = "run `zlock fetch`" if is_own else f"run `zlock fetch --wheelhouse {house}`"
     if not house.is_dir():
-        raise InvalidInput(f"`{house}`, which is to be the wheelhouse, is no folder", hint=hint)
+        raise InvalidInput(f"`{house}`, which is to be the wheelhouse, is not a folder", hint=hint)
     found: dict[LockedFile, Path] = {}
     wrong, problems = [], Collector()
     for count, (file, lock) in enumerate(locks.items()):

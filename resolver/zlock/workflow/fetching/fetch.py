@@ -68,7 +68,7 @@ def fetch(options: Options, folder: Path | None) -> tuple[Fetched, Report]:
 
     Raises:
         LockOutdated: A lock is missing or outdated.
-        InvalidInput: What has the wheelhouse's name is no folder.
+        InvalidInput: What has the wheelhouse's name is not a folder.
     """
     workspace = Workspace(options)
     locked = load_locked(workspace)
@@ -157,7 +157,7 @@ def _bring(
     workspace: Workspace, house: Wheelhouse, place: Path, wanted: list[Wanted], failed: Failed
 ) -> dict[str, Status]:
     if os.path.lexists(place) and not place.is_dir():
-        raise InvalidInput(f"the wheelhouse `{place}` is no folder", hint="name one, or remove what has its name")
+        raise InvalidInput(f"the wheelhouse `{place}` is not a folder", hint="name one, or remove what has its name")
     place.mkdir(parents=True, exist_ok=True)
     pool = Pool(_AT_ONCE)
     statuses: dict[str, Status] = {}
@@ -228,7 +228,7 @@ class _Needs:
                 yield self._of_file(file)
 
     def _of_other(self, package: Package) -> Iterator[Wanted]:
-        """Yield what is no file of an index."""
+        """Yield what is not a file of an index."""
         name = canonicalize_name(package.name)
         if package.vcs:
             raise NoAnswer(

@@ -219,7 +219,7 @@ class _Making:
         try:
             name, version = parse_wheel_filename(filename)[:2]
         except InvalidWheelFilename as error:
-            raise InvalidMetadata(f"its backend made `{filename}`, which is no wheel") from error
+            raise InvalidMetadata(f"its backend made `{filename}`, which is not a wheel") from error
         if name != self.name:
             raise InvalidMetadata(f"its backend made a wheel of `{name}`")
         if filename.endswith("-none-any.whl") and rank_of(filename, self.target) is not None:

@@ -123,7 +123,7 @@ def build(options: Options, choices: Choices) -> Outcome:
         choices: How to build.
 
     Raises:
-        ZlockError: What is wrong before anything is built: a lock is not current, or there is nothing to build with;
+        ZlockError: What is wrong before anything is built: a lock is not current, or no image builder is available;
             several errors come as `Problems`.
     """
     workspace = Workspace(options)
@@ -157,7 +157,7 @@ def _check(plans: Sequence[ImagePlan], builder: Builder, choices: Choices, *, of
         if choices.push and not plan.repository:
             problems.add(
                 InvalidInput(
-                    f"the image of step `{plan.steps[0]}` has nowhere to go",
+                    f"no target repository is configured for the image of step `{plan.steps[0]}`",
                     hint='set `registry = "host/repository"` or the setting `target-repository`',
                 )
             )

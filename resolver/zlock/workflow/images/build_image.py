@@ -1,4 +1,4 @@
-"""The building of one image: its context, its secret and its parent, unless it is there already."""
+"""The building of one image: its context, its secret and its parent, unless it is already there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of planned images is there already, in registries and in this machine's own store, where a build would look."""
+"""What of planned images is already there, in registries and in this machine's own store, where a build would look."""
 
 from __future__ import annotations
 

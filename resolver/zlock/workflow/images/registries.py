@@ -1,4 +1,4 @@
-"""What registries say of the images of a project: what is there already, and what their parents are."""
+"""What registries say of the images of a project: what is already there, and what their parents are."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Registries:
         """Return the digest that a parent has now, "" where there is no registry to ask.
 
         Raises:
-            InvalidInput: It is no reference.
+            InvalidInput: It is not a reference.
             NoAnswer: Its registry does not have it, or not for the platform.
             RegistryFailed: Its registry can't be asked.
         """
@@ -148,10 +148,11 @@ def note_unknown(plans: Sequence[ImagePlan], workspace: Workspace) -> None:
 def _floats(parent: Parent) -> str:
     if parent.dockerfile is None:
         why = "another image may come by that name, so the key is not final"
-        return f"the parent `{parent.reference}` floats: {why}; {way_out(parent.reference)}"
+        return f"the base image `{parent.reference}` is not pinned to a digest: {why}; {way_out(parent.reference)}"
     names = listed(name for name, digest in parent.images.items() if not digest)
     why = f"another image may come by the name {names}, so the key is not final"
-    return f"the parent that `{parent.dockerfile.name}` makes floats: {why}; write digests in it: `NAME@sha256:...`"
+    which = f"the base image that `{parent.dockerfile.name}` makes"
+    return f"{which} is not pinned to a digest: {why}; write digests in it: `NAME@sha256:...`"
 
 
 def note_floating(floating: Mapping[str, str], plans: Sequence[ImagePlan], workspace: Workspace) -> None:
@@ -160,7 +161,7 @@ def note_floating(floating: Mapping[str, str], plans: Sequence[ImagePlan], works
     for reference, digest in floating.items():
         in_file = f"write `{reference}@{digest}` in the Dockerfile that names it"
         how = way_out(reference) if reference in named else in_file
-        workspace.note(f"the parent `{reference}` floats: it is {digest} now; {how}")
+        workspace.note(f"the base image `{reference}` is not pinned to a digest: it is {digest} now; {how}")
 
 
 @dataclass(frozen=True)

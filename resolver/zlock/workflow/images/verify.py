@@ -161,7 +161,7 @@ def _step_of(workspace: Workspace, key: str) -> str:
     of_key = [name for name in names if name in recorded and key in recorded[name].keys]
     if not of_key:
         raise InvalidInput(
-            "it can't be told which step's lock to compare with",
+            "several steps match",
             context=[f"steps: {', '.join(f'`{name}`' for name in names)}"],
             hint="name it: `--step NAME`",
         )

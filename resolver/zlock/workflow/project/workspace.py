@@ -142,7 +142,9 @@ class Workspace:
         problems.raise_if_any()
         for name in self.project.steps.keys() - dict(declared).keys():
             near = did_you_mean(name, dict(declared))
-            self.note(f"`steps.{name}` in {self.project.shown_file} is no step of this pipeline; {near}".rstrip("; "))
+            self.note(
+                f"`steps.{name}` in {self.project.shown_file} is not a step of this pipeline; {near}".rstrip("; ")
+            )
         return [self._step(name, settings) for name, settings in declared]
 
     def _declared(self) -> list[tuple[str, DockerSettings]]:
@@ -310,7 +312,7 @@ class Workspace:
         stated, address = (step.python, ("steps", step.name, "python")) if step.python else (None, ("python",))
         stated = stated or self.project.python
         if stated is None:
-            return "nobody sets `python`, so it is the project's interpreter's"
+            return "`python` is not set, so it is that of the project's interpreter"
         line = self.project.lines.line_of(stated, address)
         return f'`python = "{stated}"` in {self.project.shown_file}{f":{line}" if line else ""}'
 

@@ -58,7 +58,7 @@ def _merge(options: Options, sides: Sides, path: str) -> Report:
         raise NoAnswer("what this merge comes to is just being found out", hint="wait for that")
     step = step_of(Path(path).name)
     if step is None:
-        raise InvalidInput(f"`{path}` is no lock's name", hint="name `pylock.*.toml` in `.gitattributes`")
+        raise InvalidInput(f"`{path}` is not a lock's name", hint="name `pylock.*.toml` in `.gitattributes`")
     owner = owner_in(sides.ours.read_text(encoding="utf-8", errors="replace"))
     if owner.startswith(ENVIRONMENTS):
         command = f"`hatch env lock {owner.removeprefix(ENVIRONMENTS)}`"
