@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -52,12 +52,21 @@ def with_wheels_for(package: Package, targets: Sequence[Target]) -> Package:
 
 
 def _fitting(wheels: Iterable[PackageFile], targets: Sequence[Target]) -> tuple[PackageFile, ...]:
-    return tuple(wheel for wheel in wheels if any(rank_of(wheel.filename, target) is not None for target in targets))
+    return tuple(wheel for wheel in wheels if any(target.rank(wheel.filename) is not None for target in targets))
 
 
-def rank_of(filename: str, target: Target) -> int | None:
-    """Return how well the wheel of a name fits a target, 0 the best (PEP 425); None where it can't be installed."""
-    stem = filename.removesuffix(".whl")
-    python, abi, platform = (part.split(".") for part in stem.split("-")[-3:])
-    tags = ("-".join(parts) for parts in product(python, abi, platform))
-    return min((target.tags[tag] for tag in tags if tag in target.tags), default=None)
+def misfits(lock: Lock, targets: Iterable[Target]) -> Iterator[str]:
+    """Say what of a lock comes from a place of its own, and targets can't install.
+
+    What indexes list was chosen for the targets that the lock says; what a URL names was taken as it is once.
+    """
+    placed = [one for one in lock.packages if one.archive or one.vcs or one.directory]
+    for package, target in product(placed, targets):
+        if target.holds(package.marker) and (why := _misfit(package, target)):
+            yield f"`{package.name}` {package.shown} {why}, and the target is {target}"
+
+
+def _misfit(package: Package, target: Target) -> str:
+    if package.archive and not package.is_built and target.rank(package.archive.filename) is None:
+        return f"is a wheel for {'-'.join(package.archive.filename[:-4].rsplit('-', 3)[1:])}"
+    return "" if target.admits(package.requires_python) else f"requires Python {package.requires_python}"

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import product
 
 from packaging.markers import Marker
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from zlock.errors import InvalidConfiguration
@@ -158,6 +159,19 @@ class Target:
             *compatible_tags(version, f"cp3{self.minor}", platforms),
         ]
         return {str(tag): rank for rank, tag in reversed(list(enumerate(ordered)))}
+
+    def admits(self, requires_python: str) -> bool:
+        """Return whether a `Requires-Python` admits the target's; an invalid one counts as none, as pip has it."""
+        try:
+            return SpecifierSet(requires_python).contains(self.version, prereleases=True)
+        except InvalidSpecifier:
+            return True
+
+    def rank(self, wheel: str) -> int | None:
+        """Return how well the wheel of a name fits, 0 the best (PEP 425); None where it can't be installed."""
+        python, abi, platform = (part.split(".") for part in wheel[:-4].rsplit("-", 3)[1:])
+        found = [self.tags.get("-".join(parts)) for parts in product(python, abi, platform)]
+        return min((rank for rank in found if rank is not None), default=None)
 
     @cached_property
     def requires_python(self) -> SpecifierSet:

@@ -92,6 +92,7 @@ def _files(package: Package, specifier: str, target: Target) -> Files | None:
     return Files(
         flaws=frozenset(row.flaw for row in rows),
         systems=_systems(rows),
+        is_place=package.reference is not None,
         version=version,
         misfits=Misfits.of(tags, target) if tags else None,
         python=next((row.detail for row in newest if row.flaw is Flaw.PYTHON), ""),

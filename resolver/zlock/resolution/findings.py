@@ -55,6 +55,7 @@ class Files:
     Attributes:
         flaws: What is wrong with any of them.
         systems: The `sys_platform` of all systems that their wheels are for; none where some are for all.
+        is_place: Whether they are what a URL names.
         version: The newest release, None where no file has a version; the rest is of its files.
         misfits: What its wheels are for, None where it has none.
         python: The `Requires-Python` of one, or empty.
@@ -63,6 +64,7 @@ class Files:
 
     flaws: frozenset[Flaw]
     systems: frozenset[str]
+    is_place: bool
     version: Version | None
     misfits: Misfits | None
     python: str

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from zlock.errors import IndexFailed
-from zlock.model.distribution import File
+from zlock.model.distribution import File, Reference
 from zlock.model.page import Page
 from zlock.model.target import Target
 from zlock.resolution.findings import Flaw, Rejected
@@ -24,15 +23,14 @@ class Judge:
     """Says which files a target can install under some rules, and which of them first.
 
     Attributes:
-        admits_python: Returns whether a `Requires-Python` admits the target's; an invalid one counts as none, as pip
-            has it.
+        admits_python: Returns whether a `Requires-Python` admits the target's, see `Target.admits`.
     """
 
     def __init__(self, target: Target, rules: Rules) -> None:
         self._target = target
         self._rules = rules
         self._ranks: dict[tuple[str, ...], int | None] = {}
-        self.admits_python: Callable[[str], bool] = cache(self._admits_python)
+        self.admits_python: Callable[[str], bool] = cache(target.admits)
 
     def candidate(self, page: Page, version: Version, position: int) -> Candidate | list[Rejected]:
         """Return a release as the target can use it, or why its files can't be used.
@@ -57,27 +55,34 @@ class Judge:
             rejected.append(found)
         return _candidate(version, ranked) if ranked else rejected
 
+    def reference(self, reference: Reference) -> Candidate | list[Rejected]:
+        """Return what a direct reference names as the target can use it, or why it can't."""
+        version, python = Version(reference.metadata.version), reference.metadata.requires_python
+        if not reference.is_built and self._target.rank(reference.filename) is None:
+            return [Rejected(Flaw.TAGS, "-".join(_tags(reference.filename)), version)]
+        if not self.admits_python(python):
+            return [Rejected(Flaw.PYTHON, python, version)]
+        return Candidate(version, (), None, reference)
+
     def _rank(self, name: NormalizedName, version: Version, file: File) -> int | Rejected:
         """Return a file's rank, or why it can't be used."""
         rank: int | None = _SDIST_RANK
         if file.is_wheel:
-            tags = tuple(file.filename[:-4].rsplit("-", 3)[1:])
+            tags = _tags(file.filename)
             rank = self._ranks.get(tags, -1)
             if rank == -1:
-                rank = self._ranks[tags] = _best_rank(tags, self._target.tags)
+                rank = self._ranks[tags] = self._target.rank(file.filename)
             if rank is None:
                 return Rejected(Flaw.TAGS, "-".join(tags), version)
-        elif not self._rules.may_build(name):
-            return Rejected(Flaw.SDIST, "", version)
         if not self.admits_python(file.requires_python):
             return Rejected(Flaw.PYTHON, file.requires_python, version)
+        if not file.is_wheel and not self._rules.may_build(name):
+            return Rejected(Flaw.SDIST, "", version)
         return rank or 0
 
-    def _admits_python(self, requires_python: str) -> bool:
-        try:
-            return SpecifierSet(requires_python).contains(self._target.version, prereleases=True)
-        except InvalidSpecifier:
-            return True
+
+def _tags(wheel: str) -> tuple[str, ...]:
+    return tuple(wheel[:-4].rsplit("-", 3)[1:])
 
 
 def _check_ambiguous(page: Page, files: Sequence[File]) -> None:
@@ -92,18 +97,6 @@ def _check_ambiguous(page: Page, files: Sequence[File]) -> None:
                 context=[f"sha256 {other}", f"sha256 {file.sha256}", f"index: `{page.index}`"],
                 hint="tell the index's owner; until then name another index for it in `index-sources`",
             )
-
-
-def _best_rank(parts: Sequence[str], ranks: Mapping[str, int]) -> int | None:
-    """Return the best rank of a wheel's compressed tag set (PEP 425), None where none fits."""
-    found = [
-        rank
-        for python in parts[0].split(".")
-        for abi in parts[1].split(".")
-        for platform in parts[2].split(".")
-        if (rank := ranks.get(f"{python}-{abi}-{platform}")) is not None
-    ]
-    return min(found, default=None)
 
 
 def _candidate(version: Version, ranked: list[tuple[int, File]]) -> Candidate:

@@ -18,7 +18,7 @@ from zlock.model.distribution import File, Reference
 from zlock.model.link import public
 from zlock.model.page import Page
 from zlock.model.versions import Versions, parse_specifier, parse_version
-from zlock.resolution.findings import Flaw, Rejected
+from zlock.resolution.findings import Rejected
 
 # Upper bounds such as `<2.0a0` mean "no pre-release of 2.0", so they do not count as naming one.
 _NAMING_OPERATORS = frozenset({"==", "===", "~=", ">=", ">", "<="})
@@ -61,6 +61,10 @@ Judge = Callable[[Version, int], Candidate | list[Rejected]]
 """Says of a version at a position what the target can use of it, or why it can't use its files."""
 
 
+JudgeReference = Callable[[Reference], Candidate | list[Rejected]]
+"""Says likewise of a direct reference."""
+
+
 class Package:
     """The releases of one name, newest first; whether one can be used is found out when it is looked at.
 
@@ -100,16 +104,10 @@ class Package:
         self._rejected = list(rejected)
 
     @classmethod
-    def of_reference(cls, name: NormalizedName, reference: Reference, *, admits: Callable[[str], bool]) -> Package:
-        """Return the package whose only candidate is a direct reference, if its `Requires-Python` admits the target."""
-        python = reference.metadata.requires_python
-
-        def judge(version: Version, _: int) -> Candidate | list[Rejected]:
-            if admits(python):
-                return Candidate(version, (), None, reference)
-            return [Rejected(Flaw.PYTHON, python, version)]
-
-        package = cls(name, None, judge, versions=[str(Version(reference.metadata.version))])
+    def of_reference(cls, name: NormalizedName, reference: Reference, judge: JudgeReference) -> Package:
+        """Return the package whose only candidate is a direct reference, where the target can use it."""
+        versions = [str(Version(reference.metadata.version))]
+        package = cls(name, None, lambda *_: judge(reference), versions=versions)
         package.reference = reference
         package.candidate(0)
         return package

@@ -91,7 +91,7 @@ class Universe:
         if package is None:
             reference = self.references.get(name)
             if reference:
-                package = Package.of_reference(name, reference, admits=self._judge.admits_python)
+                package = Package.of_reference(name, reference, self._judge.reference)
             else:
                 package = self._of_page(name, self.source.page(name).result())
             self._packages[name] = package

@@ -64,7 +64,7 @@ def rejected(one: Rejected) -> str:
 
 
 _REJECTED: Mapping[Flaw, str] = {
-    Flaw.TAGS: "wheel for {}",
+    Flaw.TAGS: "is a wheel for {}",
     Flaw.SDIST: "sdist",
     Flaw.PYTHON: "requires Python {}",
     Flaw.LATE: "uploaded {}, after the cut-off",
@@ -117,9 +117,10 @@ def _files(name: str, files: Files, target: Target) -> str:
     other = [rejected(files.other)] if files.other else []
     if other and not files.misfits and not files.python:
         return f"{name}{f' {files.version}' if files.version else ''}: {other[0]}"
-    parts = [f"wheels only for {_misfits(files.misfits)}"] if files.misfits else []
-    parts += [f"a file that requires Python {files.python}"] if files.python else []
-    return f"{name} {files.version} has {'; '.join(parts + other) or 'no usable file'}, and the target is {target}"
+    wheels, file = ("is a wheel", "requires") if files.is_place else ("has wheels only", "has a file that requires")
+    parts = [f"{wheels} for {_misfits(files.misfits)}"] if files.misfits else []
+    parts += [f"{file} Python {files.python}"] if files.python else []
+    return f"{name} {files.version} {'; '.join(parts + other) or 'has no usable file'}, and the target is {target}"
 
 
 def _misfits(one: Misfits) -> str:

@@ -19,7 +19,7 @@ from zlock.image.wanted import BuiltFolder, Wanted
 from zlock.lock.facts import Uv
 from zlock.lock.package import Package, PackageArchive
 from zlock.lock.requirements import direct_requirements, hashed_line, hashed_requirements
-from zlock.lock.selection import narrowed, rank_of
+from zlock.lock.selection import narrowed
 from zlock.lock.wheelhouse import LockedFile, locked_files
 from zlock.model.image import FOLDER
 
@@ -121,7 +121,7 @@ class _Planner:
     def _best_sizes(self, uv: Uv | None) -> Iterator[int]:
         """Return the size of each file that will be downloaded, as far as the lock says it."""
         for wheels, others in [*((one.wheels, one.hashed) for one in self._packages), (uv.wheels if uv else (), ())]:
-            best = sorted(wheels, key=lambda wheel: rank_of(wheel.filename, self._wanted.target) or 0)
+            best = sorted(wheels, key=lambda wheel: self._wanted.target.rank(wheel.filename) or 0)
             yield from (file.size or 0 for file in (*best, *others)[:1])
 
 

@@ -7,7 +7,7 @@ import base64
 from zlock.errors import InvalidInput
 from zlock.lock.export import Exported, refuse
 from zlock.lock.package import Package, PackageArchive, PackageFile
-from zlock.lock.selection import narrowed, rank_of
+from zlock.lock.selection import narrowed
 
 
 def export(source: Exported) -> str:
@@ -29,7 +29,7 @@ def export(source: Exported) -> str:
 
 def _file(package: Package, source: Exported) -> PackageFile | PackageArchive:
     """Return the file that the target installs first."""
-    wheels = sorted(package.wheels, key=lambda wheel: rank_of(wheel.filename, source.targets[0]) or 0)
+    wheels = sorted(package.wheels, key=lambda wheel: source.targets[0].rank(wheel.filename) or 0)
     file = next(iter((*wheels, *package.hashed)), None)
     if file is None or not file.url:
         raise InvalidInput(

@@ -15,7 +15,7 @@ from zlock.errors import Collector, NoAnswer, OutsideFailed, ZlockError
 from zlock.image.wanted import BuiltFolder
 from zlock.index.cache import Cache, default_folder
 from zlock.lock.facts import Build
-from zlock.lock.selection import packages_on, rank_of
+from zlock.lock.selection import packages_on
 from zlock.lock.wheelhouse import LockedFile, files_of_build
 from zlock.model.paths import portable, real
 from zlock.model.ports import InvalidMetadata
@@ -222,7 +222,7 @@ class _Making:
             raise InvalidMetadata(f"its backend made `{filename}`, which is not a wheel") from error
         if name != self.name:
             raise InvalidMetadata(f"its backend made a wheel of `{name}`")
-        if filename.endswith("-none-any.whl") and rank_of(filename, self.target) is not None:
+        if filename.endswith("-none-any.whl") and self.target.rank(filename) is not None:
             return filename, str(version), plain_wheel(data, filename)
         stem = "-".join(filename.split("-")[:2])
         return f"{stem}.zip", str(version), snapshot.packed(stem, more)

@@ -12,6 +12,7 @@ from zlock.errors import LockOutdated
 from zlock.lock.facts import Facts
 from zlock.lock.lock import Lock
 from zlock.lock.question import Question, changes, target_table
+from zlock.lock.selection import misfits
 from zlock.lock.store import check_place, lock_path, other_step, parse_facts, parse_lock
 from zlock.lock.toml import inline
 from zlock.lock.wheelhouse import wheelhouse_in
@@ -90,7 +91,7 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
     gathered = gatherer.gather(step.settings, recorded, step.routing)
     question = workspace.question(step, workspace.targets(step, facts), gathered)
     if facts.inputs != question.digest():
-        context = list(differences(facts, question, gathered))
+        context = [*differences(facts, question, gathered), *_misfits(path, text, question)]
         raise LockOutdated(f"the lock of step `{step.name}` is outdated", context=context, hint=HINT)
     if is_elsewhere(text, question):
         was, now = wheelhouse_in(text), question.wheelhouse
@@ -105,7 +106,15 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
             context=[f"settings: `python-package-installer` is `{step.installer.name}`, and the lock has none"],
             hint=HINT,
         )
+    if unfit := list(_misfits(path, text, question)):
+        raise LockOutdated(f"the lock of step `{step.name}` can't be installed", context=unfit, hint=HINT)
     return LockedStep(step=step, path=path, text=text, facts=facts, gathered=gathered, question=question)
+
+
+def _misfits(path: Path, text: str, question: Question) -> Iterator[str]:
+    """Say what targets can't install of what is required by URL; a lock in which nothing is needs no reading."""
+    if " @ " in text:
+        yield from misfits(parse_lock(path, text), question.targets)
 
 
 def differences(facts: Facts, question: Question, gathered: list[Gathered]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from zlock.lock.declared import digest_of_files
 from zlock.lock.facts import DeclaredFile
 from zlock.lock.lock import Lock
 from zlock.lock.question import Question
+from zlock.lock.selection import misfits
 from zlock.lock.store import ConflictedLock, lock_path, parse_lock, read_text
 from zlock.model.requirement import Gathered
 from zlock.model.target import Target
@@ -98,11 +99,11 @@ class Job:
 
     def is_answered(self, options: Options) -> bool:
         """Return whether the lock still answers the step, so that nothing has to be solved."""
-        if self.lock is None or options.upgrade:
+        if self.lock is None or options.upgrade or is_elsewhere(self.text, self.question):
             return False
         if self.step.fetching(self.question.targets) and not self.lock.facts.uv:
             return False
-        if self.lock.unbuilt or is_elsewhere(self.text, self.question):
+        if self.lock.unbuilt or any(misfits(self.lock, self.question.targets)):
             return False
         if self.lock.pins.keys() & {canonicalize_name(name) for name in options.upgrade_packages}:
             return False
