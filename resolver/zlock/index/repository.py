@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -37,6 +38,7 @@ class Repository:
         offline: Use only what the cache and local folders hold.
         refresh: Ask for every page again, whatever its age.
         builder: Gives what builds sdists for their metadata, for a version of Python.
+        until: The cut-off that builds have, in words; empty for none.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Repository:
         offline: bool = False,
         refresh: bool = False,
         builder: Callable[[str], MetadataBuilder],
+        until: str = "",
     ) -> None:
         self._client = client
         self._cache = cache
@@ -54,6 +57,8 @@ class Repository:
         self._refresh = refresh
         self._files = Files(client, offline=offline)
         self._builder = builder
+        # A digest, since what is kept of builds is in files of this name.
+        self._until = f" until {hashlib.sha256(until.encode()).hexdigest()[:16]}" if until else ""
         self._indexes: dict[Index, Pages] = {}
         self.trusted_age = False  # whether a page was taken from the cache, as too young to ask for again
         self._pool = Pool(CONNECTIONS)
@@ -113,7 +118,7 @@ class Repository:
     def metadata(self, page: Page, file: File, python: str) -> Future[Metadata]:
         """See `PackageSource.metadata`; what an sdist has to be built for is what a Python makes of it."""
         group, key = (page.index, page.name), _key(file)
-        place = key if file.is_wheel else _built(key, python)
+        place = key if file.is_wheel else self._built(key, python)
         with self._lock:
             future = self._metadata.get((group, place))
             if future is None:
@@ -150,16 +155,20 @@ class Repository:
         try:
             metadata = self._files.metadata(file, group[1], builder)
         except InvalidMetadata as error:
-            self._learn(group, _built(key, asked[0].runs_on()) if asked else key, error.reason)
+            self._learn(group, self._built(key, asked[0].runs_on()) if asked else key, error.reason)
             raise
-        self._learn(group, _built(key, asked[0].runs_on()) if asked else key, _to_row(metadata))
+        self._learn(group, self._built(key, asked[0].runs_on()) if asked else key, _to_row(metadata))
         return metadata
 
     def _known_build(self, group: Group, key: str, python: str) -> Any:
         """Return what a build came to on the Python that stands in for one that this machine does not have, or None."""
-        if not any(place.startswith(_built(key, "")) for place in list(self._stored[group])):
+        if not any(place.startswith(f"{key} on ") for place in list(self._stored[group])):
             return None
-        return self._known_metadata(group, key, _built(key, self._builder(python).runs_on()))
+        return self._known_metadata(group, key, self._built(key, self._builder(python).runs_on()))
+
+    def _built(self, key: str, python: str) -> str:
+        """Return where the metadata of an sdist is stored that had to be built: Pythons may make different of it."""
+        return f"{key} on {python}{self._until}"
 
     def _learn(self, group: Group, key: str, row: object) -> None:
         with self._lock:
@@ -194,7 +203,7 @@ class Repository:
             BuildFailed: Its backend failed.
         """
         builder = self._builder(python)
-        key = f"{file.sha256}-{builder.runs_on()}"
+        key = f"{file.sha256}-{builder.runs_on()}{self._until}"
         known: list[str] | None = self._cache.read("builds", index, key) if file.sha256 else None
         if known is None:
             known = self._files.build_requirements(file, builder)
@@ -249,11 +258,6 @@ def _key(file: File) -> str:
     if file.sha256:
         return file.sha256
     return " ".join(["hash", file.url, *map(":".join, file.hashes)]) if file.hashes else f"url {file.url}"
-
-
-def _built(key: str, python: str) -> str:
-    """Return where the metadata of an sdist is stored that had to be built: Pythons may make different of it."""
-    return f"{key} on {python}"
 
 
 def _done(row: Any) -> Future[Metadata]:

@@ -22,6 +22,7 @@ from zlock.index.folder import as_path
 from zlock.index.metadata import parse_metadata
 from zlock.index.tree import BuildSystem, checked_requirements, read_build_system, static_metadata, unpack
 from zlock.model.distribution import SDIST_ENDINGS, Metadata
+from zlock.model.indexes import Cutoff
 from zlock.model.ports import InvalidMetadata
 from zlock.process import CommandExited, run_command
 from zlock.redact import redact
@@ -80,6 +81,7 @@ class Builder:
         python: The target's version; builds run on that Python where this machine has it.
         default_index: Where build requirements come from: a URL, which may hold credentials, or a folder. None
             leaves it to uv.
+        cutoff: What builds are made with is not newer, where that is not locked.
         timeout: Seconds for one build.
         offline: Build requirements come from uv's cache alone.
         reporter: Hears of each build that begins.
@@ -94,6 +96,7 @@ class Builder:
         *,
         python: str,
         default_index: str | None,
+        cutoff: Cutoff | None = None,
         timeout: float = 600,
         offline: bool = False,
         reporter: Reporter = unheard,
@@ -105,7 +108,7 @@ class Builder:
         self._timeout = timeout
         folder = as_path(default_index) if default_index else None
         self._uv_environment = _uv_environment(os.environ, None if folder else default_index, offline=offline)
-        self._index_options = _folder_options(folder) if folder else ()
+        self._index_options = (*(_folder_options(folder) if folder else ()), *_cutoff_options(cutoff or Cutoff()))
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
         self._lock = threading.Lock()
         self._found: str | None = None
@@ -431,6 +434,13 @@ def _folder_options(folder: Path) -> tuple[str, ...]:
     if any(folder.glob("*/index.html")):
         return ("--default-index", folder.as_uri(), "--find-links", str(folder))
     return ("--no-index", "--find-links", str(folder))
+
+
+def _cutoff_options(cutoff: Cutoff) -> Iterator[str]:
+    if cutoff.default:
+        yield from ("--exclude-newer", cutoff.default.isoformat())
+    for name, limit in cutoff.packages.items():
+        yield from ("--exclude-newer-package", f"{name}={limit.isoformat() if limit else 'false'}")
 
 
 def _find_uv() -> str:

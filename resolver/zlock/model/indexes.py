@@ -148,3 +148,7 @@ class Cutoff:
     def of(self, name: NormalizedName) -> datetime | None:
         """Return the cut-off of one package."""
         return self.packages.get(name, self.default)
+
+    def __str__(self) -> str:
+        limits = [f"{name} {limit or 'any'}" for name, limit in sorted(self.packages.items())]
+        return ", ".join([*([str(self.default)] if self.default else []), *limits])

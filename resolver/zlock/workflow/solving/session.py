@@ -63,6 +63,7 @@ class Session:
             offline=workspace.options.offline,
             refresh=refresh,
             builder=self.builder,
+            until=str(self.rules.cutoff),
         )
         self._builders: dict[str, Builder] = {}
         self._default_index = self._routing(jobs[0].step.routing).indexes[-1].url
@@ -109,6 +110,7 @@ class Session:
                 self.rules.may_build,
                 python=python,
                 default_index=self._default_index,
+                cutoff=self.rules.cutoff,
                 offline=self.workspace.options.offline,
                 reporter=self.workspace.reporter,
             )
