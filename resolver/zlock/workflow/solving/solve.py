@@ -66,4 +66,7 @@ def _without_collector() -> Iterator[None]:
         yield
     finally:
         if enabled:
+            # What is there counts as old from here on; else Python would look at all of it at once.
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()
