@@ -28,7 +28,7 @@ _MOST_REDIRECTS = 10
 _LONGEST_WAIT = 30.0  # seconds; a longer Retry-After is cut to this
 _NO_HEADERS: Mapping[str, str] = {}
 _GET = Request()
-_DONE = {"GET": "fetch", "POST": "ask", "PUT": "write"}  # as messages have it
+_DONE = {"GET": "fetch", "HEAD": "ask", "POST": "ask", "PUT": "write"}  # as messages have it
 _MOST_SAID = 1 << 16  # bytes of an answer that is not what was asked for
 
 
@@ -138,13 +138,22 @@ class Transport:
         reader = _Reader(partial(_pour, sink=sink))
         return self._fetch(url, headers, reader, Request("POST", urlencode(fields).encode()))
 
-    def upload(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Put something under a URL, trying again where that can help; of the answer only the beginning is kept.
+    def submit(
+        self, url: str, request: Request, headers: Mapping[str, str], *, seconds: float = WHOLE.seconds
+    ) -> Answer:
+        """Send a request of any kind, trying again where that can help; of the answer only the beginning is kept.
+
+        Args:
+            url: Where to.
+            request: Its method and body.
+            headers: What to send beside the usual.
+            seconds: How long one attempt may take, the sending included.
 
         Raises:
             OutsideFailed: No whole answer could be had; a `failure`.
         """
-        return self._fetch(url, {"Accept-Encoding": "identity", **headers}, _Reader(_beginning), Request("PUT", body))
+        reader = _Reader(_beginning, seconds=seconds)
+        return self._fetch(url, {"Accept-Encoding": "identity", **headers}, reader, request)
 
     def _fetch(self, url: str, headers: Mapping[str, str], reader: _Reader, request: Request = _GET) -> Answer:
         try:

@@ -12,6 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -113,24 +114,26 @@ class Connections:
             seconds: How long it may take until the last byte.
         """
         _limit.ends = time.monotonic() + seconds
-        response = self._pool(url).request(
-            request.method,
-            url,
-            body=request.body,
-            headers={"User-Agent": f"zlock/{__version__}", **headers},
-            redirect=False,
-            retries=False,
-            preload_content=False,
-            timeout=min(self._network.timeout, seconds),
-        )
+        with ExitStack() as stack:
+            body = stack.enter_context(request.body()) if callable(request.body) else request.body
+            response = self._pool(url).request(
+                request.method,
+                url,
+                body=body,
+                headers={"User-Agent": f"zlock/{__version__}", **headers},
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                timeout=min(self._network.timeout, seconds),
+            )
         try:
-            body = read(response)
+            said = read(response)
         except BaseException:
             response.close()  # what is left of the answer must not be read as the next one
             raise
         finally:
             response.release_conn()
-        return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, body, url)
+        return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, said, url)
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         parts = urlsplit(url)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import IO
 
 CONNECTIONS = 24
 """How many connections there are to one server at the most."""
@@ -22,10 +23,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent beside URL and headers."""
+    """What is sent beside URL and headers.
+
+    Attributes:
+        method: "GET", "HEAD", "POST" or "PUT".
+        body: What is sent, or what opens a file with it, once for each attempt.
+    """
 
     method: str = "GET"
-    body: bytes | None = None
+    body: bytes | Callable[[], IO[bytes]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

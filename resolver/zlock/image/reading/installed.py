@@ -27,7 +27,10 @@ _ENVIRONMENTS_OWN = re.compile(
 _SHARED = "include-system-site-packages"
 _SIGNED = re.compile(r"|\.jws|\.p7s")  # RECORD itself, and its signatures
 _MOST_LINKS = 10
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # what engines set where an image sets none
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where engines look for programs in an image that does not say where."""
+COMPILED_BY = "compiled-by"
+"""The setting of a `pyvenv.cfg` that says which release of Python compiled modules, where another one runs them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +77,7 @@ def venv_folders(tree: FileTree, prefix: str, minor: int) -> list[str]:
 
 def interpreter_folders(tree: FileTree, environ: Mapping[str, str], minor: int) -> list[str]:
     """Return the folders that the Python 3.`minor` on an image's PATH imports from, Debian's own among them."""
-    for folder in environ.get("PATH", _PATH).split(":"):
+    for folder in environ.get("PATH", PATH).split(":"):
         place = next(filter(None, (resolve(tree, f"{folder}/{name}") for name in ("python3", "python"))), None)
         if place is None:
             continue
@@ -180,8 +183,11 @@ def stray_programs(tree: FileTree, prefix: str, distributions: Iterable[Distribu
 
 
 def python_version(tree: FileTree, prefix: str) -> str:
-    """Return the full version of the Python that made an environment, as its `pyvenv.cfg` has it, or nothing."""
-    said = [value for name, value in _settings(tree, prefix) if name in ("version", "version_info")]
+    """Return the full version of the Python that compiles for an environment, as its `pyvenv.cfg` has it, or nothing.
+
+    That is the one that made it, unless zlock compiled with another release and says so.
+    """
+    said = [value for name, value in _settings(tree, prefix) if name in ("version", "version_info", COMPILED_BY)]
     match = re.match(r"\d+\.\d+\.\d+", said[-1]) if said else None
     return match[0] if match else ""
 

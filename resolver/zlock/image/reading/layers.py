@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Callable
 from typing import IO, Literal
 
 from zlock.image.reading.compression import DAMAGED, unpacked
@@ -77,9 +78,11 @@ class LayerTree:
 
     Args:
         name: The image, for messages.
+        keep: Tells by its name whether the content of a file is wanted, beside that of what describes packages.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, keep: Callable[[str], bool] = lambda _name: False) -> None:
+        self._keep = keep
         self._where = f"`{name}`"
         self._root = _Folder(0)
         self._layers = 0
@@ -251,7 +254,7 @@ class LayerTree:
 
     def _read(self, tar: Tar, entry: Entry, name: str, parents: list[str]) -> _File:
         describes = _describes(name, parents[-1] if parents else "")
-        keep = entry.size <= _LARGEST_KEPT and (describes or _is_module(name, parents))
+        keep = entry.size <= _LARGEST_KEPT and (describes or _is_module(name, parents) or self._keep(name))
         if describes and keep:
             self._kept += entry.size
         if self._kept > _MOST_KEPT:

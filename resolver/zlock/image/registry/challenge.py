@@ -17,7 +17,7 @@ from urllib.parse import urlencode, urlsplit
 from zlock.errors import OutsideFailed, RegistryFailed
 from zlock.image.registry.logins import Login, find_login
 from zlock.index.client import Sink, Transport
-from zlock.index.network import Answer, Network
+from zlock.index.network import WHOLE, Answer, Network, Request
 from zlock.model.link import shown
 from zlock.model.reference import ImageReference, host_name, is_host, is_loopback
 
@@ -26,6 +26,7 @@ _PARAMETER = re.compile(r'([a-zA-Z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))'
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _SHORT_COUNTRY_DOMAIN = re.compile(r"[a-z]{1,3}\.[a-z]{2}")  # `co.uk` and its like are nobody's domain
 _UNAUTHORIZED, _OK = 401, 200
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 class RegistryTransport(Transport):
@@ -57,10 +58,18 @@ class RegistryTransport(Transport):
         self._asked[_repository_url(url)] = reference
         return self._noted(url, self.download(url, sink, headers, seconds=seconds))
 
-    def upload_to(self, reference: ImageReference, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Put something into an image's repository, with the login for it where the registry wants one."""
+    def submit_to(
+        self,
+        reference: ImageReference,
+        url: str,
+        request: Request,
+        headers: Mapping[str, str] = _NO_HEADERS,
+        *,
+        seconds: float = WHOLE.seconds,
+    ) -> Answer:
+        """Send something to an image's repository, with the login for it where the registry wants one."""
         self._asked[_repository_url(url)] = reference
-        return self._noted(url, self.upload(url, body, headers))
+        return self._noted(url, self.submit(url, request, headers, seconds=seconds))
 
     def _noted(self, url: str, answer: Answer) -> Answer:
         used = self.authorization(url)
@@ -182,7 +191,7 @@ def _basic(login: Login) -> str:
 
 def _repository_url(url: str) -> str:
     """Return the beginning that all URLs of a repository share, with the slash at its end."""
-    return re.split(r"(?<=/)(?:manifests|blobs)/[^/]+$", url.partition("?")[0])[0]
+    return re.split(r"(?<=/)(?:manifests|blobs)/(?:uploads/)?[^/]*$", url.partition("?")[0])[0]
 
 
 def _token_of(body: bytes) -> str:

@@ -19,9 +19,11 @@ from zlock.model.reference import is_digest
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
-MANIFESTS = frozenset({"application/vnd.oci.image.manifest.v1+json", DOCKER_MANIFEST})
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
-CONFIGS = frozenset({"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"})
+CONFIGS = frozenset({OCI_CONFIG, "application/vnd.docker.container.image.v1+json"})
 LARGEST_DOCUMENT = 4 * 1024 * 1024
 """How many bytes a manifest, an index or a configuration may have."""
 
@@ -103,6 +105,7 @@ class Configuration:
         labels: Its labels.
         environ: The variables that programs in it are started with.
         user: Who runs in it; empty for root.
+        document: All that it says, for an image that is built on it.
     """
 
     kind: Mapping[str, str]
@@ -110,6 +113,7 @@ class Configuration:
     labels: Mapping[str, str]
     environ: Mapping[str, str]
     user: str
+    document: Mapping[str, object]
 
     @classmethod
     def parse(cls, data: bytes, where: str) -> Configuration:
@@ -129,6 +133,7 @@ class Configuration:
             labels=plain.texts(read, "config", "Labels"),
             environ=dict(one.split("=", 1) for one in variables),
             user=str(plain.at(read, "config", "User") or ""),
+            document=read,
         )
 
 

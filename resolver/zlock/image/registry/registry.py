@@ -7,8 +7,9 @@ import io
 import json
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import IO
+from urllib.parse import urlencode, urljoin, urlsplit
 
 from zlock.errors import RegistryFailed
 from zlock.image.registry.challenge import RegistryTransport
@@ -26,14 +27,17 @@ from zlock.image.registry.manifest import (
     read_document,
     select,
 )
-from zlock.index.network import Answer, Network
+from zlock.index.network import Answer, Network, Request
 from zlock.model import plain
 from zlock.model.reference import ImageReference, is_digest, is_loopback
 
 _ACCEPT = ", ".join(sorted(MANIFESTS | INDEXES))
 _SLOWEST = 64 * 1024  # bytes a second that a layer may come at
 _PATIENCE = 600.0  # seconds for one answer, beside what its size asks for
-_OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
+_OK, _CREATED, _ACCEPTED, _BAD_REQUEST, _NOT_FOUND = 200, 201, 202, 400, 404
+_ELSEWHERE = frozenset({301, 302, 303, 307, 308})  # it is there, in another store
+_BROKEN = frozenset({_BAD_REQUEST, _NOT_FOUND, 416})
+_UPLOADS = 3  # how often an upload is begun
 _SUCCESS = range(200, 300)
 
 
@@ -90,13 +94,75 @@ class Registry:
             RegistryFailed: The registry does not answer, or refuses.
         """
         url = f"{self._root(reference)}/manifests/{reference.tag}"
-        answer = self._writing.upload_to(reference, url, data, {"Content-Type": media_type})
+        answer = self._writing.submit_to(reference, url, Request("PUT", data), {"Content-Type": media_type})
         if answer.status not in _SUCCESS:
             refused = _refused(answer, self._writing.login_file(answer.url))
             raise _failure(f"`{reference}` could not be written: the registry {refused}", answer, reference, "write")
         digest = digest_of_bytes(data)
         _check_digest(digest, [answer.headers.get("docker-content-digest", "")], f"`{reference}`")
         return digest
+
+    def has_blob(self, reference: ImageReference, digest: str) -> bool:
+        """Tell whether a repository has content with a digest (OCI distribution spec, "Checking if content exists").
+
+        Raises:
+            RegistryFailed: The registry does not answer, or refuses.
+        """
+        url = f"{self._root(reference)}/blobs/{digest}"
+        answer = self._writing.submit_to(reference, url, Request("HEAD"))
+        return answer.status in _ELSEWHERE or _is_there(answer, reference, self._writing.login_file(answer.url))
+
+    def push_blob(
+        self, reference: ImageReference, content: Descriptor, read: Callable[[], IO[bytes]], beside: str = ""
+    ) -> None:
+        """Put content into a repository that lacks it (OCI distribution spec, "POST then PUT").
+
+        Args:
+            reference: The repository.
+            content: Its digest and size.
+            read: Opens it, once for each attempt.
+            beside: Another repository of the registry that may have it, to be linked from there ("Mounting a blob").
+
+        Raises:
+            RegistryFailed: The registry does not answer, or refuses.
+        """
+        query = f"?{urlencode({'mount': content.digest, 'from': beside})}" if beside else ""
+        for attempt in range(_UPLOADS):
+            answer = self._writing.submit_to(reference, self._uploads(reference) + query, Request("POST", b""))
+            if answer.status == _CREATED and query:
+                return
+            if answer.status != _ACCEPTED:
+                raise self._not_sent(reference, answer)
+            answer = self._send(reference, content, read, answer)
+            if answer.status == _CREATED:
+                said = answer.headers.get("docker-content-digest", "")
+                _check_digest(content.digest, [said], f"`{reference}`")
+                return
+            # An upload that broke off is at an end that only the registry knows, or is forgotten: another is begun.
+            if answer.status not in _BROKEN or attempt + 1 == _UPLOADS:
+                raise self._not_sent(reference, answer)
+
+    def _send(
+        self, reference: ImageReference, content: Descriptor, read: Callable[[], IO[bytes]], begun: Answer
+    ) -> Answer:
+        """Send content to where a registry wants it; another server than the registry gets no login."""
+        place = urljoin(begun.url, begun.headers.get("location", ""))
+        if urlsplit(place).scheme != urlsplit(begun.url).scheme:
+            raise broken(f"`{reference}`", f"the registry takes uploads at `{urlsplit(place).scheme}://`")
+        url = f"{place}{'&' if '?' in place else '?'}{urlencode({'digest': content.digest})}"
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(content.size)}
+        request, seconds = Request("PUT", read), _PATIENCE + content.size / _SLOWEST
+        if place.startswith(self._uploads(reference)):
+            return self._writing.submit_to(reference, url, request, headers, seconds=seconds)
+        return self._writing.submit(url, request, headers, seconds=seconds)
+
+    def _uploads(self, reference: ImageReference) -> str:
+        return f"{self._root(reference)}/blobs/uploads/"
+
+    def _not_sent(self, reference: ImageReference, answer: Answer) -> RegistryFailed:
+        refused = _refused(answer, self._writing.login_file(answer.url))
+        what = f"a layer of `{reference}` could not be sent: the registry {refused}"
+        return _failure(what, answer, reference, "write")
 
     def open_layer(self, reference: ImageReference, layer: Descriptor) -> IO[bytes]:
         """Return a layer as a file that is gone once it is closed; its digest and size are checked.

@@ -1,0 +1,70 @@
+"""What lies below all wheels: the environment itself, the folder in which a container runs, what was locked."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+
+from zlock.image.layers.entry import Entry
+from zlock.image.layers.packing import Wheel
+from zlock.image.layers.parent import ParentFacts
+from zlock.image.layers.wheel import Environment
+from zlock.image.reading.installed import COMPILED_BY
+from zlock.lock.toml import Inline, dumps
+from zlock.model.image import FOLDER, WORKING_FOLDER
+
+
+def environment_entries(environment: Environment, facts: ParentFacts, compiled_by: str) -> list[Entry]:
+    """Return an environment without packages, as `python3 -m venv --without-pip` makes it (PEP 405).
+
+    What only an interactive shell needs, the scripts to activate it, is left out.
+
+    Args:
+        environment: Where it is.
+        facts: The parent, whose interpreter it has.
+        compiled_by: The full version of the Python that compiles modules; empty where none is compiled.
+    """
+    venv = environment.venv[1:]
+    settings = {
+        "home": posixpath.dirname(facts.interpreter),
+        "include-system-site-packages": "false",
+        "version": facts.python,
+        "executable": facts.real,
+        "command": f"{facts.interpreter} -m venv --without-pip {environment.venv}",
+        **({COMPILED_BY: compiled_by} if compiled_by not in ("", facts.python) else {}),
+    }
+    text = "".join(f"{key} = {value}\n" for key, value in settings.items())
+    return [
+        Entry.file(f"{venv}/pyvenv.cfg", text.encode()),
+        Entry.link(f"{venv}/bin/python3", facts.interpreter),
+        Entry.link(f"{venv}/bin/python", "python3"),
+        Entry.link(f"{venv}/bin/python{environment.python}", "python3"),
+        Entry.link(f"{venv}/lib64", "lib"),
+        Entry.folder(f"{venv}/include/python{environment.python}"),
+        Entry.folder(environment.site),
+    ]
+
+
+def locked_text(wheels: Sequence[Wheel]) -> str:
+    """Return what an image says that was locked for it (PEP 751): names, versions and hashes only."""
+    packages = [
+        {
+            "name": one.name,
+            "version": one.version,
+            "wheels": [Inline({"path": one.filename, "hashes": Inline({"sha256": one.sha256})})],
+        }
+        for one in wheels
+    ]
+    return dumps({"lock-version": "1.0", "created-by": "zlock", "packages": packages})
+
+
+def settled_entries(locked: str, owner: tuple[int, int], *, is_there: bool) -> list[Entry]:
+    """Return what says what was locked, and the folder in which a container runs.
+
+    Args:
+        locked: See `locked_text`.
+        owner: Whose that folder is, as numbers of a user and a group.
+        is_there: Whether the parent has that folder, which then stays as it is.
+    """
+    folder = [] if is_there else [Entry.folder(WORKING_FOLDER[1:], owner)]
+    return [Entry.file(f"{FOLDER[1:]}/pylock.toml", locked.encode()), *folder]

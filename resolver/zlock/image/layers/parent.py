@@ -1,0 +1,180 @@
+"""What a parent image is, read from its files: what a build would find out by running something in it."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from zlock.errors import NoAnswer
+from zlock.image.reading.installed import PATH
+from zlock.image.reading.layers import LayerTree
+from zlock.image.reading.sources import OpenImage, add_layers
+from zlock.image.reading.tree import resolve
+from zlock.model.target import Target
+from zlock.reporting import Reporter
+
+_LOADER = re.compile(rb"/(?:lib|lib64|libx32)/[A-Za-z0-9_./-]*ld-(linux|musl)[A-Za-z0-9_.-]*\x00")
+_HEAD = 64 * 1024  # bytes of a program in which it names what loads it
+_GLIBC = re.compile(rb"GNU C Library [^\n]*version (\d+)\.(\d+)")
+_KEPT = re.compile(r"python3(\.\d+)?|libpython3\.\d+[a-z]?\.so.*|libc\.so\.6|libc-2\.\d+\.so|passwd|group")
+_MACHINES = {62: "x86_64", 183: "aarch64", 3: "i686", 40: "armv7l", 21: "ppc64le", 22: "s390x", 243: "riscv64"}
+"""ELF's number of a machine (`e_machine`, gABI), and how Python calls that machine on Linux."""
+_BIG = 2  # the order of bytes (`EI_DATA`, gABI)
+_HINT = "name another parent, or build with an engine, which can look into it: `--builder docker`"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ParentFacts:
+    """What a parent image is.
+
+    Attributes:
+        interpreter: Its Python: `/usr/local/bin/python3`, the first on its PATH.
+        real: The same with links followed.
+        python: That one's version, in full where it could be told: `3.12.4`.
+        machine: What it runs on, in the words of `platform.machine()`; empty for what nobody knows.
+        libc: "glibc" or "musl".
+        glibc: The version of glibc, two numbers; empty where it is musl or can't be told.
+        users: The number of each user, by name.
+        groups: The number of each group, by name.
+        there: Of the folders that were asked for, by path, what is there: "folder", "link", "file" or "other".
+    """
+
+    interpreter: str
+    real: str
+    python: str
+    machine: str
+    libc: str
+    glibc: tuple[int, ...]
+    users: Mapping[str, int]
+    groups: Mapping[str, int]
+    there: Mapping[str, str]
+
+    def owner(self, user: str) -> tuple[int, int]:
+        """Return the numbers of a user and group as `chown` takes them, root's where nothing is said.
+
+        Raises:
+            NoAnswer: The parent does not know the name.
+        """
+        name, _, group = user.partition(":")
+        return _number(name or "0", self.users, "user"), _number(group or "0", self.groups, "group")
+
+
+def _number(name: str, known: Mapping[str, int], kind: str) -> int:
+    if name in known:
+        return known[name]
+    if not name.isdecimal():
+        raise NoAnswer(f"the parent has no {kind} `{name}`", hint="name one that it has, or a number (`user`)")
+    return int(name)
+
+
+def read_parent(image: OpenImage, folders: Sequence[str], reporter: Reporter) -> ParentFacts:
+    """Read what a parent is.
+
+    Args:
+        image: The parent.
+        folders: Which of its folders to look for.
+        reporter: Hears of each layer.
+
+    Raises:
+        NoAnswer: It has no Python, or one that can't be told from its files.
+        RegistryFailed: A layer can't be had, or is damaged.
+    """
+    name = image.found.name
+    tree = LayerTree(name, keep=lambda file: _KEPT.fullmatch(file) is not None)
+    add_layers(tree, image, range(len(image.found.layers)), reporter)
+    for folder in image.found.config.environ.get("PATH", PATH).split(":"):
+        real = resolve(tree, f"{folder}/python3")
+        if real is not None:
+            break
+    else:
+        raise NoAnswer(f"the parent `{name}` has no `python3` on its PATH", hint=_HINT)
+    if tree.node(f"{posixpath.dirname(folder)}/pyvenv.cfg"):
+        raise NoAnswer(f"the `python3` of the parent `{name}` is that of an environment, `{folder}`", hint=_HINT)
+    program = tree.read(real) if tree.can_read(real) else b""
+    loader = _LOADER.search(program[:_HEAD])
+    if program[:4] != b"\x7fELF" or loader is None:
+        raise NoAnswer(f"what `{folder}/python3` of the parent `{name}` is can't be told from its file", hint=_HINT)
+    return ParentFacts(
+        interpreter=f"{folder}/python3",
+        real=real,
+        python=_python(tree, real, program, name),
+        machine=_MACHINES.get(int.from_bytes(program[18:20], "big" if program[5] == _BIG else "little"), ""),
+        libc="musl" if loader[1] == b"musl" else "glibc",
+        glibc=_glibc(tree) if loader[1] != b"musl" else (),
+        users={row[0]: int(row[2]) for row in _rows(tree, "/etc/passwd")},
+        groups={row[0]: int(row[2]) for row in _rows(tree, "/etc/group")},
+        there={one: node.kind for one in folders if (node := tree.node(one))},
+    )
+
+
+def misfit(facts: ParentFacts, target: Target, venv: str) -> tuple[str, str] | None:
+    """Say why a parent can't be right for what was locked, and the way out; None where it is.
+
+    It is what the check in a Dockerfile says at build time, see `check_parent`.
+    """
+    text = "the lock is for {}, the parent has {}"
+    hint = "name another parent, or correct `{}`"
+    parts = target.python.count(".") + 1
+    python = ".".join(facts.python.split(".")[:parts])
+    if python != target.python:
+        return text.format(f"Python {target.python}", f"Python {facts.python}"), hint.format("python")
+    if facts.machine != target.environment["platform_machine"]:
+        return text.format(target.platform, facts.machine or "an unknown machine"), hint.format("platforms")
+    if target.musllinux:
+        return None if facts.libc == "musl" else (text.format("musl", facts.libc), hint.format("musllinux"))
+    if target.manylinux and facts.glibc < target.manylinux:
+        wanted = f"glibc {target.manylinux[0]}.{target.manylinux[1]} or later"
+        has = f"glibc {'.'.join(map(str, facts.glibc))}" if facts.glibc else "no glibc"
+        return text.format(wanted, has), hint.format("manylinux")
+    if venv in facts.there:
+        return f"the parent has {venv} already", "set `venv` to another folder, or `system` to true"
+    return None
+
+
+def _python(tree: LayerTree, real: str, program: bytes, name: str) -> str:
+    """Return the version of a Python, which is a text in its program or in its library."""
+    minor = re.search(r"python(3\.\d+)$", real)
+    if minor is None:
+        raise NoAnswer(f"the version of `{real}` of the parent `{name}` can't be told from its name", hint=_HINT)
+    wanted = re.compile(rb"\x00(" + re.escape(minor[1]).encode() + rb"\.\d+(?:(?:a|b|rc)\d+)?)\+?\x00")
+    folder = posixpath.dirname(posixpath.dirname(real))
+    libraries = [f"{place}/{one}" for place in _libraries(tree, folder) for one in tree.names(place)]
+    for data in (program, *(tree.read(one) for one in libraries if "/libpython3" in one and tree.can_read(one))):
+        if found := wanted.search(data):
+            return found[1].decode()
+    return minor[1]
+
+
+def _libraries(tree: LayerTree, folder: str) -> Iterator[str]:
+    for name in ("lib", "lib64"):
+        place = resolve(tree, f"{folder}/{name}")
+        if place:
+            yield place
+
+
+def _glibc(tree: LayerTree) -> tuple[int, ...]:
+    for folder in _library_folders(tree):
+        place = resolve(tree, f"{folder}/libc.so.6")
+        if place and tree.can_read(place) and (found := _GLIBC.search(tree.read(place))):
+            return int(found[1]), int(found[2])
+    return ()
+
+
+def _library_folders(tree: LayerTree) -> Iterator[str]:
+    for top in ("/lib64", "/lib", "/usr/lib64", "/usr/lib"):
+        place = resolve(tree, top)
+        if place:
+            yield place
+            yield from (f"{place}/{name}" for name in tree.names(place) if "-linux-" in name)
+
+
+def _rows(tree: LayerTree, path: str) -> Iterator[list[str]]:
+    """Yield the rows of `/etc/passwd` or its like; what is none is passed over, as the C library does."""
+    place = resolve(tree, path)
+    text = tree.read(place).decode("utf-8", "replace") if place and tree.can_read(place) else ""
+    for line in text.splitlines():
+        row = line.split(":")
+        if len(row) > 2 and row[2].isdecimal() and len(row[2]) < 11:  # noqa: PLR2004 - name:password:number, of 32 bits
+            yield row

@@ -1,0 +1,204 @@
+"""Where images go that are put together here: a registry, or an OCI layout (OCI image spec, "Image Layout")."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import IO, NamedTuple, Protocol
+
+from zlock.errors import InvalidInput, OutsideFailed
+from zlock.image.layers.assemble import Assembled
+from zlock.image.registry.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor
+from zlock.image.registry.registry import Registry
+from zlock.model import plain
+from zlock.model.reference import ImageReference
+
+Read = Callable[[], IO[bytes]]
+"""Opens content, once for each attempt to send it."""
+
+TAG = "org.opencontainers.image.ref.name"
+"""The annotation that names an image of a layout."""
+
+
+class Target(Protocol):
+    """Takes an image."""
+
+    def has(self, content: Descriptor) -> bool:
+        """Tell whether content is there."""
+
+    def put(self, content: Descriptor, read: Read, beside: str = "") -> None:
+        """Take content that is not there; `beside` is another repository, which may be able to give it."""
+
+    def finish(self, image: Assembled, platform: str) -> None:
+        """Take the manifest, once all else is there."""
+
+
+class RegistryTarget:
+    """A repository of a registry.
+
+    Args:
+        registry: The registries.
+        reference: The repository and the tag.
+        known: What repositories are known to have, each name with a digest; shared by the images of a run.
+    """
+
+    def __init__(self, registry: Registry, reference: ImageReference, known: set[tuple[str, str]]) -> None:
+        self._registry = registry
+        self._reference = reference
+        self._known = known
+
+    def has(self, content: Descriptor) -> bool:
+        """Tell whether the repository has content."""
+        place = self._reference.name, content.digest
+        if place in self._known or self._registry.has_blob(self._reference, content.digest):
+            self._known.add(place)
+            return True
+        return False
+
+    def put(self, content: Descriptor, read: Read, beside: str = "") -> None:
+        """Send content, or have it linked from another repository of the registry."""
+        host = self._reference.host
+        others = [name for name, digest in sorted(self._known) if digest == content.digest]
+        near = [name.removeprefix(f"{host}/") for name in (beside, *others) if name.startswith(f"{host}/")]
+        self._registry.push_blob(self._reference, content, read, next(iter(near), ""))
+        self._known.add((self._reference.name, content.digest))
+
+    def finish(self, image: Assembled, platform: str) -> None:  # noqa: ARG002 - the configuration names it
+        """Write the manifest under the tag, and with that the image is there."""
+        self._registry.write(self._reference, OCI_MANIFEST, image.manifest)
+
+
+class Layout(NamedTuple):
+    """A layout, and what keeps the threads of a run from writing its index at once."""
+
+    folder: Path
+    turn: Lock
+
+
+class LayoutTarget:
+    """An image in a layout, beside those that are there.
+
+    Args:
+        layout: The layout; made where it is not there.
+        tag: What the image is called in it.
+    """
+
+    def __init__(self, layout: Layout, tag: str) -> None:
+        self._folder, self._turn = layout
+        self._tag = tag
+
+    def has(self, content: Descriptor) -> bool:
+        """Tell whether the layout has content: it is written whole or not at all."""
+        path = self._path(content.digest)
+        return path.is_file() and path.stat().st_size == content.size
+
+    def put(self, content: Descriptor, read: Read, beside: str = "") -> None:  # noqa: ARG002 - there is no other
+        """Write content into the layout."""
+        path = self._path(content.digest)
+        with _staged(path) as staged, read() as source:
+            digest = hashlib.sha256()
+            with staged.open("wb") as stream:
+                while chunk := source.read(1 << 20):
+                    digest.update(chunk)
+                    stream.write(chunk)
+            if f"sha256:{digest.hexdigest()}" != content.digest:
+                raise OutsideFailed(f"`{path}` came out as sha256:{digest.hexdigest()}", hint="run again")
+
+    def finish(self, image: Assembled, platform: str) -> None:
+        """Write the manifest, and name it in the index."""
+        self._write(self._path(image.digest), image.manifest)
+        self._write(self._folder / "oci-layout", json.dumps({"imageLayoutVersion": "1.0.0"}).encode())
+        row = {
+            "mediaType": OCI_MANIFEST,
+            "digest": image.digest,
+            "size": len(image.manifest),
+            "platform": dict(zip(("os", "architecture", "variant"), platform.split("/"), strict=False)),
+            "annotations": {TAG: self._tag},
+        }
+        with self._turn:
+            others = [one for one in rows_of(self._folder) if _tag(one) != self._tag]
+            rows = sorted([*others, row], key=_tag)
+            index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": rows}
+            self._write(self._folder / "index.json", json.dumps(index, indent=2).encode())
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / "blobs" / "sha256" / digest.partition(":")[2]
+
+    def _write(self, path: Path, data: bytes) -> None:
+        with _staged(path) as staged:
+            staged.write_bytes(data)
+
+
+def rows_of(folder: Path) -> Sequence[object]:
+    """Return the rows of a layout's index; none where there is no layout.
+
+    Raises:
+        InvalidInput: It is no index.
+    """
+    path = folder / "index.json"
+    if not path.exists():
+        return []
+    try:
+        return plain.rows(json.loads(path.read_bytes()), "manifests")
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"`{path}` is no index of an OCI layout", hint="name another folder") from error
+
+
+def write_archive(folder: Path, images: Sequence[tuple[str, Assembled]], file: Path) -> None:
+    """Write a layout as an archive that `docker load` takes, and whoever reads layouts.
+
+    Args:
+        folder: The layout.
+        images: The images, each with the name that it gets.
+        file: The archive; it takes the place of what is there, whole or not at all.
+    """
+    rows = [
+        {
+            "Config": _blob(image.described.digest),
+            "RepoTags": [name],
+            "Layers": [_blob(one.digest) for one in image.layers],
+        }
+        for name, image in images
+    ]
+    with _staged(file) as staged, tarfile.open(staged, "w", format=tarfile.PAX_FORMAT) as archive:
+        for path in sorted(one for one in folder.rglob("*") if one.is_file() and one.name != "manifest.json"):
+            archive.add(path, path.relative_to(folder).as_posix(), filter=_plain_member)
+        (folder / "manifest.json").write_text(json.dumps(rows), encoding="utf-8")
+        archive.add(folder / "manifest.json", "manifest.json", filter=_plain_member)
+
+
+def _plain_member(info: tarfile.TarInfo) -> tarfile.TarInfo:
+    info.uid = info.gid = info.mtime = 0
+    info.uname = info.gname = ""
+    info.mode = 0o644
+    return info
+
+
+def _blob(digest: str) -> str:
+    return f"blobs/sha256/{digest.partition(':')[2]}"
+
+
+def _tag(row: object) -> str:
+    return plain.texts(row, "annotations").get(TAG, "")
+
+
+@contextmanager
+def _staged(path: Path) -> Iterator[Path]:
+    """Yield a path beside another, for what takes that one's place at the end; nothing is left of what failed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".zlock-staged-")
+    os.close(handle)
+    staged = Path(name)
+    try:
+        yield staged
+        staged.chmod(0o644)
+        staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)

@@ -1,0 +1,216 @@
+"""What a wheel becomes in an environment: its files at their places, as an installer would put them there.
+
+The library `installer` knows the format (packaging.python.org, "Binary distribution format"): schemes, scripts, entry
+points, RECORD. What it is told to write is kept as a list, so nothing is unpacked before it is needed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import posixpath
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from installer import install
+from installer.destinations import WheelDestination
+from installer.records import Hash, RecordEntry
+from installer.scripts import Script
+from installer.sources import WheelContentElement, WheelFile
+from installer.utils import Scheme, construct_record_file, copyfileobj_with_hashing, fix_shebang
+from packaging.utils import canonicalize_name
+
+from zlock.errors import InvalidInput, ZlockError
+from zlock.image.layers.entry import Entry, Packed
+
+_ENCRYPTED = 0x1
+_OWN = re.compile(r"pyvenv\.cfg|lib64|bin/python(3(\.\d+)?)?")  # what makes an environment (PEP 405)
+_MOST_TIMES, _MOST_MORE = 200, 1 << 28  # what a wheel may unpack to: so many times its size, and bytes beyond that
+
+
+class Environment(NamedTuple):
+    """Where packages are in an image.
+
+    Attributes:
+        venv: The folder of the environment: `/opt/venv`.
+        python: Its Python: `3.12`.
+    """
+
+    venv: str
+    python: str
+
+    @property
+    def site(self) -> str:
+        """The folder of its packages, without the slash at its beginning."""
+        return f"{self.venv[1:]}/lib/python{self.python}/site-packages"
+
+    def folder(self, scheme: str, distribution: str) -> str:
+        """Return the folder of a scheme (sysconfig's `venv` on POSIX), without the slash at its beginning."""
+        venv = self.venv[1:]
+        return {
+            "purelib": self.site,
+            "platlib": self.site,
+            "scripts": f"{venv}/bin",
+            "data": venv,
+            "headers": f"{venv}/include/site/python{self.python}/{canonicalize_name(distribution)}",
+        }[scheme]
+
+
+@contextmanager
+def open_wheel(path: Path, environment: Environment, origin: Mapping[str, object]) -> Iterator[list[Entry]]:
+    """Yield what a wheel becomes; its files can be read until the end.
+
+    Args:
+        path: The wheel, by its own name.
+        environment: Where it goes.
+        origin: Where it came from, if not from an index: the content of `direct_url.json` (PEP 610); else empty.
+
+    Raises:
+        InvalidInput: It is no wheel that can be installed there, or would put files somewhere else.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield _entries(archive, path, environment, origin)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:  # the last for odd compression
+        raise _refused(path, error) from error
+
+
+def _entries(
+    archive: zipfile.ZipFile, path: Path, environment: Environment, origin: Mapping[str, object]
+) -> list[Entry]:
+    _check_archive(archive, path)
+    try:
+        source = _Source(archive)
+        destination = _Destination(environment, source, archive)
+        more = {"INSTALLER": b"zlock\n", "REQUESTED": b""}
+        if origin:
+            more["direct_url.json"] = json.dumps(dict(origin), sort_keys=True).encode()
+        install(source, destination, more)
+    except ZlockError:
+        raise
+    except Exception as error:  # the library tells of what is no wheel by errors of many kinds, assertions among them
+        raise _refused(path, error) from error
+    return destination.entries
+
+
+def _refused(path: Path, error: Exception) -> InvalidInput:
+    why = " ".join(str(error).split()) or type(error).__name__
+    return InvalidInput(f"`{path.name}` is no wheel that can be installed: {why}", hint=_HINT)
+
+
+_HINT = "tell its authors; to let pip judge it, build with an engine: `--builder docker`"
+
+
+class _Source(WheelFile):
+    """A wheel as pip reads it, and without compiled modules, which come from its sources."""
+
+    @property
+    def data_dir(self) -> str:
+        """The folder of what goes to other schemes, however it spells the name of the distribution."""
+        tops = {name.partition("/")[0] for name in self._zipfile.namelist()}
+        found = sorted(name for name in tops if name.endswith(".data"))
+        if len(found) > 1:
+            raise ValueError(f"it has {len(found)} folders for other schemes")
+        return found[0] if found else super().data_dir
+
+    def get_contents(self) -> Iterator[WheelContentElement]:
+        for record, stream, is_executable in super().get_contents():
+            if "__pycache__" not in record[0].split("/")[:-1]:
+                yield record, stream, is_executable
+
+
+class _Destination(WheelDestination):
+    """Keeps a list of what is to be written, in place of writing it."""
+
+    def __init__(self, environment: Environment, source: WheelFile, archive: zipfile.ZipFile) -> None:
+        self._environment = environment
+        self._distribution = source.distribution
+        self._archive = archive
+        self._rows = {info.filename: info for info in archive.infolist()}
+        self._record = _recorded(source)
+        self.entries: list[Entry] = []
+
+    def write_script(self, name: str, module: str, attr: str, section: str) -> RecordEntry:
+        script = Script(name, module, attr, section)  # type: ignore[arg-type]  # the library says which there are
+        path, data = script.generate(f"{self._environment.venv}/bin/python", "posix")
+        return self._known("scripts", path, data, 0o755)
+
+    def write_file(self, scheme: Scheme, path: object, stream: BinaryIO, is_executable: bool) -> RecordEntry:
+        name, place = getattr(stream, "name", ""), str(path)
+        if scheme == "scripts":
+            with fix_shebang(stream, f"{self._environment.venv}/bin/python") as fixed:
+                return self._known(scheme, place, fixed.read(), 0o755)
+        if name not in self._rows:  # what is written beside the wheel's own files
+            return self._known(scheme, place, stream.read(), 0o644)
+        info = self._rows[name]
+        content = Packed(self._archive, info)
+        mode = 0o755 if is_executable else 0o644
+        self.entries.append(Entry(self._place(scheme, place), "file", content, info.file_size, mode))
+        known = self._record.get(name)
+        if known and known.hash_ and known.hash_.name == "sha256":
+            return RecordEntry(place, known.hash_, info.file_size)
+        digest, size = copyfileobj_with_hashing(stream, _Nowhere(), "sha256")
+        return RecordEntry(place, Hash("sha256", digest), size)
+
+    def finalize_installation(
+        self, scheme: Scheme, record_file_path: str, records: Iterable[tuple[Scheme, RecordEntry]]
+    ) -> None:
+        def prefix(other: str) -> str | None:
+            if other in ("purelib", "platlib"):
+                return None
+            return posixpath.relpath(self._environment.folder(other, self._distribution), self._environment.site) + "/"
+
+        with construct_record_file(records, prefix) as stream:
+            self._known(scheme, record_file_path, stream.read(), 0o644)
+
+    def _known(self, scheme: str, path: str, data: bytes, mode: int) -> RecordEntry:
+        self.entries.append(Entry.file(self._place(scheme, path), data, mode))
+        digest, size = copyfileobj_with_hashing(io.BytesIO(data), _Nowhere(), "sha256")
+        return RecordEntry(path, Hash("sha256", digest), size)
+
+    def _place(self, scheme: str, path: str) -> str:
+        parts = path.split("/")
+        if {"", ".", ".."} & set(parts) or "\\" in path or "\0" in path:
+            raise InvalidInput(f"the wheel of {self._distribution} has a file `{path!r}` outside its place", hint=_HINT)
+        place = f"{self._environment.folder(scheme, self._distribution)}/{path}"
+        venv = f"{self._environment.venv[1:]}/"
+        if place.startswith(f"{venv}lib64/"):  # a link to `lib`, through which an installer writes
+            place = f"{venv}lib/{place.removeprefix(f'{venv}lib64/')}"
+        if _OWN.fullmatch(place.removeprefix(venv)):
+            raise InvalidInput(f"the wheel of {self._distribution} replaces the environment's `{path}`", hint=_HINT)
+        return place
+
+
+class _Nowhere(io.BytesIO):
+    """Takes what is only to be hashed."""
+
+    def write(self, data: object, /) -> int:
+        return len(data)  # type: ignore[arg-type]  # bytes
+
+
+def _recorded(source: WheelFile) -> dict[str, RecordEntry]:
+    return {record[0]: RecordEntry.from_elements(*record) for record, _, _ in source.get_contents()}
+
+
+def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse what unzips differently elsewhere, or to more than a disk takes."""
+    infos = [info for info in archive.infolist() if not info.is_dir()]
+    names = [info.filename for info in infos]
+    odd = next((info.filename for info in infos if info.flag_bits & _ENCRYPTED or _is_link(info)), None)
+    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    size = sum(info.file_size for info in infos)
+    if odd or twice:
+        what = f"its file `{odd}` is encrypted or a link" if odd else f"it has `{twice}` twice"
+        raise InvalidInput(f"`{path.name}` is no wheel that can be installed: {what}", hint=_HINT)
+    if size > _MOST_TIMES * path.stat().st_size + _MOST_MORE:
+        raise InvalidInput(f"`{path.name}` unpacks to {size} bytes, which no wheel of its size does", hint=_HINT)
+
+
+def _is_link(info: zipfile.ZipInfo) -> bool:
+    return stat.S_ISLNK(info.external_attr >> 16)
