@@ -37,7 +37,7 @@ def test_a_reference_is_read_with_dockers_defaults(text: str, full: str) -> None
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "no repository"),
+        ("", "is not a repository"),
         ("registry.example/", "no repository"),
         ("registry.example/Team/image", "lower case"),
         ("registry.example/team//image", "not a repository;"),

@@ -59,9 +59,15 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _add_command(
-    commands: argparse._SubParsersAction[_Parser], name: str, summary: str, example: str, description: str = ""
+    commands: argparse._SubParsersAction[_Parser],
+    name: str,
+    summary: str,
+    example: str,
+    description: str = "",
+    *,
+    home: str = "",
 ) -> argparse.ArgumentParser:
-    """Add a command; its code is `run_NAME` of the module of its name, imported once it runs."""
+    """Add a command; its code is `run_NAME` of the module `home`, or that of its name, imported once it runs."""
     parser = commands.add_parser(
         name,
         help=summary,
@@ -84,7 +90,7 @@ def _add_command(
     common.add_argument("-q", "--quiet", action="store_true", help="only show errors")
     common.add_argument("-v", "--verbose", action="store_true", help="show details")
     common.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colours in messages")
-    parser.set_defaults(run=partial(_run, name))
+    parser.set_defaults(run=partial(_run, name, home or name))
     return parser
 
 
@@ -96,11 +102,11 @@ def _add_locked_steps(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--step", action="append", default=[], metavar="NAME", help="only this step")
 
 
-def _run(name: str, parsed: argparse.Namespace, screen: Screen) -> int:
+def _run(name: str, home: str, parsed: argparse.Namespace, screen: Screen) -> int:
     from importlib import import_module
 
-    word = name.replace("-", "_")
-    code: int = getattr(import_module(f"zlock.cli.{word}"), f"run_{word}")(parsed, screen)
+    module = import_module(f"zlock.cli.{home.replace('-', '_')}")
+    code: int = getattr(module, f"run_{name.replace('-', '_')}")(parsed, screen)
     return code
 
 
@@ -246,6 +252,35 @@ def _add_fetch(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("--wheelhouse", type=_path, metavar="DIR", help="the folder (default: the configured one)")
 
 
+def _add_sync(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "sync",
+        "make the environments of steps on this machine",
+        "zlock sync --step train",
+        "Make the environment of each step from its lock, by uv, and print where it is.\n"
+        "It is made once: steps that lock alike share it, and what is there already is kept.",
+    )
+    _add_locked_steps(parser)
+
+
+def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "run",
+        "run a command in the environment of a step",
+        "zlock run --step train -- python train.py",
+        "Run a command in the environment of a step, which is made before where it is not there.\n"
+        "Options of zlock come before the command; the exit code is the command's.",
+        home="sync",
+    )
+    _add_locked_steps(parser)
+    parser.add_argument(
+        "--no-sync", action="store_true", help="use the environment that was last made, whatever is locked now"
+    )
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="what to run")
+
+
 def _add_merge_driver(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = _add_command(
         commands,
@@ -360,6 +395,8 @@ _COMMANDS = {
     "diff": _add_diff,
     "export": _add_export,
     "fetch": _add_fetch,
+    "sync": _add_sync,
+    "run": _add_run,
     "merge-driver": _add_merge_driver,
     "plan": _add_plan,
     "dockerfile": _add_dockerfile,

@@ -107,7 +107,8 @@ class Builder:
         self._python = ".".join(python.split(".")[:2])
         self._timeout = timeout
         folder = as_path(default_index) if default_index else None
-        self._uv_environment = _uv_environment(os.environ, None if folder else default_index, offline=offline)
+        index = None if folder else default_index
+        self._uv_environment = uv_environment(os.environ, index, offline=offline) | {"UV_PYTHON_DOWNLOADS": "never"}
         self._index_options = (*(_folder_options(folder) if folder else ()), *_cutoff_options(cutoff or Cutoff()))
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
         self._lock = threading.Lock()
@@ -322,7 +323,7 @@ class _Build:
 
     def _uv(self, *arguments: str, doing: str) -> None:
         try:
-            self._run([_find_uv(), *arguments], self.uv_environment)
+            self._run([find_uv(), *arguments], self.uv_environment)
         except CommandFailed as error:
             raise self._failed(f"uv could not {doing}", error) from error
 
@@ -415,9 +416,16 @@ def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _uv_environment(environ: Mapping[str, str], default_index: str | None, *, offline: bool) -> dict[str, str]:
+def uv_environment(environ: Mapping[str, str], default_index: str | None, *, offline: bool) -> dict[str, str]:
+    """Return the variables that uv runs with: how it reaches the network is the machine's, what it installs is not.
+
+    Args:
+        environ: Those of zlock.
+        default_index: The URL of an index, which may hold credentials; None where uv needs to know none.
+        offline: Leave the network alone.
+    """
     made = child_environment(environ) | {name: value for name, value in environ.items() if name in _KEPT_BY_UV}
-    made |= {"UV_NO_CONFIG": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
+    made |= {"UV_NO_CONFIG": "1", "UV_NO_PROGRESS": "1"}
     certificate = environ.get("SSL_CERT_FILE") or environ.get("PIP_CERT")
     if certificate:
         made["SSL_CERT_FILE"] = certificate
@@ -443,7 +451,12 @@ def _cutoff_options(cutoff: Cutoff) -> Iterator[str]:
         yield from ("--exclude-newer-package", f"{name}={limit.isoformat() if limit else 'false'}")
 
 
-def _find_uv() -> str:
+def find_uv() -> str:
+    """Return the uv that zlock came with.
+
+    Raises:
+        CommandFailed: It is not there.
+    """
     import uv
 
     try:
@@ -455,7 +468,7 @@ def _find_uv() -> str:
 def _find_python(version: str, folder: Path, environ: Mapping[str, str]) -> str:
     """Return an interpreter of this machine, or nothing."""
     try:
-        command = [_find_uv(), "python", "find", "--no-project", f"cpython@{version}"]
+        command = [find_uv(), "python", "find", "--no-project", f"cpython@{version}"]
         return run_command(command, cwd=folder, timeout=60, environ=environ).stdout.strip()
     except CommandFailed:
         return ""

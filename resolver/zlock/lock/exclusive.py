@@ -1,4 +1,4 @@
-"""A folder is kept by one run at a time: another one waits, says so, and gives up after a minute."""
+"""A folder is kept by one run at a time: another one waits, says so, and gives up in the end."""
 
 from __future__ import annotations
 
@@ -16,11 +16,16 @@ _LOOK = 0.1  # seconds
 
 
 @contextlib.contextmanager
-def exclusive(folder: Path, reporter: Reporter) -> Iterator[bool]:
+def exclusive(folder: Path, reporter: Reporter, *, patience: float = _PATIENCE) -> Iterator[bool]:
     """Keep other runs from replacing the same files half-way between; false where the system can't.
 
+    Args:
+        folder: What is kept.
+        reporter: Hears who is waited for.
+        patience: Seconds that another run is waited for.
+
     Raises:
-        OutsideFailed: Another run keeps the folder, and has not ended after a minute.
+        OutsideFailed: Another run keeps the folder, and has not ended after that time.
     """
     try:
         import fcntl  # noqa: F401
@@ -30,15 +35,15 @@ def exclusive(folder: Path, reporter: Reporter) -> Iterator[bool]:
         yield False
         return
     try:
-        yield _is_taken(handle, folder, reporter)
+        yield _is_taken(handle, folder, reporter, patience)
     finally:
         os.close(handle)
 
 
-def _is_taken(handle: int, folder: Path, reporter: Reporter) -> bool:
+def _is_taken(handle: int, folder: Path, reporter: Reporter, patience: float) -> bool:
     import fcntl
 
-    until = time.monotonic() + _PATIENCE
+    until = time.monotonic() + patience
     said = ""
     while True:
         try:
@@ -51,7 +56,7 @@ def _is_taken(handle: int, folder: Path, reporter: Reporter) -> bool:
             return True
         if time.monotonic() > until:
             raise OutsideFailed(
-                f"`{folder}` is kept by {holder}, and still is after {_PATIENCE:.0f} s",
+                f"`{folder}` is kept by {holder}, and still is after {patience:.0f} s",
                 hint="end that one, or wait for it; then run again",
             )
         if holder != said:

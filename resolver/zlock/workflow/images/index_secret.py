@@ -6,7 +6,7 @@ from zlock.image.plan import ImagePlan
 from zlock.image.secret import index_variables, with_login
 from zlock.index.auth import Credentials
 from zlock.index.machine import DEFAULT, Machine
-from zlock.model.indexes import Index
+from zlock.model.indexes import Index, Routing
 from zlock.workflow.project.workspace import Workspace
 
 
@@ -16,12 +16,16 @@ def index_secret(workspace: Workspace, plan: ImagePlan) -> bytes:
     Credentials are looked for where `resolve` looks: in the URL, the environment, netrc and the keyring.
     """
     (routing, *_) = (step.routing for step in workspace.steps if step.name in plan.steps)
+    return index_variables(*index_urls(workspace, routing))
+
+
+def index_urls(workspace: Workspace, routing: Routing) -> tuple[str | None, list[str]]:
+    """Return the URL of a step's default index, None for the installers' own, and those of the others, with logins."""
     credentials = Credentials(workspace.environ)
     configured = [index for index in routing.indexes if "://" in index.url]
     default = [_url(credentials, index) for index in configured if index.default] or _machine_default(workspace)
-    return index_variables(
-        default[0] if default else None, [_url(credentials, index) for index in configured if not index.default]
-    )
+    others = [_url(credentials, index) for index in configured if not index.default]
+    return (default[0] if default else None), others
 
 
 def _url(credentials: Credentials, index: Index) -> str:

@@ -1,0 +1,135 @@
+"""One environment, made by uv from what a lock installs on a machine: no index decides anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from zlock.errors import NoAnswer, OutsideFailed
+from zlock.image.wanted import BuiltFolder
+from zlock.index.machine import public_index
+from zlock.index.sdist import find_uv, temporary_folder, uv_environment
+from zlock.lock.export import Exported, export
+from zlock.lock.facts import Build
+from zlock.lock.lock import Lock
+from zlock.lock.package import Package, PackageArchive
+from zlock.lock.wheelhouse import LockedFile, files_of_build
+from zlock.model.target import Target
+from zlock.process import CommandExited, run_command
+
+# Where uv looks for Pythons, and whether it may fetch one, is the machine's to say.
+_PYTHONS = (
+    "UV_PYTHON_DOWNLOADS", "UV_PYTHON_DOWNLOADS_JSON_URL", "UV_PYTHON_INSTALL_MIRROR", "UV_PYTHON_PREFERENCE",
+    "UV_MANAGED_PYTHON", "UV_NO_MANAGED_PYTHON",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contents:
+    """What an environment is made from.
+
+    Attributes:
+        step: The step, for messages.
+        lock: What its lock installs on the target.
+        lock_folder: The folder that the lock's paths count from.
+        target: The Python and the platform.
+        folders: What comes of the project's folders, by name.
+        indexes: The URL of the default index, None for uv's own, and those of the others: for their logins alone.
+        supply: Returns a folder with files that builds require.
+    """
+
+    step: str
+    lock: Lock
+    lock_folder: Path
+    target: Target
+    folders: Mapping[str, BuiltFolder]
+    indexes: tuple[str | None, list[str]] = field(repr=False)
+    supply: Callable[[list[LockedFile]], Path]
+
+
+def make_environment(folder: Path, contents: Contents, *, environ: Mapping[str, str], offline: bool) -> None:
+    """Make an environment that is not there yet.
+
+    Each file is the one that the lock names, checked against its hash; what has to be built is built with what the
+    lock says, and not taken out of uv's cache, where it may have been built with something else.
+
+    Raises:
+        NoAnswer: The lock does not say with what a package is built.
+        OutsideFailed: There is no such Python, or uv can't install a file.
+    """
+    default, others = contents.indexes
+    variables = uv_environment(environ, default, offline=offline)
+    variables |= {name: environ[name] for name in _PYTHONS if name in environ}
+    variables |= {"UV_INDEX": " ".join(others)} if others else {}
+    with temporary_folder() as work:
+        making = _Making(contents, folder, work, variables)
+        making.run("venv", "--no-project", "--python", f"cpython@{contents.target.python}", str(folder))
+        making.install_all()
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    contents: Contents
+    folder: Path
+    work: Path
+    variables: Mapping[str, str] = field(repr=False)
+
+    def install_all(self) -> None:
+        builds = {build.package: build for build in self.contents.lock.facts.builds}
+        packages = [self._carried(package) for package in self.contents.lock.packages]
+        unbuilt = [one for one in packages if one.is_built or (one.sdist and not one.wheels)]
+        ready = [one for one in packages if one not in unbuilt]
+        if ready:
+            self.run("pip", "install", *self._lock_of(ready))
+        for package in unbuilt:
+            self._build(package, builds.get(package.name))
+
+    def _carried(self, package: Package) -> Package:
+        """Return a folder of the project as the file that was made of it."""
+        built = self.contents.folders.get(package.name)
+        if built is None:
+            return package
+        place = self.work / built.filename
+        place.write_bytes(built.data)
+        archive = PackageArchive(path=str(place), hashes={"sha256": built.sha256})
+        return replace(package, directory=None, version=built.version, archive=archive)
+
+    def _build(self, package: Package, build: Build | None) -> None:
+        if build is None or not build.locked:
+            raise NoAnswer(
+                f"step `{self.contents.step}`: the lock does not say with what `{package.name}` is built",
+                hint=f"name it in `build-sdists`, and run `zlock resolve --upgrade-package {package.name}`",
+            )
+        house = self.contents.supply(list(files_of_build(build.requirements)))
+        needs = self.work / f"{package.name}.build.txt"
+        needs.write_text("".join(f"{line}\n" for line in build.requirements), encoding="utf-8")
+        found = ("--no-index", "--find-links", str(house), "--build-constraints", str(needs))
+        self.run("pip", "install", "--no-cache", *found, *self._lock_of([package]))
+
+    def _lock_of(self, packages: Sequence[Package]) -> tuple[str, ...]:
+        """Return the arguments that install packages, out of a lock of them alone."""
+        text = export(
+            "pylock",
+            Exported(
+                lock=replace(self.contents.lock, packages=tuple(packages)),
+                targets=(self.contents.target,),
+                lock_folder=self.contents.lock_folder,
+                folder=self.work,
+                public_index=public_index,
+            ),
+        )
+        place = self.work / "pylock.toml"
+        place.write_text(text, encoding="utf-8")
+        return "--no-deps", "--python", str(self.folder), "--requirements", str(place)
+
+    def run(self, *arguments: str) -> None:
+        try:
+            run_command([find_uv(), *arguments], cwd=self.work, timeout=math.inf, environ=self.variables)
+        except CommandExited as error:
+            raise OutsideFailed(
+                f"uv could not make the environment of step `{self.contents.step}`",
+                context=error.context,
+                hint="what uv lacks is above; without a network, fill a wheelhouse with `zlock fetch` before",
+            ) from error

@@ -1,0 +1,228 @@
+"""The environments of steps on this machine: each is made once for what its lock installs here, and then shared."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zlock.errors import InvalidInput, LockOutdated, NoAnswer
+from zlock.image.wanted import BuiltFolder
+from zlock.lock.exclusive import exclusive
+from zlock.lock.lock import Lock
+from zlock.lock.selection import narrowed
+from zlock.lock.store import existing_steps
+from zlock.lock.wheelhouse import LockedFile
+from zlock.model.machine import this_platform
+from zlock.model.paths import real
+from zlock.model.target import Target
+from zlock.reporting import Activity, Doing
+from zlock.wording import did_you_mean, listed
+from zlock.workflow.deliver.make_environment import Contents, make_environment
+from zlock.workflow.fetching.build_files import house_with
+from zlock.workflow.fetching.fetch import bring_for_builds
+from zlock.workflow.fetching.folders import Folders, cache_folder
+from zlock.workflow.images.index_secret import index_urls
+from zlock.workflow.locks.current import LockedStep, load_locked
+from zlock.workflow.project.report import Report
+from zlock.workflow.project.workspace import Options, Workspace
+
+_KIND = "environments"
+_WHOLE = "whole"
+"""The file that is written once all is installed, so that what an interrupt left is not taken for an environment."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SyncedStep:
+    """A step and the environment that it runs in on this machine.
+
+    Attributes:
+        step: The step.
+        folder: The environment.
+        identity: The digest of what is installed.
+        packages: How many packages that are.
+        made: Whether it was made just now.
+    """
+
+    step: str
+    folder: Path
+    identity: str
+    packages: int
+    made: bool
+
+    @property
+    def scripts(self) -> Path:
+        """The folder of its programs."""
+        return scripts_of(self.folder)
+
+
+def scripts_of(environment: Path) -> Path:
+    """Return the folder of an environment's programs."""
+    return environment / ("Scripts" if sys.platform == "win32" else "bin")
+
+
+def sync(options: Options) -> tuple[list[SyncedStep], Report]:
+    """Make the environments of the chosen steps that are not there yet.
+
+    What is wrong with single steps is reported, and the others' environments are made.
+
+    Raises:
+        LockOutdated: A lock is missing or outdated.
+    """
+    workspace = Workspace(options)
+    syncing = _Syncing(workspace)
+    found = []
+    for one in load_locked(workspace):
+        with workspace.report.failures.of(one.step.name):
+            found.append(syncing.synced(one))
+    return found, workspace.report
+
+
+def environment_to_run_in(options: Options, *, make: bool) -> Path | None:
+    """Return the environment of the one step that is chosen; None where the pipeline runs locally.
+
+    Args:
+        options: The options; `steps` names the step where there are several.
+        make: Hold the lock to be current, and make the environment where it is not there. Else it is the one that was
+            last made for the step, whatever the lock and the sources say now.
+
+    Raises:
+        InvalidInput: It is not clear which step is meant.
+        LockOutdated: The lock is missing or outdated, or no environment was made yet.
+    """
+    workspace = Workspace(options)
+    if not make:
+        return _last_made(workspace)
+    locked = load_locked(workspace)
+    if workspace.report.disregarded:
+        return None
+    _hold_to_one([one.step.name for one in locked])
+    return _Syncing(workspace).synced(locked[0]).folder
+
+
+def _hold_to_one(steps: list[str]) -> None:
+    if len(steps) != 1:
+        raise InvalidInput(
+            "a command runs in the environment of one step", hint=f"add `--step`, one of {listed(steps)}"
+        )
+
+
+def _last_made(workspace: Workspace) -> Path:
+    known = existing_steps(workspace.lock_folder)
+    wanted = workspace.options.steps or tuple(known)
+    for name in wanted:
+        if name not in known:
+            hint = did_you_mean(name, known) or "run `zlock resolve`"
+            raise LockOutdated(f"step `{name}` has no lock", hint=hint)
+    _hold_to_one(list(wanted))
+    pointer = _Place.of(workspace).pointer(known[wanted[0]].path)
+    folder = Path(pointer.read_text(encoding="utf-8")) if pointer.is_file() else None
+    if folder is None or not (folder.parent / _WHOLE).is_file():
+        raise LockOutdated(
+            f"step `{wanted[0]}` has no environment on this machine",
+            hint=f"run `zlock sync --step {wanted[0]}`, or leave out `--no-sync`",
+        )
+    return folder
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where environments are kept: in the cache, as all of them can be made again."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> _Place:
+        return cls(real(cache_folder(workspace.options, workspace.environ)) / _KIND)
+
+    def pointer(self, lock: Path) -> Path:
+        """Return the file that names the environment which was last made for a lock."""
+        return self.folder / "last" / hashlib.sha256(str(real(lock)).encode()).hexdigest()[:32]
+
+
+class _Syncing:
+    """Makes environments in one run."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._folders = Folders(workspace, self._supply)
+        self._place = _Place.of(workspace)
+
+    def synced(self, one: LockedStep) -> SyncedStep:
+        """Return a step's environment, made where it is not there.
+
+        Raises:
+            NoAnswer: The lock is not for this machine, or holds what can't be built on it.
+            OutsideFailed: uv can't install it; the environment is not there then.
+        """
+        target = _target_here(one)
+        lock = narrowed(one.lock, target)
+        folders = self._folders.built_on(one, target)
+        outer = self._place.folder / _key(lock, target, folders)
+        outer.mkdir(parents=True, exist_ok=True)
+        with exclusive(outer, self._workspace.reporter, patience=math.inf):
+            made = not _is_whole(outer)
+            if made:
+                self._make(one, target, lock, folders, outer)
+        pointer = self._place.pointer(one.path)
+        pointer.parent.mkdir(exist_ok=True)
+        pointer.write_text(str(outer / "env"), encoding="utf-8")
+        return SyncedStep(
+            step=one.step.name, folder=outer / "env", identity=lock.identity, packages=len(lock.packages), made=made
+        )
+
+    def _make(
+        self, one: LockedStep, target: Target, lock: Lock, folders: Mapping[str, BuiltFolder], outer: Path
+    ) -> None:
+        self._workspace.reporter(Doing(Activity.MAKING_ENVIRONMENT, one.step.name, total=len(lock.packages)))
+        for left in (outer / _WHOLE, outer / "env"):
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+        make_environment(
+            outer / "env",
+            Contents(
+                step=one.step.name,
+                lock=lock,
+                lock_folder=real(one.path.parent),
+                target=target,
+                folders=folders,
+                indexes=index_urls(self._workspace, one.step.routing),
+                supply=lambda files: self._supply(one, files),
+            ),
+            environ=self._workspace.environ,
+            offline=self._workspace.options.offline,
+        )
+        (outer / _WHOLE).touch()
+
+    def _supply(self, one: LockedStep, files: Sequence[LockedFile]) -> Path:
+        if self._workspace.project.urls == "portable":
+            return house_with(files, self._workspace.wheelhouse, self._workspace, one.path.name)
+        return bring_for_builds(self._workspace, one, files)
+
+
+def _target_here(one: LockedStep) -> Target:
+    platform = this_platform()
+    for target in one.question.targets:
+        if target.platform == platform:
+            return target
+    raise NoAnswer(
+        f"the lock of step `{one.step.name}` is not for this machine, which is `{platform}`",
+        context=[f"it is for {listed(target.platform for target in one.question.targets)}"],
+        hint=f'add "{platform}" to `platforms` in the configuration, and run `zlock resolve`',
+    )
+
+
+def _key(lock: Lock, target: Target, folders: Mapping[str, BuiltFolder]) -> str:
+    """Return what an environment is found by: what its lock installs here, and what is in folders of the project."""
+    parts = [lock.identity, target.python, target.platform]
+    parts += [f"{name} {folder.sha256}" for name, folder in sorted(folders.items())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _is_whole(outer: Path) -> bool:
+    """Return whether all was installed, and the interpreter that the environment is of is still there."""
+    python = scripts_of(outer / "env") / ("python.exe" if sys.platform == "win32" else "python")
+    return (outer / _WHOLE).is_file() and python.exists()
