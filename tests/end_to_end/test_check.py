@@ -191,6 +191,7 @@ def test_an_edited_lock_counts_more_than_an_outdated_one(copy: Project) -> None:
 def test_check_and_upgrade_exclude_each_other(locked: Project) -> None:
     assert check(locked, "--upgrade").code == 2
     assert check(locked, "--upgrade-package", "alpha").code == 2
+    assert check(locked, "--dry-run").code == 2
 
 
 def test_checking_imports_nothing_that_solves_or_asks_indexes(locked: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -89,12 +90,66 @@ def test_upgrade_moves_every_pin(grown: Project) -> None:
 
 
 def test_upgrade_package_moves_only_that_one_in_every_step(grown: Project) -> None:
-    result = resolved(grown, "--upgrade-package", "Beta", "--upgrade-package", "betta", "-v")
+    result = resolved(grown, "--upgrade-package", "Beta", "-v")
 
     assert grown.locked("train") == {"alpha": "1.0", "beta": "2.0"}
     assert grown.locked("serve") == {"beta": "2.0"}
     assert "  beta 1.0 -> 2.0" in result.stderr
-    assert "`--upgrade-package betta` moved nothing" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("stated", "version"), [("beta==1.5", "1.5"), ("Beta<2", "1.5"), ("beta==1.0", "1.0"), ("beta>1,<=2", "2.0")]
+)
+def test_upgrade_package_takes_a_version_or_bounds(grown: Project, index: TinyIndex, stated: str, version: str) -> None:
+    index.wheel("beta", "1.5")
+    resolved(grown, "--upgrade-package", stated)
+    before = grown.lock_path("train").read_bytes()
+
+    assert grown.locked("train") == {"alpha": "1.0", "beta": version}
+    assert grown.locked("serve") == {"beta": version}
+    resolved(grown)
+    assert grown.lock_path("train").read_bytes() == before
+
+
+def test_a_version_that_requirements_rule_out_is_a_no_that_names_both(grown: Project, index: TinyIndex) -> None:
+    configure(grown, index, {"train": ["alpha"], "serve": ["beta<2"]})
+    before = grown.lock_path("train").read_bytes()
+    result = grown.run("resolve", "--upgrade-package", "beta==2.0")
+
+    assert result.code == 1
+    assert "no release of `beta` within `beta==2.0` matches `<2`" in result.stderr
+    assert grown.lock_path("train").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("stated", "code", "said"),
+    [
+        ("betta", 1, "did you mean `beta`?"),
+        ("nothing-like-it", 1, "no lock pins it"),
+        ("beta; python_version > '3'", 2, "takes a name, and a version or bounds"),
+        ("beta[extra]", 2, "takes a name, and a version or bounds"),
+        ("./folder", 2, "takes a name, and a version or bounds"),
+    ],
+)
+def test_what_upgrades_nothing_is_an_error(grown: Project, stated: str, code: int, said: str) -> None:
+    result = grown.run("resolve", "--upgrade-package", stated)
+
+    assert result.code == code
+    assert said in result.stderr
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(grown: Project, index: TinyIndex) -> None:
+    configure(grown, index, {"train": ["alpha>=2"], "other": ["beta"]})
+    before = {path.name: path.read_bytes() for path in (grown.folder / "lockfiles").iterdir()}
+    result = resolved(grown, "--dry-run", "-v")
+    failed = grown.run("resolve", "--dry-run", "--exit-code", "--json")
+
+    assert "  alpha 1.0 -> 2.0" in result.stderr
+    assert "nothing was written" in result.stderr
+    assert failed.code == 1
+    statuses = {name: row["status"] for name, row in json.loads(failed.stdout)["steps"].items()}
+    assert statuses == {"train": "written", "other": "written", "serve": "removed"}
+    assert {path.name: path.read_bytes() for path in (grown.folder / "lockfiles").iterdir()} == before
 
 
 def test_step_limits_what_is_locked_and_removes_nothing(grown: Project, index: TinyIndex) -> None:

@@ -163,9 +163,14 @@ def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("--tracked", action="store_true", help="exit 1 if git does not track a lock")
     parser.add_argument("--upgrade", action="store_true", help="move every pin to the newest release that fits")
     parser.add_argument(
-        "--upgrade-package", action="append", default=[], metavar="NAME", help="move the pin of one package"
+        "--upgrade-package",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="move the pin of one package (`pandas`), perhaps to a version or within bounds (`pandas==2.3`)",
     )
     parser.add_argument("--step", action="append", default=[], metavar="NAME", help="only this step")
+    parser.add_argument("--dry-run", action="store_true", help="solve, and say what would be written; write nothing")
     parser.add_argument("--pin-images", action="store_true", help="record the digest of each parent image")
 
 

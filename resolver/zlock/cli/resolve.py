@@ -13,25 +13,32 @@ from zlock.errors import InvalidInput, NoAnswer
 from zlock.model.form import plain
 from zlock.wording import counted, listed
 from zlock.workflow import Report, StepReport, check, resolve
+from zlock.workflow.project.upgrades import read_upgrades
 
 
 def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
-    if parsed.check and (parsed.upgrade or parsed.upgrade_package or parsed.pin_images):
-        raise InvalidInput("`--check` can't be combined with `--upgrade`", hint="leave out one of the two")
+    if parsed.check and (parsed.upgrade or parsed.upgrade_package or parsed.pin_images or parsed.dry_run):
+        raise InvalidInput(
+            "`--check` asks no index and writes nothing, so it goes with none of `--upgrade`, `--upgrade-package`, "
+            "`--pin-images` and `--dry-run`",
+            hint="leave it out, or the others",
+        )
     options = options_of(
         parsed,
         upgrade=parsed.upgrade,
-        upgrade_packages=tuple(parsed.upgrade_package),
+        upgrade_packages=read_upgrades(parsed.upgrade_package),
         pin_images=parsed.pin_images,
     )
-    report = check(options) if parsed.check else resolve(options)
+    report = check(options) if parsed.check else resolve(options, write=not parsed.dry_run)
     if parsed.json:
         screen.json(_plain(report, screen.notes))
     else:
         for step in report.steps:
             for line in _lines(step, verbose=screen.verbose):
                 screen.say(line)
+        if parsed.dry_run:
+            screen.say("nothing was written, as `--dry-run` has it")
     if parsed.tracked:
         _refuse_untracked([step.path for step in report.steps if step.status != "removed"])
     return int(parsed.exit_code and any(step.status != "unchanged" or step.undeclared for step in report.steps))

@@ -16,8 +16,9 @@ from zlock.settings.docker import DockerSettings
 from zlock.workflow.locks.current import differences
 from zlock.workflow.locks.job import Job
 from zlock.workflow.project.sources import Gatherer
+from zlock.workflow.project.upgrades import read_upgrades
 from zlock.workflow.project.workspace import Options, Step, Workspace, python_of
-from zlock.workflow.solving.resolve import answer_jobs, note_unpinned
+from zlock.workflow.solving.resolve import answer_jobs, check_upgrades
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,11 +59,16 @@ def lock_environment(
         ZlockError: What is wrong; several things come as `Problems`. The lock was not touched.
     """
     workspace = _workspace(
-        Options(project=environment.project, upgrade=upgrade, upgrade_packages=upgrade_packages, reporter=reporter)
+        Options(
+            project=environment.project,
+            upgrade=upgrade,
+            upgrade_packages=read_upgrades(upgrade_packages),
+            reporter=reporter,
+        )
     )
     job = _prepare(workspace, environment)
+    check_upgrades(workspace, [job])
     answers = answer_jobs(workspace, [job])
-    note_unpinned(workspace, answers)
     text = job.text_of(answers[job.step.name])
     if text != job.text:
         write_all({environment.lock: text}, (), project=workspace.project.folder, reporter=workspace.reporter)

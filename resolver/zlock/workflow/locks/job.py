@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from zlock.lock.declared import digest_of_files
 from zlock.lock.facts import DeclaredFile
 from zlock.lock.lock import Lock
@@ -105,7 +103,7 @@ class Job:
             return False
         if self.lock.unbuilt or any(misfits(self.lock, self.question.targets)):
             return False
-        if self.lock.pins.keys() & {canonicalize_name(name) for name in options.upgrade_packages}:
+        if self.lock.pins.keys() & {one.name for one in options.upgrade_packages}:
             return False
         facts = self.lock.facts
         if options.exclude_newer and facts.exclude_newer != options.exclude_newer.isoformat():

@@ -20,7 +20,7 @@ from zlock.lock.store import ExistingLock, existing_steps, lock_path, read_text
 from zlock.model.indexes import Routing
 from zlock.model.installer import Installer
 from zlock.model.paths import is_file_url, leads_out, real
-from zlock.model.requirement import Asked, Gathered
+from zlock.model.requirement import Asked, DirectRequirement, Gathered
 from zlock.model.target import Target
 from zlock.redact import redact
 from zlock.reporting import Activity, Doing, Note, Reporter, unheard
@@ -52,7 +52,7 @@ class Options:
         index_url: The default index, in place of the machine's.
         exclude_newer: A cut-off for this run.
         upgrade: Move every pin.
-        upgrade_packages: Names whose pins move.
+        upgrade_packages: Packages whose pins move, each within its specifier.
         pin_images: Record the digests of parent images.
         reporter: Hears what the run says of itself.
     """
@@ -65,7 +65,7 @@ class Options:
     index_url: str | None = None
     exclude_newer: datetime | None = None
     upgrade: bool = False
-    upgrade_packages: tuple[str, ...] = ()
+    upgrade_packages: tuple[DirectRequirement, ...] = ()
     pin_images: bool = False
     reporter: Reporter = unheard
 

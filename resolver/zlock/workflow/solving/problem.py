@@ -63,7 +63,8 @@ class StepProblems:
         )
 
     def _of(self, job: Job, target: Target, requirements: Sequence[DirectRequirement]) -> Problem:
-        constraints = merge_constraints(job.gathered, self._workspace.project.constraints)
+        moved = [one for one in self._workspace.options.upgrade_packages if one.requirement.specifier]
+        constraints = merge_constraints(job.gathered, [*self._workspace.project.constraints, *moved])
         prerelease = self._workspace.prerelease(job.gathered)
         return Problem(
             universe=self._universe(job, target, [*requirements, *constraints], self._session.rules),
@@ -130,5 +131,5 @@ def locked_pins(job: Job, target: Target) -> dict[NormalizedName, str]:
 
 def kept(options: Options, locked: Mapping[N, T]) -> dict[N, T]:
     """Return what the command line does not let go of, of what a lock holds by name."""
-    moving: set[str] = {canonicalize_name(name) for name in options.upgrade_packages}
+    moving: set[str] = {one.name for one in options.upgrade_packages}
     return {} if options.upgrade else {name: one for name, one in locked.items() if name not in moving}

@@ -18,11 +18,16 @@ from zlock.workflow.locks.parents import pin_parents
 from zlock.workflow.project.image_settings import check_settings
 from zlock.workflow.project.report import Report, Status, StepReport
 from zlock.workflow.project.sources import Gatherer
+from zlock.workflow.project.upgrades import check_known
 from zlock.workflow.project.workspace import Options, Workspace
 
 
-def resolve(options: Options) -> Report:
+def resolve(options: Options, *, write: bool = True) -> Report:
     """Bring the locks up to date and write them, all or none.
+
+    Args:
+        options: The options.
+        write: False: leave the files alone, and report what would be done.
 
     Raises:
         ZlockError: What is wrong; several things come as `Problems`. No lock was touched.
@@ -36,10 +41,9 @@ def resolve(options: Options) -> Report:
     _note_replaced(workspace, jobs)
     answers = pin_parents(workspace, jobs, answer_jobs(workspace, jobs))
     gone = workspace.gone()
-    note_unpinned(workspace, answers)
     _note_unhashed(workspace, jobs, answers)
     texts = {job.path: text for job in jobs if (text := job.text_of(answers[job.step.name])) != job.text}
-    if texts or gone:
+    if write and (texts or gone):
         write_all(texts, tuple(gone.values()), project=workspace.project.folder, reporter=workspace.reporter)
     for job in jobs:
         lock = answers[job.step.name]
@@ -66,6 +70,7 @@ def _prepare(workspace: Workspace, gatherer: Gatherer) -> list[Job]:
         with problems:
             jobs.append(Job.prepare(workspace, gatherer, step))
     problems.raise_if_any()
+    check_upgrades(workspace, jobs)
     return jobs
 
 
@@ -85,13 +90,16 @@ def answer_jobs(workspace: Workspace, jobs: list[Job]) -> Answers:
     return answers
 
 
-def note_unpinned(workspace: Workspace, answers: Answers) -> None:
-    """Note which of the packages that were to be upgraded no lock pins."""
-    names = workspace.options.upgrade_packages
-    pinned = {name for lock in answers.values() for name in lock.pins} if names else set()
-    for name in names:
-        if canonicalize_name(name) not in pinned:
-            workspace.note(f"`--upgrade-package {name}` moved nothing: no lock pins it")
+def check_upgrades(workspace: Workspace, jobs: Sequence[Job]) -> None:
+    """Hold the names whose pins are to move to what locks pin and steps ask for.
+
+    Raises:
+        NoAnswer: One is neither; several come as `Problems`.
+    """
+    if workspace.options.upgrade_packages:
+        pinned = {canonicalize_name(name) for job in jobs if job.lock for name in job.lock.pins}
+        asked = {one.name for job in jobs for each in job.gathered for one in each.requirements}
+        check_known(workspace.options.upgrade_packages, pinned | asked)
 
 
 def _note_replaced(workspace: Workspace, jobs: list[Job]) -> None:

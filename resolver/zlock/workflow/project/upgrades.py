@@ -1,0 +1,57 @@
+"""Packages whose pins are to move in a run, each perhaps to a certain version or within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import NormalizedName
+
+from zlock.errors import Collector, InvalidInput, NoAnswer
+from zlock.model.origin import Origin, Source
+from zlock.model.requirement import DirectRequirement
+from zlock.wording import did_you_mean
+
+_ORIGIN = Origin(source=Source.CONFIGURATION, detail="`--upgrade-package`")
+
+
+def read_upgrades(texts: Iterable[str]) -> tuple[DirectRequirement, ...]:
+    """Return what the command line names: a name with a specifier limits what the package may be in this run.
+
+    Raises:
+        InvalidInput: One is more or less than a name and a specifier; several errors come as `Problems`.
+    """
+    problems = Collector()
+    found = []
+    for text in texts:
+        with problems:
+            found.append(DirectRequirement(requirement=_read(text), origins=(_ORIGIN,)))
+    problems.raise_if_any()
+    return tuple(found)
+
+
+def _read(text: str) -> Requirement:
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        requirement = None
+    if requirement is None or requirement.url or requirement.marker or requirement.extras:
+        raise InvalidInput(
+            f"`--upgrade-package` takes a name, and a version or bounds after it, not `{text}`",
+            hint="write `pandas`, `pandas==2.3` or `pandas<3`",
+        )
+    return requirement
+
+
+def check_known(upgrades: Iterable[DirectRequirement], known: Collection[NormalizedName]) -> None:
+    """Refuse to upgrade what neither a lock pins nor a step asks for: it would move nothing.
+
+    Raises:
+        NoAnswer: There is such a name; several come as `Problems`.
+    """
+    problems = Collector()
+    for one in upgrades:
+        if one.name not in known:
+            hint = did_you_mean(one.name, known) or "`zlock tree` shows what the locks pin"
+            problems.add(NoAnswer(f"`--upgrade-package {one.requirement.name}`: no lock pins it", hint=hint))
+    problems.raise_if_any()
