@@ -174,6 +174,40 @@ def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("--pin-images", action="store_true", help="record the digest of each parent image")
 
 
+def _add_add(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "add",
+        "add requirements, and lock them",
+        "zlock add pandas 'torch>=2.4' --step train",
+        "Add requirements where the step, or without --step all steps, state theirs, and bring the locks up to date.\n"
+        "Comments and layout of the files stay. Nothing changes where there is no solution.",
+        home="change",
+    )
+    parser.add_argument("requirements", nargs="+", metavar="REQUIREMENT", help="`pandas`, `pandas>=2`, `name @ URL`")
+    _add_locked_steps(parser)
+    parser.add_argument(
+        "--bounds",
+        choices=("lower", "major", "minor", "exact", "none"),
+        default="lower",
+        help="what a name alone is limited to, from the version that is locked (default: lower, `>=2.2.3`)",
+    )
+
+
+def _add_remove(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "remove",
+        "remove requirements, and lock what is left",
+        "zlock remove pandas --step train",
+        "Remove requirements from where the step, or without --step all steps, state theirs, and bring the locks\n"
+        "up to date. Comments and layout of the files stay.",
+        home="change",
+    )
+    parser.add_argument("packages", nargs="+", metavar="PACKAGE", help="its name")
+    _add_locked_steps(parser)
+
+
 def _add_tree(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = _add_command(
         commands,
@@ -395,6 +429,8 @@ _COMMANDS = {
     "init": _add_init,
     "schema": _add_schema,
     "resolve": _add_resolve,
+    "add": _add_add,
+    "remove": _add_remove,
     "tree": _add_tree,
     "why": _add_why,
     "diff": _add_diff,

@@ -32,10 +32,10 @@ def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
     )
     report = check(options) if parsed.check else resolve(options, write=not parsed.dry_run)
     if parsed.json:
-        screen.json(_plain(report, screen.notes))
+        screen.json(plain_report(report, screen.notes))
     else:
         for step in report.steps:
-            for line in _lines(step, verbose=screen.verbose):
+            for line in lines_of(step, verbose=screen.verbose):
                 screen.say(line)
         if parsed.dry_run:
             screen.say("nothing was written, as `--dry-run` has it")
@@ -55,7 +55,8 @@ def _refuse_untracked(locks: Sequence[Path]) -> None:
         )
 
 
-def _lines(step: StepReport, *, verbose: bool) -> list[str]:
+def lines_of(step: StepReport, *, verbose: bool) -> list[str]:
+    """Return what is said of a step's lock."""
     if step.status == "removed":
         return [f"{step.name}: lock removed, the step is gone"]
     packages = counted(step.packages, "package")
@@ -78,7 +79,8 @@ def _lines(step: StepReport, *, verbose: bool) -> list[str]:
     return lines
 
 
-def _plain(report: Report, notes: list[str]) -> dict[str, object]:
+def plain_report(report: Report, notes: list[str]) -> dict[str, object]:
+    """Return what a run did as values that JSON has."""
     return {
         "disregarded": report.disregarded,
         "notes": notes,

@@ -57,4 +57,5 @@ def _significant(version: Version) -> int:
 
 def _next(version: Version, place: int) -> str:
     numbers = [*version.release[:place], version.release[place] + 1]
-    return ".".join(map(str, numbers)) + ".0" * (len(version.release) - len(numbers))
+    epoch = f"{version.epoch}!" if version.epoch else ""
+    return epoch + ".".join(map(str, numbers)) + ".0" * (len(version.release) - len(numbers))

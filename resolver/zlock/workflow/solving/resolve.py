@@ -33,13 +33,9 @@ def resolve(options: Options, *, write: bool = True) -> Report:
         ZlockError: What is wrong; several things come as `Problems`. No lock was touched.
     """
     workspace = Workspace(options)
-    gatherer = Gatherer(workspace.project, workspace.environ, lambda: workspace.interpreter)
-    if not workspace.project.is_remote:
-        workspace.disregard()
+    jobs, answers = proposed(workspace)
+    if workspace.report.disregarded:
         return workspace.report
-    jobs = _prepare(workspace, gatherer)
-    _note_replaced(workspace, jobs)
-    answers = pin_parents(workspace, jobs, answer_jobs(workspace, jobs))
     gone = workspace.gone()
     _note_unhashed(workspace, jobs, answers)
     texts = {job.path: text for job in jobs if (text := job.text_of(answers[job.step.name])) != job.text}
@@ -53,6 +49,21 @@ def resolve(options: Options, *, write: bool = True) -> Report:
         workspace.report.steps.append(StepReport.compare(job.path, job.lock, lock, status))
     workspace.report.steps += [StepReport(name=name, path=path, status="removed") for name, path in gone.items()]
     return workspace.report
+
+
+def proposed(workspace: Workspace) -> tuple[list[Job], Answers]:
+    """Return the steps with their locks as they would be written; nothing where the pipeline runs locally.
+
+    Raises:
+        ZlockError: What is wrong; several things come as `Problems`.
+    """
+    gatherer = Gatherer(workspace.project, workspace.environ, lambda: workspace.interpreter)
+    if not workspace.project.is_remote:
+        workspace.disregard()
+        return [], {}
+    jobs = _prepare(workspace, gatherer)
+    _note_replaced(workspace, jobs)
+    return jobs, pin_parents(workspace, jobs, answer_jobs(workspace, jobs))
 
 
 def _installs_as(lock: Lock, before: Lock) -> bool:

@@ -1,0 +1,87 @@
+"""Lists of requirements in a TOML document, edited so that all else stays as it is written: comments, order, layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+if TYPE_CHECKING:
+    from tomlkit.container import Container
+    from tomlkit.items import Array, Table
+
+
+def name_in(text: object) -> str:
+    """Return the normalized name that an entry of a list is a requirement of; empty for a folder and the like."""
+    try:
+        return canonicalize_name(Requirement(text).name) if isinstance(text, str) else ""
+    except InvalidRequirement:
+        return ""
+
+
+def stated_in(text: str, address: Sequence[str]) -> tuple[str, ...]:
+    """Return the entries of a list that are texts; none where there is no such list.
+
+    Args:
+        text: A valid TOML document.
+        address: The keys that lead to the list.
+    """
+    from tomlkit import parse
+
+    return tuple(str(item) for item in _list_at(parse(text), address) or () if isinstance(item, str))
+
+
+def with_requirement(text: str, address: Sequence[str], requirement: str) -> str:
+    """Return a document whose list has a requirement, in the place of those of its name, or behind all others."""
+    from tomlkit import array, parse, table
+
+    document = parse(text)
+    found = _list_at(document, address)
+    if found is None:
+        inside: Container | Table = document
+        for number, name in enumerate(address[:-1]):
+            # A table that only leads to others needs no line of its own.
+            if name not in inside:
+                inside.append(name, table(is_super_table=number < len(address) - 2))
+            inside = inside[name]
+        inside.append(address[-1], found := array())
+    places = list(_places(found, name_in(requirement)))
+    if places:
+        found[places[0]] = requirement
+        _drop(found, places[1:])
+    else:
+        found.append(requirement)
+    return document.as_string()
+
+
+def without_requirement(text: str, address: Sequence[str], name: str) -> str:
+    """Return a document whose list has no requirement of a name; what is left of it stays, empty or not."""
+    from tomlkit import parse
+
+    document = parse(text)
+    found = _list_at(document, address)
+    if found is not None:
+        _drop(found, list(_places(found, name)))
+    return document.as_string()
+
+
+def _list_at(document: Container, address: Sequence[str]) -> Array | None:
+    from tomlkit.items import Array
+
+    value: object = document
+    for name in address:
+        if not isinstance(value, dict) or name not in value:
+            return None
+        value = value[name]
+    return value if isinstance(value, Array) else None
+
+
+def _places(found: Array, name: str) -> Iterator[int]:
+    return (place for place, item in enumerate(found) if name and name_in(item) == name)
+
+
+def _drop(found: Array, places: Sequence[int]) -> None:
+    for place in reversed(places):
+        del found[place]

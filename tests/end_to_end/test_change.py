@@ -1,0 +1,268 @@
+"""`zlock add` and `zlock remove`: requirements are edited where they are stated, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.index import TinyIndex
+from support.project import Project, Result
+
+PYTHON = f"3.{sys.version_info.minor}"
+
+
+@pytest.fixture
+def index(index: TinyIndex) -> TinyIndex:
+    for version in ("0.4.2", "1.0", "1.2.3", "2.0"):
+        index.wheel("alpha", version)
+    index.wheel("beta", "1.0", requires=["gamma"])
+    index.wheel("gamma", "1!0.3.4+cpu")
+    return index
+
+
+def write(project: Project, index: TinyIndex, text: str, file: str = "zlock.toml") -> Path:
+    """Write a configuration with its head; in a `pyproject.toml` its tables are under `tool.zlock`."""
+    head = "[tool.zlock]\n" if file == "pyproject.toml" else ""
+    table = "tool.zlock." if head else ""
+    return project.write(
+        file,
+        f'{head}python = "{PYTHON}"  # as images have it\n[[{table}index]]\nurl = "{index.url}"\ndefault = true\n\n'
+        + text,
+    )
+
+
+def succeed(result: Result) -> Result:
+    assert result.code == 0, f"{result.stdout}\n{result.stderr}"
+    return result
+
+
+def body(path: Path) -> str:
+    """Return a configuration without its head."""
+    return path.read_text(encoding="utf-8").partition("default = true\n\n")[2]
+
+
+STEPS = """\
+[docker]
+requirements = [
+    "gamma",  # for all
+    # what follows is for reports
+    "beta >= 1",
+]
+
+[steps.train.docker]  # the large one
+extra-requirements = ["alpha<2"]
+
+[steps.serve]
+docker = { requirements = ["beta"] }
+"""
+
+
+def test_a_requirement_goes_where_the_step_has_its_own_and_comments_stay(project: Project, index: TinyIndex) -> None:
+    file = write(project, index, STEPS)
+    index.wheel("delta", "1")
+    result = succeed(project.run("add", "delta", "--step", "train"))
+    succeed(project.run("add", "alpha", "--step", "serve"))
+
+    expected = STEPS.replace('["alpha<2"]', '["alpha<2", "delta>=1"]').replace('["beta"] }', '["beta", "alpha>=2.0"] }')
+    assert body(file) == expected
+    assert "added `delta>=1` to `steps.train.docker.extra-requirements` in zlock.toml" in result.stderr
+    assert project.locked("train")["delta"] == "1"
+    assert project.locked("serve")["alpha"] == "2.0"
+    assert project.run("resolve", "--check").code == 0
+
+
+def test_without_a_step_it_reaches_all_steps(project: Project, index: TinyIndex) -> None:
+    """A step whose list replaces that of all steps has the extra one beside it."""
+    file = write(project, index, STEPS)
+    succeed(project.run("add", "alpha==1.0"))
+
+    assert body(file) == STEPS.replace("]\n\n[steps.train", ']\nextra-requirements = ["alpha==1.0"]\n\n[steps.train', 1)
+    assert {step: project.locked(step)["alpha"] for step in ("train", "serve")} == {"train": "1.0", "serve": "1.0"}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "alpha", "gamma"),
+    [
+        ("lower", ">=0.4.2", ">=1!0.3.4"),
+        ("major", ">=0.4.2,<0.5.0", ">=1!0.3.4,<1!0.4.0"),
+        ("minor", ">=0.4.2,<0.5.0", ">=1!0.3.4,<1!0.4.0"),
+        ("exact", "==0.4.2", "==1!0.3.4"),
+        ("none", "", ""),
+    ],
+)
+def test_a_name_alone_gets_bounds_from_what_is_locked(
+    project: Project, index: TinyIndex, bounds: str, alpha: str, gamma: str
+) -> None:
+    file = write(project, index, "")
+    file.write_text('constraints = ["alpha<1"]\n' + file.read_text(encoding="utf-8"), encoding="utf-8")
+
+    succeed(project.run("add", "alpha", "gamma", "--bounds", bounds))
+
+    assert body(file) == f'[docker]\nrequirements = ["alpha{alpha}", "gamma{gamma}"]\n'
+    assert project.locked("pipeline") == {"alpha": "0.4.2", "gamma": "1!0.3.4+cpu"}
+    assert project.run("resolve", "--check").code == 0
+
+
+def test_what_is_there_is_replaced_and_a_name_alone_leaves_it(project: Project, index: TinyIndex) -> None:
+    file = write(project, index, '[docker]\nrequirements = [\n  "Alpha<1",  # old\n  "beta",\n]\n')
+
+    same = succeed(project.run("add", "alpha"))
+    kept = body(file)
+    moved = succeed(project.run("add", "alpha[fast]>=1,<2"))
+
+    assert "nothing to change" in same.stderr
+    assert '"Alpha<1",  # old' in kept
+    assert body(file) == '[docker]\nrequirements = [\n  "alpha[fast]<2,>=1",  # old\n  "beta",\n]\n'
+    assert "replaced `Alpha<1` by `alpha[fast]<2,>=1`" in moved.stderr
+    assert project.locked("pipeline")["alpha"] == "1.2.3"
+
+
+@pytest.mark.parametrize("file", ["zlock.toml", "pyproject.toml"])
+def test_a_configuration_without_a_list_gets_one(project: Project, index: TinyIndex, file: str) -> None:
+    path = write(project, index, "", file)
+    succeed(project.run("add", "beta"))
+
+    table = "tool.zlock.docker" if file == "pyproject.toml" else "docker"
+    assert body(path) == f'[{table}]\nrequirements = ["beta>=1.0"]\n'
+
+
+def test_a_requirements_file_is_edited_line_by_line(project: Project, index: TinyIndex) -> None:
+    write(project, index, '[docker]\nrequirements = "requirements.txt"\n')
+    text = "# ours\n-r more.txt\nalpha<2 \\\n   ; python_version > '3'  # old\n\ngamma"
+    file, more = project.write("requirements.txt", text), project.write("more.txt", "beta  # reports\n")
+
+    succeed(project.run("add", "alpha==1.0", "beta>=1"))
+    edited = file.read_text(encoding="utf-8"), more.read_text(encoding="utf-8")
+    succeed(project.run("remove", "Beta", "gamma"))
+
+    assert edited == ("# ours\n-r more.txt\nalpha==1.0  # old\n\ngamma", "beta>=1  # reports\n")
+    assert (file.read_text(encoding="utf-8"), more.read_text(encoding="utf-8")) == (
+        "# ours\n-r more.txt\nalpha==1.0  # old\n\n",
+        "",
+    )
+    assert project.locked("pipeline") == {"alpha": "1.0"}
+
+
+def test_a_file_that_other_steps_share_is_left_alone_for_one_step(project: Project, index: TinyIndex) -> None:
+    file = write(project, index, '[docker]\nrequirements = "requirements.txt"\n[steps.one]\n[steps.two]\n')
+    project.write("requirements.txt", "gamma\n")
+
+    succeed(project.run("add", "alpha<1", "--step", "one"))
+    refused = project.run("remove", "gamma", "--step", "one")
+    succeed(project.run("add", "beta"))
+
+    assert '[steps.one.docker]\nextra-requirements = ["alpha<1"]' in file.read_text(encoding="utf-8")
+    assert refused.code == 1
+    assert "by explicit (requirements.txt:1)" in refused.stderr
+    assert (project.folder / "requirements.txt").read_text(encoding="utf-8") == "gamma\nbeta>=1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        ("", 'dependencies = ["gamma", "alpha>=2.0"]'),
+        ('pyproject-extras = ["gpu"]\n', 'gpu = ["beta", "alpha>=2.0"]'),
+        ('pyproject-groups = ["dev"]\n', 'dev = [{include-group = "lint"}, "beta", "alpha>=2.0"]'),
+    ],
+)
+def test_a_projects_own_dependencies_are_edited_in_its_file(
+    project: Project, index: TinyIndex, settings: str, address: str
+) -> None:
+    write(project, index, f'[docker]\npyproject-path = "pyproject.toml"\n{settings}')
+    text = """\
+        [project]
+        name = "ours"
+        version = "1"
+        dependencies = ["gamma"]
+
+        [project.optional-dependencies]
+        gpu = ["beta"]
+
+        [dependency-groups]
+        lint = []
+        dev = [{include-group = "lint"}, "beta"]
+        """
+    file = project.write("pyproject.toml", text)
+    before = file.read_text(encoding="utf-8")
+
+    succeed(project.run("add", "alpha"))
+    after = file.read_text(encoding="utf-8")
+    succeed(project.run("remove", "alpha"))
+
+    assert address in after
+    assert file.read_text(encoding="utf-8") == before
+
+
+def test_requirements_in_python_are_named_with_their_line(project: Project, index: TinyIndex) -> None:
+    file = write(project, index, "")
+    file.write_text('pipeline = "pipeline.py:run"\n' + file.read_text(encoding="utf-8"), encoding="utf-8")
+    project.pipeline("""
+        from zlock import DockerSettings, pipeline, step
+
+        @step(settings={"docker": DockerSettings(requirements=["gamma"])})
+        def train(): ...
+
+        @step
+        def report(): ...
+
+        @pipeline
+        def run():
+            train()
+            report()
+        """)
+    before = (project.folder / "pipeline.py").read_bytes()
+
+    added = project.run("add", "alpha", "--step", "train")
+    removed = project.run("remove", "gamma", "--step", "train")
+    succeed(project.run("add", "beta", "--step", "report"))
+
+    assert (added.code, removed.code) == (1, 1)
+    assert 'pipeline.py:3: add "alpha" to `requirements`' in added.stderr
+    assert "by explicit (pipeline.py:3)" in removed.stderr
+    assert (project.folder / "pipeline.py").read_bytes() == before
+    assert '[steps.report.docker]\nextra-requirements = ["beta>=1.0"]' in file.read_text(encoding="utf-8")
+
+
+def test_a_conflict_leaves_all_files_as_they_were(project: Project, index: TinyIndex) -> None:
+    file = write(project, index, STEPS)
+    succeed(project.run("resolve"))
+    before = {path: path.read_bytes() for path in (file, *project.folder.glob("lockfiles/*"))}
+
+    result = project.run("add", "beta", "alpha>=3", "--step", "train")
+    nowhere = project.run("add", "no-such-package")
+
+    assert result.code == nowhere.code == 1
+    assert {path: path.read_bytes() for path in (file, *project.folder.glob("lockfiles/*"))} == before
+
+
+def test_remove_says_where_a_requirement_is_and_what_was_meant(project: Project, index: TinyIndex) -> None:
+    file = write(project, index, STEPS)
+    succeed(project.run("resolve"))
+
+    elsewhere = project.run("remove", "alpha")
+    close = project.run("remove", "bet")
+    unstated = project.run("remove", "numpy")
+    succeed(project.run("remove", "gamma"))
+
+    assert [one.code for one in (elsewhere, close, unstated)] == [1, 1, 1]
+    assert "by explicit (zlock.toml:14)" in elsewhere.stderr
+    assert "did you mean `beta`?" in close.stderr
+    assert "`zlock why numpy`" in unstated.stderr
+    assert body(file) == STEPS.replace('    "gamma",  # for all\n', "")
+
+
+def test_changes_as_json_and_mistakes_of_the_input(project: Project, index: TinyIndex) -> None:
+    file = write(project, index, "")
+
+    document = json.loads(succeed(project.run("add", "beta", "--json")).stdout)
+    wrong = project.run("add", "beta>>1", "also wrong")
+
+    assert document["changes"] == [
+        {"file": str(file), "list": ["docker", "requirements"], "before": None, "after": "beta>=1.0"}
+    ]
+    assert document["steps"]["pipeline"]["status"] == "written"
+    assert wrong.code == 2
+    assert wrong.stderr.count("error:") == 2
