@@ -14,9 +14,10 @@ from support.images import build_row, locked, repository, sdist, uv, wheel
 from zlock.errors import InvalidLock
 from zlock.lock.declared import digest_of_files
 from zlock.lock.facts import DeclaredFile, Facts, Uv
+from zlock.lock.files import PackageArchive, PackageFile
 from zlock.lock.identity import identity_of, resign
 from zlock.lock.lock import Lock
-from zlock.lock.package import Package, PackageArchive, PackageDirectory, PackageFile, PackageVcs
+from zlock.lock.package import Package, PackageDirectory, PackageVcs
 from zlock.lock.requirements import direct_requirements, hashed_requirements
 from zlock.lock.store import parse_facts, parse_lock
 from zlock.model.explanations import Differs, GaveWay, Stated

@@ -9,8 +9,8 @@ from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.cli.resolve import lines_of, plain_report
 from zlock.redact import redact
-from zlock.workflow import Report
 from zlock.workflow.deliver.change import Change, add, remove
+from zlock.workflow.project.report import Report
 
 
 def run_add(parsed: argparse.Namespace, screen: Screen) -> int:

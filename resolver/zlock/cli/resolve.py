@@ -12,8 +12,9 @@ from zlock.cli.options import options_of
 from zlock.errors import InvalidInput, NoAnswer
 from zlock.model.form import plain
 from zlock.wording import counted, listed
-from zlock.workflow import Report, StepReport, check, resolve
+from zlock.workflow.project.report import Report, StepReport
 from zlock.workflow.project.upgrades import read_upgrades
+from zlock.workflow.project.workspace import Options
 
 
 def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
@@ -30,7 +31,7 @@ def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
         upgrade_packages=read_upgrades(parsed.upgrade_package),
         pin_images=parsed.pin_images,
     )
-    report = check(options) if parsed.check else resolve(options, write=not parsed.dry_run)
+    report = _report(options, is_check=parsed.check, write=not parsed.dry_run)
     if parsed.json:
         screen.json(plain_report(report, screen.notes))
     else:
@@ -42,6 +43,17 @@ def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
     if parsed.tracked:
         _refuse_untracked([step.path for step in report.steps if step.status != "removed"])
     return int(parsed.exit_code and any(step.status != "unchanged" or step.undeclared for step in report.steps))
+
+
+def _report(options: Options, *, is_check: bool, write: bool) -> Report:
+    """Check the locks, or bring them up to date; a check loads nothing of what solves."""
+    if is_check:
+        from zlock.workflow.solving.check import check
+
+        return check(options)
+    from zlock.workflow.solving.resolve import resolve
+
+    return resolve(options, write=write)
 
 
 def _refuse_untracked(locks: Sequence[Path]) -> None:

@@ -12,18 +12,10 @@ from pathlib import Path, PurePosixPath
 from zlock.lock.declared import digest_of_files
 from zlock.lock.environments import Answer, join_answers
 from zlock.lock.facts import Build, DeclaredFile, Facts, Uv
+from zlock.lock.files import PackageArchive, PackageFile
 from zlock.lock.identity import FORMAT, identity_of
 from zlock.lock.lock import Lock
-from zlock.lock.package import (
-    Dependency,
-    Package,
-    PackageArchive,
-    PackageDirectory,
-    PackageFacts,
-    PackageFile,
-    PackageTool,
-    PackageVcs,
-)
+from zlock.lock.package import Dependency, Package, PackageDirectory, PackageFacts, PackageTool, PackageVcs
 from zlock.lock.question import Question, target_table
 from zlock.lock.wheelhouse import archive_name
 from zlock.model.distribution import File, Reference

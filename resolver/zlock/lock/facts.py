@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple
 
 from zlock.errors import InvalidConfiguration
+from zlock.lock.files import PackageFile, check_file
 from zlock.lock.forms import BuildLine, Count, Digest, FileName, Format, Name, PathInside, Step, VersionText, Word
-from zlock.lock.package import PackageFile, check_file
 from zlock.model.debian import refusal
 from zlock.model.explanations import Differs, GaveWay
 from zlock.model.form import Line, Misstated, matching, read

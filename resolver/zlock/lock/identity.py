@@ -1,4 +1,4 @@
-"""The digests of a lock: its identity (what it installs) and its integrity (its text)."""
+"""The digests of a lock, what it installs (identity) and its text (integrity), and what that text shows unparsed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from zlock.lock.question import digest_of_text, plain_text
@@ -21,6 +22,8 @@ FORMAT = 2
 _OWN = "\n[tool.zlock]\n"
 # Within `[tool.zlock]`, the only table that has these keys at the beginning of a line.
 _OWNER = re.compile(r'^pipeline = ("(?:[^"\\]|\\.)*")$', re.MULTILINE)
+_FILE = re.compile(r'^(?:    |sdist = )\{(?:[^"\n]*, )?path = "([^"\n]*)"', re.MULTILINE)
+_FILE_OR_ARCHIVE = re.compile(r'^(?:    |sdist = |archive = )\{(?:[^"\n]*, )?path = "([^"\n]*)"', re.MULTILINE)
 _INTEGRITY = re.compile(r'^integrity = "[^"]*"$', re.MULTILINE)
 
 
@@ -41,6 +44,17 @@ def owner_in(text: str) -> str:
     with contextlib.suppress(ValueError):  # no text of TOML either, as readers will say
         return str(json.loads(found[1])) if found else ""
     return ""
+
+
+def wheelhouse_in(text: str) -> str:
+    """Return the folder that a portable lock has its files in, as it stands there; empty where it has none.
+
+    An archive counts where the lock says nothing of local ones, whose paths lead elsewhere.
+    """
+    begin = own_begin(text)
+    rows = _FILE if "\nlocal = " in text[begin:] else _FILE_OR_ARCHIVE
+    match = rows.search(text, 0, begin)
+    return str(PurePosixPath(match[1]).parent) if match else ""
 
 
 def is_whole(text: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zlock.lock.facts import Uv
-from zlock.lock.package import PackageFile
+from zlock.lock.files import PackageFile
 from zlock.resolution.solve import Resolved
 
 

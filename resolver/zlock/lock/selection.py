@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
+from zlock.lock.files import PackageFile
 from zlock.lock.lock import Lock
-from zlock.lock.package import Package, PackageFile
+from zlock.lock.package import Package
 from zlock.model.indexes import Index
 from zlock.model.target import Target
 

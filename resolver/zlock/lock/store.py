@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from zlock.errors import InvalidLock, OutsideFailed
 from zlock.interrupts import interrupts_postponed
@@ -20,14 +20,16 @@ from zlock.lock.exclusive import exclusive
 from zlock.lock.facts import Facts
 from zlock.lock.forms import LockVersion, MarkerText, SpecifierText
 from zlock.lock.identity import FORMAT, is_whole, own_begin, owner_in
-from zlock.lock.lock import Lock
-from zlock.lock.package import Package
 from zlock.lock.toml import read_table
 from zlock.model.conflict import conflicted_line
 from zlock.model.form import Misstated, read
 from zlock.model.paths import leads_out, real
 from zlock.regular import read_regular
 from zlock.reporting import Reporter
+
+if TYPE_CHECKING:  # most runs that read locks look at no package
+    from zlock.lock.lock import Lock
+    from zlock.lock.package import Package
 
 _NAME = re.compile(r"pylock\.([^.]+)\.toml")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
@@ -122,6 +124,9 @@ def lock_in(path: Path, text: str) -> Lock:
     Raises:
         InvalidLock: It is none.
     """
+    from zlock.lock.lock import Lock
+    from zlock.lock.package import Package
+
     with _checked(path):
         head, *rows = text[: own_begin(text)].split(_PACKAGE)
         document = tomllib.loads(head)
@@ -175,6 +180,8 @@ def _read(kind: type[T], table: Mapping[str, object], key: str) -> T:
 @lru_cache(maxsize=4096)
 def _read_package(text: str) -> Package:
     """Return a package from its text; those of several steps are read once."""
+    from zlock.lock.package import Package
+
     (package,) = tomllib.loads(_PACKAGE + text)["packages"]
     try:
         return read(Package, package)

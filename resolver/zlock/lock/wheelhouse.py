@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import quote
 
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.lock.facts import Build, Uv
-from zlock.lock.identity import own_begin
+from zlock.lock.files import PackageArchive, PackageFile
 from zlock.lock.lock import Lock
-from zlock.lock.package import Package, PackageArchive, PackageFile
+from zlock.lock.package import Package
 from zlock.model.paths import real
-
-_FILE = re.compile(r'^(?:    |sdist = )\{(?:[^"\n]*, )?path = "([^"\n]*)"', re.MULTILINE)
-_FILE_OR_ARCHIVE = re.compile(r'^(?:    |sdist = |archive = )\{(?:[^"\n]*, )?path = "([^"\n]*)"', re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,17 +110,6 @@ def archive_name(filename: str, sha256: str) -> str:
 def _name_of(archive: PackageArchive) -> str:
     """Return the name that an archive has in a wheelhouse."""
     return archive.filename if archive.path else archive_name(archive.filename, archive.sha256)
-
-
-def wheelhouse_in(text: str) -> str:
-    """Return the folder that a portable lock has its files in, as it stands there; empty where it has none.
-
-    An archive counts where the lock says nothing of local ones, whose paths lead elsewhere.
-    """
-    begin = own_begin(text)
-    rows = _FILE if "\nlocal = " in text[begin:] else _FILE_OR_ARCHIVE
-    match = rows.search(text, 0, begin)
-    return str(PurePosixPath(match[1]).parent) if match else ""
 
 
 def leads_into(wheelhouse: Path, lock_folder: Path, path: str) -> bool:

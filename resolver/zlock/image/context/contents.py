@@ -17,7 +17,8 @@ from zlock.image.plan import ImagePlan
 from zlock.image.secret import index_variables
 from zlock.image.wanted import BuiltFolder, Wanted
 from zlock.lock.facts import Uv
-from zlock.lock.package import Package, PackageArchive
+from zlock.lock.files import PackageArchive
+from zlock.lock.package import Package
 from zlock.lock.requirements import direct_requirements, hashed_line, hashed_requirements
 from zlock.lock.selection import narrowed
 from zlock.lock.wheelhouse import LockedFile, locked_files

@@ -6,7 +6,8 @@ import base64
 
 from zlock.errors import InvalidInput
 from zlock.lock.export import Exported, refuse
-from zlock.lock.package import Package, PackageArchive, PackageFile
+from zlock.lock.files import PackageArchive, PackageFile
+from zlock.lock.package import Package
 from zlock.lock.selection import narrowed
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from zlock.lock.export import Exported
-from zlock.lock.package import Package, PackageArchive, PackageDirectory, PackageFile, PackageTool, PackageVcs
+from zlock.lock.files import PackageArchive, PackageFile
+from zlock.lock.package import Package, PackageDirectory, PackageTool, PackageVcs
 from zlock.model.paths import portable
 
 P = TypeVar("P", PackageVcs, PackageDirectory, PackageArchive, PackageFile)

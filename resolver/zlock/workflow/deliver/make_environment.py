@@ -13,8 +13,9 @@ from zlock.index.machine import public_index
 from zlock.index.sdist import find_uv, temporary_folder, uv_environment
 from zlock.lock.export import Exported, export
 from zlock.lock.facts import Build
+from zlock.lock.files import PackageArchive
 from zlock.lock.lock import Lock
-from zlock.lock.package import Package, PackageArchive
+from zlock.lock.package import Package
 from zlock.lock.wheelhouse import LockedFile, files_of_build
 from zlock.model.target import Target
 from zlock.process import CommandExited, run_command

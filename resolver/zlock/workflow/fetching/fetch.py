@@ -17,7 +17,8 @@ from zlock.index.pool import Pool
 from zlock.index.sdist import temporary_folder
 from zlock.index.wheelhouse import OfflineMiss, Status, Wanted, Wheelhouse, find_release_file
 from zlock.lock.exclusive import exclusive
-from zlock.lock.package import Package, PackageArchive
+from zlock.lock.files import PackageArchive
+from zlock.lock.package import Package
 from zlock.lock.wheelhouse import LockedFile, archive_name, leads_into, locked_files
 from zlock.merge import merge
 from zlock.model.distribution import File

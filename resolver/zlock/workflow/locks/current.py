@@ -6,20 +6,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zlock.errors import LockOutdated
 from zlock.lock.facts import Facts
-from zlock.lock.lock import Lock
+from zlock.lock.identity import wheelhouse_in
 from zlock.lock.question import Question, changes, target_table
 from zlock.lock.selection import misfits
 from zlock.lock.store import check_place, lock_path, other_step, parse_facts, parse_lock
 from zlock.lock.toml import inline
-from zlock.lock.wheelhouse import wheelhouse_in
 from zlock.model.origin import Origin
 from zlock.model.requirement import Asked, Gathered
 from zlock.workflow.project.sources import Gatherer
 from zlock.workflow.project.workspace import Step, Workspace
+
+if TYPE_CHECKING:  # a check reads no packages
+    from zlock.lock.lock import Lock
 
 HINT = "run `zlock resolve`"
 

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from zlock.errors import Collector, ZlockError
 from zlock.lock.facts import Facts
-from zlock.lock.lock import Lock
 from zlock.model.explanations import Differs, GaveWay
+
+if TYPE_CHECKING:  # a check reads no packages
+    from zlock.lock.lock import Lock
 
 Status = Literal["written", "declared", "unchanged", "removed"]
 """What was done to a lock; "declared": it installs what it did, and only the files that ask were recorded anew."""
