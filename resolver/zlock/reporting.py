@@ -5,9 +5,8 @@ The command line, the build hook and tests each bring a reporter; `cli/words.py`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 Activity = Enum(
     "Activity",
@@ -22,8 +21,7 @@ End = Enum("End", "BUILT EXISTS FAILED NOT_WRITTEN PUSHED WRITTEN")
 """What can become of a task."""
 
 
-@dataclass(frozen=True, slots=True)
-class Doing:
+class Doing(NamedTuple):
     """What a run is doing from now on, until it does something else.
 
     Attributes:
@@ -45,30 +43,26 @@ class Doing:
     building: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """What a person should know, on one line."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """What a program has said, which the run has started."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """What became of a task, and how many seconds it took."""
 
     how: End
     seconds: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TaskNews:
+class TaskNews(NamedTuple):
     """News of one task of several that run side by side; they come from one thread.
 
     Attributes:

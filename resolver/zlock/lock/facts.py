@@ -42,8 +42,7 @@ class DeclaredFile(NamedTuple):
         return {"path" if self.inside else "name": self.name, "digest": self.digest}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Build:
+class Build(NamedTuple):
     """What one sdist, repository, archive or folder is built with on one platform.
 
     Attributes:
@@ -63,8 +62,7 @@ class Build:
     locked: bool = True
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Uv:
+class Uv(NamedTuple):
     """The uv that installs a lock in images: pinned like a package, though it is none of the step's.
 
     Attributes:
@@ -87,8 +85,7 @@ class Uv:
             check_file(wheel, "uv", self.version)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PinnedParent:
+class PinnedParent(NamedTuple):
     """The image that a step is built on.
 
     Attributes:

@@ -42,7 +42,7 @@ def narrowed(lock: Lock, target: Target) -> Lock:
         facts=replace(
             facts,
             builds=tuple(build for build in facts.builds if build.platform == target.platform),
-            uv=uv and replace(uv, wheels=_fitting(uv.wheels, [target])),
+            uv=uv and uv._replace(wheels=_fitting(uv.wheels, [target])),
         ),
     )
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from zlock.model.form import Line
 from zlock.model.requirement import DirectRequirement
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Stated:
+class Stated(NamedTuple):
     """A requirement and whose it is, without lines, which would date in a lock.
 
     Attributes:
@@ -33,8 +31,7 @@ class Stated:
         return cls(requirement=str(direct), sources=(str(direct.origins[0]),))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GaveWay:
+class GaveWay(NamedTuple):
     """That a requirement was left out for the sake of a later source's.
 
     Attributes:
@@ -46,8 +43,7 @@ class GaveWay:
     winner: Stated
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Differs:
+class Differs(NamedTuple):
     """That a step has another version of a package than other steps, and why.
 
     Attributes:

@@ -1,8 +1,9 @@
-"""Values out of plain tables, as TOML and JSON hold them, and tables out of values: a field of a dataclass is a key.
+"""Values out of plain tables, as TOML and JSON hold them, and tables out of values: a field is a key.
 
 The type of a field says what may stand under its key: a text, a whole number, a truth value, a time, one of several
-words (`Literal`), a list (`tuple`), a table of one kind (`Mapping`), a table with keys of its own (a dataclass), or
-anything (`object`). `Annotated` adds checks, functions that return the value or raise `ValueError` with what is wrong.
+words (`Literal`), a list (`tuple`), a table of one kind (`Mapping`), a table with keys of its own (a dataclass or a
+named tuple), or anything (`object`). `Annotated` adds checks, functions that return the value or raise `ValueError`
+with what is wrong.
 A field without a default has to be there and is always written; one with a default is written where it is another.
 """
 
@@ -83,7 +84,7 @@ def plain(value: object) -> Any:
     """Return a value as `read` takes it."""
     if hasattr(value, "to_table"):
         return value.to_table()
-    if is_dataclass(value):
+    if _is_record(type(value)):
         stated = ((field, getattr(value, field.name)) for field in _fields(type(value)))  # type: ignore[arg-type]
         return {field.key: plain(one) for field, one in stated if field.is_required or one != field.default}
     if isinstance(value, Mapping):
@@ -105,10 +106,16 @@ class _Field(NamedTuple):
 @cache
 def _fields(kind: Any) -> tuple[_Field, ...]:
     hints = get_type_hints(kind, include_extras=True)
+    if not is_dataclass(kind):
+        return tuple(_field(name, hints[name], kind._field_defaults.get(name, MISSING)) for name in kind._fields)
     return tuple(
         _field(one.name, hints[one.name], one.default if one.default_factory is MISSING else one.default_factory())
         for one in fields(kind)
     )
+
+
+def _is_record(kind: Any) -> bool:
+    return is_dataclass(kind) or hasattr(kind, "_field_defaults")
 
 
 def _field(name: str, hint: Any, default: object) -> _Field:
@@ -123,7 +130,7 @@ def _reader(kind: Any) -> Callable[[object], Any]:
         return generic(*get_args(kind))
     if hasattr(kind, "from_table"):
         return lambda value: kind.from_table(_table(value))
-    read_one = _dataclass if is_dataclass(kind) else _plain
+    read_one = _record if _is_record(kind) else _plain
     return lambda value: read_one(kind, value)
 
 
@@ -196,8 +203,8 @@ def _table(value: object) -> Mapping[str, object]:
     return value
 
 
-def _dataclass(kind: type, value: object) -> object:
-    """Return a table as a dataclass; keys that it does not know are those of a later version, and left alone."""
+def _record(kind: type, value: object) -> object:
+    """Return a table as a value; keys that its type does not know are those of a later version, and left alone."""
     table, stated = _table(value), {}
     for field in _fields(kind):
         if field.key in table:

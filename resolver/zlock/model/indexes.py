@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from packaging.utils import NormalizedName
 
@@ -26,8 +27,7 @@ def address(url: str, folder: str = "") -> str:
     return os.path.normpath(os.path.join(folder, path_in(url) if is_file_url(url) else url))  # noqa: PTH118 - text
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Index:
+class Index(NamedTuple):
     """One index of the configuration.
 
     Attributes:
@@ -53,8 +53,7 @@ class Index:
         return address(self.url)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """What a source of requirements says of a package: the one index that serves it.
 
     Attributes:
@@ -103,7 +102,7 @@ class Routing:
             _check_route(route, own, named)
         urls = {route.url for route in own.values()}
         return Routing(
-            indexes=tuple(replace(one, name=named[one.shown]) if one.shown in urls else one for one in self.indexes),
+            indexes=tuple(one._replace(name=named[one.shown]) if one.shown in urls else one for one in self.indexes),
             sources={**{name: named[route.url] for name, route in own.items()}, **self.sources},
         )
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 InstallerName = Literal["pip", "uv"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Installer:
+class Installer(NamedTuple):
     """An installer; how it installs in an image is said in `image/context/`, in a module of its name.
 
     Attributes:

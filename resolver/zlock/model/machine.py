@@ -5,11 +5,10 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class System:
+class System(NamedTuple):
     """An operating system.
 
     Attributes:
@@ -27,8 +26,7 @@ class System:
     tags: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Machine:
+class Machine(NamedTuple):
     """A kind of machine.
 
     Attributes:

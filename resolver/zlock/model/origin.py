@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Source(StrEnum):
@@ -22,8 +22,7 @@ class Source(StrEnum):
         return list(Source).index(self)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """The source, the file or command, and the line of one requirement.
 
     Attributes:

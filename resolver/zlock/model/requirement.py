@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -57,8 +57,7 @@ class DirectRequirement:
         return redact(str(self.requirement))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class IndexOption:
+class IndexOption(NamedTuple):
     """An option about indexes inside a requirements file or `pyproject.toml`, such as `--extra-index-url URL`.
 
     Attributes:
@@ -72,8 +71,7 @@ class IndexOption:
     origin: Origin
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Gathered:
+class Gathered(NamedTuple):
     """What one source yields for one step.
 
     Attributes:
@@ -104,7 +102,7 @@ class Gathered:
     requires_python: tuple[SpecifierSet, Origin] | None = None
     prerelease: bool = False
     notes: tuple[str, ...] = ()
-    files: tuple[str, ...] = field(default=())
+    files: tuple[str, ...] = ()
     recorded: bool = False
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
@@ -148,7 +147,7 @@ def _requirements(table: Table, key: str) -> tuple[DirectRequirement, ...]:
     origin = Origin(source=Source.CONFIGURATION, detail=f"`{key}`", file=table.file.name)
     return tuple(
         DirectRequirement(
-            requirement=Requirement(text), origins=(replace(origin, line=table.lines.line_of(text, (key,))),)
+            requirement=Requirement(text), origins=(origin._replace(line=table.lines.line_of(text, (key,))),)
         )
         for text in stated
     )

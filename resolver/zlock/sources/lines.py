@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 # Longest first: the mark of UTF-16-LE begins the one of UTF-32-LE.
 _MARKS = (
@@ -20,8 +20,7 @@ _COMMENT = re.compile(r"(?:^|(?<=\s))#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of a requirements file after joining, with its comment gone.
 
     Attributes:
@@ -35,8 +34,7 @@ class Line:
     swallowed: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Expanded:
+class Expanded(NamedTuple):
     """A line with its variables replaced.
 
     Attributes:
@@ -46,8 +44,8 @@ class Expanded:
     """
 
     text: str
-    values: Mapping[str, str] = field(default_factory=dict)
-    unset: tuple[str, ...] = ()
+    values: Mapping[str, str]
+    unset: tuple[str, ...]
 
 
 def decode(data: bytes) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from zlock.model import plain
 from zlock.model.link import ARCHIVE_ENDINGS, PROJECT_NAME, Link
@@ -17,8 +17,7 @@ from zlock.regular import read_regular
 _QUERY_VALUE = re.compile(r"([?&][^=&#\s]+)=[^&#\s]*")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Base:
+class Base(NamedTuple):
     """What local paths count from.
 
     Attributes:

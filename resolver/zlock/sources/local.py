@@ -113,7 +113,7 @@ def gather_local(
     if listing.installed:
         environment = ask(interpreter, project=project, timeout=timeout, environ=active)
     printed = _read(listing, project, environment)
-    origin = replace(origin, detail=f"`{listing.described}`")
+    origin = origin._replace(detail=f"`{listing.described}`")
     sifted = _sift(printed, project=project, environment=environment, exclude=exclude, listing=listing)
     problems = Collector()
     if sifted.refused:
@@ -132,7 +132,7 @@ def gather_local(
     problems.raise_if_any()
     if not gathered.requirements and interpreter == Path(sys.executable) and _is_of_hook(environ):
         raise _listed_the_hook(listing)
-    return replace(gathered, recorded=True, notes=(*listing.notes, *sifted.notes, *gathered.notes))
+    return gathered._replace(recorded=True, notes=(*listing.notes, *sifted.notes, *gathered.notes))
 
 
 @contextmanager
@@ -400,6 +400,6 @@ def _refusal(entries: Sequence[Entry], origin: Origin) -> InvalidRequirements:
         hint += '; what conda built is listed by version with the command `["pip", "list", "--format=freeze"]`'
     return InvalidRequirements(
         "packages of the local environment were installed from paths that only this machine has",
-        context=[f"{replace(origin, line=entry.number)}: {entry}" for entry in entries],
+        context=[f"{origin._replace(line=entry.number)}: {entry}" for entry in entries],
         hint=hint,
     )

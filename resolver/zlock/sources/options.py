@@ -5,8 +5,7 @@ from __future__ import annotations
 import optparse
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 _VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "index": ("-i", "--index-url", "--pypi-url"),
@@ -37,8 +36,7 @@ class OptionError(ValueError):
     """The options of a line can't be read."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """One line of a requirements file, taken apart.
 
     Attributes:

@@ -177,7 +177,7 @@ class _Reading:
                 message = f"{kind} file `{name}` has a merge conflict at line {line}"
                 hint = "resolve that first, then run `zlock resolve`"
                 raise _wrong_file(message, by, self._origin, hint=hint)
-            origin = replace(self._origin, file=name)
+            origin = self._origin._replace(file=name)
             self.text(text, origin=origin, folder=path.parent, constraint=constraint, above=(*above, path))
 
     def _name(self, path: Path, given: str, by: Place | None, above: tuple[Path, ...]) -> None:
@@ -193,7 +193,7 @@ class _Reading:
     def text(self, text: str, *, origin: Origin, folder: Path, constraint: bool, above: tuple[Path, ...]) -> None:
         """Read the lines of a file; files that they include count from `folder`."""
         for line in lines.iter_lines(text):
-            place = Place(origin=replace(origin, line=line.number), written=line.text)
+            place = Place(origin=origin._replace(line=line.number), written=line.text)
             if line.swallowed:
                 numbers = ", ".join(map(str, line.swallowed))
                 self._notes.append(place.note(f"a comment goes on over the backslash: line {numbers} is not read"))

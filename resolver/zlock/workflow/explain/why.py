@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
@@ -84,7 +84,7 @@ def _every_step(workspace: Workspace, chosen: list[LockedStep]) -> list[LockedSt
     """Return the chosen steps, and the others whose locks are current: they may be aligned with those."""
     if not workspace.options.steps:
         return chosen
-    others = collect_locked(Workspace(replace(workspace.options, steps=(), reporter=unheard)))
+    others = collect_locked(Workspace(workspace.options._replace(steps=(), reporter=unheard)))
     names = {locked.step.name for locked in chosen}
     return [*chosen, *(locked for locked in others if locked.step.name not in names)]
 

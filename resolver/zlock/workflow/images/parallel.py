@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from typing import Generic, TypeVar
@@ -105,4 +105,4 @@ def _follow(futures: Sequence[Future[Result]], said: Said, reporter: Reporter) -
         except Empty:
             continue
         done += isinstance(news.news, Ended)
-        reporter(replace(news, done=done, total=len(futures)))
+        reporter(news._replace(done=done, total=len(futures)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -170,7 +170,7 @@ def _places(gathered: list[Gathered]) -> Iterator[tuple[str, str]]:
     """Return each requirement and constraint as the lock has it, with the file and line that states it."""
     for source in gathered:
         for direct in (*source.constraints, *source.requirements):
-            (text,) = Asked.of(replace(source, requirements=(direct,))).requirements
+            (text,) = Asked.of(source._replace(requirements=(direct,))).requirements
             yield text, _place(direct.origins[0])
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from zlock.errors import Collector, ZlockError
 from zlock.lock.facts import Facts
@@ -19,8 +20,7 @@ Status = Literal["written", "declared", "unchanged", "removed"]
 """What was done to a lock; "declared": it installs what it did, and only the files that ask were recorded anew."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StepReport:
+class StepReport(NamedTuple):
     """What became of one step's lock.
 
     Attributes:
@@ -41,9 +41,9 @@ class StepReport:
     path: Path
     status: Status
     packages: int = 0
-    added: Mapping[str, str] = field(default_factory=dict)
-    removed: Mapping[str, str] = field(default_factory=dict)
-    moved: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    added: Mapping[str, str] = MappingProxyType({})
+    removed: Mapping[str, str] = MappingProxyType({})
+    moved: Mapping[str, tuple[str, str]] = MappingProxyType({})
     identity: str = ""
     gave_way: tuple[GaveWay, ...] = ()
     differs: tuple[Differs, ...] = ()
@@ -66,8 +66,7 @@ class StepReport:
     def compare(cls, path: Path, before: Lock | None, lock: Lock, status: Status) -> Self:
         """Return what a lock holds, and how its pins differ from those of the lock before."""
         old, new = before.pins if before else {}, lock.pins
-        return replace(
-            cls.of(path, lock.facts, status),
+        return cls.of(path, lock.facts, status)._replace(
             added={name: new[name] for name in sorted(new.keys() - old.keys())},
             removed={name: old[name] for name in sorted(old.keys() - new.keys())},
             moved={name: (old[name], new[name]) for name in sorted(old.keys() & new.keys()) if old[name] != new[name]},

@@ -103,7 +103,7 @@ class Gatherer:
         return [
             self._read_pyproject(settings, tuple(required)) or one
             if one.project
-            else replace(one, requirements=tuple(direct for direct in one.requirements if direct not in required))
+            else one._replace(requirements=tuple(direct for direct in one.requirements if direct not in required))
             for one in found
         ]
 
@@ -213,8 +213,7 @@ class Gatherer:
         problems.raise_if_any()
         if not found:
             return None
-        return replace(
-            found[0],
+        return found[0]._replace(
             requirements=tuple(direct for one in found for direct in one.requirements),
             notes=tuple(dict.fromkeys(note for one in found for note in one.notes)),
         )
@@ -243,14 +242,14 @@ class Gatherer:
         """Add the lines to the last requirements, which the configuration states, as far as its text tells them."""
         others = len(gathered.requirements) - len(stated)
         found = [
-            replace(direct, origins=tuple(replace(origin, line=line) for origin in direct.origins))
+            replace(direct, origins=tuple(origin._replace(line=line) for origin in direct.origins))
             for line, direct in zip(
                 (self._project.lines.line_of(text, address) for text in stated),
                 gathered.requirements[others:],
                 strict=True,
             )
         ]
-        return replace(gathered, requirements=(*gathered.requirements[:others], *found))
+        return gathered._replace(requirements=(*gathered.requirements[:others], *found))
 
 
 def _items_in(text: str, path: Path) -> list[str]:
@@ -301,7 +300,7 @@ def _overridden(gathered: Gathered, routing: Routing) -> Gathered:
         for one in replaced
     ]
     routes = tuple(route for route in gathered.routes if route not in replaced)
-    return replace(gathered, routes=routes, notes=(*gathered.notes, *notes))
+    return gathered._replace(routes=routes, notes=(*gathered.notes, *notes))
 
 
 def _from_lock(source: Source, recorded: Mapping[str, Asked], described: Sequence[str]) -> Gathered:

@@ -6,11 +6,11 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from zlock.errors import Collector, InvalidConfiguration, InvalidInput
 from zlock.lock.declared import declared_files
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
 _VERSION = re.compile(r"^version(?:_info)?\s*=\s*(3\.\d+)", re.MULTILINE)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What the command line says.
 
     Attributes:
@@ -70,8 +69,7 @@ class Options:
     reporter: Reporter = unheard
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A step with all that is set for it: what to gather, and for which target."""
 
     name: str

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from zlock.errors import LockOutdated
 from zlock.lock.declared import undeclared
 from zlock.workflow.locks.current import HINT, LockedStep, collect_locked
@@ -25,7 +23,7 @@ def check(options: Options) -> Report:
         known = one.facts.declared
         if known not in declared:  # steps that recorded the same files have one answer
             declared[known] = _undeclared(workspace, one)
-        report = replace(StepReport.of(one.path, one.facts), undeclared=declared[known])
+        report = StepReport.of(one.path, one.facts)._replace(undeclared=declared[known])
         workspace.report.steps.append(report)
     problems = workspace.report.failures.problems
     if not workspace.report.disregarded:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,7 +77,7 @@ def _merge(options: Options, sides: Sides, path: str) -> Report:
                 if options.project is None
                 else folder / _inside(options.project, repository.top)
             )
-            report = resolve(replace(options, project=project, steps=(step,)))
+            report = resolve(options._replace(project=project, steps=(step,)))
         except ZlockError as error:
             _place_in_repository(error, folder)
             raise
