@@ -183,6 +183,12 @@ def test_apt_packages_are_joined_sorted_and_held_to_their_versions() -> None:
     assert "/var/lib/apt/lists/*" in clean
 
 
+def test_any_text_in_the_version_of_an_apt_package_is_read_by_apt_and_by_no_shell() -> None:
+    text = dockerfile(planned(settings={"apt_packages": ["git=1:2.39*"]}))
+
+    assert words_of(runs(text)[0])[2][-1] == "git=1:2.39*"
+
+
 def test_a_user_installs_as_root_and_comes_back() -> None:
     words = instructions(dockerfile(planned(settings={"user": "app"})))
 

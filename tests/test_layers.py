@@ -19,6 +19,7 @@ LAYERS = [
     {"cli", "hatch"},
     {"last_resort"},
     {"workflow"},
+    {"debian"},
     {"image"},
     {"lock"},
     {"settings", "sources", "merge", "index", "resolution", "integrations"},

@@ -7,6 +7,7 @@ from zlock.wording import counted, listed
 
 _WORDS = {
     Activity.ASKING_AGAIN: "asking again for pages that were in the cache",
+    Activity.ASKING_ARCHIVES: "asking the archives of `{subject}` for Debian packages",
     Activity.ASKING_BUILD_REQUIREMENTS: "asking what building `{subject}` requires",
     Activity.ASKING_FOR_PARENT: "asking the registry for the parent `{subject}`",
     Activity.ASKING_REGISTRY: "asking the registry for `{subject}`",

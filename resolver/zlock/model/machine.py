@@ -36,6 +36,7 @@ class Machine(NamedTuple):
         kernels: What kernels of Linux that run it call themselves, where it has 32 bits; those of 64 have one name.
         glibc: The minor version of the oldest glibc 2 that there are wheels for (PEP 599, PEP 600).
         macos: The oldest macOS that an environment is for.
+        architecture: Debian's name, where that is another.
     """
 
     name: str
@@ -44,6 +45,12 @@ class Machine(NamedTuple):
     kernels: tuple[str, ...] = ()
     glibc: int = 17
     macos: tuple[int, int] = (0, 0)
+    architecture: str = ""
+
+    @property
+    def debian(self) -> str:
+        """Debian's name of its architecture."""
+        return self.architecture or self.name
 
     def ending(self, system: System) -> str:
         """Return how the platform tags of its wheels end on a system; on Windows they have no version before that."""
@@ -61,9 +68,16 @@ SYSTEMS = (
 MACHINES = (
     Machine("amd64", {"linux": "x86_64", "darwin": "x86_64", "windows": "AMD64"}, "v1", glibc=5, macos=(13, 0)),
     Machine("arm64", {"linux": "aarch64", "darwin": "arm64", "windows": "ARM64"}, "v8", macos=(14, 0)),
-    Machine("386", {"linux": "i686", "windows": "x86"}, "", ("i386", "i486", "i586", "i686", "x86_64"), glibc=5),
-    Machine("arm/v7", {"linux": "armv7l"}, "v7", ("armv7l", "armv8l", "aarch64")),
-    Machine("ppc64le", {"linux": "ppc64le"}),
+    Machine(
+        "386",
+        {"linux": "i686", "windows": "x86"},
+        "",
+        ("i386", "i486", "i586", "i686", "x86_64"),
+        glibc=5,
+        architecture="i386",
+    ),
+    Machine("arm/v7", {"linux": "armv7l"}, "v7", ("armv7l", "armv8l", "aarch64"), architecture="armhf"),
+    Machine("ppc64le", {"linux": "ppc64le"}, architecture="ppc64el"),
     Machine("s390x", {"linux": "s390x"}),
     Machine("riscv64", {"linux": "riscv64"}),
 )

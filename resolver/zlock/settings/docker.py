@@ -82,7 +82,7 @@ class DockerSettings:
         required_integrations: Integrations whose requirements are installed.
         replicate_local_python_environment: Install what the local environment holds.
         install_stack_requirements: Install what the stack requires.
-        apt_packages: Debian packages: `name`, `name:arch` or `name=version`.
+        apt_packages: Debian packages: `name`, `name:arch` or `name=version`, where `*` stands for any text.
         pyproject_path: A `pyproject.toml` whose dependencies (PEP 621) are installed.
         pyproject_extras: Its extras.
         pyproject_groups: Its dependency groups (PEP 735).

@@ -82,7 +82,7 @@ def read_parent(image: OpenImage, folders: Sequence[str], reporter: Reporter) ->
         RegistryFailed: A layer can't be had, or is damaged.
     """
     name = image.found.name
-    tree = LayerTree(name, keep=lambda file: _KEPT.fullmatch(file) is not None)
+    tree = LayerTree(name, lambda file, _: _KEPT.fullmatch(file) is not None)
     add_layers(tree, image, range(len(image.found.layers)), reporter)
     for folder in image.found.config.environ.get("PATH", PATH).split(":"):
         real = resolve(tree, f"{folder}/python3")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import IO, Literal
 
 from zlock.image.reading.compression import DAMAGED, unpacked
@@ -78,12 +78,12 @@ class LayerTree:
 
     Args:
         name: The image, for messages.
-        keep: Tells by its name whether the content of a file is wanted, beside that of what describes packages.
+        describes: Tells by its name and the names of its folders whether a file describes what is installed.
     """
 
-    def __init__(self, name: str, keep: Callable[[str], bool] = lambda _name: False) -> None:
-        self._keep = keep
+    def __init__(self, name: str, describes: Callable[[str, Sequence[str]], bool] | None = None) -> None:
         self._where = f"`{name}`"
+        self._describes = describes or _describes
         self._root = _Folder(0)
         self._layers = 0
         self._kept = 0
@@ -253,8 +253,8 @@ class LayerTree:
         raise broken(self._where, f"a hard link in its layer {self._layers} leads to nothing: `{path}`")
 
     def _read(self, tar: Tar, entry: Entry, name: str, parents: list[str]) -> _File:
-        describes = _describes(name, parents[-1] if parents else "")
-        keep = entry.size <= _LARGEST_KEPT and (describes or _is_module(name, parents) or self._keep(name))
+        describes = self._describes(name, parents)
+        keep = entry.size <= _LARGEST_KEPT and (describes or _is_module(name, parents))
         if describes and keep:
             self._kept += entry.size
         if self._kept > _MOST_KEPT:
@@ -289,10 +289,10 @@ class _Hashed:
         return f"sha256:{self._hash.hexdigest()}"
 
 
-def _describes(name: str, folder: str) -> bool:
+def _describes(name: str, parents: Sequence[str]) -> bool:
     if name == "pyvenv.cfg" or name.endswith(".egg-info"):
         return True
-    return name in _KEPT and folder.endswith((".dist-info", ".egg-info"))
+    return name in _KEPT and bool(parents) and parents[-1].endswith((".dist-info", ".egg-info"))
 
 
 def _is_module(name: str, parents: list[str]) -> bool:

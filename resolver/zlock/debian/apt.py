@@ -1,0 +1,197 @@
+"""The machine's own apt, asked for what it would install on a base image: in a folder, without root, nothing installed.
+
+Of the machine's configuration only the way to the network counts (proxies, certificates, logins); sources, keys, pins
+and what is installed are the base image's. Signatures are checked by apt, as it does everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from zlock.debian.base import Base
+from zlock.errors import CommandFailed, NoAnswer, OutsideFailed
+from zlock.process import CommandExited, printed_by, run_command
+from zlock.redact import redact
+
+_UPDATE, _ASK, _FACT = 600.0, 120.0, 10.0  # seconds: to fetch indexes, to ask apt, to ask for its configuration
+_SHOWN = 12  # lines of apt's
+_NETWORK = re.compile(r"Acquire::https?::")
+_KEYS = re.compile(r"NO_PUBKEY|EXPKEYSIG|KEYEXPIRED|REVKEYSIG|BADSIG|is not signed|Missing key|not live until")
+_GONE = re.compile(r"\b404\b|does not have a Release file|invalid since")
+_PROGRESS = re.compile(r"(?:Reading|Building|Hit:|Get:|Ign:|Fetched)")
+
+# Constant, so that no path has to be quoted; apt reads it before all else (apt.conf(5), `APT_CONFIG`).
+_SETTINGS = """\
+Dir::Etc::main "/dev/null";
+Dir::Etc::parts "/dev/null";
+Dir::Etc::sourcelist "/dev/null";
+APT::Install-Recommends "false";
+APT::Install-Suggests "false";
+APT::Sandbox::User "root";
+APT::Update::Error-Mode "any";
+APT::Update::Pre-Invoke "";
+Acquire::ForceHash "SHA256";
+Acquire::Languages "none";
+Acquire::Retries "3";
+Dir::Log "/dev/null";
+"""
+
+
+class Apt:
+    """apt on what a base image says.
+
+    Args:
+        base: The base image.
+        folder: Where apt keeps its indexes; the caller sees to it that one run at a time does.
+        environ: The environment variables.
+
+    Raises:
+        CommandFailed: This machine has no apt.
+    """
+
+    def __init__(self, base: Base, folder: Path, environ: Mapping[str, str]) -> None:
+        self._base = base
+        self._folder = folder
+        self._environ = environ
+        if shutil.which("apt-get", path=environ.get("PATH")) is None:
+            raise CommandFailed(
+                "this machine has no apt, which says what Debian packages come to",
+                hint="run this on Debian or Ubuntu, in a container of one or in CI; or leave Debian packages unlocked "
+                "with `--no-apt`",
+            )
+
+    def update(self) -> None:
+        """Fetch the indexes of the base image's archives, as far as they have changed.
+
+        Raises:
+            OutsideFailed: An archive does not answer, or has something that no key of the base image has signed.
+        """
+        try:
+            self._run("apt-get", "update", "-q", timeout=_UPDATE)
+        except CommandExited as error:
+            raise self._no_indexes(_said(error)) from error
+
+    def uris(self, names: Sequence[str], preferences: str) -> str:
+        """Return what `apt-get install --print-uris` says of the packages that are missing for these.
+
+        Args:
+            names: Packages, as apt-get(8) takes them.
+            preferences: What is preferred, see apt_preferences(5).
+
+        Raises:
+            NoAnswer: They can't be installed there.
+        """
+        parts = self._folder / "preferences.d"
+        shutil.rmtree(parts, ignore_errors=True)
+        parts.mkdir(parents=True)
+        for number, place in enumerate(sorted((self._base.root / "etc/apt/preferences.d").glob("*"))):
+            if place.suffix in ("", ".pref"):
+                (parts / f"{number:03}.pref").write_bytes(place.read_bytes())
+        (parts / "zlock.pref").write_text(preferences, encoding="utf-8")
+        try:
+            return self._run("apt-get", "install", "--print-uris", "--yes", "-q", "--", *names)
+        except CommandExited as error:
+            raise self._no_answer(names, error) from error
+
+    def show(self, packages: Sequence[str]) -> str:
+        """Return what the indexes say of packages, `name:architecture=version` each."""
+        return self._run("apt-cache", "show", "--", *packages) if packages else ""
+
+    def madison(self, packages: Sequence[str]) -> str:
+        """Return which version of packages is in which suite of which archive."""
+        return self._run("apt-cache", "madison", "--", *packages) if packages else ""
+
+    def _run(self, *argv: str, timeout: float = _ASK) -> str:
+        with self._configured() as (environ, options):
+            program, *arguments = argv
+            done = run_command([program, *options, *arguments], cwd=self._folder, timeout=timeout, environ=environ)
+            return done.stdout
+
+    @contextmanager
+    def _configured(self) -> Iterator[tuple[Mapping[str, str], Sequence[str]]]:
+        """Give apt its folders; what the machine says of the network may hold passwords, and is gone afterwards."""
+        for name in ("lists/partial", "cache/archives/partial", "sources.list.d", "preferences.d", "state"):
+            (self._folder / name).mkdir(parents=True, exist_ok=True)
+        root = self._base.root
+        sources = "".join(_rooted(source.rendered(), root) for source in self._base.sources)
+        (self._folder / "sources.list.d" / "base.sources").write_text(sources, encoding="utf-8")
+        places = {
+            "Dir::State": self._folder / "state",
+            "Dir::State::status": root / "var/lib/dpkg/status",
+            "Dir::State::lists": self._folder / "lists",
+            "Dir::Cache": self._folder / "cache",
+            "Dir::Etc::sourceparts": self._folder / "sources.list.d",
+            "Dir::Etc::preferences": root / "etc/apt/preferences",
+            "Dir::Etc::preferencesparts": self._folder / "preferences.d",
+            "Dir::Etc::trusted": root / "etc/apt/trusted.gpg",
+            "Dir::Etc::trustedparts": root / "etc/apt/trusted.gpg.d",
+            "APT::Architecture": self._base.architecture,
+        }
+        options = [word for name, value in places.items() for word in ("-o", f"{name}={value}")]
+        for one in (self._base.architecture, *self._base.foreign):
+            options += ["-o", f"APT::Architectures::={one}"]
+        with tempfile.TemporaryDirectory(prefix="zlock-apt-") as folder:
+            settings = Path(folder) / "apt.conf"
+            settings.write_text(_SETTINGS + "".join(self._of_machine()), encoding="utf-8")
+            yield {**self._environ, "APT_CONFIG": str(settings), "LC_ALL": "C"}, options
+
+    def _of_machine(self) -> Iterator[str]:
+        """Yield what the machine says of the way to the network; its folder of logins stays where it is."""
+        printed = printed_by(["apt-config", "dump"], environ=self._environ, timeout=_FACT)
+        yield from (f"{line}\n" for line in printed.splitlines() if _NETWORK.match(line))
+
+    # What went wrong
+
+    def _no_indexes(self, said: Sequence[str]) -> OutsideFailed:
+        text = "\n".join(said)
+        hint = "run again later, or see whether this machine reaches them"
+        if _KEYS.search(text):
+            hint = (
+                "the keys in the base image are missing or too old: name a newer one, or add the key where it is made"
+            )
+        elif _GONE.search(text):
+            hint = "the archive has moved on: name a newer base image, or one whose sources are kept"
+        return OutsideFailed(
+            f"the Debian archives of the base image `{self._base.image}` can't be used", context=said, hint=hint
+        )
+
+    def _no_answer(self, names: Sequence[str], error: CommandExited) -> NoAnswer:
+        image = self._base.image
+        try:
+            self._run("apt-get", "check", "-q")
+        except CommandExited as broken:
+            return NoAnswer(
+                f"the Debian packages of the base image `{image}` are broken, so none can be added",
+                context=_said(broken),
+                hint="mend them where it is made (`apt-get --fix-broken install`), or name another one",
+            )
+        return NoAnswer(
+            f"apt can't install {', '.join(f'`{name}`' for name in names)} on the base image `{image}`",
+            context=_said(error),
+            hint="correct names and versions; of a virtual package name a provider; for a held one, see "
+            "`apt-mark showhold` there",
+        )
+
+
+def _said(error: CommandExited) -> list[str]:
+    """Return what apt said of an error: its explanation, which it prints, and the errors."""
+    explained = [
+        line for line in error.completed.stdout.splitlines() if not re.match(r"Reading|Building|Hit:|Get:", line)
+    ]
+    errors = [line for line in error.completed.stderr.splitlines() if line.startswith(("E:", "W:"))]
+    lines = [redact(line).rstrip() for line in (*explained, *errors) if line.strip()]
+    return list(dict.fromkeys(lines))[-_SHOWN:]
+
+
+def _rooted(paragraph: str, root: Path) -> str:
+    """Return a source whose keyring is the base image's own, and not one of this machine."""
+    return re.sub(r"(?m)^signed-by: (?=/)(.*)$", lambda line: "signed-by: " + _all_rooted(line[1], root), paragraph)
+
+
+def _all_rooted(paths: str, root: Path) -> str:
+    return " ".join(f"{root}{path}" if path.startswith("/") else path for path in paths.split())

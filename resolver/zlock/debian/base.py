@@ -1,0 +1,159 @@
+"""What a base image says of Debian packages: what is installed, where more is from, and which keys are trusted.
+
+It is taken out of the image's layers into a folder, which has the same paths; nothing of the image is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zlock.debian.control import names_of, paragraphs
+from zlock.debian.sources import DebianSource, read_sources
+from zlock.errors import InvalidInput
+from zlock.image.reading.tree import FileTree, FolderTree, is_folder, resolve
+from zlock.model.machine import PLATFORMS
+
+_STATUS, _FOREIGN, _APT = "/var/lib/dpkg/status", "/var/lib/dpkg/arch", "/usr/bin/apt-get"
+_FILES = (_STATUS, _FOREIGN, "/etc/apt/sources.list", "/etc/apt/preferences", "/etc/apt/trusted.gpg")
+_FOLDERS = ("/etc/apt/sources.list.d", "/etc/apt/preferences.d", "/etc/apt/trusted.gpg.d", "/etc/apt/keyrings")
+_KEYRINGS = (".gpg", ".asc", ".pgp")
+_OTHERS = {
+    "/lib/apk/db": "apk's",
+    "/var/lib/rpm": "rpm's",
+    "/usr/lib/sysimage/rpm": "rpm's",
+    "/var/lib/dpkg/status.d": "Debian's, without dpkg and apt",
+}
+_NO_APT = "leave Debian packages unlocked with `--no-apt`"
+
+
+def describes_debian(name: str, parents: Sequence[str]) -> bool:
+    """Tell whether a file of an image says something of Debian packages: apt's configuration, dpkg's state, keys."""
+    folder = "/" + "/".join(parents)
+    return name.endswith(_KEYRINGS) or folder.startswith("/etc/apt") or f"{folder}/{name}" in (_STATUS, _FOREIGN)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Base:
+    """A base image on which Debian packages are installed.
+
+    Attributes:
+        image: Its reference.
+        root: A folder with what it says, by the same paths.
+        architecture: What dpkg in it is for.
+        foreign: Which architectures it takes packages of besides.
+        sources: Where it has packages from.
+    """
+
+    image: str
+    root: Path
+    architecture: str
+    foreign: tuple[str, ...]
+    sources: tuple[DebianSource, ...]
+
+    @classmethod
+    def read(cls, image: str, root: Path, platform: str) -> Base:
+        """Read what `take_out` put into a folder.
+
+        Args:
+            image: Its reference.
+            root: The folder.
+            platform: What the image is to be for, `linux/amd64`.
+
+        Raises:
+            InvalidInput: It is of another architecture, or its sources can't be read.
+        """
+        tree = FolderTree(root)
+        stated = paragraphs(_text(tree, _STATUS))
+        found = next((one.get("architecture", "") for one in stated if one.get("package") == "dpkg"), "")
+        _, machine = PLATFORMS[platform]
+        if found != machine.debian:
+            raise InvalidInput(
+                f"dpkg in the base image `{image}` is for `{found}`, and {platform} is Debian's `{machine.debian}`",
+                hint=f"name a base image for {platform}",
+            )
+        names = ["/etc/apt/sources.list", *_in_folder(tree, "/etc/apt/sources.list.d")]
+        stated_in = {name: _text(tree, name) for name in names if name.endswith((".list", ".sources"))}
+        return cls(
+            image=image,
+            root=root,
+            architecture=found,
+            foreign=tuple(one for one in _text(tree, _FOREIGN).split() if one != found),
+            sources=read_sources(stated_in, image),
+        )
+
+    def provides(self, name: str) -> bool:
+        """Tell whether a package that is installed has a name, or provides it."""
+        stated = list(paragraphs(_text(FolderTree(self.root), _STATUS)))
+        return any(
+            name == one.get("package") or (name,) in names_of(one.get("provides", ""))
+            for one in stated
+            if one.get("status", "").endswith(" installed")
+        )
+
+
+def take_out(image: str, tree: FileTree, root: Path) -> None:
+    """Put what an image says of Debian packages into a folder.
+
+    Args:
+        image: Its reference, for messages.
+        tree: Its files.
+        root: An empty folder.
+
+    Raises:
+        InvalidInput: It has no dpkg, or no apt.
+    """
+    if resolve(tree, _STATUS) is None:
+        kind = next((kind for place, kind in _OTHERS.items() if is_folder(tree, place)), "")
+        raise InvalidInput(
+            f"the base image `{image}` can't install Debian packages: it has no dpkg",
+            context=[f"its packages are {kind}"] if kind else [],
+            hint=f"name one of Debian or Ubuntu; or {_NO_APT}",
+        )
+    if resolve(tree, _APT) is None:
+        raise InvalidInput(
+            f"the base image `{image}` can't install Debian packages: it has no apt",
+            hint=f"name one that has it; or {_NO_APT}",
+        )
+    _write(root, _APT, b"")
+    for path in dict.fromkeys([*_FILES, *_all_in(tree, _FOLDERS), *_all_in(tree, ("/usr/share/keyrings",))]):
+        _copy(tree, path, root)
+    for place in ("/etc/apt/sources.list", *_in_folder(tree, "/etc/apt/sources.list.d")):
+        for keyring in _keyrings(_text(tree, place)):
+            _copy(tree, keyring, root)
+
+
+def _copy(tree: FileTree, path: str, root: Path) -> None:
+    place = resolve(tree, path)
+    if place is not None and tree.can_read(place):
+        _write(root, path, tree.read(place))
+
+
+def _write(root: Path, path: str, data: bytes) -> None:
+    place = root / path.lstrip("/")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(data)
+
+
+def _all_in(tree: FileTree, folders: Sequence[str]) -> Iterator[str]:
+    for folder in folders:
+        yield from _in_folder(tree, folder)
+
+
+def _in_folder(tree: FileTree, folder: str) -> Iterator[str]:
+    place = resolve(tree, folder)
+    if place is not None and is_folder(tree, place):
+        yield from (f"{folder}/{name}" for name in tree.names(place))
+
+
+def _text(tree: FileTree, path: str) -> str:
+    place = resolve(tree, path)
+    return tree.read(place).decode("utf-8", "replace") if place is not None and tree.can_read(place) else ""
+
+
+def _keyrings(text: str) -> Iterator[str]:
+    """Yield the paths of keyrings that sources name, wherever they are."""
+    for word in text.replace("=", " ").replace(",", " ").replace("]", " ").split():
+        if word.startswith("/") and word.endswith(_KEYRINGS) and ".." not in word.split("/"):
+            yield word
