@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 
@@ -269,6 +270,38 @@ def test_a_file_with_an_unusable_url_is_passed_over(url: str) -> None:
     good = json_file(filename="a-2-py3-none-any.whl")
     page = page_of(JSON_TYPE, json_page(files=[json_file(url=url), good]))
     assert [file.filename for file in listed(page)] == ["a-2-py3-none-any.whl"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "b",
+        "./b",
+        "../b",
+        "../../x/b",
+        "/b",
+        "//b",
+        ".b",
+        "..b",
+        "x/../b",
+        "x//b",
+        "b?c",
+        "http",
+        "https/b",
+        "%2e/b",
+    ],
+)
+def test_a_relative_url_counts_from_its_page(url: str) -> None:
+    name = "a-1-py3-none-any.whl"
+    found = listed(page_of(JSON_TYPE, json_page(files=[json_file(url=f"{url}/{name}")])))
+    assert [file.url for file in found] == [urljoin("https://index.example/simple/a/", f"{url}/{name}")]
+
+
+def test_times_that_no_day_has_count_as_none() -> None:
+    times = ["2024-02-29T01:02:03Z", "2023-02-29T01:02:03Z", "2024-02-28T25:02:03Z", "2024-02-28 01:02:03Z"]
+    files = [json_file(filename=f"a-{n}-py3-none-any.whl", **{"upload-time": time}) for n, time in enumerate(times)]
+    page = page_of(JSON_TYPE, json_page(files=files))
+    assert [file.upload_time for file in listed(page)] == ["2024-02-29T01:02:03Z", "", "", "2024-02-28T01:02:03Z"]
 
 
 @pytest.mark.parametrize("name", ["../../a-1-py3-none-any.whl", "a-1-1/../../x-py3-none-any.whl", "..\\a-1.tar.gz"])

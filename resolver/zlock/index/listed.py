@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import unquote, urlsplit
 
-from zlock.model.digest import DIGITS, HEX, is_digest
+from zlock.model.digest import DIGITS, is_digest
 from zlock.model.distribution import File
 from zlock.model.url import plain_url
 
 _LARGEST = 1 << 50  # bytes; no index serves a larger file
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
 # As PEP 700 has it: what nearly every page is, seen at once. Anything else is looked at file by file.
-_DAY = r"(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|1\d|2[0-8]))"
-_PLAIN_TIMES = re.compile(
-    rf"(?:[12]\d{{3}}-{_DAY}T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{{1,6}})?Z(?:\n|\Z)|\n)*", re.ASCII
+_PLAIN_TIMES = frozenset(
+    {b"", b"0000-00-00T00:00:00Z", *(b"0000-00-00T00:00:00." + b"0" * digits + b"Z" for digits in range(1, 7))}
 )
 _WORDS = re.compile(r"[!-~]*")
 
@@ -54,7 +54,6 @@ def _are_plain(files: Sequence[File], base: str) -> bool:
     secure = {"https://"} if base.startswith("https:") else {"https://", "http://1", "http://l"}
     digests = [found[0][1] for found in hashes if len(found) == 1 and found[0][0] == "sha256"]
     beside = [digest for digest in metadata if digest]
-    joined = "\n".join(times)
     return (
         _WORDS.fullmatch(words) is not None
         and not any(mark in words for mark in "\\#$@")
@@ -62,12 +61,26 @@ def _are_plain(files: Sequence[File], base: str) -> bool:
         and {url[:8] for url in urls} <= secure
         and len(digests) == len(files)
         and set(map(len, (*digests, *beside))) == {64}
-        and HEX.fullmatch("".join((*digests, *beside))) is not None
-        and _PLAIN_TIMES.fullmatch(joined) is not None
-        and joined.count("\n") == len(times) - 1
+        and _are_hex("".join((*digests, *beside)))
+        and _are_times(times)
         and min(sizes) >= -1
         and max(sizes) < _LARGEST
     )
+
+
+def _are_hex(digits: str) -> bool:
+    try:
+        return bytes.fromhex(digits).hex() == digits
+    except ValueError:
+        return False
+
+
+def _are_times(texts: Sequence[str]) -> bool:
+    try:
+        shapes = set("\n".join(texts).encode("ascii").translate(_DIGITS).split(b"\n"))
+        return shapes <= _PLAIN_TIMES and all(map(datetime.fromisoformat, filter(None, texts)))
+    except ValueError:  # no time of any day, or not ASCII
+        return False
 
 
 def _checked(file: File, base: str) -> File | str:

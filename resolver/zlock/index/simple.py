@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from packaging.utils import NormalizedName, canonicalize_name
@@ -20,7 +20,9 @@ from zlock.model.page import Page
 ACCEPT = (
     "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.2, text/html; q=0.1, */*; q=0.01"
 )
-_PLAIN = re.compile(r"(/|(?:\.\./)*)((?:\w[\w.+~!-]*/)*\w[\w.+~!-]*)", re.ASCII)
+_WEB = ("https://", "http://")
+_ODD = (*":?#;@[\\ \t\r\n", "/.", "//")  # in a path that is more than names
+_HEAD = re.compile(r"/?(?:\.\.?/)*")
 _GZIP = b"\x1f\x8b"
 _TEXT = frozenset({str})
 _MAYBE_TEXT = frozenset({str, type(None)})
@@ -53,8 +55,7 @@ def _parse_json(name: NormalizedName, index: str, answer: Answer) -> Page:
     try:
         data = json.loads(answer.body)
         check_version(str(data.get("meta", {}).get("api-version", "1.0")), answer)
-        join = _joiner(answer.url)
-        listed = tuple([file for row in data["files"] if (file := _json_file(join, row)) is not None])
+        listed = _json_files(answer.url, data["files"])
         _check_types(listed)
         files, unusable = usable_files(listed, answer.url)
         status, reason = _project_status(data.get("project-status"))
@@ -85,43 +86,50 @@ def _check_types(files: tuple[File, ...]) -> None:
         wrong = set(map(type, column)) - types
         if wrong:
             raise TypeError(f"a file has a value of the wrong type, {wrong.pop().__name__}")
-    "".join([digest for file in files for _, digest in file.hashes])  # raises where one is not a string
 
 
-def _json_file(join: Callable[[str], str], row: dict[str, Any]) -> File | None:
-    """Return a file as a page has it; None for one whose URL or name nobody should touch."""
-    url, filename = row["url"], row["filename"]
-    if not url.startswith("http") or "@" in url or "[" in url or not url.isascii():
-        url = join(url)
-    if not url or "/" in filename or "\\" in filename:
-        return None
-    yanked = row.get("yanked", False)
-    # PEP 714: `core-metadata` wins; the older keys are read where it is not there.
-    metadata = row.get("core-metadata", row.get("dist-info-metadata", row.get("data-dist-info-metadata", False)))
-    size = row.get("size")
-    return File(
-        filename,
-        url,
-        tuple(row["hashes"].items()),
-        row.get("requires-python") or "",
-        None if yanked is False or yanked is None else ("" if yanked is True else str(yanked)),
-        row.get("upload-time") or "",
-        -1 if size is None else size,
-        None if not metadata else (metadata.get("sha256", "") if isinstance(metadata, dict) else ""),
+def _json_files(base: str, rows: Sequence[dict[str, Any]]) -> tuple[File, ...]:
+    """Return the files as a page has them, but for those whose URL or name nobody should touch; by columns too."""
+    names, urls = [row["filename"] for row in rows], _absolute(base, [row["url"] for row in rows])
+    yanked = [row.get("yanked") for row in rows]
+    columns = zip(
+        names,
+        urls,
+        [tuple(row["hashes"].items()) for row in rows],
+        [row.get("requires-python") or "" for row in rows],
+        [None if said is None or said is False else "" if said is True else str(said) for said in yanked],
+        [row.get("upload-time") or "" for row in rows],
+        [-1 if (size := row.get("size")) is None else size for row in rows],
+        [
+            said.get("sha256", "") if (said := row.get("core-metadata")) and type(said) is dict else _metadata(row)
+            for row in rows
+        ],
+        strict=True,
     )
+    files, text = tuple(map(File._make, columns)), "".join(names)
+    if all(urls) and "/" not in text and "\\" not in text:
+        return files
+    return tuple([file for file in files if file.url and "/" not in file.filename and "\\" not in file.filename])
 
 
-def _joiner(base: str) -> Callable[[str], str]:
-    """Return what makes URLs absolute; joining is slow, so what plain paths count from is joined once."""
-    starts: dict[str, str] = {}
+def _metadata(row: dict[str, Any]) -> str | None:
+    """Return what a page says of metadata beside a file; PEP 714: `core-metadata` wins, older keys are read else."""
+    said = row.get("core-metadata", row.get("dist-info-metadata", row.get("data-dist-info-metadata", False)))
+    return None if not said else said.get("sha256", "") if isinstance(said, dict) else ""
 
-    def join(url: str) -> str:
-        match = _PLAIN.fullmatch(url)
-        if match is None:
-            return joined(base, url)
-        start = match[1]
-        if start not in starts:
-            starts[start] = joined(base, start or ".")
-        return starts[start] and starts[start] + match[2]
 
-    return join
+def _absolute(base: str, urls: Sequence[str]) -> list[str]:
+    """Return absolute URLs without credentials; to join is slow, so what plain paths count from is joined once."""
+    text = "\n".join(urls)
+    if text.isascii() and not any(mark in text for mark in "@[") and all(url.startswith(_WEB) for url in urls):
+        return list(urls)
+    rests = [url.lstrip("./") for url in urls]
+    heads = [url[: len(url) - len(rest)] for url, rest in zip(urls, rests, strict=True)]
+    starts = {head: joined(base, head or ".") for head in set(heads)}
+    paths = "/".join(rests)
+    if paths.isascii() and not any(odd in paths for odd in _ODD) and all(map(_HEAD.fullmatch, starts)):
+        return [starts[head] and starts[head] + rest for head, rest in zip(heads, rests, strict=True)]
+    return [
+        url if url.startswith(_WEB) and url.isascii() and "@" not in url and "[" not in url else joined(base, url)
+        for url in urls
+    ]

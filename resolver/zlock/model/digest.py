@@ -12,9 +12,9 @@ DIGITS: Final = {
 """The hashes that are compared, each with its number of hex digits; others say nothing."""
 STRONG: Final = ("sha256", "sha384", "sha512")
 """The hashes that a file can be told by where somebody wants another one."""
-HEX: Final = re.compile(r"[0-9a-f]*")
+_HEX: Final = re.compile(r"[0-9a-f]*")
 
 
 def is_digest(algorithm: str, digest: str) -> bool:
     """Return whether a text is a hex digest of a known algorithm, in lower case."""
-    return len(digest) == DIGITS.get(algorithm) and HEX.fullmatch(digest) is not None
+    return len(digest) == DIGITS.get(algorithm) and _HEX.fullmatch(digest) is not None

@@ -114,8 +114,14 @@ class Page:
 def _by_version(name: NormalizedName, files: Iterable[File]) -> tuple[dict[Version, list[File]], list[str]]:
     """Return the files of each version, and the names of those that belong to none."""
     found: dict[str | None, list[File]] = {}
+    begin, listed = "/", []  # how the names of wheels of the last release begin, which the next is mostly one of
     for file in files:
-        found.setdefault(version_text(name, file.filename), []).append(file)
+        filename = file.filename
+        if not (filename.startswith(begin) and filename.endswith(".whl") and filename.count("-") in (4, 5)):
+            text = version_text(name, filename)
+            begin = "-".join(filename.split("-", 2)[:2]) + "-" if text and filename.endswith(".whl") else "/"
+            listed = found.setdefault(text, [])
+        listed.append(file)
     releases: dict[Version, list[File]] = {}
     strange = []
     for text, listed in found.items():
