@@ -83,7 +83,8 @@ class Project:
         pipeline: The pipeline whose steps are locked.
         index: Where packages come from, see [indexes](indexes.md).
         index_sources: The one index that serves a package.
-        exclude_newer: Files uploaded later don't count, nor do files without an upload time.
+        exclude_newer: Files uploaded later don't count, nor do files without an upload time; for what
+            builds are made with, too.
         exclude_newer_package: Another cut-off for one package; `false` lifts it.
         conflicts: What happens where sources contradict each other, see
             [sources](sources.md#when-sources-disagree).
