@@ -20,8 +20,7 @@ from zlock.model.page import Page
 from zlock.model.versions import Versions, parse_specifier, parse_version
 from zlock.resolution.findings import Rejected
 
-# Upper bounds such as `<2.0a0` mean "no pre-release of 2.0", so they do not count as naming one.
-_NAMING_OPERATORS = frozenset({"==", "===", "~=", ">=", ">", "<="})
+_NAMING_OPERATORS = frozenset({"==", "===", "~=", ">=", ">", "<=", "<"})
 
 
 @lru_cache(maxsize=65536)
@@ -31,8 +30,14 @@ def names_prerelease(specifier: str) -> bool:
         one.operator in _NAMING_OPERATORS
         and (version := parse_version(one.version.removesuffix(".*"))) is not None
         and version.is_prerelease
+        and not (one.operator == "<" and _is_first(version))
         for one in parse_specifier(specifier)
     )
+
+
+def _is_first(version: Version) -> bool:
+    """Return whether no pre-release of a release comes before one: `<2.0a0` and `<2.0.dev0` mean "nothing of 2.0"."""
+    return version.dev == 0 or (version.dev is None and version.pre == ("a", 0))
 
 
 @lru_cache(maxsize=65536)
