@@ -12,7 +12,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     job, *others = arguments
     code, output, said = _run([sys.executable, "-P", "-m", "zlock", *_COMMANDS[job], "--json", *others])
     if code:
-        _annotate(said)
+        _annotate(output)
         _summarize(_failed(job, said))
     elif output.startswith(b"{"):
         _summarize(_SUMMARIES[job](json.loads(output)))
@@ -78,13 +77,26 @@ def _summarize(text: str) -> None:
     sys.stdout.write(text)
 
 
-def _annotate(said: str) -> None:
-    """Show each error at the top of the run (GitHub, workflow commands)."""
-    if os.environ.get("GITHUB_ACTIONS") != "true":
+def _annotate(output: bytes) -> None:
+    """Show each error at the top of the run, and beside the line that it is about (GitHub, workflow commands)."""
+    if os.environ.get("GITHUB_ACTIONS") != "true" or not output.startswith(b"{"):
         return
-    for text in re.split(r"^error: ", said, flags=re.MULTILINE)[1:]:
-        escaped = text.strip().replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-        sys.stdout.write(f"::error title=zlock::{escaped}\n")
+    for error in json.loads(output)["errors"]:
+        place = {"file": _in_checkout(error["file"]), "line": error["line"], "title": f"zlock: {error['id']}"}
+        stated = ",".join(f"{key}={_escaped(str(value), ':,')}" for key, value in place.items() if value)
+        hint = [f"hint: {error['hint']}"] if error["hint"] else []
+        text = "\n".join([error["message"], *error["context"], *hint])
+        sys.stdout.write(f"::error {stated}::{_escaped(text)}\n")
+
+
+def _in_checkout(file: str | None) -> str:
+    """Return a file as GitHub names it: from the checkout."""
+    root = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd())
+    return Path(os.path.relpath(file, root)).as_posix() if file else ""
+
+
+def _escaped(text: str, also: str = "") -> str:
+    return "".join(f"%{ord(one):02X}" if one in f"%\r\n{also}" else one for one in text)
 
 
 def _failed(job: str, said: str) -> str:

@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support.environment import clean_environment
 from support.index import TinyIndex
-from support.project import Project
+from support.project import Project, Result
 from zlock.cli.board import Board
 from zlock.cli.layout import Screen
 from zlock.cli.words import end_words, words
@@ -95,12 +97,59 @@ def test_json_is_all_there_is_on_standard_output(locked: Project) -> None:
     assert "{" not in result.stderr
 
 
-def test_json_of_a_failure_is_nothing_and_the_error_is_on_standard_error(project: Project) -> None:
-    project.configure({"pyton": "3.12"})
+def errors_of(result: Result) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(result.stdout)["errors"]
+    return found
+
+
+def test_json_of_a_failure_has_the_errors_with_their_places(project: Project) -> None:
+    file = project.configure({"pyton": "3.12", "docker": {"requirements": 7}})
     result = project.run("resolve", "--json")
 
-    assert (result.code, result.stdout) == (2, "")
+    assert result.code == 2
+    assert [(one["id"], one["message"], one["file"], one["line"]) for one in errors_of(result)] == [
+        ("invalid-configuration", "unknown key `pyton`", str(file), 1),
+        ("invalid-configuration", errors_of(result)[1]["message"], str(file), 4),
+    ]
+    assert errors_of(result)[0]["hint"] == "did you mean `python`?"
+    assert errors_of(result)[0]["context"] == ["stated in zlock.toml"]
     assert "unknown key `pyton`" in result.stderr
+
+
+def test_json_of_an_outdated_lock_names_the_line_that_asks(project: Project, index: TinyIndex) -> None:
+    index.wheel("alpha", "1.0")
+    settings = {"index": [{"url": index.url, "default": True}], "python": "3.12"}
+    project.configure({**settings, "docker": {"requirements": ["alpha"]}})
+    assert project.run("resolve").code == 0
+    project.configure({**settings, "docker": {"requirements": ["alpha>=0.1"]}})
+    (found,) = errors_of(project.run("resolve", "--check", "--json"))
+
+    lines = (project.folder / "zlock.toml").read_text(encoding="utf-8").splitlines()
+    line = next(number for number, one in enumerate(lines, 1) if "alpha>=0.1" in one)
+    assert (found["id"], found["file"], found["line"]) == ("lock-outdated", str(project.folder / "zlock.toml"), line)
+
+
+def test_json_of_a_mistake_in_a_requirements_or_a_pipeline_file_has_its_line(project: Project) -> None:
+    project.configure({"docker": {"requirements": "requirements.txt"}})
+    file = project.write("requirements.txt", "# ours\nalpha>>1\n")
+    (requirement,) = errors_of(project.run("resolve", "--json"))
+    pipeline = project.pipeline("x = 1\ny = 1 / 0\n")
+    (raised,) = errors_of(project.run("resolve", "pipeline.py", "--json"))
+
+    assert (requirement["id"], requirement["file"], requirement["line"]) == ("invalid-requirements", str(file), 2)
+    assert (raised["id"], raised["file"], raised["line"]) == ("invalid-pipeline", str(pipeline), 2)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("resolve", "--jsn", "--json"), ("resolv", "--json"), ("tree", "--project", "/nowhere", "--json")],
+)
+def test_json_of_mistakes_in_arguments(project: Project, arguments: tuple[str, ...]) -> None:
+    result = project.run(*arguments)
+
+    assert result.code == 2
+    assert [one["id"] for one in errors_of(result)] in (["invalid-input"], ["invalid-configuration"])
+    assert result.stderr.startswith("error: ")
 
 
 def test_quiet_says_nothing_but_errors(locked: Project) -> None:
@@ -247,7 +296,7 @@ def test_names_that_the_terminal_can_not_show_are_escaped(locked: Project) -> No
 def test_several_errors_are_shown_each_once_and_the_worst_counts(capsys: pytest.CaptureFixture[str]) -> None:
     same = [InvalidLock("`a` is wrong", context=["at b"], hint="correct it") for _ in range(2)]
     code = Screen(color="never", quiet=True, verbose=False).fail(
-        Problems([*same, IndexFailed("down"), NoSolution("no")])
+        Problems([*same, IndexFailed("down"), NoSolution("no")]), Path.cwd()
     )
 
     assert code == 3
@@ -258,7 +307,7 @@ def test_a_line_break_in_a_name_begins_no_line(capsys: pytest.CaptureFixture[str
     screen = Screen(color="never", quiet=False, verbose=False)
     screen.say("a: b\nhint: run this")
     screen.note("a\nb")
-    screen.fail(InvalidLock("`a\nhint: b` is wrong", context=["at c\nerror: d"], hint="correct\nit"))
+    screen.fail(InvalidLock("`a\nhint: b` is wrong", context=["at c\nerror: d"], hint="correct\nit"), Path.cwd())
 
     assert capsys.readouterr().err == (
         "a: b\\nhint: run this\nnote: a\\nb\nerror: `a\\nhint: b` is wrong\n  at c\\nerror: d\nhint: correct\\nit\n"
@@ -268,7 +317,9 @@ def test_a_line_break_in_a_name_begins_no_line(capsys: pytest.CaptureFixture[str
 def test_credentials_never_reach_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
     screen = Screen(color="never", quiet=False, verbose=False)
     screen.note("see https://ann:secret@index.example/")
-    screen.fail(IndexFailed("https://ann:secret@index.example/ is down", hint="try https://t0ken@index.example/"))
+    screen.fail(
+        IndexFailed("https://ann:secret@index.example/ is down", hint="try https://t0ken@index.example/"), Path.cwd()
+    )
 
     shown = capsys.readouterr().err
     assert "index.example" in shown
@@ -330,7 +381,7 @@ def test_quiet_has_no_progress(capsys: pytest.CaptureFixture[str], clock: list[f
 def test_nothing_is_done_once_the_end_was_said(capsys: pytest.CaptureFixture[str], clock: list[float]) -> None:
     screen = Screen(color="never", quiet=False, verbose=False)
     clock[0] = 9.0
-    screen.fail(IndexFailed("down"))
+    screen.fail(IndexFailed("down"), Path.cwd())
     Board(screen).hear(Doing(Activity.MERGING))
 
     assert capsys.readouterr().err == "error: down\n"

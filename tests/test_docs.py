@@ -229,6 +229,14 @@ def test_every_error_has_an_exit_code_that_is_documented() -> None:
     assert said == {0, *(kind.exit_code for kind in kinds), 130}
 
 
+def test_every_error_has_an_id_that_is_documented_with_its_exit_code() -> None:
+    _, _, table = section(COMMANDS, "## Output").partition("| id | exit | the error |")
+    said = {row[0].strip("`"): int(row[1]) for row in rows(f"|\n{table}") if row[1].isdecimal()}
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ZlockError)]
+
+    assert said == {kind.id: kind.exit_code for kind in kinds}
+
+
 # The table of the framework's page
 
 

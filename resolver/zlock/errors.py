@@ -10,7 +10,36 @@ from collections.abc import Sequence
 
 TYPE_CHECKING = False  # `typing` is not needed for --help
 if TYPE_CHECKING:
-    from typing import ClassVar
+    from typing import ClassVar, Protocol, Self
+
+    class InFile(Protocol):
+        """A place in a file: an origin, or where a setting is stated."""
+
+        @property
+        def file(self) -> str | None:
+            """The file."""
+
+        @property
+        def line(self) -> int | None:
+            """Its line, from 1."""
+
+
+class Located(str):  # noqa: SLOT000 - a text can have none
+    """A line of context that is about a place in a file.
+
+    Attributes:
+        file: The file, absolute or from the project folder; empty where only a line of some output is known.
+        line: Its line, from 1; None where only the file is known.
+    """
+
+    file: str
+    line: int | None
+
+    def __new__(cls, text: str, place: InFile) -> Self:
+        """Make it of a text and the place that it is about."""
+        made = super().__new__(cls, text)
+        made.file, made.line = place.file or "", place.line
+        return made
 
 
 class ZlockError(Exception):
@@ -20,9 +49,11 @@ class ZlockError(Exception):
         message: One line: what is wrong.
         context: More lines: the origins, the chain that led there.
         hint: The way out, or empty.
+        id: What programs know its kind by; it stays when words or classes change, see docs/commands.md.
         exit_code: The status with which the command ends.
     """
 
+    id: ClassVar[str] = "no-answer"
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, context: Sequence[str] = (), hint: str = "") -> None:
@@ -30,6 +61,11 @@ class ZlockError(Exception):
         self.message = message
         self.context = tuple(context)
         self.hint = hint
+
+    @property
+    def place(self) -> Located | None:
+        """The first line of its context that is about a place in a file."""
+        return next((one for one in self.context if isinstance(one, Located) and one.file), None)
 
     def laid_out(self, *, label: str = "error:") -> str:
         """Return the lines a person reads."""
@@ -47,72 +83,100 @@ def on_one_line(text: str) -> str:
 class NoAnswer(ZlockError):
     """The question was understood and the answer is no."""
 
+    id = "no-answer"
     exit_code = 1
 
 
 class NoSolution(NoAnswer):
     """It is proven that no set of versions satisfies a step."""
 
+    id = "no-solution"
+
 
 class NotProven(NoAnswer):
     """The search ended at its budget: there may or may not be a solution."""
+
+    id = "not-proven"
 
 
 class UnknownPackage(NoAnswer):
     """No index that was asked knows the name."""
 
+    id = "unknown-package"
+
 
 class NoEligibleRelease(NoAnswer):
     """The name is known, but nothing under it may be used for the target."""
+
+    id = "no-eligible-release"
 
 
 class LockOutdated(NoAnswer):
     """A lock is missing or no longer answers what is asked."""
 
+    id = "lock-outdated"
+
 
 class InvalidInput(ZlockError):
     """Configuration, requirements, arguments or an existing lock are wrong."""
 
+    id = "invalid-input"
     exit_code = 2
 
 
 class InvalidConfiguration(InvalidInput):
     """A key or value in the configuration or in docker settings is wrong."""
 
+    id = "invalid-configuration"
+
 
 class InvalidRequirements(InvalidInput):
     """A source holds something that is not a usable requirement."""
+
+    id = "invalid-requirements"
 
 
 class InvalidPipeline(InvalidInput):
     """The pipeline file can't be run, or holds no pipeline."""
 
+    id = "invalid-pipeline"
+
 
 class InvalidLock(InvalidInput):
     """A lock was cut short, edited, is in conflict, or of a newer format."""
+
+    id = "invalid-lock"
 
 
 class OutsideFailed(ZlockError):
     """Something outside zlock failed: network, index, command, disk."""
 
+    id = "outside-failed"
     exit_code = 3
 
 
 class IndexFailed(OutsideFailed):
     """An index could not answer, or answered with something unusable."""
 
+    id = "index-failed"
+
 
 class RegistryFailed(OutsideFailed):
     """An image registry could not answer, or answered with something that is not the image asked for."""
+
+    id = "registry-failed"
 
 
 class CommandFailed(OutsideFailed):
     """A command that zlock ran failed, hung, or printed rubbish."""
 
+    id = "command-failed"
+
 
 class Unforeseen(ZlockError):
     """A bug in zlock: an exception that nobody foresaw."""
 
+    id = "bug"
     exit_code = 4
 
 

@@ -102,7 +102,8 @@ def test_a_check_that_fails_says_why_in_the_summary_and_as_an_annotation(project
     assert f"error: {said}" in result.stderr
     assert "### zlock: check failed" in summary
     assert said in summary
-    assert f"::error title=zlock::{said}".replace("\n", "%0A") in result.stdout
+    shown = said.replace("\n  ", "%0A")
+    assert f"::error file=train.txt,line=1,title=zlock%3A lock-outdated::{shown}" in result.stdout
 
 
 def test_outside_github_the_summary_goes_to_standard_output(project: Project) -> None:
@@ -149,7 +150,7 @@ def test_an_error_that_names_a_file_called_error_is_one_annotation(project: Proj
     result, _ = job(project, "check", "--step train")
 
     assert result.code == 2
-    assert result.stdout.count("::error title=zlock::") == 1
+    assert result.stdout.count("::error ") == 1
 
 
 def test_help_is_shown_as_it_is(project: Project) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from zlock._version import __version__
 from zlock.cli.layout import presentable, write
+from zlock.errors import InvalidInput
 from zlock.image.builders.choose import BUILDERS
 
 TYPE_CHECKING = False  # `typing` is not needed for --help
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse arguments; `run` of the result is the command. Ends the program for --help and for mistakes (exit 2)."""
+    """Parse arguments; `run` of the result is the command. Ends the program for --help.
+
+    Raises:
+        InvalidInput: There is a mistake in them.
+    """
     parser = _Parser(
         prog="zlock",
         description="Lock the requirements of a pipeline's steps, every source solved together.",
@@ -39,7 +44,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Errors in the layout of all others.
+    """Mistakes are errors as all others are.
 
     Attributes:
         hint: The way out, where it is known before anything is wrong.
@@ -48,8 +53,8 @@ class _Parser(argparse.ArgumentParser):
     hint = ""
 
     def error(self, message: str) -> None:  # type: ignore[override]  # argparse says NoReturn, exit is one
-        shown = presentable(message).replace("'", "`")
-        self.exit(2, f"error: {shown}\nhint: {self.hint or f'`{self.prog} --help` shows what there is'}\n")
+        hint = self.hint or f"`{self.prog} --help` shows what there is"
+        raise InvalidInput(message.replace("'", "`"), hint=hint)
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         """End the program once what was printed has left it, which can fail."""

@@ -22,19 +22,22 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 TYPE_CHECKING = False  # `typing` is not needed for --help
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
     from typing import TextIO
 
 
 class Screen:
     """Standard error for people; standard output carries data only."""
 
-    def __init__(self, *, color: str, quiet: bool, verbose: bool) -> None:
+    def __init__(self, *, color: str, quiet: bool, verbose: bool, json: bool = False) -> None:
         self.is_terminal = sys.stderr.isatty()
         self._color = color == "always" or (color == "auto" and _wants_color(self.is_terminal))
         self._quiet = quiet
         self.verbose = verbose
         self.notes: list[str] = []
+        self._json = json
+        self._document: Mapping[str, object] | None = None
         self._began = self._shown_at = time.monotonic()
         self._doing: object = None
         self._shown: object = None
@@ -134,14 +137,31 @@ class Screen:
         """Write the result as lines for people; what is foreign in them moves no cursor."""
         self.data("".join(f"{presentable_line(line)}\n" for line in lines))
 
-    def json(self, value: object) -> None:
-        """Write the result as JSON."""
-        import json
+    def json(self, value: Mapping[str, object]) -> None:
+        """Keep the result, to write it as JSON at the end: what is wrong is in there too."""
+        self._document = value
 
-        self.data(json.dumps(value, indent=2) + "\n")
+    def _write_document(self, errors: Sequence[Mapping[str, object]] = ()) -> None:
+        if self._document is not None or (self._json and errors):
+            import json
 
-    def fail(self, error: ZlockError) -> int:
-        """Show an error, or several, each once; return the exit code, which counts even where nothing can be shown."""
+            document = {**(self._document or {}), **({"errors": errors} if errors else {})}
+            self.data(json.dumps(document, indent=2) + "\n")
+
+    def succeed(self) -> None:
+        """Write what is left of the result, and take the progress away."""
+        self._write_document()
+        self.close()
+
+    def fail(self, error: ZlockError, folder: Path) -> int:
+        """Show an error, or several, each once; return the exit code, which counts even where nothing can be shown.
+
+        Args:
+            error: What is wrong.
+            folder: The project folder, from which files count that it names.
+        """
+        with suppress(OSError):
+            self._write_document(plain_errors(error, folder))
         shown = presentable(error.laid_out())
         for label, codes in (("error:", (_RED, _BOLD)), ("hint:", (_CYAN,))):
             shown = re.sub(f"^{label}", self._paint(label, *codes), shown, flags=re.MULTILINE)
@@ -163,6 +183,22 @@ class Screen:
         with self._writing:
             self._over = True
             self._clear()
+
+
+def plain_errors(error: ZlockError, folder: Path) -> list[dict[str, object]]:
+    """Return errors, equal ones once, as values that JSON has: what a person reads, and the place that it is about."""
+    rows: list[dict[str, object]] = [
+        {
+            "id": one.id,
+            "message": presentable_line(one.message),
+            "context": list(map(presentable_line, one.context)),
+            "hint": presentable_line(one.hint) or None,
+            "file": str(folder / one.place.file) if one.place else None,
+            "line": one.place.line if one.place else None,
+        }
+        for one in (error.errors if isinstance(error, Problems) else (error,))
+    ]
+    return [row for number, row in enumerate(rows) if row not in rows[:number]]
 
 
 def write(stream: TextIO, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
@@ -15,7 +16,7 @@ def run_merge_driver(parsed: argparse.Namespace, screen: Screen) -> int:
     try:
         merge_locks(options_of(parsed), Sides(parsed.base, parsed.ours, parsed.theirs), parsed.path)
     except ZlockError as error:
-        screen.fail(error)
+        screen.fail(error, Path.cwd())
         return 1
     if parsed.json:
         screen.json({"merged": parsed.path, "notes": screen.notes})

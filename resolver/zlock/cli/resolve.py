@@ -21,7 +21,7 @@ def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     if parsed.check and (parsed.upgrade or parsed.upgrade_package or parsed.pin_images or parsed.dry_run):
         raise InvalidInput(
-            "`--check` asks no index and writes nothing, so it goes with none of `--upgrade`, `--upgrade-package`, "
+            "`--check` writes nothing and asks no index, so it goes with none of `--upgrade`, `--upgrade-package`, "
             "`--pin-images` and `--dry-run`",
             hint="leave it out, or the others",
         )

@@ -6,6 +6,7 @@ import atexit
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from zlock.cli.arguments import parse
 from zlock.cli.layout import Screen
@@ -32,8 +33,8 @@ def run_to_end(arguments: Sequence[str] | None) -> NoReturn:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    screen = Screen(color="auto", quiet=False, verbose=False)
-    cache = None
+    screen = Screen(color="auto", quiet=False, verbose=False, json=_wants_json(arguments))
+    cache = project = None
     try:
         parsed = parse(arguments)
         from zlock.cli.board import Board
@@ -41,24 +42,50 @@ def _run(arguments: Sequence[str]) -> int:
         from zlock.reporting import Once
 
         heed_interrupts()
-        screen = Screen(color=parsed.color, quiet=parsed.quiet, verbose=parsed.verbose)
+        project = parsed.project
+        screen = Screen(color=parsed.color, quiet=parsed.quiet, verbose=parsed.verbose, json=parsed.json)
         parsed.reporter = Once(Board(screen).hear)
         cache = parsed.cache_dir
         code = int(parsed.run(parsed, screen))
-        screen.close()
+        screen.succeed()
         ignore_interrupts()
     except SystemExit as end:  # how argparse ends after --help and after a mistake
         return end.code if isinstance(end.code, int) else 0
     except ZlockError as error:
-        return screen.fail(error)
+        return screen.fail(error, _folder(project))
     except Exception as error:  # noqa: BLE001 - the last resort
         from zlock.last_resort import as_error
 
-        return screen.fail(as_error(error, ["zlock", *arguments], cache))
+        return screen.fail(as_error(error, ["zlock", *arguments], cache), _folder(project))
     except KeyboardInterrupt as interrupt:
         screen.interrupted(_notes(interrupt))
         return _INTERRUPTED
     return code
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """Return whether errors are to be JSON too, of arguments that can't be read."""
+    return "--json" in arguments[: arguments.index("--") if "--" in arguments else None]
+
+
+def _folder(project: Path | None) -> Path:
+    """Return the project folder as far as it can be told when a run has failed: the nearest that is configured."""
+    try:
+        start = (project or Path()).absolute()
+    except OSError:  # the working folder was removed
+        return Path()
+    if project is None:
+        for folder in (start, *start.parents):
+            if (folder / "zlock.toml").is_file() or "[tool.zlock" in _text(folder / "pyproject.toml"):
+                return folder
+    return start
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _notes(error: BaseException | None) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from zlock.errors import Located
+
 
 class Source(StrEnum):
     """A place requirements come from, in the documented order."""
@@ -36,6 +38,11 @@ class Origin(NamedTuple):
     detail: str = ""
     file: str | None = None
     line: int | None = None
+
+    @property
+    def located(self) -> Located:
+        """It as a line of an error's context."""
+        return Located(str(self), self)
 
     def __str__(self) -> str:
         place = self.file or ""

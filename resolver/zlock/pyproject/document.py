@@ -171,4 +171,4 @@ def _parse(text: str, name: str) -> dict[str, object]:
 
 def _wrong_file(message: str, name: str, *details: str, line: int | None = None, hint: str) -> InvalidRequirements:
     origin = Origin(source=Source.PYPROJECT, file=name, line=line)
-    return InvalidRequirements(message, context=(str(origin), *details), hint=hint)
+    return InvalidRequirements(message, context=(origin.located, *details), hint=hint)

@@ -95,7 +95,7 @@ class Table:
 
     def error(self, problem: str, *, hint: str = "correct that table") -> InvalidRequirements:
         """Make an error that names the entry and its line."""
-        return InvalidRequirements(f"`{'.'.join(self.keys)}` {problem}", context=(str(self.origin),), hint=hint)
+        return InvalidRequirements(f"`{'.'.join(self.keys)}` {problem}", context=(self.origin.located,), hint=hint)
 
     def check_keys(self, row: Mapping[str, object], known: Collection[str]) -> None:
         """Refuse what is not a key, and what is one and can't be carried over."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from packaging.version import Version
 
-from zlock.errors import NoEligibleRelease, NoSolution, NotProven, UnknownPackage
+from zlock.errors import Located, NoEligibleRelease, NoSolution, NotProven, UnknownPackage
 from zlock.model.explanations import Differs, GaveWay, Stated
 from zlock.model.origin import Source
 from zlock.model.requirement import DirectRequirement
@@ -167,7 +167,7 @@ def unknown_package(direct: DirectRequirement, close: Sequence[str]) -> UnknownP
     near = f"did you mean {' or '.join(f'`{name}`' for name in close)}?" if close else ""
     return UnknownPackage(
         f"no index knows `{direct.name}`",
-        context=[f"required as `{direct}` by {origin}" for origin in direct.origins],
+        context=[Located(f"required as `{direct}` by {origin}", origin) for origin in direct.origins],
         hint=near or "check the name, or add its index",
     )
 
@@ -176,7 +176,7 @@ def no_release(one: Nothing, direct: DirectRequirement, rules: Rules) -> NoEligi
     """Return the error of a requirement that no release can meet, with the way out."""
     return NoEligibleRelease(
         f"nothing can be used for `{direct}`: {nothing(one)}",
-        context=[f"required by {origin}" for origin in direct.origins],
+        context=[Located(f"required by {origin}", origin) for origin in direct.origins],
         hint=_way_out(one, direct, rules),
     )
 
@@ -231,7 +231,7 @@ def _other_python(one: Nothing) -> str:
 
 def no_solution(step: str, conflict: Conflict) -> NoSolution:
     """Return the error of a step whose requirements can't hold together, with what was proven and the way out."""
-    lines = [f"`{one}` by {origin}" for one in conflict.requirements for origin in one.origins]
+    lines = [Located(f"`{one}` by {origin}", origin) for one in conflict.requirements for origin in one.origins]
     ways = list(map(change, conflict.changes)) or [way for one in conflict.nothings if (way := _other_python(one))]
     hint = "; or ".join(dict.fromkeys(ways)) or "drop one of these requirements, or give it other bounds"
     return NoSolution(f"no set of versions satisfies step `{step}`", context=[*lines, *between(conflict)], hint=hint)

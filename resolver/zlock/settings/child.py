@@ -18,7 +18,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TypeVar
 
-from zlock.errors import InvalidPipeline, Problems, ZlockError
+from zlock.errors import InvalidPipeline, Located, Problems, ZlockError
 from zlock.model.conflict import conflicted_line
 from zlock.redact import redact
 from zlock.settings.docker import DockerSettings
@@ -227,7 +227,7 @@ def _syntax(error: SyntaxError, frames: tuple[str, ...]) -> InvalidPipeline:
     is_conflict = conflicted_line(error.text or "") is not None
     return InvalidPipeline(
         f"`{file}` is not valid Python: {error.msg}",
-        context=[*frames, f"{place}{line}"],
+        context=[*frames, Located(f"{place}{line}", Place(error.filename or "", error.lineno))],
         hint="resolve the merge conflict in it first" if is_conflict else _CORRECT,
     )
 
@@ -253,14 +253,15 @@ def _hint(error: BaseException) -> str:
 def _frames(error: BaseException, question: Question) -> tuple[str, ...]:
     stack = traceback.extract_tb(error.__traceback__)
     users = [frame for frame in stack if _is_users(frame.filename, question)]
-    return tuple(f"{Place(frame.filename, frame.lineno)} in {frame.name}: {frame.line}" for frame in users[-_FRAMES:])
+    places = [(Place(frame.filename, frame.lineno), frame) for frame in users[-_FRAMES:]]
+    return tuple(Located(f"{place} in {frame.name}: {frame.line}", place) for place, frame in places)
 
 
 def _to_json(error: ZlockError) -> dict[str, object]:
     return {
         "kind": type(error).__name__,
         "message": error.message,
-        "context": list(error.context),
+        "context": [(line, getattr(line, "file", ""), getattr(line, "line", None)) for line in error.context],
         "hint": error.hint,
     }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypedDict, cast
 
 from zlock import checks
-from zlock.errors import Collector, InvalidConfiguration, Problems, ZlockError
+from zlock.errors import Collector, InvalidConfiguration, Located, Problems, ZlockError
 from zlock.model.image import VENV
 from zlock.model.installer import INSTALLERS, Installer, InstallerName
 from zlock.settings.keys import NOTHING, QUESTION, Decides, kebab, key, keys_of
@@ -387,7 +387,7 @@ def _raise(problems: Collector) -> None:
 def _noted(error: ZlockError, place: Place | None) -> ZlockError:
     """Add the place to an error, and the parts a plain traceback would not show."""
     if place is not None:
-        error.context = (*error.context, f"stated in {place}")
+        error.context = (*error.context, Located(f"stated in {place}", place))
     for line in error.context:
         error.add_note(line)
     if error.hint:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Required, TypedDict
 
 from zlock import errors
-from zlock.errors import Collector, CommandFailed, InvalidPipeline, ZlockError
+from zlock.errors import Collector, CommandFailed, InvalidPipeline, Located, ZlockError
 from zlock.interrupts import interrupts_postponed
 from zlock.settings.docker import DockerSettings, SettingsDocument
+from zlock.settings.place import Place
 from zlock.wording import did_you_mean
 
 PROTOCOL = 3
@@ -100,7 +101,7 @@ class ErrorDocument(TypedDict):
 
     kind: str
     message: str
-    context: list[str]
+    context: list[tuple[str, str, int | None]]
     hint: str
 
 
@@ -291,7 +292,8 @@ def _raise_errors(document: Document, note: str) -> None:
     for stated in document.get("errors", ()):
         found = getattr(errors, stated["kind"], None)
         kind = found if isinstance(found, type) and issubclass(found, ZlockError) else InvalidPipeline
-        context = [*stated["context"], *([note] if note else [])]
+        lines = [Located(text, Place(file, line)) for text, file, line in stated["context"]]
+        context = [*lines, *([note] if note else [])]
         problems.add(kind(stated["message"], context=context, hint=stated["hint"]))
     problems.raise_if_any()
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Generic, ParamSpec, Self, TypeVar, cast, overload
 
 from zlock import checks
-from zlock.errors import Collector, InvalidConfiguration, InvalidPipeline
+from zlock.errors import Collector, InvalidConfiguration, InvalidPipeline, Located
 from zlock.settings.docker import DockerSettings
 from zlock.settings.place import Place, caller
 from zlock.settings.placeholder import parameter, returned
@@ -284,4 +284,4 @@ def _required(function: Callable[..., object]) -> tuple[list[object], dict[str, 
 
 def _here() -> tuple[str, ...]:
     place = caller()
-    return () if place is None else (f"stated in {place}",)
+    return () if place is None else (Located(f"stated in {place}", place),)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from zlock import checks
-from zlock.errors import Collector, ZlockError
+from zlock.errors import Collector, Located, ZlockError
 from zlock.settings.place import Place
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Table:
         self.problems = problems
         self.lines = lines
         self._values: Mapping[str, object] = {}
+        self._key = ""
         with self:
             self._values = checks.table(values, at or "tool.zlock")
 
@@ -42,9 +43,19 @@ class Table:
         found = Collector()
         found.add(error)
         for one in found.errors:
-            one.context = (*one.context, f"stated in {Place(str(self.file), None)}")
+            one.context = (*one.context, Located(f"stated in {Place(str(self.file), None)}", self._place))
             self.problems.add(one)
         return True
+
+    @property
+    def _place(self) -> Place:
+        address = [*(self.at.split(".") if self.at else ()), *([self._key] if self._key else ())]
+        return Place(str(self.file), self.lines.line_of_key(address))
+
+    def _of(self, key: str) -> Table:
+        """Return the table itself, to collect what is wrong at a key."""
+        self._key = key
+        return self
 
     def __contains__(self, key: str) -> bool:
         return key in self._values
@@ -60,18 +71,18 @@ class Table:
         """Collect the keys that are not known."""
         for key in self._values:
             if key not in known:
-                with self:
+                with self._of(key):
                     raise checks.unknown_key(self.path(key), key, known)
 
     def wrong(self, key: str, problem: str, *, hint: str) -> None:
         """Collect a mistake at a key."""
-        with self:
+        with self._of(key):
             raise checks.mistake(self.path(key), problem, hint=hint)
 
     def get(self, key: str, check: Callable[[object, str], T], default: T) -> T:
         """Return what a check of `zlock.checks` makes of a value."""
         if key in self._values:
-            with self:
+            with self._of(key):
                 return check(self._values[key], self.path(key))
         return default
 

@@ -329,7 +329,7 @@ def require_integration(name: str, *, catalogue: Catalogue, origin: Origin) -> I
         own = f"state your own under `integrations.{name}` in the configuration"
         raise InvalidConfiguration(
             f"unknown integration `{name}`",
-            context=(str(origin),),
+            context=(origin.located,),
             hint=f"{did_you_mean(name, catalogue.names)} Or {own}".removeprefix(" Or "),
         )
     return integration

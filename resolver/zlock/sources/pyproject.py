@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
-from zlock.errors import Collector, InvalidRequirements
+from zlock.errors import Collector, InvalidRequirements, Located
 from zlock.model.indexes import Route
 from zlock.model.origin import Origin, Source
 from zlock.model.paths import absolute
@@ -167,7 +167,9 @@ class _Reading:
         if not is_stated and poetrys_own(self._document):
             origin = self._document.origin("tool", "poetry", "dependencies", detail="`tool.poetry.dependencies`")
             raise InvalidRequirements(
-                "the dependencies are Poetry's own, and `[project]` states none", context=(str(origin),), hint=_POETRY
+                "the dependencies are Poetry's own, and `[project]` states none",
+                context=(origin.located,),
+                hint=_POETRY,
             )
         with self._problems:
             where = _List(detail="`dependencies`", table="project", key="dependencies")
@@ -196,7 +198,7 @@ class _Reading:
         except (ValueError, TypeError, AttributeError) as error:
             raise InvalidRequirements(
                 f"`project.requires-python` is not a specifier: `{stated}`",
-                context=(str(origin),),
+                context=(origin.located,),
                 hint='write bounds, such as `">=3.11"`',
             ) from error
 
@@ -274,7 +276,7 @@ class _Reading:
                 try:
                     self._extra(extra, outer=requirement.marker, above=above)
                 except InvalidRequirements as error:
-                    error.context = (*error.context, f"required by {place.origin}")
+                    error.context = (*error.context, Located(f"required by {place.origin}", place.origin))
                     raise
 
     def _groups(self, groups: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from zlock.errors import Collector, InvalidRequirements
+from zlock.errors import Collector, InvalidRequirements, Located
 from zlock.model.conflict import conflicted_line
 from zlock.model.link import Link, LinkError, shown
 from zlock.model.origin import Origin
@@ -405,14 +405,14 @@ def _check_text(text: str, described: str, origin: Origin) -> None:
     if "\0" in text:
         raise InvalidRequirements(
             f"`{described}` printed something binary",
-            context=(str(origin),),
+            context=(origin.located,),
             hint="let the command print requirements as text",
         )
 
 
 def _wrong_file(message: str, by: Place | None, origin: Origin, *details: str, hint: str) -> InvalidRequirements:
     """Make an error about a whole file, with the line that includes it."""
-    included = f"included by {by.origin}: {by.shown}" if by else str(origin)
+    included = Located(f"included by {by.origin}: {by.shown}", by.origin) if by else origin.located
     return InvalidRequirements(message, context=(included, *details), hint=hint)
 
 

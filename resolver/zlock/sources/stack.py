@@ -85,7 +85,7 @@ def _integration(component: str | None, name: str, *, catalogue: Catalogue, orig
         hint = did_you_mean(component, catalogue.component_types)
         raise InvalidConfiguration(
             f"unknown component type `{component}`",
-            context=(str(origin),),
+            context=(origin.located,),
             hint=hint or f"known types: {listed(sorted(catalogue.component_types))}",
         )
     flavor = catalogue.find_flavor(component, name)
@@ -93,7 +93,7 @@ def _integration(component: str | None, name: str, *, catalogue: Catalogue, orig
         known = catalogue.flavors(component)
         raise InvalidConfiguration(
             f"unknown flavor `{name}` of component type `{component}`",
-            context=(str(origin),),
+            context=(origin.located,),
             hint=did_you_mean(name, known) or f"known flavors: {listed(sorted(known))}",
         )
     return flavor.integration
@@ -113,7 +113,7 @@ def _named(name: str, *, catalogue: Catalogue, origin: Origin) -> Integration | 
         known = catalogue.names.union(*map(catalogue.flavors, types))
         raise InvalidConfiguration(
             f"unknown component `{name}`: neither a flavor nor an integration",
-            context=(str(origin),),
+            context=(origin.located,),
             hint=did_you_mean(name, known) or 'state its type: `components = { orchestrator = "kubeflow" }`',
         )
     return _only(flavors, origin=origin)
@@ -125,7 +125,7 @@ def _only(flavors: list[Flavor], *, origin: Origin) -> Integration | None:
         meant = " or ".join(f'`{{ {flavor.component} = "{flavor.name}" }}`' for flavor in flavors)
         raise InvalidConfiguration(
             f"component `{flavors[0].name}` may mean different integrations",
-            context=(str(origin),),
+            context=(origin.located,),
             hint=f"state its type: {meant}",
         )
     return flavors[0].integration

@@ -13,7 +13,7 @@ from typing import Final
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 
-from zlock.errors import InvalidRequirements
+from zlock.errors import InvalidRequirements, Located
 from zlock.model import misstated
 from zlock.model.digest import STRONG
 from zlock.model.link import VCS, Link, LinkError, is_link, is_repository
@@ -61,7 +61,8 @@ class Place:
 
     def error(self, message: str, *details: str, hint: str) -> InvalidRequirements:
         """Make an error that shows the place."""
-        return InvalidRequirements(message, context=(f"{self.origin}: {self.shown}", *details), hint=hint)
+        where = Located(f"{self.origin}: {self.shown}", self.origin)
+        return InvalidRequirements(message, context=(where, *details), hint=hint)
 
     def note(self, text: str) -> str:
         """Make a note that names the place."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from zlock.errors import Collector, InvalidConfiguration
+from zlock.errors import Collector, InvalidConfiguration, Located
 from zlock.image.context.arguments import options_of
 from zlock.image.context.carry import check_reference, check_variable, check_words
 from zlock.image.context.variables import refuse_variable
@@ -31,7 +31,7 @@ def check_settings(settings: DockerSettings) -> None:
         for error in found.errors:
             error.message = f"`{name}`: {error.message}"
             place = settings.where(name, part)
-            error.context = (*error.context, *([f"stated in {place}"] if place else []))
+            error.context = (*error.context, *([Located(f"stated in {place}", place)] if place else []))
             problems.add(error)
 
     for name, argument in sorted(effective.python_package_installer_args.items()):

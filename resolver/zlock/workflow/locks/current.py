@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zlock.errors import LockOutdated
+from zlock.errors import Located, LockOutdated
 from zlock.lock.facts import Facts
 from zlock.lock.identity import wheelhouse_in
 from zlock.lock.question import Question, changes, target_table
@@ -123,16 +123,16 @@ def differences(facts: Facts, question: Question, gathered: list[Gathered]) -> I
     """Return what a step asks for that its lock does not answer, with the place that asks."""
     places = dict(_places(gathered))
     for line, asked in changes(facts.sources, question.asked):
-        yield f"{line} ({places[asked]})" if places.get(asked) else line
+        yield _stated_at(line, places.get(asked))
     was, now = target_table(facts.targets), target_table(question.targets)
     for key in {**was, **now}:
         yield from _difference(f"target: `{key}`", was.get(key), now.get(key))
     apt = _own_apt(facts.apt_packages, facts.sources), _own_apt(question.apt_packages, question.asked)
     yield from _difference("settings: `apt-packages`", *apt)
     yield from _difference("settings: `parent-image`", facts.parent_image, question.parent_image)
-    stated = {one.requirement.url: _place(one.origins[0]) for each in gathered for one in each.requirements}
+    stated = {one.requirement.url: one.origins[0] for each in gathered for one in each.requirements}
     for url, line in changed_places(facts.local, question.local):
-        yield f"{line} ({stated[url]})" if stated.get(url) else line
+        yield _stated_at(line, stated.get(url))
     before, after = facts.policy, question.policy
     for key in sorted({*before, *after}):
         name = "index" if key == "indexes" else key
@@ -166,12 +166,17 @@ def _shown(value: Any) -> str:
     return f"`{value if isinstance(value, str) else inline(value)}`" if value else "not set"
 
 
-def _places(gathered: list[Gathered]) -> Iterator[tuple[str, str]]:
+def _stated_at(line: str, origin: Origin | None) -> str:
+    place = _place(origin) if origin else ""
+    return Located(f"{line} ({place})", origin) if origin and place else line
+
+
+def _places(gathered: list[Gathered]) -> Iterator[tuple[str, Origin]]:
     """Return each requirement and constraint as the lock has it, with the file and line that states it."""
     for source in gathered:
         for direct in (*source.constraints, *source.requirements):
             (text,) = Asked.of(source._replace(requirements=(direct,))).requirements
-            yield text, _place(direct.origins[0])
+            yield text, direct.origins[0]
 
 
 def _place(origin: Origin) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from zlock.errors import Collector, InvalidConfiguration, ZlockError
+from zlock.errors import Collector, InvalidConfiguration, Located, ZlockError
 from zlock.settings.docker import DockerSettings
 from zlock.settings.place import Place
 from zlock.wording import listed
@@ -69,7 +69,7 @@ def _check_parent(settings: DockerSettings, *, is_musl: bool, python: str) -> No
         raise InvalidConfiguration(
             "`dockerfile`: there are both a `dockerfile` and a `parent_image`",
             context=[
-                f"`{name}` is stated in {place}"
+                Located(f"`{name}` is stated in {place}", place)
                 for name in ("dockerfile", "parent_image")
                 if (place := settings.where(name))
             ],
@@ -95,5 +95,6 @@ def _check_repository(workspace: Workspace, settings: DockerSettings) -> None:
     except InvalidConfiguration as error:
         own = Place(str(project.file), project.lines.line_of_key(("registry",))) if registry else None
         places = {"registry": own, "target_repository": settings.where("target_repository")}
-        error.context = tuple(f"`{name}` is stated in {place}" for name, place in places.items() if place)
+        stated = [(name, place) for name, place in places.items() if place]
+        error.context = tuple(Located(f"`{name}` is stated in {place}", place) for name, place in stated)
         raise
