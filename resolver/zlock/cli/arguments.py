@@ -237,6 +237,18 @@ def _add_why(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add_locked_steps(parser)
 
 
+def _add_outdated(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "outdated",
+        "say what has newer releases, and what holds it back",
+        "zlock outdated --step train",
+        "Say for each step which packages have newer releases than its lock, and what holds each of them back.\n"
+        "The index is asked; nothing is written.",
+    )
+    _add_locked_steps(parser)
+
+
 def _add_diff(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = _add_command(
         commands,
@@ -438,6 +450,7 @@ _COMMANDS = {
     "remove": _add_remove,
     "tree": _add_tree,
     "why": _add_why,
+    "outdated": _add_outdated,
     "diff": _add_diff,
     "export": _add_export,
     "fetch": _add_fetch,

@@ -22,6 +22,7 @@ _WORDS = {
     Activity.HASHING: "hashing `{subject}`: its index gives no sha256",
     Activity.LOOKING_AT_PACKAGES: "solving: {packages} looked at{building}",
     Activity.LOOKING_FOR_FILES: "looking for what the locks need",
+    Activity.LOOKING_FOR_NEWER: "looking for newer releases of `{subject}`: {done} of {packages_in}",
     Activity.LOOKING_IN_STORE: "looking for `{subject}` in {place}",
     Activity.MAKING_ENVIRONMENT: "making the environment of `{subject}`: {packages_in}",
     Activity.MERGING: "merging what the locks are made from",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from packaging.utils import NormalizedName
+from packaging.version import Version
 
 from zlock.errors import ZlockError
 from zlock.model.requirement import DirectRequirement
@@ -52,44 +53,49 @@ class Newer:
     moves: str = ""
 
 
-def look_for_newer(
-    workspace: Workspace,
-    steps: Sequence[tuple[LockedStep, Target]],
-    every: Sequence[LockedStep],
-    name: NormalizedName,
-) -> list[Newer]:
-    """Say for each of some steps, on a target, why a package is not newer.
-
-    The index is asked, or with `--offline` the cache.
+class Looking:
+    """Says why packages are not newer; the index is asked, or with `--offline` the cache.
 
     Args:
         workspace: The project.
-        steps: The steps.
-        every: All steps whose locks are current: some are aligned with those.
-        name: The package.
+        every: All steps whose locks are current: some are aligned with others.
+        refresh: Whether pages are asked for again that may have changed since they were stored.
     """
-    from zlock.workflow.solving.session import Session
 
-    override = next((one for one in workspace.project.overrides if one.name == name), None)
-    session = Session(workspace, [Job.of(locked) for locked, _ in steps], refresh=False)
-    members = _Members(session, every, name)
-    try:
-        return [_look(members, (locked.step.name, target.platform), name, override) for locked, target in steps]
-    finally:
-        session.close()
+    def __init__(self, workspace: Workspace, every: Sequence[LockedStep], *, refresh: bool = False) -> None:
+        from zlock.workflow.solving.session import Session
+
+        self._overrides = {one.name: one for one in workspace.project.overrides}
+        self._session = Session(workspace, [Job.of(locked) for locked in every], refresh=refresh)
+        self._members = _Members(self._session, every)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    def newer(self, locked: LockedStep, target: Target, name: NormalizedName) -> Newer:
+        """Say why a package of a step is not newer on a target."""
+        step = (locked.step.name, target.platform)
+        return _look(self._members, step, name, self._overrides.get(name))
+
+    def versions(self, locked: LockedStep, target: Target, name: NormalizedName) -> Sequence[Version]:
+        """Return what the index lists of a package of a step, the newest first; nothing for what comes by URL."""
+        package = self._members.member((locked.step.name, target.platform)).problem.universe.package(name)
+        return () if package.reference else package.versions
 
 
 class _Members:
     """What each step asks on each of its platforms, and which of them are solved together."""
 
-    def __init__(self, session: Session, every: Sequence[LockedStep], name: NormalizedName) -> None:
+    def __init__(self, session: Session, every: Sequence[LockedStep]) -> None:
         from zlock.workflow.solving.problem import StepProblems
 
         self._problems = StepProblems(session)
         self._every = {locked.step.name: locked for locked in every}
-        self._name = name
         self._found: dict[str, list[Member]] = {}
-        self._together: dict[str, Together] = {}
+        self._together: dict[tuple[str, NormalizedName], Together] = {}
 
     def _of(self, step: str) -> list[Member]:
         if step not in self._found:
@@ -101,18 +107,18 @@ class _Members:
         """Return what a step asks on a platform."""
         return next(member for member in self._of(name[0]) if member.name == name)
 
-    def together(self, name: Name) -> Together:
-        """Return what has its versions in common with a step on a platform."""
+    def together(self, name: Name, package: NormalizedName) -> Together:
+        """Return what has its version of a package in common with a step on a platform."""
         from zlock.workflow.explain.aligned_steps import Together
 
         group = self.member(name).group
-        if group not in self._together:
+        if (group, package) not in self._together:
             members = []
             for step in self._every:
                 with contextlib.suppress(ZlockError):  # what another step refers to may not be there any more
                     members += [member for member in self._of(step) if member.group == group]
-            self._together[group] = Together(members, self._name)
-        return self._together[group]
+            self._together[group, package] = Together(members, package)
+        return self._together[group, package]
 
 
 def _look(members: _Members, step: Name, name: NormalizedName, override: DirectRequirement | None) -> Newer:
@@ -158,7 +164,7 @@ class _Search:
             return Newer(verdict="unknown", reasons=("the locked release is no longer available from the index",))
         if pinned == 0:
             return Newer(verdict="newest", newest=str(self._package.versions[0]))
-        let_go = self._members.together(self._step).let_go
+        let_go = self._members.together(self._step, self._name).let_go
         moved = let_go.pins.get(self._step, pins).get(node, pinned) if let_go else pinned
         reasons = tuple(self._reasons(pins, min(pinned, moved)))
         return Newer(
@@ -310,7 +316,7 @@ class _Search:
         if self._is_lowest:
             yield f'{version}: `resolution = "{self._problem.policy.resolution}"` chooses the oldest that fits'
             return
-        said = self._members.together(self._step).why_not(self._step, version)
+        said = self._members.together(self._step, self._name).why_not(self._step, version)
         yield from said or self._moves(version, pins, other)
 
     def _moves(self, version: str, pins: Pins, other: Pins) -> Iterator[str]:

@@ -10,7 +10,7 @@ from zlock.errors import InvalidInput, NoAnswer
 from zlock.model.explanations import Differs
 from zlock.reporting import unheard
 from zlock.wording import did_you_mean
-from zlock.workflow.explain.newer import Newer, look_for_newer
+from zlock.workflow.explain.newer import Looking, Newer
 from zlock.workflow.locks.current import LockedStep, collect_locked, load_locked
 from zlock.workflow.locks.requirement_graph import TargetGraph, graphs_of, nodes_of
 from zlock.workflow.project.workspace import Options, Workspace
@@ -76,11 +76,12 @@ def why(options: Options, name: str) -> list[Why]:
         hint = hint or did_you_mean(package, sorted(known)) or "`zlock tree` shows what there is"
         raise NoAnswer(f"no lock has `{name}`", hint=hint)
     steps = [(locked, graph.targets[0]) for locked, graph in found]
-    newer = look_for_newer(workspace, steps, _every_step(workspace, every), package)
+    with Looking(workspace, every_step(workspace, every)) as looking:
+        newer = [looking.newer(locked, target, package) for locked, target in steps]
     return [_why(locked, graph, package, one) for (locked, graph), one in zip(found, newer, strict=True)]
 
 
-def _every_step(workspace: Workspace, chosen: list[LockedStep]) -> list[LockedStep]:
+def every_step(workspace: Workspace, chosen: list[LockedStep]) -> list[LockedStep]:
     """Return the chosen steps, and the others whose locks are current: they may be aligned with those."""
     if not workspace.options.steps:
         return chosen

@@ -1,0 +1,104 @@
+"""What of the locks has newer releases, and what holds each back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from zlock.errors import ZlockError
+from zlock.lock.selection import packages_on
+from zlock.reporting import Activity, Doing
+from zlock.workflow.explain.newer import Looking, Newer
+from zlock.workflow.explain.why import every_step
+from zlock.workflow.locks.current import LockedStep, load_locked
+from zlock.workflow.project.workspace import Options, Workspace
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutdatedPackage:
+    """A package that has a newer release than its lock.
+
+    Attributes:
+        name: The package.
+        version: What is locked.
+        newer: The newest release, and why it is not that.
+    """
+
+    name: str
+    version: str
+    newer: Newer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutdatedStep:
+    """What of a step has newer releases.
+
+    Attributes:
+        step: The step.
+        packages: How many packages its lock has.
+        outdated: Those of them that have, by name.
+        unknown: Those of which the index could not be asked, each with the reason.
+    """
+
+    step: str
+    packages: int
+    outdated: tuple[OutdatedPackage, ...]
+    unknown: tuple[tuple[str, str], ...]
+
+
+def outdated(options: Options) -> list[OutdatedStep]:
+    """Say what of the chosen steps has newer releases.
+
+    Pre-releases count only for what is locked as one.
+
+    Raises:
+        LockOutdated: A lock is missing or outdated.
+    """
+    workspace = Workspace(options)
+    chosen = load_locked(workspace)
+    if not chosen:
+        return []
+    with Looking(workspace, every_step(workspace, chosen), refresh=True) as looking:
+        return [_outdated(workspace, looking, locked) for locked in chosen]
+
+
+def _outdated(workspace: Workspace, looking: Looking, locked: LockedStep) -> OutdatedStep:
+    found: dict[tuple[str, str], OutdatedPackage] = {}
+    unknown: dict[str, str] = {}
+    pins = {
+        (package.name, package.version): target
+        for target in reversed(locked.question.targets)
+        for package in packages_on(locked.lock, target)
+        if package.version
+    }
+    for number, ((name, version), target) in enumerate(sorted(pins.items(), key=lambda pin: pin[0])):
+        workspace.reporter(Doing(Activity.LOOKING_FOR_NEWER, locked.step.name, done=number, total=len(pins)))
+        try:
+            newest = _newest(looking.versions(locked, target, canonicalize_name(name)), Version(version))
+        except ZlockError as error:
+            unknown[name] = error.message
+            continue
+        if newest is not None:
+            newer = looking.newer(locked, target, canonicalize_name(name))
+            if newer.verdict == "unknown":
+                unknown[name] = "; ".join(newer.reasons)
+            else:
+                newer = replace(newer, newest=str(newest))
+                if newer.moves == newer.newest:  # what rules pre-releases out is of no interest then
+                    newer = replace(newer, verdict="kept", reasons=())
+                found[name, version] = OutdatedPackage(name=name, version=version, newer=newer)
+    return OutdatedStep(
+        step=locked.step.name,
+        packages=len(locked.lock.packages),
+        outdated=tuple(found.values()),
+        unknown=tuple(unknown.items()),
+    )
+
+
+def _newest(versions: Sequence[Version], locked: Version) -> Version | None:
+    """Return the newest of some releases that is newer than what is locked; None where none is."""
+    newer = (one for one in versions if locked.is_prerelease or not one.is_prerelease)
+    return next((one for one in newer if one > locked), None)
