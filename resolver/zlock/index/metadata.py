@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from zlock.model.ports import InvalidMetadata
 from zlock.model.versions import readable, valid_specifier
 from zlock.redact import redact
 
+# Name and extras, specifier, marker; what is left, such as a URL, is read whole.
+_PARTS = re.compile(r"([A-Za-z0-9][\w.-]*(?<=\w))\s*(\[[^\[\]]*\])?\s*([^@;\[\]]*)(;.*)?", re.ASCII)
 _WANTED = frozenset(
     {"metadata-version", "name", "version", "requires-dist", "requires-python", "provides-extra", "dynamic"}
 )
@@ -76,20 +80,54 @@ def parse_dependency(line: str) -> Dependency:
         InvalidMetadata: It is not a requirement.
     """
     try:
-        requirement = Requirement(readable(line))
-        marker = str(requirement.marker) if requirement.marker else ""
-        if "~=" in marker or "===" in marker:
-            # These can't compare what is not a version; better found here than in the midst of a solve.
-            Marker(marker).evaluate({"extra": ""})
+        parts = _PARTS.fullmatch(readable(line))
+        if parts is None:
+            return _whole(line)
+        name, extras, specifier, marker = parts.groups()
+        return Dependency(
+            canonicalize_name(name),
+            _extras(extras) if extras else (),
+            _specifier(specifier) if specifier else "",
+            _marker(marker) if marker else "",
+            "",
+        )
     except (ValueError, UndefinedComparison) as error:
         raise InvalidMetadata(f"its metadata requires `{line[:200]}`, which is not a requirement") from error
+
+
+def _whole(line: str) -> Dependency:
+    requirement = Requirement(line)
+    marker = _marker(f";{requirement.marker}") if requirement.marker else ""
+    url = redact(requirement.url) if requirement.url else ""
     return Dependency(
-        canonicalize_name(requirement.name),
-        tuple(sorted(canonicalize_name(extra) for extra in requirement.extras)),
-        str(requirement.specifier),
-        marker,
-        redact(requirement.url) if requirement.url else "",
+        canonicalize_name(requirement.name), _sorted(requirement.extras), str(requirement.specifier), marker, url
     )
+
+
+def _sorted(extras: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(canonicalize_name(extra) for extra in extras))
+
+
+# Lines are many, and made of few parts: most specifiers and markers were read before.
+
+
+@lru_cache(maxsize=65536)
+def _extras(text: str) -> tuple[str, ...]:
+    return _sorted(Requirement(f"a{text}").extras)
+
+
+@lru_cache(maxsize=65536)
+def _specifier(text: str) -> str:
+    return str(Requirement(f"a {text}").specifier)
+
+
+@lru_cache(maxsize=65536)
+def _marker(text: str) -> str:
+    marker = str(Requirement(f"a{text}").marker or "")
+    if "~=" in marker or "===" in marker:
+        # These can't compare what is not a version; better found here than in the midst of a solve.
+        Marker(marker).evaluate({"extra": ""})
+    return marker
 
 
 def is_static(headers: dict[str, list[str]]) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -267,9 +268,8 @@ def _done(row: Any) -> Future[Metadata]:
         future.set_exception(InvalidMetadata(row))
     else:
         name, version, requires_python, dependencies, extras = row
-        future.set_result(
-            Metadata(name, version, requires_python, tuple([Dependency._make(one) for one in dependencies]), extras)
-        )
+        made = tuple(map(partial(tuple.__new__, Dependency), dependencies))  # as `_make` does, which is slower
+        future.set_result(Metadata(name, version, requires_python, made, extras))
     return future
 
 

@@ -62,6 +62,26 @@ class Markers:
         return found
 
 
+class Applying(dict[str, bool]):
+    """Whether a dependency with some marker counts: without an extra on its own, with one only if the extra adds it.
+
+    What was not looked up before is found out.
+    """
+
+    def __init__(self, markers: Markers, extra: str) -> None:
+        super().__init__()
+        self._holds = markers.holds
+        self._extra = extra
+
+    def __missing__(self, marker: str) -> bool:
+        if not self._extra:
+            found = not marker or self._holds(marker, "")
+        else:
+            found = "extra" in marker and not self._holds(marker, "") and self._holds(marker, self._extra)
+        self[marker] = found
+        return found
+
+
 def _is_of_an_extra(marker: str) -> bool:
     """Return whether it is plain that a marker holds with an extra only, as most do: one `extra ==` among `and`s."""
     return _EXTRA in marker and " or " not in marker and f'{_EXTRA}"' not in marker

@@ -17,7 +17,7 @@ from zlock.model.target import Target
 from zlock.reporting import Activity, Doing, Note, Reporter, unheard
 from zlock.resolution.findings import Flaw, Rejected
 from zlock.resolution.judge import Judge
-from zlock.resolution.markers import Markers
+from zlock.resolution.markers import Applying, Markers
 from zlock.resolution.needs import Need, Node, nodes_of
 from zlock.resolution.package import Candidate, Package, bits, names_prerelease
 from zlock.resolution.rules import Rules
@@ -52,6 +52,7 @@ class Universe:
         self._packages: dict[NormalizedName, Package] = {}
         self._judge = Judge(target, rules)
         self._markers = Markers(target)
+        self._applying: Callable[[str], Applying] = cache(partial(Applying, self._markers))
         self._metadata: dict[tuple[NormalizedName, int], Metadata | Rejected] = {}
         self.needs: Callable[[Node, int], Needs] = cache(self._find_needs)
         self.dependencies: Callable[[Package, int, str], tuple[Dependency, ...]] = cache(self._find_dependencies)
@@ -177,10 +178,13 @@ class Universe:
 
     def _find_dependencies(self, package: Package, position: int, extra: str) -> tuple[Dependency, ...]:
         metadata = self.metadata(package, position)
+        applying = self._applying(extra)
         return tuple(
-            self.rules.overridden(dependency)
-            for dependency in (() if isinstance(metadata, Rejected) else metadata.dependencies)
-            if self._applies(dependency.marker, extra) and not self.rules.is_excluded(dependency.name, package.name)
+            [
+                self.rules.overridden(dependency)
+                for dependency in (() if isinstance(metadata, Rejected) else metadata.dependencies)
+                if applying[dependency.marker] and not self.rules.is_excluded(dependency.name, package.name)
+            ]
         )
 
     def _find_needs(self, node: Node, position: int) -> Needs:
@@ -206,9 +210,3 @@ class Universe:
         """Return the candidates that a requirement admits."""
         package = self.package(dependency.name)
         return package.mask_of_url(dependency.url) if dependency.url else package.mask(dependency.specifier)
-
-    def _applies(self, marker: str, extra: str) -> bool:
-        """Return whether a dependency counts: without an extra on its own, with one only if the extra adds it."""
-        if not extra:
-            return not marker or self.holds(marker, "")
-        return "extra" in marker and not self.holds(marker, "") and self.holds(marker, extra)
