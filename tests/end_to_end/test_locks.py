@@ -16,7 +16,8 @@ from packaging.pylock import Pylock
 
 from support.index import TinyIndex
 from support.project import Project
-from support.venv import install_with_pip, install_with_uv, installed, make_venv, pip_check
+from support.venv import install_with_pdm, install_with_pip, install_with_uv, installed, make_venv, pip_check
+from zlock.lock.identity import resign
 
 TAG = f"cp3{sys.version_info.minor}"
 PYTHON = f"3.{sys.version_info.minor}"
@@ -111,8 +112,12 @@ def test_a_lock_says_what_it_is_for(world: World) -> None:
     lock = world.project.lock("train")
 
     assert lock["requires-python"] == f"=={PYTHON}.*"
-    assert lock["environments"] == [
-        'implementation_name == "cpython" and platform_machine == "x86_64" and sys_platform == "linux"'
+    (environment,) = lock["environments"]
+    assert environment.split(" and ") == [
+        'implementation_name == "cpython"',
+        'platform_machine == "x86_64"',
+        'platform_system == "Linux"',
+        'sys_platform == "linux"',
     ]
     assert lock["tool"]["zlock"]["apt-packages"] == ["git"]
 
@@ -330,3 +335,37 @@ def test_build_requirements_that_nothing_meets_are_named_with_the_build(index: T
     assert "`helper>=2`" in result.stderr
     assert "`build-sdists`: the build of built 1.0" in result.stderr
     assert not project.lock_path("pipeline").exists()
+
+
+def test_pdm_installs_a_lock(tmp_path: Path) -> None:
+    with TinyIndex(absolute_urls=True) as index:
+        index.wheel("alpha", "1.0", requires=["beta"])
+        index.wheel("beta", "2.0", tag=f"{TAG}-{TAG}-manylinux_2_17_x86_64")
+        project = Project(tmp_path / "project")
+        settings = {"python": PYTHON, "index": [{"url": index.url, "default": True}]}
+        project.configure({**settings, "docker": {"requirements": ["alpha"]}})
+        assert project.run("resolve").code == 0
+        python = make_venv(tmp_path / "venv")
+
+        install_with_pdm(python, project.lock_path("pipeline"))
+
+    assert installed(python) == {"alpha": "1.0", "beta": "2.0"}
+
+
+def test_a_lock_whose_environments_say_no_platform_system_stays_current(tmp_path: Path) -> None:
+    """Earlier versions wrote such, and `identity` is the same."""
+    with TinyIndex() as index:
+        index.wheel("alpha", "1.0")
+        project = Project(tmp_path / "project")
+        settings = {"python": PYTHON, "index": [{"url": index.url, "default": True}]}
+        project.configure({**settings, "docker": {"requirements": ["alpha"]}})
+        assert project.run("resolve").code == 0
+        text = project.lock_path("pipeline").read_text(encoding="utf-8")
+        older = resign(text.replace(' and platform_system == \\"Linux\\"', ""))
+        project.lock_path("pipeline").write_text(older, encoding="utf-8")
+
+        checked, resolved = project.run("resolve", "--check"), project.run("resolve", "--exit-code")
+
+    assert older != text
+    assert (checked.code, resolved.code) == (0, 0)
+    assert project.lock_path("pipeline").read_text(encoding="utf-8") == older

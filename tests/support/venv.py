@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 
+import tomli_w
 import uv
 from packaging.utils import canonicalize_name
 
@@ -40,6 +41,20 @@ def install_with_pip(python: Path, lock: Path, *, options: Sequence[str] = ()) -
     """Install a lock with `pip install -r`, by the pip of the running interpreter (26.1 or later)."""
     command = ("--python", str(python), "install", "--no-cache-dir", *options, "-r", str(lock))
     _succeed(run_pip(*command, home=python.parents[2]))
+
+
+def install_with_pdm(python: Path, lock: Path) -> None:
+    """Make the environment equal to a lock with `pdm sync`, in a project beside it that asks for what it pins."""
+    project = python.parents[2] / "pdm"
+    project.mkdir()
+    (project / "pylock.toml").write_bytes(lock.read_bytes())
+    (project / ".pdm-python").write_text(str(python), encoding="utf-8")
+    minor = f">=3.{sys.version_info.minor}"
+    table = {"name": "ours", "version": "1", "requires-python": minor, "dependencies": []}
+    (project / "pyproject.toml").write_text(tomli_w.dumps({"project": table}), encoding="utf-8")
+    (project / "pdm.toml").write_text('[lock]\nformat = "pylock"\n', encoding="utf-8")
+    options = ("sync", "--project", str(project), "--lockfile", str(project / "pylock.toml"), "--no-self")
+    _succeed(_run([sys.executable, "-m", "pdm", *options], python.parents[2], {"PDM_CHECK_UPDATE": "0"}))
 
 
 def installed(python: Path) -> dict[str, str]:

@@ -183,7 +183,8 @@ class Target:
     def marker(self) -> Marker:
         """The marker that holds on the target: what PEP 751 calls an environment."""
         values = self.environment
-        names = ("implementation_name", "platform_machine", "sys_platform")
+        # `platform_system` says nothing that `sys_platform` does not, and PDM reads a system out of it alone.
+        names = ("implementation_name", "platform_machine", "platform_system", "sys_platform")
         return Marker(" and ".join(f"{name} == '{values[name]}'" for name in names))
 
     def __str__(self) -> str:
