@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
-from zlock.errors import InvalidRequirements, Problems, ZlockError
+from zlock.errors import Collector, InvalidRequirements, Problems, ZlockError
 from zlock.model.origin import Origin, Source
-from zlock.model.requirement import Gathered
-from zlock.sources.requirements import read_file, read_list, read_text
+from zlock.model.requirement import DirectRequirement, Gathered
+from zlock.sources.links import Base
+from zlock.sources.requirements import read_file, read_item, read_text
 
 EXPLICIT = Origin(source=Source.EXPLICIT)
 SHA = "a" * 64
@@ -709,8 +710,8 @@ def test_a_file_url_alone_is_named_by_what_is_there(tmp_path: Path) -> None:
 def test_a_path_in_a_list_counts_from_the_file_of_the_list(tmp_path: Path) -> None:
     write(tmp_path, {"flows/sub/pyproject.toml": '[project]\nname = "sub"\n'})
     given = ["./sub", "sub @ file:sub", "sub @ file:./sub/../sub"]
-    gathered = read_list(given, folder=tmp_path / "flows", root=tmp_path, origin=EXPLICIT)
-    assert stated(gathered) == ["sub @ file:flows/sub"] * 3
+    base = Base(folder=tmp_path / "flows", project=tmp_path)
+    assert [str(read_item(one, base=base, origin=EXPLICIT)) for one in given] == ["sub @ file:flows/sub"] * 3
 
 
 def test_a_hash_in_a_url_limits_the_requirement(tmp_path: Path) -> None:
@@ -729,22 +730,27 @@ def test_a_file_name_is_not_taken_for_a_project(tmp_path: Path) -> None:
 # Lists
 
 
-def items(root: Path, *given: str) -> Gathered:
-    return read_list(given, folder=root, root=root, origin=EXPLICIT)
+def items(root: Path, *given: str) -> list[DirectRequirement]:
+    problems, found = Collector(), list[DirectRequirement]()
+    for one in given:
+        with problems:
+            found.append(read_item(one, base=Base(folder=root, project=root), origin=EXPLICIT))
+    problems.raise_if_any()
+    return found
 
 
 def test_a_list_holds_one_requirement_in_each_item(tmp_path: Path) -> None:
     world(tmp_path)
-    gathered = items(
+    found = items(
         tmp_path, " flask >=1 ", "numpy; python_version > '3'", "./sub", "a @ git+https://u:p4ss@git.example/a"
     )
-    assert stated(gathered) == [
+    assert [str(one) for one in found] == [
         "flask>=1",
         'numpy; python_version > "3"',
         "sub-project @ file:sub",
         "a @ git+https://git.example/a",
     ]
-    assert gathered.requirements[0].origins == (EXPLICIT,)
+    assert found[0].origins == (EXPLICIT,)
 
 
 def test_a_list_refuses_what_belongs_in_a_file_all_at_once(tmp_path: Path) -> None:

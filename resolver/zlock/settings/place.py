@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -28,7 +29,10 @@ class Place(NamedTuple):
     @property
     def folder(self) -> Path | None:
         """The folder of the file, from which its relative paths count."""
-        return None if self.file.startswith("<") else Path(self.file).parent
+        return None if self.file.startswith("<") else _folder_of(self.file)
+
+
+_folder_of = cache(lambda file: Path(file).parent)
 
 
 def caller() -> Place | None:

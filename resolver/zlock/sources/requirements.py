@@ -70,33 +70,18 @@ def read_text(
     return reading.gathered(described=described)
 
 
-def read_list(items: Sequence[str], *, folder: Path, root: Path, origin: Origin) -> Gathered:
-    """Read requirements given as a list, one in each item.
+def read_item(stated: str, *, base: links.Base, origin: Origin) -> DirectRequirement:
+    """Read one requirement of a list: PEP 508, a bare URL, a local folder or archive.
 
     Args:
-        items: The requirements: PEP 508, bare URLs, local folders and archives.
-        folder: The folder that local paths count from.
-        root: The project's folder.
-        origin: The origin of all of them.
-
-    Raises:
-        InvalidRequirements: One mistake; options and variables of requirements files are such.
-        Problems: Several.
-    """
-    reading = _Reading(root=root, base=folder, origin=origin, environ={})
-    for item in items:
-        with reading.problems:
-            place = Place(origin=origin, written=item)
-            reading.item(item.strip(), place)
-    return reading.gathered(described="")
-
-
-def _read_item(item: str, place: Place, base: links.Base) -> DirectRequirement:
-    """Read an item of a list.
+        stated: The item.
+        base: What local paths count from.
+        origin: Its origin.
 
     Raises:
         InvalidRequirements: It is empty, or only a requirements file could hold it.
     """
+    item, place = stated.strip(), Place(origin=origin, written=stated)
     if not item:
         raise InvalidRequirements(
             "a requirement in the list is empty",
@@ -201,11 +186,7 @@ class _Reading:
                 if line.text:
                     self._line(line.text, place, folder=folder, constraint=constraint, above=above)
 
-    def item(self, item: str, place: Place) -> None:
-        """Read an item of a list."""
-        self.keep(_read_item(item, place, self._base), place)
-
-    def keep(self, stated: DirectRequirement, place: Place, *, constraint: bool = False) -> None:
+    def _keep(self, stated: DirectRequirement, place: Place, *, constraint: bool = False) -> None:
         """Keep a requirement or constraint that was read."""
         self._notes.extend(stated.notes)
         if constraint:
@@ -254,7 +235,7 @@ class _Reading:
             limits = hashes.check(said.values("hash"), place)
             stated = statement.read(said.requirement, place=place, base=self._base, constraint=constraint)
             stated = replace(stated, hashes=tuple(dict.fromkeys((*limits, *stated.hashes))))
-        self.keep(stated, place, constraint=constraint)
+        self._keep(stated, place, constraint=constraint)
 
     def _options(self, said: options.Statement, place: Place) -> None:
         """Heed a line of options alone."""

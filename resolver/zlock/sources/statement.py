@@ -226,6 +226,8 @@ def _find_local(head: str, place: Place, base: links.Base) -> tuple[str, str] | 
         InvalidRequirements: The folder is not a project, or the archive is missing.
     """
     bare, extras = links.split_extras(head)
+    if not links.looks_like_path(head) and not links.is_archive(bare):
+        return None
     path = base.find(bare)
     if links.looks_like_path(head) and os.path.isdir(path):  # noqa: PTH112 - it swallows odd paths
         if not links.is_project(path):

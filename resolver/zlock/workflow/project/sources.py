@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,7 @@ class Gatherer:
         self._environ = environ
         self._interpreter = interpreter
         self._known: dict[Hashable, Gathered] = {}
+        self._items: dict[tuple[str, Path], DirectRequirement] = {}
         self._catalogue: Catalogue | None = None
 
     @property
@@ -116,14 +117,7 @@ class Gatherer:
         place = settings.where(field, item)
         if place is None:
             return Origin(source=source)
-        return Origin(source=source, file=self._shown(place.file), line=place.line)
-
-    def _shown(self, file: str) -> str:
-        """Return a file as messages name it: from the project folder where it is inside it."""
-        try:
-            return Path(file).relative_to(self._project.folder).as_posix()
-        except ValueError:
-            return file
+        return Origin(source=source, file=_shown(place.file, self._project.folder), line=place.line)
 
     # The sources, in the documented order
 
@@ -201,21 +195,22 @@ class Gatherer:
     def _explicit(self, settings: DockerSettings, _: Mapping[str, Asked]) -> Gathered | None:
         """Read a file or a list, and the list of extra ones; what several steps have is read once."""
         problems = Collector()
-        found: list[Gathered] = []
+        found = Gathered(source=Source.EXPLICIT)
+        stated: list[DirectRequirement] = []
         effective = settings.effective()
         if effective.requirements_file is not None:
             with problems:
-                found.append(self._file(settings, effective.requirements_file))
+                found = self._file(settings, effective.requirements_file)
         for field in ("requirements", "extra_requirements"):
             for number, item in enumerate(getattr(effective, field)):
                 with problems:
-                    found.append(self._item(settings, field, number, item))
+                    stated.append(self._item(settings, field, number, item))
         problems.raise_if_any()
-        if not found:
+        if effective.requirements_file is None and not stated:
             return None
-        return found[0]._replace(
-            requirements=tuple(direct for one in found for direct in one.requirements),
-            notes=tuple(dict.fromkeys(note for one in found for note in one.notes)),
+        return found._replace(
+            requirements=(*found.requirements, *stated),
+            notes=tuple(dict.fromkeys((*found.notes, *(note for one in stated for note in one.notes)))),
         )
 
     def _file(self, settings: DockerSettings, path: Path) -> Gathered:
@@ -229,14 +224,21 @@ class Gatherer:
         read = partial(read_file, path, root=self._project.folder, origin=origin, environ=self._environ)
         return self._once(("file", path), read)
 
-    def _item(self, settings: DockerSettings, field: str, number: int, item: str) -> Gathered:
-        from zlock.sources.requirements import read_list
-
+    def _item(self, settings: DockerSettings, field: str, number: int, item: str) -> DirectRequirement:
         place = settings.where(field, number)
         folder = (place.folder if place else None) or self._project.folder
         origin = self._origin(settings, field, Source.EXPLICIT, number)
-        read = partial(read_list, [item], folder=folder, root=self._project.folder, origin=origin)
-        return self._once(("item", item, folder, origin), read)
+        known = self._items.get((item, folder))
+        if known and known.origins == (origin,):
+            return known
+        if known and not known.notes:  # which would name the other place
+            return replace(known, origins=(origin,))
+        from zlock.sources.links import Base
+        from zlock.sources.requirements import read_item
+
+        found = read_item(item, base=Base(folder=folder, project=self._project.folder), origin=origin)
+        self._items[item, folder] = found
+        return found
 
     def _with_lines(self, gathered: Gathered, stated: Sequence[str], address: Sequence[str]) -> Gathered:
         """Add the lines to the last requirements, which the configuration states, as far as its text tells them."""
@@ -250,6 +252,15 @@ class Gatherer:
             )
         ]
         return gathered._replace(requirements=(*gathered.requirements[:others], *found))
+
+
+@cache
+def _shown(file: str, folder: Path) -> str:
+    """Return a file as messages name it: from the project folder where it is inside it."""
+    try:
+        return Path(file).relative_to(folder).as_posix()
+    except ValueError:
+        return file
 
 
 def _items_in(text: str, path: Path) -> list[str]:
