@@ -42,6 +42,7 @@ FULL: dict[str, Any] = {
     "target_repository": "team/images",
     "python_package_installer_cache_mount": True,
     "system": True,
+    "bytecode": False,
     "venv": "/srv/venv",
 }
 

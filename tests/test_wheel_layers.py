@@ -222,7 +222,7 @@ HOSTILE: Mapping[str, Callable[[dict[str, bytes]], Any]] = {
 def test_a_wheel_that_is_none_is_refused(change: Callable[[dict[str, bytes]], Any], tmp_path: Path) -> None:
     path = changed(make_wheel(tmp_path, "x", "1"), change)
 
-    with pytest.raises(InvalidInput, match="is no wheel that"):
+    with pytest.raises(InvalidInput, match="is not a wheel that"):
         layer_of(path)
 
 
@@ -260,7 +260,7 @@ def test_damage_is_found(where: float, tmp_path: Path) -> None:
     data[int(len(data) * where)] ^= 0xFF
     path.write_bytes(data)
 
-    with pytest.raises(InvalidInput, match="is no wheel that"):
+    with pytest.raises(InvalidInput, match="is not a wheel that"):
         layer_of(path)
 
 

@@ -170,6 +170,13 @@ def image_reference(value: object, at: str) -> str:
 
 
 @accepts("text", **word.schema)
+def parent_image(value: object, at: str) -> str:
+    """Accept the reference of an image, or `oci:` with the folder of one (OCI image spec, "Image Layout")."""
+    found = word(value, at)
+    return found if found.startswith("oci:") and len(found) > len("oci:") else image_reference(value, at)
+
+
+@accepts("text", **word.schema)
 def image_repository(value: object, at: str) -> str:
     """Accept where an image goes: a repository, with or without its registry, and neither tag nor digest."""
     found = image_reference(value, at)

@@ -100,6 +100,7 @@ CHANGES: dict[type, dict[str, str | tuple[str, str]]] = {
         "python-package-installer-cache-mount": "python-package-installer-cache-mount = true",
         "system": "system = true",
         "venv": 'venv = "/venv"',
+        "bytecode": "bytecode = false",
     },
 }
 AROUND: dict[type, str] = {

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from support.serve import Call, LoopbackServer, Reply
 
@@ -282,9 +283,26 @@ class TinyRegistry(LoopbackServer):
         if path in self.instead:
             replies = self.instead[path]
             return replies.pop(0) if len(replies) > 1 else replies[0]
+        if "/blobs/uploads/" in path:
+            return self._upload(path, call)
         if call.method == "PUT":
             return self._take(path, call)
         return Reply() if path == "" else self._give(path)
+
+    def _upload(self, path: str, call: Call) -> Reply:
+        """Take content, or give it another place in the registry (OCI distribution spec, "Pushing blobs")."""
+        repository = path.partition("/blobs/uploads/")[0]
+        query = parse_qs(call.path.partition("?")[2])
+        other = f"{query.get('from', [''])[0]}/blobs/{query.get('mount', [''])[0]}"
+        if other in self.content:
+            self.content[f"{repository}/blobs/{query['mount'][0]}"] = self.content[other]
+            return Reply(status=201)
+        if call.method == "POST":
+            return Reply(status=202, headers={"Location": f"/v2/{repository}/blobs/uploads/begun?state=1"})
+        if query["digest"][0] != digest_of(call.body):
+            return Reply(status=400, body=as_json({"errors": [{"code": "DIGEST_INVALID"}]}))
+        self.content[f"{repository}/blobs/{query['digest'][0]}"] = ("application/octet-stream", call.body)
+        return Reply(status=201, headers={"Docker-Content-Digest": query["digest"][0]})
 
     def _take(self, path: str, call: Call) -> Reply:
         repository, tag = path.split("/manifests/")

@@ -11,7 +11,7 @@ from pathlib import Path
 from zlock._version import __version__
 from zlock.cli.layout import presentable, write
 from zlock.errors import InvalidInput
-from zlock.image.builders.choose import BUILDERS
+from zlock.image.builders.choose import BUILDERS, OCI
 
 TYPE_CHECKING = False  # `typing` is not needed for --help
 if TYPE_CHECKING:
@@ -362,6 +362,7 @@ def _add_plan(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     _add_locked_steps(parser)
     parser.add_argument("--explain", metavar="STEP", help="say what moved a step's image since the last build")
+    _add_builder(parser)
 
 
 def _add_dockerfile(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -404,11 +405,12 @@ def _add_build(commands: argparse._SubParsersAction[_Parser]) -> None:
         commands,
         "build",
         "build the images that are not there yet",
-        "zlock build --push --builder buildah",
+        "zlock build --push",
         "Build every image that is neither in the registry nor on this machine, and print which one each step runs in.",
     )
     _add_locked_steps(parser)
-    parser.add_argument(
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument(
         "--push",
         action="store_true",
         help="send the images to their repositories, once all are built, with an index over those of several platforms",
@@ -418,14 +420,24 @@ def _add_build(commands: argparse._SubParsersAction[_Parser]) -> None:
         action="store_true",
         help="build every image anew, also those that are there (`zlock build --force --step train`)",
     )
-    parser.add_argument(
-        "--builder",
-        choices=tuple(BUILDERS),
-        help="what builds (default: the first of them that can)",
+    _add_builder(parser)
+    place.add_argument(
+        "--output",
+        metavar="PLACE",
+        help="where images go that are put together out of layers: `oci:DIR` (a layout) or `docker-archive:FILE`",
     )
     parser.add_argument("--jobs", type=_count, default=2, metavar="N", help="how many are built at a time (default: 2)")
     parser.add_argument(
         "--network", metavar="MODE", help="the network of builds, as the builder has it (`host`, `none`)"
+    )
+
+
+def _add_builder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--builder",
+        choices=(OCI, *BUILDERS),
+        help="`oci` puts images together out of layers, the others are engines (default: `oci` where nothing has to be "
+        "run, else the first engine that can)",
     )
 
 

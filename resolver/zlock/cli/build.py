@@ -9,7 +9,8 @@ from dataclasses import asdict
 from zlock.cli.failed import end_with_failures, plain_failures
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
-from zlock.workflow.images.build import Choices, MadeImage, Outcome, build
+from zlock.workflow.images.build import MadeImage, Outcome, build
+from zlock.workflow.images.choosing import Choices
 from zlock.workflow.images.platform_indexes import MadeIndex
 
 
@@ -17,6 +18,7 @@ def run_build(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     choices = Choices(
         builder=parsed.builder,
+        output=parsed.output or "",
         push=parsed.push,
         jobs=parsed.jobs,
         network=parsed.network or "",

@@ -16,7 +16,7 @@ _WRITTEN = {True: "exists", False: "to write", None: "existence unknown"}
 
 def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
-    images, indexes, report = plan(options_of(parsed), explain=parsed.explain)
+    images, indexes, report = plan(options_of(parsed), explain=parsed.explain, builder=parsed.builder)
     if parsed.json:
         rows = {"images": [_plain(image) for image in images], "indexes": [_plain_index(index) for index in indexes]}
         table = {"disregarded": report.disregarded, **rows, "failed": plain_failures(report)}
@@ -34,7 +34,8 @@ def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
 
 def _lines(image: PlannedImage) -> list[str]:
     made = image.plan
-    place = _PLACES.get(image.place, f"exists in the store of {image.place}")
+    where = f"`{image.place}`" if image.place and ":" in image.place else f"the store of {image.place}"
+    place = _PLACES.get(image.place, f"exists in {where}")
     head = f"{made.tag} {made.platform}: {', '.join(made.steps)} ({place}"
     size = f", {_size(made.download)} of packages to download)" if made.download and not image.exists else ")"
     return [head + size, f"  on {made.parent.text}", *(f"  {line}" for line in image.changes or ())]

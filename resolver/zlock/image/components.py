@@ -29,6 +29,7 @@ def components_of(wanted: Wanted, lock: Lock, context: Mapping[str, bytes]) -> d
         "system": str(settings.system).lower(),
         "venv": "" if settings.system or settings.venv == VENV else settings.venv,
         "user": wanted.user,
+        "bytecode": "" if settings.bytecode else "false",
         "cache mount": str(settings.python_package_installer_cache_mount).lower(),
         "project": str(settings.local_project_install_command or ""),
     }

@@ -10,6 +10,10 @@ from pathlib import Path
 
 from zlock.lock.wheelhouse import LockedFile
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from zlock.image.layers.assembly import Assembly
+
 KEY_LABEL = "zlock.key"
 """The label of an image that holds its whole key."""
 
@@ -70,7 +74,8 @@ class ImagePlan:
     """One image, before it is built: two plans with the same key are the same image.
 
     Attributes:
-        context: The build context: path with `/` to bytes, or to a `Program`; `Dockerfile` among them.
+        context: What enters its build: path with `/` to bytes, or to a `Program`; for an engine a `Dockerfile`
+            among them.
         platform: OCI's name of the platform.
         parent: What it is built on.
         identity: The identity of the lock that it installs.
@@ -81,6 +86,7 @@ class ImagePlan:
         wheels: Files of a wheelhouse that its build reads; the key covers their hashes.
         download: Bytes that its build downloads of locked packages, as far as indexes say the sizes.
         components: What it consists of, for people: kind, name, value; no part of the key.
+        assembly: What it is put together of; None where an engine builds it. The context says all of it.
     """
 
     context: Mapping[str, bytes]
@@ -94,6 +100,7 @@ class ImagePlan:
     wheels: tuple[LockedFile, ...] = ()
     download: int = 0
     components: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    assembly: Assembly | None = None
 
     @property
     def floats(self) -> bool:

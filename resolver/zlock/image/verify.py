@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -152,7 +153,7 @@ class _Files(NamedTuple):
 
 def _check(distributions: Sequence[Distribution], installed: Installed, compilers: Compilers) -> _Files:
     tree = installed.tree
-    results = [check_files(tree, one) for one in distributions]
+    results = _settled(distributions, [check_files(tree, one) for one in distributions])
     other = {file.path for files, _ in results for file in files}
     # What an altered source compiles to says nothing more.
     caches = [[file for file in compiled_files(tree, one) if file.source not in other] for one in distributions]
@@ -164,6 +165,19 @@ def _check(distributions: Sequence[Distribution], installed: Installed, compiler
             altered[one.name] = differing
     whole = frozenset(one.name for one in distributions) - altered.keys()
     return _Files(sum(count for _, count in results), compiled, dict(sorted(altered.items())), whole)
+
+
+def _settled(
+    distributions: Sequence[Distribution], results: Sequence[tuple[list[Altered], int]]
+) -> list[tuple[list[Altered], int]]:
+    """Leave out what is as the RECORD of another distribution has it: of a path in two, one counts."""
+    right: set[str] = set()
+    for one, (altered, _) in zip(distributions, results, strict=True):
+        wrong = {file.path for file in altered}
+        right |= {posixpath.normpath(file.path) for file in one.files if file.path not in wrong}
+    return [
+        ([one for one in altered if posixpath.normpath(one.path) not in right], count) for altered, count in results
+    ]
 
 
 def _is_same(locked: str, found: str) -> bool:

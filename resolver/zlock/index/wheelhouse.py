@@ -72,9 +72,13 @@ class Wheelhouse:
         folder: Where it is; made when something is put into it.
         client: The way to the network.
         offline: Look only at what is there.
+        heard: Hears how many bytes came, each time; what it raises ends a download.
     """
 
-    def __init__(self, folder: Path, client: Client, *, offline: bool) -> None:
+    def __init__(
+        self, folder: Path, client: Client, *, offline: bool, heard: Callable[[int], object] = lambda _count: None
+    ) -> None:
+        self._heard = heard
         self._folder = folder
         self._client = client
         self._offline = offline
@@ -164,6 +168,7 @@ class Wheelhouse:
     def _hear(self, count: int) -> None:
         with self._lock:
             self.received += count
+        self._heard(count)
 
 
 def find_release_file(folder: Path, name: NormalizedName, version: str, sha256: str) -> Path | None:

@@ -28,6 +28,15 @@ _VENV = re.compile(r"(/[A-Za-z0-9._+-]+)+", re.ASCII)
 _TAKEN = (FOLDER, WORKING_FOLDER, CACHE, "/tmp", "/run", "/var/run", "/var/tmp", "/dev", "/proc", "/sys")  # noqa: S108 - of the image
 
 
+LAYOUT = "oci:"
+"""How the name of an image in a folder begins (OCI image spec, "Image Layout"); the path follows."""
+
+
+def is_layout(text: str) -> bool:
+    """Tell whether a text names an image in a folder, which no registry has."""
+    return text.startswith(LAYOUT)
+
+
 def default_parent(python: str) -> str:
     """Return the image that a step is built on where nothing names one: the slim official one of its Python."""
     return f"python:{python}-slim"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypedDict, cas
 
 from zlock import checks
 from zlock.errors import Collector, InvalidConfiguration, Located, Problems, ZlockError
-from zlock.model.image import VENV
+from zlock.model.image import LAYOUT, VENV, is_layout
 from zlock.model.installer import INSTALLERS, Installer, InstallerName
 from zlock.settings.keys import NOTHING, QUESTION, Decides, kebab, key, keys_of
 from zlock.settings.place import Place, caller
@@ -88,7 +88,8 @@ class DockerSettings:
         pyproject_groups: Its dependency groups (PEP 735).
         python_package_installer: What installs the lock in the image.
         python_package_installer_args: More options for it; names without dashes.
-        parent_image: The image to build upon.
+        parent_image: The image to build upon: its reference, or `oci:DIR` for
+            [one in a folder](building-images.md#parents).
         environment: Variables while the image is built, and in it.
         runtime_environment: Variables in the image only.
         user: Who runs in the image: a name or number, also `user:group`.
@@ -101,6 +102,7 @@ class DockerSettings:
             host.
         python_package_installer_cache_mount: Keep the installer's cache between builds.
         system: Install into the parent's interpreter.
+        bytecode: Compile modules when the image is made; without, it is smaller, and each start compiles them.
         venv: The folder of the image that the [environment](images.md#the-dockerfile) is made in; the parent must not
             have it.
     """
@@ -118,7 +120,7 @@ class DockerSettings:
     python_package_installer_args: Mapping[str, InstallerArgument] | None = _setting(
         checks.installer_arguments, NOTHING, hash=False
     )
-    parent_image: str | None = _setting(checks.image_reference, QUESTION)
+    parent_image: str | None = _setting(checks.parent_image, QUESTION)
     environment: Mapping[str, str | int] | None = _setting(checks.variables, NOTHING, hash=False)
     runtime_environment: Mapping[str, str | int] | None = _setting(checks.variables, NOTHING, hash=False)
     user: str | None = _setting(checks.user, NOTHING)
@@ -129,6 +131,7 @@ class DockerSettings:
     target_repository: str | None = _setting(checks.image_repository, NOTHING)
     python_package_installer_cache_mount: bool | None = _setting(checks.boolean, NOTHING)
     system: bool | None = _setting(checks.boolean, NOTHING)
+    bytecode: bool | None = _setting(checks.boolean, NOTHING)
     venv: str | None = _setting(checks.venv, NOTHING)
     # By field, and by `field.part` for the keys of tables and the numbers of requirements.
     _places: Mapping[str, Place] = field(default_factory=dict, init=False, compare=False)
@@ -272,6 +275,8 @@ class DockerSettings:
         for name in PATHS:
             if name in values:
                 values[name] = self._path(name)
+        if is_layout(self.parent_image or ""):
+            values["parent_layout"] = f"{LAYOUT}{self._path('parent_image')}"
         if isinstance(self.requirements, str):
             values["requirements"] = ()
             values["requirements_file"] = self._path("requirements")
@@ -287,7 +292,7 @@ class DockerSettings:
     def _path(self, name: str) -> Path:
         place = self.where(name)
         folder = place.folder if place is not None else None
-        stated = Path(getattr(self, name))
+        stated = Path(getattr(self, name).removeprefix(LAYOUT) if name == "parent_image" else getattr(self, name))
         return folder / stated if folder is not None else stated
 
     @classmethod
@@ -313,6 +318,7 @@ class EffectiveSettings:
         requirements: The list; empty where a file is given instead.
         requirements_file: The requirements file, if one is given.
         replicate_local_python_environment: The method, the command, or None for neither.
+        parent_layout: `parent_image` with its folder absolute, where it is in one; else empty.
     """
 
     requirements: tuple[str, ...] = ()
@@ -328,6 +334,7 @@ class EffectiveSettings:
     python_package_installer: InstallerName = "pip"
     python_package_installer_args: Mapping[str, InstallerArgument] = field(default_factory=dict, hash=False)
     parent_image: str | None = None
+    parent_layout: str = ""
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
     runtime_environment: Mapping[str, str] = field(default_factory=dict, hash=False)
     user: str | None = None
@@ -338,6 +345,7 @@ class EffectiveSettings:
     target_repository: str | None = None
     python_package_installer_cache_mount: bool = False
     system: bool = False
+    bytecode: bool = True
     venv: str = VENV
 
     @property

@@ -74,3 +74,7 @@ class Buildctl:
         if image is None:
             raise OutsideFailed(f"buildctl has not built `{reference}`", hint="it pushes only what it builds")
         return image
+
+    def load(self, archive: Path, reference: str, watch: Watch) -> Image:  # noqa: ARG002 - it keeps none
+        """Take no image: there is no store."""
+        raise OutsideFailed(f"buildctl has no store for `{reference}`", hint="name another builder, or add `--push`")

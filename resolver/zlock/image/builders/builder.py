@@ -98,6 +98,13 @@ class Builder(Store, Protocol):
             OutsideFailed: It could not be sent; no tag was written.
         """
 
+    def load(self, archive: Path, reference: str, watch: Watch) -> Image:
+        """Take an image out of an archive that names it, if the engine stores images.
+
+        Raises:
+            OutsideFailed: It could not be taken.
+        """
+
 
 class BuildFailed(OutsideFailed):
     """An image could not be built: its context holds the end of the log."""

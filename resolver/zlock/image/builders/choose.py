@@ -20,6 +20,10 @@ BUILDERS = {
 """The engines, in the order in which they are tried, each with the class that is imported once it is."""
 
 
+OCI = "oci"
+"""What puts images together out of layers, and is no engine."""
+
+
 def choose_builder(name: str | None, environ: Mapping[str, str], network: str = "") -> Builder:
     """Return an engine that can be used.
 

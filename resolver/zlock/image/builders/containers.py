@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
 
 from zlock.errors import CommandFailed, OutsideFailed
 from zlock.image.builders.builder import AGAIN, EPOCH, BuildFailed, Image, Recipe
@@ -50,6 +52,7 @@ class Buildah:
     _labels: tuple[str | int, ...] = ("OCIv1", "config", "Labels")
     _containers: tuple[str, ...] = ("containers", "--quiet", "--notruncate")
     _removal: tuple[str, ...] = ("rm",)
+    _loading: tuple[str, ...] = ("pull", "--quiet")
 
     def __init__(self, environ: Mapping[str, str], network: str = "") -> None:
         self._client = Client(self.name, environ)
@@ -114,6 +117,14 @@ class Buildah:
                 return None
             raise
         return image_in(json.loads(printed), self.name, self._number, self._labels)
+
+    def load(self, archive: Path, reference: str, watch: Watch) -> Image:
+        """Take an image out of an archive."""
+        self._client.load([*self._loading, f"docker-archive:{archive}"], reference, watch)
+        found = self.find(reference)
+        if found is None:
+            raise OutsideFailed(f"{self.name} loaded `{reference}` and does not have it", hint=AGAIN)
+        return replace(found, built=True)
 
     def push(self, reference: str, watch: Watch) -> Image:
         """Send an image to its registry, with the logins of Docker's configuration or of its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from zlock.errors import OutsideFailed
@@ -72,6 +73,14 @@ class Docker:
                 return None
             raise
         return plain.table(json.loads(printed))
+
+    def load(self, archive: Path, reference: str, watch: Watch) -> Image:
+        """Take an image out of an archive."""
+        self._client.load(["load", "--quiet", "--input", str(archive)], reference, watch)
+        found = self.find(reference)
+        if found is None:
+            raise OutsideFailed(f"{self.name} loaded `{reference}` and does not have it", hint=AGAIN)
+        return replace(found, built=True)
 
     def push(self, reference: str, watch: Watch) -> Image:
         """Send an image to its registry, with the logins of Docker's configuration."""

@@ -111,6 +111,14 @@ class Client:
         """
         self._follow(arguments, watch, OutsideFailed, f"{self.program} could not push `{reference}`")
 
+    def load(self, arguments: Sequence[str], reference: str, watch: Watch) -> None:
+        """Run what takes an image out of an archive.
+
+        Raises:
+            OutsideFailed: It failed.
+        """
+        self._follow(arguments, watch, OutsideFailed, f"{self.program} could not load `{reference}`")
+
     def _follow(
         self,
         arguments: Sequence[str],

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import quote
 
-from zlock.errors import Collector
+from zlock.errors import Collector, NoAnswer
 from zlock.image.components import components_of
 from zlock.image.context.dockerfile import render
 from zlock.image.context.installation import DIRECT, FOLDERS, INDEXES, OWN, REQUIREMENTS, SDISTS, Built, pin_of
 from zlock.image.context.parts import PROJECT, Parts
-from zlock.image.context.refusals import refusals
-from zlock.image.context.settings import check_settings
+from zlock.image.context.refusals import check_wanted
 from zlock.image.plan import ImagePlan
 from zlock.image.secret import index_variables
 from zlock.image.wanted import BuiltFolder, Wanted
@@ -22,7 +21,7 @@ from zlock.lock.package import Package
 from zlock.lock.requirements import direct_requirements, hashed_line, hashed_requirements
 from zlock.lock.selection import narrowed
 from zlock.lock.wheelhouse import LockedFile, locked_files
-from zlock.model.image import FOLDER
+from zlock.model.image import FOLDER, is_layout
 
 
 def plan_image(wanted: Wanted) -> ImagePlan:
@@ -49,14 +48,14 @@ class _Planner:
         self._problems = Collector()
 
     def plan(self) -> ImagePlan:
-        stated = Collector()
-        with stated:
-            check_settings(self._wanted.settings)
-        for error in stated.errors:
-            error.message = f"step `{self._wanted.step}`, {error.message}"
-            self._problems.add(error)
-        for refusal in refusals(self._wanted, self._packages, self._builds):
-            self._problems.add(refusal)
+        check_wanted(self._wanted, self._packages, self._builds, self._problems)
+        if is_layout(self._wanted.parent.reference):
+            self._problems.add(
+                NoAnswer(
+                    f"step `{self._wanted.step}`: its base image is in a folder, on which no engine builds",
+                    hint="name an image of a registry (`parent-image`), or leave out what has to be run",
+                )
+            )
         self._problems.raise_if_any()
         wanted, settings = self._wanted, self._wanted.settings.effective()
         uv = self._lock.facts.uv if settings.installer.is_fetched else None

@@ -66,6 +66,7 @@ class Installation:
         secret: Whether indexes come in as a build secret.
         indexes: Whether they are named in `INDEXES`.
         wheelhouse: Whether everything comes from the folder `WHEELHOUSE`, and no index is asked.
+        bytecode: Whether modules are compiled.
     """
 
     installer: installer.Installer
@@ -79,6 +80,7 @@ class Installation:
     secret: bool = False
     indexes: bool = False
     wheelhouse: bool = False
+    bytecode: bool = True
 
     @property
     def python(self) -> str:

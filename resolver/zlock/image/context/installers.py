@@ -29,7 +29,8 @@ def install(facts: Installation) -> Run:
     if not (facts.files or facts.own or facts.sdists):
         return Run(tuple(commands))
     way = WAYS[facts.installer.name]
-    commands += [*_indexes(facts), *way.install(facts), *_own(facts), *_build(facts), _compile(facts)]
+    commands += [*_indexes(facts), *way.install(facts), *_own(facts), *_build(facts)]
+    commands += [_compile(facts)] if facts.bytecode else []
     return Run(tuple(commands), facts.mounts)
 
 

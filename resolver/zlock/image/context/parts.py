@@ -105,6 +105,7 @@ class Parts:
             secret=self._wanted.needs_secret,
             indexes=INDEXES in self._files,
             wheelhouse=self._wanted.wheelhouse,
+            bytecode=settings.bytecode,
         )
 
     def _head(self, identity: str) -> _Part:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from zlock.errors import NoAnswer
+from zlock.errors import Collector, NoAnswer
+from zlock.image.context.settings import check_settings
 from zlock.image.wanted import Wanted
 from zlock.lock.facts import Build
 from zlock.lock.package import Package
@@ -32,6 +33,18 @@ _WITHOUT_GIT = _Refusal(
     "cloned by git, which the default parent does not have",
     'add it: `apt_packages=["git"]`; or name a parent that has it',
 )
+
+
+def check_wanted(wanted: Wanted, packages: Sequence[Package], builds: Mapping[str, Build], problems: Collector) -> None:
+    """Collect what keeps a step from being an image: its settings, and what it installs; see `refusals`."""
+    stated = Collector()
+    with stated:
+        check_settings(wanted.settings)
+    for error in stated.errors:
+        error.message = f"step `{wanted.step}`, {error.message}"
+        problems.add(error)
+    for refusal in refusals(wanted, packages, builds):
+        problems.add(refusal)
 
 
 def refusals(wanted: Wanted, packages: Sequence[Package], builds: Mapping[str, Build]) -> Iterator[NoAnswer]:

@@ -44,7 +44,7 @@ def check_settings(settings: DockerSettings) -> None:
                 refuse_variable(name, value, by)
                 check_variable(name, value)
     with stated("parent_image"):
-        check_reference(effective.parent_image or "x")
+        check_reference("x" if effective.parent_layout else effective.parent_image or "x")
     with stated("local_project_install_command"):
         command = effective.local_project_install_command or ()
         words = (command,) if isinstance(command, str) else command

@@ -33,7 +33,7 @@ class Running:
         environment: Variables that are set first.
         first_on_path: The folder that comes before all others on the PATH.
         later: Variables that are set last.
-        user: Who runs in it; empty for whoever the parent has.
+        user: Who runs in it; empty for whoever the base image has.
         folder: Where it runs.
         labels: What the image is labelled with, beside the parent's labels.
         created: When it says it was made (RFC 3339).
@@ -88,8 +88,8 @@ def passed_on(layer: Descriptor, name: str) -> Descriptor:
     kind = _TYPES.get(layer.media_type)
     if kind is None:
         raise NoAnswer(
-            f"the parent `{name}` has a layer of the type `{layer.media_type}`, which can't be passed on",
-            hint="name another parent, or build with an engine: `--builder docker`",
+            f"the base image `{name}` has a layer of the type `{layer.media_type}`, which can't be passed on",
+            hint="name another base image, or build with an engine: `--builder docker`",
         )
     return Descriptor(media_type=kind, digest=layer.digest, size=layer.size)
 

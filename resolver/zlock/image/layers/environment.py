@@ -64,7 +64,7 @@ def settled_entries(locked: str, owner: tuple[int, int], *, is_there: bool) -> l
     Args:
         locked: See `locked_text`.
         owner: Whose that folder is, as numbers of a user and a group.
-        is_there: Whether the parent has that folder, which then stays as it is.
+        is_there: Whether the base image has that folder, which then stays as it is.
     """
     folder = [] if is_there else [Entry.folder(WORKING_FOLDER[1:], owner)]
     return [Entry.file(f"{FOLDER[1:]}/pylock.toml", locked.encode()), *folder]

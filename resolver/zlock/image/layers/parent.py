@@ -22,7 +22,7 @@ _KEPT = re.compile(r"python3(\.\d+)?|libpython3\.\d+[a-z]?\.so.*|libc\.so\.6|lib
 _MACHINES = {62: "x86_64", 183: "aarch64", 3: "i686", 40: "armv7l", 21: "ppc64le", 22: "s390x", 243: "riscv64"}
 """ELF's number of a machine (`e_machine`, gABI), and how Python calls that machine on Linux."""
 _BIG = 2  # the order of bytes (`EI_DATA`, gABI)
-_HINT = "name another parent, or build with an engine, which can look into it: `--builder docker`"
+_HINT = "name another base image, or build with an engine, which can look into it: `--builder docker`"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +65,7 @@ def _number(name: str, known: Mapping[str, int], kind: str) -> int:
     if name in known:
         return known[name]
     if not name.isdecimal():
-        raise NoAnswer(f"the parent has no {kind} `{name}`", hint="name one that it has, or a number (`user`)")
+        raise NoAnswer(f"the base image has no {kind} `{name}`", hint="name one that it has, or a number (`user`)")
     return int(name)
 
 
@@ -89,13 +89,13 @@ def read_parent(image: OpenImage, folders: Sequence[str], reporter: Reporter) ->
         if real is not None:
             break
     else:
-        raise NoAnswer(f"the parent `{name}` has no `python3` on its PATH", hint=_HINT)
+        raise NoAnswer(f"the base image `{name}` has no `python3` on its PATH", hint=_HINT)
     if tree.node(f"{posixpath.dirname(folder)}/pyvenv.cfg"):
-        raise NoAnswer(f"the `python3` of the parent `{name}` is that of an environment, `{folder}`", hint=_HINT)
+        raise NoAnswer(f"the `python3` of the base image `{name}` is that of an environment, `{folder}`", hint=_HINT)
     program = tree.read(real) if tree.can_read(real) else b""
     loader = _LOADER.search(program[:_HEAD])
     if program[:4] != b"\x7fELF" or loader is None:
-        raise NoAnswer(f"what `{folder}/python3` of the parent `{name}` is can't be told from its file", hint=_HINT)
+        raise NoAnswer(f"what `{folder}/python3` of the base image `{name}` is can't be told from its file", hint=_HINT)
     return ParentFacts(
         interpreter=f"{folder}/python3",
         real=real,
@@ -114,8 +114,8 @@ def misfit(facts: ParentFacts, target: Target, venv: str) -> tuple[str, str] | N
 
     It is what the check in a Dockerfile says at build time, see `check_parent`.
     """
-    text = "the lock is for {}, the parent has {}"
-    hint = "name another parent, or correct `{}`"
+    text = "the lock is for {}, the base image has {}"
+    hint = "name another base image, or correct `{}`"
     parts = target.python.count(".") + 1
     python = ".".join(facts.python.split(".")[:parts])
     if python != target.python:
@@ -129,7 +129,7 @@ def misfit(facts: ParentFacts, target: Target, venv: str) -> tuple[str, str] | N
         has = f"glibc {'.'.join(map(str, facts.glibc))}" if facts.glibc else "no glibc"
         return text.format(wanted, has), hint.format("manylinux")
     if venv in facts.there:
-        return f"the parent has {venv} already", "set `venv` to another folder, or `system` to true"
+        return f"the base image has {venv} already", "set `venv` to another folder, or `system` to true"
     return None
 
 
@@ -137,7 +137,7 @@ def _python(tree: LayerTree, real: str, program: bytes, name: str) -> str:
     """Return the version of a Python, which is a text in its program or in its library."""
     minor = re.search(r"python(3\.\d+)$", real)
     if minor is None:
-        raise NoAnswer(f"the version of `{real}` of the parent `{name}` can't be told from its name", hint=_HINT)
+        raise NoAnswer(f"the version of `{real}` of the base image `{name}` can't be told from its name", hint=_HINT)
     wanted = re.compile(rb"\x00(" + re.escape(minor[1]).encode() + rb"\.\d+(?:(?:a|b|rc)\d+)?)\+?\x00")
     folder = posixpath.dirname(posixpath.dirname(real))
     libraries = [f"{place}/{one}" for place in _libraries(tree, folder) for one in tree.names(place)]

@@ -148,7 +148,7 @@ def rows_of(folder: Path) -> Sequence[object]:
     try:
         return plain.rows(json.loads(path.read_bytes()), "manifests")
     except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"`{path}` is no index of an OCI layout", hint="name another folder") from error
+        raise InvalidInput(f"`{path}` is not the index of an OCI layout", hint="name another folder") from error
 
 
 def write_archive(folder: Path, images: Sequence[tuple[str, Assembled]], file: Path) -> None:

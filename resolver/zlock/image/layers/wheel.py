@@ -72,7 +72,7 @@ def open_wheel(path: Path, environment: Environment, origin: Mapping[str, object
         origin: Where it came from, if not from an index: the content of `direct_url.json` (PEP 610); else empty.
 
     Raises:
-        InvalidInput: It is no wheel that can be installed there, or would put files somewhere else.
+        InvalidInput: It is not a wheel that can be installed there, or would put files somewhere else.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -101,7 +101,7 @@ def _entries(
 
 def _refused(path: Path, error: Exception) -> InvalidInput:
     why = " ".join(str(error).split()) or type(error).__name__
-    return InvalidInput(f"`{path.name}` is no wheel that can be installed: {why}", hint=_HINT)
+    return InvalidInput(f"`{path.name}` is not a wheel that can be installed: {why}", hint=_HINT)
 
 
 _HINT = "tell its authors; to let pip judge it, build with an engine: `--builder docker`"
@@ -207,7 +207,7 @@ def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
     size = sum(info.file_size for info in infos)
     if odd or twice:
         what = f"its file `{odd}` is encrypted or a link" if odd else f"it has `{twice}` twice"
-        raise InvalidInput(f"`{path.name}` is no wheel that can be installed: {what}", hint=_HINT)
+        raise InvalidInput(f"`{path.name}` is not a wheel that can be installed: {what}", hint=_HINT)
     if size > _MOST_TIMES * path.stat().st_size + _MOST_MORE:
         raise InvalidInput(f"`{path.name}` unpacks to {size} bytes, which no wheel of its size does", hint=_HINT)
 

@@ -15,6 +15,7 @@ from zlock.image.registry.manifest import (
     INDEXES,
     LARGEST_DOCUMENT,
     MANIFESTS,
+    OCI_CONFIG,
     Configuration,
     Descriptor,
     FoundImage,
@@ -32,6 +33,8 @@ from zlock.model import plain
 from zlock.model.reference import ImageReference
 from zlock.reporting import Activity, Doing, Reporter
 
+UNPACKED = "application/x-tar"
+"""The type of a layer of which only what it unpacks to is known."""
 _TAG = "org.opencontainers.image.ref.name"
 
 
@@ -144,12 +147,12 @@ def find_in_archive(files: Files, name: str, tag: str, platform: str) -> Archive
     config = _document(files, saved[0].config)
     digest = digest_of_bytes(config)
     diff_ids = Configuration.parse(config, where).diff_ids
-    layers = tuple(Descriptor(media_type="application/x-tar", digest=one, size=0) for one in diff_ids)
+    layers = tuple(Descriptor(media_type=UNPACKED, digest=one, size=0) for one in diff_ids)
     if len(layers) != len(saved[0].layers):
         raise broken(where, "its layers are not those of its configuration")
     if digest not in _configs_of_layout(files, name, platform, digest):
         raise broken(where, "as a layout it has another image")  # which some engines would load
-    own = Descriptor(media_type="application/vnd.oci.image.config.v1+json", digest=digest, size=len(config))
+    own = Descriptor(media_type=OCI_CONFIG, digest=digest, size=len(config))
     found = describe(name, digest, digest, Manifest(config=own, layers=layers, annotations={}), config)
     return ArchiveImage(files=files, members=saved[0].layers, found=found) if found.is_for(platform) else None
 

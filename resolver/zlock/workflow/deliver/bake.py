@@ -12,8 +12,8 @@ from zlock.image.plan import ImagePlan
 from zlock.model.paths import real
 from zlock.wording import listed
 from zlock.workflow.deliver.export import write_export
-from zlock.workflow.images.build_image import name_of
 from zlock.workflow.images.build_plans import output_folder, plan_images
+from zlock.workflow.images.names import name_of
 from zlock.workflow.images.registries import Registries, note_floating, note_unknown
 from zlock.workflow.locks.current import load_locked
 from zlock.workflow.project.report import Report
@@ -40,7 +40,7 @@ def export_bake(options: Options, platform: str | None, output: Path | None) -> 
     if workspace.report.disregarded:
         return "", workspace.report
     with Registries(workspace, is_needed=False) as registries:
-        plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
+        plans = plan_images(workspace, locked, registries)
         if not plans and workspace.report.failures.of_steps:
             return "", workspace.report
         plans = [plan for plan in plans if platform in {None, plan.platform}]

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -134,6 +136,61 @@ def bring_for_builds(workspace: Workspace, one: LockedStep, files: Sequence[Lock
     return place
 
 
+class LockedWheels:
+    """The wheels of locks, one by one, each brought when it is needed: out of the wheelhouse, or from its index.
+
+    Args:
+        workspace: The project.
+        locked: The steps with their locks.
+    """
+
+    def __init__(self, workspace: Workspace, locked: Sequence[LockedStep]) -> None:
+        self._workspace = workspace
+        self._locked = {one.step.name: one for one in locked}
+        self._turn = Lock()
+        self._wanted: dict[str, dict[str, Wanted]] = {}
+
+    @cached_property
+    def _session(self) -> Session:
+        return Session(self._workspace, [Job.of(one) for one in self._locked.values()], refresh=False)
+
+    def bring(self, step: str, sha256: str, folder: Path, heard: Callable[[int], object]) -> Path:
+        """Return a wheel of a step's lock, by its own name.
+
+        Args:
+            step: The step.
+            sha256: The wheel's digest.
+            folder: Where it is put, if it is not in the wheelhouse.
+            heard: Hears how many bytes came, each time; what it raises ends the download.
+
+        Raises:
+            IndexFailed: It can't be had, or what came is another one.
+        """
+        with self._turn:  # one thread at a time begins
+            client, wanted = self._session.client, self._of(step)[sha256]
+        house = self._workspace.wheelhouse / wanted.filename
+        if house.is_file() and wanted.differs(house) is None:
+            return house
+        Wheelhouse(folder, client, offline=self._workspace.options.offline, heard=heard).bring(wanted)
+        return folder / wanted.filename
+
+    def _of(self, step: str) -> dict[str, Wanted]:
+        if step not in self._wanted:
+            one = self._locked[step]
+            source, place = self._session.source_of(Job.of(one)), self._workspace.wheelhouse
+            needs = _Needs(one, source, place, self._workspace, Collector())
+            packages = [package for package in one.lock.packages if package.archive]
+            files = [*needs.of_files(locked_files(one.lock.packages, None, ()))]
+            files += [wanted for package in packages for wanted in needs.of_archives(package)]
+            self._wanted[step] = {wanted.sha256: wanted for wanted in files}
+        return self._wanted[step]
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if "_session" in self.__dict__:
+            self._session.close()
+
+
 def _built(
     locked: Sequence[LockedStep], place: Path, workspace: Workspace, made: Path, steps_of: dict[str, dict[str, None]]
 ) -> list[Wanted]:
@@ -240,8 +297,12 @@ class _Needs:
             self._workspace.note(
                 f"`{name}` is a folder, and the lock does not say with what it is built, so it is not in the wheelhouse"
             )
-        elif package.archive:
-            yield from self._of_archive(name, package.archive)
+        yield from self.of_archives(package)
+
+    def of_archives(self, package: Package) -> Iterator[Wanted]:
+        """Yield what a source names by its place, as the wheelhouse wants it."""
+        if package.archive:
+            yield from self._of_archive(canonicalize_name(package.name), package.archive)
 
     def _of_archive(self, name: NormalizedName, archive: PackageArchive) -> Iterator[Wanted]:
         digest, size = archive.sha256, -1 if archive.size is None else archive.size

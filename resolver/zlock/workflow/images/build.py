@@ -3,47 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from zlock.errors import Collector, InvalidInput, ZlockError
-from zlock.image.builders.builder import Builder, Image
-from zlock.image.builders.choose import choose_builder
+from zlock.errors import Collector, InvalidInput, OutsideFailed, ZlockError
+from zlock.image.builders.builder import Image
 from zlock.image.plan import ImagePlan
 from zlock.image.platforms import plan_indexes
 from zlock.image.record import RECORD, Built, BuiltIndex, record_of, write_record
 from zlock.image.registry.registry import Registry
-from zlock.process import Watch
-from zlock.reporting import Activity, Doing, End, Reporter
-from zlock.workflow.images.build_image import Workshop, name_of, reference_of
+from zlock.model.image import LAYOUT
+from zlock.reporting import End, Reporter
+from zlock.workflow.images.assembler import Assembler
+from zlock.workflow.images.build_image import Workshop
 from zlock.workflow.images.build_logs import Logged
 from zlock.workflow.images.build_plans import output_folder, plan_images
+from zlock.workflow.images.choosing import Choices, Engine, destination_of, engine_of, layering_of
+from zlock.workflow.images.names import name_of, reference_of
 from zlock.workflow.images.parallel import Task, Work, side_by_side
 from zlock.workflow.images.platform_indexes import MadeIndex, make_indexes
 from zlock.workflow.images.registries import Registries, note_floating
 from zlock.workflow.locks.current import load_locked
 from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Options, Workspace
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Choices:
-    """How to build.
-
-    Attributes:
-        builder: The engine's name, or None for the first that can.
-        push: Send the images to their repositories.
-        jobs: How many are built at a time.
-        network: What builds see of the network, as the engine has it; empty for its own default.
-        force: Build every image anew, as with `prevent_build_reuse`.
-    """
-
-    builder: str | None = None
-    push: bool = False
-    jobs: int = 1
-    network: str = ""
-    force: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,8 +51,13 @@ class MadeImage:
 
     @property
     def reference(self) -> str:
-        """What runs it: by its digest from a registry, by its tag from an engine's own store."""
-        return f"{name_of(self.plan)}@{self.image.digest}" if self.is_pushed else reference_of(self.plan)
+        """What runs it: by its digest from a registry, by its tag from an engine's own store or from a disk."""
+        if self.is_pushed:
+            return f"{name_of(self.plan)}@{self.image.digest}"
+        name = reference_of(self.plan)
+        in_layout = self.image.place.startswith(LAYOUT)
+        is_on_disk = ":" in self.image.place
+        return f"{self.image.place}:{self.plan.tag if in_layout else name}" if is_on_disk else name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,20 +119,27 @@ def build(options: Options, choices: Choices) -> Outcome:
     locked = load_locked(workspace)
     if workspace.report.disregarded:
         return Outcome(report=workspace.report)
-    builder = choose_builder(choices.builder, workspace.environ, choices.network)
-    with Registries(workspace) as registries:
-        plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
+    engine = engine_of(workspace, choices.builder, choices.network)
+    with Registries(workspace) as registries, layering_of(workspace, choices.builder) as layering:
+        plans = plan_images(workspace, locked, registries, layering=layering)
         plans = [replace(plan, rebuild=plan.rebuild or choices.force) for plan in plans]
-        _check(plans, builder, choices, offline=options.offline)
+        _check(plans, engine, choices, offline=options.offline)
         note_floating(registries.floating, plans, workspace)
         for reference in dict.fromkeys(plan.parent.reference for plan in plans if plan.floats):
             workspace.note(f"no registry knows the digest of `{reference}`, so what is on it is built each time")
         production = _Production(plans, choices.jobs, output_folder(workspace), workspace.reporter)
-        with Workshop(workspace, builder, registries, push=choices.push) as workshop:
+        with ExitStack() as stack:
+            assembler = None
+            if layering and any(plan.assembly for plan in plans):
+                destination = destination_of(choices, engine, registries, workspace)
+                assembler = stack.enter_context(Assembler(workspace, locked, layering, destination))
+            workshop = stack.enter_context(Workshop(workspace, engine, assembler, registries, push=choices.push))
             results = production.build(workshop)
-        made = [one for one in results if isinstance(one, MadeImage)]
-        if choices.push and len(made) == len(plans):
-            results = production.push(made, builder)
+            made = [one for one in results if isinstance(one, MadeImage)]
+            if choices.push and len(made) == len(plans):
+                results = production.push(made, workshop)
+        for path, first, second in assembler.doubles if assembler else ():
+            workspace.note(f"`{first}` and `{second}` both have `/{path}`: that of `{second}` counts")
         outcome = _outcome(plans, results, workspace.report, push=choices.push)
         if choices.push:
             outcome = _with_indexes(outcome, registries.registry, plans, choices.jobs, workspace.reporter)
@@ -151,8 +147,11 @@ def build(options: Options, choices: Choices) -> Outcome:
     return outcome
 
 
-def _check(plans: Sequence[ImagePlan], builder: Builder, choices: Choices, *, offline: bool) -> None:
+def _check(plans: Sequence[ImagePlan], engine: Engine, choices: Choices, *, offline: bool) -> None:
     problems = Collector()
+    for_engine = [plan for plan in plans if plan.assembly is None]
+    if plans and len(for_engine) == len(plans):
+        engine()
     for plan in plans:
         if choices.push and not plan.repository:
             problems.add(
@@ -161,15 +160,9 @@ def _check(plans: Sequence[ImagePlan], builder: Builder, choices: Choices, *, of
                     hint='set `registry = "host/repository"` or the setting `target-repository`',
                 )
             )
-        if not builder.stores and plan.parent.dockerfile:
-            problems.add(
-                InvalidInput(
-                    f"step `{plan.steps[0]}` is built on a Dockerfile's image, which {builder.name} can't keep",
-                    hint="push that image, and name it as `parent-image`",
-                )
-            )
-    if not builder.stores and not choices.push:
-        problems.add(InvalidInput(f"{builder.name} keeps no images on this machine", hint="add `--push`"))
+    for plan in for_engine:
+        with problems:
+            _check_engine(plan, engine, choices)
     if choices.push and offline and (indexes := plan_indexes(plans)):
         problems.add(
             InvalidInput(
@@ -178,6 +171,28 @@ def _check(plans: Sequence[ImagePlan], builder: Builder, choices: Choices, *, of
             )
         )
     problems.raise_if_any()
+
+
+def _check_engine(plan: ImagePlan, engine: Engine, choices: Choices) -> None:
+    """Refuse what the engine can't do with an image; that there is none is told with the image."""
+    if choices.output:
+        raise InvalidInput(
+            f"step `{plan.steps[0]}` is built by an engine, so its image can't go to `{choices.output}`",
+            hint="leave it out with `--step`, or leave out `--output`",
+        )
+    try:
+        builder = engine()
+    except OutsideFailed:
+        return
+    if builder.stores:
+        return
+    if plan.parent.dockerfile:
+        raise InvalidInput(
+            f"step `{plan.steps[0]}` is built on a Dockerfile's image, which {builder.name} can't keep",
+            hint="push that image, and name it as `parent-image`",
+        )
+    if not choices.push:
+        raise InvalidInput(f"{builder.name} keeps no images on this machine", hint="add `--push`")
 
 
 class _Production:
@@ -198,10 +213,10 @@ class _Production:
             for plan, image in zip(self._plans, images, strict=True)
         ]
 
-    def push(self, made: Sequence[MadeImage], builder: Builder) -> list[MadeImage | ZlockError]:
-        """Send what the registry does not have yet; engines write a tag after all that it stands for."""
+    def push(self, made: Sequence[MadeImage], workshop: Workshop) -> list[MadeImage | ZlockError]:
+        """Send what the registry does not have yet."""
         waiting = [one.plan for one in made if not one.is_pushed]
-        pushed = iter(self._run(waiting, lambda plan: partial(_push, builder, plan), lambda _: End.PUSHED))
+        pushed = iter(self._run(waiting, lambda plan: partial(workshop.push, plan), lambda _: End.PUSHED))
         images = [one.image if one.is_pushed else next(pushed) for one in made]
         return [
             image if isinstance(image, ZlockError) else replace(one, image=image)
@@ -224,11 +239,6 @@ class _Production:
 
 def _built(image: Image) -> End:
     return End.BUILT if image.built else End.EXISTS
-
-
-def _push(builder: Builder, plan: ImagePlan, watch: Watch) -> Image:
-    watch.reporter(Doing(Activity.PUSHING))
-    return builder.push(reference_of(plan), watch)
 
 
 def _outcome(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -16,30 +17,36 @@ from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.reuse import Build, Reusing
 from zlock.process import Watch
 from zlock.reporting import Activity, Doing, Line
+from zlock.workflow.images.assembler import Assembler
 from zlock.workflow.images.index_secret import index_secret
+from zlock.workflow.images.names import reference_of
 from zlock.workflow.images.registries import Registries
 from zlock.workflow.project.workspace import Workspace
 
-LOCAL = "localhost/zlock"
-"""Where images are kept that have no repository: a name that no registry has."""
-
-
-def name_of(plan: ImagePlan) -> str:
-    """Return the repository of an image, or its name in an engine's own store."""
-    return plan.repository or LOCAL
-
-
-def reference_of(plan: ImagePlan) -> str:
-    """Return the name and tag under which an image is built, looked for and pushed."""
-    return f"{name_of(plan)}:{plan.tag}"
-
 
 class Workshop:
-    """Builds the images of plans, with their parents, contexts and secrets; the files are gone once it is left."""
+    """Builds the images of plans, with their parents, contexts and secrets; the files are gone once it is left.
 
-    def __init__(self, workspace: Workspace, builder: Builder, registries: Registries, *, push: bool) -> None:
+    Args:
+        workspace: The project.
+        engine: Returns what builds what is not put together; raises `OutsideFailed` where there is none.
+        assembler: Puts images together; None where none is.
+        registries: The registries.
+        push: Whether images are to be pushed.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        engine: Callable[[], Builder],
+        assembler: Assembler | None,
+        registries: Registries,
+        *,
+        push: bool,
+    ) -> None:
         self._workspace = workspace
-        self._builder = builder
+        self._engine = engine
+        self._assembler = assembler
         self._registries = registries
         self._push = push
         # Only its owner can look into it.
@@ -67,7 +74,7 @@ class Workshop:
             secrets={SECRET: folder / "secret"} if plan.needs_secret else {},
             fresh=plan.rebuild,
         )
-        build: Build = partial(self._make, plan)
+        build: Build = self._make_by(plan)
         for store in self._stores(plan):
             build = Reusing(build, store).build
         return build(recipe, watch)
@@ -82,8 +89,23 @@ class Workshop:
             return []
         registry = self._registries.store_of(plan)
         far: list[Store] = [registry] if registry else []
-        near: list[Store] = [self._builder] if self._builder.stores else []
+        if plan.assembly is not None and self._assembler is not None:
+            return self._assembler.stores(plan, far)
+        near: list[Store] = [self._engine()] if self._engine().stores else []
         return [*near, *far] if self._push else [*far, *near]
+
+    def push(self, plan: ImagePlan, watch: Watch) -> Image:
+        """Send the image of a plan to its registry; the tag is written after all that it stands for."""
+        if plan.assembly is not None and self._assembler is not None:
+            return self._assembler.push(plan, watch)
+        watch.reporter(Doing(Activity.PUSHING))
+        return self._engine().push(reference_of(plan), watch)
+
+    def _make_by(self, plan: ImagePlan) -> Build:
+        if plan.assembly is None or self._assembler is None:
+            return partial(self._make, plan)
+        put_together = self._assembler.build
+        return lambda _, watch: put_together(plan, watch)
 
     def _make(self, plan: ImagePlan, recipe: Recipe, watch: Watch) -> Image:
         """Build an image that is nowhere yet."""
@@ -95,7 +117,7 @@ class Workshop:
             watch.reporter(Doing(Activity.BUILDING_PARENT))
             self._make_parent(plan, plan.parent.dockerfile, watch)
         watch.reporter(Doing(Activity.BUILDING_IMAGE))
-        return self._builder.build(recipe, watch)
+        return self._engine().build(recipe, watch)
 
     def _secret(self, plan: ImagePlan) -> bytes:
         """Return the content of a plan's secret, one at a time: the first one asks the machine's installers.
@@ -121,6 +143,7 @@ class Workshop:
                 labels={KEY_LABEL: parent.digest.removeprefix("sha256:")},
                 fresh=plan.rebuild,
             )
-            build = self._builder.build if plan.floats else Reusing(self._builder.build, self._builder).build
+            engine = self._engine()
+            build = engine.build if plan.floats else Reusing(engine.build, engine).build
             build(recipe, watch)
             self._made.add(which)

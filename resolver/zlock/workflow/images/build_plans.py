@@ -20,7 +20,7 @@ from zlock.lock.lock import Lock
 from zlock.lock.package import Package
 from zlock.lock.selection import indexes_of, packages_on
 from zlock.lock.wheelhouse import LockedFile, leads_into, with_sdists, with_wheels
-from zlock.model.image import default_parent
+from zlock.model.image import default_parent, is_layout
 from zlock.model.indexes import Index
 from zlock.model.reference import join_repository
 from zlock.model.target import Target
@@ -28,13 +28,12 @@ from zlock.settings.docker import EffectiveSettings
 from zlock.wording import listed
 from zlock.workflow.fetching.build_files import house_with
 from zlock.workflow.fetching.folders import Folders
+from zlock.workflow.images.layering import Layering
+from zlock.workflow.images.registries import Registries
 from zlock.workflow.locks.current import LockedStep
 from zlock.workflow.project.image_settings import mistakes
 from zlock.workflow.project.registry_errors import NamedParents
 from zlock.workflow.project.workspace import Workspace
-
-Ask = Callable[[str, str], str]
-"""Says something of an image: takes its reference and a platform."""
 
 _SHOWN = 5
 OUTPUT = Path("build") / "zlock"
@@ -53,9 +52,9 @@ def output_folder(workspace: Workspace) -> Path:
 def plan_images(
     workspace: Workspace,
     locked: Sequence[LockedStep],
-    digest_of: Ask | None,
-    user_of: Ask | None = None,
+    registries: Registries | None = None,
     wheelhouse: Path | None = None,
+    layering: Layering | None = None,
 ) -> list[ImagePlan]:
     """Return the distinct images of steps, one for each key and platform, in the order of the steps.
 
@@ -64,11 +63,13 @@ def plan_images(
     Args:
         workspace: The project.
         locked: The steps with their locks.
-        digest_of: Finds the digest of a parent that floats; without, it goes on floating.
-        user_of: Finds who a parent runs as; without, only the settings say it.
+        registries: Tell the digest of a parent that floats, and who it runs as; without, it goes on floating, and
+            only the settings say that.
         wheelhouse: The folder that all packages come from; without, indexes serve them.
+        layering: Plans what can be put together; without, engines build all.
     """
-    planner = _Planner(workspace, digest_of, user_of, wheelhouse)
+    planner = _Planner(workspace, registries, wheelhouse)
+    plan = layering.plan if layering else plan_image
     plans: list[ImagePlan] = []
     failures = workspace.report.failures
     for error, steps in mistakes(workspace, [one.step for one in locked]):
@@ -77,26 +78,25 @@ def plan_images(
     for one in locked:
         if one.step.name not in failures.of_steps:
             with failures.of(one.step.name):
-                plans += planner.plan(one)
+                plans += planner.plan(one, plan)
+    if layering:
+        layering.note_engine()
     return _merged(plans)
 
 
 class _Planner:
     """What the plans of one run share."""
 
-    def __init__(
-        self, workspace: Workspace, digest_of: Ask | None, user_of: Ask | None, wheelhouse: Path | None
-    ) -> None:
+    def __init__(self, workspace: Workspace, registries: Registries | None, wheelhouse: Path | None) -> None:
         self._workspace = workspace
-        self._digest_of = digest_of
-        self._user_of = user_of
+        self._registries = registries
         self._wheelhouse = wheelhouse
         self._folders = Folders(workspace, self._supply, [wheelhouse] if wheelhouse else [])
         self._files: dict[str, bytes] | None = None
         self._custom: dict[tuple[Path, Path | None, str], Parent] = {}
         self._parents = NamedParents()
 
-    def plan(self, one: LockedStep) -> list[ImagePlan]:
+    def plan(self, one: LockedStep, plan: Callable[[Wanted], ImagePlan]) -> list[ImagePlan]:
         """Return a step's plans, one for each Linux platform of its lock."""
         self._note_unused(one)
         targets = [target for target in one.question.targets if target.system == "linux"]
@@ -111,7 +111,7 @@ class _Planner:
         plans = []
         for target in targets:
             with problems:
-                plans.append(plan_image(self._wanted(one, target)))
+                plans.append(plan(self._wanted(one, target)))
         problems.raise_if_any()
         return plans
 
@@ -185,7 +185,7 @@ class _Planner:
             place = (settings.dockerfile, settings.build_context_root, target.platform)
             with self._parents.of(one.step, place):
                 return self._custom_parent(*place)
-        reference = settings.parent_image or default_parent(target.python)
+        reference = settings.parent_layout or settings.parent_image or default_parent(target.python)
         with self._parents.of(one.step, (reference, target.platform)):
             return self._named_parent(one, reference, target)
 
@@ -193,13 +193,14 @@ class _Planner:
         parent = one.facts.parent
         if parent:
             return named_parent(reference, parent.digest, parent.user)
-        digest, user = "" if "@" in reference else self._digest(reference, target.platform), None
-        if digest and self._user_of:
-            user = self._user_of(reference, target.platform)
+        is_known = "@" in reference or is_layout(reference)
+        digest, user = "" if is_known else self._digest(reference, target.platform), None
+        if digest and self._registries:
+            user = self._registries.user_of(reference, target.platform)
         return named_parent(reference, digest, user)
 
     def _digest(self, reference: str, platform: str) -> str:
-        return self._digest_of(reference, platform) if self._digest_of else ""
+        return self._registries.digest_of(reference, platform) if self._registries else ""
 
     def _custom_parent(self, dockerfile: Path, context: Path | None, platform: str) -> Parent:
         """Return what a Dockerfile makes; several steps may share one, and its folder may be large."""

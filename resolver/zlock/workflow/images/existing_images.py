@@ -7,12 +7,12 @@ from functools import cached_property
 
 from zlock.errors import OutsideFailed
 from zlock.image.builders.builder import Builder, Store
-from zlock.image.builders.choose import choose_builder
 from zlock.image.plan import ImagePlan
 from zlock.image.reuse import check_key
 from zlock.model.reference import ImageReference
 from zlock.reporting import Activity, Doing
-from zlock.workflow.images.build_image import reference_of
+from zlock.workflow.images.choosing import Engine, own_layout
+from zlock.workflow.images.names import reference_of
 from zlock.workflow.images.registries import Registries
 from zlock.workflow.project.workspace import Workspace
 
@@ -20,9 +20,10 @@ from zlock.workflow.project.workspace import Workspace
 class Existing:
     """Looks for images; an engine is asked only for what no registry has."""
 
-    def __init__(self, workspace: Workspace, registries: Registries) -> None:
+    def __init__(self, workspace: Workspace, registries: Registries, engine: Engine) -> None:
         self._workspace = workspace
         self._registries = registries
+        self._wanted = engine
 
     def place_of(self, plan: ImagePlan) -> str | None:
         """Return what has the image of a plan, so that no build makes it: "registry", or the name of an engine.
@@ -50,7 +51,9 @@ class Existing:
         registry = self._registries.store_of(plan)
         if registry is not None:
             yield registry
-        if self._engine is not None and self._engine.stores:
+        if self._engine is None and plan.assembly is not None:
+            yield from own_layout(self._workspace).stores(plan, [])
+        elif self._engine is not None and self._engine.stores:
             where = f"the store of {self._engine.name}"
             self._workspace.reporter(Doing(Activity.LOOKING_IN_STORE, reference_of(plan), where))
             yield self._engine
@@ -59,7 +62,7 @@ class Existing:
     def _engine(self) -> Builder | None:
         """The engine that a build would take; a plan is none the less where there is none."""
         try:
-            return choose_builder(None, self._workspace.environ)
+            return self._wanted()
         except OutsideFailed as error:
             why = "; ".join(error.context)
             self._workspace.note(f"no engine of this machine was asked what is there, as none answers: {why}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zlock.errors import InvalidInput
+from zlock.image.builders.choose import OCI
 from zlock.image.context.folder import NO_LINKS, folder_names, write_context
 from zlock.image.explain import moved
 from zlock.image.plan import ImagePlan
@@ -14,6 +15,7 @@ from zlock.image.record import RECORD, PlatformRow, read_record
 from zlock.model.paths import real
 from zlock.workflow.fetching.build_files import links_into
 from zlock.workflow.images.build_plans import output_folder, plan_images
+from zlock.workflow.images.choosing import Engine, layering_of
 from zlock.workflow.images.existing_images import Existing
 from zlock.workflow.images.registries import Registries, note_floating, note_unknown
 from zlock.workflow.locks.current import collect_locked, load_locked
@@ -59,7 +61,9 @@ class PlannedIndex:
     exists: bool | None
 
 
-def plan(options: Options, *, explain: str | None = None) -> tuple[list[PlannedImage], list[PlannedIndex], Report]:
+def plan(
+    options: Options, *, explain: str | None = None, builder: str | None = None
+) -> tuple[list[PlannedImage], list[PlannedIndex], Report]:
     """Return the images of a pipeline, none of which is built, and the indexes over them.
 
     Offline no registry is asked, only this machine's store; without a repository there are no indexes. What is wrong
@@ -68,6 +72,7 @@ def plan(options: Options, *, explain: str | None = None) -> tuple[list[PlannedI
     Args:
         options: What the command line says.
         explain: The step whose change since the last build is to be explained.
+        builder: What will build, see `Choices`.
 
     Raises:
         ZlockError: What is wrong with the project, or the step to be explained is none of it.
@@ -75,8 +80,11 @@ def plan(options: Options, *, explain: str | None = None) -> tuple[list[PlannedI
     workspace = Workspace(options)
     failures = workspace.report.failures
     locked = collect_locked(workspace)
-    with Registries(workspace, is_needed=False) as registries:
-        plans = plan_images(workspace, locked, registries.digest_of, registries.user_of)
+    with (
+        Registries(workspace, is_needed=False) as registries,
+        layering_of(workspace, builder) as layering,
+    ):
+        plans = plan_images(workspace, locked, registries, layering=layering)
         note_unknown(plans, workspace)
         note_floating(registries.floating, plans, workspace)
         before = read_record(output_folder(workspace) / RECORD) if explain is not None else {}
@@ -85,7 +93,8 @@ def plan(options: Options, *, explain: str | None = None) -> tuple[list[PlannedI
             if explain not in {*names, *failures.of_steps}:
                 raise InvalidInput(f"there is no step `{explain}` to explain", hint=f"steps: {', '.join(names)}")
             plans = [one for one in plans if explain in one.steps]
-        existing, named = Existing(workspace, registries), NamedImages(workspace.steps)
+        engine = Engine(None if builder == OCI else builder, workspace.environ)
+        existing, named = Existing(workspace, registries, engine), NamedImages(workspace.steps)
         rows = []
         for one in plans:
             last = before[explain].platforms.get(one.platform) if explain and explain in before else None
@@ -117,7 +126,7 @@ def write_contexts(options: Options, output: Path | None, wheelhouse: Path | Non
     """
     workspace = Workspace(options)
     house = real(wheelhouse) if wheelhouse else None
-    plans = plan_images(workspace, load_locked(workspace), None, None, house)
+    plans = plan_images(workspace, load_locked(workspace), wheelhouse=house)
     note_unknown(plans, workspace)
     links = [NO_LINKS] * len(plans) if house is None else links_into(plans, house, workspace)
     around = output_folder(workspace) if output is None else Path.cwd() / output

@@ -9,7 +9,7 @@ from functools import cached_property
 from zlock.errors import Collector, InvalidInput, NoAnswer
 from zlock.lock.facts import PinnedParent
 from zlock.lock.lock import Lock
-from zlock.model.image import default_parent
+from zlock.model.image import default_parent, is_layout
 from zlock.reporting import Activity, Doing
 from zlock.workflow.locks.job import Answers, Job
 from zlock.workflow.project.registry_errors import NamedParents
@@ -135,6 +135,8 @@ def _with_parent(lock: Lock, parent: PinnedParent | None) -> Lock:
 
 
 def _is_local(reference: str) -> bool:
+    if is_layout(reference):
+        return True
     from zlock.model.reference import ImageReference  # most runs have no parents to ask for
 
     return ImageReference.parse(reference).is_local

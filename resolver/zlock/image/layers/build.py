@@ -1,0 +1,201 @@
+"""Puts one image together: what its target lacks is made and given, and nothing else is fetched or made."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import IO, NamedTuple
+
+from zlock.errors import NoAnswer
+from zlock.image.layers.assemble import MOST_LAYERS, Assembled, Running, assemble, descriptor_of, passed_on
+from zlock.image.layers.assembly import Assembly
+from zlock.image.layers.blob import Layer, pack_blob, write_blob
+from zlock.image.layers.entry import Entry
+from zlock.image.layers.environment import environment_entries, settled_entries
+from zlock.image.layers.layer import Find, check_places
+from zlock.image.layers.packing import pack
+from zlock.image.layers.store import LayerStore
+from zlock.image.layers.target import Read, Target
+from zlock.image.plan import KEY_LABEL, ImagePlan
+from zlock.image.reading.compression import DAMAGED
+from zlock.image.reading.sources import UNPACKED, OpenImage, RegistryImage
+from zlock.image.registry.manifest import Descriptor, broken
+from zlock.model.image import WORKING_FOLDER
+from zlock.process import CommandStopped, Watch
+from zlock.reporting import Activity, Doing
+
+_AT_ONCE = 4  # layers that are made and sent at a time
+_ANNOTATION = "org.opencontainers.image"
+Double = tuple[str, str, str]
+"""A path that two packages have with different content, and these, the one that counts last."""
+
+
+class _Content(NamedTuple):
+    """What a target is given: what points at it, what opens it, what a person calls it, and who else may have it."""
+
+    points: Descriptor
+    read: Read
+    name: str
+    beside: str = ""
+
+
+class _Wanted(NamedTuple):
+    """A layer on top of the parent's: what a person calls it, what it depends on, and what makes it."""
+
+    name: str
+    key: str
+    write: Callable[[IO[bytes]], Layer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workbench:
+    """What the images of a run are put together with.
+
+    Attributes:
+        store: The layers that this machine has made.
+        created: When images say they were made (RFC 3339).
+    """
+
+    store: LayerStore
+    created: str
+
+    def put_together(
+        self, plan: ImagePlan, parent: OpenImage, find: Find, target: Target, watch: Watch
+    ) -> tuple[Assembled, list[Double]]:
+        """Give all of an image to a target but its manifest; return the image, and what two of its packages have.
+
+        Raises:
+            NoAnswer: The parent has layers that can't be passed on, or too many.
+            InvalidInput: A wheel can't be installed, or not beside the others.
+            OutsideFailed: Something can't be had, made or given.
+            CommandStopped: The watch ended it.
+        """
+        assembly = plan.assembly
+        if assembly is None:
+            raise AssertionError("an engine builds it")
+        names = parent.found.layers
+        room = MOST_LAYERS - len(names) - 1
+        if room < 1:
+            has = f"the base image `{plan.parent.reference}` has {len(names)} layers"
+            raise NoAnswer(
+                f"{has}, and an image has {MOST_LAYERS} at most",
+                hint="name another base image, or build with an engine: `--builder docker`",
+            )
+        wanted = list(_layers(assembly, room, find, watch))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            try:
+                below = pool.map(lambda position: self._pass_on(parent, position, target, watch), range(len(names)))
+                above = pool.map(lambda one: self._deliver(one, target, watch), wanted)
+                layers = [*below], [*above]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        doubles = check_places([layer.files for layer in layers[1]])
+        named = [(one.name, layer) for one, layer in zip(wanted, layers[1], strict=True)]
+        image = assemble(parent.found.config, layers[0], named, self._running(plan, assembly))
+        if not target.has(image.described):
+            target.put(image.described, lambda: io.BytesIO(image.config))
+        return image, doubles
+
+    def _running(self, plan: ImagePlan, assembly: Assembly) -> Running:
+        labels = {
+            KEY_LABEL: plan.key,
+            f"{_ANNOTATION}.created": self.created,
+            f"{_ANNOTATION}.base.digest": plan.parent.digest,
+        }
+        return Running(
+            environment={**assembly.environment, "VIRTUAL_ENV": assembly.maker.environment.venv},
+            first_on_path=f"{assembly.maker.environment.venv}/bin",
+            later=assembly.later,
+            user=assembly.user,
+            folder=WORKING_FOLDER,
+            labels=labels,
+            created=self.created,
+        )
+
+    def _deliver(self, wanted: _Wanted, target: Target, watch: Watch) -> Layer:
+        """Make sure that a target has a layer; one that it has is not made, if it is known what it would be."""
+        with self.store.turn(wanted.key):
+            layer = self.store.recall(wanted.key)
+            if layer is None or not (self.store.has(layer) or target.has(descriptor_of(layer))):
+                watch.reporter(Doing(Activity.MAKING_LAYER, wanted.name))
+                layer = self.store.make(wanted.key, wanted.write)
+        opened = self.store.path(layer)
+        _give(target, _Content(descriptor_of(layer), lambda: opened.open("rb"), wanted.name), watch)
+        return layer
+
+    def _pass_on(self, parent: OpenImage, position: int, target: Target, watch: Watch) -> Descriptor:
+        """Make sure that a target has a layer of the parent."""
+        beside = parent.reference.name if isinstance(parent, RegistryImage) else ""
+        found, name = parent.found, f"the parent, {position + 1} of {len(parent.found.layers)}"
+        if found.layers[position].media_type != UNPACKED:
+            one = passed_on(found.layers[position], found.name)
+            _give(target, _Content(one, lambda: parent.open_layer(position), name, beside), watch)
+            return one
+        diff_id = found.config.diff_ids[position]
+        key = hashlib.sha256(f"parent {diff_id}".encode()).hexdigest()
+        layer = self._deliver(
+            _Wanted(name, key, lambda stream: _packed(parent, position, stream, watch)), target, watch
+        )
+        return descriptor_of(layer)
+
+
+def _packed(parent: OpenImage, position: int, stream: IO[bytes], watch: Watch) -> Layer:
+    """Write a layer of an engine's store as registries keep them."""
+    name = f"`{parent.found.name}`"
+    with parent.open_layer(position) as source:
+        try:
+            layer = pack_blob(source, stream, watch)
+        except DAMAGED as error:
+            raise broken(name, f"its layer {position + 1} is damaged: {error}") from error
+    if layer.diff_id != parent.found.config.diff_ids[position]:
+        raise broken(name, f"its layer {position + 1} unpacks to {layer.diff_id}")
+    return layer
+
+
+def _layers(assembly: Assembly, room: int, find: Find, watch: Watch) -> Iterator[_Wanted]:
+    """Yield the layers on top of the parent's."""
+    maker = assembly.maker
+    compiled_by = maker.compiler.version if maker.compiler else ""
+    entries: Sequence[Entry] = [
+        *environment_entries(maker.environment, assembly.facts, compiled_by),
+        *settled_entries(
+            assembly.locked, assembly.facts.owner(assembly.owner), is_there=WORKING_FOLDER in assembly.facts.there
+        ),
+    ]
+    key = hashlib.sha256(repr(entries).encode()).hexdigest()
+    yield _Wanted("the environment", key, lambda stream: write_blob(entries, stream, watch))
+    for wheels in pack(assembly.wheels, room):
+        name = ", ".join(f"{one.name} {one.version}" for one in wheels)
+        yield _Wanted(
+            name,
+            maker.key(wheels),
+            lambda stream, wheels=wheels: maker.make(wheels, find, stream, watch),  # type: ignore[misc]  # the default binds it
+        )
+
+
+def _give(target: Target, content: _Content, watch: Watch) -> None:
+    if target.has(content.points):
+        return
+    watch.reporter(Doing(Activity.PUSHING_LAYER, content.name, received=content.points.size))
+
+    def opened() -> IO[bytes]:
+        return _Stoppable(content.read(), watch)
+
+    target.put(content.points, opened, content.beside)
+
+
+class _Stoppable(io.BufferedReader):
+    """A file that can't be read on once a watch has ended what it is read for."""
+
+    def __init__(self, file: IO[bytes], watch: Watch) -> None:
+        super().__init__(file)  # type: ignore[arg-type]  # any binary file
+        self._watch = watch
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self._watch.stop.is_set():
+            raise CommandStopped("the run ended before a layer was stored", hint="run again")
+        return super().read(size)

@@ -1,0 +1,100 @@
+"""Puts the images of a run together: their wheels, their parents and where they go, brought together."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from zlock.errors import InvalidInput
+from zlock.image.builders.builder import Image, Store
+from zlock.image.context.installation import FOLDERS
+from zlock.image.layers.build import Double, Workbench
+from zlock.image.layers.packing import Wheel
+from zlock.image.layers.store import LayerStore
+from zlock.image.plan import ImagePlan
+from zlock.process import CommandStopped, Watch
+from zlock.reporting import Activity, Doing
+from zlock.workflow.fetching.fetch import LockedWheels
+from zlock.workflow.fetching.folders import cache_folder
+from zlock.workflow.images.destinations import Destination, InRegistries
+from zlock.workflow.images.layering import Layering
+from zlock.workflow.locks.current import LockedStep
+from zlock.workflow.project.workspace import Workspace
+
+
+class Assembler:
+    """Puts the images of a run together, and gives them to where they go.
+
+    Attributes:
+        doubles: What packages of one image both have, with different content.
+    """
+
+    def __init__(
+        self, workspace: Workspace, locked: Sequence[LockedStep], layering: Layering, destination: Destination
+    ) -> None:
+        self._layering = layering
+        self._destination = destination
+        self._wheels = LockedWheels(workspace, locked)
+        store = LayerStore(cache_folder(workspace.options, workspace.environ))
+        self._bench = Workbench(store=store, created=_created(workspace.environ))
+        self.doubles: dict[Double, None] = {}
+
+    def stores(self, plan: ImagePlan, far: Sequence[Store]) -> list[Store]:
+        """Return what may have a plan's image already, see `Destination.stores`."""
+        return self._destination.stores(plan, far)
+
+    def build(self, plan: ImagePlan, watch: Watch) -> Image:
+        """Put the image of a plan together; what is to be pushed is there only once `push` has been called."""
+        parent = self._layering.open(plan.parent, plan.platform)
+        with tempfile.TemporaryDirectory(prefix="zlock-") as folder:
+
+            def find(wheel: Wheel) -> Path:
+                return self._find(plan, wheel, Path(folder), watch)
+
+            target = self._destination.target(plan)
+            image, doubles = self._bench.put_together(plan, parent, find, target, watch)
+        self.doubles |= dict.fromkeys(doubles)
+        return self._destination.keep(plan, image, watch)
+
+    def push(self, plan: ImagePlan, watch: Watch) -> Image:
+        """Let the image of a plan be there, whose layers are."""
+        if not isinstance(self._destination, InRegistries):
+            raise TypeError("images go elsewhere")
+        return self._destination.finish(plan, watch)
+
+    def _find(self, plan: ImagePlan, wheel: Wheel, folder: Path, watch: Watch) -> Path:
+        """Return a wheel's file: that of a folder of the project is in the plan, any other is brought."""
+        place = folder / wheel.sha256
+        place.mkdir(exist_ok=True)
+        own = plan.context.get(f"{FOLDERS}/{wheel.filename}")
+        if own is not None:
+            (place / wheel.filename).write_bytes(own)
+            return place / wheel.filename
+        watch.reporter(Doing(Activity.FETCHING, wheel.filename))
+
+        def heard(_count: int) -> None:
+            if watch.stop.is_set():
+                raise CommandStopped(f"the run ended before `{wheel.filename}` was there", hint="run again")
+
+        return self._wheels.bring(plan.steps[0], wheel.sha256, place, heard)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._wheels.close()
+        self._destination.close()
+
+
+def _created(environ: Mapping[str, str]) -> str:
+    """Return when images say they were made: `SOURCE_DATE_EPOCH`, else 1970."""
+    stated = environ.get("SOURCE_DATE_EPOCH", "0")
+    try:
+        return datetime.fromtimestamp(int(stated), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError) as error:
+        raise InvalidInput(
+            f"`SOURCE_DATE_EPOCH` is not a number of seconds: `{stated}`", hint="unset it, or set it to one"
+        ) from error

@@ -1,0 +1,120 @@
+"""What builds, what puts images together, and where these go: as the command line says, or as this machine has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from threading import Lock
+
+from zlock.errors import OutsideFailed
+from zlock.image.builders.builder import Builder
+from zlock.image.builders.choose import OCI, choose_builder
+from zlock.workflow.images.build_plans import output_folder
+from zlock.workflow.images.destinations import Destination, InEngine, InLayout, InRegistries, on_disk
+from zlock.workflow.images.layering import Layering
+from zlock.workflow.images.registries import Registries
+from zlock.workflow.project.workspace import Workspace
+
+_LAYOUT = "oci"
+"""The layout in the folder of what builds write, for machines without an engine."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choices:
+    """How to build.
+
+    Attributes:
+        builder: "oci" for images that are put together, or the engine's name; None for what is best for each step.
+        output: Where images go that are put together, `oci:DIR` or `docker-archive:FILE`; empty for an engine's store.
+        push: Send the images to their repositories.
+        jobs: How many are built at a time.
+        network: What builds see of the network, as the engine has it; empty for its own default.
+        force: Build every image anew, as with `prevent_build_reuse`.
+    """
+
+    builder: str | None = None
+    output: str = ""
+    push: bool = False
+    jobs: int = 1
+    network: str = ""
+    force: bool = False
+
+
+class Engine:
+    """The engine that builds, looked for once; a call returns it.
+
+    Args:
+        name: Which one; None for the first that can.
+        environ: The environment of the engines' clients.
+        network: What builds see of the network, see `Choices`.
+    """
+
+    def __init__(self, name: str | None, environ: Mapping[str, str], network: str = "") -> None:
+        self._asked = name, environ, network
+        self._turn = Lock()
+        self._found: Builder | None = None
+        self._missing: OutsideFailed | None = None
+
+    def __call__(self) -> Builder:
+        """Return it.
+
+        Raises:
+            OutsideFailed: There is none.
+        """
+        with self._turn:
+            if self._missing is None and self._found is None:
+                try:
+                    self._found = choose_builder(*self._asked)
+                except OutsideFailed as error:
+                    self._missing = error
+        if self._found is not None:
+            return self._found
+        said = self._missing
+        raise OutsideFailed(said.message, context=said.context, hint=said.hint) if said else AssertionError
+
+    @property
+    def that_stores(self) -> Builder | None:
+        """It, if it is there and keeps images on this machine."""
+        try:
+            found = self()
+        except OutsideFailed:
+            return None
+        return found if found.stores else None
+
+
+def engine_of(workspace: Workspace, builder: str | None, network: str = "") -> Engine:
+    """Return the engine that `--builder` means.
+
+    Raises:
+        OutsideFailed: The one that is named can't build.
+    """
+    engine = Engine(None if builder == OCI else builder, workspace.environ, network)
+    if builder not in (None, OCI):
+        engine()
+    return engine
+
+
+def layering_of(workspace: Workspace, builder: str | None) -> AbstractContextManager[Layering | None]:
+    """Return what plans images that are put together, unless an engine is named."""
+    return Layering(workspace, is_named=builder == OCI) if builder in (None, OCI) else nullcontext()
+
+
+def destination_of(choices: Choices, engine: Engine, registries: Registries, workspace: Workspace) -> Destination:
+    """Return where images go that are put together.
+
+    Raises:
+        InvalidInput: `--output` names no place.
+    """
+    if choices.push:
+        return InRegistries(registries.registry)
+    if choices.output:
+        return on_disk(choices.output)
+    stores = engine.that_stores
+    return InEngine(stores) if stores else own_layout(workspace)
+
+
+def own_layout(workspace: Workspace) -> InLayout:
+    """Return the layout of a project, for machines without an engine."""
+    folder = output_folder(workspace) / _LAYOUT
+    return InLayout(folder, folder.relative_to(workspace.project.folder).as_posix(), is_asked=False)

@@ -1,0 +1,229 @@
+"""Where images go that are put together here: registries, a layout or an archive on disk, the store of an engine."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import Protocol
+
+from zlock.errors import InvalidInput, NoAnswer
+from zlock.image.builders.builder import Builder, Image, Store
+from zlock.image.layers.assemble import Assembled
+from zlock.image.layers.target import Layout, LayoutTarget, RegistryTarget, Target, write_archive
+from zlock.image.plan import KEY_LABEL, ImagePlan
+from zlock.image.reading.files import FolderFiles
+from zlock.image.reading.sources import find_in_layout
+from zlock.image.registry.registry import Registry
+from zlock.model.image import LAYOUT
+from zlock.model.reference import ImageReference
+from zlock.process import Watch
+from zlock.reporting import Activity, Doing
+from zlock.workflow.images.names import reference_of
+
+ARCHIVE = "docker-archive:"
+"""How the name of an archive of images begins; the path follows."""
+
+
+class Destination(Protocol):
+    """Takes the images of a run."""
+
+    def stores(self, plan: ImagePlan, far: Sequence[Store]) -> list[Store]:
+        """Return what may have a plan's image already, what is asked first last; `far` is its registry, if any."""
+
+    def target(self, plan: ImagePlan) -> Target:
+        """Return what takes all of an image but its manifest."""
+
+    def keep(self, plan: ImagePlan, image: Assembled, watch: Watch) -> Image:
+        """Take an image of which the target has all."""
+
+    def close(self) -> None:
+        """Finish what holds several images, and remove what was needed for that."""
+
+
+class InRegistries:
+    """Each image goes to its repository, but is there only once it is told to be, see `finish`."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._known: set[tuple[str, str]] = set()
+        self._waiting: dict[str, Assembled] = {}
+
+    def stores(self, plan: ImagePlan, far: Sequence[Store]) -> list[Store]:  # noqa: ARG002 - it is one for all
+        """Return its registry."""
+        return [*far]
+
+    def target(self, plan: ImagePlan) -> Target:
+        """Return the image's repository."""
+        return RegistryTarget(self._registry, ImageReference.parse(reference_of(plan)), self._known)
+
+    def keep(self, plan: ImagePlan, image: Assembled, watch: Watch) -> Image:  # noqa: ARG002 - nothing is sent
+        """Remember the manifest."""
+        self._waiting[reference_of(plan)] = image
+        return Image(digest=image.digest, key=plan.key, place="", built=True)
+
+    def finish(self, plan: ImagePlan, watch: Watch) -> Image:
+        """Write the manifest under the tag, and with that the image is there."""
+        watch.reporter(Doing(Activity.PUSHING))
+        image = self._waiting[reference_of(plan)]
+        self.target(plan).finish(image, plan.platform)
+        return Image(digest=image.digest, key=plan.key, place="registry", built=True)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class InLayout:
+    """All images are in one layout, each by its tag.
+
+    Args:
+        folder: The layout.
+        shown: What a person calls that folder.
+        is_asked: Whether images are to be there, so that it is of no use that a registry has them.
+    """
+
+    def __init__(self, folder: Path, shown: str, *, is_asked: bool) -> None:
+        self._is_asked = is_asked
+        self._layout = Layout(folder, Lock())
+        self._place = f"{LAYOUT}{shown}"
+
+    def stores(self, plan: ImagePlan, far: Sequence[Store]) -> list[Store]:
+        """Return the layout, for the image's platform, and the registry that may spare it."""
+        near = LayoutStore(self._layout.folder, self._place, plan.platform)
+        return [near] if self._is_asked else [*far, near]
+
+    def target(self, plan: ImagePlan) -> Target:
+        """Return the image's place in the layout."""
+        return LayoutTarget(self._layout, plan.tag)
+
+    def keep(self, plan: ImagePlan, image: Assembled, watch: Watch) -> Image:  # noqa: ARG002 - it is quick
+        """Name the image in the index of the layout."""
+        self.target(plan).finish(image, plan.platform)
+        return Image(digest=image.digest, key=plan.key, place=self._place, built=True)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True)
+class LayoutStore:
+    """The images of one platform in a layout, as a store."""
+
+    folder: Path
+    place: str
+    platform: str
+
+    def find(self, reference: str) -> Image | None:
+        """Return what is under the tag of a name, or None."""
+        if not (self.folder / "index.json").is_file():
+            return None
+        tag = ImageReference.parse(reference).tag
+        try:
+            found = find_in_layout(FolderFiles(self.folder), self.place, tag, self.platform)
+        except InvalidInput:  # it has others
+            return None
+        if found is None:
+            return None
+        label = found.found.config.labels.get(KEY_LABEL, "")
+        return Image(digest=found.found.digest, key=label, place=self.place)
+
+
+class _Staged:
+    """Images in a layout that is gone in the end."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._layouts: dict[str, Layout] = {}
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _folder(self) -> Path:
+        return Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="zlock-")))
+
+
+class InArchive(_Staged):
+    """All images are in one archive, which is written in the end.
+
+    Args:
+        file: The archive.
+        shown: What a person calls it.
+    """
+
+    def __init__(self, file: Path, shown: str) -> None:
+        super().__init__()
+        self._file = file
+        self._place = f"{ARCHIVE}{shown}"
+        self._layout = Layout(self._folder(), Lock())
+        self._images: dict[str, Assembled] = {}
+
+    def stores(self, plan: ImagePlan, far: Sequence[Store]) -> list[Store]:  # noqa: ARG002 - the archive is new
+        """Return nothing: all images are to be in it."""
+        return []
+
+    def target(self, plan: ImagePlan) -> Target:
+        """Return the image's place in the archive."""
+        return LayoutTarget(self._layout, plan.tag)
+
+    def keep(self, plan: ImagePlan, image: Assembled, watch: Watch) -> Image:  # noqa: ARG002 - the end takes long
+        """Remember the image."""
+        self.target(plan).finish(image, plan.platform)
+        self._images[reference_of(plan)] = image
+        return Image(digest=image.described.digest, key=plan.key, place=self._place, built=True)
+
+    def close(self) -> None:
+        """Write the archive, if there is anything to be in it.
+
+        Raises:
+            OSError: The disk refused; the archive that was there is as it was.
+        """
+        try:
+            if self._images:
+                write_archive(self._layout.folder, sorted(self._images.items(), key=lambda one: one[0]), self._file)
+        finally:
+            super().close()
+
+
+class InEngine(_Staged):
+    """The images are in the store of an engine."""
+
+    def __init__(self, engine: Builder) -> None:
+        super().__init__()
+        self._engine = engine
+
+    def stores(self, plan: ImagePlan, far: Sequence[Store]) -> list[Store]:  # noqa: ARG002 - it is one for all
+        """Return the engine, and the registry that may spare it."""
+        return [*far, self._engine]
+
+    def target(self, plan: ImagePlan) -> Target:
+        """Return a layout for the image alone."""
+        layout = self._layouts.setdefault(reference_of(plan), Layout(self._folder(), Lock()))
+        return LayoutTarget(layout, plan.tag)
+
+    def keep(self, plan: ImagePlan, image: Assembled, watch: Watch) -> Image:
+        """Have the engine load the image."""
+        name = reference_of(plan)
+        watch.reporter(Doing(Activity.LOADING, place=f"the store of {self._engine.name}"))
+        archive = self._layouts[name].folder / "archive.tar"
+        write_archive(self._layouts[name].folder, [(name, image)], archive)
+        found = self._engine.load(archive, name, watch)
+        if found.digest != image.described.digest:
+            raise NoAnswer(f"{self._engine.name} has another image under `{name}` than it was given", hint="run again")
+        return replace(found, key=plan.key)
+
+
+def on_disk(output: str) -> InLayout | InArchive:
+    """Return where `--output` says.
+
+    Raises:
+        InvalidInput: It says nothing of the kind.
+    """
+    kind, _, path = output.partition(":")
+    if path and f"{kind}:" == LAYOUT:
+        return InLayout(Path.cwd() / path, path, is_asked=True)
+    if path and f"{kind}:" == ARCHIVE:
+        return InArchive(Path.cwd() / path, path)
+    raise InvalidInput(f"`{output}` is not a place for images", hint="write `oci:DIR` or `docker-archive:FILE`")

@@ -1,0 +1,152 @@
+"""Which images are put together out of layers, and on what: everything is known before anything is made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from typing import Self
+
+from zlock.errors import NoAnswer, OutsideFailed
+from zlock.image.context.contents import plan_image
+from zlock.image.layers.bytecode import NO_BYTECODE
+from zlock.image.layers.parent import ParentFacts, misfit, read_parent
+from zlock.image.layers.plan import plan_layers, why_engine
+from zlock.image.plan import ImagePlan, Parent
+from zlock.image.reading.compilers import Compiler, Compilers
+from zlock.image.reading.sources import OpenImage
+from zlock.image.wanted import Wanted
+from zlock.index.cache import Cache
+from zlock.model.form import Misstated, plain, read
+from zlock.model.image import FOLDER, WORKING_FOLDER, is_layout
+from zlock.model.reference import ImageReference
+from zlock.wording import listed
+from zlock.workflow.fetching.folders import cache_folder
+from zlock.workflow.images.find import ImageFinder
+from zlock.workflow.project.workspace import Workspace
+
+_KIND = "parents"
+_ENGINE = "leave out `--builder oci`, or name an engine: `--builder docker`"
+
+
+class Layering:
+    """Plans images, and opens what they are built on, each once.
+
+    Args:
+        workspace: The project.
+        is_named: Whether `--builder` asks for it: then a step for which it is not the way is an error, and parents
+            are looked for in the stores of engines too.
+    """
+
+    def __init__(self, workspace: Workspace, *, is_named: bool) -> None:
+        self._workspace = workspace
+        self._is_named = is_named
+        self._finder = ImageFinder(workspace)
+        self._cache = Cache(cache_folder(workspace.options, workspace.environ))
+        compilers = Compilers(workspace.environ)
+        self._compiler: Callable[[int, str], Compiler | None] = cache(compilers.find)
+        self._near: dict[tuple[str, str], OpenImage] = {}  # in layouts and in stores of engines
+        self._for_engine: dict[str, dict[str, None]] = {}  # by reason the steps
+        self._far = cache(self._in_registry)
+
+    def __enter__(self) -> Self:
+        self._finder.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._finder.__exit__(*error)
+
+    def plan(self, wanted: Wanted) -> ImagePlan:
+        """Return the plan of a step's image: put together where that is the way, else for an engine, and why is noted.
+
+        Raises:
+            InvalidConfiguration: A setting can't be carried into an image; several mistakes come as `Problems`.
+            NoAnswer: The parent is not one for what was locked, or the step can't be an image.
+        """
+        why = why_engine(wanted)
+        if not why:
+            try:
+                return self._planned(replace(wanted, parent=self._known(wanted)))
+            except _Unreadable as error:
+                why = str(error)
+        if self._is_named:
+            what = f"step `{wanted.step}` can't be put together out of layers: {why}"
+            raise NoAnswer(what, hint=_ENGINE)
+        self._for_engine.setdefault(why, {})[wanted.step] = None
+        return plan_image(wanted)
+
+    def note_engine(self) -> None:
+        """Say which steps an engine builds, and why."""
+        for why, steps in self._for_engine.items():
+            which = f"step {listed(steps)} is" if len(steps) == 1 else f"steps {listed(steps)} are"
+            self._workspace.note(f"{which} built by an engine: {why}")
+
+    def open(self, parent: Parent, platform: str) -> OpenImage:
+        """Return a parent that can be read.
+
+        Raises:
+            NoAnswer: It is not there.
+            OutsideFailed: What has it does not answer.
+        """
+        return self._near.get((parent.reference, platform)) or self._far(parent.reference, parent.digest, platform)
+
+    def _known(self, wanted: Wanted) -> Parent:
+        """Return a parent with what tells it from others: that of an engine's store or a layout is in no registry."""
+        parent = wanted.parent
+        if parent.digest:
+            return parent
+        place = parent.reference, wanted.target.platform
+        if place not in self._near:
+            self._near[place] = self._find(*place)
+        found = self._near[place].found
+        own = parent.user if parent.user is not None else found.config.user
+        return replace(parent, digest=found.manifest.config.digest, user=own)
+
+    def _find(self, reference: str, platform: str) -> OpenImage:
+        if not self._is_named and not is_layout(reference):
+            raise _Unreadable(f"no registry tells the digest of its base image `{reference}`")
+        return self._finder.find(reference, [platform])[1]
+
+    def _planned(self, wanted: Wanted) -> ImagePlan:
+        settings = wanted.settings.effective()
+        facts = self._facts(wanted, settings.venv)
+        if found := misfit(facts, wanted.target, settings.venv):
+            raise NoAnswer(f"step `{wanted.step}`: {found[0]}", hint=found[1])
+        odd = next((path for path, kind in facts.there.items() if kind != "folder"), "")
+        if odd:
+            raise _Unreadable(f"`{odd}` of its base image is not a folder")
+        if wanted.user and WORKING_FOLDER in facts.there:
+            raise _Unreadable(f"its base image has `{WORKING_FOLDER}`, which is to be that of `{wanted.user}`")
+        compiler = self._compiler(wanted.target.minor, facts.python) if settings.bytecode else None
+        if settings.bytecode and compiler is None:
+            raise _Unreadable(f"this machine has no Python {wanted.target.python} to compile with: {NO_BYTECODE}")
+        return plan_layers(wanted, facts, compiler)
+
+    def _facts(self, wanted: Wanted, venv: str) -> ParentFacts:
+        """Return what a parent is, which is kept by its digest: nobody reads its files twice."""
+        parent, platform = wanted.parent, wanted.target.platform
+        above = [venv[:end] for end in range(1, len(venv)) if venv[end] == "/"]
+        folders = [*above, venv, FOLDER.rpartition("/")[0], FOLDER, WORKING_FOLDER]
+        key = hashlib.sha256(json.dumps([parent.digest, platform, folders]).encode()).hexdigest()
+        with suppress(Misstated):
+            return read(ParentFacts, self._cache.read(_KIND, "", key))
+        try:
+            facts = read_parent(self.open(parent, platform), folders, self._workspace.reporter)
+        except (NoAnswer, OutsideFailed) as error:
+            raise _Unreadable(error.message) from error
+        self._cache.write(_KIND, "", key, plain(facts))
+        return facts
+
+    def _in_registry(self, reference: str, digest: str, platform: str) -> OpenImage:
+        found = self._finder.parent(ImageReference.parse(reference).at(digest), platform)
+        if found is None:
+            why = "and --offline asks no registry" if self._workspace.options.offline else f"for {platform}"
+            raise NoAnswer(f"there is no base image `{reference}` {why}", hint="check its name, and `platforms`")
+        return found
+
+
+class _Unreadable(Exception):
+    """An image can't be put together, and an engine may be able to build it: why, as it follows the step's name."""
