@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import pytest
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from support.graph import Graph, Packages, direct, pins_by_name
 from test_soundness import Case, Oracle
@@ -48,6 +48,7 @@ class World:
         constraints: Sequence[str] = (),
         python: str = "3.12",
         group: str = "",
+        opened: Collection[NormalizedName] | None = (),
     ) -> Member:
         """Return a step."""
         if python not in self._universes:
@@ -59,7 +60,7 @@ class World:
             policy=policy or Policy(),
             preferences={canonicalize_name(name): version for name, version in (kept or {}).items()},
         )
-        return Member(name=(step, ""), problem=problem, group=group)
+        return Member(name=(step, ""), problem=problem, group=group, opened=opened)
 
 
 def differences(result: Aligned) -> dict[str, tuple[str, ...]]:
@@ -122,7 +123,7 @@ def test_the_requirement_that_forces_a_difference_is_named_though_it_is_far_away
 
     assert differs(TABLES, steps) == {
         "new": ("arrays is 2.1 here and 1.26 elsewhere: `arrays>=2` of explicit can't be had with 1.26",),
-        "old": ("arrays is 1.26 here and 2.1 elsewhere: `frames<2` of explicit can't be had with 2.1",),
+        "old": ("arrays is 1.26 here and 2.1 elsewhere: `arrays<2` of frames 1.5 can't be had with 2.1",),
     }
 
 
@@ -136,72 +137,75 @@ def test_what_few_steps_ask_for_gives_way_to_what_many_do(order: int) -> None:
 
 
 def test_a_step_for_itself_has_its_own_newest() -> None:
-    world = World({"x": {"1": {}, "2": {}}})
-    members = [world.member("a", ["x<2"]), world.member("b", ["x"], group="b"), world.member("c", ["x"])]
+    world = World({"x": {"1.1": {}, "1.2": {}}})
+    members = [world.member("a", ["x<1.2"]), world.member("b", ["x"], group="b"), world.member("c", ["x"])]
     result = align(members)
 
-    assert bases(result, members) == {"a": {"x": "1"}, "b": {"x": "2"}, "c": {"x": "1"}}
+    assert bases(result, members) == {"a": {"x": "1.1"}, "b": {"x": "1.2"}, "c": {"x": "1.1"}}
     assert differences(result) == {}
 
 
 def test_locks_that_stay_are_followed_where_that_can_be() -> None:
-    packages: Packages = {"x": {"1": {}, "2": {}}, "y": {"1": {}, "2": {"requires": ["x>=2"]}}}
-    settled = [{"x": "1", "y": "1"}]
+    packages: Packages = {"x": {"1.1": {}, "1.2": {}}, "y": {"1.1": {}, "1.2": {"requires": ["x>=1.2"]}}}
+    settled = [{"x": "1.1", "y": "1.1"}]
 
-    assert solved(packages, {"a": ["x", "y"]}, settled) == {"a": {"x": "1", "y": "1"}}
-    assert solved(packages, {"a": ["y>=2"]}, settled) == {"a": {"x": "2", "y": "2"}}
-    assert solved(packages, {"a": ["x>=2", "y"]}, settled) == {"a": {"x": "2", "y": "1"}}
+    assert solved(packages, {"a": ["x", "y"]}, settled) == {"a": {"x": "1.1", "y": "1.1"}}
+    assert solved(packages, {"a": ["y>=1.2"]}, settled) == {"a": {"x": "1.2", "y": "1.2"}}
+    assert solved(packages, {"a": ["x>=1.2", "y"]}, settled) == {"a": {"x": "1.2", "y": "1.1"}}
 
 
 def test_what_was_locked_stays_though_other_steps_have_something_else() -> None:
-    world = World({"x": {"1": {}, "2": {}}, "y": {"1": {}, "2": {}}})
+    world = World({"x": {"1.1": {}, "1.2": {}}, "y": {"1.1": {}, "1.2": {}}})
     members = [
-        world.member("a", ["x", "y"], kept={"x": "1", "y": "1"}),
-        world.member("b", ["x", "y"], kept={"x": "2"}),
+        world.member("a", ["x", "y"], kept={"x": "1.1", "y": "1.1"}),
+        world.member("b", ["x", "y"], kept={"x": "1.2"}),
     ]
     result = align(members)
 
-    assert bases(result, members) == {"a": {"x": "1", "y": "1"}, "b": {"x": "2", "y": "1"}}
+    assert bases(result, members) == {"a": {"x": "1.1", "y": "1.1"}, "b": {"x": "1.2", "y": "1.1"}}
     assert differences(result) == {
-        "a": ("x is 1 here and 2 elsewhere: it was locked so",),
-        "b": ("x is 2 here and 1 elsewhere: it was locked so",),
+        "a": ("x is 1.1 here and 1.2 elsewhere: it was locked so",),
+        "b": ("x is 1.2 here and 1.1 elsewhere: it was locked so",),
     }
 
 
 def test_steps_of_different_pythons_have_the_same_versions_as_far_as_files_fit() -> None:
     world = World(
         {
-            "x": {"1": {}, "2": {"requires-python": ">=3.12"}},
-            "y": {"1": {}, "2": {"requires": ["x>=2"]}},
+            "x": {"1.1": {}, "1.2": {"requires-python": ">=3.12"}},
+            "y": {"1.1": {}, "1.2": {"requires": ["x>=1.2"]}},
         }
     )
     members = [world.member("a", ["y"]), world.member("b", ["y", "x"], python="3.10")]
     result = align(members)
 
-    assert bases(result, members) == {"a": {"y": "1"}, "b": {"x": "1", "y": "1"}}
-    members = [world.member("a", ["y>=2"]), world.member("b", ["y<2", "x"], python="3.10")]
+    assert bases(result, members) == {"a": {"y": "1.1"}, "b": {"x": "1.1", "y": "1.1"}}
+    members = [world.member("a", ["y>=1.2"]), world.member("b", ["y<1.2", "x"], python="3.10")]
     result = align(members)
 
-    assert bases(result, members) == {"a": {"x": "2", "y": "2"}, "b": {"x": "1", "y": "1"}}
-    assert "x is 1 here and 2 elsewhere: no file of 2 fits CPython 3.10 on linux/amd64" in differences(result)["b"][0]
+    assert bases(result, members) == {"a": {"x": "1.2", "y": "1.2"}, "b": {"x": "1.1", "y": "1.1"}}
+    assert (
+        "x is 1.1 here and 1.2 elsewhere: no file of 1.2 fits CPython 3.10 on linux/amd64"
+        in differences(result)["b"][0]
+    )
 
 
 @pytest.mark.parametrize(
     ("first", "second", "versions"),
     [
-        ({"asked": ["x>=2rc1"]}, {"asked": ["x"]}, {"a": "2", "b": "2"}),
-        ({"asked": ["x==3rc1"]}, {"asked": ["x"]}, {"a": "3rc1", "b": "2"}),
-        ({"asked": ["x"], "policy": Policy(prerelease="allow")}, {"asked": ["x"]}, {"a": "2", "b": "2"}),
-        ({"asked": ["x==1.5"]}, {"asked": ["x"]}, {"a": "1.5", "b": "2"}),
-        ({"asked": ["x"], "constraints": ["x<2"]}, {"asked": ["x"]}, {"a": "1", "b": "1"}),
-        ({"asked": ["x"], "constraints": ["x<2"]}, {"asked": ["x>=2"]}, {"a": "1", "b": "2"}),
+        ({"asked": ["x>=1.2rc1"]}, {"asked": ["x"]}, {"a": "1.2", "b": "1.2"}),
+        ({"asked": ["x==1.3rc1"]}, {"asked": ["x"]}, {"a": "1.3rc1", "b": "1.2"}),
+        ({"asked": ["x"], "policy": Policy(prerelease="allow")}, {"asked": ["x"]}, {"a": "1.2", "b": "1.2"}),
+        ({"asked": ["x==1.15"]}, {"asked": ["x"]}, {"a": "1.15", "b": "1.2"}),
+        ({"asked": ["x"], "constraints": ["x<1.2"]}, {"asked": ["x"]}, {"a": "1.1", "b": "1.1"}),
+        ({"asked": ["x"], "constraints": ["x<1.2"]}, {"asked": ["x>=1.2"]}, {"a": "1.1", "b": "1.2"}),
     ],
 )
 def test_what_one_step_may_use_is_not_forced_on_another(
     first: dict[str, list[str]], second: dict[str, list[str]], versions: dict[str, str]
 ) -> None:
     """Pre-releases, a yanked release that is pinned, constraints of one step."""
-    world = World({"x": {"1": {}, "1.5": {"yanked": "bad"}, "2": {}, "3rc1": {}}})
+    world = World({"x": {"1.1": {}, "1.15": {"yanked": "bad"}, "1.2": {}, "1.3rc1": {}}})
     members = [world.member("a", **first), world.member("b", **second)]  # type: ignore[arg-type]
 
     assert {step: pins["x"] for step, pins in bases(align(members), members).items()} == versions
@@ -241,7 +245,7 @@ def test_every_step_has_an_answer_that_has_one_by_itself_and_what_can_be_the_sam
     split = 0
     for case, steps in pipelines():
         world = World(case.packages)
-        members = [world.member(step, asked) for step, asked in steps.items()]
+        members = [world.member(step, asked, opened=None) for step, asked in steps.items()]
         result = align(members)
         oracles = {step: Oracle(Case(case.packages, tuple(asked))) for step, asked in steps.items()}
 
@@ -261,7 +265,10 @@ def test_every_step_has_an_answer_that_has_one_by_itself_and_what_can_be_the_sam
             together = Case(case.packages, tuple(text for step in pins for text in steps[step]))
             assert agree or not Oracle(together).is_solvable(), (case, steps)
 
-        again = [world.member(step, dice.sample(steps[step], len(steps[step])), kept=pins[step]) for step in pins]
+        again = [
+            world.member(step, dice.sample(steps[step], len(steps[step])), kept=pins[step], opened=None)
+            for step in pins
+        ]
         dice.shuffle(again)
         repeated = align(again)
 
@@ -271,8 +278,8 @@ def test_every_step_has_an_answer_that_has_one_by_itself_and_what_can_be_the_sam
 
 def test_a_question_that_may_stay_open_ends_with_the_steps_it_may_take() -> None:
     world = World(TABLES)
-    members = [world.member(step, ["frames", "science"]) for step in ("train", "report")]
+    members = [world.member(step, ["frames<2", "arrays>=2"]) for step in ("train", "report")]
 
     with pytest.raises(Enough):
         align(members, reporter=AtMost(1))
-    assert not align(members, reporter=AtMost(100)).failed
+    assert len(align(members, reporter=AtMost(100)).failed) == len(members)

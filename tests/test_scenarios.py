@@ -23,6 +23,8 @@ from zlock.model.origin import Source
 from zlock.model.requirement import DirectRequirement, Gathered
 from zlock.model.target import Target
 from zlock.reporting import News, Note
+from zlock.resolution import words
+from zlock.resolution.align import Member, align, versions_of
 from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.eligible import find_hopeless
 from zlock.resolution.explain import explain, gives_way
@@ -33,6 +35,7 @@ from zlock.resolution.universe import Universe
 from zlock.resolution.words import no_solution
 
 SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.toml"))
+OF_STEPS = sorted((Path(__file__).parent / "scenarios" / "steps").glob("*.toml"))
 KEYS = {
     "description",
     "known",
@@ -41,6 +44,8 @@ KEYS = {
     "expect",
     "error",
     "constraints",
+    "steps",
+    "differs",
     *(source.name.lower() for source in Source),
 }
 
@@ -109,6 +114,7 @@ class Scenario:
             policy=Policy(
                 prerelease=self.config.get("prerelease", "if-necessary-or-explicit"),
                 resolution=self.config.get("resolution", "highest"),
+                step_back=self.config.get("step-back", 180),
             ),
             preferences={canonicalize_name(name): version for name, version in self.config.get("keep", {}).items()},
         )
@@ -131,6 +137,19 @@ class Scenario:
                 continue
             describe(problem, pins)
             return {name: version for name, version in pins_by_name(pins, problem).items() if "[" not in name}
+
+    def members(self) -> list[Member]:
+        """Return the steps."""
+        how = self.config.get("align", True)
+        return [
+            Member(
+                name=(step, ""),
+                problem=self._problem([direct(text) for text in asked]),
+                group="" if how else step,
+                opened=None if how == "always" else frozenset(self.config.get("align-packages", ())),
+            )
+            for step, asked in self.data["steps"].items()
+        ]
 
     def _raise_hopeless(self, problem: Problem) -> None:
         problems = Collector()
@@ -168,6 +187,24 @@ def test_scenario_comes_out_as_it_says(path: Path) -> None:
     assert scenario.solve() == expected
     assert scenario.gave_way == gave_way
     assert list(dict.fromkeys(news.text for news in scenario.heard if isinstance(news, Note))) == notes
+
+
+@pytest.mark.parametrize("path", OF_STEPS, ids=lambda path: path.stem)
+def test_scenario_of_several_steps_comes_out_as_it_says(path: Path) -> None:
+    scenario = Scenario(path)
+    members = scenario.members()
+    for order in (members, members[::-1]):
+        found = align(order)
+
+        pins = {step: versions_of(problem_of(order, step), found.pins[step, ""]) for step in scenario.data["steps"]}
+        assert pins == scenario.data["expect"]
+        differs = {step: sorted(map(words.differs, rows)) for (step, _), rows in found.differs.items()}
+        assert differs == {step: sorted(rows) for step, rows in scenario.data.get("differs", {}).items()}
+
+
+def problem_of(members: Sequence[Member], step: str) -> Problem:
+    """Return what a step asks."""
+    return next(member.problem for member in members if member.name[0] == step)
 
 
 def test_a_solved_scenario_stays_as_it_is_when_its_pins_are_kept() -> None:

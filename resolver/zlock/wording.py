@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+_MONTHS = 60  # days from which on months are counted, and up to two years
+_YEAR = 365.25  # days
 _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (bool, "a boolean"),
     (str, "a string"),
@@ -38,6 +40,13 @@ def listed(names: Iterable[str]) -> str:
 def counted(count: int, what: str) -> str:
     """Write how many there are of something."""
     return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def span(days: int) -> str:
+    """Write how long some days are, in the unit that says it best."""
+    if days < _MONTHS:
+        return counted(days, "day")
+    return counted(round(days / 30.44), "month") if days < 2 * _YEAR else counted(round(days / _YEAR), "year")
 
 
 def close_names(stated: str, known: Iterable[str], *, cutoff: float = 0.6) -> list[str]:

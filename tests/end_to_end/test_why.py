@@ -421,51 +421,51 @@ def locked_steps(folder: Path, index: TinyIndex, **steps: list[str]) -> Project:
 def test_a_release_that_an_aligned_step_can_not_have_names_that_step_and_the_requirement(tmp_path: Path) -> None:
     """Also for a part of the steps: the others are aligned with it all the same."""
     with TinyIndex() as index:
-        for version in ("1.0", "2.0"):
+        for version in ("1.1", "1.2"):
             index.wheel("shared", version)
-            index.wheel("user", version, requires=["shared<2"] if version == "1.0" else ["shared>=2"])
-        project = locked_steps(tmp_path / "project", index, bound=["shared<2"], free=["user"])
+            index.wheel("user", version, requires=["shared<1.2"] if version == "1.1" else ["shared>=1.2"])
+        project = locked_steps(tmp_path / "project", index, bound=["shared<1.2"], free=["user"])
 
         shared = reasons(project, "shared")["free"]["newer"]
         user = reasons(project, "user", "--step", "free")["free"]["newer"]
         upgraded = project.run("resolve", "--upgrade-package", "shared", "--upgrade-package", "user")
 
-    line = "  `bound` has shared 1.0: `shared<2` of explicit (zlock.toml:8) can't be had with 2.0"
-    apart = "2.0 would leave steps with different versions, and they are aligned:"
+    line = "  `bound` has shared 1.1: `shared<1.2` of explicit (zlock.toml:8) can't be had with 1.2"
+    apart = "1.2 would leave steps with different versions, and they are aligned:"
     assert (shared["verdict"], shared["moves"], shared["reasons"]) == ("held back", "", [apart, line])
     assert (user["verdict"], user["moves"], user["reasons"]) == ("held back", "", [apart, line])
     assert upgraded.code == 0
-    assert project.locked("free") == {"shared": "1.0", "user": "1.0"}
+    assert project.locked("free") == {"shared": "1.1", "user": "1.1"}
 
 
 def test_how_far_an_upgrade_goes_heeds_the_steps_that_are_aligned(tmp_path: Path) -> None:
     with TinyIndex(cache_control="max-age=0") as index:
         index.wheel("shared", "1.0")
-        project = locked_steps(tmp_path / "project", index, bound=["shared<2"], free=["shared"])
-        index.wheel("shared", "1.5")
-        index.wheel("shared", "2.0")
+        project = locked_steps(tmp_path / "project", index, bound=["shared<1.2"], free=["shared"])
+        index.wheel("shared", "1.1")
+        index.wheel("shared", "1.2")
 
         newer = reasons(project, "shared", "--step", "free")["free"]["newer"]
         assert project.run("resolve", "--upgrade-package", "shared").code == 0
 
-    assert (newer["verdict"], newer["moves"]) == ("held back", "1.5")
-    assert newer["reasons"][0] == "2.0 would leave steps with different versions, and they are aligned:"
+    assert (newer["verdict"], newer["moves"]) == ("held back", "1.1")
+    assert newer["reasons"][0] == "1.2 would leave steps with different versions, and they are aligned:"
     assert project.locked("free") == project.locked("bound") == {"shared": newer["moves"]}
 
 
 def test_a_release_for_which_only_locks_of_other_steps_would_have_to_move_is_said_so(tmp_path: Path) -> None:
     with TinyIndex(cache_control="max-age=0") as index:
         index.wheel("shared", "1.0")
-        index.wheel("user", "1.0", requires=["shared<2"])
+        index.wheel("user", "1.0", requires=["shared<1.2"])
         project = locked_steps(tmp_path / "project", index, bound=["user"], free=["shared"])
-        index.wheel("shared", "2.0")
-        index.wheel("user", "2.0", requires=["shared>=2"])
+        index.wheel("shared", "1.2")
+        index.wheel("user", "1.2", requires=["shared>=1.2"])
 
         newer = reasons(project, "shared")["free"]["newer"]
         assert project.run("resolve", "--upgrade").code == 0
 
-    assert newer["reasons"] == ["2.0 needs pins of other steps to move, which their locks keep"]
-    assert project.locked("free") == {"shared": "2.0"}
+    assert newer["reasons"] == ["1.2 needs pins of other steps to move, which their locks keep"]
+    assert project.locked("free") == {"shared": "1.2"}
 
 
 def test_a_step_that_is_not_aligned_is_held_back_by_no_other(tmp_path: Path) -> None:

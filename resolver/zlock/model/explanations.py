@@ -50,16 +50,18 @@ class Differs(NamedTuple):
         name: The package.
         here: The version that the step has.
         elsewhere: The versions that other steps have.
-        reason: "forced": requirements of the step rule those out; "locked": its lock has it so; "others": other
-            packages would differ; "unlisted": its index has none of them; "unfit": no file of them fits its target;
-            "unknown": no answer with them was found, and no proof that there is none.
-        forcing: The requirements that rule them out.
+        reason: "forced": requirements rule those out; "locked": its lock has it so; "older": they are too old for it;
+            "major": they are of another major version; "others": other packages would differ; "unlisted": its index
+            has none of them; "unfit": no file of them fits its target; "unknown", in older locks: it was not found out.
+        forcing: The requirements that rule them out, of the step or of a package that it has.
         where: The index that does not list them, empty for the only one; or the target that no file fits.
+        days: How much older they are.
     """
 
     name: Line
     here: Line
     elsewhere: tuple[Line, ...]
-    reason: Literal["forced", "locked", "others", "unlisted", "unfit", "unknown"]
+    reason: Literal["forced", "locked", "older", "major", "others", "unlisted", "unfit", "unknown"]
     forcing: tuple[Stated, ...] = ()
     where: Line = ""
+    days: int = 0

@@ -29,6 +29,7 @@ class Flaw(Enum):
     UNUSABLE = auto()  # what the index says of it is; the whole of it in words
     BROKEN = auto()  # its metadata is; in words
     URL = auto()  # it requires by URL what no requirement of the step states, or what can't be used; the requirement
+    EXTRA = auto()  # it has no extra of a name that the step gives; the extra
     GONE = auto()  # no file of it fits the target
 
 

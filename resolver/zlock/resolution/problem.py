@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from zlock.model.distribution import Dependency
+from zlock.model.distribution import Dependency, Metadata
 from zlock.model.requirement import DirectRequirement
-from zlock.resolution.findings import Rejected
+from zlock.resolution.findings import Flaw, Rejected
 from zlock.resolution.needs import Need, Node, nodes_of
 from zlock.resolution.package import Package, bits, names_prerelease, pins_exactly
 from zlock.resolution.universe import Universe
@@ -22,10 +23,12 @@ class Policy:
     Attributes:
         prerelease: "if-necessary-or-explicit", "allow" or "disallow".
         resolution: "highest", "lowest" or "lowest-direct".
+        step_back: How many days older a package may be for the sake of others.
     """
 
     prerelease: str = "if-necessary-or-explicit"
     resolution: str = "highest"
+    step_back: int = 180
 
 
 @dataclass(eq=False)
@@ -39,6 +42,8 @@ class Problem:
         policy: How versions are chosen.
         preferences: Versions to be kept where they fit, by name; tried first.
         limit: The candidates of a name that count beside all that, for a search that is not to go everywhere.
+        with_extras: Whether releases count only that have the extras which the step names; not where the newest that
+            it admits has none of the name either.
     """
 
     universe: Universe
@@ -47,6 +52,7 @@ class Problem:
     policy: Policy = field(default_factory=Policy)
     preferences: Mapping[NormalizedName, str] = field(default_factory=dict)
     limit: Callable[[NormalizedName], int] | None = None
+    with_extras: bool = False
 
     def __post_init__(self) -> None:
         self._domains: dict[NormalizedName, tuple[int, int]] = {}
@@ -96,12 +102,42 @@ class Problem:
         key = (node, position)
         found = self._needs.get(key)
         if found is None:
-            found = self._needs[key] = self.universe.needs(node, position)
+            found = self._needs[key] = self._find_needs(node, position)
             for need in () if isinstance(found, Rejected) else found:
                 if need.names_prerelease:
                     namers = self._namers.setdefault(need.node.name, {})
                     namers[node] = namers.get(node, 0) | 1 << position
         return found
+
+    def _find_needs(self, node: Node, position: int) -> tuple[Need, ...] | Rejected:
+        if node.extra and self.with_extras and node in self._extras:
+            package = self.universe.package(node.name)
+            metadata = self.universe.metadata(package, position)
+            if isinstance(metadata, Metadata) and node.extra not in metadata.extras:
+                return Rejected(Flaw.EXTRA, node.extra, package.versions[position])
+        return self.universe.needs(node, position)
+
+    @cached_property
+    def _extras(self) -> set[Node]:
+        """The extras that the step names, and that the newest release has which the step admits."""
+        admitted: dict[NormalizedName, int] = {}
+        for dependency, direct in self._asked:
+            admitted[dependency.name] = admitted.get(dependency.name, -1) & self.mask_of(dependency, direct)
+        named = {node for dependency, _ in self._asked for node in nodes_of(dependency) if node.extra}
+        return {node for node in named if self._has_extra(node, admitted[node.name])}
+
+    def _has_extra(self, node: Node, mask: int) -> bool:
+        """Return whether the newest of some candidates has an extra."""
+        package = self.universe.package(node.name)
+        usable = mask & self.domain(node.name) & ~self.unnamed(node.name)
+        newest = next((one for one in bits(usable) if package.candidate(one)), None)
+        metadata = None if newest is None else self.universe.metadata(package, newest)
+        return isinstance(metadata, Metadata) and node.extra in metadata.extras
+
+    def with_its_extras(self) -> Problem:
+        """Return the same, but that only releases with the extras count which the step names."""
+        named = any(dependency.extras for dependency, _ in self._asked)
+        return replace(self, with_extras=True) if named and not self.with_extras else self
 
     def mask_of(self, dependency: Dependency, cause: DirectRequirement) -> int:
         """Return the candidates that a requirement of the step admits, its hashes included."""

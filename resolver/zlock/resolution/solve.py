@@ -1,23 +1,26 @@
-"""The answer to a problem: searched fast, verified, and where that fails decided by the complete search."""
+"""The answer to a problem: found the quick way or by the complete search, and what is known of its packages."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from packaging.utils import NormalizedName
 from resolvelib.resolvers import ResolutionTooDeep
 
+from zlock.errors import IndexFailed
 from zlock.model.distribution import Metadata
 from zlock.resolution.ahead import fetch_ahead
+from zlock.resolution.alone import choose
 from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.complete import Unread
 from zlock.resolution.findings import Rejected
-from zlock.resolution.fresh import freshen
 from zlock.resolution.needs import Need, Node, Pins
 from zlock.resolution.package import Candidate
 from zlock.resolution.problem import Problem
 from zlock.resolution.provider import Provider
+from zlock.resolution.quick import descend
 from zlock.resolution.reporter import SILENT, SearchReporter
 from zlock.resolution.resolvers import CompleteResolver, OtherResolver
 from zlock.resolution.universe import Universe
@@ -52,7 +55,18 @@ Described = dict[tuple[Universe, tuple[Node, ...], int, tuple[str, ...]], Resolv
 def solve(problem: Problem, reporter: SearchReporter = SILENT) -> Pins:
     """Return pins that are verified, for a step by itself; see `answer`."""
     fetch_ahead(problem.universe, (dependency for dependency, _ in problem.dependencies()))
-    return freshen(problem, answer(problem, reporter))
+    return alone(problem, reporter)
+
+
+def alone(problem: Problem, reporter: SearchReporter = SILENT) -> Pins:
+    """Return what a step has by itself, with all that is needed at hand; see `answer` for what it raises."""
+    strict = problem.with_its_extras()
+    try:
+        return choose(strict, answer(strict, reporter))
+    except Unsolvable:
+        if strict is problem:
+            raise
+    return choose(problem, answer(problem, reporter))
 
 
 def answer(problem: Problem, reporter: SearchReporter = SILENT) -> Pins:
@@ -63,6 +77,9 @@ def answer(problem: Problem, reporter: SearchReporter = SILENT) -> Pins:
         NotProven: The budget of the complete search ended first, and the other one found nothing.
         IndexFailed: Something could not be had.
     """
+    with contextlib.suppress(IndexFailed):  # what was only looked at may not be needed
+        if (quick := descend(problem)) is not None:
+            return quick
     provider = Provider(problem)
     ends: list[ResolutionTooDeep] = []
     for resolver in (CompleteResolver(provider, reporter), OtherResolver(provider, reporter)):

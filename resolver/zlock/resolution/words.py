@@ -14,6 +14,7 @@ from zlock.model.target import Target
 from zlock.resolution.findings import Change, Conflict, Files, Flaw, Lack, Link, Nothing, Rejected
 from zlock.resolution.misfits import Misfits
 from zlock.resolution.rules import Rules
+from zlock.wording import span
 
 _SHOWN = 3
 
@@ -39,6 +40,8 @@ def why_differs(one: Differs) -> str:
     index = f"the index `{one.where}`, which it is taken from," if one.where else "the index that it is taken from"
     return {
         "locked": "it was locked so",
+        "older": f"{others} is {span(one.days)} older",
+        "major": f"{others} is another major version of what the step asks for",
         "others": f"with {others}, other packages would differ",
         "unlisted": f"{index} does not list {others}",
         "unfit": f"no file of {others} fits {one.where}",
@@ -71,6 +74,7 @@ _REJECTED: Mapping[Flaw, str] = {
     Flaw.UNDATED: "its index gives no upload time, and a cut-off is set",
     Flaw.QUARANTINED: "the index quarantined it",
     Flaw.STRANGE: "`{}` is no file of a version of it",
+    Flaw.EXTRA: "has no extra `{}`",
     Flaw.GONE: "no file of it fits the target",
 }
 

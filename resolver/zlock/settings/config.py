@@ -97,7 +97,10 @@ class Project:
         overrides: Versions that replace what anything else says of these packages, on every target: a name with a
             specifier each, without extras, marker or URL.
         exclude: Requirements that are left out, everywhere or as made by one package.
-        align: A package has one version in all steps, see [resolution](resolution.md#one-version-in-all-steps).
+        align: A package has one version in all steps, as far as that makes nothing much older; "always": however old it
+            gets; see [resolution](resolution.md#one-version-in-all-steps).
+        align_packages: Packages that have one version in all steps however old they get.
+        step_back: How many days older than need be a release may be for the sake of others.
         registry: `host/repository` of the images.
         stack: What the pipeline runs on.
         integrations: Integrations of your own; `[integrations.NAME]`.
@@ -133,7 +136,9 @@ class Project:
     constraints: tuple[DirectRequirement, ...] = key(rules.constraints, (), POLICY, plain=rules.plain_requirements)
     overrides: tuple[DirectRequirement, ...] = key(rules.overrides, (), POLICY, plain=rules.plain_requirements)
     exclude: frozenset[rules.Exclusion] = key(rules.exclusions, frozenset(), POLICY, plain=rules.plain_exclusions)
-    align: bool = key(checks.boolean, True, POLICY)
+    align: bool | str = key(rules.alignment, True, POLICY)
+    align_packages: frozenset[NormalizedName] = key(rules.names, frozenset(), POLICY, plain=rules.plain_packages)
+    step_back: int = key(rules.days, 180, POLICY)
     registry: str | None = key(checks.word, None, NOTHING)
     stack: Stack | None = key(read_stack, None, QUESTION, shown="empty")
     integrations: Mapping[str, IntegrationTable] = key(read_integrations, {}, QUESTION)

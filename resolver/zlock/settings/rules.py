@@ -113,6 +113,26 @@ def _package(value: object, at: str) -> NormalizedName:
     return canonicalize_name(checks.project_name(value, at))
 
 
+@accepts("list of names", **_NAMES)
+def names(value: object, at: str) -> frozenset[NormalizedName]:
+    """Accept names of packages."""
+    return frozenset(checks.sequence(value, at, _package))
+
+
+@accepts('true, false or "always"', enum=[True, False, "always"])
+def alignment(value: object, at: str) -> bool | str:
+    """Accept how far steps have the same versions."""
+    return value if value == "always" and isinstance(value, str) else checks.boolean(value, at)
+
+
+@accepts("number of days", type="integer", minimum=0)
+def days(value: object, at: str) -> int:
+    """Accept a span of time."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise checks.mistake(at, f"expected a number of days, got {kind(value)}", hint="write a whole number, 0 or more")
+
+
 @reads("list of requirements", **_REQUIREMENTS)
 def constraints(table: Table, key: str) -> tuple[DirectRequirement, ...]:
     """Read limits on versions, which are no requirements themselves and are written into locks."""

@@ -11,7 +11,8 @@ from packaging.utils import NormalizedName
 from zlock.errors import ZlockError
 from zlock.model.explanations import Stated
 from zlock.resolution import words
-from zlock.resolution.align import Aligned, Member, Name, align, versions_of, why_differs
+from zlock.resolution.align import Aligned, Member, Name, align, versions_of
+from zlock.resolution.apart import why_differs
 from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.explain import added
 from zlock.resolution.needs import Node
@@ -116,8 +117,8 @@ class Together:
             for name in sorted(mine.keys() & theirs.keys()):
                 was_apart = name in mine_now and name in theirs_now and mine_now[name] != theirs_now[name]
                 if mine[name] != theirs[name] and not was_apart:
-                    member = _keeping(self._members[other], {})
-                    found = why_differs(member, name, theirs[name], [mine[name]], Stated.at, reporter=AtMost(_BUDGET))
+                    problem, pins = _keeping(self._members[other], {}).problem, then.pins[other]
+                    found = why_differs(problem, pins, name, [mine[name]], Stated.at)
                     yield f"  {_called(other, step)} has {name} {theirs[name]}: {words.why_differs(found)}"
 
     def _back(self, step: Name, version: str) -> Iterator[str]:

@@ -77,7 +77,7 @@ class Step(NamedTuple):
     routing: Routing
     python: str | None = None
     platforms: tuple[str, ...] = ()
-    align: bool = True
+    align: bool | str = True
 
     @property
     def effective(self) -> EffectiveSettings:

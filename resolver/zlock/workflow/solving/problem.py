@@ -46,8 +46,14 @@ class StepProblems:
             requirements: What it asks for, without what gave way.
         """
         group = "" if job.step.align else job.step.name
+        opened = None if job.step.align == "always" else self._workspace.project.align_packages
         return [
-            Member(name=(job.step.name, target.platform), problem=self._of(job, target, requirements), group=group)
+            Member(
+                name=(job.step.name, target.platform),
+                problem=self._of(job, target, requirements),
+                group=group,
+                opened=opened,
+            )
             for target in job.question.targets
         ]
 
@@ -63,14 +69,15 @@ class StepProblems:
         )
 
     def _of(self, job: Job, target: Target, requirements: Sequence[DirectRequirement]) -> Problem:
+        project = self._workspace.project
         moved = [one for one in self._workspace.options.upgrade_packages if one.requirement.specifier]
-        constraints = merge_constraints(job.gathered, [*self._workspace.project.constraints, *moved])
+        constraints = merge_constraints(job.gathered, [*project.constraints, *moved])
         prerelease = self._workspace.prerelease(job.gathered)
         return Problem(
             universe=self._universe(job, target, [*requirements, *constraints], self._session.rules),
             requirements=requirements,
             constraints=constraints,
-            policy=Policy(prerelease=prerelease, resolution=self._workspace.project.resolution),
+            policy=Policy(prerelease=prerelease, resolution=project.resolution, step_back=project.step_back),
             preferences=kept(self._workspace.options, locked_pins(job, target)),
         )
 

@@ -1,0 +1,200 @@
+"""What a step has alone: what it asks for as young as can be, but for a small step back that keeps others younger.
+
+The newest of each package is the start. Then what the step asks for itself becomes as young as it can be, whatever
+becomes of the rest. At last the rest is looked at, the oldest first: can it be younger where what the step asks for
+steps back a little?
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from packaging.utils import NormalizedName
+from resolvelib.resolvers import ResolutionError
+
+from zlock.errors import IndexFailed
+from zlock.resolution.ages import Ages
+from zlock.resolution.complete import search_completely
+from zlock.resolution.held import Held, Limit
+from zlock.resolution.needs import Node, Pins
+from zlock.resolution.package import bits
+from zlock.resolution.problem import Problem
+from zlock.resolution.quick import descend
+from zlock.resolution.windows import Windows
+
+_BUDGET = 200  # steps of one search, beside two for each pin
+_MOST_SEARCHES = 24  # for what the step asks for, and as many for the rest
+_FIRST_BOUND = 30  # days: how old a pin may be that is to be younger, at first
+_WIDENING = 3  # each bound is this much wider than the one before
+_GAIN_OF_MAJOR = 730  # days that the rest has to gain for a step back to another major version
+
+
+def choose(problem: Problem, plain: Pins) -> Pins:
+    """Return what a step has alone.
+
+    Args:
+        problem: What the step asks.
+        plain: An answer with the newest of each package, where nothing stands against it.
+    """
+    return plain if problem.policy.resolution != "highest" else _Choice(problem, plain).run()
+
+
+def attempt(problem: Problem, limit: Limit, size: int) -> Pins | None:
+    """Return an answer within a limit; None where none was found within the budget of one search."""
+    limited = replace(problem, limit=limit)
+    with contextlib.suppress(
+        ResolutionError, IndexFailed
+    ):  # what can't be had, as when offline, is no way to an answer
+        return descend(limited) or search_completely(limited, _BUDGET + 2 * size)
+    return None
+
+
+class _Choice:
+    def __init__(self, problem: Problem, plain: Pins) -> None:
+        self._problem = problem
+        self._plain = plain
+        self._ages = Ages(problem)
+        self._kept = kept_of(problem, plain)
+        self._direct = {dependency.name for dependency, _ in problem.dependencies()} - self._kept.keys()
+
+    def run(self) -> Pins:
+        first = self._with_young_directs(self._plain)
+        rest = _Rest(self._problem, self._ages, first, self._direct)
+        return rest.with_young_rest(self._plain if rest.is_better(self._plain, first) else first)
+
+    def _with_young_directs(self, pins: Pins) -> Pins:
+        """Return an answer in which the oldest of what the step asks for is as young as can be, then the next."""
+        settled: set[NormalizedName] = set()
+        floors, held = self._floors(), Held(self._problem, pins)
+        for _ in range(_MOST_SEARCHES):
+            ages = {name: age for name, age in ages_of(self._ages, pins).items() if name in self._direct}
+            above = [(-age, name) for name, age in ages.items() if age > floors[name] and name not in settled]
+            if not above:
+                break
+            oldest = min(above)[1]
+            limit = self._below(ages, oldest)
+            found = None if held.is_held(oldest, limit) else attempt(self._problem, limit, len(pins))
+            if found is None:
+                settled.add(oldest)
+            else:
+                pins, held = found, Held(self._problem, found)
+        return pins
+
+    def _floors(self) -> dict[NormalizedName, int]:
+        """Return the age of the youngest release of each that the step's own requirements admit."""
+        masks: dict[NormalizedName, int] = {}
+        for need in self._problem.roots():
+            masks[need.node.name] = masks.get(need.node.name, -1) & need.mask
+        found = {}
+        for name in self._direct & masks.keys():
+            package = self._problem.universe.package(name)
+            mask = masks[name] & self._problem.domain(name) & ~self._problem.unnamed(name)
+            first = next((one for one in bits(mask) if package.candidate(one)), None)
+            found[name] = 0 if first is None else self._ages.age(name, first)
+        return found
+
+    def _below(self, ages: Mapping[NormalizedName, int], oldest: NormalizedName) -> Limit:
+        """Return the limit within which one is younger, and no other becomes as old as it is."""
+        bound = ages[oldest]
+
+        def limit(name: NormalizedName) -> int:
+            own = ages.get(name)
+            if own is None:
+                return self._kept.get(name, -1)
+            return self._ages.within(name, own if own >= bound and name != oldest else bound - 1)
+
+        return limit
+
+
+class _Rest:
+    """What a step does not ask for itself, beside what it does.
+
+    Args:
+        problem: What the step asks.
+        ages: The ages of its candidates.
+        first: The answer in which what it asks for is as young as can be.
+        direct: What it asks for, and does not keep.
+    """
+
+    def __init__(self, problem: Problem, ages: Ages, first: Pins, direct: set[NormalizedName]) -> None:
+        self._problem = problem
+        self._ages = ages
+        self._direct = direct
+        self._kept = kept_of(problem, first)
+        self._before = ages_of(ages, first)
+        self._windows = Windows(problem, ages, first)
+
+    def is_better(self, pins: Pins, best: Pins) -> bool:
+        """Return whether an answer is better than the best one so far, and what the step asks for in its windows.
+
+        What is no longer there is as old as it was: that it left is no gain.
+        """
+        then, now = ({**self._before, **ages_of(self._ages, one)} for one in (pins, best))
+        if sum(then.values()) >= sum(now.values()) or self._rest(then) >= self._rest(now):
+            return False
+        any_major = sum(self._rest(self._before)) - sum(self._rest(then)) > _GAIN_OF_MAJOR
+        directs = [(node.name, position) for node, position in pins.items() if node.name in self._direct]
+        return all(self._windows.mask(name, any_major=any_major) >> position & 1 for name, position in directs)
+
+    def _rest(self, ages: Mapping[NormalizedName, int]) -> list[int]:
+        return sorted((age for name, age in ages.items() if age and name not in self._direct), reverse=True)
+
+    def with_young_rest(self, best: Pins) -> Pins:
+        """Return an answer whose oldest pins are as young as was found, the oldest first."""
+        settled = self._direct | self._kept.keys()
+        searches, held = _MOST_SEARCHES, Held(self._problem, best)
+        while searches > 0:
+            ages = ages_of(self._ages, best)
+            oldest = min(((-age, name) for name, age in ages.items() if age and name not in settled), default=None)
+            if oldest is None:
+                break
+            settled.add(oldest[1])
+            with contextlib.suppress(IndexFailed):
+                for limit in self._limits(held, ages, oldest[1]):
+                    searches -= 1
+                    found = attempt(self._problem, limit, len(best))
+                    if found is not None and self.is_better(found, best):
+                        best, held = found, Held(self._problem, found)
+                        break
+        return best
+
+    def _limits(self, held: Held, ages: Mapping[NormalizedName, int], oldest: NormalizedName) -> Iterator[Limit]:
+        """Yield the limits within which a pin may become younger, the narrowest first."""
+        loosest = self._within(ages, oldest, ages[oldest] - 1)
+        if held.is_held(oldest, loosest):
+            return
+        days = _FIRST_BOUND
+        while days < ages[oldest] - 1:
+            limit = self._within(ages, oldest, days)
+            if not held.is_held(oldest, limit):
+                yield limit
+            days *= _WIDENING
+        yield loosest
+
+    def _within(self, ages: Mapping[NormalizedName, int], oldest: NormalizedName, days: int) -> Limit:
+        """Return the limit within which a pin is no older than some days, and no other loses as much as it gains."""
+        bound = ages[oldest]
+
+        def limit(name: NormalizedName) -> int:
+            if name in self._direct:
+                return self._windows.mask(name, any_major=bound - days > _GAIN_OF_MAJOR)
+            if name in self._kept:
+                return self._kept[name]
+            own = -1 if name == oldest else ages.get(name, -1)
+            older = own if own >= bound else max(days, min(own + (bound - days) // 2, bound - 1))
+            return self._ages.within(name, days if own < 0 else older) & ~self._problem.unnamed(name)
+
+        return limit
+
+
+def kept_of(problem: Problem, pins: Mapping[Node, int]) -> dict[NormalizedName, int]:
+    """Return what an answer has as it was locked, as masks of one candidate."""
+    rows = ((node.name, position) for node, position in pins.items())
+    return {name: 1 << at for name, at in rows if problem.kept(problem.universe.package(name)) == at}
+
+
+def ages_of(ages: Ages, pins: Mapping[Node, int]) -> dict[NormalizedName, int]:
+    """Return the ages of an answer's pins."""
+    return {node.name: ages.age(node.name, position) for node, position in pins.items() if not node.extra}

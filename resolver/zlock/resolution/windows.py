@@ -1,0 +1,73 @@
+"""What of each package a step may have for the sake of others: releases that are not much older than it has alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+from packaging.utils import NormalizedName
+
+from zlock.resolution.ages import Ages
+from zlock.resolution.needs import Node
+from zlock.resolution.package import Package
+from zlock.resolution.problem import Problem
+
+
+class Windows:
+    """The windows around an answer of a step.
+
+    Those of what the step asks for itself hold releases of the same major version only; what is kept stays as it is.
+
+    Args:
+        problem: What the step asks.
+        ages: The ages of its candidates.
+        pins: The answer.
+    """
+
+    def __init__(self, problem: Problem, ages: Ages, pins: Mapping[Node, int]) -> None:
+        self._problem = problem
+        self._ages = ages
+        self._pins = {node.name: position for node, position in pins.items()}
+        self._direct = {dependency.name for dependency, _ in problem.dependencies()}
+        self._masks: dict[tuple[NormalizedName, bool], int] = {}
+
+    def mask(self, name: NormalizedName, *, any_major: bool = False) -> int:
+        """Return the candidates in the window of a package."""
+        key = (name, any_major)
+        if key not in self._masks:
+            self._masks[key] = self._find(name, any_major=any_major)
+        return self._masks[key]
+
+    def kept(self, name: NormalizedName) -> int:
+        """Return the candidates of a package where windows are open: what is kept stays even so."""
+        pinned = self._pins.get(name)
+        return (
+            -1 if pinned is None or self._problem.kept(self._problem.universe.package(name)) != pinned else 1 << pinned
+        )
+
+    def _find(self, name: NormalizedName, *, any_major: bool) -> int:
+        package, pinned = self._problem.universe.package(name), self._pins.get(name)
+        if pinned is None:
+            return self._ages.within(name, self._problem.policy.step_back)
+        if package.reference or self._problem.kept(package) == pinned:
+            return 1 << pinned
+        mask = self._ages.within(name, self._ages.age(name, pinned) + self._problem.policy.step_back)
+        return mask & same_major(package, pinned) if name in self._direct and not any_major else mask
+
+
+def same_major(package: Package, position: int) -> int:
+    """Return the candidates of the major version of one; all where its first number is the year of its upload."""
+    major = _major(package, position)
+    if major is None:
+        return -1
+    return sum(1 << one for one in range(len(package.versions)) if _major(package, one) == major)
+
+
+def _major(package: Package, position: int) -> tuple[int, int] | None:
+    version = package.versions[position]
+    uploaded = package.page.uploaded if package.page else ()
+    if uploaded and uploaded[position]:
+        year = date.fromordinal(uploaded[position]).year
+        if version.release[0] in (year, year % 100):
+            return None
+    return version.epoch, version.release[0]
