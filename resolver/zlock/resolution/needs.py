@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple, final
 
 from packaging.utils import NormalizedName
 
@@ -10,14 +10,36 @@ from zlock.model.distribution import Dependency
 from zlock.model.requirement import DirectRequirement
 
 
-class Node(NamedTuple):
+@final
+class Node:
     """What is pinned: a package, or one extra of it.
 
     An extra is pinned like a package of its own, at the version of its base, which it requires.
+    Equal ones are one object, since searches look them up a million times.
+
+    Attributes:
+        name: The package.
+        extra: The extra, or empty.
     """
 
+    __slots__ = ("extra", "name")
+    _made: ClassVar[dict[tuple[str, str], Node]] = {}
     name: NormalizedName
     extra: str
+
+    def __new__(cls, name: NormalizedName, extra: str) -> Node:
+        """Return the one node of a name and an extra."""
+        made = cls._made.get((name, extra))
+        if made is None:
+            made = cls._made[name, extra] = super().__new__(cls)
+            made.name, made.extra = name, extra
+        return made
+
+    def __lt__(self, other: Node) -> bool:
+        return (self.name, self.extra) < (other.name, other.extra)
+
+    def __repr__(self) -> str:
+        return f"Node({self.name!r}, {self.extra!r})"
 
     def __str__(self) -> str:
         return f"{self.name}[{self.extra}]" if self.extra else self.name

@@ -12,7 +12,7 @@ when the search begins. An answer found under them stands; a proof stands if not
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from packaging.utils import NormalizedName
 from resolvelib.resolvers import ResolutionTooDeep
@@ -155,21 +155,25 @@ class Search:
 
     def _look_at_new(self, changed: dict[Node, None]) -> Clause | None:
         """Look at each new clause as a whole; return one that is broken."""
+        states = self._states
         while self._new:
             clause = self._new.pop()
-            self._watch(clause)
-            found = self._open_term(clause)
-            if found is clause:
+            terms = clause.terms
+            outside = [node for node, inside in terms.items() if states[node] & ~inside]
+            self._watch(clause, outside)
+            if not outside:
                 return clause
-            if isinstance(found, Node):
-                self._trail.assign(found, self._states[found] & ~clause.terms[found], clause)
-                changed[found] = None
+            forced = outside[0]
+            if len(outside) == 1 and states[forced] & terms[forced]:
+                self._trail.assign(forced, states[forced] & ~terms[forced], clause)
+                changed[forced] = None
         return None
 
-    def _watch(self, clause: Clause) -> None:
+    def _watch(self, clause: Clause, outside: Sequence[Node]) -> None:
         """Choose what to watch of a clause: what is not inside its set, as far as there is any."""
-        before = clause.watched
-        nodes = sorted(clause.terms, key=lambda node: not self._states[node] & ~clause.terms[node])[:2]
+        before, nodes = clause.watched, outside[:2]
+        if len(nodes) < 2 and len(clause.terms) > len(nodes):  # noqa: PLR2004 - two are watched
+            nodes = [*nodes, *(node for node in clause.terms if node not in nodes)][:2]
         clause.watched = nodes[0], nodes[-1]
         clause.level = self._trail.level
         if clause.level:

@@ -31,6 +31,8 @@ class Universe:
 
     Attributes:
         is_waiting: Whether anything had to be waited for; until then all that is needed is at hand.
+        package: Returns the package of a name, waiting for its page if need be; raises `IndexFailed` where its index
+            could not be asked.
         needs: Returns what a candidate of a node needs, or why it can't be used; the same for every step.
         dependencies: Returns what a candidate of a package requires on the target; with an extra, what that adds.
     """
@@ -49,7 +51,8 @@ class Universe:
         self.rules = rules
         self.source = source
         self.references = dict(references or {})
-        self._packages: dict[NormalizedName, Package] = {}
+        self._loaded = 0
+        self.package: Callable[[NormalizedName], Package] = cache(self._load)
         self._judge = Judge(target, rules)
         self._markers = Markers(target)
         self._applying: Callable[[str], Applying] = cache(partial(Applying, self._markers))
@@ -82,21 +85,14 @@ class Universe:
         """Tell what a person should know."""
         self._reporter(Note(text))
 
-    def package(self, name: NormalizedName) -> Package:
-        """Return a package, waiting for its page if need be.
-
-        Raises:
-            IndexFailed: Its index could not be asked.
-        """
-        package = self._packages.get(name)
-        if package is None:
-            reference = self.references.get(name)
-            if reference:
-                package = Package.of_reference(name, reference, self._judge.reference)
-            else:
-                package = self._of_page(name, self.source.page(name).result())
-            self._packages[name] = package
-            self._reporter(Doing(Activity.LOOKING_AT_PACKAGES, done=len(self._packages)))
+    def _load(self, name: NormalizedName) -> Package:
+        reference = self.references.get(name)
+        if reference:
+            package = Package.of_reference(name, reference, self._judge.reference)
+        else:
+            package = self._of_page(name, self.source.page(name).result())
+        self._loaded += 1
+        self._reporter(Doing(Activity.LOOKING_AT_PACKAGES, done=self._loaded))
         return package
 
     def _of_page(self, name: NormalizedName, page: Page | None) -> Package:
