@@ -9,6 +9,7 @@ where they stand. That parses a handful of versions where asking each would pars
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -17,6 +18,7 @@ from packaging.version import InvalidVersion, Version
 
 # Python refuses to read numbers of more than some thousand digits, and no version has any of more than twenty.
 _ENDLESS = re.compile(r"\d{500}")
+_PLAIN = re.compile(r"(==|!=|<=|>=|<|>)(\d+(?:\.\d+)*)", re.ASCII)
 Release = tuple[int, tuple[int, ...]]
 """Epoch and release numbers of a version (PEP 440)."""
 
@@ -96,37 +98,37 @@ class Versions(Sequence[Version]):
 
     def mask(self, specifier: str) -> int:
         """Return the versions that a specifier admits, pre-releases included."""
-        if not specifier:
-            return self.all
         found = self._masks.get(specifier)
         if found is None:
             found = self.all
-            for clause in parse_specifier(specifier):
+            for clause in filter(None, map(str.strip, specifier.split(","))):
                 found &= self._clause(clause)
             self._masks[specifier] = found
         return found
 
-    def _clause(self, clause: Specifier) -> int:
-        text = str(clause)
+    def _clause(self, text: str) -> int:
         found = self._masks.get(text)
         if found is None:
-            found = self._masks[text] = self._find(clause)
+            found = self._masks[text] = self._find(text)
         return found
 
-    def _find(self, clause: Specifier) -> int:
-        operator, bare = clause.operator, clause.version
+    def _find(self, text: str) -> int:
+        plain = _PLAIN.fullmatch(text)  # nearly all are
+        operator, bare = plain.groups() if plain else (_specifier(text).operator, _specifier(text).version)
         if operator == "===" or not len(self):
-            return self._ask(clause, 0, len(self))
+            return self._ask(text, 0, len(self))
         if operator == "~=":
             return self._compatible(bare)
         prefix = bare.endswith(".*")
-        epoch, release = release_of(Version(bare.removesuffix(".*")))
+        wanted = (0, tuple(map(int, bare.split(".")))) if plain else release_of(Version(bare.removesuffix(".*")))
+        length = len(wanted[1]) if prefix else None
         if not prefix:
-            release = _trimmed(release)
+            wanted = wanted[0], _trimmed(wanted[1])
         # `newer` and `older` bound the versions of the clause's own release (or release prefix).
-        newer = self._first_not_above(epoch, release, prefix=prefix)
-        older = self._first_below(epoch, release, prefix=prefix)
-        inside = self._range(newer, older) if prefix else self._ask(clause, newer, older)
+        newer = bisect_left(range(len(self)), True, key=lambda place: self._key(place, length) <= wanted)
+        older = bisect_left(range(len(self)), True, newer, key=lambda place: self._key(place, length) < wanted)
+        equal = operator in ("==", ">=", "<=") if plain else None
+        inside = self._range(newer, older) if prefix else self._ask(text, newer, older, equal)
         if operator == "==":
             return inside
         if operator == "!=":
@@ -139,46 +141,41 @@ class Versions(Sequence[Version]):
         version = Version(bare)
         prefix = ".".join(map(str, version.release[:-1]))
         epoch = f"{version.epoch}!" if version.epoch else ""
-        return self._clause(Specifier(f">={bare}")) & self._clause(Specifier(f"=={epoch}{prefix}.*"))
+        return self._clause(f">={bare}") & self._clause(f"=={epoch}{prefix}.*")
 
-    def _ask(self, clause: Specifier, begin: int, end: int) -> int:
+    def _ask(self, text: str, begin: int, end: int, equal: bool | None = None) -> int:
+        """Return which of some versions a clause admits.
+
+        Args:
+            text: The clause.
+            begin: Where the versions begin.
+            end: Where they end.
+            equal: Whether it admits what is equal to its own version, where that and theirs are nothing but numbers.
+        """
         found = 0
         for position in range(begin, end):
-            if clause.contains(self[position], prereleases=True):
-                found |= 1 << position
+            if equal is None or not self._texts[position].replace(".", "").isdigit():
+                admits = _specifier(text).contains(self[position], prereleases=True)
+            else:
+                admits = equal
+            found |= admits << position
         return found
 
     @staticmethod
     def _range(begin: int, end: int) -> int:
         return (1 << end) - (1 << begin) if end > begin else 0
 
-    def _first_not_above(self, epoch: int, release: tuple[int, ...], *, prefix: bool) -> int:
-        """Return the first position whose release is not newer than one."""
-        low, high = 0, len(self)
-        while low < high:
-            middle = (low + high) // 2
-            if self._key(middle, len(release) if prefix else None) > (epoch, release):
-                low = middle + 1
-            else:
-                high = middle
-        return low
-
-    def _first_below(self, epoch: int, release: tuple[int, ...], *, prefix: bool) -> int:
-        """Return the first position whose release is older than one."""
-        low, high = 0, len(self)
-        while low < high:
-            middle = (low + high) // 2
-            if self._key(middle, len(release) if prefix else None) >= (epoch, release):
-                low = middle + 1
-            else:
-                high = middle
-        return low
-
     def _key(self, position: int, length: int | None) -> Release:
+        """Return the release of a version, as far as it counts: without zeros at its end, or up to a length."""
         epoch, release = self._releases[position] if self._releases else release_of(self[position])
         if length is None:
             return epoch, _trimmed(release)
         return epoch, (release + (0,) * (length - len(release)))[:length]
+
+
+@lru_cache(maxsize=65536)
+def _specifier(text: str) -> Specifier:
+    return Specifier(text)
 
 
 def release_of(version: Version) -> Release:
