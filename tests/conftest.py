@@ -13,6 +13,7 @@ from support.building import Engine, running_engine
 from support.index import TinyIndex
 from support.project import Project
 from support.venv import make_venv
+from support.zenml import zenml_python
 
 _ENGINE = re.compile(r"[\[-](buildah|docker|podman)[]-]")
 
@@ -56,6 +57,18 @@ def wheelhouse(tmp_path: Path) -> Path:
 def venv(tmp_path: Path) -> Path:
     """The interpreter of an empty environment."""
     return make_venv(tmp_path / "venv")
+
+
+@pytest.fixture(scope="session")
+def zenml() -> Path:
+    """The interpreter of an environment with the newest ZenML."""
+    return zenml_python("zenml")
+
+
+@pytest.fixture(scope="session")
+def oldest_zenml() -> Path:
+    """The interpreter of an environment with the oldest ZenML that is supported."""
+    return zenml_python("zenml-oldest")
 
 
 @pytest.fixture(scope="session")

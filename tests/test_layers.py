@@ -22,6 +22,7 @@ LAYERS = [
     {"debian"},
     {"image"},
     {"lock"},
+    {"frameworks"},
     {"settings", "sources", "merge", "index", "resolution", "integrations"},
     {"process", "pyproject", "checks"},
     {"errors", "interrupts", "model", "redact", "regular", "reporting", "wording", "_version"},

@@ -31,4 +31,6 @@ def test_each_environment_has_a_lock() -> None:
         "pylock.docs.toml",
         "pylock.lint.toml",
         "pylock.test.toml",
+        "pylock.zenml.toml",
+        "pylock.zenml-oldest.toml",
     }

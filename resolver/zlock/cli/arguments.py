@@ -104,6 +104,12 @@ def _add_locked_steps(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pipeline", metavar="PIPELINE", help="`file.py` or `file.py:name` (default: the configured one)"
     )
+    _add_steps(parser)
+
+
+def _add_steps(parser: argparse.ArgumentParser) -> None:
+    """Add what a command takes that goes through the steps of a pipeline."""
+    parser.add_argument("--config", type=_path, metavar="FILE", help="what configures the run, of a ZenML pipeline")
     parser.add_argument("--step", action="append", default=[], metavar="NAME", help="only this step")
 
 
@@ -174,7 +180,7 @@ def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="NAME",
         help="move the pin of one package (`pandas`), perhaps to a version or within bounds (`pandas==2.3`)",
     )
-    parser.add_argument("--step", action="append", default=[], metavar="NAME", help="only this step")
+    _add_steps(parser)
     parser.add_argument("--dry-run", action="store_true", help="solve, and say what would be written; write nothing")
     parser.add_argument("--pin-images", action="store_true", help="record the digest of each parent image")
 

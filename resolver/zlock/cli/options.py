@@ -19,6 +19,7 @@ def options_of(parsed: argparse.Namespace, **others: Any) -> Options:
     return Options(
         project=parsed.project,
         pipeline=getattr(parsed, "pipeline", None),
+        config=getattr(parsed, "config", None),
         steps=tuple(getattr(parsed, "step", ())),
         offline=parsed.offline,
         cache_dir=parsed.cache_dir,

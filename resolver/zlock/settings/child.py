@@ -13,20 +13,19 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import TypeVar
+from typing import NamedTuple
 
 from zlock.errors import InvalidPipeline, Located, Problems, ZlockError
 from zlock.model.conflict import conflicted_line
-from zlock.redact import redact
-from zlock.settings.docker import DockerSettings
-from zlock.settings.pipeline import Pipeline, RecordedStep, Step
+from zlock.settings.frameworks import FRAMEWORKS
 from zlock.settings.place import Place, display
-from zlock.wording import did_you_mean
+from zlock.settings.reader import Declared, Question, Reader
+from zlock.wording import did_you_mean, listed
 
-PROTOCOL = 3
+PROTOCOL = 4
 """The version of the document; a parent asks no child that has another."""
 
 MODULE = "_zlock_pipeline_file"
@@ -34,31 +33,16 @@ MODULE = "_zlock_pipeline_file"
 
 _FRAMES = 5
 
-_Pipeline = Pipeline[..., object]
-_Step = Step[..., object]
-_Declared = TypeVar("_Declared", bound="_Pipeline | _Step")
+_READERS = {"zlock.settings.pipeline": "zlock.settings.own", **{one.package: one.reader for one in FRAMEWORKS}}
+"""Who reads what a file declares, by a module that is imported if there is something to read."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
-    """What the parent asks.
+class _Held(NamedTuple):
+    """What a module holds that one reader knows."""
 
-    Attributes:
-        file: The pipeline file, absolute.
-        name: The pipeline or step in it; empty for the only one.
-        project: The project folder, absolute.
-        result: Where the document goes.
-    """
-
-    file: str
-    name: str
-    project: str
-    result: str
-
-    @property
-    def shown(self) -> str:
-        """The file as messages name it."""
-        return display(self.file)
+    reader: Reader
+    pipelines: Mapping[str, Declared]
+    steps: Mapping[str, Declared]
 
 
 def main(question: Question) -> None:
@@ -77,13 +61,19 @@ def main(question: Question) -> None:
 def answer(question: Question) -> dict[str, object]:
     """Import the file and describe what it declares, or say what is wrong."""
     try:
+        for name, value in (pair for framework in FRAMEWORKS for pair in framework.environ.items()):
+            os.environ[name] = value.format(scratch=Path(question.result).parent)
         module = _import(question)
-        pipeline, steps = _declared(question, module)
-        return {**_described(question, pipeline, steps), "pipelines": _pipelines(module)}
+        held = _held(question, module)
+        return {**_described(question, held), "pipelines": sorted({one.name for one in held.pipelines.values()})}
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  # whatever user code raises is an answer
         return {"errors": [_to_json(found) for found in _explained(error, question)]}
+
+
+def _readers() -> list[Reader]:
+    return [import_module(reader) for made_by, reader in _READERS.items() if made_by in sys.modules]
 
 
 def _import(question: Question) -> ModuleType:
@@ -113,40 +103,62 @@ def _compiled(question: Question) -> CodeType:
         ) from error
 
 
-def _declared(question: Question, module: ModuleType) -> tuple[_Pipeline | None, tuple[RecordedStep, ...]]:
-    """Find the pipeline or the steps that are asked for; a pipeline is called once."""
-    pipelines: dict[str, _Pipeline] = {
-        name: found for name, found in vars(module).items() if isinstance(found, Pipeline)
-    }
-    steps: dict[str, _Step] = {name: found for name, found in vars(module).items() if isinstance(found, Step)}
-    if pipelines:
-        pipeline = _chosen(question, pipelines, steps)
-        return pipeline, pipeline.steps()
-    if not steps:
+def _held(question: Question, module: ModuleType) -> _Held:
+    """Return what the file holds, all of which is to be of one maker."""
+    names = vars(module)
+    every = [_Held(reader, reader.pipelines(names), reader.steps(names)) for reader in _readers()]
+    found = [one for one in every if one.pipelines or one.steps]
+    if not found:
         message = f"`{question.shown}` holds no pipeline and no step"
+        makers = " or ".join(f"`from {one} import pipeline, step`" for one in ("zlock", *(f[0] for f in FRAMEWORKS)))
+        raise InvalidPipeline(message, hint=f"`@pipeline` and `@step` must be {makers}")
+    if len(found) > 1:
+        own, other = found
         raise InvalidPipeline(
-            message, hint="`@pipeline` and `@step` must be zlock's: `from zlock import pipeline, step`"
+            f"`{question.shown}` mixes what `{own.reader.MAKER}` and `{other.reader.MAKER}` decorate",
+            context=[f"of `{one.reader.MAKER}`: {listed([*one.pipelines, *one.steps])}" for one in found],
+            hint=f"import `pipeline`, `step` and `DockerSettings` from `{other.reader.MAKER}` alone: zlock reads them",
         )
-    chosen = [_named(question, steps, "step")] if question.name else list(_own(steps).values())
-    # a pipeline around them, so that one rule holds for steps of the same name
-    return None, Pipeline(lambda: [step() for step in chosen], name=MODULE, settings=DockerSettings()).steps()
+    return found[0]
 
 
-def _chosen(question: Question, pipelines: Mapping[str, _Pipeline], steps: Mapping[str, _Step]) -> _Pipeline:
-    if question.name in {*steps, *(step.name for step in steps.values())} - {*pipelines}:
+def _described(question: Question, held: _Held) -> dict[str, object]:
+    """Describe the pipeline or the steps that are asked for; a pipeline is called once."""
+    reader = held.reader
+    pipeline, steps = None, []
+    if held.pipelines:
+        pipeline = _chosen(question, held)
+    else:
+        named = [_named(question, held.steps, "step")] if question.name else None
+        steps = named or list(_own(held.steps, reader).values())
+    found = reader.read(pipeline, steps, question)
+    return {
+        "maker": reader.MAKER,
+        "name": None if pipeline is None else pipeline.name,
+        "place": found.place,
+        "settings": found.settings,
+        "steps": [step._asdict() for step in found.steps],
+        "files": sorted({question.file, *found.files, *_imported(question)}),
+        "notes": found.notes,
+    }
+
+
+def _chosen(question: Question, held: _Held) -> Declared:
+    pipelines = held.pipelines
+    if question.name in {*held.steps, *(step.name for step in held.steps.values())} - {*pipelines}:
         message = f"`{question.name}` in `{question.shown}` is a step, and the file holds a pipeline"
         hint = f"name the pipeline, `{question.shown}:{next(iter(pipelines))}`, and choose the step with `--step`"
         raise InvalidPipeline(message, hint=hint)
     if question.name:
         return _named(question, pipelines, "pipeline")
-    own = _own(pipelines)
+    own = _own(pipelines, held.reader)
     if len(own) == 1:
         return next(iter(own.values()))
     names = ", ".join(f"`{question.shown}:{name}`" for name in own)
     raise InvalidPipeline(f"`{question.shown}` holds {len(own)} pipelines", hint=f"name the one to take: {names}")
 
 
-def _named(question: Question, known: Mapping[str, _Declared], kind: str) -> _Declared:
+def _named(question: Question, known: Mapping[str, Declared], kind: str) -> Declared:
     """Find by variable, else by the declared name."""
     if question.name in known:
         return known[question.name]
@@ -158,30 +170,12 @@ def _named(question: Question, known: Mapping[str, _Declared], kind: str) -> _De
     raise InvalidPipeline(f"`{question.shown}` holds no {kind} `{question.name}`", hint=hint)
 
 
-def _own(known: Mapping[str, _Declared]) -> dict[str, _Declared]:
+def _own(known: Mapping[str, Declared], reader: Reader) -> dict[str, Declared]:
     """Keep one variable for each, and only those defined in the file itself where there are any."""
     single = {id(found): name for name, found in reversed(list(known.items()))}
     names = [name for name in known if name in single.values()]
-    here = [name for name in names if getattr(known[name], "__module__", None) == MODULE]
+    here = [name for name in names if reader.module_of(known[name]) == MODULE]
     return {name: known[name] for name in here or names}
-
-
-def _described(question: Question, pipeline: _Pipeline | None, steps: tuple[RecordedStep, ...]) -> dict[str, object]:
-    place = Place(question.file, 1) if pipeline is None else pipeline.place
-    settings = DockerSettings() if pipeline is None else pipeline.settings
-    return {
-        "name": None if pipeline is None else pipeline.name,
-        "place": list(place),
-        "settings": settings.to_json(),
-        "steps": [
-            {"name": step.name, "place": list(step.place), "settings": step.settings.to_json()} for step in steps
-        ],
-        "files": sorted({question.file, *_imported(question)}),
-    }
-
-
-def _pipelines(module: ModuleType) -> list[str]:
-    return sorted({found.name for found in vars(module).values() if isinstance(found, Pipeline)})
 
 
 def _imported(question: Question) -> Iterator[str]:
@@ -209,12 +203,17 @@ def _explained(error: BaseException, question: Question) -> list[ZlockError]:
     if isinstance(error, ZlockError):
         error.context = error.context or frames
         return [error]
+    for reader in _readers():
+        if found := reader.explained(error, question):
+            found.context = found.context or frames
+            return [found]
     if isinstance(error, SyntaxError):
         return [_syntax(error, frames)]
     if isinstance(error, SystemExit):
         hint = 'put what runs the pipeline under `if __name__ == "__main__":`'
         return [InvalidPipeline(f"`{question.shown}` calls `sys.exit`", context=frames, hint=hint)]
-    return [InvalidPipeline(f"`{question.shown}` raises `{_summary(error)}`", context=frames, hint=_hint(error))]
+    hint = _hint(error, question)
+    return [InvalidPipeline(f"`{question.shown}` raises `{_summary(error)}`", context=frames, hint=hint)]
 
 
 _CORRECT = "correct that line; the interpreter of the project reads it"
@@ -238,16 +237,29 @@ def _summary(error: BaseException) -> str:
     except Exception:  # noqa: BLE001  # an exception of the user's own may fail at that, too
         text = ""
     name = type(error).__name__
-    return redact(f"{name}: {text}" if text else name)
+    return f"{name}: {text}" if text else name
 
 
-def _hint(error: BaseException) -> str:
+def _hint(error: BaseException, question: Question) -> str:
+    for framework in FRAMEWORKS:
+        if framework.package not in sys.modules and _passes(error, framework.package):
+            return f"`{framework.package}` of `{display(sys.executable)}` can't be imported itself: install it again"
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return ""
     name = error.name.partition(".")[0]
-    if name == "zenml":
-        return "`DockerSettings`, `pipeline` and `step` can be imported from `zlock`"
+    if any(name == framework.package for framework in FRAMEWORKS):
+        python = display(question.interpreter)
+        return (
+            f"install `{name}` for the project's interpreter, `{python}`: `uv pip install --python {python} {name}`; "
+            "another environment is taken from `VIRTUAL_ENV`"
+        )
     return f"install `{name}` for `{display(sys.executable)}`, or import it inside the steps that use it"
+
+
+def _passes(error: BaseException, package: str) -> bool:
+    """Tell whether an error comes through an installed package."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(parts[-2:] == ("site-packages", package) for one in frames for parts in [Path(one.filename).parts[:-1]])
 
 
 def _frames(error: BaseException, question: Question) -> tuple[str, ...]:

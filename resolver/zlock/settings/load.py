@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Required, TypedDict
@@ -18,32 +18,47 @@ from typing import Required, TypedDict
 from zlock import errors
 from zlock.errors import Collector, CommandFailed, InvalidPipeline, Located, ZlockError
 from zlock.interrupts import interrupts_postponed
+from zlock.redact import redact
 from zlock.settings.docker import DockerSettings, SettingsDocument
+from zlock.settings.frameworks import FRAMEWORKS
 from zlock.settings.place import Place
 from zlock.wording import did_you_mean
 
-PROTOCOL = 3
+PROTOCOL = 4
 """The version of the document that is read; a zlock with another one is as good as none."""
 
 _START = """
-import sys
-file, name, project, result, protocol, root = sys.argv[1:]
-sys.path[:] = ([root] if root else []) + [entry for entry in sys.path if entry]
+import importlib.util, sys
+*asked, protocol, folder, is_own, packages = sys.argv[1:]
+sys.path[:] = [entry for entry in sys.path if entry]
+def load():
+    spec = importlib.util.spec_from_file_location("zlock", folder + "/__init__.py", submodule_search_locations=[folder])
+    sys.modules["zlock"] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+if is_own:
+    load()
 try:
-    from zlock.settings import child
+    from zlock.settings import child, reader
     known = child.PROTOCOL == int(protocol)
 except Exception:
     known = False
+if not known and any(map(importlib.util.find_spec, packages.split())):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "zlock"]:
+        del sys.modules[name]
+    load()
+    from zlock.settings import child, reader
+    known = True
 if known:
-    if root:
-        sys.path.append(sys.path.pop(0))
-    child.main(child.Question(file=file, name=name, project=project, result=result))
+    child.main(reader.Question(*asked))
 else:
-    with open(result, "w") as stream:
+    with open(asked[-1], "w") as stream:
         stream.write('{"protocol": 0}')
 """
 """The child's first lines. They say so where zlock can't be imported, and run on any Python 3.
-The folder of zlock goes first, so that it is this zlock, and then last, so that it shadows nothing."""
+In zlock's own interpreter it is this zlock that is loaded, and so it is where a framework is and no zlock:
+by its folder, since what is beside that folder may be for another Python."""
+
+_HERE = Path(__file__).parents[1].as_posix()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,9 +88,11 @@ class DeclaredPipeline:
         steps: In the order of their first call.
         file: Where the pipeline is defined, absolute.
         line: The line there, decorators included.
-        files: The files of the user's that were imported, absolute and sorted.
+        files: The files of the user's that were imported or configure the run, absolute and sorted.
         reference: The file that was asked for, absolute; the pipeline may come from another one.
         pipelines: The names of all pipelines in it.
+        maker: Whose pipelines they are: `zlock`, or the package of a framework.
+        notes: What a person should know.
     """
 
     name: str | None
@@ -86,6 +103,8 @@ class DeclaredPipeline:
     files: tuple[str, ...] = ()
     reference: str = ""
     pipelines: tuple[str, ...] = ()
+    maker: str = "zlock"
+    notes: tuple[str, ...] = ()
 
 
 class StepDocument(TypedDict):
@@ -116,15 +135,20 @@ class Document(TypedDict, total=False):
     steps: list[StepDocument]
     files: list[str]
     pipelines: list[str]
+    maker: str
+    notes: list[str]
 
 
-def load_pipeline(reference: str, *, project: Path, interpreter: str, timeout: float = 120) -> DeclaredPipeline:
+def load_pipeline(
+    reference: str, *, project: Path, interpreter: str, config: Path | None = None, timeout: float = 120
+) -> DeclaredPipeline:
     """Import a pipeline file in a child process and collect what it declares.
 
     Args:
         reference: `file.py` or `file.py:name`, relative to the project folder.
         project: The project folder.
-        interpreter: The project's interpreter; where zlock can't be imported in it, zlock's own takes its place.
+        interpreter: The project's interpreter; where it has neither zlock nor a framework, zlock's own takes its place.
+        config: A file that configures the run, for pipelines of a framework.
         timeout: How many seconds the file may take.
 
     Raises:
@@ -134,11 +158,15 @@ def load_pipeline(reference: str, *, project: Path, interpreter: str, timeout: f
     """
     folder = Path(os.path.abspath(project))  # noqa: PTH100  # `resolve` would follow links out of the project
     file, name = _parse(reference, folder)
-    document = _ask(interpreter, file, name, folder, timeout)
+    if config is not None and not config.is_file():
+        hint = f"a relative path counts from the working folder, `{Path.cwd()}`"
+        raise InvalidPipeline(f"there is no file `{config}`, which is to configure the run", hint=hint)
+    asked = [str(file), name, str(folder), str(config.absolute()) if config else "", interpreter]
+    document = _ask(interpreter, asked, timeout)
     note = ""
     if document["protocol"] != PROTOCOL and not _is_own(interpreter):
         note = f"run by the interpreter of zlock, `{sys.executable}`: `{interpreter}` has no zlock of this version"
-        document = _ask(sys.executable, file, name, folder, timeout)
+        document = _ask(sys.executable, asked, timeout)
     if document["protocol"] != PROTOCOL:
         raise CommandFailed(f"`{sys.executable}` can't import zlock", hint="install zlock again")
     _raise_errors(document, note)
@@ -183,13 +211,15 @@ def _is_own(interpreter: str) -> bool:
     return os.path.abspath(interpreter) == os.path.abspath(sys.executable)  # noqa: PTH100
 
 
-def _ask(interpreter: str, file: Path, name: str, folder: Path, timeout: float) -> Document:
+def _ask(interpreter: str, asked: Sequence[str], timeout: float) -> Document:
     """Run a child to its end and read its document."""
-    root = str(Path(__file__).parents[2]) if _is_own(interpreter) else ""
+    file, _, folder = asked[:3]
+    own = "own" if _is_own(interpreter) else ""
+    packages = " ".join(framework.package for framework in FRAMEWORKS)
     with tempfile.TemporaryDirectory(prefix="zlock-") as scratch:
         result = Path(scratch, "declared.json")
-        command = [interpreter, "-c", _START, str(file), name, str(folder), str(result), str(PROTOCOL), root]
-        with _running(command, folder) as child:
+        command = [interpreter, "-c", _START, *asked, str(result), str(PROTOCOL), _HERE, own, packages]
+        with _running(command, Path(folder)) as child:
             in_time = _wait(child, timeout)
         if result.is_file():
             document: Document = json.loads(result.read_bytes())
@@ -294,7 +324,7 @@ def _raise_errors(document: Document, note: str) -> None:
         kind = found if isinstance(found, type) and issubclass(found, ZlockError) else InvalidPipeline
         lines = [Located(text, Place(file, line)) for text, file, line in stated["context"]]
         context = [*lines, *([note] if note else [])]
-        problems.add(kind(stated["message"], context=context, hint=stated["hint"]))
+        problems.add(kind(redact(stated["message"]), context=context, hint=stated["hint"]))
     problems.raise_if_any()
 
 
@@ -309,6 +339,8 @@ def _declared(document: Document, reference: Path) -> DeclaredPipeline:
         files=tuple(document["files"]),
         reference=str(reference),
         pipelines=tuple(document["pipelines"]),
+        maker=document["maker"],
+        notes=tuple(document["notes"]),
     )
 
 

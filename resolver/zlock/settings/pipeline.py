@@ -17,6 +17,7 @@ from typing import Generic, ParamSpec, Self, TypeVar, cast, overload
 from zlock import checks
 from zlock.errors import Collector, InvalidConfiguration, InvalidPipeline, Located
 from zlock.settings.docker import DockerSettings
+from zlock.settings.frameworks import FRAMEWORKS
 from zlock.settings.place import Place, caller
 from zlock.settings.placeholder import parameter, returned
 from zlock.wording import did_you_mean, kind
@@ -251,7 +252,17 @@ def _docker(settings: object) -> DockerSettings | None:
     docker = settings.get("docker")
     if docker is None or isinstance(docker, DockerSettings):
         return docker
+    _refuse_others(docker)
     return DockerSettings.from_mapping(docker, at="docker", place=caller())
+
+
+def _refuse_others(docker: object) -> None:
+    package = type(docker).__module__.partition(".")[0]
+    if any(package == framework.package for framework in FRAMEWORKS):
+        raise InvalidConfiguration(
+            f"these `DockerSettings` are of `{package}`, and the decorator is zlock's",
+            hint=f"import `pipeline` and `step` from `{package}` too: zlock reads them",
+        )
 
 
 def _refuse_near_key(key: str, value: object) -> None:

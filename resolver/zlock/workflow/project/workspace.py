@@ -45,6 +45,7 @@ class Options(NamedTuple):
     Attributes:
         project: The project folder, or None for the nearest one.
         pipeline: `file.py` or `file.py:name`, in place of the configured one.
+        config: What configures the run, of a framework's pipeline.
         steps: Limit to these.
         offline: Leave the network alone.
         cache_dir: Where the cache is, or None for the platform's custom.
@@ -58,6 +59,7 @@ class Options(NamedTuple):
 
     project: Path | None = None
     pipeline: str | None = None
+    config: Path | None = None
     steps: tuple[str, ...] = ()
     offline: bool = False
     cache_dir: Path | None = None
@@ -154,11 +156,17 @@ class Workspace:
             folder = Path.cwd() if self.options.pipeline and self.options.project is None else self.project.folder
             self.reporter(Doing(Activity.RUNNING_PIPELINE, reference))
             self.pipeline = load_pipeline(
-                str(folder / reference), project=self.project.folder, interpreter=str(self.interpreter)
+                str(folder / reference),
+                project=self.project.folder,
+                interpreter=str(self.interpreter),
+                config=self.options.config,
             )
+            self.note(*self.pipeline.notes)
             self._is_part = self.pipeline.name is None and not (folder / reference).is_file()
             steps = [(step.name, step.settings) for step in self.pipeline.steps]
             return steps or [(self.pipeline.name or "pipeline", self.pipeline.settings)]
+        if self.options.config:
+            raise InvalidInput("`--config` configures a run of a pipeline, and none is named", hint="name it too")
         if self.project.file is None:
             raise InvalidConfiguration(
                 "nothing to lock: no `zlock.toml`, no `[tool.zlock]`, and no pipeline was named",

@@ -1,0 +1,1 @@
+"""ZenML: its pipelines as they stand, and what their images need."""

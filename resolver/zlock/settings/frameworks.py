@@ -1,0 +1,38 @@
+"""The frameworks whose own pipelines are locked as they stand; each has a folder in `zlock.frameworks`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Framework(NamedTuple):
+    """What zlock knows of a framework before a pipeline file is imported.
+
+    Attributes:
+        package: The package that pipeline files import.
+        reader: The module that reads its objects, a `Reader` of `zlock.settings.reader`. It runs in the process of the
+            pipeline file, where only the standard library and the framework are sure to be.
+        environ: Variables for that process: the framework reports nothing to anybody, finds no server,
+            and keeps what it has to keep in the folder that `{scratch}` stands for.
+    """
+
+    package: str
+    reader: str
+    environ: Mapping[str, str]
+
+
+FRAMEWORKS = (
+    Framework(
+        package="zenml",
+        reader="zlock.frameworks.zenml.reader",
+        environ={
+            "ZENML_ANALYTICS_OPT_IN": "false",
+            "ZENML_LOGGING_VERBOSITY": "ERROR",
+            "ZENML_ENABLE_REPO_INIT_WARNINGS": "false",
+            "ZENML_ENABLE_RICH_TRACEBACK": "false",
+            "ZENML_STORE_URL": "none://zlock",
+            "ZENML_CONFIG_PATH": "{scratch}/zenml",
+        },
+    ),
+)

@@ -1,0 +1,96 @@
+"""What the child process asks of whoever knows the objects of pipelines and steps: zlock's own, or a framework's.
+
+The child runs with any interpreter that has the framework, so what is imported here and by readers for frameworks is
+the standard library alone, and the syntax that of Python 3.10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from zlock.errors import ZlockError
+from zlock.settings.place import Place, display
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the parent asks.
+
+    Attributes:
+        file: The pipeline file, absolute.
+        name: The pipeline or step in it; empty for the only one.
+        project: The project folder, absolute.
+        config: A file that configures the run, absolute; empty for none.
+        interpreter: The project's interpreter, which zlock's own may stand in for.
+        result: Where the document goes.
+    """
+
+    file: str
+    name: str
+    project: str
+    config: str
+    interpreter: str
+    result: str
+
+    @property
+    def shown(self) -> str:
+        """The file as messages name it."""
+        return display(self.file)
+
+
+class Declared(Protocol):
+    """A pipeline or a step, whoever made it."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+
+class ReadStep(NamedTuple):
+    """A step as its pipeline calls it; settings are `SettingsDocument` of `zlock.settings.docker`."""
+
+    name: str
+    place: Place
+    settings: Mapping[str, Any]
+
+
+class Read(NamedTuple):
+    """What was read of a pipeline, or of steps without one.
+
+    Attributes:
+        place: Where the pipeline's function is defined.
+        settings: Its own settings, as those of a step.
+        steps: In the order of their first call.
+        files: Files that were read besides the modules, absolute.
+        notes: What a person should know.
+    """
+
+    place: Place
+    settings: Mapping[str, Any]
+    steps: Sequence[ReadStep]
+    files: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+
+class Reader(Protocol):
+    """Knows the objects of one maker."""
+
+    MAKER: str
+    """Who made the objects, as `import` names it."""
+
+    def pipelines(self, names: Mapping[str, object]) -> Mapping[str, Declared]:
+        """Return those of a module's names that are pipelines."""
+
+    def steps(self, names: Mapping[str, object]) -> Mapping[str, Declared]:
+        """Return those of a module's names that are steps."""
+
+    def module_of(self, declared: Any) -> str | None:
+        """Return the name of the module that defines a pipeline or a step."""
+
+    def read(self, pipeline: Any | None, steps: Sequence[Any], question: Question) -> Read:
+        """Return what a pipeline declares, or what steps do where there is none."""
+
+    def explained(self, error: BaseException, question: Question) -> ZlockError | None:
+        """Say what is wrong in the maker's words; None where the maker has no part in it."""

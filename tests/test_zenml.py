@@ -1,0 +1,395 @@
+"""Pipelines of ZenML, read as they stand in the project's interpreter, which has ZenML and mostly no zlock."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+import zlock
+from test_mission_page import BLOCKS, EXPECTED
+from zlock import DockerSettings
+from zlock.errors import InvalidConfiguration, InvalidInput, InvalidPipeline, ZlockError
+from zlock.settings.load import DeclaredPipeline, load_pipeline
+
+HEAD = "from zenml import pipeline, step\nfrom zenml.config import DockerSettings\n"
+SOURCE_ROOT = Path(zlock.__file__).parents[1]
+
+
+class Load:
+    """Writes a pipeline file and loads it."""
+
+    def __init__(self, folder: Path, interpreter: Path) -> None:
+        self.folder = folder
+        self.interpreter = str(interpreter)
+
+    def __call__(self, text: str, *, head: str = HEAD, run: str = "", name: str = "") -> DeclaredPipeline:
+        """Load a pipeline, configured by the YAML of a run if there is one."""
+        (self.folder / "pipe.py").write_text(head + dedent(text), encoding="utf-8")
+        config = None
+        if run:
+            config = self.folder / "run.yaml"
+            config.write_text(dedent(run), encoding="utf-8")
+        reference = f"pipe.py:{name}" if name else "pipe.py"
+        return load_pipeline(reference, project=self.folder, interpreter=self.interpreter, config=config)
+
+    def error(self, text: str, **options: Any) -> ZlockError:
+        with pytest.raises(ZlockError) as caught:
+            self(text, **options)
+        return caught.value
+
+
+@pytest.fixture
+def load(tmp_path: Path, zenml: Path) -> Load:
+    return Load(tmp_path, zenml)
+
+
+def settings_of(declared: DeclaredPipeline) -> dict[str, DockerSettings]:
+    return {step.name: step.settings for step in declared.steps}
+
+
+def of_zenml(text: str) -> str:
+    """Change the imports of a block of the page to ZenML's."""
+    text = text.replace(
+        "from zlock import DockerSettings,", "from zenml.config import DockerSettings\nfrom zenml import"
+    )
+    return text.replace("from zlock.integrations import", "from zenml.integrations.constants import")
+
+
+# The blocks of the framework's page
+
+
+@pytest.mark.parametrize("block", sorted(EXPECTED))
+def test_a_block_with_zenmls_imports_declares_its_settings(load: Load, block: str) -> None:
+    (load.folder / "requirements.txt").write_text("torch\n")
+    expected = dict(EXPECTED[block])
+    if block == "requirements_file":
+        expected["requirements"] = str(load.folder / "requirements.txt")
+
+    declared = load(of_zenml((BLOCKS / f"{block}.py").read_text()), head="")
+
+    settings = declared.steps[0].settings if block == "step_settings" else declared.settings
+    assert settings == DockerSettings(**expected)
+    assert declared.maker == "zenml"
+    assert (declared.name, [step.name for step in declared.steps]) == (
+        (None, ["my_training_step"]) if block == "step_settings" else ("my_pipeline", [])
+    )
+
+
+# How settings come together
+
+MERGED = """
+    @step(settings={"docker": DockerSettings(requirements=["torch"], environment={"A": "step"})})
+    def train(a: int) -> int:
+        return a
+
+    @step
+    def load() -> int:
+        return 1
+
+    @pipeline(settings={"docker": {"apt_packages": ["git"], "environment": {"A": "pipeline", "B": 1}}})
+    def run(times: int):
+        first = train.with_options(settings={"docker": {"requirements": ["jax"]}})(load())
+        train(first)
+"""
+RUN = """
+    parameters:
+      times: 2
+    settings:
+      docker:
+        environment:
+          C: run
+    steps:
+      train_2:
+        settings:
+          docker:
+            apt_packages: [curl]
+"""
+
+
+@pytest.mark.parametrize("interpreter", ["zenml", "oldest_zenml"])
+def test_settings_come_together_as_zenml_merges_them(
+    tmp_path: Path, interpreter: str, request: pytest.FixtureRequest
+) -> None:
+    declared = Load(tmp_path, request.getfixturevalue(interpreter))(MERGED, run=RUN)
+
+    around: dict[str, str | int] = {"A": "pipeline", "B": 1, "C": "run"}
+    assert declared.settings == DockerSettings(apt_packages=["git"], environment=around)
+    assert settings_of(declared) == {
+        "load": declared.settings,
+        "train": DockerSettings(requirements=["jax"], apt_packages=["git"], environment={**around, "A": "step"}),
+        "train_2": DockerSettings(requirements=["torch"], apt_packages=["curl"], environment={**around, "A": "step"}),
+    }
+    assert [(step.file, step.line) for step in declared.steps] == [
+        (str(tmp_path / "pipe.py"), line) for line in (8, 4, 4)
+    ]
+    assert declared.files == (str(tmp_path / "pipe.py"), str(tmp_path / "run.yaml"))
+
+
+def test_settings_of_a_nested_pipeline_do_not_count(load: Load) -> None:
+    declared = load(
+        """
+        @step
+        def one() -> None: ...
+
+        @pipeline(settings={"docker": DockerSettings(requirements=["inner"])})
+        def inner():
+            one()
+
+        @pipeline(settings={"docker": DockerSettings(requirements=["outer"])})
+        def outer():
+            inner()
+        """,
+        name="outer",
+    )
+
+    assert settings_of(declared) == {"one": DockerSettings(requirements=["outer"])}
+
+
+def test_configure_counts_and_an_empty_list_replaces_one(load: Load) -> None:
+    declared = load(
+        """
+        @step
+        def one() -> None: ...
+
+        @pipeline(settings={"docker": DockerSettings(requirements=["a"], apt_packages=["git"])})
+        def run():
+            one()
+
+        one.configure(settings={"docker": DockerSettings(requirements=[])})
+        run.configure(settings={"docker": {"python_package_installer": "uv"}})
+        """
+    )
+
+    assert settings_of(declared) == {
+        "one": DockerSettings(requirements=[], apt_packages=["git"], python_package_installer="uv")
+    }
+
+
+def test_the_file_that_a_pipeline_names_itself_configures_it(load: Load) -> None:
+    (load.folder / "own.yaml").write_text("parameters: {size: 1}\nsettings: {docker: {requirements: [six]}}\n")
+
+    declared = load(
+        """
+        @step
+        def one(size: int) -> None: ...
+
+        @pipeline
+        def run(size: int):
+            one(size)
+
+        configured = run.with_options(config_path="own.yaml")
+        """,
+        name="configured",
+    )
+
+    assert settings_of(declared) == {"one": DockerSettings(requirements=["six"])}
+    assert str(load.folder / "own.yaml") in declared.files
+
+
+def test_a_dynamic_pipeline_has_the_steps_that_it_depends_on(load: Load) -> None:
+    declared = load(
+        """
+        @step(settings={"docker": DockerSettings(requirements=["six"])})
+        def one() -> None: ...
+
+        @step
+        def two() -> None: ...
+
+        @pipeline(dynamic=True, depends_on=[one])
+        def run():
+            one()
+            two()
+        """
+    )
+
+    assert settings_of(declared) == {"one": DockerSettings(requirements=["six"])}
+    assert declared.notes == (
+        "`run` is dynamic, so the steps that are locked are those that `depends_on` names: `one`",
+    )
+
+
+def test_variables_of_the_machine_are_put_in_as_zenml_does(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEAM", "vision")
+
+    declared = load(
+        """
+        @step(settings={"docker": DockerSettings(target_repository="${TEAM}/train")})
+        def one() -> None: ...
+        """
+    )
+
+    assert settings_of(declared) == {"one": DockerSettings(target_repository="vision/train")}
+
+
+def test_a_relative_path_counts_from_the_project_else_from_the_file(load: Load) -> None:
+    (load.folder / "flows").mkdir()
+    for place in ("requirements.txt", "flows/requirements.txt", "flows/beside.txt"):
+        (load.folder / place).write_text("six\n")
+    text = HEAD + dedent(
+        """
+        @step(settings={"docker": DockerSettings(requirements="requirements.txt")})
+        def one() -> None: ...
+
+        @step(settings={"docker": DockerSettings(requirements="beside.txt")})
+        def two() -> None: ...
+        """
+    )
+    (load.folder / "flows" / "pipe.py").write_text(text)
+
+    declared = load_pipeline("flows/pipe.py", project=load.folder, interpreter=load.interpreter)
+
+    assert [step.settings.effective().requirements_file for step in declared.steps] == [
+        load.folder / "requirements.txt",
+        load.folder / "flows" / "beside.txt",
+    ]
+
+
+# Interpreters
+
+
+def test_zlock_in_the_environment_of_zenml_reads_it_too(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(SOURCE_ROOT))
+
+    assert load(MERGED, run=RUN).maker == "zenml"
+
+
+def test_reading_leaves_nothing_behind(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+
+    load(MERGED, run=RUN)
+
+    assert list(home.iterdir()) == []
+
+
+def make_bare(folder: Path) -> Path:
+    """Make an environment with nothing in it."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--symlinks", str(folder / "env")], check=True)
+    return folder / "env" / "bin" / "python"
+
+
+def fake_zenml(folder: Path, text: str) -> Path:
+    """Make an environment whose zenml is a text; what else ZenML brings is not there."""
+    python = make_bare(folder)
+    packages = next((folder / "env" / "lib").glob("python*")) / "site-packages" / "zenml"
+    packages.mkdir()
+    (packages / "__init__.py").write_text(text)
+    return python
+
+
+def test_zenml_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
+    error = Load(tmp_path, fake_zenml(tmp_path, "import no_such_module\n")).error("")
+
+    assert isinstance(error, InvalidPipeline)
+    assert "raises `ModuleNotFoundError: No module named 'no_such_module'`" in error.message
+    assert error.hint == "`zenml` of `env/bin/python` can't be imported itself: install it again"
+
+
+def test_zenml_that_is_not_there_is_named_with_the_environment(tmp_path: Path) -> None:
+    error = Load(tmp_path, make_bare(tmp_path)).error("")
+
+    assert isinstance(error, InvalidPipeline)
+    assert "No module named 'zenml'" in error.message
+    assert "`uv pip install --python env/bin/python zenml`" in error.hint
+
+
+def test_zenml_that_is_too_old_is_refused(load: Load) -> None:
+    error = load.error("import zenml\nzenml.__version__ = '0.94.2'\n@step\ndef one() -> None: ...")
+
+    assert isinstance(error, InvalidPipeline)
+    assert error.message.startswith("zenml 0.94.2 is too old")
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message", "hint"),
+    [
+        (
+            "@step(settings={'docker': 'x'})\ndef one() -> None: ...",
+            InvalidConfiguration,
+            "`settings.docker`: expected `DockerSettings` or a dict, got a string",
+            'write `settings={"docker": DockerSettings(...)}`',
+        ),
+        (
+            "DockerSettings(requirements=3)",
+            InvalidConfiguration,
+            "`requirements`: Input should be a valid string",
+            "correct it where it is stated",
+        ),
+        (
+            "@step(settings={'docker': {'python_package_installer': 'uvx'}})\ndef one() -> None: ...",
+            InvalidConfiguration,
+            "`python_package_installer`: Input should be 'pip' or 'uv'",
+            "correct it where it is stated",
+        ),
+        (
+            "from zenml.client import Client\nClient().active_stack",
+            InvalidPipeline,
+            "`pipe.py` needs a ZenML server or a stack while it is imported, and locking asks none",
+            'ask it inside a step, or below `if __name__ == "__main__":`; a stack component can be named as text',
+        ),
+        (
+            "@pipeline\ndef run(size: int, shape: str): ...",
+            InvalidPipeline,
+            "the pipeline `run` needs 2 parameters: `shape`, `size`",
+            "state them under `parameters` in a YAML file, named with `--config`, or give them default values",
+        ),
+        (
+            "from zlock import step as own\n@own\ndef one(): ...\n@pipeline\ndef run(): one()",
+            InvalidPipeline,
+            "`pipe.py` mixes what `zlock` and `zenml` decorate",
+            "import `pipeline`, `step` and `DockerSettings` from `zenml` alone: zlock reads them",
+        ),
+        (
+            "import zlock\n@step(settings={'docker': zlock.DockerSettings()})\ndef one() -> None: ...",
+            InvalidConfiguration,
+            "`settings.docker`: these are zlock's `DockerSettings`, and the decorator is ZenML's",
+            "import them from ZenML too: `from zenml.config import DockerSettings`",
+        ),
+        (
+            "import zlock\n@zlock.step(settings={'docker': DockerSettings()})\ndef one() -> None: ...",
+            InvalidConfiguration,
+            "these `DockerSettings` are of `zenml`, and the decorator is zlock's",
+            "import `pipeline` and `step` from `zenml` too: zlock reads them",
+        ),
+    ],
+)
+def test_bad_input_is_named_with_its_line(
+    load: Load, text: str, kind: type[InvalidInput], message: str, hint: str
+) -> None:
+    error = load.error(text)
+
+    assert (type(error), error.message, error.hint) == (kind, message, hint)
+    assert "pipe.py" in error.message or any("pipe.py:" in line for line in error.context)
+
+
+def test_steps_that_are_not_there_are_named(load: Load) -> None:
+    error = load.error(MERGED, run="parameters: {times: 1}\nsteps: {trian: {settings: {docker: {user: me}}}}")
+
+    assert isinstance(error, InvalidConfiguration)
+    assert error.message == "`steps.trian` is configured, and the pipeline calls no step of that name"
+    assert (error.context, error.hint) == (
+        ("stated in run.yaml",),
+        "did you mean `train` or `train_2`?",
+    )
+
+
+@pytest.mark.parametrize("run", ["steps: [", "just text", "parameters: 3\n", "settings: {docker: {requirements: 3}}"])
+def test_a_run_that_cannot_be_read_is_named(load: Load, run: str) -> None:
+    assert isinstance(load.error(MERGED, run=run), InvalidInput)
+
+
+def test_a_setting_that_zenml_ignores_is_said(load: Load) -> None:
+    declared = load("@step(settings={'docker': {'requirments': ['six']}})\ndef one() -> None: ...")
+
+    (note,) = declared.notes
+    assert note.startswith("ZenML ignores `requirments`, which its `DockerSettings` don't have; did you mean `requi")
