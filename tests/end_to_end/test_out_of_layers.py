@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gzip
 import io
@@ -510,3 +511,94 @@ def test_a_machine_without_the_python_is_told_the_way_out(project: Project, fill
 
     assert result.code == 1
     assert "this machine has no Python 3.99 to compile with: set `bytecode = false`" in result.stderr
+
+
+def test_machines_share_the_images_of_a_pipeline(
+    project: Project, filled: TinyIndex, parent: str, pushed_to: TinyRegistry
+) -> None:
+    steps = {name: {"docker": {"environment": {"STEP": name}}} for name in ("one", "two", "three")}
+    configure(project, filled, parent, steps=steps, registry=f"{pushed_to.host}/team/images")
+
+    parts = [json.loads(push(project, "--shard", f"{part}/2").stdout)["images"] for part in (1, 2)]
+    record = json.loads((project.folder / "build" / "zlock" / "images.json").read_text(encoding="utf-8"))
+    whole = json.loads(push(project).stdout)["images"]
+
+    assert [[row["steps"] for row in rows] for rows in parts] == [[["one"], ["three"]], [["two"]]]
+    assert {step for step, row in record.items() if row.get("reference")} == {"two"}
+    assert [row["built"] for row in whole] == [False, False, False]
+    assert project.run("build", "--shard", "3/2").code == 2
+
+
+def test_each_platform_has_its_own_image_from_any_machine(
+    project: Project, index: TinyIndex, pushed_to: TinyRegistry, tmp_path: Path
+) -> None:
+    for machine in ("x86_64", "aarch64"):
+        index.wheel("base", "1.0", tag=f"py3-none-manylinux_2_17_{machine}")
+    images = [
+        Image(layers=(make_layer(parent_files(machine=number)),), platform=platform, env=("PATH=/usr/bin",))
+        for platform, number in (("linux/amd64", 62), ("linux/arm64", 183))
+    ]
+    pushed_to.push("base", "1", *images)
+    more: dict[str, Any] = {"platforms": ["linux/amd64", "linux/arm64"], "registry": f"{pushed_to.host}/team/images"}
+    configure(project, index, f"{pushed_to.host}/base:1", {"requirements": ["base"]}, **more)
+
+    pushed = json.loads(push(project).stdout)
+    stored = build(project, "--output", f"oci:{tmp_path / 'out'}")
+
+    assert sorted(row["platform"] for row in pushed["images"]) == ["linux/amd64", "linux/arm64"]
+    assert pushed["indexes"][0]["written"]
+    verified = project.run("verify", f"docker://{pushed['indexes'][0]['reference']}")
+    assert verified.code == 0, verified.stdout + verified.stderr
+    assert stored.code == 0, stored.stderr
+    rows = json.loads((tmp_path / "out" / "index.json").read_bytes())["manifests"]
+    assert sorted(row["platform"]["architecture"] for row in rows) == ["amd64", "arm64"]
+
+
+def test_an_upload_that_breaks_off_is_begun_again(
+    project: Project, filled: TinyIndex, parent: str, pushed_to: TinyRegistry
+) -> None:
+    configure(project, filled, parent, registry=f"{pushed_to.host}/team/images")
+    right = pushed_to.upload
+    broken = iter([Reply(status=503), Reply(ending="reset"), Reply(status=404)])
+    pushed_to.upload = lambda path, call: (  # type: ignore[method-assign]
+        next(broken, None) or right(path, call) if call.method == "PUT" else right(path, call)
+    )
+
+    assert push(project).code == 0
+    assert next(broken, None) is None
+
+
+def test_a_registry_that_stores_something_else_is_named(
+    project: Project, filled: TinyIndex, parent: str, pushed_to: TinyRegistry
+) -> None:
+    configure(project, filled, parent, registry=f"{pushed_to.host}/team/images")
+    lie = Reply(status=201, headers={"Docker-Content-Digest": f"sha256:{'0' * 64}"})
+    pushed_to.instead["team/images/blobs/uploads/begun"] = [lie]
+
+    result = push(project)
+
+    assert result.code == 3
+    assert f"not the promised sha256:{'0' * 64}" in result.stderr
+    assert not [path for path in pushed_to.content if "/manifests/" in path]
+
+
+def test_an_upload_to_another_server_gets_no_login(
+    project: Project, filled: TinyIndex, parent: str, pushed_to: TinyRegistry
+) -> None:
+    pushed_to.login = "user:secret"
+    auth = base64.b64encode(b"user:secret").decode()
+    (project.home / ".docker").mkdir()
+    (project.home / ".docker" / "config.json").write_text(
+        json.dumps({"auths": {pushed_to.host: {"auth": auth}}}), encoding="utf-8"
+    )
+    configure(project, filled, parent, registry=f"{pushed_to.host}/team/images")
+    with TinyRegistry() as elsewhere:
+        elsewhere.login = "other:login"
+        place = f"{elsewhere.root}/v2/x/blobs/uploads/begun"
+        pushed_to.instead["team/images/blobs/uploads/"] = [Reply(status=202, headers={"Location": place})]
+
+        result = push(project)
+
+        assert result.code == 3
+        assert any(one.method == "PUT" for one in elsewhere.requests)
+        assert not [one for one in elsewhere.requests if "authorization" in one.headers]

@@ -284,12 +284,12 @@ class TinyRegistry(LoopbackServer):
             replies = self.instead[path]
             return replies.pop(0) if len(replies) > 1 else replies[0]
         if "/blobs/uploads/" in path:
-            return self._upload(path, call)
+            return self.upload(path, call)
         if call.method == "PUT":
             return self._take(path, call)
         return Reply() if path == "" else self._give(path)
 
-    def _upload(self, path: str, call: Call) -> Reply:
+    def upload(self, path: str, call: Call) -> Reply:
         """Take content, or give it another place in the registry (OCI distribution spec, "Pushing blobs")."""
         repository = path.partition("/blobs/uploads/")[0]
         query = parse_qs(call.path.partition("?")[2])

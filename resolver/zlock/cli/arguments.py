@@ -432,6 +432,13 @@ def _add_build(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="PLACE",
         help="where images go that are put together out of layers: `oci:DIR` (a layout) or `docker-archive:FILE`",
     )
+    parser.add_argument(
+        "--shard",
+        type=_shard,
+        default=(1, 1),
+        metavar="I/N",
+        help="build every N-th image only, from the I-th on: N machines that push to one registry build all of them",
+    )
     parser.add_argument("--jobs", type=_count, default=2, metavar="N", help="how many are built at a time (default: 2)")
     parser.add_argument(
         "--network", metavar="MODE", help="the network of builds, as the builder has it (`host`, `none`)"
@@ -452,6 +459,13 @@ def _path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("a path, not an empty text")
     return Path(text)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    part, slash, parts = text.partition("/")
+    if not (slash and part.isdecimal() and parts.isdecimal() and 0 < int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"`I/N`, two numbers of which I is from 1 to N, not `{text}`")
+    return int(part), int(parts)
 
 
 def _count(text: str) -> int:

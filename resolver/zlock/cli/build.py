@@ -23,6 +23,7 @@ def run_build(parsed: argparse.Namespace, screen: Screen) -> int:
         jobs=parsed.jobs,
         network=parsed.network or "",
         force=parsed.force,
+        shard=parsed.shard,
     )
     outcome = build(options_of(parsed), choices)
     if parsed.json:

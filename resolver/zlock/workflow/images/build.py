@@ -122,7 +122,8 @@ def build(options: Options, choices: Choices) -> Outcome:
     engine = engine_of(workspace, choices.builder, choices.network)
     with Registries(workspace) as registries, layering_of(workspace, choices.builder) as layering:
         plans = plan_images(workspace, locked, registries, layering=layering)
-        plans = [replace(plan, rebuild=plan.rebuild or choices.force) for plan in plans]
+        part, parts = choices.shard
+        plans = [replace(plan, rebuild=plan.rebuild or choices.force) for plan in plans[part - 1 :: parts]]
         _check(plans, engine, choices, offline=options.offline)
         note_floating(registries.floating, plans, workspace)
         for reference in dict.fromkeys(plan.parent.reference for plan in plans if plan.floats):
@@ -141,9 +142,9 @@ def build(options: Options, choices: Choices) -> Outcome:
         for path, first, second in assembler.doubles if assembler else ():
             workspace.note(f"`{first}` and `{second}` both have `/{path}`: that of `{second}` counts")
         outcome = _outcome(plans, results, workspace.report, push=choices.push)
-        if choices.push:
+        if choices.push and parts == 1:  # who has all images writes what leads to them
             outcome = _with_indexes(outcome, registries.registry, plans, choices.jobs, workspace.reporter)
-    _record(workspace, outcome)
+    _record(workspace, outcome, is_whole=parts == 1)
     return outcome
 
 
@@ -283,9 +284,12 @@ def _with_indexes(
     return replace(outcome, indexes=tuple(indexes), missing=(*outcome.missing, *missing))
 
 
-def _record(workspace: Workspace, outcome: Outcome) -> None:
+def _record(workspace: Workspace, outcome: Outcome, *, is_whole: bool) -> None:
+    """Record what each step runs in; of a part of the images, what the others' steps run in is not known."""
     images = [Built(plan=one.plan, reference=one.reference, digest=one.image.digest) for one in outcome.images]
     indexes = [BuiltIndex(plan=one.plan, reference=one.reference, digest=one.digest) for one in outcome.indexes]
     missing = {step for one in outcome.missing for step in one.steps} | outcome.report.failures.of_steps.keys()
     steps = [step.name for step in workspace.steps]
+    there = {step for one in outcome.images for step in one.plan.steps}
+    missing |= set() if is_whole else {step.name for step in workspace.chosen()} - there
     write_record(output_folder(workspace) / RECORD, record_of(images, indexes), steps, missing)

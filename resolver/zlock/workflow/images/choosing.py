@@ -31,6 +31,7 @@ class Choices:
         jobs: How many are built at a time.
         network: What builds see of the network, as the engine has it; empty for its own default.
         force: Build every image anew, as with `prevent_build_reuse`.
+        shard: Which part of the images is built, and of how many parts; others may be built elsewhere meanwhile.
     """
 
     builder: str | None = None
@@ -39,6 +40,7 @@ class Choices:
     jobs: int = 1
     network: str = ""
     force: bool = False
+    shard: tuple[int, int] = (1, 1)
 
 
 class Engine:
