@@ -101,7 +101,7 @@ def test_a_lock_whose_author_made_its_digests_anew_writes_nowhere_else(locked: P
         result = locked.run(*arguments)
         assert result.code == 2, (arguments, result.stderr)
         assert "the lock `pylock.a.toml` holds what no lock may" in result.stderr
-        assert "no normalized name of a package" in result.stderr
+        assert "is not a valid normalized name of a package" in result.stderr
     assert locked.run("resolve", "--check").code == 0
     assert path.read_text(encoding="utf-8") == text
     assert victim.read_text(encoding="utf-8") == "mine"

@@ -255,6 +255,27 @@ def _add_outdated(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add_locked_steps(parser)
 
 
+def _add_audit(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "audit",
+        "look for known vulnerabilities in the locks",
+        "zlock audit --osv all.zip",
+        "Look for known vulnerabilities in what the locks pin, by records of OSV that are given as files.\n"
+        "No network is used, and no name of a package is sent anywhere. Exit 1 where one is found that\n"
+        "`audit-ignore` does not name.",
+    )
+    parser.add_argument(
+        "--osv",
+        action="append",
+        required=True,
+        type=_path,
+        metavar="FILE|DIR",
+        help="records of OSV: JSON, an archive (.zip) of it, or a folder; may be repeated",
+    )
+    parser.add_argument("--step", action="append", default=[], metavar="NAME", help="only this step")
+
+
 def _add_diff(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = _add_command(
         commands,
@@ -483,6 +504,7 @@ _COMMANDS = {
     "tree": _add_tree,
     "why": _add_why,
     "outdated": _add_outdated,
+    "audit": _add_audit,
     "diff": _add_diff,
     "export": _add_export,
     "fetch": _add_fetch,

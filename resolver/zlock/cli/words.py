@@ -31,6 +31,7 @@ _WORDS = {
     Activity.PUSHING: "pushing",
     Activity.PUSHING_LAYER: "storing the layer of {subject}, {megabytes:.1f} MB",
     Activity.READING_LAYER: "reading layer {done} of {total} of `{subject}`",
+    Activity.READING_RECORDS: "reading records of vulnerabilities",
     Activity.READING_SOURCES: "reading the sources of `{subject}`",
     Activity.RUNNING_PIPELINE: "running `{subject}` for its steps",
     Activity.SEARCHING: "solving: step {done} of a search",

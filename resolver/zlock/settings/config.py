@@ -19,7 +19,8 @@ from zlock.model.indexes import Cutoff, Index, Routing
 from zlock.model.requirement import DirectRequirement
 from zlock.model.stack import Stack
 from zlock.regular import read_regular
-from zlock.settings import indexes, rules
+from zlock.settings import audit, indexes, rules
+from zlock.settings.audit import Ignored
 from zlock.settings.docker import DockerSettings
 from zlock.settings.keys import NOTHING, POLICY, QUESTION, key, read, reads
 from zlock.settings.names import wrong_names
@@ -101,6 +102,7 @@ class Project:
             gets; see [resolution](resolution.md#one-version-in-all-steps).
         align_packages: Packages that have one version in all steps however old they get.
         step_back: How many days older than need be a release may be for the sake of others.
+        audit_ignore: Vulnerabilities that do not count for [`zlock audit`](commands.md#zlock-audit) before a date.
         registry: `host/repository` of the images.
         stack: What the pipeline runs on.
         integrations: Integrations of your own; `[integrations.NAME]`.
@@ -139,6 +141,7 @@ class Project:
     align: bool | str = key(rules.alignment, True, POLICY)
     align_packages: frozenset[NormalizedName] = key(rules.names, frozenset(), POLICY, plain=rules.plain_packages)
     step_back: int = key(rules.days, 180, POLICY)
+    audit_ignore: tuple[Ignored, ...] = key(audit.ignored, (), NOTHING)
     registry: str | None = key(checks.word, None, NOTHING)
     stack: Stack | None = key(read_stack, None, QUESTION, shown="empty")
     integrations: Mapping[str, IntegrationTable] = key(read_integrations, {}, QUESTION)

@@ -1,0 +1,128 @@
+"""Known vulnerabilities of what the locks pin: by records in files, so that no name of a package leaves the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from zlock.errors import Collector, InvalidInput, LockOutdated
+from zlock.index.osv import Vulnerability, read_records
+from zlock.lock.lock import Lock
+from zlock.lock.store import existing_steps, parse_lock
+from zlock.reporting import Activity, Doing
+from zlock.settings.audit import Ignored
+from zlock.wording import did_you_mean
+from zlock.workflow.project.workspace import Options, Workspace
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """A release that a lock pins and that has a vulnerability.
+
+    Attributes:
+        package: The package.
+        version: The release.
+        steps: The steps whose locks pin it.
+        vulnerability: What it has.
+        fixed: The releases that are the first without it.
+        ignored: Why it does not count; None where it does.
+    """
+
+    package: str
+    version: str
+    steps: tuple[str, ...]
+    vulnerability: Vulnerability
+    fixed: tuple[str, ...]
+    ignored: Ignored | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Audit:
+    """What was found.
+
+    Attributes:
+        packages: How many releases were looked at.
+        records: How many records were read.
+        findings: By package and id.
+    """
+
+    packages: int
+    records: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def counting(self) -> list[Finding]:
+        """The findings that are not ignored."""
+        return [one for one in self.findings if one.ignored is None]
+
+
+def audit(options: Options, osv: Sequence[Path]) -> Audit:
+    """Look for vulnerabilities in what locks pin; locks are taken as they are, current or not.
+
+    Raises:
+        InvalidInput: A record can't be read, or there is no such step.
+        LockOutdated: There is no lock.
+        InvalidLock: A lock was edited or cut short.
+    """
+    workspace = Workspace(options)
+    pins = _pins(_locks(workspace))
+    workspace.reporter(Doing(Activity.READING_RECORDS))
+    known, records = read_records(osv, {canonicalize_name(name) for name, _ in pins})
+    now = datetime.now(UTC)
+    ignored = workspace.project.audit_ignore
+    valid = {one.id: one for one in ignored if one.until > now}
+    findings = tuple(
+        Finding(
+            package=name,
+            version=version,
+            steps=tuple(steps),
+            vulnerability=one,
+            fixed=tuple(fix for affected in one.affected if affected.name == name for fix in affected.fixed),
+            ignored=next((valid[each] for each in (one.id, *one.aliases) if each in valid), None),
+        )
+        for (name, version), steps in sorted(pins.items())
+        for one in sorted(known, key=lambda each: each.id)
+        if any(affected.name == name and affected.holds(Version(version)) for affected in one.affected)
+    )
+    _note_ignored(workspace, ignored, findings, now)
+    return Audit(packages=len(pins), records=records, findings=findings)
+
+
+def _locks(workspace: Workspace) -> dict[str, Lock]:
+    known = existing_steps(workspace.lock_folder)
+    if not known:
+        raise LockOutdated(f"there is no lock in `{workspace.project.lock_dir}`", hint="run `zlock resolve`")
+    problems = Collector()
+    found = {}
+    for step in workspace.options.steps or known:
+        with problems:
+            if step not in known:
+                raise InvalidInput(f"no lock is there of a step `{step}`", hint=did_you_mean(step, known))
+            found[step] = parse_lock(known[step].path, known[step].text)
+    problems.raise_if_any()
+    return found
+
+
+def _pins(locks: Mapping[str, Lock]) -> dict[tuple[str, str], list[str]]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for step, lock in locks.items():
+        for package in lock.packages:
+            if package.version:
+                steps = found.setdefault((package.name, package.version), [])
+                steps += [step] if step not in steps else []
+    return found
+
+
+def _note_ignored(workspace: Workspace, ignored: Sequence[Ignored], findings: Sequence[Finding], now: datetime) -> None:
+    """Say which entries of the list count no more, and which nothing needs any more."""
+    named = {name for one in findings for name in (one.vulnerability.id, *one.vulnerability.aliases)}
+    for one in ignored:
+        if one.until <= now and one.id in named:
+            workspace.note(f"`audit-ignore`: `{one.id}` counts again since {one.until:%Y-%m-%d} ({one.reason})")
+        elif one.id not in named and not workspace.options.steps:
+            workspace.note(f"`audit-ignore`: nothing that is locked has `{one.id}`; the entry can go")
