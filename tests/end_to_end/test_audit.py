@@ -131,7 +131,7 @@ def test_what_is_ignored_has_a_reason_and_a_date(
     [
         ('{id = "OSV-1", until = 2999-01-01}', "`audit-ignore[0].reason`: is missing"),
         ('{id = "OSV-1", reason = "x"}', "`audit-ignore[0].until`: is missing"),
-        ('{id = "OSV-1", reason = "x", until = "soon"}', "is no RFC 3339 time"),
+        ('{id = "OSV-1", reason = "x", until = "soon"}', "is not an RFC 3339 time"),
         ('{id = "OSV-1", reason = "x", til = 2999-01-01}', "til"),
     ],
 )

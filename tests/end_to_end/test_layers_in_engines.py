@@ -56,7 +56,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         index.wheel("base", "1.0", files={"base/__init__.py": b"NAME = 'base'\n", "base/data.bin": os.urandom(2 << 20)})
         tool = {
             "tool/__init__.py": b"from base import NAME\n\ndef main():\n    print(f'tool of {NAME}')\n",
-            "tool/template.py": b"{{ this is no python }}\n",
+            "tool/template.py": b"{{ this is not a python }}\n",
             "tool-1.0.data/scripts/run": b"#!python\nprint('run')\n",
             "tool-1.0.data/data/share/tool.txt": b"data",
             "tool-1.0.data/headers/tool.h": b"header",

@@ -85,4 +85,4 @@ class DebianPackage:
 
 
 def _no_size(size: int) -> int:
-    raise ValueError(f"{size} is no size of a package")
+    raise ValueError(f"{size} is not a size of a package")

@@ -129,7 +129,7 @@ class _Rest:
     def is_better(self, pins: Pins, best: Pins) -> bool:
         """Return whether an answer is better than the best one so far, and what the step asks for in its windows.
 
-        What is no longer there is as old as it was: that it left is no gain.
+        What is no longer there is as old as it was: that it left is not a gain.
         """
         then, now = ({**self._before, **ages_of(self._ages, one)} for one in (pins, best))
         if sum(then.values()) >= sum(now.values()) or self._rest(then) >= self._rest(now):

@@ -217,7 +217,7 @@ def _read_toml(path: Path) -> tuple[dict[str, object], str]:
     """Return a file as plain values, and its text."""
     shown = display(str(path))
     if path.exists() and not path.is_file():
-        what = "a folder" if path.is_dir() else "no regular file"
+        what = "a folder" if path.is_dir() else "not a regular file"
         raise InvalidConfiguration(f"`{shown}` is {what}", hint="remove it, or put a file in its place")
     try:
         text = read_regular(path).decode("utf-8-sig").replace("\r\n", "\n")

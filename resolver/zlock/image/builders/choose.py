@@ -21,7 +21,7 @@ BUILDERS = {
 
 
 OCI = "oci"
-"""What puts images together out of layers, and is no engine."""
+"""What puts images together out of layers, and is not an engine."""
 
 
 def choose_builder(name: str | None, environ: Mapping[str, str], network: str = "") -> Builder:

@@ -140,7 +140,7 @@ def rows_of(folder: Path) -> Sequence[object]:
     """Return the rows of a layout's index; none where there is no layout.
 
     Raises:
-        InvalidInput: It is no index.
+        InvalidInput: It is not an index.
     """
     path = folder / "index.json"
     if not path.exists():

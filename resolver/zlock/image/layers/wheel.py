@@ -94,7 +94,9 @@ def _entries(
         install(source, destination, more)
     except ZlockError:
         raise
-    except Exception as error:  # the library tells of what is no wheel by errors of many kinds, assertions among them
+    except (
+        Exception
+    ) as error:  # the library tells of what is not a wheel by errors of many kinds, assertions among them
         raise _refused(path, error) from error
     return destination.entries
 

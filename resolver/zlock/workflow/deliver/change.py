@@ -51,7 +51,7 @@ def add(options: Options, stated: Sequence[str], bounds: Bounds) -> tuple[list[C
         bounds: How these bounds are.
 
     Raises:
-        InvalidInput: One is no requirement, or there is nothing to add it to.
+        InvalidInput: One is not a requirement, or there is nothing to add it to.
         NoAnswer: The requirements are stated in Python, where a person has to add it.
         ZlockError: The locks can't be brought up to date; all files are as they were.
     """
