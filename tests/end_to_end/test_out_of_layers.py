@@ -602,3 +602,54 @@ def test_an_upload_to_another_server_gets_no_login(
         assert result.code == 3
         assert any(one.method == "PUT" for one in elsewhere.requests)
         assert not [one for one in elsewhere.requests if "authorization" in one.headers]
+
+
+FAULTS: Mapping[str, tuple[Reply, int, str]] = {
+    "gone": (Reply(status=404), 3, "has lost its layer"),
+    "refused": (Reply(status=401), 3, "asks for a login"),
+    "too many": (Reply(status=429, headers={"Retry-After": "0"}), 3, "429"),
+    "broken": (Reply(status=500), 3, "answered 500"),
+    "cut short": (Reply(body=b"x" * 300, ending="truncate"), 3, "could not fetch"),
+    "other bytes": (Reply(body=b"x"), 3, "can't be used"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_a_registry_that_does_not_give_the_parent_is_named(
+    fault: tuple[Reply, int, str], project: Project, filled: TinyIndex, pushed_to: TinyRegistry
+) -> None:
+    reply, code, said = fault
+    image = Image(layers=(make_layer(parent_files()),), env=("PATH=/usr/bin",))
+    pushed_to.push("base", "1", image)
+    configure(project, filled, f"{pushed_to.host}/base:1")
+    (layer,) = json.loads(image.manifest)["layers"]
+    pushed_to.instead[f"base/blobs/{layer['digest']}"] = [reply]
+
+    result = project.run("build", "--builder", "oci", env={**ALONE, "UV_HTTP_RETRIES": "1"}, timeout=120)
+
+    assert result.code == code, result.stderr
+    assert said in result.stderr
+    assert not (project.folder / "build" / "zlock" / "oci").exists()
+
+
+def test_a_manifest_of_the_first_schema_is_refused(
+    project: Project, filled: TinyIndex, pushed_to: TinyRegistry
+) -> None:
+    kind = "application/vnd.docker.distribution.manifest.v1+json"
+    pushed_to.tag("base", "1", b'{"schemaVersion": 1, "fsLayers": [], "history": []}', kind)
+    configure(project, filled, f"{pushed_to.host}/base:1")
+
+    result = build(project)
+
+    assert result.code == 3
+    assert kind in result.stderr
+
+
+def test_connections_are_kept_while_layers_are_pushed(
+    project: Project, filled: TinyIndex, parent: str, pushed_to: TinyRegistry
+) -> None:
+    configure(project, filled, parent, registry=f"{pushed_to.host}/team/images")
+
+    assert push(project).code == 0
+
+    assert len(pushed_to.requests) > 2 * pushed_to.connections

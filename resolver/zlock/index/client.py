@@ -357,7 +357,8 @@ def _pour(response: urllib3.BaseHTTPResponse, *, sink: Sink) -> bytes:
 
 def _beginning(response: urllib3.BaseHTTPResponse) -> bytes:
     said = response.read(_MOST_SAID, decode_content=False)
-    response.close()
+    if len(said) == _MOST_SAID:  # what is left must not be read as the next answer
+        response.close()
     return said
 
 

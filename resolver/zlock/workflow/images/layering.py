@@ -65,12 +65,15 @@ class Layering:
         Raises:
             InvalidConfiguration: A setting can't be carried into an image; several mistakes come as `Problems`.
             NoAnswer: The parent is not one for what was locked, or the step can't be an image.
+            OutsideFailed: The parent can't be read, and no engine is to be tried.
         """
         why = why_engine(wanted)
         if not why:
             try:
                 return self._planned(replace(wanted, parent=self._known(wanted)))
             except _Unreadable as error:
+                if self._is_named and isinstance(failed := error.__cause__, OutsideFailed):
+                    raise failed from None
                 why = str(error)
         if self._is_named:
             what = f"step `{wanted.step}` can't be put together out of layers: {why}"
