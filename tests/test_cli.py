@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -62,6 +63,7 @@ def test_version_is_said(project: Project) -> None:
     [
         ((), "error: the following arguments are required: COMMAND\nhint: `zlock --help`"),
         (("reslove",), "error: argument COMMAND: invalid choice: `reslove`"),
+        (("frobnicate",), "error: argument COMMAND: invalid choice: `frobnicate`"),
         (("resolve", "--bogus"), "error: unrecognized arguments: --bogus\nhint: "),
         (("resolve", "--color", "pink"), "error: argument --color: invalid choice: `pink`"),
         (("-q", "plan"), "error: unrecognized arguments: -q\nhint: options come after the command: `zlock plan -q`"),
@@ -85,6 +87,67 @@ def test_wrong_arguments_end_with_2_in_the_layout_of_all_errors(
     assert result.stdout == ""
     assert result.stderr.startswith(said)
     assert "\nhint: " in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (("reslove",), "resolve"),
+        (("audti", "--osv", "x"), "audit"),
+        (("resolve", "--upgrade-packge", "x"), "--upgrade-package"),
+        (("build", "--psuh"), "--push"),
+        (("tree", "--stp", "x"), "--step"),
+    ],
+)
+def test_what_was_meant_is_said(project: Project, arguments: tuple[str, ...], meant: str) -> None:
+    result = project.run(*arguments)
+
+    assert result.code == 2
+    assert f"hint: did you mean `{meant}`" in result.stderr
+
+
+def test_the_help_names_variables_and_the_documentation(project: Project) -> None:
+    text = project.run("--help").stdout
+
+    assert "ZLOCK_CACHE_DIR" in text
+    assert "docs/commands.md" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        (["zlock", "res"], {"resolve"}),
+        (["zlock", "resolve", "--upgrade-"], {"--upgrade-package"}),
+        (["zlock", "export", "cyc"], {"cyclonedx"}),
+        (["zlock", "init", "--from", "require"], {"requirements.txt"}),
+    ],
+)
+def test_bash_completes_commands_options_choices_and_files(
+    project: Project, words: list[str], completed: set[str]
+) -> None:
+    project.write("requirements.txt", "")
+    script = project.write("zlock.bash", project.run("completion", "bash").stdout)
+    line = f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}"
+    program = (
+        f'. {script}; {line}; f=$(complete -p zlock | sed "s/.*-F //; s/ .*//"); $f zlock {words[-1]} {words[-2]}; '
+    )
+    result = project.call("bash", "-c", program + 'printf "%s\\n" "${COMPREPLY[@]}"')
+
+    assert set(result.stdout.split()) == completed, result.stderr
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish", "tcsh"])
+def test_other_shells_have_a_script_with_every_command(project: Project, shell: str) -> None:
+    result = project.run("completion", shell)
+
+    assert result.code == 0, result.stderr
+    assert [
+        command for command in ("resolve", "audit", "--upgrade-package") if command.strip("-") not in result.stdout
+    ] == []
+    if program := shutil.which(shell):
+        script = project.write(f"zlock.{shell}", result.stdout)
+        checked = project.call(program, "-n", str(script))
+        assert checked.code == 0, checked.stderr
 
 
 def test_json_is_all_there_is_on_standard_output(locked: Project) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from zlock._version import __version__
 from zlock.cli.layout import presentable, write
 from zlock.errors import InvalidInput
 from zlock.image.builders.choose import BUILDERS, OCI
+from zlock.wording import did_you_mean
 
 TYPE_CHECKING = False  # `typing` is not needed for --help
 if TYPE_CHECKING:
@@ -20,27 +21,56 @@ if TYPE_CHECKING:
     from zlock.cli.layout import Screen
 
 
+_EPILOG = """\
+environment variables:
+  ZLOCK_CACHE_DIR             where pages, metadata and environments are kept
+  NO_COLOR, FORCE_COLOR       no colours, or colours in any case
+  VIRTUAL_ENV                 the environment that pipeline files and the local environment are read with
+  PIP_INDEX_URL, UV_DEFAULT_INDEX
+                              the default index where the configuration names none
+  UV_INDEX_NAME_USERNAME, UV_INDEX_NAME_PASSWORD
+                              the login of the index called `NAME`
+  NETRC, HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, DOCKER_CONFIG
+                              as other programs read them
+
+example: zlock resolve pipeline.py
+documentation: docs/index.md in the repository of zlock; docs/commands.md has every option"""
+
+
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse arguments; `run` of the result is the command. Ends the program for --help.
 
     Raises:
         InvalidInput: There is a mistake in them.
     """
+    chosen = arguments[0] if arguments and arguments[0] in COMMANDS else ""
+    # The arguments of one command take half a millisecond.
+    parser = parser_of([chosen] if chosen else COMMANDS)
+    named = next((one for one in arguments if one in COMMANDS), "")
+    if named and not chosen:
+        parser.hint = f"options come after the command: `zlock {named} {presentable(arguments[0])}`"
+    elif arguments and not chosen:
+        parser.hint = did_you_mean(arguments[0], COMMANDS)
+    parsed, others = parser.parse_known_args(arguments)
+    if others:
+        parser.hint = parser.hint or did_you_mean(others[0], parsed.options, cutoff=0.7)
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    return parsed
+
+
+def parser_of(names: Iterable[str]) -> _Parser:
+    """Return what reads the arguments of some commands."""
     parser = _Parser(
         prog="zlock",
         description="Lock the requirements of a pipeline's steps, every source solved together.",
-        epilog="example: zlock resolve pipeline.py",
+        epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"zlock {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    chosen = _COMMANDS.get(arguments[0]) if arguments else None
-    for add in [chosen] if chosen else _COMMANDS.values():  # the arguments of one command take half a millisecond
-        add(commands)
-    named = next((one for one in arguments if one in _COMMANDS), "")
-    if named and not chosen:
-        parser.hint = f"options come after the command: `zlock {named} {presentable(arguments[0])}`"
-    return parser.parse_args(arguments)
+    for name in names:
+        COMMANDS[name](commands)
+    return parser
 
 
 class _Parser(argparse.ArgumentParser):
@@ -83,10 +113,10 @@ def _add_command(
     )
     common = parser.add_argument_group("common options")
     common.add_argument(
-        "--project", type=_path, metavar="DIR", help="the project folder (default: the nearest configured one)"
+        "--project", type=path, metavar="DIR", help="the project folder (default: the nearest configured one)"
     )
     common.add_argument("--offline", action="store_true", help="leave the network alone, use the cache")
-    common.add_argument("--cache-dir", type=_path, metavar="DIR", help="where pages and metadata are kept")
+    common.add_argument("--cache-dir", type=path, metavar="DIR", help="where pages and metadata are kept")
     common.add_argument("--index-url", metavar="URL", help="the default index, in place of the machine's")
     common.add_argument(
         "--exclude-newer", metavar="TIME", help="ignore files uploaded after this time (RFC 3339, or a date)"
@@ -95,7 +125,7 @@ def _add_command(
     common.add_argument("-q", "--quiet", action="store_true", help="only show errors")
     common.add_argument("-v", "--verbose", action="store_true", help="show details")
     common.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colours in messages")
-    parser.set_defaults(run=partial(_run, name, home or name))
+    parser.set_defaults(run=partial(_run, name, home or name), options=parser._option_string_actions)  # noqa: SLF001
     return parser
 
 
@@ -109,7 +139,7 @@ def _add_locked_steps(parser: argparse.ArgumentParser) -> None:
 
 def _add_steps(parser: argparse.ArgumentParser) -> None:
     """Add what a command takes that goes through the steps of a pipeline."""
-    parser.add_argument("--config", type=_path, metavar="FILE", help="what configures the run, of a ZenML pipeline")
+    parser.add_argument("--config", type=path, metavar="FILE", help="what configures the run, of a ZenML pipeline")
     parser.add_argument("--step", action="append", default=[], metavar="NAME", help="only this step")
 
 
@@ -133,7 +163,7 @@ def _add_init(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument(
         "--from",
         dest="origin",
-        type=_path,
+        type=path,
         metavar="FILE",
         help="what to lock: a requirements file, a `pyproject.toml` or a pipeline file",
     )
@@ -149,7 +179,10 @@ def _add_schema(commands: argparse._SubParsersAction[_Parser]) -> None:
         "They find it by a first line such as `#:schema ./zlock.schema.json`.",
     )
     parser.add_argument(
-        "--output", type=_file, metavar="FILE", help="where to write it (default, and `-`: standard output)"
+        "--output",
+        type=output_file,
+        metavar="FILE",
+        help="where to write it (default, and `-`: standard output)",
     )
 
 
@@ -269,7 +302,7 @@ def _add_audit(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--osv",
         action="append",
         required=True,
-        type=_path,
+        type=path,
         metavar="FILE|DIR",
         help="records of OSV: JSON, an archive (.zip) of it, or a folder; may be repeated",
     )
@@ -291,9 +324,9 @@ def _add_diff(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("--step", action="append", default=[], metavar="NAME", help="only this step")
 
 
-def _file(text: str) -> Path | None:
+def output_file(text: str) -> Path | None:
     """Return where to write; None for standard output."""
-    return None if text == "-" else _path(text)
+    return None if text == "-" else path(text)
 
 
 def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -318,7 +351,10 @@ def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add_locked_steps(parser)
     parser.add_argument("--platform", metavar="NAME", help="only what this platform of the lock installs")
     parser.add_argument(
-        "--output", type=_file, metavar="FILE", help="where to write it (default, and `-`: standard output)"
+        "--output",
+        type=output_file,
+        metavar="FILE",
+        help="where to write it (default, and `-`: standard output)",
     )
 
 
@@ -332,7 +368,7 @@ def _add_fetch(commands: argparse._SubParsersAction[_Parser]) -> None:
         "What is already there is kept, and what broke off is continued.",
     )
     _add_locked_steps(parser)
-    parser.add_argument("--wheelhouse", type=_path, metavar="DIR", help="the folder (default: the configured one)")
+    parser.add_argument("--wheelhouse", type=path, metavar="DIR", help="the folder (default: the configured one)")
 
 
 def _add_sync(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -364,6 +400,17 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="what to run")
 
 
+def _add_completion(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "completion",
+        "write what completes commands and options in a shell",
+        "zlock completion bash > ~/.local/share/bash-completion/completions/zlock",
+        "Write a script that makes a shell complete the commands, options and files of zlock.",
+    )
+    parser.add_argument("shell", choices=("bash", "zsh", "fish", "tcsh"), help="the shell")
+
+
 def _add_merge_driver(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = _add_command(
         commands,
@@ -374,7 +421,7 @@ def _add_merge_driver(commands: argparse._SubParsersAction[_Parser]) -> None:
         "Where that fails, both sides are left with conflict markers.",
     )
     for name, what in (("base", "of the common ancestor"), ("ours", "of ours"), ("theirs", "of theirs")):
-        parser.add_argument(name, type=_path, metavar=name.upper(), help=f"a file with the lock {what}")
+        parser.add_argument(name, type=path, metavar=name.upper(), help=f"a file with the lock {what}")
     parser.add_argument("path", metavar="PATH", help="the lock's place in the repository")
 
 
@@ -401,10 +448,10 @@ def _add_dockerfile(commands: argparse._SubParsersAction[_Parser]) -> None:
         "Write a folder for each image, with a Dockerfile and all that it copies: any builder can build it.",
     )
     _add_locked_steps(parser)
-    parser.add_argument("--output", type=_path, metavar="DIR", help="the folder around them (default: build/zlock)")
+    parser.add_argument("--output", type=path, metavar="DIR", help="the folder around them (default: build/zlock)")
     parser.add_argument(
         "--wheelhouse",
-        type=_path,
+        type=path,
         metavar="DIR",
         help="what `zlock fetch` filled: put each image's files beside its Dockerfile, whose build then asks no index",
     )
@@ -475,7 +522,7 @@ def _add_builder(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _path(text: str) -> Path:
+def path(text: str) -> Path:
     """Return a path; an empty one, as of a variable that is not set, would be the working folder."""
     if not text:
         raise argparse.ArgumentTypeError("a path, not an empty text")
@@ -495,7 +542,7 @@ def _count(text: str) -> int:
     return int(text)
 
 
-_COMMANDS = {
+COMMANDS = {
     "init": _add_init,
     "schema": _add_schema,
     "resolve": _add_resolve,
@@ -515,4 +562,6 @@ _COMMANDS = {
     "dockerfile": _add_dockerfile,
     "verify": _add_verify,
     "build": _add_build,
+    "completion": _add_completion,
 }
+"""By name, what adds each command."""
