@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import unquote
 
 from support.engines import require
 from support.serve import Call, LoopbackServer, Reply
@@ -178,7 +179,7 @@ class TinyArchive(LoopbackServer):
         return deb.control + "".join(f"{name}: {value}\n" for name, value in more.items())
 
     def _answer(self, call: Call) -> Reply:
-        data = self.content.get(call.path.lstrip("/").replace("%2b", "+").replace("%7e", "~"))
+        data = self.content.get(unquote(call.path).lstrip("/"))
         return Reply(status=404) if data is None else Reply(body=data)
 
 

@@ -12,17 +12,18 @@ from zlock.cli.options import options_of
 from zlock.errors import InvalidInput, NoAnswer
 from zlock.model.form import plain
 from zlock.wording import counted, listed
-from zlock.workflow.project.report import Report, StepReport
+from zlock.workflow.project.report import Moves, Report, StepReport
 from zlock.workflow.project.upgrades import read_upgrades
 from zlock.workflow.project.workspace import Options
 
 
 def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
-    if parsed.check and (parsed.upgrade or parsed.upgrade_package or parsed.pin_images or parsed.dry_run):
+    moves = parsed.upgrade or parsed.upgrade_package or parsed.upgrade_apt or parsed.pin_images
+    if parsed.check and (moves or parsed.dry_run):
         raise InvalidInput(
             "`--check` writes nothing and asks no index, so it goes with none of `--upgrade`, `--upgrade-package`, "
-            "`--pin-images` and `--dry-run`",
+            "`--upgrade-apt`, `--pin-images` and `--dry-run`",
             hint="leave it out, or the others",
         )
     options = options_of(
@@ -30,6 +31,8 @@ def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
         upgrade=parsed.upgrade,
         upgrade_packages=read_upgrades(parsed.upgrade_package),
         pin_images=parsed.pin_images,
+        upgrade_apt=parsed.upgrade_apt,
+        no_apt=parsed.no_apt,
     )
     report = _report(options, is_check=parsed.check, write=not parsed.dry_run)
     if parsed.json:
@@ -76,19 +79,25 @@ def lines_of(step: StepReport, *, verbose: bool) -> list[str]:
         return [f"{step.name}: {packages}, up to date"]
     if step.status == "declared":
         return [f"{step.name}: {packages}, up to date; updated the recorded inputs -> {step.path.name}"]
-    counts = [(len(step.added), "added"), (len(step.moved), "moved"), (len(step.removed), "removed")]
-    said = ", ".join(f"{count} {what}" for count, what in counts if count)
-    said = said or ("same versions" if step.packages else "nothing to install")
+    said = _counts(step) or ("same versions" if step.packages else "nothing to install")
     lines = [f"{step.name}: {packages} ({said}) -> {step.path.name}"]
+    if step.debian:
+        lines.append(f"  {counted(step.debian.pins, 'Debian package')} ({_counts(step.debian) or 'same versions'})")
     if step.gave_way or step.differs:
         from zlock.resolution.words import differs, gave_way  # most steps have nothing of both
 
         lines += [f"  {line}" for line in (*map(gave_way, step.gave_way), *map(differs, step.differs))]
-    if verbose:
-        lines += [f"  + {name} {version}" for name, version in sorted(step.added.items())]
-        lines += [f"  - {name} {version}" for name, version in sorted(step.removed.items())]
-        lines += [f"  {name} {old} -> {new}" for name, (old, new) in sorted(step.moved.items())]
+    several: list[StepReport | Moves] = [step, step.debian] if step.debian else [step]
+    for moves in several if verbose else []:
+        lines += [f"  + {name} {version}" for name, version in sorted(moves.added.items())]
+        lines += [f"  - {name} {version}" for name, version in sorted(moves.removed.items())]
+        lines += [f"  {name} {old} -> {new}" for name, (old, new) in sorted(moves.moved.items())]
     return lines
+
+
+def _counts(moves: StepReport | Moves) -> str:
+    counts = [(len(moves.added), "added"), (len(moves.moved), "moved"), (len(moves.removed), "removed")]
+    return ", ".join(f"{count} {what}" for count, what in counts if count)
 
 
 def plain_report(report: Report, notes: list[str]) -> dict[str, object]:
@@ -102,13 +111,20 @@ def plain_report(report: Report, notes: list[str]) -> dict[str, object]:
                 "lock": str(step.path),
                 "packages": step.packages,
                 "identity": step.identity,
-                "added": dict(step.added),
-                "removed": dict(step.removed),
-                "moved": {name: list(versions) for name, versions in step.moved.items()},
+                **_plain_moves(step),
+                **({"debian": {"packages": step.debian.pins, **_plain_moves(step.debian)}} if step.debian else {}),
                 "gave-way": plain(step.gave_way),
                 "differs": plain(step.differs),
                 "undeclared": list(step.undeclared),
             }
             for step in report.steps
         },
+    }
+
+
+def _plain_moves(moves: StepReport | Moves) -> dict[str, object]:
+    return {
+        "added": dict(moves.added),
+        "removed": dict(moves.removed),
+        "moved": {name: list(versions) for name, versions in moves.moved.items()},
     }

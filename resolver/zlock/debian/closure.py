@@ -51,7 +51,7 @@ def find_closure(
         OutsideFailed: apt says what can't be understood.
     """
     try:
-        printed = apt.uris(names, _preferring(kept))
+        printed = apt.uris(names, _preferring(kept, base.architecture))
     except NoAnswer:
         if not kept:
             raise
@@ -75,10 +75,10 @@ def _order(package: DebianPackage) -> tuple[str, str]:
     return package.name, package.architecture
 
 
-def _preferring(kept: Iterable[DebianPackage]) -> str:
+def _preferring(kept: Iterable[DebianPackage], architecture: str) -> str:
     """Return what makes apt prefer versions, see apt_preferences(5)."""
     return "".join(
-        f"Package: {one.name}:{one.architecture}\nPin: version {one.version}\nPin-Priority: 1000\n\n" for one in kept
+        f"Package: {one.named_on(architecture)}\nPin: version {one.version}\nPin-Priority: 1000\n\n" for one in kept
     )
 
 

@@ -37,7 +37,7 @@ def components_of(wanted: Wanted, lock: Lock, context: Mapping[str, bytes]) -> d
         "parent": _named(parent),
         "parent's image": dict(parent.images),
         "parent's file": dict(parent.files),
-        "apt package": dict.fromkeys(wanted.apt_packages, ""),
+        "apt package": _debian(wanted, lock),
         "package": {one.name: _version(one, wanted.folders.get(one.name)) for one in lock.packages},
         "index": dict.fromkeys((index.url for index in wanted.indexes), ""),
         "installer argument": {name: str(value) for name, value in arguments.items()},
@@ -46,6 +46,14 @@ def components_of(wanted: Wanted, lock: Lock, context: Mapping[str, bytes]) -> d
         "setting": {name: value for name, value in chosen.items() if value},
         "file": {name: _digest(data) for name, data in context.items()},
     }
+
+
+def _debian(wanted: Wanted, lock: Lock) -> dict[str, str]:
+    """Return the Debian packages with their versions, as far as these are locked."""
+    apt = lock.facts.apt
+    if apt is None:
+        return dict.fromkeys(wanted.apt_packages, "")
+    return {f"{one.name}:{one.architecture}": one.version for one in apt.on(wanted.target.platform)}
 
 
 def _named(parent: Parent) -> dict[str, str]:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from zlock.lock.wheelhouse import LockedFile
+from zlock.model.debian import DebianPackage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class ImagePlan:
         rebuild: Build it even where it exists (`prevent_build_reuse`); no part of the key.
         needs_secret: Whether its build needs the secret with the indexes, see `index_secret`.
         wheels: Files of a wheelhouse that its build reads; the key covers their hashes.
+        debs: The Debian packages that its build reads; the key covers their hashes.
         download: Bytes that its build downloads of locked packages, as far as indexes say the sizes.
         components: What it consists of, for people: kind, name, value; no part of the key.
         assembly: What it is put together of; None where an engine builds it. The context says all of it.
@@ -98,6 +100,7 @@ class ImagePlan:
     rebuild: bool = field(default=False)
     needs_secret: bool = False
     wheels: tuple[LockedFile, ...] = ()
+    debs: tuple[DebianPackage, ...] = ()
     download: int = 0
     components: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     assembly: Assembly | None = None

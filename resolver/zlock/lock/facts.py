@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple
 
 from zlock.errors import InvalidConfiguration
 from zlock.lock.files import PackageFile, check_file
 from zlock.lock.forms import BuildLine, Count, Digest, FileName, Format, Name, PathInside, Step, VersionText, Word
-from zlock.model.debian import refusal
+from zlock.model.debian import DebianPackage, refusal
 from zlock.model.explanations import Differs, GaveWay
 from zlock.model.form import Line, Misstated, matching, read
 from zlock.model.image import is_user
@@ -99,6 +99,46 @@ class PinnedParent(NamedTuple):
     user: str
 
 
+class Apt(NamedTuple):
+    """The Debian packages of a step, as apt installs them on its base image.
+
+    Attributes:
+        base_image: `sha256:...` of the base image that lacks them.
+        packages: All of them, those that others need included, sorted by name.
+    """
+
+    base_image: Digest
+    packages: tuple[DebianPackage, ...]
+
+    def on(self, platform: str) -> tuple[DebianPackage, ...]:
+        """Return those that a platform installs."""
+        return tuple(one for one in self.packages if not one.platforms or platform in one.platforms)
+
+    @property
+    def pins(self) -> dict[str, str]:
+        """The versions by name; several where platforms differ."""
+        found: dict[str, dict[str, None]] = {}
+        for one in self.packages:
+            found.setdefault(one.name, {})[one.version] = None
+        return {name: ", ".join(versions) for name, versions in found.items()}
+
+    def check_on(self, platforms: Sequence[str]) -> None:
+        """Hold the packages that were read against each other.
+
+        Raises:
+            Misstated: A platform has one twice, or lacks one that another needs.
+        """
+        for platform in platforms:
+            there = self.on(platform)
+            names = [(one.name, one.architecture) for one in there]
+            if len(set(names)) < len(names):
+                raise Misstated(f"{platform} has a package twice", "apt.packages")
+            known = {one.name for one in there} | {f"{one.name}:{one.architecture}" for one in there}
+            for one in there:
+                if missing := set(one.needs) - known:
+                    raise Misstated(f"{one.name} needs {min(missing)}, which {platform} lacks", "apt.packages")
+
+
 def _apt_package(name: str) -> str:
     if refused := refusal(name):
         raise ValueError(refused[0])
@@ -129,7 +169,7 @@ class Facts:
         manylinux: The glibc floor, or empty.
         musllinux: The musl floor, or empty.
         parent_image: The image that the step is built on; empty for the default.
-        apt_packages: Debian packages.
+        apt_packages: Debian packages that are asked for.
         uv: The uv that installs the lock in images; None where pip does.
         policy: What of the configuration decides about versions, as far as it is not the default.
         local: For each local folder and archive that is required, by its `file:` URL, the digest of what it asks.
@@ -140,6 +180,7 @@ class Facts:
         parent_digest: `sha256:...` of what that named when it was asked, or empty.
         parent_user: Who runs in it, empty for root; None where no digest is pinned.
         integrity: The sha256 of the lock's text with this value empty.
+        apt: The Debian packages that these come to; None where they are not locked.
         builds: What the packages are built with that are built wherever they are installed.
         sources: What each source asked for, in the documented order.
     """
@@ -168,6 +209,7 @@ class Facts:
     parent_digest: Digest = ""
     parent_user: Annotated[str, _user] | None = None
     integrity: str
+    apt: Apt | None = None
     builds: tuple[Build, ...] = ()
     sources: tuple[Asked, ...]
 
@@ -183,6 +225,8 @@ class Facts:
             raise Misstated(error.message) from error
         if not targets:
             raise Misstated("it is empty", "platforms")
+        if self.apt is not None:
+            self.apt.check_on([platform for platform in self.platforms if platform.startswith("linux/")])
         built = [(build.package, build.platform) for build in self.builds]
         if len(set(built)) < len(built):
             raise Misstated("a package is there twice for one platform", "builds")

@@ -49,6 +49,8 @@ class Lock:
         for key in ("builds", "sources"):
             if key in facts:
                 facts[key] = [flat(row) for row in facts[key]]
+        if "apt" in facts:
+            facts["apt"] = flat(facts["apt"])
         return resign(self._dumped(tool={"zlock": facts}))
 
     def render_bare(self) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-from zlock.model.form import matching
+from zlock.model.form import Line, matching
 
 _NAME = r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]"
 _PATH = r"[A-Za-z0-9+~_.-][A-Za-z0-9+~_.:%/-]*\.deb"
@@ -49,8 +48,7 @@ _Size = Annotated[int, lambda size: size if size > 0 else _no_size(size)]
 _Sha256 = Annotated[str, matching(r"[0-9a-f]{64}", "sha256 in lower case")]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DebianPackage:
+class DebianPackage(NamedTuple):
     """A Debian package as it is locked: wherever its bytes come from, they are held to its hash.
 
     Attributes:
@@ -62,6 +60,7 @@ class DebianPackage:
         size: Its bytes.
         sha256: Their digest.
         needs: Which of the packages locked with it it depends on; `name:arch` where that is of another architecture.
+        platforms: For which platforms of the lock it is there; empty for all of them.
     """
 
     name: DebianName
@@ -72,6 +71,7 @@ class DebianPackage:
     size: _Size
     sha256: _Sha256
     needs: tuple[Need, ...] = ()
+    platforms: tuple[Line, ...] = ()
 
     @property
     def filename(self) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from zlock.errors import Collector, NoAnswer
 from zlock.image.components import components_of
+from zlock.image.context.debs import SUMS, sums_of
 from zlock.image.context.dockerfile import render
 from zlock.image.context.installation import DIRECT, FOLDERS, INDEXES, OWN, REQUIREMENTS, SDISTS, Built, pin_of
 from zlock.image.context.parts import PROJECT, Parts
@@ -60,10 +61,12 @@ class _Planner:
         wanted, settings = self._wanted, self._wanted.settings.effective()
         uv = self._lock.facts.uv if settings.installer.is_fetched else None
         files = self._files(uv)
-        parts = Parts(wanted, list(files), self._built(), self._problems).all(self._identity)
+        apt = self._lock.facts.apt
+        debs = apt.on(wanted.target.platform) if apt else ()
+        parts = Parts(wanted, list(files), self._built(), self._problems, has_debs=bool(debs)).all(self._identity)
         self._problems.raise_if_any()
         project = {f"{PROJECT}/{path}": data for path, data in wanted.project.items()}
-        context = {"Dockerfile": render(parts), **files, **project}
+        context = {"Dockerfile": render(parts), **files, **({SUMS: sums_of(debs)} if debs else {}), **project}
         return ImagePlan(
             context=context,
             platform=wanted.target.platform,
@@ -74,7 +77,8 @@ class _Planner:
             rebuild=settings.prevent_build_reuse,
             needs_secret=wanted.needs_secret,
             wheels=tuple(self._wheels(uv)) if wanted.wheelhouse else (),
-            download=sum(self._best_sizes(uv)),
+            debs=debs,
+            download=sum(self._best_sizes(uv)) + sum(deb.size for deb in debs),
             components=components_of(wanted, self._lock, context),
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from zlock.errors import Collector, InvalidConfiguration, ZlockError
 from zlock.image.context.arguments import options_of
 from zlock.image.context.check import check_parent
+from zlock.image.context.debs import CLEAN, install_debs
 from zlock.image.context.dockerfile import (
     BuildVariable,
     Command,
@@ -17,7 +18,6 @@ from zlock.image.context.dockerfile import (
     From,
     Instruction,
     Run,
-    Shell,
     User,
     Workdir,
 )
@@ -50,6 +50,7 @@ class Parts:
         files: The files of the context beside the Dockerfile and the project's own.
         sdists: The packages that are built.
         problems: Where mistakes go.
+        has_debs: Whether there are locked Debian packages to install.
     """
 
     def __init__(
@@ -58,11 +59,14 @@ class Parts:
         files: Sequence[str],
         sdists: Sequence[Built],
         problems: Collector,
+        *,
+        has_debs: bool = False,
     ) -> None:
         self._wanted = wanted
         self._settings = wanted.settings.effective()
         self._files = files
         self._problems = problems
+        self._has_debs = has_debs
         self._facts = self._installation(sdists)
 
     def all(self, identity: str) -> list[_Part]:
@@ -130,16 +134,15 @@ class Parts:
         wrong = [name for name in names if debian.refusal(name)]
         for name in wrong:
             self._problems.add(self._no_package(name))
-        if not names or wrong:
-            return ()
+        if not names or wrong or (self._wanted.lock.facts.apt and not self._has_debs):
+            return ()  # what is locked may be nothing: the base image has all of it
+        if self._has_debs:
+            return (install_debs(),)
         install = Command(
             ("apt-get", "install", "--yes", "--no-install-recommends", "--", *names),
             {"DEBIAN_FRONTEND": "noninteractive"},
         )
-        clean = Shell(
-            "rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/ldconfig/* /var/log/apt /var/log/*.log"
-        )
-        return (Run((Command(("apt-get", "update")), install, clean)),)
+        return (Run((Command(("apt-get", "update")), install, CLEAN)),)
 
     def _no_package(self, name: str) -> ZlockError:
         place = self._wanted.settings.where("apt_packages")

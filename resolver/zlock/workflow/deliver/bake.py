@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 from zlock.image.bake import ALL, SECRET_VARIABLE, Target, bake_file, target_name
@@ -12,6 +13,7 @@ from zlock.image.plan import ImagePlan
 from zlock.model.paths import real
 from zlock.wording import listed
 from zlock.workflow.deliver.export import write_export
+from zlock.workflow.fetching.pool import Pool
 from zlock.workflow.images.build_plans import output_folder, plan_images
 from zlock.workflow.images.names import name_of
 from zlock.workflow.images.registries import Registries, note_floating, note_unknown
@@ -48,9 +50,9 @@ def export_bake(options: Options, platform: str | None, output: Path | None) -> 
         note_floating(registries.floating, plans, workspace)
     around = output_folder(workspace)
     start = output.absolute().parent if output else Path.cwd()
-    text = bake_file(
-        [_target(plan, around / name, start) for plan, name in zip(plans, folder_names(plans), strict=True)]
-    )
+    with closing(Pool(workspace)) as pool:
+        named = zip(plans, folder_names(plans), strict=True)
+        text = bake_file([_target(plan, around / name, start, pool) for plan, name in named])
     if any(plan.needs_secret for plan in plans):
         workspace.note(
             f"the builds need the secret `{SECRET}`: "
@@ -67,9 +69,9 @@ def export_bake(options: Options, platform: str | None, output: Path | None) -> 
     return text, workspace.report
 
 
-def _target(plan: ImagePlan, folder: Path, start: Path) -> Target:
+def _target(plan: ImagePlan, folder: Path, start: Path, pool: Pool) -> Target:
     """Write a plan's context, and return its target."""
-    write_context(plan.context, folder)
+    write_context(plan.context, folder, pool.links(plan))
     return Target(
         plan=plan,
         name=name_of(plan),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from threading import Lock
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import Collector, IndexFailed, InvalidInput, NoAnswer
+from zlock.image.context.debs import DEBS
 from zlock.image.wanted import BuiltFolder
 from zlock.index.pool import Pool
 from zlock.index.sdist import temporary_folder
@@ -30,6 +31,8 @@ from zlock.model.target import Target
 from zlock.reporting import Activity, Doing
 from zlock.workflow.fetching.build_files import house_with
 from zlock.workflow.fetching.folders import Folders, cache_folder, usable_build
+from zlock.workflow.fetching.pool import Archives, DebHouse
+from zlock.workflow.locks.base_images import base_image_of
 from zlock.workflow.locks.current import LockedStep, load_locked
 from zlock.workflow.locks.job import Job
 from zlock.workflow.project.report import Report
@@ -101,11 +104,15 @@ def fetch(options: Options, folder: Path | None) -> tuple[Fetched, Report]:
         with temporary_folder() as made:
             own = _without_doubles(_built(locked, place, workspace, made, steps_of), failed)
             statuses |= _bring(workspace, house, place, own, failed) if own else {}
+        debs = DebHouse(place / DEBS, session.client, offline=options.offline)
+        with closing(Archives(workspace)) as archives:
+            packages = _without_doubles(_debs(locked, archives, steps_of), failed)
+            statuses |= _bring(workspace, debs, place / DEBS, packages, failed) if packages else {}
     finally:
         session.close()
     with_builds = any(one.facts.builds for one in locked)
     return (
-        Fetched(folder=place, files=statuses, received=house.received, with_builds=with_builds),
+        Fetched(folder=place, files=statuses, received=house.received + debs.received, with_builds=with_builds),
         workspace.report,
     )
 
@@ -209,6 +216,21 @@ def _built(
         path.write_bytes(folder.data)
         wanted.append(Wanted(filename=folder.filename, sha256=sha256, size=len(folder.data), find=path.as_uri))
     return wanted
+
+
+def _debs(locked: Sequence[LockedStep], archives: Archives, steps_of: dict[str, dict[str, None]]) -> list[Wanted]:
+    """Return the Debian packages of locks."""
+    found = []
+    for one in locked:
+        reference = base_image_of(one.step, one.question.targets[0].python, one.facts)
+        apt = one.facts.apt
+        if apt is None or reference is None:
+            continue
+        for platform in [target.platform for target in one.question.targets if target.system == "linux"]:
+            for deb in apt.on(platform):
+                found.append(archives.wanted(deb, reference, platform))
+                steps_of.setdefault(deb.filename, {})[one.step.name] = None
+    return found
 
 
 def _bring(

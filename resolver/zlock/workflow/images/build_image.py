@@ -17,6 +17,7 @@ from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.reuse import Build, Reusing
 from zlock.process import Watch
 from zlock.reporting import Activity, Doing, Line
+from zlock.workflow.fetching.pool import Pool
 from zlock.workflow.images.assembler import Assembler
 from zlock.workflow.images.index_secret import index_secret
 from zlock.workflow.images.names import reference_of
@@ -48,6 +49,7 @@ class Workshop:
         self._engine = engine
         self._assembler = assembler
         self._registries = registries
+        self._pool = Pool(workspace)
         self._push = push
         # Only its owner can look into it.
         self._files = tempfile.TemporaryDirectory(prefix="zlock-")
@@ -60,6 +62,7 @@ class Workshop:
 
     def __exit__(self, *_error: object) -> None:
         self._files.cleanup()
+        self._pool.close()
 
     def build(self, plan: ImagePlan, watch: Watch) -> Image:
         """Return the image of a plan, built unless it is there."""
@@ -109,7 +112,7 @@ class Workshop:
 
     def _make(self, plan: ImagePlan, recipe: Recipe, watch: Watch) -> Image:
         """Build an image that is nowhere yet."""
-        write_context(plan.context, recipe.folder)
+        write_context(plan.context, recipe.folder, self._pool.links(plan))
         for file in recipe.secrets.values():
             with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
                 stream.write(self._secret(plan))

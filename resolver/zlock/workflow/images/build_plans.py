@@ -102,7 +102,7 @@ class _Planner:
         targets = [target for target in one.question.targets if target.system == "linux"]
         if not targets:
             self._workspace.note(f"step `{one.step.name}` has no Linux platform, so there is no image for it")
-        elif self._wheelhouse and one.question.apt_packages:
+        elif self._wheelhouse and one.question.apt_packages and one.facts.apt is None:
             self._workspace.note(
                 f"step `{one.step.name}`: {listed(one.question.apt_packages)} come from the mirrors of Debian, "
                 "as a wheelhouse holds Python packages only"

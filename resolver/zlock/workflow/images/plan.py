@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from zlock.image.platforms import IndexPlan, plan_indexes
 from zlock.image.record import RECORD, PlatformRow, read_record
 from zlock.model.paths import real
 from zlock.workflow.fetching.build_files import links_into
+from zlock.workflow.fetching.pool import Pool
 from zlock.workflow.images.build_plans import output_folder, plan_images
 from zlock.workflow.images.choosing import Engine, layering_of
 from zlock.workflow.images.existing_images import Existing
@@ -129,6 +131,8 @@ def write_contexts(options: Options, output: Path | None, wheelhouse: Path | Non
     plans = plan_images(workspace, load_locked(workspace), wheelhouse=house)
     note_unknown(plans, workspace)
     links = [NO_LINKS] * len(plans) if house is None else links_into(plans, house, workspace)
+    with closing(Pool(workspace, house)) as pool:
+        links = [{**linked, **pool.links(one)} for one, linked in zip(plans, links, strict=True)]
     around = output_folder(workspace) if output is None else Path.cwd() / output
     rows = []
     for one, name, linked in zip(plans, folder_names(plans), links, strict=True):

@@ -20,6 +20,32 @@ Status = Literal["written", "declared", "unchanged", "removed"]
 """What was done to a lock; "declared": it installs what it did, and only the files that ask were recorded anew."""
 
 
+class Moves(NamedTuple):
+    """How pins differ from those before.
+
+    Attributes:
+        pins: How many there are now.
+        added: Names that came in, with their versions.
+        removed: Names that went, with their versions.
+        moved: Names with their old and new versions.
+    """
+
+    pins: int
+    added: Mapping[str, str]
+    removed: Mapping[str, str]
+    moved: Mapping[str, tuple[str, str]]
+
+    @classmethod
+    def between(cls, old: Mapping[str, str], new: Mapping[str, str]) -> Self:
+        """Compare two sets of pins."""
+        return cls(
+            pins=len(new),
+            added={name: new[name] for name in sorted(new.keys() - old.keys())},
+            removed={name: old[name] for name in sorted(old.keys() - new.keys())},
+            moved={name: (old[name], new[name]) for name in sorted(old.keys() & new.keys()) if old[name] != new[name]},
+        )
+
+
 class StepReport(NamedTuple):
     """What became of one step's lock.
 
@@ -34,6 +60,7 @@ class StepReport(NamedTuple):
         identity: The lock's identity.
         gave_way: Requirements that gave way to later sources.
         differs: Packages that have another version in another step, with the reason.
+        debian: The Debian packages that it pins, in the same way; None where it pins none.
         undeclared: What differs from the files that the lock recorded, so that the build hook would refuse it.
     """
 
@@ -47,6 +74,7 @@ class StepReport(NamedTuple):
     identity: str = ""
     gave_way: tuple[GaveWay, ...] = ()
     differs: tuple[Differs, ...] = ()
+    debian: Moves | None = None
     undeclared: tuple[str, ...] = ()
 
     @classmethod
@@ -65,12 +93,11 @@ class StepReport(NamedTuple):
     @classmethod
     def compare(cls, path: Path, before: Lock | None, lock: Lock, status: Status) -> Self:
         """Return what a lock holds, and how its pins differ from those of the lock before."""
-        old, new = before.pins if before else {}, lock.pins
-        return cls.of(path, lock.facts, status)._replace(
-            added={name: new[name] for name in sorted(new.keys() - old.keys())},
-            removed={name: old[name] for name in sorted(old.keys() - new.keys())},
-            moved={name: (old[name], new[name]) for name in sorted(old.keys() & new.keys()) if old[name] != new[name]},
-        )
+        moves = Moves.between(before.pins if before else {}, lock.pins)
+        old, new = before.facts.apt if before else None, lock.facts.apt
+        debian = Moves.between(old.pins if old else {}, new.pins if new else {}) if old or new else None
+        report = cls.of(path, lock.facts, status)
+        return report._replace(added=moves.added, removed=moves.removed, moved=moves.moved, debian=debian)
 
 
 class Failures:

@@ -54,6 +54,8 @@ class Options(NamedTuple):
         upgrade: Move every pin.
         upgrade_packages: Packages whose pins move, each within its specifier.
         pin_images: Record the digests of parent images.
+        upgrade_apt: Move every Debian package.
+        no_apt: Lock no Debian packages that are not locked yet.
         reporter: Hears what the run says of itself.
     """
 
@@ -68,6 +70,8 @@ class Options(NamedTuple):
     upgrade: bool = False
     upgrade_packages: tuple[DirectRequirement, ...] = ()
     pin_images: bool = False
+    upgrade_apt: bool = False
+    no_apt: bool = False
     reporter: Reporter = unheard
 
 

@@ -63,12 +63,23 @@ def proposed(workspace: Workspace) -> tuple[list[Job], Answers]:
         return [], {}
     jobs = _prepare(workspace, gatherer)
     _note_replaced(workspace, jobs)
-    return jobs, pin_parents(workspace, jobs, answer_jobs(workspace, jobs))
+    answers = pin_parents(workspace, jobs, answer_jobs(workspace, jobs))
+    return jobs, _with_debian_packages(workspace, jobs, answers)
 
 
 def _installs_as(lock: Lock, before: Lock) -> bool:
     """Return whether a lock is the one that there was, but for the files that ask and the pipeline."""
-    return lock.packages is before.packages and lock.facts.parent == before.facts.parent
+    old, new = before.facts, lock.facts
+    return lock.packages is before.packages and (new.parent, new.apt) == (old.parent, old.apt)
+
+
+def _with_debian_packages(workspace: Workspace, jobs: list[Job], answers: Answers) -> Answers:
+    """Return the answers with the Debian packages of their steps, which most pipelines don't have."""
+    if not any(job.question.apt_packages or answers[job.step.name].facts.apt for job in jobs):
+        return answers
+    from zlock.workflow.solving.debian_packages import lock_debian_packages
+
+    return lock_debian_packages(workspace, jobs, answers)
 
 
 def _prepare(workspace: Workspace, gatherer: Gatherer) -> list[Job]:

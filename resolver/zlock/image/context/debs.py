@@ -1,0 +1,36 @@
+"""Locked Debian packages in an image: a folder of the context with the files, checked and installed without network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zlock.image.context.dockerfile import Mount, Run, Shell
+from zlock.model.debian import DebianPackage
+from zlock.model.image import FOLDER
+
+DEBS = "debs"
+"""The folder of the context, and of a wheelhouse, that holds Debian packages."""
+SUMS = f"{DEBS}/SHA256SUMS"
+"""The file in it that says which they are: digest and name, a line each, as sha256sum(1) reads it."""
+CLEAN = Shell("rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/ldconfig/* /var/log/apt /var/log/*.log")
+"""What installing leaves behind, and no image needs."""
+
+_PLACE = f"{FOLDER}/{DEBS}"
+_ANOTHER = "zlock: a Debian package is another file than was locked: bring the right one with zlock fetch"
+_INSTALL = (
+    "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "
+    "-o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=/dev/null "
+    f"$(sed 's|.*  |{_PLACE}/|' SHA256SUMS)"
+)
+
+
+def sums_of(debs: Sequence[DebianPackage]) -> bytes:
+    """Return the content of `SUMS`."""
+    return "".join(f"{deb.sha256}  {deb.filename}\n" for deb in debs).encode()
+
+
+def install_debs() -> Run:
+    """Return what checks and installs the packages; apt is given no source, so it takes these or fails."""
+    check = f"sha256sum --check --strict --quiet SHA256SUMS || \\\n        {{ echo '{_ANOTHER}' >&2; exit 1; }}"
+    steps = (Shell(f"cd {_PLACE}"), Shell(check), Shell(_INSTALL), Shell("cd /"), CLEAN)
+    return Run(steps, (Mount("bind", {"source": DEBS, "target": _PLACE}),))

@@ -1,0 +1,160 @@
+"""The pool of Debian packages that images install: beside the wheels of a wheelhouse, or in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from urllib.parse import quote
+
+from zlock.errors import IndexFailed, OutsideFailed
+from zlock.image.context.debs import DEBS
+from zlock.image.plan import ImagePlan
+from zlock.index.auth import Credentials
+from zlock.index.client import Client
+from zlock.index.network import Network
+from zlock.index.wheelhouse import OfflineMiss, Status, Wanted, Wheelhouse, differs
+from zlock.model.debian import DebianPackage
+from zlock.model.reference import ImageReference
+from zlock.reporting import Activity, Doing
+from zlock.workflow.fetching.folders import cache_folder
+from zlock.workflow.locks.base_images import BaseImages
+from zlock.workflow.project.workspace import Workspace
+
+Urls = Callable[[], Sequence[str]]
+
+
+class Archives:
+    """Where Debian packages are: the sources of base images say it, and locks only which suite and path.
+
+    Args:
+        workspace: The project.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._images = BaseImages(workspace)
+        self._turn = Lock()
+
+    def wanted(self, deb: DebianPackage, reference: ImageReference, platform: str) -> Wanted:
+        """Return a package as a folder of files wants it; its archives are looked up if it is not there."""
+        find = _Places(lambda: self._urls(deb, reference, platform))
+        return Wanted(filename=deb.filename, sha256=deb.sha256, size=deb.size, find=find)
+
+    def _urls(self, deb: DebianPackage, reference: ImageReference, platform: str) -> Sequence[str]:
+        with self._turn:
+            sources = self._images.base(reference, platform).sources
+        found = [source.uri + quote(deb.path, safe="/:~") for source in sources if deb.suite in source.suites]
+        if not found:
+            raise IndexFailed(
+                f"`{deb.filename}` was locked from the suite `{deb.suite}`, which is in no source of `{reference}`",
+                hint="resolve again with `--upgrade-apt`",
+            )
+        return list(dict.fromkeys(found))
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._images.close()
+
+
+class DebHouse(Wheelhouse):
+    """A folder of Debian packages; where one archive of a suite does not have a file, the next one is asked."""
+
+    def bring(self, wanted: Wanted) -> Status:
+        """Make sure that a file is there, and is the right one; see `Wheelhouse`."""
+        while True:
+            try:
+                return super().bring(wanted)
+            except OfflineMiss:
+                raise
+            except IndexFailed as error:
+                if not (isinstance(wanted.find, _Places) and wanted.find.go_on()):
+                    error.hint = (
+                        "bring the pool that an earlier `zlock fetch` has filled, or take what the archive has now: "
+                        "`zlock resolve --upgrade-apt`"
+                    )
+                    raise
+
+
+class Pool:
+    """The Debian packages of images as files, each held to its hash.
+
+    Args:
+        workspace: The project.
+        house: A wheelhouse that has to hold them; None: the project's own does, or they are brought into the cache.
+    """
+
+    def __init__(self, workspace: Workspace, house: Path | None = None) -> None:
+        self._workspace = workspace
+        self._house = house
+        self._archives = Archives(workspace)
+        self._turn = Lock()
+
+    def links(self, plan: ImagePlan) -> Mapping[str, Path]:
+        """Return the Debian packages of an image: paths in its context, each with the file.
+
+        Raises:
+            OutsideFailed: One is another file than was locked, is not where it has to be, or can't be had.
+        """
+        own = (self._house or self._workspace.wheelhouse) / DEBS
+        found = {deb: own / deb.filename for deb in plan.debs if (own / deb.filename).exists()}
+        wrong = [
+            f"`{deb.filename}` is another file than was locked: {how}"
+            for deb, place in found.items()
+            if (how := differs(place, deb.size, deb.sha256))
+        ]
+        missing = [deb for deb in plan.debs if deb not in found]
+        if self._house:
+            wrong += [f"`{deb.filename}` is not there" for deb in missing]
+        if wrong:
+            fetch = f"zlock fetch --wheelhouse {self._house}" if self._house else "zlock fetch"
+            raise OutsideFailed(
+                f"`{own}` does not hold the Debian packages of step `{plan.steps[0]}` as they were locked",
+                context=wrong,
+                hint=f"`{fetch}` puts the right files there",
+            )
+        with self._turn:  # what several steps need is brought once
+            found |= self._brought(missing, plan) if missing else {}
+        return {f"{DEBS}/{deb.filename}": found[deb] for deb in plan.debs}
+
+    def _brought(self, debs: Sequence[DebianPackage], plan: ImagePlan) -> dict[DebianPackage, Path]:
+        """Bring packages into the cache, where two archives may have other bytes under one name."""
+        options = self._workspace.options
+        reference = ImageReference.parse(plan.parent.reference).at(plan.parent.digest)
+        folder = cache_folder(options, self._workspace.environ) / DEBS
+        found, received = {}, 0
+        for count, deb in enumerate(debs):
+            self._workspace.reporter(Doing(Activity.FETCHING_FILES, done=count, total=len(debs), received=received))
+            house = DebHouse(folder / deb.sha256[:16], self._client, offline=options.offline)
+            house.bring(self._archives.wanted(deb, reference, plan.platform))
+            found[deb] = folder / deb.sha256[:16] / deb.filename
+            received += house.received
+        return found
+
+    @cached_property
+    def _client(self) -> Client:
+        environ = self._workspace.environ
+        return Client(Network.from_environment(environ, {}), Credentials(environ))
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._archives.close()
+        if "_client" in self.__dict__:
+            self._client.close()
+
+
+class _Places:
+    """The URLs of a file, one at a time."""
+
+    def __init__(self, urls: Urls) -> None:
+        self._urls = urls
+        self._left: list[str] = []
+
+    def __call__(self) -> str:
+        self._left = self._left or list(self._urls())
+        return self._left[0]
+
+    def go_on(self) -> bool:
+        """Turn to the next one; false where there is none."""
+        self._left = self._left[1:]
+        return bool(self._left)

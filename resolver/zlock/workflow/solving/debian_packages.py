@@ -1,0 +1,152 @@
+"""Locking Debian packages: what those of a step come to on its base image, by the machine's apt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import NamedTuple
+
+from zlock.debian.closure import find_closure
+from zlock.errors import Collector, IndexFailed, ZlockError
+from zlock.lock.facts import Apt
+from zlock.lock.lock import Lock
+from zlock.model.debian import DebianPackage
+from zlock.model.reference import ImageReference
+from zlock.wording import listed
+from zlock.workflow.locks.base_images import BaseImages, base_image_of
+from zlock.workflow.locks.job import Answers, Job
+from zlock.workflow.project.workspace import Workspace
+
+
+def lock_debian_packages(workspace: Workspace, jobs: Sequence[Job], answers: Answers) -> Answers:
+    """Return the answers with the Debian packages that steps ask for, where their base images have digests.
+
+    Those that are locked stay, as long as the step asks for the same on the same base image; else their versions do,
+    while an archive has them.
+
+    Raises:
+        ZlockError: apt has no answer, or can't be asked; several errors come as `Problems`.
+    """
+    problems = Collector()
+    found: Answers = {}
+    with closing(BaseImages(workspace)) as images:
+        locker = _Locker(workspace, images, jobs)
+        for job in jobs:
+            lock = answers[job.step.name]
+            with problems:
+                apt = locker.apt(job, lock)
+                found[job.step.name] = (
+                    lock if apt == lock.facts.apt else replace(lock, facts=replace(lock.facts, apt=apt))
+                )
+    problems.raise_if_any()
+    return found
+
+
+class _Asked(NamedTuple):
+    """What apt is asked, so that it is asked once."""
+
+    reference: ImageReference
+    platform: str
+    names: tuple[str, ...]
+    kept: tuple[DebianPackage, ...]
+
+
+class _Locker:
+    """Asks apt for the steps of a run."""
+
+    def __init__(self, workspace: Workspace, images: BaseImages, jobs: Sequence[Job]) -> None:
+        self._workspace = workspace
+        self._images = images
+        self._moves = workspace.options.upgrade or workspace.options.upgrade_apt
+        self._locked = [job.lock.facts.apt for job in jobs if job.lock and job.lock.facts.apt]
+        self._answered: dict[_Asked, tuple[DebianPackage, ...]] = {}
+
+    def apt(self, job: Job, lock: Lock) -> Apt | None:
+        """Return the Debian packages of a step, None where they are not to be locked."""
+        names = job.question.apt_packages
+        platforms = tuple(one.platform for one in job.question.targets if one.system == "linux")
+        reference = base_image_of(job.step, job.question.targets[0].python, lock.facts) if names and platforms else None
+        if reference is None:
+            if names and platforms:
+                self._note_unlocked(job, names)
+            return None
+        before = job.lock.facts if job.lock else None
+        known = before.apt if before else None
+        if before and known and not self._moves:
+            is_same = before.apt_packages == names and before.platforms == lock.facts.platforms
+            if is_same and known.base_image == reference.digest:
+                return known
+        if self._workspace.options.no_apt:
+            return None
+        by_platform = {one: self._closure(job, reference, one, known) for one in platforms}
+        if known and not self._moves:
+            _check_replaced(job, known, by_platform)
+        return Apt(base_image=reference.digest, packages=tuple(_joined(by_platform)))
+
+    def _closure(
+        self, job: Job, reference: ImageReference, platform: str, known: Apt | None
+    ) -> tuple[DebianPackage, ...]:
+        asked = _Asked(reference, platform, job.question.apt_packages, self._kept(known, platform))
+        if asked not in self._answered:
+            try:
+                with self._images.apt(reference, platform) as (base, apt):
+                    self._answered[asked] = find_closure(base, apt, asked.names, asked.kept)
+            except ZlockError as error:
+                error.message = f"step `{job.step.name}`: {error.message}"
+                error.context = (*error.context, *_stated(job))
+                raise
+        return self._answered[asked]
+
+    def _kept(self, known: Apt | None, platform: str) -> tuple[DebianPackage, ...]:
+        """Return the packages whose versions are to stay: the step's own, and those that other steps have."""
+        found: dict[tuple[str, str], DebianPackage] = {}
+        for apt in () if self._moves else filter(None, (known, *self._locked)):
+            for one in apt.on(platform):
+                found.setdefault((one.name, one.architecture), one)
+        return tuple(found[key] for key in sorted(found))
+
+    def _note_unlocked(self, job: Job, names: Sequence[str]) -> None:
+        why, way_out = "its base image has no digest", "; `--pin-images` records it"
+        if job.step.effective.dockerfile is not None:
+            why, way_out = "its base image is made by its `dockerfile`", ""
+        self._workspace.note(f"step `{job.step.name}`: {listed(names)} are not locked, as {why}{way_out}")
+
+
+def _joined(by_platform: Mapping[str, Sequence[DebianPackage]]) -> Iterator[DebianPackage]:
+    """Yield the packages of all platforms, each once, with the platforms where not all have it."""
+    platforms: dict[DebianPackage, list[str]] = {}
+    for platform, packages in by_platform.items():
+        for one in packages:
+            platforms.setdefault(one, []).append(platform)
+    for one in sorted(platforms, key=lambda one: (one.name, one.architecture, platforms[one])):
+        is_everywhere = len(platforms[one]) == len(by_platform)
+        yield one if is_everywhere else one._replace(platforms=tuple(platforms[one]))
+
+
+def _check_replaced(job: Job, known: Apt, found: Mapping[str, Sequence[DebianPackage]]) -> None:
+    """Refuse what an archive serves under the name and version of another file that was locked.
+
+    Raises:
+        IndexFailed: There is such a file.
+    """
+    before = {(one.name, one.version, one.architecture, one.suite): one for one in known.packages}
+    for one in (one for packages in found.values() for one in packages):
+        old = before.get((one.name, one.version, one.architecture, one.suite), one)
+        if old.sha256 != one.sha256:
+            raise IndexFailed(
+                f"step `{job.step.name}`: `{one.filename}` is another file in its archive than was locked",
+                context=[f"locked: sha256 {old.sha256}", f"now: sha256 {one.sha256}"],
+                hint="ask whoever keeps the archive; if it is right, `zlock resolve --upgrade-apt`",
+            )
+
+
+def _stated(job: Job) -> Iterator[str]:
+    """Yield who asks for Debian packages."""
+    for one in job.gathered:
+        if one.apt_packages:
+            yield f"{listed(one.apt_packages)}: required by {one.source}"
+    settings = job.step.settings
+    place = settings.where("apt_packages")
+    if place:
+        yield f"{listed(settings.apt_packages or ())}: stated in {place}"

@@ -1,0 +1,379 @@
+"""Debian packages in the lock: `zlock resolve` on a base image in a registry, with an archive on loopback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.debian import Deb, Key, TinyArchive, base_files
+from support.engines import require
+from support.index import TinyIndex
+from support.project import Project
+from support.stored_images import Image, TinyRegistry, make_layer
+
+pytestmark = pytest.mark.engines  # apt and gpg
+Files = Mapping[str, "bytes | str | None"]
+LIBC = Deb(name="libc6", version="2.36-9")
+GIT = Deb(name="git", version="1:2.39.5-0+deb12u1", fields={"Depends": "libc6, git-man"})
+MAN = Deb(name="git-man", version="1:2.39.5-0+deb12u1", architecture="all")
+
+
+@pytest.fixture(scope="module")
+def key() -> Iterator[Key]:
+    made = Key()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def archive(key: Key) -> Iterator[TinyArchive]:
+    require("apt-get")
+    with TinyArchive(key) as tiny:
+        tiny.add(LIBC, GIT, MAN, Deb(name="curl"), Deb(name="git", version=GIT.version, architecture="arm64"))
+        yield tiny
+
+
+@pytest.fixture
+def registry() -> Iterator[TinyRegistry]:
+    with TinyRegistry() as tiny:
+        yield tiny
+
+
+@pytest.fixture
+def index() -> Iterator[TinyIndex]:
+    with TinyIndex() as index:
+        index.wheel("model", "1.0")
+        yield index
+
+
+def base_image(archive: TinyArchive, key: Key, *, architecture: str = "amd64", more: Files | None = None) -> Image:
+    libc = Deb(name="libc6", version="2.36-9", architecture=architecture)
+    files = base_files(archive, key, [libc], architecture=architecture, more=more or {})
+    return Image(layers=(make_layer(files),), platform=f"linux/{architecture}")
+
+
+class Case:
+    """A project with one step that asks for Debian packages, and the base image in a registry."""
+
+    def __init__(
+        self, project: Project, index: TinyIndex, archive: TinyArchive, registry: TinyRegistry, image: Image
+    ) -> None:
+        self.project = project
+        self.archive = archive
+        self.registry = registry
+        self._index = index
+        self.reference = f"{registry.host}/team/base"
+        self.digest = registry.push("team/base", "1", image)
+        self.configure()
+
+    def configure(self, *names: str, parent: str = "", **more: Any) -> None:
+        parent = parent or f"{self.reference}@{self.digest}"
+        self.project.configure(
+            {
+                "python": "3.12",
+                "index": [{"url": self._index.url, "default": True}],
+                "docker": {
+                    "requirements": ["model"],
+                    "parent-image": parent,
+                    "apt-packages": list(names or ("git",)),
+                },
+                **more,
+            }
+        )
+
+    def resolve(self, *arguments: str, code: int = 0, env: dict[str, str] | None = None) -> str:
+        done = self.project.run("resolve", *arguments, env=env)
+        assert done.code == code, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
+    @property
+    def own(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.project.lock("pipeline")["tool"]["zlock"]
+        return found
+
+    @property
+    def pins(self) -> dict[str, str]:
+        return {row["name"]: row["version"] for row in self.own["apt"]["packages"]}
+
+
+@pytest.fixture
+def case(project: Project, index: TinyIndex, archive: TinyArchive, registry: TinyRegistry, key: Key) -> Case:
+    return Case(project, index, archive, registry, base_image(archive, key))
+
+
+def test_the_closure_is_in_the_lock_with_hashes_and_without_a_host(case: Case) -> None:
+    said = case.resolve()
+
+    assert "2 Debian packages (2 added)" in said
+    apt = case.own["apt"]
+    assert apt["base-image"] == case.digest
+    git, man = apt["packages"]
+    assert (git["name"], git["needs"]) == ("git", ["git-man"])
+    assert (man["version"], man["architecture"], man["suite"], man["path"]) == (MAN.version, "all", "tiny", MAN.path)
+    assert (man["size"], len(man["sha256"])) == (len(MAN.build()), 64)
+    text = case.project.lock_path("pipeline").read_text(encoding="utf-8")
+    assert case.archive.root.removeprefix("http://") not in text.partition("[tool.zlock.apt]")[2].partition("[[")[0]
+    assert "git" not in case.project.locked("pipeline")
+    case.resolve("--check")
+
+
+def test_what_is_locked_stays_until_it_is_to_move(case: Case) -> None:
+    case.resolve()
+    text = case.project.lock_path("pipeline").read_bytes()
+    case.archive.add(Deb(name="git-man", version="1:2.40", architecture="all"))
+    case.archive.requests.clear()
+
+    assert "up to date" in case.resolve()
+    assert case.project.lock_path("pipeline").read_bytes() == text
+    assert not case.archive.requests
+    assert "(1 moved)" in case.resolve("--upgrade-apt")
+    assert case.pins["git-man"] == "1:2.40"
+
+
+def test_versions_stay_beside_another_package_while_the_archive_has_them(case: Case) -> None:
+    case.resolve()
+    case.archive.add_beside(Deb(name="git-man", version="1:2.40", architecture="all"))
+    case.configure("git", "curl")
+
+    case.resolve("--check", code=1)
+    assert "3 Debian packages (1 added)" in case.resolve()
+    assert case.pins == {"curl": "1.0", "git": GIT.version, "git-man": MAN.version}
+    case.resolve("--upgrade")
+    assert case.pins["git-man"] == "1:2.40"
+
+
+def test_another_digest_outdates_it(case: Case, key: Key) -> None:
+    case.resolve()
+    newer = base_image(case.archive, key, more={"etc/motd": b"newer"})
+    case.digest = case.registry.push("team/base", "1", newer)
+    case.configure()
+
+    case.resolve("--check", code=1)
+    case.resolve()
+    assert case.own["apt"]["base-image"] == case.digest
+
+
+def test_a_pinned_base_image_has_a_digest_and_a_floating_one_has_none(case: Case) -> None:
+    case.configure(parent=f"{case.reference}:1")
+
+    assert "`git` are not locked, as its base image has no digest; `--pin-images` records it" in case.resolve()
+    assert "apt" not in case.own
+    case.resolve("--pin-images")
+    assert case.own["apt"]["base-image"] == case.digest
+    assert "up to date" in case.resolve()
+
+
+def test_a_lock_of_before_stays_current_and_gets_them_with_the_next_resolve(case: Case) -> None:
+    case.resolve("--no-apt")
+    assert "apt" not in case.own
+    case.resolve("--check")
+    identity = case.own["identity"]
+
+    case.resolve()
+
+    assert case.pins
+    assert case.own["identity"] == identity
+    case.resolve("--no-apt")
+    assert case.pins, "what is locked stays"
+
+
+def test_a_closure_for_each_platform(
+    project: Project, index: TinyIndex, archive: TinyArchive, registry: TinyRegistry, key: Key
+) -> None:
+    both = (base_image(archive, key), base_image(archive, key, architecture="arm64"))
+    case = Case(project, index, archive, registry, both[0])
+    case.digest = registry.push("team/base", "2", *both)
+    case.configure(platforms=["linux/amd64", "linux/arm64"])
+
+    case.resolve()
+
+    rows = {(row["name"], row["architecture"]): row.get("platforms") for row in case.own["apt"]["packages"]}
+    assert rows == {
+        ("git", "amd64"): ["linux/amd64"],
+        ("git", "arm64"): ["linux/arm64"],
+        ("git-man", "all"): ["linux/amd64"],
+    }
+    case.resolve("--check")
+
+
+def test_a_version_of_a_kind_is_asked_of_apt(case: Case) -> None:
+    case.configure("git=1:2.39*")
+    case.resolve()
+    assert case.pins["git"] == GIT.version
+
+    case.configure("git=1:2.40*")
+    said = case.resolve(code=1)
+    assert "step `pipeline`: apt can't install `git=1:2.40*`" in said
+    assert "stated in zlock.toml" in said
+    assert case.pins["git"] == GIT.version, "nothing was written"
+
+
+def test_another_file_under_the_name_of_a_locked_one_is_refused(case: Case) -> None:
+    case.resolve()
+    case.archive.add(Deb(name="git-man", version=MAN.version, architecture="all", files={"evil": b"evil"}))
+    case.configure("git", "curl")
+
+    said = case.resolve(code=3)
+    assert "`git-man_1%3a2.39.5-0+deb12u1_all.deb` is another file in its archive than was locked" in said
+    case.resolve("--upgrade-apt")
+
+
+def test_a_machine_without_apt_says_the_way_out(case: Case) -> None:
+    folders = os.environ["PATH"].split(os.pathsep)
+    path = os.pathsep.join(folder for folder in folders if not Path(folder, "apt-get").exists())
+
+    said = case.resolve(code=3, env={"PATH": path})
+    assert "this machine has no apt" in said
+    assert "hint: " in said
+    assert "--no-apt" in said
+    case.resolve("--no-apt", env={"PATH": path})
+
+
+def test_offline_what_is_locked_is_kept_and_what_is_not_is_refused(case: Case) -> None:
+    case.resolve("--no-apt")
+
+    assert "only known to its registry" in case.resolve("--offline", code=2)
+    case.resolve()
+    case.resolve("--offline")
+
+
+def test_a_base_image_without_dpkg_is_named_with_the_step(case: Case) -> None:
+    case.digest = case.registry.push("team/base", "1", Image(layers=(make_layer({"lib/apk/db/installed": b""}),)))
+    case.configure()
+
+    said = case.resolve(code=2)
+    assert "step `pipeline`: the base image" in said
+    assert "its packages are apk's" in said
+
+
+def test_a_lock_whose_packages_do_not_agree_is_refused(case: Case) -> None:
+    from zlock.lock.identity import resign
+
+    case.resolve()
+    path = case.project.lock_path("pipeline")
+    text = path.read_text(encoding="utf-8")
+    changes = {'needs = ["git-man"]': 'needs = ["nowhere"]', MAN.path: f"../../{MAN.path}", '"git-man", v': '"-rf", v'}
+    for old, new in changes.items():
+        assert old in text
+        path.write_text(resign(text.replace(old, new)), encoding="utf-8")
+        assert "holds what no lock may" in case.resolve("--check", code=2)
+
+
+# What images install
+
+
+def fetched(case: Case, *arguments: str, code: int = 0) -> str:
+    done = case.project.run("fetch", *arguments)
+    assert done.code == code, done.stderr
+    return done.stdout + done.stderr
+
+
+def context(case: Case, *arguments: str, code: int = 0) -> Path | str:
+    """Write the build context, and return its folder, or what was said."""
+    done = case.project.run("dockerfile", *arguments)
+    assert done.code == code, done.stderr
+    return next(case.project.folder.glob("build/zlock/*/Dockerfile")).parent if code == 0 else done.stderr
+
+
+def test_the_pool_is_fetched_checked_and_bound(case: Case) -> None:
+    case.resolve()
+    fetched(case)
+    pool = case.project.folder / "wheelhouse" / "debs"
+    names = {f"git_1%3a{GIT.version[2:]}_amd64.deb": GIT.build(), f"git-man_1%3a{MAN.version[2:]}_all.deb": MAN.build()}
+    assert {path.name: path.read_bytes() for path in pool.iterdir()} == names
+    case.archive.content.clear()
+
+    assert "3 files (3 already there)" in fetched(case)
+    folder = context(case, "--wheelhouse", "wheelhouse", "--offline")
+    assert isinstance(folder, Path)
+    sums = (folder / "debs" / "SHA256SUMS").read_text()
+    assert {line.split("  ")[1] for line in sums.splitlines()} == names.keys()
+    subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=folder / "debs", check=True, capture_output=True)
+    text = (folder / "Dockerfile").read_text()
+    assert "apt-get update" not in text
+    assert "--mount=type=bind,source=debs,target=/opt/zlock/debs" in text
+    assert "-o Dir::Etc::sourcelist=/dev/null" in text
+
+
+def test_without_a_pool_the_packages_are_brought_into_the_cache(case: Case) -> None:
+    case.resolve()
+
+    folder = context(case)
+    assert isinstance(folder, Path)
+    assert (folder / "debs" / f"git-man_1%3a{MAN.version[2:]}_all.deb").read_bytes() == MAN.build()
+    case.archive.content.clear()
+    context(case, "--offline")
+
+
+def test_a_package_of_the_pool_that_was_replaced_is_refused(case: Case) -> None:
+    case.resolve()
+    fetched(case)
+    path = next((case.project.folder / "wheelhouse" / "debs").glob("git-man_*"))
+    path.write_bytes(path.read_bytes() + b"\n")
+
+    for arguments in ((), ("--wheelhouse", "wheelhouse")):
+        said = context(case, *arguments, code=3)
+        assert f"`{path.name}` is another file than was locked" in str(said)
+    assert "`git-man_1%3a2.39.5-0+deb12u1_all.deb` in the wheelhouse was another file, and is replaced" in fetched(case)
+    context(case)
+
+
+def test_what_the_archive_has_no_more_is_named_with_the_way_out(case: Case) -> None:
+    case.resolve()
+    del case.archive.content[MAN.path]
+
+    said = fetched(case, code=3)
+    assert "`git-man_1%3a2.39.5-0+deb12u1_all.deb`, which is locked, is gone" in said
+    assert "`zlock resolve --upgrade-apt`" in said
+    assert "git-man" in str(context(case, code=3))
+
+
+def test_other_bytes_in_the_archive_are_refused(case: Case) -> None:
+    case.resolve()
+    case.archive.content[MAN.path] = case.archive.content[MAN.path][::-1]
+
+    assert "is not the file that was locked" in fetched(case, code=3)
+    assert not list((case.project.folder / "wheelhouse" / "debs").glob("git-man_*"))
+
+
+def test_the_next_archive_of_the_suite_is_asked(
+    project: Project, index: TinyIndex, archive: TinyArchive, registry: TinyRegistry, key: Key
+) -> None:
+    with TinyArchive(key) as other:
+        other.add(Deb(name="other"))
+        both = {"etc/apt/sources.list": (other.source() + archive.source()).encode()}
+        case = Case(project, index, archive, registry, base_image(archive, key, more=both))
+        case.configure("git", "other")
+        case.resolve()
+
+        assert "4 files (4 fetched)" in fetched(case)
+
+
+def test_keys_follow_the_locked_packages(case: Case) -> None:
+    case.resolve("--no-apt")
+    unlocked = context(case)
+    case.resolve()
+    first = context(case)
+    case.archive.add(Deb(name="git-man", version="1:2.40", architecture="all"))
+    case.resolve("--upgrade-apt")
+    folders = {path.parent.name for path in case.project.folder.glob("build/zlock/*/Dockerfile")}
+    context(case)
+
+    assert unlocked != first
+    assert len({path.parent.name for path in case.project.folder.glob("build/zlock/*/Dockerfile")} - folders) == 1
+
+
+def test_what_the_base_image_has_already_installs_nothing(case: Case) -> None:
+    case.configure("libc6")
+    case.resolve()
+
+    folder = context(case)
+    assert isinstance(folder, Path)
+    assert case.own["apt"]["packages"] == []
+    assert "apt-get" not in (folder / "Dockerfile").read_text()
