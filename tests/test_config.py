@@ -137,6 +137,13 @@ def test_every_package_may_build_where_that_is_said() -> None:
         ("platforms = []", "`platforms`: is empty", 'write `platforms = ["linux/amd64"]`'),
         ('manylinux = "glibc"', "`manylinux`: is not a libc version: `glibc`", "2_28"),
         ('musllinux = "one"', "`musllinux`: is not a libc version: `one`", "1_2"),
+        (
+            'musllinux = "2_28"',
+            "`musllinux`: is a libc that there is none of: `2_28`",
+            "leave it out",
+        ),
+        ('musllinux = "1_28"', "`musllinux`: is a libc that there is none of: `1_28`", 'write `musllinux = "1_2"`'),
+        ('manylinux = "1_2"', "`manylinux`: is a libc that there is none of: `1_2`", 'write `manylinux = "2_28"`'),
         ('conflicts = "latter"', "`conflicts`: expected `error` or `later`, got `latter`", "did you mean `later`?"),
         ('prerelease = "alow"', "`prerelease`: expected `if-necessary-or-explicit`, ", "did you mean `allow`"),
         ('resolution = "newest"', "`resolution`: expected `highest`, `lowest` or `lowest-direct`, got `newest`", ""),

@@ -64,7 +64,7 @@ def rich_wheel(tmp_path: Path) -> Path:
             "some_thing/__init__.py": b"def main():\n    return {'a', 'b', 'c', 1, 2.5}\n",
             "some_thing/data.bin": bytes(range(256)) * 400,
             "some_thing/a, b.txt": b"a comma",
-            "some_thing/broken.py": b"this is no python",
+            "some_thing/broken.py": b"this is not a python",
             f"some_thing/__pycache__/__init__.{sys.implementation.cache_tag}.pyc": b"not what its source says",
             "Some.Thing-1.0.data/scripts/run": b"#!python\nprint(1)\n",
             "Some.Thing-1.0.data/scripts/plain": b"#!/bin/sh\necho 1\n",
@@ -207,7 +207,7 @@ HOSTILE: Mapping[str, Callable[[dict[str, bytes]], Any]] = {
     "no WHEEL": lambda files: files.pop("x-1.dist-info/WHEEL"),
     "no RECORD": lambda files: files.pop("x-1.dist-info/RECORD"),
     "RECORD of two fields": lambda files: files.update({"x-1.dist-info/RECORD": b"a,b\n"}),
-    "RECORD that is no text": lambda files: files.update({"x-1.dist-info/RECORD": b"\xff\xfe"}),
+    "RECORD that is not a string": lambda files: files.update({"x-1.dist-info/RECORD": b"\xff\xfe"}),
     "a WHEEL of the future": lambda files: files.update({"x-1.dist-info/WHEEL": b"Wheel-Version: 9.0\n"}),
     "an entry point of two lines": lambda files: files.update(
         {"x-1.dist-info/entry_points.txt": b"[console_scripts]\nx = a:b; import os\n"}

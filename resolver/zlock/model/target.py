@@ -18,6 +18,8 @@ from zlock.model.machine import PLATFORMS, Machine
 # PEP 600: the older names of three glibc floors
 _LEGACY_MANYLINUX = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _PYTHON = re.compile(r"3\.(\d+)(?:\.(\d+))?")
+_LIBC_MAJOR = {"manylinux": 2, "musllinux": 1}
+_MOST_MUSL = 9  # musl is at 1.2 since 2019
 _LIBC = re.compile(r"(\d+)[_.](\d+)")
 _marker = lru_cache(maxsize=1024)(Marker)  # the packages of a lock share a few
 
@@ -201,4 +203,9 @@ def _libc(key: str, text: str) -> tuple[int, int]:
     if not match:
         hint = f'write `{key} = "{"2_28" if key == "manylinux" else "1_2"}"`'
         raise InvalidTarget(key, f"is not a libc version: `{text}`", hint=hint)
-    return int(match[1]), int(match[2])
+    found = int(match[1]), int(match[2])
+    if found[0] != _LIBC_MAJOR[key] or (key == "musllinux" and found[1] > _MOST_MUSL):
+        musl = ", or leave it out for an image with glibc" if key == "musllinux" else ""
+        hint = f'write `{key} = "{"2_28" if key == "manylinux" else "1_2"}"`{musl}'
+        raise InvalidTarget(key, f"is a libc that there is none of: `{text}`", hint=hint)
+    return found

@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from packaging.specifiers import SpecifierSet
+
 from zlock.errors import InvalidRequirements
 from zlock.model import plain
 from zlock.model.origin import Origin, Source
@@ -63,6 +65,26 @@ class Document:
     def table(self, *keys: str) -> Mapping[str, object]:
         """Follow keys through tables; empty where one is missing or no table."""
         return plain.table(self.data, *keys)
+
+    @property
+    def pythons(self) -> tuple[SpecifierSet, Origin] | None:
+        """The Pythons that the project is for, with the place that says so; None where it does not say.
+
+        Raises:
+            InvalidRequirements: What it says is not a specifier.
+        """
+        stated = self.table("project").get("requires-python")
+        if stated is None:
+            return None
+        origin = self.origin("project", "requires-python", detail="`requires-python`")
+        try:
+            return SpecifierSet(stated), origin  # type: ignore[arg-type]  # what is not a string is a TypeError
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InvalidRequirements(
+                f"`project.requires-python` is not a specifier: `{stated}`",
+                context=(str(origin),),
+                hint='write bounds, such as `">=3.11"`',
+            ) from error
 
     def rows(self, *keys: str) -> list[Mapping[str, object]]:
         """Follow keys to a list of tables; what is none of these is left out."""

@@ -135,7 +135,7 @@ class _Reading:
         with self._problems:
             self._routes += self._sources.routes()
         with self._problems:
-            self._requires_python = self._pythons()
+            self._requires_python = self._document.pythons
         self._problems.raise_if_any()
 
     def gathered(self) -> Gathered:
@@ -186,21 +186,6 @@ class _Reading:
                     origin = Origin(source=Source.PYPROJECT, file=document.name, line=document.line_of(*tables, key))
                     name = ".".join((*tables, key))
                     self._notes.append(f"{origin}: `{name}` is not read; {instead}")
-
-    def _pythons(self) -> tuple[SpecifierSet, Origin] | None:
-        """Return the Pythons that the project is for."""
-        stated = self._document.table("project").get("requires-python")
-        if stated is None:
-            return None
-        origin = self._document.origin("project", "requires-python", detail="`requires-python`")
-        try:
-            return SpecifierSet(stated), origin  # type: ignore[arg-type]  # what is not a string is a TypeError
-        except (ValueError, TypeError, AttributeError) as error:
-            raise InvalidRequirements(
-                f"`project.requires-python` is not a specifier: `{stated}`",
-                context=(origin.located,),
-                hint='write bounds, such as `">=3.11"`',
-            ) from error
 
     def _check_missing_project(self, *, required: bool) -> None:
         if "dependencies" in self._document.table("tool", "poetry"):

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from packaging.specifiers import SpecifierSet
+
+from zlock.errors import InvalidRequirements
 from zlock.lock.declared import digest_of_files
 from zlock.lock.facts import DeclaredFile
 from zlock.lock.lock import Lock
 from zlock.lock.question import Question
 from zlock.lock.selection import misfits
 from zlock.lock.store import ConflictedLock, lock_path, parse_lock, read_text
+from zlock.model.origin import Origin
 from zlock.model.requirement import Gathered
 from zlock.model.target import Target
+from zlock.pyproject.document import Document
 from zlock.workflow.locks.current import LockedStep, is_elsewhere
 from zlock.workflow.project.sources import Gatherer
 from zlock.workflow.project.workspace import Options, Step, Workspace
@@ -123,18 +129,23 @@ class Job:
 
 
 def _note_other_pythons(workspace: Workspace, step: Step, gathered: list[Gathered], targets: Iterable[Target]) -> None:
-    """Say that a project is required whose `requires-python` leaves the step's Python out."""
+    """Say that a project is required, or is this one, whose `requires-python` leaves the step's Python out."""
     python = next(iter(targets)).python
-    for one in gathered:
-        if one.requires_python is None:
-            continue
-        wanted, origin = one.requires_python
+    for wanted, origin in [one.requires_python for one in gathered if one.requires_python] or _own_pythons(workspace):
         # "3.12" is an image with any 3.12.
         if not any(wanted.contains(version, prereleases=True) for version in _releases(python)):
             workspace.note(
                 f"step `{step.name}` is for Python {python} ({workspace.python_stated(step)}), and the project for "
                 f'`requires-python = "{wanted}"` ({origin})'
             )
+
+
+def _own_pythons(workspace: Workspace) -> Iterator[tuple[SpecifierSet, Origin]]:
+    """Yield the Pythons that the project itself is for; who asks its file for more finds what is wrong with it."""
+    path = workspace.project.folder / "pyproject.toml"
+    with suppress(InvalidRequirements):
+        if path.is_file() and (stated := Document.read(path, root=workspace.project.folder).pythons):
+            yield stated
 
 
 def _note_without_file(workspace: Workspace, step: Step) -> None:

@@ -13,6 +13,7 @@ from zlock.redact import redact
 from zlock.reporting import Activity, Doing
 from zlock.settings.place import Place
 from zlock.wording import listed
+from zlock.workflow.locks.base_image_notes import base_image_notes
 from zlock.workflow.locks.job import Answers, Job
 from zlock.workflow.locks.parents import pin_parents
 from zlock.workflow.project.image_settings import check_settings
@@ -38,6 +39,7 @@ def resolve(options: Options, *, write: bool = True) -> Report:
         return workspace.report
     gone = workspace.gone()
     _note_unhashed(workspace, jobs, answers)
+    workspace.note(*(note for job in jobs for note in base_image_notes(job, answers[job.step.name])))
     texts = {job.path: text for job in jobs if (text := job.text_of(answers[job.step.name])) != job.text}
     if write and (texts or gone):
         write_all(texts, tuple(gone.values()), project=workspace.project.folder, reporter=workspace.reporter)
