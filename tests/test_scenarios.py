@@ -26,8 +26,8 @@ from zlock.reporting import News, Note
 from zlock.resolution import words
 from zlock.resolution.align import Member, align, versions_of
 from zlock.resolution.clauses import Unsolvable
-from zlock.resolution.eligible import find_hopeless
 from zlock.resolution.explain import explain, gives_way
+from zlock.resolution.hopeless import find_hopeless
 from zlock.resolution.problem import Policy, Problem
 from zlock.resolution.rules import Rules
 from zlock.resolution.solve import describe, solve

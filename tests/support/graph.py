@@ -60,6 +60,10 @@ class Graph:
         files = tuple(file for version, release in releases.items() for file in _files(name, version, release))
         return Page.of(name, "https://index.example/simple/", files)
 
+    def elsewhere(self, _: NormalizedName) -> Sequence[tuple[str, Page]]:
+        """Return nothing: there is one index."""
+        return ()
+
     def metadata(self, page: Page, file: File) -> Future[Metadata]:
         """Return what a file says of itself."""
         self.read.append(file.filename)

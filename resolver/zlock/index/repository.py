@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,17 @@ class Routed:
     def page(self, name: NormalizedName) -> Future[Page | None]:
         """See `PackageSource.page`."""
         return self._repository.page(name, self._routing.for_name(name))
+
+    def elsewhere(self, name: NormalizedName) -> Sequence[tuple[str, Page]]:
+        """See `PackageSource.elsewhere`."""
+        if name in self._routing.sources:
+            return ()  # no other index is to hear of it
+        found = []
+        for index in dict.fromkeys((*self._routing.for_name(name), *self._routing.indexes)):
+            with suppress(ZlockError):
+                if page := self._repository.page(name, (index,)).result():
+                    found.append((index.name or index.shown, page))
+        return found
 
     def metadata(self, page: Page, file: File) -> Future[Metadata]:
         """See `PackageSource.metadata`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -21,6 +22,13 @@ class PackageSource(Protocol):
         """Return what the index that knows the name lists; None where no index knows it.
 
         The future raises `IndexFailed` where an index could not be asked.
+        """
+        ...
+
+    def elsewhere(self, name: NormalizedName) -> Sequence[tuple[str, Page]]:
+        """Return what each index lists that knows the name, by its name or URL: first the one that it is taken from.
+
+        Those that could not be asked are left out; there are none where one index alone is to serve it.
         """
         ...
 

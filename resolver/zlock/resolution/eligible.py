@@ -2,50 +2,59 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
-from zlock.errors import ZlockError
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName
+
+from zlock.model.distribution import Dependency
 from zlock.model.machine import SYSTEMS
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
+from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.findings import Files, Flaw, Lack, Nothing, Rejected
 from zlock.resolution.misfits import Misfits
+from zlock.resolution.needs import Need
 from zlock.resolution.package import Package, bits
 from zlock.resolution.problem import Problem
-from zlock.resolution.words import no_release, unknown_package
 
 _SHOWN = 3
 
 
-def find_hopeless(problem: Problem, known_names: Iterable[str]) -> list[ZlockError]:
-    """Return an error for each direct requirement that no single release can meet, whatever the others say."""
-    errors: dict[str, ZlockError] = {}
-    rules = problem.universe.rules
-    for dependency, direct in problem.dependencies():
-        package = problem.universe.package(dependency.name)
-        if package.page is None and not package.reference:
-            errors.setdefault(package.name, unknown_package(direct, _close(direct.name, known_names)))
-        elif not problem.mask_of(dependency, direct) & _usable(problem, package):
-            found = _nothing(problem, package, dependency.specifier, direct)
-            errors.setdefault(f"{direct} {direct.hashes}", no_release(found, direct, rules))
-    return list(errors.values())
+def dead_ends(problem: Problem, proof: Unsolvable) -> list[Nothing]:
+    """Return why no release at all can meet some needs in a proof."""
+    found: dict[Nothing, None] = {}
+    for need in proof.needs():
+        if not need.mask & problem.domain(need.node.name) & ~problem.unnamed(need.node.name):
+            found[find_nothing(problem, problem.universe.package(need.node.name), _specifier(need))] = None
+    return list(found)
 
 
-def _usable(problem: Problem, package: Package) -> int:
-    named = problem.namers(package.name)
-    return problem.domain(package.name) & (-1 if named else ~problem.unnamed(package.name))
+def passed_over(problem: Problem, proof: Unsolvable) -> Iterator[Nothing]:
+    """Yield why releases can't be used that a proof's needs admit, and that are newer than all that can be."""
+    admitted: dict[NormalizedName, int] = {}
+    for need in proof.needs():
+        name = need.node.name
+        if not need.mask & problem.domain(name) & ~problem.unnamed(name):
+            admitted[name] = 0  # a dead end, of which it is said
+        found = need.mask | problem.universe.package(name).versions.mask(_specifier(need))
+        admitted[name] = admitted.get(name, found) & found
+    for name, mask in admitted.items():
+        package = problem.universe.package(name)
+        package.settle()
+        usable = mask & problem.domain(name) & ~problem.unnamed(name)
+        newer, *older = [*bits(mask & ~package.all & (usable & -usable) - 1), None]
+        if newer is not None:
+            why = find_nothing(problem, package, f"=={package.versions[newer]}")
+            yield replace(why, older=len(older) - 1 if older else 0)
 
 
-def _close(name: str, known: Iterable[str]) -> list[str]:
-    return difflib.get_close_matches(name, sorted(set(known) - {name}), n=3, cutoff=0.75)
-
-
-def _nothing(problem: Problem, package: Package, specifier: str, direct: DirectRequirement) -> Nothing:
-    if direct.hashes and package.mask(specifier) & problem.domain(package.name):
-        return Nothing(name=package.name, specifier=specifier, target=problem.universe.target, lack=Lack.HASHES)
-    return find_nothing(problem, package, specifier)
+def _specifier(need: Need) -> str:
+    if isinstance(need.cause, Dependency):
+        return need.cause.specifier
+    return str(need.cause.requirement.specifier)
 
 
 def find_nothing(problem: Problem, package: Package, specifier: str) -> Nothing:
@@ -58,6 +67,8 @@ def find_nothing(problem: Problem, package: Package, specifier: str) -> Nothing:
     usable = problem.domain(package.name) & ~problem.unnamed(package.name)
     if mask := package.mask(specifier):
         return _none_of(problem, package, mask, usable, found)
+    index, elsewhere = problem.universe.elsewhere(package, specifier)
+    found = partial(found, index=index, elsewhere=elsewhere)
     if found.keywords["files"]:
         return found(lack=Lack.FILES)
     newest = tuple(package.versions[position] for position in list(bits(usable))[:_SHOWN])
@@ -76,7 +87,19 @@ def _none_of(problem: Problem, package: Package, mask: int, usable: int, found: 
         return found(lack=Lack.YANKED, versions=(first.version,), because=first.yanked or "")
     if not mask & (package.finals | usable):
         return found(lack=Lack.PRERELEASES, versions=(first.version,))
+    for one in constraints:
+        if one.hashes and not problem.mask_of_constraint(package, one):
+            return found(lack=Lack.HASHES, limits=(one,), files=None)
+    within = _within(constraints, found.keywords["specifier"])  # type: ignore[attr-defined]
+    files = _files(package, within, problem.universe.target) if constraints else None
+    if files:
+        return found(lack=Lack.FILES, specifier=within, limits=constraints, files=files)
     return found(lack=Lack.LIMITED if constraints else Lack.EXCLUDED, limits=constraints)
+
+
+def _within(constraints: Sequence[DirectRequirement], specifier: str) -> str:
+    limits = [str(one.requirement.specifier) for one in constraints]
+    return str(SpecifierSet(",".join(filter(None, [specifier, *limits]))))
 
 
 def _files(package: Package, specifier: str, target: Target) -> Files | None:

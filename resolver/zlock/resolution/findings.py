@@ -98,9 +98,11 @@ class Nothing:
         lack: Why.
         versions: Of `UNMATCHED`, the newest that can be used; else one of those that are meant, if any.
         because: Why that one was yanked; may be empty.
-        limits: The constraints, or the requirement that states the URL.
+        limits: The constraints, the requirement that states the URL, or the one whose hashes no file has.
         files: Its files that can't be used, None where there are none.
         older: How many older releases within the specifier can't be used either.
+        index: Where it is taken from, where another index has what is asked for.
+        elsewhere: That index, and the newest release there.
     """
 
     name: NormalizedName
@@ -112,6 +114,8 @@ class Nothing:
     limits: tuple[DirectRequirement, ...] = ()
     files: Files | None = None
     older: int = 0
+    index: str = ""
+    elsewhere: tuple[str, Version] | None = None
 
     def at(self, version: Version | None) -> Nothing:
         """Return what is said of one release, said of another one: equal where the same is wrong with both."""
@@ -143,7 +147,7 @@ class Link:
     rejected: Rejected | None = None
 
 
-Kind = Literal["bound", "constraint", "override", "url", "name", "leave"]
+Kind = Literal["bound", "constraint", "override", "setting", "build", "name", "leave"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,17 +155,21 @@ class Change:
     """One change with which the whole step has an answer.
 
     Attributes:
-        kind: "bound", "constraint", "override": let it admit the pin, or let it go; "url": take the pin from an index
-            in its place; "name": require the pin exactly; "leave": leave it out.
-        requirement: What is changed; None for "name".
+        kind: "bound", "constraint", "override": let it admit the pin, or let it go; "setting": set it; "build": allow
+            builds; "name": require the pin exactly; "leave": leave it out.
+        requirement: What is changed, where it is a requirement.
         pin: The release that the answer has then, where one is meant.
         yanked: Whether that was yanked; else what is named is a pre-release.
+        setting: The setting, as it stands in the configuration.
+        names: All packages that may be built then.
     """
 
     kind: Kind
     requirement: DirectRequirement | None = None
     pin: tuple[NormalizedName, Version] | None = None
     yanked: bool = False
+    setting: str = ""
+    names: tuple[NormalizedName, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,7 +182,8 @@ class Conflict:
         links: What was found between them, from the step outwards.
         unshown: How many more links there are.
         nothings: Needs that no release can meet, and newer releases than can be used.
-        changes: Single changes that would solve the whole step, the smallest first.
+        changes: Single changes that would solve the whole step.
+        untried: How many more there was no time to try.
     """
 
     requirements: tuple[DirectRequirement, ...]
@@ -183,3 +192,4 @@ class Conflict:
     unshown: int
     nothings: tuple[Nothing, ...]
     changes: tuple[Change, ...]
+    untried: int = 0

@@ -43,10 +43,3 @@ class Misfits:
             else:
                 others.add(each)
         return cls(pythons=frozenset(pythons), platforms=frozenset(platforms), others=frozenset(others))
-
-    def nearest_python(self, target: Target) -> str:
-        """Return the Python version to choose instead: the next older one, else the next newer; empty for none."""
-        if not self.pythons:
-            return ""
-        older = [minor for minor in self.pythons if minor < target.minor]
-        return f"3.{max(older) if older else min(self.pythons)}"

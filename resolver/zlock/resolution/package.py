@@ -61,6 +61,11 @@ class Candidate(NamedTuple):
     yanked: str | None
     reference: Reference | None = None
 
+    @property
+    def is_wheel(self) -> bool:
+        """Whether the file to be installed first is a wheel."""
+        return bool(self.files) and self.files[0].is_wheel
+
 
 Judge = Callable[[Version, int], Candidate | list[Rejected]]
 """Says of a version at a position what the target can use of it, or why it can't use its files."""

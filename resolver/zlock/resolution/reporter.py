@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from resolvelib import BaseReporter
 
 from zlock.resolution.needs import Need, Node, Pin
@@ -23,4 +25,16 @@ class AtMost(SearchReporter):
     def starting_round(self, index: int) -> None:
         """Count a step."""
         if index > self._steps:
+            raise Enough
+
+
+class Until(SearchReporter):
+    """Ends a search that lasts beyond a time of `time.monotonic`, by raising `Enough`."""
+
+    def __init__(self, end: float) -> None:
+        self._end = end
+
+    def starting_round(self, index: int) -> None:  # noqa: ARG002 - the reporter's interface has it
+        """Look at the clock."""
+        if time.monotonic() > self._end:
             raise Enough

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import replace
 from functools import cache, partial
 
 from packaging.utils import NormalizedName
+from packaging.version import Version
 
 from zlock.errors import Unsound
 from zlock.model.distribution import Dependency, Metadata, Reference
@@ -64,22 +64,32 @@ class Universe:
         self._routed = routed or {}
         self.is_waiting = False
 
-    def without_reference(self, name: NormalizedName) -> Universe:
-        """Return the same packages, but for one that indexes serve in place of a direct reference."""
-        references = {other: one for other, one in self.references.items() if other != name}
-        return Universe(self.target, self.source, self.rules, references, self._reporter, routed=self._routed)
+    def varied(
+        self, *, target: Target | None = None, rules: Rules | None = None, source: PackageSource | None = None
+    ) -> Universe:
+        """Return the same packages for another target, under other rules or from another source, to try something.
 
-    def without_override(self, name: NormalizedName) -> Universe:
-        """Return the same packages, but for the override of one."""
-        overrides = {other: one for other, one in self.rules.overrides.items() if other != name}
-        rules = replace(self.rules, overrides=overrides)
-        return Universe(self.target, self.source, rules, self.references, self._reporter, routed=self._routed)
+        What is to be said of its packages is not noted.
+        """
+        return Universe(
+            target or self.target, source or self.source, rules or self.rules, self.references, routed=self._routed
+        )
 
     # Packages
 
     def index_of(self, name: NormalizedName) -> str:
         """Return the name of the one index that a package is taken from; empty where none is said to serve it."""
         return self._routed.get(name, "")
+
+    def elsewhere(self, package: Package, specifier: str) -> tuple[str, tuple[str, Version] | None]:
+        """Return where a package is taken from, and the newest that another index has within a specifier."""
+        others = self.source.elsewhere(package.name) if package.page else ()
+        for index, page in others[1:]:
+            other = self._of_page(package.name, page)
+            for position in bits(other.versions.mask(specifier)):
+                if other.candidate(position):
+                    return others[0][0], (index, other.versions[position])
+        return "", None
 
     def note(self, text: str) -> None:
         """Tell what a person should know."""

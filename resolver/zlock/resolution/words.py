@@ -81,7 +81,13 @@ _REJECTED: Mapping[Flaw, str] = {
 
 def nothing(one: Nothing) -> str:
     """Say in one line why no release of a package can be used."""
-    return _NOTHING[one.lack](one) + (f"; nor can {older(one.older)} be used" if one.older else "")
+    said = _NOTHING[one.lack](one) + (f"; nor can {older(one.older)} be used" if one.older else "")
+    if one.elsewhere:
+        index, version = one.elsewhere
+        said += (
+            f"; it is taken from the index `{one.index}`, the first that has it, and the index `{index}` has {version}"
+        )
+    return said
 
 
 def older(count: int) -> str:
@@ -112,7 +118,14 @@ def _unmatched(one: Nothing) -> str:
 
 
 def _only_files(one: Nothing) -> str:
-    return _files(f"`{one.name}`", one.files, one.target) if one.files else ""
+    within = f"within {' and '.join(f'`{limit}`' for limit in one.limits)}, " if one.limits else ""
+    return within + _files(f"`{one.name}`", one.files, one.target) if one.files else ""
+
+
+def _unhashed(one: Nothing) -> str:
+    hashes = [digest for limit in one.limits for digest in limit.hashes]
+    asked = f"`{one.limits[0]}` ({one.limits[0].origins[0]})"
+    return f"no file of `{one.name}` has a hash that {asked} asks for: {_listed(hashes)}"
 
 
 def _files(name: str, files: Files, target: Target) -> str:
@@ -123,7 +136,8 @@ def _files(name: str, files: Files, target: Target) -> str:
         return f"{name}{f' {files.version}' if files.version else ''}: {other[0]}"
     wheels, file = ("is a wheel", "requires") if files.is_place else ("has wheels only", "has a file that requires")
     parts = [f"{wheels} for {_misfits(files.misfits)}"] if files.misfits else []
-    parts += [f"{file} Python {files.python}"] if files.python else []
+    if files.python and not (files.misfits and files.misfits.pythons):
+        parts.append(f"{file} Python {files.python}")
     return f"{name} {files.version} {'; '.join(parts + other) or 'has no usable file'}, and the target is {target}"
 
 
@@ -151,7 +165,7 @@ def _listed(tags: Iterable[str]) -> str:
 
 _NOTHING: Mapping[Lack, Callable[[Nothing], str]] = {
     Lack.UNKNOWN: lambda one: f"no index knows `{one.name}`",
-    Lack.HASHES: lambda one: f"no file of `{one.name}` has a hash that it asks for",
+    Lack.HASHES: _unhashed,
     Lack.YANKED: _yanked,
     Lack.PRERELEASES: lambda one: f"only pre-releases of `{one.name}` match, such as {one.versions[0]}",
     Lack.LIMITED: _limited,
@@ -176,16 +190,28 @@ def unknown_package(direct: DirectRequirement, close: Sequence[str]) -> UnknownP
     )
 
 
-def no_release(one: Nothing, direct: DirectRequirement, rules: Rules) -> NoEligibleRelease:
-    """Return the error of a requirement that no release can meet, with the way out."""
+def no_release(
+    one: Nothing, direct: DirectRequirement, rules: Rules, settings: Sequence[Change], solves: bool
+) -> NoEligibleRelease:
+    """Return the error of a requirement that no release can meet, with the way out.
+
+    Args:
+        one: Why.
+        direct: The requirement.
+        rules: The rules.
+        settings: Settings with which there is an answer.
+        solves: Whether that is one of the whole step, or of the requirement alone.
+    """
+    alone = "" if solves or not settings else f"for `{direct.name}` alone it is enough to "
+    ways = "; or ".join(map(change, settings))
     return NoEligibleRelease(
         f"nothing can be used for `{direct}`: {nothing(one)}",
         context=[Located(f"required by {origin}", origin) for origin in direct.origins],
-        hint=_way_out(one, direct, rules),
+        hint=_way_out(one, direct, rules, alone + ways),
     )
 
 
-def _way_out(one: Nothing, direct: DirectRequirement, rules: Rules) -> str:
+def _way_out(one: Nothing, direct: DirectRequirement, rules: Rules, settings: str) -> str:
     override = rules.overrides.get(one.name)
     if override and one.lack in (Lack.FILES, Lack.URL, Lack.UNMATCHED, Lack.EMPTY):
         return f"let the override `{override}` ({override.origins[0]}) admit a release that can be used"
@@ -196,8 +222,12 @@ def _way_out(one: Nothing, direct: DirectRequirement, rules: Rules) -> str:
         Lack.LIMITED: "loosen the constraint or the requirement",
     }.get(one.lack)
     if known or one.files is None:
-        return known or "give the requirement other bounds"
-    return _way_elsewhere(one.files, one.target, direct) or _way_of_files(one, one.files, rules)
+        return known or _other_index(one) or "give the requirement other bounds"
+    return _way_elsewhere(one.files, one.target, direct) or _way_of_files(one, one.files, rules, settings)
+
+
+def _other_index(one: Nothing) -> str:
+    return f'to take it from there: `index-sources = {{ {one.name} = "{one.elsewhere[0]}" }}`' if one.elsewhere else ""
 
 
 def _way_elsewhere(files: Files, target: Target, direct: DirectRequirement) -> str:
@@ -210,24 +240,22 @@ def _way_elsewhere(files: Files, target: Target, direct: DirectRequirement) -> s
     return f'{leave_out}, or ask for it where it belongs: `{direct} ; sys_platform == "{min(files.systems)}"`'
 
 
-def _way_of_files(one: Nothing, files: Files, rules: Rules) -> str:
+def _way_of_files(one: Nothing, files: Files, rules: Rules, settings: str) -> str:
     if files.flaws & {Flaw.LATE, Flaw.UNDATED}:
         if one.name in rules.cutoff.packages:
             return f"set a later `exclude-newer-package.{one.name}`"
         return f"set `exclude-newer-package.{one.name}`, or a later `exclude-newer`"
-    ways = [way] if (way := _other_python(one)) else []
-    if Flaw.SDIST in files.flaws and not rules.may_build(one.name):
-        ways.append(f'to let zlock build it, which runs its code, set `build-sdists = ["{one.name}"]`')
+    ways = [*filter(None, [settings, _other_index(one)])]
+    if not ways and Flaw.SDIST in files.flaws and not rules.may_build(one.name):
+        ways = [change(Change(kind="build", names=tuple(sorted({*(rules.build_sdists or ()), one.name}))))]
     if ways:
         return "; or ".join(ways)
+    if one.limits:
+        return "loosen the constraint or the requirement"
     if files.flaws & {Flaw.PYTHON, Flaw.TAGS}:
-        return "choose another release, or another `python` or platform for this step"
+        what = "file" if files.is_place else "release"
+        return f"choose another {what}, or another `python` or platform for this step"
     return "give the requirement other bounds"
-
-
-def _other_python(one: Nothing) -> str:
-    python = one.files.misfits.nearest_python(one.target) if one.files and one.files.misfits else ""
-    return f'set `python = "{python}"` for this step' if python else ""
 
 
 # Conflicts
@@ -236,8 +264,14 @@ def _other_python(one: Nothing) -> str:
 def no_solution(step: str, conflict: Conflict) -> NoSolution:
     """Return the error of a step whose requirements can't hold together, with what was proven and the way out."""
     lines = [Located(f"`{one}` by {origin}", origin) for one in conflict.requirements for origin in one.origins]
-    ways = list(map(change, conflict.changes)) or [way for one in conflict.nothings if (way := _other_python(one))]
+    ways = list(map(change, conflict.changes))
+    for one in conflict.nothings:
+        ways += [f"correct the hashes of `{limit}`" for limit in one.limits if one.lack is Lack.HASHES]
+        ways += filter(None, [_other_index(one)])
     hint = "; or ".join(dict.fromkeys(ways)) or "drop one of these requirements, or give it other bounds"
+    if conflict.untried:
+        others = "1 other change was" if conflict.untried == 1 else f"{conflict.untried} other changes were"
+        hint += f" ({others} not tried to the end, as that would take longer)"
     return NoSolution(f"no set of versions satisfies step `{step}`", context=[*lines, *between(conflict)], hint=hint)
 
 
@@ -294,13 +328,18 @@ def _versions(link: Link) -> str:
 
 def change(one: Change) -> str:
     """Say a change that would solve a step."""
+    if one.kind == "setting":
+        where = "for this step" if one.setting.startswith("python") else "if the images have that libc"
+        return f"set `{one.setting}` {where}"
+    if one.kind == "build":
+        names = ", ".join(f'"{name}"' for name in one.names)
+        them = "it, which runs its" if len(one.names) == 1 else "them, which runs their"
+        return f"set `build-sdists = [{names}]` to let zlock build {them} code"
     pin = f"{one.pin[0]} {one.pin[1]}" if one.pin else ""
     if one.requirement is None:
         return f"require `{pin.replace(' ', '==')}`, which is {'yanked' if one.yanked else 'a pre-release'}"
     subject = f"`{one.requirement}` ({one.requirement.origins[0]})"
     if one.kind == "leave":
         return f"leave out {subject}"
-    if one.kind == "url":
-        return f"take {pin} from an index in place of {subject}"
     which = "" if one.kind == "bound" else f"the {one.kind} "
     return f"let {which}{subject} {f'admit {pin}' if pin else 'go'}"

@@ -14,11 +14,11 @@ from zlock.resolution import words
 from zlock.resolution.align import Aligned, Member, Name, align, versions_of
 from zlock.resolution.apart import why_differs
 from zlock.resolution.clauses import Unsolvable
-from zlock.resolution.explain import added
 from zlock.resolution.needs import Node
 from zlock.resolution.package import Package
 from zlock.resolution.reporter import AtMost, Enough
 from zlock.resolution.solve import answer
+from zlock.resolution.trials import added
 
 _BUDGET = 2_000  # steps of each search: steps that hardly go together take more than anyone waits for
 _MOST = 4  # lines of one kind

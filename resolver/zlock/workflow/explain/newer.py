@@ -242,7 +242,7 @@ class _Search:
 
     def _at(self, position: int, requirements: Sequence[DirectRequirement]) -> Problem:
         """Return a problem with some of the step's requirements in which the package has to be one release."""
-        from zlock.resolution.explain import added
+        from zlock.resolution.trials import added
 
         if self._override is None:
             asked = added(f"{self._name}=={self._package.versions[position]}")

@@ -152,15 +152,16 @@ class Answers:
         Raises:
             ZlockError: Requirements that nothing can meet, whatever the others say.
         """
-        from zlock.resolution.eligible import find_hopeless
         from zlock.resolution.explain import explain
+        from zlock.resolution.hopeless import find_hopeless
 
-        problems = Collector()
-        for error in find_hopeless(problem, {*self._session.repository.known_names(), *popular_names()}):
+        problems, is_final = Collector(), self._session.is_final
+        self._hear(Doing(Activity.EXPLAINING, job.step.name))
+        known = {*self._session.repository.known_names(), *popular_names()}
+        for error in find_hopeless(problem, known, with_changes=is_final):
             problems.add(_in_step(error, job))
         problems.raise_if_any()
-        self._hear(Doing(Activity.EXPLAINING, job.step.name))
-        return explain(problem, proof)
+        return explain(problem, proof, with_changes=is_final)
 
     # Hashes
 

@@ -36,7 +36,7 @@ def solve_jobs(workspace: Workspace, jobs: Sequence[Job], settled: Sequence[Job]
         try:
             return _solve(session, jobs, settled)
         except (NoAnswer, Problems):
-            if workspace.options.offline or not session.repository.trusted_age:
+            if session.is_final:
                 raise  # else a "no" that rests on pages that may have changed since is none yet
         workspace.reporter(Doing(Activity.ASKING_AGAIN))
         return _solve(Session(workspace, jobs, refresh=True), jobs, settled)

@@ -1,0 +1,199 @@
+"""Single changes with which a step has an answer, each tried: what hints are made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName
+
+from zlock.model.requirement import DirectRequirement
+from zlock.model.target import Target
+from zlock.resolution.clauses import Grounds, Named, Unsolvable
+from zlock.resolution.eligible import dead_ends
+from zlock.resolution.findings import Change, Flaw, Kind, Lack, Nothing
+from zlock.resolution.judge import Judge
+from zlock.resolution.needs import Node
+from zlock.resolution.package import Candidate, bits
+from zlock.resolution.problem import Problem
+from zlock.resolution.trials import Trials, added, asking, without
+from zlock.resolution.unbuilt import Unbuilt
+
+SECONDS = 2.0
+"""How long changes are tried."""
+_MOST_TRIED = 3  # releases of one package that a change is tried with
+_PYTHONS = range(6, 16)  # minor versions of Python 3 that a step could have
+_FLOOR = re.compile(r"(many|musl)linux_(\d+)_(\d+)_")
+
+
+def find_changes(
+    problem: Problem,
+    proof: Unsolvable,
+    core: Sequence[DirectRequirement],
+    constraints: Sequence[DirectRequirement],
+    nothings: Sequence[Nothing],
+) -> tuple[tuple[Change, ...], int]:
+    """Return the changes that solve a step, and how many there was no time to try.
+
+    Args:
+        problem: What has no answer.
+        proof: That it has none.
+        core: The requirements in conflict.
+        constraints: Those that take part.
+        nothings: The needs that no release can meet, and newer releases than can be used.
+    """
+    trials = Trials(SECONDS)
+    unhashed = {one.name for one in nothings if one.lack is Lack.HASHES}
+    limits = [one for one in constraints if one.name not in unhashed]
+    found = [
+        *settings_for(problem, nothings, trials),
+        *_loosened(problem, proof, core, limits, trials),
+        *_named(problem, proof, trials),
+    ]
+    return tuple(found or _left_out(problem, core, trials)), trials.untried
+
+
+def _loosened(
+    problem: Problem,
+    proof: Unsolvable,
+    core: Sequence[DirectRequirement],
+    constraints: Sequence[DirectRequirement],
+    trials: Trials,
+) -> Iterator[Change]:
+    for kind, requirement, changed in _ways(problem, proof, core, constraints):
+        pins = trials.answer(changed)
+        position = pins.get(Node(requirement.name, "")) if pins else None
+        if position is not None:
+            version = changed.universe.package(requirement.name).versions[position]
+            yield Change(kind=kind, requirement=requirement, pin=(requirement.name, version))
+        elif pins is not None and kind in ("constraint", "override"):
+            yield Change(kind=kind, requirement=requirement)
+
+
+def _ways(
+    problem: Problem, proof: Unsolvable, core: Sequence[DirectRequirement], constraints: Sequence[DirectRequirement]
+) -> Iterator[tuple[Kind, DirectRequirement, Problem]]:
+    """Yield what may be let go, with the problem that is left then; where a package comes from stays as it is."""
+    for one in core:
+        if one.requirement.specifier:
+            yield "bound", one, asking(problem, [*without(problem.requirements, one), _bare(one)])
+    for one in constraints:
+        yield "constraint", one, asking(problem, problem.requirements, without(problem.constraints, one))
+    rules = problem.universe.rules
+    for name in dict.fromkeys(need.node.name for need in proof.needs() if need.node.name in rules.overrides):
+        others = {other: one for other, one in rules.overrides.items() if other != name}
+        universe = problem.universe.varied(rules=replace(rules, overrides=others))
+        yield "override", rules.overrides[name], replace(problem, universe=universe)
+
+
+def _bare(direct: DirectRequirement) -> DirectRequirement:
+    bare = Requirement(str(direct.requirement))
+    bare.specifier = SpecifierSet()
+    return replace(direct, requirement=bare)
+
+
+# Other settings
+
+
+def settings_for(problem: Problem, nothings: Sequence[Nothing], trials: Trials) -> Iterator[Change]:
+    """Yield settings with which releases can be used that can't be now: the nearest Python, a libc, builds."""
+    for setting, target in _other_targets(problem, nothings):
+        if trials.answer(replace(problem, universe=problem.universe.varied(target=target))) is not None:
+            yield Change(kind="setting", setting=setting)
+            break
+    if names := _buildable(problem, nothings, trials):
+        yield Change(kind="build", names=names)
+
+
+def _other_targets(problem: Problem, nothings: Iterable[Nothing]) -> Iterator[tuple[str, Target]]:
+    """Yield targets that could use what this one can't: Pythons, the nearest first, then newer libcs."""
+    lacking = [one for one in nothings if one.files and one.files.flaws & {Flaw.PYTHON, Flaw.TAGS}]
+    here = problem.universe.target
+    others = [(f'python = "3.{minor}"', replace(here, python=f"3.{minor}")) for minor in _nearest(here.minor)]
+    glibc, musl = (sorted(_floors(lacking, *one)) for one in (("many", here.manylinux), ("musl", here.musllinux)))
+    others += [('manylinux = "{}_{}"'.format(*floor), replace(here, manylinux=floor)) for floor in glibc]
+    others += [('musllinux = "{}_{}"'.format(*floor), replace(here, musllinux=floor)) for floor in musl]
+    for setting, target in others:
+        judge = Judge(target, problem.universe.rules)
+        if any(_could_use(problem, one, judge) for one in lacking):
+            yield setting, target
+
+
+def _nearest(minor: int) -> list[int]:
+    return sorted((one for one in _PYTHONS if one != minor), key=lambda one: (abs(one - minor), one))
+
+
+def _floors(lacking: Iterable[Nothing], kind: str, now: tuple[int, int] | None) -> set[tuple[int, int]]:
+    """Return the libcs that wheels are for, newer than the one that there is."""
+    tags = {tag for one in lacking if one.files and one.files.misfits for tag in one.files.misfits.platforms}
+    matches = [match for tag in tags if (match := _FLOOR.match(tag)) and match[1] == kind]
+    return {floor for match in matches if now and (floor := (int(match[2]), int(match[3]))) > now}
+
+
+def _could_use(problem: Problem, one: Nothing, judge: Judge) -> bool:
+    package = problem.universe.package(one.name)
+    page = package.page
+    if package.reference:
+        return isinstance(judge.reference(package.reference), Candidate)
+    return page is not None and any(
+        isinstance(judge.candidate(page, package.versions[position], position), Candidate)
+        for position in bits(package.versions.mask(one.specifier))
+    )
+
+
+def _buildable(problem: Problem, nothings: Iterable[Nothing], trials: Trials) -> tuple[NormalizedName, ...]:
+    """Return all packages that are to be built for an answer, as far as that tells without a build."""
+    rules, names = problem.universe.rules, frozenset[NormalizedName]()
+    while more := {one.name for one in nothings if one.files and Flaw.SDIST in one.files.flaws} - names:
+        names |= more
+        allowed = replace(rules, build_sdists=(rules.build_sdists or frozenset()) | names)
+        universe = problem.universe.varied(rules=allowed, source=Unbuilt(problem.universe.source))
+        changed = replace(problem, universe=universe)
+        pins = trials.answer(changed)
+        if pins is not None:
+            chosen = {node.name: universe.package(node.name).usable(position) for node, position in pins.items()}
+            built = {name for name in names & chosen.keys() if not chosen[name].is_wheel}
+            return tuple(sorted(built | (rules.build_sdists or frozenset()))) if built else ()
+        proof = trials.proof(changed)
+        nothings = dead_ends(changed, proof) if proof else ()
+    return ()
+
+
+# What else
+
+
+def _named(problem: Problem, proof: Unsolvable, trials: Trials) -> Iterator[Change]:
+    """Yield requirements which, beside the others, let a pre-release or a yanked release count."""
+    for package, mask in _withheld(problem, proof).items():
+        for position in list(bits(mask))[:_MOST_TRIED]:
+            candidate = problem.universe.package(package).usable(position)
+            asked = added(f"{package}=={candidate.version}")
+            if trials.answer(asking(problem, [*problem.requirements, asked])) is not None:
+                yield Change(kind="name", pin=(package, candidate.version), yanked=candidate.yanked is not None)
+                break
+
+
+def _withheld(problem: Problem, proof: Unsolvable) -> dict[NormalizedName, int]:
+    """Return the candidates that a proof's needs admit and that only a requirement of the step can let count."""
+    subjects = {leaf.reason.subject for leaf in proof.facts if isinstance(leaf.reason, Grounds)}
+    found: dict[NormalizedName, int] = {}
+    for need in proof.needs():
+        name = need.node.name
+        package = problem.universe.package(name)
+        package.settle()
+        mask = package.yanked & ~problem.domain(name) | (problem.unnamed(name) if Named(name) in subjects else 0)
+        if need.mask & mask:
+            found[name] = found.get(name, need.mask) & need.mask & mask
+    return found
+
+
+def _left_out(problem: Problem, core: Sequence[DirectRequirement], trials: Trials) -> Iterator[Change]:
+    for requirement in core:
+        others = without(problem.requirements, requirement)
+        pins = trials.answer(asking(problem, others)) if others else None
+        # Without the URL, what else requires the package would get it from an index, where it may be a stranger's.
+        if pins is not None and not (requirement.requirement.url and Node(requirement.name, "") in pins):
+            yield Change(kind="leave", requirement=requirement)

@@ -1,0 +1,70 @@
+"""Direct requirements that nothing can meet, whatever the others say."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from zlock.errors import ZlockError
+from zlock.model.requirement import DirectRequirement
+from zlock.resolution.changes import SECONDS, settings_for
+from zlock.resolution.eligible import find_nothing
+from zlock.resolution.findings import Change, Lack, Nothing
+from zlock.resolution.package import Package
+from zlock.resolution.problem import Problem
+from zlock.resolution.trials import Trials, asking
+from zlock.resolution.words import no_release, unknown_package
+
+
+def find_hopeless(problem: Problem, known_names: Iterable[str], *, with_changes: bool = True) -> list[ZlockError]:
+    """Return an error for each direct requirement that no single release can meet.
+
+    Args:
+        problem: What has no answer.
+        known_names: Names that an unknown one may be meant as.
+        with_changes: Whether settings are looked for under which there would be a release.
+    """
+    unknown: dict[str, ZlockError] = {}
+    found: dict[str, tuple[Nothing, DirectRequirement]] = {}
+    for dependency, direct in problem.dependencies():
+        package = problem.universe.package(dependency.name)
+        if package.page is None and not package.reference:
+            unknown.setdefault(package.name, unknown_package(direct, _close(direct.name, known_names)))
+        elif not problem.mask_of(dependency, direct) & _usable(problem, package):
+            nothing = _nothing(problem, package, dependency.specifier, direct)
+            found.setdefault(f"{direct} {direct.hashes}", (nothing, direct))
+    trials = Trials(SECONDS if with_changes else 0)
+    whole = tuple(settings_for(problem, [one for one, _ in found.values()], trials)) if not unknown else ()
+    rules = problem.universe.rules
+    return [
+        *unknown.values(),
+        *(
+            no_release(one, direct, rules, *_settings(problem, one, direct, whole, trials))
+            for one, direct in found.values()
+        ),
+    ]
+
+
+def _settings(
+    problem: Problem, one: Nothing, direct: DirectRequirement, whole: tuple[Change, ...], trials: Trials
+) -> tuple[tuple[Change, ...], bool]:
+    """Return settings that solve the step, else those with which one requirement alone can be met; and which."""
+    if whole or not one.files:
+        return whole, True
+    return tuple(settings_for(asking(problem, [direct]), [one], trials)), False
+
+
+def _usable(problem: Problem, package: Package) -> int:
+    named = problem.namers(package.name)
+    return problem.domain(package.name) & (-1 if named else ~problem.unnamed(package.name))
+
+
+def _close(name: str, known: Iterable[str]) -> list[str]:
+    return difflib.get_close_matches(name, sorted(set(known) - {name}), n=3, cutoff=0.75)
+
+
+def _nothing(problem: Problem, package: Package, specifier: str, direct: DirectRequirement) -> Nothing:
+    if direct.hashes and package.mask(specifier) & problem.domain(package.name):
+        target = problem.universe.target
+        return Nothing(name=package.name, specifier=specifier, target=target, lack=Lack.HASHES, limits=(direct,))
+    return find_nothing(problem, package, specifier)
