@@ -9,6 +9,7 @@ from hatchling.plugin import hookimpl
 if TYPE_CHECKING:
     from zlock.hatch.build_hook import LockBuildHook
     from zlock.hatch.locker import ZlockLocker
+    from zlock.hatch.metadata_hook import LockMetadataHook
 
 
 @hookimpl
@@ -17,6 +18,14 @@ def hatch_register_build_hook() -> type[LockBuildHook]:
     from zlock.hatch.build_hook import LockBuildHook
 
     return LockBuildHook
+
+
+@hookimpl
+def hatch_register_metadata_hook() -> type[LockMetadataHook]:
+    """Return the metadata hook."""
+    from zlock.hatch.metadata_hook import LockMetadataHook
+
+    return LockMetadataHook
 
 
 @hookimpl

@@ -195,8 +195,9 @@ class _Reading:
             raise self._error("there is no `[project]` table", hint=hint)
 
     def _check_dynamic(self, project: Mapping[str, object], extras: Sequence[str]) -> None:
-        """Refuse fields that only a build can tell (PEP 621, `dynamic`)."""
-        asked = ["dependencies", *(["optional-dependencies"] if extras else [])]
+        """Refuse fields that only a build can tell (PEP 621, `dynamic`), but not the pins of our own hook."""
+        is_pinned = "zlock" in self._document.table("tool", "hatch", "metadata", "hooks")
+        asked = [*([] if is_pinned else ["dependencies"]), *(["optional-dependencies"] if extras else [])]
         for field in asked:
             if _is_dynamic(project, field):
                 poetry = "dependencies" in self._document.table("tool", "poetry")
