@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -9,12 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from spdx_tools.spdx.parser.parse_anything import parse_file
+from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from support.debian import Deb, Key, TinyArchive, base_files
 from support.engines import require
 from support.index import TinyIndex
 from support.project import Project
-from support.stored_images import Image, TinyRegistry, make_layer
+from support.stored_images import Image, TinyRegistry, digest_of, make_layer
+from zlock.model.debian import version_key
 
 pytestmark = pytest.mark.engines  # apt and gpg
 Files = Mapping[str, "bytes | str | None"]
@@ -377,3 +383,92 @@ def test_what_the_base_image_has_already_installs_nothing(case: Case) -> None:
     assert isinstance(folder, Path)
     assert case.own["apt"]["packages"] == []
     assert "apt-get" not in (folder / "Dockerfile").read_text()
+
+
+# What is said of it
+
+
+def said_by(case: Case, *arguments: str) -> str:
+    done = case.project.run(*arguments)
+    assert done.code == 0, done.stderr
+    return done.stdout
+
+
+def test_a_diff_names_debian_packages(case: Case) -> None:
+    case.resolve()
+    before = case.project.lock_path("pipeline").read_bytes()
+    other = case.project.write("other/pylock.pipeline.toml", before)
+    case.archive.add(Deb(name="git-man", version="1:2.40", architecture="all"))
+    case.configure("git", "curl")
+    case.resolve("--upgrade-apt")
+
+    said = said_by(case, "diff", str(other.parent))
+    assert "same packages; 2 Debian packages changed; its image changes (apt, apt-packages)" in said
+    assert "  + curl:amd64 1.0  (Debian package)" in said
+    assert f"  git-man:all {MAN.version} -> 1:2.40  (Debian package)" in said
+    assert f"| git-man:all | {MAN.version} | 1:2.40 |" in said_by(
+        case, "diff", str(other.parent), "--format", "markdown"
+    )
+    (step,) = json.loads(said_by(case, "diff", str(other.parent), "--format", "json"))["steps"]
+    assert [(one["name"], one["kind"], one["is_older"]) for one in step["debian"]] == [
+        ("curl:amd64", "added", False),
+        ("git-man:all", "version", False),
+    ]
+
+
+def test_why_and_tree_name_debian_packages_and_who_asks(case: Case) -> None:
+    case.resolve()
+
+    said = said_by(case, "why", "git-man")
+    assert f"pipeline: git-man {MAN.version}" in said
+    assert "`git` by `apt_packages` in zlock.toml" in said
+    assert f"-> git {GIT.version} -> git-man {MAN.version}" in said
+    assert "`zlock resolve --upgrade-apt` moves it" in said
+    tree = said_by(case, "tree").splitlines()
+    assert "pipeline: 2 Debian packages for linux/amd64" in tree
+    assert tree[-1] == f"    └── git-man {MAN.version}"
+    assert json.loads(said_by(case, "tree", "--json"))["trees"][-1]["needs"] == {"git": ["git-man"], "git-man": []}
+
+
+def test_a_plan_says_which_debian_package_moved_an_image(case: Case) -> None:
+    case.resolve()
+    record = case.project.folder / "build" / "zlock" / "images.json"
+    planned = json.loads(said_by(case, "plan", "--json"))["images"][0]
+
+    assert planned["download"] >= len(GIT.build()) + len(MAN.build())
+    assert not record.exists()
+
+
+def test_bills_of_materials_have_debian_packages(case: Case) -> None:
+    case.resolve()
+
+    bill = json.loads(said_by(case, "export", "cyclonedx", "--step", "pipeline"))
+    debian = {one["name"]: one for one in bill["components"] if one["purl"].startswith("pkg:deb/")}
+    assert debian["git"]["purl"] == f"pkg:deb/debian/git@{GIT.version.replace('+', '%2B')}?arch=amd64&distro=tiny"
+    assert debian["git"]["hashes"] == [{"alg": "SHA-256", "content": digest_of(GIT.build()).removeprefix("sha256:")}]
+    needs = {one["ref"]: one.get("dependsOn", []) for one in bill["dependencies"]}
+    assert needs[debian["git"]["bom-ref"]] == [debian["git-man"]["bom-ref"]]
+    document = json.loads(said_by(case, "export", "spdx", "--step", "pipeline"))
+    assert {"git", "git-man"} <= {one["name"] for one in document["packages"]}
+    assert not JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bill))
+    written = case.project.write("bill.spdx.json", json.dumps(document))
+    assert not validate_full_spdx_document(parse_file(str(written)))
+    case.resolve("--check")
+
+
+@pytest.mark.parametrize(
+    ("lower", "higher"),
+    [
+        ("1.0~rc1", "1.0"),
+        ("1.0", "1.0+b1"),
+        ("1.9", "1.10"),
+        ("9", "1:1"),
+        ("1.0-1", "1.0-1.1"),
+        ("1.0a", "1.0+"),
+        ("1", "1-1"),
+    ],
+)
+def test_versions_are_ordered_as_dpkg_orders_them(lower: str, higher: str) -> None:
+    subprocess.run(["dpkg", "--compare-versions", lower, "lt", higher], check=True)
+
+    assert version_key(lower) < version_key(higher)

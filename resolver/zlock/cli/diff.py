@@ -32,6 +32,8 @@ def _text(comparison: Comparison) -> Iterator[str]:
         for change in step.changes:
             rest = _remarks(change)
             yield f"  {_moved(change)}{f'  ({rest})' if rest else ''}"
+        for change in step.debian:
+            yield f"  {_moved(change)}  ({_of_debian(change)})"
     if not comparison.steps:
         yield "no locks on either side"
 
@@ -52,6 +54,11 @@ def _remarks(change: Change) -> str:
     if change.libyears is not None:
         parts.append(f"{change.libyears:+.2f} libyears")
     return ", ".join([*parts, *_places(change)])
+
+
+def _of_debian(change: Change) -> str:
+    other = ", other files of the same version" if change.kind == "files" else ""
+    return f"Debian package{', older' if change.is_older else ''}{other}"
 
 
 def _kind(change: Change) -> str:
@@ -89,7 +96,8 @@ def _counts(step: StepDiff) -> str:
         (("same",), "from another place"),
     ]
     counts = [(sum(change.kind in kinds for change in step.changes), what) for kinds, what in groups]
-    return ", ".join(f"{count} {what}" for count, what in counts if count) or "same packages"
+    said = ", ".join(f"{count} {what}" for count, what in counts if count) or "same packages"
+    return f"{said}; {counted(len(step.debian), 'Debian package')} changed" if step.debian else said
 
 
 def _markdown(comparison: Comparison) -> Iterator[str]:
@@ -102,10 +110,11 @@ def _markdown(comparison: Comparison) -> Iterator[str]:
     for step in changed:
         yield f"**{step.step}**: {_summary(step)}"
         yield ""
-        if step.changes:
+        if step.changes or step.debian:
             yield "| package | before | after | change | libyears | remarks |"
             yield "| --- | --- | --- | --- | --- | --- |"
             yield from map(_row, step.changes)
+            yield from (_row(change, _of_debian(change)) for change in step.debian)
             yield ""
 
 
@@ -116,8 +125,8 @@ def _code(text: str) -> str:
     return f"{fence}{space}{text}{space}{fence}"
 
 
-def _row(change: Change) -> str:
+def _row(change: Change, remark: str = "") -> str:
     years = "" if change.libyears is None else f"{change.libyears:+.2f}"
-    places = ", ".join(_places(change, _code))
+    places = remark or ", ".join(_places(change, _code))
     cells = (change.name, change.before, change.after, _kind(change), years, places)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

@@ -26,7 +26,7 @@ def run_tree(parsed: argparse.Namespace, screen: Screen) -> int:
 
 def _lines(tree: Tree) -> list[str]:
     count = len(tree.graph.versions)
-    lines = [f"{tree.step}: {counted(count, 'package')} for {tree.target}"]
+    lines = [f"{tree.step}: {counted(count, 'Debian package' if tree.is_debian else 'package')} for {tree.target}"]
     seen: set[tuple[str, ...]] = set()
     # What is still to be written, the next one last: its nodes, the indentation, whether siblings follow, a remark.
     waiting = [_Branch(root.nodes, "", f"  `{root.requirement}` by {', '.join(root.origins)}") for root in tree.roots]
@@ -80,6 +80,7 @@ def _plain(tree: Tree) -> dict[str, object]:
     return {
         "step": tree.step,
         "target": tree.target,
+        "debian": tree.is_debian,
         "requirements": [
             {"requirement": root.requirement, "origins": list(root.origins), "nodes": list(root.nodes)}
             for root in tree.roots

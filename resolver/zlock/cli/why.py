@@ -37,7 +37,10 @@ def _lines(one: Why, package: str) -> Iterator[str]:
     yield from (f"  {line}" for line in (*map(differs, one.differs), *_of_newer(one.newer, package)))
 
 
-def _of_newer(newer: Newer, package: str) -> Iterator[str]:
+def _of_newer(newer: Newer | None, package: str) -> Iterator[str]:
+    if newer is None:
+        yield "a Debian package: the lock keeps it; `zlock resolve --upgrade-apt` moves it to what apt takes now"
+        return
     if newer.verdict == "newest":
         yield "not newer: it is the newest release"
         return

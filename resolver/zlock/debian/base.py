@@ -5,6 +5,7 @@ It is taken out of the image's layers into a folder, which has the same paths; n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,9 @@ from zlock.image.reading.tree import FileTree, FolderTree, is_folder, resolve
 from zlock.model.machine import PLATFORMS
 
 _STATUS, _FOREIGN, _APT = "/var/lib/dpkg/status", "/var/lib/dpkg/arch", "/usr/bin/apt-get"
-_FILES = (_STATUS, _FOREIGN, "/etc/apt/sources.list", "/etc/apt/preferences", "/etc/apt/trusted.gpg")
+_RELEASE = "/etc/os-release"
+_ID = re.compile(r"""^ID=["']?([a-z0-9._-]+)["']?\s*$""", re.MULTILINE)
+_FILES = (_STATUS, _FOREIGN, _RELEASE, "/etc/apt/sources.list", "/etc/apt/preferences", "/etc/apt/trusted.gpg")
 _FOLDERS = ("/etc/apt/sources.list.d", "/etc/apt/preferences.d", "/etc/apt/trusted.gpg.d", "/etc/apt/keyrings")
 _KEYRINGS = (".gpg", ".asc", ".pgp")
 _OTHERS = {
@@ -31,7 +34,13 @@ _NO_APT = "leave Debian packages unlocked with `--no-apt`"
 def describes_debian(name: str, parents: Sequence[str]) -> bool:
     """Tell whether a file of an image says something of Debian packages: apt's configuration, dpkg's state, keys."""
     folder = "/" + "/".join(parents)
-    return name.endswith(_KEYRINGS) or folder.startswith("/etc/apt") or f"{folder}/{name}" in (_STATUS, _FOREIGN)
+    is_release = name == "os-release" and folder in ("/etc", "/usr/lib")
+    return (
+        is_release
+        or name.endswith(_KEYRINGS)
+        or folder.startswith("/etc/apt")
+        or f"{folder}/{name}" in (_STATUS, _FOREIGN)
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +52,7 @@ class Base:
         root: A folder with what it says, by the same paths.
         architecture: What dpkg in it is for.
         foreign: Which architectures it takes packages of besides.
+        distribution: What its os-release(5) calls itself, `debian` where that says nothing.
         sources: Where it has packages from.
     """
 
@@ -50,6 +60,7 @@ class Base:
     root: Path
     architecture: str
     foreign: tuple[str, ...]
+    distribution: str
     sources: tuple[DebianSource, ...]
 
     @classmethod
@@ -80,6 +91,7 @@ class Base:
             root=root,
             architecture=found,
             foreign=tuple(one for one in _text(tree, _FOREIGN).split() if one != found),
+            distribution=match[1] if (match := _ID.search(_text(tree, _RELEASE))) else "debian",
             sources=read_sources(stated_in, image),
         )
 

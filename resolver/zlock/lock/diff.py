@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -14,9 +14,10 @@ from packaging.version import Version
 from zlock.lock.lock import Lock
 from zlock.lock.package import Package
 from zlock.lock.selection import with_wheels_for
+from zlock.model.debian import DebianPackage, version_key
 from zlock.model.target import Target
 
-Kind = Literal["added", "removed", "major", "minor", "patch", "commit", "files", "same"]
+Kind = Literal["added", "removed", "major", "minor", "patch", "commit", "version", "files", "same"]
 # What of a lock's own table enters its image; the packages do by their identity.
 _IMAGE = ("apt", "apt_packages", "parent_digest", "parent_image", "parent_user", "platforms", "python", "uv")
 _YEAR = 365.25 * 24 * 3600  # seconds
@@ -29,7 +30,8 @@ class Change:
     Attributes:
         name: The package.
         kind: "added", "removed"; the first part of the version that differs: "major", "minor", "patch" (and what is
-            finer); "commit" of a repository; "files": other files of the same version; "same": only places differ.
+            finer); "commit" of a repository; "version" of a Debian package; "files": other files of the same version;
+            "same": only places differ.
         before: Its version, or the beginning of its commit; empty where it was not there.
         after: Likewise.
         is_older: It went to an older version.
@@ -57,6 +59,7 @@ class StepDiff:
         status: "added" or "removed" where one of the locks is not there, else "changed" or "same"; what only asks
             differently, or in other files, is the same.
         changes: By package, sorted by name.
+        debian: Those of Debian packages, `name:architecture` each, sorted.
         image: What makes the step's image another one: "packages" where the identity differs, else the keys.
         libyears: The sum over the packages that moved.
     """
@@ -64,6 +67,7 @@ class StepDiff:
     step: str
     status: Literal["added", "removed", "changed", "same"]
     changes: tuple[Change, ...]
+    debian: tuple[Change, ...]
     image: tuple[str, ...]
     libyears: float
 
@@ -83,7 +87,27 @@ def compare(step: str, before: Lock | None, after: Lock | None) -> StepDiff:
     if before is None or after is None:
         status = "added" if before is None else "removed"
     years = sum(one.libyears for one in changes if one.libyears is not None)
-    return StepDiff(step=step, status=status, changes=changes, image=image, libyears=years)
+    debian = tuple(_debian(_debian_packages(before), _debian_packages(after)))
+    return StepDiff(step=step, status=status, changes=changes, debian=debian, image=image, libyears=years)
+
+
+def _debian_packages(lock: Lock | None) -> dict[str, DebianPackage]:
+    """Return the Debian packages of a lock by name and architecture."""
+    apt = lock.facts.apt if lock else None
+    return {f"{one.name}:{one.architecture}": one for one in apt.packages} if apt else {}
+
+
+def _debian(before: Mapping[str, DebianPackage], after: Mapping[str, DebianPackage]) -> Iterator[Change]:
+    for name in sorted({*before, *after}):
+        old, new = before.get(name), after.get(name)
+        if old is None or new is None:
+            kind: Kind = "added" if old is None else "removed"
+            yield Change(name=name, kind=kind, before=old.version if old else "", after=new.version if new else "")
+        elif old.version != new.version:
+            is_older = version_key(new.version) < version_key(old.version)
+            yield Change(name=name, kind="version", before=old.version, after=new.version, is_older=is_older)
+        elif old.sha256 != new.sha256:
+            yield Change(name=name, kind="files", before=old.version, after=new.version)
 
 
 Rows = Sequence[Package]

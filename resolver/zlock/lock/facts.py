@@ -104,10 +104,12 @@ class Apt(NamedTuple):
 
     Attributes:
         base_image: `sha256:...` of the base image that lacks them.
+        distribution: What the base image is, as its os-release(5) has it.
         packages: All of them, those that others need included, sorted by name.
     """
 
     base_image: Digest
+    distribution: Word
     packages: tuple[DebianPackage, ...]
 
     def on(self, platform: str) -> tuple[DebianPackage, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from zlock.lock.package import Package
+from zlock.model.debian import DebianPackage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,9 +35,27 @@ class Graph:
         }
         return cls(versions=versions, edges=edges)
 
+    @classmethod
+    def of_debian(cls, packages: Iterable[DebianPackage]) -> Graph:
+        """Return the graph of Debian packages; one that is there for several architectures counts as one."""
+        rows = sorted(packages, key=lambda one: (one.name, one.architecture))
+        versions = {row.name: row.version for row in rows}
+        edges = {row.name: tuple(dict.fromkeys(need.partition(":")[0] for need in row.needs)) for row in rows}
+        return cls(versions=versions, edges=edges)
+
     def version_of(self, node: str) -> str:
         """Return the version of a node's package."""
         return self.versions[name_of(node)]
+
+    def below(self, node: str) -> set[str]:
+        """Return a node and all that it leads to."""
+        found = {node: None}
+        waiting = [node]
+        for one in waiting:  # grows while it is walked
+            more = [need for need in self.edges.get(one, ()) if need not in found]
+            found |= dict.fromkeys(more)
+            waiting += more
+        return set(found)
 
     def chain(self, start: Iterable[str], name: str) -> tuple[str, ...] | None:
         """Return the shortest way from some nodes to a package, of equal ones the first by name; None for no way."""

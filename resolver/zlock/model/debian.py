@@ -48,6 +48,22 @@ _Size = Annotated[int, lambda size: size if size > 0 else _no_size(size)]
 _Sha256 = Annotated[str, matching(r"[0-9a-f]{64}", "sha256 in lower case")]
 
 
+def version_key(version: str) -> tuple[int, list[object], list[object]]:
+    """Return what orders versions as dpkg does (Debian Policy 5.6.12)."""
+    epoch, _, rest = version.rpartition(":") if ":" in version else ("0", "", version)
+    upstream, _, revision = rest.rpartition("-") if "-" in rest else (rest, "", "0")
+    return int(epoch), _order(upstream), _order(revision)
+
+
+def _order(text: str) -> list[object]:
+    """Return texts and numbers by turns: a `~` comes before the end of a text, and letters before all else."""
+    found: list[object] = []
+    for other, digits in re.findall(r"([^0-9]*)([0-9]*)", text):
+        ranks = [-1 if one == "~" else ord(one) + (0 if one.isalpha() else 256) for one in other]
+        found += [[*ranks, 0], int(digits or 0)]
+    return found
+
+
 class DebianPackage(NamedTuple):
     """A Debian package as it is locked: wherever its bytes come from, they are held to its hash.
 

@@ -8,6 +8,9 @@ from uuid import NAMESPACE_URL, uuid5
 from zlock._version import __version__
 from zlock.lock.export import Exported
 from zlock.lock.export.materials import (
+    content_of,
+    debian_packages,
+    debian_purl,
     key_of,
     keys_by_name,
     moment,
@@ -16,8 +19,10 @@ from zlock.lock.export.materials import (
     purl_of,
     required_by,
     required_by_step,
+    required_debian,
 )
 from zlock.lock.package import Package
+from zlock.model.debian import DebianPackage
 
 
 def export(source: Exported) -> str:
@@ -37,7 +42,7 @@ def export(source: Exported) -> str:
     tool = Component(type=ComponentType.APPLICATION, name="zlock", version=__version__, bom_ref="zlock")
     components = {key_of(row): _component(row, source) for row in source.lock.packages}
     bom = Bom(
-        serial_number=uuid5(NAMESPACE_URL, f"zlock:{source.step}:{source.lock.facts.identity}"),
+        serial_number=uuid5(NAMESPACE_URL, f"zlock:{source.step}:sha256:{content_of(source)}"),
         metadata=BomMetaData(component=step, timestamp=moment(source), tools=[]),
         components=components.values(),
     )
@@ -46,8 +51,29 @@ def export(source: Exported) -> str:
     keys = keys_by_name(source)
     for row in source.lock.packages:
         bom.register_dependency(components[key_of(row)], [components[key] for key in required_by(row, keys)])
+    debian = debian_packages(source)
+    parts = {key: _debian(key, one, source) for key, one in debian.items()}
+    for part in parts.values():
+        bom.components.add(part)
+    for key, one in debian.items():
+        bom.register_dependency(parts[key], [parts[need] for need in required_debian(one, debian)])
     outputter = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6)
     return str(outputter.output_as_string(indent=2)) + "\n"
+
+
+def _debian(key: str, one: DebianPackage, source: Exported) -> Any:
+    """Return a Debian package; where its file is, only the base image knows."""
+    from cyclonedx.model import HashAlgorithm, HashType
+    from cyclonedx.model.component import Component, ComponentType
+
+    return Component(
+        type=ComponentType.LIBRARY,
+        name=one.name,
+        version=one.version,
+        bom_ref=key,
+        purl=debian_purl(one, source),
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=one.sha256)],
+    )
 
 
 def _component(package: Package, source: Exported) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from packaging.utils import canonicalize_name
 from zlock.errors import InvalidInput, OutsideFailed
 from zlock.lock.export import Exported
 from zlock.lock.package import Package
+from zlock.model.debian import DebianPackage
 from zlock.model.requirement import recorded_requirement
 
 if TYPE_CHECKING:
@@ -99,6 +101,40 @@ def purl_of(package: Package, source: Exported) -> PackageURL | None:
     elif not source.lock.facts.is_portable:
         return None  # the index is a folder
     return PackageURL("pypi", name=package.name, version=package.version or None, qualifiers=qualifiers)
+
+
+def debian_packages(source: Exported) -> dict[str, DebianPackage]:
+    """Return the Debian packages of the targets, each under what tells it from all other entries."""
+    apt = source.lock.facts.apt
+    platforms = [target.platform for target in source.targets if target.system == "linux"]
+    found = [one for platform in platforms for one in (apt.on(platform) if apt else ())]
+    return {f"deb-{one.name}-{one.architecture}-{one.version}": one for one in found}
+
+
+def required_debian(one: DebianPackage, packages: Mapping[str, DebianPackage]) -> list[str]:
+    """Return the keys of what a Debian package needs, sorted: those of its own architecture, unless it names one."""
+    return sorted(
+        key
+        for key, other in packages.items()
+        if f"{other.name}:{other.architecture}" in one.needs
+        or (other.name in one.needs and (other.architecture in (one.architecture, "all") or one.architecture == "all"))
+    )
+
+
+def content_of(source: Exported) -> str:
+    """Return 64 hex digits that tell what is in a bill from what is in another one."""
+    identity = source.lock.facts.identity.partition(":")[2]
+    debian = [one.sha256 for one in debian_packages(source).values()]
+    return hashlib.sha256("\n".join([identity, *debian]).encode()).hexdigest() if debian else identity
+
+
+def debian_purl(one: DebianPackage, source: Exported) -> PackageURL:
+    """Return the identifier of a Debian package (purl, type `deb`)."""
+    from packageurl import PackageURL
+
+    apt = source.lock.facts.apt
+    qualifiers = {"arch": one.architecture, "distro": one.suite}
+    return PackageURL("deb", apt.distribution if apt else "", one.name, one.version, qualifiers)
 
 
 def places_of(package: Package) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from zlock._version import __version__
 from zlock.lock.export import Exported
 from zlock.lock.export.materials import (
+    content_of,
+    debian_packages,
+    debian_purl,
     key_of,
     keys_by_name,
     moment,
@@ -18,6 +21,7 @@ from zlock.lock.export.materials import (
     purl_of,
     required_by,
     required_by_step,
+    required_debian,
 )
 from zlock.lock.package import Package as Locked
 
@@ -42,12 +46,11 @@ def export(source: Exported) -> str:
         from spdx_tools.spdx.writer.json.json_writer import write_document_to_stream
     except ImportError as error:
         raise not_installed("spdx-tools") from error
-    digest = source.lock.facts.identity.partition(":")[2]
     information = CreationInfo(
         spdx_version="SPDX-2.3",
         spdx_id=_DOCUMENT,
         name=source.step,
-        document_namespace=f"urn:zlock:{source.step}:{digest}",
+        document_namespace=f"urn:zlock:{source.step}:{content_of(source)}",
         creators=[Actor(ActorType.TOOL, f"zlock-{__version__}")],
         created=moment(source).replace(tzinfo=None),
     )
@@ -61,6 +64,17 @@ def export(source: Exported) -> str:
         own = _id(key_of(row))
         rows += [(own, related.DEPENDS_ON, _id(key)) for key in required_by(row, keys)]
         rows += [(variant.spdx_id, related.VARIANT_OF, own) for variant in _variants(row)]
+    debian = debian_packages(source)
+    for key, one in debian.items():
+        document.packages.append(
+            _package(_id(key), one.name, one.version, [("", one.sha256)], debian_purl(one, source))
+        )
+    rows += [
+        (_id(key), related.DEPENDS_ON, _id(need))
+        for key, one in debian.items()
+        for need in required_debian(one, debian)
+    ]
+    rows += [(_STEP, related.CONTAINS, _id(key)) for key in debian]
     document.relationships = [Relationship(*row) for row in rows]
     stream = io.StringIO()
     write_document_to_stream(document, stream, validate=False)  # the tests validate; a run need not, it is slow

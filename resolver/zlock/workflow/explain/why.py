@@ -10,6 +10,7 @@ from zlock.errors import InvalidInput, NoAnswer
 from zlock.model.explanations import Differs
 from zlock.reporting import unheard
 from zlock.wording import did_you_mean
+from zlock.workflow.explain.debian import DebianGraph, debian_graphs
 from zlock.workflow.explain.newer import Looking, Newer
 from zlock.workflow.locks.current import LockedStep, collect_locked, load_locked
 from zlock.workflow.locks.requirement_graph import TargetGraph, graphs_of, nodes_of
@@ -41,7 +42,7 @@ class Why:
         version: The version; empty for what has none.
         chains: What leads to it, in the documented order of the sources.
         differs: Other versions in other steps, and why, as the lock has it.
-        newer: Why it is not newer.
+        newer: Why it is not newer; None for a Debian package.
     """
 
     step: str
@@ -49,7 +50,7 @@ class Why:
     version: str
     chains: tuple[Chain, ...]
     differs: tuple[Differs, ...]
-    newer: Newer
+    newer: Newer | None
 
 
 def why(options: Options, name: str) -> list[Why]:
@@ -68,6 +69,9 @@ def why(options: Options, name: str) -> list[Why]:
         return []
     found = [(locked, graph) for locked in every for graph in graphs_of(locked) if package in graph.graph.versions]
     if not found:
+        debian = [_why_debian(locked, graph, name) for locked in every for graph in debian_graphs(locked)]
+        if any(debian):
+            return [one for one in debian if one]
         known = {name for locked in every for name in locked.lock.pins}
         base = canonicalize_name(name.partition("[")[0].strip())
         hint = f"a package is named without its extras: `zlock why {base}`" if base in known and base != package else ""
@@ -88,6 +92,27 @@ def every_step(workspace: Workspace, chosen: list[LockedStep]) -> list[LockedSte
     others = collect_locked(Workspace(workspace.options._replace(steps=(), reporter=unheard)))
     names = {locked.step.name for locked in chosen}
     return [*chosen, *(locked for locked in others if locked.step.name not in names)]
+
+
+def _why_debian(locked: LockedStep, on: DebianGraph, name: str) -> Why | None:
+    """Say why a step installs a Debian package, None where it does not."""
+    if name not in on.graph.versions:
+        return None
+    ways = [(root, path) for root in on.asked if (path := on.graph.chain(root.nodes, name))]
+    linux = [target for target in locked.question.targets if target.system == "linux"]
+    return Why(
+        step=locked.step.name,
+        platforms=() if len(on.platforms) == len(linux) else on.platforms,
+        version=on.graph.versions[name],
+        chains=tuple(
+            Chain(
+                requirement=root.text, origins=root.origins, path=tuple((one, on.graph.versions[one]) for one in path)
+            )
+            for root, path in ways
+        ),
+        differs=(),
+        newer=None,
+    )
 
 
 def _why(locked: LockedStep, on: TargetGraph, package: str, newer: Newer) -> Why:

@@ -80,9 +80,11 @@ class _Locker:
         if self._workspace.options.no_apt:
             return None
         by_platform = {one: self._closure(job, reference, one, known) for one in platforms}
+        distribution = self._images.base(reference, platforms[0]).distribution
         if known and not self._moves:
             _check_replaced(job, known, by_platform)
-        return Apt(base_image=reference.digest, packages=tuple(_joined(by_platform)))
+        packages = tuple(_joined(by_platform))
+        return Apt(base_image=reference.digest, distribution=distribution, packages=packages)
 
     def _closure(
         self, job: Job, reference: ImageReference, platform: str, known: Apt | None
