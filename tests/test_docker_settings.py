@@ -395,7 +395,7 @@ def test_a_wrong_value_is_named(name: str, value: Any, problem: str) -> None:
         ("replicate_local_python_environment", "pip_freze", "did you mean `pip_freeze`"),
         ("replicate_local_python_environment", "conda list", '`["conda", "list"]`'),
         ("python_package_installer_args", {"--timeout": 1}, "leave the dashes out: `timeout`"),
-        ("requirements", ["torch=1.12"], "did you mean `torch==1.12`?"),
+        ("requirements", ["torch=1.12"], "write `torch==1.12`"),
         ("requirements", ["-r other.txt"], "options belong in a requirements file"),
     ],
 )

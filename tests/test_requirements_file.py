@@ -423,7 +423,7 @@ def test_all_mistakes_of_all_files_are_found_at_once(tmp_path: Path) -> None:
         "explicit (requirements.txt:5): numpy; x > 1",
     ]
     assert errors[0].context[1].startswith("column 10: ")
-    assert errors[1].hint == "`==` compares versions, `=` does not"
+    assert errors[1].hint == "write `flask==1`"
     assert errors[4].context[1].startswith("column 8: ")
 
 
@@ -783,3 +783,15 @@ def test_a_binary_output_is_refused(tmp_path: Path) -> None:
 def test_a_long_line_is_read_once(tmp_path: Path, line: str) -> None:
     """If every character cost as much as there are others, this would not come to its end."""
     assert only_refusal(tmp_path, line).message.startswith("`a")
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("flask=>1", "write `flask>=1`"),
+        ("flask ^1.4 ; os_name == 'nt'", "write `flask>=1.4,<2.0 ; os_name == 'nt'`"),
+        ("flask, click", "write each requirement on a line of its own"),
+    ],
+)
+def test_what_other_tools_write_is_said_as_a_requirement(tmp_path: Path, line: str, hint: str) -> None:
+    assert only_refusal(tmp_path, f"{line}\n").hint == hint

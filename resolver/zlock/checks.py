@@ -400,13 +400,16 @@ def _requirement_hint(stated: str) -> str:
         return "options belong in a requirements file: give its path instead of a list"
     if re.match(r"[a-z+]+://", stated):
         return f"name the package: `name @ {stated}`"
+    if " --hash" in stated:
+        return "hashes belong in a requirements file: give its path in place of the list"
     from zlock.model import misstated
 
     if form := misstated.meant(stated, alone=True):
         return f"write `{form}`"
-    single = re.sub(r"(?<![<>=!~])=(?!=)", "==", stated)
-    is_meant = single != stated and "://" not in stated and not _refusal(single)
-    return f"did you mean `{single}`?" if is_meant else ""
+    if len(several := requirements_in(stated)) > 1:
+        count = "two" if len(several) == 2 else len(several)  # noqa: PLR2004
+        return f"write {count} items: {', '.join(f'`{one}`' for one in several)}"
+    return ""
 
 
 def _argument(value: object, at: str) -> str:

@@ -10,11 +10,18 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from zlock.model.bounds import specifier
 from zlock.model.link import git_url
 from zlock.model.paths import file_url
 
 # A name, its extras, and what stands before the rest; nothing is tried twice, as a line can be long.
 _HEAD = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*+)\s*+(?:\[([^\]]*+)\])?+\s*+([=@]*+)\s*+")
+# A name with its extras, and versions behind operators, with commas, spaces or semicolons between.
+_BOUNDS = re.compile(
+    r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:\[[^\]]*\])?)((?:\s*[,;]?\s*(?:[\^~<>=!]+\s*|(?<=\s))v?\d[\w.*+!-]*)+)\s*"
+)
+_MOST_BOUNDS = 200  # characters
+_OPERATORS = {"=": "==", "=>": ">=", "=<": "<=", "=!": "!=", "=~": "~=", "<>": "!=", "~>": "~="}
 _TEXT = re.compile(r"([\"']).*\1")
 
 
@@ -39,7 +46,8 @@ def by_path(name: str, extras: Iterable[str], path: str, marker: str = "", *, al
 def meant(text: str, *, alone: bool) -> str:
     """Return what a text that is not a requirement would be as one; empty where it can't be told.
 
-    Known are a path behind a name, and the tables that other tools write: `name = {path = "..."}`.
+    Known are a path behind a name, the tables that other tools write: `name = {path = "..."}`, and bounds as they are
+    written elsewhere: `=>1`, `^1.4`, `~1.4`, `>=1 <2`, a bare version.
     """
     text = text.strip()
     found = _HEAD.match(text)
@@ -47,12 +55,30 @@ def meant(text: str, *, alone: bool) -> str:
     rest = text[found.end() :] if found else text
     if sign and (re.fullmatch(r"\{.*\}", rest) or (found and sign == "=" and _TEXT.fullmatch(rest))):
         return _of_table(name, rest, alone=alone)
+    if found and (form := _with_bounds(text)):
+        return form
     path, _, marker = map(str.strip, rest.partition(";"))
     is_path = path.startswith(("./", "../", "/")) or (sign == "@" and re.search(r"[\\/]|^\.", path))
     is_apart = found is not None and (bool(sign) or text[found.end() - 1] == " ")
     if not is_apart or not is_path or ":" in path:
         return ""
     return by_path(name, extras.split(","), path, marker, alone=alone)
+
+
+def _with_bounds(text: str) -> str:
+    """Return a name with bounds whose operators are turned around, other tools' or missing."""
+    stated, _, marker = text.partition(" ; ")
+    found = _BOUNDS.fullmatch(stated) if len(text) < _MOST_BOUNDS else None
+    if not found:
+        return ""
+    bounds_as_meant = re.sub(
+        r"[\^~<>=!]+", lambda match: _OPERATORS.get(match[0], match[0]), found[2].replace(";", ",")
+    )
+    try:
+        form = f"{found[1]}{specifier(bounds_as_meant)}{f' ; {marker}' if marker else ''}"
+    except ValueError:
+        return ""
+    return form if _is_requirement(form) else ""
 
 
 def _of_table(name: str, text: str, *, alone: bool) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 from packaging.markers import Marker
 from packaging.utils import NormalizedName, canonicalize_name
 
-from zlock.pyproject import bounds
+from zlock.model import bounds
 from zlock.pyproject.document import Document
 from zlock.pyproject.table import StatedSource, Table, key_of
 

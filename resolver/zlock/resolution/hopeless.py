@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from zlock.errors import ZlockError
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution.changes import SECONDS, settings_for
 from zlock.resolution.eligible import find_nothing
 from zlock.resolution.findings import Change, Lack, Nothing
+from zlock.resolution.import_names import project_of
 from zlock.resolution.package import Package
 from zlock.resolution.problem import Problem
 from zlock.resolution.trials import Trials, asking
 from zlock.resolution.words import no_release, unknown_package
 
 
-def find_hopeless(problem: Problem, known_names: Iterable[str], *, with_changes: bool = True) -> list[ZlockError]:
+def find_hopeless(problem: Problem, known_names: Collection[str], *, with_changes: bool = True) -> list[ZlockError]:
     """Return an error for each direct requirement that no single release can meet.
 
     Args:
@@ -29,20 +30,18 @@ def find_hopeless(problem: Problem, known_names: Iterable[str], *, with_changes:
     for dependency, direct in problem.dependencies():
         package = problem.universe.package(dependency.name)
         if package.page is None and not package.reference:
-            unknown.setdefault(package.name, unknown_package(direct, _close(direct.name, known_names)))
+            unknown.setdefault(package.name, _unknown(direct, known_names))
         elif not problem.mask_of(dependency, direct) & _usable(problem, package):
             nothing = _nothing(problem, package, dependency.specifier, direct)
             found.setdefault(f"{direct} {direct.hashes}", (nothing, direct))
     trials = Trials(SECONDS if with_changes else 0)
     whole = tuple(settings_for(problem, [one for one, _ in found.values()], trials)) if not unknown else ()
-    rules = problem.universe.rules
-    return [
-        *unknown.values(),
-        *(
-            no_release(one, direct, rules, *_settings(problem, one, direct, whole, trials))
-            for one, direct in found.values()
-        ),
-    ]
+    errors = list(unknown.values())
+    for one, direct in found.values():
+        settings, solves = _settings(problem, one, direct, whole, trials)
+        usual = project_of(direct.name, ()) if one.lack is Lack.FILES else ""
+        errors.append(no_release(one, direct, problem.universe.rules, usual, settings, solves=solves))
+    return errors
 
 
 def _settings(
@@ -57,6 +56,11 @@ def _settings(
 def _usable(problem: Problem, package: Package) -> int:
     named = problem.namers(package.name)
     return problem.domain(package.name) & (-1 if named else ~problem.unnamed(package.name))
+
+
+def _unknown(direct: DirectRequirement, known_names: Collection[str]) -> ZlockError:
+    usual = project_of(direct.name, known_names)
+    return unknown_package(direct, usual, () if usual else _close(direct.name, known_names))
 
 
 def _close(name: str, known: Iterable[str]) -> list[str]:

@@ -180,18 +180,29 @@ _NOTHING: Mapping[Lack, Callable[[Nothing], str]] = {
 # Requirements that nothing can meet
 
 
-def unknown_package(direct: DirectRequirement, close: Sequence[str]) -> UnknownPackage:
-    """Return the error of a requirement whose name no index knows, with names that look like it."""
+def unknown_package(direct: DirectRequirement, usual: str, close: Sequence[str]) -> UnknownPackage:
+    """Return the error of a requirement whose name no index knows.
+
+    Args:
+        direct: The requirement.
+        usual: The project whose module has that name, or empty.
+        close: Names that look like it.
+    """
     near = f"did you mean {' or '.join(f'`{name}`' for name in close)}?" if close else ""
     return UnknownPackage(
         f"no index knows `{direct.name}`",
         context=[Located(f"required as `{direct}` by {origin}", origin) for origin in direct.origins],
-        hint=near or "check the name, or add its index",
+        hint=module_of(direct, usual) or near or "check the name, or add its index",
     )
 
 
+def module_of(direct: DirectRequirement, usual: str) -> str:
+    """Say which project the module is of that has a requirement's name; empty for none."""
+    return f"require `{usual}`, whose module is imported as `{direct.requirement.name}`" if usual else ""
+
+
 def no_release(
-    one: Nothing, direct: DirectRequirement, rules: Rules, settings: Sequence[Change], solves: bool
+    one: Nothing, direct: DirectRequirement, rules: Rules, usual: str, settings: Sequence[Change], *, solves: bool
 ) -> NoEligibleRelease:
     """Return the error of a requirement that no release can meet, with the way out.
 
@@ -199,6 +210,7 @@ def no_release(
         one: Why.
         direct: The requirement.
         rules: The rules.
+        usual: The project whose module has that name, or empty.
         settings: Settings with which there is an answer.
         solves: Whether that is one of the whole step, or of the requirement alone.
     """
@@ -207,7 +219,7 @@ def no_release(
     return NoEligibleRelease(
         f"nothing can be used for `{direct}`: {nothing(one)}",
         context=[Located(f"required by {origin}", origin) for origin in direct.origins],
-        hint=_way_out(one, direct, rules, alone + ways),
+        hint="; or ".join(filter(None, [module_of(direct, usual), _way_out(one, direct, rules, alone + ways)])),
     )
 
 

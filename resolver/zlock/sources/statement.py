@@ -13,6 +13,7 @@ from typing import Final
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 
+from zlock.checks import requirements_in
 from zlock.errors import InvalidRequirements, Located
 from zlock.model import misstated
 from zlock.model.digest import STRONG
@@ -299,10 +300,16 @@ def _refused(what: str, place: Place, error: ValueError, *, offset: int = 0) -> 
     return place.error(message, *(details if place.values else (detail,)), hint="correct that line")
 
 
+def _meant(text: str, *, alone: bool) -> str:
+    if form := misstated.meant(text, alone=alone):
+        return f"`{links.redacted(form)}`"
+    return "each requirement on a line of its own" if len(requirements_in(text)) > 1 else ""
+
+
 def mistaken(head: str, marker: str, place: Place, base: links.Base, *, alone: bool) -> str:
     """Guess what an invalid requirement was meant to be."""
-    if not place.values and (form := misstated.meant(f"{head} ; {marker}" if marker else head, alone=alone)):
-        return f"write `{links.redacted(form)}`"
+    if not place.values and (form := _meant(f"{head} ; {marker}" if marker else head, alone=alone)):
+        return f"write {form}"
     if re.match(r"(git\+)?[\w.-]+@[\w.-]+:", head):
         return "write `name @ git+ssh://git@host/path`, with a slash after the host"
     if head.startswith(tuple(f"{vcs}+" for vcs in VCS)) or "://" in head:

@@ -11,8 +11,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from zlock.errors import Collector, InvalidInput, NoAnswer
+from zlock.model.bounds import specifier
 from zlock.model.paths import real
-from zlock.pyproject.bounds import specifier
 from zlock.settings.place import Place
 from zlock.settings.toml_edit import name_in
 from zlock.wording import did_you_mean, listed
