@@ -168,7 +168,7 @@ def test_another_digest_outdates_it(case: Case, key: Key) -> None:
 def test_a_pinned_base_image_has_a_digest_and_a_floating_one_has_none(case: Case) -> None:
     case.configure(parent=f"{case.reference}:1")
 
-    assert "`git` are not locked, as its base image has no digest; `--pin-images` records it" in case.resolve()
+    assert "apt packages are not locked (`git`), as the base image has no digest; `--pin-images`" in case.resolve()
     assert "apt" not in case.own
     case.resolve("--pin-images")
     assert case.own["apt"]["base-image"] == case.digest

@@ -109,10 +109,11 @@ class _Locker:
         return tuple(found[key] for key in sorted(found))
 
     def _note_unlocked(self, job: Job, names: Sequence[str]) -> None:
-        why, way_out = "its base image has no digest", "; `--pin-images` records it"
+        why, way_out = "the base image has no digest", "; `--pin-images` records it"
         if job.step.effective.dockerfile is not None:
-            why, way_out = "its base image is made by its `dockerfile`", ""
-        self._workspace.note(f"step `{job.step.name}`: {listed(names)} are not locked, as {why}{way_out}")
+            why, way_out = f"the base image of `{job.step.name}` is made by its `dockerfile`", ""
+        # Without the step's name, so that it is said once for all steps with the same packages.
+        self._workspace.note(f"apt packages are not locked ({listed(names)}), as {why}{way_out}")
 
 
 def _joined(by_platform: Mapping[str, Sequence[DebianPackage]]) -> Iterator[DebianPackage]:
