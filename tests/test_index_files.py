@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import random
+import tracemalloc
 import warnings
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -253,7 +255,7 @@ def test_every_cut_and_every_flipped_byte_of_an_sdist_is_a_verdict(index: TinyIn
     damaged += [data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :] for at in range(0, len(data), 17)]
     for one in damaged:
         try:
-            sdist_file(one, f"a-1.0.{form}", "PKG-INFO")
+            sdist_file(io.BytesIO(one), f"a-1.0.{form}", "PKG-INFO")
         except InvalidMetadata:
             continue
 
@@ -275,15 +277,30 @@ class Building:
         """Return the Python that it is, or that stands in for it."""
         return self._runs_on
 
-    def build_archive(self, data: bytes, filename: str) -> Metadata:
+    def build_archive(self, archive: BinaryIO, filename: str) -> Metadata:
         """Return metadata that tells which Python it was built on."""
-        assert data.startswith(_GZIP), filename
+        assert archive.read(2) == _GZIP, filename
         return parse_metadata(metadata_text("a", "1.0", requires=[f"for-{self._runs_on.replace('.', '-')}"]))
 
-    def requirements_of_archive(self, data: bytes, filename: str) -> list[str]:
+    def requirements_of_archive(self, archive: BinaryIO, filename: str) -> list[str]:
         """Return a build requirement that tells as much."""
-        assert data.startswith(_GZIP), filename
+        assert archive.read(2) == _GZIP, filename
         return [f"build-{self._runs_on.replace('.', '-')}"]
+
+
+def test_an_sdist_is_on_the_disk_and_never_in_memory_as_a_whole(index: TinyIndex, tmp_path: Path) -> None:
+    """Those of Spark have 400 MB."""
+    parts = {f"part{number}": random.Random(number).randbytes(1 << 20) for number in range(24)}
+    size = len(index.sdist("a", "1.0", static=False, files=parts).content)
+    with asking(tmp_path, index.url, builder=Building) as ask:
+        (file,) = ask.files("a")
+        tracemalloc.start()
+        try:
+            assert ask.metadata("a").dependencies[0].name.startswith("for-")
+            assert ask.repository.sha256(file)[1] == size
+            assert tracemalloc.get_traced_memory()[1] < size / 3
+        finally:
+            tracemalloc.stop()
 
 
 def test_what_an_sdist_was_built_to_is_kept_for_each_python(index: TinyIndex, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def built(folder: Path, of: Builder | None = None, **options: object) -> Metadat
     """Make an sdist `a` 1.0 that needs a build, and return its metadata."""
     typed: SdistOptions = {"static": False, **options}  # type: ignore[typeddict-item]
     sdist = make_sdist(folder, "a", "1.0", **typed)
-    return (of or builder()).build_archive(sdist.read_bytes(), sdist.name)
+    return (of or builder()).build_archive(io.BytesIO(sdist.read_bytes()), sdist.name)
 
 
 def failure(folder: Path, of: Builder | None = None, **options: object) -> BuildFailed:
@@ -136,7 +136,7 @@ def test_what_a_backend_decides_is_not_taken_from_the_table(tmp_path: Path, text
 
 def test_a_static_pkg_info_answers_what_the_table_leaves_open(tmp_path: Path) -> None:
     sdist = make_sdist(tmp_path, "a", "1.0", requires=["b>2"], requires_python=">=3.8", backend="fails")
-    metadata = builder(allowed=False).build_archive(sdist.read_bytes(), sdist.name)
+    metadata = builder(allowed=False).build_archive(io.BytesIO(sdist.read_bytes()), sdist.name)
     assert metadata[:3] == ("a", "1.0", ">=3.8")
     assert [str(dependency) for dependency in metadata.dependencies] == ["b>2"]
 
@@ -144,7 +144,7 @@ def test_a_static_pkg_info_answers_what_the_table_leaves_open(tmp_path: Path) ->
 def test_an_old_pkg_info_is_not_trusted(tmp_path: Path) -> None:
     sdist = make_sdist(tmp_path, "a", "1.0", metadata_version="2.1")
     with pytest.raises(NoEligibleRelease, match="`a` needs a build"):
-        builder(allowed=False).build_archive(sdist.read_bytes(), sdist.name)
+        builder(allowed=False).build_archive(io.BytesIO(sdist.read_bytes()), sdist.name)
 
 
 def test_spellings_of_one_extra_in_a_table_are_that_extra(tmp_path: Path) -> None:
@@ -362,7 +362,7 @@ def test_a_tar_that_reaches_outside_is_refused(tmp_path: Path, member: tarfile.T
     folder = tmp_path / "folder"
     folder.mkdir()
     with pytest.raises(InvalidMetadata, match="not a readable sdist"):
-        unpack(_tar(member), "a-1.tar.gz", folder)
+        unpack(io.BytesIO(_tar(member)), "a-1.tar.gz", folder)
     assert not (tmp_path / "outside").exists()
 
 
@@ -373,7 +373,7 @@ def test_a_zip_that_reaches_outside_is_refused(tmp_path: Path, name: str) -> Non
         archive.writestr("a-1/pyproject.toml", "")
         archive.writestr(name, "x")
     with pytest.raises(InvalidMetadata, match="written outside its folder"):
-        unpack(buffer.getvalue(), "a-1.zip", tmp_path)
+        unpack(buffer, "a-1.zip", tmp_path)
     assert not (tmp_path / "a-1").exists()
 
 
@@ -385,4 +385,4 @@ def test_a_broken_archive_is_no_traceback(tmp_path: Path, filename: str, cut: fl
     folder = tmp_path / "folder"
     folder.mkdir()
     with pytest.raises(InvalidMetadata, match="not a readable sdist"):
-        unpack(data[: int(len(data) * cut)], filename, folder)
+        unpack(io.BytesIO(data[: int(len(data) * cut)]), filename, folder)

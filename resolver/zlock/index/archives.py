@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from packaging.utils import canonicalize_name
 
@@ -120,7 +120,7 @@ def wheel_metadata(file: IO[bytes] | io.IOBase, filename: str) -> str:
         raise InvalidMetadata(f"`{filename}` is not a readable wheel: {error}") from error
 
 
-def sdist_file(data: bytes, filename: str, wanted: str) -> str | None:
+def sdist_file(archive: BinaryIO, filename: str, wanted: str) -> str | None:
     """Return a file from the top folder of an sdist (PEP 625), or None where it has none.
 
     Raises:
@@ -128,17 +128,18 @@ def sdist_file(data: bytes, filename: str, wanted: str) -> str | None:
     """
     try:
         if filename.endswith(".zip"):
-            with zipfile.ZipFile(io.BytesIO(data)) as zipped:
+            with zipfile.ZipFile(archive) as zipped:
                 for name in zipped.namelist():
                     if name.count("/") == 1 and name.endswith(f"/{wanted}"):
                         with zipped.open(name) as entry:
                             return entry.read(_MOST_METADATA).decode("utf-8", "replace")
                 return None
-        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        with tarfile.open(fileobj=archive) as tar:
             for member in tar:
                 if member.isfile() and member.name.count("/") == 1 and member.name.endswith(f"/{wanted}"):
                     stream = tar.extractfile(member)
-                    return stream.read(_MOST_METADATA).decode("utf-8", "replace") if stream else None
+                    size = min(member.size, _MOST_METADATA)  # as much is set aside at once
+                    return stream.read(size).decode("utf-8", "replace") if stream else None
     except _UNREADABLE as error:
         raise InvalidMetadata(f"`{filename}` is not a readable sdist: {error}") from error
     return None

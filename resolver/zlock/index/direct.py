@@ -196,7 +196,7 @@ def _of_archive(wanted: _Wanted, data: bytes, builder: Builder, *, url: str = ""
         described = Described(_of_wheel(wanted, data), ())
     else:
         described = builder.describe_archive(
-            data, filename, name=wanted.name, what=wanted.shown, subdirectory=link.subdirectory
+            io.BytesIO(data), filename, name=wanted.name, what=wanted.shown, subdirectory=link.subdirectory
         )
     return Reference(
         requested=wanted.link.public,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
 
 from packaging.utils import NormalizedName, parse_sdist_filename
 from packaging.version import Version
 
 from zlock.errors import IndexFailed
-from zlock.index.client import Client
+from zlock.index.client import Client, Continued
 from zlock.index.folder import as_path, open_file
 from zlock.index.metadata import is_static, parse_metadata, read_headers
 from zlock.index.network import METADATA, WHOLE, Answer, Limit
@@ -22,6 +25,7 @@ from zlock.model.ports import InvalidMetadata, MetadataBuilder
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _UNSATISFIED_RANGE = re.compile(r"bytes \*/(\d{1,18})")
 CREDENTIALS = "give the index credentials: in its URL, netrc, the keyring, or UV_INDEX_<NAME>_USERNAME and _PASSWORD"
+_ASK = "correct the URL where it is required, or ask who serves it"
 _HOSTILE = "the index or something between is broken or hostile; nothing was written"
 
 Fetch = Callable[[int, int | None], tuple[int, bytes, int]]
@@ -71,7 +75,8 @@ class Files:
             text = wheel_metadata(RemoteFile(self._ranges(file)), file.filename)
         except (RangesUnusable, InvalidMetadata):
             # A server may send other ranges than it says; only the whole file is proof that the wheel is broken.
-            return _metadata_of(self.download(file), file.filename)
+            with self.opened(file) as stream:
+                return parse_metadata(wheel_metadata(stream, file.filename))
         return parse_metadata(text)
 
     def _metadata_beside(self, file: File) -> str | None:
@@ -104,20 +109,21 @@ class Files:
                 begin, end = max(0, int(size[1]) + begin), int(size[1])
                 answer = ask(f"{begin}-{end - 1}")
             if answer.status == 200:  # noqa: PLR2004 - the whole file, in spite of the range
-                check_file(answer.body, file)
+                check_file(io.BytesIO(answer.body), file)
                 return 0, answer.body, len(answer.body)
             return _part(answer, begin, file, self._client)
 
         return fetch
 
     def _sdist_metadata(self, file: File, builder: Callable[[], MetadataBuilder]) -> Metadata:
-        data = self.download(file)
         from zlock.index.archives import sdist_file
 
-        text = sdist_file(data, file.filename, "PKG-INFO")
-        if text is not None and is_static(read_headers(text)):
-            return parse_metadata(text)
-        return builder().build_archive(data, file.filename)
+        with self.opened(file) as stream:
+            text = sdist_file(stream, file.filename, "PKG-INFO")
+            if text is not None and is_static(read_headers(text)):
+                return parse_metadata(text)
+            stream.seek(0)
+            return builder().build_archive(stream, file.filename)
 
     def build_requirements(self, file: File, builder: MetadataBuilder) -> list[str]:
         """Return what building a wheel of an sdist requires.
@@ -127,7 +133,8 @@ class Files:
             InvalidMetadata: It is broken.
             BuildFailed: Its backend failed.
         """
-        return builder.requirements_of_archive(self.download(file), file.filename)
+        with self.opened(file) as stream:
+            return builder.requirements_of_archive(stream, file.filename)
 
     def sha256(self, file: File, expected: Metadata | None) -> tuple[str, int]:
         """Return the sha256 and size of a file, by reading it whole.
@@ -136,37 +143,46 @@ class Files:
             IndexFailed: It can't be had, or differs from what its index says of it: its hashes, its size, or for a
                 wheel the metadata that was expected.
         """
-        data = self.download(file)
-        if file.is_wheel and expected is not None and _metadata_of(data, file.filename) != expected:
-            raise IndexFailed(
-                f"the metadata beside `{file.filename}` is not that inside it: `{shown(file.url)}`", hint=_HOSTILE
-            )
-        return hashlib.sha256(data).hexdigest(), len(data)
+        from zlock.index.archives import wheel_metadata
 
-    def download(self, file: File) -> bytes:
-        """Return a whole file, checked against what its index says of it.
+        with self.opened(file) as stream:
+            if (
+                file.is_wheel
+                and expected is not None
+                and parse_metadata(wheel_metadata(stream, file.filename)) != expected
+            ):
+                raise IndexFailed(
+                    f"the metadata beside `{file.filename}` is not that inside it: `{shown(file.url)}`", hint=_HOSTILE
+                )
+            return _digest(stream, "sha256"), stream.seek(0, io.SEEK_END)
+
+    @contextmanager
+    def opened(self, file: File) -> Iterator[BinaryIO]:
+        """Open a whole file, checked against what its index says of it; sdists of some hundred MB stay on the disk.
 
         Raises:
             IndexFailed: It can't be had, or differs.
         """
         path = as_path(file.url)
-        if path is None:
-            self._check_online(f"`{file.filename}`")
-            data = self.fetch(file.url, file.size)
-        else:
-            with open_file(path) as stream:
-                data = stream.read()
-        check_file(data, file)
-        return data
+        with tempfile.TemporaryFile() if path is None else open_file(path) as stream:
+            if path is None:
+                self._check_online(f"`{file.filename}`")
+                limit = _sized(file.size).size
+                answer = self._client.save(file.url, Continued(stream, file.filename, limit, lambda _: None))
+                if answer.status != 206:  # noqa: PLR2004 - the rest of one that broke off
+                    check_status(answer, self._client, way=_ASK)
+            check_file(stream, file)
+            stream.seek(0)
+            yield stream
 
-    def fetch(self, url: str, size: int = -1) -> bytes:
-        """Return what a remote URL holds, which has a number of bytes, or -1 where nobody says.
+    def fetch(self, url: str) -> bytes:
+        """Return what a remote URL holds.
 
         Raises:
             IndexFailed: It can't be had.
         """
-        answer = self._client.get(url, decode=False, limit=_sized(size))
-        check_status(answer, self._client, way="correct the URL where it is required, or ask who serves it")
+        answer = self._client.get(url, decode=False)
+        check_status(answer, self._client, way=_ASK)
         return answer.body
 
     def _check_online(self, what: str) -> None:
@@ -199,40 +215,33 @@ def check_status(answer: Answer, client: Client, *, way: str = "check the index'
         raise IndexFailed(f"`{shown(answer.url)}` answered {answer.status}", hint=way)
 
 
-def check_file(data: bytes, file: File) -> None:
+def check_file(stream: BinaryIO, file: File) -> None:
     """Compare a file with the hashes and the size that its index gives.
 
     Raises:
         IndexFailed: One differs.
     """
-    check_hashes(data, file.filename, file.url, file.hashes)
-    if file.size >= 0 and len(data) != file.size:
-        raise IndexFailed(
-            f"`{file.filename}` has {len(data)} bytes, its index says {file.size}: `{shown(file.url)}`",
-            hint=_HOSTILE,
-        )
-
-
-def check_hashes(data: bytes, filename: str, url: str, hashes: tuple[tuple[str, str], ...]) -> None:
-    """Compare a file with the hashes its index gives.
-
-    Raises:
-        IndexFailed: One differs.
-    """
-    for algorithm, digest in hashes:
-        found = hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
+    for algorithm, digest in file.hashes:
+        found = _digest(stream, algorithm)
         if found != digest:
             raise IndexFailed(
-                f"`{filename}` has the wrong hash: `{shown(url)}`",
+                f"`{file.filename}` has the wrong hash: `{shown(file.url)}`",
                 context=[f"the index says {algorithm} {digest}", f"it has {' ' * 8}{algorithm} {found}"],
                 hint=_HOSTILE,
             )
+    size = stream.seek(0, io.SEEK_END)
+    if file.size >= 0 and size != file.size:
+        raise IndexFailed(
+            f"`{file.filename}` has {size} bytes, its index says {file.size}: `{shown(file.url)}`", hint=_HOSTILE
+        )
 
 
-def _metadata_of(data: bytes, filename: str) -> Metadata:
-    from zlock.index.archives import wheel_metadata
-
-    return parse_metadata(wheel_metadata(io.BytesIO(data), filename))
+def _digest(stream: BinaryIO, algorithm: str) -> str:
+    found = hashlib.new(algorithm, usedforsecurity=False)
+    stream.seek(0)
+    while chunk := stream.read(1 << 20):
+        found.update(chunk)
+    return found.hexdigest()
 
 
 def _part(answer: Answer, begin: int, file: File, client: Client) -> tuple[int, bytes, int]:

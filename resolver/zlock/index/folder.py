@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
@@ -65,16 +63,14 @@ def folder_names(folder: Path) -> set[str]:
     return names - {""}
 
 
-@contextmanager
-def open_file(path: Path) -> Iterator[BinaryIO]:
+def open_file(path: Path) -> BinaryIO:
     """Open a file that an index folder lists.
 
     Raises:
         IndexFailed: It can't be read.
     """
     try:
-        with path.open("rb") as stream:
-            yield stream
+        return path.open("rb")
     except OSError as error:
         raise IndexFailed(
             f"a file that an index lists can't be read: `{path}`: {error.strerror}",

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
@@ -114,7 +114,7 @@ class Builder:
         self._lock = threading.Lock()
         self._found: str | None = None
 
-    def build_archive(self, data: bytes, filename: str) -> Metadata:
+    def build_archive(self, archive: BinaryIO, filename: str) -> Metadata:
         """See `MetadataBuilder.build_archive`; static metadata is enough here too.
 
         Raises:
@@ -123,22 +123,22 @@ class Builder:
             NoEligibleRelease: It needs a build and may not have one.
         """
         with temporary_folder() as folder:
-            return self.metadata_of_tree(unpack(data, filename, folder), name=sdist_name(filename), what=filename)
+            return self.metadata_of_tree(unpack(archive, filename, folder), name=sdist_name(filename), what=filename)
 
-    def requirements_of_archive(self, data: bytes, filename: str) -> list[str]:
+    def requirements_of_archive(self, archive: BinaryIO, filename: str) -> list[str]:
         """Return what building a wheel of an sdist requires, see `MetadataBuilder.requirements_of_archive`."""
         name = sdist_name(filename)
         with temporary_folder() as folder:
-            tree = unpack(data, filename, folder)
+            tree = unpack(archive, filename, folder)
             with self._building(tree, name, filename) as (build, python):
                 return list(build.requirements(python))
 
     def describe_archive(
-        self, data: bytes, filename: str, *, name: NormalizedName, what: str, subdirectory: str = ""
+        self, archive: BinaryIO, filename: str, *, name: NormalizedName, what: str, subdirectory: str = ""
     ) -> Described:
         """Return what an sdist, or a folder in it, says of itself; raises what `build_archive` does."""
         with temporary_folder() as folder:
-            tree = unpack(data, filename, folder)
+            tree = unpack(archive, filename, folder)
             return self.describe_tree(folder_in(tree, subdirectory), name=name, what=what)
 
     def describe_tree(self, folder: Path, *, name: NormalizedName, what: str) -> Described:

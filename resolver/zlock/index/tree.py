@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import tarfile
 import tomllib
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
@@ -30,7 +30,7 @@ _LEGACY_REQUIRES = ["setuptools>=40.8.0"]
 _LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 
 
-def unpack(data: bytes, filename: str, folder: Path) -> Path:
+def unpack(archive: BinaryIO, filename: str, folder: Path) -> Path:
     """Unpack an sdist into an empty folder and return the tree in it.
 
     Nothing is written outside the folder, and no link may lead out of it (PEP 706).
@@ -40,9 +40,9 @@ def unpack(data: bytes, filename: str, folder: Path) -> Path:
     """
     try:
         if filename.lower().endswith(".zip"):
-            _unpack_zip(data, folder)
+            _unpack_zip(archive, folder)
         else:
-            _unpack_tar(data, folder)
+            _unpack_tar(archive, folder)
     except Exception as error:  # each decompressor has errors of its own
         raise InvalidMetadata(f"`{filename}` is not a readable sdist: {error}") from error
     # An sdist has one folder at its top (PEP 625); an archive of another make may have none.
@@ -50,15 +50,15 @@ def unpack(data: bytes, filename: str, folder: Path) -> Path:
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else folder
 
 
-def _unpack_tar(data: bytes, folder: Path) -> None:
+def _unpack_tar(packed: BinaryIO, folder: Path) -> None:
     if not hasattr(tarfile, "data_filter"):
         raise tarfile.TarError("this Python is too old to unpack it safely, 3.11.4 is needed")
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+    with tarfile.open(fileobj=packed) as archive:
         archive.extractall(folder, filter="data")
 
 
-def _unpack_zip(data: bytes, folder: Path) -> None:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+def _unpack_zip(packed: BinaryIO, folder: Path) -> None:
+    with zipfile.ZipFile(packed) as archive:
         for name in archive.namelist():
             if not is_inside(name):
                 raise zipfile.BadZipFile(f"`{name}` would be written outside its folder")

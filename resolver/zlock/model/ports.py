@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from packaging.utils import NormalizedName
 
@@ -56,7 +56,7 @@ class MetadataBuilder(Protocol):
         """Return the minor version of the Python that builds run on, such as "3.12"."""
         ...
 
-    def build_archive(self, data: bytes, filename: str) -> Metadata:
+    def build_archive(self, archive: BinaryIO, filename: str) -> Metadata:
         """Return the metadata of an sdist.
 
         Raises:
@@ -64,7 +64,7 @@ class MetadataBuilder(Protocol):
         """
         ...
 
-    def requirements_of_archive(self, data: bytes, filename: str) -> list[str]:
+    def requirements_of_archive(self, archive: BinaryIO, filename: str) -> list[str]:
         """Return what building a wheel of an sdist requires: what it states and what its backend adds (PEP 517).
 
         Raises:
