@@ -23,8 +23,8 @@ from zlock.model.reference import ImageReference
 Read = Callable[[], IO[bytes]]
 """Opens content, once for each attempt to send it."""
 
-TAG = "org.opencontainers.image.ref.name"
-"""The annotation that names an image of a layout."""
+_TAG = "org.opencontainers.image.ref.name"
+_NAME = "io.containerd.image.name"  # what Docker, where containerd keeps its images, names them by when it loads them
 
 
 class Target(Protocol):
@@ -88,11 +88,13 @@ class LayoutTarget:
     Args:
         layout: The layout; made where it is not there.
         tag: What the image is called in it.
+        name: What it is called elsewhere.
     """
 
-    def __init__(self, layout: Layout, tag: str) -> None:
+    def __init__(self, layout: Layout, tag: str, name: str) -> None:
         self._folder, self._turn = layout
         self._tag = tag
+        self._name = name
 
     def has(self, content: Descriptor) -> bool:
         """Tell whether the layout has content: it is written whole or not at all."""
@@ -120,7 +122,7 @@ class LayoutTarget:
             "digest": image.digest,
             "size": len(image.manifest),
             "platform": dict(zip(("os", "architecture", "variant"), platform.split("/"), strict=False)),
-            "annotations": {TAG: self._tag},
+            "annotations": {_TAG: self._tag, _NAME: self._name},
         }
         with self._turn:
             others = [one for one in rows_of(self._folder) if _tag(one) != self._tag]
@@ -186,7 +188,7 @@ def _blob(digest: str) -> str:
 
 
 def _tag(row: object) -> str:
-    return plain.texts(row, "annotations").get(TAG, "")
+    return plain.texts(row, "annotations").get(_TAG, "")
 
 
 @contextmanager

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -12,6 +10,7 @@ from typing import IO
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from zlock.errors import RegistryFailed
+from zlock.image.registry.answers import Checked, Document, check_digest, failure, is_there, refused
 from zlock.image.registry.challenge import RegistryTransport
 from zlock.image.registry.manifest import (
     INDEXES,
@@ -28,8 +27,7 @@ from zlock.image.registry.manifest import (
     select,
 )
 from zlock.index.network import Answer, Network, Request
-from zlock.model import plain
-from zlock.model.reference import ImageReference, is_digest, is_loopback
+from zlock.model.reference import ImageReference, is_loopback
 
 _ACCEPT = ", ".join(sorted(MANIFESTS | INDEXES))
 _SLOWEST = 64 * 1024  # bytes a second that a layer may come at
@@ -96,10 +94,10 @@ class Registry:
         url = f"{self._root(reference)}/manifests/{reference.tag}"
         answer = self._writing.submit_to(reference, url, Request("PUT", data), {"Content-Type": media_type})
         if answer.status not in _SUCCESS:
-            refused = _refused(answer, self._writing.login_file(answer.url))
-            raise _failure(f"`{reference}` could not be written: the registry {refused}", answer, reference, "write")
+            how = refused(answer, self._writing.login_file(answer.url))
+            raise failure(f"`{reference}` could not be written: the registry {how}", answer, reference, "write")
         digest = digest_of_bytes(data)
-        _check_digest(digest, [answer.headers.get("docker-content-digest", "")], f"`{reference}`")
+        check_digest(digest, [answer.headers.get("docker-content-digest", "")], f"`{reference}`")
         return digest
 
     def has_blob(self, reference: ImageReference, digest: str) -> bool:
@@ -110,7 +108,7 @@ class Registry:
         """
         url = f"{self._root(reference)}/blobs/{digest}"
         answer = self._writing.submit_to(reference, url, Request("HEAD"))
-        return answer.status in _ELSEWHERE or _is_there(answer, reference, self._writing.login_file(answer.url))
+        return answer.status in _ELSEWHERE or is_there(answer, reference, self._writing.login_file(answer.url))
 
     def push_blob(
         self, reference: ImageReference, content: Descriptor, read: Callable[[], IO[bytes]], beside: str = ""
@@ -136,7 +134,7 @@ class Registry:
             answer = self._send(reference, content, read, answer)
             if answer.status == _CREATED:
                 said = answer.headers.get("docker-content-digest", "")
-                _check_digest(content.digest, [said], f"`{reference}`")
+                check_digest(content.digest, [said], f"`{reference}`")
                 return
             # An upload that broke off is at an end that only the registry knows, or is forgotten: another is begun.
             if answer.status not in _BROKEN or attempt + 1 == _UPLOADS:
@@ -160,9 +158,9 @@ class Registry:
         return f"{self._root(reference)}/blobs/uploads/"
 
     def _not_sent(self, reference: ImageReference, answer: Answer) -> RegistryFailed:
-        refused = _refused(answer, self._writing.login_file(answer.url))
-        what = f"a layer of `{reference}` could not be sent: the registry {refused}"
-        return _failure(what, answer, reference, "write")
+        how = refused(answer, self._writing.login_file(answer.url))
+        what = f"a layer of `{reference}` could not be sent: the registry {how}"
+        return failure(what, answer, reference, "write")
 
     def open_layer(self, reference: ImageReference, layer: Descriptor) -> IO[bytes]:
         """Return a layer as a file that is gone once it is closed; its digest and size are checked.
@@ -172,7 +170,7 @@ class Registry:
         """
         file = tempfile.TemporaryFile(prefix="zlock-layer-")  # noqa: SIM115 - the caller closes it
         try:
-            there = self._pour(reference, layer, _Checked(layer, str(reference), file))
+            there = self._pour(reference, layer, Checked(layer, str(reference), file))
         except BaseException:
             file.close()
             raise
@@ -190,14 +188,14 @@ class Registry:
     def _document(self, reference: ImageReference, expected: Descriptor | None) -> tuple[str, Manifest | Index] | None:
         """Return the digest and the content of a manifest or an index, None where it is not there."""
         where = f"`{reference}`"
-        sink = _Document(where)
+        sink = Document(where)
         url = f"{self._root(reference)}/manifests/{reference.wanted}"
         answer = self._transport.download_from(reference, url, sink, {"Accept": _ACCEPT}, seconds=_PATIENCE)
-        if not _is_there(answer, reference, self._transport.login_file(answer.url)):
+        if not is_there(answer, reference, self._transport.login_file(answer.url)):
             return None
         data = sink.data
         digest = digest_of_bytes(data)
-        _check_digest(digest, [reference.digest, answer.headers.get("docker-content-digest", "")], where)
+        check_digest(digest, [reference.digest, answer.headers.get("docker-content-digest", "")], where)
         media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
         if expected and (media_type != expected.media_type or len(data) != expected.size):
             raise broken(where, "it has another type or size than its index says")
@@ -208,14 +206,14 @@ class Registry:
         if descriptor.size > limit:
             raise broken(f"`{reference}`", f"its configuration has {descriptor.size} bytes")
         file = io.BytesIO()
-        there = self._pour(reference, descriptor, _Checked(descriptor, str(reference), file))
+        there = self._pour(reference, descriptor, Checked(descriptor, str(reference), file))
         return file.getvalue() if there else None
 
-    def _pour(self, reference: ImageReference, descriptor: Descriptor, sink: _Checked) -> bool:
+    def _pour(self, reference: ImageReference, descriptor: Descriptor, sink: Checked) -> bool:
         url = f"{self._root(reference)}/blobs/{descriptor.digest}"
         seconds = _PATIENCE + descriptor.size / _SLOWEST
         answer = self._transport.download_from(reference, url, sink, {}, seconds=seconds)
-        if not _is_there(answer, reference, self._transport.login_file(answer.url)):
+        if not is_there(answer, reference, self._transport.login_file(answer.url)):
             return False
         sink.finish()
         return True
@@ -232,96 +230,5 @@ class Registry:
         if not is_loopback(host):
             return "https"
         # A server that speaks TLS answers 400 to what is not; nothing secret is sent here.
-        answer = self._transport.download(f"http://{host}/v2/", _Document(f"`{host}`"))
+        answer = self._transport.download(f"http://{host}/v2/", Document(f"`{host}`"))
         return "https" if answer.status == _BAD_REQUEST else "http"
-
-
-class _Document:
-    """Takes a document into memory, up to what one may have."""
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-        self.data = b""
-
-    def begin(self) -> None:
-        self.data = b""
-
-    def write(self, chunk: bytes, /) -> None:
-        self.data += chunk
-        if len(self.data) > LARGEST_DOCUMENT:
-            raise broken(self._where, f"it is larger than {LARGEST_DOCUMENT} bytes")
-
-
-class _Checked:
-    """Writes content to a file, and holds it to its descriptor."""
-
-    def __init__(self, descriptor: Descriptor, name: str, file: IO[bytes]) -> None:
-        self._descriptor = descriptor
-        self._where = f"`{descriptor.digest}` of `{name}`"
-        self._file = file
-        self._size = 0
-        self._hash = hashlib.sha256()
-
-    def begin(self) -> None:
-        self._file.seek(0)
-        self._file.truncate()
-        self._size = 0
-        self._hash = hashlib.sha256()
-
-    def write(self, chunk: bytes, /) -> None:
-        self._size += len(chunk)
-        if self._size > self._descriptor.size:
-            raise broken(self._where, f"it is larger than the {self._descriptor.size} bytes of its manifest")
-        self._hash.update(chunk)
-        self._file.write(chunk)
-
-    def finish(self) -> None:
-        if self._size != self._descriptor.size:
-            raise broken(self._where, f"it has {self._size} bytes and its manifest says {self._descriptor.size}")
-        _check_digest(f"sha256:{self._hash.hexdigest()}", [self._descriptor.digest], self._where)
-
-
-def _check_digest(digest: str, said: list[str], where: str) -> None:
-    for one in filter(None, said):
-        if one != digest:
-            shown = one if is_digest(one) else "no sha256 digest"
-            raise broken(where, f"its digest is {digest}, and not the promised {shown}")
-
-
-def _is_there(answer: Answer, reference: ImageReference, login_file: str) -> bool:
-    """Judge an answer: there, or absent; anything else is no answer to that question.
-
-    A login that was sent is named by its file.
-    Registries say in many ways that something is absent, but all with 404.
-    """
-    if answer.status == _OK:
-        return True
-    if answer.status == _NOT_FOUND:
-        return False
-    refused = _refused(answer, login_file)
-    raise _failure(f"nobody can tell whether `{reference}` is there: the registry {refused}", answer, reference, "read")
-
-
-def _refused(answer: Answer, login_file: str) -> str:
-    """Say how a registry refused."""
-    asks = f"refused the login from `{login_file}`" if login_file else "asks for a login"
-    return {401: asks, 403: "forbids it"}.get(answer.status, f"answered {answer.status}")
-
-
-def _failure(what: str, answer: Answer, reference: ImageReference, verb: str) -> RegistryFailed:
-    login = f"`docker login {reference.host}`, with a user who may {verb} it"
-    return RegistryFailed(
-        what,
-        context=[f"it says: {said}"] if (said := _said(answer)) else [],
-        hint=login if answer.status in {401, 403} else "run again later, or ask whoever keeps the registry",
-    )
-
-
-def _said(answer: Answer) -> str:
-    """Return the first message of a registry's error (OCI distribution spec, "Error Codes"), on one line."""
-    try:
-        first = plain.texts(json.loads(answer.body), "errors", 0)
-    except (ValueError, RecursionError):
-        return ""
-    text = f"{first.get('code', '')}: {first.get('message', '')}"
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200].strip(": ")

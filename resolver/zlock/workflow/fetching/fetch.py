@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from threading import Lock
 
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -91,7 +89,7 @@ def fetch(options: Options, folder: Path | None) -> tuple[Fetched, Report]:
         for one, job in zip(locked, jobs, strict=True):
             with failures.of(one.step.name):
                 problems = Collector()
-                for wanted in _Needs(one, session.source_of(job), place, workspace, problems):
+                for wanted in Needs(one, session.source_of(job), place, workspace, problems):
                     found.append(wanted)
                     steps_of.setdefault(wanted.filename, {})[one.step.name] = None
                 problems.raise_if_any()
@@ -134,68 +132,13 @@ def bring_for_builds(workspace: Workspace, one: LockedStep, files: Sequence[Lock
 
     session = Session(workspace, [job], refresh=False)
     try:
-        needs = _Needs(one, session.source_of(job), place, workspace, problems)
+        needs = Needs(one, session.source_of(job), place, workspace, problems)
         house = Wheelhouse(place, session.client, offline=options.offline)
         _bring(workspace, house, place, _without_doubles(list(needs.of_files(files)), failed), failed)
     finally:
         session.close()
     problems.raise_if_any()
     return place
-
-
-class LockedWheels:
-    """The wheels of locks, one by one, each brought when it is needed: out of the wheelhouse, or from its index.
-
-    Args:
-        workspace: The project.
-        locked: The steps with their locks.
-    """
-
-    def __init__(self, workspace: Workspace, locked: Sequence[LockedStep]) -> None:
-        self._workspace = workspace
-        self._locked = {one.step.name: one for one in locked}
-        self._turn = Lock()
-        self._wanted: dict[str, dict[str, Wanted]] = {}
-
-    @cached_property
-    def _session(self) -> Session:
-        return Session(self._workspace, [Job.of(one) for one in self._locked.values()], refresh=False)
-
-    def bring(self, step: str, sha256: str, folder: Path, heard: Callable[[int], object]) -> Path:
-        """Return a wheel of a step's lock, by its own name.
-
-        Args:
-            step: The step.
-            sha256: The wheel's digest.
-            folder: Where it is put, if it is not in the wheelhouse.
-            heard: Hears how many bytes came, each time; what it raises ends the download.
-
-        Raises:
-            IndexFailed: It can't be had, or what came is another one.
-        """
-        with self._turn:  # one thread at a time begins
-            client, wanted = self._session.client, self._of(step)[sha256]
-        house = self._workspace.wheelhouse / wanted.filename
-        if house.is_file() and wanted.differs(house) is None:
-            return house
-        Wheelhouse(folder, client, offline=self._workspace.options.offline, heard=heard).bring(wanted)
-        return folder / wanted.filename
-
-    def _of(self, step: str) -> dict[str, Wanted]:
-        if step not in self._wanted:
-            one = self._locked[step]
-            source, place = self._session.source_of(Job.of(one)), self._workspace.wheelhouse
-            needs = _Needs(one, source, place, self._workspace, Collector())
-            packages = [package for package in one.lock.packages if package.archive]
-            files = [*needs.of_files(locked_files(one.lock.packages, None, ()))]
-            files += [wanted for package in packages for wanted in needs.of_archives(package)]
-            self._wanted[step] = {wanted.sha256: wanted for wanted in files}
-        return self._wanted[step]
-
-    def close(self) -> None:
-        """Close what was opened."""
-        if "_session" in self.__dict__:
-            self._session.close()
 
 
 def _built(
@@ -281,7 +224,7 @@ def _without_doubles(found: list[Wanted], failed: Failed) -> list[Wanted]:
     return [kept[name] for name in sorted(kept)]
 
 
-class _Needs:
+class Needs:
     """What one step's lock needs, as an iterable of files."""
 
     def __init__(

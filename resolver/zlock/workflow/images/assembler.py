@@ -17,8 +17,8 @@ from zlock.image.layers.store import LayerStore
 from zlock.image.plan import ImagePlan
 from zlock.process import CommandStopped, Watch
 from zlock.reporting import Activity, Doing
-from zlock.workflow.fetching.fetch import LockedWheels
 from zlock.workflow.fetching.folders import cache_folder
+from zlock.workflow.fetching.locked_wheels import LockedWheels
 from zlock.workflow.images.destinations import Destination, InRegistries
 from zlock.workflow.images.layering import Layering
 from zlock.workflow.locks.current import LockedStep

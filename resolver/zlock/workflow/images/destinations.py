@@ -97,7 +97,7 @@ class InLayout:
 
     def target(self, plan: ImagePlan) -> Target:
         """Return the image's place in the layout."""
-        return LayoutTarget(self._layout, plan.tag)
+        return LayoutTarget(self._layout, plan.tag, reference_of(plan))
 
     def keep(self, plan: ImagePlan, image: Assembled, watch: Watch) -> Image:  # noqa: ARG002 - it is quick
         """Name the image in the index of the layout."""
@@ -166,7 +166,7 @@ class InArchive(_Staged):
 
     def target(self, plan: ImagePlan) -> Target:
         """Return the image's place in the archive."""
-        return LayoutTarget(self._layout, plan.tag)
+        return LayoutTarget(self._layout, plan.tag, reference_of(plan))
 
     def keep(self, plan: ImagePlan, image: Assembled, watch: Watch) -> Image:  # noqa: ARG002 - the end takes long
         """Remember the image."""
@@ -201,7 +201,7 @@ class InEngine(_Staged):
     def target(self, plan: ImagePlan) -> Target:
         """Return a layout for the image alone."""
         layout = self._layouts.setdefault(reference_of(plan), Layout(self._folder(), Lock()))
-        return LayoutTarget(layout, plan.tag)
+        return LayoutTarget(layout, plan.tag, reference_of(plan))
 
     def keep(self, plan: ImagePlan, image: Assembled, watch: Watch) -> Image:
         """Have the engine load the image."""
@@ -210,7 +210,7 @@ class InEngine(_Staged):
         archive = self._layouts[name].folder / "archive.tar"
         write_archive(self._layouts[name].folder, [(name, image)], archive)
         found = self._engine.load(archive, name, watch)
-        if found.digest != image.described.digest:
+        if found.digest not in (image.described.digest, image.digest):  # as which containerd knows it
             raise NoAnswer(f"{self._engine.name} has another image under `{name}` than it was given", hint="run again")
         return replace(found, key=plan.key)
 
