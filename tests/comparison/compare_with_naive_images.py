@@ -1,17 +1,21 @@
 """Measures what four images cost: one Dockerfile a step with a `pip install` per source, against `zlock build`.
 
-Both build with Buildah, one image at a time, from cold, and push to a registry on loopback; both may reuse layers.
-It needs what `scripts/engines.sh` installs, and downloads some hundred megabytes from the machine's index:
+`naive` and `engine` build with Buildah, `layers` without an engine; all one image at a time, from cold, and push to a
+registry on loopback; all may reuse layers. It needs what `scripts/engines.sh` installs, and downloads some hundred
+megabytes from the machine's index; names of ways limit it to these:
 
     python tests/comparison/compare_with_naive_images.py
+    python tests/comparison/compare_with_naive_images.py layers
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -28,7 +32,14 @@ STEPS = {
     "report": ["pandas>=2.2", "matplotlib>=3.9"],
 }
 CHANGED = {**STEPS, "report": [*STEPS["report"], "tabulate>=0.9"]}
-ROUNDS = {"first build": STEPS, "nothing changed": STEPS, "one step changed": CHANGED}
+# An older release in one round, the newest in the next: a large package has changed.
+OLDER = {name: [*of, "scikit-learn<1.7"] if "scikit-learn>=1.5" in of else of for name, of in CHANGED.items()}
+ROUNDS = {
+    "first build": STEPS,
+    "nothing changed": STEPS,
+    "a small package came": CHANGED,
+    "a large package changed": OLDER,
+}
 PARENT = "python:3.11"
 
 Build = Callable[[Engine, str, Path, Mapping[str, list[str]]], object]
@@ -55,7 +66,7 @@ def naive(engine: Engine, host: str, folder: Path, steps: Mapping[str, list[str]
         engine("push", f"{host}/naive/{step}:latest")
 
 
-def zlock(engine: Engine, host: str, folder: Path, steps: Mapping[str, list[str]]) -> None:
+def zlock(builder: str, engine: Engine, host: str, folder: Path, steps: Mapping[str, list[str]]) -> None:
     """Lock and build."""
     project = Project(folder)
     project.configure(
@@ -67,7 +78,7 @@ def zlock(engine: Engine, host: str, folder: Path, steps: Mapping[str, list[str]
             "steps": {name: {"docker": {"requirements": requirements}} for name, requirements in steps.items()},
         }
     )
-    for command in (["resolve"], ["build", "--push", "--builder", "buildah", "--jobs", "1"]):
+    for command in (["resolve"], ["build", "--push", "--builder", builder, "--jobs", "1"]):
         done = project.run(*command, env=engine.environ, timeout=3600)
         assert done.code == 0, done.stderr
 
@@ -75,6 +86,12 @@ def zlock(engine: Engine, host: str, folder: Path, steps: Mapping[str, list[str]
 def stored(folder: Path) -> int:
     """Return the bytes of a registry's blobs."""
     return sum(path.stat().st_size for path in folder.rglob("data"))
+
+
+def processor() -> float:
+    """Return the seconds of the processor that all that was run has had so far; not those of the registry."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def measure(name: str, build: Build) -> None:
@@ -87,14 +104,19 @@ def measure(name: str, build: Build) -> None:
             engine("pull", "--quiet", f"{host}/{PARENT}")
             base = stored(folder / "registry")
             for round_, steps in ROUNDS.items():
-                began = time.monotonic()
+                before, began = stored(folder / "registry"), (time.monotonic(), processor())
                 build(engine, host, folder / "work", steps)
-                seconds = time.monotonic() - began
-                megabytes = (stored(folder / "registry") - base) / 1e6
-                print(f"| {round_} | {name} | {seconds:.1f} | {megabytes:.0f} |", flush=True)
+                seconds, cpu = time.monotonic() - began[0], processor() - began[1]
+                pushed, whole = (count / 1e6 for count in (stored(folder / "registry") - before, before - base))
+                row = f"{seconds:.1f} | {cpu:.1f} | {pushed:.2f} | {whole + pushed:.0f}"
+                print(f"| {round_} | {name} | {row} |", flush=True)
 
+
+WAYS: Mapping[str, Build] = {"naive": naive, "engine": partial(zlock, "buildah"), "layers": partial(zlock, "oci")}
 
 if __name__ == "__main__":
-    print("| round | way | seconds | MB in the registry |\n| --- | --- | --- | --- |", flush=True)
-    measure("naive", naive)
-    measure("zlock", zlock)
+    head = ["round", "way", "seconds", "seconds of the processor", "MB pushed", "MB in the registry"]
+    print(f"| {' | '.join(head)} |\n|{' --- |' * len(head)}", flush=True)
+    for name, way in WAYS.items():
+        if name in (sys.argv[1:] or WAYS):
+            measure(name, way)

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.engines
 
 OCI, DOCKER = "application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"
 PLATFORMS = ["linux/amd64", "linux/arm64"]
+PLAN = ("plan", "--builder", "buildah")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +110,7 @@ def test_the_images_of_a_step_have_one_name_that_each_platform_resolves(
     repository = f"{engine.name}/{form}"
     environment = an_environment(project, world, repository)
     world.configure(project, repository)
-    planned = told(project.run("plan", "--json"))
+    planned = told(project.run(*PLAN, "--json"))
     keys = {image["platform"]: image["key"] for image in planned["images"]}
     (index,) = planned["indexes"]
     assert (index["platforms"], index["exists"]) == (keys, False)
@@ -145,9 +146,9 @@ def test_the_images_of_a_step_have_one_name_that_each_platform_resolves(
     again = told(build(project, engine, "--json"))
     assert [one["written"] for one in again["indexes"]] == [False]
     assert again["indexes"][0]["digest"] == made["digest"]
-    assert told(project.run("plan", "--json"))["indexes"][0]["exists"]
+    assert told(project.run(*PLAN, "--json"))["indexes"][0]["exists"]
     assert build(project, engine).stdout.split() == ["pipeline", made["reference"]]
-    shown = project.run("plan").stdout.splitlines()[-1]
+    shown = project.run(*PLAN).stdout.splitlines()[-1]
     assert shown == f"{index['key'][:16]} linux/amd64, linux/arm64: pipeline (index, exists)"
 
     verified = project.run("verify", made["reference"], "--json", env=engine.environ, timeout=120)
@@ -157,13 +158,13 @@ def test_the_images_of_a_step_have_one_name_that_each_platform_resolves(
 
 def test_an_index_over_an_older_image_of_the_same_key_is_written_again(project: Project, world: World) -> None:
     world.configure(project, "older/images")
-    planned = told(project.run("plan", "--json"))
+    planned = told(project.run(*PLAN, "--json"))
     keys = {image["platform"]: image["key"] for image in planned["images"]}
     arm64 = f"{world.host}/older/images:{keys['linux/arm64'][:16]}"
     world.put_for_arm64(BASE, arm64, key=keys["linux/arm64"])
     (first,) = told(build(project, world.buildah, "--json"))["indexes"]
     world.put_for_arm64(f"{world.host}/python:amd64", arm64, key=keys["linux/arm64"], form="docker")
-    assert not told(project.run("plan", "--json"))["indexes"][0]["exists"]
+    assert not told(project.run(*PLAN, "--json"))["indexes"][0]["exists"]
 
     (second,) = told(build(project, world.buildah, "--json"))["indexes"]
 
@@ -177,7 +178,7 @@ def test_something_else_under_the_tag_of_the_index_is_an_error_and_leaves_the_st
     project: Project, world: World
 ) -> None:
     world.configure(project, "taken/images")
-    planned = told(project.run("plan", "--json"))
+    planned = told(project.run(*PLAN, "--json"))
     keys = {image["platform"]: image["key"] for image in planned["images"]}
     world.put_for_arm64(BASE, f"{world.host}/taken/images:{keys['linux/arm64'][:16]}", key=keys["linux/arm64"])
     taken = f"{world.host}/taken/images:{planned['indexes'][0]['key'][:16]}"
@@ -189,12 +190,12 @@ def test_something_else_under_the_tag_of_the_index_is_an_error_and_leaves_the_st
     assert f"something else is under `{taken}`" in result.stderr
     assert "pipeline  index not written (linux/amd64, linux/arm64)" in result.stderr
     assert not (project.folder / "build/zlock/images.json").exists()
-    assert project.run("plan").code == 3
+    assert project.run(*PLAN).code == 3
 
 
 def test_without_push_each_platform_is_named_for_itself(project: Project, world: World) -> None:
     world.configure(project, "local/images")
-    planned = told(project.run("plan", "--json"))
+    planned = told(project.run(*PLAN, "--json"))
     keys = {image["platform"]: image["key"] for image in planned["images"]}
     world.put_for_arm64(BASE, f"{world.host}/local/images:{keys['linux/arm64'][:16]}", key=keys["linux/arm64"])
 

@@ -138,7 +138,7 @@ def test_a_second_build_builds_nothing(world: World) -> None:
 
 
 def test_a_plan_says_what_is_there(world: World) -> None:
-    planned = world.project.run("plan", "--json")
+    planned = world.project.run("plan", "--json", "--builder", world.engine.name)
 
     assert planned.code == 0, planned.stderr
     images = json.loads(planned.stdout)["images"]
@@ -168,7 +168,7 @@ def test_a_change_of_one_step_builds_one_image(world: World) -> None:
     before = {step: row["digest"] for step, row in world.images().items()}
     world.index.wheel("matplotlib", "3.10", files={"matplotlib.py": b"VERSION = 2\n"})
     assert world.project.run("resolve", "--step", "report", "--upgrade").code == 0
-    explained = world.project.run("plan", "--explain", "report").stdout
+    explained = world.project.run("plan", "--explain", "report", "--builder", world.engine.name).stdout
     assert "to build" in explained
     assert "package matplotlib: 3.9 -> 3.10" in explained
 
