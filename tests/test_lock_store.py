@@ -78,6 +78,17 @@ def test_a_lock_cut_at_any_byte_is_refused(lock: Path) -> None:
         assert "delete it and run `zlock resolve`" in error.hint
 
 
+def test_a_line_end_more_at_the_end_is_no_damage(lock: Path) -> None:
+    """Editors leave one there."""
+    whole = lock.read_text(encoding="utf-8")
+    lock.write_text(f"{whole}\n", encoding="utf-8")
+    read = read_lock(lock)
+    lock.write_text(f"{whole}\n\n", encoding="utf-8")
+
+    assert read is not None
+    assert "cut short or edited" in refusal(lock).message
+
+
 def test_random_damage_is_refused_and_never_a_traceback(lock: Path) -> None:
     """Bytes replaced, taken out, doubled and moved; where the text is the same in the end it may be read."""
     whole = lock.read_bytes()

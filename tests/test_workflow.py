@@ -38,7 +38,7 @@ def test_after_init_from_a_file_resolve_works(
     index.wheel("alpha", "1.0")
     project.write(file, text)
     result = project.run("init", "--from", file)
-    assert (result.code, result.stderr) == (0, "wrote zlock.toml; next: `zlock resolve`\n")
+    assert (result.code, result.stderr) == (0, "wrote zlock.toml and .gitignore; next: `zlock resolve`\n")
     result = project.run("resolve", "--index-url", index.url)
 
     assert result.code == 0, result.stderr
@@ -56,6 +56,39 @@ def test_init_without_a_file_writes_a_configuration_that_resolves(project: Proje
     assert result.code == 0, result.stderr
     assert project.locked("pipeline") == {}
     assert "# [steps.train.docker]" in text
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "# What zlock makes.\n/wheelhouse/\n/build/\n"),
+        ("*.pyc\nbuild\n", "*.pyc\nbuild\n\n# What zlock makes.\n/wheelhouse/\n"),
+        ("*.pyc", "*.pyc\n\n# What zlock makes.\n/wheelhouse/\n/build/\n"),
+        ("build/\n/wheelhouse/\n", "build/\n/wheelhouse/\n"),
+    ],
+)
+def test_init_has_git_ignore_what_zlock_makes(project: Project, before: str | None, after: str) -> None:
+    if before is not None:
+        project.write(".gitignore", before)
+    assert project.run("init").code == 0
+
+    assert (project.folder / ".gitignore").read_text(encoding="utf-8") == after
+
+
+def test_fetch_proposes_to_ignore_a_wheelhouse_that_git_would_commit(index: TinyIndex, project: Project) -> None:
+    index.wheel("alpha", "1.0")
+    settings = {"python": "3.12", "index": [{"url": index.url, "default": True}], "docker": {"requirements": ["alpha"]}}
+    project.configure(settings)
+    project.run("resolve")
+    alone = project.run("fetch")
+    assert project.call("git", "init", "--quiet").code == 0
+    said = project.run("fetch")
+    project.write(".gitignore", "/wheelhouse/\n")
+    ignored = project.run("fetch")
+
+    assert [one.code for one in (alone, said, ignored)] == [0, 0, 0]
+    assert "add `/wheelhouse/` to the `.gitignore` of the project" in said.stderr
+    assert ".gitignore" not in alone.stderr + ignored.stderr
 
 
 def uncommented(project: Project, *lines: str) -> str:
@@ -132,7 +165,8 @@ def test_init_writes_where_the_project_is_said_to_be(project: Project) -> None:
     (project.folder / "sub").mkdir()
     result = project.run("init", "--project", "sub", "--from", "req.txt", "--json")
 
-    assert json.loads(result.stdout) == {"configuration": str(Path("sub") / "zlock.toml")}
+    places = [str(Path("sub") / name) for name in ("zlock.toml", ".gitignore")]
+    assert json.loads(result.stdout) == {"configuration": places[0], "written": places}
     assert 'requirements = "../req.txt"' in (project.folder / "sub" / "zlock.toml").read_text(encoding="utf-8")
 
 

@@ -709,3 +709,36 @@ def test_without_an_engine_the_way_out_is_named(project: Project, world: World, 
     assert "no image builder is available" in result.stderr.splitlines()[0]
     assert "docker:" in result.stderr
     assert "zlock dockerfile" in result.stderr
+
+
+# What `init` writes
+
+
+def test_the_first_configuration_with_all_its_comments_is_locked_and_built(
+    project: Project, world: World, one_engine: Engine
+) -> None:
+    project.pipeline("""
+        from zlock import pipeline, step
+
+        @step
+        def train(): ...
+
+        @pipeline
+        def my_pipeline():
+            train()
+        """)
+    assert project.run("init").code == 0
+    text = (project.folder / "zlock.toml").read_text(encoding="utf-8")
+    lines = ['pipeline = "pipeline.py:my_pipeline"', "[steps.train.docker]", 'extra-requirements = ["pandas>=2"]']
+    for line in lines:
+        text = text.replace(f"# {line}\n", f"{line}\n")
+    text = text.replace("requirements = []", f'requirements = []\nparent-image = "{world.parent}"')
+    index = f'[[index]]\nname = "own"\nurl = "{world.index.url}"\ndefault = true\n'
+    project.write("zlock.toml", text.replace('"pandas>=2"', '"base>=1"') + index)
+    locked = project.run("resolve")
+    assert locked.code == 0, locked.stderr
+
+    row = image_of(build(project, one_engine, "--json"))
+
+    program = "from importlib.metadata import version; print(version('base'))"
+    assert one_engine.run(row["reference"], "python", "-c", program).strip() == "1.0"

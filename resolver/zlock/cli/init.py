@@ -13,7 +13,7 @@ def run_init(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     written = write_configuration(parsed.project or Path.cwd(), parsed.origin)
     if parsed.json:
-        screen.json({"configuration": str(written)})
+        screen.json({"configuration": str(written[0]), "written": list(map(str, written))})
     else:
-        screen.say(f"wrote {written.name}; next: `zlock resolve`")
+        screen.say(f"wrote {' and '.join(path.name for path in written)}; next: `zlock resolve`")
     return 0

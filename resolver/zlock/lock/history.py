@@ -64,6 +64,18 @@ def untracked(files: Sequence[Path]) -> list[Path]:
     return [file for file in files if file.name not in tracked]
 
 
+def is_committed(folder: Path) -> bool:
+    """Return whether a folder is in a repository that does not ignore it, so that git would commit what is in it."""
+    try:
+        repository, inside = _place(folder)
+        repository.git("check-ignore", "--quiet", "--no-index", f"{inside}/")
+    except CommandExited:
+        return True
+    except (InvalidInput, CommandFailed):  # no repository, or no git
+        return False
+    return False
+
+
 def _place(folder: Path) -> tuple[Repository, str]:
     """Return the repository that a folder is in, and the folder's path from its top."""
     there = next(parent for parent in (folder, *folder.parents) if parent.is_dir())

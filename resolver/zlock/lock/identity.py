@@ -58,7 +58,8 @@ def wheelhouse_in(text: str) -> str:
 
 
 def is_whole(text: str) -> bool:
-    """Return whether a lock's text is as it was written."""
+    """Return whether a lock's text is as it was written; one line end more, which editors leave there, is none."""
+    text = text.removesuffix("\n") if text.endswith("\n\n") else text
     begin = own_begin(text)
     place = _INTEGRITY.search(text, begin)
     return begin > 0 and place is not None and place[0] == _integrity(text, place)

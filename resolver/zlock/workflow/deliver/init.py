@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from zlock.errors import InvalidConfiguration, OutsideFailed
+from zlock.lock.store import replace_text
 from zlock.lock.toml import dumps
 from zlock.settings.config import read_project
 
@@ -30,8 +31,12 @@ requirements = []
 """
 
 
-def write_configuration(folder: Path, origin: Path | None) -> Path:
-    """Write a `zlock.toml` into a folder and return its path.
+_IGNORED = ("/wheelhouse/", "/build/")
+"""What zlock writes into a project and belongs into no commit, as git ignores it."""
+
+
+def write_configuration(folder: Path, origin: Path | None) -> list[Path]:
+    """Write a `zlock.toml` into a folder, and into its `.gitignore` what zlock makes there; return what was written.
 
     Args:
         folder: The project folder.
@@ -56,7 +61,22 @@ def write_configuration(folder: Path, origin: Path | None) -> Path:
         raise OutsideFailed(
             f"`{path}` can't be written: {error.strerror}", hint="let your user write there, or free some space"
         ) from error
-    return path
+    return [path, *_ignore(folder / ".gitignore")]
+
+
+def _ignore(path: Path) -> list[Path]:
+    """Add the lines that a `.gitignore` does not have, however it spells them."""
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+    except (OSError, UnicodeDecodeError):
+        return []  # whoever has such a file looks after it
+    known = {line.strip().strip("/") for line in text.splitlines()}
+    missing = [line for line in _IGNORED if line.strip("/") not in known]
+    if not missing:
+        return []
+    begin = f"{text.rstrip()}\n\n" if text.strip() else ""
+    replace_text(path, begin + "# What zlock makes.\n" + "".join(f"{line}\n" for line in missing))
+    return [path]
 
 
 def _pointing_at(origin: Path, folder: Path) -> str:

@@ -19,6 +19,7 @@ from zlock.index.sdist import temporary_folder
 from zlock.index.wheelhouse import OfflineMiss, Status, Wanted, Wheelhouse, find_release_file
 from zlock.lock.exclusive import exclusive
 from zlock.lock.files import PackageArchive
+from zlock.lock.history import is_committed
 from zlock.lock.package import Package
 from zlock.lock.wheelhouse import LockedFile, archive_name, leads_into, locked_files
 from zlock.merge import merge
@@ -108,6 +109,9 @@ def fetch(options: Options, folder: Path | None) -> tuple[Fetched, Report]:
             statuses |= _bring(workspace, debs, place / DEBS, packages, failed) if packages else {}
     finally:
         session.close()
+    if place.is_relative_to(real(workspace.project.folder)) and is_committed(place):
+        line = f"/{place.relative_to(real(workspace.project.folder)).as_posix()}/"
+        workspace.note(f"git would commit the wheelhouse: add `{line}` to the `.gitignore` of the project")
     with_builds = any(one.facts.builds for one in locked)
     return (
         Fetched(folder=place, files=statuses, received=house.received + debs.received, with_builds=with_builds),
