@@ -83,7 +83,8 @@ def _summary(step: StepDiff) -> str:
     parts = [_counts(step)]
     if step.libyears:
         parts.append(f"{step.libyears:+.2f} libyears")
-    parts.append(f"its image changes ({', '.join(step.image)})" if step.image else "the same image")
+    if step.image is not None:
+        parts.append(f"its image changes ({', '.join(step.image)})" if step.image else "the same image")
     return "; ".join(parts)
 
 

@@ -60,7 +60,8 @@ class StepDiff:
             differently, or in other files, is the same.
         changes: By package, sorted by name.
         debian: Those of Debian packages, `name:architecture` each, sorted.
-        image: What makes the step's image another one: "packages" where the identity differs, else the keys.
+        image: What makes the step's image another one: "packages" where the identity differs, else the keys; None where
+            another tool's lock says nothing of images.
         libyears: The sum over the packages that moved.
     """
 
@@ -68,7 +69,7 @@ class StepDiff:
     status: Literal["added", "removed", "changed", "same"]
     changes: tuple[Change, ...]
     debian: tuple[Change, ...]
-    image: tuple[str, ...]
+    image: tuple[str, ...] | None
     libyears: float
 
 
@@ -108,6 +109,31 @@ def _debian(before: Mapping[str, DebianPackage], after: Mapping[str, DebianPacka
             yield Change(name=name, kind="version", before=old.version, after=new.version, is_older=is_older)
         elif old.sha256 != new.sha256:
             yield Change(name=name, kind="files", before=old.version, after=new.version)
+
+
+def compare_with_foreign(step: str, before: Mapping[str, Rows], after: Lock) -> StepDiff:
+    """Return what differs between the packages of another tool's lock and a lock of a step.
+
+    Of files that one of them lists for more machines than the other, one in common is enough.
+    """
+    old, new = dict(before), by_name(after, after.facts.targets)
+    found = [
+        _change(name, old.get(name), new.get(name), with_folders=False)
+        for name in sorted({*old, *new})
+        if name not in old or name not in new or not _is_same(old[name], new[name])
+    ]
+    changes = tuple(one for one in found if one is not None)
+    years = sum(one.libyears for one in changes if one.libyears is not None)
+    return StepDiff(
+        step=step, status="changed" if changes else "same", changes=changes, debian=(), image=None, libyears=years
+    )
+
+
+def _is_same(old: Rows, new: Rows) -> bool:
+    """Return whether a release is the same as far as both sides say."""
+    return _shown(old) == _shown(new) and (
+        not _digests(old) or not _digests(new) or bool(_digests(old) & _digests(new))
+    )
 
 
 Rows = Sequence[Package]

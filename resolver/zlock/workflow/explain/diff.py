@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zlock.errors import Collector, InvalidConfiguration, InvalidInput
-from zlock.lock.diff import StepDiff, compare
+from zlock.lock.diff import StepDiff, compare, compare_with_foreign
 from zlock.lock.history import HEAD, texts_at
 from zlock.lock.lock import Lock
 from zlock.lock.store import existing_steps, lock_path, parse_lock, read_lock, read_text, step_of
-from zlock.wording import did_you_mean
+from zlock.wording import did_you_mean, listed
 from zlock.workflow.project.workspace import Options, Workspace
 
 Locks = Mapping[str, Lock]
@@ -40,6 +40,9 @@ def diff(options: Options, against: str | None) -> Comparison:
     """
     workspace = Workspace(options)
     known = Path(against) if against else None
+    text = (read_text(known) or "") if known and known.is_file() else ""
+    if known and "lock-version" in text and "[tool.zlock]" not in text:
+        return Comparison(against=against or HEAD, steps=(_with_foreign(workspace, known, text),))
     problems = Collector()
     after = _read_all(_paths(workspace.lock_folder), problems)
     if known is not None and known.exists():
@@ -63,6 +66,26 @@ def diff(options: Options, against: str | None) -> Comparison:
     compared = [compare(step, before.get(step), after.get(step)) for step in steps]
     chosen = tuple(one for one in compared if not options.steps or one.step in options.steps)
     return Comparison(against=against or HEAD, steps=chosen)
+
+
+def _with_foreign(workspace: Workspace, path: Path, text: str) -> StepDiff:
+    """Compare the lock of one step with that of another tool.
+
+    Raises:
+        InvalidInput: It is not clear with which, or the file is no valid lock.
+    """
+    from zlock.lock.foreign import rows_in  # few have such
+
+    known = existing_steps(workspace.lock_folder)
+    named = step_of(path.name)
+    steps = workspace.options.steps or ((named,) if named in known else tuple(known))
+    if len(steps) != 1 or steps[0] not in known:
+        raise InvalidInput(
+            f"`{path.name}` is the lock of another tool, and it is not clear with which step's it is to be compared",
+            hint=f"add `--step`, one of {listed(known)}" if known else "run `zlock resolve`",
+        )
+    lock = parse_lock(known[steps[0]].path, known[steps[0]].text)
+    return compare_with_foreign(steps[0], rows_in(path, text, lock.facts.targets), lock)
 
 
 def _paths(folder: Path) -> dict[str, Path]:
