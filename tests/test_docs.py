@@ -145,6 +145,19 @@ def test_a_link_leads_somewhere(page: Path, target: str) -> None:
         assert anchor in {slug(heading) for heading in headings}
 
 
+_INSTALLS = re.compile(r"(?:(?:pip install|pip wheel|uv tool install|uv add|pipx install) |requires =)(?P<what>[^\n]*)")
+_OURS = re.compile(r"(?<![\w./-])zlock(?!\[[\w,]+\] @| @|[\w./-])")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_nobody_is_told_to_install_a_name_that_is_not_ours(page: Path) -> None:
+    """On a public index somebody else may have it."""
+    told = [found["what"] for found in _INSTALLS.finditer(page.read_text(encoding="utf-8"))]
+    places = ("--index-url", "--default-index", "--no-index")
+
+    assert [one for one in told if _OURS.search(one.partition("`")[0]) and not any(at in one for at in places)] == []
+
+
 # Keys
 
 

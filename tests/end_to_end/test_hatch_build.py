@@ -16,10 +16,11 @@ import pytest
 import uv
 
 from support.environment import clean_environment
+from support.git import GitRepository
 from support.index import TinyIndex
 from support.project import Project, Result
 from support.venv import make_venv, run_uv
-from support.wheelhouse import make_wheelhouse
+from support.wheelhouse import ROOT, make_wheelhouse
 from zlock.lock.identity import resign
 
 PYPROJECT = """
@@ -133,6 +134,11 @@ def with_hatch(project: Project, wheels: Path) -> Result:
     )
 
 
+def with_pip(project: Project, wheels: Path) -> Result:
+    options = ("--no-deps", "--wheel-dir", "dist")
+    return run(project, sys.executable, "-P", "-m", "pip", "wheel", *options, ".", PIP_FIND_LINKS=str(wheels))
+
+
 def wheel_of(project: Project, out: str = "dist") -> dict[str, bytes]:
     """Return what is in the wheel that was built."""
     (path,) = (project.folder / out).glob("*.whl")
@@ -164,6 +170,36 @@ def configure_hook(project: Project, options: str) -> None:
 
 
 # What is built
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A git repository with zlock, as a requirement has it."""
+    repository = GitRepository(tmp_path_factory.mktemp("git") / "zlock")
+    for name in ("resolver", "pyproject.toml", "README.md", "LICENSE"):
+        source, place = ROOT / name, repository.folder / name
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(source, place, ignore=ignored) if source.is_dir() else shutil.copy(source, place)
+    repository.git("add", "--all")
+    repository.git("commit", "--quiet", "--message", "all")
+    return f"git+{repository.folder.as_uri()}@{repository.git('rev-parse', 'HEAD').strip()}"
+
+
+@pytest.mark.parametrize("front_end", [with_build, with_uv, with_pip])
+def test_isolated_builds_take_zlock_from_a_git_repository(
+    project: Project, wheels: Path, repository: str, tmp_path: Path, front_end: Callable[[Project, Path], Result]
+) -> None:
+    """The wheelhouse has what zlock requires, and no zlock."""
+    edit(project, "pyproject.toml", '"zlock[hatch]"', f'"zlock[hatch] @ {repository}"')
+    others = tmp_path / "others"
+    others.mkdir()
+    for wheel in wheels.iterdir():
+        if not wheel.name.startswith("zlock-"):
+            shutil.copy(wheel, others)
+    result = front_end(project, others)
+
+    assert result.code == 0, result.stdout + result.stderr
+    assert locks_in(wheel_of(project)) == [f"{METADATA}/{name}" for name in LOCKS]
 
 
 @pytest.mark.parametrize("front_end", [with_build, with_uv, with_hatch])
