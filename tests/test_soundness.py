@@ -111,7 +111,7 @@ def is_pre(version: str) -> bool:
 
 @cache
 def names_pre(specifier: str) -> bool:
-    return any(s.operator in ("==", ">=", "<=", ">", "~=") and is_pre(s.version) for s in SpecifierSet(specifier))
+    return any(s.operator in ("==", ">=", "<=", ">", "<", "~=") and is_pre(s.version) for s in SpecifierSet(specifier))
 
 
 class Oracle:
