@@ -176,12 +176,14 @@ class _Side:
             return None
         return attempt(self._problem, limited, len(self.pins))
 
-    def part(self, pins: Mapping[Node, int], *, is_open: bool) -> Pins | None:
-        """Return what it needs of an answer to more than itself; None where that is wrong or not in its windows."""
+    def part(self, pins: Mapping[Node, int], *, is_open: bool) -> tuple[Pins, set[NormalizedName]] | None:
+        """Return what it needs of an answer to all, and what of that is in no window; None where it is wrong."""
         reached, flaw = walk(self._problem, pins)
-        if flaw or not all(self.window(node.name, is_open=is_open) >> at & 1 for node, at in reached.items()):
+        if flaw:
             return None
-        return reached
+        return reached, {
+            node.name for node, at in reached.items() if not self.window(node.name, is_open=is_open) >> at & 1
+        }
 
 
 class _Sharing:
@@ -218,18 +220,26 @@ class _Sharing:
         problems = [side.member.problem for side in sides]
         if self._settled or not _are_of_a_kind(problems):
             return
+        problem = _union(problems).with_its_extras()
+        having = {name: {side for side in sides if name in side.alone} for side in sides for name in side.alone}
 
         def limit(name: NormalizedName) -> int:
-            having = [side for side in sides if name in side.alone] or sides
-            return reduce(and_, (side.window(name, is_open=self._is_open) for side in having))
+            windows = [side.window(name, is_open=self._is_open) for side in having.get(name, ())]
+            return reduce(and_, windows, -1)
 
-        if not all(problems[0].domain(name) & limit(name) for name in differing):
-            return
-        pins = attempt(_union(problems).with_its_extras(), limit, sum(len(side.pins) for side in sides))
-        parts = [] if pins is None else [side.part(pins, is_open=self._is_open) for side in sides]
-        found = [part for part in parts if part is not None]
-        for side, part in zip(sides, found, strict=True) if len(found) == len(sides) else ():
-            side.take(part)
+        while all(problem.domain(name) & limit(name) for name in differing):
+            pins = attempt(problem, limit, sum(len(side.pins) for side in sides))
+            parts = {} if pins is None else {side: side.part(pins, is_open=self._is_open) for side in sides}
+            found = {side: part for side, part in parts.items() if part is not None}
+            if len(found) < len(sides):
+                return
+            late = [(name, side) for side, (_, out) in found.items() for name in out]
+            if not late:
+                for side, (reached, _) in found.items():
+                    side.take(reached)
+                return
+            for name, side in late:  # it has what it would not have alone
+                having.setdefault(name, set()).add(side)
 
     def _found(self) -> dict[NormalizedName, list[str]]:
         """Return the versions of each package, as often as they are there."""

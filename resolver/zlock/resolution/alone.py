@@ -144,8 +144,8 @@ class _Rest:
     def with_young_rest(self, best: Pins) -> Pins:
         """Return an answer whose oldest pins are as young as was found, the oldest first."""
         settled = self._direct | self._kept.keys()
-        searches, held = _MOST_SEARCHES, Held(self._problem, best)
-        while searches > 0:
+        self._searches, held = _MOST_SEARCHES, Held(self._problem, best)
+        while self._searches > 0:
             ages = ages_of(self._ages, best)
             oldest = min(((-age, name) for name, age in ages.items() if age and name not in settled), default=None)
             if oldest is None:
@@ -153,33 +153,53 @@ class _Rest:
             settled.add(oldest[1])
             with contextlib.suppress(IndexFailed):
                 for limit in self._limits(held, ages, oldest[1]):
-                    searches -= 1
-                    found = attempt(self._problem, limit, len(best))
-                    if found is not None and self.is_better(found, best):
+                    found = self._better(best, limit)
+                    if found is not None:
                         best, held = found, Held(self._problem, found)
                         break
         return best
 
+    def _better(self, best: Pins, limit: Limit) -> Pins | None:
+        """Return a better answer within a limit; None where none was found.
+
+        One that is not better may have left out what was to be younger; what others stepped back to is ruled out then.
+        """
+        ruled_out: dict[NormalizedName, int] = {}
+        while self._searches > 0:
+            self._searches -= 1
+            found = attempt(self._problem, lambda name: limit(name) & ~ruled_out.get(name, 0), len(best))
+            if found is None or self.is_better(found, best):
+                return found
+            moved = {node.name: at for node, at in found.items() if best.get(node, at) < at}
+            if not moved:
+                return None
+            for name, position in moved.items():
+                ruled_out[name] = ruled_out.get(name, 0) | 1 << position
+        return None
+
     def _limits(self, held: Held, ages: Mapping[NormalizedName, int], oldest: NormalizedName) -> Iterator[Limit]:
         """Yield the limits within which a pin may become younger, the narrowest first."""
-        loosest = self._within(ages, oldest, ages[oldest] - 1)
-        if held.is_held(oldest, loosest):
+        bounds = [_FIRST_BOUND]
+        while bounds[-1] < ages[oldest] - 1:
+            bounds.append(bounds[-1] * _WIDENING)
+        if held.is_held(oldest, self._within(ages, oldest, ages[oldest] - 1, any_major=ages[oldest] > _GAIN_OF_MAJOR)):
             return
-        days = _FIRST_BOUND
-        while days < ages[oldest] - 1:
-            limit = self._within(ages, oldest, days)
-            if not held.is_held(oldest, limit):
-                yield limit
-            days *= _WIDENING
-        yield loosest
+        for bound in bounds:
+            days = min(bound, ages[oldest] - 1)
+            for any_major in (False, True) if ages[oldest] - days > _GAIN_OF_MAJOR else (False,):
+                limit = self._within(ages, oldest, days, any_major=any_major)
+                if not held.is_held(oldest, limit):
+                    yield limit
 
-    def _within(self, ages: Mapping[NormalizedName, int], oldest: NormalizedName, days: int) -> Limit:
+    def _within(
+        self, ages: Mapping[NormalizedName, int], oldest: NormalizedName, days: int, *, any_major: bool
+    ) -> Limit:
         """Return the limit within which a pin is no older than some days, and no other loses as much as it gains."""
         bound = ages[oldest]
 
         def limit(name: NormalizedName) -> int:
             if name in self._direct:
-                return self._windows.mask(name, any_major=bound - days > _GAIN_OF_MAJOR)
+                return self._windows.mask(name, any_major=any_major)
             if name in self._kept:
                 return self._kept[name]
             own = -1 if name == oldest else ages.get(name, -1)
