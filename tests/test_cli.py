@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -240,6 +242,64 @@ def test_colours_are_as_asked(locked: Project, option: str, env: dict[str, str],
 
     assert ("\033[" in result.stderr) is colored
     assert "error:" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "env", "colored"),
+    [
+        ("always", {}, True),
+        ("auto", {}, False),
+        ("auto", {"FORCE_COLOR": "1"}, True),
+        ("auto", {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ("never", {"FORCE_COLOR": "1"}, False),
+    ],
+)
+@pytest.mark.parametrize("command", [("tree",), ("why", "alpha", "--offline"), ("plan", "--offline")])
+def test_results_for_people_are_in_colours_as_asked(
+    locked: Project, command: tuple[str, ...], option: str, env: dict[str, str], *, colored: bool
+) -> None:
+    plain = locked.run(*command, "--color", "never").stdout
+    result = locked.run(*command, "--color", option, env=env)
+
+    assert result.code == 0, result.stderr
+    assert ("\033[" in result.stdout) is colored
+    assert re.sub("\033\\[[0-9]*m", "", result.stdout) == plain
+
+
+def test_a_terminal_has_colours_in_results_and_a_dumb_one_has_none(locked: Project) -> None:
+    for term, colored in (("xterm", True), ("dumb", False)):
+        main, other = pty.openpty()
+        try:
+            done = subprocess.run(
+                [sys.executable, "-P", "-m", "zlock", "tree", "--cache-dir", str(locked.cache)],
+                cwd=locked.folder,
+                env=clean_environment(locked.home, {"TERM": term}),
+                stdin=subprocess.DEVNULL,
+                stdout=other,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
+            os.close(other)
+            shown = os.read(main, 10_000).decode()
+        finally:
+            os.close(main)
+
+        assert done.returncode == 0, done.stderr
+        assert ("\033[1mpipeline\033[0m: 1 package for" in shown) is colored
+        assert ("\033[" in shown) is colored
+
+
+@pytest.mark.parametrize(("form", "colored"), [("text", True), ("markdown", False), ("json", False)])
+def test_a_diff_is_in_colours_where_it_is_for_people(
+    locked: Project, tmp_path: Path, form: str, *, colored: bool
+) -> None:
+    older = tmp_path / "pylock.pipeline.toml"
+    older.write_text('lock-version = "1.0"\ncreated-by = "x"\npackages = []\n', encoding="utf-8")
+    result = locked.run("diff", str(older), "--format", form, "--color", "always")
+
+    assert result.code == 0, result.stderr
+    assert ("\033[32m  + alpha 1.0\033[0m" in result.stdout) is colored
+    assert ("\033[" in result.stdout) is colored
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")

@@ -18,7 +18,7 @@ def run_audit(parsed: argparse.Namespace, screen: Screen) -> int:
     if parsed.json:
         screen.json(_plain(found, screen.notes))
     else:
-        screen.lines(line for one in found.findings for line in _lines(one))
+        screen.lines((line for one in found.findings for line in _lines(one)), in_colors=True)
         screen.say(_summary(found))
     return int(bool(found.counting))
 

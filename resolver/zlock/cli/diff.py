@@ -22,7 +22,7 @@ def run_diff(parsed: argparse.Namespace, screen: Screen) -> int:
         screen.json(asdict(comparison))
     else:
         lines = _markdown(comparison) if form == "markdown" else _text(comparison)
-        screen.lines(lines)
+        screen.lines(lines, in_colors=form == "text")
     return 0
 
 

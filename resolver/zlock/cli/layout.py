@@ -12,7 +12,8 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from zlock.errors import Problems, ZlockError, on_one_line
 from zlock.redact import redact
 
-_RED, _CYAN, _YELLOW, _BOLD, _OFF = "\033[31m", "\033[36m", "\033[33m", "\033[1m", "\033[0m"
+_RED, _GREEN, _YELLOW, _CYAN, _BOLD, _OFF = (f"\033[{code}m" for code in ("31", "32", "33", "36", "1", "0"))
+_QUOTED = re.compile("`[^`]*`")
 _QUIET_SECONDS = 1.0  # work that is done sooner needs no progress
 _TERMINAL_SECONDS = (0.1, 1.0)  # until other progress is shown, and until the same is again
 _LINE_SECONDS = (5.0, 30.0)  # likewise where each is a line of its own
@@ -33,6 +34,7 @@ class Screen:
     def __init__(self, *, color: str, quiet: bool, verbose: bool, json: bool = False) -> None:
         self.is_terminal = sys.stderr.isatty()
         self._color = color == "always" or (color == "auto" and _wants_color(self.is_terminal))
+        self._color_of_data = color == "always" or (color == "auto" and _wants_color(sys.stdout.isatty()))
         self._quiet = quiet
         self.verbose = verbose
         self.notes: list[str] = []
@@ -133,9 +135,16 @@ class Screen:
             self._clear()
             write(sys.stdout, text)
 
-    def lines(self, lines: Iterable[str]) -> None:
-        """Write the result as lines for people; what is foreign in them moves no cursor."""
-        self.data("".join(f"{presentable_line(line)}\n" for line in lines))
+    def lines(self, lines: Iterable[str], *, in_colors: bool = False) -> None:
+        """Write the result as lines for people; what is foreign in them moves no cursor.
+
+        Args:
+            lines: The lines.
+            in_colors: Where the result is shown in colours, what begins a block, came, went or is quoted has one.
+        """
+        shown = map(presentable_line, lines)
+        painted = map(_painted, shown) if in_colors and self._color_of_data else shown
+        self.data("".join(f"{line}\n" for line in painted))
 
     def json(self, value: Mapping[str, object]) -> None:
         """Keep the result, to write it as JSON at the end: what is wrong is in there too."""
@@ -183,6 +192,16 @@ class Screen:
         with self._writing:
             self._over = True
             self._clear()
+
+
+def _painted(line: str) -> str:
+    """Return a line of a result in colours."""
+    for begin, code in (("  + ", _GREEN), ("  - ", _RED)):
+        if line.startswith(begin):
+            return f"{code}{line}{_OFF}"
+    line = _QUOTED.sub(lambda found: f"{_CYAN}{found[0]}{_OFF}", line)
+    head, colon, rest = line.partition(":")
+    return f"{_BOLD}{head}{_OFF}{colon}{rest}" if colon and head[:1].isalnum() else line
 
 
 def plain_errors(error: ZlockError, folder: Path) -> list[dict[str, object]]:

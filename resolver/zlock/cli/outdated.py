@@ -18,7 +18,7 @@ def run_outdated(parsed: argparse.Namespace, screen: Screen) -> int:
     if parsed.json:
         screen.json({"steps": [_plain(step) for step in found]})
     else:
-        screen.lines(line for step in found for line in _lines(step))
+        screen.lines((line for step in found for line in _lines(step)), in_colors=True)
     return 0
 
 

@@ -22,10 +22,10 @@ def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
         table = {"disregarded": report.disregarded, **rows, "failed": plain_failures(report)}
         screen.json(table)
         return end_with_failures(report, screen)
-    screen.lines(line for image in images for line in _lines(image))
+    screen.lines((line for image in images for line in _lines(image)), in_colors=True)
     for index in indexes:
         steps, platforms = ", ".join(index.plan.steps), ", ".join(index.plan.platforms)
-        screen.lines([f"{index.plan.tag} {platforms}: {steps} (index, {_WRITTEN[index.exists]})"])
+        screen.lines([f"{index.plan.tag} {platforms}: {steps} (index, {_WRITTEN[index.exists]})"], in_colors=True)
     if parsed.explain is None and not report.disregarded:
         names = {step for image in images for step in image.plan.steps}
         screen.say(f"{counted(len(images), 'image')} for {counted(len(names), 'step')}")

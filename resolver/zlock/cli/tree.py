@@ -20,7 +20,7 @@ def run_tree(parsed: argparse.Namespace, screen: Screen) -> int:
         screen.json({"trees": [_plain(tree) for tree in found]})
     else:
         for number, tree in enumerate(found):
-            screen.lines([*([""] if number else []), *_lines(tree)])
+            screen.lines([*([""] if number else []), *_lines(tree)], in_colors=True)
     return 0
 
 

@@ -20,7 +20,7 @@ def run_why(parsed: argparse.Namespace, screen: Screen) -> int:
     if parsed.json:
         screen.json({"package": parsed.package, "why": [_plain(one) for one in found]})
     else:
-        screen.lines(line for one in found for line in _lines(one, parsed.package))
+        screen.lines((line for one in found for line in _lines(one, parsed.package)), in_colors=True)
     return 0
 
 
