@@ -453,6 +453,23 @@ def test_how_far_an_upgrade_goes_heeds_the_steps_that_are_aligned(tmp_path: Path
     assert project.locked("free") == project.locked("bound") == {"shared": newer["moves"]}
 
 
+def test_a_release_for_which_another_package_would_be_years_older_says_the_years(tmp_path: Path) -> None:
+    """In a project of one step there are no pins of others."""
+    with TinyIndex(cache_control="max-age=0") as index:
+        for name, version, when, requires in [
+            ("cloud", "1.39", "2026-01-01", ()), ("cloud", "1.40", "2026-02-01", ()),
+            ("store", "0.4", "2020-01-01", ()), ("store", "2026", "2026-01-15", ("cloud<1.40",)),
+            ("app", "1", "2026-01-15", ("store",)),
+        ]:  # fmt: skip
+            index.wheel(name, version, requires=requires).upload_time = f"{when}T00:00:00Z"
+        project = locked_steps(tmp_path / "project", index, only=["cloud", "app"])
+        newer = reasons(project, "cloud")["only"]["newer"]
+
+    assert project.locked("only") == {"app": "1", "cloud": "1.39", "store": "2026"}
+    assert newer["verdict"] == "held back"
+    assert newer["reasons"] == ["1.40 would move other packages back:", "  store 2026 -> 0.4 (6.0 years older)"]
+
+
 def test_a_release_for_which_only_locks_of_other_steps_would_have_to_move_is_said_so(tmp_path: Path) -> None:
     with TinyIndex(cache_control="max-age=0") as index:
         index.wheel("shared", "1.0")
