@@ -7,16 +7,20 @@ import re
 from collections.abc import Iterator, Sequence
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from support.graph import Graph, Packages, Release, direct, pins_by_name, problem_of
 from test_soundness import Case, Oracle
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution import words
+from zlock.resolution.changes import settings_for
 from zlock.resolution.clauses import Unsolvable
+from zlock.resolution.eligible import find_nothing
 from zlock.resolution.explain import explain
 from zlock.resolution.findings import Conflict
 from zlock.resolution.problem import Problem
 from zlock.resolution.solve import solve
+from zlock.resolution.trials import Trials
 
 GRAPHS = 1500
 DEPTH = 2000
@@ -185,3 +189,18 @@ def test_many_releases_that_conflict_each_in_their_own_way_are_one_line_with_wha
 
     assert conflict is not None
     assert chain_of(conflict) == ["every usable `app` requires `lib`: the newest `lib<20`, others 19 other ranges"]
+
+
+def test_packages_to_be_built_are_named_also_where_there_is_no_time_to_try() -> None:
+    packages: Packages = {"app": {"1": {"requires": ["one", "two"]}}, "one": {"1": {"sdist": True}}}
+    packages = {**packages, "two": {"1": {"sdist": True, "requires": ["deep"]}}, "deep": {"1": {"sdist": True}}}
+    problem = problem_of(packages, ["app"])
+    nothings = [find_nothing(problem, problem.universe.package(canonicalize_name(name)), "") for name in ("one", "two")]
+    (untried,) = settings_for(problem, nothings, Trials(0))
+    (tried,) = settings_for(problem, nothings, Trials())
+
+    assert words.change(untried) == (
+        'set `build-sdists = ["one", "two"]` to let zlock build them, which runs their code; '
+        "whether that is enough was not tried, as it would take longer"
+    )
+    assert (tried.names, tried.is_tried) == (("deep", "one", "two"), True)

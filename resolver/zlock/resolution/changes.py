@@ -10,10 +10,11 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 
+from zlock.model.distribution import Dependency
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.resolution.clauses import Grounds, Named, Unsolvable
-from zlock.resolution.eligible import dead_ends
+from zlock.resolution.eligible import dead_ends, find_nothing
 from zlock.resolution.findings import Change, Flaw, Kind, Lack, Nothing
 from zlock.resolution.judge import Judge
 from zlock.resolution.needs import Node
@@ -104,8 +105,9 @@ def settings_for(problem: Problem, nothings: Sequence[Nothing], trials: Trials) 
         if trials.answer(replace(problem, universe=problem.universe.varied(target=target))) is not None:
             yield Change(kind="setting", setting=setting)
             break
-    if names := _buildable(problem, nothings, trials):
-        yield Change(kind="build", names=names)
+    names, is_tried = _buildable(problem, nothings, trials)
+    if names:
+        yield Change(kind="build", names=names, is_tried=is_tried)
 
 
 def _other_targets(problem: Problem, nothings: Iterable[Nothing]) -> Iterator[tuple[str, Target]]:
@@ -144,22 +146,50 @@ def _could_use(problem: Problem, one: Nothing, judge: Judge) -> bool:
     )
 
 
-def _buildable(problem: Problem, nothings: Iterable[Nothing], trials: Trials) -> tuple[NormalizedName, ...]:
-    """Return all packages that are to be built for an answer, as far as that tells without a build."""
+def _buildable(
+    problem: Problem, nothings: Iterable[Nothing], trials: Trials
+) -> tuple[tuple[NormalizedName, ...], bool]:
+    """Return all packages that are to be built for an answer, as far as that tells without a build.
+
+    Where there is no time to find out whether that is enough, those that are known by then, and False.
+    """
     rules, names = problem.universe.rules, frozenset[NormalizedName]()
+    before = rules.build_sdists or frozenset()
     while more := {one.name for one in nothings if one.files and Flaw.SDIST in one.files.flaws} - names:
-        names |= more
-        allowed = replace(rules, build_sdists=(rules.build_sdists or frozenset()) | names)
+        names |= more if names else more | _only_sdists(problem)
+        allowed, untried = replace(rules, build_sdists=before | names), trials.untried
         universe = problem.universe.varied(rules=allowed, source=Unbuilt(problem.universe.source))
         changed = replace(problem, universe=universe)
         pins = trials.answer(changed)
         if pins is not None:
             chosen = {node.name: universe.package(node.name).usable(position) for node, position in pins.items()}
             built = {name for name in names & chosen.keys() if not chosen[name].is_wheel}
-            return tuple(sorted(built | (rules.build_sdists or frozenset()))) if built else ()
-        proof = trials.proof(changed)
+            return tuple(sorted(built | before)) if built else (), True
+        proof = trials.proof(changed) if trials.untried == untried else None
+        if trials.untried > untried:
+            return tuple(sorted(before | names)), False
         nothings = dead_ends(changed, proof) if proof else ()
-    return ()
+    return (), True
+
+
+def _only_sdists(problem: Problem) -> set[NormalizedName]:
+    """Return what has only sdists of all that the newest releases require: it was fetched before the search."""
+    found: set[NormalizedName] = set()
+    seen: set[Dependency] = set()
+    waiting = [dependency for dependency, _ in problem.dependencies()]
+    for one in waiting:  # grows while it is walked
+        if one in seen:
+            continue
+        seen.add(one)
+        package = problem.universe.package(one.name)
+        mask = problem.universe.mask(one) & problem.domain(one.name) & ~problem.unnamed(one.name)
+        position = next((each for each in bits(mask) if package.candidate(each)), None)
+        if position is not None:
+            for extra in ("", *one.extras):
+                waiting += problem.universe.dependencies(package, position, extra)
+        elif (files := find_nothing(problem, package, one.specifier).files) and files.flaws == {Flaw.SDIST}:
+            found.add(one.name)
+    return found
 
 
 # What else

@@ -162,6 +162,7 @@ class Change:
         yanked: Whether that was yanked; else what is named is a pre-release.
         setting: The setting, as it stands in the configuration.
         names: All packages that may be built then.
+        is_tried: Whether it is known to be enough.
     """
 
     kind: Kind
@@ -170,6 +171,7 @@ class Change:
     yanked: bool = False
     setting: str = ""
     names: tuple[NormalizedName, ...] = ()
+    is_tried: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

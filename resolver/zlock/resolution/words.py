@@ -345,8 +345,9 @@ def change(one: Change) -> str:
         return f"set `{one.setting}` {where}"
     if one.kind == "build":
         names = ", ".join(f'"{name}"' for name in one.names)
+        more = "" if one.is_tried else "; whether that is enough was not tried, as it would take longer"
         them = "it, which runs its" if len(one.names) == 1 else "them, which runs their"
-        return f"set `build-sdists = [{names}]` to let zlock build {them} code"
+        return f"set `build-sdists = [{names}]` to let zlock build {them} code{more}"
     pin = f"{one.pin[0]} {one.pin[1]}" if one.pin else ""
     if one.requirement is None:
         return f"require `{pin.replace(' ', '==')}`, which is {'yanked' if one.yanked else 'a pre-release'}"
