@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from zlock.image.builders.engine import image_in
 from zlock.image.registry.manifest import Configuration
 from zlock.image.registry.registry import Registry
 from zlock.model.reference import ImageReference
+from zlock.process import CommandStopped
 
 AMD64, ARM64 = "linux/amd64", "linux/arm64"
 LAYER = make_layer({"a.txt": b"a"})
@@ -315,6 +317,17 @@ def test_a_layer_that_broke_off_is_fetched_again_from_its_beginning(tiny: TinyRe
 
     with reader.open_layer(at(tiny), found.layers[0]) as layer:
         assert layer.read() == LAYER
+
+
+def test_a_layer_that_nobody_wants_any_more_is_not_fetched_to_its_end(tiny: TinyRegistry, reader: Registry) -> None:
+    tiny.push("team/image", "1", IMAGE)
+    found = reader.find(at(tiny), AMD64)
+    assert found is not None
+    stop = Event()
+    stop.set()
+
+    with pytest.raises(CommandStopped, match="the run ended before"):
+        reader.open_layer(at(tiny), found.layers[0], stop)
 
 
 def test_a_layer_that_is_lost_is_an_error(tiny: TinyRegistry, reader: Registry) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, NamedTuple
 
 from zlock.errors import NoAnswer
@@ -129,7 +129,9 @@ class Workbench:
 
     def _pass_on(self, parent: OpenImage, position: int, target: Target, watch: Watch) -> Descriptor:
         """Make sure that a target has a layer of the parent."""
-        beside = parent.reference.name if isinstance(parent, RegistryImage) else ""
+        beside = ""
+        if isinstance(parent, RegistryImage):
+            beside, parent = parent.reference.name, replace(parent, stop=watch.stop)
         found, name = parent.found, f"the parent, {position + 1} of {len(parent.found.layers)}"
         if found.layers[position].media_type != UNPACKED:
             one = passed_on(found.layers[position], found.name)

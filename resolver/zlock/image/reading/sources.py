@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Event
 from typing import IO, NamedTuple, Protocol
 
 from zlock.errors import InvalidInput
@@ -51,15 +52,16 @@ class OpenImage(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegistryImage:
-    """An image in a registry."""
+    """An image in a registry; `stop` ends what is being fetched, once it is set."""
 
     registry: Registry
     reference: ImageReference
     found: FoundImage
+    stop: Event | None = None
 
     def open_layer(self, position: int) -> IO[bytes]:
         """Return a layer, checked, as a file that the caller closes."""
-        return self.registry.open_layer(self.reference, self.found.layers[position])
+        return self.registry.open_layer(self.reference, self.found.layers[position], self.stop)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

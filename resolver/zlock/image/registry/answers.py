@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from threading import Event
 from typing import IO
 
 from zlock.errors import RegistryFailed
@@ -11,6 +12,7 @@ from zlock.image.registry.manifest import LARGEST_DOCUMENT, Descriptor, broken
 from zlock.index.network import Answer
 from zlock.model import plain
 from zlock.model.reference import ImageReference, is_digest
+from zlock.process import CommandStopped
 
 _OK, _NOT_FOUND = 200, 404
 
@@ -36,7 +38,8 @@ class Document:
 class Checked:
     """Writes content to a file, and holds it to its descriptor."""
 
-    def __init__(self, descriptor: Descriptor, name: str, file: IO[bytes]) -> None:
+    def __init__(self, descriptor: Descriptor, name: str, file: IO[bytes], stop: Event | None = None) -> None:
+        self._stop = stop
         self._descriptor = descriptor
         self._where = f"`{descriptor.digest}` of `{name}`"
         self._file = file
@@ -51,7 +54,9 @@ class Checked:
         self._hash = hashlib.sha256()
 
     def write(self, chunk: bytes, /) -> None:
-        """Take the next bytes, up to as many as there may be."""
+        """Take the next bytes, up to as many as there may be, unless nobody wants them any more."""
+        if self._stop is not None and self._stop.is_set():
+            raise CommandStopped(f"the run ended before {self._where} was there", hint="run again")
         self._size += len(chunk)
         if self._size > self._descriptor.size:
             raise broken(self._where, f"it is larger than the {self._descriptor.size} bytes of its manifest")

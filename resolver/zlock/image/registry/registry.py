@@ -162,15 +162,23 @@ class Registry:
         what = f"a layer of `{reference}` could not be sent: the registry {how}"
         return failure(what, answer, reference, "write")
 
-    def open_layer(self, reference: ImageReference, layer: Descriptor) -> IO[bytes]:
+    def open_layer(
+        self, reference: ImageReference, layer: Descriptor, stop: threading.Event | None = None
+    ) -> IO[bytes]:
         """Return a layer as a file that is gone once it is closed; its digest and size are checked.
 
+        Args:
+            reference: The image's repository.
+            layer: What points at it.
+            stop: Ends it, once it is set.
+
         Raises:
+            CommandStopped: It was ended.
             RegistryFailed: It can't be had, or is not what the manifest says.
         """
         file = tempfile.TemporaryFile(prefix="zlock-layer-")  # noqa: SIM115 - the caller closes it
         try:
-            there = self._pour(reference, layer, Checked(layer, str(reference), file))
+            there = self._pour(reference, layer, Checked(layer, str(reference), file, stop))
         except BaseException:
             file.close()
             raise
