@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -182,6 +183,7 @@ def test_a_package_is_there_once_for_each_target() -> None:
         ({"gave_way": (GAVE_WAY._replace(winner=EXPLICIT._replace(requirement="a\nb")),)}, "winner.requirement"),
         ({"builds": LOCK.facts.builds * 2}, "builds"),
         ({"builds": (LOCK.facts.builds[0]._replace(requirements=("tool==1",)),)}, "builds[0].requirements[0]"),
+        ({"builds": (LOCK.facts.builds[0]._replace(requirements=LOCK.facts.builds[0].requirements * 2),)}, "builds[0]"),
         ({"builds": (LOCK.facts.builds[0]._replace(package="../beta"),)}, "builds[0].package"),
         ({"builds": (LOCK.facts.builds[0]._replace(requirements=("tool==1\n-e .",)),)}, "builds[0].requirements[0]"),
         ({"sources": (Asked(source="stack", requirements=("!",), recorded=True),)}, "sources"),
@@ -203,6 +205,39 @@ def test_without_its_packages_a_lock_is_cut_or_edited_wherever_it_is_with_them(k
     text = signed()
     for other in (text[:kept], text.replace("alpha", "omega"), text.replace('step = "train"', 'step = "other"')):
         assert refusal(parse_facts, other) == refusal(parse_lock, other)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('lock-version = "1.0"', 'lock-version = "2.0"'),
+        ('lock-version = "1.0"', 'lock-version = "x"'),
+        ("\npackages = 3", "\npackages = 4"),
+        ("[[packages]]", "[[ packages ]]"),
+    ],
+)
+def test_without_its_packages_a_signed_lock_is_refused_as_with_them(before: str, after: str) -> None:
+    text = signed()
+    assert before in text
+
+    other = resign(text.replace(before, after, 1))
+    assert refusal(parse_facts, other) == refusal(parse_lock, other)
+
+
+@pytest.mark.parametrize(
+    ("edit", "key"),
+    [
+        (lambda text: text.replace('"x86_64\\"', '"aarch64\\"', 1), "environments"),
+        (lambda text: re.sub(r"environments = \[.*\]", "environments = []", text), "environments"),
+        (lambda text: re.sub(r"environments = \[(.*)\]", r"environments = [\1, \1]", text), "environments"),
+        (lambda text: text.replace('requires-python = "==3.12', 'requires-python = "==3.11', 1), "requires-python"),
+    ],
+)
+def test_a_lock_is_for_the_targets_that_it_says(edit: Callable[[str], str], key: str) -> None:
+    assert edit(signed()) != signed()
+
+    _, (context,), _ = refusal(parse_lock, resign(edit(signed())))
+    assert context.startswith(f"`{key}`: it does not say what")
 
 
 @pytest.mark.parametrize(

@@ -394,3 +394,23 @@ def test_places_are_shown_as_code_in_markdown(project: Project) -> None:
     shown = project.run("diff", "--format", "markdown").stdout
 
     assert f"from another index: `{index}` -> `https://x.example/<b>[x](y)`" in shown
+
+
+@pytest.mark.parametrize("kept", [0, 20, 200])
+def test_what_is_left_of_a_lock_in_a_revision_is_not_taken_for_none(project: Project, kept: int) -> None:
+    whole = project.lock_path("train").read_text(encoding="utf-8")
+    project.lock_path("train").write_text(whole[:kept], encoding="utf-8")
+    git(project, "commit", "-qam", "cut")
+    project.lock_path("train").write_text(whole, encoding="utf-8")
+
+    result = project.run("diff")
+    assert (result.code, "`HEAD:pylock.train.toml` was cut short or edited" in result.stderr) == (2, True)
+
+
+def test_a_lock_of_another_tool_in_a_revision_is_left_alone(project: Project) -> None:
+    foreign = project.lock_path("train").with_name("pylock.dev.toml")
+    foreign.write_text('lock-version = "1.0"\ncreated-by = "uv"\npackages = []\n', encoding="utf-8")
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "another")
+
+    assert project.run("diff").code == 0

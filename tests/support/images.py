@@ -61,7 +61,10 @@ def locked(*packages: Mapping[str, Any], **own: Any) -> Lock:
     target = {"python": "3.12", "platforms": ["linux/amd64"], "packages": len(packages)}
     facts = {**needed, **target, "declared-files": [], "sources": [], **own}
     rows = tuple(read(Package, package) for package in packages)
-    return Lock(environments=(), requires_python="==3.12.*", packages=rows, facts=read(Facts, facts))
+    stated = read(Facts, facts)
+    environments = tuple(str(target.marker) for target in stated.targets)
+    requires_python = str(stated.targets[0].requires_python)
+    return Lock(environments=environments, requires_python=requires_python, packages=rows, facts=stated)
 
 
 def uv(version: str) -> dict[str, Any]:

@@ -61,6 +61,16 @@ class Build(NamedTuple):
     requirements: tuple[BuildLine, ...]
     locked: bool = True
 
+    def check(self) -> None:
+        """Hold the pins that were read against each other.
+
+        Raises:
+            Misstated: A package is pinned twice.
+        """
+        names = [line.partition("==")[0] for line in self.requirements]
+        if len(set(names)) < len(names):
+            raise Misstated("a package is pinned twice", "requirements")
+
 
 class Uv(NamedTuple):
     """The uv that installs a lock in images: pinned like a package, though it is none of the step's.

@@ -24,6 +24,7 @@ _OWN = "\n[tool.zlock]\n"
 _OWNER = re.compile(r'^pipeline = ("(?:[^"\\]|\\.)*")$', re.MULTILINE)
 _FILE = re.compile(r'^(?:    |sdist = )\{(?:[^"\n]*, )?path = "([^"\n]*)"', re.MULTILINE)
 _FILE_OR_ARCHIVE = re.compile(r'^(?:    |sdist = |archive = )\{(?:[^"\n]*, )?path = "([^"\n]*)"', re.MULTILINE)
+_MAKER = re.compile(r"""^created-by = ["'](.*)["']""", re.MULTILINE)
 _INTEGRITY = re.compile(r'^integrity = "[^"]*"$', re.MULTILINE)
 
 
@@ -55,6 +56,12 @@ def wheelhouse_in(text: str) -> str:
     rows = _FILE if "\nlocal = " in text[begin:] else _FILE_OR_ARCHIVE
     match = rows.search(text, 0, begin)
     return str(PurePosixPath(match[1]).parent) if match else ""
+
+
+def is_own(text: str) -> bool:
+    """Return whether a lock's text is one of zlock's, or what is left of one: not one that another tool says is its."""
+    made = _MAKER.search(text)
+    return made is None or made[1] == "zlock"
 
 
 def is_whole(text: str) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 
+from packaging.specifiers import SpecifierSet
+
 from zlock.lock.facts import Facts
 from zlock.lock.forms import MarkerText, SpecifierText
 from zlock.lock.identity import FORMAT, identity_of, resign
@@ -31,14 +33,20 @@ class Lock:
     facts: Facts
 
     def check(self) -> None:
-        """Hold the packages that were read against each other.
+        """Hold what was read to what its parts say of each other.
 
         Raises:
-            Misstated: A target installs a package twice.
+            Misstated: It is for other targets than `facts` say, or a target installs a package twice.
         """
+        targets = self.facts.targets
+        fitting = [sum(map(target.holds, self.environments)) for target in targets]
+        if len(self.environments) != len(targets) or fitting != [1] * len(targets):
+            raise Misstated("it does not say what `platforms` does", "environments")
+        if not all(SpecifierSet(self.requires_python).contains(target.full_version) for target in targets):
+            raise Misstated("it does not say what `python` does", "requires-python")
         names = [package.name for package in self.packages]
         several = {name for name, count in Counter(names).items() if count > 1}
-        for target in self.facts.targets if several else ():
+        for target in targets if several else ():
             there = [one.name for one in self.packages if one.name in several and target.holds(one.marker)]
             if len(set(there)) < len(there):
                 raise Misstated(f"{target.platform} has a package twice", "packages")

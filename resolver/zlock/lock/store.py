@@ -35,6 +35,7 @@ _NAME = re.compile(r"pylock\.([^.]+)\.toml")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
 T = TypeVar("T")
 _OWN = "tool.zlock"
+_HEAD = 'lock-version = "1.0"\n'
 _PACKAGE = "\n\n[[packages]]\n"
 _SEVERAL = 4  # files; fewer are not worth starting threads for
 _SYNCING = 16
@@ -71,10 +72,12 @@ def parse_facts(path: Path, text: str) -> Facts:
     Raises:
         InvalidLock: As `read_lock` has it.
     """
-    if not is_whole(text):
-        return parse_lock(path, text).facts
-    with _checked(path):
-        return _read_facts(path, text)
+    if is_whole(text) and text.startswith(_HEAD):
+        with _checked(path):
+            facts = _read_facts(path, text)
+        if facts.packages == text.count(_PACKAGE, 0, own_begin(text)):
+            return facts
+    return parse_lock(path, text).facts  # which says what is wrong
 
 
 def read_text(path: Path) -> str | None:

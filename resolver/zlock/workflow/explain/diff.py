@@ -9,6 +9,7 @@ from pathlib import Path
 from zlock.errors import Collector, InvalidConfiguration, InvalidInput
 from zlock.lock.diff import StepDiff, compare, compare_with_foreign
 from zlock.lock.history import HEAD, texts_at
+from zlock.lock.identity import is_own
 from zlock.lock.lock import Lock
 from zlock.lock.store import existing_steps, lock_path, parse_lock, read_lock, read_text, step_of
 from zlock.wording import did_you_mean, listed
@@ -139,7 +140,7 @@ def _at(workspace: Workspace, revision: str, problems: Collector) -> Locks:
     found = {}
     for name, text in texts.items():
         with problems:
-            if "[tool.zlock]" in text:
+            if is_own(text):
                 lock = parse_lock(Path(f"{revision}:{name}"), text)
                 found[step_of(name) or lock.facts.step] = lock
     return found
