@@ -85,6 +85,33 @@ def test_it_refuses_nothing_that_zlock_takes(kind: type, key: str) -> None:
         assert mistakes_by_schema(table) == [], value
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'python = "2.7"',
+        'python = "3.1\N{FULLWIDTH DIGIT TWO}"',
+        'manylinux = "new"',
+        'platforms = ["linux/vax"]',
+        'build-sdists = ["a b"]',
+        'exclude = [{ package = "-a" }]',
+        '[docker]\napt-packages = ["Git"]',
+        '[docker]\napt-packages = ["git; rm -r /"]',
+        '[docker]\nuser = "-x"',
+        '[docker]\nvenv = "opt"',
+        '[docker]\nenvironment = { 1A = "x" }',
+        '[docker]\npython-package-installer-args = { "--timeout" = 5 }',
+        '[steps."a/b"]\npython = "3.12"',
+        '[steps.a.docker]\napt-packages = ["--x"]',
+    ],
+)
+def test_it_refuses_names_and_words_that_zlock_refuses(text: str) -> None:
+    table = tomllib.loads(text)
+
+    with pytest.raises(ZlockError):
+        parse_project(table, Path("/project/zlock.toml"))
+    assert mistakes_by_schema(table) != []
+
+
 def test_each_key_is_explained() -> None:
     tables = [json_schema(), *json_schema()["definitions"].values()]
     told = [one["description"] for table in tables for one in table["properties"].values()]

@@ -77,6 +77,16 @@ def one_of(*options: str) -> Check[str]:
     return Check(lambda value, at: choice(value, at, options), words, {"enum": list(options)})
 
 
+def of_pattern(pattern: str) -> dict[str, object]:
+    """Return the schema of a text that as a whole is of a pattern."""
+    return {"type": "string", "pattern": f"^(?:{pattern})$"}
+
+
+def table_of(names: str, **value: object) -> dict[str, object]:
+    """Return the schema of a table whose keys are of a pattern."""
+    return {"type": "object", "patternProperties": {f"^(?:{names})$": value}, "additionalProperties": False}
+
+
 def _list(check: Check[T]) -> dict[str, object]:
     return {"type": "array", "items": check.schema}
 
@@ -124,7 +134,7 @@ def words(value: object, at: str) -> tuple[str, ...]:
     return sequence(value, at, word, hint=_split_hint(value))
 
 
-@accepts("list of names", **_list(word))
+@accepts("list of names", type="array", items=of_pattern(debian.PACKAGE.pattern))
 def debian_packages(value: object, at: str) -> tuple[str, ...]:
     """Accept a list of names of Debian packages."""
     return sequence(value, at, _debian_package, hint=_split_hint(value))
@@ -141,7 +151,7 @@ def _admitted(found: str, at: str, refused: tuple[str, str] | None) -> str:
     return found
 
 
-@accepts("text", **word.schema)
+@accepts("text", **of_pattern(image.USER.pattern))
 def user(value: object, at: str) -> str:
     """Accept who runs in an image: `name`, `name:group`, or their numbers."""
     found = text(value, at)
@@ -150,7 +160,7 @@ def user(value: object, at: str) -> str:
     return found
 
 
-@accepts("absolute path", type="string", pattern="^/")
+@accepts("absolute path", **of_pattern(image.PLAIN_PATH.pattern))
 def venv(value: object, at: str) -> str:
     """Accept the folder of an image that its environment goes to."""
     return _admitted(found := text(value, at), at, image.venv_refusal(found))
@@ -189,7 +199,7 @@ def image_repository(value: object, at: str) -> str:
     return found
 
 
-@accepts("name", **word.schema)
+@accepts("name", **of_pattern(_NAME))
 def project_name(value: object, at: str) -> str:
     """Accept the name of a package of an index, alone (PEP 508)."""
     from zlock.model.link import PROJECT_NAME  # slow to import, and settings of images name none
@@ -315,15 +325,14 @@ def choice(value: object, at: str, options: Sequence[str]) -> str:
 
 @accepts(
     "table of name to text, number, boolean, list of these, or `None` for an option without a value",
-    type="object",
-    additionalProperties={"type": [*_SCALARS, "array"], "items": {"type": _SCALARS}},
+    **table_of(_ARGUMENT.pattern, type=[*_SCALARS, "array"], items={"type": _SCALARS}),
 )
 def installer_arguments(value: object, at: str) -> dict[str, object]:
     """Accept arguments of the installer: a name without dashes, and a scalar, a list, or None for a flag."""
     return entries(value, at, _argument_value, _argument_name)
 
 
-@accepts("table of text or whole numbers", type="object", additionalProperties={"type": ["string", "integer"]})
+@accepts("table of text or whole numbers", **table_of(_VARIABLE.pattern, type=["string", "integer"]))
 def variables(value: object, at: str) -> dict[str, str]:
     """Accept environment variables; a whole number counts as its text."""
     return entries(value, at, _variable, _variable_name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 
-_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?", re.ASCII)
+USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?", re.ASCII)
 
 USER_HINT = "write `name`, `name:group`, or their numbers"
 """The way out where a text is not a user."""
@@ -23,7 +23,7 @@ VENV = "/opt/venv"
 """Where the environment is in an image, unless a setting says otherwise or it is the parent's own."""
 
 # It stands in `PATH` and in the first line of scripts, so it has no colon and no space.
-_VENV = re.compile(r"(/[A-Za-z0-9._+-]+)+", re.ASCII)
+PLAIN_PATH = re.compile(r"(/[A-Za-z0-9._+-]+)+", re.ASCII)
 # What zlock has there; and what is emptied, or laid over by the system that runs a container.
 _TAKEN = (FOLDER, WORKING_FOLDER, CACHE, "/tmp", "/run", "/var/run", "/var/tmp", "/dev", "/proc", "/sys")  # noqa: S108 - of the image
 
@@ -44,7 +44,7 @@ def default_parent(python: str) -> str:
 
 def venv_refusal(text: str) -> tuple[str, str] | None:
     """Say why an environment can't be in a folder of an image, and the way out; None where it can."""
-    if not _VENV.fullmatch(text) or posixpath.normpath(text) != text:
+    if not PLAIN_PATH.fullmatch(text) or posixpath.normpath(text) != text:
         return f"`{text}` is not an absolute path in plain characters", f"write a path such as `{VENV}`"
     for taken in _TAKEN:
         if f"{taken}/".startswith(f"{text}/") or f"{text}/".startswith(f"{taken}/"):
@@ -54,4 +54,4 @@ def venv_refusal(text: str) -> tuple[str, str] | None:
 
 def is_user(text: str) -> bool:
     """Tell whether a text names a user, with or without a group, as the `USER` of a Dockerfile takes it."""
-    return _USER.fullmatch(text) is not None
+    return USER.fullmatch(text) is not None

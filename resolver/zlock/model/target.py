@@ -17,10 +17,10 @@ from zlock.model.machine import PLATFORMS, Machine
 
 # PEP 600: the older names of three glibc floors
 _LEGACY_MANYLINUX = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-_PYTHON = re.compile(r"3\.(\d+)(?:\.(\d+))?")
+PYTHON = re.compile(r"3\.([0-9]+)(?:\.([0-9]+))?")
 _LIBC_MAJOR = {"manylinux": 2, "musllinux": 1}
 _MOST_MUSL = 9  # musl is at 1.2 since 2019
-_LIBC = re.compile(r"(\d+)[_.](\d+)")
+LIBC = re.compile(r"([0-9]+)[_.]([0-9]+)")
 _marker = lru_cache(maxsize=1024)(Marker)  # the packages of a lock share a few
 
 
@@ -61,7 +61,7 @@ class Target:
         Raises:
             InvalidTarget: A part is not of the form the documentation gives.
         """
-        if not _PYTHON.fullmatch(python):
+        if not PYTHON.fullmatch(python):
             hint = 'write `python = "3.12"` or `python = "3.12.4"`'
             raise InvalidTarget("python", f"is not a Python 3 version: `{python}`", hint=hint)
         if platform not in PLATFORMS:
@@ -199,7 +199,7 @@ class Target:
 
 
 def _libc(key: str, text: str) -> tuple[int, int]:
-    match = _LIBC.fullmatch(text)
+    match = LIBC.fullmatch(text)
     if not match:
         hint = f'write `{key} = "{"2_28" if key == "manylinux" else "1_2"}"`'
         raise InvalidTarget(key, f"is not a libc version: `{text}`", hint=hint)

@@ -23,7 +23,7 @@ from zlock.settings import audit, indexes, rules
 from zlock.settings.audit import Ignored
 from zlock.settings.docker import DockerSettings
 from zlock.settings.keys import NOTHING, POLICY, QUESTION, key, read, reads
-from zlock.settings.names import wrong_names
+from zlock.settings.names import STEP_NAME, wrong_names
 from zlock.settings.place import display
 from zlock.settings.stack import IntegrationTable, read_integrations, read_stack
 from zlock.settings.table import Table
@@ -58,7 +58,7 @@ class StepConfiguration:
     align: bool | None = key(checks.boolean, None, QUESTION, shown="the project's")
 
 
-@reads("table of tables", type="object", additionalProperties={"$ref": "#/definitions/step"})
+@reads("table of tables", **checks.table_of(STEP_NAME.pattern, **{"$ref": "#/definitions/step"}))
 def _steps(table: Table, key: str) -> dict[str, StepConfiguration]:
     inner = table.table(key)
     return {name: read(StepConfiguration, inner.table(name)) for name in inner}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from zlock.errors import InvalidConfiguration
 
-_STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 
 
@@ -15,7 +15,7 @@ def wrong_names(names: Iterable[str]) -> Iterator[InvalidConfiguration]:
     """Hold the names of a pipeline's steps against PEP 751 (File name) and against what file systems bear."""
     seen: dict[str, str] = {}
     for name in names:
-        if not _STEP_NAME.fullmatch(name) or name.lower() in _DEVICES:
+        if not STEP_NAME.fullmatch(name) or name.lower() in _DEVICES:
             yield InvalidConfiguration(
                 f"the step name `{name}` can't be part of a lock's file name",
                 hint="use up to 100 letters, digits, `-` and `_`; `name=` gives a step another name",

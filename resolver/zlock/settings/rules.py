@@ -11,9 +11,10 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock import checks
 from zlock.checks import Check, accepts
+from zlock.model.machine import PLATFORMS
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement
-from zlock.model.target import InvalidTarget, Target
+from zlock.model.target import LIBC, PYTHON, InvalidTarget, Target
 from zlock.redact import secret_parameter
 from zlock.settings.keys import reads
 from zlock.settings.table import Table
@@ -30,7 +31,7 @@ _EXCLUSION = {
 }
 
 
-def _of_target(part: str, words: str) -> Check[str]:
+def _of_target(part: str, words: str, **schema: object) -> Check[str]:
     """Make the rule for a part of the target, which knows itself what it may be."""
 
     def of_target(value: object, at: str) -> str:
@@ -41,13 +42,13 @@ def _of_target(part: str, words: str) -> Check[str]:
             raise checks.mistake(at, error.problem, hint=error.hint) from error
         return found
 
-    return Check(of_target, words, checks.text.schema)
+    return Check(of_target, words, schema)
 
 
-python = _of_target("python", 'text, "3.12" or "3.12.4"')
-manylinux = _of_target("manylinux", "text")
-musllinux = _of_target("musllinux", "text")
-_platform = _of_target("platform", "OCI platform name")
+python = _of_target("python", 'text, "3.12" or "3.12.4"', **checks.of_pattern(PYTHON.pattern))
+manylinux = _of_target("manylinux", "text", **checks.of_pattern(LIBC.pattern))
+musllinux = _of_target("musllinux", "text", **checks.of_pattern(LIBC.pattern))
+_platform = _of_target("platform", "OCI platform name", enum=list(PLATFORMS))
 
 
 pipeline = Check(checks.text, 'text, "file.py" or "file.py:name"', checks.text.schema)
