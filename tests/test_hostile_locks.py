@@ -14,13 +14,14 @@ import pytest
 from support.images import build_row, locked, repository, sdist, uv, wheel
 from zlock.errors import InvalidLock
 from zlock.lock.declared import digest_of_files
-from zlock.lock.facts import DeclaredFile, Facts, Uv
+from zlock.lock.facts import Apt, DeclaredFile, Facts, Uv
 from zlock.lock.files import PackageArchive, PackageFile
 from zlock.lock.identity import identity_of, resign
 from zlock.lock.lock import Lock
 from zlock.lock.package import Package, PackageDirectory, PackageVcs
 from zlock.lock.requirements import direct_requirements, hashed_requirements
 from zlock.lock.store import parse_facts, parse_lock
+from zlock.model.debian import DebianPackage
 from zlock.model.explanations import Differs, GaveWay, Stated
 from zlock.model.requirement import Asked
 
@@ -156,6 +157,17 @@ def test_a_package_is_there_once_for_each_target() -> None:
     assert context == "`packages`: linux/amd64 has a package twice"
 
 
+DIGEST = f"sha256:{'0' * 64}"
+GIT = DebianPackage(
+    name="git", version="1:2.39", architecture="amd64", suite="tiny", path="pool/git.deb", size=1, sha256="0" * 64
+)
+
+
+def apt(base_image: str = DIGEST, distribution: str = "debian", **changes: Any) -> Apt:
+    """Return one Debian package as locked, but for something."""
+    return Apt(base_image=base_image, distribution=distribution, packages=(GIT._replace(**changes),))
+
+
 @pytest.mark.parametrize(
     ("facts", "key"),
     [
@@ -172,6 +184,21 @@ def test_a_package_is_there_once_for_each_target() -> None:
         ({"parent_user": "root\nRUN evil"}, "parent-user"),
         ({"parent_user": "-x y"}, "parent-user"),
         ({"apt_packages": ("git; rm -r /",)}, "apt-packages[0]"),
+        ({"apt": apt(base_image="latest")}, "apt.base-image"),
+        ({"apt": apt(distribution="debian\n[[packages]]")}, "apt.distribution"),
+        ({"apt": apt(name="-rf")}, "apt.packages[0].name"),
+        ({"apt": apt(name="../git")}, "apt.packages[0].name"),
+        ({"apt": apt(version="1.0/../..")}, "apt.packages[0].version"),
+        ({"apt": apt(version="$(rm -r /)")}, "apt.packages[0].version"),
+        ({"apt": apt(architecture="amd64 ")}, "apt.packages[0].architecture"),
+        ({"apt": apt(suite="tiny\n")}, "apt.packages[0].suite"),
+        ({"apt": apt(path="pool/../../git.deb")}, "apt.packages[0].path"),
+        ({"apt": apt(path="/etc/git.deb")}, "apt.packages[0].path"),
+        ({"apt": apt(path="http://other.example/git.deb")}, "apt.packages[0].path"),
+        ({"apt": apt(size=0)}, "apt.packages[0].size"),
+        ({"apt": apt(sha256="0" * 63)}, "apt.packages[0].sha256"),
+        ({"apt": apt(needs=("nowhere",))}, "apt.packages"),
+        ({"apt": Apt(base_image=DIGEST, distribution="debian", packages=(GIT, GIT))}, "apt.packages"),
         ({"exclude_newer": "2026\n"}, "exclude-newer"),
         ({"local": {"file:libs/a": "sha256:0"}}, "local.file:libs/a"),
         ({"uv": (LOCK.facts.uv or Uv(version="", wheels=()))._replace(version="9")}, "uv"),

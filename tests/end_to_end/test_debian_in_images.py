@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +80,7 @@ def world(request: pytest.FixtureRequest, base: str, tmp_path: Path) -> World:
             {
                 "python": "3.11",
                 "index": [{"url": index.url, "default": True}],
+                "registry": f"{base}/team/images",
                 "docker": {"parent-image": reference, "apt-packages": ["zlock-tool"]},
             }
         )
@@ -124,3 +126,23 @@ def test_a_package_of_the_pool_that_was_replaced_is_refused(world: World) -> Non
     assert "is another file than was locked" in world.build(code=3)
     with pytest.raises(AssertionError, match="zlock: a Debian package is another file than was locked"):
         world.engine("build", *world.unreachable, str(context))
+
+
+@pytest.mark.parametrize("world", ["buildah"], indirect=True)
+def test_an_image_is_verified_and_what_was_changed_in_it_is_named(world: World) -> None:
+    world.build()
+    record = json.loads((world.project.folder / "build" / "zlock" / "images.json").read_text())
+    reference = record["pipeline"]["reference"]
+    said = world.zlock("verify", reference)
+    assert "as locked for `pipeline`" in said
+    assert "2 Debian packages, 2 of their files" in said
+
+    folder = world.project.folder.parent / "changed"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text(
+        f"FROM {reference}\nRUN echo evil > /usr/share/zlock-data && dpkg --remove zlock-tool\n"
+    )
+    world.engine("build", "--tag", "localhost/changed:1", str(folder))
+    said = world.zlock("verify", "localhost/changed:1", code=1)
+    assert "zlock-data:all: /usr/share/zlock-data is changed" in said
+    assert f"missing: zlock-tool:amd64 {TOOL.version}, a Debian package" in said

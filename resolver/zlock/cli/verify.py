@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
+from zlock.debian.verify import DebianComparison
+from zlock.image.reading.installed import Altered
 from zlock.image.verify import Comparison
 from zlock.wording import counted
 from zlock.workflow.images.verify import Verdict, verify
@@ -30,22 +32,33 @@ def run_verify(parsed: argparse.Namespace, screen: Screen) -> int:
 def _lines(verdict: Verdict, platform: str, comparison: Comparison, *, verbose: bool) -> Iterator[str]:
     said = f"{counted(comparison.packages, 'package')}, {comparison.files} files"
     said += f", {comparison.compiled} .pyc files" if comparison.compiled else ""
-    result = "as locked" if comparison.is_equal else "not as locked"
+    debian = verdict.debian.get(platform)
+    said += f", {counted(debian.packages, 'Debian package')}, {debian.files} of their files" if debian else ""
+    is_equal = comparison.is_equal and (debian is None or debian.is_equal)
+    result = "as locked" if is_equal else "not as locked"
     yield f"{verdict.name}: {result} for `{verdict.step}` on {platform} ({said} checked)"
     yield from (f"  missing: {name} {version}".rstrip() for name, version in comparison.missing.items())
     yield from (f"  not locked: {name} {version}" for name, version in comparison.extra.items())
     yield from (f"  {name}: {wanted} is locked, {there} is there" for name, (wanted, there) in comparison.moved.items())
     yield from (f"  {name}: {how}" for name, how in comparison.elsewhere.items())
-    for name, files in comparison.altered.items():
-        yield from (f"  {name}: {file.path} is {file.why}" for file in files[: None if verbose else _SHOWN])
-        if len(files) > _SHOWN and not verbose:
-            yield f"  {name}: and {len(files) - _SHOWN} more files"
+    yield from _altered(comparison.altered, verbose=verbose)
+    if debian:
+        yield from (f"  missing: {name} {version}, a Debian package" for name, version in debian.missing.items())
+        yield from (f"  {name}: {wanted} is locked, {there} is there" for name, (wanted, there) in debian.moved.items())
+        yield from _altered(debian.altered, verbose=verbose)
     yield from (f"  of no package: {path}" for path in comparison.stray)
     yield from (f"  the environment: {name} is {how}" for name, how in comparison.environment.items())
     yield from (f"  the project itself: {name} {version}" for name, version in comparison.local.items())
     yield from (f"  to install with: {name} {version}" for name, version in comparison.installers.items())
     if verbose:
         yield from (f"  the parent's: {name} {version}" for name, version in comparison.inherited.items())
+
+
+def _altered(altered: Mapping[str, Sequence[Altered]], *, verbose: bool) -> Iterator[str]:
+    for name, files in altered.items():
+        yield from (f"  {name}: {file.path} is {file.why}" for file in files[: None if verbose else _SHOWN])
+        if len(files) > _SHOWN and not verbose:
+            yield f"  {name}: and {len(files) - _SHOWN} more files"
 
 
 def _plain(verdict: Verdict, notes: list[str]) -> dict[str, object]:
@@ -55,10 +68,16 @@ def _plain(verdict: Verdict, notes: list[str]) -> dict[str, object]:
         "notes": notes,
         "step": verdict.step,
         "equal": verdict.is_equal,
-        "platforms": {platform: _compared(one) for platform, one in verdict.comparisons.items()},
+        "platforms": {
+            platform: {
+                **_compared(one),
+                **({"debian": _compared(verdict.debian[platform])} if platform in verdict.debian else {}),
+            }
+            for platform, one in verdict.comparisons.items()
+        },
     }
 
 
-def _compared(comparison: Comparison) -> dict[str, object]:
+def _compared(comparison: Comparison | DebianComparison) -> dict[str, object]:
     altered = {name: {file.path: file.why for file in files} for name, files in comparison.altered.items()}
     return {**asdict(comparison), "altered": altered}

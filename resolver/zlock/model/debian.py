@@ -31,8 +31,8 @@ def bare_name(asked: str) -> str:
 
 
 def _inside(path: str) -> str:
-    if ".." in path.split("/"):
-        raise ValueError(f"{path!r} leads out of its archive")
+    if {"", ".."} & set(path.split("/")):
+        raise ValueError(f"{path!r} is not a path inside an archive")
     return path
 
 

@@ -63,7 +63,7 @@ class Installed:
         return self.inherited is None or (one.name, one.version) in self.inherited
 
 
-def read_venv(image: OpenImage, venv: str, minor: int, reporter: Reporter) -> Installed:
+def read_venv(image: OpenImage, venv: str, minor: int, reporter: Reporter, *, debian: bool = False) -> Installed:
     """Return what is in the environment that zlock makes in an image.
 
     Args:
@@ -71,17 +71,20 @@ def read_venv(image: OpenImage, venv: str, minor: int, reporter: Reporter) -> In
         venv: The folder of the environment.
         minor: Of the Python 3 that it should have.
         reporter: Hears of each layer.
+        debian: Whether Debian packages are looked at as well.
 
     Raises:
         NoAnswer: It has none of Python 3.`minor`.
         RegistryFailed: A layer can't be had, or is damaged.
     """
-    tree = LayerTree(image.found.name)
+    tree = LayerTree(image.found.name, debian=debian)
     add_layers(tree, image, range(len(image.found.layers)), reporter)
     return _read_environment(tree, venv, minor, venv)
 
 
-def read_system(image: OpenImage, minor: int, parents: int | None, reporter: Reporter) -> Installed:
+def read_system(
+    image: OpenImage, minor: int, parents: int | None, reporter: Reporter, *, debian: bool = False
+) -> Installed:
     """Return what is installed for the interpreter on an image's PATH.
 
     Args:
@@ -89,13 +92,14 @@ def read_system(image: OpenImage, minor: int, parents: int | None, reporter: Rep
         minor: Of the Python 3 that it should have.
         parents: How many of the layers are the parent's; None where nobody can tell.
         reporter: Hears of each layer.
+        debian: Whether Debian packages are looked at as well.
 
     Raises:
         NoAnswer: It has no Python 3.`minor`.
         RegistryFailed: A layer can't be had, or is damaged.
     """
     environ = image.found.config.environ
-    tree = LayerTree(image.found.name)
+    tree = LayerTree(image.found.name, debian=debian)
 
     def read() -> list[Distribution]:
         return read_distributions(tree, interpreter_folders(tree, environ, minor))

@@ -27,11 +27,12 @@ _KEPT = frozenset({"METADATA", "PKG-INFO", "RECORD", "INSTALLER", "direct_url.js
 
 
 class _File:
-    __slots__ = ("data", "layer", "sha256")
+    __slots__ = ("data", "layer", "md5", "sha256")
 
-    def __init__(self, layer: int, sha256: str, data: bytes | None) -> None:
+    def __init__(self, layer: int, sha256: str, md5: str, data: bytes | None) -> None:
         self.layer = layer
         self.sha256 = sha256
+        self.md5 = md5
         self.data = data
 
 
@@ -79,11 +80,15 @@ class LayerTree:
     Args:
         name: The image, for messages.
         describes: Tells by its name and the names of its folders whether a file describes what is installed.
+        debian: Whether what dpkg says of installed packages is kept too, and the md5 of each file.
     """
 
-    def __init__(self, name: str, describes: Callable[[str, Sequence[str]], bool] | None = None) -> None:
+    def __init__(
+        self, name: str, describes: Callable[[str, Sequence[str]], bool] | None = None, *, debian: bool = False
+    ) -> None:
         self._where = f"`{name}`"
-        self._describes = describes or _describes
+        self._describes = describes or (_describes_all if debian else _describes)
+        self._debian = debian
         self._root = _Folder(0)
         self._layers = 0
         self._kept = 0
@@ -148,6 +153,11 @@ class LayerTree:
         """Return the hex sha256 of a file."""
         there = self._at(path)
         return there.sha256 if isinstance(there, _File) else ""
+
+    def md5(self, path: str) -> str:
+        """Return the hex md5 of a file, empty where none was asked for."""
+        there = self._at(path)
+        return there.md5 if isinstance(there, _File) else ""
 
     def _at(self, path: str) -> _File | _Link | _Other | _Folder | None:
         there: _File | _Link | _Other | _Folder | None = self._root
@@ -247,7 +257,7 @@ class LayerTree:
         *parents, name = self._parts(path) or [""]
         there = self._folder(parents).entries.get(name)
         if isinstance(there, _File):
-            return _File(self._layers, there.sha256, there.data)
+            return _File(self._layers, there.sha256, there.md5, there.data)
         if isinstance(there, _Link):
             return _Link(self._layers, there.target)
         raise broken(self._where, f"a hard link in its layer {self._layers} leads to nothing: `{path}`")
@@ -259,17 +269,19 @@ class LayerTree:
             self._kept += entry.size
         if self._kept > _MOST_KEPT:
             raise broken(self._where, f"what describes its packages is larger than {_MOST_KEPT} bytes")
-        digest = hashlib.sha256()
+        digest, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False) if self._debian else None
         kept = []
         for chunk in tar.content():
             digest.update(chunk)
+            if md5:
+                md5.update(chunk)
             if keep:
                 kept.append(chunk)
         data = zlib.compress(b"".join(kept), 1) if keep else None
         if data is not None and not describes:
             self._modules += len(data)
             data = data if self._modules <= _MOST_MODULES else None
-        return _File(self._layers, digest.hexdigest(), data)
+        return _File(self._layers, digest.hexdigest(), md5.hexdigest() if md5 else "", data)
 
 
 class _Hashed:
@@ -293,6 +305,13 @@ def _describes(name: str, parents: Sequence[str]) -> bool:
     if name == "pyvenv.cfg" or name.endswith(".egg-info"):
         return True
     return name in _KEPT and bool(parents) and parents[-1].endswith((".dist-info", ".egg-info"))
+
+
+def _describes_all(name: str, parents: Sequence[str]) -> bool:
+    """Tell whether a file describes what is installed, Debian packages included (dpkg(1), "Files")."""
+    if parents[:3] == ["var", "lib", "dpkg"]:
+        return name in ("status", "diversions") or name.endswith(".md5sums")
+    return parents[:2] == ["etc", "dpkg"] or _describes(name, parents)
 
 
 def _is_module(name: str, parents: list[str]) -> bool:

@@ -41,6 +41,9 @@ class FileTree(Protocol):
     def sha256(self, path: str) -> str:
         """Return the hex sha256 of a file."""
 
+    def md5(self, path: str) -> str:
+        """Return the hex md5 of a file, for what was written down with that; empty where it is not kept."""
+
 
 class FolderTree:
     """The files below a folder."""
@@ -79,6 +82,11 @@ class FolderTree:
         """Return the hex sha256 of a file."""
         with open(self._place(path), "rb") as stream:  # noqa: PTH123 - the path is text
             return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    def md5(self, path: str) -> str:
+        """Return the hex md5 of a file."""
+        with open(self._place(path), "rb") as stream:  # noqa: PTH123 - the path is text
+            return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
     def _place(self, path: str) -> str:
         return os.path.join(self._root, path.lstrip("/"))  # noqa: PTH118 - asked for every file

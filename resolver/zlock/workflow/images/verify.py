@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from packaging.utils import canonicalize_name
 
+from zlock.debian.verify import DebianComparison, compare_debian, has_dpkg
 from zlock.errors import InvalidInput
 from zlock.image.plan import KEY_LABEL
 from zlock.image.reading.compilers import Compilers
@@ -38,16 +40,19 @@ class Verdict:
         name: What was verified, and where it was.
         step: The step whose lock it was compared with; empty where nothing was compared.
         comparisons: By platform, how they differ; none where nothing was compared.
+        debian: By platform, how the Debian packages differ; none where none are locked.
     """
 
     name: str
     step: str = ""
     comparisons: Mapping[str, Comparison] = field(default_factory=dict)
+    debian: Mapping[str, DebianComparison] = field(default_factory=dict)
 
     @property
     def is_equal(self) -> bool:
         """Whether nothing differs."""
-        return all(one.is_equal for one in self.comparisons.values())
+        python = all(one.is_equal for one in self.comparisons.values())
+        return python and all(one.is_equal for one in self.debian.values())
 
 
 def verify(options: Options, image: str) -> Verdict:
@@ -85,15 +90,18 @@ def _verify_image(workspace: Workspace, image: str, finder: ImageFinder) -> Verd
     images = {platform: found}
     if found.found.tagged != found.found.digest:
         images |= {one: finder.find(image, [one])[1] for one in wanted if one != platform}
-    comparisons = {}
+    comparisons, debian, apt = {}, {}, locked.facts.apt
     for one, opened in images.items():
         if locked.step.effective.system:
             parents = _parent_layers(finder, opened, locked, targets[one])
-            installed = read_system(opened, targets[one].minor, parents, workspace.reporter)
+            installed = read_system(opened, targets[one].minor, parents, workspace.reporter, debian=apt is not None)
         else:
-            installed = read_venv(opened, locked.step.effective.venv, targets[one].minor, workspace.reporter)
+            venv, minor = locked.step.effective.venv, targets[one].minor
+            installed = read_venv(opened, venv, minor, workspace.reporter, debian=apt is not None)
         comparisons[one] = _compared(workspace, locked, targets[one], installed)
-    return _verdict(locked, name, comparisons)
+        if apt is not None:
+            debian[one] = compare_debian(apt.on(one), installed.tree)
+    return _verdict(locked, name, comparisons, debian)
 
 
 def _verify_place(workspace: Workspace, image: str, kind: str, place: Path) -> Verdict:
@@ -111,7 +119,10 @@ def _verify_place(workspace: Workspace, image: str, kind: str, place: Path) -> V
     if settings.system:
         installed = replace(installed, inherited=None)
     comparison = _compared(workspace, locked, target, installed)
-    return _verdict(locked, image, {target.platform: comparison})
+    apt, platform = locked.facts.apt, target.platform
+    is_image = kind == "dir" and has_dpkg(installed.tree)  # a folder may be an environment alone
+    debian = {platform: compare_debian(apt.on(platform), installed.tree)} if apt and is_image else {}
+    return _verdict(locked, image, {platform: comparison}, debian)
 
 
 def _compared(workspace: Workspace, locked: LockedStep, target: Target, installed: Installed) -> Comparison:
@@ -133,8 +144,13 @@ def _compared(workspace: Workspace, locked: LockedStep, target: Target, installe
     return found
 
 
-def _verdict(locked: LockedStep, name: str, comparisons: Mapping[str, Comparison]) -> Verdict:
-    return Verdict(name=name, step=locked.step.name, comparisons=comparisons)
+def _verdict(
+    locked: LockedStep,
+    name: str,
+    comparisons: Mapping[str, Comparison],
+    debian: Mapping[str, DebianComparison] = MappingProxyType({}),
+) -> Verdict:
+    return Verdict(name=name, step=locked.step.name, comparisons=comparisons, debian=debian)
 
 
 def _parent_layers(finder: ImageFinder, image: OpenImage, locked: LockedStep, target: Target) -> int | None:
