@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,9 @@ from support.debian import Deb, Key, TinyArchive
 from support.engines import registry
 from support.index import TinyIndex
 from support.project import Project
+from zlock.image.registry.manifest import Manifest
+from zlock.image.registry.registry import Registry
+from zlock.model.reference import ImageReference
 
 pytestmark = pytest.mark.engines
 TOOL = Deb(
@@ -146,3 +151,21 @@ def test_an_image_is_verified_and_what_was_changed_in_it_is_named(world: World) 
     said = world.zlock("verify", "localhost/changed:1", code=1)
     assert "zlock-data:all: /usr/share/zlock-data is changed" in said
     assert f"missing: zlock-tool:amd64 {TOOL.version}, a Debian package" in said
+
+
+@pytest.mark.parametrize("world", ["buildah"], indirect=True)
+def test_a_push_keeps_the_packages_where_others_find_them(world: World, base: str) -> None:
+    world.build("--push")
+    pool = world.project.folder / "wheelhouse" / "debs"
+    before = {path.name: path.read_bytes() for path in pool.iterdir()}
+    shutil.rmtree(pool)
+
+    world.zlock("fetch")
+    assert {path.name: path.read_bytes() for path in pool.iterdir()} == before
+    world.zlock("dockerfile")
+    (sums,) = world.project.folder.glob("build/zlock/*/debs/SHA256SUMS")
+    digest = hashlib.sha256(sums.read_bytes()).hexdigest()
+    found = Registry({}).read(ImageReference.parse(f"{base}/team/images:apt-{digest[:16]}"))
+    assert isinstance(found, tuple)
+    assert isinstance(found[1], Manifest)
+    assert len(found[1].layers) == len(before)

@@ -26,6 +26,7 @@ from zlock.merge import merge
 from zlock.model.distribution import File
 from zlock.model.paths import real
 from zlock.model.ports import PackageSource
+from zlock.model.reference import join_repository
 from zlock.model.target import Target
 from zlock.reporting import Activity, Doing
 from zlock.workflow.fetching.build_files import house_with
@@ -105,7 +106,7 @@ def fetch(options: Options, folder: Path | None) -> tuple[Fetched, Report]:
             statuses |= _bring(workspace, house, place, own, failed) if own else {}
         debs = DebHouse(place / DEBS, session.client, offline=options.offline)
         with closing(Archives(workspace)) as archives:
-            packages = _without_doubles(_debs(locked, archives, steps_of), failed)
+            packages = _without_doubles(_debs(workspace, locked, archives, steps_of), failed)
             statuses |= _bring(workspace, debs, place / DEBS, packages, failed) if packages else {}
     finally:
         session.close()
@@ -165,7 +166,9 @@ def _built(
     return wanted
 
 
-def _debs(locked: Sequence[LockedStep], archives: Archives, steps_of: dict[str, dict[str, None]]) -> list[Wanted]:
+def _debs(
+    workspace: Workspace, locked: Sequence[LockedStep], archives: Archives, steps_of: dict[str, dict[str, None]]
+) -> list[Wanted]:
     """Return the Debian packages of locks."""
     found = []
     for one in locked:
@@ -173,9 +176,10 @@ def _debs(locked: Sequence[LockedStep], archives: Archives, steps_of: dict[str, 
         apt = one.facts.apt
         if apt is None or reference is None:
             continue
+        repository = join_repository(workspace.project.registry, one.step.effective.target_repository)
         for platform in [target.platform for target in one.question.targets if target.system == "linux"]:
             for deb in apt.on(platform):
-                found.append(archives.wanted(deb, reference, platform))
+                found.append(archives.wanted(deb, reference, platform, repository))
                 steps_of.setdefault(deb.filename, {})[one.step.name] = None
     return found
 

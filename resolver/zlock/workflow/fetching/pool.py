@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from typing import IO
 from urllib.parse import quote
 
-from zlock.errors import IndexFailed, OutsideFailed
+from zlock.errors import IndexFailed, OutsideFailed, RegistryFailed
 from zlock.image.context.debs import DEBS
+from zlock.image.kept_debs import open_kept
 from zlock.image.plan import ImagePlan
+from zlock.image.registry.registry import Registry
 from zlock.index.auth import Credentials
 from zlock.index.client import Client
 from zlock.index.network import Network
@@ -28,17 +34,35 @@ Urls = Callable[[], Sequence[str]]
 class Archives:
     """Where Debian packages are: the sources of base images say it, and locks only which suite and path.
 
+    What archives have no more may be kept beside images that were pushed.
+
     Args:
         workspace: The project.
     """
 
     def __init__(self, workspace: Workspace) -> None:
         self._images = BaseImages(workspace)
+        self._environ = workspace.environ
         self._turn = Lock()
 
-    def wanted(self, deb: DebianPackage, reference: ImageReference, platform: str) -> Wanted:
-        """Return a package as a folder of files wants it; its archives are looked up if it is not there."""
-        find = _Places(lambda: self._urls(deb, reference, platform))
+    @cached_property
+    def _registry(self) -> Registry:
+        return Registry(self._environ)
+
+    def wanted(self, deb: DebianPackage, reference: ImageReference, platform: str, repository: str) -> Wanted:
+        """Return a package as a folder of files wants it; its archives are looked up if it is not there.
+
+        Args:
+            deb: The package.
+            reference: The base image that lacks it, with its digest.
+            platform: What that is for.
+            repository: `host/repository` of images that have it, or empty.
+        """
+
+        def kept() -> IO[bytes] | None:
+            return open_kept(self._registry, repository, deb) if repository else None
+
+        find = _Places(lambda: self._urls(deb, reference, platform), kept)
         return Wanted(filename=deb.filename, sha256=deb.sha256, size=deb.size, find=find)
 
     def _urls(self, deb: DebianPackage, reference: ImageReference, platform: str) -> Sequence[str]:
@@ -55,10 +79,15 @@ class Archives:
     def close(self) -> None:
         """Close what was opened."""
         self._images.close()
+        if "_registry" in self.__dict__:
+            self._registry.close()
 
 
 class DebHouse(Wheelhouse):
-    """A folder of Debian packages; where one archive of a suite does not have a file, the next one is asked."""
+    """A folder of Debian packages; where one archive does not have a file, the next one is asked.
+
+    The last that is asked is the repository of images that have it.
+    """
 
     def bring(self, wanted: Wanted) -> Status:
         """Make sure that a file is there, and is the right one; see `Wheelhouse`."""
@@ -68,12 +97,30 @@ class DebHouse(Wheelhouse):
             except OfflineMiss:
                 raise
             except IndexFailed as error:
-                if not (isinstance(wanted.find, _Places) and wanted.find.go_on()):
+                places = wanted.find
+                if isinstance(places, _Places) and places.go_on():
+                    continue
+                try:
+                    status = self._bring_kept(wanted, places) if isinstance(places, _Places) else None
+                except RegistryFailed as failed:
+                    error.context = (*error.context, failed.message)
+                    status = None
+                if status is None:
                     error.hint = (
                         "bring the pool that an earlier `zlock fetch` has filled, or take what the archive has now: "
                         "`zlock resolve --upgrade-apt`"
                     )
                     raise
+                return status
+
+    def _bring_kept(self, wanted: Wanted, places: _Places) -> Status | None:
+        content = places.kept()
+        if content is None:
+            return None
+        with content, tempfile.NamedTemporaryFile(prefix="zlock-deb-") as file:
+            shutil.copyfileobj(content, file)
+            file.flush()
+            return super().bring(replace(wanted, find=Path(file.name).as_uri))
 
 
 class Pool:
@@ -126,7 +173,7 @@ class Pool:
         for count, deb in enumerate(debs):
             self._workspace.reporter(Doing(Activity.FETCHING_FILES, done=count, total=len(debs), received=received))
             house = DebHouse(folder / deb.sha256[:16], self._client, offline=options.offline)
-            house.bring(self._archives.wanted(deb, reference, plan.platform))
+            house.bring(self._archives.wanted(deb, reference, plan.platform, plan.repository))
             found[deb] = folder / deb.sha256[:16] / deb.filename
             received += house.received
         return found
@@ -144,10 +191,15 @@ class Pool:
 
 
 class _Places:
-    """The URLs of a file, one at a time."""
+    """The URLs of a file, one at a time.
 
-    def __init__(self, urls: Urls) -> None:
+    Attributes:
+        kept: Opens it where it is kept beside images; returns None where there is no such place.
+    """
+
+    def __init__(self, urls: Urls, kept: Callable[[], IO[bytes] | None]) -> None:
         self._urls = urls
+        self.kept = kept
         self._left: list[str] = []
 
     def __call__(self) -> str:

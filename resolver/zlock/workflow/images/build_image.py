@@ -13,6 +13,7 @@ from typing import Self
 from zlock.image.builders.builder import Builder, Image, Recipe, Store
 from zlock.image.context.folder import write_context
 from zlock.image.context.installation import SECRET
+from zlock.image.kept_debs import keep_debs
 from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.reuse import Build, Reusing
 from zlock.process import Watch
@@ -102,6 +103,9 @@ class Workshop:
         if plan.assembly is not None and self._assembler is not None:
             return self._assembler.push(plan, watch)
         watch.reporter(Doing(Activity.PUSHING))
+        if plan.debs:  # first, so that no image is there without them
+            files = {path.name: path for path in self._pool.links(plan).values()}
+            keep_debs(self._registries.registry, plan.repository, plan.debs, files)
         return self._engine().push(reference_of(plan), watch)
 
     def _make_by(self, plan: ImagePlan) -> Build:

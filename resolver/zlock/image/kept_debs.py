@@ -1,0 +1,90 @@
+"""Debian packages kept beside the images that have them: an OCI artifact (OCI image spec, "Artifact Usage").
+
+Archives drop old files; whoever builds an image again later finds them here, by the digests that its lock has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from zlock.image.context.debs import sums_of
+from zlock.image.plan import tag_of
+from zlock.image.registry.manifest import OCI_MANIFEST, Descriptor, digest_of_bytes
+from zlock.image.registry.registry import Registry
+from zlock.model.debian import DebianPackage
+from zlock.model.reference import ImageReference
+
+_ARTIFACT = "application/vnd.zlock.debian-packages.v1"
+_DEB = "application/vnd.debian.binary-package"  # as IANA has it
+_EMPTY = b"{}"
+_EMPTY_CONFIG = Descriptor(
+    media_type="application/vnd.oci.empty.v1+json", digest=digest_of_bytes(_EMPTY), size=len(_EMPTY)
+)
+_TITLE = "org.opencontainers.image.title"
+
+
+def kept_tag(debs: Sequence[DebianPackage]) -> str:
+    """Return the tag of the artifact with some packages: `apt-`, and digits of the digest of their sums."""
+    return f"apt-{tag_of(hashlib.sha256(sums_of(debs)).hexdigest())}"
+
+
+def keep_debs(registry: Registry, repository: str, debs: Sequence[DebianPackage], files: Mapping[str, Path]) -> None:
+    """Put packages into a repository, as far as it does not have them.
+
+    Args:
+        registry: The registries.
+        repository: `host/repository`.
+        debs: The packages.
+        files: Their files, by name.
+
+    Raises:
+        RegistryFailed: The registry does not answer, or refuses.
+    """
+    reference = ImageReference.parse(f"{repository}:{kept_tag(debs)}")
+    if registry.read(reference) is not None:
+        return
+    for deb in debs:
+        content = _descriptor(deb)
+        if not registry.has_blob(reference, content.digest):
+            registry.push_blob(reference, content, _opened(files[deb.filename]))
+    if not registry.has_blob(reference, _EMPTY_CONFIG.digest):
+        registry.push_blob(reference, _EMPTY_CONFIG, lambda: io.BytesIO(_EMPTY))
+    registry.write(reference, OCI_MANIFEST, _manifest(debs))
+
+
+def open_kept(registry: Registry, repository: str, deb: DebianPackage) -> IO[bytes]:
+    """Return a package as a repository has it, checked, as a file that the caller closes.
+
+    Raises:
+        RegistryFailed: It can't be had.
+    """
+    return registry.open_layer(ImageReference.parse(repository), _descriptor(deb))
+
+
+def _opened(path: Path) -> Callable[[], IO[bytes]]:
+    return lambda: path.open("rb")
+
+
+def _descriptor(deb: DebianPackage) -> Descriptor:
+    """Return what points at a package."""
+    return Descriptor(media_type=_DEB, digest=f"sha256:{deb.sha256}", size=deb.size)
+
+
+def _manifest(debs: Sequence[DebianPackage]) -> bytes:
+    table = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": _ARTIFACT,
+        "config": _row(_EMPTY_CONFIG),
+        "layers": [{**_row(_descriptor(deb)), "annotations": {_TITLE: deb.filename}} for deb in debs],
+    }
+    return json.dumps(table, indent=1).encode()
+
+
+def _row(one: Descriptor) -> dict[str, object]:
+    return {"mediaType": one.media_type, "digest": one.digest, "size": one.size}
