@@ -110,9 +110,9 @@ def test_what_contradicts_differs_and_all_else_stays_the_same() -> None:
         "new": {"frames": "2.2", "arrays": "1.26", "science": "1.15"},
         "other": {"frames": "2.2", "arrays": "1.26"},
     }
-    newer = ("frames is 2.2 here and 1.5 elsewhere: `frames>=2` of explicit can't be had with 1.5",)
+    newer = ("frames is 2.2 in this step and 1.5 in other steps: 1.5 conflicts with `frames>=2` of explicit",)
     assert differs(TABLES, steps) == {
-        "old": ("frames is 1.5 here and 2.2 elsewhere: `frames<2` of explicit can't be had with 2.2",),
+        "old": ("frames is 1.5 in this step and 2.2 in other steps: 2.2 conflicts with `frames<2` of explicit",),
         "new": newer,
         "other": newer,
     }
@@ -122,8 +122,8 @@ def test_the_requirement_that_forces_a_difference_is_named_though_it_is_far_away
     steps = {"old": ["frames<2"], "new": ["arrays>=2"]}
 
     assert differs(TABLES, steps) == {
-        "new": ("arrays is 2.1 here and 1.26 elsewhere: `arrays>=2` of explicit can't be had with 1.26",),
-        "old": ("arrays is 1.26 here and 2.1 elsewhere: `arrays<2` of frames 1.5 can't be had with 2.1",),
+        "new": ("arrays is 2.1 in this step and 1.26 in other steps: 1.26 conflicts with `arrays>=2` of explicit",),
+        "old": ("arrays is 1.26 in this step and 2.1 in other steps: 2.1 conflicts with `arrays<2` of frames 1.5",),
     }
 
 
@@ -164,8 +164,8 @@ def test_what_was_locked_stays_though_other_steps_have_something_else() -> None:
 
     assert bases(result, members) == {"a": {"x": "1.1", "y": "1.1"}, "b": {"x": "1.2", "y": "1.1"}}
     assert differences(result) == {
-        "a": ("x is 1.1 here and 1.2 elsewhere: it was locked so",),
-        "b": ("x is 1.2 here and 1.1 elsewhere: it was locked so",),
+        "a": ("x is 1.1 in this step and 1.2 in other steps: it was locked so",),
+        "b": ("x is 1.2 in this step and 1.1 in other steps: it was locked so",),
     }
 
 
@@ -185,7 +185,7 @@ def test_steps_of_different_pythons_have_the_same_versions_as_far_as_files_fit()
 
     assert bases(result, members) == {"a": {"x": "1.2", "y": "1.2"}, "b": {"x": "1.1", "y": "1.1"}}
     assert (
-        "x is 1.1 here and 1.2 elsewhere: no file of 1.2 fits CPython 3.10 on linux/amd64"
+        "x is 1.1 in this step and 1.2 in other steps: no file of 1.2 fits CPython 3.10 on linux/amd64"
         in differences(result)["b"][0]
     )
 

@@ -99,13 +99,13 @@ def test_each_change_that_is_offered_solves_the_step() -> None:
             pins = pins_by_name(solve(problem), problem)
 
             assert not pin or pins[pin[0]] == pin[1], (case, limits, change)
-    assert kinds == {"let", "let+", "require", "leave"}
+    assert kinds == {"relax", "relax+", "require", "leave"}
 
 
 def applied(change: str, asked: list[str], limits: list[str]) -> tuple[list[str], list[str], tuple[str, str] | None]:
     """Return what is asked and its limits after a change, and the pin it promises."""
     stated = re.findall(r"`(.+?)`", change)[0]
-    promised = re.search(r" admit (\S+) (\S+)$", change)
+    promised = re.search(r" to allow (\S+) (\S+)$", change)
     pin = (promised[1], promised[2]) if promised else None
     if change.startswith("require "):
         return [*asked, stated], limits, None
@@ -147,7 +147,7 @@ def test_a_deep_conflict_is_explained() -> None:
     assert texts(conflict.requirements) == ["p0", f"p{DEPTH}>=2"]
     assert chain_of(conflict)[0] == "`p0` 1 requires `p1`"
     assert re.fullmatch(r"and \d+ more of this kind", chain_of(conflict)[-1])
-    assert list(map(words.change, conflict.changes)) == [f"let `p{DEPTH}>=2` (explicit) admit p{DEPTH} 1"]
+    assert list(map(words.change, conflict.changes)) == [f"relax `p{DEPTH}>=2` (explicit) to allow p{DEPTH} 1"]
 
 
 @pytest.mark.parametrize(

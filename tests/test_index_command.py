@@ -81,7 +81,7 @@ def test_an_unknown_package_is_exit_1_with_close_names(project: Project, index: 
     index.wheel("requests", "1.0")
     configure(project, index, "requests", "reqeusts")
     said = fails(project, 1)
-    assert "no index knows `reqeusts`" in said
+    assert "`reqeusts` was not found in any configured index" in said
     assert "did you mean `requests`?" in said
 
 

@@ -269,7 +269,7 @@ def test_a_package_of_the_developers_platform_is_named_with_its_line_and_can_be_
     done = project.run("resolve", "--index-url", index.url, env=environment)
 
     assert done.code == 1, done.stderr
-    assert "nothing can be used for `pywin32==306`" in done.stderr
+    assert "no usable release matches `pywin32==306`" in done.stderr
     assert "wheels only for cp312-cp312-win_amd64" in done.stderr
     assert "(`poetry export --extras=train --format=requirements.txt`, line 3)" in done.stderr
     assert 'leave it out of the images with `exclude = ["pywin32"]`' in done.stderr

@@ -147,7 +147,7 @@ def test_a_url_that_contradicts_a_package_is_named_with_changes_that_solve(proje
 
     assert f"`beta @ {url}` by explicit (zlock.toml:9)" in refused
     assert f"`beta` is 1.5 by `beta @ {url}` (explicit (zlock.toml:9)), which does not match `>=2`" in refused
-    assert "let `alpha>=2` (explicit (zlock.toml:8)) admit alpha 1.0" in refused
+    assert "relax `alpha>=2` (explicit (zlock.toml:8)) to allow alpha 1.0" in refused
     ask(project, index, "alpha>=2", "beta")
     said(project)
     assert project.locked("pipeline") == {"alpha": "2.0", "beta": "2.5"}
@@ -322,7 +322,10 @@ def test_what_a_backend_adds_is_locked_where_it_may_run(
 
 @pytest.mark.parametrize(
     ("requires", "why"),
-    [("nowhere", "no index knows"), ("b @ https://index.example/b-1.0-py3-none-any.whl", "requires `b` by its URL")],
+    [
+        ("nowhere", "not found in any configured index"),
+        ("b @ https://index.example/b-1.0-py3-none-any.whl", "requires `b` by its URL"),
+    ],
 )
 def test_a_build_that_can_not_be_locked_leaves_the_lock_as_it_is_without(
     project: Project, index: TinyIndex, repository: GitRepository, requires: str, why: str

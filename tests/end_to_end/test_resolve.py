@@ -363,7 +363,7 @@ def test_the_later_source_wins_where_that_is_asked_for(contradicting: Project) -
     result = resolved(contradicting)
 
     assert contradicting.locked("pipeline") == {"alpha": "2.0"}
-    said = "`alpha<2` of stack gave way to `alpha>=2` of explicit"
+    said = "`alpha<2` of stack was overridden by `alpha>=2` of explicit"
     assert contradicting.lock("pipeline")["tool"]["zlock"]["gave-way"] == [
         {
             "loser": {"requirement": "alpha<2", "sources": ["stack"]},

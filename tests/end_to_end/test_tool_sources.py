@@ -150,7 +150,7 @@ def test_bounds_hold_for_what_a_table_puts_there(app: Project) -> None:
     state(app, UV_WORKSPACE, dependencies='"core>=5"')
     result = app.run("resolve")
     assert result.code == 1
-    assert "nothing can be used for `core>=5`: `core` is 0.1 by `core @ file:packages/core`" in result.stderr
+    assert "no usable release matches `core>=5`: `core` is 0.1 by `core @ file:packages/core`" in result.stderr
     assert "required by pyproject (`dependencies`, pyproject.toml:5)" in result.stderr
 
 

@@ -430,7 +430,7 @@ def test_a_release_that_an_aligned_step_can_not_have_names_that_step_and_the_req
         user = reasons(project, "user", "--step", "free")["free"]["newer"]
         upgraded = project.run("resolve", "--upgrade-package", "shared", "--upgrade-package", "user")
 
-    line = "  `bound` has shared 1.1: `shared<1.2` of explicit (zlock.toml:8) can't be had with 1.2"
+    line = "  `bound` has shared 1.1: 1.2 conflicts with `shared<1.2` of explicit (zlock.toml:8)"
     apart = "1.2 would leave steps with different versions, and they are aligned:"
     assert (shared["verdict"], shared["moves"], shared["reasons"]) == ("held back", "", [apart, line])
     assert (user["verdict"], user["moves"], user["reasons"]) == ("held back", "", [apart, line])
@@ -531,7 +531,10 @@ def test_a_package_that_differs_across_steps_says_what_forces_that(tmp_path: Pat
         result = project.run("why", "shared", "--step", "old")
 
     assert result.code == 0, result.stderr
-    assert "  shared is 1.0 here and 2.0 elsewhere: `shared<2` of explicit can't be had with 2.0" in result.stdout
+    assert (
+        "  shared is 1.0 in this step and 2.0 in other steps: 2.0 conflicts with `shared<2` of explicit"
+        in result.stdout
+    )
 
 
 def test_what_gave_way_leads_nowhere_however_its_source_spells_it(index: TinyIndex, project: Project) -> None:

@@ -23,20 +23,21 @@ _SHOWN = 3
 
 
 def gave_way(one: GaveWay) -> str:
-    """Say what gave way to what."""
-    return f"{stated(one.loser)} gave way to {stated(one.winner)}"
+    """Say which requirement was overridden by which."""
+    return f"{stated(one.loser)} was overridden by {stated(one.winner)}"
 
 
 def differs(one: Differs) -> str:
     """Say that a package has another version than in other steps, and why."""
-    return f"{one.name} is {one.here} here and {' and '.join(one.elsewhere)} elsewhere: {why_differs(one)}"
+    return f"{one.name} is {one.here} in this step and {' and '.join(one.elsewhere)} in other steps: {why_differs(one)}"
 
 
 def why_differs(one: Differs) -> str:
     """Say why a step does not have the version of other steps."""
     others = " and ".join(one.elsewhere)
     if one.reason == "forced":
-        return f"{' and '.join(map(stated, one.forcing))} can't be had with {others}"
+        conflict = "conflict" if len(one.elsewhere) > 1 else "conflicts"
+        return f"{others} {conflict} with {' and '.join(map(stated, one.forcing))}"
     index = f"the index `{one.where}`, which it is taken from," if one.where else "the index that it is taken from"
     return {
         "locked": "it was locked so",
@@ -73,7 +74,7 @@ _REJECTED: Mapping[Flaw, str] = {
     Flaw.LATE: "uploaded {}, after the cut-off",
     Flaw.UNDATED: "its index gives no upload time, and a cut-off is set",
     Flaw.QUARANTINED: "the index quarantined it",
-    Flaw.STRANGE: "`{}` is no file of a version of it",
+    Flaw.STRANGE: "`{}` is not a file of a version of it",
     Flaw.EXTRA: "has no extra `{}`",
     Flaw.GONE: "no file of it fits the target",
 }
@@ -164,7 +165,7 @@ def _listed(tags: Iterable[str]) -> str:
 
 
 _NOTHING: Mapping[Lack, Callable[[Nothing], str]] = {
-    Lack.UNKNOWN: lambda one: f"no index knows `{one.name}`",
+    Lack.UNKNOWN: lambda one: f"`{one.name}` was not found in any configured index",
     Lack.HASHES: _unhashed,
     Lack.YANKED: _yanked,
     Lack.PRERELEASES: lambda one: f"only pre-releases of `{one.name}` match, such as {one.versions[0]}",
@@ -190,7 +191,7 @@ def unknown_package(direct: DirectRequirement, usual: str, close: Sequence[str])
     """
     near = f"did you mean {' or '.join(f'`{name}`' for name in close)}?" if close else ""
     return UnknownPackage(
-        f"no index knows `{direct.name}`",
+        f"`{direct.name}` was not found in any configured index",
         context=[Located(f"required as `{direct}` by {origin}", origin) for origin in direct.origins],
         hint=module_of(direct, usual) or near or "check the name, or add its index",
     )
@@ -217,7 +218,7 @@ def no_release(
     alone = "" if solves or not settings else f"for `{direct.name}` alone it is enough to "
     ways = "; or ".join(map(change, settings))
     return NoEligibleRelease(
-        f"nothing can be used for `{direct}`: {nothing(one)}",
+        f"no usable release matches `{direct}`: {nothing(one)}",
         context=[Located(f"required by {origin}", origin) for origin in direct.origins],
         hint="; or ".join(filter(None, [module_of(direct, usual), _way_out(one, direct, rules, alone + ways)])),
     )
@@ -226,7 +227,7 @@ def no_release(
 def _way_out(one: Nothing, direct: DirectRequirement, rules: Rules, settings: str) -> str:
     override = rules.overrides.get(one.name)
     if override and one.lack in (Lack.FILES, Lack.URL, Lack.UNMATCHED, Lack.EMPTY):
-        return f"let the override `{override}` ({override.origins[0]}) admit a release that can be used"
+        return f"relax the override `{override}` ({override.origins[0]}) to allow a release that can be used"
     known = {
         Lack.HASHES: "correct the hashes, or the version",
         Lack.YANKED: "pin one exactly with `==` to use it in spite of that",
@@ -296,7 +297,7 @@ def not_proven(steps: int, unread: Sequence[str]) -> NotProven:
     """
     if not unread:
         return NotProven(
-            f"no answer within {steps} steps, and no proof that there is none",
+            f"gave up after {steps} steps; the requirements may or may not be solvable",
             hint="give bounds to the requirements that conflict most, or pin one of them",
         )
     shown = ", ".join(f"`{name}`" for name in unread)
@@ -355,4 +356,4 @@ def change(one: Change) -> str:
     if one.kind == "leave":
         return f"leave out {subject}"
     which = "" if one.kind == "bound" else f"the {one.kind} "
-    return f"let {which}{subject} {f'admit {pin}' if pin else 'go'}"
+    return f"relax {which}{subject} to allow {pin}" if pin else f"drop {which}{subject}"
