@@ -198,6 +198,7 @@ def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument(
         "pipeline", nargs="?", metavar="PIPELINE", help="`file.py` or `file.py:name` (default: the configured one)"
     )
+    parser.add_argument("--all", action="store_true", help="every project in the folder and below it")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a lock is missing or outdated")
     parser.add_argument(
         "--exit-code",

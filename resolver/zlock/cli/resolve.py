@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
-from zlock.errors import InvalidInput, NoAnswer
+from zlock.errors import Collector, InvalidInput, NoAnswer, ZlockError
 from zlock.model.form import plain
 from zlock.wording import counted, listed
 from zlock.workflow.project.report import Moves, Report, StepReport
@@ -34,15 +34,55 @@ def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
         upgrade_apt=parsed.upgrade_apt,
         no_apt=parsed.no_apt,
     )
+    if parsed.all:
+        return _run_all(options, parsed, screen)
     report = _report(options, is_check=parsed.check, write=not parsed.dry_run)
     if parsed.json:
         screen.json(plain_report(report, screen.notes))
     else:
-        for step in report.steps:
-            for line in lines_of(step, verbose=screen.verbose):
-                screen.say(line)
-        if parsed.dry_run:
-            screen.say("nothing was written, as `--dry-run` has it")
+        _say(report, parsed, screen)
+    return _end(report, parsed)
+
+
+def _run_all(options: Options, parsed: argparse.Namespace, screen: Screen) -> int:
+    """Do the same for every project below a folder; what is wrong with one keeps no other from being done."""
+    from zlock.workflow.deliver.projects import projects_below  # few have several
+
+    if options.pipeline or options.steps:
+        raise InvalidInput(
+            "`--all` is for the whole of every project, so it goes with neither a pipeline nor `--step`",
+            hint="leave it out, or name one project with `--project`",
+        )
+    problems, code = Collector(), 0
+    documents: dict[str, object] = {}
+    for one in projects_below((options.project or Path.cwd()).absolute()):
+        try:
+            known = len(screen.notes)
+            report = _report(options._replace(project=one.folder), is_check=parsed.check, write=not parsed.dry_run)
+            documents[one.name] = plain_report(report, screen.notes[known:])
+            if not parsed.json:
+                screen.say(f"[{one.name}]")
+                _say(report, parsed, screen)
+            code = max(code, _end(report, parsed))
+        except ZlockError as error:
+            for each in one.named(error):
+                problems.add(each)
+    if parsed.json:
+        screen.json({"projects": documents})
+    problems.raise_if_any()
+    return code
+
+
+def _say(report: Report, parsed: argparse.Namespace, screen: Screen) -> None:
+    for step in report.steps:
+        for line in lines_of(step, verbose=screen.verbose):
+            screen.say(line)
+    if parsed.dry_run:
+        screen.say("nothing was written, as `--dry-run` has it")
+
+
+def _end(report: Report, parsed: argparse.Namespace) -> int:
+    """Return the exit code that a report comes to."""
     if parsed.tracked:
         _refuse_untracked([step.path for step in report.steps if step.status != "removed"])
     return int(parsed.exit_code and any(step.status != "unchanged" or step.undeclared for step in report.steps))
