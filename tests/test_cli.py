@@ -119,7 +119,7 @@ def test_the_help_names_variables_and_the_documentation(project: Project) -> Non
     ("words", "completed"),
     [
         (["zlock", "res"], {"resolve"}),
-        (["zlock", "resolve", "--upgrade-"], {"--upgrade-package"}),
+        (["zlock", "resolve", "--upgrade-p"], {"--upgrade-package"}),
         (["zlock", "export", "cyc"], {"cyclonedx"}),
         (["zlock", "init", "--from", "require"], {"requirements.txt"}),
     ],

@@ -44,22 +44,22 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         InvalidInput: There is a mistake in them.
     """
     chosen = arguments[0] if arguments and arguments[0] in COMMANDS else ""
-    # The arguments of one command take half a millisecond.
-    parser = parser_of([chosen] if chosen else COMMANDS)
+    # The arguments of one command take half a millisecond; without one, their names and summaries will do.
+    parser = parser_of([chosen]) if chosen else parser_of(COMMANDS, is_bare=True)
     named = next((one for one in arguments if one in COMMANDS), "")
     if named and not chosen:
         parser.hint = f"options come after the command: `zlock {named} {presentable(arguments[0])}`"
-    elif arguments and not chosen:
+    elif arguments and not (chosen or arguments[0].startswith("-")):
         parser.hint = did_you_mean(arguments[0], COMMANDS)
     parsed, others = parser.parse_known_args(arguments)
     if others:
-        parser.hint = parser.hint or did_you_mean(others[0], parsed.options, cutoff=0.7)
-        parser.error(f"unrecognized arguments: {' '.join(others)}")
+        parser.hint = parser.hint or did_you_mean(others[0], getattr(parsed, "options", ()), cutoff=0.7)
+        parser.error(f"unrecognized arguments: {' '.join(others if chosen else others[:1])}")
     return parsed
 
 
-def parser_of(names: Iterable[str]) -> _Parser:
-    """Return what reads the arguments of some commands."""
+def parser_of(names: Iterable[str], *, is_bare: bool = False) -> _Parser:
+    """Return what reads the arguments of some commands; a bare one knows no common options."""
     parser = _Parser(
         prog="zlock",
         description="Lock the requirements of a pipeline's steps, every source solved together.",
@@ -67,7 +67,9 @@ def parser_of(names: Iterable[str]) -> _Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"zlock {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands: argparse._SubParsersAction[_Parser] = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=_BareParser if is_bare else _Parser
+    )
     for name in names:
         COMMANDS[name](commands)
     return parser
@@ -93,6 +95,10 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(status)
 
 
+class _BareParser(_Parser):
+    """What reads the arguments of a command that gets no common options."""
+
+
 def _add_command(
     commands: argparse._SubParsersAction[_Parser],
     name: str,
@@ -111,6 +117,8 @@ def _add_command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    if isinstance(parser, _BareParser):
+        return parser
     common = parser.add_argument_group("common options")
     common.add_argument(
         "--project", type=path, metavar="DIR", help="the project folder (default: the nearest configured one)"
