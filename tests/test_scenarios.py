@@ -25,6 +25,7 @@ from zlock.model.target import Target
 from zlock.reporting import News, Note
 from zlock.resolution import words
 from zlock.resolution.align import Member, align, versions_of
+from zlock.resolution.behind import find_behind
 from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.explain import explain, gives_way
 from zlock.resolution.hopeless import find_hopeless
@@ -63,6 +64,7 @@ class Scenario:
             self._target(), Graph(self.data.get("index", {})), self._rules(), reporter=self.heard.append
         )
         self.gave_way: list[str] = []
+        self.behind: list[str] = []
 
     def _target(self) -> Target:
         config = self.config
@@ -136,6 +138,7 @@ class Scenario:
                 self.gave_way.append(f"{way[0]} to {way[1]}")
                 continue
             describe(problem, pins)
+            self.behind = [words.behind(one) for one in find_behind(problem, pins)]
             return {name: version for name, version in pins_by_name(pins, problem).items() if "[" not in name}
 
     def members(self) -> list[Member]:
@@ -182,10 +185,11 @@ def test_scenario_comes_out_as_it_says(path: Path) -> None:
             assert sorted(expected["says"], key=text.index) == expected["says"], text
         return
     expected = dict(scenario.data["expect"])
-    notes, gave_way = expected.pop("notes", []), expected.pop("gave_way", [])
+    notes, gave_way, behind = (expected.pop(key, []) for key in ("notes", "gave_way", "behind"))
 
     assert scenario.solve() == expected
     assert scenario.gave_way == gave_way
+    assert scenario.behind == behind
     assert list(dict.fromkeys(news.text for news in scenario.heard if isinstance(news, Note))) == notes
 
 

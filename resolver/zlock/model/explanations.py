@@ -65,3 +65,21 @@ class Differs(NamedTuple):
     forcing: tuple[Stated, ...] = ()
     where: Line = ""
     days: int = 0
+
+
+class Behind(NamedTuple):
+    """That a pin is far behind the newest release of its package, and why.
+
+    Attributes:
+        name: The package.
+        version: The version.
+        days: How far it is behind.
+        forcing: The requirements that rule out all that is younger, of the step or of a package that it has.
+        sdist: What the newest release needs and has no wheel.
+    """
+
+    name: str
+    version: str
+    days: int
+    forcing: tuple[Stated, ...] = ()
+    sdist: str | None = None

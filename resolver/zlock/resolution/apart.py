@@ -40,9 +40,9 @@ def why_differs(
         if all(package.versions.find(one) is None for one in others):
             return found(reason="unlisted", where=problem.universe.index_of(name))
         return found(reason="unfit", where=str(problem.universe.target))
-    forcing = tuple(_forcing(problem, pins, name, usable, stated))
-    if forcing:
-        return found(reason="forced", forcing=forcing)
+    ruling_out = tuple(forcing(problem, pins, name, usable, stated))
+    if ruling_out:
+        return found(reason="forced", forcing=ruling_out)
     if problem.kept(package) == pinned:
         return found(reason="locked")
     ages = Ages(problem)
@@ -53,7 +53,7 @@ def why_differs(
     return found(reason="others" if usable & windows.mask(name) else "major")
 
 
-def _forcing(
+def forcing(
     problem: Problem,
     pins: Pins,
     name: NormalizedName,
@@ -72,7 +72,7 @@ def _forcing(
             yield stated(need.cause)
         elif need.parent is not None:
             holder = f"{need.parent} {problem.universe.package(need.parent.name).versions[need.position]}"
-            yield Stated(requirement=str(need.cause), sources=(holder,))
+            yield Stated(requirement=str(need.cause._replace(marker="")), sources=(holder,))
 
 
 def _needs(problem: Problem, pins: Pins) -> Iterator[Need]:

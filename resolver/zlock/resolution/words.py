@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from packaging.version import Version
 
 from zlock.errors import Located, NoEligibleRelease, NoSolution, NotProven, UnknownPackage
-from zlock.model.explanations import Differs, GaveWay, Stated
+from zlock.model.explanations import Behind, Differs, GaveWay, Stated
 from zlock.model.origin import Source
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
@@ -48,6 +48,18 @@ def why_differs(one: Differs) -> str:
         "unfit": f"no file of {others} fits {one.where}",
         "unknown": f"no answer with {others} was found",
     }[one.reason]
+
+
+def behind(one: Behind) -> str:
+    """Say that a pin is far behind, why, and what may help."""
+    said = f"{one.name} {one.version} is {span(one.days)} behind"
+    if one.sdist:
+        return (
+            f'{said}: later ones need {one.sdist}, which has only an sdist; `build-sdists = ["{one.sdist}"]` may help'
+        )
+    if one.forcing:
+        return f"{said}: {' and '.join(map(stated, one.forcing))}"
+    return f"{said}: no answer with a later one was found that keeps the others as young"
 
 
 def stated(one: Stated) -> str:

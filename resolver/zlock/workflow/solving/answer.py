@@ -10,11 +10,12 @@ from zlock.index.repository import popular_names
 from zlock.lock.environments import Answer
 from zlock.merge import merge
 from zlock.model.distribution import File
-from zlock.model.explanations import GaveWay, Stated
+from zlock.model.explanations import Behind, GaveWay, Stated
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.reporting import Activity, Doing, Reporter
 from zlock.resolution.align import Aligned, Member, align
+from zlock.resolution.behind import find_behind
 from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.findings import Conflict
 from zlock.resolution.problem import Problem
@@ -83,6 +84,14 @@ class Answers:
             )
             for member in one.members
         ]
+
+    def behind(self, asking: Sequence[Asking], aligned: Aligned) -> list[Behind]:
+        """Return what is more than a year behind in any of the steps, each once."""
+        rows = (find_behind(member.problem, aligned.pins[member.name]) for one in asking for member in one.members)
+        found: dict[tuple[str, str], Behind] = {}
+        for row in (row for member in rows for row in member):
+            found.setdefault((row.name, row.version), row)
+        return list(found.values())
 
     def apart(
         self, job: Job, target: Target, requirements: Sequence[DirectRequirement], kept: Mapping[str, str]

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from zlock.errors import Collector, NoAnswer, Problems
 from zlock.lock.lock import Lock
 from zlock.reporting import Activity, Doing
+from zlock.resolution.words import behind
 from zlock.workflow.locks.job import Job
 from zlock.workflow.project.workspace import Workspace
 from zlock.workflow.solving.answer import Answers
@@ -53,6 +54,7 @@ def _solve(session: Session, jobs: Sequence[Job], settled: Sequence[Job]) -> lis
             with unanswered:
                 solved.append((one.job, lock_of(session, answers, one, aligned)))
         unanswered.raise_if_any()
+        session.workspace.note(*map(behind, answers.behind(asking, aligned)))
     session.note_unencrypted(jobs)
     return solved
 
