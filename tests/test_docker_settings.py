@@ -35,9 +35,12 @@ FULL: dict[str, Any] = {
     "environment": {"A": "1", "EMPTY": ""},
     "runtime_environment": {"B": "two words"},
     "user": "runner",
+    "skip_build": True,
     "dockerfile": "Dockerfile",
     "build_context_root": "context",
     "local_project_install_command": "pip install .",
+    "include_project": True,
+    "any_user": True,
     "prevent_build_reuse": True,
     "target_repository": "team/images",
     "python_package_installer_cache_mount": True,
@@ -380,7 +383,7 @@ def test_a_requirement_where_a_path_belongs() -> None:
         ("venv", "/srv/a\nb", "a line break"),
         *(
             ("venv", value, f"`venv`: `{value}` is, or is around or inside, `")
-            for value in ("/app", "/app/.venv", "/opt", "/opt/zlock", "/opt/zlock/venv", "/var", "/tmp/venv", "/run/a")
+            for value in ("/app", "/app/.venv", "/opt", "/opt/zlock", "/opt/zlock/env", "/var", "/tmp/venv", "/run/a")
         ),
         ("venv", 3, "expected a string, got a number"),
     ],

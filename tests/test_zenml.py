@@ -207,10 +207,9 @@ def test_a_dynamic_pipeline_has_the_steps_that_it_depends_on(load: Load) -> None
         """
     )
 
-    assert settings_of(declared) == {"one": DockerSettings(requirements=["six"])}
-    assert declared.notes == (
-        "`run` is dynamic, so the steps that are locked are those that `depends_on` names: `one`",
-    )
+    assert settings_of(declared) == {"one": DockerSettings(requirements=["six"]), "run": DockerSettings()}
+    assert declared.own_image == "run"
+    assert "`depends_on` names: `one`" in declared.notes[0]
 
 
 def test_variables_of_the_machine_are_put_in_as_zenml_does(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,9 @@ CACHE = "/var/cache/zlock"
 VENV = "/opt/venv"
 """Where the environment is in an image, unless a setting says otherwise or it is the parent's own."""
 
+FRAMEWORK_VENV = f"{FOLDER}/venv"
+"""Where it is for the steps of a framework, whose own images have one in `VENV`."""
+
 # It stands in `PATH` and in the first line of scripts, so it has no colon and no space.
 PLAIN_PATH = re.compile(r"(/[A-Za-z0-9._+-]+)+", re.ASCII)
 # What zlock has there; and what is emptied, or laid over by the system that runs a container.
@@ -46,7 +49,7 @@ def venv_refusal(text: str) -> tuple[str, str] | None:
     """Say why an environment can't be in a folder of an image, and the way out; None where it can."""
     if not PLAIN_PATH.fullmatch(text) or posixpath.normpath(text) != text:
         return f"`{text}` is not an absolute path in plain characters", f"write a path such as `{VENV}`"
-    for taken in _TAKEN:
+    for taken in _TAKEN if text != FRAMEWORK_VENV else ():
         if f"{taken}/".startswith(f"{text}/") or f"{text}/".startswith(f"{taken}/"):
             return f"`{text}` is, or is around or inside, `{taken}`, which is taken", f"write another, such as `{VENV}`"
     return None

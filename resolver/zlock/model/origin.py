@@ -11,6 +11,7 @@ from zlock.errors import Located
 class Source(StrEnum):
     """A place requirements come from, in the documented order."""
 
+    FRAMEWORK = "framework"
     LOCAL = "local environment"
     STACK = "stack"
     INTEGRATIONS = "integrations"

@@ -138,7 +138,11 @@ def _described(question: Question, held: _Held) -> dict[str, object]:
         "place": found.place,
         "settings": found.settings,
         "steps": [step._asdict() for step in found.steps],
-        "files": sorted({question.file, *found.files, *_imported(question)}),
+        "defaults": dict(found.defaults),
+        "requires": found.requires,
+        "files": sorted({question.file, *filter(None, [found.config]), *_imported(question)}),
+        "config": found.config,
+        "own_image": found.own_image,
         "notes": found.notes,
     }
 

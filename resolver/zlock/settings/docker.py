@@ -93,10 +93,13 @@ class DockerSettings:
         environment: Variables while the image is built, and in it.
         runtime_environment: Variables in the image only.
         user: Who runs in the image: a name or number, also `user:group`.
+        skip_build: Run the step in `parent_image` as it is: no lock, and no image.
         dockerfile: A Dockerfile that makes the parent, in place of `parent_image`; of the two, the one that is stated
             closer to the step counts.
         build_context_root: The folder that Dockerfile sees.
         local_project_install_command: How the project itself is installed; its files are then copied.
+        include_project: Copy the project's files into the image, also without such a command.
+        any_user: Let everybody write into `/app`, as a system may run the container as whoever it likes.
         prevent_build_reuse: Build even where an equal image exists.
         target_repository: Where the image goes: replaces the repository of `registry`, or all of it if it names a
             host.
@@ -124,9 +127,12 @@ class DockerSettings:
     environment: Mapping[str, str | int] | None = _setting(checks.variables, NOTHING, hash=False)
     runtime_environment: Mapping[str, str | int] | None = _setting(checks.variables, NOTHING, hash=False)
     user: str | None = _setting(checks.user, NOTHING)
+    skip_build: bool | None = _setting(checks.boolean, NOTHING)
     dockerfile: str | os.PathLike[str] | None = _setting(checks.path, NOTHING)
     build_context_root: str | os.PathLike[str] | None = _setting(checks.path, NOTHING)
     local_project_install_command: str | Words | None = _setting(checks.command, NOTHING)
+    include_project: bool | None = _setting(checks.boolean, NOTHING)
+    any_user: bool | None = _setting(checks.boolean, NOTHING)
     prevent_build_reuse: bool | None = _setting(checks.boolean, NOTHING)
     target_repository: str | None = _setting(checks.image_repository, NOTHING)
     python_package_installer_cache_mount: bool | None = _setting(checks.boolean, NOTHING)
@@ -338,9 +344,12 @@ class EffectiveSettings:
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
     runtime_environment: Mapping[str, str] = field(default_factory=dict, hash=False)
     user: str | None = None
+    skip_build: bool = False
     dockerfile: Path | None = None
     build_context_root: Path | None = None
     local_project_install_command: str | tuple[str, ...] | None = None
+    include_project: bool = False
+    any_user: bool = False
     prevent_build_reuse: bool = False
     target_repository: str | None = None
     python_package_installer_cache_mount: bool = False

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Required, TypedDict
 
@@ -92,6 +92,10 @@ class DeclaredPipeline:
         reference: The file that was asked for, absolute; the pipeline may come from another one.
         pipelines: The names of all pipelines in it.
         maker: Whose pipelines they are: `zlock`, or the package of a framework.
+        defaults: Settings that lie below all others, for its steps alone.
+        requires: What the framework requires to be in every image.
+        config: The file that configures the run, absolute; empty for none.
+        own_image: The step that is none, but the pipeline itself, which runs in an image too; empty for none.
         notes: What a person should know.
     """
 
@@ -104,6 +108,10 @@ class DeclaredPipeline:
     reference: str = ""
     pipelines: tuple[str, ...] = ()
     maker: str = "zlock"
+    defaults: DockerSettings = field(default_factory=DockerSettings)
+    requires: tuple[str, ...] = ()
+    config: str = ""
+    own_image: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -136,6 +144,10 @@ class Document(TypedDict, total=False):
     files: list[str]
     pipelines: list[str]
     maker: str
+    defaults: SettingsDocument
+    requires: list[str]
+    config: str
+    own_image: str
     notes: list[str]
 
 
@@ -340,6 +352,10 @@ def _declared(document: Document, reference: Path) -> DeclaredPipeline:
         reference=str(reference),
         pipelines=tuple(document["pipelines"]),
         maker=document["maker"],
+        defaults=DockerSettings.from_json(document["defaults"]),
+        requires=tuple(document["requires"]),
+        config=document["config"],
+        own_image=document["own_image"],
         notes=tuple(document["notes"]),
     )
 

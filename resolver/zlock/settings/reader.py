@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from zlock.errors import ZlockError
@@ -63,14 +64,20 @@ class Read(NamedTuple):
         place: Where the pipeline's function is defined.
         settings: Its own settings, as those of a step.
         steps: In the order of their first call.
-        files: Files that were read besides the modules, absolute.
+        defaults: Settings that lie below all others, for these steps alone.
+        requires: What the framework itself requires to be in the images.
+        config: The file that configures the run, absolute; empty for none.
+        own_image: The step among them that is none, but the pipeline itself, which runs in an image too.
         notes: What a person should know.
     """
 
     place: Place
     settings: Mapping[str, Any]
     steps: Sequence[ReadStep]
-    files: Sequence[str] = ()
+    defaults: Mapping[str, Any] = MappingProxyType({"values": {}, "places": {}, "replaced": []})
+    requires: Sequence[str] = ()
+    config: str = ""
+    own_image: str = ""
     notes: Sequence[str] = ()
 
 

@@ -10,12 +10,12 @@ import copy
 import inspect
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zlock.errors import Collector, InvalidConfiguration, InvalidPipeline, ZlockError
-from zlock.frameworks.zenml.settings import translated
+from zlock.errors import Collector, InvalidConfiguration, InvalidPipeline, Located, ZlockError
+from zlock.frameworks.zenml.settings import DEFAULTS, translated
 from zlock.settings.place import Place, display
 from zlock.settings.reader import Question, Read, ReadStep
 from zlock.wording import counted, did_you_mean, kind, listed
@@ -80,7 +80,8 @@ def read(pipeline: Pipeline | None, chosen: Sequence[BaseStep], question: Questi
         for name, invocation in invocations.items()
     ]
     found = _read_steps(merged, _settings_of(pipeline.configuration), question, of=pipeline)
-    return found._replace(files=[stated] if stated else [], notes=[*found.notes, *_dynamic(pipeline, invocations)])
+    found = found._replace(config=stated)
+    return _with_own_image(found, pipeline) if pipeline.is_dynamic else found
 
 
 def _check_version(question: Question) -> None:
@@ -108,7 +109,7 @@ def _configured(pipeline: Pipeline, question: Question) -> tuple[str, Pipeline, 
     if missing := pipeline.missing_parameters:
         raise InvalidPipeline(
             f"the pipeline `{pipeline.name}` needs {counted(len(missing), 'parameter')}: {listed(sorted(missing))}",
-            context=[f"defined at {_place(pipeline.entrypoint)}"],
+            context=[Located(f"defined at {(place := _place(pipeline.entrypoint))}", place)],
             hint="state them under `parameters` in a YAML file, named with `--config`, or give them default values",
         )
     pipeline.prepare()
@@ -158,6 +159,8 @@ def _read_steps(
     question: Question,
     of: Pipeline | None = None,
 ) -> Read:
+    import zenml
+
     problems = Collector()
     notes: list[str] = []
     found: list[ReadStep] = []
@@ -170,7 +173,14 @@ def _read_steps(
             where = _place(step.entrypoint)
             found.append(ReadStep(name, where, _document(values, where, notes)))
     problems.raise_if_any()
-    return Read(place=place, settings=settings, steps=found, notes=list(dict.fromkeys(notes)))
+    return Read(
+        place=place,
+        settings=settings,
+        steps=found,
+        defaults={"values": DEFAULTS, "places": {}, "replaced": []},
+        requires=[f"zenml=={zenml.__version__}"],
+        notes=list(dict.fromkeys(notes)),
+    )
 
 
 def _document(values: Mapping[str, Any], place: Place, notes: list[str]) -> Mapping[str, Any]:
@@ -187,7 +197,8 @@ def _document(values: Mapping[str, Any], place: Place, notes: list[str]) -> Mapp
     except ValidationError as error:
         raise _invalid(error, place) from error
     stated = checked.model_dump(mode="json", exclude_unset=True)
-    values = translated(stated, place, notes)
+    detects = not checked.disable_automatic_requirements_detection
+    values = translated(stated, detects=detects, place=place, notes=notes)
     return {"values": values, "places": dict.fromkeys(values, place), "replaced": []}
 
 
@@ -196,10 +207,18 @@ def _place(function: Any) -> Place:
     return Place(code.co_filename, code.co_firstlineno) if code is not None else Place("<unknown>", None)
 
 
-def _dynamic(pipeline: Pipeline, invocations: Mapping[str, StepInvocation]) -> Iterator[str]:
-    if pipeline.is_dynamic:
-        steps = listed(invocations) if invocations else "none are named"
-        yield f"`{pipeline.name}` is dynamic, so the steps that are locked are those that `depends_on` names: {steps}"
+def _with_own_image(found: Read, pipeline: Pipeline) -> Read:
+    """Add the image of a dynamic pipeline itself, which decides in there what its steps are."""
+    names = listed(step.name for step in found.steps) if found.steps else "none are named"
+    note = (
+        f"`{pipeline.name}` is dynamic: locked are the image that it runs in itself, and the steps that its "
+        f"`depends_on` names: {names}"
+    )
+    return found._replace(
+        steps=[*found.steps, ReadStep(pipeline.name, found.place, found.settings)],
+        own_image=pipeline.name,
+        notes=[*found.notes, note],
+    )
 
 
 def explained(error: BaseException, question: Question) -> ZlockError | None:
@@ -244,4 +263,6 @@ def _invalid(error: Any, place: Place | None) -> InvalidConfiguration:
         else:
             found.setdefault(at, one["msg"].removeprefix("Value error, "))
     message = "; ".join(f"`{at}`: {text}" if at else text for at, text in found.items())
-    return InvalidConfiguration(message, context=[] if place is None else [f"stated for {place}"], hint=hint)
+    return InvalidConfiguration(
+        message, context=[] if place is None else [Located(f"stated for {place}", place)], hint=hint
+    )

@@ -1,4 +1,8 @@
-"""ZenML's docker settings in the words of zlock's."""
+"""ZenML's docker settings in the words of zlock's.
+
+Each of ZenML's fields is here or has the same name and meaning in zlock; [the page](../../../../docs/zenml.md) has a
+row for each. This module needs the standard library alone, on Python 3.10 too.
+"""
 
 from __future__ import annotations
 
@@ -8,36 +12,90 @@ from typing import Any
 
 from zlock.settings.place import Place
 
+DEFAULTS: Mapping[str, Any] = {
+    "venv": "/opt/zlock/venv",  # ZenML's own images, which may be parents, have one in `/opt/venv`
+    "any_user": True,
+    "runtime_environment": {
+        "ZENML_CONFIG_PATH": "/app/.zenconfig",
+        "ZENML_CONTAINER": "1",
+        "ZENML_ENABLE_REPO_INIT_WARNINGS": "False",
+    },
+}
+"""What images need that ZenML runs."""
+
 _PATHS = ("requirements", "pyproject_path", "dockerfile", "build_context_root")
-_LEFT_OUT = (
-    "image_tag",
-    "parent_image_build_config",
-    "skip_build",
+
+_ASKING = ("requirements", "pyproject_path", "replicate_local_python_environment")
+"""Where none of these is set, ZenML may look for files that ask."""
+
+_FOUND = {"requirements.txt": "requirements", "pyproject.toml": "pyproject_path"}
+"""What ZenML looks for in its source root, in this order, and the setting that the first one found is for."""
+
+_SILENT = (
     "disable_automatic_requirements_detection",
-    "pyproject_export_command",
     "install_deployment_requirements",
-    "build_config",
     "allow_including_files_in_images",
     "allow_download_from_code_repository",
     "allow_download_from_artifact_store",
-    "build_options",
-    "dockerignore",
     "copy_files",
     "copy_global_config",
     "source_files",
-    "required_hub_plugins",
 )
+"""What changes nothing here: it is acted upon otherwise, or is about what zlock never builds."""
+
+_IGNORED = {
+    "image_tag": "images are tagged with the beginning of their key, and runs name them by digest",
+    "build_config": "options of builds are not passed on; `.dockerignore` of the project counts",
+    "parent_image_build_config": "options of builds are not passed on; `.dockerignore` of the project counts",
+    "pyproject_export_command": "the `pyproject.toml` itself is read; a command that prints requirements can stand in "
+    "`replicate_local_python_environment`",
+    "build_options": "ZenML deprecates it, and options of builds are not passed on",
+    "dockerignore": "ZenML deprecates it; `.dockerignore` of the project counts",
+    "required_hub_plugins": "ZenML deprecates it, and its hub is gone",
+}
+"""What is left out, and why."""
 
 
-def translated(stated: Mapping[str, Any], place: Place, notes: list[str]) -> dict[str, Any]:
-    """Return zlock's settings for those that ZenML has checked; what is left out is noted."""
-    values = {name: value for name, value in stated.items() if value is not None and name not in _LEFT_OUT}
-    left = [name for name in stated if name in _LEFT_OUT]
-    notes.extend(f"`{name}` of ZenML's `DockerSettings` is left out" for name in left)
+def translated(stated: Mapping[str, Any], *, detects: bool, place: Place, notes: list[str]) -> dict[str, Any]:
+    """Return zlock's settings for those that ZenML has checked.
+
+    Args:
+        stated: The fields that are set, as JSON has them.
+        detects: Whether ZenML looks for files that ask where no setting names one.
+        place: Where the step is.
+        notes: What is left out is added here.
+    """
+    notes.extend(
+        f"`{name}` of ZenML's settings is left out: {why}" for name, why in _IGNORED.items() if stated.get(name)
+    )
+    left = {*_SILENT, *_IGNORED}
+    values = {name: value for name, value in stated.items() if value is not None and name not in left}
+    if detects and not any(values.get(name) for name in _ASKING):
+        values |= _detected(notes)
     for name in _PATHS:
         if isinstance(values.get(name), str):
             values[name] = _found(values[name], place)
+    if "dockerfile" in values and values.pop("parent_image", None):
+        notes.append("`parent_image` of ZenML's settings is left out: a `dockerfile` is set too, which counts in ZenML")
+    if "python_package_installer_cache_mount" in values:
+        values["python_package_installer_cache_mount"] = bool(values["python_package_installer_cache_mount"])
+    # ZenML asks the artifact store first; a code repository is of its server, which is not asked here.
+    if stated.get("allow_download_from_artifact_store") is False:
+        values["include_project"] = bool(stated.get("allow_including_files_in_images", True))
+    for name in ("environment", "runtime_environment"):
+        if name in values:
+            values[name] = {key.upper(): str(value) for key, value in values[name].items()}
     return values
+
+
+def _detected(notes: list[str]) -> dict[str, str]:
+    """Return the setting for the first file that ZenML would find in its source root."""
+    root = next((one for one in (Path.cwd(), *Path.cwd().parents) if (one / ".zen").is_dir()), Path.cwd())
+    for name, setting in _FOUND.items():
+        if (root / name).is_file():
+            notes.append(f"`{root / name}` is installed, as `disable_automatic_requirements_detection` is false")
+            return {setting: str(root / name)}
+    return {}
 
 
 def _found(stated: str, place: Place) -> str:

@@ -176,11 +176,11 @@ class Parts:
         folder: _Part = (Workdir(WORKING_FOLDER),)
         if user:
             folder += self._user(Run((Command(("chown", user, WORKING_FOLDER)),)))
-        if command is None:
-            return folder
         # A builder refuses to copy a folder that is not there.
         copy = (Copy((f"{PROJECT}/",), f"{WORKING_FOLDER}/", owner=user),) if self._wanted.project else ()
-        return (*folder, *copy, install_project(self._facts, command))
+        opened = (Run((Command(("chmod", "-R", "a+rwX", WORKING_FOLDER)),)),) if self._settings.any_user else ()
+        project = (install_project(self._facts, command),) if command is not None else ()
+        return (*folder, *copy, *opened, *project)
 
 
 def _environment(variables: Mapping[str, str]) -> _Part:

@@ -19,7 +19,6 @@ from zlock.wording import did_you_mean, listed
 from zlock.workflow.deliver.stated_places import Editable, Editing, StatedStep, TomlPlace
 from zlock.workflow.locks.job import Answers
 from zlock.workflow.project.report import Report
-from zlock.workflow.project.sources import Gatherer
 from zlock.workflow.project.workspace import Options, Workspace
 from zlock.workflow.solving.resolve import proposed, resolve
 
@@ -142,7 +141,7 @@ class _Places:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        gatherer = Gatherer(workspace.project, workspace.environ, lambda: workspace.interpreter)
+        gatherer = workspace.gatherer()
         chosen = {step.name for step in workspace.chosen()}
         steps = [
             StatedStep.of(workspace, step, gatherer.gather(step.settings, {}, step.routing)) for step in workspace.steps

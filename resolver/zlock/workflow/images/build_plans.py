@@ -144,7 +144,7 @@ class _Planner:
             settings=one.step.settings,
             apt_packages=one.question.apt_packages,
             parent=self._parent(one, settings, target),
-            project=self._project_files() if settings.local_project_install_command else {},
+            project=self._project_files() if settings.local_project_install_command or settings.include_project else {},
             folders=folders,
             portable=self._is_portable,
             needs_secret=needs_secret,

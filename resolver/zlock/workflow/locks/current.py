@@ -68,7 +68,7 @@ def load_locked(workspace: Workspace) -> list[LockedStep]:
 
 def collect_locked(workspace: Workspace) -> list[LockedStep]:
     """Return those of the chosen steps whose locks are current; what is wrong with the others is reported."""
-    gatherer = Gatherer(workspace.project, workspace.environ, lambda: workspace.interpreter, may_run=False)
+    gatherer = workspace.gatherer(may_run=False)
     if not workspace.project.is_remote:
         workspace.disregard()
         return []

@@ -17,6 +17,7 @@ from zlock.settings.config import Project
 from zlock.settings.docker import DockerSettings
 
 if TYPE_CHECKING:
+    from zlock.settings.load import DeclaredPipeline
     from zlock.sources.integrations import Catalogue
 
 _COMMAND_SECONDS = 300.0
@@ -29,6 +30,7 @@ class Gatherer:
         project: The project.
         environ: The environment variables.
         interpreter: Finds the project's interpreter.
+        pipeline: Returns the pipeline that is locked, if one was read.
         may_run: Whether commands may be run; without, what running them gave is read from the locks.
     """
 
@@ -38,12 +40,14 @@ class Gatherer:
         environ: Mapping[str, str],
         interpreter: Callable[[], Path],
         *,
+        pipeline: Callable[[], DeclaredPipeline | None] = lambda: None,
         may_run: bool = True,
     ) -> None:
         self._project = project
         self._may_run = may_run
         self._environ = environ
         self._interpreter = interpreter
+        self._pipeline = pipeline
         self._known: dict[Hashable, Gathered] = {}
         self._items: dict[tuple[str, Path], DirectRequirement] = {}
         self._catalogue: Catalogue | None = None
@@ -75,7 +79,7 @@ class Gatherer:
         """
         found: list[Gathered] = []
         problems = Collector()
-        for read in (self._local, self._stack, self._integrations, self._pyproject, self._explicit):
+        for read in (self._framework, self._local, self._stack, self._integrations, self._pyproject, self._explicit):
             with problems:
                 one = read(settings, recorded)
                 if one is not None:
@@ -120,6 +124,18 @@ class Gatherer:
         return Origin(source=source, file=_shown(place.file, self._project.folder), line=place.line)
 
     # The sources, in the documented order
+
+    def _framework(self, settings: DockerSettings, recorded: Mapping[str, Asked]) -> Gathered | None:
+        pipeline = self._pipeline()
+        if pipeline is None or not pipeline.requires or not settings.effective().install_stack_requirements:
+            return None
+        if not self._may_run and str(Source.FRAMEWORK) in recorded:
+            return _from_lock(Source.FRAMEWORK, recorded, (pipeline.maker,))
+        from zlock.sources.integrations import parse_requirements
+
+        origin = Origin(source=Source.FRAMEWORK, detail=f"`{pipeline.maker}` of the project's environment")
+        requirements = parse_requirements(pipeline.requires, (origin,), root=self._project.folder)
+        return Gathered(Source.FRAMEWORK, pipeline.maker, tuple(requirements), recorded=True)
 
     def _local(self, settings: DockerSettings, recorded: Mapping[str, Asked]) -> Gathered | None:
         how = settings.replicate_local_python_environment

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from zlock.errors import Collector, InvalidConfiguration, InvalidInput
+from zlock.errors import Collector, InvalidConfiguration, InvalidInput, Located
 from zlock.lock.declared import declared_files
 from zlock.lock.facts import DeclaredFile, Facts
 from zlock.lock.question import Question, digest_of
@@ -31,6 +31,7 @@ from zlock.settings.names import wrong_names
 from zlock.wording import did_you_mean
 from zlock.workflow.project.pipeline_owner import collision, is_gone, owner_of
 from zlock.workflow.project.report import Report
+from zlock.workflow.project.sources import Gatherer
 
 if TYPE_CHECKING:
     from zlock.index.fingerprint import Fingerprints
@@ -122,6 +123,12 @@ class Workspace:
         for line in lines:
             self.reporter(Note(line))
 
+    def gatherer(self, *, may_run: bool = True) -> Gatherer:
+        """Return what reads the sources of the steps; see `Gatherer`."""
+        return Gatherer(
+            self.project, self.environ, lambda: self.interpreter, pipeline=lambda: self.pipeline, may_run=may_run
+        )
+
     @property
     def interpreter(self) -> Path:
         """The project's interpreter."""
@@ -133,12 +140,28 @@ class Workspace:
 
     @cached_property
     def steps(self) -> list[Step]:
-        """The steps, each with its settings in the documented precedence.
+        """The steps that are locked: all but those that run in an image as it is.
 
         Raises:
             InvalidPipeline: The pipeline file can't be used.
             InvalidConfiguration: There is nothing to lock, or a step's name can't be a lock's.
         """
+        skipped = [step for step in self.every_step if step.effective.skip_build]
+        for step in skipped:
+            image = step.effective.parent_image
+            if image is None:
+                place = step.settings.where("skip_build")
+                raise InvalidConfiguration(
+                    f"`skip_build` is set for step `{step.name}`, and no `parent_image` to run it in",
+                    context=[Located(f"stated in {place}", place)] if place else [],
+                    hint="set `parent_image` too, or leave `skip_build` out",
+                )
+            self.note(f"step `{step.name}` runs in `{image}` as it is (`skip_build`): it gets no lock and no image")
+        return [step for step in self.every_step if step not in skipped]
+
+    @cached_property
+    def every_step(self) -> list[Step]:
+        """The steps, each with its settings in the documented precedence; errors are those of `steps`."""
         declared = self._declared()
         problems = Collector()
         for error in wrong_names(name for name, _ in declared):
@@ -182,9 +205,10 @@ class Workspace:
         """Lay the settings of a step over those of the configuration."""
         project = self.project
         own = project.steps.get(name) or StepConfiguration()
+        defaults = self.pipeline.defaults if self.pipeline else DockerSettings()
         return Step(
             name=name,
-            settings=settings.over(own.docker.over(project.docker)),
+            settings=settings.over(own.docker.over(project.docker.over(defaults))),
             python=own.python,
             platforms=own.platforms,
             routing=project.routing_of(own),

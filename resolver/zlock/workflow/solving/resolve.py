@@ -59,7 +59,7 @@ def proposed(workspace: Workspace) -> tuple[list[Job], Answers]:
     Raises:
         ZlockError: What is wrong; several things come as `Problems`.
     """
-    gatherer = Gatherer(workspace.project, workspace.environ, lambda: workspace.interpreter)
+    gatherer = workspace.gatherer()
     if not workspace.project.is_remote:
         workspace.disregard()
         return [], {}
