@@ -16,7 +16,7 @@ ROOT = Path(zlock.__file__).parent
 # Each layer may import those below it; what stands on one line are siblings that do not know each other.
 LAYERS = [
     {"__main__"},
-    {"cli", "hatch"},
+    {"cli", "hatch", "zenml"},
     {"last_resort"},
     {"workflow"},
     {"debian"},

@@ -520,6 +520,14 @@ def _add_build(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     parser.add_argument("--jobs", type=_count, default=2, metavar="N", help="how many are built at a time (default: 2)")
     parser.add_argument(
+        "--apply",
+        type=path,
+        nargs="?",
+        const=Path("build/zlock/run.yaml"),
+        metavar="FILE",
+        help="write what a run of ZenML takes, as `zlock apply` does (default: build/zlock/run.yaml)",
+    )
+    parser.add_argument(
         "--network", metavar="MODE", help="the network of builds, as the builder has it (`host`, `none`)"
     )
 
@@ -553,6 +561,37 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _add_apply(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "apply",
+        "write what a run of ZenML takes, with the images that were built",
+        "zlock apply run.py:training --config train.yaml --output locked.yaml",
+        "Write the YAML that configures a run of a ZenML pipeline: what `--config` says, and for every step the image\n"
+        "that `zlock build` made, in which it runs as it is.",
+    )
+    parser.add_argument(
+        "pipeline", nargs="?", metavar="PIPELINE", help="`file.py` or `file.py:name` (default: the configured one)"
+    )
+    parser.add_argument("--config", type=path, metavar="FILE", help="what configures the run, of a ZenML pipeline")
+    _add_builder(parser)
+    parser.add_argument(
+        "--output", type=output_file, metavar="FILE", help="where to write it (default, and `-`: standard output)"
+    )
+
+
+def _add_stack(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "stack",
+        "write what the active stack of ZenML requires into the configuration",
+        "zlock stack import",
+        "Ask ZenML, in the project's environment, for the active stack, and write what its components require into\n"
+        "`[stack]` of the configuration, so that others lock the same without it.",
+    )
+    parser.add_argument("action", choices=("import",), metavar="import", help="the one thing that it does")
+
+
 COMMANDS = {
     "init": _add_init,
     "schema": _add_schema,
@@ -573,6 +612,8 @@ COMMANDS = {
     "dockerfile": _add_dockerfile,
     "verify": _add_verify,
     "build": _add_build,
+    "apply": _add_apply,
+    "stack": _add_stack,
     "completion": _add_completion,
 }
 """By name, what adds each command."""

@@ -25,12 +25,18 @@ def run_build(parsed: argparse.Namespace, screen: Screen) -> int:
         force=parsed.force,
         shard=parsed.shard,
     )
-    outcome = build(options_of(parsed), choices)
+    outcome = build(options := options_of(parsed), choices)
     if parsed.json:
         screen.json(_plain(outcome))
     else:
         _show(outcome, screen)
-    return end_with_failures(outcome.report, screen)
+    code = end_with_failures(outcome.report, screen)
+    if parsed.apply and code == 0:
+        from zlock.workflow.deliver.apply import apply  # most builds are for nobody's run
+
+        parsed.apply.write_text(apply(options, parsed.builder), encoding="utf-8")
+        screen.say(f"wrote {parsed.apply}")
+    return code
 
 
 def _show(outcome: Outcome, screen: Screen) -> None:

@@ -33,20 +33,25 @@ def stated_in(text: str, address: Sequence[str]) -> tuple[str, ...]:
     return tuple(str(item) for item in _list_at(parse(text), address) or () if isinstance(item, str))
 
 
+def with_list(text: str, address: Sequence[str], values: Sequence[str]) -> str:
+    """Return a document whose list holds these values and no others."""
+    from tomlkit import array, parse
+
+    document = parse(text)
+    found = array()
+    found.extend(values)
+    _table_at(document, address[:-1])[address[-1]] = found.multiline(len(values) > 1)
+    return document.as_string()
+
+
 def with_requirement(text: str, address: Sequence[str], requirement: str) -> str:
     """Return a document whose list has a requirement, in the place of those of its name, or behind all others."""
-    from tomlkit import array, parse, table
+    from tomlkit import array, parse
 
     document = parse(text)
     found = _list_at(document, address)
     if found is None:
-        inside: Container | Table = document
-        for number, name in enumerate(address[:-1]):
-            # A table that only leads to others needs no line of its own.
-            if name not in inside:
-                inside.append(name, table(is_super_table=number < len(address) - 2))
-            inside = inside[name]
-        inside.append(address[-1], found := array())
+        _table_at(document, address[:-1]).append(address[-1], found := array())
     places = list(_places(found, name_in(requirement)))
     if places:
         found[places[0]] = requirement
@@ -65,6 +70,19 @@ def without_requirement(text: str, address: Sequence[str], name: str) -> str:
     if found is not None:
         _drop(found, list(_places(found, name)))
     return document.as_string()
+
+
+def _table_at(document: Container, address: Sequence[str]) -> Container | Table:
+    """Return a table, made where it is not there."""
+    from tomlkit import table
+
+    inside: Container | Table = document
+    for number, name in enumerate(address):
+        # A table that only leads to others needs no line of its own.
+        if name not in inside:
+            inside.append(name, table(is_super_table=number < len(address) - 1))
+        inside = inside[name]
+    return inside
 
 
 def _list_at(document: Container, address: Sequence[str]) -> Array | None:

@@ -23,6 +23,7 @@ class Assembly:
         later: Variables that are set last.
         user: Who runs in it; empty for whoever the base image has.
         owner: Whose the folder is in which a container runs, as `chown` takes it; empty for root's.
+        any_user: Whether everybody may write into that folder.
     """
 
     maker: LayerMaker
@@ -33,3 +34,4 @@ class Assembly:
     later: Mapping[str, str]
     user: str
     owner: str
+    any_user: bool

@@ -165,7 +165,10 @@ def _layers(assembly: Assembly, room: int, find: Find, watch: Watch) -> Iterator
     entries: Sequence[Entry] = [
         *environment_entries(maker.environment, assembly.facts, compiled_by),
         *settled_entries(
-            assembly.locked, assembly.facts.owner(assembly.owner), is_there=WORKING_FOLDER in assembly.facts.there
+            assembly.locked,
+            assembly.facts.owner(assembly.owner),
+            is_there=WORKING_FOLDER in assembly.facts.there,
+            any_user=assembly.any_user,
         ),
     ]
     key = hashlib.sha256(repr(entries).encode()).hexdigest()

@@ -76,9 +76,9 @@ class Entry(NamedTuple):
         return cls(path, "link", target, mode=0o777)
 
     @classmethod
-    def folder(cls, path: str, owner: tuple[int, int] = (0, 0)) -> Entry:
+    def folder(cls, path: str, owner: tuple[int, int] = (0, 0), *, mode: int = 0o755) -> Entry:
         """Return a folder."""
-        return cls(path, "folder", mode=0o755, owner=owner)
+        return cls(path, "folder", mode=mode, owner=owner)
 
     def chunks(self) -> Iterator[bytes]:
         """Yield a file's bytes."""

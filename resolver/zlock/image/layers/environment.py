@@ -58,13 +58,15 @@ def locked_text(wheels: Sequence[Wheel]) -> str:
     return dumps({"lock-version": "1.0", "created-by": "zlock", "packages": packages})
 
 
-def settled_entries(locked: str, owner: tuple[int, int], *, is_there: bool) -> list[Entry]:
+def settled_entries(locked: str, owner: tuple[int, int], *, is_there: bool, any_user: bool) -> list[Entry]:
     """Return what says what was locked, and the folder in which a container runs.
 
     Args:
         locked: See `locked_text`.
         owner: Whose that folder is, as numbers of a user and a group.
-        is_there: Whether the base image has that folder, which then stays as it is.
+        is_there: Whether the base image has that folder, which then stays as it is, unless everybody may write there.
+        any_user: Whether everybody may.
     """
-    folder = [] if is_there else [Entry.folder(WORKING_FOLDER[1:], owner)]
+    mode = 0o777 if any_user else 0o755
+    folder = [] if is_there and not any_user else [Entry.folder(WORKING_FOLDER[1:], owner, mode=mode)]
     return [Entry.file(f"{FOLDER[1:]}/pylock.toml", locked.encode()), *folder]

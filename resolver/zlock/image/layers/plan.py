@@ -39,6 +39,7 @@ def why_engine(wanted: Wanted) -> str:
         "its base image is made by a `dockerfile`": settings.dockerfile,
         "`system` is set": settings.system,
         "it has a `local-project-install-command`": settings.local_project_install_command,
+        "`include-project` is set": settings.include_project,
     }
     found = [reason for reason, is_set in reasons.items() if is_set]
     if wanted.apt_packages:
@@ -80,6 +81,7 @@ def plan_layers(wanted: Wanted, facts: ParentFacts, compiler: Compiler | None) -
         later=settings.runtime_environment,
         user=settings.user or "",
         owner=wanted.user,
+        any_user=settings.any_user,
     )
     facts.owner(wanted.user)
     own = {f"{FOLDERS}/{one.filename}": one.data for one in wanted.folders.values()}
@@ -110,6 +112,7 @@ def _described(assembly: Assembly) -> bytes:
         "runtime-environment": dict(assembly.later),
         "user": assembly.user,
         "owner": assembly.owner,
+        **({"any-user": True} if assembly.any_user else {}),
         "wheels": {one.filename: dict(one.origin) for one in assembly.wheels},
     }
     return json.dumps(table, sort_keys=True, indent=1).encode()

@@ -1,0 +1,23 @@
+"""`zlock apply`."""
+
+from __future__ import annotations
+
+import argparse
+
+from zlock.cli.layout import Screen
+from zlock.cli.options import options_of
+from zlock.workflow.deliver.apply import apply
+
+
+def run_apply(parsed: argparse.Namespace, screen: Screen) -> int:
+    """Run the command; return its exit code."""
+    text = apply(options_of(parsed), parsed.builder)
+    if parsed.output is not None:
+        parsed.output.write_text(text, encoding="utf-8")
+    if parsed.json:
+        screen.json({"output": str(parsed.output) if parsed.output else None, "text": text})
+    elif parsed.output is None:
+        screen.data(text)
+    else:
+        screen.say(f"wrote {parsed.output}")
+    return 0

@@ -1,0 +1,108 @@
+"""What a run of a framework takes: its configuration, with the images that `zlock build` made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zlock.errors import Collector, InvalidInput, LockOutdated
+from zlock.frameworks.zenml.run import run_configuration, run_settings
+from zlock.image.plan import ImagePlan
+from zlock.image.record import RECORD, Record, read_record
+from zlock.wording import listed
+from zlock.workflow.images.build_plans import output_folder, plan_images
+from zlock.workflow.images.choosing import layering_of
+from zlock.workflow.images.registries import Registries
+from zlock.workflow.locks.current import load_locked
+from zlock.workflow.project.workspace import Options, Workspace
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """What a run of a pipeline takes.
+
+    Attributes:
+        config: The file that configures it otherwise, absolute; empty for none.
+        steps: By step, the image that it runs in as it is.
+        around: The image of the pipeline itself; empty where it has none.
+        interpreter: The project's interpreter, which has the framework.
+        folder: The project's folder.
+    """
+
+    config: str
+    steps: Mapping[str, str]
+    around: str
+    interpreter: Path
+    folder: Path
+
+
+def find_run(options: Options, builder: str | None = None) -> Run:
+    """Return what a run of a ZenML pipeline takes, with an image for every step.
+
+    Args:
+        options: What the command line says.
+        builder: What built the images, as the build was told; None where it chose.
+
+    Raises:
+        ZlockError: The pipeline is not one of ZenML, a lock is not current, or an image is missing or another than
+            the last build made; several errors come as `Problems`.
+    """
+    workspace = Workspace(options)
+    locked = load_locked(workspace)
+    pipeline = workspace.pipeline
+    if pipeline is None or pipeline.maker != "zenml" or pipeline.name is None:
+        raise InvalidInput(
+            "a run is configured for pipelines of ZenML, and none is named",
+            hint="name one: `zlock apply run.py:training`",
+        )
+    with Registries(workspace, is_needed=False) as registries, layering_of(workspace, builder) as layering:
+        plans = plan_images(workspace, locked, registries, layering=layering)
+    workspace.report.failures.problems.raise_if_any()
+    images = _images(plans, read_record(output_folder(workspace) / RECORD))
+    images |= {one.name: one.effective.parent_image or "" for one in workspace.every_step if one.effective.skip_build}
+    return Run(
+        config=pipeline.config,
+        steps={name: image for name, image in images.items() if name != pipeline.own_image},
+        around=images.get(pipeline.own_image, ""),
+        interpreter=workspace.interpreter,
+        folder=workspace.project.folder,
+    )
+
+
+def apply(options: Options, builder: str | None = None) -> str:
+    """Return the YAML that configures a run, with an image for every step; errors are those of `find_run`."""
+    run = find_run(options, builder)
+    settings = run_settings(run.steps, run.around)
+    return run_configuration(run.config, settings, interpreter=run.interpreter, folder=run.folder)
+
+
+def _images(plans: Sequence[ImagePlan], record: Record) -> dict[str, str]:
+    """Return the image of each step, as the last build recorded it.
+
+    Raises:
+        LockOutdated: There is none, or it was made of something else.
+    """
+    wanted: dict[str, set[str]] = {}
+    for plan in plans:
+        for step in plan.steps:
+            wanted.setdefault(step, set()).add(plan.key)
+    problems = Collector()
+    found = {}
+    for step, keys in wanted.items():
+        row = record.get(step)
+        if row is None or not row.reference:
+            problems.add(LockOutdated(f"step `{step}` has no image yet", hint="run `zlock build --push` first"))
+        elif keys != {one.key for one in row.platforms.values()}:
+            built = sorted(one.key[:12] for one in row.platforms.values())
+            problems.add(
+                LockOutdated(
+                    f"the image of step `{step}` is not what is locked and set now",
+                    context=[f"built: {listed(built)}", f"now: {listed(sorted(key[:12] for key in keys))}"],
+                    hint="run `zlock build --push` again; `zlock plan --explain` says what changed",
+                )
+            )
+        else:
+            found[step] = row.reference
+    problems.raise_if_any()
+    return found
