@@ -192,3 +192,15 @@ def test_images_are_made_for_zenml(flow: Flow) -> None:
     assert "chmod -R a+rwX /app" in text
     for said in ('CONFIG_PATH="/app/.zenconfig"', 'CONTAINER="1"', 'ENABLE_REPO_INIT_WARNINGS="False"'):
         assert f"ENV ZENML_{said}" in text
+
+
+def test_what_the_active_stack_requires_is_written_into_the_configuration(flow: Flow) -> None:
+    flow.project.write("zlock.toml", '# ours\npython = "3.12"  # of the image\n\n[stack]\nrequirements = ["old"]\n')
+
+    done = flow.run("stack", "import")
+
+    assert done.code == 0, done.stderr
+    assert (flow.project.folder / "zlock.toml").read_text() == (
+        '# ours\npython = "3.12"  # of the image\n\n[stack]\nrequirements = ["zenml[local]"]\napt-packages = []\n'
+    )
+    assert done.stdout == "zenml[local]\n"

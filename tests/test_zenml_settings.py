@@ -1,0 +1,111 @@
+"""ZenML's docker settings in the words of zlock's: what has another meaning there, or none here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zlock.frameworks.zenml.settings import DEFAULTS, translated
+from zlock.settings.docker import DockerSettings
+from zlock.settings.place import Place
+
+
+def settings(folder: Path, *, detects: bool = False, **stated: Any) -> tuple[dict[str, Any], list[str]]:
+    """Return the settings for those that are stated in a folder, and the notes; zlock takes them."""
+    notes: list[str] = []
+    values = translated(stated, detects=detects, place=Place(str(folder / "run.py"), 1), notes=notes)
+    DockerSettings(**values)
+    return values, notes
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ({"environment": {"a": True, "B": 1.5}}, {"environment": {"A": "True", "B": "1.5"}}),
+        ({"runtime_environment": {"x": None}}, {"runtime_environment": {"X": "None"}}),
+        ({"python_package_installer_cache_mount": "type=cache"}, {"python_package_installer_cache_mount": True}),
+        ({"python_package_installer_args": {"quiet": None}}, {"python_package_installer_args": {"quiet": None}}),
+        ({"requirements": None, "user": None, "apt_packages": []}, {"apt_packages": []}),
+        ({"allow_download_from_artifact_store": False}, {"include_project": True}),
+        (
+            {"allow_download_from_artifact_store": False, "allow_including_files_in_images": False},
+            {"include_project": False},
+        ),
+        ({"allow_including_files_in_images": True}, {}),
+        ({"skip_build": True, "parent_image": "ready:1"}, {"skip_build": True, "parent_image": "ready:1"}),
+        ({"install_deployment_requirements": False, "copy_files": True, "source_files": "include"}, {}),
+    ],
+)
+def test_a_field_means_what_it_means_in_zenml(folder: Path, stated: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert settings(folder, **stated) == (expected, [])
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"image_tag": "nightly"},
+        {"build_config": {"dockerignore": "ignore"}},
+        {"parent_image_build_config": {"build_options": {"pull": True}}},
+        {"pyproject_export_command": ["uv", "export"]},
+        {"build_options": {"pull": True}},
+        {"dockerignore": "ignore"},
+        {"required_hub_plugins": ["one"]},
+    ],
+)
+def test_a_field_that_counts_for_nothing_is_named(folder: Path, stated: dict[str, Any]) -> None:
+    values, notes = settings(folder, **stated)
+
+    assert values == {}
+    assert [note.partition(" of ZenML")[0] for note in notes] == [f"`{name}`" for name in stated]
+
+
+def test_a_dockerfile_goes_before_a_parent_image(folder: Path) -> None:
+    values, notes = settings(folder, dockerfile="Dockerfile", parent_image="python:3.12")
+
+    assert (values, len(notes)) == ({"dockerfile": str(folder / "Dockerfile")}, 1)
+
+
+@pytest.mark.parametrize(
+    ("files", "stated", "expected"),
+    [
+        (["requirements.txt", "pyproject.toml"], {}, {"requirements": "requirements.txt"}),
+        (["pyproject.toml"], {}, {"pyproject_path": "pyproject.toml"}),
+        (["requirements.txt"], {"requirements": ["six"]}, {}),
+        (["requirements.txt"], {"replicate_local_python_environment": True}, {}),
+        ([], {}, {}),
+    ],
+)
+def test_files_are_detected_where_zenml_detects_them(
+    folder: Path, files: list[str], stated: dict[str, Any], expected: dict[str, str]
+) -> None:
+    for name in files:
+        (folder / name).write_text("")
+
+    found, notes = settings(folder, detects=True, **stated)
+
+    assert {name: value for name, value in found.items() if name not in stated} == {
+        name: str(folder / file) for name, file in expected.items()
+    }
+    assert len(notes) == len(expected)
+    assert settings(folder, **stated)[0] == stated
+
+
+def test_files_are_detected_in_the_folder_that_zenml_init_marked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / ".zen").mkdir()
+    (folder / "requirements.txt").write_text("six\n")
+    (folder / "flows").mkdir()
+    monkeypatch.chdir(folder / "flows")
+
+    assert settings(folder, detects=True)[0] == {"requirements": str(folder / "requirements.txt")}
+
+
+def test_what_images_of_zenml_need_is_valid() -> None:
+    assert DockerSettings(**DEFAULTS).any_user
