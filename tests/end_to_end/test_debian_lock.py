@@ -154,6 +154,19 @@ def test_versions_stay_beside_another_package_while_the_archive_has_them(case: C
     assert case.pins["git-man"] == "1:2.40"
 
 
+def test_versions_stay_while_the_pool_has_them_though_no_archive_does(case: Case) -> None:
+    case.resolve()
+    before = {row["name"]: row for row in case.own["apt"]["packages"]}
+    assert case.project.run("fetch").code == 0
+    case.archive.add(Deb(name="git-man", version="1:2.40", architecture="all"))
+    case.configure("git", "curl")
+
+    case.resolve()
+    assert {row["name"]: row for row in case.own["apt"]["packages"]}["git-man"] == before["git-man"]
+    case.resolve("--upgrade-apt")
+    assert case.pins["git-man"] == "1:2.40"
+
+
 def test_another_digest_outdates_it(case: Case, key: Key) -> None:
     case.resolve()
     newer = base_image(case.archive, key, more={"etc/motd": b"newer"})

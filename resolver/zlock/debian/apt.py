@@ -15,6 +15,7 @@ from pathlib import Path
 
 from zlock.debian.base import Base
 from zlock.errors import CommandFailed, NoAnswer, OutsideFailed
+from zlock.model.debian import DebianPackage
 from zlock.process import CommandExited, printed_by, run_command
 from zlock.redact import redact
 
@@ -75,6 +76,30 @@ class Apt:
             self._run("apt-get", "update", "-q", timeout=_UPDATE)
         except CommandExited as error:
             raise self._no_indexes(_said(error)) from error
+
+    def offer(self, pool: Mapping[DebianPackage, Path]) -> None:
+        """Have apt know packages whose files are on this machine as well, from the next update on.
+
+        Args:
+            pool: The packages, each with its file, whose hash was checked.
+
+        Raises:
+            CommandFailed: dpkg-deb can't read a file.
+        """
+        place = self._folder / "pool"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "Packages").write_text("".join(f"{self._control(*one)}\n" for one in pool.items()), encoding="utf-8")
+        source = self._folder / "sources.list.d" / "pool.sources"
+        source.parent.mkdir(exist_ok=True)
+        # Its content is what a lock holds, by hash.
+        text = f"Types: deb\nURIs: {place.as_uri()}\nSuites: ./\nTrusted: yes\n" if pool else ""
+        source.write_text(text, encoding="utf-8")
+
+    def _control(self, deb: DebianPackage, file: Path) -> str:
+        """Return a package as an index has it."""
+        argv = ["dpkg-deb", "--field", str(file)]
+        control = run_command(argv, cwd=self._folder, timeout=_ASK, environ=self._environ).stdout
+        return f"{control.strip()}\nFilename: ./{deb.filename}\nSize: {deb.size}\nSHA256: {deb.sha256}\n"
 
     def uris(self, names: Sequence[str], preferences: str) -> str:
         """Return what `apt-get install --print-uris` says of the packages that are missing for these.

@@ -68,7 +68,14 @@ def find_closure(
                 f"no archive of the base image `{base.image}` has a package `{name}`",
                 hint="correct its name; a version may have `*`, a name may not",
             )
-    return tuple(sorted((_package(one, stated[one.key], suites, needs) for one in found), key=_order))
+    own = {one.sha256: one for one in kept}  # of what only this machine has, the lock says where it was
+    packages = [
+        own[one.sha256]._replace(needs=tuple(needs.of(one.key)), platforms=())
+        if one.sha256 in own
+        else _package(one, stated[one.key], suites, needs)
+        for one in found
+    ]
+    return tuple(sorted(packages, key=_order))
 
 
 def _order(package: DebianPackage) -> tuple[str, str]:

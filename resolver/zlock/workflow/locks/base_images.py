@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from zlock.image.registry.registry import Registry
 from zlock.index.cache import default_folder
 from zlock.lock.exclusive import exclusive
 from zlock.lock.facts import Facts
+from zlock.model.debian import DebianPackage
 from zlock.model.image import default_parent
 from zlock.model.reference import ImageReference
 from zlock.reporting import Activity, Doing
@@ -68,8 +69,15 @@ class BaseImages:
         return Registry(self._workspace.environ)
 
     @contextmanager
-    def apt(self, reference: ImageReference, platform: str) -> Iterator[tuple[Base, Apt]]:
+    def apt(
+        self, reference: ImageReference, platform: str, pool: Mapping[DebianPackage, Path]
+    ) -> Iterator[tuple[Base, Apt]]:
         """Give a base image to one run at a time, and apt on it with the indexes of its archives.
+
+        Args:
+            reference: The base image, with its digest.
+            platform: What it is for.
+            pool: Packages that this machine has as files, which archives may have no more.
 
         Raises:
             InvalidInput: It can't install Debian packages, or is not in the cache and `--offline` is said.
@@ -82,6 +90,7 @@ class BaseImages:
             apt = Apt(base, folder / "apt", self._workspace.environ)
             if not self._workspace.options.offline:
                 self._workspace.reporter(Doing(Activity.ASKING_ARCHIVES, str(reference)))
+                apt.offer(pool)
                 apt.update()
             elif not (folder / "apt" / "lists").is_dir():
                 raise InvalidInput(

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from zlock.debian.closure import find_closure
 from zlock.errors import Collector, IndexFailed, ZlockError
+from zlock.image.context.debs import DEBS
+from zlock.index.cache import default_folder
+from zlock.index.wheelhouse import differs
 from zlock.lock.facts import Apt
 from zlock.lock.lock import Lock
 from zlock.model.debian import DebianPackage
@@ -92,7 +96,7 @@ class _Locker:
         asked = _Asked(reference, platform, job.question.apt_packages, self._kept(known, platform))
         if asked not in self._answered:
             try:
-                with self._images.apt(reference, platform) as (base, apt):
+                with self._images.apt(reference, platform, self._pool(asked.kept)) as (base, apt):
                     self._answered[asked] = find_closure(base, apt, asked.names, asked.kept)
             except ZlockError as error:
                 error.message = f"step `{job.step.name}`: {error.message}"
@@ -107,6 +111,17 @@ class _Locker:
             for one in apt.on(platform):
                 found.setdefault((one.name, one.architecture), one)
         return tuple(found[key] for key in sorted(found))
+
+    def _pool(self, kept: Sequence[DebianPackage]) -> dict[DebianPackage, Path]:
+        """Return those packages whose files are in the wheelhouse, or were brought for a build."""
+        options = self._workspace.options
+        cache = (options.cache_dir or default_folder(self._workspace.environ)) / DEBS
+        found = {}
+        for one in kept:
+            for place in (self._workspace.wheelhouse / DEBS, cache / one.sha256[:16]):
+                if differs(place / one.filename, one.size, one.sha256) is None:
+                    found[one] = place / one.filename
+        return found
 
     def _note_unlocked(self, job: Job, names: Sequence[str]) -> None:
         why, way_out = "the base image has no digest", "; `--pin-images` records it"
