@@ -376,16 +376,14 @@ def test_the_next_archive_of_the_suite_is_asked(
 
 def test_keys_follow_the_locked_packages(case: Case) -> None:
     case.resolve("--no-apt")
-    unlocked = context(case)
+    context(case)
     case.resolve()
-    first = context(case)
+    context(case)
     case.archive.add(Deb(name="git-man", version="1:2.40", architecture="all"))
     case.resolve("--upgrade-apt")
-    folders = {path.parent.name for path in case.project.folder.glob("build/zlock/*/Dockerfile")}
     context(case)
 
-    assert unlocked != first
-    assert len({path.parent.name for path in case.project.folder.glob("build/zlock/*/Dockerfile")} - folders) == 1
+    assert len(list(case.project.folder.glob("build/zlock/*/Dockerfile"))) == 3
 
 
 def test_what_the_base_image_has_already_installs_nothing(case: Case) -> None:

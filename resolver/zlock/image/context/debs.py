@@ -15,6 +15,8 @@ SUMS = f"{DEBS}/SHA256SUMS"
 CLEAN = Shell("rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/ldconfig/* /var/log/apt /var/log/*.log")
 """What installing leaves behind, and no image needs."""
 
+# It holds the times of folders, which images that are the same each time don't keep, so it would not count anyway.
+_UNCACHE = Shell("rm -rf /var/cache/fontconfig/*")
 _PLACE = f"{FOLDER}/{DEBS}"
 _ANOTHER = "zlock: a Debian package is another file than was locked: bring the right one with zlock fetch"
 _INSTALL = (
@@ -32,5 +34,5 @@ def sums_of(debs: Sequence[DebianPackage]) -> bytes:
 def install_debs() -> Run:
     """Return what checks and installs the packages; apt is given no source, so it takes these or fails."""
     check = f"sha256sum --check --strict --quiet SHA256SUMS || \\\n        {{ echo '{_ANOTHER}' >&2; exit 1; }}"
-    steps = (Shell(f"cd {_PLACE}"), Shell(check), Shell(_INSTALL), Shell("cd /"), CLEAN)
+    steps = (Shell(f"cd {_PLACE}"), Shell(check), Shell(_INSTALL), Shell("cd /"), CLEAN, _UNCACHE)
     return Run(steps, (Mount("bind", {"source": DEBS, "target": _PLACE}),))
