@@ -110,14 +110,16 @@ def fetch(options: Options, folder: Path | None) -> tuple[Fetched, Report]:
             statuses |= _bring(workspace, debs, place / DEBS, packages, failed) if packages else {}
     finally:
         session.close()
+    _note_committed(workspace, place)
+    with_builds = any(one.facts.builds for one in locked)
+    received = house.received + debs.received
+    return Fetched(folder=place, files=statuses, received=received, with_builds=with_builds), workspace.report
+
+
+def _note_committed(workspace: Workspace, place: Path) -> None:
     if place.is_relative_to(real(workspace.project.folder)) and is_committed(place):
         line = f"/{place.relative_to(real(workspace.project.folder)).as_posix()}/"
         workspace.note(f"git would commit the wheelhouse: add `{line}` to the `.gitignore` of the project")
-    with_builds = any(one.facts.builds for one in locked)
-    return (
-        Fetched(folder=place, files=statuses, received=house.received + debs.received, with_builds=with_builds),
-        workspace.report,
-    )
 
 
 def bring_for_builds(workspace: Workspace, one: LockedStep, files: Sequence[LockedFile]) -> Path:
