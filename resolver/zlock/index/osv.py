@@ -133,10 +133,10 @@ def _vulnerability(name: str, record: Mapping[str, object], names: Collection[No
 
 def _name_in(row: object) -> NormalizedName:
     """Return the package that a row is about; nothing for one of another ecosystem."""
-    package = row.get("package") if isinstance(row, dict) else None
-    if not isinstance(package, dict) or str(package.get("ecosystem")).partition(":")[0] != _ECOSYSTEM:
+    affected = row.get("package") if isinstance(row, dict) else None
+    if not isinstance(affected, dict) or str(affected.get("ecosystem")).partition(":")[0] != _ECOSYSTEM:
         return canonicalize_name("")
-    return canonicalize_name(str(package.get("name")))
+    return canonicalize_name(str(affected.get("name")))
 
 
 def _affected(row: Mapping[str, object], name: NormalizedName) -> Affected:

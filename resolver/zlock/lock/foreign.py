@@ -20,7 +20,7 @@ def rows_in(path: Path, text: str, targets: Sequence[Target]) -> dict[str, tuple
     """Return by name what a lock of another tool installs on some targets, its default groups and no extras.
 
     Raises:
-        InvalidInput: It is no valid lock, or not for one of the targets.
+        InvalidInput: It is not a valid lock, or not for one of the targets.
     """
     try:
         document = tomllib.loads(text)

@@ -73,7 +73,7 @@ def _with_foreign(workspace: Workspace, path: Path, text: str) -> StepDiff:
     """Compare the lock of one step with that of another tool.
 
     Raises:
-        InvalidInput: It is not clear with which, or the file is no valid lock.
+        InvalidInput: It is not clear with which, or the file is not a valid lock.
     """
     from zlock.lock.foreign import rows_in  # few have such
 
