@@ -754,7 +754,10 @@ def test_a_step_without_an_image_is_not_held_to_what_images_carry(project: Proje
             {"docker": {"runtime-environment": {"A": "\u2028"}}},
             "`runtime_environment`: the variable `A` has a line break",
         ),
-        ({"docker": {"parent-image": "[::1]:5000/base:1"}}, "`parent_image`: `[::1]:5000/base:1` is not a reference"),
+        (
+            {"docker": {"parent-image": "[::1]:5000/base:1"}},
+            "`parent_image`: `[::1]:5000/base:1` is not a valid image reference",
+        ),
         ({"registry": "registry.example"}, "`registry` names no repository"),
         ({"registry": "registry.example"}, "`registry` is stated in zlock.toml:"),
         ({"docker": {"dockerfile": "Dockerfile", "parent-image": "a"}}, "both a `dockerfile` and a `parent_image`"),

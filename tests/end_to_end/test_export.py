@@ -105,6 +105,29 @@ def test_requirements_with_hashes_are_installed_by_pip_and_uv(
     assert installed(by_pip) == installed(by_uv) == INSTALLED
 
 
+def test_an_extra_that_a_package_needs_is_installed_where_the_index_has_a_newer_release(tmp_path: Path) -> None:
+    """Pip looks for `part[more]` by itself where the file has `part` alone."""
+    with TinyIndex() as index:
+        index.wheel("part", "1.0", extras={"more": ["added"]})
+        index.wheel("part", "2.0", extras={"more": ["added"]})
+        index.wheel("added", "1.0")
+        index.wheel("whole", "1.0", requires=["part[more]>=1"])
+        project = Project(tmp_path / "project")
+        rows = [{"url": index.url, "default": True}]
+        python = f"3.{sys.version_info.minor}"
+        project.configure({"python": python, "index": rows, "docker": {"requirements": ["whole", "part<2"]}})
+        succeed(project.run("resolve"))
+        file = tmp_path / "requirements.txt"
+        file.write_text(exported(project, "requirements"), encoding="utf-8")
+        by_pip, by_uv = make_venv(tmp_path / "pip"), make_venv(tmp_path / "uv")
+        options = ("--no-cache-dir", "--require-hashes", "--index-url", index.url, "-r", str(file))
+
+        succeed(run_pip("--python", str(by_pip), "install", *options, home=tmp_path))
+        install_with_uv(by_uv, file, options=["--require-hashes", "--index-url", index.url])
+
+    assert installed(by_pip) == installed(by_uv) == {"added": "1.0", "part": "1.0", "whole": "1.0"}
+
+
 def test_indexes_that_anybody_may_ask_are_named_in_requirements(tmp_path: Path) -> None:
     with TinyIndex() as index, TinyIndex() as second, TinyIndex() as third:
         index.wheel("plain", "1.0")

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from zlock.errors import InvalidLock
 from zlock.lock.package import Package
 
 
-def hashed_requirements(packages: Iterable[Package]) -> str:
+def hashed_requirements(packages: Iterable[Package], extras: Mapping[str, str] | None = None) -> str:
     """Return the packages that come from indexes, sorted, each with the hashes of all its files.
 
     One form only: locks that install the same give the same text. Empty where there are none.
+
+    Args:
+        packages: The packages.
+        extras: What stands behind names, as from `extras_needed`; for files that are installed with dependencies.
     """
-    return _lines(_hashed(package) for package in packages if package.files)
+    extras = extras or {}
+    return _lines(_hashed(package, extras.get(package.name, "")) for package in packages if package.files)
+
+
+def extras_needed(packages: Iterable[Package]) -> dict[str, str]:
+    """Return by name the extras that other packages need, in brackets.
+
+    pip tells `a[x]` from `a`: where a package needs the former and the line has the latter, it looks for the newest
+    `a[x]`, and with hashes it stops.
+    """
+    found: dict[str, set[str]] = {}
+    for need in (need for package in packages for needs in package.needs.values() for need in needs):
+        name, _, extra = need.rstrip("]").partition("[")
+        if extra:
+            found.setdefault(name, set()).add(extra)
+    return {name: f"[{','.join(sorted(extras))}]" for name, extras in found.items()}
 
 
 def direct_requirements(packages: Iterable[Package]) -> str:
@@ -46,9 +65,9 @@ def _on_one_line(text: str) -> str:
     return text
 
 
-def _hashed(package: Package) -> str:
+def _hashed(package: Package, extras: str) -> str:
     hashes = [file.sha256 for file in package.files]
-    return hashed_line(f"{package.name}=={package.version}", hashes, package.marker)
+    return hashed_line(f"{package.name}{extras}=={package.version}", hashes, package.marker)
 
 
 def _direct(package: Package) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from zlock.lock.export import Exported, refuse, refuse_local_archives, with_wheelhouse
 from zlock.lock.package import Package
-from zlock.lock.requirements import hashed_line, hashed_requirements
+from zlock.lock.requirements import extras_needed, hashed_line, hashed_requirements
 
 _HEAD = "# requirements_lock of step `{step}` for {targets}\n"
 
@@ -23,7 +23,7 @@ def export(source: Exported) -> str:
     refuse_local_archives(source, "a `requirements_lock`")
     head = _HEAD.format(step=source.step, targets="; ".join(map(str, source.targets)))
     packages = with_wheelhouse(source).packages
-    return head + hashed_requirements(packages) + "".join(_archives(packages))
+    return head + hashed_requirements(packages, extras_needed(packages)) + "".join(_archives(packages))
 
 
 def _archives(packages: Iterable[Package]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from zlock.lock.export import Exported, refuse, refuse_local_archives, with_wheelhouse
-from zlock.lock.requirements import direct_requirements, hashed_requirements
+from zlock.lock.requirements import direct_requirements, extras_needed, hashed_requirements
 from zlock.model.indexes import Index
 from zlock.wording import listed
 
@@ -19,10 +19,11 @@ def export(source: Exported) -> str:
     refuse(source, {"vcs": "a repository, which has no hash", "directory": "a folder"}, "a file with hashes")
     refuse_local_archives(source, "a file with hashes")
     options = "".join(f"{line}\n" for index in source.routing.indexes for line in _option(source, index))
+    packages = with_wheelhouse(source).packages
     return (
         _head(source)
         + options
-        + hashed_requirements(with_wheelhouse(source).packages)
+        + hashed_requirements(packages, extras_needed(packages))
         + direct_requirements(source.lock.packages)
     )
 
