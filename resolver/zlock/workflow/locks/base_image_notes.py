@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from zlock.lock.lock import Lock
 from zlock.model.base_image import BaseImage
-from zlock.model.image import default_parent
+from zlock.model.image import default_parent, is_layout
 from zlock.model.reference import ImageReference
 from zlock.model.target import Target
 from zlock.model.versions import parse_version
@@ -25,6 +25,8 @@ def base_image_notes(job: Job, lock: Lock) -> Iterator[str]:
     if settings.dockerfile is not None or not any(one.system == "linux" for one in job.question.targets):
         return
     reference = settings.parent_image or default_parent(target.python)
+    if is_layout(reference):  # a path says nothing
+        return
     image = BaseImage.told_by(ImageReference.parse(reference))
     head = f"step `{job.step.name}` is built on `{reference}`, which by its name has"
     for has, wants, way in _contradictions(image, target, lock):

@@ -21,7 +21,7 @@ from zlock.index.cache import default_folder
 from zlock.lock.exclusive import exclusive
 from zlock.lock.facts import Facts
 from zlock.model.debian import DebianPackage
-from zlock.model.image import default_parent
+from zlock.model.image import default_parent, is_layout
 from zlock.model.reference import ImageReference
 from zlock.reporting import Activity, Doing
 from zlock.workflow.locks.parents import no_parent
@@ -40,9 +40,10 @@ def base_image_of(step: Step, python: str, facts: Facts) -> ImageReference | Non
         facts: Its lock, which may have the digest.
     """
     settings = step.effective
-    if settings.dockerfile is not None:
+    stated = settings.parent_image or default_parent(python)
+    if settings.dockerfile is not None or is_layout(stated):
         return None
-    reference = ImageReference.parse(settings.parent_image or default_parent(python))
+    reference = ImageReference.parse(stated)
     digest = reference.digest or facts.parent_digest
     return reference.at(digest) if digest and not reference.is_local else None
 
