@@ -225,7 +225,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, dict[str, P
     return project, contexts(project)
 
 
-@pytest.fixture(params=["buildah", "docker"])
+@pytest.fixture
 def world(request: pytest.FixtureRequest, made: tuple[Project, dict[str, Path]]) -> World:
     engine: Engine = request.getfixturevalue(request.param)
     with_mounts = replace(engine, environ={**engine.environ, "DOCKER_BUILDKIT": "1"})
@@ -233,7 +233,9 @@ def world(request: pytest.FixtureRequest, made: tuple[Project, dict[str, Path]])
 
 
 @pytest.mark.engines
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    ("world", "step"), [*(("buildah", step) for step in STEPS), ("docker", "by-uv")], indirect=["world"]
+)
 def test_an_image_is_built_without_a_network_and_holds_its_lock_and_no_wheelhouse(world: World, step: str) -> None:
     reference = f"localhost/air-gap-{step}:{world.contexts[step].name}"
 

@@ -114,7 +114,7 @@ def edit(project: Project, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('serve = ["alpha"]', 'serve = ["alpha", "beta"]', "was made for something else"),
+        ('serve = ["alpha"]', 'serve = ["alpha", "beta"]', "does not match the project"),
         ('step = "serve"', 'step = "serv"', "did you mean `serve`?"),
         ('step = "serve"', "step = 7", "`step` has to be a step's name, not a number"),
         ('step = "serve"', 'step = "serve"\nsteps = ["serve"]', "unknown key `steps`"),

@@ -46,7 +46,7 @@ def test_images_that_are_there_give_the_parent_a_digest(project: Project, index:
     assert result.code == 0, result.stderr
     (row,) = json.loads(result.stdout)["images"]
     assert row["parent"]["digest"].startswith("sha256:")
-    assert "is not pinned" not in result.stderr
+    assert "makes is not pinned" not in result.stderr
 
 
 @pytest.mark.parametrize(
