@@ -494,23 +494,13 @@ def _add_build(commands: argparse._SubParsersAction[_Parser]) -> None:
         "Build every image that is neither in the registry nor on this machine, and print which one each step runs in.",
     )
     _add_locked_steps(parser)
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument(
-        "--push",
-        action="store_true",
-        help="send the images to their repositories, once all are built, with an index over those of several platforms",
-    )
+    _add_destinations(parser)
     parser.add_argument(
         "--force",
         action="store_true",
         help="build every image anew, also those that are there (`zlock build --force --step train`)",
     )
     _add_builder(parser)
-    place.add_argument(
-        "--output",
-        metavar="PLACE",
-        help="where images go that are put together out of layers: `oci:DIR` (a layout) or `docker-archive:FILE`",
-    )
     parser.add_argument(
         "--shard",
         type=_shard,
@@ -529,6 +519,20 @@ def _add_build(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     parser.add_argument(
         "--network", metavar="MODE", help="the network of builds, as the builder has it (`host`, `none`)"
+    )
+
+
+def _add_destinations(parser: argparse.ArgumentParser) -> None:
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument(
+        "--push",
+        action="store_true",
+        help="send the images to their repositories, once all are built, with an index over those of several platforms",
+    )
+    place.add_argument(
+        "--output",
+        metavar="PLACE",
+        help="where images go that are put together out of layers: `oci:DIR` (a layout) or `docker-archive:FILE`",
     )
 
 
