@@ -32,6 +32,7 @@ from zlock.resolution.hopeless import find_hopeless
 from zlock.resolution.problem import Policy, Problem
 from zlock.resolution.rules import Rules
 from zlock.resolution.solve import describe, solve
+from zlock.resolution.trials import Trials
 from zlock.resolution.universe import Universe
 from zlock.resolution.words import no_solution
 
@@ -138,7 +139,7 @@ class Scenario:
                 self.gave_way.append(f"{way[0]} to {way[1]}")
                 continue
             describe(problem, pins)
-            self.behind = [words.behind(one) for one in find_behind(problem, pins)]
+            self.behind = [words.behind(one) for one in find_behind(problem, pins, Trials())]
             return {name: version for name, version in pins_by_name(pins, problem).items() if "[" not in name}
 
     def members(self) -> list[Member]:

@@ -438,6 +438,50 @@ def test_a_release_that_an_aligned_step_can_not_have_names_that_step_and_the_req
     assert project.locked("free") == {"shared": "1.1", "user": "1.1"}
 
 
+def test_what_sharing_costs_is_said_with_the_step_that_it_is_for(tmp_path: Path) -> None:
+    with TinyIndex() as index:
+        for version, day in (("1.1", "2026-01-01"), ("1.2", "2026-03-02")):
+            index.wheel("shared", version).upload_time = f"{day}T00:00:00Z"
+        project = locked_steps(tmp_path / "project", index, bound=["shared<1.2"], free=["shared"])
+        result, as_json = project.run("why", "--aligned"), project.run("why", "--aligned", "--json")
+
+    assert result.stdout.splitlines() == [
+        "0 packages have several versions; 1 would where no step follows another",
+        "  free: shared 1.1, alone 1.2, 2 months older: `shared<1.2` of explicit in `bound`",
+    ]
+    assert json.loads(as_json.stdout)["sharing"] == {
+        "differing": 0,
+        "differing_alone": 1,
+        "older": [
+            {
+                "step": "free",
+                "name": "shared",
+                "version": "1.1",
+                "alone": "1.2",
+                "days": 60,
+                "for-step": "bound",
+                "forcing": [{"requirement": "shared<1.2", "sources": ["explicit"]}],
+            }
+        ],
+    }
+
+
+def test_a_pin_that_is_years_behind_is_said_to_be_and_what_a_build_would_give(tmp_path: Path) -> None:
+    with TinyIndex() as index:
+        index.wheel("reader", "1").upload_time = "2022-01-01T00:00:00Z"
+        index.wheel("reader", "2", requires=["parser"]).upload_time = "2026-01-01T00:00:00Z"
+        index.sdist("parser", "1").upload_time = "2020-01-01T00:00:00Z"
+        project = locked_steps(tmp_path / "project", index, only=["reader"])
+        behind = reasons(project, "reader")["only"]["behind"]
+        said = project.run("why", "reader").stdout
+
+    assert behind == {"name": "reader", "version": "1", "days": 1461, "sdist": "parser", "gives": "2"}
+    assert (
+        "  reader 1 is 4 years behind: later ones need parser, which has only an sdist; "
+        '`build-sdists = ["parser"]` gives 2\n' in said
+    )
+
+
 def test_how_far_an_upgrade_goes_heeds_the_steps_that_are_aligned(tmp_path: Path) -> None:
     with TinyIndex(cache_control="max-age=0") as index:
         index.wheel("shared", "1.0")

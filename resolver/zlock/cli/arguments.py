@@ -281,9 +281,12 @@ def _add_why(commands: argparse._SubParsersAction[_Parser]) -> None:
         "say why a package is in the locks, and why it is not newer",
         "zlock why numpy --step train",
         "Say which requirements of which file and line lead to a package, and what holds newer releases back.\n"
-        "The second part asks the index, or with --offline the cache.",
+        "The second part asks the index, or with --offline the cache.\n"
+        "With --aligned: what would be younger if steps did not share versions, and which step it is older for.",
     )
-    parser.add_argument("package", metavar="PACKAGE", help="its name")
+    subject = parser.add_mutually_exclusive_group(required=True)
+    subject.add_argument("package", metavar="PACKAGE", nargs="?", help="its name")
+    subject.add_argument("--aligned", action="store_true", help="say what sharing versions between steps costs")
     _add_locked_steps(parser)
 
 

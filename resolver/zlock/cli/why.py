@@ -9,13 +9,17 @@ from dataclasses import asdict
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.model.form import plain
-from zlock.resolution.words import differs
+from zlock.resolution.words import behind, differs, stated
+from zlock.wording import counted, span
 from zlock.workflow.explain.newer import Newer
+from zlock.workflow.explain.sharing import Sharing, sharing
 from zlock.workflow.explain.why import Why, why
 
 
 def run_why(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
+    if parsed.aligned:
+        return _run_aligned(parsed, screen)
     found = why(options_of(parsed), parsed.package)
     if parsed.json:
         screen.json({"package": parsed.package, "why": [_plain(one) for one in found]})
@@ -24,8 +28,29 @@ def run_why(parsed: argparse.Namespace, screen: Screen) -> int:
     return 0
 
 
+def _run_aligned(parsed: argparse.Namespace, screen: Screen) -> int:
+    found = sharing(options_of(parsed))
+    if parsed.json:
+        screen.json({"sharing": {**asdict(found), "older": [plain(one) for one in found.older]}})
+    else:
+        screen.lines(_lines_of_sharing(found), in_colors=True)
+    return 0
+
+
+def _lines_of_sharing(found: Sharing) -> Iterator[str]:
+    has = "has" if found.differing == 1 else "have"
+    alone = found.differing_alone
+    yield f"{counted(found.differing, 'package')} {has} several versions; {alone} would where no step follows another"
+    if not found.older:
+        yield "nothing is older for it"
+    for one in found.older:
+        years = f", {span(one.days)} older" if one.days else ""
+        why = f": {' and '.join(map(stated, one.forcing))} in `{one.for_step}`" if one.forcing else ""
+        yield f"  {one.step}: {one.name} {one.version}, alone {one.alone}{years}{why}"
+
+
 def _plain(one: Why) -> dict[str, object]:
-    return {**asdict(one), "differs": plain(one.differs)}
+    return {**asdict(one), "differs": plain(one.differs), "behind": plain(one.behind)}
 
 
 def _lines(one: Why, package: str) -> Iterator[str]:
@@ -34,7 +59,8 @@ def _lines(one: Why, package: str) -> Iterator[str]:
     for chain in one.chains:
         path = " -> ".join(f"{node} {version}".rstrip() for node, version in chain.path)
         yield f"  `{chain.requirement}` by {', '.join(chain.origins)} -> {path}"
-    yield from (f"  {line}" for line in (*map(differs, one.differs), *_of_newer(one.newer, package)))
+    facts = [*map(differs, one.differs), *([behind(one.behind)] if one.behind else [])]
+    yield from (f"  {line}" for line in (*facts, *_of_newer(one.newer, package)))
 
 
 def _of_newer(newer: Newer | None, package: str) -> Iterator[str]:

@@ -76,6 +76,7 @@ class Behind(NamedTuple):
         days: How far it is behind.
         forcing: The requirements that rule out all that is younger, of the step or of a package that it has.
         sdist: What the newest release needs and has no wheel.
+        gives: The version that there is where that may be built; empty where that was not found out.
     """
 
     name: str
@@ -83,3 +84,4 @@ class Behind(NamedTuple):
     days: int
     forcing: tuple[Stated, ...] = ()
     sdist: str | None = None
+    gives: str = ""

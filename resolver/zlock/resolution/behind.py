@@ -1,8 +1,9 @@
-"""Which pins of an answer are more than a year behind, and what holds them there."""
+"""Which pins of an answer are more than a year behind, what holds them there, and what a build would give."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from packaging.utils import NormalizedName
 
@@ -14,33 +15,50 @@ from zlock.resolution.findings import Flaw, Rejected
 from zlock.resolution.needs import Node, Pins
 from zlock.resolution.package import bits
 from zlock.resolution.problem import Problem
+from zlock.resolution.trials import Trials
+from zlock.resolution.unbuilt import allowing_builds
 
 _YEAR = 365  # days
 
 
-def find_behind(problem: Problem, pins: Pins) -> Iterator[Behind]:
-    """Yield what is more than a year behind and not kept, with the requirements that rule out all that is younger."""
-    ages = Ages(problem)
-    for node, position in sorted(pins.items()):
-        package, days = problem.universe.package(node.name), ages.age(node.name, position)
-        if node.extra or days <= _YEAR or problem.kept(package) == position:
-            continue
-        younger = ages.within(node.name, days - 1) & problem.domain(node.name) & ~problem.unnamed(node.name)
-        younger &= (1 << position) - 1
-        yield Behind(
-            name=node.name,
-            version=str(package.versions[position]),
-            days=days,
-            forcing=tuple(forcing(problem, pins, node.name, younger, Stated.of)),
-            sdist=_needs_sdist(problem, node, younger),
-        )
+def find_behind(problem: Problem, pins: Pins, trials: Trials) -> Iterator[Behind]:
+    """Yield what is more than a year behind and not kept, with the requirements that rule out all that is younger.
+
+    Args:
+        problem: What the step asks.
+        pins: What it has.
+        trials: Tries builds.
+    """
+    for node in sorted(pins):
+        if not node.extra and problem.kept(problem.universe.package(node.name)) != pins[node]:
+            found = behind_of(problem, pins, node.name, trials)
+            if found is not None:
+                yield found
 
 
-def _needs_sdist(problem: Problem, node: Node, younger: int) -> NormalizedName | None:
+def behind_of(problem: Problem, pins: Pins, name: NormalizedName, trials: Trials) -> Behind | None:
+    """Return what is to be said of a pin that is more than a year behind, None of a younger one."""
+    ages, position = Ages(problem), pins[Node(name, "")]
+    days = ages.age(name, position)
+    if days <= _YEAR:
+        return None
+    younger = ages.within(name, days - 1) & problem.domain(name) & ~problem.unnamed(name) & (1 << position) - 1
+    sdist = _needs_sdist(problem, name, younger)
+    return Behind(
+        name=name,
+        version=str(problem.universe.package(name).versions[position]),
+        days=days,
+        forcing=tuple(forcing(problem, pins, name, younger, Stated.of)),
+        sdist=sdist,
+        gives=_given(problem, name, sdist, position, trials) if sdist else "",
+    )
+
+
+def _needs_sdist(problem: Problem, name: NormalizedName, younger: int) -> NormalizedName | None:
     """Return what the newest release of a package needs and what has no wheel that fits, but an sdist."""
-    package = problem.universe.package(node.name)
+    package = problem.universe.package(name)
     newest = next((one for one in bits(younger) if package.candidate(one)), None)
-    needs = () if newest is None else problem.needs(node, newest)
+    needs = () if newest is None else problem.needs(Node(name, ""), newest)
     for need in () if isinstance(needs, Rejected) else needs:
         other = problem.universe.package(need.node.name)
         if not any(other.candidate(one) for one in bits(need.mask & problem.domain(other.name))):
@@ -49,3 +67,10 @@ def _needs_sdist(problem: Problem, node: Node, younger: int) -> NormalizedName |
             is_sdist = any(row.flaw is Flaw.SDIST and row.version in versions for row in other.rejected)
             return other.name if is_sdist else None
     return None
+
+
+def _given(problem: Problem, name: NormalizedName, sdist: NormalizedName, pinned: int, trials: Trials) -> str:
+    """Return the version of a package that there is where an sdist may be built; empty where none newer was found."""
+    pins = trials.answer(allowing_builds(replace(problem, preferences={}), {sdist}))
+    position = pins.get(Node(name, "")) if pins else None
+    return "" if position is None or position >= pinned else str(problem.universe.package(name).versions[position])

@@ -21,7 +21,7 @@ from zlock.resolution.needs import Node
 from zlock.resolution.package import Candidate, bits
 from zlock.resolution.problem import Problem
 from zlock.resolution.trials import Trials, added, asking, without
-from zlock.resolution.unbuilt import Unbuilt
+from zlock.resolution.unbuilt import allowing_builds
 
 SECONDS = 2.0
 """How long changes are tried."""
@@ -153,16 +153,14 @@ def _buildable(
 
     Where there is no time to find out whether that is enough, those that are known by then, and False.
     """
-    rules, names = problem.universe.rules, frozenset[NormalizedName]()
-    before = rules.build_sdists or frozenset()
+    before, names = problem.universe.rules.build_sdists or frozenset(), frozenset[NormalizedName]()
     while more := {one.name for one in nothings if one.files and Flaw.SDIST in one.files.flaws} - names:
         names |= more if names else more | _only_sdists(problem)
-        allowed, untried = replace(rules, build_sdists=before | names), trials.untried
-        universe = problem.universe.varied(rules=allowed, source=Unbuilt(problem.universe.source))
-        changed = replace(problem, universe=universe)
+        changed, untried = allowing_builds(problem, names), trials.untried
         pins = trials.answer(changed)
         if pins is not None:
-            chosen = {node.name: universe.package(node.name).usable(position) for node, position in pins.items()}
+            usable = changed.universe.package
+            chosen = {node.name: usable(node.name).usable(position) for node, position in pins.items()}
             built = {name for name in names & chosen.keys() if not chosen[name].is_wheel}
             return tuple(sorted(built | before)) if built else (), True
         proof = trials.proof(changed) if trials.untried == untried else None

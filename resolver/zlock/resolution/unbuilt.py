@@ -1,10 +1,11 @@
-"""Packages whose sdists may be built, before anything is: to see which builds a step would need."""
+"""Packages whose sdists may be built, before anything is: to see which builds a step would need, and what they give."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 
 from packaging.utils import NormalizedName
 
@@ -12,8 +13,16 @@ from zlock.errors import ZlockError
 from zlock.model.distribution import File, Metadata
 from zlock.model.page import Page
 from zlock.model.ports import InvalidMetadata, PackageSource
+from zlock.resolution.problem import Problem
 
 _MOST = 4 << 20  # bytes of an sdist that is fetched for what it states
+
+
+def allowing_builds(problem: Problem, names: Collection[NormalizedName]) -> Problem:
+    """Return a problem in which the sdists of some packages may be built beside those that may be already."""
+    rules, source = problem.universe.rules, Unbuilt(problem.universe.source)
+    allowed = replace(rules, build_sdists=frozenset({*(rules.build_sdists or ()), *names}))
+    return replace(problem, universe=problem.universe.varied(rules=allowed, source=source))
 
 
 class Unbuilt:

@@ -54,9 +54,8 @@ def behind(one: Behind) -> str:
     """Say that a pin is far behind, why, and what may help."""
     said = f"{one.name} {one.version} is {span(one.days)} behind"
     if one.sdist:
-        return (
-            f'{said}: later ones need {one.sdist}, which has only an sdist; `build-sdists = ["{one.sdist}"]` may help'
-        )
+        gives = f"gives {one.gives}" if one.gives else "may help"
+        return f'{said}: later ones need {one.sdist}, which has only an sdist; `build-sdists = ["{one.sdist}"]` {gives}'
     if one.forcing:
         return f"{said}: {' and '.join(map(stated, one.forcing))}"
     return f"{said}: no answer with a later one was found that keeps the others as young"

@@ -11,6 +11,7 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from zlock.errors import ZlockError
+from zlock.model.explanations import Behind
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.resolution import words
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 Verdict = Literal["newest", "kept", "held back", "unknown"]
 _MOST = 4  # different reasons that are said, and conflicts of one release
 _BUDGET = 3_000  # steps of each search: to leave a question open is better than to wait for its answer
+_SECONDS = 2.0  # for what builds would give
 _LOOKED_AT = 20  # releases that can't be used at all of which the reason is looked for
 
 
@@ -79,6 +81,18 @@ class Looking:
         """Say why a package of a step is not newer on a target."""
         step = (locked.step.name, target.platform)
         return _look(self._members, step, name, self._overrides.get(name))
+
+    def behind(self, locked: LockedStep, target: Target, name: NormalizedName) -> Behind | None:
+        """Say how far a package of a step is behind on a target, and why; None where it is not, or nobody can say."""
+        from zlock.resolution.behind import behind_of
+        from zlock.resolution.clauses import Unsolvable
+        from zlock.resolution.solve import solve
+        from zlock.resolution.trials import Trials
+
+        problem = self._members.member((locked.step.name, target.platform)).problem
+        with contextlib.suppress(ZlockError, Unsolvable):  # `newer` says it
+            return behind_of(replace(problem, preferences={}), solve(problem), name, Trials(_SECONDS))
+        return None
 
     def versions(self, locked: LockedStep, target: Target, name: NormalizedName) -> Sequence[Version]:
         """Return what the index lists of a package of a step, the newest first; nothing for what comes by URL."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from packaging.utils import canonicalize_name
 
 from zlock.errors import InvalidInput, NoAnswer
-from zlock.model.explanations import Differs
+from zlock.model.explanations import Behind, Differs
 from zlock.reporting import unheard
 from zlock.wording import did_you_mean
 from zlock.workflow.explain.debian import DebianGraph, debian_graphs
@@ -43,6 +43,7 @@ class Why:
         chains: What leads to it, in the documented order of the sources.
         differs: Other versions in other steps, and why, as the lock has it.
         newer: Why it is not newer; None for a Debian package.
+        behind: That it is more than a year behind, and why; None where it is not.
     """
 
     step: str
@@ -51,6 +52,7 @@ class Why:
     chains: tuple[Chain, ...]
     differs: tuple[Differs, ...]
     newer: Newer | None
+    behind: Behind | None = None
 
 
 def why(options: Options, name: str) -> list[Why]:
@@ -82,7 +84,9 @@ def why(options: Options, name: str) -> list[Why]:
     steps = [(locked, graph.targets[0]) for locked, graph in found]
     with Looking(workspace, every_step(workspace, every)) as looking:
         newer = [looking.newer(locked, target, package) for locked, target in steps]
-    return [_why(locked, graph, package, one) for (locked, graph), one in zip(found, newer, strict=True)]
+        behind = [looking.behind(locked, target, package) for locked, target in steps]
+    said = zip(found, newer, behind, strict=True)
+    return [_why(locked, graph, package, one, late) for (locked, graph), one, late in said]
 
 
 def every_step(workspace: Workspace, chosen: list[LockedStep]) -> list[LockedStep]:
@@ -115,7 +119,7 @@ def _why_debian(locked: LockedStep, on: DebianGraph, name: str) -> Why | None:
     )
 
 
-def _why(locked: LockedStep, on: TargetGraph, package: str, newer: Newer) -> Why:
+def _why(locked: LockedStep, on: TargetGraph, package: str, newer: Newer, behind: Behind | None) -> Why:
     chains = []
     for root in on.roots:
         path = on.graph.chain(nodes_of(root), package)
@@ -135,4 +139,5 @@ def _why(locked: LockedStep, on: TargetGraph, package: str, newer: Newer) -> Why
         chains=tuple(chains),
         differs=tuple(one for one in locked.facts.differs if one.name == package),
         newer=newer,
+        behind=behind,
     )

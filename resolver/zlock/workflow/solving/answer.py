@@ -21,10 +21,13 @@ from zlock.resolution.findings import Conflict
 from zlock.resolution.problem import Problem
 from zlock.resolution.reporter import SearchReporter
 from zlock.resolution.solve import Described, Resolved, describe, solve
+from zlock.resolution.trials import Trials
 from zlock.resolution.words import no_solution
 from zlock.workflow.locks.job import Job
 from zlock.workflow.solving.problem import StepProblems, locked_pins
 from zlock.workflow.solving.session import Session
+
+_SECONDS = 1.0  # for what builds would give, of all that is behind
 
 
 @dataclass(slots=True)
@@ -87,10 +90,10 @@ class Answers:
 
     def behind(self, asking: Sequence[Asking], aligned: Aligned) -> list[Behind]:
         """Return what is more than a year behind in any of the steps, each once."""
-        rows = (find_behind(member.problem, aligned.pins[member.name]) for one in asking for member in one.members)
-        found: dict[tuple[str, str], Behind] = {}
-        for row in (row for member in rows for row in member):
-            found.setdefault((row.name, row.version), row)
+        trials, found = Trials(_SECONDS), dict[tuple[str, str], Behind]()
+        for member in (member for one in asking for member in one.members):
+            for row in find_behind(member.problem, aligned.pins[member.name], trials):
+                found.setdefault((row.name, row.version), row)
         return list(found.values())
 
     def apart(
