@@ -24,7 +24,7 @@ LAYERS = [
     {"lock"},
     {"frameworks"},
     {"settings", "sources", "merge", "index", "resolution", "integrations"},
-    {"process", "pyproject", "checks"},
+    {"process", "pyproject", "checks", "replacing"},
     {"errors", "interrupts", "model", "redact", "regular", "reporting", "wording", "_version"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

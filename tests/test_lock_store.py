@@ -17,7 +17,8 @@ from zlock.lock.document import Recorded, build
 from zlock.lock.environments import Answer
 from zlock.lock.identity import resign
 from zlock.lock.question import Question
-from zlock.lock.store import ConflictedLock, ExistingLock, existing_steps, lock_path, read_lock, write_all
+from zlock.lock.store import ConflictedLock, ExistingLock, existing_steps, lock_path, read_lock
+from zlock.lock.writing import write_all
 from zlock.model.requirement import Asked
 from zlock.model.target import Target
 from zlock.reporting import unheard

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zlock.cli.layout import Screen
 from zlock.errors import InvalidInput
-from zlock.lock.store import replace_text
+from zlock.replacing import replace_text
 from zlock.settings.schema import schema
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from zlock.image.platforms import IndexPlan
 from zlock.lock.forms import Digest, Step, Word
 from zlock.model.form import Misstated, matching, plain, read
 from zlock.regular import NotRegular, read_regular
+from zlock.replacing import replacing
 
 RECORD = "images.json"
 Key = Annotated[str, matching(r"[0-9a-f]{64}", "key of an image")]
@@ -163,9 +163,5 @@ def _without_image(row: StepRow) -> StepRow:
 
 def _write(path: Path, rows: Record) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".zlock-staged-{os.getpid()}-{path.name}")
-    try:
+    with replacing(path) as temporary:
         temporary.write_text(json.dumps(plain(rows), indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,31 +1,23 @@
-"""Locks on disk: read with every check, written whole or not at all."""
+"""Locks on disk, read with every check."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import re
-import stat
-import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from zlock.errors import InvalidLock, OutsideFailed
-from zlock.interrupts import interrupts_postponed
-from zlock.lock.exclusive import exclusive
+from zlock.errors import InvalidLock
 from zlock.lock.facts import Facts
 from zlock.lock.forms import LockVersion, MarkerText, SpecifierText
 from zlock.lock.identity import FORMAT, is_whole, own_begin, owner_in
 from zlock.lock.toml import read_table
 from zlock.model.conflict import conflicted_line
 from zlock.model.form import Misstated, read
-from zlock.model.paths import leads_out, real
 from zlock.regular import read_regular
-from zlock.reporting import Reporter
 
 if TYPE_CHECKING:  # most runs that read locks look at no package
     from zlock.lock.lock import Lock
@@ -37,9 +29,6 @@ T = TypeVar("T")
 _OWN = "tool.zlock"
 _HEAD = 'lock-version = "1.0"\n'
 _PACKAGE = "\n\n[[packages]]\n"
-_SEVERAL = 4  # files; fewer are not worth starting threads for
-_SYNCING = 16
-_STAGED = ".zlock-staged-"
 ENVIRONMENTS = "pyproject.toml:hatch.envs."
 """Before the name of an environment of hatch, where a lock says whose it is."""
 _RESTORE = "restore it from version control, or delete it and run `zlock resolve`"
@@ -278,173 +267,3 @@ def existing_steps(folder: Path) -> dict[str, ExistingLock]:
             if step and "[tool.zlock]" in text:
                 found[step] = ExistingLock(path, owner_in(text), text)
     return found
-
-
-def write_all(texts: Mapping[Path, str], remove: tuple[Path, ...], *, project: Path, reporter: Reporter) -> None:
-    """Write locks: all are staged before the first is replaced, and each is replaced whole.
-
-    Raises:
-        InvalidLock: A lock's place lies outside the project through a link.
-        OutsideFailed: The disk refused, or another run keeps the folder; no lock was changed unless it says so.
-    """
-    for path in texts:
-        check_place(path, project)
-    done: list[str] = []
-    places = {real(path): text for path, text in texts.items()}
-    try:
-        folders = sorted({path.parent for path in (*places, *remove)})
-        with contextlib.ExitStack() as stack:
-            for folder in folders:
-                folder.mkdir(parents=True, exist_ok=True)
-                if stack.enter_context(exclusive(folder, reporter)):
-                    _clear(folder, _STAGED)
-                stack.callback(_clear, folder, _own_prefix())
-            staged = [(_stage(place, text), place) for place, text in places.items()]
-            _sync([temporary for temporary, _ in staged])
-            stack.enter_context(interrupts_postponed())
-            for temporary, place in staged:
-                _replace(temporary, place)
-                done.append(place.name)
-            for path in remove:
-                path.unlink(missing_ok=True)
-                done.append(path.name)
-            for folder in folders:
-                _sync_folder(folder)
-    except OSError as error:
-        raise OutsideFailed(
-            f"the locks could not be written: {error.strerror or error}",
-            context=[f"changed before that: {', '.join(f'`{name}`' for name in done)}"] if done else [],
-            hint="free or unlock the folder, then run again",
-        ) from error
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file that is not a lock: whole or not at all, and behind a link where that leads.
-
-    A pipe or a device is not a file that could be replaced: it is written to.
-
-    Raises:
-        OutsideFailed: A folder has its name, its own folder is not there, or the disk refused; what was there is as
-            it was.
-    """
-    try:
-        if _takes_a_stream(path):
-            path.write_text(text, encoding="utf-8", newline="\n")
-            return
-        place = Path(os.path.realpath(path))
-        temporary = _stage(place, text)
-        try:
-            _sync_file(temporary)
-            _replace(temporary, place)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:  # its own message names the staged file
-        raise OutsideFailed(
-            f"`{path}` can't be written: {(error.strerror or str(error)).lower()}",
-            hint="name a file in a folder that is there",
-        ) from error
-
-
-def _takes_a_stream(path: Path) -> bool:
-    """Return whether something has a name that is neither a file nor a folder.
-
-    Raises:
-        OSError: It is a folder, or a link that leads to itself.
-    """
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return False
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    return not stat.S_ISREG(mode)
-
-
-def check_place(path: Path, project: Path) -> None:
-    """Refuse a link that leads out of the project, or out of a folder that the configuration put elsewhere.
-
-    Raises:
-        InvalidLock: The lock's place is behind such a link.
-    """
-    if leads_out(path, project):
-        raise InvalidLock(
-            f"the lock `{path.name}` is reached through a link out of the project",
-            context=[f"it leads to `{real(path)}`"],
-            hint="remove the link",
-        )
-
-
-def _own_prefix() -> str:
-    return f"{_STAGED}{os.getpid()}-"
-
-
-def _clear(folder: Path, prefix: str) -> None:
-    """Remove what was staged and not used: by this run, or by one that was killed."""
-    for stale in folder.glob(f"{prefix}*"):
-        with contextlib.suppress(OSError):
-            stale.unlink()
-
-
-def _stage(path: Path, text: str) -> str:
-    """Write a text beside its place; return the temporary name."""
-    import tempfile
-
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_own_prefix())
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        os.chmod(temporary, mode)  # noqa: PTH101 - the name is text
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return temporary
-
-
-def _sync(files: Sequence[str]) -> None:
-    """Bring files to the disk; side by side, as each waits for it, and the disk takes many at once."""
-    if len(files) < _SEVERAL:
-        for file in files:
-            _sync_file(file)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(_SYNCING) as pool:
-        list(pool.map(_sync_file, files))
-
-
-def _sync_file(file: str) -> None:
-    handle = os.open(file, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
-
-
-def _replace(temporary: str, path: Path) -> None:
-    """Replace a file; Windows refuses for a moment while another program reads it."""
-    for attempt in range(20):
-        try:
-            os.replace(temporary, path)  # noqa: PTH105 - the name is text
-        except PermissionError:
-            if os.name != "nt" or attempt == 19:  # noqa: PLR2004 - the last attempt
-                raise
-            time.sleep(0.05)
-        else:
-            return
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

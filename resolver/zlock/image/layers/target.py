@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tarfile
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import IO, NamedTuple, Protocol
@@ -19,6 +16,7 @@ from zlock.image.registry.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor
 from zlock.image.registry.registry import Registry
 from zlock.model import plain
 from zlock.model.reference import ImageReference
+from zlock.replacing import replacing
 
 Read = Callable[[], IO[bytes]]
 """Opens content, once for each attempt to send it."""
@@ -104,7 +102,8 @@ class LayoutTarget:
     def put(self, content: Descriptor, read: Read, beside: str = "") -> None:  # noqa: ARG002 - there is no other
         """Write content into the layout."""
         path = self._path(content.digest)
-        with _staged(path) as staged, read() as source:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as staged, read() as source:
             digest = hashlib.sha256()
             with staged.open("wb") as stream:
                 while chunk := source.read(1 << 20):
@@ -134,7 +133,8 @@ class LayoutTarget:
         return self._folder / "blobs" / "sha256" / digest.partition(":")[2]
 
     def _write(self, path: Path, data: bytes) -> None:
-        with _staged(path) as staged:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as staged:
             staged.write_bytes(data)
 
 
@@ -169,7 +169,8 @@ def write_archive(folder: Path, images: Sequence[tuple[str, Assembled]], file: P
         }
         for name, image in images
     ]
-    with _staged(file) as staged, tarfile.open(staged, "w", format=tarfile.PAX_FORMAT) as archive:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(file) as staged, tarfile.open(staged, "w", format=tarfile.PAX_FORMAT) as archive:
         for path in sorted(one for one in folder.rglob("*") if one.is_file() and one.name != "manifest.json"):
             archive.add(path, path.relative_to(folder).as_posix(), filter=_plain_member)
         (folder / "manifest.json").write_text(json.dumps(rows), encoding="utf-8")
@@ -189,18 +190,3 @@ def _blob(digest: str) -> str:
 
 def _tag(row: object) -> str:
     return plain.texts(row, "annotations").get(_TAG, "")
-
-
-@contextmanager
-def _staged(path: Path) -> Iterator[Path]:
-    """Yield a path beside another, for what takes that one's place at the end; nothing is left of what failed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".zlock-staged-")
-    os.close(handle)
-    staged = Path(name)
-    try:
-        yield staged
-        staged.chmod(0o644)
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 from zlock.errors import InvalidConfiguration
 from zlock.lock.facts import Facts
 from zlock.lock.selection import packages_on
-from zlock.lock.store import ENVIRONMENTS, ConflictedLock, read_lock, step_of, write_all
+from zlock.lock.store import ENVIRONMENTS, ConflictedLock, read_lock, step_of
+from zlock.lock.writing import write_all
 from zlock.model.machine import this_platform
 from zlock.model.target import Target
 from zlock.reporting import Reporter

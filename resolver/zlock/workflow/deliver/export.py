@@ -10,9 +10,10 @@ from zlock.index.machine import public_index
 from zlock.lock.export import Exported, export
 from zlock.lock.lock import Lock
 from zlock.lock.selection import indexes_of, narrowed
-from zlock.lock.store import existing_steps, replace_text
+from zlock.lock.store import existing_steps
 from zlock.model.indexes import Routing
 from zlock.model.paths import real
+from zlock.replacing import replace_text
 from zlock.workflow.locks.current import LockedStep, load_locked
 from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Options, Workspace

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from zlock.errors import InvalidConfiguration, OutsideFailed
-from zlock.lock.store import replace_text
 from zlock.lock.toml import dumps
+from zlock.replacing import replace_text
 from zlock.settings.config import read_project
 
 _HEAD = """\

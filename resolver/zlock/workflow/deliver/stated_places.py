@@ -11,10 +11,10 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from zlock.errors import InvalidInput
-from zlock.lock.store import replace_text
 from zlock.model.origin import Source
 from zlock.model.paths import real
 from zlock.model.requirement import Gathered
+from zlock.replacing import replace_text
 from zlock.settings import toml_edit
 from zlock.settings.docker import EffectiveSettings
 from zlock.settings.place import Place, display

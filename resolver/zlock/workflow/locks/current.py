@@ -13,8 +13,9 @@ from zlock.lock.facts import Facts
 from zlock.lock.identity import wheelhouse_in
 from zlock.lock.question import Question, changes, target_table
 from zlock.lock.selection import misfits
-from zlock.lock.store import check_place, lock_path, other_step, parse_facts, parse_lock
+from zlock.lock.store import lock_path, other_step, parse_facts, parse_lock
 from zlock.lock.toml import inline
+from zlock.lock.writing import check_place
 from zlock.model.origin import Origin
 from zlock.model.requirement import Asked, Gathered
 from zlock.workflow.project.sources import Gatherer

@@ -10,8 +10,9 @@ from zlock.errors import InvalidConfiguration, InvalidInput, NoAnswer, Problems,
 from zlock.lock.checkout import MERGING, merged_files, was_said, write_conflict
 from zlock.lock.git import Repository
 from zlock.lock.identity import owner_in
-from zlock.lock.store import ENVIRONMENTS, replace_text, step_of
+from zlock.lock.store import ENVIRONMENTS, step_of
 from zlock.model.paths import real
+from zlock.replacing import replace_text
 from zlock.reporting import Activity, Doing
 from zlock.settings.config import read_project
 from zlock.workflow.project.report import Report

@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 from zlock.errors import Collector
 from zlock.lock.lock import Lock
-from zlock.lock.store import write_all
+from zlock.lock.writing import write_all
 from zlock.redact import redact
 from zlock.reporting import Activity, Doing
 from zlock.settings.place import Place
