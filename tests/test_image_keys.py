@@ -60,7 +60,6 @@ MOVING: dict[str, dict[str, Any]] = {
     "a package less": {"packages": PACKAGES[1:]},
     "a requirement of a build": {"own": {"uv": UV, "builds": [{**BUILD, "requirements": [X_2]}]}},
     "the parent's digest": {"parent": Parent(reference=PARENT.reference, digest=f"sha256:{'cd' * 32}")},
-    "the parent's name": {"parent": Parent(reference="other:1", digest=PARENT.digest)},
     "an apt package": {"apt_packages": ("git",)},
     "a version of an apt package": {"apt_packages": ("git=1:2", "zsh")},
     "a variable": settings(environment={"A": "1", "B": "9"}),
@@ -84,6 +83,9 @@ MOVING: dict[str, dict[str, Any]] = {
 }
 NOT_MOVING: dict[str, dict[str, Any]] = {
     "the step's name": {"step": "another"},
+    "the name of a base image whose digest is known": {
+        "parent": Parent(reference="mirror.example/x:1", digest=PARENT.digest)
+    },
     "the order of apt packages": {"apt_packages": ("zsh", "git", "zsh")},
     "the order of variables": settings(environment={"B": "2", "A": "1"}),
     "the order of arguments": settings(python_package_installer_args={"no-color": True, "timeout": "100"}),
@@ -143,6 +145,10 @@ def test_what_changes_a_package_that_is_built_moves_the_key_and_is_named(name: s
     assert of(**CLONED, step="another").key == before.key
     assert now.key != before.key
     assert moved(before.components, now.components)
+
+
+def test_the_name_of_a_base_image_counts_where_its_digest_is_not_known() -> None:
+    assert of(parent=Parent(reference="base:1")).key != of(parent=Parent(reference="mirror.example/base:1")).key
 
 
 def test_a_mirror_moves_no_key() -> None:

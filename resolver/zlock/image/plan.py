@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 KEY_LABEL = "zlock.key"
 """The label of an image that holds its whole key."""
 
+DOCKERFILE = "Dockerfile"
+"""The file of a context that an engine builds."""
+
 HEADING = "Made by zlock from the lock"
 """How the first line of a Dockerfile of zlock's making begins; its lock's identity follows."""
 
@@ -66,8 +69,13 @@ class Parent:
         """What a person knows it by."""
         if self.dockerfile is not None:
             return f"{self.reference}, which `{self.dockerfile.name}` makes"
-        pinned = self.digest and not self.reference.endswith(f"@{self.digest}")
-        return f"{self.reference}@{self.digest}" if pinned else self.reference
+        return self.pinned
+
+    @property
+    def pinned(self) -> str:
+        """What a `FROM` says: its name, with its digest where an image of that digest is known."""
+        is_stated = not self.digest or self.dockerfile is not None or self.reference.endswith(f"@{self.digest}")
+        return self.reference if is_stated else f"{self.reference}@{self.digest}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +120,14 @@ class ImagePlan:
 
     @cached_property
     def key(self) -> str:
-        """64 hex digits: the sha256 over the context's files, the platform and the parent's digest."""
-        rows = [f"{name}\0{digest_of_file(data)}" for name, data in sorted(self.context.items())]
+        """64 hex digits: the sha256 over the context's files, the platform and the parent's digest.
+
+        Where that digest is known, the name of the base image is left out: mirrors share what is built.
+        """
+        files = dict(self.context)
+        if not self.floats and (dockerfile := files.get(DOCKERFILE)):
+            files[DOCKERFILE] = dockerfile.replace(f"\nFROM {self.parent.pinned}\n".encode(), b"\nFROM\n", 1)
+        rows = [f"{name}\0{digest_of_file(data)}" for name, data in sorted(files.items())]
         return hashlib.sha256("\n".join([self.platform, self.parent.digest, *rows]).encode()).hexdigest()
 
     @property

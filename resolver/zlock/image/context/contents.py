@@ -13,7 +13,7 @@ from zlock.image.context.dockerfile import render
 from zlock.image.context.installation import DIRECT, FOLDERS, INDEXES, OWN, REQUIREMENTS, SDISTS, Built, pin_of
 from zlock.image.context.parts import PROJECT, Parts
 from zlock.image.context.refusals import check_wanted
-from zlock.image.plan import ImagePlan
+from zlock.image.plan import DOCKERFILE, ImagePlan
 from zlock.image.secret import index_variables
 from zlock.image.wanted import BuiltFolder, Wanted
 from zlock.lock.facts import Uv
@@ -66,7 +66,7 @@ class _Planner:
         parts = Parts(wanted, list(files), self._built(), self._problems, has_debs=bool(debs)).all(self._identity)
         self._problems.raise_if_any()
         project = {f"{PROJECT}/{path}": data for path, data in wanted.project.items()}
-        context = {"Dockerfile": render(parts), **files, **({SUMS: sums_of(debs)} if debs else {}), **project}
+        context = {DOCKERFILE: render(parts), **files, **({SUMS: sums_of(debs)} if debs else {}), **project}
         return ImagePlan(
             context=context,
             platform=wanted.target.platform,

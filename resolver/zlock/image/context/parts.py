@@ -125,9 +125,7 @@ class Parts:
         return tuple(map(Comment, lines))
 
     def _from(self) -> _Part:
-        parent = self._wanted.parent
-        pinned = parent.digest and parent.dockerfile is None and "@" not in parent.reference
-        return (From(f"{parent.reference}@{parent.digest}" if pinned else parent.reference),)
+        return (From(self._wanted.parent.pinned),)
 
     def _apt(self) -> _Part:
         names = sorted(set(self._wanted.apt_packages))
