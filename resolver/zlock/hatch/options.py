@@ -47,6 +47,8 @@ class HookOptions:
         """
         problems = Collector()
         own = {name: value for name, value in values.items() if name not in _HATCHLINGS}
-        options = read(cls, Table(own, at="build.hooks.zlock", file=file, problems=problems, lines=TomlLines("")))
+        options = read(
+            cls, Table(own, address=("build", "hooks", "zlock"), file=file, problems=problems, lines=TomlLines(""))
+        )
         problems.raise_if_any()
         return options

@@ -247,14 +247,15 @@ def parse_project(values: object, file: Path, lines: TomlLines | None = None) ->
         InvalidConfiguration: A key is unknown or a value wrong; several mistakes come as `Problems`.
     """
     problems = Collector()
-    table = Table(values, at="", file=file, problems=problems, lines=lines or TomlLines(""))
+    table = Table(values, file=file, problems=problems, lines=lines or TomlLines(""))
     project = read(Project, table, folder=file.parent, file=file, lines=table.lines)
-    indexes.check_routes(table, "", project.routing, project.index_sources)
+    indexes.check_routes(table, project.routing, project.index_sources)
     for name, step in project.steps.items():
         if step.index is not None or step.index_sources:
-            indexes.check_routes(table, f"steps.{name}.", project.routing_of(step), step.index_sources)
-    for error in wrong_names(project.steps):
-        with table:
+            own = table.table("steps").table(name)
+            indexes.check_routes(own, project.routing_of(step), step.index_sources)
+    for name, error in wrong_names(project.steps):
+        with table.collecting("steps", name):
             raise error
     problems.raise_if_any()
     return project

@@ -57,7 +57,7 @@ def indexes(table: Table, key: str) -> tuple[Index, ...]:
     if not isinstance(stated, list):
         table.wrong(key, f"expected a list of tables, got {kind(stated)}", hint=f"write `[[{key}]]`")
         return ()
-    found = tuple(_index(table.inner(f"{key}[{number}]", row)) for number, row in enumerate(stated))
+    found = tuple(_index(table.row(key, number, row)) for number, row in enumerate(stated))
     names = [index.name for index in found if index.name]
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
         table.wrong(key, f"two tables have the name `{name}`", hint="give one of them another name")
@@ -114,12 +114,11 @@ def routes(value: object, at: str) -> dict[NormalizedName, str]:
     return checks.entries(value, at, checks.text, package_key)
 
 
-def check_routes(table: Table, at: str, routing: Routing, own: Mapping[NormalizedName, str]) -> None:
+def check_routes(table: Table, routing: Routing, own: Mapping[NormalizedName, str]) -> None:
     """Collect the routes to an index that is not there: the package would come from wherever else it is found.
 
     Args:
-        table: The table of the project.
-        at: What is before the keys, for messages: nothing, or `steps.train.`.
+        table: The table of the project or of a step, which states some of the routes.
         routing: The indexes, and all routes.
         own: The routes that are stated there.
     """
@@ -127,7 +126,7 @@ def check_routes(table: Table, at: str, routing: Routing, own: Mapping[Normalize
     for package, route in sorted(routing.sources.items()):
         if route not in names and package in own:
             hint = did_you_mean(route, names) or "name one of the tables under `index`"
-            table.wrong(f"{at}index-sources.{package}", f"there is no index `{route}`", hint=hint)
+            table.table("index-sources").wrong(package, f"there is no index `{route}`", hint=hint)
         elif route not in names:
             problem = f"`index-sources` sends `{package}` to `{route}`, which is not among them"
-            table.wrong(f"{at}index", problem, hint=f"add that table here too, or route `{package}` for this step")
+            table.wrong("index", problem, hint=f"add that table here too, or route `{package}` for this step")

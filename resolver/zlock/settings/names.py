@@ -11,18 +11,24 @@ STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 
 
-def wrong_names(names: Iterable[str]) -> Iterator[InvalidConfiguration]:
-    """Hold the names of a pipeline's steps against PEP 751 (File name) and against what file systems bear."""
+def wrong_names(names: Iterable[str]) -> Iterator[tuple[str, InvalidConfiguration]]:
+    """Yield the names of steps that PEP 751 (File name) or file systems don't bear, and why."""
     seen: dict[str, str] = {}
     for name in names:
         if not STEP_NAME.fullmatch(name) or name.lower() in _DEVICES:
-            yield InvalidConfiguration(
-                f"the step name `{name}` can't be part of a lock's file name",
-                hint="use up to 100 letters, digits, `-` and `_`; `name=` gives a step another name",
+            yield (
+                name,
+                InvalidConfiguration(
+                    f"the step name `{name}` can't be part of a lock's file name",
+                    hint="use up to 100 letters, digits, `-` and `_`; `name=` gives a step another name",
+                ),
             )
         other = seen.setdefault(name.casefold(), name)
         if other != name:
-            yield InvalidConfiguration(
-                f"the step names `{other}` and `{name}` differ only in case",
-                hint="their locks would be one file on some systems: rename one of them",
+            yield (
+                name,
+                InvalidConfiguration(
+                    f"the step names `{other}` and `{name}` differ only in case",
+                    hint="their locks would be one file on some systems: rename one of them",
+                ),
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,48 +15,40 @@ if TYPE_CHECKING:
     from zlock.settings.toml_lines import TomlLines
 
 T = TypeVar("T")
+Address = tuple[str | int, ...]
+"""The keys that lead to a value; a number is that of a row, from 0, in a list of tables."""
 
 
 class Table:
-    """A table, its key path, the file that states it, and what tells the lines in there.
+    """A table, the keys that lead to it, the file that states it, and what tells the lines in there.
 
     Getters return the value, or the default where the key is absent or its value wrong; what is wrong is in
     `problems`, which the tables inside share.
     """
 
-    def __init__(self, values: object, *, at: str, file: Path, problems: Collector, lines: TomlLines) -> None:
-        self.at = at
+    def __init__(
+        self, values: object, *, address: Address = (), file: Path, problems: Collector, lines: TomlLines
+    ) -> None:
         self.file = file
         self.problems = problems
         self.lines = lines
+        self._address = address
         self._values: Mapping[str, object] = {}
-        self._key = ""
-        with self:
-            self._values = checks.table(values, at or "tool.zlock")
+        with self.collecting():
+            self._values = checks.table(values, _path(address) or "tool.zlock")
 
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        """Collect an error, with the file that states what is wrong."""
-        if not isinstance(error, ZlockError):
-            return False
-        found = Collector()
-        found.add(error)
-        for one in found.errors:
-            one.context = (*one.context, Located(f"stated in {Place(str(self.file), None)}", self._place))
-            self.problems.add(one)
-        return True
-
-    @property
-    def _place(self) -> Place:
-        address = [*(self.at.split(".") if self.at else ()), *([self._key] if self._key else ())]
-        return Place(str(self.file), self.lines.line_of_key(address))
-
-    def _of(self, key: str) -> Table:
-        """Return the table itself, to collect what is wrong at a key."""
-        self._key = key
-        return self
+    @contextmanager
+    def collecting(self, *keys: str) -> Iterator[None]:
+        """Collect an error about what is at some keys, with its place."""
+        try:
+            yield
+        except ZlockError as error:
+            found = Collector()
+            found.add(error)
+            place = Place(str(self.file), self.lines.line_of_key((*self._address, *keys)))
+            for one in found.errors:
+                one.context = (*one.context, Located(f"stated in {Place(str(self.file), None)}", place))
+                self.problems.add(one)
 
     def __contains__(self, key: str) -> bool:
         return key in self._values
@@ -65,24 +58,24 @@ class Table:
 
     def path(self, key: str) -> str:
         """Return the key path of a key, for messages."""
-        return f"{self.at}.{key}" if self.at else key
+        return _path((*self._address, key))
 
     def check_keys(self, known: Sequence[str]) -> None:
         """Collect the keys that are not known."""
         for key in self._values:
             if key not in known:
-                with self._of(key):
+                with self.collecting(key):
                     raise checks.unknown_key(self.path(key), key, known)
 
     def wrong(self, key: str, problem: str, *, hint: str) -> None:
         """Collect a mistake at a key."""
-        with self._of(key):
+        with self.collecting(key):
             raise checks.mistake(self.path(key), problem, hint=hint)
 
     def get(self, key: str, check: Callable[[object, str], T], default: T) -> T:
         """Return what a check of `zlock.checks` makes of a value."""
         if key in self._values:
-            with self._of(key):
+            with self.collecting(key):
                 return check(self._values[key], self.path(key))
         return default
 
@@ -90,10 +83,19 @@ class Table:
         """Return a value as it stands."""
         return self._values.get(key)
 
-    def inner(self, name: str, values: object) -> Table:
-        """Return a table inside, by its name and what it holds."""
-        return Table(values, at=self.path(name), file=self.file, problems=self.problems, lines=self.lines)
-
     def table(self, key: str) -> Table:
         """Return the table under a key."""
-        return self.inner(key, self._values[key])
+        return self._inner(self._values[key], key)
+
+    def row(self, key: str, number: int, values: object) -> Table:
+        """Return one of the tables in the list under a key, by its number, from 0, and what it holds."""
+        return self._inner(values, key, number)
+
+    def _inner(self, values: object, *keys: str | int) -> Table:
+        address = (*self._address, *keys)
+        return Table(values, address=address, file=self.file, problems=self.problems, lines=self.lines)
+
+
+def _path(address: Address) -> str:
+    """Write the keys of an address as messages have them: `steps.train.index[0].url`."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in address).removeprefix(".")

@@ -42,13 +42,24 @@ class TomlLines:
         found = [begin + inside for begin, block in around if (inside := _only_line(block, text))]
         return found[0] if len(found) == 1 else None
 
-    def line_of_key(self, address: Sequence[str]) -> int | None:
-        """Return the line of a key, from 1, or of the inline table that it stands in; None where it can't be told."""
-        for length in range(len(address), 0, -1):
-            numbers = self._numbers.get((*self._above, *address[:length]))
-            if numbers:
-                return numbers[0] + 1
-        return None
+    def line_of_key(self, address: Sequence[str | int]) -> int | None:
+        """Return the line of a key, from 1, or of the nearest table around it; None where it can't be told.
+
+        Args:
+            address: The keys that lead there; a number is that of a row, from 0, among tables of one name.
+        """
+        names, found = list(self._above), None
+        rows, begin, end = list[int](), 0, len(self._lines)
+        for part in address:
+            if isinstance(part, int):
+                begin, end = [*rows, end][part : part + 2] if part < len(rows) else (begin, end)
+                found = begin if part < len(rows) else found
+            else:
+                names.append(part)
+                rows = self._headers.get(tuple(names), [])
+                stated = [*self._numbers.get(tuple(names), ()), *rows]
+                found = next((one for one in stated if begin <= one < end), found)
+        return None if found is None else found + 1
 
     def _around(self, address: Sequence[str]) -> Iterator[tuple[int, str]]:
         """Yield what is stated at an address, or around it in an inline table, with the number of lines before it."""
@@ -61,6 +72,18 @@ class TomlLines:
     @cached_property
     def _lines(self) -> list[str]:
         return self._document.splitlines()
+
+    @cached_property
+    def _headers(self) -> dict[tuple[str, ...], list[int]]:
+        """For the keys of each table, the numbers of lines before its headers, or before those of tables in it."""
+        found: dict[tuple[str, ...], list[int]] = {}
+        for number, line in enumerate(self._lines):
+            if _HEADER.fullmatch(line):
+                keys = _keys(line)
+                for length in range(1, len(keys) + 1):
+                    if length == len(keys) or keys[:length] not in found:
+                        found.setdefault(keys[:length], []).append(number)
+        return found
 
     @cached_property
     def _numbers(self) -> dict[tuple[str, ...], list[int]]:

@@ -164,7 +164,7 @@ class Workspace:
         """The steps, each with its settings in the documented precedence; errors are those of `steps`."""
         declared = self._declared()
         problems = Collector()
-        for error in wrong_names(name for name, _ in declared):
+        for _, error in wrong_names(name for name, _ in declared):
             problems.add(error)
         problems.raise_if_any()
         for name in self.project.steps.keys() - dict(declared).keys():

@@ -1,0 +1,52 @@
+"""Mistakes of the configuration have the line of what is wrong, in lists of tables and in tables with odd names too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zlock.errors import Problems
+from zlock.settings.config import parse_project
+from zlock.settings.toml_lines import TomlLines
+
+TEXT = """\
+python = "3.12"
+indx = 3
+
+[[index]]
+name = "a"
+url = "https://a.example/"
+
+[[index]]
+url = "gopher://x"
+name = "b"
+
+[index-sources]
+six = "c"
+
+[steps."a/b".docker]
+requirements = ["six"]
+
+[steps.good]
+python = "nope"
+index-sources = { numpy = "zz" }
+"""
+
+
+def test_each_mistake_has_the_line_that_states_it() -> None:
+    import tomllib
+
+    with pytest.raises(Problems) as caught:
+        parse_project(tomllib.loads(TEXT), Path("zlock.toml"), TomlLines(TEXT))
+
+    found = {error.message.partition(":")[0]: getattr(error.context[-1], "line", None) for error in caught.value.errors}
+    assert found == {
+        "unknown key `indx`": 2,
+        "`index[1].url`": 9,
+        "`index-sources.six`": 13,
+        "the step name `a/b` can't be part of a lock's file name": 15,
+        "`steps.good.python`": 19,
+        "`steps.good.index-sources.numpy`": 20,
+        "`steps.good.index`": 18,
+    }
