@@ -22,6 +22,7 @@ from zlock.errors import IndexFailed
 from zlock.index.archives import sdist_file, wheel_metadata
 from zlock.index.metadata import parse_metadata
 from zlock.model.distribution import Metadata
+from zlock.model.indexes import Index, Toolchain
 from zlock.model.ports import InvalidMetadata
 
 _GZIP = b"\x1f\x8b"
@@ -270,8 +271,8 @@ def test_static_sdists_need_no_build(index: TinyIndex, tmp_path: Path, form: Any
 class Building:
     """Stands in for the backend of an sdist that requires another package on each Python."""
 
-    def __init__(self, python: str, *, runs_on: str = "") -> None:
-        self._runs_on = runs_on or python
+    def __init__(self, toolchain: Toolchain, *, runs_on: str = "") -> None:
+        self._runs_on = runs_on or toolchain.python
 
     def runs_on(self) -> str:
         """Return the Python that it is, or that stands in for it."""
@@ -309,7 +310,7 @@ def test_what_an_sdist_was_built_to_is_kept_for_each_python(index: TinyIndex, tm
     def built(python: str, **options: Any) -> tuple[str, list[str]]:
         with asking(tmp_path, index.url, python=python, builder=Building, **options) as ask:
             (file,) = ask.files("a")
-            stated = ask.repository.build_requirements(index.url, file, python)
+            stated = ask.repository.build_requirements(index.url, file, Toolchain(python, Index(url=index.url)))
             return ask.metadata("a").dependencies[0].name, stated
 
     for options in ({}, {"offline": True}):
@@ -324,8 +325,8 @@ def test_what_was_built_on_a_python_that_stood_in_is_built_again_on_the_right_on
     index.sdist("a", "1.0", static=False)
 
     def built(runs_on: str, *, offline: bool = False) -> str:
-        def building(python: str) -> Building:
-            return Building(python, runs_on=runs_on)
+        def building(toolchain: Toolchain) -> Building:
+            return Building(toolchain, runs_on=runs_on)
 
         with asking(tmp_path, index.url, python="3.13", builder=building, offline=offline) as ask:
             return ask.metadata("a").dependencies[0].name
@@ -334,6 +335,24 @@ def test_what_was_built_on_a_python_that_stood_in_is_built_again_on_the_right_on
     assert built("3.11", offline=True) == "for-3-11"
     assert built("3.13") == "for-3-13"
     assert built("3.13", offline=True) == "for-3-13"
+
+
+def test_what_was_built_with_tools_of_one_index_is_built_again_with_those_of_another(
+    index: TinyIndex, tmp_path: Path
+) -> None:
+    """Steps may ask different indexes last, and that is where their builds take their tools from."""
+    index.sdist("a", "1.0", static=False)
+
+    def built(*indexes: str) -> str:
+        def building(toolchain: Toolchain) -> Building:
+            return Building(toolchain, runs_on=f"3.{indexes.index(toolchain.default_index.url)}")
+
+        with asking(tmp_path, *indexes, builder=building) as ask:
+            return ask.metadata("a").dependencies[0].name
+
+    assert built(index.url) == "for-3-0"
+    with TinyIndex() as other:
+        assert built(index.url, other.url) == "for-3-1"
 
 
 def test_an_sdist_of_another_version_than_its_name_says_is_refused(index: TinyIndex, tmp_path: Path) -> None:

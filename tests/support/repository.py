@@ -15,7 +15,7 @@ from zlock.index.client import Client
 from zlock.index.network import Network
 from zlock.index.repository import Repository, Routed
 from zlock.model.distribution import File, Metadata
-from zlock.model.indexes import Index, Routing
+from zlock.model.indexes import Index, Routing, Toolchain
 from zlock.model.page import Page
 from zlock.model.ports import MetadataBuilder
 
@@ -57,7 +57,7 @@ def asking(
     offline: bool = False,
     refresh: bool = False,
     python: str = "3.12",
-    builder: Callable[[str], MetadataBuilder] | None = None,
+    builder: Callable[[Toolchain], MetadataBuilder] | None = None,
 ) -> Iterator[Asker]:
     """Open a repository over some indexes; what it learnt is in the cache when this ends."""
     client = Client(network, Credentials({"HOME": str(cache), **(environ or {})}))
@@ -72,8 +72,8 @@ def asking(
         repository.close()
 
 
-def _no_builder(python: str) -> NoReturn:
-    raise AssertionError(f"nothing is to be built here, on Python {python}")
+def _no_builder(toolchain: Toolchain) -> NoReturn:
+    raise AssertionError(f"nothing is to be built here, on Python {toolchain.python}")
 
 
 def listed(page: Page) -> list[File]:

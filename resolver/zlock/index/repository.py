@@ -21,7 +21,7 @@ from zlock.index.network import CONNECTIONS
 from zlock.index.pages import Pages
 from zlock.index.pool import Pool
 from zlock.model.distribution import Dependency, File, Metadata
-from zlock.model.indexes import Index, Routing
+from zlock.model.indexes import Index, Routing, Toolchain
 from zlock.model.page import Page
 from zlock.model.ports import InvalidMetadata, MetadataBuilder
 
@@ -39,7 +39,7 @@ class Repository:
         cache: Where pages and metadata are kept.
         offline: Use only what the cache and local folders hold.
         refresh: Ask for every page again, whatever its age.
-        builder: Gives what builds sdists for their metadata, for a version of Python.
+        builder: Gives what builds sdists for their metadata.
         until: The cut-off that builds have, in words; empty for none.
     """
 
@@ -50,7 +50,7 @@ class Repository:
         *,
         offline: bool = False,
         refresh: bool = False,
-        builder: Callable[[str], MetadataBuilder],
+        builder: Callable[[Toolchain], MetadataBuilder],
         until: str = "",
     ) -> None:
         self._client = client
@@ -80,7 +80,7 @@ class Repository:
             if index not in self._indexes:
                 pages = Pages(index, self._client, self._cache, offline=self._offline, refresh=self._refresh)
                 self._indexes[index] = pages
-        return Routed(self, routing, python)
+        return Routed(self, routing, Toolchain(python, routing.indexes[-1]))
 
     def page(self, name: NormalizedName, route: Route) -> Future[Page | None]:
         """Return what the first of some indexes that knows a name lists, see `PackageSource.page`."""
@@ -117,10 +117,10 @@ class Repository:
                 return page
         return None
 
-    def metadata(self, page: Page, file: File, python: str) -> Future[Metadata]:
+    def metadata(self, page: Page, file: File, toolchain: Toolchain) -> Future[Metadata]:
         """See `PackageSource.metadata`; what an sdist has to be built for is what a Python makes of it."""
         group, key = (page.index, page.name), _key(file)
-        place = key if file.is_wheel else self._built(key, python)
+        place = key if file.is_wheel else self._built(key, toolchain.python, toolchain)
         with self._lock:
             future = self._metadata.get((group, place))
             if future is None:
@@ -128,7 +128,7 @@ class Repository:
                 if row is not None:
                     future = _done(row)
                 else:
-                    future = self._pool.submit(lambda: self._find_metadata(group, file, key, python))
+                    future = self._pool.submit(lambda: self._find_metadata(group, file, key, toolchain))
                 self._metadata[group, place] = future
             return future
 
@@ -144,33 +144,42 @@ class Repository:
         found = stored.get(key) or stored.get(place) if self._offline or not key.startswith("url ") else None
         return None if found is None else unpack(found)
 
-    def _find_metadata(self, group: Group, file: File, key: str, python: str) -> Metadata:
-        row = self._known_build(group, key, python)
+    def _find_metadata(self, group: Group, file: File, key: str, toolchain: Toolchain) -> Metadata:
+        row = self._known_build(group, key, toolchain)
         if row is not None:
             return _done(row).result()
         asked: list[MetadataBuilder] = []
 
         def builder() -> MetadataBuilder:
-            asked.append(self._builder(python))
+            asked.append(self._builder(toolchain))
             return asked[0]
+
+        def place() -> str:
+            return self._built(key, asked[0].runs_on(), toolchain) if asked else key
 
         try:
             metadata = self._files.metadata(file, group[1], builder)
         except InvalidMetadata as error:
-            self._learn(group, self._built(key, asked[0].runs_on()) if asked else key, error.reason)
+            self._learn(group, place(), error.reason)
             raise
-        self._learn(group, self._built(key, asked[0].runs_on()) if asked else key, _to_row(metadata))
+        self._learn(group, place(), _to_row(metadata))
         return metadata
 
-    def _known_build(self, group: Group, key: str, python: str) -> Any:
+    def _known_build(self, group: Group, key: str, toolchain: Toolchain) -> Any:
         """Return what a build came to on the Python that stands in for one that this machine does not have, or None."""
         if not any(place.startswith(f"{key} on ") for place in list(self._stored[group])):
             return None
-        return self._known_metadata(group, key, self._built(key, self._builder(python).runs_on()))
+        python = self._builder(toolchain).runs_on()
+        return self._known_metadata(group, key, self._built(key, python, toolchain))
 
-    def _built(self, key: str, python: str) -> str:
+    def _built(self, key: str, python: str, toolchain: Toolchain) -> str:
         """Return where the metadata of an sdist is stored that had to be built: Pythons may make different of it."""
-        return f"{key} on {python}{self._until}"
+        return f"{key} on {python}{self._with(toolchain)}"
+
+    def _with(self, toolchain: Toolchain) -> str:
+        """Return what builds are made with, as names of files have it."""
+        index = hashlib.sha256(toolchain.default_index.shown.encode()).hexdigest()[:16]
+        return f" with {index}{self._until}"
 
     def _learn(self, group: Group, key: str, row: object) -> None:
         with self._lock:
@@ -196,16 +205,16 @@ class Repository:
         expected = next((future.result() for future in futures if not future.exception()), None)
         return self._files.sha256(file, expected)
 
-    def build_requirements(self, index: str, file: File, python: str) -> list[str]:
-        """Return what building a wheel of an sdist of an index requires on a Python.
+    def build_requirements(self, index: str, file: File, toolchain: Toolchain) -> list[str]:
+        """Return what building a wheel of an sdist of an index requires.
 
         Raises:
             IndexFailed: It can't be had.
             InvalidMetadata: It is broken.
             BuildFailed: Its backend failed.
         """
-        builder = self._builder(python)
-        key = f"{file.sha256}-{builder.runs_on()}{self._until}"
+        builder = self._builder(toolchain)
+        key = f"{file.sha256}-{builder.runs_on()}{self._with(toolchain)}"
         known: list[str] | None = self._cache.read("builds", index, key) if file.sha256 else None
         if known is None:
             known = self._files.build_requirements(file, builder)
@@ -236,10 +245,10 @@ class Repository:
 class Routed:
     """The packages of a repository as one routing and one Python see them: a `PackageSource`."""
 
-    def __init__(self, repository: Repository, routing: Routing, python: str) -> None:
+    def __init__(self, repository: Repository, routing: Routing, toolchain: Toolchain) -> None:
         self._repository = repository
         self._routing = routing
-        self._python = python
+        self._toolchain = toolchain
 
     def page(self, name: NormalizedName) -> Future[Page | None]:
         """See `PackageSource.page`."""
@@ -258,7 +267,7 @@ class Routed:
 
     def metadata(self, page: Page, file: File) -> Future[Metadata]:
         """See `PackageSource.metadata`."""
-        return self._repository.metadata(page, file, self._python)
+        return self._repository.metadata(page, file, self._toolchain)
 
 
 def popular_names() -> list[str]:

@@ -53,6 +53,18 @@ class Index(NamedTuple):
         return address(self.url)
 
 
+class Toolchain(NamedTuple):
+    """What an sdist is built with.
+
+    Attributes:
+        python: The version of the target's Python.
+        default_index: Where what the build requires comes from: the index that a step asks last.
+    """
+
+    python: str
+    default_index: Index
+
+
 class Route(NamedTuple):
     """What a source of requirements says of a package: the one index that serves it.
 

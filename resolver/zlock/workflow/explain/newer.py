@@ -68,7 +68,7 @@ class Looking:
         from zlock.workflow.solving.session import Session
 
         self._overrides = {one.name: one for one in workspace.project.overrides}
-        self._session = Session(workspace, [Job.of(locked) for locked in every], refresh=refresh)
+        self._session = Session(workspace, refresh=refresh)
         self._members = _Members(self._session, every)
 
     def __enter__(self) -> Self:

@@ -73,7 +73,7 @@ def sharing(options: Options) -> Sharing:
     chosen = load_locked(workspace)
     every = every_step(workspace, chosen)
     jobs = [Job.of(locked) for locked in every]
-    session = Session(workspace, jobs, refresh=False)
+    session = Session(workspace, refresh=False)
     try:
         problems = StepProblems(session)
         asking = [problems.members(job, standing(locked)) for job, locked in zip(jobs, every, strict=True)]

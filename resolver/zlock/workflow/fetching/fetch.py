@@ -82,7 +82,7 @@ def fetch(options: Options, folder: Path | None) -> tuple[Fetched, Report]:
     if not locked:
         return Fetched(folder=place, files={}, received=0), workspace.report
     jobs = [Job.of(one) for one in locked]
-    session = Session(workspace, jobs, refresh=False)
+    session = Session(workspace, refresh=False)
     failures = workspace.report.failures
     found: list[Wanted] = []
     steps_of: dict[str, dict[str, None]] = {}
@@ -137,7 +137,7 @@ def bring_for_builds(workspace: Workspace, one: LockedStep, files: Sequence[Lock
     def failed(*_: str) -> AbstractContextManager[None]:
         return problems
 
-    session = Session(workspace, [job], refresh=False)
+    session = Session(workspace, refresh=False)
     try:
         needs = Needs(one, session.source_of(job), place, workspace, problems)
         house = Wheelhouse(place, session.client, offline=options.offline)

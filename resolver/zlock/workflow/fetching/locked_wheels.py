@@ -33,7 +33,7 @@ class LockedWheels:
 
     @cached_property
     def _session(self) -> Session:
-        return Session(self._workspace, [Job.of(one) for one in self._locked.values()], refresh=False)
+        return Session(self._workspace, refresh=False)
 
     def bring(self, step: str, sha256: str, folder: Path, heard: Callable[[int], object]) -> Path:
         """Return a wheel of a step's lock, by its own name.

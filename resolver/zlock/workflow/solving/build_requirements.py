@@ -29,7 +29,7 @@ class BuildLocker:
     """
 
     def __init__(self, session: Session, answers: Answers) -> None:
-        self._repository = session.repository
+        self._session = session
         self._answers = answers
         self._workspace = session.workspace
 
@@ -48,8 +48,9 @@ class BuildLocker:
 
     def _sdist_requires(self, job: Job, target: Target, one: Resolved) -> list[str]:
         self._workspace.reporter(Doing(Activity.ASKING_BUILD_REQUIREMENTS, _what(one)))
+        toolchain = self._session.toolchain(job, target)
         try:
-            return self._repository.build_requirements(one.index, one.candidate.files[0], target.python_version)
+            return self._session.repository.build_requirements(one.index, one.candidate.files[0], toolchain)
         except InvalidMetadata as error:
             raise OutsideFailed(
                 f"step `{job.step.name}`: `{_what(one)}` can't be built: {error.reason}",

@@ -10,6 +10,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from zlock.lock.selection import pins_on
 from zlock.merge import merge_constraints
 from zlock.model.distribution import LockedReference, Reference
+from zlock.model.indexes import Toolchain
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.reporting import Activity, Doing
@@ -36,7 +37,7 @@ class StepProblems:
         self._session = session
         self._workspace = session.workspace
         self._universes: dict[tuple[Any, ...], Universe] = {}
-        self._references: dict[tuple[NormalizedName, str, LockedReference | None, str], Reference] = {}
+        self._references: dict[tuple[NormalizedName, str, LockedReference | None, Toolchain], Reference] = {}
 
     def members(self, job: Job, requirements: Sequence[DirectRequirement]) -> list[Member]:
         """Return what a step asks on each of its platforms; they agree with each other, whoever else does.
@@ -106,13 +107,15 @@ class StepProblems:
         from zlock.index.direct import find_references  # few steps require by URL
 
         locked = kept(self._workspace.options, job.lock.references if job.lock else {})
-        python = target.python_version
+        toolchain = self._session.toolchain(job, target)
         return find_references(
-            wanted, lambda name, url: self._reference(name, url, locked.get(name), python), target.holds
+            wanted, lambda name, url: self._reference(name, url, locked.get(name), toolchain), target.holds
         )
 
-    def _reference(self, name: NormalizedName, url: str, locked: LockedReference | None, python: str) -> Reference:
-        key = (name, url, locked, python)
+    def _reference(
+        self, name: NormalizedName, url: str, locked: LockedReference | None, toolchain: Toolchain
+    ) -> Reference:
+        key = (name, url, locked, toolchain)
         if key not in self._references:
             from zlock.index.direct import find_reference
 
@@ -123,7 +126,7 @@ class StepProblems:
                 url,
                 project=self._workspace.project.folder,
                 fetch=lambda place: session.repository.fetch(session.client.credentials.add_index(None, place)),
-                builder=session.builder(python),
+                builder=session.builder(toolchain),
                 offline=self._workspace.options.offline,
                 locked=locked,
             )

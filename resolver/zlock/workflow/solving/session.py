@@ -16,7 +16,7 @@ from zlock.index.client import Client
 from zlock.index.machine import Machine, uv_indexes_of
 from zlock.index.network import Network
 from zlock.index.repository import Repository
-from zlock.model.indexes import Cutoff, Index, Route, Routing
+from zlock.model.indexes import Cutoff, Index, Route, Routing, Toolchain
 from zlock.model.paths import real
 from zlock.model.ports import PackageSource
 from zlock.model.reference import is_loopback
@@ -35,7 +35,6 @@ class Session:
 
     Args:
         workspace: The project.
-        jobs: The steps that are asked for.
         refresh: Whether pages are asked for again that may have changed since they were stored.
 
     Attributes:
@@ -45,7 +44,7 @@ class Session:
         repository: What the indexes list, and what is in the files.
     """
 
-    def __init__(self, workspace: Workspace, jobs: Sequence[Job], *, refresh: bool) -> None:
+    def __init__(self, workspace: Workspace, *, refresh: bool) -> None:
         self.workspace = workspace
         self._machine = Machine.read(workspace.environ, workspace.project.folder)
         project = workspace.project
@@ -65,8 +64,7 @@ class Session:
             builder=self.builder,
             until=str(self.rules.cutoff),
         )
-        self._builders: dict[str, Builder] = {}
-        self._default_index = self._routing(jobs[0].step.routing).indexes[-1].url
+        self._builders: dict[Toolchain, Builder] = {}
         self._note_unread()
 
     def close(self) -> None:
@@ -106,21 +104,25 @@ class Session:
 
     # What builds
 
-    def builder(self, python: str) -> Builder:
-        """Return what builds sdists for a minor version of Python; most runs never ask for it."""
-        if python not in self._builders:
+    def toolchain(self, job: Job, target: Target) -> Toolchain:
+        """Return what sdists are built with for a step."""
+        return Toolchain(target.python_version, self._routing(job.step.routing).indexes[-1])
+
+    def builder(self, toolchain: Toolchain) -> Builder:
+        """Return what builds sdists; most runs never ask for it."""
+        if toolchain not in self._builders:
             from zlock.index.sdist import Builder
 
             made = Builder(
                 self.rules.may_build,
-                python=python,
-                default_index=self._default_index,
+                python=toolchain.python,
+                default_index=toolchain.default_index.url,
                 cutoff=self.rules.cutoff,
                 offline=self.workspace.options.offline,
                 reporter=self.workspace.reporter,
             )
-            self._builders.setdefault(python, made)  # several threads may ask at once
-        return self._builders[python]
+            self._builders.setdefault(toolchain, made)  # several threads may ask at once
+        return self._builders[toolchain]
 
     def hear(self, news: News) -> None:
         """Pass on what a universe tells, with what is being built meanwhile."""

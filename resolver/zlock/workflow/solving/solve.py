@@ -32,7 +32,7 @@ def solve_jobs(workspace: Workspace, jobs: Sequence[Job], settled: Sequence[Job]
         ZlockError: A step has no answer, or an index failed; several come as `Problems`.
     """
     refresh = workspace.options.upgrade or bool(workspace.options.upgrade_packages)
-    session = Session(workspace, jobs, refresh=refresh)
+    session = Session(workspace, refresh=refresh)
     with _without_collector():
         try:
             return _solve(session, jobs, settled)
@@ -40,7 +40,7 @@ def solve_jobs(workspace: Workspace, jobs: Sequence[Job], settled: Sequence[Job]
             if session.is_final:
                 raise  # else a "no" that rests on pages that may have changed since is none yet
         workspace.reporter(Doing(Activity.ASKING_AGAIN))
-        return _solve(Session(workspace, jobs, refresh=True), jobs, settled)
+        return _solve(Session(workspace, refresh=True), jobs, settled)
 
 
 def _solve(session: Session, jobs: Sequence[Job], settled: Sequence[Job]) -> list[Solved]:
