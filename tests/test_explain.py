@@ -197,7 +197,7 @@ def test_packages_to_be_built_are_named_also_where_there_is_no_time_to_try() -> 
     problem = problem_of(packages, ["app"])
     nothings = [find_nothing(problem, problem.universe.package(canonicalize_name(name)), "") for name in ("one", "two")]
     (untried,) = settings_for(problem, nothings, Trials(0))
-    (tried,) = settings_for(problem, nothings, Trials())
+    (tried,) = settings_for(problem, nothings, Trials(60))
 
     assert words.change(untried) == (
         'set `build-sdists = ["one", "two"]` to let zlock build them, which runs their code; '

@@ -139,7 +139,7 @@ class Scenario:
                 self.gave_way.append(f"{way[0]} to {way[1]}")
                 continue
             describe(problem, pins)
-            self.behind = [words.behind(one) for one in find_behind(problem, pins, Trials())]
+            self.behind = [words.behind(one) for one in find_behind(problem, pins, Trials(60))]
             return {name: version for name, version in pins_by_name(pins, problem).items() if "[" not in name}
 
     def members(self) -> list[Member]:

@@ -211,7 +211,7 @@ def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument(
         "--exit-code",
         action="store_true",
-        help="exit 1 if a lock was written or removed; with --check, also if the build hook would refuse one",
+        help="exit 1 if a lock was written or removed; with --check, also if zlock's hook for hatch would refuse one",
     )
     parser.add_argument("--tracked", action="store_true", help="exit 1 if git does not track a lock")
     parser.add_argument("--upgrade", action="store_true", help="move every pin to the newest release that fits")

@@ -34,7 +34,7 @@ _WORDS = {
     Activity.READING_RECORDS: "reading records of vulnerabilities",
     Activity.READING_SOURCES: "reading the sources of `{subject}`",
     Activity.RUNNING_PIPELINE: "running `{subject}` for its steps",
-    Activity.SEARCHING: "solving: step {done} of a search",
+    Activity.SEARCHING: "solving: {done} tries",
     Activity.SOLVING: "solving {steps}{together}",
     Activity.WAITING: "waiting: `{subject}` is kept by {place}",
     Activity.WRITING_INDEX: "writing",

@@ -59,11 +59,6 @@ def explain(problem: Problem, proof: Unsolvable, *, with_changes: bool = True) -
     )
 
 
-def smallest_conflict(problem: Problem, proof: Unsolvable) -> list[DirectRequirement]:
-    """Return the requirements of a step that a proof needs, none of which can be left out."""
-    return _without_the_rest(problem, proof, Trials())[1]
-
-
 def gives_way(conflict: Conflict, problem: Problem) -> tuple[DirectRequirement, DirectRequirement] | None:
     """Return which requirement of a conflict gives way, and to which; None where all have to hold.
 

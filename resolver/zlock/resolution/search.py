@@ -147,7 +147,7 @@ class Search:
             if broken is not None:
                 learnt = self._resolve(broken)
                 forced = self._open_term(learnt)
-                if not isinstance(forced, Node):
+                if forced is None:
                     raise Unsound("nothing follows from what a conflict taught")
                 self._begins_anew |= self._order.reject(forced, self._states[forced])
                 self._new.append(learnt)
@@ -210,8 +210,8 @@ class Search:
                 changed[other] = None
         return None
 
-    def _open_term(self, clause: Clause) -> Node | Clause | None:
-        """Return the one node that keeps a clause from breaking, the clause if it is broken, None if several do."""
+    def _open_term(self, clause: Clause) -> Node | None:
+        """Return the one node that keeps a clause from breaking; None if several do, or it is broken."""
         found: Node | None = None
         for node, states in clause.terms.items():
             current = self._states[node]
@@ -220,7 +220,7 @@ class Search:
             if not current & states or found is not None:
                 return None
             found = node
-        return clause if found is None else found
+        return found
 
     # Learning
 

@@ -26,15 +26,15 @@ class Trials:
     """Tries changed problems.
 
     Args:
-        seconds: For all of them together; None for as long as it takes.
+        seconds: For all of them together.
 
     Attributes:
         untried: How many were not tried to the end, for lack of time.
     """
 
-    def __init__(self, seconds: float | None = None) -> None:
+    def __init__(self, seconds: float) -> None:
         self.untried = 0
-        self._clock = Until(float("inf") if seconds is None else time.monotonic() + seconds)
+        self._clock = Until(time.monotonic() + seconds)
 
     def proof(self, problem: Problem) -> Unsolvable | None:
         """Return the proof that there is no answer, None where there is one or it takes too long to say."""

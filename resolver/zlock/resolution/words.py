@@ -308,7 +308,7 @@ def not_proven(steps: int, unread: Sequence[str]) -> NotProven:
     """
     if not unread:
         return NotProven(
-            f"gave up after {steps} steps; the requirements may or may not be solvable",
+            f"gave up after {steps} tries; the requirements may or may not be solvable",
             hint="give bounds to the requirements that conflict most, or pin one of them",
         )
     shown = ", ".join(f"`{name}`" for name in unread)

@@ -204,7 +204,7 @@ class _Search:
                     found = self._solve(self._at(position, self._problem.requirements))
                 except Enough:
                     yield from self._shown(obstacles)
-                    yield f"{self._package.versions[position]}: not proven what rules it out, within {_BUDGET} steps"
+                    yield f"{self._package.versions[position]}: not proven what rules it out, within {_BUDGET} tries"
                     return
                 if isinstance(found, dict):
                     yield from self._shown(obstacles)

@@ -78,7 +78,7 @@ def fetch(options: Options, folder: Path | None) -> tuple[Fetched, Report]:
     """
     workspace = Workspace(options)
     locked = load_locked(workspace)
-    place = real(folder) if folder else workspace.written(workspace.wheelhouse)
+    place = real(folder) if folder else workspace.inside_project(workspace.wheelhouse)
     if not locked:
         return Fetched(folder=place, files={}, received=0), workspace.report
     jobs = [Job.of(one) for one in locked]

@@ -46,7 +46,7 @@ def output_folder(workspace: Workspace) -> Path:
     Raises:
         InvalidInput: A link leads it out of the project.
     """
-    return workspace.written(workspace.project.folder / OUTPUT)
+    return workspace.inside_project(workspace.project.folder / OUTPUT)
 
 
 def plan_images(

@@ -12,7 +12,7 @@ from zlock.lock.package import Package
 _SHOWN = 3
 
 
-def note_replaced(before: Lock | None, after: Lock, *, let_go: Collection[str]) -> list[str]:
+def compare_files(before: Lock | None, after: Lock, *, let_go: Collection[str]) -> list[str]:
     """Compare the releases that two locks of a step share, and return what a person should know.
 
     Args:

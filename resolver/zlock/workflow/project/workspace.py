@@ -265,7 +265,7 @@ class Workspace:
         locks = {} if self.options.steps or self._is_part else self._locks
         return {name: lock.path for name, lock in locks.items() if name not in names and self._may_touch(lock)}
 
-    def written(self, folder: Path) -> Path:
+    def inside_project(self, folder: Path) -> Path:
         """Return a folder of the project that zlock writes to unless another is named.
 
         Raises:

@@ -34,8 +34,8 @@ def check(options: Options) -> Report:
     problems.raise_if_any()
     workspace.note(
         *(
-            f"the lock of step `{one.name}` answers what is asked, but the build hook would refuse it: "
-            f"{', '.join(one.undeclared)}; {HINT}"
+            f"the lock of step `{one.name}` is current, and {', '.join(one.undeclared)} since it was written: "
+            f"a package that hatch builds with zlock's hook needs it recorded; {HINT}"
             for one in workspace.report.steps
             if one.undeclared
         )

@@ -17,7 +17,7 @@ from zlock.model.requirement import DirectRequirement
 from zlock.resolution.align import Aligned
 from zlock.resolution.solve import Resolved
 from zlock.workflow.locks.job import Job
-from zlock.workflow.locks.replaced_files import note_replaced
+from zlock.workflow.locks.replaced_files import compare_files
 from zlock.workflow.solving.answer import Answers, Asking
 from zlock.workflow.solving.build_requirements import BuildLocker
 from zlock.workflow.solving.problem import kept
@@ -58,7 +58,7 @@ def lock_of(session: Session, answers: Answers, one: Asking, aligned: Aligned) -
     )
     before = job.lock.pins if job.lock else {}
     let_go = before.keys() - kept(workspace.options, before).keys()
-    workspace.note(*note_replaced(job.lock, lock, let_go=let_go))
+    workspace.note(*compare_files(job.lock, lock, let_go=let_go))
     workspace.note(*(_unportable(lock) if is_portable else ()))
     return lock
 

@@ -143,7 +143,8 @@ class Session:
         options, project = self.workspace.options, self.workspace.project
         if unread := self._machine.unread():
             self.workspace.note(
-                f"this machine sets {', '.join(unread)}; a lock must not depend on the machine, so they are not read"
+                f"{', '.join(unread)} of this machine "
+                f"{'are' if len(unread) > 1 else 'is'} not read, so that a lock is the same on every machine"
             )
         if uvs := "" if options.index_url or project.routing.indexes else uv_indexes_of(project.folder):
             self.workspace.note(
