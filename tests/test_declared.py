@@ -162,3 +162,39 @@ def test_the_bytes_that_earlier_versions_recorded_are_still_what_a_file_says(fol
     assert changes(own, folder) == []
     (folder / "zlock.toml").write_text('python = "3.12"  # which\n')
     assert changes(own, folder) == ["`zlock.toml` changed"]
+
+
+METADATA = '# /// script\n# dependencies = ["alpha"]\n# [tool.ruff]\n# line-length = 100\n# ///\n'
+STEP = "from zlock import step\n@step\ndef train(): ...\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_changed"),
+    [
+        (
+            METADATA + "a = 1\n",
+            METADATA.replace("100", "80") + "a = 2  # the code of a script asks for nothing\n",
+            False,
+        ),
+        (METADATA, METADATA.replace("alpha", "beta"), True),
+        (METADATA, "a = 1\n", True),
+        (METADATA + STEP, METADATA.replace("alpha", "beta") + STEP, True),
+        (METADATA + STEP, METADATA + STEP + "a = 1\n", True),
+    ],
+)
+def test_of_a_script_its_metadata_counts(tmp_path: Path, before: str, after: str, is_changed: bool) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(before)
+    facts = record(tmp_path, script)
+    script.write_text(after)
+
+    assert changes(facts, tmp_path, script) == (["`train.py` changed"] if is_changed else [])
+
+
+def test_a_lock_of_an_earlier_version_records_a_pipeline_file_without_its_metadata(tmp_path: Path) -> None:
+    file = tmp_path / "pipeline.py"
+    file.write_text(STEP)
+    facts = record(tmp_path, file)
+    file.write_text(METADATA + STEP)
+
+    assert changes(facts, tmp_path, file) == []

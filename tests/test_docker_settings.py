@@ -29,6 +29,7 @@ FULL: dict[str, Any] = {
     "pyproject_path": "pyproject.toml",
     "pyproject_extras": ["train"],
     "pyproject_groups": ["dev"],
+    "script": "train.py",
     "python_package_installer": "uv",
     "python_package_installer_args": {"timeout": 1000, "no-cache": None, "find-links": ["a", "b"], "pre": True},
     "parent_image": "registry.example/python:3.12",

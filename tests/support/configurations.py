@@ -89,6 +89,7 @@ CHANGES: dict[type, dict[str, str | tuple[str, str]]] = {
         "pyproject-path": FROM_PROJECT,
         "pyproject-extras": (FROM_PROJECT, f'{FROM_PROJECT}\npyproject-extras = ["more"]'),
         "pyproject-groups": (FROM_PROJECT, f'{FROM_PROJECT}\npyproject-groups = ["dev"]'),
+        "script": 'script = "train.py"',
         "python-package-installer": 'python-package-installer = "uv"',
         "python-package-installer-args": "python-package-installer-args = { timeout = 5 }",
         "parent-image": 'parent-image = "python:3.12"',

@@ -140,7 +140,7 @@ def _add_command(
 def _add_locked_steps(parser: argparse.ArgumentParser) -> None:
     """Add what a command takes that starts from locks."""
     parser.add_argument(
-        "--pipeline", metavar="PIPELINE", help="`file.py` or `file.py:name` (default: the configured one)"
+        "--pipeline", metavar="PIPELINE", help="`file.py`, `file.py:name` or a script (default: the configured one)"
     )
     _add_steps(parser)
 
@@ -204,7 +204,10 @@ def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
         "Pins that still fit are kept. Nothing is written unless every step was solved.",
     )
     parser.add_argument(
-        "pipeline", nargs="?", metavar="PIPELINE", help="`file.py` or `file.py:name` (default: the configured one)"
+        "pipeline",
+        nargs="?",
+        metavar="PIPELINE",
+        help="`file.py`, `file.py:name` or a script (default: the configured one)",
     )
     parser.add_argument("--all", action="store_true", help="every project in the folder and below it")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a lock is missing or outdated")
@@ -578,7 +581,10 @@ def _add_apply(commands: argparse._SubParsersAction[_Parser]) -> None:
         "that `zlock build` made, in which it runs as it is.",
     )
     parser.add_argument(
-        "pipeline", nargs="?", metavar="PIPELINE", help="`file.py` or `file.py:name` (default: the configured one)"
+        "pipeline",
+        nargs="?",
+        metavar="PIPELINE",
+        help="`file.py`, `file.py:name` or a script (default: the configured one)",
     )
     parser.add_argument("--config", type=path, metavar="FILE", help="what configures the run, of a ZenML pipeline")
     _add_builder(parser)

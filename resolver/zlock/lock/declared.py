@@ -71,8 +71,7 @@ def undeclared(facts: Facts, project: Path, asking: Iterable[Path]) -> Iterator[
     places = [project / name for name in inside]
     now = {file.name: file for file in declared_files([*places, *asking], project) if file.inside}
     for name, file in inside.items():
-        # Locks of earlier versions record the bytes of every file.
-        if name in now and now[name] != file and file.digest == _digest_of_bytes(_bytes_of(project / name)):
+        if name in now and now[name] != file and file.digest in _digests_of_earlier(project / name):
             now[name] = file
     outside = [file for file in facts.declared_files if not file.inside]
     if digest_of_files(sorted([*outside, *now.values()])) == facts.declared:
@@ -102,13 +101,34 @@ def _digest_of(name: str, data: bytes) -> str:
             table = tomllib.loads(data.decode())
             return digest_of(_asked(table) if name == "pyproject.toml" else table)
         if name.endswith(".py"):
-            from zlock.lock.source import asking_source  # few runs have a pipeline file
-
-            return digest_of(asking_source(data))
+            return digest_of(_asked_by(data))
         from zlock.sources.lines import decode, iter_lines  # nor requirements files
 
         return digest_of([line.text for line in iter_lines(decode(data))])
     return _digest_of_bytes(data)
+
+
+def _asked_by(data: bytes) -> object:
+    """Return what a Python file asks: its inline metadata (PEP 723), and its source where it has steps, too."""
+    from zlock.lock.source import asking_source  # few runs have a pipeline file
+    from zlock.pyproject.script import asked_in
+
+    metadata = asked_in(data)
+    if metadata is None:
+        return asking_source(data)
+    asked, is_all = metadata
+    return [asked] if is_all else [asked, asking_source(data)]
+
+
+def _digests_of_earlier(file: Path) -> Iterator[str]:
+    """Yield what locks of earlier versions record: the bytes of every file, Python source without its metadata."""
+    data = _bytes_of(file)
+    yield _digest_of_bytes(data)
+    if file.suffix == ".py":
+        from zlock.lock.source import asking_source
+
+        with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+            yield digest_of(asking_source(data))
 
 
 def _digest_of_bytes(data: bytes) -> str:

@@ -16,6 +16,7 @@ class Source(StrEnum):
     STACK = "stack"
     INTEGRATIONS = "integrations"
     PYPROJECT = "pyproject"
+    SCRIPT = "script"
     EXPLICIT = "explicit"
     CONFIGURATION = "configuration"  # constraints, overrides: they belong to no source of a step
 

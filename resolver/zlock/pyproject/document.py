@@ -32,6 +32,8 @@ class Document:
         text: What it holds.
         data: The same as values.
         within: The repository that it is in, or empty where it is on this machine.
+        source: The source that it is: a `pyproject.toml`, or the metadata in a script.
+        notes: What a person should know of it, one line each.
     """
 
     path: Path
@@ -39,6 +41,8 @@ class Document:
     text: str
     data: Mapping[str, object]
     within: str = ""
+    source: Source = Source.PYPROJECT
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: Path, *, root: Path, within: str = "") -> Document:
@@ -52,9 +56,9 @@ class Document:
         Raises:
             InvalidRequirements: It is missing, a folder, a pipe, not UTF-8, or no TOML.
         """
-        name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+        name = name_of(path, root)
         name = f"{within}: {name}" if within else name
-        text = _read(path, name)
+        text = _decoded(read_bytes(path, name), name)
         return cls(path=path, name=name, text=text, data=_parse(text, name), within=within)
 
     @property
@@ -81,8 +85,8 @@ class Document:
             return SpecifierSet(stated), origin  # type: ignore[arg-type]  # what is not a string is a TypeError
         except (ValueError, TypeError, AttributeError) as error:
             raise InvalidRequirements(
-                f"`project.requires-python` is not a specifier: `{stated}`",
-                context=(str(origin),),
+                f"`requires-python` is not a specifier: `{stated}`",
+                context=(origin.located,),
                 hint='write bounds, such as `">=3.11"`',
             ) from error
 
@@ -93,7 +97,7 @@ class Document:
     def origin(self, *keys: str, detail: str = "", nth: int = 0) -> Origin:
         """Give the origin of what stands under a key; the `nth` of several tables of one name."""
         detail = detail or f"`{'.'.join(keys)}`"
-        return Origin(source=Source.PYPROJECT, detail=detail, file=self.name, line=self.line_of(*keys, nth=nth))
+        return Origin(source=self.source, detail=detail, file=self.name, line=self.line_of(*keys, nth=nth))
 
     def line_of(self, *keys: str, nth: int = 0) -> int | None:
         """Find the line of a key, or of what it stands in where it has none of its own."""
@@ -153,24 +157,36 @@ def _plain(key: str) -> str:
     return re.sub(r"[\s\"']", "", key)
 
 
-def _read(path: Path, name: str) -> str:
-    """Read the file's text.
+def name_of(path: Path, root: Path) -> str:
+    """Return what messages call a file: from a folder where it is inside it."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def read_bytes(path: Path, name: str, source: Source = Source.PYPROJECT) -> bytes:
+    """Read a file that a source names.
 
     Raises:
-        InvalidRequirements: It is missing, a folder, a pipe, or not UTF-8.
+        InvalidRequirements: It is missing, a folder, or a pipe.
     """
     if path.is_fifo():
-        raise _wrong_file(f"`{name}` is a pipe", name, hint="name a file")
+        raise wrong_file(f"`{name}` is a pipe", name, source=source, hint="name a file")
     try:
-        return read_regular(path).decode().replace("\r\n", "\n")
+        return read_regular(path)
     except FileNotFoundError as error:
-        raise _wrong_file(f"`{name}` is missing", name, hint=f"zlock looked for `{path}`") from error
+        raise wrong_file(f"`{name}` is missing", name, source=source, hint=f"zlock looked for `{path}`") from error
     except IsADirectoryError as error:
-        raise _wrong_file(f"`{name}` is a folder", name, hint="name the `pyproject.toml` in it") from error
+        kind = "`pyproject.toml`" if source is Source.PYPROJECT else "file"
+        raise wrong_file(f"`{name}` is a folder", name, source=source, hint=f"name the {kind} in it") from error
     except OSError as error:
-        raise _wrong_file(f"`{name}` can't be read: {error.strerror}", name, hint="let your user read it") from error
+        message = f"`{name}` can't be read: {error.strerror}"
+        raise wrong_file(message, name, source=source, hint="let your user read it") from error
+
+
+def _decoded(data: bytes, name: str) -> str:
+    try:
+        return data.decode().replace("\r\n", "\n")
     except ValueError as error:
-        raise _wrong_file(f"`{name}` is not UTF-8", name, hint="TOML is always UTF-8: save it so") from error
+        raise wrong_file(f"`{name}` is not UTF-8", name, hint="TOML is always UTF-8: save it so") from error
 
 
 def _parse(text: str, name: str) -> dict[str, object]:
@@ -184,13 +200,21 @@ def _parse(text: str, name: str) -> dict[str, object]:
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"line (\d+)", str(error))
         line = int(found.group(1)) if found else len(text.splitlines())
-        raise _wrong_file(
+        raise wrong_file(
             f"`{name}` is not valid TOML", name, str(error), line=line, hint="correct that line"
         ) from error
     except RecursionError as error:
-        raise _wrong_file(f"`{name}` is nested too deeply", name, hint="correct that file") from error
+        raise wrong_file(f"`{name}` is nested too deeply", name, hint="correct that file") from error
 
 
-def _wrong_file(message: str, name: str, *details: str, line: int | None = None, hint: str) -> InvalidRequirements:
-    origin = Origin(source=Source.PYPROJECT, file=name, line=line)
+def wrong_file(
+    message: str,
+    name: str,
+    *details: str,
+    line: int | None = None,
+    source: Source = Source.PYPROJECT,
+    hint: str,
+) -> InvalidRequirements:
+    """Make the error for a file that is not what it should be."""
+    origin = Origin(source=source, file=name, line=line)
     return InvalidRequirements(message, context=(origin.located, *details), hint=hint)

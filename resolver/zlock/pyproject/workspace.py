@@ -12,6 +12,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import InvalidRequirements
 from zlock.model import plain
+from zlock.model.origin import Source
 from zlock.pyproject.document import Document
 
 
@@ -74,6 +75,8 @@ def hatch_tables(
     document: Document, root: Path, key: str
 ) -> Iterator[tuple[Document, tuple[str, ...], Mapping[str, object]]]:
     """Yield a table of each of hatch's environments, the default one's first, with its file and keys there."""
+    if document.source is Source.SCRIPT:
+        return
     place: Document = document
     above: tuple[str, ...] = ("tool", "hatch", "envs")
     beside = document.folder / "hatch.toml"
@@ -101,7 +104,9 @@ def _check_members(declaring: Document, keys: tuple[str, ...]) -> None:
 
 
 def _upwards(document: Document, root: Path, limit: Path | None) -> Iterator[Document]:
-    """Yield the files of a project and of the folders above it."""
+    """Yield the files of a project and of the folders above it; a script belongs to no workspace, as with uv."""
+    if document.source is Source.SCRIPT:
+        return
     yield document
     folder = document.folder
     while folder not in (limit, folder.parent):

@@ -81,7 +81,7 @@ class Project:
         urls: What locks name of a file: its URL, or its path in the wheelhouse, see
             [the lock](lock.md#portable-locks).
         wheelhouse: Where `zlock fetch` puts files.
-        pipeline: The pipeline whose steps are locked.
+        pipeline: The pipeline whose steps are locked, or a [script](#pipeline-files).
         index: Where packages come from, see [indexes](indexes.md).
         index_sources: The one index that serves a package.
         exclude_newer: Files uploaded later don't count, nor do files without an upload time; for what

@@ -36,7 +36,7 @@ _ASKING = ("requirements", "required_integrations", "apt_packages", "pyproject_e
 
 _LEADING_NAME = re.compile(r"[a-z0-9._+]+")
 
-PATHS = ("pyproject_path", "dockerfile", "build_context_root")
+PATHS = ("pyproject_path", "script", "dockerfile", "build_context_root")
 
 
 class Replaced(NamedTuple):
@@ -86,6 +86,7 @@ class DockerSettings:
         pyproject_path: A `pyproject.toml` whose dependencies (PEP 621) are installed.
         pyproject_extras: Its extras.
         pyproject_groups: Its dependency groups (PEP 735).
+        script: A Python file whose inline metadata (PEP 723) says what is installed.
         python_package_installer: What installs the lock in the image.
         python_package_installer_args: More options for it; names without dashes.
         parent_image: The image to build upon: its reference, or `oci:DIR` for
@@ -119,6 +120,7 @@ class DockerSettings:
     pyproject_path: str | os.PathLike[str] | None = _setting(checks.path, QUESTION)
     pyproject_extras: Words | None = _setting(checks.words, QUESTION)
     pyproject_groups: Words | None = _setting(checks.words, QUESTION)
+    script: str | os.PathLike[str] | None = _setting(checks.path, QUESTION)
     python_package_installer: InstallerName | None = _setting(checks.one_of(*INSTALLERS), NOTHING)
     python_package_installer_args: Mapping[str, InstallerArgument] | None = _setting(
         checks.installer_arguments, NOTHING, hash=False
@@ -337,6 +339,7 @@ class EffectiveSettings:
     pyproject_path: Path | None = None
     pyproject_extras: tuple[str, ...] = ()
     pyproject_groups: tuple[str, ...] = ()
+    script: Path | None = None
     python_package_installer: InstallerName = "pip"
     python_package_installer_args: Mapping[str, InstallerArgument] = field(default_factory=dict, hash=False)
     parent_image: str | None = None

@@ -18,11 +18,12 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import Collector, InvalidRequirements, Located
 from zlock.model.indexes import Route
-from zlock.model.origin import Origin, Source
+from zlock.model.origin import Origin
 from zlock.model.paths import absolute
 from zlock.model.requirement import DirectRequirement, Gathered
 from zlock.pyproject.document import Document
 from zlock.pyproject.poetry import poetrys_own
+from zlock.pyproject.script import read_script
 from zlock.pyproject.sources import DependencySources
 from zlock.pyproject.table import StatedSource
 from zlock.sources import links, statement
@@ -82,6 +83,19 @@ def gather_pyproject(
     return reading.gathered()
 
 
+def gather_script(path: Path, *, root: Path) -> Gathered:
+    """Gather the dependencies that a Python file states in its inline metadata (PEP 723).
+
+    `[tool.uv]` in it says where they come from, as in a `pyproject.toml`. Arguments and errors are those of
+    `gather_pyproject`.
+    """
+    root = absolute(root)
+    document = read_script(absolute(root / path), root=root)
+    reading = _Reading(document, links.Base(folder=document.folder, project=root))
+    reading.read((), (), ())
+    return reading.gathered()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _List:
     """A list of requirements in the file.
@@ -106,13 +120,13 @@ class _Reading:
 
     def __init__(self, document: Document, base: links.Base) -> None:
         self._requirements: list[DirectRequirement] = []
-        self._notes: list[str] = []
+        self._notes = list(document.notes)
         self._routes: list[Route] = []
         self._problems = Collector()
         self._document = document
         self._data = document.data
         self._sources = DependencySources(document, root=base.project)
-        self._origin = Origin(source=Source.PYPROJECT, file=document.name)
+        self._origin = Origin(source=document.source, file=document.name)
         self._base = base
         self._seen: set[tuple[str, str]] = set()
         name = document.table("project").get("name")
@@ -141,7 +155,7 @@ class _Reading:
     def gathered(self) -> Gathered:
         """Give everything that was read."""
         return Gathered(
-            source=Source.PYPROJECT,
+            source=self._document.source,
             described=self._document.name,
             requirements=tuple(self._requirements),
             index_options=self._sources.indexes(),
@@ -183,7 +197,7 @@ class _Reading:
         for document in self._sources.documents:
             for (*tables, key), instead in _ELSEWHERE.items():
                 if key in document.table(*tables):
-                    origin = Origin(source=Source.PYPROJECT, file=document.name, line=document.line_of(*tables, key))
+                    origin = Origin(source=document.source, file=document.name, line=document.line_of(*tables, key))
                     name = ".".join((*tables, key))
                     self._notes.append(f"{origin}: `{name}` is not read; {instead}")
 
@@ -347,7 +361,7 @@ class _Reading:
 
     def _place(self, text: str, where: _List) -> Place:
         line = self._document.line_of_item(where.table, where.key, text)
-        origin = Origin(source=Source.PYPROJECT, detail=where.detail, file=self._origin.file, line=line)
+        origin = Origin(source=self._document.source, detail=where.detail, file=self._origin.file, line=line)
         return Place(origin=origin, written=text)
 
     def _keep_sourced(self, stated: DirectRequirement, place: Place, where: _List) -> None:

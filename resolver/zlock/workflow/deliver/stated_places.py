@@ -14,6 +14,7 @@ from zlock.errors import InvalidInput
 from zlock.model.origin import Source
 from zlock.model.paths import real
 from zlock.model.requirement import Gathered
+from zlock.pyproject import script
 from zlock.replacing import replace_text
 from zlock.settings import toml_edit
 from zlock.settings.docker import EffectiveSettings
@@ -72,7 +73,32 @@ class FilePlace:
         return requirements_edit.without_requirement(text, name)
 
 
-Editable = TomlPlace | FilePlace
+@dataclass(frozen=True, slots=True)
+class ScriptPlace:
+    """The metadata in a script (PEP 723); see `TomlPlace`."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"`dependencies` in {display(str(self.path))}"
+
+    def stated(self, text: str) -> tuple[str, ...]:
+        """Return what the list holds."""
+        return toml_edit.stated_in(script.stated_in(text), _DEPENDENCIES)
+
+    def added(self, text: str, requirement: str) -> str:
+        """Return the file with a requirement."""
+        content = toml_edit.with_requirement(script.stated_in(text), _DEPENDENCIES, requirement)
+        return script.with_stated(text, content)
+
+    def removed(self, text: str, name: str) -> str:
+        """Return the file without the requirements of a name."""
+        content = toml_edit.without_requirement(script.stated_in(text), _DEPENDENCIES, name)
+        return script.with_stated(text, content)
+
+
+Editable = TomlPlace | FilePlace | ScriptPlace
+_DEPENDENCIES = ("dependencies",)
 
 
 class Editing:
@@ -160,7 +186,7 @@ class StatedStep:
         return cls(
             name=step.name,
             home=_home(step, settings),
-            files=(*sorted(map(FilePlace, map(real, paths)), key=str), *_in_pyproject(settings)),
+            files=(*sorted(map(FilePlace, map(real, paths)), key=str), *_in_pyproject(settings), *_in_script(settings)),
             elsewhere=_elsewhere(gathered),
         )
 
@@ -171,7 +197,9 @@ def _home(step: Step, settings: EffectiveSettings) -> Editable | Place | None:
     place = step.settings.where("requirements")
     if place is not None:
         return place if place.file.endswith(".py") else None
-    return _home_in_pyproject(settings, settings.pyproject_path) if settings.pyproject_path else None
+    if settings.pyproject_path:
+        return _home_in_pyproject(settings, settings.pyproject_path)
+    return next(_in_script(settings), None)
 
 
 def _home_in_pyproject(settings: EffectiveSettings, path: Path) -> TomlPlace:
@@ -191,6 +219,11 @@ def _in_pyproject(settings: EffectiveSettings) -> Iterator[TomlPlace]:
     yield TomlPlace(real(path), ("project", "dependencies"))
     yield from (TomlPlace(real(path), ("project", "optional-dependencies", one)) for one in settings.pyproject_extras)
     yield from (TomlPlace(real(path), ("dependency-groups", one)) for one in settings.pyproject_groups)
+
+
+def _in_script(settings: EffectiveSettings) -> Iterator[ScriptPlace]:
+    if settings.script is not None:
+        yield ScriptPlace(real(settings.script))
 
 
 def _elsewhere(gathered: Sequence[Gathered]) -> dict[str, list[str]]:

@@ -18,6 +18,7 @@ from zlock.lock.toml import inline
 from zlock.lock.writing import check_place
 from zlock.model.origin import Origin
 from zlock.model.requirement import Asked, Gathered
+from zlock.workflow.project.pythons import check_scripts
 from zlock.workflow.project.sources import Gatherer
 from zlock.workflow.project.workspace import Step, Workspace
 
@@ -92,7 +93,9 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
         raise other_step(path, facts)
     recorded = {asked.source: asked for asked in facts.sources if asked.recorded}
     gathered = gatherer.gather(step.settings, recorded, step.routing)
-    question = workspace.question(step, workspace.targets(step, facts), gathered)
+    targets = workspace.targets(step, facts)
+    check_scripts(workspace, step, gathered, targets)
+    question = workspace.question(step, targets, gathered)
     if facts.inputs != question.digest():
         context = [*differences(facts, question, gathered), *_misfits(path, text, question)]
         raise LockOutdated(f"the lock of step `{step.name}` is outdated", context=context, hint=HINT)

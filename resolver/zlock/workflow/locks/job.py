@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.specifiers import SpecifierSet
-
-from zlock.errors import InvalidRequirements
 from zlock.lock.declared import digest_of_files
 from zlock.lock.facts import DeclaredFile
 from zlock.lock.lock import Lock
 from zlock.lock.question import Question
 from zlock.lock.selection import misfits
 from zlock.lock.store import ConflictedLock, lock_path, parse_lock, read_text
-from zlock.model.origin import Origin
 from zlock.model.requirement import Gathered
-from zlock.model.target import Target
-from zlock.pyproject.document import Document
 from zlock.workflow.locks.current import LockedStep, is_elsewhere
+from zlock.workflow.project.pythons import check_scripts, note_other_pythons
 from zlock.workflow.project.sources import Gatherer
 from zlock.workflow.project.workspace import Options, Step, Workspace
 
@@ -74,7 +67,8 @@ class Job:
         gathered = gatherer.gather(step.settings, {}, step.routing)
         workspace.note(*(note for one in gathered for note in one.notes))
         targets = workspace.targets(step, lock.facts if lock else None)
-        _note_other_pythons(workspace, step, gathered, targets)
+        check_scripts(workspace, step, gathered, targets)
+        note_other_pythons(workspace, step, gathered, targets)
         _note_without_file(workspace, step)
         return cls(
             step=step,
@@ -128,26 +122,6 @@ class Job:
         return self.text if lock is self.lock else lock.render()
 
 
-def _note_other_pythons(workspace: Workspace, step: Step, gathered: list[Gathered], targets: Iterable[Target]) -> None:
-    """Say that a project is required, or is this one, whose `requires-python` leaves the step's Python out."""
-    python = next(iter(targets)).python
-    for wanted, origin in [one.requires_python for one in gathered if one.requires_python] or _own_pythons(workspace):
-        # "3.12" is an image with any 3.12.
-        if not any(wanted.contains(version, prereleases=True) for version in _releases(python)):
-            workspace.note(
-                f"step `{step.name}` is for Python {python} ({workspace.python_stated(step)}), and the project for "
-                f'`requires-python = "{wanted}"` ({origin})'
-            )
-
-
-def _own_pythons(workspace: Workspace) -> Iterator[tuple[SpecifierSet, Origin]]:
-    """Yield the Pythons that the project itself is for; who asks its file for more finds what is wrong with it."""
-    path = workspace.project.folder / "pyproject.toml"
-    with suppress(InvalidRequirements):
-        if path.is_file() and (stated := Document.read(path, root=workspace.project.folder).pythons):
-            yield stated
-
-
 def _note_without_file(workspace: Workspace, step: Step) -> None:
     """Say that extras or groups of no file are asked for."""
     for name in ("pyproject_extras", "pyproject_groups"):
@@ -157,10 +131,6 @@ def _note_without_file(workspace: Workspace, step: Step) -> None:
                 f"step `{step.name}` has `{name}` and no `pyproject_path`, so it asks for nothing"
                 + (f"; it is stated in {place}" if place else "")
             )
-
-
-def _releases(python: str) -> tuple[str, ...]:
-    return (python,) if python.count(".") > 1 else (f"{python}.0", f"{python}.99")
 
 
 def _merged(path: Path, text: str) -> Lock | None:

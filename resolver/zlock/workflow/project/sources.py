@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from zlock.sources.integrations import Catalogue
 
 _COMMAND_SECONDS = 300.0
+_STATING_INDEXES = {Source.PYPROJECT: "`pyproject.toml`", Source.SCRIPT: "inline metadata"}
+"""The sources that can say which packages an index is for."""
 
 
 class Gatherer:
@@ -79,7 +81,7 @@ class Gatherer:
         """
         found: list[Gathered] = []
         problems = Collector()
-        for read in (self._framework, self._local, self._stack, self._integrations, self._pyproject, self._explicit):
+        for read in self._readers:
             with problems:
                 one = read(settings, recorded)
                 if one is not None:
@@ -123,7 +125,11 @@ class Gatherer:
             return Origin(source=source)
         return Origin(source=source, file=_shown(place.file, self._project.folder), line=place.line)
 
-    # The sources, in the documented order
+    @property
+    def _readers(self) -> list[Callable[[DockerSettings, Mapping[str, Asked]], Gathered | None]]:
+        """The sources, in the documented order."""
+        taken_in = [self._framework, self._local, self._stack, self._integrations]
+        return [*taken_in, self._pyproject, self._script, self._explicit]
 
     def _framework(self, settings: DockerSettings, recorded: Mapping[str, Asked]) -> Gathered | None:
         pipeline = self._pipeline()
@@ -207,6 +213,14 @@ class Gatherer:
             ("pyproject", path, extras, groups, tuple(map(str, required))),
             lambda: gather_pyproject(path, root=self._project.folder, extras=extras, groups=groups, required=required),
         )
+
+    def _script(self, settings: DockerSettings, _: Mapping[str, Asked]) -> Gathered | None:
+        path = settings.effective().script
+        if path is None:
+            return None
+        from zlock.sources.pyproject import gather_script
+
+        return self._once(("script", path), lambda: gather_script(path, root=self._project.folder))
 
     def _explicit(self, settings: DockerSettings, _: Mapping[str, Asked]) -> Gathered | None:
         """Read a file or a list, and the list of extra ones; what several steps have is read once."""
@@ -298,7 +312,7 @@ def _check_indexes(options: Iterable[IndexOption], indexes: Iterable[Index]) -> 
     problems = Collector()
     for option in options:
         # A requirements file can't say which packages an index is for, so one that some are routed to will do.
-        known = serving_all if option.origin.source is Source.PYPROJECT else configured
+        known = serving_all if option.origin.source in _STATING_INDEXES else configured
         if address(option.value) not in known and option.option != "--trusted-host":
             problems.add(_refused(option))
     problems.raise_if_any()
@@ -308,7 +322,7 @@ def _refused(option: IndexOption) -> InvalidRequirements:
     hint = "write it into the configuration"
     if option.value:
         hint = f'to use that index, write it into the configuration: `[[index]]` with `url = "{option.value}"`'
-    where = "`pyproject.toml`" if option.origin.source is Source.PYPROJECT else "a requirements file"
+    where = _STATING_INDEXES.get(option.origin.source, "a requirements file")
     return InvalidRequirements(
         f"`{f'{option.option} {option.value}'.strip()}` in {where} would change where packages come from",
         context=[f"stated by {option.origin}"],

@@ -178,16 +178,8 @@ class Workspace:
         """Return the steps with the settings that stand beside them."""
         reference = self.options.pipeline or self.project.pipeline
         if reference:
-            from zlock.settings.load import load_pipeline
-
             folder = Path.cwd() if self.options.pipeline and self.options.project is None else self.project.folder
-            self.reporter(Doing(Activity.RUNNING_PIPELINE, reference))
-            self.pipeline = load_pipeline(
-                str(folder / reference),
-                project=self.project.folder,
-                interpreter=str(self.interpreter),
-                config=self.options.config,
-            )
+            self.pipeline = self._load(str(folder / reference), reference)
             self.note(*self.pipeline.notes)
             self._is_part = self.pipeline.name is None and not (folder / reference).is_file()
             steps = [(step.name, step.settings) for step in self.pipeline.steps]
@@ -200,6 +192,19 @@ class Workspace:
                 hint="name one: `zlock resolve pipeline.py`, or begin with `zlock init`",
             )
         return [(name, DockerSettings()) for name in self.project.steps or ("pipeline",)]
+
+    def _load(self, place: str, reference: str) -> DeclaredPipeline:
+        """Read a script, which is not run, or run a pipeline file."""
+        from zlock.settings.load import load_pipeline
+        from zlock.settings.script import declared_script
+
+        script = None if self.options.config else declared_script(os.path.abspath(place))  # noqa: PTH100 - links stay
+        if script:
+            return script
+        self.reporter(Doing(Activity.RUNNING_PIPELINE, reference))
+        return load_pipeline(
+            place, project=self.project.folder, interpreter=str(self.interpreter), config=self.options.config
+        )
 
     def _step(self, name: str, settings: DockerSettings) -> Step:
         """Lay the settings of a step over those of the configuration."""

@@ -1,0 +1,194 @@
+"""Metadata in a Python file (PEP 723): what its block `script` says, as a document like a `pyproject.toml`."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import tomllib
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from zlock.errors import InvalidRequirements
+from zlock.model import plain
+from zlock.model.origin import Source
+from zlock.pyproject.document import Document, name_of, read_bytes, wrong_file
+from zlock.regular import read_regular
+from zlock.wording import did_you_mean, kind
+
+_BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
+"""A block of metadata, by the expression of PEP 723 (Reference implementation)."""
+
+_BEGIN = re.compile(r"(?m)^# /// script$")
+_INSIDE = re.compile(r"#(| .*)")
+_KEYS: Final = ("dependencies", "requires-python", "tool")
+_EXAMPLE: Final = 'begin it with the lines `# /// script`, `# dependencies = ["..."]` and `# ///`'
+
+
+def read_script(path: Path, *, root: Path) -> Document:
+    """Read the metadata of a Python file; lines are those of the file.
+
+    Its `dependencies` and `requires-python` are found under `project`, where a `pyproject.toml` has them. Of `tool`
+    there is what uv reads.
+
+    Args:
+        path: The file, absolute.
+        root: The folder that its name in messages counts from.
+
+    Raises:
+        InvalidRequirements: It can't be read, or has no metadata, or metadata that is malformed.
+    """
+    name = name_of(path, root)
+    text = _decoded(read_bytes(path, name, Source.SCRIPT), name)
+    block = _only_block(text, name)
+    before, content = text.count("\n", 0, block.start()), _content(block)
+    stated = _parsed("\n" * (before + 1) + content, name)
+    document = Document(
+        path=path,
+        name=name,
+        text="\n" * before + f"[project]\n{content}",  # in place of the line that begins the block
+        data=_as_project(stated),
+        source=Source.SCRIPT,
+        notes=tuple(f"`{key}` in the metadata of `{name}` is not read; {why}" for key, why in _unread(stated)),
+    )
+    _check(stated, document)
+    return document
+
+
+def line_of_script(path: Path) -> int | None:
+    """Return the line in which a Python file begins its metadata.
+
+    None where it has none, and where a function in it is decorated as a pipeline or a step: that is a pipeline file.
+    """
+    try:
+        text = importlib.util.decode_source(read_regular(path))
+    except (OSError, SyntaxError, ValueError):
+        return None
+    begin = _BEGIN.search(text)
+    return text.count("\n", 0, begin.start()) + 1 if begin and not _has_steps(text) else None
+
+
+def asked_in(data: bytes) -> tuple[Mapping[str, object], bool] | None:
+    """Return what metadata in a Python file asks for, and whether it is all that the file asks; None without metadata.
+
+    Raises:
+        SyntaxError: The file can't be decoded.
+        ValueError: Likewise, or the metadata is malformed.
+    """
+    if b"# /// script" not in data:
+        return None
+    text = importlib.util.decode_source(data)
+    blocks = _blocks(text)
+    if len(blocks) > 1:
+        raise ValueError
+    return (_as_project(tomllib.loads(_content(blocks[0]))), not _has_steps(text)) if blocks else None
+
+
+def stated_in(text: str) -> str:
+    """Return the TOML of the metadata in a Python file that has some."""
+    return _content(_blocks(text)[0])
+
+
+def with_stated(text: str, content: str) -> str:
+    """Return a Python file with other TOML as its metadata."""
+    block = _blocks(text)[0]
+    lines = "".join(f"# {line}" if line.strip() else f"#{line}" for line in content.splitlines(keepends=True))
+    return text[: block.start("content")] + lines + text[block.end("content") :]
+
+
+def _has_steps(text: str) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # such as newer syntax
+        return False
+    functions = [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+    decorators = [ast.unparse(one).partition("(")[0] for each in functions for one in each.decorator_list]
+    return any(one.rpartition(".")[2] in ("pipeline", "step") for one in decorators)
+
+
+def _decoded(data: bytes, name: str) -> str:
+    try:
+        return importlib.util.decode_source(data)
+    except (SyntaxError, ValueError) as error:
+        message = f"`{name}` is not a Python file: {error}"
+        raise wrong_file(message, name, source=Source.SCRIPT, hint="save it as UTF-8 text") from error
+
+
+def _blocks(text: str) -> list[re.Match[str]]:
+    return [one for one in _BLOCK.finditer(text) if one["type"] == "script"]
+
+
+def _content(found: re.Match[str]) -> str:
+    """Return the lines of a block without their marks, as PEP 723 (Reference implementation) takes them."""
+    lines = found["content"].splitlines(keepends=True)
+    return "".join(line[2:] if line.startswith("# ") else line[1:] for line in lines)
+
+
+def _only_block(text: str, name: str) -> re.Match[str]:
+    found = _blocks(text)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        lines = [text.count("\n", 0, one.start()) + 1 for one in found]
+        message = f"`{name}` has {len(found)} blocks of metadata `# /// script`, in lines {', '.join(map(str, lines))}"
+        raise _malformed(message, name, line=lines[1], hint="keep one of them")
+    begin = _BEGIN.search(text)
+    if begin is None:
+        raise _malformed(f"`{name}` has no inline metadata (PEP 723)", name, hint=_EXAMPLE)
+    first = text.count("\n", 0, begin.start()) + 1
+    rest = text.split("\n")[first:]
+    end = next((number for number, line in enumerate(rest) if not _INSIDE.fullmatch(line)), len(rest))
+    message = f"the metadata of `{name}` that begins in line {first} has no end before line {first + end + 1}"
+    hint = "end it with a line `# ///`; every line before that begins with `# `, or is `#` alone"
+    raise _malformed(message, name, line=first, hint=hint)
+
+
+def _parsed(text: str, name: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"line (\d+)", str(error))
+        line = int(found[1]) if found else len(text.splitlines())
+        detail = re.sub(r"column (\d+)", lambda column: f"column {int(column[1]) + 2}", str(error))
+        raise _malformed(
+            f"the metadata of `{name}` is not valid TOML", name, detail, line=line, hint="correct that line"
+        ) from error
+    except RecursionError as error:
+        raise _malformed(f"the metadata of `{name}` is nested too deeply", name, hint="correct it") from error
+
+
+def _check(stated: Mapping[str, object], document: Document) -> None:
+    name = document.name
+    dependencies = stated.get("dependencies", [])
+    if not isinstance(dependencies, list) or not all(isinstance(one, str) for one in dependencies):
+        hint = "write one requirement in each item, in quotes"
+        message = f"`dependencies` of `{name}` must be a list of strings"
+        raise _malformed(message, name, line=document.line_of("project", "dependencies"), hint=hint)
+    hints = {"requires-python": 'write bounds, such as `">=3.11"`', "tool": "write tables, such as `[tool.uv]`"}
+    for (key, hint), expected in zip(hints.items(), (str, dict), strict=True):
+        if not isinstance(stated.get(key, expected()), expected):
+            message = f"`{key}` of `{name}` must be {kind(expected())}, not {kind(stated[key])}"
+            raise _malformed(message, name, line=document.line_of("project", key), hint=hint)
+
+
+def _as_project(stated: Mapping[str, object]) -> dict[str, object]:
+    """Return what metadata asks for as a `pyproject.toml` has it."""
+    return {
+        "project": {key: stated[key] for key in ("dependencies", "requires-python") if key in stated},
+        "tool": {"uv": plain.table(stated, "tool", "uv")},
+    }
+
+
+def _unread(stated: Mapping[str, object]) -> list[tuple[str, str]]:
+    found = [(key, did_you_mean(key, _KEYS) or "PEP 723 has no such key") for key in stated if key not in _KEYS]
+    if "zlock" in plain.table(stated, "tool"):
+        found.append(("tool.zlock", "the configuration is in `zlock.toml` or `pyproject.toml`"))
+    return found
+
+
+def _malformed(message: str, name: str, *details: str, line: int | None = None, hint: str) -> InvalidRequirements:
+    return wrong_file(message, name, *details, line=line, source=Source.SCRIPT, hint=hint)

@@ -1,0 +1,35 @@
+"""Scripts with inline metadata (PEP 723), locked as a pipeline of one step that is never run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zlock.pyproject.script import line_of_script
+from zlock.settings.docker import DockerSettings
+from zlock.settings.load import DeclaredPipeline, DeclaredStep
+from zlock.settings.place import Place
+
+
+def declared_script(reference: str) -> DeclaredPipeline | None:
+    """Return what stands for a script: one step, named after the file, with its metadata as requirements.
+
+    Args:
+        reference: `file.py` or `file.py:name`; a name is one of a pipeline or a step, whatever metadata the file has.
+
+    Returns:
+        None where it is a pipeline file.
+    """
+    file = Path(reference)
+    line = line_of_script(file) if file.is_file() else None
+    if line is None:
+        return None
+    settings = DockerSettings.from_mapping({"script": file.name}, place=Place(str(file), line))
+    return DeclaredPipeline(
+        name=None,
+        settings=DockerSettings(),
+        steps=(DeclaredStep(name=file.stem, settings=settings, file=str(file), line=line),),
+        file=str(file),
+        line=line,
+        files=(str(file),),
+        reference=str(file),
+    )
