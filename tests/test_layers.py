@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def room_of(module: str) -> str:
     return parts[2] if len(parts) > 2 and parts[1] == "workflow" else ""
 
 
+@cache
 def modules() -> dict[str, Path]:
     found = {}
     for path in ROOT.rglob("*.py"):
@@ -54,6 +56,7 @@ def modules() -> dict[str, Path]:
     return found
 
 
+@cache
 def imports_of(path: Path) -> set[str]:
     """Return the modules of zlock that a file imports, at its top or lazily, for the code or for its types."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
