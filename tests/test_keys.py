@@ -27,6 +27,7 @@ optional-dependencies = { more = ["beta"] }
 [dependency-groups]
 dev = ["gamma"]
 """,
+    "uv.lock": "version = 1\n",
     "train.py": '# /// script\n# dependencies = ["delta"]\n# ///\n',
 }
 

@@ -44,6 +44,7 @@ CHANGES: dict[type, dict[str, str | tuple[str, str]]] = {
         "constraints": 'constraints = ["alpha<2"]',
         "overrides": 'overrides = ["alpha<2"]',
         "exclude": 'exclude = ["alpha"]',
+        "keep": 'keep = "uv.lock"',
         "audit-ignore": 'audit-ignore = [{ id = "CVE-1", reason = "never called", until = 2027-01-01 }]',
         "registry": 'registry = "registry.example/team"',
         "stack": STACK,

@@ -139,9 +139,8 @@ class _Descent:
 
     def _keeps_all(self) -> bool:
         """Return whether all is kept that is to be; else the search has to find out what can be."""
-        universe = self._problem.universe
-        kept = {name: self._problem.kept(universe.package(name)) for name in self._problem.preferences}
-        return all(kept.get(name) in (None, position) for name, position in self._chosen.items())
+        package = self._problem.universe.package
+        return all(self._problem.kept(package(name)) in (None, position) for name, position in self._chosen.items())
 
     def _verified(self) -> Pins | None:
         pins, flaw = walk(self._problem, {node: self._chosen[node.name] for node in self._reached})

@@ -102,6 +102,8 @@ class Project:
             gets; see [resolution](resolution.md#one-version-in-all-steps).
         align_packages: Packages that have one version in all steps however old they get.
         step_back: How many days older than need be a release may be for the sake of others.
+        keep: A `uv.lock`, `poetry.lock`, `pdm.lock` or `pylock.toml` whose versions are preferred, see
+            [resolution](resolution.md#versions-of-another-lock).
         audit_ignore: Vulnerabilities that do not count for [`zlock audit`](commands.md#zlock-audit) before a date.
         registry: `host/repository` of the images.
         stack: What the pipeline runs on.
@@ -141,6 +143,7 @@ class Project:
     align: bool | str = key(rules.alignment, True, POLICY)
     align_packages: frozenset[NormalizedName] = key(rules.names, frozenset(), POLICY, plain=rules.plain_packages)
     step_back: int = key(rules.days, 180, POLICY)
+    keep: str | None = key(checks.path, None, POLICY)
     audit_ignore: tuple[Ignored, ...] = key(audit.ignored, (), NOTHING)
     registry: str | None = key(checks.word, None, NOTHING)
     stack: Stack | None = key(read_stack, None, QUESTION, shown="empty")

@@ -30,6 +30,7 @@ from zlock.settings.keys import policy
 from zlock.settings.names import wrong_names
 from zlock.wording import did_you_mean
 from zlock.workflow.project.pipeline_owner import collision, is_gone, owner_of
+from zlock.workflow.project.preferred import KeptFile
 from zlock.workflow.project.report import Report
 from zlock.workflow.project.sources import Gatherer
 
@@ -117,6 +118,11 @@ class Workspace:
         self._interpreter: Path | None = None
         self._fingerprints: Fingerprints | None = None
         self._declared_files: dict[frozenset[Path], tuple[DeclaredFile, ...]] = {}
+
+    @cached_property
+    def kept_file(self) -> KeptFile | None:
+        """The lock of another tool whose versions are preferred where ours has none yet."""
+        return KeptFile.of(self.project)
 
     def note(self, *lines: str) -> None:
         """Tell what a person should know."""
@@ -297,6 +303,8 @@ class Workspace:
         files = [Path(file) for one in gathered for file in one.files]
         if self.project.file:
             files.append(self.project.file)
+        if self.kept_file:
+            files.append(self.kept_file.path)
         if self.pipeline:
             files += [Path(self.pipeline.file), *map(Path, self.pipeline.files)]
         key = frozenset(files)
@@ -316,7 +324,8 @@ class Workspace:
 
     def policy(self, step: Step, gathered: list[Gathered]) -> dict[str, object]:
         """Return what of the configuration decides about a step's versions, as far as it differs from the defaults."""
-        stated = policy(replace(self.project, prerelease=self.prerelease(gathered), align=step.align))
+        keep = self.kept_file.stated if self.kept_file else None
+        stated = policy(replace(self.project, prerelease=self.prerelease(gathered), align=step.align, keep=keep))
         indexes = [
             {
                 "url": index.folder or redact(index.url),

@@ -19,6 +19,7 @@ from zlock.resolution.problem import Policy, Problem
 from zlock.resolution.rules import Rules
 from zlock.resolution.universe import Universe
 from zlock.workflow.locks.job import Job
+from zlock.workflow.project.preferred import KeptFile
 from zlock.workflow.project.workspace import Options
 from zlock.workflow.solving.session import Session
 
@@ -31,10 +32,12 @@ class StepProblems:
 
     Args:
         session: The indexes.
+        preferred: The lock of another tool whose versions are tried first where the step's own has none.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, preferred: KeptFile | None = None) -> None:
         self._session = session
+        self._preferred = preferred
         self._workspace = session.workspace
         self._universes: dict[tuple[Any, ...], Universe] = {}
         self._references: dict[tuple[NormalizedName, str, LockedReference | None, Toolchain], Reference] = {}
@@ -79,7 +82,10 @@ class StepProblems:
             requirements=requirements,
             constraints=constraints,
             policy=Policy(prerelease=prerelease, resolution=project.resolution, step_back=project.step_back),
-            preferences=kept(self._workspace.options, locked_pins(job, target)),
+            preferences=kept(
+                self._workspace.options,
+                {**(self._preferred.on(target) if self._preferred else {}), **locked_pins(job, target)},
+            ),
         )
 
     def _universe(self, job: Job, target: Target, stated: Sequence[DirectRequirement], rules: Rules) -> Universe:

@@ -45,7 +45,7 @@ def solve_jobs(workspace: Workspace, jobs: Sequence[Job], settled: Sequence[Job]
 
 def _solve(session: Session, jobs: Sequence[Job], settled: Sequence[Job]) -> list[Solved]:
     """Solve steps; what stands against any of them is raised at the end, all of it."""
-    asked, unanswered = StepProblems(session), Collector()
+    asked, unanswered = StepProblems(session, session.workspace.kept_file), Collector()
     answers = Answers(session, asked)
     solved: list[Solved] = []
     with closing(session):
