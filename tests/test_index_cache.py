@@ -76,6 +76,7 @@ def test_refresh_asks_whatever_the_age(known: TinyIndex, tmp_path: Path) -> None
 
 def test_what_must_not_be_stored_is_not(index: TinyIndex, tmp_path: Path) -> None:
     index.cache_control = "no-store"
+    index.fault("/simple/b/", 404, headers={"Cache-Control": "no-store"}, times=None)
     index.wheel("a", "1.0", requires=["b"])
     for _ in range(2):
         with asking(tmp_path, index.url) as ask:
@@ -109,21 +110,40 @@ def test_a_project_that_vanishes_and_returns_is_seen(index: TinyIndex, tmp_path:
         assert ask.page("a") is None
         assert "a" not in ask.repository.known_names()
     index.listing("a").files.append(wheel)
+    assert ask_all(index, tmp_path, refresh=True) == "b"
     assert ask_all(index, tmp_path) == "b"
 
 
-def test_an_absent_name_counts_as_absent_only_for_as_long_as_the_index_says(index: TinyIndex, tmp_path: Path) -> None:
+def test_an_absent_name_decides_for_the_next_index_only_for_as_long_as_its_own_says(
+    index: TinyIndex, tmp_path: Path
+) -> None:
     index.fault("/simple/a/", 404, headers={"Cache-Control": "max-age=600"})
     index.fault("/simple/b/", 404)
-    for name in ("a", "b"):
-        index.wheel(name, "1.0")
-        with asking(tmp_path, index.url) as ask:
-            assert ask.page(name) is None
-            assert ask.repository.known_names() == set()
-    with asking(tmp_path, index.url) as ask:
-        assert ask.page("a") is None
-        assert ask.page("b") is not None
+    with TinyIndex() as other:
+        for name in ("a", "b"):
+            index.wheel(name, "1.0")
+            with asking(tmp_path, index.url, other.url) as ask:
+                assert ask.page(name) is None
+                assert ask.repository.known_names() == set()
+        with asking(tmp_path, index.url, other.url) as ask:
+            assert ask.page("a") is None
+            assert ask.page("b") is not None
+        assert [path for path, _ in statuses(other)] == ["/a/", "/b/"]
     assert [path for path, _ in statuses(index)] == ["/a/", "/b/", "/b/"]
+
+
+def test_an_absent_name_counts_as_long_as_a_page_where_no_other_index_is_asked(
+    index: TinyIndex, tmp_path: Path
+) -> None:
+    index.fault("/simple/b/", 404, headers={"Cache-Control": "no-cache"}, times=None)
+    for asked in (["/a/", "/b/"], ["/b/"]):
+        with asking(tmp_path, index.url) as ask:
+            assert (ask.page("a"), ask.page("b")) == (None, None)
+            assert ask.repository.trusted_age == ("/a/" not in asked)
+        assert [path for path, _ in statuses(index)] == asked
+    index.wheel("a", "1.0")
+    with asking(tmp_path, index.url, refresh=True) as ask:
+        assert ask.page("a") is not None
 
 
 class TestOffline:

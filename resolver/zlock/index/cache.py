@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 # Raise it whenever the shape or the meaning of what is stored changes: older files are then left alone.
-_FORMAT = 7
+_FORMAT = 8
 _DIGEST_SIZE = 16
 _LENGTH = struct.Struct("<I")
 

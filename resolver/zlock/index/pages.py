@@ -40,7 +40,8 @@ class Pages:
     """The pages of one index.
 
     A page is stored under its index's URL without credentials, and so is the fact that the index does not know a
-    name: without it a run offline could not tell which index to believe.
+    name: without it a run offline could not tell which index to believe. Where another index is asked next, that a
+    name is absent decides whom to believe, so it counts only for as long as the index says; else for as long as a page.
     """
 
     def __init__(self, index: Index, client: Client, cache: Cache, *, offline: bool, refresh: bool) -> None:
@@ -63,19 +64,23 @@ class Pages:
             )
         self._base = bare.rstrip("/") + "/"
 
-    def page(self, name: NormalizedName) -> Page | None:
+    def page(self, name: NormalizedName, *, is_last: bool) -> Page | None:
         """Return what the index lists under a name; None where it does not know it.
+
+        Args:
+            name: The name.
+            is_last: Whether no other index is asked for it.
 
         Raises:
             IndexFailed: The index could not be asked, or gave no usable answer.
         """
         if self._folder is not None:
             return folder_page(name, self._folder)
-        known = self.known(name)
+        known = self.known(name, is_last=is_last)
         return known.page if known else self._ask(name, self._cache.read_parts("pages", self._base, name))
 
-    def known(self, name: NormalizedName) -> Known | None:
-        """Return what the cache says of a name and still counts; None where the index has to be asked.
+    def known(self, name: NormalizedName, *, is_last: bool) -> Known | None:
+        """Return what the cache says of a name and still counts, see `page`; None where the index has to be asked.
 
         Raises:
             IndexFailed: The network is to be left alone, and the cache does not know.
@@ -87,7 +92,7 @@ class Pages:
             return Known(self._page(name, stored))
         if not stored:
             absent = self._cache.read("absent", self._base, name)
-            if absent is not None and self._counts(absent):
+            if absent is not None and self._counts(absent[is_last]):
                 return Known(None)
         if self._offline:
             raise IndexFailed(
@@ -183,11 +188,11 @@ class Pages:
         )
 
     def _store_absence(self, name: str, answer: Answer, *, known: bool) -> None:
-        """Keep that a name is unknown; it counts as current only for as long as the index says so itself."""
+        """Keep that a name is unknown, with when that stops to count: before other indexes, and where none follows."""
         if known:
             self._cache.remove("pages", self._base, name)
         if not _is_private(answer):
-            self._cache.write("absent", self._base, name, _until(answer, 0))
+            self._cache.write("absent", self._base, name, (_until(answer, 0), _until(answer, _FRESH)))
 
     def _refused(self, name: str, answer: Answer) -> IndexFailed:
         way = way_in(self._client, answer.url)

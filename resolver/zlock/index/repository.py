@@ -62,7 +62,7 @@ class Repository:
         # A digest, since what is kept of builds is in files of this name.
         self._until = f" until {hashlib.sha256(until.encode()).hexdigest()[:16]}" if until else ""
         self._indexes: dict[Index, Pages] = {}
-        self.trusted_age = False  # whether a page was taken from the cache, as too young to ask for again
+        self.trusted_age = False  # whether a page was not asked for again, as what the cache says of it is too young
         self._pool = Pool(CONNECTIONS)
         self._lock = threading.Lock()
         self._pages: dict[tuple[NormalizedName, Route], Future[Page | None]] = {}
@@ -96,11 +96,11 @@ class Repository:
         future: Future[Page | None] = Future()
         try:
             for index in route:
-                known = self._indexes[index].known(name)
+                known = self._indexes[index].known(name, is_last=index is route[-1])
                 if known is None:
                     return None
+                self.trusted_age = True
                 if known.page is not None:
-                    self.trusted_age = True
                     future.set_result(known.page)
                     return future
         except ZlockError as error:
@@ -112,7 +112,7 @@ class Repository:
     def _find_page(self, name: NormalizedName, route: Route) -> Page | None:
         """Return the page of the first index that knows a name; nothing is mixed, and a failure is no "no"."""
         for index in route:
-            page = self._indexes[index].page(name)
+            page = self._indexes[index].page(name, is_last=index is route[-1])
             if page is not None:
                 return page
         return None
