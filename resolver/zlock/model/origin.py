@@ -19,6 +19,7 @@ class Source(StrEnum):
     SCRIPT = "script"
     EXPLICIT = "explicit"
     CONFIGURATION = "configuration"  # constraints, overrides: they belong to no source of a step
+    COMMAND_LINE = "command line"
 
     @property
     def rank(self) -> int:

@@ -230,7 +230,10 @@ def no_release(
     ways = "; or ".join(map(change, settings))
     return NoEligibleRelease(
         f"no usable release matches `{direct}`: {nothing(one)}",
-        context=[Located(f"required by {origin}", origin) for origin in direct.origins],
+        context=[
+            *(Located(f"required by {origin}", origin) for origin in direct.origins),
+            *(Located(f"limited to `{limit}` by {limit.origins[0]}", limit.origins[0]) for limit in one.limits),
+        ],
         hint="; or ".join(filter(None, [module_of(direct, usual), _way_out(one, direct, rules, alone + ways)])),
     )
 

@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from zlock.errors import InvalidInput
 from zlock.image.builders.choose import OCI
 from zlock.image.context.folder import NO_LINKS, folder_names, write_context
 from zlock.image.explain import moved
@@ -82,6 +81,8 @@ def plan(
     workspace = Workspace(options)
     failures = workspace.report.failures
     locked = collect_locked(workspace)
+    if explain is not None and not workspace.report.disregarded:
+        workspace.check_named([explain])
     with (
         Registries(workspace, is_needed=False) as registries,
         layering_of(workspace, builder) as layering,
@@ -91,9 +92,6 @@ def plan(
         note_floating(registries.floating, plans, workspace)
         before = read_record(output_folder(workspace) / RECORD) if explain is not None else {}
         if explain is not None and not workspace.report.disregarded:
-            names = [step for one in plans for step in one.steps]
-            if explain not in {*names, *failures.of_steps}:
-                raise InvalidInput(f"there is no step `{explain}` to explain", hint=f"steps: {', '.join(names)}")
             plans = [one for one in plans if explain in one.steps]
         engine = Engine(None if builder == OCI else builder, workspace.environ)
         existing, named = Existing(workspace, registries, engine), NamedImages(workspace.steps)

@@ -12,7 +12,7 @@ from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement
 from zlock.wording import did_you_mean
 
-_ORIGIN = Origin(source=Source.CONFIGURATION, detail="`--upgrade-package`")
+_ORIGIN = Origin(source=Source.COMMAND_LINE, detail="`--upgrade-package`")
 
 
 def read_upgrades(texts: Iterable[str]) -> tuple[DirectRequirement, ...]:

@@ -28,7 +28,7 @@ from zlock.settings.config import Project, StepConfiguration, find_project, read
 from zlock.settings.docker import DockerSettings, EffectiveSettings
 from zlock.settings.keys import policy
 from zlock.settings.names import wrong_names
-from zlock.wording import did_you_mean
+from zlock.wording import did_you_mean, listed
 from zlock.workflow.project.pipeline_owner import collision, is_gone, owner_of
 from zlock.workflow.project.preferred import KeptFile
 from zlock.workflow.project.report import Report
@@ -232,12 +232,9 @@ class Workspace:
         Raises:
             InvalidConfiguration: It names a step that is not there, or a step's lock is another pipeline's.
         """
-        known = {step.name: step for step in self.steps}
         problems = Collector()
-        for name in self.options.steps:
-            if name not in known:
-                hint = did_you_mean(name, known) or f"steps: {', '.join(f'`{one}`' for one in known)}"
-                problems.add(InvalidConfiguration(f"there is no step `{name}`", hint=hint))
+        with problems:
+            self.check_named(self.options.steps)
         chosen = [step for step in self.steps if not self.options.steps or step.name in self.options.steps]
         for step in chosen:
             lock = self._locks.get(step.name)
@@ -245,6 +242,19 @@ class Workspace:
                 problems.add(collision(step.name, lock, self.owner))
         problems.raise_if_any()
         return chosen
+
+    def check_named(self, names: Iterable[str]) -> None:
+        """Refuse names of steps that are not there.
+
+        Raises:
+            InvalidConfiguration: With the names that there are; several come as `Problems`.
+        """
+        known, problems = [step.name for step in self.steps], Collector()
+        for name in names:
+            if name not in known:
+                hint = did_you_mean(name, known) or f"steps: {listed(known)}"
+                problems.add(InvalidConfiguration(f"there is no step `{name}`", hint=hint))
+        problems.raise_if_any()
 
     @cached_property
     def owner(self) -> str:
