@@ -79,7 +79,8 @@ def test_without_a_step_it_reaches_all_steps(project: Project, index: TinyIndex)
     file = write(project, index, STEPS)
     succeed(project.run("add", "alpha==1.0"))
 
-    assert body(file) == STEPS.replace("]\n\n[steps.train", ']\nextra-requirements = ["alpha==1.0"]\n\n[steps.train', 1)
+    expected = STEPS.replace("]\n\n[steps.train", ']\nextra-requirements = ["alpha==1.0"]\n\n[steps.train', 1)
+    assert body(file) == expected.replace('["alpha<2"]', '["alpha==1.0"]')
     assert {step: project.locked(step)["alpha"] for step in ("train", "serve")} == {"train": "1.0", "serve": "1.0"}
 
 
@@ -242,13 +243,15 @@ def test_remove_says_where_a_requirement_is_and_what_was_meant(project: Project,
     file = write(project, index, STEPS)
     succeed(project.run("resolve"))
 
-    elsewhere = project.run("remove", "alpha")
+    elsewhere = project.run("remove", "alpha", "--step", "serve")
+    shared = project.run("remove", "gamma", "--step", "train")
     close = project.run("remove", "bet")
     unstated = project.run("remove", "numpy")
     succeed(project.run("remove", "gamma"))
 
-    assert [one.code for one in (elsewhere, close, unstated)] == [1, 1, 1]
-    assert "by explicit (zlock.toml:14)" in elsewhere.stderr
+    assert [one.code for one in (elsewhere, shared, close, unstated)] == [1, 1, 1, 1]
+    assert "nothing states `alpha`" in elsewhere.stderr
+    assert "by explicit (zlock.toml:8)" in shared.stderr
     assert "did you mean `beta`?" in close.stderr
     assert "`zlock why numpy`" in unstated.stderr
     assert body(file) == STEPS.replace('    "gamma",  # for all\n', "")
@@ -266,3 +269,79 @@ def test_changes_as_json_and_mistakes_of_the_input(project: Project, index: Tiny
     assert document["steps"]["pipeline"]["status"] == "written"
     assert wrong.code == 2
     assert wrong.stderr.count("error:") == 2
+
+
+EVERY_WAY = """\
+[docker]
+extra-requirements = ["gamma"]
+[steps.a.docker]
+requirements = ["alpha", "beta"]
+[steps.b.docker]
+requirements = ["alpha"]
+[steps.c.docker]
+requirements = "c.txt"
+[steps.d.docker]
+extra-requirements = ["alpha"]
+"""
+
+
+def test_without_a_step_each_step_is_changed_wherever_it_states_its_own(project: Project, index: TinyIndex) -> None:
+    file = write(project, index, EVERY_WAY)
+    project.write("c.txt", "alpha\n")
+
+    succeed(project.run("add", "alpha<2"))
+    succeed(project.run("add", "beta<3"))
+    bounded = body(file)
+    locked = {step: project.locked(step)["alpha"] for step in "abcd"}
+    succeed(project.run("remove", "alpha", "beta"))
+
+    assert locked == dict.fromkeys("abcd", "1.2.3")
+    assert bounded == EVERY_WAY.replace('"alpha"', '"alpha<2"').replace('"beta"', '"beta<3"').replace(
+        '["gamma"]', '["gamma", "beta<3"]'
+    )
+    assert (project.folder / "c.txt").read_text(encoding="utf-8") == ""
+    assert {step: sorted(project.locked(step)) for step in "abcd"} == {step: ["gamma"] for step in "abcd"}
+
+
+def test_what_remove_leaves_is_named(project: Project, index: TinyIndex) -> None:
+    file = write(project, index, '[docker]\nextra-requirements = ["alpha"]\n')
+    file.write_text('pipeline = "pipeline.py"\n' + file.read_text(encoding="utf-8"), encoding="utf-8")
+    project.pipeline("""
+        from zlock import DockerSettings, step
+
+        @step(settings={"docker": DockerSettings(requirements=["alpha"])})
+        def train(): ...
+        """)
+
+    result = project.run("remove", "alpha")
+
+    assert result.code == 1
+    assert "removed `alpha` from `docker.extra-requirements`" in result.stderr
+    assert "`alpha` is still required, where zlock does not remove it: by explicit (pipeline.py:3)" in result.stderr
+
+
+@pytest.mark.parametrize("stated", [["alpha<2", "alpha>1"], ["alpha", "Alpha>1"]])
+def test_one_name_twice_is_refused(project: Project, index: TinyIndex, stated: list[str]) -> None:
+    write(project, index, "")
+    result = project.run("add", *stated)
+
+    assert result.code == 2
+    assert "`alpha` is named 2 times" in result.stderr
+
+
+def test_line_ends_stay_as_they_are(project: Project, index: TinyIndex) -> None:
+    file = write(project, index, '[docker]\nrequirements = "requirements.txt"\n[steps.a]\n[steps.b]\n')
+    listed = project.write("requirements.txt", b"gamma\r\nbeta\r\n")
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+
+    failed = project.run("add", "no-such-package")
+    unchanged = listed.read_bytes()
+    succeed(project.run("add", "alpha==1.0"))
+    succeed(project.run("remove", "beta"))
+    succeed(project.run("add", "alpha<3", "--step", "a"))
+
+    assert failed.code == 1
+    assert unchanged == b"gamma\r\nbeta\r\n"
+    assert listed.read_bytes() == b"gamma\r\nalpha==1.0\r\n"
+    assert b'[steps.a.docker]\r\nextra-requirements = ["alpha<3"]\r\n' in file.read_bytes()
+    assert file.read_bytes().count(b"\r\n") == file.read_bytes().count(b"\n")

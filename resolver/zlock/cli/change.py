@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
@@ -20,13 +20,23 @@ def run_add(parsed: argparse.Namespace, screen: Screen) -> int:
 
 def run_remove(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
-    return _tell(*remove(options_of(parsed), parsed.packages), parsed, screen)
+    changes, report, left = remove(options_of(parsed), parsed.packages)
+    return _tell(changes, report, parsed, screen, left)
 
 
-def _tell(changes: Sequence[Change], report: Report, parsed: argparse.Namespace, screen: Screen) -> int:
+def _tell(
+    changes: Sequence[Change],
+    report: Report,
+    parsed: argparse.Namespace,
+    screen: Screen,
+    left: Mapping[str, Sequence[str]] | None = None,
+) -> int:
+    left = left or {}
+    code = 1 if left else 0
     if parsed.json:
-        screen.json({"changes": [_plain(one) for one in changes], **plain_report(report, screen.notes)})
-        return 0
+        still = {"still-stated": {name: list(places) for name, places in left.items()}} if left else {}
+        screen.json({"changes": [_plain(one) for one in changes], **still, **plain_report(report, screen.notes)})
+        return code
     for one in changes:
         screen.say(_line(one))
     if not changes:
@@ -34,7 +44,9 @@ def _tell(changes: Sequence[Change], report: Report, parsed: argparse.Namespace,
     for step in report.steps:
         for line in lines_of(step, verbose=screen.verbose):
             screen.say(line)
-    return 0
+    for name, places in left.items():
+        screen.say(f"`{name}` is still required, where zlock does not remove it: by {', by '.join(places)}")
+    return code
 
 
 def _line(change: Change) -> str:

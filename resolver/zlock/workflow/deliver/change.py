@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -12,11 +13,10 @@ from packaging.version import Version
 
 from zlock.errors import Collector, InvalidInput, NoAnswer
 from zlock.model.bounds import specifier
-from zlock.model.paths import real
 from zlock.settings.place import Place
 from zlock.settings.toml_edit import name_in
 from zlock.wording import did_you_mean, listed
-from zlock.workflow.deliver.stated_places import Editable, Editing, StatedStep, TomlPlace
+from zlock.workflow.deliver.stated_places import Editable, Editing, StatedStep, TomlPlace, lists_of
 from zlock.workflow.locks.job import Answers
 from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Options, Workspace
@@ -81,8 +81,11 @@ def add(options: Options, stated: Sequence[str], bounds: Bounds) -> tuple[list[C
     return [one for one in changes if one.before != one.after], report
 
 
-def remove(options: Options, names: Sequence[str]) -> tuple[list[Change], Report]:
+def remove(options: Options, names: Sequence[str]) -> tuple[list[Change], Report, dict[str, list[str]]]:
     """Remove requirements from the chosen steps, or from all, and bring the locks up to date.
+
+    Returns:
+        What was removed, what became of the locks, and by name where it is still stated for these steps.
 
     Raises:
         NoAnswer: Nothing that zlock edits states one of them; several errors come as `Problems`.
@@ -99,7 +102,8 @@ def remove(options: Options, names: Sequence[str]) -> tuple[list[Change], Report
     problems.raise_if_any()
     with editing.kept_if_it_works():
         report = resolve(options)
-    return changes, report
+    left = _Places(Workspace(options)) if changes else places
+    return changes, report, {name: found for name in names if (found := left.stated(canonicalize_name(name)))}
 
 
 def _parsed(stated: Iterable[str]) -> list[Requirement]:
@@ -114,8 +118,23 @@ def _parsed(stated: Iterable[str]) -> list[Requirement]:
                     f"`{text}` is not a requirement: {str(error).splitlines()[0]}",
                     hint="write `pandas`, `pandas>=2`, `pandas[excel]` or `name @ URL` (PEP 508)",
                 ) from error
+    for name, several in groupby(sorted(set(found), key=_name_of), key=_name_of):
+        with problems:
+            _refuse_several(name, [str(one) for one in several])
     problems.raise_if_any()
-    return found
+    return list(dict.fromkeys(found))
+
+
+def _name_of(one: Requirement) -> str:
+    return canonicalize_name(one.name)
+
+
+def _refuse_several(name: str, stated: list[str]) -> None:
+    if len(stated) > 1:
+        raise InvalidInput(
+            f"`{name}` is named {len(stated)} times, and not the same: {listed(stated)}",
+            hint="name it once, with all bounds: `pandas>=2,<3`",
+        )
 
 
 def _is_bare(one: Requirement) -> bool:
@@ -152,59 +171,53 @@ class _Places:
     def homes(self, name: str, requirement: str, editing: Editing) -> list[Editable]:
         """Return where a requirement is to be: where its name is stated already, else where the steps have theirs."""
         stated = [place for place in self._editable() if _stated(editing, place, name)]
-        if stated:
-            return stated
-        found = list(dict.fromkeys(self._homes()))
+        lacking = [one for one in self._steps if not set(one.places) & set(stated)]
+        found = list(dict.fromkeys(self._homes(lacking)))
         python = [home for home in found if isinstance(home, Place)]
         if python:
             raise NoAnswer(
-                f"{listed(one.name for one in self._steps)} has its requirements in Python, which zlock does not edit",
+                f"{listed(one.name for one in lacking)} has its requirements in Python, which zlock does not edit",
                 context=[f'{place}: add "{requirement}" to `requirements`' for place in python],
                 hint="edit that line, then run `zlock resolve`",
             )
-        return [home for home in found if not isinstance(home, Place)]
+        return [*stated, *(home for home in found if not isinstance(home, Place))]
 
-    def _homes(self) -> Iterator[Editable | Place]:
-        """Yield where a requirement of each of the steps belongs, so that it reaches no other step."""
+    def _homes(self, lacking: Sequence[StatedStep]) -> Iterator[Editable | Place]:
+        """Yield where a requirement of each of some steps belongs, so that it reaches no other step."""
         if self._workspace.options.steps:
             shared = {other.home for other in self._others}
-            for one in self._steps:
+            for one in lacking:
                 own = one.home if one.home not in shared else None
                 yield own or self._in_configuration(one.name)
             return
-        homes = {one.home for one in self._steps}
-        if len(homes) > 1 and not all(isinstance(home, Editable) for home in homes):
-            yield self._lists("")[1]  # which reaches all steps, whatever they state themselves
+        homes = {one.home for one in lacking}
+        is_part = 0 < len(lacking) < len(self._steps)
+        if is_part or (len(homes) > 1 and not all(isinstance(home, Editable) for home in homes)):
+            yield lists_of(self._workspace, "")[1]  # which reaches all steps, whatever they state themselves
             return
         for home in homes:
             yield home or self._in_configuration("")
 
     def _in_configuration(self, step: str) -> TomlPlace:
         """Return the list of the configuration that reaches a step, or all where none was chosen."""
-        lists = self._lists(step)
+        lists = lists_of(self._workspace, step)
         steps = self._workspace.project.steps
         if step:
             return lists[0 if step in steps and isinstance(steps[step].docker.requirements, tuple) else 1]
         return lists[1 if any(one.docker.requirements is not None for one in steps.values()) else 0]
 
-    def _lists(self, step: str) -> tuple[TomlPlace, TomlPlace]:
-        """Return the two lists of the table in the configuration that the command is about."""
-        file = self._workspace.project.file
-        if file is None:
-            raise InvalidInput(
-                "there is no configuration that a requirement could be added to", hint="begin one with `zlock init`"
-            )
-        above = ("tool", "zlock") if file.name == "pyproject.toml" else ()
-        table = (*above, *(("steps", step) if self._workspace.options.steps else ()), "docker")
-        return TomlPlace(real(file), (*table, "requirements")), TomlPlace(real(file), (*table, "extra-requirements"))
-
     def _editable(self) -> list[Editable]:
         """Return all that states requirements of the chosen steps, and of no others."""
-        others = {place for one in self._others for place in one.files}
-        found = [place for one in self._steps for place in one.files if place not in others]
-        if self._workspace.project.file is not None:
-            found += [place for one in self._steps for place in self._lists(one.name)]
-        return list(dict.fromkeys(found))
+        others = {place for one in self._others for place in one.places}
+        found = dict.fromkeys(place for one in self._steps for place in one.places if place not in others)
+        shared = lists_of(self._workspace, "") if self._workspace.project.file else ()
+        if self._workspace.options.steps:
+            return [place for place in found if place not in shared]
+        return list(found | dict.fromkeys(shared))
+
+    def stated(self, name: str) -> list[str]:
+        """Return where a name is stated for the chosen steps, whoever edits that."""
+        return list(dict.fromkeys(origin for one in self._steps for origin in one.elsewhere.get(name, ())))
 
     def stating(self, name: str, editing: Editing) -> list[Editable]:
         """Return the places that state a name.
@@ -216,7 +229,7 @@ class _Places:
         found = [place for place in editable if _stated(editing, place, name)]
         if found:
             return found
-        elsewhere = dict.fromkeys(origin for one in self._steps for origin in one.elsewhere.get(name, ()))
+        elsewhere = self.stated(name)
         if elsewhere:
             raise NoAnswer(
                 f"`{name}` is stated where zlock does not remove it for {listed(one.name for one in self._steps)}",

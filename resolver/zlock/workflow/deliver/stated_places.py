@@ -15,6 +15,7 @@ from zlock.model.origin import Source
 from zlock.model.paths import real
 from zlock.model.requirement import Gathered
 from zlock.pyproject import script
+from zlock.regular import read_regular
 from zlock.replacing import replace_text
 from zlock.settings import toml_edit
 from zlock.settings.docker import EffectiveSettings
@@ -102,7 +103,7 @@ _DEPENDENCIES = ("dependencies",)
 
 
 class Editing:
-    """The files that a run edits: each is read once, and put back where the run fails."""
+    """The files that a run edits: each is read once, and put back where the run fails. Line ends stay as they are."""
 
     def __init__(self) -> None:
         self._before: dict[Path, str] = {}
@@ -112,11 +113,16 @@ class Editing:
         """Return a file's text as it is by now; empty where there is no such file."""
         if path not in self._now:
             try:
-                self._before[path] = self._now[path] = path.read_text(encoding="utf-8")
+                self._before[path] = read_regular(path).decode()
             except FileNotFoundError:
-                self._now[path] = ""
-            except (OSError, UnicodeDecodeError) as error:
-                raise InvalidInput(f"`{path}` can't be read: {error}", hint="correct it, or its rights") from error
+                pass
+            except UnicodeDecodeError as error:
+                raise InvalidInput(
+                    f"`{path}` is not UTF-8, and zlock edits no other encoding", hint="save it as UTF-8, or edit it"
+                ) from error
+            except OSError as error:
+                raise InvalidInput(f"`{path}` can't be read: {error.strerror}", hint="correct its rights") from error
+            self._now[path] = self._before.get(path, "").replace("\r\n", "\n")
         return self._now[path]
 
     def stated(self, place: Editable) -> tuple[str, ...]:
@@ -148,12 +154,13 @@ class Editing:
         Raises:
             InvalidInput: A list can't be edited so that the file stays valid.
         """
-        for path, text in self._now.items():
+        for path, edited in self._now.items():
             if path.suffix == ".toml":
                 try:
-                    tomllib.loads(text)
+                    tomllib.loads(edited)
                 except tomllib.TOMLDecodeError as error:
                     raise InvalidInput(f"`{path}` can't be edited: {error}", hint="edit it by hand") from error
+            text = edited.replace("\n", "\r\n") if "\r\n" in self._before.get(path, "") else edited
             if text != self._before.get(path):
                 replace_text(path, text)
 
@@ -166,13 +173,14 @@ class StatedStep:
         name: The step.
         home: Where a requirement of it belongs: an editable place, a place in a Python file, or None where nothing is
             stated yet.
-        files: The requirements files, with those that they include, and the lists of its `pyproject.toml`.
-        elsewhere: By name, where else it is stated: "pipeline.py:12", "stack (...)".
+        places: All editable places that reach it: the requirements files with those that they include, the lists of
+            its `pyproject.toml`, the metadata of its script, and the lists of the configuration.
+        elsewhere: By name, where it is stated, whoever edits that: "pipeline.py:12", "stack (...)".
     """
 
     name: str
     home: Editable | Place | None
-    files: tuple[Editable, ...]
+    places: tuple[Editable, ...]
     elsewhere: dict[str, list[str]]
 
     @classmethod
@@ -186,7 +194,12 @@ class StatedStep:
         return cls(
             name=step.name,
             home=_home(step, settings),
-            files=(*sorted(map(FilePlace, map(real, paths)), key=str), *_in_pyproject(settings), *_in_script(settings)),
+            places=(
+                *sorted(map(FilePlace, map(real, paths)), key=str),
+                *_in_pyproject(settings),
+                *_in_script(settings),
+                *_in_configuration(workspace, step),
+            ),
             elsewhere=_elsewhere(gathered),
         )
 
@@ -224,6 +237,35 @@ def _in_pyproject(settings: EffectiveSettings) -> Iterator[TomlPlace]:
 def _in_script(settings: EffectiveSettings) -> Iterator[ScriptPlace]:
     if settings.script is not None:
         yield ScriptPlace(real(settings.script))
+
+
+def lists_of(workspace: Workspace, step: str) -> tuple[TomlPlace, TomlPlace]:
+    """Return the lists `requirements` and `extra-requirements` of a step in the configuration, or those of all steps.
+
+    Raises:
+        InvalidInput: There is no configuration.
+    """
+    file = workspace.project.file
+    if file is None:
+        raise InvalidInput(
+            "there is no configuration that a requirement could be added to", hint="begin one with `zlock init`"
+        )
+    above = ("tool", "zlock") if file.name == "pyproject.toml" else ()
+    table = (*above, *(("steps", step) if step else ()), "docker")
+    return TomlPlace(real(file), (*table, "requirements")), TomlPlace(real(file), (*table, "extra-requirements"))
+
+
+def _in_configuration(workspace: Workspace, step: Step) -> Iterator[TomlPlace]:
+    """Yield the lists of the configuration that reach a step: of those that replace each other, the one that counts."""
+    project = workspace.project
+    if project.file is None:
+        return
+    own, shared = lists_of(workspace, step.name), lists_of(workspace, "")
+    place = step.settings.where("requirements")
+    if place is not None and real(Path(place.file)) == own[0].path:
+        is_own = step.name in project.steps and project.steps[step.name].docker.requirements is not None
+        yield own[0] if is_own else shared[0]
+    yield from (own[1], shared[1])
 
 
 def _elsewhere(gathered: Sequence[Gathered]) -> dict[str, list[str]]:
