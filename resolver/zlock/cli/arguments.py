@@ -43,6 +43,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     Raises:
         InvalidInput: There is a mistake in them.
     """
+    if arguments[:1] == ["help"]:  # as other programs have it
+        arguments = [*arguments[1:], "--help"]
     chosen = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     # The arguments of one command take half a millisecond; without one, their names and summaries will do.
     parser = parser_of([chosen]) if chosen else parser_of(COMMANDS, is_bare=True)
