@@ -84,7 +84,7 @@ def align(members: Sequence[Member], settled: Sequence[Versions] = (), reporter:
     groups: dict[str, dict[str, list[_Side]]] = {}
     for member in sorted(members, key=lambda member: member.name):
         try:
-            side = _Side(member, alone(member.problem, reporter))
+            side = _Side(member, *alone(member.problem, reporter))
         except (Unsolvable, ZlockError) as error:
             result.failed[member.name] = error
         else:
@@ -122,9 +122,9 @@ class _Side:
         alone: The versions around which it has windows.
     """
 
-    def __init__(self, member: Member, pins: Pins) -> None:
+    def __init__(self, member: Member, problem: Problem, pins: Pins) -> None:
         self.member = member
-        self._problem = member.problem.with_its_extras()
+        self._problem = problem
         self._ages = Ages(self._problem)
         self.take(pins)
         self.settle()
@@ -220,7 +220,8 @@ class _Sharing:
         problems = [side.member.problem for side in sides]
         if self._settled or not _are_of_a_kind(problems):
             return
-        problem = _union(problems).with_its_extras()
+        union = _union(problems)
+        problem = next(union.stricter(), union)
         having = {name: {side for side in sides if name in side.alone} for side in sides for name in side.alone}
 
         def limit(name: NormalizedName) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from packaging.utils import NormalizedName, canonicalize_name
 
+from zlock.errors import IndexFailed
 from zlock.model.distribution import Dependency, Metadata
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution.findings import Flaw, Rejected
@@ -44,6 +46,7 @@ class Problem:
         limit: The candidates of a name that count beside all that, for a search that is not to go everywhere.
         with_extras: Whether releases count only that have the extras which the step names; not where the newest that
             it admits has none of the name either.
+        bounds: What limits releases by what newer ones require; None where nothing does.
     """
 
     universe: Universe
@@ -53,6 +56,7 @@ class Problem:
     preferences: Mapping[NormalizedName, str] = field(default_factory=dict)
     limit: Callable[[NormalizedName], int] | None = None
     with_extras: bool = False
+    bounds: Bounds | None = None
 
     def __post_init__(self) -> None:
         self._domains: dict[NormalizedName, tuple[int, int]] = {}
@@ -115,29 +119,44 @@ class Problem:
             metadata = self.universe.metadata(package, position)
             if isinstance(metadata, Metadata) and node.extra not in metadata.extras:
                 return Rejected(Flaw.EXTRA, node.extra, package.versions[position])
-        return self.universe.needs(node, position)
+        found = self.universe.needs(node, position)
+        return found if self.bounds is None or isinstance(found, Rejected) else self.bounds.on(node, position, found)
 
     @cached_property
     def _extras(self) -> set[Node]:
         """The extras that the step names, and that the newest release has which the step admits."""
-        admitted: dict[NormalizedName, int] = {}
-        for dependency, direct in self._asked:
-            admitted[dependency.name] = admitted.get(dependency.name, -1) & self.mask_of(dependency, direct)
         named = {node for dependency, _ in self._asked for node in nodes_of(dependency) if node.extra}
-        return {node for node in named if self._has_extra(node, admitted[node.name])}
+        return {node for node in named if self._has_extra(node)}
 
-    def _has_extra(self, node: Node, mask: int) -> bool:
-        """Return whether the newest of some candidates has an extra."""
-        package = self.universe.package(node.name)
-        usable = mask & self.domain(node.name) & ~self.unnamed(node.name)
-        newest = next((one for one in bits(usable) if package.candidate(one)), None)
-        metadata = None if newest is None else self.universe.metadata(package, newest)
+    def _has_extra(self, node: Node) -> bool:
+        """Return whether the newest release has an extra which the step admits."""
+        newest = self.newest(node.name)
+        metadata = None if newest is None else self.universe.metadata(self.universe.package(node.name), newest)
         return isinstance(metadata, Metadata) and node.extra in metadata.extras
 
-    def with_its_extras(self) -> Problem:
-        """Return the same, but that only releases with the extras count which the step names."""
+    @cached_property
+    def _admitted(self) -> dict[NormalizedName, int]:
+        found: dict[NormalizedName, int] = {}
+        for dependency, direct in self._asked:
+            found[dependency.name] = found.get(dependency.name, -1) & self.mask_of(dependency, direct)
+        return found
+
+    def newest(self, name: NormalizedName) -> int | None:
+        """Return the newest candidate that the step admits by what it says itself; None where there is none."""
+        package = self.universe.package(name)
+        usable = self._admitted.get(name, -1) & self.domain(name) & ~self.unnamed(name)
+        return next((one for one in bits(usable) if package.candidate(one)), None)
+
+    def stricter(self) -> Iterator[Problem]:
+        """Yield the same with more that answers have to hold, the strictest first: an answer to none is a worse one."""
+        bounds = Bounds(self) if self.policy.resolution == "highest" else None
         named = any(dependency.extras for dependency, _ in self._asked)
-        return replace(self, with_extras=True) if named and not self.with_extras else self
+        if named:
+            yield replace(self, with_extras=True, bounds=bounds)
+            if bounds:
+                yield replace(self, with_extras=True)
+        if bounds:
+            yield replace(self, bounds=bounds)
 
     def mask_of(self, dependency: Dependency, cause: DirectRequirement) -> int:
         """Return the candidates that a requirement of the step admits, its hashes included."""
@@ -233,6 +252,64 @@ class Problem:
             # To look at a release may show that it was yanked where it matters, so the domain is asked again.
             if package.candidate(position) and self.domain(name) >> position & 1:
                 yield position
+
+
+class Bounds:
+    """How new what a release needs may be, as newer releases of its package say: that counts for older ones, too.
+
+    Who limits what a project works with does so once it has failed, and what was released before does not say so. Such
+    a release would stand in for a newer one, and not work. What is asked are the newest release that the step admits,
+    and the newest of the same series, which is the first two numbers.
+
+    Args:
+        problem: What the step asks.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._limits: dict[tuple[Node, int], Mapping[NormalizedName, int]] = {}
+        self._found: dict[tuple[Node, int], tuple[Need, ...]] = {}
+
+    def on(self, node: Node, position: int, needs: tuple[Need, ...]) -> tuple[Need, ...]:
+        """Return the needs of a candidate, without what newer releases say is too new; what is kept stays as it is."""
+        key = (node, position)
+        if key not in self._found:
+            for newer in self._newer(node.name, position) if needs else ():
+                limits = self._limits_of(node, newer)
+                needs = tuple(need._replace(mask=need.mask & limits.get(need.node.name, -1)) for need in needs)
+            self._found[key] = needs
+        return self._found[key]
+
+    def _newer(self, name: NormalizedName, position: int) -> set[int]:
+        newest, package = self._problem.newest(name), self._problem.universe.package(name)
+        if newest is None or position <= newest or self._problem.kept(package) == position:
+            return set()
+        series, latest = _series(package, position), position
+        while latest > newest and _series(package, latest - 1) == series:
+            latest -= 1
+        usable = self._problem.domain(name) & ~self._problem.unnamed(name)
+        of_series = (one for one in range(latest, position) if usable >> one & 1 and package.candidate(one))
+        return {newest, next(of_series, newest)}
+
+    def _limits_of(self, node: Node, position: int) -> Mapping[NormalizedName, int]:
+        found = self._limits.get((node, position))
+        if found is None:
+            found = self._limits[node, position] = dict(self._find_limits(node, position))
+        return found
+
+    def _find_limits(self, node: Node, position: int) -> Iterator[tuple[NormalizedName, int]]:
+        """Yield what a release needs, with the candidates that are not too new for it."""
+        with contextlib.suppress(IndexFailed):  # as when offline; what is needed says so itself
+            needs = self._problem.universe.needs(node, position)
+            for need in () if isinstance(needs, Rejected) else needs:
+                usable = need.mask & self._problem.domain(need.node.name)
+                if need.node.name != node.name and usable:
+                    yield need.node.name, -(usable & -usable)
+
+
+def _series(package: Package, position: int) -> tuple[int, ...]:
+    version = package.versions[position]
+    return (version.epoch, *version.release[:2])
 
 
 def _mask_of_hashes(package: Package, hashes: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from packaging.utils import NormalizedName
 from resolvelib.resolvers import ResolutionTooDeep
 
-from zlock.errors import IndexFailed
+from zlock.errors import IndexFailed, NotProven
 from zlock.model.distribution import Metadata
 from zlock.resolution.ahead import fetch_ahead
 from zlock.resolution.alone import choose
@@ -55,18 +55,25 @@ Described = dict[tuple[Universe, tuple[Node, ...], int, tuple[str, ...]], Resolv
 def solve(problem: Problem, reporter: SearchReporter = SILENT) -> Pins:
     """Return pins that are verified, for a step by itself; see `answer`."""
     fetch_ahead(problem.universe, (dependency for dependency, _ in problem.dependencies()))
-    return alone(problem, reporter)
+    return alone(problem, reporter)[1]
 
 
-def alone(problem: Problem, reporter: SearchReporter = SILENT) -> Pins:
-    """Return what a step has by itself, with all that is needed at hand; see `answer` for what it raises."""
-    strict = problem.with_its_extras()
+def alone(problem: Problem, reporter: SearchReporter = SILENT) -> tuple[Problem, Pins]:
+    """Return what a step has by itself, with all that is needed at hand; see `answer` for what it raises.
+
+    With it comes the problem that it answers: the strictest that has an answer.
+    """
+    strict, *others = [*problem.stricter(), problem]
     try:
-        return choose(strict, answer(strict, reporter))
-    except Unsolvable:
+        return strict, choose(strict, answer(strict, reporter))
+    except (Unsolvable, NotProven):
         if strict is problem:
             raise
-    return choose(problem, answer(problem, reporter))
+    plain = answer(problem, reporter)  # where there is none, nothing between has one
+    for other in others[:-1]:
+        with contextlib.suppress(Unsolvable, NotProven):
+            return other, choose(other, answer(other, reporter))
+    return problem, choose(problem, plain)
 
 
 def answer(problem: Problem, reporter: SearchReporter = SILENT) -> Pins:
