@@ -17,6 +17,7 @@ from typing import Literal
 import pytest
 import urllib3
 
+from support.forks import can_fork
 from support.index import Format, TinyIndex
 from support.pages import HTML_TYPE, JSON_TYPE, TEXT_TYPE, CoreMetadata
 from support.project import Project, Result, kill_group
@@ -31,7 +32,7 @@ INDEX_MODES: list[set[Format]] = [{"json"}, {"html"}]
 @pytest.fixture
 def http() -> Iterator[urllib3.PoolManager]:
     """A client that neither retries nor follows redirects."""
-    with urllib3.PoolManager(retries=False, timeout=5) as manager:
+    with urllib3.PoolManager(retries=False, timeout=30) as manager:
         yield manager
 
 
@@ -651,7 +652,7 @@ def test_a_mistake_in_the_answering_code_fails_the_test_that_made_it() -> None:
     def ask() -> None:
         with (
             LoopbackServer(slip) as server,
-            urllib3.PoolManager(retries=False, timeout=5) as http,
+            urllib3.PoolManager(retries=False, timeout=30) as http,
             pytest.raises(urllib3.exceptions.ProtocolError),
         ):
             http.request("GET", server.root)
@@ -692,6 +693,34 @@ def test_a_command_that_takes_too_long_is_ended(project: Project) -> None:
 
     with pytest.raises(subprocess.TimeoutExpired):
         project.run("resolve", env={"PYTHONPATH": str(modules)}, timeout=0.1)
+
+
+def test_a_forked_command_that_takes_too_long_is_ended(project: Project, index: TinyIndex) -> None:
+    project.configure({"python": "3.12", "index": [{"url": index.url}], "docker": {"requirements": ["a"]}})
+    index.fault("/simple/*", "hang", times=None)
+
+    with pytest.raises(subprocess.TimeoutExpired):
+        project.run("resolve", timeout=0.5)
+    assert not [each for each in Path("/proc").glob("[0-9]*/cwd") if links_to(each, project.folder)]
+
+
+def links_to(path: Path, folder: Path) -> bool:
+    try:
+        return path.readlink() == folder
+    except OSError:  # the process has ended
+        return False
+
+
+@pytest.mark.parametrize("arguments", ["--version", "--help", "resolve", "resolve --check --json", "tree", "no-such"])
+def test_a_forked_command_prints_and_ends_as_a_started_one(project: Project, index: TinyIndex, arguments: str) -> None:
+    index.wheel("a", "1")
+    project.configure({"python": "3.12", "index": [{"url": index.url}], "docker": {"requirements": ["a"]}})
+    started = {"LANG": "C.UTF-8"}
+    assert can_fork(None)
+    assert not can_fork(started)
+    assert project.run("resolve").code == 0
+
+    assert project.run(*arguments.split()) == project.run(*arguments.split(), env=started)
 
 
 def test_a_started_command_is_killed_with_its_children(project: Project) -> None:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from support.environment import clean_environment
+from support.fork_server import import_all
 from support.project import Project
 
 SECONDS = 30
@@ -104,14 +105,7 @@ class Commands:
 
 def _serve() -> None:
     """Be the process that commands are forked from."""
-    import pkgutil
-    from importlib import import_module
-
-    import zlock
-
-    for module in pkgutil.walk_packages(zlock.__path__, "zlock."):
-        if not module.name.startswith(("zlock.hatch", "zlock.__main__")):
-            import_module(module.name)
+    import_all()
     for line in sys.stdin:
         child = os.fork()
         if not child:

@@ -7,16 +7,19 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import tomli_w
 
 from support.environment import clean_environment
+from support.forks import can_fork, run_forked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,24 +64,22 @@ class Project:
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 60) -> Result:
         """Run zlock in the project's folder to its end; it fails the test if that takes longer than the timeout."""
-        process = self.start(*arguments, env=env)
-        with process:
-            try:
-                stdout, stderr = process.communicate(timeout=timeout)
-            except BaseException:
-                kill_group(process)
-                raise
+        if can_fork(env):
+            whole = [*arguments, *self._cache_option(arguments)]
+            environ = clean_environment(self.home, env)
+            code, stdout, stderr = run_forked(whole, cwd=self.folder, env=environ, timeout=timeout)
+            return Result(code=code, stdout=stdout, stderr=stderr)
+        with self.start(*arguments, env=env) as process:
+            stdout, stderr = process.communicate(timeout=timeout)
         return Result(code=process.returncode, stdout=stdout, stderr=stderr)
 
-    def start(
-        self, *arguments: str, env: Mapping[str, str] | None = None, stderr: int = subprocess.PIPE
-    ) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, env: Mapping[str, str] | None = None, stderr: int = subprocess.PIPE) -> Running:
         """Start zlock in the project's folder, a process group of its own, for tests that interrupt it.
 
         The cache folder is appended to a command that says none. The project's folder is not put on the path of
         modules, as it is not for the installed script either.
         """
-        return subprocess.Popen(
+        return Running(
             [sys.executable, "-P", "-m", "zlock", *arguments, *self._cache_option(arguments)],
             cwd=self.folder,
             env=clean_environment(self.home, env),
@@ -119,6 +120,23 @@ class Project:
         is_command = bool(arguments) and not arguments[0].startswith("-")
         is_said = any(argument.partition("=")[0] == "--cache-dir" for argument in arguments)
         return ["--cache-dir", str(self.cache)] if is_command and not is_said else []
+
+
+class Running(subprocess.Popen[str]):
+    """A command that runs: killed with what it has started if the block fails, or doesn't end in ten minutes."""
+
+    def __enter__(self) -> Self:
+        self._timer = threading.Timer(600, kill_group, [self])
+        self._timer.start()
+        return super().__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            kill_group(self)
+        super().__exit__(kind, error, traceback)
+        self._timer.cancel()
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:
