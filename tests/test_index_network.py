@@ -103,7 +103,7 @@ class TestRetries:
             while not index.requests:
                 threading.Event().wait(0.01)
         with pytest.raises(IndexFailed, match="the run ended"):
-            future.result(timeout=10)
+            future.result(timeout=60)
 
     def test_an_unknown_host_is_named(self, tmp_path: Path) -> None:
         with asking(tmp_path, "http://index.invalid/simple/", network=Network(retries=0)) as ask:

@@ -50,7 +50,7 @@ def test_what_is_no_file_of_that_size_is_not_read(tmp_path: Path, kind: str) -> 
 def test_a_run_names_it_and_ends(locked: Project, kind: str, name: str) -> None:
     put(kind, locked.folder / name)
     for command in COMMANDS:
-        result = locked.run(*command, timeout=20)
+        result = locked.run(*command)
         assert result.code == 2, (command, result)
         assert Path(name).name in result.stderr, (command, result)
 
@@ -59,7 +59,7 @@ def test_a_run_names_it_and_ends(locked: Project, kind: str, name: str) -> None:
 def test_so_does_one_that_needs_the_record_of_images(locked: Project, kind: str) -> None:
     (locked.folder / "build/zlock").mkdir(parents=True)
     put(kind, locked.folder / "build/zlock/images.json")
-    result = locked.run("plan", "--offline", "--explain", "pipeline", timeout=20)
+    result = locked.run("plan", "--offline", "--explain", "pipeline")
     assert result.code == 2
     assert "images.json` can't be read: it " in result.stderr
 
@@ -68,7 +68,7 @@ def test_so_does_one_that_needs_the_record_of_images(locked: Project, kind: str)
 def test_another_lock_of_that_folder_holds_nobody_up(locked: Project, kind: str) -> None:
     put(kind, locked.folder / "lockfiles/pylock.other.toml")
     for command in COMMANDS:
-        assert locked.run(*command, timeout=20).code in (0, 2), command
+        assert locked.run(*command).code in (0, 2), command
 
 
 def redeclared(project: Project, change: Callable[[str], str]) -> None:

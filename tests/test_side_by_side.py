@@ -31,7 +31,7 @@ def test_results_come_in_the_order_of_the_tasks_and_news_names_theirs() -> None:
     def task(number: int) -> Work[int]:
         def work(watch: Watch) -> int:
             watch.reporter(Doing(Activity.BUILDING_IMAGE))
-            both.wait(timeout=20)  # neither ends unless both run
+            both.wait(timeout=60)  # neither ends unless both run
             watch.reporter(Line(f"number {number}"))
             return number
 
@@ -66,7 +66,7 @@ def test_an_interrupt_stops_what_runs_and_begins_nothing_more() -> None:
 
     def runs(watch: Watch) -> int:
         watch.reporter(Doing(Activity.PUSHING))
-        assert watch.stop.wait(timeout=20)
+        assert watch.stop.wait(timeout=60)
         stopped.append("a")
         return 0
 

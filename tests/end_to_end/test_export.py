@@ -17,8 +17,6 @@ from typing import Any
 
 import pytest
 import tree_sitter_nix
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 from packaging.pylock import Pylock
 from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDictParser
@@ -326,6 +324,9 @@ def purls(components: dict[str, Any]) -> dict[str, PackageURL]:
 
 
 def test_cyclonedx_is_valid_and_has_the_graph_and_every_file(project: Project, index: TinyIndex) -> None:
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     text = exported(project, "cyclonedx")
 
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
@@ -519,7 +520,7 @@ def test_an_export_is_written_into_a_pipe_and_behind_a_link(project: Project, tm
     with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, encoding="utf-8") as reader:
         try:
             succeed(project.run("export", "nix", "--output", str(pipe)))
-            read, _ = reader.communicate(timeout=30)
+            read, _ = reader.communicate(timeout=60)
         finally:
             reader.kill()
 

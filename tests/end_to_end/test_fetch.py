@@ -123,11 +123,11 @@ def test_an_interrupt_leaves_whole_files_and_beginnings_that_the_next_run_contin
     house = project.folder / "wheelhouse"
 
     process = project.start("fetch")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while len(list(house.glob("beta-*"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=60)
     there = sorted(path.name.partition("-")[0] for path in house.glob("*.whl"))
     succeed(project.run("fetch"))
 

@@ -177,7 +177,7 @@ def _dockerd(folder: Path, root: Path = Path("/")) -> Iterator[Engine]:
 
 
 def _wait_for(engine: Engine, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(AssertionError):
             engine("version")

@@ -73,7 +73,7 @@ def registry(folder: Path, *, login: bool = False, secured: tuple[Path, Path] | 
 
 def _host(process: subprocess.Popen[bytes], log: Path) -> str:
     """Return the host and port that a registry says it listens on."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
         match = _LISTENING.search(log.read_text(encoding="utf-8"))
         if match:
