@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
@@ -451,6 +449,9 @@ def test_a_plan_says_which_debian_package_moved_an_image(case: Case) -> None:
 
 
 def test_bills_of_materials_have_debian_packages(case: Case) -> None:
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     case.resolve()
 
     bill = json.loads(said_by(case, "export", "cyclonedx", "--step", "pipeline"))

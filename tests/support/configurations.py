@@ -6,8 +6,6 @@ import json
 from functools import cache
 from typing import Any
 
-from jsonschema import Draft4Validator, Draft7Validator  # type: ignore[import-untyped]  # stubs are another package
-
 from zlock.settings.config import Project, StepConfiguration
 from zlock.settings.docker import DockerSettings
 from zlock.settings.indexes import IndexTable
@@ -125,6 +123,8 @@ AROUND: dict[type, str] = {
 @cache
 def json_schema() -> Any:
     """Return the schema as it is read from its file, once it is one in the drafts that editors know."""
+    from jsonschema import Draft4Validator, Draft7Validator  # type: ignore[import-untyped]  # stubs are another package
+
     found = json.loads(json.dumps(schema()))
     Draft4Validator.check_schema(found)
     Draft7Validator.check_schema(found)
@@ -133,5 +133,7 @@ def json_schema() -> Any:
 
 def mistakes_by_schema(table: object) -> list[str]:
     """Return what the schema has against a table of TOML, whose times are texts in JSON."""
+    from jsonschema import Draft7Validator
+
     plain = json.loads(json.dumps(table, default=str))
     return [f"{one.json_path}: {one.message}" for one in Draft7Validator(json_schema()).iter_errors(plain)]
