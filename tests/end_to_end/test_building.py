@@ -166,35 +166,35 @@ def test_what_cannot_be_carried_is_refused_by_name(
 # Parents
 
 
-def test_a_parent_that_a_dockerfile_makes_is_built_first(project: Project, world: World, any_engine: Engine) -> None:
+def test_a_parent_that_a_dockerfile_makes_is_built_first(project: Project, world: World, one_engine: Engine) -> None:
     project.write("images/Dockerfile", f"FROM {world.parent}\nCOPY greeting /greeting\n")
     project.write("images/greeting", "hello\n")
     docker = {"dockerfile": "images/Dockerfile", "build-context-root": "images"}
     world.configure(project, docker)
 
-    first = image_of(build(project, any_engine, "--json"))
+    first = image_of(build(project, one_engine, "--json"))
     assert first["built"]
-    assert any_engine.run(first["reference"], "cat", "/greeting") == "hello\n"
-    assert not image_of(build(project, any_engine, "--json"))["built"]
+    assert one_engine.run(first["reference"], "cat", "/greeting") == "hello\n"
+    assert not image_of(build(project, one_engine, "--json"))["built"]
 
     project.write("images/greeting", "good day\n")
-    changed = image_of(build(project, any_engine, "--json"))
+    changed = image_of(build(project, one_engine, "--json"))
     assert changed["built"]
-    assert any_engine.run(changed["reference"], "cat", "/greeting") == "good day\n"
+    assert one_engine.run(changed["reference"], "cat", "/greeting") == "good day\n"
 
 
 def test_a_parent_of_another_python_is_said_in_the_first_line(
-    project: Project, world: World, any_engine: Engine
+    project: Project, world: World, one_engine: Engine
 ) -> None:
     world.configure(project, python="3.12")
 
-    result = build(project, any_engine)
+    result = build(project, one_engine)
 
     assert result.code == 3
     (error,) = (line for line in result.stderr.splitlines() if line.startswith("error:"))
     assert error.endswith("the lock is for Python 3.12, the parent has 3.11")
     assert "hint: name another parent, or correct python" in result.stderr
-    assert any_engine.left_over() == []
+    assert one_engine.left_over() == []
     assert not (project.folder / "build").exists()
 
 
@@ -263,7 +263,7 @@ def test_a_parent_that_a_dockerfile_makes_for_another_platform_is_refused_and_no
 
 @pytest.mark.parametrize("installer", ["pip", "uv"])
 def test_a_parent_with_an_environment_keeps_it_and_gets_another(
-    project: Project, world: World, any_engine: Engine, installer: str
+    project: Project, world: World, one_engine: Engine, installer: str
 ) -> None:
     """As images of frameworks have it: their own packages are in it, first on the `PATH`."""
     made = "RUN python3 -m venv --without-pip --system-site-packages /opt/venv && touch /opt/venv/own"
@@ -274,7 +274,7 @@ def test_a_parent_with_an_environment_keeps_it_and_gets_another(
     docker = {"dockerfile": "images/Dockerfile", "python-package-installer": installer}
     world.configure(project, docker)
 
-    refused = build(project, any_engine)
+    refused = build(project, one_engine)
 
     assert refused.code == 3
     (error,) = (line for line in refused.stderr.splitlines() if line.startswith("error:"))
@@ -282,18 +282,18 @@ def test_a_parent_with_an_environment_keeps_it_and_gets_another(
     assert "hint: set venv to another folder, or system to true" in refused.stderr
 
     world.configure(project, {**docker, "venv": "/opt/own/venv"})
-    row = image_of(build(project, any_engine, "--json"))
+    row = image_of(build(project, one_engine, "--json"))
     printing = "import base, os, sys; print(sys.prefix, base.__file__.startswith(sys.prefix), os.listdir('/opt/zlock'))"
-    assert any_engine.run(row["reference"], "python", "-c", printing).startswith("/opt/own/venv True")
-    assert "own" in any_engine.run(row["reference"], "ls", "/opt/venv").split()
-    verified = project.run("verify", row["reference"], env=any_engine.environ, timeout=120)
+    assert one_engine.run(row["reference"], "python", "-c", printing).startswith("/opt/own/venv True")
+    assert "own" in one_engine.run(row["reference"], "ls", "/opt/venv").split()
+    verified = project.run("verify", row["reference"], env=one_engine.environ, timeout=120)
     assert verified.code == 0, verified.stdout + verified.stderr
 
 
 # Indexes
 
 
-@pytest.mark.parametrize("installer", ["pip", "uv"])
+@pytest.mark.parametrize(("any_engine", "installer"), [("buildah", "pip"), ("docker", "uv")], indirect=["any_engine"])
 def test_a_context_that_names_its_indexes_is_built_by_an_engine_alone(
     project: Project, world: World, any_engine: Engine, installer: str
 ) -> None:
@@ -339,16 +339,14 @@ def test_prevent_build_reuse_builds_again_and_moves_the_tag(project: Project, wo
 
 
 def test_force_builds_what_is_there_and_the_parent_that_a_dockerfile_makes(
-    project: Project, world: World, any_engine: Engine
+    project: Project, world: World, one_engine: Engine
 ) -> None:
     project.write("images/Dockerfile", f"FROM {world.parent}\nRUN cat /proc/sys/kernel/random/uuid > /made\n")
     world.configure(project, {"dockerfile": "images/Dockerfile"}, registry=f"{world.host}/forced/images")
 
     def built(*options: str) -> tuple[bool, str]:
-        row = image_of(build(project, any_engine, "--push", "--json", *options))
-        if any_engine.name == "docker":
-            any_engine("pull", row["reference"])
-        return row["built"], any_engine.run(row["reference"], "cat", "/made")
+        row = image_of(build(project, one_engine, "--push", "--json", *options))
+        return row["built"], one_engine.run(row["reference"], "cat", "/made")
 
     first = built()
     assert built() == (False, first[1])
@@ -527,8 +525,8 @@ def record_of(project: Project) -> dict[str, Any]:
     return found
 
 
-def test_what_was_built_beside_a_failure_is_shown_and_recorded(half_broken: Project, any_engine: Engine) -> None:
-    result = build(half_broken, any_engine)
+def test_what_was_built_beside_a_failure_is_shown_and_recorded(half_broken: Project, one_engine: Engine) -> None:
+    result = build(half_broken, one_engine)
 
     assert result.code == 3
     (row,) = result.stdout.splitlines()
@@ -578,12 +576,12 @@ def test_a_failure_leaves_no_older_image_on_record_and_the_plan_still_explains(
 
 
 def test_the_whole_log_of_a_failure_is_kept_until_the_image_is_built(
-    project: Project, world: World, any_engine: Engine
+    project: Project, world: World, one_engine: Engine
 ) -> None:
     project.write("images/Dockerfile", f"FROM {world.parent}\nRUN seq 1000 1999; sleep 1; test -e /never\n")
     world.configure(project, {"dockerfile": "images/Dockerfile"})
 
-    result = build(project, any_engine)
+    result = build(project, one_engine)
 
     assert result.code == 3
     named = re.search(r"^hint: .*the whole log is in `(?P<file>.+)`$", result.stderr, re.MULTILINE)
@@ -618,7 +616,14 @@ def on_terminal(project: Project, *arguments: str, env: Mapping[str, str]) -> tu
     return process.returncode, shown.decode().replace("\r\n", "\n")
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["interrupt", "terminate"])
+@pytest.mark.parametrize(
+    ("any_engine", "how"),
+    [
+        pytest.param("buildah", signal.SIGINT, id="buildah-interrupt"),
+        pytest.param("docker", signal.SIGTERM, id="docker-terminate"),
+    ],
+    indirect=["any_engine"],
+)
 def test_an_interrupt_ends_the_build_and_leaves_nothing(
     project: Project, world: World, any_engine: Engine, how: signal.Signals
 ) -> None:
