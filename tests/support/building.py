@@ -136,9 +136,25 @@ def kept_folder() -> Path:
 def base_in_registry(reference: str, name: str = "base") -> None:
     """Put the base image, or `base-git`, which has git in it, into a registry on loopback."""
     require("skopeo")
-    source = f"docker-archive:{kept_folder() / name}.tar"
-    skopeo = Engine(name="skopeo", environ={})
-    skopeo("copy", "--quiet", "--insecure-policy", "--dest-tls-verify=false", source, f"docker://{reference}")
+    _skopeo("--dest-tls-verify=false", f"dir:{_compressed(name)}", f"docker://{reference}")
+
+
+def _compressed(name: str) -> Path:
+    """Return the folder of a base image with compressed layers, which is what takes long; it is kept for later runs."""
+    kept = kept_folder()
+    folder = kept / f"{name}.compressed"
+    if not folder.is_dir():
+        making = Path(tempfile.mkdtemp(prefix="making-", dir=kept))
+        _skopeo("--dest-compress", f"docker-archive:{kept / name}.tar", f"dir:{making}")
+        try:
+            making.rename(folder)
+        except OSError:  # another process of the tests was first
+            shutil.rmtree(making)
+    return folder
+
+
+def _skopeo(*arguments: str) -> None:
+    Engine(name="skopeo", environ={})("copy", "--quiet", "--insecure-policy", *arguments)
 
 
 @contextlib.contextmanager
