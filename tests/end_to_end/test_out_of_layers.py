@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -443,14 +444,16 @@ def test_a_full_disk_is_named_and_leaves_the_cache_usable(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
-def test_nobody_in_particular_can_build(tmp_path: Path, filled: TinyIndex) -> None:
-    project = Project(tmp_path / "project")
-    configure(project, filled, make_parent(tmp_path / "parent"))
-    open_to_all(tmp_path)
-    command = [*nobody(), "-P", "-m", "zlock", "build", "--json", "--cache-dir", str(tmp_path / "cache")]
-    environ = {"PATH": "/nonexistent", "HOME": str(project.home), "PYTHONPATH": os.pathsep.join(sys.path)}
+def test_nobody_in_particular_can_build(filled: TinyIndex) -> None:
+    with tempfile.TemporaryDirectory() as name:  # those of pytest are closed to others whenever a run of it starts
+        folder = Path(name)
+        project = Project(folder / "project")
+        configure(project, filled, make_parent(folder / "parent"))
+        open_to_all(folder)
+        command = [*nobody(), "-P", "-m", "zlock", "build", "--json", "--cache-dir", str(folder / "cache")]
+        environ = {"PATH": "/nonexistent", "HOME": str(project.home), "PYTHONPATH": os.pathsep.join(sys.path)}
 
-    done = subprocess.run(command, cwd=project.folder, env=environ, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=project.folder, env=environ, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["images"][0]["built"]
