@@ -1,4 +1,4 @@
-"""Packages from repositories and archives, from the line that asks to the container that runs, by real engines."""
+"""Packages from repositories and archives, from the line that asks to the container that runs, by a real engine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PRINT = (
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """A project whose two steps one engine has built, and what it said then."""
+    """A project whose two steps an engine has built, and what it said then."""
 
     engine: Engine
     project: Project
@@ -66,10 +66,9 @@ def configure(project: Project, index: TinyIndex, host: str, parent: str, requir
     assert locked.code == 0, locked.stderr
 
 
-@pytest.fixture(scope="module", params=["buildah", "docker"])
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    engine: Engine = request.getfixturevalue(request.param)
-    folder = tmp_path_factory.mktemp(engine.name)
+@pytest.fixture(scope="module")
+def world(buildah: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    engine, folder = buildah, tmp_path_factory.mktemp("world")
     repository = GitRepository(folder / "repository")
     repository.commit_tree("cloned", "1.0", at="inside", build_requires=["tool"], requires=["part"])
     with TinyIndex() as index, registry(folder / "registry") as host, repository.served() as url:
