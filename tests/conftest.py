@@ -18,6 +18,11 @@ from support.project import Project
 from support.venv import make_venv
 from support.zenml import zenml_python
 
+_DEAR = {"venv", "zenml", "oldest_zenml"}
+_SLOW = re.compile(
+    r"/end_to_end/|/test_(choice|hostile_\w+|soundness|zenml)\.py|::test_(an_answer_stays_right|constraints_are_named"
+    r"|each_change_that_is_offered|every_step_has_an_answer|no_modules_import_each_other)_"
+)
 _ENGINE = re.compile(r"[\[-](buildah|docker|podman)[]-]")
 
 
@@ -32,7 +37,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             engine = _ENGINE.search(test)
             return f"{file} {engine[1]}" if engine else file
 
+    config.option.loadscopereorder = False  # by the number of tests, which says little of how long they take
     return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what is slow; processes of `-n` begin with it, so that what is left at the end is short."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if item.get_closest_marker("engines") or fixtures & _DEAR or _SLOW.search(f"/{item.nodeid}"):
+            item.add_marker("slow")
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("engines", "slow")])
 
 
 def pytest_configure() -> None:
