@@ -90,6 +90,10 @@ class Versions(Sequence[Version]):
             self._parsed[position] = found
         return found
 
+    def release(self, position: int) -> Release:
+        """Return the epoch and the release numbers of a version."""
+        return self._releases[position] if self._releases else release_of(self[position])
+
     def find(self, text: str) -> int | None:
         """Return the position of a version, None where it is not there."""
         version = parse_version(text)
@@ -167,7 +171,7 @@ class Versions(Sequence[Version]):
 
     def _key(self, position: int, length: int | None) -> Release:
         """Return the release of a version, as far as it counts: without zeros at its end, or up to a length."""
-        epoch, release = self._releases[position] if self._releases else release_of(self[position])
+        epoch, release = self.release(position)
         if length is None:
             return epoch, _trimmed(release)
         return epoch, (release + (0,) * (length - len(release)))[:length]

@@ -176,6 +176,11 @@ class _Side:
             return None
         return attempt(self._problem, limited, len(self.pins))
 
+    def is_held(self, name: NormalizedName, limit: Limit, *, is_open: bool) -> bool:
+        """Return whether it is plain that no answer in its windows has a package within a limit."""
+        self._held = self._held or Held(self._problem, self.pins)
+        return self._held.is_held(name, lambda other: limit(other) & self.window(other, is_open=is_open))
+
     def part(self, pins: Mapping[Node, int], *, is_open: bool) -> tuple[Pins, set[NormalizedName]] | None:
         """Return what it needs of an answer to all, and what of that is in no window; None where it is wrong."""
         reached, flaw = walk(self._problem, pins)
@@ -228,6 +233,8 @@ class _Sharing:
             windows = [side.window(name, is_open=self._is_open) for side in having.get(name, ())]
             return reduce(and_, windows, -1)
 
+        if any(side.is_held(name, limit, is_open=self._is_open) for name in differing for side in having.get(name, ())):
+            return
         while all(problem.domain(name) & limit(name) for name in differing):
             pins = attempt(problem, limit, sum(len(side.pins) for side in sides))
             parts = {} if pins is None else {side: side.part(pins, is_open=self._is_open) for side in sides}

@@ -151,12 +151,11 @@ class _Rest:
             if oldest is None:
                 break
             settled.add(oldest[1])
-            with contextlib.suppress(IndexFailed):
-                for limit in self._limits(held, ages, oldest[1]):
-                    found = self._better(best, limit)
-                    if found is not None:
-                        best, held = found, Held(self._problem, found)
-                        break
+            for limit in self._limits(held, ages, oldest[1]):
+                found = self._better(best, limit)
+                if found is not None:
+                    best, held = found, Held(self._problem, found)
+                    break
         return best
 
     def _better(self, best: Pins, limit: Limit) -> Pins | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from packaging.utils import NormalizedName
 
+from zlock.errors import IndexFailed
 from zlock.resolution.findings import Rejected
 from zlock.resolution.needs import Node
 from zlock.resolution.package import bits
@@ -49,7 +51,9 @@ class Held:
 
     def is_held(self, name: NormalizedName, limit: Limit) -> bool:
         """Return whether it is plain that no answer within a limit moves a package."""
-        return self._is_barred(name, -1, _Look(name, limit, self._without(name)), _DEPTH)
+        with contextlib.suppress(IndexFailed):  # what can't be had, as when offline, shows nothing
+            return self._is_barred(name, -1, _Look(name, limit, self._without(name)), _DEPTH)
+        return False
 
     def _without(self, name: NormalizedName) -> Collection[Node]:
         """Return what is there whatever becomes of a package; what is there only for its sake does not hold it back."""

@@ -7,6 +7,7 @@ from datetime import date
 
 from packaging.utils import NormalizedName
 
+from zlock.model.versions import Release
 from zlock.resolution.ages import Ages
 from zlock.resolution.needs import Node
 from zlock.resolution.package import Package
@@ -63,11 +64,11 @@ def same_major(package: Package, position: int) -> int:
     return sum(1 << one for one in range(len(package.versions)) if _major(package, one) == major)
 
 
-def _major(package: Package, position: int) -> tuple[int, int] | None:
-    version = package.versions[position]
+def _major(package: Package, position: int) -> Release | None:
+    epoch, release = package.versions.release(position)
     uploaded = package.page.uploaded if package.page else ()
     if uploaded and uploaded[position]:
         year = date.fromordinal(uploaded[position]).year
-        if version.release[0] in (year, year % 100):
+        if release[0] in (year, year % 100):
             return None
-    return version.epoch, version.release[0]
+    return epoch, release[:1]
