@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 # Raise it whenever the shape or the meaning of what is stored changes: older files are then left alone.
-_FORMAT = 8
+_FORMAT = 9
 _DIGEST_SIZE = 16
 _LENGTH = struct.Struct("<I")
+_PLACE = struct.Struct("<III")
+"""Where a part begins, its size in bytes, and its checksum: as values they would take longer to read than all else."""
 
 
 def default_folder(environ: Mapping[str, str]) -> Path:
@@ -117,12 +119,12 @@ class Cache:
         if hashlib.blake2b(head, digest_size=_DIGEST_SIZE).digest() != data[:_DIGEST_SIZE]:
             return None
         value, places = marshal.loads(head)  # noqa: S302 - the digest says that zlock wrote it whole
-        last_start, last_size, _ = places[-1] if places else (0, 0, 0)
+        last_start, last_size, _ = _PLACE.unpack(places[-_PLACE.size :]) if places else (0, 0, 0)
         if begin + length + last_start + last_size != len(data):
             return None  # cut short
 
         def part(position: int) -> Any:
-            start, size, check = places[position]
+            start, size, check = _PLACE.unpack_from(places, position * _PLACE.size)
             body = data[begin + length + start : begin + length + start + size]
             if zlib.crc32(body) != check:
                 raise Damaged
@@ -133,11 +135,11 @@ class Cache:
     def write_parts(self, kind: str, group: str, key: str, *, value: Any, parts: Iterable[Any], until: float) -> None:
         """Store a value with parts that are read one by one: what nobody looks at costs nothing."""
         bodies = [marshal.dumps(part) for part in parts]
-        places, start = [], 0
+        places, start = bytearray(), 0
         for body in bodies:
-            places.append((start, len(body), zlib.crc32(body)))
+            places += _PLACE.pack(start, len(body), zlib.crc32(body))
             start += len(body)
-        head = marshal.dumps((value, tuple(places)))
+        head = marshal.dumps((value, bytes(places)))
         digest = hashlib.blake2b(head, digest_size=_DIGEST_SIZE).digest()
         self._replace(kind, group, key, [digest, _LENGTH.pack(len(head)), head, *bodies])
         self.prolong(kind, group, key, until)

@@ -29,7 +29,7 @@ class Judge:
     def __init__(self, target: Target, rules: Rules) -> None:
         self._target = target
         self._rules = rules
-        self._ranks: dict[tuple[str, ...], int | None] = {}
+        self._ranks: dict[str, int | str] = {}  # by what follows the version in a wheel's name; its tags if none fits
         self.admits_python: Callable[[str], bool] = cache(target.admits)
 
     def candidate(self, page: Page, version: Version, position: int) -> Candidate | list[Rejected]:
@@ -59,30 +59,35 @@ class Judge:
         """Return what a direct reference names as the target can use it, or why it can't."""
         version, python = Version(reference.metadata.version), reference.metadata.requires_python
         if not reference.is_built and self._target.rank(reference.filename) is None:
-            return [Rejected(Flaw.TAGS, "-".join(_tags(reference.filename)), version)]
+            return [Rejected(Flaw.TAGS, _tags(reference.filename), version)]
         if not self.admits_python(python):
             return [Rejected(Flaw.PYTHON, python, version)]
         return Candidate(version, (), None, reference)
 
     def _rank(self, name: NormalizedName, version: Version, file: File) -> int | Rejected:
         """Return a file's rank, or why it can't be used."""
-        rank: int | None = _SDIST_RANK
+        rank = _SDIST_RANK
         if file.is_wheel:
-            tags = _tags(file.filename)
-            rank = self._ranks.get(tags, -1)
-            if rank == -1:
-                rank = self._ranks[tags] = self._target.rank(file.filename)
-            if rank is None:
-                return Rejected(Flaw.TAGS, "-".join(tags), version)
+            follows = file.filename.split("-", 2)[2]
+            found = self._ranks.get(follows)
+            if found is None:
+                found = self._ranks[follows] = self._find_rank(file.filename)
+            if isinstance(found, str):
+                return Rejected(Flaw.TAGS, found, version)
+            rank = found
         if not self.admits_python(file.requires_python):
             return Rejected(Flaw.PYTHON, file.requires_python, version)
         if not file.is_wheel and not self._rules.may_build(name):
             return Rejected(Flaw.SDIST, "", version)
-        return rank or 0
+        return rank
+
+    def _find_rank(self, wheel: str) -> int | str:
+        rank = self._target.rank(wheel)
+        return _tags(wheel) if rank is None else rank
 
 
-def _tags(wheel: str) -> tuple[str, ...]:
-    return tuple(wheel[:-4].rsplit("-", 3)[1:])
+def _tags(wheel: str) -> str:
+    return "-".join(wheel[:-4].rsplit("-", 3)[1:])
 
 
 def _check_ambiguous(page: Page, files: Sequence[File]) -> None:
