@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.metadata import Distribution, PackagePath, distribution
+from importlib.metadata import Distribution, PackagePath, distribution, distributions
 from pathlib import Path
 
 import uv
@@ -27,6 +27,15 @@ def make_wheelhouse(folder: Path, requirements: Sequence[str]) -> Path:
         else:
             _repack(distribution(name), folder)
     return folder
+
+
+def repack_environment(python: Path, folder: Path) -> list[Path]:
+    """Write the wheels of all that an environment holds into a folder, and return them."""
+    folder.mkdir()
+    site = next(python.parents[1].glob("lib/python*/site-packages"))
+    for found in distributions(path=[str(site)]):
+        _repack(found, folder)
+    return sorted(folder.iterdir())
 
 
 def build_zlock(folder: Path) -> None:
@@ -60,7 +69,8 @@ def _repack(found: Distribution, folder: Path) -> None:
     paths = found.files or []
     info = next(path.parts[0] for path in paths if path.parts[0].endswith(".dist-info"))
     stem = info.removesuffix(".dist-info")
-    tag = next(line.removeprefix("Tag: ") for line in (found.read_text("WHEEL") or "").splitlines() if "Tag: " in line)
+    tags = [line.removeprefix("Tag: ") for line in (found.read_text("WHEEL") or "").splitlines() if "Tag: " in line]
+    tag = "-".join(".".join(dict.fromkeys(parts)) for parts in zip(*(tag.split("-") for tag in tags), strict=True))
     commands = {f"{entry.name}{suffix}" for entry in found.entry_points for suffix in ("", ".exe")}
     files = {
         place: Path(str(path.locate())).read_bytes()
