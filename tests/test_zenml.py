@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -210,6 +211,27 @@ def test_a_dynamic_pipeline_has_the_steps_that_it_depends_on(load: Load) -> None
     assert settings_of(declared) == {"one": DockerSettings(requirements=["six"]), "run": DockerSettings()}
     assert declared.own_image == "run"
     assert "`depends_on` names: `one`" in declared.notes[0]
+
+
+def test_a_pipeline_that_its_orchestrator_runs_in_an_image_has_one(load: Load) -> None:
+    declared = load(
+        """
+        @step
+        def run() -> None: ...
+
+        @pipeline(settings={
+            "orchestrator": {"always_build_pipeline_image": True},
+            "docker": DockerSettings(requirements=["six"]),
+        })
+        def run_all():
+            run()
+        """
+    )
+
+    assert settings_of(declared) == dict.fromkeys(("run", "run_all"), DockerSettings(requirements=["six"]))
+    assert declared.own_image == "run_all"
+    renamed = replace(declared, name="run", steps=declared.steps[:1], own_image="").with_own_image()
+    assert (renamed.own_image, renamed.steps[1].name) == ("run-pipeline", "run-pipeline")
 
 
 def test_variables_of_the_machine_are_put_in_as_zenml_does(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 from zlock.frameworks.zenml.settings import DEFAULTS, translated
 from zlock.settings.docker import DockerSettings
 from zlock.settings.place import Place
+from zlock.settings.toml_edit import with_flag
 
 
 def settings(folder: Path, *, detects: bool = False, **stated: Any) -> tuple[dict[str, Any], list[str]]:
@@ -109,3 +110,16 @@ def test_files_are_detected_in_the_folder_that_zenml_init_marked(folder: Path, m
 
 def test_what_images_of_zenml_need_is_valid() -> None:
     assert DockerSettings(**DEFAULTS).any_user
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "expected"),
+    [
+        ("", False, "[stack]\n"),
+        ("[stack]\n# ours\n", True, "[stack]\n# ours\npipeline-image = true\n"),
+        ("[stack]\npipeline-image = true  # big\n", False, "[stack]\npipeline-image = false  # big\n"),
+        ("[stack]\npipeline-image = true  # big\n", True, "[stack]\npipeline-image = true  # big\n"),
+    ],
+)
+def test_a_flag_is_written_where_it_says_something_new(text: str, value: bool, expected: str) -> None:
+    assert with_flag(text, ("stack", "pipeline-image"), value=value) == expected

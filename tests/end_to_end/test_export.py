@@ -554,7 +554,7 @@ def test_an_export_does_not_take_the_place_of_what_it_is_made_from(index: TinyIn
     for name, result in refused.items():
         assert (result.code, result.stderr) == (
             2,
-            f"error: `{name}` is a file that the export is made from\nhint: name another file with `--output`\n",
+            f"error: `{name}` is a file that this is made from\nhint: name another file with `--output`\n",
         )
     assert {name: (project.folder / name).read_bytes() for name in outputs} == before
     succeed(project.run("resolve", "--check"))

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from support.index import TinyIndex
 from support.project import Project, Result
 from test_zenml import of_zenml
-from zlock.settings.load import load_pipeline
 
 BLOCKS = Path(__file__).parent.parent / "mission"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -105,79 +102,19 @@ def test_a_block_of_the_page_becomes_a_dockerfile(flow: Flow, block: str) -> Non
     assert (locked.code, written.code) == (0, 0), locked.stderr + written.stderr
 
 
-DIGEST = f"sha256:{'ab' * 32}"
-TWICE = f"""
-PARENT = "registry.example/python@{DIGEST}"
-
-@step(settings={{"docker": DockerSettings(requirements=["six"])}})
-def train(size: int) -> None: ...
-
-@step(settings={{"docker": DockerSettings(skip_build=True, parent_image="registry.example/ready:1")}})
-def ready() -> None: ...
-
-@pipeline(settings={{"docker": DockerSettings(parent_image=PARENT)}})
-def training(size: int):
-    train(size)
-    train.with_options(settings={{"docker": {{"requirements": []}}}})(size)
-    ready()
-"""
-
-
-def record(flow: Flow) -> dict[str, str]:
-    """Write what a build would have recorded, and return the image of each step."""
-    planned = flow.run("plan", "--config", "run.yaml", "--offline", "--json", "--builder", "buildah")
-    assert planned.code == 0, planned.stderr
-    rows, images = {}, {}
-    for one in json.loads(planned.stdout)["images"]:
-        image = {"key": one["key"], "digest": DIGEST, "reference": f"registry.example/team:{one['key'][:12]}@{DIGEST}"}
-        for name in one["steps"]:
-            images[name] = image["reference"]
-            rows[name] = {**image, "platforms": {one["platform"]: {**image, "components": {}}}}
-    flow.project.write("build/zlock/images.json", json.dumps(rows))
-    return images
-
-
-def test_a_run_takes_the_images_that_were_built(flow: Flow) -> None:
-    flow.index.wheel("six", "1.0")
-    flow.project.pipeline(HEAD + TWICE, "run.py")
-    flow.project.write("run.yaml", "run_name: nightly\nparameters: {size: 1}\nsteps: {train: {enable_cache: false}}\n")
-    assert flow.run("resolve", "--config", "run.yaml").code == 0
-    without = flow.run("apply", "--config", "run.yaml", "--offline", "--builder", "buildah")
-    images = record(flow)
-
-    done = flow.run("apply", "--config", "run.yaml", "--offline", "--builder", "buildah", "--output", "locked.yaml")
-
-    assert (without.code, "`zlock build --push` first" in without.stderr) == (1, True)
-    assert done.code == 0, done.stderr
-    written = yaml.safe_load((flow.project.folder / "locked.yaml").read_text())
-    assert written == {
-        "run_name": "nightly",
-        "parameters": {"size": 1},
-        "steps": {
-            "train": {"enable_cache": False, **ran_in(images["train"])},
-            "train_2": ran_in(images["train_2"]),
-            "ready": ran_in("registry.example/ready:1"),
-        },
-    }
-    assert images["train"] != images["train_2"]
-
-    python = Path(flow.environ["VIRTUAL_ENV"]) / "bin" / "python"
-    read = load_pipeline(
-        "run.py", project=flow.project.folder, interpreter=str(python), config=flow.project.folder / "locked.yaml"
+def test_what_is_handed_on_takes_no_place_of_what_it_is_made_from(flow: Flow) -> None:
+    text = (
+        HEAD + "@step(settings={'docker': {'parent_image': 'ready:1', 'skip_build': True}})\ndef one() -> None: ...\n"
     )
-    assert {step.name: (step.settings.skip_build, step.settings.parent_image) for step in read.steps} == {
-        name: (True, image) for name, image in {**images, "ready": "registry.example/ready:1"}.items()
-    }
+    flow.project.pipeline(text + "@pipeline\ndef run(): one()", "run.py")
+    flow.project.write("train.yaml", "run_name: nightly  # ours\n")
+    before = {path: path.read_bytes() for path in flow.project.folder.iterdir()}
 
-    flow.project.pipeline(HEAD + TWICE.replace('["six"]', '["six", "zenml"]'), "run.py")
-    assert flow.run("resolve", "--config", "run.yaml").code == 0
-    flow.project.write("zlock.toml", (flow.project.folder / "zlock.toml").read_text() + '[docker]\nuser = "worker"\n')
-    stale = flow.run("apply", "--config", "run.yaml", "--offline", "--builder", "buildah")
-    assert (stale.code, "is not what is locked and set now" in stale.stderr) == (1, True)
+    for name in ("train.yaml", "run.py", "zlock.toml"):
+        refused = flow.run("apply", "run.py:run", "--config", "train.yaml", "--output", name)
+        assert (refused.code, f"`{name}` is a file that this is made from" in refused.stderr) == (2, True)
 
-
-def ran_in(image: str) -> dict[str, Any]:
-    return {"settings": {"docker": {"parent_image": image, "skip_build": True}}}
+    assert {path: path.read_bytes() for path in flow.project.folder.iterdir()} == before
 
 
 def test_images_are_made_for_zenml(flow: Flow) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+import zlock
 from support.building import Engine, base_in_registry
 from support.engines import registry
 from support.index import TinyIndex
@@ -33,31 +36,62 @@ def load(size: int) -> int:
 @step(settings={"docker": DockerSettings(requirements=["app"])})
 def train(size: int) -> None: ...
 
+@step(settings={"docker": DockerSettings(skip_build=True, parent_image="registry.example/ready:1")})
+def ready() -> None: ...
+
 @pipeline
 def training(size: int):
-    train(load(size))
+    loaded = load(size)
+    train(loaded)
+    train.with_options(settings={"docker": {"requirements": []}})(loaded)
+    ready()
 """
-
 CONFIG = ("--config", "train.yaml")
 ANSWERS = ("python", "-m", "zenml.entrypoints.entrypoint", "--help")
-ASK = """
-import json, sys
+
+STACK = """
+import sys
 from pathlib import Path
 from zenml.client import Client
 from zenml.enums import StackComponentType as T
-from zenml.utils import source_utils
-source_utils.set_custom_source_root(".")
 Client.initialize(Path.cwd())
 client = Client()
-parts = {T.ARTIFACT_STORE: "default", T.ORCHESTRATOR: "docker", T.CONTAINER_REGISTRY: "images", T.IMAGE_BUILDER: "local"}
+parts = {T.ARTIFACT_STORE: "default", T.ORCHESTRATOR: "docker", T.IMAGE_BUILDER: "local"}
 client.create_stack_component("docker", "local_docker", T.ORCHESTRATOR, {})
 client.create_stack_component("images", "default", T.CONTAINER_REGISTRY, {"uri": sys.argv[1]})
 client.create_stack_component("local", "local", T.IMAGE_BUILDER, {})
-client.create_stack("docker", parts)
+client.create_stack("docker", {**parts, T.CONTAINER_REGISTRY: "images"})
 client.activate_stack("docker")
+"""
+
+TAKE = """
+import json, logging, sys
+from zenml.models import PipelineBuildBase
+from zenml.utils import source_utils
+source_utils.set_custom_source_root(".")
+sys.path += sys.argv[1:]
 from run import training
-built = training.with_options(config_path="build/zlock/run.yaml").build()
-json.dump({name: [image.image, image.dockerfile] for name, image in built.images.items()}, open("built.json", "w"))
+from zlock.zenml import locked
+
+def found(build):
+    return {name: [image.image, image.dockerfile] for name, image in build.images.items()}
+
+warned = []
+handler = logging.Handler()
+handler.emit = lambda record: warned.append(record.getMessage())
+logging.getLogger("zenml.pipelines.build_utils").addHandler(handler)
+ready = PipelineBuildBase.from_yaml("build.yaml")
+by_code = locked(training.with_options(config_path="train.yaml"))._run_args["step_configurations"]
+taken = training.with_options(config_path="train.yaml", build=ready).create_snapshot("taken").build
+json.dump(
+    {
+        "run": found(training.with_options(config_path="build/zlock/run.yaml").build()),
+        "code": {name: step["settings"]["docker"]["parent_image"] for name, step in by_code.items()},
+        "build": found(taken),
+        "warned": warned,
+    },
+    open("taken.json", "w"),
+)
 """
 
 
@@ -70,10 +104,21 @@ class World:
     python: Path
     registry: str
 
+    @property
+    def environ(self) -> dict[str, str]:
+        home = {"ZENML_ANALYTICS_OPT_IN": "false", "ZENML_CONFIG_PATH": str(self.project.home / "zenml")}
+        return {"VIRTUAL_ENV": str(self.python.parents[1]), **home}
+
     def run(self, *arguments: str, **environ: str) -> Result:
-        done = self.project.run(*arguments, env={"VIRTUAL_ENV": str(self.python.parents[1]), **environ}, timeout=300)
+        done = self.project.run(*arguments, env={**self.environ, **environ}, timeout=300)
         assert done.code == 0, done.stderr
         return done
+
+    def python_runs(self, text: str, *arguments: str) -> None:
+        """Run a program in ZenML's environment."""
+        environ = {**self.environ, "PYTHONPATH": "."}
+        done = self.project.call(str(self.python), "-c", text, *arguments, env=environ)
+        assert done.code == 0, done.stderr[-2000:]
 
     def images(self) -> dict[str, str]:
         record: dict[str, Any] = json.loads((self.project.folder / "build" / "zlock" / "images.json").read_text())
@@ -91,7 +136,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, zenml: Path) -> Iterator[Wor
         index.wheel("lib", "1.0")
         project = Project(folder / "project")
         project.pipeline(RUN, "run.py")
-        project.write("train.yaml", "parameters: {size: 3}\n")
+        project.write("train.yaml", "run_name: nightly\nparameters: {size: 3}\nsteps: {train: {enable_cache: false}}\n")
         project.configure(
             {
                 "python": "3.11",
@@ -104,27 +149,53 @@ def world(tmp_path_factory: pytest.TempPathFactory, zenml: Path) -> Iterator[Wor
         world = World(index=index, project=project, python=zenml, registry=host)
         world.run("resolve", *CONFIG)
         world.run("build", *CONFIG, "--push", "--apply")
+        world.python_runs(STACK, host)
         yield world
 
 
-def test_zenml_builds_nothing(world: World) -> None:
-    """Its own build of the pipeline, with a stack that has no engine, takes the images that are there."""
-    environ = {"ZENML_ANALYTICS_OPT_IN": "false", "ZENML_CONFIG_PATH": str(world.project.home / "zenml")}
+def test_a_run_is_told_of_every_step(world: World) -> None:
+    images = {**world.images(), "ready": "registry.example/ready:1"}
 
-    built = world.project.call(str(world.python), "-c", ASK, world.registry, env={**environ, "PYTHONPATH": "."})
+    assert yaml.safe_load((world.project.folder / "build" / "zlock" / "run.yaml").read_text()) == {
+        "run_name": "nightly",
+        "parameters": {"size": 3},
+        "steps": {
+            name: {
+                **({"enable_cache": False} if name == "train" else {}),
+                "settings": {"docker": {"parent_image": images[name], "skip_build": True}},
+            }
+            for name in ("train", "load", "train_2", "ready")
+        },
+    }
+    assert images["train_2"] == images["load"] != images["train"]
 
-    assert built.code == 0, built.stderr[-2000:]
-    assert json.loads((world.project.folder / "built.json").read_text()) == {
-        f"{step}.orchestrator": [image, None] for step, image in world.images().items()
+
+def test_zenml_takes_the_images_and_builds_none(world: World) -> None:
+    """It has a stack without an engine, and takes what configures a run, a build, and what code says."""
+    world.run("apply", *CONFIG, "--format", "build", "--output", "build.yaml")
+    beside = [str(Path(zlock.__file__).parents[1]), sysconfig.get_path("purelib")]
+
+    world.python_runs(TAKE, *beside)
+
+    images = {**world.images(), "ready": "registry.example/ready:1"}
+    every = {f"{step}.orchestrator": [image, None] for step, image in images.items()}
+    taken = json.loads((world.project.folder / "taken.json").read_text())
+    assert taken == {
+        "run": every,
+        "code": images,
+        "build": {**every, "orchestrator": [images["load"], None]},
+        "warned": [],
     }
 
 
 def test_a_pin_that_moved_makes_one_image(world: World) -> None:
     world.index.wheel("lib", "2.0")
     world.run("resolve", *CONFIG, "--upgrade-package", "lib")
+    stale = world.project.run("apply", *CONFIG, env=world.environ)
 
     again = world.run("build", *CONFIG, "--push")
 
+    assert (stale.code, "the image of step `train` is not what is locked and set now" in stale.stderr) == (1, True)
     assert "1 built, 1 already there" in again.stderr
 
 

@@ -75,6 +75,7 @@ CHANGES: dict[type, dict[str, str | tuple[str, str]]] = {
         "components": ('components = ["s3"]', 'components = ["gcp"]'),
         "requirements": ('requirements = ["alpha"]', 'requirements = ["beta"]'),
         "apt-packages": ('apt-packages = ["git"]', 'apt-packages = ["curl"]'),
+        "pipeline-image": ('requirements = ["alpha"]', 'requirements = ["alpha"]\npipeline-image = true'),
         "remote": ('requirements = ["alpha"]', 'requirements = ["alpha"]\nremote = false'),
     },
     IntegrationTable: {"requirements": 'requirements = ["alpha"]', "apt-packages": 'apt-packages = ["git"]'},

@@ -11,9 +11,7 @@ from zlock.workflow.deliver.apply import apply
 
 def run_apply(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
-    text = apply(options_of(parsed), parsed.builder)
-    if parsed.output is not None:
-        parsed.output.write_text(text, encoding="utf-8")
+    text = apply(options_of(parsed), parsed.builder, parsed.format, parsed.output)
     if parsed.json:
         screen.json({"output": str(parsed.output) if parsed.output else None, "text": text})
     elif parsed.output is None:

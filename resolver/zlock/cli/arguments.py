@@ -589,6 +589,13 @@ def _add_apply(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="`file.py`, `file.py:name` or a script (default: the configured one)",
     )
     parser.add_argument("--config", type=path, metavar="FILE", help="what configures the run, of a ZenML pipeline")
+    parser.add_argument(
+        "--format",
+        choices=("run", "build"),
+        default="run",
+        help="what to write: `run`, which configures a run, or `build`, a build as ZenML keeps them, for which it is "
+        "asked for the active stack (default: run)",
+    )
     _add_builder(parser)
     parser.add_argument(
         "--output", type=output_file, metavar="FILE", help="where to write it (default, and `-`: standard output)"

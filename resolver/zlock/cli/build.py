@@ -34,7 +34,7 @@ def run_build(parsed: argparse.Namespace, screen: Screen) -> int:
     if parsed.apply and code == 0:
         from zlock.workflow.deliver.apply import apply  # most builds are for nobody's run
 
-        parsed.apply.write_text(apply(options, parsed.builder), encoding="utf-8")
+        apply(options, parsed.builder, output=parsed.apply)
         screen.say(f"wrote {parsed.apply}")
     return code
 

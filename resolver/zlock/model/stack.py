@@ -14,10 +14,12 @@ class Stack:
         components: Component type to flavor, or names of flavors and integrations alone.
         requirements: Its own, beside those of its components.
         apt_packages: Its own Debian packages.
+        pipeline_image: Whether its orchestrator runs every pipeline itself in an image, beside its steps.
         remote: False: pipelines run without images, and docker settings are disregarded.
     """
 
     components: Mapping[str, str] | tuple[str, ...] = field(default_factory=dict)
     requirements: tuple[str, ...] = ()
     apt_packages: tuple[str, ...] = ()
+    pipeline_image: bool = False
     remote: bool = True

@@ -25,7 +25,7 @@ from zlock.settings.place import Place, display
 from zlock.settings.reader import Declared, Question, Reader
 from zlock.wording import did_you_mean, listed
 
-PROTOCOL = 4
+PROTOCOL = 5
 """The version of the document; a parent asks no child that has another."""
 
 MODULE = "_zlock_pipeline_file"
@@ -142,7 +142,7 @@ def _described(question: Question, held: _Held) -> dict[str, object]:
         "requires": found.requires,
         "files": sorted({question.file, *filter(None, [found.config]), *_imported(question)}),
         "config": found.config,
-        "own_image": found.own_image,
+        "runs_itself": found.runs_itself,
         "notes": found.notes,
     }
 

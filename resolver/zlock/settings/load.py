@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Required, TypedDict
 
@@ -24,7 +24,7 @@ from zlock.settings.frameworks import FRAMEWORKS
 from zlock.settings.place import Place
 from zlock.wording import did_you_mean
 
-PROTOCOL = 4
+PROTOCOL = 5
 """The version of the document that is read; a zlock with another one is as good as none."""
 
 _START = """
@@ -90,6 +90,7 @@ class DeclaredPipeline:
         line: The line there, decorators included.
         files: The files of the user's that were imported or configure the run, absolute and sorted.
         reference: The file that was asked for, absolute; the pipeline may come from another one.
+        asked: The name in it that was asked for; empty for the only one.
         pipelines: The names of all pipelines in it.
         maker: Whose pipelines they are: `zlock`, or the package of a framework.
         defaults: Settings that lie below all others, for its steps alone.
@@ -106,6 +107,7 @@ class DeclaredPipeline:
     line: int
     files: tuple[str, ...] = ()
     reference: str = ""
+    asked: str = ""
     pipelines: tuple[str, ...] = ()
     maker: str = "zlock"
     defaults: DockerSettings = field(default_factory=DockerSettings)
@@ -113,6 +115,14 @@ class DeclaredPipeline:
     config: str = ""
     own_image: str = ""
     notes: tuple[str, ...] = ()
+
+    def with_own_image(self) -> DeclaredPipeline:
+        """Return it with the pipeline itself as one more step; its name tells it from a step of the same name."""
+        if self.own_image or self.name is None:
+            return self
+        name = f"{self.name}-pipeline" if self.name in {step.name for step in self.steps} else self.name
+        own = DeclaredStep(name=name, settings=self.settings, file=self.file, line=self.line)
+        return replace(self, steps=(*self.steps, own), own_image=name)
 
 
 class StepDocument(TypedDict):
@@ -147,7 +157,7 @@ class Document(TypedDict, total=False):
     defaults: SettingsDocument
     requires: list[str]
     config: str
-    own_image: str
+    runs_itself: bool
     notes: list[str]
 
 
@@ -182,7 +192,7 @@ def load_pipeline(
     if document["protocol"] != PROTOCOL:
         raise CommandFailed(f"`{sys.executable}` can't import zlock", hint="install zlock again")
     _raise_errors(document, note)
-    return _declared(document, file)
+    return _declared(document, file, name)
 
 
 def _parse(reference: str, folder: Path) -> tuple[Path, str]:
@@ -340,9 +350,9 @@ def _raise_errors(document: Document, note: str) -> None:
     problems.raise_if_any()
 
 
-def _declared(document: Document, reference: Path) -> DeclaredPipeline:
+def _declared(document: Document, reference: Path, asked: str) -> DeclaredPipeline:
     file, line = document["place"]
-    return DeclaredPipeline(
+    declared = DeclaredPipeline(
         name=document["name"],
         settings=DockerSettings.from_json(document["settings"]),
         steps=tuple(_step(step) for step in document["steps"]),
@@ -350,14 +360,15 @@ def _declared(document: Document, reference: Path) -> DeclaredPipeline:
         line=line,
         files=tuple(document["files"]),
         reference=str(reference),
+        asked=asked,
         pipelines=tuple(document["pipelines"]),
         maker=document["maker"],
         defaults=DockerSettings.from_json(document["defaults"]),
         requires=tuple(document["requires"]),
         config=document["config"],
-        own_image=document["own_image"],
         notes=tuple(document["notes"]),
     )
+    return declared.with_own_image() if document["runs_itself"] else declared
 
 
 def _step(document: StepDocument) -> DeclaredStep:

@@ -67,7 +67,7 @@ class Read(NamedTuple):
         defaults: Settings that lie below all others, for these steps alone.
         requires: What the framework itself requires to be in the images.
         config: The file that configures the run, absolute; empty for none.
-        own_image: The step among them that is none, but the pipeline itself, which runs in an image too.
+        runs_itself: Whether the pipeline itself runs in an image too.
         notes: What a person should know.
     """
 
@@ -77,7 +77,7 @@ class Read(NamedTuple):
     defaults: Mapping[str, Any] = MappingProxyType({"values": {}, "places": {}, "replaced": []})
     requires: Sequence[str] = ()
     config: str = ""
-    own_image: str = ""
+    runs_itself: bool = False
     notes: Sequence[str] = ()
 
 

@@ -39,6 +39,8 @@ class StackTable(Stack):
         components: Each brings the requirements of its integration.
         requirements: What the stack needs beside them.
         apt_packages: Likewise, Debian packages.
+        pipeline_image: True: its orchestrator runs a pipeline of ZenML itself in an image too, which is locked and
+            built as those of steps are.
         remote: False: the pipeline runs on this machine without images, docker settings are disregarded, and every
             command says so and touches no lock.
     """
@@ -46,6 +48,7 @@ class StackTable(Stack):
     components: Mapping[str, str] | tuple[str, ...] = key(_components, {}, QUESTION)
     requirements: tuple[str, ...] = key(_requirements, (), QUESTION)
     apt_packages: tuple[str, ...] = key(checks.debian_packages, (), QUESTION)
+    pipeline_image: bool = key(checks.boolean, False, NOTHING)
     remote: bool = key(checks.boolean, True, NOTHING)
 
 

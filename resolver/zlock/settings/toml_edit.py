@@ -44,6 +44,17 @@ def with_list(text: str, address: Sequence[str], values: Sequence[str]) -> str:
     return document.as_string()
 
 
+def with_flag(text: str, address: Sequence[str], *, value: bool) -> str:
+    """Return a document that says whether something is so; where it is not, and nothing says so, it stays as it is."""
+    from tomlkit import parse
+
+    document = parse(text)
+    table = _table_at(document, address[:-1])
+    if table.get(address[-1], False) is not value:
+        table[address[-1]] = value
+    return document.as_string()
+
+
 def with_requirement(text: str, address: Sequence[str], requirement: str) -> str:
     """Return a document whose list has a requirement, in the place of those of its name, or behind all others."""
     from tomlkit import array, parse

@@ -80,8 +80,8 @@ def read(pipeline: Pipeline | None, chosen: Sequence[BaseStep], question: Questi
         for name, invocation in invocations.items()
     ]
     found = _read_steps(merged, _settings_of(pipeline.configuration), question, of=pipeline)
-    found = found._replace(config=stated)
-    return _with_own_image(found, pipeline) if pipeline.is_dynamic else found
+    notes = [*found.notes, *_notes_of_own_image(found, pipeline)]
+    return found._replace(config=stated, runs_itself=len(notes) > len(found.notes), notes=notes)
 
 
 def _check_version(question: Question) -> None:
@@ -207,18 +207,20 @@ def _place(function: Any) -> Place:
     return Place(code.co_filename, code.co_firstlineno) if code is not None else Place("<unknown>", None)
 
 
-def _with_own_image(found: Read, pipeline: Pipeline) -> Read:
-    """Add the image of a dynamic pipeline itself, which decides in there what its steps are."""
-    names = listed(step.name for step in found.steps) if found.steps else "none are named"
-    note = (
-        f"`{pipeline.name}` is dynamic: locked are the image that it runs in itself, and the steps that its "
-        f"`depends_on` names: {names}"
-    )
-    return found._replace(
-        steps=[*found.steps, ReadStep(pipeline.name, found.place, found.settings)],
-        own_image=pipeline.name,
-        notes=[*found.notes, note],
-    )
+def _notes_of_own_image(found: Read, pipeline: Pipeline) -> list[str]:
+    """Say why a pipeline itself runs in an image, where it does.
+
+    A dynamic one decides in there what its steps are; else an orchestrator may be set to it.
+    """
+    if pipeline.is_dynamic:
+        names = listed(step.name for step in found.steps) if found.steps else "none are named"
+        image = f"`{pipeline.name}` is dynamic: locked are the image that it runs in itself"
+        return [f"{image}, and the steps that its `depends_on` names: {names}"]
+    settings = pipeline.configuration.settings.items()
+    of_orchestrators = [value for name, value in settings if name.partition(".")[0] == "orchestrator"]
+    if any(getattr(value, "always_build_pipeline_image", False) for value in of_orchestrators):
+        return [f"`{pipeline.name}` itself runs in an image too, as `always_build_pipeline_image` is set"]
+    return []
 
 
 def explained(error: BaseException, question: Question) -> ZlockError | None:

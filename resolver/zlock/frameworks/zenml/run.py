@@ -1,4 +1,4 @@
-"""The YAML that configures a run of ZenML, with the images that its steps run in.
+"""The YAML that a run of ZenML takes, with the images that its steps run in.
 
 YAML is read and written by the project's interpreter, as ZenML itself does it.
 """
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from zlock.errors import InvalidInput
+from zlock.frameworks.zenml.ask import ask_zenml
 from zlock.process import CommandExited, run_command
 
 _LAY = """
@@ -57,6 +58,43 @@ def run_configuration(own: str, images: Mapping[str, object], *, interpreter: Pa
         return run_command(command, cwd=folder, timeout=math.inf, stdin=json.dumps(images)).stdout
     except CommandExited as error:
         raise InvalidInput(f"`{own}` can't be read as YAML", context=error.context, hint="correct it") from error
+
+
+def pipeline_build(
+    file: str,
+    name: str,
+    config: str,
+    steps: Mapping[str, str],
+    around: str,
+    *,
+    interpreter: Path,
+    folder: Path,
+    environ: Mapping[str, str],
+) -> str:
+    """Return the YAML of a build, as `zenml pipeline run --build` takes it, with all images the active stack wants.
+
+    Args:
+        file: The pipeline file, absolute.
+        name: The pipeline's variable in it, or its name.
+        config: The file that configures the run, absolute; empty for none.
+        steps: As in `run_settings`.
+        around: As in `run_settings`.
+        interpreter: The project's interpreter, which has ZenML.
+        folder: The project's folder.
+        environ: The environment of zlock.
+
+    Raises:
+        CommandFailed: ZenML knows no stack, or can't compile the pipeline.
+    """
+    asked = {"file": file, "name": name, "config": config, "steps": dict(steps), "around": around}
+    return ask_zenml(
+        [str(Path(__file__).with_name("builds.py"))],
+        "the images that its active stack wants",
+        interpreter=interpreter,
+        folder=folder,
+        environ=environ,
+        stdin=json.dumps(asked),
+    )
 
 
 def _settings(image: str) -> dict[str, object]:

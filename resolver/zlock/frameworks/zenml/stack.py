@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from zlock.errors import CommandFailed
-from zlock.process import CommandExited, run_command
+from packaging.requirements import Requirement
+
+from zlock.frameworks.zenml.ask import ask_zenml
 
 _ASK = """
 import json, os, sys
@@ -20,10 +21,10 @@ source_utils.set_custom_source_root(os.getcwd())  # which is else the folder of 
 client = Client()
 stack = client.active_stack
 is_local = GlobalConfiguration().uses_local_store
+runs_pipelines = bool(getattr(stack.orchestrator.config, "always_build_pipeline_image", False))
 found = {"name": stack.name, "requirements": sorted(stack.requirements()), "apt_packages": sorted(stack.apt_packages)}
-kept.write(json.dumps({**found, "is_local": is_local}))
+kept.write(json.dumps({**found, "is_local": is_local, "runs_pipelines": runs_pipelines}))
 """
-_SECONDS = 120.0
 
 
 class ActiveStack(NamedTuple):
@@ -34,11 +35,13 @@ class ActiveStack(NamedTuple):
         requirements: What its components require, and ZenML's own extra where what is recorded of runs is kept on the
             machine.
         apt_packages: Their Debian packages.
+        runs_pipelines: Whether its orchestrator runs every pipeline itself in an image, beside its steps.
     """
 
     name: str
     requirements: tuple[str, ...]
     apt_packages: tuple[str, ...]
+    runs_pipelines: bool
 
 
 def active_stack(interpreter: Path, folder: Path, environ: Mapping[str, str]) -> ActiveStack:
@@ -47,16 +50,9 @@ def active_stack(interpreter: Path, folder: Path, environ: Mapping[str, str]) ->
     Raises:
         CommandFailed: ZenML is not there, or knows no stack.
     """
-    quiet = {"ZENML_ANALYTICS_OPT_IN": "false", "ZENML_LOGGING_VERBOSITY": "ERROR", "ZENML_ENABLE_RICH_TRACEBACK": "0"}
-    try:
-        done = run_command([str(interpreter), "-c", _ASK], cwd=folder, timeout=_SECONDS, environ={**environ, **quiet})
-    except CommandExited as error:
-        said = error.completed.stderr.strip().rpartition("\n")[2]
-        raise CommandFailed(
-            f"`{interpreter}` can't ask ZenML for the active stack",
-            context=[said] if said else [],
-            hint="install ZenML there, as `zenml[local]` for a stack on this machine; `zenml status` tells more",
-        ) from error
-    found = json.loads(done.stdout)
-    local = ["zenml[local]"] if found["is_local"] else []
-    return ActiveStack(found["name"], (*found["requirements"], *local), tuple(found["apt_packages"]))
+    printed = ask_zenml(["-c", _ASK], "the active stack", interpreter=interpreter, folder=folder, environ=environ)
+    found = json.loads(printed)
+    requirements: list[str] = found["requirements"]
+    has_local = any(one.name == "zenml" and "local" in one.extras for one in map(Requirement, requirements))
+    local = ["zenml[local]"] if found["is_local"] and not has_local else []
+    return ActiveStack(found["name"], (*requirements, *local), tuple(found["apt_packages"]), found["runs_pipelines"])

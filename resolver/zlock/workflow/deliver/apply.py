@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zlock.errors import Collector, InvalidInput, LockOutdated
-from zlock.frameworks.zenml.run import run_configuration, run_settings
+from zlock.frameworks.zenml.run import pipeline_build, run_configuration, run_settings
 from zlock.image.plan import ImagePlan
 from zlock.image.record import RECORD, Record, read_record
 from zlock.wording import listed
+from zlock.workflow.deliver.export import write_delivered
 from zlock.workflow.images.build_plans import output_folder, plan_images
 from zlock.workflow.images.choosing import layering_of
 from zlock.workflow.images.registries import Registries
-from zlock.workflow.locks.current import load_locked
+from zlock.workflow.locks.current import LockedStep, load_locked
 from zlock.workflow.project.workspace import Options, Workspace
 
 
@@ -23,18 +24,24 @@ class Run:
     """What a run of a pipeline takes.
 
     Attributes:
+        file: The pipeline file, absolute.
+        name: The pipeline's variable in it, or its name.
         config: The file that configures it otherwise, absolute; empty for none.
         steps: By step, the image that it runs in as it is.
         around: The image of the pipeline itself; empty where it has none.
         interpreter: The project's interpreter, which has the framework.
         folder: The project's folder.
+        environ: The environment of zlock.
     """
 
+    file: str
+    name: str
     config: str
     steps: Mapping[str, str]
     around: str
     interpreter: Path
     folder: Path
+    environ: Mapping[str, str]
 
 
 def find_run(options: Options, builder: str | None = None) -> Run:
@@ -49,7 +56,10 @@ def find_run(options: Options, builder: str | None = None) -> Run:
             the last build made; several errors come as `Problems`.
     """
     workspace = Workspace(options)
-    locked = load_locked(workspace)
+    return _run(workspace, load_locked(workspace), builder)
+
+
+def _run(workspace: Workspace, locked: Sequence[LockedStep], builder: str | None) -> Run:
     pipeline = workspace.pipeline
     if pipeline is None or pipeline.maker != "zenml" or pipeline.name is None:
         raise InvalidInput(
@@ -62,17 +72,51 @@ def find_run(options: Options, builder: str | None = None) -> Run:
     images = _images(plans, read_record(output_folder(workspace) / RECORD))
     images |= {one.name: one.effective.parent_image or "" for one in workspace.every_step if one.effective.skip_build}
     return Run(
+        file=pipeline.reference,
+        name=pipeline.asked or pipeline.name,
         config=pipeline.config,
         steps={name: image for name, image in images.items() if name != pipeline.own_image},
         around=images.get(pipeline.own_image, ""),
         interpreter=workspace.interpreter,
         folder=workspace.project.folder,
+        environ=workspace.environ,
     )
 
 
-def apply(options: Options, builder: str | None = None) -> str:
-    """Return the YAML that configures a run, with an image for every step; errors are those of `find_run`."""
-    run = find_run(options, builder)
+def apply(options: Options, builder: str | None = None, form: str = "run", output: Path | None = None) -> str:
+    """Return the YAML that a run takes, with an image for every step; errors are those of `find_run`.
+
+    Args:
+        options: As for `find_run`.
+        builder: As for `find_run`.
+        form: `run` for what configures a run; `build` for a build, which the active stack is asked for.
+        output: The file to write, or None.
+
+    Raises:
+        CommandFailed: ZenML can't be asked.
+        InvalidInput: The output is what it is made from.
+        OutsideFailed: The disk refused.
+    """
+    workspace = Workspace(options)
+    locked = load_locked(workspace)
+    text = _text(_run(workspace, locked, builder), form)
+    if output is not None:
+        write_delivered(workspace, locked, output, text)
+    return text
+
+
+def _text(run: Run, form: str) -> str:
+    if form == "build":
+        return pipeline_build(
+            run.file,
+            run.name,
+            run.config,
+            run.steps,
+            run.around,
+            interpreter=run.interpreter,
+            folder=run.folder,
+            environ=run.environ,
+        )
     settings = run_settings(run.steps, run.around)
     return run_configuration(run.config, settings, interpreter=run.interpreter, folder=run.folder)
 
@@ -89,10 +133,11 @@ def _images(plans: Sequence[ImagePlan], record: Record) -> dict[str, str]:
             wanted.setdefault(step, set()).add(plan.key)
     problems = Collector()
     found = {}
+    missing = []
     for step, keys in wanted.items():
         row = record.get(step)
         if row is None or not row.reference:
-            problems.add(LockOutdated(f"step `{step}` has no image yet", hint="run `zlock build --push` first"))
+            missing.append(step)
         elif keys != {one.key for one in row.platforms.values()}:
             built = sorted(one.key[:12] for one in row.platforms.values())
             problems.add(
@@ -104,5 +149,8 @@ def _images(plans: Sequence[ImagePlan], record: Record) -> dict[str, str]:
             )
         else:
             found[step] = row.reference
+    if missing:
+        who = f"step {listed(missing)} has" if len(missing) == 1 else f"steps {listed(missing)} have"
+        problems.add(LockOutdated(f"{who} no image yet", hint="run `zlock build --push` first"))
     problems.raise_if_any()
     return found

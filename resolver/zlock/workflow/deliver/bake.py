@@ -12,7 +12,7 @@ from zlock.image.context.installation import SECRET
 from zlock.image.plan import ImagePlan
 from zlock.model.paths import real
 from zlock.wording import listed
-from zlock.workflow.deliver.export import write_export
+from zlock.workflow.deliver.export import write_delivered
 from zlock.workflow.fetching.pool import Pool
 from zlock.workflow.images.build_plans import output_folder, plan_images
 from zlock.workflow.images.names import name_of
@@ -65,7 +65,7 @@ def export_bake(options: Options, platform: str | None, output: Path | None) -> 
     if real(start) != real(Path.cwd()):
         workspace.note(f"run bake in `{real(start)}`, from which the file's paths count")
     if output is not None:
-        write_export(workspace, locked, output, text)
+        write_delivered(workspace, locked, output, text)
     return text, workspace.report
 
 

@@ -43,26 +43,25 @@ def export_lock(options: Options, name: str, platform: str | None, output: Path 
         raise InvalidInput("an export is of one step", hint=f"add `--step`, one of {names}")
     text = export(name, _source(workspace, locked[0], platform, output))
     if output is not None:
-        write_export(workspace, locked, output, text)
+        write_delivered(workspace, locked, output, text)
     return text, workspace.report
 
 
-def write_export(workspace: Workspace, locked: Sequence[LockedStep], output: Path, text: str) -> None:
-    """Write an export, which must not take the place of what it was made from.
+def write_delivered(workspace: Workspace, locked: Sequence[LockedStep], output: Path, text: str) -> None:
+    """Write what is handed on, which must not take the place of what it was made from.
 
     Raises:
-        InvalidInput: The file is the configuration, a lock, or one that asks.
+        InvalidInput: The file is the configuration, a lock, of the pipeline, or one that asks.
         OutsideFailed: The disk refused.
     """
     project = workspace.project
     recorded = [file for one in locked for file in one.facts.declared_files]
+    pipeline = map(Path, workspace.pipeline.files) if workspace.pipeline else ()
     asking = [project.folder / file.name for file in recorded if file.inside]
     locks = [lock.path for lock in existing_steps(workspace.lock_folder).values()]
     place = real(output)
-    if place in {real(one) for one in (*asking, *locks, *filter(None, [project.file]))}:
-        raise InvalidInput(
-            f"`{output}` is a file that the export is made from", hint="name another file with `--output`"
-        )
+    if place in {real(one) for one in (*asking, *locks, *pipeline, *filter(None, [project.file]))}:
+        raise InvalidInput(f"`{output}` is a file that this is made from", hint="name another file with `--output`")
     replace_text(output, text)
 
 

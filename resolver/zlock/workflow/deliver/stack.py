@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from zlock.frameworks.zenml.stack import ActiveStack, active_stack
-from zlock.settings.toml_edit import with_list
+from zlock.settings.toml_edit import with_flag, with_list
 from zlock.workflow.project.workspace import Options, Workspace
 
 
 def import_stack(options: Options) -> tuple[ActiveStack, Path]:
     """Write what the active stack requires into `[stack]` of the configuration; return it, and the file.
 
-    Its `requirements` and `apt-packages` are replaced; all else stays as it is written.
+    Its `requirements`, `apt-packages` and `pipeline-image` are replaced; all else stays as it is written.
 
     Raises:
         ZlockError: The configuration is wrong, or ZenML can't be asked.
@@ -26,6 +26,7 @@ def import_stack(options: Options) -> tuple[ActiveStack, Path]:
     text = before
     for key, values in (("requirements", stack.requirements), ("apt-packages", stack.apt_packages)):
         text = with_list(text, (*above, "stack", key), values)
+    text = with_flag(text, (*above, "stack", "pipeline-image"), value=stack.runs_pipelines)
     if text != before:
         staged = file.with_name(f".zlock-staged-{file.name}")
         staged.write_bytes(text.encode())

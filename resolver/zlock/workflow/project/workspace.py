@@ -186,6 +186,8 @@ class Workspace:
         if reference:
             folder = Path.cwd() if self.options.pipeline and self.options.project is None else self.project.folder
             self.pipeline = self._load(str(folder / reference), reference)
+            if self.pipeline.maker == "zenml" and self.project.stack and self.project.stack.pipeline_image:
+                self.pipeline = self.pipeline.with_own_image()
             self.note(*self.pipeline.notes)
             self._is_part = self.pipeline.name is None and not (folder / reference).is_file()
             steps = [(step.name, step.settings) for step in self.pipeline.steps]
