@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -404,9 +405,87 @@ def test_steps_that_are_not_there_are_named(load: Load) -> None:
     )
 
 
-@pytest.mark.parametrize("run", ["steps: [", "just text", "parameters: 3\n", "settings: {docker: {requirements: 3}}"])
-def test_a_run_that_cannot_be_read_is_named(load: Load, run: str) -> None:
-    assert isinstance(load.error(MERGED, run=run), InvalidInput)
+SCHEDULE = (
+    "Either a cron expression, a start time and interval seconds or a run once start time need to be set for a valid "
+    "schedule."
+)
+CHECK = """
+import json, sys
+from zlock.errors import InvalidConfiguration
+from zlock.frameworks.zenml.run_file import check_run
+found = []
+for file in sys.argv[1:]:
+    try:
+        found.append(check_run(file))
+    except InvalidConfiguration as error:
+        found.append([error.message, *error.context])
+json.dump(found, sys.stdout)
+"""
+
+
+def test_a_run_that_cannot_be_read_is_named(load: Load) -> None:
+    """Each with the file and what is wrong in it, where ZenML names neither."""
+    runs = {
+        "": ["`0.yaml` is empty, and what configures a run is a mapping"],
+        "# nothing": ["`1.yaml` is empty, and what configures a run is a mapping"],
+        "- a": ["`2.yaml` holds a list, and what configures a run is a mapping"],
+        "a: 1\nsteps: [a": [
+            "`3.yaml` can't be read as YAML: expected ',' or ']', but got '<stream end>'",
+            "3.yaml:2",
+        ],
+        "schedule: {cron: '0 0 * * *'}": [
+            f"`schedule`: {SCHEDULE}",
+            "stated in 4.yaml",
+        ],
+        "settings: {docker: {requirements: 3}}": [],
+        "stepz: {}\nsteps: {train: {setings: {}}}": [
+            "ZenML ignores `stepz` in 6.yaml, which it does not know; did you mean `steps`?",
+            "ZenML ignores `steps.train.setings` in 6.yaml, which it does not know; did you mean `settings`?",
+        ],
+    }
+    for number, text in enumerate(runs):
+        (load.folder / f"{number}.yaml").write_text(text)
+    command = [load.interpreter, "-c", CHECK, *(str(load.folder / f"{number}.yaml") for number in range(len(runs)))]
+    environ = {"PYTHONPATH": str(SOURCE_ROOT), "HOME": str(load.folder), "ZENML_ANALYTICS_OPT_IN": "false"}
+    done = subprocess.run(command, cwd=load.folder, env=environ, capture_output=True, text=True, check=True)
+
+    assert json.loads(done.stdout) == list(runs.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "run", "message"),
+    [
+        (MERGED, "parameters: {times: 1, foo: 3}", "`foo`: Unexpected keyword argument"),
+        ("@step(settings={'docker': {'user': '${NO_SUCH}'}})\ndef one() -> None: ...", "", "NO_SUCH"),
+    ],
+)
+def test_what_zenml_refuses_is_said_in_full(load: Load, text: str, run: str, message: str) -> None:
+    error = load.error(text, run=run)
+
+    assert isinstance(error, InvalidPipeline)
+    assert error.message.startswith("ZenML refuses what `pipe.py` and the configuration of the run say: ")
+    assert message in error.message
+
+
+def test_what_a_step_replaces_is_known(load: Load) -> None:
+    declared = load(
+        """
+        @step(settings={"docker": DockerSettings(requirements=["jax"])})
+        def one() -> None: ...
+
+        @pipeline(settings={"docker": DockerSettings(requirements=["six"], apt_packages=["git"])})
+        def _run():
+            one()
+        """
+    )
+
+    (row,) = declared.steps[0].settings.replaced
+    assert (row.setting, row.asked, row.place and row.place.line, row.by and row.by.line) == (
+        "requirements",
+        ("six",),
+        7,
+        4,
+    )
 
 
 def test_a_setting_that_zenml_ignores_is_said(load: Load) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from zlock.errors import InvalidConfiguration
 
-STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+STEP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 
 
@@ -20,7 +20,7 @@ def wrong_names(names: Iterable[str]) -> Iterator[tuple[str, InvalidConfiguratio
                 name,
                 InvalidConfiguration(
                     f"the step name `{name}` can't be part of a lock's file name",
-                    hint="use up to 100 letters, digits, `-` and `_`; `name=` gives a step another name",
+                    hint="use up to 100 letters, digits, `-` and `_`, no `-` first; `name=` gives a step another name",
                 ),
             )
         other = seen.setdefault(name.casefold(), name)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import copy
 import inspect
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zlock.errors import Collector, InvalidConfiguration, InvalidPipeline, Located, ZlockError
-from zlock.frameworks.zenml.settings import DEFAULTS, translated
+from zlock.errors import Collector, InvalidPipeline, Located
+from zlock.frameworks.zenml.refused import explained, invalid
+from zlock.frameworks.zenml.run_file import check_run, check_steps
+from zlock.frameworks.zenml.settings import DEFAULTS, replaced, translated
 from zlock.settings.place import Place, display
 from zlock.settings.reader import Question, Read, ReadStep
-from zlock.wording import counted, did_you_mean, kind, listed
+from zlock.wording import counted, did_you_mean, listed
 
 if TYPE_CHECKING:
     from zenml.config.base_settings import BaseSettings
@@ -27,13 +28,12 @@ if TYPE_CHECKING:
     from zenml.steps import BaseStep
     from zenml.steps.step_invocation import StepInvocation
 
+__all__ = ["MAKER", "explained", "module_of", "pipelines", "read", "steps"]
+
 MAKER = "zenml"
 
 OLDEST = (0, 95)
 """The first version whose settings can be merged as they are here."""
-
-_STORE = "none://zlock"
-_IN_STORE = ("zen_store", "_configure_store", "active_stack", "active_stack_model", "zen_stores")
 
 
 def pipelines(names: Mapping[str, object]) -> dict[str, Pipeline]:
@@ -70,9 +70,9 @@ def read(pipeline: Pipeline | None, chosen: Sequence[BaseStep], question: Questi
                 hint="name the file of the pipeline",
             )
         return _read_steps([(step.name, step, _settings_of(step.configuration)) for step in chosen], {}, question)
-    stated, pipeline, run = _configured(pipeline, question)
+    stated, pipeline, run, notes = _configured(pipeline, question)
     invocations = dict(pipeline.invocations)
-    _check_steps(run, invocations, stated)
+    check_steps(run.steps or {}, invocations, stated)
     with pipeline.__suppress_configure_warnings__():
         pipeline.configure(settings=run.settings)
     merged = [
@@ -80,8 +80,12 @@ def read(pipeline: Pipeline | None, chosen: Sequence[BaseStep], question: Questi
         for name, invocation in invocations.items()
     ]
     found = _read_steps(merged, _settings_of(pipeline.configuration), question, of=pipeline)
-    notes = [*found.notes, *_notes_of_own_image(found, pipeline)]
-    return found._replace(config=stated, runs_itself=len(notes) > len(found.notes), notes=notes)
+    own = _notes_of_own_image(found, pipeline)
+    if not invocations and not pipeline.is_dynamic:
+        notes.append(
+            f"`{pipeline.name}` calls no step, and ZenML runs no such pipeline: locked is what itself is set to"
+        )
+    return found._replace(config=stated, runs_itself=bool(own), notes=[*notes, *found.notes, *own])
 
 
 def _check_version(question: Question) -> None:
@@ -97,13 +101,14 @@ def _check_version(question: Question) -> None:
         )
 
 
-def _configured(pipeline: Pipeline, question: Question) -> tuple[str, Pipeline, PipelineRunConfiguration]:
-    """Prepare a pipeline as a run does, and return it with the file that configures the run and what that says."""
+def _configured(pipeline: Pipeline, question: Question) -> tuple[str, Pipeline, PipelineRunConfiguration, list[str]]:
+    """Prepare a pipeline as a run does; return the file that configures the run, it, what that says, and notes."""
     from zenml.config.pipeline_run_configuration import PipelineRunConfiguration
     from zenml.utils import env_utils
 
     run_args = pipeline._run_args
     stated = question.config or run_args.get("config_path") or ""
+    notes = check_run(str(Path.cwd() / stated)) if stated else []
     if question.config:
         pipeline = pipeline.with_options(config_path=question.config)
     if missing := pipeline.missing_parameters:
@@ -117,18 +122,7 @@ def _configured(pipeline: Pipeline, question: Question) -> tuple[str, Pipeline, 
     in_code = {"steps": run_args["step_configurations"]} if "step_configurations" in run_args else {}
     run = PipelineRunConfiguration(**{**file, **in_code})
     run = env_utils.substitute_env_variable_placeholders(run)
-    return str(Path.cwd() / stated) if stated else "", pipeline, run
-
-
-def _check_steps(run: PipelineRunConfiguration, invocations: Mapping[str, StepInvocation], stated: str) -> None:
-    problems = Collector()
-    for name in (run.steps or {}).keys() - invocations.keys():
-        hint = did_you_mean(name, invocations) or f"its steps are {listed(invocations)}"
-        message = f"`steps.{name}` is configured, and the pipeline calls no step of that name"
-        problems.add(
-            InvalidConfiguration(message, context=[f"stated in {display(stated)}"] if stated else [], hint=hint)
-        )
-    problems.raise_if_any()
+    return str(Path.cwd() / stated) if stated else "", pipeline, run, notes
 
 
 def _merged(invocation: StepInvocation, pipeline: Pipeline, run: Any) -> Mapping[str, Any]:
@@ -165,13 +159,14 @@ def _read_steps(
     notes: list[str] = []
     found: list[ReadStep] = []
     place = Place(question.file, 1) if of is None else _place(of.entrypoint)
-    settings: Mapping[str, Any] = {}
+    settings: Mapping[str, Any] = {"values": {}, "places": {}, "replaced": []}
     with problems:
         settings = _document(around, place, notes)
     for name, step, values in merged:
         with problems:
             where = _place(step.entrypoint)
-            found.append(ReadStep(name, where, _document(values, where, notes)))
+            own = _document(values, where, notes)
+            found.append(ReadStep(name, where, {**own, "replaced": replaced(settings, own)}))
     problems.raise_if_any()
     return Read(
         place=place,
@@ -195,7 +190,7 @@ def _document(values: Mapping[str, Any], place: Place, notes: list[str]) -> Mapp
     try:
         checked = DockerSettings.model_validate(known)
     except ValidationError as error:
-        raise _invalid(error, place) from error
+        raise invalid(error, [Located(f"stated for {place}", place)]) from error
     stated = checked.model_dump(mode="json", exclude_unset=True)
     detects = not checked.disable_automatic_requirements_detection
     values = translated(stated, detects=detects, place=place, notes=notes)
@@ -221,50 +216,3 @@ def _notes_of_own_image(found: Read, pipeline: Pipeline) -> list[str]:
     if any(getattr(value, "always_build_pipeline_image", False) for value in of_orchestrators):
         return [f"`{pipeline.name}` itself runs in an image too, as `always_build_pipeline_image` is set"]
     return []
-
-
-def explained(error: BaseException, question: Question) -> ZlockError | None:
-    """Say what is wrong where ZenML refuses settings, or where the file needs a server or a stack."""
-    from pydantic import ValidationError
-
-    if isinstance(error, ValidationError) and error.title.endswith(("Update", "Settings")):
-        return _invalid(error, None)
-    if _needs_store(error):
-        return InvalidPipeline(
-            f"`{question.shown}` needs a ZenML server or a stack while it is imported, and locking asks none",
-            hint='ask it inside a step, or below `if __name__ == "__main__":`; a stack component can be named as text',
-        )
-    return None
-
-
-def _needs_store(error: BaseException) -> bool:
-    if _STORE in str(error):
-        return True
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        if code.co_name in _IN_STORE or f"{os.sep}zen_stores{os.sep}" in code.co_filename:
-            return True
-        trace = trace.tb_next
-    return False
-
-
-def _invalid(error: Any, place: Place | None) -> InvalidConfiguration:
-    """Say what ZenML's own classes found, each field once; zlock's settings among ZenML's are the wrong import."""
-    found: dict[str, str] = {}
-    hint = "correct it where it is stated"
-    for one in error.errors(include_url=False):
-        at = ".".join(str(part) for part in one["loc"] if str(part).isidentifier() and str(part) != "str")
-        given = one.get("input")
-        if type(given).__module__.startswith("zlock."):
-            found[at] = "these are zlock's `DockerSettings`, and the decorator is ZenML's"
-            hint = "import them from ZenML too: `from zenml.config import DockerSettings`"
-        elif at in ("settings", "settings.docker"):
-            found[at] = f"expected `DockerSettings` or a dict, got {kind(given)}"
-            hint = 'write `settings={"docker": DockerSettings(...)}`'
-        else:
-            found.setdefault(at, one["msg"].removeprefix("Value error, "))
-    message = "; ".join(f"`{at}`: {text}" if at else text for at, text in found.items())
-    return InvalidConfiguration(
-        message, context=[] if place is None else [Located(f"stated for {place}", place)], hint=hint
-    )

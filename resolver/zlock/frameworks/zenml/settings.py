@@ -56,6 +56,17 @@ _IGNORED = {
 """What is left out, and why."""
 
 
+LISTS = ("requirements", "required_integrations", "apt_packages")
+"""What is asked for in lists (or the file of one), where a step's own takes the place of its pipeline's."""
+
+
+def replaced(around: Mapping[str, Any], own: Mapping[str, Any]) -> list[tuple[str, Any, Place, Place]]:
+    """Return what a pipeline's settings ask for in vain for a step, as `Replaced` of `zlock.settings.docker` has it."""
+    above, values = around["values"], own["values"]
+    names = [name for name in LISTS if above.get(name) and values.get(name) and above[name] != values[name]]
+    return [(name, above[name], around["places"][name], own["places"][name]) for name in names]
+
+
 def translated(stated: Mapping[str, Any], *, detects: bool, place: Place, notes: list[str]) -> dict[str, Any]:
     """Return zlock's settings for those that ZenML has checked.
 

@@ -28,6 +28,7 @@ from zlock.settings.config import Project, StepConfiguration, find_project, read
 from zlock.settings.docker import DockerSettings, EffectiveSettings
 from zlock.settings.keys import policy
 from zlock.settings.names import wrong_names
+from zlock.settings.place import Place
 from zlock.wording import did_you_mean, listed
 from zlock.workflow.project.pipeline_owner import collision, is_gone, owner_of
 from zlock.workflow.project.preferred import KeptFile
@@ -170,7 +171,10 @@ class Workspace:
         """The steps, each with its settings in the documented precedence; errors are those of `steps`."""
         declared = self._declared()
         problems = Collector()
-        for _, error in wrong_names(name for name, _ in declared):
+        places = {step.name: Place(step.file, step.line) for step in (self.pipeline.steps if self.pipeline else ())}
+        for name, error in wrong_names(name for name, _ in declared):
+            if name in places:
+                error.context = (Located(f"defined at {places[name]}", places[name]),)
             problems.add(error)
         problems.raise_if_any()
         for name in self.project.steps.keys() - dict(declared).keys():
