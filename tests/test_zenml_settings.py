@@ -68,6 +68,20 @@ def test_a_field_that_counts_for_nothing_is_named(folder: Path, stated: dict[str
     assert [note.partition(" of ZenML")[0] for note in notes] == [f"`{name}`" for name in stated]
 
 
+def test_an_export_command_is_run_in_place_of_reading_the_file(folder: Path) -> None:
+    command = ["uv export", "--extra gpu", "--directory={directory}"]
+
+    values, notes = settings(folder, pyproject_path="my app/pyproject.toml", pyproject_export_command=command)
+    beside, left_out = settings(
+        folder, pyproject_path="a/b.toml", pyproject_export_command=command, replicate_local_python_environment=True
+    )
+
+    export = ["uv", "export", "--extra", "gpu", f"--directory={folder / 'my app'}"]
+    assert (values, notes) == ({"replicate_local_python_environment": export}, [])
+    assert beside == {"pyproject_path": str(folder / "a/b.toml"), "replicate_local_python_environment": True}
+    assert len(left_out) == 1
+
+
 def test_a_dockerfile_goes_before_a_parent_image(folder: Path) -> None:
     values, notes = settings(folder, dockerfile="Dockerfile", parent_image="python:3.12")
 

@@ -112,7 +112,7 @@ for name, config in (("every", "run.yaml"), ("dynamic", None)):
     made = Compiler().compile(pipeline, Client().active_stack, run)
     found[name] = {one: plain(step.config) for one, step in made.step_configurations.items()}
     found[name][""] = plain(made.pipeline_configuration)
-json.dump(found, open("compiled.json", "w"))
+json.dump({**found, "fields": list(DockerSettings.model_fields)}, open("compiled.json", "w"))
 """
 
 
@@ -134,6 +134,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory, zenml: Path) -> Path:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return folder
+
+
+def test_each_field_has_its_row(folder: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "zenml.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("|")]
+
+    fields = json.loads((folder / "compiled.json").read_text())["fields"]
+
+    assert [name for name in fields if not any(f"`{name}`" in row for row in rows)] == []
 
 
 def read(folder: Path, zenml: Path, name: str, config: str | None) -> dict[str, DockerSettings]:

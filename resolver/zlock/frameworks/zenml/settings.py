@@ -6,7 +6,8 @@ row for each. This module needs the standard library alone, on Python 3.10 too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,9 @@ _SILENT = (
 
 _IGNORED = {
     "image_tag": "images are tagged with the beginning of their key, and runs name them by digest",
-    "build_config": "options of builds are not passed on; `.dockerignore` of the project counts",
-    "parent_image_build_config": "options of builds are not passed on; `.dockerignore` of the project counts",
-    "pyproject_export_command": "the `pyproject.toml` itself is read; a command that prints requirements can stand in "
-    "`replicate_local_python_environment`",
+    "build_config": "its options are those of one engine, and most images are made without one; `.dockerignore` of the "
+    "project counts",
+    "parent_image_build_config": "its options are those of one engine; `.dockerignore` beside the Dockerfile counts",
     "build_options": "ZenML deprecates it, and options of builds are not passed on",
     "dockerignore": "ZenML deprecates it; `.dockerignore` of the project counts",
     "required_hub_plugins": "ZenML deprecates it, and its hub is gone",
@@ -86,6 +86,8 @@ def translated(stated: Mapping[str, Any], *, detects: bool, place: Place, notes:
     for name in _PATHS:
         if isinstance(values.get(name), str):
             values[name] = _found(values[name], place)
+    if command := values.pop("pyproject_export_command", None):
+        values |= _exported(command, values, notes)
     if "dockerfile" in values and values.pop("parent_image", None):
         notes.append("`parent_image` of ZenML's settings is left out: a `dockerfile` is set too, which counts in ZenML")
     if "python_package_installer_cache_mount" in values:
@@ -97,6 +99,21 @@ def translated(stated: Mapping[str, Any], *, detects: bool, place: Place, notes:
         if name in values:
             values[name] = {key.upper(): str(value) for key, value in values[name].items()}
     return values
+
+
+def _exported(command: Sequence[str], values: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+    """Return the setting that runs a command for what a `pyproject.toml` asks, in place of the file itself."""
+    if not values.get("pyproject_path") or values.get("replicate_local_python_environment"):
+        why = (
+            "it stands beside `replicate_local_python_environment`"
+            if values.get("pyproject_path")
+            else "no file is set"
+        )
+        notes.append(f"`pyproject_export_command` of ZenML's settings is left out: {why}")
+        return {}
+    folder = str(Path(values.pop("pyproject_path")).parent)
+    words = [word.replace("{directory}", folder) for word in shlex.split(" ".join(command))]
+    return {"replicate_local_python_environment": words}
 
 
 def _detected(notes: list[str]) -> dict[str, str]:
