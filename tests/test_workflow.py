@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,21 @@ def test_init_without_a_file_writes_a_configuration_that_resolves(project: Proje
     assert result.code == 0, result.stderr
     assert project.locked("pipeline") == {}
     assert "# [steps.train.docker]" in text
+
+
+def test_init_from_a_pipeline_of_zenml_says_what_it_may_need(project: Project) -> None:
+    project.write("run.py", "import os\nfrom zenml import pipeline\n")
+
+    assert project.run("init", "--from", "run.py").code == 0
+
+    text = (project.folder / "zlock.toml").read_text()
+    assert tomllib.loads(text)["pipeline"] == "run.py"
+    assert tomllib.loads(text.replace("# pipe", "pipe").replace("# reg", "reg")).keys() == {
+        "python",
+        "pipeline",
+        "pipeline-config",
+        "registry",
+    }
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,6 @@ def training(size: int):
     train.with_options(settings={"docker": {"requirements": []}})(loaded)
     ready()
 """
-CONFIG = ("--config", "train.yaml")
 ANSWERS = ("python", "-m", "zenml.entrypoints.entrypoint", "--help")
 
 STACK = """
@@ -141,14 +140,15 @@ def world(tmp_path_factory: pytest.TempPathFactory, zenml: Path) -> Iterator[Wor
             {
                 "python": "3.11",
                 "pipeline": "run.py:training",
+                "pipeline-config": "train.yaml",
                 "registry": f"{host}/team/images",
                 "index": [{"url": index.url, "default": True}],
                 "docker": {"parent-image": f"{host}/python:3.11"},
             }
         )
         world = World(index=index, project=project, python=zenml, registry=host)
-        world.run("resolve", *CONFIG)
-        world.run("build", *CONFIG, "--push", "--apply")
+        world.run("resolve")
+        world.run("build", "--push", "--apply")
         world.python_runs(STACK, host)
         yield world
 
@@ -172,7 +172,7 @@ def test_a_run_is_told_of_every_step(world: World) -> None:
 
 def test_zenml_takes_the_images_and_builds_none(world: World) -> None:
     """It has a stack without an engine, and takes what configures a run, a build, and what code says."""
-    world.run("apply", *CONFIG, "--format", "build", "--output", "build.yaml")
+    world.run("apply", "--format", "build", "--output", "build.yaml")
     beside = [str(Path(zlock.__file__).parents[1]), sysconfig.get_path("purelib")]
 
     world.python_runs(TAKE, *beside)
@@ -190,10 +190,10 @@ def test_zenml_takes_the_images_and_builds_none(world: World) -> None:
 
 def test_a_pin_that_moved_makes_one_image(world: World) -> None:
     world.index.wheel("lib", "2.0")
-    world.run("resolve", *CONFIG, "--upgrade-package", "lib")
-    stale = world.project.run("apply", *CONFIG, env=world.environ)
+    world.run("resolve", "--upgrade-package", "lib")
+    stale = world.project.run("apply", env=world.environ)
 
-    again = world.run("build", *CONFIG, "--push")
+    again = world.run("build", "--push")
 
     assert (stale.code, "the image of step `train` is not what is locked and set now" in stale.stderr) == (1, True)
     assert "1 built, 1 already there" in again.stderr
@@ -204,6 +204,6 @@ def test_an_image_answers(world: World, buildah: Engine) -> None:
     buildah.allow_plain(world.registry)
     assert "usage: entrypoint.py" in buildah.run(world.images()["load"], *ANSWERS)
 
-    made = world.run("build", *CONFIG, "--step", "load", *buildah.options, **buildah.environ)
+    made = world.run("build", "--step", "load", *buildah.options, **buildah.environ)
 
     assert "usage: entrypoint.py" in buildah.run(made.stdout.split()[1], *ANSWERS)

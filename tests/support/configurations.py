@@ -28,6 +28,7 @@ CHANGES: dict[type, dict[str, str | tuple[str, str]]] = {
         "urls": 'urls = "portable"',
         "wheelhouse": 'wheelhouse = "wheels"',
         "pipeline": 'pipeline = "pipeline.py"',
+        "pipeline-config": 'pipeline-config = "train.yaml"',
         "index": INDEX,
         "index-sources": (INDEX, f'index-sources = {{ alpha = "house" }}\n{INDEX}'),
         "exclude-newer": "exclude-newer = 2026-11-01",

@@ -82,6 +82,8 @@ class Project:
             [the lock](lock.md#portable-locks).
         wheelhouse: Where `zlock fetch` puts files.
         pipeline: The pipeline whose steps are locked, or a [script](#pipeline-files).
+        pipeline_config: What configures its run, of a [pipeline of ZenML](zenml.md); `--config` goes before it, and so
+            does a command that names another pipeline.
         index: Where packages come from, see [indexes](indexes.md).
         index_sources: The one index that serves a package.
         exclude_newer: Files uploaded later don't count, nor do files without an upload time; for what
@@ -123,6 +125,7 @@ class Project:
     urls: str = key(checks.one_of("index", "portable"), "index", POLICY)
     wheelhouse: str = key(checks.path, "wheelhouse", NOTHING)
     pipeline: str | None = key(rules.pipeline, None, NOTHING)
+    pipeline_config: str | None = key(checks.path, None, NOTHING)
     index: tuple[Index, ...] = key(indexes.indexes, (), QUESTION, shown="this machine's default index")
     index_sources: Mapping[NormalizedName, str] = key(indexes.routes, {}, QUESTION)
     exclude_newer: datetime | None = key(rules.time, None, POLICY, plain=datetime.isoformat)

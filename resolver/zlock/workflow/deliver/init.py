@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -30,6 +31,17 @@ requirements = []
 # extra-requirements = ["pandas>=2"]
 """
 
+
+_ZENML = """
+# The YAML file that configures a run of it, where there is one:
+# pipeline-config = "train.yaml"
+
+# Where its images go, and its stack pulls them from:
+# registry = "host/repository"
+
+# What the active stack requires is written here by `zlock stack import`.
+"""
+_IMPORTS_ZENML = re.compile(r"^\s*(from|import)\s+zenml\b", re.MULTILINE)
 
 _IGNORED = ("/wheelhouse/", "/build/")
 """What zlock writes into a project and belongs into no commit, as git ignores it."""
@@ -85,7 +97,8 @@ def _pointing_at(origin: Path, folder: Path) -> str:
         raise InvalidConfiguration(f"there is no file `{origin}`", hint="correct `--from`")
     shown = Path(os.path.relpath(origin, folder)).as_posix()
     if origin.suffix == ".py":
-        return "\n" + dumps({"pipeline": shown})
+        text = origin.read_bytes().decode(errors="replace")
+        return "\n" + dumps({"pipeline": shown}) + (_ZENML if _IMPORTS_ZENML.search(text) else "")
     if origin.suffix == ".toml":
         return "\n" + dumps({"docker": {"pyproject-path": shown}})
     return "\n" + dumps({"docker": {"requirements": shown}})

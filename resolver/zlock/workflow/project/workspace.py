@@ -210,13 +210,14 @@ class Workspace:
         from zlock.settings.load import load_pipeline
         from zlock.settings.script import declared_script
 
-        script = None if self.options.config else declared_script(os.path.abspath(place))  # noqa: PTH100 - links stay
+        config = self.options.config
+        if config is None and not self.options.pipeline and self.project.pipeline_config:
+            config = self.project.folder / self.project.pipeline_config
+        script = None if config else declared_script(os.path.abspath(place))  # noqa: PTH100 - links stay
         if script:
             return script
         self.reporter(Doing(Activity.RUNNING_PIPELINE, reference))
-        return load_pipeline(
-            place, project=self.project.folder, interpreter=str(self.interpreter), config=self.options.config
-        )
+        return load_pipeline(place, project=self.project.folder, interpreter=str(self.interpreter), config=config)
 
     def _step(self, name: str, settings: DockerSettings) -> Step:
         """Lay the settings of a step over those of the configuration."""
