@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,18 +29,26 @@ TOOL = Deb(
     files={"usr/share/zlock-tool": b"tool\n"},
     scripts={"postinst": "#!/bin/sh\nset -e\ncat /usr/share/zlock-data > /usr/share/zlock-made\n"},
 )
+STEPS: dict[str, list[str]] = {"bare": [], "train": ["model"], "report": ["other"]}
 DATA = Deb(name="zlock-data", architecture="all", files={"usr/share/zlock-data": b"data\n"})
 
 
 class World:
-    """A project whose Debian packages are locked and fetched, and whose archive is gone."""
+    """A project whose Debian packages are locked and fetched, and no longer in their archive.
 
-    def __init__(self, project: Project, engine: Engine) -> None:
+    Attributes:
+        project: The project, with three steps.
+        engine: What builds.
+        index: Where wheels are.
+    """
+
+    def __init__(self, project: Project, engine: Engine, index: TinyIndex) -> None:
         self.project = project
         self.engine = engine
+        self.index = index
 
-    def zlock(self, *arguments: str, code: int = 0) -> str:
-        done = self.project.run(*arguments, env=self.engine.environ, timeout=300)
+    def zlock(self, *arguments: str, code: int = 0, env: Mapping[str, str] | None = None) -> str:
+        done = self.project.run(*arguments, env=env or self.engine.environ, timeout=300)
         assert done.code == code, done.stderr
         return done.stdout + done.stderr
 
@@ -48,8 +57,13 @@ class World:
 
     @property
     def unreachable(self) -> tuple[str, ...]:
-        """What leaves a build without a network; Podman can't without namespaces, and the archive is gone anyway."""
+        """What leaves a build without a network; Podman can't without namespaces, and the archive has nothing."""
         return () if self.engine.name == "podman" else ("--network", "none")
+
+    def copied(self, folder: Path) -> World:
+        """Return the same for a test that changes files of the project."""
+        shutil.copytree(self.project.folder, folder)
+        return World(Project(folder), self.engine, self.index)
 
 
 @pytest.fixture(scope="module")
@@ -60,46 +74,58 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield host
 
 
-@pytest.fixture(params=["buildah", "podman", "docker"])
-def world(request: pytest.FixtureRequest, base: str, tmp_path: Path) -> World:
+@pytest.fixture(params=["buildah", "podman", "docker"], scope="module")
+def made(request: pytest.FixtureRequest, base: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Have the base image ask a tiny archive in place of its own: a layer of the engine's making."""
     engine: Engine = request.getfixturevalue(request.param)
     engine = replace(engine, environ={**engine.environ, "DOCKER_BUILDKIT": "1"})
     engine.allow_plain(base)
     key = Key()
-    project = Project(tmp_path / "project")
-    with TinyArchive(key) as archive, TinyIndex() as index:
+    folder = tmp_path_factory.mktemp(request.param)
+    project = Project(folder / "project")
+    with TinyIndex() as index, TinyArchive(key) as archive:
         archive.add(TOOL, DATA, Deb(name="zlock-extra"))
-        layer = tmp_path / "layer"
+        layer = folder / "layer"
         layer.mkdir()
         (layer / "sources.list").write_text(archive.source())
         (layer / "tiny.gpg").write_bytes(key.public)
         (layer / "Dockerfile").write_text(
-            f"FROM {BASE}\nCOPY sources.list /etc/apt/sources.list\nCOPY tiny.gpg /etc/apt/trusted.gpg.d/tiny.gpg\n"
+            f"FROM {BASE}\nCOPY sources.list /etc/apt/\nCOPY tiny.gpg /etc/apt/trusted.gpg.d/\n"
         )
         reference = f"{base}/team/{engine.name}:1"
         engine("build", "--tag", reference, str(layer))
         engine("push", reference)
         index.wheel("model", "1.0")
+        index.wheel("other", "1.0")
+        found = World(project, engine, index)
         project.configure(
             {
                 "python": "3.11",
                 "index": [{"url": index.url, "default": True}],
-                "registry": f"{base}/team/images",
-                "docker": {"parent-image": reference, "apt-packages": ["zlock-tool"]},
+                "registry": f"{base}/team/images-{engine.name}",
+                "docker": {
+                    "parent-image": reference,
+                    "apt-packages": ["zlock-tool"],
+                    "bytecode": False,
+                },
+                "steps": {name: {"docker": {"requirements": of}} for name, of in STEPS.items()},
             }
         )
-        found = World(project, engine)
         found.zlock("resolve", "--pin-images")
         found.zlock("fetch")
+        archive.content = {path: data for path, data in archive.content.items() if not path.startswith("pool/")}
+        yield found
     key.close()
-    return found
+
+
+@pytest.fixture
+def world(made: World, tmp_path: Path) -> World:
+    return made.copied(tmp_path / "project")
 
 
 def test_packages_are_installed_with_their_scripts_from_the_pool_alone(world: World) -> None:
-    world.build()
+    reference = world.build("--step", "bare").split()[1]
 
-    reference = world.project.run("build", "--builder", world.engine.name, env=world.engine.environ).stdout.split()[-1]
     installed = world.engine.run(reference, "dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", "zlock-*")
     there = [line.split()[0] for line in installed.splitlines() if line.endswith(" installed")]
     assert there == ["zlock-data", "zlock-tool"]
@@ -108,11 +134,11 @@ def test_packages_are_installed_with_their_scripts_from_the_pool_alone(world: Wo
     assert ".deb" not in left
 
 
-@pytest.mark.parametrize("world", ["buildah", "podman"], indirect=True)
+@pytest.mark.parametrize("made", ["buildah", "podman"], indirect=True)
 def test_two_cold_builds_have_one_digest(world: World) -> None:
     digests = []
     for _ in range(2):
-        world.build("--force")
+        world.build("--force", "--step", "bare")
         record = (world.project.folder / "build" / "zlock" / "images.json").read_text()
         digests.append([line for line in record.splitlines() if '"digest"' in line])
 
@@ -121,25 +147,48 @@ def test_two_cold_builds_have_one_digest(world: World) -> None:
 
 
 def test_a_package_of_the_pool_that_was_replaced_is_refused(world: World) -> None:
-    world.zlock("dockerfile", "--wheelhouse", "wheelhouse")
+    world.zlock("dockerfile", "--step", "bare", "--wheelhouse", "wheelhouse")
     context = next(world.project.folder.glob("build/zlock/*/Dockerfile")).parent
     for place in (context / "debs", world.project.folder / "wheelhouse" / "debs"):
         path = next(place.glob("zlock-data_*"))
         path.unlink()
         path.write_bytes(replace(DATA, files={"usr/share/zlock-data": b"evil\n"}).build())
 
-    assert "is another file than was locked" in world.build(code=3)
+    assert "is another file than was locked" in world.build("--force", code=3)
     with pytest.raises(AssertionError, match="zlock: a Debian package is another file than was locked"):
-        world.engine("build", *world.unreachable, str(context))
+        world.engine("build", "--no-cache", *world.unreachable, str(context))
 
 
-@pytest.mark.parametrize("world", ["buildah"], indirect=True)
+@pytest.mark.parametrize("made", ["buildah"], indirect=True)
+def test_steps_with_the_same_packages_share_a_stage_that_no_change_of_a_wheel_builds_again(
+    world: World, tmp_path: Path
+) -> None:
+    out = f"oci:{tmp_path / 'out'}"
+    planned = world.zlock("plan", "--builder", "oci")
+    (stage,) = set(re.findall(r"with 2 Debian packages as (stage-[0-9a-f]{16}) \(to build\)", planned))
+    said = world.zlock("build", "--builder", "oci", "--push")
+    assert said.count("installing its Debian packages on its base image") == 1
+    assert f"as {stage}\n" in world.zlock("plan", "--builder", "oci")
+
+    world.index.wheel("model", "1.1")
+    world.zlock("resolve", "--upgrade-package", "model")
+    alone = {"PATH": "/nonexistent"}
+    planned = world.zlock("plan", "--explain", "train", env=alone)
+    assert f"with 2 Debian packages as {stage} (exists in the registry)" in planned
+    assert re.findall(r"^  .*: .*", planned, re.MULTILINE) == ["  package model: 1.0 -> 1.1"]
+    world.zlock("build", "--output", out, "--cache-dir", str(tmp_path / "cold"), env=alone)
+    for step in ("train", "report"):
+        row = json.loads((world.project.folder / "build" / "zlock" / "images.json").read_text())[step]
+        assert "2 Debian packages, 2 of their files" in world.zlock("verify", row["reference"], "--step", step)
+
+
+@pytest.mark.parametrize("made", ["buildah"], indirect=True)
 def test_an_image_is_verified_and_what_was_changed_in_it_is_named(world: World) -> None:
-    world.build()
+    world.build("--step", "bare")
     record = json.loads((world.project.folder / "build" / "zlock" / "images.json").read_text())
-    reference = record["pipeline"]["reference"]
+    reference = record["bare"]["reference"]
     said = world.zlock("verify", reference)
-    assert "as locked for `pipeline`" in said
+    assert "as locked for `bare`" in said
     assert "2 Debian packages, 2 of their files" in said
 
     folder = world.project.folder.parent / "changed"
@@ -148,24 +197,24 @@ def test_an_image_is_verified_and_what_was_changed_in_it_is_named(world: World) 
         f"FROM {reference}\nRUN echo evil > /usr/share/zlock-data && dpkg --remove zlock-tool\n"
     )
     world.engine("build", "--tag", "localhost/changed:1", str(folder))
-    said = world.zlock("verify", "localhost/changed:1", code=1)
+    said = world.zlock("verify", "localhost/changed:1", "--step", "bare", code=1)
     assert "zlock-data:all: /usr/share/zlock-data is changed" in said
     assert f"missing: zlock-tool:amd64 {TOOL.version}, a Debian package" in said
 
 
-@pytest.mark.parametrize("world", ["buildah"], indirect=True)
+@pytest.mark.parametrize("made", ["buildah"], indirect=True)
 def test_a_push_keeps_the_packages_where_others_find_them(world: World, base: str) -> None:
-    world.build("--push")
+    world.build("--push", "--step", "bare")
     pool = world.project.folder / "wheelhouse" / "debs"
     before = {path.name: path.read_bytes() for path in pool.iterdir()}
     shutil.rmtree(pool)
 
     world.zlock("fetch")
     assert {path.name: path.read_bytes() for path in pool.iterdir()} == before
-    world.zlock("dockerfile")
+    world.zlock("dockerfile", "--step", "bare")
     (sums,) = world.project.folder.glob("build/zlock/*/debs/SHA256SUMS")
     digest = hashlib.sha256(sums.read_bytes()).hexdigest()
-    found = Registry({}).read(ImageReference.parse(f"{base}/team/images:apt-{digest[:16]}"))
+    found = Registry({}).read(ImageReference.parse(f"{base}/team/images-buildah:apt-{digest[:16]}"))
     assert isinstance(found, tuple)
     assert isinstance(found[1], Manifest)
     assert len(found[1].layers) == len(before)

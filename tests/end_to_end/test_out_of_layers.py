@@ -216,7 +216,7 @@ def test_steps_that_have_to_run_something_are_named_and_the_others_are_built(
     ("docker", "why"),
     [
         ({"system": True}, "`system` is set"),
-        ({"apt-packages": ["git"]}, "it has apt packages (`git`)"),
+        ({"apt-packages": ["git"]}, "it has apt packages that are not locked (`git`)"),
         ({"local-project-install-command": "true"}, "it has a `local-project-install-command`"),
     ],
 )

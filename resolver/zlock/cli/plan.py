@@ -7,6 +7,7 @@ import argparse
 from zlock.cli.failed import end_with_failures, plain_failures
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
+from zlock.image.plan import ImagePlan
 from zlock.wording import counted
 from zlock.workflow.images.plan import PlannedImage, PlannedIndex, plan
 
@@ -34,11 +35,17 @@ def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
 
 def _lines(image: PlannedImage) -> list[str]:
     made = image.plan
-    where = f"`{image.place}`" if image.place and ":" in image.place else f"the store of {image.place}"
-    place = _PLACES.get(image.place, f"exists in {where}")
-    head = f"{made.tag} {made.platform}: {', '.join(made.steps)} ({place}"
+    head = f"{made.tag} {made.platform}: {', '.join(made.steps)} ({_where(image.place)}"
     size = f", {_size(made.download)} of packages to download)" if made.download and not image.exists else ")"
-    return [head + size, f"  on {made.parent.text}", *(f"  {line}" for line in image.changes or ())]
+    lines = [head + size, f"  on {made.parent.text}", *(f"  {line}" for line in image.changes or ())]
+    if made.stage:
+        where = "" if image.exists else f" ({_where(image.stage)})"
+        lines.insert(2, f"  with {counted(len(made.stage.debs), 'Debian package')} as stage-{made.stage.tag}{where}")
+    return lines
+
+
+def _where(place: str | None) -> str:
+    return _PLACES.get(place, f"exists in {f'`{place}`' if place and ':' in place else f'the store of {place}'}")
 
 
 def _plain(image: PlannedImage) -> dict[str, object]:
@@ -52,9 +59,15 @@ def _plain(image: PlannedImage) -> dict[str, object]:
         "repository": made.repository,
         "exists": image.exists,
         "place": image.place or None,
+        **({"stage": _plain_stage(image, made.stage)} if made.stage else {}),
         "download": made.download,
     }
     return row if image.changes is None else {**row, "changes": list(image.changes)}
+
+
+def _plain_stage(image: PlannedImage, stage: ImagePlan) -> dict[str, object]:
+    is_there = None if image.stage is None else bool(image.stage)
+    return {"key": stage.key, "packages": len(stage.debs), "exists": image.exists or is_there}
 
 
 def _plain_index(index: PlannedIndex) -> dict[str, object]:

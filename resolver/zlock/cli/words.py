@@ -14,6 +14,7 @@ _WORDS = {
     Activity.BUILDING: "building `{subject}`",
     Activity.BUILDING_IMAGE: "building",
     Activity.BUILDING_PARENT: "building its parent",
+    Activity.BUILDING_STAGE: "installing its Debian packages on its base image",
     Activity.CHECKING_WHEELHOUSE: "checking the wheelhouse: {done} of {files}",
     Activity.COMPARING: "comparing files with what was installed, and compiled files with their sources",
     Activity.EXPLAINING: "explaining why `{subject}` has no answer",

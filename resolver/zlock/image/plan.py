@@ -96,6 +96,8 @@ class ImagePlan:
         debs: The Debian packages that its build reads; the key covers their hashes.
         download: Bytes that its build downloads of locked packages, as far as indexes say the sizes.
         components: What it consists of, for people: kind, name, value; no part of the key.
+        stage: What an engine makes below what is put together: the base image with the Debian packages; None where
+            that is the base image as it is.
         assembly: What it is put together of; None where an engine builds it. The context says all of it.
     """
 
@@ -111,6 +113,7 @@ class ImagePlan:
     debs: tuple[DebianPackage, ...] = ()
     download: int = 0
     components: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    stage: ImagePlan | None = None
     assembly: Assembly | None = None
 
     @property

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 from zlock.image.plan import Parent
 from zlock.lock.lock import Lock
+from zlock.model.debian import DebianPackage
 from zlock.model.indexes import Index
 from zlock.model.target import Target
 from zlock.settings.docker import DockerSettings
 
-_ROOT = frozenset({"", "root", "0", "root:root", "0:0"})
+ROOT = frozenset({"", "root", "0", "root:root", "0:0"})
+"""How root is called as a user of an image."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +77,13 @@ class Wanted:
     repository: str = ""
 
     @property
+    def debs(self) -> tuple[DebianPackage, ...]:
+        """The Debian packages that are locked for it; none where none are, or where its parent has all of them."""
+        apt = self.lock.facts.apt
+        return apt.on(self.target.platform) if apt else ()
+
+    @property
     def user(self) -> str:
         """Who runs in the image, empty where that is root, or whoever it is in the parent."""
         user = self.settings.user or self.parent.user or ""
-        return "" if user in _ROOT else user
+        return "" if user in ROOT else user

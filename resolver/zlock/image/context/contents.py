@@ -61,9 +61,8 @@ class _Planner:
         wanted, settings = self._wanted, self._wanted.settings.effective()
         uv = self._lock.facts.uv if settings.installer.is_fetched else None
         files = self._files(uv)
-        apt = self._lock.facts.apt
-        debs = apt.on(wanted.target.platform) if apt else ()
-        parts = Parts(wanted, list(files), self._built(), self._problems, has_debs=bool(debs)).all(self._identity)
+        debs = wanted.debs
+        parts = Parts(wanted, list(files), self._built(), self._problems).all(self._identity)
         self._problems.raise_if_any()
         project = {f"{PROJECT}/{path}": data for path, data in wanted.project.items()}
         context = {DOCKERFILE: render(parts), **files, **({SUMS: sums_of(debs)} if debs else {}), **project}

@@ -50,7 +50,6 @@ class Parts:
         files: The files of the context beside the Dockerfile and the project's own.
         sdists: The packages that are built.
         problems: Where mistakes go.
-        has_debs: Whether there are locked Debian packages to install.
     """
 
     def __init__(
@@ -59,14 +58,11 @@ class Parts:
         files: Sequence[str],
         sdists: Sequence[Built],
         problems: Collector,
-        *,
-        has_debs: bool = False,
     ) -> None:
         self._wanted = wanted
         self._settings = wanted.settings.effective()
         self._files = files
         self._problems = problems
-        self._has_debs = has_debs
         self._facts = self._installation(sdists)
 
     def all(self, identity: str) -> list[_Part]:
@@ -132,10 +128,11 @@ class Parts:
         wrong = [name for name in names if debian.refusal(name)]
         for name in wrong:
             self._problems.add(self._no_package(name))
-        if not names or wrong or (self._wanted.lock.facts.apt and not self._has_debs):
+        debs = self._wanted.debs
+        if not names or wrong or (self._wanted.lock.facts.apt and not debs):
             return ()  # what is locked may be nothing: the base image has all of it
-        if self._has_debs:
-            return (install_debs(),)
+        if debs:
+            return (install_debs(debs),)
         install = Command(
             ("apt-get", "install", "--yes", "--no-install-recommends", "--", *names),
             {"DEBIAN_FRONTEND": "noninteractive"},

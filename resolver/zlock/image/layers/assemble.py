@@ -15,6 +15,7 @@ from zlock.model import plain
 MOST_LAYERS = 100
 """How many layers an image has at the most; engines stop at 125."""
 
+_ALWAYS = "1970-01-01T00:00:00Z"  # whoever finds it later may have another SOURCE_DATE_EPOCH
 _KIND = ("architecture", "os", "os.version", "os.features", "variant")
 _PLAIN, _ZSTD = "application/vnd.oci.image.layer.v1.tar", "application/vnd.oci.image.layer.v1.tar+zstd"
 # What Docker calls what OCI names too; what is in neither column may not be passed on, or nobody knows it.
@@ -116,27 +117,51 @@ def assemble(
     inner["Labels"] = {**parent.labels, **running.labels}
     if running.user:
         inner["User"] = running.user
-    config = _json(
-        {
-            **{key: parent.document[key] for key in _KIND if key in parent.document},
-            "created": running.created,
-            "config": inner,
-            "history": [
-                *plain.tables(parent.document, "history"),
-                *({"created": running.created, "created_by": f"zlock: {name}"} for name, _ in above),
-            ],
-            "rootfs": {"type": "layers", "diff_ids": [*parent.diff_ids, *(layer.diff_id for _, layer in above)]},
-        }
-    )
+    layers = [(name, layer.diff_id) for name, layer in above]
+    config = _config(parent, inner, layers, running.created)
+    return image_of(config, (*below, *(descriptor_of(layer) for _, layer in above)))
+
+
+def stage_config(base: Configuration, diff_ids: Sequence[str], labels: Mapping[str, str]) -> bytes:
+    """Return the configuration of a base image with layers on it that an engine has made; it runs as that runs.
+
+    Args:
+        base: The base image's configuration.
+        diff_ids: What the layers unpack to.
+        labels: What it is labelled with, beside the base image's labels.
+    """
+    inner = {**plain.table(base.document, "config"), "Labels": {**base.labels, **labels}}
+    return _config(base, inner, [("Debian packages", one) for one in diff_ids], _ALWAYS)
+
+
+def image_of(config: bytes, layers: Sequence[Descriptor]) -> Assembled:
+    """Return the image of a configuration and its layers, the lowest first."""
     described = Descriptor(media_type=OCI_CONFIG, digest=digest_of_bytes(config), size=len(config))
-    layers = (*below, *(descriptor_of(layer) for _, layer in above))
     manifest = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
         "config": _table(described),
         "layers": [_table(one) for one in layers],
     }
-    return Assembled(manifest=_json(manifest), config=config, layers=layers)
+    return Assembled(manifest=_json(manifest), config=config, layers=tuple(layers))
+
+
+def _config(
+    parent: Configuration, inner: Mapping[str, object], above: Sequence[tuple[str, str]], created: str
+) -> bytes:
+    """Return the configuration of an image on a parent, with the name and the diff id of each layer on top."""
+    return _json(
+        {
+            **{key: parent.document[key] for key in _KIND if key in parent.document},
+            "created": created,
+            "config": inner,
+            "history": [
+                *plain.tables(parent.document, "history"),
+                *({"created": created, "created_by": f"zlock: {name}"} for name, _ in above),
+            ],
+            "rootfs": {"type": "layers", "diff_ids": [*parent.diff_ids, *(diff_id for _, diff_id in above)]},
+        }
+    )
 
 
 def _table(one: Descriptor) -> dict[str, object]:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from typing import IO, NamedTuple
 
 from zlock.errors import NoAnswer
-from zlock.image.layers.assemble import MOST_LAYERS, Assembled, Running, assemble, descriptor_of, passed_on
+from zlock.image.layers.assemble import MOST_LAYERS, Assembled, Running, assemble, descriptor_of, image_of, passed_on
 from zlock.image.layers.assembly import Assembly
 from zlock.image.layers.blob import Layer, pack_blob, write_blob
 from zlock.image.layers.entry import Entry
 from zlock.image.layers.environment import environment_entries, settled_entries
 from zlock.image.layers.layer import Find, check_places
 from zlock.image.layers.packing import pack
+from zlock.image.layers.stage import Stage
 from zlock.image.layers.store import LayerStore
 from zlock.image.layers.target import Read, Target
 from zlock.image.plan import KEY_LABEL, ImagePlan
@@ -96,9 +97,21 @@ class Workbench:
         doubles = check_places([layer.files for layer in layers[1]])
         named = [(one.name, layer) for one, layer in zip(wanted, layers[1], strict=True)]
         image = assemble(parent.found.config, layers[0], named, self._running(plan, assembly))
-        if not target.has(image.described):
-            target.put(image.described, lambda: io.BytesIO(image.config))
+        _put_config(image, target)
         return image, doubles
+
+    def put_stage(self, stage: Stage, target: Target, watch: Watch) -> Assembled:
+        """Give all of a base image with what an engine has put on it to a target but its manifest.
+
+        Raises:
+            NoAnswer: The base image has layers that can't be passed on.
+            OutsideFailed: Something can't be had or given.
+            CommandStopped: The watch ended it.
+        """
+        layers = [self._pass_on(stage, position, target, watch) for position in range(len(stage.found.layers))]
+        image = image_of(stage.config, layers)
+        _put_config(image, target)
+        return image
 
     def _running(self, plan: ImagePlan, assembly: Assembly) -> Running:
         labels = {
@@ -129,10 +142,12 @@ class Workbench:
 
     def _pass_on(self, parent: OpenImage, position: int, target: Target, watch: Watch) -> Descriptor:
         """Make sure that a target has a layer of the parent."""
-        beside = ""
+        found, beside = parent.found, ""
+        name = f"the base image, {position + 1} of {len(found.layers)}"
+        if isinstance(parent, Stage):
+            parent = parent.owner(position)
         if isinstance(parent, RegistryImage):
             beside, parent = parent.reference.name, replace(parent, stop=watch.stop)
-        found, name = parent.found, f"the parent, {position + 1} of {len(parent.found.layers)}"
         if found.layers[position].media_type != UNPACKED:
             one = passed_on(found.layers[position], found.name)
             _give(target, _Content(one, lambda: parent.open_layer(position), name, beside), watch)
@@ -143,6 +158,11 @@ class Workbench:
             _Wanted(name, key, lambda stream: _packed(parent, position, stream, watch)), target, watch
         )
         return descriptor_of(layer)
+
+
+def _put_config(image: Assembled, target: Target) -> None:
+    if not target.has(image.described):
+        target.put(image.described, lambda: io.BytesIO(image.config))
 
 
 def _packed(parent: OpenImage, position: int, stream: IO[bytes], watch: Watch) -> Layer:

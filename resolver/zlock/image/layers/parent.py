@@ -51,6 +51,14 @@ class ParentFacts:
     groups: Mapping[str, int]
     there: Mapping[str, str]
 
+    def knows(self, user: str) -> bool:
+        """Tell whether it has a user and a group, written as for `owner`."""
+        try:
+            self.owner(user)
+        except NoAnswer:
+            return False
+        return True
+
     def owner(self, user: str) -> tuple[int, int]:
         """Return the numbers of a user and group as `chown` takes them, root's where nothing is said.
 

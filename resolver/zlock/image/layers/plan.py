@@ -11,6 +11,7 @@ from packaging.utils import parse_wheel_filename
 from zlock.errors import Collector
 from zlock.image.builders.choose import OCI
 from zlock.image.components import components_of
+from zlock.image.context.debian_stage import plan_stage
 from zlock.image.context.installation import FOLDERS
 from zlock.image.context.refusals import check_wanted
 from zlock.image.layers.assembly import Assembly
@@ -42,8 +43,8 @@ def why_engine(wanted: Wanted) -> str:
         "`include-project` is set": settings.include_project,
     }
     found = [reason for reason, is_set in reasons.items() if is_set]
-    if wanted.apt_packages:
-        found.append(f"it has apt packages ({listed(sorted(wanted.apt_packages))})")
+    if wanted.apt_packages and wanted.lock.facts.apt is None:
+        found.append(f"it has apt packages that are not locked ({listed(sorted(wanted.apt_packages))})")
     if built := [one.name for one in narrowed(wanted.lock, wanted.target).packages if _is_built(wanted, one)]:
         found.append(f"{listed(built)} {'is' if len(built) == 1 else 'are'} built while it is made")
     return "; ".join(found)
@@ -84,8 +85,9 @@ def plan_layers(wanted: Wanted, facts: ParentFacts, compiler: Compiler | None) -
         any_user=settings.any_user,
     )
     facts.owner(wanted.user)
+    stage = plan_stage(wanted, wanted.debs) if wanted.debs else None
     own = {f"{FOLDERS}/{one.filename}": one.data for one in wanted.folders.values()}
-    context = {_IMAGE: _described(assembly), _LOCKED: assembly.locked.encode(), **own}
+    context = {_IMAGE: _described(assembly, stage), _LOCKED: assembly.locked.encode(), **own}
     return ImagePlan(
         context=context,
         platform=wanted.target.platform,
@@ -94,13 +96,15 @@ def plan_layers(wanted: Wanted, facts: ParentFacts, compiler: Compiler | None) -
         steps=(wanted.step,),
         repository=wanted.repository,
         rebuild=settings.prevent_build_reuse,
-        download=sum(one.size for one in wheels if one.name not in wanted.folders),
-        components=_components(components_of(wanted, lock, context), compiler),
+        download=sum(one.size for one in wheels if one.name not in wanted.folders)
+        + sum(deb.size for deb in wanted.debs),
+        components=_components(components_of(wanted, lock, context), compiler, stage),
+        stage=stage,
         assembly=assembly,
     )
 
 
-def _described(assembly: Assembly) -> bytes:
+def _described(assembly: Assembly, stage: ImagePlan | None) -> bytes:
     """Return what makes an image another one, beside what was locked, the platform and the parent."""
     compiler = assembly.maker.compiler
     table = {
@@ -113,16 +117,20 @@ def _described(assembly: Assembly) -> bytes:
         "user": assembly.user,
         "owner": assembly.owner,
         **({"any-user": True} if assembly.any_user else {}),
+        **({"stage": stage.key} if stage else {}),
         "wheels": {one.filename: dict(one.origin) for one in assembly.wheels},
     }
     return json.dumps(table, sort_keys=True, indent=1).encode()
 
 
-def _components(found: dict[str, dict[str, str]], compiler: Compiler | None) -> dict[str, dict[str, str]]:
+def _components(
+    found: dict[str, dict[str, str]], compiler: Compiler | None, stage: ImagePlan | None
+) -> dict[str, dict[str, str]]:
     """Return what an image consists of; installers and indexes have no part in it."""
     chosen = {name: value for name, value in found["setting"].items() if name in ("bytecode", "user", "venv")}
     setting = {"builder": OCI, **({"compiled by Python": compiler.version} if compiler else {}), **chosen}
-    return {**found, "index": {}, "installer argument": {}, "setting": setting}
+    below = {"stage": {"of Debian packages": stage.tag}} if stage else {}
+    return {**found, **below, "index": {}, "installer argument": {}, "setting": setting}
 
 
 def _wheel(package: Package, wanted: Wanted) -> Wheel:

@@ -13,8 +13,10 @@ from zlock.image.builders.builder import Image, Store
 from zlock.image.context.installation import FOLDERS
 from zlock.image.layers.build import Double, Workbench
 from zlock.image.layers.packing import Wheel
+from zlock.image.layers.stage import Stage
 from zlock.image.layers.store import LayerStore
 from zlock.image.plan import ImagePlan
+from zlock.image.reading.sources import OpenImage
 from zlock.process import CommandStopped, Watch
 from zlock.reporting import Activity, Doing
 from zlock.workflow.fetching.folders import cache_folder
@@ -46,9 +48,23 @@ class Assembler:
         """Return what may have a plan's image already, see `Destination.stores`."""
         return self._destination.stores(plan, far)
 
-    def build(self, plan: ImagePlan, watch: Watch) -> Image:
-        """Put the image of a plan together; what is to be pushed is there only once `push` has been called."""
-        parent = self._layering.open(plan.parent, plan.platform)
+    def base(self, plan: ImagePlan) -> OpenImage:
+        """Return the base image of a plan.
+
+        Raises:
+            NoAnswer: It is not there.
+            OutsideFailed: What has it does not answer.
+        """
+        return self._layering.open(plan.parent, plan.platform)
+
+    def build(self, plan: ImagePlan, parent: OpenImage, watch: Watch) -> Image:
+        """Put the image of a plan together; what is to be pushed is there only once `push` has been called.
+
+        Args:
+            plan: The plan.
+            parent: Its base image, or the stage that is made on it.
+            watch: Ends it.
+        """
         with tempfile.TemporaryDirectory(prefix="zlock-") as folder:
 
             def find(wheel: Wheel) -> Path:
@@ -58,6 +74,12 @@ class Assembler:
             image, doubles = self._bench.put_together(plan, parent, find, target, watch)
         self.doubles |= dict.fromkeys(doubles)
         return self._destination.keep(plan, image, watch)
+
+    def push_stage(self, stage: Stage, reference: str, platform: str, watch: Watch) -> None:
+        """Put a stage into the registry that its name says, where later builds find it."""
+        if isinstance(self._destination, InRegistries):
+            target = self._destination.target_of(reference)
+            target.finish(self._bench.put_stage(stage, target, watch), platform)
 
     def push(self, plan: ImagePlan, watch: Watch) -> Image:
         """Let the image of a plan be there, whose layers are."""

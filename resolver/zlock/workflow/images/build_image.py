@@ -14,12 +14,14 @@ from zlock.image.builders.builder import Builder, Image, Recipe, Store
 from zlock.image.context.folder import write_context
 from zlock.image.context.installation import SECRET
 from zlock.image.kept_debs import keep_debs
-from zlock.image.plan import KEY_LABEL, ImagePlan
+from zlock.image.plan import DOCKERFILE, KEY_LABEL, ImagePlan
 from zlock.image.reuse import Build, Reusing
 from zlock.process import Watch
 from zlock.reporting import Activity, Doing, Line
 from zlock.workflow.fetching.pool import Pool
 from zlock.workflow.images.assembler import Assembler
+from zlock.workflow.images.debian_stages import DebianStages
+from zlock.workflow.images.find import ImageFinder
 from zlock.workflow.images.index_secret import index_secret
 from zlock.workflow.images.names import reference_of
 from zlock.workflow.images.registries import Registries
@@ -52,6 +54,8 @@ class Workshop:
         self._registries = registries
         self._pool = Pool(workspace)
         self._push = push
+        self._finder = ImageFinder(workspace)
+        self._stages = DebianStages(registries, engine, self._make_stage, self._finder, self._pool, push=push)
         # Only its owner can look into it.
         self._files = tempfile.TemporaryDirectory(prefix="zlock-")
         self._parents: dict[tuple[str, str], Lock] = {}
@@ -59,29 +63,33 @@ class Workshop:
         self._lock = Lock()
 
     def __enter__(self) -> Self:
+        self._finder.__enter__()
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, *error: object) -> None:
+        self._finder.__exit__(*error)
         self._files.cleanup()
         self._pool.close()
 
     def build(self, plan: ImagePlan, watch: Watch) -> Image:
         """Return the image of a plan, built unless it is there."""
         watch.reporter(Line(f"looking for {reference_of(plan)}"))
+        build: Build = self._make_by(plan)
+        for store in self._stores(plan):
+            build = Reusing(build, store).build
+        return build(self._recipe(plan, reference_of(plan)), watch)
+
+    def _recipe(self, plan: ImagePlan, reference: str) -> Recipe:
         folder = Path(tempfile.mkdtemp(dir=self._files.name))
-        recipe = Recipe(
+        return Recipe(
             folder=folder / "context",
-            dockerfile=folder / "context" / "Dockerfile",
-            reference=reference_of(plan),
+            dockerfile=folder / "context" / DOCKERFILE,
+            reference=reference,
             platform=plan.platform,
             labels={KEY_LABEL: plan.key},
             secrets={SECRET: folder / "secret"} if plan.needs_secret else {},
             fresh=plan.rebuild,
         )
-        build: Build = self._make_by(plan)
-        for store in self._stores(plan):
-            build = Reusing(build, store).build
-        return build(recipe, watch)
 
     def _stores(self, plan: ImagePlan) -> list[Store]:
         """Return what may have a plan's image already, the one that is asked first last.
@@ -109,12 +117,19 @@ class Workshop:
         return self._engine().push(reference_of(plan), watch)
 
     def _make_by(self, plan: ImagePlan) -> Build:
-        if plan.assembly is None or self._assembler is None:
+        assembler, stage = self._assembler, plan.stage
+        if plan.assembly is None or assembler is None:
             return partial(self._make, plan)
-        put_together = self._assembler.build
-        return lambda _, watch: put_together(plan, watch)
+        if stage is None:
+            return lambda _, watch: assembler.build(plan, assembler.base(plan), watch)
+        return lambda _, watch: assembler.build(plan, self._stages.open(stage, assembler, watch), watch)
 
-    def _make(self, plan: ImagePlan, recipe: Recipe, watch: Watch) -> Image:
+    def _make_stage(self, stage: ImagePlan, name: str, watch: Watch) -> Image:
+        engine = self._engine()
+        make: Build = partial(self._make, stage, what=Activity.BUILDING_STAGE)
+        return (Reusing(make, engine).build if engine.stores else make)(self._recipe(stage, name), watch)
+
+    def _make(self, plan: ImagePlan, recipe: Recipe, watch: Watch, what: Activity = Activity.BUILDING_IMAGE) -> Image:
         """Build an image that is nowhere yet."""
         write_context(plan.context, recipe.folder, self._pool.links(plan))
         for file in recipe.secrets.values():
@@ -123,7 +138,7 @@ class Workshop:
         if plan.parent.dockerfile is not None:
             watch.reporter(Doing(Activity.BUILDING_PARENT))
             self._make_parent(plan, plan.parent.dockerfile, watch)
-        watch.reporter(Doing(Activity.BUILDING_IMAGE))
+        watch.reporter(Doing(what))
         return self._engine().build(recipe, watch)
 
     def _secret(self, plan: ImagePlan) -> bytes:

@@ -58,7 +58,11 @@ class InRegistries:
 
     def target(self, plan: ImagePlan) -> Target:
         """Return the image's repository."""
-        return RegistryTarget(self._registry, ImageReference.parse(reference_of(plan)), self._known)
+        return self.target_of(reference_of(plan))
+
+    def target_of(self, reference: str) -> Target:
+        """Return the repository that a name says."""
+        return RegistryTarget(self._registry, ImageReference.parse(reference), self._known)
 
     def keep(self, plan: ImagePlan, image: Assembled, watch: Watch) -> Image:  # noqa: ARG002 - nothing is sent
         """Remember the manifest."""

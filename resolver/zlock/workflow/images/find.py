@@ -116,6 +116,14 @@ class ImageFinder:
             )
         return self._in_store(store, image, platform)
 
+    def in_store_of(self, engine: str, image: str, platform: str) -> OpenImage | None:
+        """Return an image as an engine keeps it, None where it has none of that platform.
+
+        Raises:
+            CommandFailed: The engine failed.
+        """
+        return self._in_store(Store(engine), image, platform)
+
     def _in_store(self, store: Store, image: str, platform: str) -> OpenImage | None:
         self._reporter(Doing(Activity.LOOKING_IN_STORE, image, store.name))
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="zlock-")))

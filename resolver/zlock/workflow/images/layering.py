@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -29,6 +30,7 @@ from zlock.workflow.images.find import ImageFinder
 from zlock.workflow.project.workspace import Workspace
 
 _KIND = "parents"
+_PYTHON = re.compile(r"(lib)?python3(\.\d+)?(-minimal|-stdlib)?")  # Debian's own, in `/usr/bin`
 _ENGINE = "leave out `--builder oci`, or name an engine: `--builder docker`"
 
 
@@ -123,6 +125,8 @@ class Layering:
             raise _Unreadable(f"`{odd}` of its base image is not a folder")
         if wanted.user and WORKING_FOLDER in facts.there:
             raise _Unreadable(f"its base image has `{WORKING_FOLDER}`, which is to be that of `{wanted.user}`")
+        if why := _unclear(wanted, facts):
+            raise _Unreadable(why)
         compiler = self._compiler(wanted.target.minor, facts.python) if settings.bytecode else None
         if settings.bytecode and compiler is None:
             raise _Unreadable(f"this machine has no Python {wanted.target.python} to compile with: {NO_BYTECODE}")
@@ -149,6 +153,16 @@ class Layering:
             why = "and --offline asks no registry" if self._workspace.options.offline else f"for {platform}"
             raise NoAnswer(f"there is no base image `{reference}` {why}", hint="check its name, and `platforms`")
         return found
+
+
+def _unclear(wanted: Wanted, facts: ParentFacts) -> str:
+    """Say what of a parent its Debian packages may change that counts here; empty where nothing is."""
+    replaced = [one.name for one in wanted.debs if _PYTHON.fullmatch(one.name)]
+    if replaced and facts.real.startswith("/usr/bin/"):
+        return f"its Debian packages have another Python for its base image ({listed(replaced)})"
+    if wanted.debs and not facts.knows(wanted.user):
+        return f"its base image has no `{wanted.user}`, and its Debian packages may bring that user"
+    return ""
 
 
 class _Unreadable(Exception):

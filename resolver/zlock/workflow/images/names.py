@@ -16,3 +16,8 @@ def name_of(plan: ImagePlan) -> str:
 def reference_of(plan: ImagePlan) -> str:
     """Return the name and tag under which an image is built, looked for and pushed."""
     return f"{name_of(plan)}:{plan.tag}"
+
+
+def stage_of(plan: ImagePlan) -> str:
+    """Return the name and tag of a stage, beside the images that are put together on it."""
+    return f"{name_of(plan)}:stage-{plan.tag}"

@@ -33,6 +33,8 @@ class PlannedImage:
         plan: Its plan.
         place: What has it, so that no build makes it: "registry", or the name of an engine; empty where it is to be
             built, None where nobody could be asked.
+        stage: The same of the stage with its Debian packages, on which it is put together; of an image that is there,
+            and of one without a stage, None.
         changes: Why it is another than the last one that was built for the step that is to be explained, a line each;
             None where nothing is to be explained.
         folder: Where its context was written, or None.
@@ -40,6 +42,7 @@ class PlannedImage:
 
     plan: ImagePlan
     place: str | None = None
+    stage: str | None = None
     changes: tuple[str, ...] | None = None
     folder: Path | None = None
 
@@ -100,7 +103,9 @@ def plan(
             last = before[explain].platforms.get(one.platform) if explain and explain in before else None
             changes = None if explain is None else _changes(one, last)
             with failures.of(*one.steps), named.of(one):
-                rows.append(PlannedImage(plan=one, place=existing.place_of(one), changes=changes))
+                place = existing.place_of(one)
+                stage = existing.stage_of(one) if one.stage and not place else None
+                rows.append(PlannedImage(plan=one, place=place, stage=stage, changes=changes))
         indexes = []
         for index in filter(lambda index: index.repository, plan_indexes(plans)):
             with failures.of(*index.steps):

@@ -1,0 +1,101 @@
+"""Stages: base images with locked Debian packages on them, found or made once, for all images that need them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+
+from zlock.errors import OutsideFailed
+from zlock.image.builders.builder import AGAIN, Builder, Image
+from zlock.image.kept_debs import keep_debs
+from zlock.image.layers.stage import Stage
+from zlock.image.plan import KEY_LABEL, ImagePlan
+from zlock.image.reading.sources import OpenImage, RegistryImage
+from zlock.image.reuse import check_key
+from zlock.model.reference import ImageReference
+from zlock.process import Watch
+from zlock.workflow.fetching.pool import Pool
+from zlock.workflow.images.assembler import Assembler
+from zlock.workflow.images.find import ImageFinder
+from zlock.workflow.images.names import stage_of
+from zlock.workflow.images.registries import Registries
+
+Make = Callable[[ImagePlan, str, Watch], Image]
+"""Has an engine make the image of a plan under a name, unless it has it."""
+
+
+class DebianStages:
+    """The stages of a run.
+
+    Args:
+        registries: The registries, which may have them.
+        engine: Returns what makes them; raises `OutsideFailed` where there is none.
+        make: Has it make one.
+        finder: Takes them out of its store.
+        pool: The Debian packages.
+        push: Whether they are pushed.
+    """
+
+    def __init__(
+        self,
+        registries: Registries,
+        engine: Callable[[], Builder],
+        make: Make,
+        finder: ImageFinder,
+        pool: Pool,
+        *,
+        push: bool,
+    ) -> None:
+        self._registries = registries
+        self._engine = engine
+        self._make = make
+        self._finder = finder
+        self._pool = pool
+        self._push = push
+        self._turns: dict[str, Lock] = {}
+        self._open: dict[tuple[str, str], OpenImage] = {}
+        self._lock = Lock()
+
+    def open(self, stage: ImagePlan, assembler: Assembler, watch: Watch) -> OpenImage:
+        """Return a stage: of its registry, or of an engine; the first one that asks has it made and pushed.
+
+        Raises:
+            NoAnswer: The base image is not there.
+            OutsideFailed: It can't be made, or what is under its name is something else.
+        """
+        with self._lock:  # of all repositories: what an engine makes for one, it has for the next
+            turn = self._turns.setdefault(stage.key, Lock())
+        with turn:
+            place = stage.repository, stage.key
+            if place not in self._open:
+                found = None if stage.rebuild else self._in_registry(stage)
+                self._open[place] = found or self._made(stage, assembler, watch)
+            return self._open[place]
+
+    def _in_registry(self, stage: ImagePlan) -> OpenImage | None:
+        if self._registries.store_of(stage) is None:
+            return None
+        reference = ImageReference.parse(stage_of(stage))
+        registry = self._registries.registry
+        found = self._registries.ask(reference, lambda: registry.find(reference, stage.platform))
+        if found is None:
+            return None
+        label = found.config.labels.get(KEY_LABEL, "")
+        check_key(Image(digest=found.digest, key=label, place="registry"), str(reference), stage.key)
+        return RegistryImage(registry=registry, reference=reference, found=found)
+
+    def _made(self, stage: ImagePlan, assembler: Assembler, watch: Watch) -> OpenImage:
+        name, engine = stage_of(stage), self._engine()
+        if self._push:  # first, so that nothing is there without them
+            files = {path.name: path for path in self._pool.links(stage).values()}
+            keep_debs(self._registries.registry, stage.repository, stage.debs, files)
+        self._make(stage, name, watch)
+        there = self._finder.in_store_of(engine.name, name, stage.platform) if engine.stores else None
+        if there is not None:
+            made = Stage.of(assembler.base(stage), there, {KEY_LABEL: stage.key})
+            assembler.push_stage(made, name, stage.platform, watch)
+            return made
+        pushed = self._in_registry(stage)  # where an engine without a store has put it
+        if pushed is None:
+            raise OutsideFailed(f"{engine.name} built `{name}` and does not have it", hint=AGAIN)
+        return pushed
