@@ -139,12 +139,12 @@ def test_a_command_that_fails_is_shown_with_the_end_of_its_log_and_leaves_nothin
 @needs_engines
 @each_store
 def test_a_check_of_zlocks_own_that_fails_is_said_in_the_first_line(tmp_path: Path, engine: Engine) -> None:
-    said = "zlock: the lock is for Python 3.13, the parent has 3.11: name another parent"
+    said = "zlock: the lock is for Python 3.13, the base image has 3.11: name another base image"
     text = f"FROM {BASE}\nRUN echo '{said}'; sleep 1; exit 1\n"
 
-    with pytest.raises(BuildFailed, match=r"the lock is for Python 3\.13, the parent has 3\.11$") as caught:
+    with pytest.raises(BuildFailed, match=r"the lock is for Python 3\.13, the base image has 3\.11$") as caught:
         builder_of(engine).build(recipe(tmp_path, "localhost/zlock:python", text), quiet())
-    assert caught.value.hint == "name another parent"
+    assert caught.value.hint == "name another base image"
 
 
 @needs_engines

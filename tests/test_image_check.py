@@ -46,15 +46,24 @@ def test_this_machine_is_one_that_a_lock_for_it_fits(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "parent"),
     [
-        (Target.parse("3.7"), f"Python 3.7, the parent has {PYTHON}: name another parent, or correct python"),
-        (Target.parse(f"{PYTHON}.99"), f"Python {PYTHON}.99, the parent has {PYTHON}."),
+        (Target.parse("3.7"), f"Python 3.7, the base image has {PYTHON}: name another base image, or correct python"),
+        (Target.parse(f"{PYTHON}.99"), f"Python {PYTHON}.99, the base image has {PYTHON}."),
         *(
-            (Target.parse(PYTHON, other), f"{other}, the parent has {MACHINE}: name another parent, or correct plat")
+            (
+                Target.parse(PYTHON, other),
+                f"{other}, the base image has {MACHINE}: name another base image, or correct plat",
+            )
             for other in ("linux/amd64", "linux/arm64", "linux/386", "linux/arm/v7", "linux/s390x")
             if other != OWN
         ),
-        (Target.parse(PYTHON, OWN, manylinux="2_99"), f"glibc 2.99 or later, the parent has glibc {LIBC[1]}: name ano"),
-        (Target.parse(PYTHON, OWN, musllinux="1_2"), f"musl, the parent has glibc {LIBC[1]}: name another parent, or"),
+        (
+            Target.parse(PYTHON, OWN, manylinux="2_99"),
+            f"glibc 2.99 or later, the base image has glibc {LIBC[1]}: name ano",
+        ),
+        (
+            Target.parse(PYTHON, OWN, musllinux="1_2"),
+            f"musl, the base image has glibc {LIBC[1]}: name another base image, or",
+        ),
     ],
     ids=str,
 )
@@ -77,14 +86,14 @@ def test_what_is_where_the_environment_goes_stops_a_build(tmp_path: Path, kind: 
     assert run() == ""
     venv.mkdir() if kind == "folder" else venv.symlink_to("nowhere")
     way_out = "set venv to another folder, or system to true"
-    assert run() in (f"zlock: the parent has {venv} already: {way_out}", "")  # "" where this is not run by root
+    assert run() in (f"zlock: the base image has {venv} already: {way_out}", "")  # "" where this is not run by root
 
 
 @pytest.mark.skipif(OWN != "linux/amd64" or not shutil.which("setarch"), reason="needs `setarch` on amd64")
 def test_a_kernel_that_says_another_machine_is_believed_as_pip_does(tmp_path: Path) -> None:
     done = check(tmp_path, Target.parse(PYTHON, OWN, manylinux="2_17"), around=("setarch", "i686"))
 
-    assert "the lock is for linux/amd64, the parent has i686 with 64 bits" in said(done)
+    assert "the lock is for linux/amd64, the base image has i686 with 64 bits" in said(done)
 
 
 def test_a_python_that_does_not_know_its_glibc_is_not_held_to_it() -> None:

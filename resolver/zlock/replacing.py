@@ -25,10 +25,21 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     temporary = Path(stage(path, ""))
     try:
-        yield temporary
-        put(str(temporary), path)
+        with telling_where(path.parent):
+            yield temporary
+            put(str(temporary), path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def telling_where(folder: Path) -> Iterator[None]:
+    """Have an error of the disk name the folder in which it was: that it is full comes without a name."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(folder)
+        raise
 
 
 def replace_text(path: Path, text: str) -> None:

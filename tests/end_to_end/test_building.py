@@ -192,8 +192,8 @@ def test_a_parent_of_another_python_is_said_in_the_first_line(
 
     assert result.code == 3
     (error,) = (line for line in result.stderr.splitlines() if line.startswith("error:"))
-    assert error.endswith("the lock is for Python 3.12, the parent has 3.11")
-    assert "hint: name another parent, or correct python" in result.stderr
+    assert error.endswith("the lock is for Python 3.12, the base image has 3.11")
+    assert "hint: name another base image, or correct python" in result.stderr
     assert one_engine.left_over() == []
     assert not (project.folder / "build").exists()
 
@@ -242,8 +242,8 @@ def test_a_parent_of_another_platform_is_refused_where_no_registry_was_asked(
         said = re.search(r"could not build `localhost/zlock:(?P<tag>\w+)`", result.stderr)
         assert said, result.stderr
         assert said["tag"] not in any_engine("images")
-        assert "the lock is for linux/arm64, the parent has x86_64 with 64 bits" in result.stderr
-        assert "hint: name another parent, or correct platforms" in result.stderr
+        assert "the lock is for linux/arm64, the base image has x86_64 with 64 bits" in result.stderr
+        assert "hint: name another base image, or correct platforms" in result.stderr
 
 
 def test_a_parent_that_a_dockerfile_makes_for_another_platform_is_refused_and_not_kept(
@@ -278,7 +278,7 @@ def test_a_parent_with_an_environment_keeps_it_and_gets_another(
 
     assert refused.code == 3
     (error,) = (line for line in refused.stderr.splitlines() if line.startswith("error:"))
-    assert error.endswith("the parent has /opt/venv already")
+    assert error.endswith("the base image has /opt/venv already")
     assert "hint: set venv to another folder, or system to true" in refused.stderr
 
     world.configure(project, {**docker, "venv": "/opt/own/venv"})

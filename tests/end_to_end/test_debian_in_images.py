@@ -194,12 +194,16 @@ def test_an_image_is_verified_and_what_was_changed_in_it_is_named(world: World) 
     folder = world.project.folder.parent / "changed"
     folder.mkdir()
     (folder / "Dockerfile").write_text(
-        f"FROM {reference}\nRUN echo evil > /usr/share/zlock-data && dpkg --remove zlock-tool\n"
+        f"FROM {reference}\nCOPY extra.deb /tmp/\n"
+        "RUN echo evil > /usr/share/zlock-data && dpkg --remove zlock-tool && dpkg --install /tmp/extra.deb\n"
     )
+    (folder / "extra.deb").write_bytes(Deb(name="zlock-extra").build())
     world.engine("build", "--tag", "localhost/changed:1", str(folder))
     said = world.zlock("verify", "localhost/changed:1", "--step", "bare", code=1)
     assert "zlock-data:all: /usr/share/zlock-data is changed" in said
     assert f"missing: zlock-tool:amd64 {TOOL.version}, a Debian package" in said
+    assert "not locked: zlock-extra:amd64 1.0, a Debian package" in said
+    assert said.count(", a Debian package") == 2
 
 
 @pytest.mark.parametrize("made", ["buildah"], indirect=True)

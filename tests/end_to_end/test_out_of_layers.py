@@ -267,7 +267,7 @@ def test_a_user_that_the_parent_does_not_know_is_an_error(project: Project, fill
     result = build(project)
 
     assert result.code == 1
-    assert "the base image has no user `somebody`" in result.stderr
+    assert "step `pipeline`: the base image has no user `somebody`" in result.stderr
 
 
 def test_a_parent_in_a_folder_counts_from_the_file_that_states_it_and_moves_the_key(
@@ -439,6 +439,7 @@ def test_a_full_disk_is_named_and_leaves_the_cache_usable(
 
         assert result.code == 3
         assert "No space left on device" in result.stderr
+        assert f"the space that is left in `{disk}" in result.stderr
         assert not [path.name for path in (disk / "layers").iterdir() if path.name.startswith(".")]
     assert not (tmp_path / "out" / "index.json").exists()
 

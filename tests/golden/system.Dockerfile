@@ -5,7 +5,7 @@ FROM python:3.12-slim@sha256:abababababababababababababababababababababababababa
 ARG PYTHONDONTWRITEBYTECODE=1
 RUN python3 -c "import os, platform, sys, time; \
     stop = lambda why: (print('zlock: ' + why, flush=True), time.sleep(1), sys.exit(1)); \
-    text = 'the lock is for %s, the parent has %s: name another parent, or correct %s'; \
+    text = 'the lock is for %s, the base image has %s: name another base image, or correct %s'; \
     python = '%d.%d' % sys.version_info[:2]; \
     python == '3.12' or stop(text % ('Python 3.12', python, 'python')); \
     machine = platform.machine(), sys.maxsize.bit_length() + 1; \
@@ -13,7 +13,7 @@ RUN python3 -c "import os, platform, sys, time; \
     libc = ' '.join(platform.libc_ver()).strip() or 'no glibc'; \
     glibc = [*map(int, libc[6:].split('.'))] if libc.startswith('glibc') else []; \
     glibc >= [2, 28] or stop(text % ('glibc 2.28 or later', libc, 'manylinux')); \
-    os.geteuid() == 0 or stop('the parent does not run as root: name its user in the settings')"
+    os.geteuid() == 0 or stop('the base image does not run as root: name its user in the settings')"
 
 COPY requirements.txt /opt/zlock/
 RUN set -e; \

@@ -7,7 +7,7 @@ FROM python:3.12-slim@sha256:abababababababababababababababababababababababababa
 ARG PYTHONDONTWRITEBYTECODE=1
 RUN python3 -c "import os, platform, sys, time; \
     stop = lambda why: (print('zlock: ' + why, flush=True), time.sleep(1), sys.exit(1)); \
-    text = 'the lock is for %s, the parent has %s: name another parent, or correct %s'; \
+    text = 'the lock is for %s, the base image has %s: name another base image, or correct %s'; \
     python = '%d.%d' % sys.version_info[:2]; \
     python == '3.12' or stop(text % ('Python 3.12', python, 'python')); \
     machine = platform.machine(), sys.maxsize.bit_length() + 1; \
@@ -15,8 +15,8 @@ RUN python3 -c "import os, platform, sys, time; \
     libc = ' '.join(platform.libc_ver()).strip() or 'no glibc'; \
     glibc = [*map(int, libc[6:].split('.'))] if libc.startswith('glibc') else []; \
     glibc >= [2, 28] or stop(text % ('glibc 2.28 or later', libc, 'manylinux')); \
-    os.geteuid() == 0 or stop('the parent does not run as root: name its user in the settings'); \
-    os.path.lexists('/opt/venv') and stop('the parent has /opt/venv already: set venv to another folder, or system to true')"
+    os.geteuid() == 0 or stop('the base image does not run as root: name its user in the settings'); \
+    os.path.lexists('/opt/venv') and stop('the base image has /opt/venv already: set venv to another folder, or system to true')"
 
 COPY requirements.txt uv.txt /opt/zlock/
 COPY sdists/ /opt/zlock/sdists/

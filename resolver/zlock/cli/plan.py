@@ -36,7 +36,7 @@ def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
 def _lines(image: PlannedImage) -> list[str]:
     made = image.plan
     head = f"{made.tag} {made.platform}: {', '.join(made.steps)} ({_where(image.place)}"
-    size = f", {_size(made.download)} of packages to download)" if made.download and not image.exists else ")"
+    size = f", {_size(made.download)} of packages)" if made.download and not image.exists else ")"
     lines = [head + size, f"  on {made.parent.text}", *(f"  {line}" for line in image.changes or ())]
     if made.stage:
         where = "" if image.exists else f" ({_where(image.stage)})"

@@ -44,6 +44,7 @@ def _lines(verdict: Verdict, platform: str, comparison: Comparison, *, verbose: 
     yield from _altered(comparison.altered, verbose=verbose)
     if debian:
         yield from (f"  missing: {name} {version}, a Debian package" for name, version in debian.missing.items())
+        yield from (f"  not locked: {name} {version}, a Debian package" for name, version in debian.extra.items())
         yield from (f"  {name}: {wanted} is locked, {there} is there" for name, (wanted, there) in debian.moved.items())
         yield from _altered(debian.altered, verbose=verbose)
     yield from (f"  of no package: {path}" for path in comparison.stray)

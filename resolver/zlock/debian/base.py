@@ -95,6 +95,11 @@ class Base:
             sources=read_sources(stated_in, image),
         )
 
+    @property
+    def installed(self) -> frozenset[tuple[str, str]]:
+        """The names of what is installed, each with its architecture."""
+        return frozenset(installed_in(_text(FolderTree(self.root), _STATUS)))
+
     def provides(self, name: str) -> bool:
         """Tell whether a package that is installed has a name, or provides it."""
         stated = list(paragraphs(_text(FolderTree(self.root), _STATUS)))
@@ -103,6 +108,15 @@ class Base:
             for one in stated
             if one.get("status", "").endswith(" installed")
         )
+
+
+def installed_in(status: str) -> dict[tuple[str, str], str]:
+    """Return what dpkg's status says is installed: the version by name and architecture."""
+    return {
+        (one["package"], one.get("architecture", "")): one.get("version", "")
+        for one in paragraphs(status)
+        if "package" in one and one.get("status", "").endswith(" installed")
+    }
 
 
 def take_out(image: str, tree: FileTree, root: Path) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from zlock.debian.control import paragraphs
+from zlock.debian.base import installed_in
 from zlock.image.reading.installed import Altered
 from zlock.image.reading.tree import FileTree, is_folder, resolve
 from zlock.model.debian import DebianPackage
@@ -23,6 +23,7 @@ class DebianComparison:
         packages: How many the lock installs.
         files: How many files were held against their sums.
         missing: Locked and not installed, with the locked version.
+        extra: Installed, but neither locked nor in the base image, with the version.
         moved: Of another version: the locked one, and what is there.
         altered: Files that are not as dpkg's sums have them.
     """
@@ -30,13 +31,14 @@ class DebianComparison:
     packages: int
     files: int
     missing: Mapping[str, str]
+    extra: Mapping[str, str]
     moved: Mapping[str, tuple[str, str]]
     altered: Mapping[str, tuple[Altered, ...]]
 
     @property
     def is_equal(self) -> bool:
         """Whether what is installed is what the lock says."""
-        return not (self.missing or self.moved or self.altered)
+        return not (self.missing or self.extra or self.moved or self.altered)
 
 
 def has_dpkg(tree: FileTree) -> bool:
@@ -44,17 +46,21 @@ def has_dpkg(tree: FileTree) -> bool:
     return resolve(tree, f"{_DPKG}/status") is not None
 
 
-def compare_debian(locked: Sequence[DebianPackage], tree: FileTree) -> DebianComparison:
+def compare_debian(
+    locked: Sequence[DebianPackage], tree: FileTree, base: Collection[tuple[str, str]] | None
+) -> DebianComparison:
     """Compare the Debian packages of a lock with what is installed.
 
     dpkg's sums are md5: they tell of damage and of carelessness, not of somebody who changed both. What the image
     has of its base image is not looked at.
+
+    Args:
+        locked: The packages of the lock.
+        tree: The image's files.
+        base: What its base image has, by name and architecture; None where that is not known, so that nothing is
+            known to be extra.
     """
-    there = {
-        (one["package"], one.get("architecture", "")): one.get("version", "")
-        for one in paragraphs(_text(tree, f"{_DPKG}/status"))
-        if "package" in one and one.get("status", "").endswith(" installed")
-    }
+    there = installed_in(_text(tree, f"{_DPKG}/status"))
     wanted = {f"{one.name}:{one.architecture}": one for one in locked}
     found = {name: there.get((one.name, one.architecture)) for name, one in wanted.items()}
     files = _Files(tree)
@@ -62,6 +68,13 @@ def compare_debian(locked: Sequence[DebianPackage], tree: FileTree) -> DebianCom
     return DebianComparison(
         packages=len(wanted),
         files=files.checked,
+        extra={}
+        if base is None
+        else {
+            f"{name}:{architecture}": version
+            for (name, architecture), version in sorted(there.items())
+            if (name, architecture) not in base and f"{name}:{architecture}" not in wanted
+        },
         missing={name: wanted[name].version for name, version in found.items() if version is None},
         moved={
             name: (wanted[name].version, version)

@@ -34,16 +34,16 @@ def _statements(target: Target, venv: str) -> Iterator[str]:
     yield "import os, platform, sys, time"
     # Buildah 1.28 was seen to lose what a command prints just before its end.
     yield "stop = lambda why: (print('zlock: ' + why, flush=True), time.sleep(1), sys.exit(1))"
-    yield "text = 'the lock is for %s, the parent has %s: name another parent, or correct %s'"
+    yield "text = 'the lock is for %s, the base image has %s: name another base image, or correct %s'"
     yield f"python = '{version}' % sys.version_info[:{parts}]"
     yield f"python == '{target.python}' or stop(text % ('Python {target.python}', python, 'python'))"
     yield "machine = platform.machine(), sys.maxsize.bit_length() + 1"
     yield f"{_machine(target)} or stop(text % ('{target.platform}', '%s with %d bits' % machine, 'platforms'))"
     yield from _libc(target)
-    yield "os.geteuid() == 0 or stop('the parent does not run as root: name its user in the settings')"
+    yield "os.geteuid() == 0 or stop('the base image does not run as root: name its user in the settings')"
     if venv:
         way_out = "set venv to another folder, or system to true"
-        yield f"os.path.lexists('{venv}') and stop('the parent has {venv} already: {way_out}')"
+        yield f"os.path.lexists('{venv}') and stop('the base image has {venv} already: {way_out}')"
 
 
 def _machine(target: Target) -> str:

@@ -25,6 +25,10 @@ _BIG = 2  # the order of bytes (`EI_DATA`, gABI)
 _HINT = "name another base image, or build with an engine, which can look into it: `--builder docker`"
 
 
+class NoPython(NoAnswer):
+    """There is no Python in a parent."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParentFacts:
     """What a parent image is.
@@ -50,14 +54,6 @@ class ParentFacts:
     users: Mapping[str, int]
     groups: Mapping[str, int]
     there: Mapping[str, str]
-
-    def knows(self, user: str) -> bool:
-        """Tell whether it has a user and a group, written as for `owner`."""
-        try:
-            self.owner(user)
-        except NoAnswer:
-            return False
-        return True
 
     def owner(self, user: str) -> tuple[int, int]:
         """Return the numbers of a user and group as `chown` takes them, root's where nothing is said.
@@ -86,7 +82,8 @@ def read_parent(image: OpenImage, folders: Sequence[str], reporter: Reporter) ->
         reporter: Hears of each layer.
 
     Raises:
-        NoAnswer: It has no Python, or one that can't be told from its files.
+        NoPython: It has no Python.
+        NoAnswer: It has one that can't be told from its files.
         RegistryFailed: A layer can't be had, or is damaged.
     """
     name = image.found.name
@@ -97,7 +94,7 @@ def read_parent(image: OpenImage, folders: Sequence[str], reporter: Reporter) ->
         if real is not None:
             break
     else:
-        raise NoAnswer(f"the base image `{name}` has no `python3` on its PATH", hint=_HINT)
+        raise NoPython(f"the base image `{name}` has no `python3` on its PATH", hint="name a base image with Python")
     if tree.node(f"{posixpath.dirname(folder)}/pyvenv.cfg"):
         raise NoAnswer(f"the `python3` of the base image `{name}` is that of an environment, `{folder}`", hint=_HINT)
     program = tree.read(real) if tree.can_read(real) else b""

@@ -14,6 +14,7 @@ from zlock.image.layers.blob import Layer
 from zlock.index.cache import Cache
 from zlock.model.form import Misstated, plain, read
 from zlock.model.reference import is_digest
+from zlock.replacing import telling_where
 
 _KIND = "layers"
 
@@ -68,7 +69,7 @@ class LayerStore:
         self._blobs.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=self._blobs, prefix=".new-")
         try:
-            with os.fdopen(handle, "wb") as stream:
+            with telling_where(self._blobs), os.fdopen(handle, "wb") as stream:
                 layer = write(stream)
             Path(name).replace(self.path(layer))
         except BaseException:

@@ -54,9 +54,10 @@ class Logged:
                 error.hint = "; ".join(filter(None, (error.hint, f"the whole log is in `{file}`")))
             raise
         except OSError as error:  # so that it does not hide what became of the other images
+            where = f"`{error.filename}`" if error.filename else "the folder for temporary files"
             raise OutsideFailed(
                 f"{name} can't be made: {error.strerror or error}",
-                hint="check the rights and the space that is left in the folder for temporary files",
+                hint=f"check the rights and the space that is left in {where}",
             ) from error
         file.unlink(missing_ok=True)
         return image

@@ -14,7 +14,7 @@ from typing import Self
 from zlock.errors import NoAnswer, OutsideFailed
 from zlock.image.context.contents import plan_image
 from zlock.image.layers.bytecode import NO_BYTECODE
-from zlock.image.layers.parent import ParentFacts, misfit, read_parent
+from zlock.image.layers.parent import NoPython, ParentFacts, misfit, read_parent
 from zlock.image.layers.plan import plan_layers, why_engine
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.reading.compilers import Compiler, Compilers
@@ -31,7 +31,11 @@ from zlock.workflow.project.workspace import Workspace
 
 _KIND = "parents"
 _PYTHON = re.compile(r"(lib)?python3(\.\d+)?(-minimal|-stdlib)?")  # Debian's own, in `/usr/bin`
-_ENGINE = "leave out `--builder oci`, or name an engine: `--builder docker`"
+_ENGINE = "leave out `--builder oci`, and an engine builds it"
+_UNUSED = (
+    "installers and their arguments are checked and not used where images are put together out of layers; "
+    "`--builder docker`, or another engine, uses them"
+)
 
 
 class Layering:
@@ -130,6 +134,8 @@ class Layering:
         compiler = self._compiler(wanted.target.minor, facts.python) if settings.bytecode else None
         if settings.bytecode and compiler is None:
             raise _Unreadable(f"this machine has no Python {wanted.target.python} to compile with: {NO_BYTECODE}")
+        if settings.python_package_installer_args or wanted.settings.where("python_package_installer"):
+            self._workspace.note(_UNUSED)
         return plan_layers(wanted, facts, compiler)
 
     def _facts(self, wanted: Wanted, venv: str) -> ParentFacts:
@@ -143,6 +149,9 @@ class Layering:
         try:
             facts = read_parent(self.open(parent, platform), folders, self._workspace.reporter)
         except (NoAnswer, OutsideFailed) as error:
+            may_come = wanted.apt_packages or "PATH" in wanted.settings.effective().environment
+            if isinstance(error, NoPython) and not may_come:
+                raise NoAnswer(f"step `{wanted.step}`: {error.message}", hint=error.hint) from error
             raise _Unreadable(error.message) from error
         self._cache.write(_KIND, "", key, plain(facts))
         return facts
@@ -156,12 +165,23 @@ class Layering:
 
 
 def _unclear(wanted: Wanted, facts: ParentFacts) -> str:
-    """Say what of a parent its Debian packages may change that counts here; empty where nothing is."""
+    """Say what of a parent its Debian packages may change that counts here; empty where nothing is.
+
+    Raises:
+        NoAnswer: It does not know the user.
+    """
     replaced = [one.name for one in wanted.debs if _PYTHON.fullmatch(one.name)]
     if replaced and facts.real.startswith("/usr/bin/"):
         return f"its Debian packages have another Python for its base image ({listed(replaced)})"
-    if wanted.debs and not facts.knows(wanted.user):
-        return f"its base image has no `{wanted.user}`, and its Debian packages may bring that user"
+    try:
+        facts.owner(wanted.user)
+    except NoAnswer as error:
+        if wanted.debs:
+            return f"{error.message}, which its Debian packages may bring"
+        place = wanted.settings.where("user")
+        error.message = f"step `{wanted.step}`: {error.message}"
+        error.context = (*error.context, *([f"stated in {place}"] if place else []))
+        raise
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -10,7 +11,7 @@ from types import MappingProxyType
 from packaging.utils import canonicalize_name
 
 from zlock.debian.verify import DebianComparison, compare_debian, has_dpkg
-from zlock.errors import InvalidInput
+from zlock.errors import InvalidInput, NoAnswer, OutsideFailed
 from zlock.image.plan import KEY_LABEL
 from zlock.image.reading.compilers import Compilers
 from zlock.image.reading.environment import Installed, read_folder, read_interpreter, read_system, read_venv
@@ -28,6 +29,7 @@ from zlock.sources.links import folder_name
 from zlock.wording import counted
 from zlock.workflow.images.build_plans import output_folder
 from zlock.workflow.images.find import ImageFinder
+from zlock.workflow.locks.base_images import BaseImages, base_image_of
 from zlock.workflow.locks.current import LockedStep, load_locked
 from zlock.workflow.project.workspace import Options, Workspace
 
@@ -100,7 +102,7 @@ def _verify_image(workspace: Workspace, image: str, finder: ImageFinder) -> Verd
             installed = read_venv(opened, venv, minor, workspace.reporter, debian=apt is not None)
         comparisons[one] = _compared(workspace, locked, targets[one], installed)
         if apt is not None:
-            debian[one] = compare_debian(apt.on(one), installed.tree)
+            debian[one] = _compared_debian(workspace, locked, targets[one], installed)
     return _verdict(locked, name, comparisons, debian)
 
 
@@ -121,7 +123,7 @@ def _verify_place(workspace: Workspace, image: str, kind: str, place: Path) -> V
     comparison = _compared(workspace, locked, target, installed)
     apt, platform = locked.facts.apt, target.platform
     is_image = kind == "dir" and has_dpkg(installed.tree)  # a folder may be an environment alone
-    debian = {platform: compare_debian(apt.on(platform), installed.tree)} if apt and is_image else {}
+    debian = {platform: _compared_debian(workspace, locked, target, installed)} if apt and is_image else {}
     return _verdict(locked, image, {platform: comparison}, debian)
 
 
@@ -142,6 +144,20 @@ def _compared(workspace: Workspace, locked: LockedStep, target: Target, installe
         made_by = installed.python or f"that has compiled them, a 3.{target.minor}"
         workspace.note(f"{files}: that takes the Python {made_by}, and this machine has another one or none")
     return found
+
+
+def _compared_debian(
+    workspace: Workspace, locked: LockedStep, target: Target, installed: Installed
+) -> DebianComparison:
+    apt, platform = locked.facts.apt, target.platform
+    reference = base_image_of(locked.step, target.python, locked.facts)
+    base = None
+    with closing(BaseImages(workspace)) as images:
+        try:
+            base = images.base(reference, platform).installed if reference else None
+        except (InvalidInput, NoAnswer, OutsideFailed) as error:
+            workspace.note(f"Debian packages that are not locked are not looked for: {error.message}")
+    return compare_debian(apt.on(platform) if apt else (), installed.tree, base)
 
 
 def _verdict(
