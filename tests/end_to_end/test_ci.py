@@ -18,6 +18,7 @@ from support.index import TinyIndex
 from support.project import Project, Result
 from support.venv import install_with_pip, make_venv
 from support.wheelhouse import ROOT, make_wheelhouse
+from zlock._version import __version__
 
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 """With the environment of the tests first: its `python3` has zlock, and `pre-commit` is there."""
@@ -407,3 +408,37 @@ def test_the_hook_uses_the_environment_of_the_project_and_fails_until_its_new_lo
     assert result.code == 1
     assert "listed the environment of the hook" in result.stdout
     assert project.locked("learning") == {"alpha": "1.0"}
+
+
+# Releases
+
+
+def test_a_release_is_built_and_checked(project: Project, offline: dict[str, str], tmp_path: Path) -> None:
+    """What the workflow runs, but for the index that takes it; nothing is built where something else would go along."""
+    job = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8"))["jobs"]
+    (line,) = [step["run"] for step in job["build"]["steps"] if "release.py" in step.get("run", "")]
+    environment = {**offline, "GITHUB_REF_NAME": f"v{__version__}"}
+    command = ("bash", "-c", f"cd {ROOT} && {line.replace('dist', str(tmp_path / 'dist'))}")
+
+    done = run(project, *command, environment=environment)
+    again = run(project, *command, environment=environment)
+    other = run(
+        project, *command[:2], command[2].replace("/dist", "/other"), environment={**offline, "GITHUB_REF_NAME": "v9"}
+    )
+
+    assert done.code == 0, done.stderr
+    assert {path.suffix for path in (tmp_path / "dist").iterdir()} == {".whl", ".gz"}
+    assert (again.code, "is not empty" in again.stderr) == (2, True)
+    assert (other.code, "says another version than `9`" in other.stderr) == (2, True)
+
+
+def test_the_release_is_published_without_a_token() -> None:
+    """The job that builds can't publish, and the one that publishes runs nothing of the repository."""
+    text = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    jobs = yaml.safe_load(text)["jobs"]
+
+    assert jobs["build"]["permissions"] == {"contents": "read"}
+    assert jobs["publish"]["permissions"] == {"id-token": "write"}
+    assert jobs["publish"]["needs"] == "build"
+    assert not any("checkout" in step.get("uses", "") for step in jobs["publish"]["steps"])
+    assert "secrets." not in text
