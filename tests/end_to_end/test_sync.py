@@ -108,6 +108,32 @@ def test_two_runs_at_once_make_it_once(project: Project, index: TinyIndex) -> No
     assert len({row["environment"] for row in found}) == 1
 
 
+def test_what_was_not_used_for_a_month_is_removed_once_another_is_made(project: Project, index: TinyIndex) -> None:
+    for name in ("alpha", "beta", "gamma"):
+        index.wheel(name, "1.0")
+    configure(project, index, {"one": ["alpha"], "two": ["beta"]})
+    made = {step: Path(row["environment"]) for step, row in sync(project).items()}
+    for folder in made.values():
+        os.utime(folder.parent / "whole", (0, 0))
+    sync(project, "--step", "two")
+    before = [folder.is_dir() for folder in made.values()]
+    configure(project, index, {"two": ["beta"], "three": ["gamma"]})
+    sync(project)
+
+    assert before == [True, True]
+    assert [folder.is_dir() for folder in made.values()] == [False, True]
+
+
+def test_a_cache_that_can_not_be_written_serves_what_it_has(project: Project, index: TinyIndex) -> None:
+    configure(project, index, {"one": []})
+    sync(project)
+    (pointer,) = project.cache.glob("environments/last/*")
+    pointer.unlink()
+    pointer.mkdir()
+
+    assert run(project, "--step", "one", "--", "python", "-c", "").code == 0
+
+
 def test_what_an_interrupt_left_is_made_anew(project: Project, index: TinyIndex) -> None:
     index.wheel("alpha", "1.0")
     configure(project, index, {"train": ["alpha"]})

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import shutil
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from zlock.errors import InvalidInput, LockOutdated, NoAnswer
+from zlock.errors import InvalidInput, LockOutdated, NoAnswer, OutsideFailed
 from zlock.image.wanted import BuiltFolder
 from zlock.lock.exclusive import exclusive
 from zlock.lock.lock import Lock
@@ -33,7 +36,10 @@ from zlock.workflow.project.workspace import Options, Workspace
 
 _KIND = "environments"
 _WHOLE = "whole"
-"""The file that is written once all is installed, so that what an interrupt left is not taken for an environment."""
+"""The file that is written once all is installed, so that what an interrupt left is not taken for an environment.
+Its time is when the environment was last asked for."""
+
+_UNUSED = 30 * 24 * 3600  # seconds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,6 +149,12 @@ class _Place:
         """Return the file that names the environment which was last made for a lock."""
         return self.folder / "last" / hashlib.sha256(str(real(lock)).encode()).hexdigest()[:32]
 
+    def point(self, lock: Path, environment: Path) -> None:
+        """Keep which environment was last made for a lock."""
+        pointer = self.pointer(lock)
+        pointer.parent.mkdir(exist_ok=True)
+        pointer.write_text(str(environment), encoding="utf-8")
+
 
 class _Syncing:
     """Makes environments in one run."""
@@ -168,12 +180,26 @@ class _Syncing:
             made = not _is_whole(outer)
             if made:
                 self._make(one, target, lock, folders, outer)
-        pointer = self._place.pointer(one.path)
-        pointer.parent.mkdir(exist_ok=True)
-        pointer.write_text(str(outer / "env"), encoding="utf-8")
+            with suppress(OSError):  # a cache that can only be read serves all the same
+                os.utime(outer / _WHOLE)
+                self._place.point(one.path, outer / "env")
+        if made:
+            self._remove_unused()
         return SyncedStep(
             step=one.step.name, folder=outer / "env", identity=lock.identity, packages=len(lock.packages), made=made
         )
+
+    def _remove_unused(self) -> None:
+        """Remove what no run has used for a month; the folder itself stays, as another run may wait for it."""
+        oldest = time.time() - _UNUSED
+        for whole in self._place.folder.glob(f"*/{_WHOLE}"):
+            with (
+                suppress(OSError, OutsideFailed),  # what another run keeps is in use
+                exclusive(whole.parent, self._workspace.reporter, patience=-1),
+            ):
+                if whole.stat().st_mtime < oldest:
+                    whole.unlink()
+                    shutil.rmtree(whole.parent / "env")
 
     def _make(
         self, one: LockedStep, target: Target, lock: Lock, folders: Mapping[str, BuiltFolder], outer: Path
