@@ -502,12 +502,15 @@ def test_nothing_in_the_file(load: Load) -> None:
         ("", "pipeline file `` is a folder", "a relative path counts"),
         ("..", "pipeline file `..` is a folder", "a relative path counts"),
         ("a\0.py", "the name of a pipeline file can't hold a null character", ""),
+        ("trainer", "pipeline file `trainer` does not exist", "a step is chosen with `--step trainer`"),
+        ("needs.txt", "`needs.txt` is not a Python file", "begin a configuration that reads it: `zlock init --from"),
     ],
 )
 def test_a_missing_file(tmp_path: Path, reference: str, message: str, hint: str) -> None:
     (tmp_path / "flows").mkdir()
     (tmp_path / "flows" / "train.py").touch()
     (tmp_path / "pipe.py").touch()
+    (tmp_path / "needs.txt").write_text("six\n")
 
     with pytest.raises(InvalidPipeline) as caught:
         load_pipeline(reference, project=tmp_path, interpreter=sys.executable)

@@ -69,3 +69,20 @@ def test_a_part_of_the_projects_is_named(repository: Project) -> None:
     assert not (repository.folder / "lockfiles").exists()
     assert repository.run("resolve", "--all", "--step", "pipeline").code == 2
     assert repository.run("resolve", "--all", "--project", "plain").code == 2
+
+
+def test_a_package_moves_where_it_is(repository: Project, index: TinyIndex) -> None:
+    assert repository.run("resolve", "--all").code == 0
+    index.wheel("beta", "1.0")
+    file = repository.folder / "services" / "one" / "zlock.toml"
+    file.write_text(file.read_text(encoding="utf-8").replace('"alpha"', '"beta"'), encoding="utf-8")
+    assert repository.run("resolve", "--all").code == 0
+    index.wheel("beta", "2.0")
+
+    moved = repository.run("resolve", "--all", "--upgrade-package", "beta")
+    unknown = repository.run("resolve", "--all", "--upgrade-package", "gamma")
+
+    assert moved.code == 0, moved.stderr
+    assert pins(repository, "services/one") == {"beta": "2.0"}
+    assert unknown.code == 1
+    assert unknown.stderr.count("`--upgrade-package gamma`: no lock pins it") == 1

@@ -134,6 +134,14 @@ def test_a_cache_that_can_not_be_written_serves_what_it_has(project: Project, in
     assert run(project, "--step", "one", "--", "python", "-c", "").code == 0
 
 
+def test_a_pip_that_is_not_of_the_environment_is_noted(project: Project, index: TinyIndex) -> None:
+    """It lists and changes another environment."""
+    configure(project, index, {"one": []})
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    assert "is not of this environment" in run(project, "--", "pip", "--version", env={"PATH": path}).stderr
+
+
 def test_what_an_interrupt_left_is_made_anew(project: Project, index: TinyIndex) -> None:
     index.wheel("alpha", "1.0")
     configure(project, index, {"train": ["alpha"]})

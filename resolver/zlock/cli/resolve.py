@@ -7,13 +7,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from packaging.utils import NormalizedName
+
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.errors import Collector, InvalidInput, NoAnswer, ZlockError
 from zlock.model.form import plain
 from zlock.wording import counted, listed
 from zlock.workflow.project.report import Moves, Report, StepReport
-from zlock.workflow.project.upgrades import read_upgrades
+from zlock.workflow.project.upgrades import check_known, read_upgrades
 from zlock.workflow.project.workspace import Options
 
 
@@ -54,12 +56,15 @@ def _run_all(options: Options, parsed: argparse.Namespace, screen: Screen) -> in
             hint="leave it out, or name one project with `--project`",
         )
     problems, code = Collector(), 0
+    upgradable: set[NormalizedName] = set()
+    options = options._replace(is_one_of_several=True)
     documents: dict[str, object] = {}
     for one in projects_below((options.project or Path.cwd()).absolute()):
         try:
             known = len(screen.notes)
             report = _report(options._replace(project=one.folder), is_check=parsed.check, write=not parsed.dry_run)
             documents[one.name] = plain_report(report, screen.notes[known:])
+            upgradable |= report.upgradable
             if not parsed.json:
                 screen.say(f"[{one.name}]")
                 _say(report, parsed, screen)
@@ -69,6 +74,8 @@ def _run_all(options: Options, parsed: argparse.Namespace, screen: Screen) -> in
                 problems.add(each)
     if parsed.json:
         screen.json({"projects": documents})
+    if not problems.errors:
+        check_known(options.upgrade_packages, upgradable)
     problems.raise_if_any()
     return code
 

@@ -17,6 +17,8 @@ from zlock.errors import InvalidInput, OutsideFailed
 from zlock.wording import counted
 from zlock.workflow.deliver.sync import SyncedStep, environment_to_run_in, scripts_of, sync
 
+_INSTALLERS = ("pip", "pip3")
+
 
 def run_sync(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
@@ -59,6 +61,8 @@ def run_run(parsed: argparse.Namespace, screen: Screen) -> int:
             context=[f"neither in `{scripts_of(folder)}` nor on `PATH`"],
             hint="correct its name, or add the package that brings it to the step's requirements",
         )
+    if Path(program).name in _INSTALLERS and not Path(program).is_relative_to(scripts_of(folder)):
+        screen.say(f"note: `{program}` is not of this environment, which has no pip and is not to be changed by hand")
     screen.close()
     return _become(program, command, environ)
 

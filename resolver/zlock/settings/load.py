@@ -58,6 +58,9 @@ else:
 In zlock's own interpreter it is this zlock that is loaded, and so it is where a framework is and no zlock:
 by its folder, since what is beside that folder may be for another Python."""
 
+_OF_OTHERS = frozenset({".txt", ".in", ".pip", ".toml", ".lock", ".yaml", ".yml"})
+"""Ends of files that hold requirements or configuration, which Python would try to run."""
+
 _HERE = Path(__file__).parents[1].as_posix()
 
 
@@ -210,6 +213,11 @@ def _parse(reference: str, folder: Path) -> tuple[Path, str]:
             f"`{reference}` names nothing after the colon", hint=f"write `{stated}` or `{stated}:name`"
         )
     file = _inside(folder, stated)
+    if file.suffix in _OF_OTHERS and file.is_file():
+        raise InvalidPipeline(
+            f"`{stated}` is not a Python file",
+            hint=f"begin a configuration that reads it: `zlock init --from {stated}`",
+        )
     if not file.is_file():
         problem = "is a folder" if file.is_dir() else "does not exist"
         raise InvalidPipeline(f"pipeline file `{stated}` {problem}", hint=_near_files(stated, folder))
@@ -225,7 +233,11 @@ def _near_files(stated: str, folder: Path) -> str:
     if (folder / dotted).is_file():
         return f"name the file, not the module: `{dotted}`"
     known = [path.relative_to(folder).as_posix() for path in sorted(folder.glob("*.py"))]
-    return did_you_mean(stated, known) or f"a relative path counts from the project folder `{folder}`"
+    if near := did_you_mean(stated, known):
+        return near
+    if stated.isidentifier() and not (folder / stated).exists():
+        return f"a step is chosen with `--step {stated}`, a package is moved with `--upgrade-package {stated}`"
+    return f"a relative path counts from the project folder `{folder}`"
 
 
 def _is_own(interpreter: str) -> bool:

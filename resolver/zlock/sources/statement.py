@@ -271,7 +271,8 @@ def _parsed(head: str, marker: str, place: Place, base: links.Base, *, alone: bo
         error.hint = mistaken(head, marker, place, base, alone=alone)
         raise
     if str(requirement) == head and head.endswith((".txt", ".in", ".toml")) and base.find(head).is_file():
-        hint = "include a requirements file with `-r`, or give its path in place of the list"
+        is_list = not place.origin.file or place.origin.file.endswith((".py", ".toml"))
+        hint = f"give its path in place of the list: `{head}`" if is_list else f"include it with `-r {head}`"
         raise place.error(f"{place.quoted(head)} is a file, not a requirement", hint=hint)
     return requirement
 

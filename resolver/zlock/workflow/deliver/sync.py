@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from zlock.errors import InvalidInput, LockOutdated, NoAnswer, OutsideFailed
 from zlock.image.wanted import BuiltFolder
 from zlock.lock.exclusive import exclusive
+from zlock.lock.files import PackageFile
 from zlock.lock.lock import Lock
 from zlock.lock.selection import narrowed
 from zlock.lock.store import existing_steps
@@ -204,7 +205,11 @@ class _Syncing:
     def _make(
         self, one: LockedStep, target: Target, lock: Lock, folders: Mapping[str, BuiltFolder], outer: Path
     ) -> None:
-        self._workspace.reporter(Doing(Activity.MAKING_ENVIRONMENT, one.step.name, total=len(lock.packages)))
+        sizes = [min(wheels, key=lambda wheel: target.rank(wheel.filename) or 0).size for wheels in _wheels_in(lock)]
+        size = sum(filter(None, sizes))
+        self._workspace.reporter(
+            Doing(Activity.MAKING_ENVIRONMENT, one.step.name, total=len(lock.packages), received=size)
+        )
         for left in (outer / _WHOLE, outer / "env"):
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
         make_environment(
@@ -227,6 +232,10 @@ class _Syncing:
         if self._workspace.project.urls == "portable":
             return house_with(files, self._workspace.wheelhouse, self._workspace, one.path.name)
         return bring_for_builds(self._workspace, one, files)
+
+
+def _wheels_in(lock: Lock) -> Iterator[tuple[PackageFile, ...]]:
+    return (package.wheels for package in lock.packages if package.wheels)
 
 
 def _target_here(one: LockedStep) -> Target:

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
+from packaging.utils import NormalizedName
+
 from zlock.errors import Collector, ZlockError
 from zlock.lock.facts import Facts
 from zlock.model.explanations import Differs, GaveWay
@@ -136,8 +138,10 @@ class Report:
         steps: The locks, in the order of the steps; those that were removed last.
         disregarded: The pipeline runs locally, so that no lock was looked at.
         failures: What is wrong with single steps.
+        upgradable: The names that locks pin or steps ask for, where packages were to move.
     """
 
     steps: list[StepReport] = field(default_factory=list)
     disregarded: bool = False
     failures: Failures = field(default_factory=Failures)
+    upgradable: frozenset[NormalizedName] = frozenset()

@@ -56,6 +56,7 @@ class Options(NamedTuple):
         exclude_newer: A cut-off for this run.
         upgrade: Move every pin.
         upgrade_packages: Packages whose pins move, each within its specifier.
+        is_one_of_several: The run goes on to other projects, where packages may be that move and are not in this one.
         pin_images: Record the digests of parent images.
         upgrade_apt: Move every Debian package.
         no_apt: Lock no Debian packages that are not locked yet.
@@ -72,6 +73,7 @@ class Options(NamedTuple):
     exclude_newer: datetime | None = None
     upgrade: bool = False
     upgrade_packages: tuple[DirectRequirement, ...] = ()
+    is_one_of_several: bool = False
     pin_images: bool = False
     upgrade_apt: bool = False
     no_apt: bool = False

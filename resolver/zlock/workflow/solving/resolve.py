@@ -123,7 +123,9 @@ def check_upgrades(workspace: Workspace, jobs: Sequence[Job]) -> None:
     if workspace.options.upgrade_packages:
         pinned = {canonicalize_name(name) for job in jobs if job.lock for name in job.lock.pins}
         asked = {one.name for job in jobs for each in job.gathered for one in each.requirements}
-        check_known(workspace.options.upgrade_packages, pinned | asked)
+        workspace.report.upgradable = frozenset(pinned | asked)
+        if not workspace.options.is_one_of_several:
+            check_known(workspace.options.upgrade_packages, workspace.report.upgradable)
 
 
 def _note_replaced(workspace: Workspace, jobs: list[Job]) -> None:
