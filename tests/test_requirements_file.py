@@ -790,7 +790,7 @@ def test_a_long_line_is_read_once(tmp_path: Path, line: str) -> None:
     [
         ("flask=>1", "write `flask>=1`"),
         ("flask ^1.4 ; os_name == 'nt'", "write `flask>=1.4,<2.0 ; os_name == 'nt'`"),
-        ("flask, click", "write each requirement on a line of its own"),
+        ("flask, click", "write each requirement on its own line"),
     ],
 )
 def test_what_other_tools_write_is_said_as_a_requirement(tmp_path: Path, line: str, hint: str) -> None:

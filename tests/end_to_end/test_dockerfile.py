@@ -509,7 +509,7 @@ def test_a_step_called_as_the_group_of_all_images_has_its_target_named(project: 
     groups = json.loads(done.stdout)["group"]
     (other,) = groups["b"]["targets"]
     (own,) = set(groups["default"]["targets"]) - {other}
-    assert "note: the step `default` has no group of its own, " in done.stderr
+    assert "note: the step `default` has no group, " in done.stderr
     assert f"name its target, `{own}`" in done.stderr
 
 

@@ -450,7 +450,7 @@ def _add_plan(commands: argparse._SubParsersAction[_Parser]) -> None:
         "plan",
         "show which images there will be",
         "zlock plan --explain train",
-        "Show the images that the locks come to, the steps that share each, and what would be downloaded.\n"
+        "Show the images that are built from the locks, the steps that share each, and what would be downloaded.\n"
         "Nothing is built and no lock is touched.",
     )
     _add_locked_steps(parser)

@@ -85,7 +85,7 @@ def _say(report: Report, parsed: argparse.Namespace, screen: Screen) -> None:
         for line in lines_of(step, verbose=screen.verbose):
             screen.say(line)
     if parsed.dry_run:
-        screen.say("nothing was written, as `--dry-run` has it")
+        screen.say("nothing was written (`--dry-run`)")
 
 
 def _end(report: Report, parsed: argparse.Namespace) -> int:

@@ -61,7 +61,7 @@ class Apt:
         self._environ = environ
         if shutil.which("apt-get", path=environ.get("PATH")) is None:
             raise CommandFailed(
-                "this machine has no apt, which says what Debian packages come to",
+                "this machine has no apt, which chooses the versions of Debian packages",
                 hint="run this on Debian or Ubuntu, in a container of one or in CI; or leave Debian packages unlocked "
                 "with `--no-apt`",
             )

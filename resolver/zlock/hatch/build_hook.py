@@ -84,7 +84,7 @@ class LockBuildHook(BuildHookInterface[BuilderConfig]):
                 places[str(lock)] = self.build_config.get_distribution_path(place)
             elif not there.samefile(lock):
                 raise InvalidConfiguration(
-                    f"the package has a file `{PACKAGE_FOLDER}/{lock.name}` of its own, where the lock would be",
+                    f"the package already has a file `{PACKAGE_FOLDER}/{lock.name}`, where the lock would be",
                     hint="remove that file, or leave `include` out",
                 )
         return places

@@ -134,7 +134,7 @@ class Wheelhouse:
                 if answer.status in (404, 410):
                     raise IndexFailed(
                         f"`{wanted.filename}`, which is locked, is gone: `{shown(url)}` answered {answer.status}",
-                        hint="put it into the wheelhouse by hand, or let go of its pin with `--upgrade-package`",
+                        hint="put it into the wheelhouse by hand, or move its pin with `--upgrade-package`",
                     )
                 if answer.status != 206:  # noqa: PLR2004 - the rest of what was there
                     check_status(answer, self._client)

@@ -90,7 +90,7 @@ class DockerSettings:
         python_package_installer: What installs the lock in the image.
         python_package_installer_args: More options for it; names without dashes.
         parent_image: The image to build upon: its reference, or `oci:DIR` for
-            [one in a folder](building-images.md#parents).
+            [one in a folder](building-images.md#base-images).
         environment: Variables while the image is built, and in it.
         runtime_environment: Variables in the image only.
         user: Who runs in the image: a name or number, also `user:group`.

@@ -197,7 +197,7 @@ def _list(how: bool | str | Sequence[str], *, project: Path, interpreter: Path, 
         return _list_with_poetry(project, run)
     if isinstance(how, str | bool) or not how:
         raise InvalidConfiguration(
-            f"`{how}` is no way to list the local environment",
+            f"`{how}` is not a way to list the local environment",
             hint="use `true`, `pip_freeze`, `uv_freeze`, `poetry_export`, or a command as a list",
         )
     return _list_with_command(how, project=project, interpreter=interpreter, run=run)

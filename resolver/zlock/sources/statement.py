@@ -304,7 +304,7 @@ def _refused(what: str, place: Place, error: ValueError, *, offset: int = 0) -> 
 def _meant(text: str, *, alone: bool) -> str:
     if form := misstated.meant(text, alone=alone):
         return f"`{links.redacted(form)}`"
-    return "each requirement on a line of its own" if len(requirements_in(text)) > 1 else ""
+    return "each requirement on its own line" if len(requirements_in(text)) > 1 else ""
 
 
 def mistaken(head: str, marker: str, place: Place, base: links.Base, *, alone: bool) -> str:

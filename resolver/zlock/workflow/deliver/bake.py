@@ -61,7 +61,7 @@ def export_bake(options: Options, platform: str | None, output: Path | None) -> 
     targets = [target_name(plan) for plan in plans if ALL in plan.steps]
     if targets:
         why = "as bake builds that group where nothing is named"
-        workspace.note(f"the step `{ALL}` has no group of its own, {why}: name its target, {listed(targets)}")
+        workspace.note(f"the step `{ALL}` has no group, {why}: name its target, {listed(targets)}")
     if real(start) != real(Path.cwd()):
         workspace.note(f"run bake in `{real(start)}`, from which the file's paths count")
     if output is not None:

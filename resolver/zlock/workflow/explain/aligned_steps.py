@@ -75,7 +75,7 @@ class Together:
             return list(self._why_not(step, version))
         except Enough:
             said = self._fewer.why_not(step, version) if self._fewer else []
-            return said or [f"{version}: not proven what the aligned steps would come to, within {_BUDGET} tries"]
+            return said or [f"{version}: no versions were found for the aligned steps within {_BUDGET} tries"]
 
     def _why_not(self, step: Name, version: str) -> Iterator[str]:
         before = self._anew.pins.get(step, {}).get(Node(self._name, ""))

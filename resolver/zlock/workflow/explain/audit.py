@@ -102,7 +102,7 @@ def _locks(workspace: Workspace) -> dict[str, Lock]:
     for step in workspace.options.steps or known:
         with problems:
             if step not in known:
-                raise InvalidInput(f"no lock is there of a step `{step}`", hint=did_you_mean(step, known))
+                raise InvalidInput(f"step `{step}` has no lock", hint=did_you_mean(step, known))
             found[step] = parse_lock(known[step].path, known[step].text)
     problems.raise_if_any()
     return found

@@ -55,7 +55,7 @@ def merge_locks(options: Options, sides: Sides, path: str) -> Report:
 
 def _merge(options: Options, sides: Sides, path: str) -> Report:
     if os.environ.get(MERGING):
-        raise NoAnswer("what this merge comes to is just being found out", hint="wait for that")
+        raise NoAnswer("another run is solving this merge", hint="wait for that")
     step = step_of(Path(path).name)
     if step is None:
         raise InvalidInput(f"`{path}` is not a lock's name", hint="name `pylock.*.toml` in `.gitattributes`")
