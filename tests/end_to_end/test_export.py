@@ -414,7 +414,7 @@ def test_without_the_library_the_error_names_the_extra(
     )
 
     assert done.returncode == 3
-    assert "hint: install it: `pip install 'zlock[sbom]'`" in done.stderr
+    assert "hint: install zlock with its extra `sbom`, from where you have it" in done.stderr
 
 
 # Nix

@@ -84,6 +84,28 @@ def test_a_page_that_can_not_be_had_leaves_the_others_known(locked: Project, ind
     assert train["unknown"]
 
 
+def test_an_index_that_is_not_there_is_told_once(project: Project) -> None:
+    """`outdated` must not be green where nothing was answered, and no host is tried again for each file."""
+    with TinyIndex() as index:
+        for name in ("one", "two", "three"):
+            index.wheel(name, "1.0")
+        project.configure(
+            {
+                "python": "3.12",
+                "index": [{"url": index.url, "default": True}],
+                "docker": {"requirements": ["one", "two", "three"]},
+                "steps": {"train": {}, "report": {}},
+            }
+        )
+        succeed(project.run("resolve"))
+    env = {"PIP_RETRIES": "1"}
+
+    for command in ("outdated", "fetch"):
+        result = project.run(command, env=env)
+        assert result.code == 3
+        assert result.stderr.count("error:") == result.stderr.count("hint:") == 1
+
+
 def test_a_lock_that_is_not_current_is_refused(locked: Project) -> None:
     locked.configure({"python": "3.12", "docker": {"requirements": ["free"]}})
 

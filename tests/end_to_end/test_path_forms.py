@@ -223,3 +223,18 @@ def test_the_value_of_a_variable_is_in_no_form(place: Project, index: TinyIndex)
     assert done.code == 2
     assert "hidden-place" not in done.stderr
     assert "or a path alone" in done.stderr
+
+
+def test_the_name_of_a_file_with_a_slip_is_not_taken_for_a_package(project: Project) -> None:
+    """A list of it would ask for whatever somebody publishes under that name."""
+    project.write("requirements.txt", "six\n")
+    (project.folder / "req dir").mkdir()
+    said = {}
+    for stated in ("requirements.tx", "req dir"):
+        project.configure({"python": "3.12", "docker": {"requirements": stated}})
+        result = project.run("resolve")
+        assert result.code == 2
+        said[stated] = result.stderr
+
+    assert "hint: did you mean `requirements.txt`?" in said["requirements.tx"]
+    assert "`req dir` is a folder" in said["req dir"]

@@ -19,7 +19,7 @@ def run_outdated(parsed: argparse.Namespace, screen: Screen) -> int:
         screen.json({"steps": [_plain(step) for step in found]})
     else:
         screen.lines((line for step in found for line in _lines(step)), in_colors=True)
-    return 0
+    return max((step.failed.exit_code for step in found if step.failed), default=0)
 
 
 def _lines(step: OutdatedStep) -> Iterator[str]:

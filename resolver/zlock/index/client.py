@@ -67,6 +67,7 @@ class Transport:
         self._made: Connections | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self._unreached: dict[tuple[str, str], OutsideFailed] = {}  # by scheme and host, which nobody tries again
 
     def authorization(self, url: str) -> str | None:  # noqa: ARG002 - for those who have logins
         """Return the `Authorization` value for a URL, or None."""
@@ -185,6 +186,9 @@ class Transport:
     def _send(self, url: str, headers: Mapping[str, str], reader: _Reader, request: Request) -> Answer:
         attempt = 0
         connections = self._connections
+        server = urlsplit(url)[:2]
+        if known := self._unreached.get(server):
+            raise known
         while True:
             left = reader.ends - time.monotonic()
             last = attempt == self._network.retries or left < 0
@@ -194,10 +198,13 @@ class Transport:
                 answer = connections.send(url, sent, reader.read, request, seconds=min(max(left, 0.1), reader.seconds))
             except connections.errors as error:
                 if last or connections.is_final(error) or time.monotonic() > reader.ends:
-                    raise self.failure(
+                    failed = self.failure(
                         f"could not {_DONE[request.method]} `{shown(url)}`: {connections.cause(error)}",
                         hint=connections.hint(error, self.noun),
-                    ) from error
+                    )
+                    if connections.is_unreached(error) and attempt == self._network.retries:
+                        failed = self._unreached.setdefault(server, failed)
+                    raise failed from error
                 self._wait(attempt, None)
             else:
                 if answer.status == 401 and self.reauthorize(answer, login):  # noqa: PLR2004 - an HTTP status

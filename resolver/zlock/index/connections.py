@@ -181,6 +181,11 @@ class Connections:
             pool.clear()
 
     @staticmethod
+    def is_unreached(error: BaseException) -> bool:
+        """Return whether no connection to the server was made at all."""
+        return isinstance(error, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError))
+
+    @staticmethod
     def is_final(error: BaseException) -> bool:
         """Return whether trying again can't help: a certificate that is not trusted, a name that makes no URL."""
         return isinstance(error, _FINAL)

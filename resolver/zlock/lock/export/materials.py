@@ -24,7 +24,8 @@ def not_installed(package: str) -> OutsideFailed:
     """Return the error for a library that only bills of materials need."""
     return OutsideFailed(
         f"`{package}` is not installed, which writes this format",
-        hint="install it: `pip install 'zlock[sbom]'`; for a build, put `zlock[hatch,sbom]` into its `requires`",
+        hint="install zlock with its extra `sbom`, from where you have it: in a checkout `pip install .[sbom]`; "
+        "for a build, add that extra in its `requires`",
     )
 
 

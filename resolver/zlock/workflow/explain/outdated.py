@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from zlock.errors import ZlockError
+from zlock.errors import OutsideFailed, ZlockError
 from zlock.lock.selection import packages_on
 from zlock.reporting import Activity, Doing
 from zlock.workflow.explain.newer import Looking, Newer
@@ -41,12 +41,14 @@ class OutdatedStep:
         packages: How many packages its lock has.
         outdated: Those of them that have, by name.
         unknown: Those of which the index could not be asked, each with the reason.
+        failed: What an index failed with, if one did.
     """
 
     step: str
     packages: int
     outdated: tuple[OutdatedPackage, ...]
     unknown: tuple[tuple[str, str], ...]
+    failed: OutsideFailed | None = None
 
 
 def outdated(options: Options) -> list[OutdatedStep]:
@@ -56,18 +58,24 @@ def outdated(options: Options) -> list[OutdatedStep]:
 
     Raises:
         LockOutdated: A lock is missing or outdated.
+        OutsideFailed: No index could be asked about any package.
     """
     workspace = Workspace(options)
     chosen = load_locked(workspace)
     if not chosen:
         return []
     with Looking(workspace, every_step(workspace, chosen), refresh=True) as looking:
-        return [_outdated(workspace, looking, locked) for locked in chosen]
+        found = [_outdated(workspace, looking, locked) for locked in chosen]
+    failed = next((one.failed for one in found if one.failed), None)
+    if failed and all(len(one.unknown) == one.packages for one in found):
+        raise failed
+    return found
 
 
 def _outdated(workspace: Workspace, looking: Looking, locked: LockedStep) -> OutdatedStep:
     found: dict[tuple[str, str], OutdatedPackage] = {}
     unknown: dict[str, str] = {}
+    failed: OutsideFailed | None = None
     pins = {
         (package.name, package.version): target
         for target in reversed(locked.question.targets)
@@ -80,6 +88,7 @@ def _outdated(workspace: Workspace, looking: Looking, locked: LockedStep) -> Out
             newest = _newest(looking.versions(locked, target, canonicalize_name(name)), Version(version))
         except ZlockError as error:
             unknown[name] = error.message
+            failed = failed or (error if isinstance(error, OutsideFailed) else None)
             continue
         if newest is not None:
             newer = looking.newer(locked, target, canonicalize_name(name))
@@ -95,6 +104,7 @@ def _outdated(workspace: Workspace, looking: Looking, locked: LockedStep) -> Out
         packages=len(locked.lock.packages),
         outdated=tuple(found.values()),
         unknown=tuple(unknown.items()),
+        failed=failed,
     )
 
 

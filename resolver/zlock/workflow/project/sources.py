@@ -15,6 +15,7 @@ from zlock.model.origin import Origin, Source
 from zlock.model.requirement import Asked, DirectRequirement, Gathered, IndexOption, recorded_requirement
 from zlock.settings.config import Project
 from zlock.settings.docker import DockerSettings
+from zlock.wording import did_you_mean
 
 if TYPE_CHECKING:
     from zlock.settings.load import DeclaredPipeline
@@ -250,7 +251,8 @@ class Gatherer:
         if stated := _items_in(str(settings.requirements), path):
             error = checks.requirement_alone("requirements", stated)
             missing = [] if path.exists() else [f"there is no file `{path}`"]
-            raise InvalidRequirements(error.message, context=[str(origin), *missing], hint=error.hint)
+            hint = _near_file(path, stated) or error.hint
+            raise InvalidRequirements(error.message, context=[str(origin), *missing], hint=hint)
         read = partial(read_file, path, root=self._project.folder, origin=origin, environ=self._environ)
         return self._once(("file", path), read)
 
@@ -301,7 +303,15 @@ def _items_in(text: str, path: Path) -> list[str]:
     is_file = checks.names_requirements_file(text)
     if links.is_archive(place.name) or links.is_project(place) or ("://" in text and not is_file):
         return [text]
-    return [] if is_file or (path.exists() and not path.is_dir()) else checks.requirements_in(text)
+    return [] if is_file or path.exists() else checks.requirements_in(text)
+
+
+def _near_file(path: Path, stated: Sequence[str]) -> str:
+    """Word a hint with the files that a name may be meant as; a list of it would ask for a package of that name."""
+    if path.exists() or len(stated) > 1:
+        return ""
+    files = [one.name for one in path.parent.glob("*") if one.is_file()]
+    return did_you_mean(path.name, files, cutoff=0.8)
 
 
 def _check_indexes(options: Iterable[IndexOption], indexes: Iterable[Index]) -> None:
