@@ -345,3 +345,18 @@ def test_line_ends_stay_as_they_are(project: Project, index: TinyIndex) -> None:
     assert listed.read_bytes() == b"gamma\r\nalpha==1.0\r\n"
     assert b'[steps.a.docker]\r\nextra-requirements = ["alpha<3"]\r\n' in file.read_bytes()
     assert file.read_bytes().count(b"\r\n") == file.read_bytes().count(b"\n")
+
+
+def test_what_is_no_requirement_is_answered_with_the_form_that_is(project: Project, index: TinyIndex) -> None:
+    write(project, index, "")
+    wheel = "https://files.example/alpha-1.0-py3-none-any.whl"
+    stated = {
+        wheel: f"write `alpha @ {wheel}`",
+        "./libs/alpha": "write `NAME @ file:./libs/alpha`",
+        "alpha=1": "write `alpha==1`",
+        "alpha@latest": "write `alpha` for the newest release",
+    }
+    result = project.run("add", *stated)
+
+    assert result.code == 2
+    assert [hint for hint in stated.values() if f"hint: {hint}" not in result.stderr] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,7 +13,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from zlock.errors import Collector, InvalidInput, NoAnswer
+from zlock.model import misstated
 from zlock.model.bounds import specifier
+from zlock.redact import redact
 from zlock.settings.place import Place
 from zlock.settings.toml_edit import name_in
 from zlock.wording import did_you_mean, listed
@@ -111,18 +114,39 @@ def _parsed(stated: Iterable[str]) -> list[Requirement]:
     found = []
     for text in stated:
         with problems:
-            try:
-                found.append(Requirement(text))
-            except InvalidRequirement as error:
-                raise InvalidInput(
-                    f"`{text}` is not a requirement: {str(error).splitlines()[0]}",
-                    hint="write `pandas`, `pandas>=2`, `pandas[excel]` or `name @ URL` (PEP 508)",
-                ) from error
+            found.append(_requirement(text))
     for name, several in groupby(sorted(set(found), key=_name_of), key=_name_of):
         with problems:
             _refuse_several(name, [str(one) for one in several])
     problems.raise_if_any()
     return list(dict.fromkeys(found))
+
+
+def _requirement(text: str) -> Requirement:
+    try:
+        found = Requirement(text)
+    except InvalidRequirement as error:
+        shown = redact(text)
+        raise InvalidInput(
+            f"`{shown}` is not a requirement: {redact(str(error).splitlines()[0])}", hint=_meant(shown)
+        ) from error
+    if found.url and not re.search(r"[:/]", found.url):  # `requests@latest`, as other tools have it
+        raise InvalidInput(
+            f"`{text}` has `{found.url}` where a URL is to be",
+            hint=f"write `{found.name}` for the newest release, `{found.name}==VERSION` for another",
+        )
+    return found
+
+
+def _meant(text: str) -> str:
+    if form := misstated.meant(text, alone=False):
+        return f"write `{form}`"
+    is_url = "://" in text
+    if is_url or text.startswith((".", "/")):
+        file = text.partition("#")[0].partition("?")[0].rpartition("/")[2]
+        name = file.partition("-")[0] if file.endswith(".whl") and "-" in file else "NAME"
+        return f"write `{name} @ {text if is_url else f'file:{text}'}`"
+    return "write `pandas`, `pandas>=2`, `pandas[excel]` or `name @ URL` (PEP 508)"
 
 
 def _name_of(one: Requirement) -> str:
