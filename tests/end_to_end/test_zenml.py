@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ensurepip
+import json
+import os
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from end_to_end.test_framework_page import add_integrations, make_poetry
 from support.index import TinyIndex
 from support.project import Project, Result
 from test_zenml import of_zenml
@@ -91,15 +96,41 @@ def test_what_a_step_asks_goes_before_the_version_of_the_environment(flow: Flow)
     assert flow.project.locked("one") == {"zenml": "0.99.0"}
 
 
-@pytest.mark.parametrize("block", ["apt_packages", "installer_uv", "step_settings"])
-def test_a_block_of_the_page_becomes_a_dockerfile(flow: Flow, block: str) -> None:
-    flow.index.wheel("tensorflow", "2.16.1")
-    flow.index.wheel("uv", "0.13.0")
-    flow.project.pipeline(of_zenml((BLOCKS / f"{block}.py").read_text()), "run.py")
+EVERY_BLOCK = """
+from zenml import pipeline, step
+from blocks import {names}
 
-    locked, written = flow.run("resolve"), flow.run("dockerfile")
+def nothing() -> None: ...
+
+@pipeline
+def every():
+    for block in ({names},):
+        step(name=block.__name__.rpartition(".")[2], settings={{"docker": block.docker_settings}})(nothing)()
+"""
+
+
+def test_each_block_of_the_page_becomes_a_dockerfile(flow: Flow, tmp_path: Path, zenml: Path) -> None:
+    """All of them as steps of one pipeline, each block in a module that differs from the page in its imports alone."""
+    names = sorted(path.stem for path in BLOCKS.glob("*.py"))
+    for name in names:
+        flow.project.write(f"blocks/{name}.py", of_zenml((BLOCKS / f"{name}.py").read_text()))
+    flow.project.write("requirements.txt", "torch\n")
+    flow.project.pipeline(EVERY_BLOCK.format(names=", ".join(names)), "run.py")
+    add_integrations(flow.index, "pytorch", "evidently")
+    for name, version in (("torch", "1.12.0"), ("torchvision", "0.13.0"), ("tensorflow", "2.16.1"), ("uv", "0.13.0")):
+        flow.index.wheel(name, version)
+    for one in distributions(path=[str(next(zenml.parents[1].glob("lib/python*/site-packages")))]):
+        flow.index.wheel(one.name, one.version)
+    flow.environ |= make_poetry(tmp_path / "bin", "six==1.17.0\n")
+    pip = next((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))  # for `pip freeze`
+    flow.environ["PYTHONPATH"] = os.pathsep.join([str(pip), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+    locked, written = flow.run("resolve"), flow.run("dockerfile", "--json")
 
     assert (locked.code, written.code) == (0, 0), locked.stderr + written.stderr
+    rows = json.loads(written.stdout)["contexts"]
+    assert sorted(step for row in rows for step in row["steps"]) == names
+    assert all((flow.project.folder / row["folder"] / "Dockerfile").is_file() for row in rows)
 
 
 def test_what_is_handed_on_takes_no_place_of_what_it_is_made_from(flow: Flow) -> None:
