@@ -327,7 +327,7 @@ class TestCommand:
 
     @pytest.mark.parametrize("how", ["conda", "", [], False])
     def test_an_unknown_way_is_an_error(self, project: Path, how: bool | str | list[str]) -> None:
-        with pytest.raises(InvalidConfiguration, match="no way to list"):
+        with pytest.raises(InvalidConfiguration, match="is not a way to list"):
             gather(how, project)
 
 
