@@ -59,9 +59,10 @@ def replace_text(path: Path, text: str) -> None:
             temporary.write_text(text, encoding="utf-8", newline="\n")
             sync(str(temporary))
     except OSError as error:  # its own message names the staged file
+        is_place = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
         raise OutsideFailed(
             f"`{path}` can't be written: {(error.strerror or str(error)).lower()}",
-            hint="name a file in a folder that is there",
+            hint="name a file in a folder that is there" if is_place else "check its rights and the space that is left",
         ) from error
 
 

@@ -254,6 +254,7 @@ def test_remove_says_where_a_requirement_is_and_what_was_meant(project: Project,
     assert "by explicit (zlock.toml:8)" in shared.stderr
     assert "did you mean `beta`?" in close.stderr
     assert "`zlock why numpy`" in unstated.stderr
+    assert "stated here: `alpha`, `beta`, `gamma`" in unstated.stderr
     assert body(file) == STEPS.replace('    "gamma",  # for all\n', "")
 
 
@@ -360,3 +361,14 @@ def test_what_is_no_requirement_is_answered_with_the_form_that_is(project: Proje
 
     assert result.code == 2
     assert [hint for hint in stated.values() if f"hint: {hint}" not in result.stderr] == []
+
+
+def test_what_add_began_remove_ends(project: Project, index: TinyIndex) -> None:
+    file = write(project, index, "[steps.one]\n[steps.two.docker]\nrequirements = []\n")
+    before = body(file)
+    succeed(project.run("add", "gamma"))
+    added = body(file)
+    succeed(project.run("remove", "gamma"))
+
+    assert "extra-requirements" in added
+    assert body(file).replace("[docker]\n", "").strip() == before.strip()

@@ -691,6 +691,8 @@ def test_output_is_where_it_is_said(project: Project, index: TinyIndex, tmp_path
     succeed(project.run("dockerfile", "--output", str(tmp_path / "there"), "--step", "train"))
 
     assert [path.name for path in (tmp_path / "there").iterdir()] == [folder.name]
+    refused = project.run("dockerfile", "--output", "zlock.toml")
+    assert (refused.code, "`zlock.toml` is a file\nhint: name a folder" in refused.stderr) == (2, True)
 
 
 def test_a_pipeline_that_runs_locally_has_no_images(project: Project, index: TinyIndex) -> None:

@@ -84,5 +84,9 @@ def test_a_package_moves_where_it_is(repository: Project, index: TinyIndex) -> N
 
     assert moved.code == 0, moved.stderr
     assert pins(repository, "services/one") == {"beta": "2.0"}
+    file.write_text(file.read_text(encoding="utf-8").replace('"beta"', '"alpha"'), encoding="utf-8")
+    outdated = repository.run("resolve", "--all", "--check")
+    assert (outdated.code, outdated.stderr.count("hint: run `zlock resolve --all`")) == (1, 1)
+
     assert unknown.code == 1
     assert unknown.stderr.count("`--upgrade-package gamma`: no lock pins it") == 1

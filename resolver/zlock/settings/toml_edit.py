@@ -73,13 +73,19 @@ def with_requirement(text: str, address: Sequence[str], requirement: str) -> str
 
 
 def without_requirement(text: str, address: Sequence[str], name: str) -> str:
-    """Return a document whose list has no requirement of a name; what is left of it stays, empty or not."""
+    """Return a document whose list has no requirement of a name.
+
+    An empty list stays, as it may take the place of another one; only `extra-requirements` never does.
+    """
     from tomlkit import parse
 
     document = parse(text)
     found = _list_at(document, address)
     if found is not None:
-        _drop(found, list(_places(found, name)))
+        places = list(_places(found, name))
+        _drop(found, places)
+        if places and not found and address[-1] == "extra-requirements":
+            _table_at(document, address[:-1]).remove(address[-1])
     return document.as_string()
 
 

@@ -264,5 +264,6 @@ class _Places:
         known = {name_in(text) for place in editable for text in editing.stated(place)} - {""}
         raise NoAnswer(
             f"nothing states `{name}`",
-            hint=did_you_mean(name, known) or f"`zlock why {name}` says which requirements bring it",
+            hint=did_you_mean(name, known)
+            or f"`zlock why {name}` says what brings it; stated here: {listed(sorted(known)) or 'nothing'}",
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zlock.errors import InvalidConfiguration, Located, Problems, ZlockError
 from zlock.settings.place import Place
+from zlock.workflow.locks.current import HINT
 
 _SKIPPED = frozenset({"node_modules", "__pycache__", "build", "dist", "site-packages"})
 
@@ -31,6 +32,7 @@ class FoundProject:
         for one in errors:
             one.message = f"`{self.name}`: {one.message}"
             one.context = tuple(map(self._placed, one.context))
+            one.hint = "run `zlock resolve --all`" if one.hint == HINT else one.hint
         return list(errors)
 
     def _placed(self, line: str) -> str:

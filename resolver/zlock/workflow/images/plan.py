@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from zlock.errors import InvalidInput
 from zlock.image.builders.choose import OCI
 from zlock.image.context.folder import NO_LINKS, folder_names, write_context
 from zlock.image.explain import moved
@@ -129,6 +130,8 @@ def write_contexts(options: Options, output: Path | None, wheelhouse: Path | Non
             Nothing was written.
         OSError: The disk refused; each folder is whole.
     """
+    if output is not None and output.exists() and not output.is_dir():
+        raise InvalidInput(f"`{output}` is a file", hint="name a folder: each context is a folder in it")
     workspace = Workspace(options)
     house = real(wheelhouse) if wheelhouse else None
     plans = plan_images(workspace, load_locked(workspace), wheelhouse=house)

@@ -203,7 +203,7 @@ class Workspace:
         if self.project.file is None:
             raise InvalidConfiguration(
                 "nothing to lock: no `zlock.toml`, no `[tool.zlock]`, and no pipeline was named",
-                hint="name one: `zlock resolve pipeline.py`, or begin with `zlock init`",
+                hint="name one: `zlock resolve pipeline.py`; begin with `zlock init`; or lock all below with `--all`",
             )
         return [(name, DockerSettings()) for name in self.project.steps or ("pipeline",)]
 
