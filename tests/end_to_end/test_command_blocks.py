@@ -43,7 +43,7 @@ NOT_RUN = {
     r"zlock verify registry\.example.*": "needs that registry: test_verify",
     r"python tests/(?:benchmarks|comparison)/.*": "takes minutes, and an index with everything",
     r"python -m build": "needs a project that builds: test_hatch_build",
-    r".* run\.py.*": "needs an environment with ZenML: test_zenml",
+    r"zlock init --from run\.py|(?:zlock|zenml) (?:stack|apply|pipeline) .*": "needs ZenML: test_zenml",
 }
 """What is not run, with who does it or why not; beside these there are the marks in pages of `test_task_pages`."""
 
