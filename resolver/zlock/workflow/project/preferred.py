@@ -36,22 +36,20 @@ class KeptFile:
     _preferred: Preferred | None = None
 
     @classmethod
-    def of(cls, project: Project) -> KeptFile | None:
-        """Read the file that a project names; None where it names none.
+    def of(cls, keep: str, project: Project) -> KeptFile:
+        """Read the file that a project names.
 
         Raises:
             InvalidConfiguration: It can't be read.
         """
-        if project.keep is None:
-            return None
-        path = project.folder / project.keep
+        path = project.folder / keep
         try:
-            return cls(path, project.keep, read_regular(path).decode().replace("\r\n", "\n"))
+            return cls(path, keep, read_regular(path).decode().replace("\r\n", "\n"))
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             place = Place(str(project.file), project.lines.line_of_key(("keep",)))
             raise InvalidConfiguration(
-                f"`{project.keep}` can't be read: {reason}",
+                f"`{keep}` can't be read: {reason}",
                 context=[Located(f"`keep` in {place}", place)],
                 hint="correct `keep`, or leave it out",
             ) from error

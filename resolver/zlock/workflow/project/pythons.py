@@ -11,7 +11,6 @@ from zlock.errors import InvalidConfiguration, InvalidRequirements
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import Gathered
 from zlock.model.target import Target
-from zlock.pyproject.document import Document
 from zlock.workflow.project.workspace import Step, Workspace
 
 
@@ -47,6 +46,8 @@ def check_scripts(workspace: Workspace, step: Step, gathered: list[Gathered], ta
 
 def _own_pythons(workspace: Workspace) -> Iterator[tuple[SpecifierSet, Origin]]:
     """Yield the Pythons that the project itself is for; who asks its file for more finds what is wrong with it."""
+    from zlock.pyproject.document import Document  # a check asks nothing of it
+
     path = workspace.project.folder / "pyproject.toml"
     with suppress(InvalidRequirements):
         if path.is_file() and (stated := Document.read(path, root=workspace.project.folder).pythons):

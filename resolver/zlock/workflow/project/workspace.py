@@ -23,6 +23,7 @@ from zlock.model.paths import is_file_url, leads_out, real
 from zlock.model.requirement import Asked, DirectRequirement, Gathered
 from zlock.model.target import Target
 from zlock.redact import redact
+from zlock.regular import read_regular
 from zlock.reporting import Activity, Doing, Note, Reporter, unheard
 from zlock.settings.config import Project, StepConfiguration, find_project, read_project
 from zlock.settings.docker import DockerSettings, EffectiveSettings
@@ -31,13 +32,13 @@ from zlock.settings.names import wrong_names
 from zlock.settings.place import Place
 from zlock.wording import did_you_mean, listed
 from zlock.workflow.project.pipeline_owner import collision, is_gone, owner_of
-from zlock.workflow.project.preferred import KeptFile
 from zlock.workflow.project.report import Report
 from zlock.workflow.project.sources import Gatherer
 
 if TYPE_CHECKING:
     from zlock.index.fingerprint import Fingerprints
     from zlock.settings.load import DeclaredPipeline
+    from zlock.workflow.project.preferred import KeptFile
 
 _VERSION = re.compile(r"^version(?:_info)?\s*=\s*(3\.\d+)", re.MULTILINE)
 
@@ -125,7 +126,11 @@ class Workspace:
     @cached_property
     def kept_file(self) -> KeptFile | None:
         """The lock of another tool whose versions are preferred where ours has none yet."""
-        return KeptFile.of(self.project)
+        if self.project.keep is None:
+            return None
+        from zlock.workflow.project.preferred import KeptFile
+
+        return KeptFile.of(self.project.keep, self.project)
 
     def note(self, *lines: str) -> None:
         """Tell what a person should know."""
@@ -210,14 +215,15 @@ class Workspace:
     def _load(self, place: str, reference: str) -> DeclaredPipeline:
         """Read a script, which is not run, or run a pipeline file."""
         from zlock.settings.load import load_pipeline
-        from zlock.settings.script import declared_script
 
         config = self.options.config
         if config is None and not self.options.pipeline and self.project.pipeline_config:
             config = self.project.folder / self.project.pipeline_config
-        script = None if config else declared_script(os.path.abspath(place))  # noqa: PTH100 - links stay
-        if script:
-            return script
+        if config is None and _has_metadata(place):
+            from zlock.settings.script import declared_script  # few files have any
+
+            if script := declared_script(os.path.abspath(place)):  # noqa: PTH100 - links stay
+                return script
         self.reporter(Doing(Activity.RUNNING_PIPELINE, reference))
         return load_pipeline(place, project=self.project.folder, interpreter=str(self.interpreter), config=config)
 
@@ -414,6 +420,14 @@ class Workspace:
 
             self._fingerprints = Fingerprints(self.project.folder)
         return self._fingerprints.of(urls)
+
+
+def _has_metadata(file: str) -> bool:
+    """Tell whether a Python file may have inline metadata (PEP 723), before anything is loaded that reads it."""
+    try:
+        return b"# /// script" in read_regular(file)
+    except (OSError, ValueError):  # who runs the file says what is wrong with it
+        return False
 
 
 def _project(folder: Path | None) -> Project:

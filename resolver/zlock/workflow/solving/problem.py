@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -19,9 +19,11 @@ from zlock.resolution.problem import Policy, Problem
 from zlock.resolution.rules import Rules
 from zlock.resolution.universe import Universe
 from zlock.workflow.locks.job import Job
-from zlock.workflow.project.preferred import KeptFile
 from zlock.workflow.project.workspace import Options
 from zlock.workflow.solving.session import Session
+
+if TYPE_CHECKING:
+    from zlock.workflow.project.preferred import KeptFile
 
 N = TypeVar("N", bound=str)
 T = TypeVar("T")
