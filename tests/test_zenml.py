@@ -17,6 +17,7 @@ from test_mission_page import BLOCKS, EXPECTED
 from zlock import DockerSettings
 from zlock.errors import InvalidConfiguration, InvalidInput, InvalidPipeline, ZlockError
 from zlock.settings.load import DeclaredPipeline, load_pipeline
+from zlock.settings.place import Place
 
 HEAD = "from zenml import pipeline, step\nfrom zenml.config import DockerSettings\n"
 SOURCE_ROOT = Path(zlock.__file__).parents[1]
@@ -342,6 +343,18 @@ def test_zenml_that_is_too_old_is_refused(load: Load) -> None:
             'write `settings={"docker": DockerSettings(...)}`',
         ),
         (
+            "@step(settings={'docker': DockerSettings(apt_packages=['a b'])})\ndef one() -> None: ...",
+            InvalidConfiguration,
+            "`apt_packages[0]`: `a b` has spaces in it",
+            "remove the spaces",
+        ),
+        (
+            "from .beside import x",
+            InvalidPipeline,
+            "`pipe.py` raises `ImportError: attempted relative import with no known parent package`",
+            "the file is run by itself: import what is beside it by its name from the project folder",
+        ),
+        (
             "DockerSettings(requirements=3)",
             InvalidConfiguration,
             "`requirements`: Input should be a valid string",
@@ -479,6 +492,7 @@ def test_what_a_step_replaces_is_known(load: Load) -> None:
         """
     )
 
+    assert declared.steps[0].settings.where("apt_packages") == Place(str(load.folder / "pipe.py"), 7)
     (row,) = declared.steps[0].settings.replaced
     assert (row.setting, row.asked, row.place and row.place.line, row.by and row.by.line) == (
         "requirements",

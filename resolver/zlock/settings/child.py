@@ -248,6 +248,8 @@ def _hint(error: BaseException, question: Question) -> str:
     for framework in FRAMEWORKS:
         if framework.package not in sys.modules and _passes(error, framework.package):
             return f"`{framework.package}` of `{display(sys.executable)}` can't be imported itself: install it again"
+    if isinstance(error, ImportError) and "relative import" in str(error):
+        return "the file is run by itself: import what is beside it by its name from the project folder"
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return ""
     name = error.name.partition(".")[0]

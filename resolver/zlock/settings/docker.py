@@ -213,8 +213,8 @@ class DockerSettings:
     @classmethod
     def from_json(cls, document: SettingsDocument) -> Self:
         """Read back what `to_json` gave, by the same rules as everywhere."""
-        values = _checked(document["values"])
         places = {name: Place(*place) for name, place in document["places"].items()}
+        values = _checked(document["values"], place_of=places.get)
         return cls._of(values, places, tuple(map(_replaced_from, document["replaced"])))
 
     def to_json(self) -> SettingsDocument:

@@ -166,7 +166,10 @@ def _read_steps(
         with problems:
             where = _place(step.entrypoint)
             own = _document(values, where, notes)
-            found.append(ReadStep(name, where, {**own, "replaced": replaced(settings, own)}))
+            of_both = own["places"].keys() & settings["places"].keys()
+            same = {one for one in of_both if own["values"][one] == settings["values"][one]}
+            places = {**own["places"], **{one: settings["places"][one] for one in same}}
+            found.append(ReadStep(name, where, {**own, "places": places, "replaced": replaced(settings, own)}))
     problems.raise_if_any()
     return Read(
         place=place,
