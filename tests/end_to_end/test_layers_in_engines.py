@@ -102,8 +102,14 @@ def test_two_registries_get_the_same_images_from_cold_caches(world: World, proje
             world.configure(project, docker, registry=f"{host}/team/images", steps=steps)
             cache = ("--cache-dir", str(tmp_path / f"cache{number}"))
             found.append(rows_of(build(project, "--push", *cache, env={"PATH": "/nonexistent"})))
+            for attached in ("cyclonedx", "cyclonedx", "spdx"):  # one that is there is not put there again
+                build(project, "--push", "--attach", attached, env={"PATH": "/nonexistent"})
             verified = project.run("verify", f"docker://{found[-1]['first']['reference']}", "--step", "first")
             assert verified.code == 0, verified.stdout + verified.stderr
+            bills = re.findall(r"bill of materials: (\w+), (sha256:\w+)", verified.stderr)
+            assert [name for name, _ in bills] == ["cyclonedx", "spdx"]
+            planned = project.run("plan", env={"PATH": "/nonexistent"}).stdout
+            assert all(f"bill of materials: {name}, {digest}" in planned for name, digest in bills)
 
     digests = [{step: (row["key"], row["digest"]) for step, row in rows.items()} for rows in found]
     assert digests[0] == digests[1]

@@ -510,6 +510,11 @@ def _add_build(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     _add_builder(parser)
     parser.add_argument(
+        "--attach",
+        choices=("cyclonedx", "spdx"),
+        help="with --push: put a bill of materials beside each image, as what refers to it (OCI 1.1)",
+    )
+    parser.add_argument(
         "--shard",
         type=_shard,
         default=(1, 1),

@@ -20,6 +20,7 @@ def run_build(parsed: argparse.Namespace, screen: Screen) -> int:
         builder=parsed.builder,
         output=parsed.output or "",
         push=parsed.push,
+        attach=parsed.attach or "",
         jobs=parsed.jobs,
         network=parsed.network or "",
         force=parsed.force,

@@ -41,6 +41,7 @@ def _lines(image: PlannedImage) -> list[str]:
     if made.stage:
         where = "" if image.exists else f" ({_where(image.stage)})"
         lines.insert(2, f"  with {counted(len(made.stage.debs), 'Debian package')} as stage-{made.stage.tag}{where}")
+    lines += [f"  bill of materials: {one.format}, {one.digest}" for one in image.bills]
     return lines
 
 
@@ -62,6 +63,7 @@ def _plain(image: PlannedImage) -> dict[str, object]:
         **({"stage": _plain_stage(image, made.stage)} if made.stage else {}),
         "download": made.download,
     }
+    row |= {"bills": {one.digest: one.format for one in image.bills}} if image.bills else {}
     return row if image.changes is None else {**row, "changes": list(image.changes)}
 
 

@@ -49,6 +49,8 @@ def _lines(verdict: Verdict, platform: str, comparison: Comparison, *, verbose: 
         yield from _altered(debian.altered, verbose=verbose)
     yield from (f"  of no package: {path}" for path in comparison.stray)
     yield from (f"  the environment: {name} is {how}" for name, how in comparison.environment.items())
+    bills = verdict.bills.get(platform, ())
+    yield from (f"  bill of materials: {one.format}, {one.digest}" for one in bills)
     yield from (f"  the project itself: {name} {version}" for name, version in comparison.local.items())
     yield from (f"  to install with: {name} {version}" for name, version in comparison.installers.items())
     if verbose:
@@ -72,6 +74,11 @@ def _plain(verdict: Verdict, notes: list[str]) -> dict[str, object]:
         "platforms": {
             platform: {
                 **_compared(one),
+                **(
+                    {"bills": {a.digest: a.format for a in verdict.bills[platform]}}
+                    if verdict.bills.get(platform)
+                    else {}
+                ),
                 **({"debian": _compared(verdict.debian[platform])} if platform in verdict.debian else {}),
             }
             for platform, one in verdict.comparisons.items()

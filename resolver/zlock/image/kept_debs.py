@@ -21,10 +21,12 @@ from zlock.model.reference import ImageReference
 
 _ARTIFACT = "application/vnd.zlock.debian-packages.v1"
 _DEB = "application/vnd.debian.binary-package"  # as IANA has it
-_EMPTY = b"{}"
-_EMPTY_CONFIG = Descriptor(
-    media_type="application/vnd.oci.empty.v1+json", digest=digest_of_bytes(_EMPTY), size=len(_EMPTY)
+EMPTY = b"{}"
+"""What is in `EMPTY_CONFIG`."""
+EMPTY_CONFIG = Descriptor(
+    media_type="application/vnd.oci.empty.v1+json", digest=digest_of_bytes(EMPTY), size=len(EMPTY)
 )
+"""The configuration of what is no image (OCI image spec, "Guidance for an Empty Descriptor")."""
 _TITLE = "org.opencontainers.image.title"
 
 
@@ -52,8 +54,8 @@ def keep_debs(registry: Registry, repository: str, debs: Sequence[DebianPackage]
         content = _descriptor(deb)
         if not registry.has_blob(reference, content.digest):
             registry.push_blob(reference, content, _opened(files[deb.filename]))
-    if not registry.has_blob(reference, _EMPTY_CONFIG.digest):
-        registry.push_blob(reference, _EMPTY_CONFIG, lambda: io.BytesIO(_EMPTY))
+    if not registry.has_blob(reference, EMPTY_CONFIG.digest):
+        registry.push_blob(reference, EMPTY_CONFIG, lambda: io.BytesIO(EMPTY))
     registry.write(reference, OCI_MANIFEST, _manifest(debs))
 
 
@@ -80,11 +82,7 @@ def _manifest(debs: Sequence[DebianPackage]) -> bytes:
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
         "artifactType": _ARTIFACT,
-        "config": _row(_EMPTY_CONFIG),
-        "layers": [{**_row(_descriptor(deb)), "annotations": {_TITLE: deb.filename}} for deb in debs],
+        "config": EMPTY_CONFIG.row,
+        "layers": [{**_descriptor(deb).row, "annotations": {_TITLE: deb.filename}} for deb in debs],
     }
     return json.dumps(table, indent=1).encode()
-
-
-def _row(one: Descriptor) -> dict[str, object]:
-    return {"mediaType": one.media_type, "digest": one.digest, "size": one.size}

@@ -89,6 +89,10 @@ class ImageReference:
         """Return the reference with a digest, which must be one."""
         return replace(self, digest=digest)
 
+    def tagged(self, tag: str) -> ImageReference:
+        """Return what is under a tag of the same repository."""
+        return replace(self, tag=tag, digest="")
+
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""

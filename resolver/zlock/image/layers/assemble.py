@@ -140,8 +140,8 @@ def image_of(config: bytes, layers: Sequence[Descriptor]) -> Assembled:
     manifest = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
-        "config": _table(described),
-        "layers": [_table(one) for one in layers],
+        "config": described.row,
+        "layers": [one.row for one in layers],
     }
     return Assembled(manifest=_json(manifest), config=config, layers=tuple(layers))
 
@@ -162,10 +162,6 @@ def _config(
             "rootfs": {"type": "layers", "diff_ids": [*parent.diff_ids, *(diff_id for _, diff_id in above)]},
         }
     )
-
-
-def _table(one: Descriptor) -> dict[str, object]:
-    return {"mediaType": one.media_type, "digest": one.digest, "size": one.size}
 
 
 def _json(table: Mapping[str, object]) -> bytes:

@@ -48,6 +48,11 @@ class Descriptor:
     size: int
     platform: str = ""
 
+    @property
+    def row(self) -> dict[str, object]:
+        """It as JSON has it, without a platform."""
+        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+
     @classmethod
     def parse(cls, value: object, where: str) -> Descriptor:
         """Read a descriptor.

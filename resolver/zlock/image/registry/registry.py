@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -16,6 +16,7 @@ from zlock.image.registry.manifest import (
     INDEXES,
     LARGEST_DOCUMENT,
     MANIFESTS,
+    OCI_INDEX,
     Descriptor,
     FoundImage,
     Index,
@@ -24,9 +25,11 @@ from zlock.image.registry.manifest import (
     describe,
     digest_of_bytes,
     read_document,
+    read_json,
     select,
 )
 from zlock.index.network import Answer, Network, Request
+from zlock.model import plain
 from zlock.model.reference import ImageReference, is_loopback
 
 _ACCEPT = ", ".join(sorted(MANIFESTS | INDEXES))
@@ -84,14 +87,14 @@ class Registry:
         return self._document(reference, None)
 
     def write(self, reference: ImageReference, media_type: str, data: bytes) -> str:
-        """Put a manifest or an index under a tag, whatever is there; return its digest.
+        """Put a manifest or an index under a tag, whatever is there, or under its digest; return its digest.
 
         What it refers to must be there (OCI distribution spec, "Pushing Manifests").
 
         Raises:
             RegistryFailed: The registry does not answer, or refuses.
         """
-        url = f"{self._root(reference)}/manifests/{reference.tag}"
+        url = f"{self._root(reference)}/manifests/{reference.wanted}"
         answer = self._writing.submit_to(reference, url, Request("PUT", data), {"Content-Type": media_type})
         if answer.status not in _SUCCESS:
             how = refused(answer, self._writing.login_file(answer.url))
@@ -99,6 +102,29 @@ class Registry:
         digest = digest_of_bytes(data)
         check_digest(digest, [answer.headers.get("docker-content-digest", "")], f"`{reference}`")
         return digest
+
+    def referrers(self, image: ImageReference) -> tuple[Sequence[object], bool]:
+        """Return the descriptors of what refers to an image, given by its digest, and whether the registry lists them.
+
+        Where it does not, whoever pushes what refers keeps the list under a tag (OCI distribution spec, "Listing
+        Referrers" and "Referrers Tag Schema").
+
+        Raises:
+            RegistryFailed: The registry does not answer, or refuses.
+        """
+        where, root = f"what refers to `{image}`", self._root(image)
+        sink, listed = Document(where), Document(where)
+        accepted = {"Accept": OCI_INDEX}
+        answer = self._transport.download_from(
+            image, f"{root}/referrers/{image.digest}", listed, accepted, seconds=_PATIENCE
+        )
+        if answer.status == _OK:
+            return plain.rows(read_json(listed.data, where), "manifests"), True
+        url = f"{root}/manifests/{image.digest.replace(':', '-')}"
+        answer = self._transport.download_from(image, url, sink, accepted, seconds=_PATIENCE)
+        if not is_there(answer, image, self._transport.login_file(answer.url)):
+            return [], False
+        return plain.rows(read_json(sink.data, where), "manifests"), False
 
     def has_blob(self, reference: ImageReference, digest: str) -> bool:
         """Tell whether a repository has content with a digest (OCI distribution spec, "Checking if content exists").

@@ -17,6 +17,7 @@ from zlock.image.registry.registry import Registry
 from zlock.model.image import LAYOUT
 from zlock.reporting import End, Reporter
 from zlock.workflow.images.assembler import Assembler
+from zlock.workflow.images.attaching import attach_bills
 from zlock.workflow.images.build_image import Workshop
 from zlock.workflow.images.build_logs import Logged
 from zlock.workflow.images.build_plans import output_folder, plan_images
@@ -144,12 +145,17 @@ def build(options: Options, choices: Choices) -> Outcome:
         outcome = _outcome(plans, results, workspace.report, push=choices.push)
         if choices.push and parts == 1:  # who has all images writes what leads to them
             outcome = _with_indexes(outcome, registries.registry, plans, choices.jobs, workspace.reporter)
+        if choices.attach:
+            images = {one.reference: one.plan for one in outcome.images}
+            attach_bills(registries.registry, images, locked, choices.attach, outcome.report.failures)
     _record(workspace, outcome, is_whole=parts == 1)
     return outcome
 
 
 def _check(plans: Sequence[ImagePlan], engine: Engine, choices: Choices, *, offline: bool) -> None:
     problems = Collector()
+    if choices.attach and not choices.push:
+        raise InvalidInput("bills of materials are put beside images in registries", hint="add `--push`")
     for_engine = [plan for plan in plans if plan.assembly is None]
     if plans and len(for_engine) == len(plans):
         engine()
@@ -208,7 +214,8 @@ class _Production:
 
     def build(self, workshop: Workshop) -> list[MadeImage | ZlockError]:
         """Build what is not there."""
-        images = self._run(self._plans, lambda plan: partial(workshop.build, plan), _built)
+        ended = {True: End.BUILT, False: End.EXISTS}
+        images = self._run(self._plans, lambda plan: partial(workshop.build, plan), lambda image: ended[image.built])
         return [
             image if isinstance(image, ZlockError) else MadeImage(plan=plan, image=image, built=image.built)
             for plan, image in zip(self._plans, images, strict=True)
@@ -236,10 +243,6 @@ class _Production:
     def _name(self, plan: ImagePlan) -> str:
         steps = ", ".join(plan.steps)
         return f"{steps} ({plan.platform})" if self._has_platforms else steps
-
-
-def _built(image: Image) -> End:
-    return End.BUILT if image.built else End.EXISTS
 
 
 def _outcome(

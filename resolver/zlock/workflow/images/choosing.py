@@ -28,6 +28,8 @@ class Choices:
         builder: "oci" for images that are put together, or the engine's name; None for what is best for each step.
         output: Where images go that are put together, `oci:DIR` or `docker-archive:FILE`; empty for an engine's store.
         push: Send the images to their repositories.
+        attach: The format of bills of materials that are put beside the images, see `zlock.image.attached.BILLS`; empty
+            for none.
         jobs: How many are built at a time.
         network: What builds see of the network, as the engine has it; empty for its own default.
         force: Build every image anew, as with `prevent_build_reuse`.
@@ -37,6 +39,7 @@ class Choices:
     builder: str | None = None
     output: str = ""
     push: bool = False
+    attach: str = ""
     jobs: int = 1
     network: str = ""
     force: bool = False

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zlock.errors import InvalidInput
+from zlock.image.attached import Attached
 from zlock.image.builders.choose import OCI
 from zlock.image.context.folder import NO_LINKS, folder_names, write_context
 from zlock.image.explain import moved
@@ -36,6 +37,7 @@ class PlannedImage:
             built, None where nobody could be asked.
         stage: The same of the stage with its Debian packages, on which it is put together; of an image that is there,
             and of one without a stage, None.
+        bills: The bills of materials that refer to it in its registry.
         changes: Why it is another than the last one that was built for the step that is to be explained, a line each;
             None where nothing is to be explained.
         folder: Where its context was written, or None.
@@ -44,6 +46,7 @@ class PlannedImage:
     plan: ImagePlan
     place: str | None = None
     stage: str | None = None
+    bills: tuple[Attached, ...] = ()
     changes: tuple[str, ...] | None = None
     folder: Path | None = None
 
@@ -106,7 +109,8 @@ def plan(
             with failures.of(*one.steps), named.of(one):
                 place = existing.place_of(one)
                 stage = existing.stage_of(one) if one.stage and not place else None
-                rows.append(PlannedImage(plan=one, place=place, stage=stage, changes=changes))
+                bills = registries.bills_of(one) if place == "registry" else ()
+                rows.append(PlannedImage(plan=one, place=place, stage=stage, bills=bills, changes=changes))
         indexes = []
         for index in filter(lambda index: index.repository, plan_indexes(plans)):
             with failures.of(*index.steps):

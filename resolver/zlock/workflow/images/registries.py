@@ -8,6 +8,7 @@ from functools import cache
 from typing import Self, TypeVar
 
 from zlock.errors import CommandFailed, RegistryFailed
+from zlock.image.attached import Attached, attached_to
 from zlock.image.builders.builder import Image
 from zlock.image.plan import KEY_LABEL, ImagePlan, Parent
 from zlock.image.platforms import IndexPlan, find_images, find_index
@@ -90,6 +91,16 @@ class Registries:
         if self._offline or not plan.repository:
             return None
         return RegistryStore(self, plan.platform)
+
+    def bills_of(self, plan: ImagePlan) -> tuple[Attached, ...]:
+        """Return the bills of materials that refer to a plan's image, which its registry has."""
+        reference = ImageReference.parse(f"{plan.repository}:{plan.tag}")
+
+        def ask() -> tuple[Attached, ...]:
+            found = self.registry.find(reference, plan.platform)
+            return tuple(attached_to(self.registry, reference.at(found.digest))) if found else ()
+
+        return self.ask(reference, ask) or ()
 
     def is_unknown(self, parent: Parent) -> bool:
         """Tell whether a parent floats only because a registry did not answer."""

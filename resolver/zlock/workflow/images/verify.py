@@ -12,11 +12,12 @@ from packaging.utils import canonicalize_name
 
 from zlock.debian.verify import DebianComparison, compare_debian, has_dpkg
 from zlock.errors import InvalidInput, NoAnswer, OutsideFailed
+from zlock.image.attached import Attached, attached_to
 from zlock.image.plan import KEY_LABEL
 from zlock.image.reading.compilers import Compilers
 from zlock.image.reading.environment import Installed, read_folder, read_interpreter, read_system, read_venv
 from zlock.image.reading.installed import Distribution
-from zlock.image.reading.sources import OpenImage
+from zlock.image.reading.sources import OpenImage, RegistryImage
 from zlock.image.record import RECORD, read_record
 from zlock.image.verify import Comparison, compare
 from zlock.lock.selection import packages_on
@@ -43,12 +44,14 @@ class Verdict:
         step: The step whose lock it was compared with; empty where nothing was compared.
         comparisons: By platform, how they differ; none where nothing was compared.
         debian: By platform, how the Debian packages differ; none where none are locked.
+        bills: By platform, the bills of materials that refer to the image in its registry.
     """
 
     name: str
     step: str = ""
     comparisons: Mapping[str, Comparison] = field(default_factory=dict)
     debian: Mapping[str, DebianComparison] = field(default_factory=dict)
+    bills: Mapping[str, Sequence[Attached]] = field(default_factory=dict)
 
     @property
     def is_equal(self) -> bool:
@@ -103,7 +106,12 @@ def _verify_image(workspace: Workspace, image: str, finder: ImageFinder) -> Verd
         comparisons[one] = _compared(workspace, locked, targets[one], installed)
         if apt is not None:
             debian[one] = _compared_debian(workspace, locked, targets[one], installed)
-    return _verdict(locked, name, comparisons, debian)
+    bills = {
+        one: attached_to(opened.registry, opened.reference.at(opened.found.digest))
+        for one, opened in images.items()
+        if isinstance(opened, RegistryImage)
+    }
+    return replace(_verdict(locked, name, comparisons, debian), bills=bills)
 
 
 def _verify_place(workspace: Workspace, image: str, kind: str, place: Path) -> Verdict:
