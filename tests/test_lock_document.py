@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from packaging.version import Version
 
 from zlock.lock.document import Recorded, build
 from zlock.lock.question import Question, changes
+from zlock.lock.store import parse_lock
 from zlock.model.distribution import File, Metadata, Reference
 from zlock.model.explanations import GaveWay, Stated
 from zlock.model.requirement import Asked
@@ -208,6 +210,17 @@ def test_facts_are_recorded() -> None:
     assert own["exclude-newer"] == "2026-01-01T00:00:00+00:00"
     assert (own["parent-image"], own["apt-packages"], own["policy"]) == ("base", ["git"], {"resolution": "lowest"})
     assert own["packages"] == 0
+
+
+def test_a_lock_is_the_same_made_and_read() -> None:
+    asked = question(apt_packages=("git",), policy={"indexes": [{"url": "https://index.example/simple/"}]})
+    wheel = pinned(file("alpha-1.0-py3-none-any.whl"))
+
+    made = build(asked, [(asked.targets[0], [wheel])], Recorded(), project=PROJECT, lock_folder=PROJECT / "lockfiles")
+    read = parse_lock(PROJECT / "lockfiles" / "pylock.train.toml", made.render())
+
+    assert replace(read.facts, integrity="") == made.facts
+    assert read.packages == made.packages
 
 
 def test_changes_name_the_source_and_what_came_and_went() -> None:

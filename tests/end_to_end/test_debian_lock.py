@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ def registry() -> Iterator[TinyRegistry]:
 def index() -> Iterator[TinyIndex]:
     with TinyIndex() as index:
         index.wheel("model", "1.0")
+        index.wheel("other", "1.0")
         yield index
 
 
@@ -75,14 +76,14 @@ class Case:
         self.digest = registry.push("team/base", "1", image)
         self.configure()
 
-    def configure(self, *names: str, parent: str = "", **more: Any) -> None:
+    def configure(self, *names: str, parent: str = "", requirements: Sequence[str] = ("model",), **more: Any) -> None:
         parent = parent or f"{self.reference}@{self.digest}"
         self.project.configure(
             {
                 "python": "3.12",
                 "index": [{"url": self._index.url, "default": True}],
                 "docker": {
-                    "requirements": ["model"],
+                    "requirements": list(requirements),
                     "parent-image": parent,
                     "apt-packages": list(names or ("git",)),
                 },
@@ -135,7 +136,10 @@ def test_what_is_locked_stays_until_it_is_to_move(case: Case) -> None:
 
     assert "up to date" in case.resolve()
     assert case.project.lock_path("pipeline").read_bytes() == text
+    case.configure(requirements=["model", "other"], steps={"pipeline": {}, "second": {}})  # only wheels are new
+    assert "2 packages (1 added)" in case.resolve()
     assert not case.archive.requests
+    assert case.project.lock("second")["tool"]["zlock"]["apt"] == case.own["apt"]
     assert "(1 moved)" in case.resolve("--upgrade-apt")
     assert case.pins["git-man"] == "1:2.40"
 

@@ -55,7 +55,7 @@ class Question:
 
 def target_table(targets: Sequence[Target]) -> dict[str, Any]:
     """Return targets, which differ in the platform only, as a table of the lock."""
-    table: dict[str, Any] = {"python": targets[0].python, "platforms": [target.platform for target in targets]}
+    table: dict[str, Any] = {"python": targets[0].python, "platforms": tuple(target.platform for target in targets)}
     for target in targets:  # libc floors are those of Linux
         if target.manylinux:
             table["manylinux"] = "{}_{}".format(*target.manylinux)

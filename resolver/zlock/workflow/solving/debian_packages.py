@@ -13,7 +13,7 @@ from zlock.errors import Collector, IndexFailed, ZlockError
 from zlock.image.context.debs import DEBS
 from zlock.index.cache import default_folder
 from zlock.index.wheelhouse import differs
-from zlock.lock.facts import Apt
+from zlock.lock.facts import Apt, Facts
 from zlock.lock.lock import Lock
 from zlock.model.debian import DebianPackage
 from zlock.model.reference import ImageReference
@@ -26,8 +26,8 @@ from zlock.workflow.project.workspace import Workspace
 def lock_debian_packages(workspace: Workspace, jobs: Sequence[Job], answers: Answers) -> Answers:
     """Return the answers with the Debian packages that steps ask for, where their base images have digests.
 
-    Those that are locked stay, as long as the step asks for the same on the same base image; else their versions do,
-    while an archive has them.
+    Those that are locked stay, and nobody is asked, as long as the step, or another one, asks for the same on the same
+    base image; else their versions do, while an archive has them.
 
     Raises:
         ZlockError: apt has no answer, or can't be asked; several errors come as `Problems`.
@@ -63,7 +63,7 @@ class _Locker:
         self._workspace = workspace
         self._images = images
         self._moves = workspace.options.upgrade or workspace.options.upgrade_apt
-        self._locked = [job.lock.facts.apt for job in jobs if job.lock and job.lock.facts.apt]
+        self._locked = [job.lock.facts for job in jobs if job.lock]
         self._answered: dict[_Asked, tuple[DebianPackage, ...]] = {}
 
     def apt(self, job: Job, lock: Lock) -> Apt | None:
@@ -75,25 +75,26 @@ class _Locker:
             if names and platforms:
                 self._note_unlocked(job, names)
             return None
-        before = job.lock.facts if job.lock else None
-        known = before.apt if before else None
-        if before and known and not self._moves:
-            is_same = before.apt_packages == names and before.platforms == lock.facts.platforms
-            if is_same and known.base_image == reference.digest:
-                return known
+        for facts in () if self._moves else self._before(job):
+            is_asked = (facts.apt_packages, facts.platforms) == (names, lock.facts.platforms)
+            if is_asked and facts.apt and facts.apt.base_image == reference.digest:
+                return facts.apt
         if self._workspace.options.no_apt:
             return None
-        by_platform = {one: self._closure(job, reference, one, known) for one in platforms}
+        known = job.lock.facts.apt if job.lock else None
+        by_platform = {one: self._closure(job, reference, one) for one in platforms}
         distribution = self._images.base(reference, platforms[0]).distribution
         if known and not self._moves:
             _check_replaced(job, known, by_platform)
         packages = tuple(_joined(by_platform))
         return Apt(base_image=reference.digest, distribution=distribution, packages=packages)
 
-    def _closure(
-        self, job: Job, reference: ImageReference, platform: str, known: Apt | None
-    ) -> tuple[DebianPackage, ...]:
-        asked = _Asked(reference, platform, job.question.apt_packages, self._kept(known, platform))
+    def _before(self, job: Job) -> list[Facts]:
+        """Return what is locked: by the step itself, and by the others, whose packages are as good."""
+        return [job.lock.facts, *self._locked] if job.lock else self._locked
+
+    def _closure(self, job: Job, reference: ImageReference, platform: str) -> tuple[DebianPackage, ...]:
+        asked = _Asked(reference, platform, job.question.apt_packages, self._kept(job, platform))
         if asked not in self._answered:
             try:
                 with self._images.apt(reference, platform, self._pool(asked.kept)) as (base, apt):
@@ -104,11 +105,11 @@ class _Locker:
                 raise
         return self._answered[asked]
 
-    def _kept(self, known: Apt | None, platform: str) -> tuple[DebianPackage, ...]:
-        """Return the packages whose versions are to stay: the step's own, and those that other steps have."""
+    def _kept(self, job: Job, platform: str) -> tuple[DebianPackage, ...]:
+        """Return the packages whose versions are to stay."""
         found: dict[tuple[str, str], DebianPackage] = {}
-        for apt in () if self._moves else filter(None, (known, *self._locked)):
-            for one in apt.on(platform):
+        for facts in () if self._moves else self._before(job):
+            for one in facts.apt.on(platform) if facts.apt else ():
                 found.setdefault((one.name, one.architecture), one)
         return tuple(found[key] for key in sorted(found))
 
