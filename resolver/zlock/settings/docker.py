@@ -105,10 +105,10 @@ class DockerSettings:
         target_repository: Where the image goes: replaces the repository of `registry`, or all of it if it names a
             host.
         python_package_installer_cache_mount: Keep the installer's cache between builds.
-        system: Install into the parent's interpreter.
+        system: Install into the interpreter of the base image.
         bytecode: Compile modules when the image is made; without, it is smaller, and each start compiles them.
-        venv: The folder of the image that the [environment](images.md#the-dockerfile) is made in; the parent must not
-            have it.
+        venv: The folder of the image that the [environment](images.md#the-dockerfile) is made in; the base image
+            must not have it.
     """
 
     requirements: Words | str | os.PathLike[str] | None = _setting(checks.requirements, QUESTION)
