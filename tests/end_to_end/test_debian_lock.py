@@ -289,6 +289,11 @@ def test_a_lock_whose_packages_do_not_agree_is_refused(case: Case) -> None:
 # What images install
 
 
+def planned_bytes(case: Case) -> int:
+    """Return what a build would download."""
+    return int(json.loads(said_by(case, "plan", "--json"))["images"][0]["download"])
+
+
 def fetched(case: Case, *arguments: str, code: int = 0) -> str:
     done = case.project.run("fetch", *arguments)
     assert done.code == code, done.stderr
@@ -304,6 +309,7 @@ def context(case: Case, *arguments: str, code: int = 0) -> Path | str:
 
 def test_the_pool_is_fetched_checked_and_bound(case: Case) -> None:
     case.resolve()
+    before = planned_bytes(case)
     fetched(case)
     pool = case.project.folder / "wheelhouse" / "debs"
     names = {f"git_1%3a{GIT.version[2:]}_amd64.deb": GIT.build(), f"git-man_1%3a{MAN.version[2:]}_all.deb": MAN.build()}
@@ -311,6 +317,7 @@ def test_the_pool_is_fetched_checked_and_bound(case: Case) -> None:
     case.archive.content.clear()
 
     assert "3 files (3 already there)" in fetched(case)
+    assert planned_bytes(case) == before - sum(map(len, names.values())), "they are there"
     folder = context(case, "--wheelhouse", "wheelhouse", "--offline")
     assert isinstance(folder, Path)
     sums = (folder / "debs" / "SHA256SUMS").read_text()
@@ -320,6 +327,22 @@ def test_the_pool_is_fetched_checked_and_bound(case: Case) -> None:
     assert "apt-get update" not in text
     assert "--mount=type=bind,source=debs,target=/opt/zlock/debs" in text
     assert "-o Dir::Etc::sourcelist=/dev/null" in text
+
+
+def test_offline_what_is_missing_in_the_pool_is_named_and_taken_from_the_cache(case: Case) -> None:
+    case.resolve()
+    fetched(case)
+    pool = case.project.folder / "wheelhouse" / "debs"
+    man = next(pool.glob("git-man_*"))
+    man.unlink()
+    empty = ("--offline", "--cache-dir", str(case.project.folder / "empty"))
+
+    for said in (fetched(case, *empty, code=3), str(context(case, *empty, code=3))):
+        assert f"`{man.name}` is not in the wheelhouse, and --offline leaves the network alone" in said
+        assert "hint: run once without --offline" in said
+    context(case)
+    assert "1 fetched" in fetched(case, "--offline")
+    assert man.read_bytes() == MAN.build()
 
 
 def test_without_a_pool_the_packages_are_brought_into_the_cache(case: Case) -> None:
@@ -441,15 +464,6 @@ def test_why_and_tree_name_debian_packages_and_who_asks(case: Case) -> None:
     assert "pipeline: 2 Debian packages for linux/amd64" in tree
     assert tree[-1] == f"    └── git-man {MAN.version}"
     assert json.loads(said_by(case, "tree", "--json"))["trees"][-1]["needs"] == {"git": ["git-man"], "git-man": []}
-
-
-def test_a_plan_says_which_debian_package_moved_an_image(case: Case) -> None:
-    case.resolve()
-    record = case.project.folder / "build" / "zlock" / "images.json"
-    planned = json.loads(said_by(case, "plan", "--json"))["images"][0]
-
-    assert planned["download"] >= len(GIT.build()) + len(MAN.build())
-    assert not record.exists()
 
 
 def test_bills_of_materials_have_debian_packages(case: Case) -> None:

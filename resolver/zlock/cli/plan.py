@@ -36,7 +36,7 @@ def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
 def _lines(image: PlannedImage) -> list[str]:
     made = image.plan
     head = f"{made.tag} {made.platform}: {', '.join(made.steps)} ({_where(image.place)}"
-    size = f", {_size(made.download)} of packages)" if made.download and not image.exists else ")"
+    size = f", {_size(image.download)} of packages)" if image.download and not image.exists else ")"
     lines = [head + size, f"  on {made.parent.text}", *(f"  {line}" for line in image.changes or ())]
     if made.stage:
         where = "" if image.exists else f" ({_where(image.stage)})"
@@ -61,7 +61,7 @@ def _plain(image: PlannedImage) -> dict[str, object]:
         "exists": image.exists,
         "place": image.place or None,
         **({"stage": _plain_stage(image, made.stage)} if made.stage else {}),
-        "download": made.download,
+        "download": image.download,
     }
     row |= {"bills": {one.digest: one.format for one in image.bills}} if image.bills else {}
     return row if image.changes is None else {**row, "changes": list(image.changes)}

@@ -94,7 +94,7 @@ class ImagePlan:
         needs_secret: Whether its build needs the secret with the indexes, see `index_secret`.
         wheels: Files of a wheelhouse that its build reads; the key covers their hashes.
         debs: The Debian packages that its build reads; the key covers their hashes.
-        download: Bytes that its build downloads of locked packages, as far as indexes say the sizes.
+        download: Bytes that its build downloads of locked Python packages, as far as indexes say the sizes.
         components: What it consists of, for people: kind, name, value; no part of the key.
         stage: What an engine makes below what is put together: the base image with the Debian packages; None where
             that is the base image as it is.

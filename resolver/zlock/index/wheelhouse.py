@@ -60,7 +60,9 @@ class OfflineMiss(IndexFailed):
 
     @staticmethod
     def of_all(misses: Sequence[OfflineMiss]) -> IndexFailed:
-        """Return one error for several files."""
+        """Return one error for one or more files."""
+        if len(misses) == 1:
+            return misses[0]
         message = f"{len(misses)} files are not in the wheelhouse as they were locked, {_LEFT_ALONE}"
         return IndexFailed(message, context=[one.line for one in misses], hint=_ONLINE)
 
@@ -101,10 +103,8 @@ class Wheelhouse:
             )
         if there and wanted.differs(place) is None:
             return "kept"
-        source = wanted.find()
+        source = self._source(wanted, is_another=there)
         path = as_path(source)
-        if path is None and self._offline:
-            raise OfflineMiss(wanted.filename, is_another=there)
         with self._partial(wanted) as (partial, stream):
             if path is None:
                 self._download(source, wanted, partial, stream)
@@ -114,6 +114,17 @@ class Wheelhouse:
             os.fsync(stream.fileno())
         partial.replace(place)
         return "replaced" if there else "fetched"
+
+    def _source(self, wanted: Wanted, *, is_another: bool) -> str:
+        """Return the URL or path of a file; `is_another`: in its place is another one.
+
+        Raises:
+            OfflineMiss: It is on no disk of this machine, and the network is left alone.
+        """
+        source = wanted.find()
+        if self._offline and as_path(source) is None:
+            raise OfflineMiss(wanted.filename, is_another=is_another)
+        return source
 
     @contextmanager
     def _partial(self, wanted: Wanted) -> Iterator[tuple[Path, BinaryIO]]:

@@ -77,7 +77,7 @@ class _Planner:
             needs_secret=wanted.needs_secret,
             wheels=tuple(self._wheels(uv)) if wanted.wheelhouse else (),
             debs=debs,
-            download=sum(self._best_sizes(uv)) + sum(deb.size for deb in debs),
+            download=sum(self._best_sizes(uv)),
             components=components_of(wanted, self._lock, context),
         )
 

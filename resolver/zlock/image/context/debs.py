@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 from zlock.image.context.dockerfile import Mount, Run, Shell
 from zlock.model.debian import DebianPackage
@@ -25,6 +26,11 @@ _INSTALL = (
     "-o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=/dev/null "
     f"$(sed 's|.*  |{_PLACE}/|' SHA256SUMS)"
 )
+
+
+def cached_at(cache: Path, deb: DebianPackage) -> Path:
+    """Return where zlock's cache has a package: two archives may have other bytes under one name."""
+    return cache / DEBS / deb.sha256[:16] / deb.filename
 
 
 def sums_of(debs: Sequence[DebianPackage]) -> bytes:

@@ -96,8 +96,7 @@ def plan_layers(wanted: Wanted, facts: ParentFacts, compiler: Compiler | None) -
         steps=(wanted.step,),
         repository=wanted.repository,
         rebuild=settings.prevent_build_reuse,
-        download=sum(one.size for one in wheels if one.name not in wanted.folders)
-        + sum(deb.size for deb in wanted.debs),
+        download=sum(one.size for one in wheels if one.name not in wanted.folders),
         components=_components(components_of(wanted, lock, context), compiler, stage),
         stage=stage,
         assembly=assembly,

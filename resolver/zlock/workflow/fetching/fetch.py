@@ -213,9 +213,8 @@ def _bring(
                 except OfflineMiss as error:
                     missing[name] = error
     if missing:
-        misses = list(missing.values())
         with failed(*missing):
-            raise misses[0] if len(misses) == 1 else OfflineMiss.of_all(misses)
+            raise OfflineMiss.of_all(list(missing.values()))
     return statuses
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import IO
 from urllib.parse import quote
 
 from zlock.errors import IndexFailed, OutsideFailed, RegistryFailed
-from zlock.image.context.debs import DEBS
+from zlock.image.context.debs import DEBS, cached_at
 from zlock.image.kept_debs import open_kept
 from zlock.image.plan import ImagePlan
 from zlock.image.registry.registry import Registry
@@ -43,6 +43,7 @@ class Archives:
     def __init__(self, workspace: Workspace) -> None:
         self._images = BaseImages(workspace)
         self._environ = workspace.environ
+        self._cache = cache_folder(workspace.options, workspace.environ)
         self._turn = Lock()
 
     @cached_property
@@ -50,7 +51,7 @@ class Archives:
         return Registry(self._environ)
 
     def wanted(self, deb: DebianPackage, reference: ImageReference, platform: str, repository: str) -> Wanted:
-        """Return a package as a folder of files wants it; its archives are looked up if it is not there.
+        """Return a package as a folder of files wants it; its archives are looked up if it is not on this machine.
 
         Args:
             deb: The package.
@@ -62,7 +63,7 @@ class Archives:
         def kept() -> IO[bytes] | None:
             return open_kept(self._registry, repository, deb) if repository else None
 
-        find = _Places(lambda: self._urls(deb, reference, platform), kept)
+        find = _Places(lambda: self._urls(deb, reference, platform), kept, cached_at(self._cache, deb))
         return Wanted(filename=deb.filename, sha256=deb.sha256, size=deb.size, find=find)
 
     def _urls(self, deb: DebianPackage, reference: ImageReference, platform: str) -> Sequence[str]:
@@ -86,7 +87,7 @@ class Archives:
 class DebHouse(Wheelhouse):
     """A folder of Debian packages; where one archive does not have a file, the next one is asked.
 
-    The last that is asked is the repository of images that have it.
+    The first place is the cache, the last one the repository of images that have it.
     """
 
     def bring(self, wanted: Wanted) -> Status:
@@ -113,6 +114,14 @@ class DebHouse(Wheelhouse):
                     raise
                 return status
 
+    def _source(self, wanted: Wanted, *, is_another: bool) -> str:
+        """Return the URL or path of a file; offline the base image, which knows the archives, need not be known."""
+        if isinstance(wanted.find, _Places) and wanted.differs(wanted.find.near) is None:
+            return wanted.find.near.as_uri()
+        if self._offline:
+            raise OfflineMiss(wanted.filename, is_another=is_another)
+        return super()._source(wanted, is_another=is_another)
+
     def _bring_kept(self, wanted: Wanted, places: _Places) -> Status | None:
         content = places.kept()
         if content is None:
@@ -121,6 +130,15 @@ class DebHouse(Wheelhouse):
             shutil.copyfileobj(content, file)
             file.flush()
             return super().bring(replace(wanted, find=Path(file.name).as_uri))
+
+
+def missing_debs(workspace: Workspace, debs: Sequence[DebianPackage]) -> Iterator[DebianPackage]:
+    """Yield those packages that a build would download, by name and size; each build checks the hashes."""
+    pool, cache = workspace.wheelhouse / DEBS, cache_folder(workspace.options, workspace.environ)
+    for deb in debs:
+        near = cached_at(cache, deb)
+        if not (pool / deb.filename).exists() and not (near.is_file() and near.stat().st_size == deb.size):
+            yield deb
 
 
 class Pool:
@@ -165,17 +183,22 @@ class Pool:
         return {f"{DEBS}/{deb.filename}": found[deb] for deb in plan.debs}
 
     def _brought(self, debs: Sequence[DebianPackage], plan: ImagePlan) -> dict[DebianPackage, Path]:
-        """Bring packages into the cache, where two archives may have other bytes under one name."""
+        """Bring packages into the cache."""
         options = self._workspace.options
         reference = ImageReference.parse(plan.parent.reference).at(plan.parent.digest)
-        folder = cache_folder(options, self._workspace.environ) / DEBS
-        found, received = {}, 0
+        cache = cache_folder(options, self._workspace.environ)
+        found, missing, received = {}, list[OfflineMiss](), 0
         for count, deb in enumerate(debs):
             self._workspace.reporter(Doing(Activity.FETCHING_FILES, done=count, total=len(debs), received=received))
-            house = DebHouse(folder / deb.sha256[:16], self._client, offline=options.offline)
-            house.bring(self._archives.wanted(deb, reference, plan.platform, plan.repository))
-            found[deb] = folder / deb.sha256[:16] / deb.filename
+            found[deb] = cached_at(cache, deb)
+            house = DebHouse(found[deb].parent, self._client, offline=options.offline)
+            try:
+                house.bring(self._archives.wanted(deb, reference, plan.platform, plan.repository))
+            except OfflineMiss as error:
+                missing.append(error)
             received += house.received
+        if missing:
+            raise OfflineMiss.of_all(missing)
         return found
 
     @cached_property
@@ -195,11 +218,13 @@ class _Places:
 
     Attributes:
         kept: Opens it where it is kept beside images; returns None where there is no such place.
+        near: Where the cache may have it.
     """
 
-    def __init__(self, urls: Urls, kept: Callable[[], IO[bytes] | None]) -> None:
+    def __init__(self, urls: Urls, kept: Callable[[], IO[bytes] | None], near: Path) -> None:
         self._urls = urls
         self.kept = kept
+        self.near = near
         self._left: list[str] = []
 
     def __call__(self) -> str:

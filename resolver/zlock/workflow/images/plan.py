@@ -16,7 +16,7 @@ from zlock.image.platforms import IndexPlan, plan_indexes
 from zlock.image.record import RECORD, PlatformRow, read_record
 from zlock.model.paths import real
 from zlock.workflow.fetching.build_files import links_into
-from zlock.workflow.fetching.pool import Pool
+from zlock.workflow.fetching.pool import Pool, missing_debs
 from zlock.workflow.images.build_plans import output_folder, plan_images
 from zlock.workflow.images.choosing import Engine, layering_of
 from zlock.workflow.images.existing_images import Existing
@@ -37,6 +37,8 @@ class PlannedImage:
             built, None where nobody could be asked.
         stage: The same of the stage with its Debian packages, on which it is put together; of an image that is there,
             and of one without a stage, None.
+        download: Bytes that its build downloads of locked packages, as far as indexes say the sizes; without the Debian
+            packages that this machine has, and those of a stage that is there.
         bills: The bills of materials that refer to it in its registry.
         changes: Why it is another than the last one that was built for the step that is to be explained, a line each;
             None where nothing is to be explained.
@@ -46,6 +48,7 @@ class PlannedImage:
     plan: ImagePlan
     place: str | None = None
     stage: str | None = None
+    download: int = 0
     bills: tuple[Attached, ...] = ()
     changes: tuple[str, ...] | None = None
     folder: Path | None = None
@@ -110,7 +113,11 @@ def plan(
                 place = existing.place_of(one)
                 stage = existing.stage_of(one) if one.stage and not place else None
                 bills = registries.bills_of(one) if place == "registry" else ()
-                rows.append(PlannedImage(plan=one, place=place, stage=stage, bills=bills, changes=changes))
+                debs = () if stage else (one.stage or one).debs
+                download = one.download + sum(deb.size for deb in missing_debs(workspace, debs))
+                rows.append(
+                    PlannedImage(plan=one, place=place, stage=stage, download=download, bills=bills, changes=changes)
+                )
         indexes = []
         for index in filter(lambda index: index.repository, plan_indexes(plans)):
             with failures.of(*index.steps):

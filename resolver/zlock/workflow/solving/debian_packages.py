@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from zlock.debian.closure import find_closure
 from zlock.errors import Collector, IndexFailed, ZlockError
-from zlock.image.context.debs import DEBS
+from zlock.image.context.debs import DEBS, cached_at
 from zlock.index.cache import default_folder
 from zlock.index.wheelhouse import differs
 from zlock.lock.facts import Apt, Facts
@@ -116,12 +116,12 @@ class _Locker:
     def _pool(self, kept: Sequence[DebianPackage]) -> dict[DebianPackage, Path]:
         """Return those packages whose files are in the wheelhouse, or were brought for a build."""
         options = self._workspace.options
-        cache = (options.cache_dir or default_folder(self._workspace.environ)) / DEBS
+        cache = options.cache_dir or default_folder(self._workspace.environ)
         found = {}
         for one in kept:
-            for place in (self._workspace.wheelhouse / DEBS, cache / one.sha256[:16]):
-                if differs(place / one.filename, one.size, one.sha256) is None:
-                    found[one] = place / one.filename
+            for place in (self._workspace.wheelhouse / DEBS / one.filename, cached_at(cache, one)):
+                if differs(place, one.size, one.sha256) is None:
+                    found[one] = place
         return found
 
     def _note_unlocked(self, job: Job, names: Sequence[str]) -> None:
