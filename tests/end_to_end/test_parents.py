@@ -20,6 +20,7 @@ def tiny() -> Iterator[TinyRegistry]:
     with TinyRegistry() as tiny:
         tiny.push("team/base", "1", Image())
         tiny.push("team/arm", "1", Image(platform="linux/arm64"))
+        tiny.push("team/both", "1", Image(platform="linux/arm64"), Image(platform="linux/arm/v7"))
         yield tiny
 
 
@@ -49,20 +50,29 @@ def test_images_that_are_there_give_the_parent_a_digest(project: Project, index:
     assert "makes is not pinned" not in result.stderr
 
 
-@pytest.mark.parametrize(
-    ("repository", "platform"), [("team/gone", "linux/amd64"), ("team/base", "linux/arm64"), ("team/arm", "")]
-)
+ABSENT = {  # by repository: the platform that is asked for, and what there is
+    "team/gone": ("linux/amd64", ""),
+    "team/base": ("linux/arm64", "linux/amd64"),
+    "team/arm": ("linux/amd64", "linux/arm64"),
+    "team/both": ("linux/amd64", "linux/arm64, linux/arm"),
+}
+
+
+@pytest.mark.parametrize("repository", ABSENT)
 def test_an_image_that_is_needed_and_not_there_is_an_error(
-    project: Project, index: TinyIndex, tiny: TinyRegistry, repository: str, platform: str
+    project: Project, index: TinyIndex, tiny: TinyRegistry, repository: str
 ) -> None:
-    flag = f"--platform={platform}" if platform else ""
+    platform, others = ABSENT[repository]
+    flag = f"--platform={platform}" if platform != "linux/amd64" else ""
     result = planned(project, index, f"FROM {flag} {tiny.host}/{repository}:1 AS base\nFROM base\n")
 
     assert result.code == 1
-    missing = f"there is no parent image `{tiny.host}/{repository}:1` for {platform or 'linux/amd64'}"
+    missing = f"there is no parent image `{tiny.host}/{repository}:1` for {platform}"
     assert f"error: {missing}\n" in result.stderr
     assert f"named in `{project.folder / 'images' / 'Dockerfile'}`" in result.stderr
-    assert "hint: check its name, and `platforms`" in result.stderr
+    assert (f"  it is for {others}\n" in result.stderr) == bool(others)
+    way_out = f"name one that is for {platform}, or set `platforms`" if others else "check its name, and `platforms`"
+    assert f"hint: {way_out}\n" in result.stderr
 
 
 def test_an_image_that_may_not_be_needed_and_is_not_there_is_noted(

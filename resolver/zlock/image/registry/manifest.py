@@ -141,6 +141,11 @@ class Configuration:
             document=read,
         )
 
+    @property
+    def platform(self) -> str:
+        """What it is for."""
+        return _platform(self.kind)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoundImage:
@@ -167,7 +172,7 @@ class FoundImage:
 
     def is_for(self, platform: str) -> bool:
         """Tell whether its configuration names a platform."""
-        return _platform(self.config.kind) == normalized_platform(platform)
+        return self.config.platform == normalized_platform(platform)
 
 
 def digest_of_bytes(data: bytes) -> str:

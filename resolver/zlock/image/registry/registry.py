@@ -17,6 +17,7 @@ from zlock.image.registry.manifest import (
     LARGEST_DOCUMENT,
     MANIFESTS,
     OCI_INDEX,
+    Configuration,
     Descriptor,
     FoundImage,
     Index,
@@ -24,6 +25,7 @@ from zlock.image.registry.manifest import (
     broken,
     describe,
     digest_of_bytes,
+    normalized_platform,
     read_document,
     read_json,
     select,
@@ -77,6 +79,22 @@ class Registry:
             return None
         found = describe(str(reference), chosen[0], top[0], chosen[1], config)
         return found if found.is_for(platform) else None
+
+    def platforms(self, reference: ImageReference) -> tuple[str, ...]:
+        """Return what the image, or the index, under a name is for, as `linux/arm64`; nothing where there is none.
+
+        Raises:
+            RegistryFailed: See `find`.
+        """
+        top = self.read(reference)
+        if top is None:
+            return ()
+        found = [one.platform for one in top[1].manifests] if isinstance(top[1], Index) else []
+        if isinstance(top[1], Manifest):
+            config = self._blob(reference, top[1].config, LARGEST_DOCUMENT)
+            found = [Configuration.parse(config, f"`{reference}`").platform] if config else []
+        shown = (_shown(one) for one in found if "unknown" not in one)  # as attestations of BuildKit are
+        return tuple(filter(None, dict.fromkeys(shown)))
 
     def read(self, reference: ImageReference) -> tuple[str, Manifest | Index] | None:
         """Return the digest and the content of what a name stands for, None where nothing is there.
@@ -266,3 +284,9 @@ class Registry:
         # A server that speaks TLS answers 400 to what is not; nothing secret is sent here.
         answer = self._transport.download(f"http://{host}/v2/", Document(f"`{host}`"))
         return "https" if answer.status == _BAD_REQUEST else "http"
+
+
+def _shown(platform: str) -> str:
+    """Return a platform without the variant that OCI means where none is written."""
+    short = platform.rpartition("/")[0]
+    return short if normalized_platform(short) == platform else platform

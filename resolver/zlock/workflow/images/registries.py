@@ -137,7 +137,7 @@ class Registries:
         self._workspace.reporter(Doing(Activity.ASKING_REGISTRY, reference))
         found = self.ask(parsed, lambda: self.registry.find(parsed, platform))
         if found is None and not self.is_silent(parsed):
-            raise no_parent(reference, platform)
+            raise no_parent(self.registry, parsed, platform)
         if found is None:
             self._unknown.add(reference)
         return found

@@ -120,7 +120,7 @@ class BaseImages:
             )
         found = self._registry.find(reference, platform)
         if found is None:
-            raise no_parent(str(reference), platform)
+            raise no_parent(self._registry, reference, platform)
         image = RegistryImage(registry=self._registry, reference=reference, found=found)
         tree = LayerTree(str(reference), describes_debian)
         add_layers(tree, image, range(len(found.layers)), self._workspace.reporter)

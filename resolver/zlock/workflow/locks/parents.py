@@ -18,6 +18,7 @@ from zlock.workflow.project.workspace import Workspace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from zlock.image.registry.registry import Registry
+    from zlock.model.reference import ImageReference
 
 
 def pin_parents(workspace: Workspace, jobs: Sequence[Job], answers: Answers) -> Answers:
@@ -44,9 +45,14 @@ def pin_parents(workspace: Workspace, jobs: Sequence[Job], answers: Answers) -> 
     return found
 
 
-def no_parent(reference: str, platform: str) -> NoAnswer:
+def no_parent(registry: Registry, reference: ImageReference, platform: str) -> NoAnswer:
     """Return the error that says that a registry has no such image, or none for the platform."""
-    return NoAnswer(f"there is no parent image `{reference}` for {platform}", hint="check its name, and `platforms`")
+    others = registry.platforms(reference)
+    return NoAnswer(
+        f"there is no parent image `{reference}` for {platform}",
+        context=[f"it is for {', '.join(others)}"] if others else [],
+        hint=f"name one that is for {platform}, or set `platforms`" if others else "check its name, and `platforms`",
+    )
 
 
 class _Pinner:
@@ -117,7 +123,7 @@ class _Pinner:
             self._workspace.reporter(Doing(Activity.ASKING_FOR_PARENT, reference))
             one = self._registry.find(parsed, platform)
             if one is None:
-                raise no_parent(reference, platform)
+                raise no_parent(self._registry, parsed, platform)
             found.append(one)
         if len({one.tagged for one in found}) != 1:
             raise NoAnswer(f"the parent `{reference}` moved while it was asked for", hint="run again")
