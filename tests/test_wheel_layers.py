@@ -408,8 +408,8 @@ def some(name: str, size: int) -> Wheel:
 
 
 def test_a_large_wheel_has_a_layer_of_its_own_and_small_ones_share() -> None:
-    small = [some(f"small{number}", 1000) for number in range(200)]
-    large = [some(f"large{number}", 1 << 20) for number in range(5)]
+    small = [some(f"small{number}", (1 << 16) - 1) for number in range(200)]
+    large = [some(f"large{number}", 1 << 16) for number in range(5)]
 
     packed = pack([*small, *large], room=60)
 

@@ -21,7 +21,7 @@ from zlock.image.layers.wheel import Environment, open_wheel
 from zlock.image.reading.compilers import Compiler
 from zlock.process import Watch
 
-LAYOUT = 1
+LAYOUT = 2
 """The version of what a wheel becomes; another one is another layer, and another image."""
 
 Find = Callable[[Wheel], Path]

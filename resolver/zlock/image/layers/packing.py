@@ -6,8 +6,13 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-ALONE = 1024 * 1024
-"""Bytes of a wheel from which it has a layer of its own."""
+ALONE = 64 * 1024
+"""Bytes of a wheel from which it has a layer of its own.
+
+Each selection of small wheels that some image has is another layer, so over many images what shares one is stored many
+times: of 64 steps drawn from 24 packages 17 % of all bytes with 1 MiB here, 0.5 % with this, for 33 layers in place of
+24 in the image with the most packages (37).
+"""
 _BUCKETS = 16
 
 
