@@ -16,6 +16,8 @@ from zlock.resolution.package import bits
 from zlock.resolution.problem import Problem
 from zlock.resolution.windows import Windows
 
+_MOST_READ = 4  # candidates whose own needs are looked at
+
 
 def why_differs(
     problem: Problem,
@@ -61,18 +63,34 @@ def forcing(
     stated: Callable[[DirectRequirement], Stated],
 ) -> Iterator[Stated]:
     """Yield requirements that together rule out some candidates, the step's own first; nothing where one is left."""
-    needs = [need for need in _needs(problem, pins) if need.node.name == name and others & ~need.mask]
+    rows = list(_needs(problem, pins))
     chosen: list[Need] = []
-    for need in needs:
-        if others & ~need.mask:
+    for need in rows:
+        if need.node.name == name and others & ~need.mask:
             chosen.append(need)
             others &= need.mask
+    if 0 < others.bit_count() <= _MOST_READ:
+        for position in bits(others):
+            found = _against(problem, rows, name, position)
+            others &= ~(1 << position) if found else -1
+            chosen += [need for need in found if need not in chosen]
     for need in () if others else chosen:
         if isinstance(need.cause, DirectRequirement):
             yield stated(need.cause)
         elif need.parent is not None:
             holder = f"{need.parent} {problem.universe.package(need.parent.name).versions[need.position]}"
             yield Stated(requirement=str(need.cause._replace(marker="")), sources=(holder,))
+
+
+def _against(problem: Problem, rows: Sequence[Need], name: NormalizedName, position: int) -> list[Need]:
+    """Return what others need that admits none of what a candidate needs; nothing where all fit."""
+    needs = problem.needs(Node(name, ""), position)
+    for need in () if isinstance(needs, Rejected) else needs:
+        for row in rows:
+            other = row.parent.name if row.parent else ""
+            if row.node.name == need.node.name != name != other and not row.mask & need.mask:
+                return [row]
+    return []
 
 
 def _needs(problem: Problem, pins: Pins) -> Iterator[Need]:

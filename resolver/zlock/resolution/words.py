@@ -34,15 +34,16 @@ def differs(one: Differs) -> str:
 
 def why_differs(one: Differs) -> str:
     """Say why a step does not have the version of other steps."""
-    others = " and ".join(one.elsewhere)
+    others, several = " and ".join(one.elsewhere), len(one.elsewhere) > 1
     if one.reason == "forced":
-        conflict = "conflict" if len(one.elsewhere) > 1 else "conflicts"
+        conflict = "conflict" if several else "conflicts"
         return f"{others} {conflict} with {' and '.join(map(stated, one.forcing))}"
+    major = "are other major versions" if several else "is another major version"
     index = f"the index `{one.where}`, which it is taken from," if one.where else "the index that it is taken from"
     return {
         "locked": "it was locked so",
-        "older": f"{others} is {span(one.days)} older",
-        "major": f"{others} is another major version of what the step asks for",
+        "older": f"{others} {'are at least' if several else 'is'} {span(one.days)} older",
+        "major": f"{others} {major} of what the step asks for",
         "others": f"with {others}, other packages would differ",
         "unlisted": f"{index} does not list {others}",
         "unfit": f"no file of {others} fits {one.where}",
