@@ -40,7 +40,7 @@ NOT_RUN = {
     r"python3 -m venv .*|\.venv/bin/.*|\.ci/run": "`.ci/run` reads these lines from the README and runs them",
     r"docker build.*": "needs an engine and a base image: test_images and test_bake build the same contexts",
     r"zlock build.*": "needs a base image from a registry: test_images",
-    r"zlock verify registry\.example.*": "needs that registry: test_verify",
+    r"zlock verify (?:docker://)?registry\.example.*": "needs that registry: test_verify",
     r"python tests/(?:benchmarks|comparison)/.*": "takes minutes, and an index with everything",
     r"python -m build": "needs a project that builds: test_hatch_build",
     r"zlock init --from run\.py|(?:zlock|zenml) (?:stack|apply|pipeline) .*": "needs ZenML: test_zenml",
