@@ -182,7 +182,10 @@ NO_ANSWERS = {
     "a virtual package with several providers": (["mail-agent"], "large-agent"),
     "a virtual package without a provider": (["tool-agent"], "Unable to locate package tool-agent"),
     "what nothing can meet": (["unmet"], "unmet : Depends: nowhere but it is not installable"),
-    "an architecture that the base image does not take": (["tool:arm64"], "Unable to locate package tool:arm64"),
+    "an architecture that the base image does not take": (
+        ["tool:arm64"],
+        "it takes packages of amd64, and not of arm64",
+    ),
     "two that conflict": (["small-agent", "large-agent"], "Conflicts"),
 }
 

@@ -413,7 +413,10 @@ def test_keys_follow_the_locked_packages(case: Case) -> None:
 
 def test_what_the_base_image_has_already_installs_nothing(case: Case) -> None:
     case.configure("libc6")
-    case.resolve()
+    assert "note: `libc6`: in the base image" in case.resolve()
+    why = case.project.run("why", "libc6")
+    assert "no lock has `libc6`" in why.stderr
+    assert "hint: `pipeline` asks for it, and its base image has it already" in why.stderr
 
     folder = context(case)
     assert isinstance(folder, Path)

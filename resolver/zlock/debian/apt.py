@@ -15,11 +15,12 @@ from pathlib import Path
 
 from zlock.debian.base import Base
 from zlock.errors import CommandFailed, NoAnswer, OutsideFailed
-from zlock.model.debian import DebianPackage
+from zlock.model.debian import DebianPackage, architectures_of
 from zlock.process import CommandExited, printed_by, run_command
 from zlock.redact import redact
 
 _UPDATE, _ASK, _FACT = 600.0, 120.0, 10.0  # seconds: to fetch indexes, to ask apt, to ask for its configuration
+_ANY = frozenset({"all", "any", "native"})  # words of apt-get(8) for an architecture
 _SHOWN = 12  # lines of apt's
 _NETWORK = re.compile(r"Acquire::https?::")
 _KEYS = re.compile(r"NO_PUBKEY|EXPKEYSIG|KEYEXPIRED|REVKEYSIG|BADSIG|is not signed|Missing key|not live until")
@@ -195,8 +196,19 @@ class Apt:
                 context=_said(broken),
                 hint="mend them where it is made (`apt-get --fix-broken install`), or name another one",
             )
+        message = f"apt can't install {', '.join(f'`{name}`' for name in names)} on the base image `{image}`"
+        own = (self._base.architecture, *self._base.foreign)
+        if foreign := architectures_of(names) - {*own, *_ANY}:
+            return NoAnswer(
+                message,
+                context=[
+                    *_said(error),
+                    f"it takes packages of {', '.join(own)}, and not of {', '.join(sorted(foreign))}",
+                ],
+                hint=f"leave the architecture out, or run `dpkg --add-architecture {min(foreign)}` where it is made",
+            )
         return NoAnswer(
-            f"apt can't install {', '.join(f'`{name}`' for name in names)} on the base image `{image}`",
+            message,
             context=_said(error),
             hint="correct names and versions; of a virtual package name a provider; for a held one, see "
             "`apt-mark showhold` there",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, NamedTuple
 
 from zlock.model.form import Line, matching
@@ -28,6 +29,11 @@ def refusal(name: str) -> tuple[str, str] | None:
 def bare_name(asked: str) -> str:
     """Return the name of the package that apt is given, without architecture and version."""
     return asked.partition("=")[0].partition(":")[0]
+
+
+def architectures_of(asked: Iterable[str]) -> set[str]:
+    """Return the architectures that are stated in what apt is given."""
+    return {one.partition("=")[0].partition(":")[2] for one in asked} - {""}
 
 
 def _inside(path: str) -> str:

@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 from zlock.errors import InvalidInput, NoAnswer
 from zlock.model.explanations import Behind, Differs
 from zlock.reporting import unheard
-from zlock.wording import did_you_mean
+from zlock.wording import did_you_mean, listed
 from zlock.workflow.explain.debian import DebianGraph, debian_graphs
 from zlock.workflow.explain.newer import Looking, Newer
 from zlock.workflow.locks.current import LockedStep, collect_locked, load_locked
@@ -79,6 +79,8 @@ def why(options: Options, name: str) -> list[Why]:
         hint = f"a package is named without its extras: `zlock why {base}`" if base in known and base != package else ""
         if any(package == excluded for excluded, _ in workspace.project.exclude):
             hint = f"`exclude` in {workspace.project.shown_file} leaves it out"
+        if asking := [one.step.name for one in every if one.facts.apt and name in one.question.apt_packages]:
+            hint = f"{listed(asking)} asks for it, and its base image has it already"
         hint = hint or did_you_mean(package, sorted(known)) or "`zlock tree` shows what there is"
         raise NoAnswer(f"no lock has `{name}`", hint=hint)
     steps = [(locked, graph.targets[0]) for locked, graph in found]

@@ -15,7 +15,7 @@ from zlock.index.cache import default_folder
 from zlock.index.wheelhouse import differs
 from zlock.lock.facts import Apt, Facts
 from zlock.lock.lock import Lock
-from zlock.model.debian import DebianPackage
+from zlock.model.debian import DebianPackage, bare_name
 from zlock.model.reference import ImageReference
 from zlock.wording import listed
 from zlock.workflow.locks.base_images import BaseImages, base_image_of
@@ -83,11 +83,17 @@ class _Locker:
             return None
         known = job.lock.facts.apt if job.lock else None
         by_platform = {one: self._closure(job, reference, one) for one in platforms}
-        distribution = self._images.base(reference, platforms[0]).distribution
+        base = self._images.base(reference, platforms[0])
         if known and not self._moves:
             _check_replaced(job, known, by_platform)
         packages = tuple(_joined(by_platform))
-        return Apt(base_image=reference.digest, distribution=distribution, packages=packages)
+        found = {one.name for one in packages}
+        there = [one for one in names if bare_name(one) not in found and base.provides(bare_name(one))]
+        if there:  # without the step's name, so that it is said once
+            self._workspace.note(
+                f"{listed(there)}: in the base image `{reference}` already, so nothing is locked for it"
+            )
+        return Apt(base_image=reference.digest, distribution=base.distribution, packages=packages)
 
     def _before(self, job: Job) -> list[Facts]:
         """Return what is locked: by the step itself, and by the others, whose packages are as good."""
