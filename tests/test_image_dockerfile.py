@@ -23,7 +23,9 @@ from support.images import (
     words_of,
 )
 from zlock.errors import InvalidConfiguration, NoAnswer, Problems, ZlockError
+from zlock.image.context.debs import install_debs
 from zlock.image.context.dockerfile import Command, Env, From, Run, User, render
+from zlock.model.debian import DebianPackage
 
 X_1 = f"x==1 --hash=sha256:{'0a' * 32}"
 
@@ -295,3 +297,19 @@ def test_what_can_not_be_built_in_an_image_is_refused(
 @pytest.mark.parametrize("more", [{"apt_packages": ("git=1:2.39.5",)}, {"settings": {"parent_image": "python:3.12"}}])
 def test_git_may_be_of_a_version_or_the_parents_own(more: Mapping[str, Any]) -> None:
     assert "command -v git" in cloned(**{"apt_packages": (), **more})
+
+
+def test_the_command_that_installs_debian_packages_is_another_one_for_each_lock() -> None:
+    """Engines that keep layers look at the command, and not at the files that it mounts."""
+    deb = DebianPackage("git", "1:2.39", "amd64", "stable", "pool/git_2.39_amd64.deb", 3, "0a" * 32)
+    locks = [
+        (deb,),
+        (deb._replace(sha256="0b" * 32),),
+        (deb._replace(version="1:2.40"),),
+        (deb, deb._replace(name="x")),
+    ]
+
+    commands = [render(((install_debs(one),),)) for one in locks]
+
+    assert len(set(commands)) == len(locks)
+    assert commands[0] == render(((install_debs(locks[0]),),))
