@@ -180,7 +180,7 @@ NO_ANSWERS = {
     "a version that is not there": (["tool=9"], "Version '9' for 'tool' was not found"),
     "a version of a kind that is not there": (["tool=9*"], "Version '9*' for 'tool' was not found"),
     "a virtual package with several providers": (["mail-agent"], "large-agent"),
-    "a virtual package without a provider": (["tool-agent"], "Unable to locate package tool-agent"),
+    "a virtual package without a provider": (["nowhere"], "Package 'nowhere' has no installation candidate"),
     "what nothing can meet": (["unmet"], "unmet : Depends: nowhere but it is not installable"),
     "an architecture that the base image does not take": (
         ["tool:arm64"],
