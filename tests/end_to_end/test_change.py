@@ -139,9 +139,10 @@ def test_a_requirements_file_is_edited_line_by_line(project: Project, index: Tin
     edited = file.read_text(encoding="utf-8"), more.read_text(encoding="utf-8")
     succeed(project.run("remove", "Beta", "gamma"))
 
-    assert edited == ("# ours\n-r more.txt\nalpha==1.0  # old\n\ngamma", "beta>=1  # reports\n")
+    kept = 'alpha==1.0; python_version > "3"  # old'
+    assert edited == (f"# ours\n-r more.txt\n{kept}\n\ngamma", "beta>=1  # reports\n")
     assert (file.read_text(encoding="utf-8"), more.read_text(encoding="utf-8")) == (
-        "# ours\n-r more.txt\nalpha==1.0  # old\n\n",
+        f"# ours\n-r more.txt\n{kept}\n\n",
         "",
     )
     assert project.locked("pipeline") == {"alpha": "1.0"}
@@ -321,13 +322,38 @@ def test_what_remove_leaves_is_named(project: Project, index: TinyIndex) -> None
     assert "`alpha` is still required, where zlock does not remove it: by explicit (pipeline.py:3)" in result.stderr
 
 
-@pytest.mark.parametrize("stated", [["alpha<2", "alpha>1"], ["alpha", "Alpha>1"]])
-def test_one_name_twice_is_refused(project: Project, index: TinyIndex, stated: list[str]) -> None:
+@pytest.mark.parametrize("stated", [["alpha<2", "alpha>1"], ["alpha>1", "alpha<2"], ["alpha", "Alpha>1"]])
+def test_one_name_twice_is_refused_in_the_order_given(project: Project, index: TinyIndex, stated: list[str]) -> None:
     write(project, index, "")
     result = project.run("add", *stated)
 
     assert result.code == 2
-    assert "`alpha` is named 2 times" in result.stderr
+    assert f"`alpha` is named 2 times, and not the same: `{stated[0]}`, `{stated[1]}`" in result.stderr
+    assert "as in `alpha>=LOWEST,<HIGHEST`" in result.stderr
+
+
+def test_what_is_stated_keeps_what_an_added_requirement_does_not_speak_of(project: Project, index: TinyIndex) -> None:
+    """Extras, markers and bounds stay, in a list as in a requirements file; a hash stays with its version."""
+    own = '[steps.a.docker]\nrequirements = [\'beta[x]>=0.5; python_version > "3"\', "delta >=1, <3"]  # ours\n'
+    file = write(project, index, own + '[steps.b.docker]\nrequirements = "b.txt"\n')
+    digest = index.wheel("delta", "1").hashes["sha256"]
+    index.wheel("delta", "2")
+    listed = project.write("b.txt", f"beta>=0.5; python_version > '3'  # b\ndelta==1 --hash=sha256:{digest}\n")
+
+    first = succeed(project.run("add", "delta[x]", "beta>=1"))
+    kept = body(file).splitlines()[1], listed.read_text(encoding="utf-8")
+    second = succeed(project.run("add", "delta>=1", 'beta<3; os_name != "nt"', "--step", "b"))
+    refused = project.run("add", "beta>=0.1", "--step", "b")
+
+    marked = 'beta>=1; python_version > "3"'
+    assert kept[0] == own.splitlines()[1].replace(">=0.5", ">=1").replace("delta ", "delta[x] ")
+    assert kept[1] == f"{marked}  # b\ndelta[x]==1 --hash=sha256:{digest}\n"
+    assert "--hash" not in first.stderr
+    assert listed.read_text(encoding="utf-8") == f'{marked}  # b\ndelta[x]>=1\nbeta<3; os_name != "nt"\n'
+    assert "its `--hash` was for the version stated before" in second.stderr
+    assert refused.code == 2
+    assert all(f"b.txt: `{one}`" in refused.stderr for one in (marked, 'beta<3; os_name != "nt"'))
+    assert 'name the marker: `beta>=0.1 ; python_version > "3"`' in refused.stderr
 
 
 def test_line_ends_stay_as_they_are(project: Project, index: TinyIndex) -> None:

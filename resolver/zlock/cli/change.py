@@ -54,7 +54,8 @@ def _line(change: Change) -> str:
         return f"added `{change.after}` to {change.place}"
     if not change.after:
         return f"removed `{change.before}` from {change.place}"
-    return f"replaced `{change.before}` by `{change.after}` in {change.place}"
+    gone = "; its `--hash` was for the version stated before, and is removed" if change.lost_hashes else ""
+    return f"replaced `{change.before}` by `{change.after}` in {change.place}{gone}"
 
 
 def _plain(change: Change) -> dict[str, object]:

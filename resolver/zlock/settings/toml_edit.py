@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from zlock.model.addition import name_in, subject_of
 
 if TYPE_CHECKING:
     from tomlkit.container import Container
     from tomlkit.items import Array, Table
-
-
-def name_in(text: object) -> str:
-    """Return the normalized name that an entry of a list is a requirement of; empty for a folder and the like."""
-    try:
-        return canonicalize_name(Requirement(text).name) if isinstance(text, str) else ""
-    except InvalidRequirement:
-        return ""
 
 
 def stated_in(text: str, address: Sequence[str]) -> tuple[str, ...]:
@@ -56,19 +47,21 @@ def with_flag(text: str, address: Sequence[str], *, value: bool) -> str:
 
 
 def with_requirement(text: str, address: Sequence[str], requirement: str) -> str:
-    """Return a document whose list has a requirement, in the place of those of its name, or behind all others."""
-    from tomlkit import array, parse
+    """Return a document whose list has a requirement, in the place of those of its name and marker, or last."""
+    from tomlkit import array, parse, string
 
     document = parse(text)
     found = _list_at(document, address)
     if found is None:
         _table_at(document, address[:-1]).append(address[-1], found := array())
-    places = list(_places(found, name_in(requirement)))
+    places = [place for place, item in enumerate(found) if subject_of(item) == subject_of(requirement)]
+    # Markers have quotes, which are easier to read where nothing escapes them.
+    value = string(requirement, literal='"' in requirement and "'" not in requirement)
     if places:
-        found[places[0]] = requirement
+        found[places[0]] = value
         _drop(found, places[1:])
     else:
-        found.append(requirement)
+        found.append(value)
     return document.as_string()
 
 
@@ -82,7 +75,7 @@ def without_requirement(text: str, address: Sequence[str], name: str) -> str:
     document = parse(text)
     found = _list_at(document, address)
     if found is not None:
-        places = list(_places(found, name))
+        places = [place for place, item in enumerate(found) if name and name_in(item) == name]
         _drop(found, places)
         if places and not found and address[-1] == "extra-requirements":
             _table_at(document, address[:-1]).remove(address[-1])
@@ -111,10 +104,6 @@ def _list_at(document: Container, address: Sequence[str]) -> Array | None:
             return None
         value = value[name]
     return value if isinstance(value, Array) else None
-
-
-def _places(found: Array, name: str) -> Iterator[int]:
-    return (place for place, item in enumerate(found) if name and name_in(item) == name)
 
 
 def _drop(found: Array, places: Sequence[int]) -> None:

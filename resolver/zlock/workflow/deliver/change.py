@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Literal
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from zlock.errors import Collector, InvalidInput, NoAnswer
-from zlock.model import misstated
+from zlock.model.addition import ambiguous, joined, name_in, subject_of
 from zlock.model.bounds import specifier
 from zlock.redact import redact
 from zlock.settings.place import Place
-from zlock.settings.toml_edit import name_in
 from zlock.wording import did_you_mean, listed
+from zlock.workflow.deliver.arguments import parsed
 from zlock.workflow.deliver.stated_places import Editable, Editing, StatedStep, TomlPlace, lists_of
 from zlock.workflow.locks.job import Answers
 from zlock.workflow.project.report import Report
@@ -36,11 +34,13 @@ class Change:
         place: Where.
         before: What was stated there, or nothing.
         after: What is stated there now, or nothing.
+        lost_hashes: Whether hashes of files (`--hash`) are gone with the version that was stated.
     """
 
     place: Editable
     before: str
     after: str
+    lost_hashes: bool = False
 
 
 def add(options: Options, stated: Sequence[str], bounds: Bounds) -> tuple[list[Change], Report]:
@@ -57,31 +57,62 @@ def add(options: Options, stated: Sequence[str], bounds: Bounds) -> tuple[list[C
         NoAnswer: The requirements are stated in Python, where a person has to add it.
         ZlockError: The locks can't be brought up to date; all files are as they were.
     """
-    requirements = _parsed(stated)
-    places = _Places(Workspace(options))
-    editing = Editing()
+    requirements = parsed(stated)
+    places, editing = _Places(Workspace(options)), Editing()
     homes = {one.name: places.homes(canonicalize_name(one.name), str(one), editing) for one in requirements}
-    before = {(one.name, place): _stated(editing, place, one.name) for one in requirements for place in homes[one.name]}
-    for one in requirements:
-        for place in homes[one.name]:
-            if not (_is_bare(one) and before[one.name, place]):  # there already, with what it says of versions
-                editing.add(place, str(one))
+    rows = {(one.name, place): editing.hashes(place, one.name) for one in requirements for place in homes[one.name]}
+    before = {(name, place): _stated(editing, place, name) for name, place in rows}
+    _join(editing, requirements, homes)
     with editing.kept_if_it_works():
         bare = [
-            one for one in requirements if _is_bare(one) and not all(before[one.name, at] for at in homes[one.name])
+            (one, at) for one in requirements if _is_bare(one) for at in homes[one.name] if not before[one.name, at]
         ]
         if bare and bounds != "none":
             _, answers = proposed(Workspace(options))
-            for one in bare:
-                bound = _bound(canonicalize_name(one.name), answers, bounds)
-                for place in homes[one.name] if bound else ():
-                    if not before[one.name, place]:
-                        editing.add(place, f"{one}{bound}")
+            for one, place in bare:
+                editing.add(place, f"{one}{_bound(canonicalize_name(one.name), answers, bounds)}")
             editing.write()
         report = resolve(options)
-    rows = [(one.name, place) for one in requirements for place in homes[one.name]]
-    changes = [Change(place=at, before=before[name, at], after=_stated(editing, at, name)) for name, at in rows]
+    changes = [
+        Change(
+            place=place,
+            before=before[name, place],
+            after=_stated(editing, place, name),
+            lost_hashes=editing.hashes(place, name) < hashes,
+        )
+        for (name, place), hashes in rows.items()
+    ]
     return [one for one in changes if one.before != one.after], report
+
+
+def _join(editing: Editing, requirements: Sequence[Requirement], homes: Mapping[str, Sequence[Editable]]) -> None:
+    """Add requirements to what is stated, each in its places.
+
+    Raises:
+        InvalidInput: A place states a name for several environments, and the requirement says none.
+    """
+    problems = Collector()
+    for one in requirements:
+        stated = {place: _entries(editing, place, one.name) for place in homes[one.name]}
+        is_there = bool(one.marker) and any(_has_marker_of(one, texts) for texts in stated.values())
+        for place, texts in stated.items():
+            if is_there and texts and not _has_marker_of(one, texts):
+                continue  # what this place states is for other environments
+            with problems:
+                if ambiguous(texts, one):
+                    marker = next(marker for _, marker in map(subject_of, texts) if marker)
+                    raise InvalidInput(
+                        f"`{redact(str(one))}` could be for any of {len(texts)} requirements with different markers",
+                        context=[f"{place}: `{redact(text)}`" for text in texts],
+                        hint=f"name the marker: `{redact(str(one))} ; {marker}`",
+                    )
+                if text := joined(texts, one):
+                    editing.add(place, text)
+    problems.raise_if_any()
+
+
+def _has_marker_of(one: Requirement, stated: Sequence[str]) -> bool:
+    return subject_of(str(one)) in map(subject_of, stated)
 
 
 def remove(options: Options, names: Sequence[str]) -> tuple[list[Change], Report, dict[str, list[str]]]:
@@ -109,64 +140,16 @@ def remove(options: Options, names: Sequence[str]) -> tuple[list[Change], Report
     return changes, report, {name: found for name in names if (found := left.stated(canonicalize_name(name)))}
 
 
-def _parsed(stated: Iterable[str]) -> list[Requirement]:
-    problems = Collector()
-    found = []
-    for text in stated:
-        with problems:
-            found.append(_requirement(text))
-    for name, several in groupby(sorted(set(found), key=_name_of), key=_name_of):
-        with problems:
-            _refuse_several(name, [str(one) for one in several])
-    problems.raise_if_any()
-    return list(dict.fromkeys(found))
-
-
-def _requirement(text: str) -> Requirement:
-    try:
-        found = Requirement(text)
-    except InvalidRequirement as error:
-        shown = redact(text)
-        raise InvalidInput(
-            f"`{shown}` is not a requirement: {redact(str(error).splitlines()[0])}", hint=_meant(shown)
-        ) from error
-    if found.url and not re.search(r"[:/]", found.url):  # `requests@latest`, as other tools have it
-        raise InvalidInput(
-            f"`{text}` has `{found.url}` where a URL is to be",
-            hint=f"write `{found.name}` for the newest release, `{found.name}==VERSION` for another",
-        )
-    return found
-
-
-def _meant(text: str) -> str:
-    if form := misstated.meant(text, alone=False):
-        return f"write `{form}`"
-    is_url = "://" in text
-    if is_url or text.startswith((".", "/")):
-        file = text.partition("#")[0].partition("?")[0].rpartition("/")[2]
-        name = file.partition("-")[0] if file.endswith(".whl") and "-" in file else "NAME"
-        return f"write `{name} @ {text if is_url else f'file:{text}'}`"
-    return "write `pandas`, `pandas>=2`, `pandas[excel]` or `name @ URL` (PEP 508)"
-
-
-def _name_of(one: Requirement) -> str:
-    return canonicalize_name(one.name)
-
-
-def _refuse_several(name: str, stated: list[str]) -> None:
-    if len(stated) > 1:
-        raise InvalidInput(
-            f"`{name}` is named {len(stated)} times, and not the same: {listed(stated)}",
-            hint="name it once, with all bounds: `pandas>=2,<3`",
-        )
-
-
 def _is_bare(one: Requirement) -> bool:
     return not (one.specifier or one.url or one.marker)
 
 
 def _stated(editing: Editing, place: Editable, name: str) -> str:
-    return ", ".join(text for text in editing.stated(place) if name_in(text) == canonicalize_name(name))
+    return ", ".join(_entries(editing, place, name))
+
+
+def _entries(editing: Editing, place: Editable, name: str) -> list[str]:
+    return [text for text in editing.stated(place) if name_in(text) == canonicalize_name(name)]
 
 
 def _bound(name: str, answers: Answers, bounds: Bounds) -> str:

@@ -129,8 +129,12 @@ class Editing:
         """Return what a place states."""
         return place.stated(self.text(place.path))
 
+    def hashes(self, place: Editable, name: str) -> int:
+        """Return how many hashes of files a place states for a normalized name."""
+        return requirements_edit.hashes_in(self.text(place.path), name) if isinstance(place, FilePlace) else 0
+
     def add(self, place: Editable, requirement: str) -> None:
-        """Add a requirement, or replace those of its name."""
+        """Add a requirement, or replace those of its name and marker."""
         self._now[place.path] = place.added(self.text(place.path), requirement)
 
     def remove(self, place: Editable, name: str) -> None:
