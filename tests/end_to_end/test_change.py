@@ -237,6 +237,7 @@ def test_a_conflict_leaves_all_files_as_they_were(project: Project, index: TinyI
     nowhere = project.run("add", "no-such-package")
 
     assert result.code == nowhere.code == 1
+    assert "zlock.toml is as it was; the error counts its lines as they were with the change" in result.stderr
     assert {path: path.read_bytes() for path in (file, *project.folder.glob("lockfiles/*"))} == before
 
 

@@ -58,7 +58,7 @@ def add(options: Options, stated: Sequence[str], bounds: Bounds) -> tuple[list[C
         ZlockError: The locks can't be brought up to date; all files are as they were.
     """
     requirements = parsed(stated)
-    places, editing = _Places(Workspace(options)), Editing()
+    places, editing = _Places(Workspace(options)), Editing(options.reporter)
     homes = {one.name: places.homes(canonicalize_name(one.name), str(one), editing) for one in requirements}
     rows = {(one.name, place): editing.hashes(place, one.name) for one in requirements for place in homes[one.name]}
     before = {(name, place): _stated(editing, place, name) for name, place in rows}
@@ -126,7 +126,7 @@ def remove(options: Options, names: Sequence[str]) -> tuple[list[Change], Report
         ZlockError: The locks can't be brought up to date; all files are as they were.
     """
     places = _Places(Workspace(options))
-    editing, changes = Editing(), []
+    editing, changes = Editing(options.reporter), []
     problems = Collector()
     for name in dict.fromkeys(map(canonicalize_name, names)):
         with problems:

@@ -17,6 +17,7 @@ from zlock.model.requirement import Gathered
 from zlock.pyproject import script
 from zlock.regular import read_regular
 from zlock.replacing import replace_text
+from zlock.reporting import Note, Reporter
 from zlock.settings import toml_edit
 from zlock.settings.docker import EffectiveSettings
 from zlock.settings.place import Place, display
@@ -105,7 +106,8 @@ _DEPENDENCIES = ("dependencies",)
 class Editing:
     """The files that a run edits: each is read once, and put back where the run fails. Line ends stay as they are."""
 
-    def __init__(self) -> None:
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
         self._before: dict[Path, str] = {}
         self._now: dict[Path, str] = {}
 
@@ -150,6 +152,12 @@ class Editing:
         except BaseException:
             for path, text in self._before.items():
                 replace_text(path, text)
+                if self._now[path] != text.replace("\r\n", "\n"):
+                    # What failed names lines that it has read.
+                    file = display(str(path))
+                    self._reporter(
+                        Note(f"{file} is as it was; the error counts its lines as they were with the change")
+                    )
             raise
 
     def write(self) -> None:
