@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from support.index import TinyIndex
 from support.project import Project, Result
+from zlock.errors import InvalidInput
+from zlock.index.osv import read_records
+from zlock.regular import LIMIT
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +92,10 @@ def test_what_is_found_is_told_with_its_steps_and_the_fix(locked: Project, tmp_p
 def test_archives_lists_and_several_places_are_read(locked: Project, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
         archive.writestr("OSV-1.json", json.dumps(record("OSV-1", "alpha", {"introduced": "0"})))
-    rows = [record("OSV-2", "beta", {"introduced": "0"}), record("OSV-3", "gamma", {"introduced": "0"}, withdrawn="x")]
+    rows = [
+        record("OSV-2", "beta", {"introduced": "0"}),
+        record("OSV-3", "gamma", {"introduced": "0"}, withdrawn="2026-01-02T00:00:00Z"),
+    ]
     (tmp_path / "list.json").write_text(json.dumps(rows), encoding="utf-8")
     places = [str(tmp_path / name) for name in ("all.zip", "list.json")]
 
@@ -145,7 +153,12 @@ def test_mistakes_in_the_list_are_errors(project: Project, entry: str, said: str
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("[]", "no record of OSV is in"), ("{}", "is not a record of OSV"), ("{", "is not JSON"), (None, "can't be read")],
+    [
+        ("[]", "no record of OSV is in"),
+        ("{}", "is not a record of OSV: `id`: it is not there"),
+        ("{", "is not JSON"),
+        (None, "can't be read"),
+    ],
 )
 def test_what_is_no_record_is_an_error(locked: Project, tmp_path: Path, text: str | None, said: str) -> None:
     place = tmp_path / "one.json"
@@ -155,6 +168,83 @@ def test_what_is_no_record_is_an_error(locked: Project, tmp_path: Path, text: st
 
     assert result.code == 2
     assert said in result.stderr
+
+
+def _row(**stated: object) -> dict[str, object]:
+    return {"affected": [{"package": {"ecosystem": "PyPI", "name": "alpha"}, **stated}]}
+
+
+def _ranges(*events: object, kind: str = "ECOSYSTEM") -> dict[str, object]:
+    return _row(ranges=[{"type": kind, "events": list(events)}])
+
+
+@pytest.mark.parametrize(
+    ("stated", "field"),
+    [
+        ({"id": 1}, "id"),
+        ({"withdrawn": True}, "withdrawn"),
+        ({"withdrawn": "once"}, "withdrawn"),
+        ({"aliases": "CVE-1"}, "aliases"),
+        ({"aliases": [1]}, "aliases[0]"),
+        ({"summary": []}, "summary"),
+        ({"affected": {"a": 1}}, "affected"),
+        ({"affected": ["alpha"]}, "affected[0]"),
+        ({"affected": [{"package": "alpha"}]}, "affected[0].package"),
+        ({"affected": [{"package": {"name": "alpha"}}]}, "affected[0].package.ecosystem"),
+        ({"affected": [{"package": {"ecosystem": "PyPI", "name": ["alpha"]}}]}, "affected[0].package.name"),
+        (_row(versions="1.5"), "affected[0].versions"),
+        (_row(versions=[1.5]), "affected[0].versions[0]"),
+        (_row(ranges={"type": "ECOSYSTEM"}), "affected[0].ranges"),
+        (_row(ranges=["1.5"]), "affected[0].ranges[0]"),
+        (_row(ranges=[{"events": [{"introduced": "0"}]}]), "affected[0].ranges[0].type"),
+        (_row(ranges=[{"type": "ECOSYSTEM"}]), "affected[0].ranges[0].events"),
+        (_ranges({"introduced": "0"}, kind="git"), "affected[0].ranges[0].type"),
+        (_ranges(), "affected[0].ranges[0].events"),
+        (_ranges({"fixed": "1.6"}), "affected[0].ranges[0].events"),
+        (_ranges("introduced"), "affected[0].ranges[0].events[0]"),
+        (_ranges({"introduced": "0"}, {"fixd": "1.6"}), "affected[0].ranges[0].events[1]"),
+        (_ranges({"introduced": "0", "fixed": "1.6"}), "affected[0].ranges[0].events[0]"),
+        (_ranges({"introduced": 0}), "affected[0].ranges[0].events[0].introduced"),
+        (_ranges({"introduced": "0"}, {"fixed": "soon"}), "affected[0].ranges[0].events[1].fixed"),
+    ],
+)
+def test_a_record_of_another_form_is_an_error(tmp_path: Path, stated: dict[str, object], field: str) -> None:
+    place = tmp_path / "list.json"
+    place.write_text(json.dumps([record("OSV-1", "beta"), {"id": "OSV-2", **stated}]), encoding="utf-8")
+
+    with pytest.raises(InvalidInput) as caught:
+        read_records([place], {canonicalize_name("alpha")})
+    assert f"`{place}` is not a record of OSV: `[1].{field}`: " in caught.value.message
+
+
+def test_what_the_form_leaves_open_is_no_mistake(tmp_path: Path) -> None:
+    rows = [
+        {"id": "OSV-1", "affected": None, "aliases": None},
+        {"id": "OSV-2", "affected": [{"ranges": [{"type": "GIT", "repo": "x", "events": [{"introduced": "0"}]}]}]},
+        {"id": "OSV-3", **_ranges({"introduced": "0"}, {"limit": "*"}), "later": 1},
+        {"id": "OSV-4", **_ranges({"introduced": "0"}, {"fixed": "6f"}, kind="GIT")},
+    ]
+    (tmp_path / "list.json").write_text(json.dumps(rows), encoding="utf-8")
+    found, count = read_records([tmp_path], {canonicalize_name("alpha")})
+
+    assert count == len(rows)
+    assert [one.id for one in found if any(each.holds(Version("1")) for each in one.affected)] == ["OSV-3"]
+
+
+def test_an_archive_that_can_not_be_unpacked_is_an_error(tmp_path: Path) -> None:
+    place = tmp_path / "all.zip"
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("OSV-1.json", json.dumps(record("OSV-1", "alpha", {"introduced": "0"})))
+    data = bytearray(place.read_bytes())
+    data[40:60] = bytes(20)
+    place.write_bytes(data)
+    with pytest.raises(InvalidInput, match="can't be read"):
+        read_records([place], set())
+
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("OSV-1.json", " " * (LIMIT + 1))
+    with pytest.raises(InvalidInput, match="has more than 64 MiB"):
+        read_records([place], set())
 
 
 def test_without_a_lock_there_is_nothing_to_look_at(project: Project, tmp_path: Path) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
 
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from zlock.errors import InvalidInput
+from zlock.model.form import Key, Misstated, read
 from zlock.regular import LIMIT, read_regular
 
-_ECOSYSTEM = "PyPI"
+_ECOSYSTEM = "pypi"
 _SHAPE = "get records of OSV again: files of JSON, or the archive of them that OSV has of each ecosystem"
 
 
@@ -71,14 +75,19 @@ def read_records(paths: Sequence[Path], names: Collection[NormalizedName]) -> tu
         names: The packages.
 
     Raises:
-        InvalidInput: One is not there, or holds something else.
+        InvalidInput: One is not there, or holds something else: were it passed over, nothing would be found in it.
     """
     found: dict[str, Vulnerability] = {}
     count = 0
     for name, data in (each for path in paths for each in _texts(path)):
-        for record in _records(name, data):
+        for where, record in _records(name, data):
             count += 1
-            if vulnerability := _vulnerability(name, record, names):
+            try:
+                vulnerability = _vulnerability(record, names)
+            except Misstated as error:
+                said = error.within(where) if where else error
+                raise InvalidInput(f"`{name}` is not a record of OSV: {said}", hint=_SHAPE) from error
+            if vulnerability:
                 found[vulnerability.id] = vulnerability
     if not count:
         raise InvalidInput(f"no record of OSV is in {', '.join(f'`{path}`' for path in paths)}", hint=_SHAPE)
@@ -93,68 +102,130 @@ def _texts(path: Path) -> Iterator[tuple[str, bytes]]:
         elif path.suffix == ".zip":
             with zipfile.ZipFile(path) as archive:
                 for one in archive.infolist():
-                    if one.filename.endswith(".json") and one.file_size <= LIMIT:
-                        yield f"{path}/{one.filename}", archive.read(one)
+                    if one.filename.endswith(".json"):
+                        yield f"{path}/{one.filename}", _unpacked(archive, one)
         else:
             yield str(path), read_regular(path)
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last: it is encrypted
         reason = getattr(error, "strerror", None) or error
         raise InvalidInput(f"`{path}` can't be read: {reason}", hint=_SHAPE) from error
 
 
-def _records(name: str, data: bytes) -> Iterator[Mapping[str, object]]:
+def _unpacked(archive: zipfile.ZipFile, one: zipfile.ZipInfo) -> bytes:
+    if one.file_size > LIMIT:
+        raise zipfile.BadZipFile(f"`{one.filename}` has more than {LIMIT >> 20} MiB")
+    return archive.read(one)
+
+
+def _records(name: str, data: bytes) -> Iterator[tuple[str, object]]:
+    """Yield the records of a file, each with its place in it."""
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"`{name}` is not JSON: {error}", hint=_SHAPE) from error
-    for record in document if isinstance(document, list) else [document]:
-        if not isinstance(record, dict) or not isinstance(record.get("id"), str):
-            raise InvalidInput(f"`{name}` holds something that is not a record of OSV", hint=_SHAPE)
-        yield record
+    if isinstance(document, list):
+        yield from ((f"[{position}]", one) for position, one in enumerate(document))
+    else:
+        yield "", document
 
 
-def _vulnerability(name: str, record: Mapping[str, object], names: Collection[NormalizedName]) -> Vulnerability | None:
-    if record.get("withdrawn"):
+def _time(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+class _Record(NamedTuple):
+    id: str
+    withdrawn: Annotated[str, _time] = ""
+    aliases: tuple[str, ...] = ()
+    summary: str = ""
+    affected: tuple[Mapping[str, object], ...] = ()
+
+
+class _Package(NamedTuple):
+    ecosystem: str
+    name: str
+
+
+class _About(NamedTuple):
+    """What an entry of `affected` is about; it may be commits of a repository alone."""
+
+    package: _Package | None = None
+
+
+class _Event(NamedTuple):
+    introduced: str = ""
+    fixed: str = ""
+    last_affected: Annotated[str, Key("last_affected")] = ""
+    limit: str = ""
+
+    def check(self) -> None:
+        if sum(map(bool, self)) != 1:
+            raise Misstated("it has to have one of `introduced`, `fixed`, `last_affected` and `limit`")
+
+
+class _Range(NamedTuple):
+    type: Literal["ECOSYSTEM", "SEMVER", "GIT"]
+    events: tuple[_Event, ...]
+
+    def check(self) -> None:
+        if not any(event.introduced for event in self.events):
+            raise Misstated("nothing in it is `introduced`", "events")
+
+
+class _Releases(NamedTuple):
+    """What an entry of `affected` says of the releases of its package."""
+
+    ranges: tuple[_Range, ...] = ()
+    versions: tuple[str, ...] = ()
+
+
+def _vulnerability(value: object, names: Collection[NormalizedName]) -> Vulnerability | None:
+    stated = {key: one for key, one in value.items() if one is not None} if isinstance(value, dict) else value
+    record = read(_Record, stated)  # the schema has null for no list
+    rows = []
+    for position, row in enumerate(record.affected):
+        try:
+            package = read(_About, row).package
+            if package is None or package.ecosystem.partition(":")[0].lower() != _ECOSYSTEM:
+                continue
+            if (name := canonicalize_name(package.name)) in names:
+                rows.append(_affected(read(_Releases, row), name))
+        except Misstated as error:
+            raise error.within(f"affected[{position}]") from error
+    if record.withdrawn or not rows:
         return None
-    try:
-        stated = [(row, _name_in(row)) for row in _list(record.get("affected"))]
-        rows = [_affected(row, package) for row, package in stated if package in names and isinstance(row, dict)]
-    except (TypeError, AttributeError, KeyError, InvalidVersion) as error:
-        raise InvalidInput(f"`{name}` is not a record as OSV has them: {error}", hint=_SHAPE) from error
-    if not rows:
-        return None
-    return Vulnerability(
-        id=str(record["id"]),
-        aliases=tuple(map(str, _list(record.get("aliases")))),
-        summary=str(record.get("summary") or ""),
-        affected=tuple(rows),
-    )
+    return Vulnerability(id=record.id, aliases=record.aliases, summary=record.summary, affected=tuple(rows))
 
 
-def _name_in(row: object) -> NormalizedName:
-    """Return the package that a row is about; nothing for one of another ecosystem."""
-    affected = row.get("package") if isinstance(row, dict) else None
-    if not isinstance(affected, dict) or str(affected.get("ecosystem")).partition(":")[0] != _ECOSYSTEM:
-        return canonicalize_name("")
-    return canonicalize_name(str(affected.get("name")))
-
-
-def _affected(row: Mapping[str, object], name: NormalizedName) -> Affected:
-    ranges = [one for one in _list(row.get("ranges")) if isinstance(one, dict) and one.get("type") != "GIT"]
+def _affected(releases: _Releases, name: NormalizedName) -> Affected:
     return Affected(
         name=name,
-        versions=frozenset(filter(None, map(_version, _list(row.get("versions"))))),
-        ranges=tuple(span for one in ranges for span in _spans(_list(one.get("events")))),
+        versions=frozenset(filter(None, map(_version, releases.versions))),
+        ranges=tuple(
+            span
+            for position, one in enumerate(releases.ranges)
+            if one.type != "GIT"
+            for span in _spans(list(_bounds(one.events, f"ranges[{position}]")))
+        ),
     )
 
 
-def _spans(events: Sequence[object]) -> Iterator[tuple[Version | None, Version | None, bool]]:
-    """Yield the spans that events bound, in the order of their versions; "0" is before every release."""
-    rows = [(key, value) for event in events if isinstance(event, dict) for key, value in event.items()]
-    ordered = sorted(
-        ((None if value == "0" else Version(str(value)), key) for key, value in rows if key != "limit"),
-        key=lambda row: (row[0] is not None, row[0] or Version("0"), row[1] != "introduced"),
-    )
+def _bounds(events: Sequence[_Event], where: str) -> Iterator[tuple[Version | None, str]]:
+    """Yield the versions that begin or end something, and which it is; "0" is before every release."""
+    for position, event in enumerate(events):
+        key, text = next((key, text) for key, text in event._asdict().items() if text)
+        if key == "limit":
+            continue
+        version = _version(text)
+        if version is None:
+            raise Misstated(f"{text!r} is not a version", f"{where}.events[{position}].{key}")
+        yield None if text == "0" else version, key
+
+
+def _spans(bounds: Sequence[tuple[Version | None, str]]) -> Iterator[tuple[Version | None, Version | None, bool]]:
+    """Yield the spans that events bound, in the order of their versions."""
+    ordered = sorted(bounds, key=lambda row: (row[0] is not None, row[0] or Version("0"), row[1] != "introduced"))
     begin: Version | None = None
     is_open = False
     for version, key in ordered:
@@ -167,13 +238,9 @@ def _spans(events: Sequence[object]) -> Iterator[tuple[Version | None, Version |
         yield begin, None, False
 
 
-def _version(value: object) -> Version | None:
+def _version(text: str) -> Version | None:
     """Return a version; releases from before PEP 440 have some that none can be locked as."""
     try:
-        return Version(str(value))
+        return Version(text)
     except InvalidVersion:
         return None
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
