@@ -272,6 +272,8 @@ def test_the_project_itself_can_be_named(find: Find, folder: Path) -> None:
 def test_what_is_not_there_is_said_to_be_missing(find: Find, folder: Path) -> None:
     assert str(folder / "a-1-py3-none-any.whl") in failure(find, InvalidRequirements, "file:a-1-py3-none-any.whl")
     assert "is not there" in failure(find, InvalidRequirements, (folder / "gone").as_uri())
+    (folder / "loop").symlink_to("loop")
+    assert "is not there" in failure(find, InvalidRequirements, "file:loop/a")
     (folder / "empty").mkdir()
     assert "not a Python project" in failure(find, InvalidRequirements, "file:empty")
     (folder / "text.txt").write_text("a", encoding="utf-8")

@@ -117,13 +117,21 @@ def test_a_link_gives_what_it_leads_to_and_none_leads_out(tmp_path: Path) -> Non
 def test_what_no_image_can_hold_is_refused_and_nothing_waits_for_it(tmp_path: Path) -> None:
     project = tree(tmp_path / "project", "a.py")
     (project / "gone").symlink_to("nothing")
+    for name, target in (("loop", "loop"), ("one", "other"), ("other", "one")):
+        (project / name).symlink_to(target)
     os.mkfifo(project / "pipe")
 
     with pytest.raises(Problems) as raised:
         project_files(project, [], [])
 
     said = [error.message for error in raised.value.errors]
-    assert said == ["the link `gone` leads to nothing", "`pipe` is not a file but a pipe, a socket or a device"]
+    assert said == [
+        "the link `gone` leads to nothing",
+        "the link `loop` leads to nothing",
+        "the link `one` leads to nothing",
+        "the link `other` leads to nothing",
+        "`pipe` is not a file but a pipe, a socket or a device",
+    ]
     assert all(".dockerignore" in error.hint for error in raised.value.errors)
 
 

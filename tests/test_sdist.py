@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from support.index import TinyIndex
 from support.wheels import SdistOptions, make_sdist, make_tree
 from zlock.errors import NoEligibleRelease, ZlockError
-from zlock.index.sdist import Builder, BuildFailed
+from zlock.index.sdist import Builder, BuildFailed, folder_in
 from zlock.index.tree import unpack
 from zlock.model.distribution import Metadata
 from zlock.model.ports import InvalidMetadata
@@ -173,6 +173,13 @@ def test_spellings_of_one_extra_in_a_table_are_that_extra(tmp_path: Path) -> Non
 def test_a_broken_pyproject_says_what_is_wrong(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(InvalidMetadata, match=reason):
         stated(project(tmp_path, text))
+
+
+def test_a_folder_that_is_a_circle_of_links_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("other")
+    (tmp_path / "other").symlink_to("one")
+    with pytest.raises(InvalidMetadata, match="it has no folder `one/lib`"):
+        folder_in(tmp_path, "one/lib")
 
 
 def test_a_folder_without_a_project_is_named_as_such(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from zlock.index.sdist import Builder, Described, folder_in, temporary_folder
 from zlock.index.sourced import in_repository, on_this_machine, with_sources
 from zlock.model.distribution import SDIST_ENDINGS, LockedReference, Metadata, Reference
 from zlock.model.link import Link, LinkError, shown
-from zlock.model.paths import absolute, portable
+from zlock.model.paths import absolute, portable, real
 from zlock.model.ports import InvalidMetadata
 from zlock.redact import redact
 
@@ -249,8 +249,8 @@ def _check_unchanged(wanted: _Wanted, data: bytes, locked: LockedReference | Non
 def _find_local(wanted: _Wanted, project: Path, builder: Builder) -> Reference:
     path = Path(wanted.link.path)
     place = absolute(project / path)
-    own = place.parent.resolve() / place.name
-    relative = portable(own, project.resolve(), fixed=path.is_absolute())
+    own = real(place.parent) / place.name
+    relative = portable(own, real(project), fixed=path.is_absolute())
     if place.is_dir():
         return _of_folder(wanted, place, relative, builder, project)
     if not place.exists():

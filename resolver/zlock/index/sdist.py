@@ -23,6 +23,7 @@ from zlock.index.metadata import parse_metadata
 from zlock.index.tree import BuildSystem, checked_requirements, read_build_system, static_metadata, unpack
 from zlock.model.distribution import SDIST_ENDINGS, Metadata
 from zlock.model.indexes import Cutoff
+from zlock.model.paths import real
 from zlock.model.ports import InvalidMetadata
 from zlock.process import CommandExited, run_command
 from zlock.redact import redact
@@ -404,7 +405,7 @@ def folder_in(tree: Path, subdirectory: str) -> Path:
         InvalidMetadata: It is not there, or a link leads out of the tree.
     """
     folder = tree / subdirectory
-    if not folder.resolve().is_relative_to(tree.resolve()) or not folder.is_dir():
+    if not real(folder).is_relative_to(real(tree)) or not folder.is_dir():
         raise InvalidMetadata(f"it has no folder `{subdirectory}`")
     return folder
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from zlock.errors import CommandFailed
 from zlock.index.archives import file_sha256, plain_zip
 from zlock.index.sdist import child_environment
+from zlock.model.paths import real
 from zlock.process import run_command
 
 # What version control, Python, builds and tools leave in a folder, wherever in it.
@@ -48,8 +49,8 @@ class Snapshot:
             others: Folders that are left out too.
         """
         listed = dict(_listed(folder, frozenset()))
-        top = folder.resolve()
-        left = {place.resolve().relative_to(top).as_posix() for place in others if place.resolve().is_relative_to(top)}
+        top = real(folder)
+        left = {place.relative_to(top).as_posix() for place in map(real, others) if place.is_relative_to(top)}
         left |= {path.rpartition("/")[0] for path in listed if f"/{path}".endswith("/pyvenv.cfg")}
         return cls({path: listed[path] for path in sorted(listed) if _counts(path, left)})
 
@@ -100,12 +101,12 @@ def _counts(path: str, left: Collection[str]) -> bool:
 
 def _listed(folder: Path, above: frozenset[Path]) -> Iterator[tuple[str, Path]]:
     """Return the files of a folder; a link to a folder, or a submodule, is looked into like another one."""
-    around = above | {folder.resolve()}
+    around = above | {real(folder)}
     for path in _known_to_git(folder) or _walked(folder):
         place = folder / path
         if place.is_file():
             yield path, place
-        elif place.is_dir() and place.resolve() not in around:
+        elif place.is_dir() and real(place) not in around:
             yield from ((f"{path}/{inner}", found) for inner, found in _listed(place, around))
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from zlock.model import plain
 from zlock.model.link import ARCHIVE_ENDINGS, PROJECT_NAME, Link
-from zlock.model.paths import absolute, file_url, portable
+from zlock.model.paths import absolute, file_url, portable, real
 from zlock.redact import redact
 from zlock.regular import read_regular
 
@@ -38,8 +38,8 @@ class Base(NamedTuple):
             return link.stored
         place, fixed = self.find(link.path), Path(link.path).is_absolute()
         # An absolute path may lead into the project through a link, as `/tmp` is one on some systems.
-        real = place.parent.resolve() / place.name if fixed else place
-        path = portable(real if real.is_relative_to(self.project) else place, self.project, fixed=fixed)
+        followed = real(place.parent) / place.name if fixed else place
+        path = portable(followed if followed.is_relative_to(self.project) else place, self.project, fixed=fixed)
         return file_url(path) + link.mark
 
     def place(self, stored: str) -> Path:

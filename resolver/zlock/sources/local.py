@@ -19,6 +19,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from zlock.errors import Collector, CommandFailed, InvalidConfiguration, InvalidRequirements
 from zlock.model import plain
 from zlock.model.origin import Origin
+from zlock.model.paths import real
 from zlock.model.requirement import Gathered
 from zlock.process import CommandExited, CommandNotFound, Completed, quoted, run_command
 from zlock.redact import redact
@@ -159,7 +160,7 @@ def descriptions(how: bool | str | Sequence[str], project: Path) -> tuple[str, .
 def _is_of_hook(environ: Mapping[str, str]) -> bool:
     """Return whether the active environment is the one that pre-commit installed zlock into: it sets both variables."""
     active = environ.get("VIRTUAL_ENV", "")
-    return bool(active and environ.get("PRE_COMMIT")) and Path(active).resolve() == Path(sys.prefix).resolve()
+    return bool(active and environ.get("PRE_COMMIT")) and real(Path(active)) == real(Path(sys.prefix))
 
 
 def _listed_the_hook(listing: _Listing) -> InvalidConfiguration:

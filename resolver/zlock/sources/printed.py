@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.model.link import Link, LinkError
+from zlock.model.paths import real
 from zlock.redact import redact
 
 _COMMENT = re.compile(r"(?:^|\s+)#.*$")
@@ -47,7 +49,7 @@ class Entry:
         """Say whether it points to the project's folder or one in it; an archive there is a package of its own."""
         if self.place is None or _ARCHIVE.search(self.place.name):
             return False
-        return self.place.is_relative_to(project.resolve())
+        return self.place.is_relative_to(real(project))
 
     def __str__(self) -> str:
         shown = f"`{redact(self.text)}`"
@@ -166,7 +168,8 @@ def _local_path(target: str, project: Path, *, editable: bool = False) -> Path |
     else:
         is_path = "://" not in target and (editable or _PATH.match(target) or _ARCHIVE.search(target))
         path = re.sub(r"\[[^\]]*\]$", "", target.partition("#")[0]) if is_path else ""
-    return (project / Path(path).expanduser()).resolve() if path else None
+    # Path.expanduser() raises where there is no such user.
+    return real(project / os.path.expanduser(path)) if path else None  # noqa: PTH111
 
 
 def _read_link(target: str) -> Link | None:

@@ -13,6 +13,7 @@ from zlock.image.bake import is_bake_file
 from zlock.image.context.folder import is_context
 from zlock.image.context.ignore import read_ignore, walk
 from zlock.image.plan import Program
+from zlock.model.paths import real
 
 _NEVER = frozenset({".git", ".hg", ".svn", "__pycache__", "zlock.toml"})
 _HINT = "leave it out in `.dockerignore`"
@@ -45,7 +46,7 @@ def project_files(folder: Path, others: Collection[Path], credentials: Collectio
         OSError: A file can't be read.
     """
     rule = read_ignore(folder / ".dockerignore") or _hidden
-    never = {place.resolve() for place in others}
+    never = {real(place) for place in others}
     is_foreign = functools.cache(lambda place: place in never or (place / "pyvenv.cfg").is_file() or is_context(place))
     found = {}
     problems = Collector()
@@ -104,7 +105,7 @@ def _read(folder: Path, path: str, place: Path) -> bytes:
         shown = os.fsencode(path).decode("utf-8", "backslashreplace")
         raise InvalidConfiguration(f"the file name `{shown}` is not valid UTF-8", hint=_HINT) from error
     if place.is_symlink():
-        if not place.resolve().is_relative_to(folder.resolve()):
+        if not real(place).is_relative_to(real(folder)):
             raise InvalidConfiguration(f"the link `{path}` leads out of the project", hint=_HINT)
         if place.is_dir():
             raise InvalidConfiguration(f"the link `{path}` leads to a folder, which can't be copied", hint=_HINT)
