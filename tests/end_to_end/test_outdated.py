@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,6 +105,15 @@ def test_an_index_that_is_not_there_is_told_once(project: Project) -> None:
         result = project.run(command, env=env)
         assert result.code == 3
         assert result.stderr.count("error:") == result.stderr.count("hint:") == 1
+
+
+def test_offline_what_the_cache_does_not_know_is_unknown(locked: Project, tmp_path: Path) -> None:
+    empty = ("--offline", "--cache-dir", str(tmp_path / "empty"))
+    steps = json.loads(succeed(locked.run("outdated", "--json", *empty)).stdout)["steps"]
+
+    assert [(len(step["unknown"]), step["packages"], step["outdated"]) for step in steps] == [(5, 5, []), (1, 1, [])]
+    assert "steady: not known, `steady` is not in the cache" in succeed(locked.run("outdated", *empty)).stdout
+    assert found(locked, "--offline")["train"] == {}
 
 
 def test_a_lock_that_is_not_current_is_refused(locked: Project) -> None:

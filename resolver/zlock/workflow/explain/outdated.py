@@ -41,7 +41,7 @@ class OutdatedStep:
         packages: How many packages its lock has.
         outdated: Those of them that have, by name.
         unknown: Those of which the index could not be asked, each with the reason.
-        failed: What an index failed with, if one did.
+        failed: What an index failed with that was asked, if one did.
     """
 
     step: str
@@ -88,7 +88,8 @@ def _outdated(workspace: Workspace, looking: Looking, locked: LockedStep) -> Out
             newest = _newest(looking.versions(locked, target, canonicalize_name(name)), Version(version))
         except ZlockError as error:
             unknown[name] = error.message
-            failed = failed or (error if isinstance(error, OutsideFailed) else None)
+            if isinstance(error, OutsideFailed) and not workspace.options.offline:  # offline nobody was asked
+                failed = failed or error
             continue
         if newest is not None:
             newer = looking.newer(locked, target, canonicalize_name(name))
