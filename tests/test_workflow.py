@@ -12,6 +12,7 @@ import pytest
 from support.index import TinyIndex
 from support.project import Project
 from zlock.settings.toml_lines import TomlLines
+from zlock.workflow.deliver.init import write_configuration
 
 PIPELINE = """
     from zlock import DockerSettings, pipeline, step
@@ -57,6 +58,38 @@ def test_init_without_a_file_writes_a_configuration_that_resolves(project: Proje
     assert result.code == 0, result.stderr
     assert project.locked("pipeline") == {}
     assert "# [steps.train.docker]" in text
+
+
+def test_init_from_several_pipelines_names_one_and_notes_the_others(project: Project) -> None:
+    project.write("two.py", PIPELINE + "\n    @pipeline(settings={})\n    def other():\n        train()\n")
+    result = project.run("init", "--from", "two.py")
+
+    assert result.code == 0
+    assert (
+        "names the first of 2 pipelines, `two.py:learning`; for another, write it there: `two.py:other`"
+        in result.stderr
+    )
+    assert "`alpha` is not in the cache" in project.run("resolve", "--offline").stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("from zenml import pipeline as flow\n@flow\ndef a(): ...\n@flow(name='x')\ndef b(): ...\n", ["a", "b"]),
+        ("import zenml\n@zenml.pipeline\ndef a(): ...\n@zenml.pipeline()\ndef b(): ...\n", ["a", "b"]),
+        ("from zlock import pipeline, step\n@pipeline\ndef a(): ...\n@step\ndef b(): ...\n", []),
+        ("from other import pipeline\n@pipeline\ndef a(): ...\n@pipeline\ndef b(): ...\n", []),
+        ("from zlock import pipeline\n@pipeline\ndef a(: ...\n@pipeline\ndef b(): ...\n", []),
+        ("# /// script\n# ///\nfrom zlock import pipeline\n@pipeline\ndef a(): ...\n@pipeline\ndef b(): ...\n", []),
+    ],
+)
+def test_pipelines_are_told_without_running_their_file(tmp_path: Path, text: str, names: list[str]) -> None:
+    (tmp_path / "run.py").write_text(text)
+    written = write_configuration(tmp_path, tmp_path / "run.py")
+
+    assert written.pipelines == [f"run.py:{name}" for name in names]
+    stated = tomllib.loads((tmp_path / "zlock.toml").read_text())["pipeline"]
+    assert stated == (written.pipelines or ["run.py"])[0]
 
 
 def test_init_from_a_pipeline_of_zenml_says_what_it_may_need(project: Project) -> None:

@@ -6,14 +6,21 @@ import argparse
 from pathlib import Path
 
 from zlock.cli.layout import Screen
+from zlock.wording import listed
 from zlock.workflow.deliver.init import write_configuration
 
 
 def run_init(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     written = write_configuration(parsed.project or Path.cwd(), parsed.origin)
+    files, (first, *others) = written.files, written.pipelines or [""]
+    if others:
+        screen.note(
+            f"`pipeline` in {files[0].name} names the first of {len(others) + 1} pipelines, `{first}`; "
+            f"for another, write it there: {listed(others)}"
+        )
     if parsed.json:
-        screen.json({"configuration": str(written[0]), "written": list(map(str, written))})
+        screen.json({"configuration": str(files[0]), "written": list(map(str, files))})
     else:
-        screen.say(f"wrote {' and '.join(path.name for path in written)}; next: `zlock resolve`")
+        screen.say(f"wrote {' and '.join(path.name for path in files)}; next: `zlock resolve`")
     return 0

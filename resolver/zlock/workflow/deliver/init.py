@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from zlock.errors import InvalidConfiguration, OutsideFailed
 from zlock.lock.toml import dumps
 from zlock.replacing import replace_text
 from zlock.settings.config import read_project
+from zlock.settings.frameworks import FRAMEWORKS
 
 _HEAD = """\
 # What `zlock resolve` locks: one `pylock.<step>.toml` per step, in `lockfiles/`.
@@ -47,8 +50,21 @@ _IGNORED = ("/wheelhouse/", "/build/")
 """What zlock writes into a project and belongs into no commit, as git ignores it."""
 
 
-def write_configuration(folder: Path, origin: Path | None) -> list[Path]:
-    """Write a `zlock.toml` into a folder, and into its `.gitignore` what zlock makes there; return what was written.
+class Written(NamedTuple):
+    """What was written.
+
+    Attributes:
+        files: The configuration, and what else.
+        pipelines: Where the file that it points at holds several pipelines, all of them as `pipeline` names them; it
+            names the first.
+    """
+
+    files: list[Path]
+    pipelines: list[str]
+
+
+def write_configuration(folder: Path, origin: Path | None) -> Written:
+    """Write a `zlock.toml` into a folder, and into its `.gitignore` what zlock makes there.
 
     Args:
         folder: The project folder.
@@ -65,15 +81,15 @@ def write_configuration(folder: Path, origin: Path | None) -> list[Path]:
             f"there is a configuration already: `{there}`", hint="edit it, or remove it to begin anew"
         )
     head = _HEAD.format(python=f"{sys.version_info.major}.{sys.version_info.minor}")
-    text = head + (_MINIMAL if origin is None else _pointing_at(origin, folder))
+    pointer, pipelines = (_MINIMAL, []) if origin is None else _pointing_at(origin, folder)
     try:
         with path.open("x", encoding="utf-8") as stream:
-            stream.write(text)
+            stream.write(head + pointer)
     except OSError as error:
         raise OutsideFailed(
             f"`{path}` can't be written: {error.strerror}", hint="let your user write there, or free some space"
         ) from error
-    return [path, *_ignore(folder / ".gitignore")]
+    return Written([path, *_ignore(folder / ".gitignore")], pipelines)
 
 
 def _ignore(path: Path) -> list[Path]:
@@ -91,14 +107,43 @@ def _ignore(path: Path) -> list[Path]:
     return [path]
 
 
-def _pointing_at(origin: Path, folder: Path) -> str:
-    """Return the setting that makes a file a source."""
+def _pointing_at(origin: Path, folder: Path) -> tuple[str, list[str]]:
+    """Return the setting that makes a file a source, and the pipelines in it where there are several."""
     if not origin.is_file():
         raise InvalidConfiguration(f"there is no file `{origin}`", hint="correct `--from`")
     shown = Path(os.path.relpath(origin, folder)).as_posix()
     if origin.suffix == ".py":
         text = origin.read_bytes().decode(errors="replace")
-        return "\n" + dumps({"pipeline": shown}) + (_ZENML if _IMPORTS_ZENML.search(text) else "")
+        found = [f"{shown}:{name}" for name in _pipelines(text)]
+        several = found if len(found) > 1 else []
+        pointer = dumps({"pipeline": several[0] if several else shown})
+        return "\n" + pointer + (_ZENML if _IMPORTS_ZENML.search(text) else ""), several
     if origin.suffix == ".toml":
-        return "\n" + dumps({"docker": {"pyproject-path": shown}})
-    return "\n" + dumps({"docker": {"requirements": shown}})
+        return "\n" + dumps({"docker": {"pyproject-path": shown}}), []
+    return "\n" + dumps({"docker": {"requirements": shown}}), []
+
+
+def _pipelines(text: str) -> list[str]:
+    """Return the functions that a file decorates as pipelines; it is not run, as what it imports may be missing yet.
+
+    A script with inline metadata is locked as one, whatever it decorates.
+    """
+    if "# /// script" in text:
+        return []
+    try:
+        body = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # `zlock resolve` says what is wrong with it
+        return []
+    makers = {"zlock", *(framework.package for framework in FRAMEWORKS)}
+    imports = [one for one in body if isinstance(one, ast.ImportFrom) and (one.module or "").split(".")[0] in makers]
+    names = {each.asname or each.name for one in imports for each in one.names if each.name == "pipeline"}
+    functions = [one for one in body if isinstance(one, ast.FunctionDef)]
+    return [one.name for one in functions if any(_makes(each, names) for each in one.decorator_list)]
+
+
+def _makes(decorator: ast.expr, names: set[str]) -> bool:
+    """Tell whether a decorator makes a pipeline: `@pipeline`, `@zenml.pipeline`, or either with arguments."""
+    made = decorator.func if isinstance(decorator, ast.Call) else decorator
+    if isinstance(made, ast.Attribute):
+        return made.attr == "pipeline"
+    return isinstance(made, ast.Name) and made.id in names
