@@ -268,6 +268,11 @@ def test_a_project_below_the_top_of_its_repository_finds_its_locks(index: TinyIn
         (["no-such-branch"], "git knows no revision `no-such-branch`"),
         (["--", "--output=stolen"], "`--output=stolen` is not a revision"),
         (["HEAD:lockfiles"], "git knows no revision"),
+        (
+            ["nothere.toml"],
+            "there is no file or folder `nothere.toml`, and git knows no revision `nothere.toml`\nhint: ",
+        ),
+        (["locks/old"], "there is no file or folder `locks/old`, and git knows no revision `locks/old`\nhint: "),
         (["zlock.toml"], "`zlock.toml` is not a lock of zlock"),
         ([""], "`` is not a revision"),
         (["--step", "tarin"], "did you mean `train`?"),
@@ -310,6 +315,9 @@ def test_outside_of_a_repository_the_way_out_is_a_file(index: TinyIndex, tmp_pat
     assert result.code == 2
     assert "is in no git repository" in result.stderr
     assert "zlock diff FILE" in result.stderr
+    named = project.run("diff", "nothere.toml")
+    assert named.code == 2
+    assert "there is no file or folder `nothere.toml`, and `lockfiles` is in no git repository" in named.stderr
 
 
 def test_an_edited_lock_on_either_side_is_an_error(project: Project) -> None:

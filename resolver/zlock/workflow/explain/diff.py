@@ -12,6 +12,7 @@ from zlock.lock.history import HEAD, texts_at
 from zlock.lock.identity import is_own
 from zlock.lock.lock import Lock
 from zlock.lock.store import existing_steps, lock_path, parse_lock, read_lock, read_text, step_of
+from zlock.sources.links import looks_like_path
 from zlock.wording import did_you_mean, listed
 from zlock.workflow.project.workspace import Options, Workspace
 
@@ -131,7 +132,12 @@ def _read_all(paths: Mapping[str, Path], problems: Collector) -> Locks:
 
 
 def _at(workspace: Workspace, revision: str, problems: Collector) -> Locks:
-    texts = texts_at(revision, workspace.lock_folder)
+    try:
+        texts = texts_at(revision, workspace.lock_folder)
+    except InvalidInput as error:
+        if not (looks_like_path(revision) or revision.endswith(".toml")):
+            raise
+        raise InvalidInput(f"there is no file or folder `{revision}`, and {error.message}", hint=error.hint) from error
     if texts is None:
         workspace.note("nothing is committed yet, so every lock counts as added")
         return {}
