@@ -142,6 +142,26 @@ def test_metadata_for_another_python_is_refused(project: Project, train: Path) -
     assert "hint: set `python`" in result.stderr
 
 
+@pytest.mark.parametrize("folder", ["", "jobs/"])
+def test_a_script_alone_for_another_python_is_told_what_to_write(project: Project, folder: str) -> None:
+    other = sys.version_info.minor + 1
+    project.write(f"{folder}train.py", BLOCK.replace(">=3.10", f">=3.{other}"))
+    result = project.run("resolve", f"{folder}train.py")
+
+    assert result.code == 2
+    place = f"in `{project.folder}`" if folder else "beside the script"
+    assert f'hint: write `python = "3.{other}"` into a `zlock.toml` {place}\n' in result.stderr
+
+
+@pytest.mark.parametrize("name", ["job.v2.py", "my job ü.py"])
+def test_a_script_whose_name_no_lock_can_have_is_to_be_renamed(project: Project, name: str) -> None:
+    project.write(name, BLOCK)
+    result = project.run("resolve", name)
+
+    assert result.code == 2
+    assert "no `-` first; rename the file, as the step of a script has its name\n" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "line", "said"),
     [

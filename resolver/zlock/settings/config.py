@@ -260,7 +260,7 @@ def parse_project(values: object, file: Path, lines: TomlLines | None = None) ->
         if step.index is not None or step.index_sources:
             own = table.table("steps").table(name)
             indexes.check_routes(own, project.routing_of(step), step.index_sources)
-    for name, error in wrong_names(project.steps):
+    for name, error in wrong_names(project.steps, "a table of `steps` has the name of its step"):
         with table.collecting("steps", name):
             raise error
     problems.raise_if_any()

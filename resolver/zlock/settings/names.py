@@ -11,8 +11,13 @@ STEP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 
 
-def wrong_names(names: Iterable[str]) -> Iterator[tuple[str, InvalidConfiguration]]:
-    """Yield the names of steps that PEP 751 (File name) or file systems don't bear, and why."""
+def wrong_names(names: Iterable[str], way: str) -> Iterator[tuple[str, InvalidConfiguration]]:
+    """Yield the names of steps that PEP 751 (File name) or file systems don't bear, and why.
+
+    Args:
+        names: The names.
+        way: How a step gets another name.
+    """
     seen: dict[str, str] = {}
     for name in names:
         if not STEP_NAME.fullmatch(name) or name.lower() in _DEVICES:
@@ -20,7 +25,7 @@ def wrong_names(names: Iterable[str]) -> Iterator[tuple[str, InvalidConfiguratio
                 name,
                 InvalidConfiguration(
                     f"the step name `{name}` can't be part of a lock's file name",
-                    hint="use up to 100 letters, digits, `-` and `_`, no `-` first; `name=` gives a step another name",
+                    hint=f"use up to 100 letters, digits, `-` and `_`, no `-` first; {way}",
                 ),
             )
         other = seen.setdefault(name.casefold(), name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
 
@@ -36,12 +37,25 @@ def check_scripts(workspace: Workspace, step: Step, gathered: list[Gathered], ta
     for one in gathered:
         if one.source is Source.SCRIPT and one.requires_python and not _holds(one.requires_python[0], python):
             wanted, origin = one.requires_python
-            where = f"`python` for `[steps.{step.name}]`" if len(workspace.steps) > 1 else "`python`"
             raise InvalidConfiguration(
                 f'step `{step.name}` is for Python {python}, and its script for `requires-python = "{wanted}"`',
                 context=[origin.located, workspace.python_stated(step)],
-                hint=f"set {where} in the configuration to a Python that the script is for",
+                hint=_way(workspace, step, wanted, python),
             )
+
+
+def _way(workspace: Workspace, step: Step, wanted: SpecifierSet, python: str) -> str:
+    """Say where a Python that a script is for can be stated, and where there is no configuration yet, which."""
+    folder = workspace.project.folder
+    if workspace.project.file is not None:
+        where = f"`python` for `[steps.{step.name}]`" if len(workspace.steps) > 1 else "`python`"
+        return f"set {where} in the configuration to a Python that the script is for"
+    is_beside = workspace.pipeline is not None and Path(workspace.pipeline.file).parent == folder
+    place = "beside the script" if is_beside else f"in `{folder}`"
+    minor = int(python.split(".")[1])
+    near = sorted((f"3.{one}" for one in range(2 * minor)), key=lambda one: abs(int(one[2:]) - minor))
+    stated = next((f'python = "{one}"' for one in near if _holds(wanted, one)), "python")
+    return f"write `{stated}` into a `zlock.toml` {place}"
 
 
 def _own_pythons(workspace: Workspace) -> Iterator[tuple[SpecifierSet, Origin]]:

@@ -179,7 +179,13 @@ class Workspace:
         declared = self._declared()
         problems = Collector()
         places = {step.name: Place(step.file, step.line) for step in (self.pipeline.steps if self.pipeline else ())}
-        for name, error in wrong_names(name for name, _ in declared):
+        is_script = any(settings.script and Path(settings.script).stem == name for name, settings in declared)
+        way = (
+            "rename the file, as the step of a script has its name"
+            if is_script
+            else "`name=` gives a step another name"
+        )
+        for name, error in wrong_names((name for name, _ in declared), way):
             if name in places:
                 error.context = (Located(f"defined at {places[name]}", places[name]),)
             problems.add(error)
