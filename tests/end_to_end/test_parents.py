@@ -181,7 +181,7 @@ def test_a_parent_that_moved_under_its_tag_moves_the_key_unless_it_is_pinned(
     moved = Image(labels={"is": "another"})
 
     def key() -> str:
-        result = project.run("plan", "--json")
+        result = project.run("plan", "--json", "--builder", "docker")
         assert result.code == 0, result.stderr
         (row,) = json.loads(result.stdout)["images"]
         return str(row["key"])
