@@ -599,7 +599,7 @@ def test_a_package_that_has_files_at_the_locks_places_is_not_built(project: Proj
     project.write("src/acme_model/lockfiles/pylock.train.toml", "")
 
     said = refused(project, "--wheel")
-    assert "the package has a file `lockfiles/pylock.train.toml` of its own" in said
+    assert "the package already has a file `lockfiles/pylock.train.toml`" in said
 
 
 def test_locks_that_are_in_the_package_already_stay_there(project: Project) -> None:
