@@ -108,7 +108,7 @@ def test_the_worst_of_several_errors_is_the_exit_code(project: Project, index: T
     result = project.run("plan", "--json")
 
     assert result.code == 2
-    assert failed(result)["gone"] == [f"there is no parent image `{tiny.host}/team/gone:1` for linux/amd64"]
+    assert failed(result)["gone"] == [f"there is no base image `{tiny.host}/team/gone:1` for linux/amd64"]
     assert "failed: `bad`, `gone`\n" in result.stderr
     assert project.run("plan", "--step", "gone", "--step", "good").code == 1
     assert project.run("plan", "--step", "good").code == 0
@@ -124,7 +124,7 @@ def test_a_step_that_lacks_one_of_its_platforms_has_no_image(
 
     assert result.code == 1
     assert {step for row in json.loads(result.stdout)["images"] for step in row["steps"]} == {"good", "other"}
-    assert failed(result) == {"bad": [f"there is no parent image `{tiny.host}/team/base:1` for linux/arm64"]}
+    assert failed(result) == {"bad": [f"there is no base image `{tiny.host}/team/base:1` for linux/arm64"]}
 
 
 def test_what_is_under_a_tag_and_should_not_be_is_an_error_of_its_steps(

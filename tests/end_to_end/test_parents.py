@@ -67,7 +67,7 @@ def test_an_image_that_is_needed_and_not_there_is_an_error(
     result = planned(project, index, f"FROM {flag} {tiny.host}/{repository}:1 AS base\nFROM base\n")
 
     assert result.code == 1
-    missing = f"there is no parent image `{tiny.host}/{repository}:1` for {platform}"
+    missing = f"there is no base image `{tiny.host}/{repository}:1` for {platform}"
     assert f"error: {missing}\n" in result.stderr
     assert f"named in `{project.folder / 'images' / 'Dockerfile'}`" in result.stderr
     assert (f"  it is for {others}\n" in result.stderr) == bool(others)
@@ -81,7 +81,7 @@ def test_an_image_that_may_not_be_needed_and_is_not_there_is_noted(
     result = planned(project, index, f"FROM {tiny.host}/team/gone:1 AS extra\nFROM {tiny.host}/team/base:1\n")
 
     assert result.code == 0, result.stderr
-    missing = f"there is no parent image `{tiny.host}/team/gone:1` for linux/amd64"
+    missing = f"there is no base image `{tiny.host}/team/gone:1` for linux/amd64"
     assert f"note: {missing}; whether it is needed, the build of `Dockerfile` will tell" in result.stderr
 
 

@@ -141,7 +141,7 @@ def test_of_several_platforms_the_digest_is_that_of_the_index(
 
 
 @pytest.mark.parametrize(
-    ("parent", "said"), [("HOST/team/none:1", (1, "no parent image")), ("127.0.0.1:1/x:1", (3, "could not fetch"))]
+    ("parent", "said"), [("HOST/team/none:1", (1, "no base image")), ("127.0.0.1:1/x:1", (3, "could not fetch"))]
 )
 def test_a_parent_that_is_not_found_leaves_the_locks_alone(
     parent: str, said: tuple[int, str], project: Project, index: TinyIndex, tiny: TinyRegistry

@@ -49,7 +49,7 @@ def no_parent(registry: Registry, reference: ImageReference, platform: str) -> N
     """Return the error that says that a registry has no such image, or none for the platform."""
     others = registry.platforms(reference)
     return NoAnswer(
-        f"there is no parent image `{reference}` for {platform}",
+        f"there is no base image `{reference}` for {platform}",
         context=[f"it is for {', '.join(others)}"] if others else [],
         hint=f"name one that is for {platform}, or set `platforms`" if others else "check its name, and `platforms`",
     )
