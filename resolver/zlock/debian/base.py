@@ -76,7 +76,7 @@ class Base:
             InvalidInput: It is of another architecture, or its sources can't be read.
         """
         tree = FolderTree(root)
-        stated = paragraphs(_text(tree, _STATUS))
+        stated = paragraphs(text_of(tree, _STATUS))
         found = next((one.get("architecture", "") for one in stated if one.get("package") == "dpkg"), "")
         _, machine = PLATFORMS[platform]
         if found != machine.debian:
@@ -85,24 +85,24 @@ class Base:
                 hint=f"name a base image for {platform}",
             )
         names = ["/etc/apt/sources.list", *_in_folder(tree, "/etc/apt/sources.list.d")]
-        stated_in = {name: _text(tree, name) for name in names if name.endswith((".list", ".sources"))}
+        stated_in = {name: text_of(tree, name) for name in names if name.endswith((".list", ".sources"))}
         return cls(
             image=image,
             root=root,
             architecture=found,
-            foreign=tuple(one for one in _text(tree, _FOREIGN).split() if one != found),
-            distribution=match[1] if (match := _ID.search(_text(tree, _RELEASE))) else "debian",
+            foreign=tuple(one for one in text_of(tree, _FOREIGN).split() if one != found),
+            distribution=match[1] if (match := _ID.search(text_of(tree, _RELEASE))) else "debian",
             sources=read_sources(stated_in, image),
         )
 
     @property
     def installed(self) -> frozenset[tuple[str, str]]:
         """The names of what is installed, each with its architecture."""
-        return frozenset(installed_in(_text(FolderTree(self.root), _STATUS)))
+        return frozenset(installed_in(text_of(FolderTree(self.root), _STATUS)))
 
     def provides(self, name: str) -> bool:
         """Tell whether a package that is installed has a name, or provides it."""
-        stated = list(paragraphs(_text(FolderTree(self.root), _STATUS)))
+        stated = list(paragraphs(text_of(FolderTree(self.root), _STATUS)))
         return any(
             name == one.get("package") or (name,) in names_of(one.get("provides", ""))
             for one in stated
@@ -146,7 +146,7 @@ def take_out(image: str, tree: FileTree, root: Path) -> None:
     for path in dict.fromkeys([*_FILES, *_all_in(tree, _FOLDERS), *_all_in(tree, ("/usr/share/keyrings",))]):
         _copy(tree, path, root)
     for place in ("/etc/apt/sources.list", *_in_folder(tree, "/etc/apt/sources.list.d")):
-        for keyring in _keyrings(_text(tree, place)):
+        for keyring in _keyrings(text_of(tree, place)):
             _copy(tree, keyring, root)
 
 
@@ -173,7 +173,8 @@ def _in_folder(tree: FileTree, folder: str) -> Iterator[str]:
         yield from (f"{folder}/{name}" for name in tree.names(place))
 
 
-def _text(tree: FileTree, path: str) -> str:
+def text_of(tree: FileTree, path: str) -> str:
+    """Return a file of an image as text; nothing where it is not there, or can't be read."""
     place = resolve(tree, path)
     return tree.read(place).decode("utf-8", "replace") if place is not None and tree.can_read(place) else ""
 

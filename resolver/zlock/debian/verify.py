@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from zlock.debian.base import installed_in
+from zlock.debian.base import installed_in, text_of
 from zlock.image.reading.installed import Altered
 from zlock.image.reading.tree import FileTree, is_folder, resolve
 from zlock.model.debian import DebianPackage
@@ -60,7 +60,7 @@ def compare_debian(
         base: What its base image has, by name and architecture; None where that is not known, so that nothing is
             known to be extra.
     """
-    there = installed_in(_text(tree, f"{_DPKG}/status"))
+    there = installed_in(text_of(tree, f"{_DPKG}/status"))
     wanted = {f"{one.name}:{one.architecture}": one for one in locked}
     found = {name: there.get((one.name, one.architecture)) for name, one in wanted.items()}
     files = _Files(tree)
@@ -101,7 +101,7 @@ class _Files:
     def altered(self, package: DebianPackage) -> tuple[Altered, ...]:
         """Return the files of a package that are not as they were."""
         names = (f"{package.name}:{package.architecture}", package.name)
-        sums = next((text for name in names if (text := _text(self._tree, f"{_DPKG}/info/{name}.md5sums"))), "")
+        sums = next((text for name in names if (text := text_of(self._tree, f"{_DPKG}/info/{name}.md5sums"))), "")
         found = []
         for line in sums.splitlines():
             digest, _, path = line.partition("  ")
@@ -124,7 +124,7 @@ def _filters(tree: FileTree) -> Iterator[tuple[str, bool]]:
     folder = "/etc/dpkg/dpkg.cfg.d"
     names = tree.names(folder) if is_folder(tree, folder) else []
     for place in (*(f"{folder}/{name}" for name in names), "/etc/dpkg/dpkg.cfg"):
-        for line in _text(tree, place).splitlines():
+        for line in text_of(tree, place).splitlines():
             key, _, pattern = line.strip().removeprefix("--").partition("=")
             if key in _FILTERS:
                 yield pattern, _FILTERS[key]
@@ -132,11 +132,6 @@ def _filters(tree: FileTree) -> Iterator[tuple[str, bool]]:
 
 def _diversions(tree: FileTree) -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield the paths that dpkg unpacks elsewhere, each with that, and the package whose own file stays."""
-    lines = _text(tree, f"{_DPKG}/diversions").splitlines()
+    lines = text_of(tree, f"{_DPKG}/diversions").splitlines()
     for start in range(0, len(lines) - 2, 3):
         yield lines[start], (lines[start + 1], lines[start + 2])
-
-
-def _text(tree: FileTree, path: str) -> str:
-    place = resolve(tree, path)
-    return tree.read(place).decode("utf-8", "replace") if place is not None and tree.can_read(place) else ""

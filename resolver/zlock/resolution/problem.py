@@ -12,6 +12,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from zlock.errors import IndexFailed
 from zlock.model.distribution import Dependency, Metadata
 from zlock.model.requirement import DirectRequirement
+from zlock.model.versions import Release
 from zlock.resolution.findings import Flaw, Rejected
 from zlock.resolution.needs import Need, Node, nodes_of
 from zlock.resolution.package import Package, bits, names_prerelease, pins_exactly
@@ -307,9 +308,9 @@ class Bounds:
                     yield need.node.name, -(usable & -usable)
 
 
-def _series(package: Package, position: int) -> tuple[int, ...]:
-    version = package.versions[position]
-    return (version.epoch, *version.release[:2])
+def _series(package: Package, position: int) -> Release:
+    epoch, release = package.versions.release(position)
+    return epoch, release[:2]
 
 
 def _mask_of_hashes(package: Package, hashes: Sequence[str]) -> int:
