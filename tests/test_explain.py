@@ -13,7 +13,7 @@ from support.graph import Graph, Packages, Release, direct, pins_by_name, proble
 from test_soundness import Case, Oracle
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution import words
-from zlock.resolution.changes import settings_for
+from zlock.resolution.changes import find_changes, settings_for
 from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.eligible import find_nothing
 from zlock.resolution.explain import explain
@@ -35,16 +35,17 @@ def conflict_of(problem: Problem) -> Conflict | None:
     return None
 
 
-def conflicts(seed: int, *, constrained: bool = False) -> Iterator[tuple[Case, list[str], Conflict]]:
+def conflicts(seed: int, *, constrained: bool = False) -> Iterator[tuple[Case, list[str], Conflict, Problem]]:
     """Yield random steps without an answer, with their constraints and the report."""
     dice = random.Random(seed)
     for _ in range(GRAPHS):
         case = Case.draw(dice)
         names = sorted(case.packages)
         limits = [f"{dice.choice(names)}{dice.choice(['<2', '==1', '>=2', '!=3'])}" for _ in range(3 * constrained)]
-        conflict = conflict_of(problem_of(case.packages, case.asked, constraints=limits))
+        problem = problem_of(case.packages, case.asked, constraints=limits)
+        conflict = conflict_of(problem)
         if conflict is not None:
-            yield case, limits, conflict
+            yield case, limits, conflict, problem
 
 
 def chain_of(conflict: Conflict) -> list[str]:
@@ -58,7 +59,7 @@ def texts(requirements: Sequence[DirectRequirement]) -> list[str]:
 def test_what_a_conflict_names_has_no_answer_by_itself_and_none_of_it_can_be_left_out() -> None:
     """The oracle, not the engine, decides."""
     seen = 0
-    for case, _, conflict in conflicts(1):
+    for case, _, conflict, _ in conflicts(1):
         core = texts(conflict.requirements)
         seen += len(core) > 1
 
@@ -74,7 +75,7 @@ def test_what_a_conflict_names_has_no_answer_by_itself_and_none_of_it_can_be_lef
 def test_constraints_are_named_exactly_where_they_matter() -> None:
     """With those named there is no answer, without any one of them there is."""
     seen = 0
-    for case, _, conflict in conflicts(2, constrained=True):
+    for case, _, conflict, _ in conflicts(2, constrained=True):
         core, named = texts(conflict.requirements), texts(conflict.constraints)
         seen += bool(named)
 
@@ -90,13 +91,13 @@ def test_constraints_are_named_exactly_where_they_matter() -> None:
 def test_each_change_that_is_offered_solves_the_step() -> None:
     """Doing what a change says, and nothing else, leads to an answer with the version it says."""
     kinds = set()
-    for case, limits, conflict in conflicts(3, constrained=True):
-        for change in map(words.change, conflict.changes):
+    for case, limits, conflict, problem in conflicts(3, constrained=True):
+        for change in map(words.change, find_changes(problem, conflict).found):
             asked, constraints, pin = applied(change, list(case.asked), list(limits))
             kinds.add(change.partition(" ")[0] + ("+" if "constraint" in change else ""))
-            problem = problem_of(case.packages, asked, constraints=constraints)
+            changed = problem_of(case.packages, asked, constraints=constraints)
 
-            pins = pins_by_name(solve(problem), problem)
+            pins = pins_by_name(solve(changed), changed)
 
             assert not pin or pins[pin[0]] == pin[1], (case, limits, change)
     assert kinds == {"relax", "relax+", "require", "leave"}
@@ -139,15 +140,18 @@ def test_a_deep_chain_is_solved_by_either_search() -> None:
 
 def test_a_deep_conflict_is_explained() -> None:
     """The explanation names both ends of a chain of thousands, and shows the beginning of what is between."""
-    conflict = conflict_of(
-        problem_of({**chain(DEPTH), f"p{DEPTH - 1}": {"1": {"requires": [f"p{DEPTH}<2"]}}}, ["p0", f"p{DEPTH}>=2"])
+    problem = problem_of(
+        {**chain(DEPTH), f"p{DEPTH - 1}": {"1": {"requires": [f"p{DEPTH}<2"]}}}, ["p0", f"p{DEPTH}>=2"]
     )
+    conflict = conflict_of(problem)
 
     assert conflict is not None
     assert texts(conflict.requirements) == ["p0", f"p{DEPTH}>=2"]
     assert chain_of(conflict)[0] == "`p0` 1 requires `p1`"
     assert re.fullmatch(r"and \d+ more of this kind", chain_of(conflict)[-1])
-    assert list(map(words.change, conflict.changes)) == [f"relax `p{DEPTH}>=2` (explicit) to allow p{DEPTH} 1"]
+    assert list(map(words.change, find_changes(problem, conflict).found)) == [
+        f"relax `p{DEPTH}>=2` (explicit) to allow p{DEPTH} 1"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from support.index import TinyIndex
 from support.repository import asking
@@ -139,11 +140,42 @@ def test_an_absent_name_counts_as_long_as_a_page_where_no_other_index_is_asked(
     for asked in (["/a/", "/b/"], ["/b/"]):
         with asking(tmp_path, index.url) as ask:
             assert (ask.page("a"), ask.page("b")) == (None, None)
-            assert ask.repository.trusted_age == ("/a/" not in asked)
         assert [path for path, _ in statuses(index)] == asked
     index.wheel("a", "1.0")
     with asking(tmp_path, index.url, refresh=True) as ask:
         assert ask.page("a") is not None
+
+
+def test_what_was_not_asked_for_is_asked_once_where_it_matters_whether_it_has_changed(
+    index: TinyIndex, tmp_path: Path
+) -> None:
+    """That a page is not there counts, and what else was read in the run is left alone."""
+    a, none = canonicalize_name("a"), canonicalize_name("none")
+
+    def is_current(**options: bool) -> bool:
+        with asking(tmp_path, index.url, **options) as ask:  # type: ignore[arg-type] # the flags
+            for name in ("a", "b", "none"):
+                ask.page(name)
+            index.requests.clear()
+            found = ask.repository.is_current([a, none])
+            asked = len(index.requests)
+            assert ask.repository.is_current([a, none])
+            assert len(index.requests) == asked
+        return found
+
+    for name in ("a", "b"):
+        index.wheel(name, "1.0")
+    assert is_current()
+    assert statuses(index) == []
+    assert is_current()
+    assert sorted(statuses(index)) == [("/a/", 304), ("/none/", 404)]
+    index.wheel("a", "2.0")
+    assert is_current(offline=True)
+    assert statuses(index) == []
+    assert not is_current()
+    assert is_current()
+    index.wheel("none", "1.0")
+    assert not is_current()
 
 
 class TestOffline:

@@ -26,9 +26,10 @@ from zlock.reporting import News, Note
 from zlock.resolution import words
 from zlock.resolution.align import Member, align, versions_of
 from zlock.resolution.behind import find_behind
+from zlock.resolution.changes import find_changes
 from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.explain import explain, gives_way
-from zlock.resolution.hopeless import find_hopeless
+from zlock.resolution.hopeless import errors_of, find_hopeless
 from zlock.resolution.problem import Policy, Problem
 from zlock.resolution.rules import Rules
 from zlock.resolution.solve import describe, solve
@@ -134,7 +135,7 @@ class Scenario:
                 conflict = explain(problem, proof)
                 way = gives_way(conflict, problem) if self.config.get("conflicts") == "later" else None
                 if way is None:
-                    raise no_solution("train", conflict) from None
+                    raise no_solution("train", conflict, find_changes(problem, conflict)) from None
                 requirements.remove(way[0])
                 self.gave_way.append(f"{way[0]} to {way[1]}")
                 continue
@@ -157,7 +158,7 @@ class Scenario:
 
     def _raise_hopeless(self, problem: Problem) -> None:
         problems = Collector()
-        for error in find_hopeless(problem, self.data.get("known", ())):
+        for error in errors_of(problem, find_hopeless(problem), self.data.get("known", ())):
             problems.add(error)
         problems.raise_if_any()
 

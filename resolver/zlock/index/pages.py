@@ -27,6 +27,7 @@ _FRESH = 600
 _MAX_AGE = re.compile(r"(?<!-)max-age=\"?(\d{1,9})")
 
 
+_VERSIONS = 4  # where they are in what is stored
 _PARSING = threading.Lock()
 
 
@@ -100,6 +101,21 @@ class Pages:
                 hint="run once without --offline",
             )
         return None
+
+    def is_as_stored(self, name: NormalizedName) -> bool:
+        """Ask again for a page that the cache has, and return whether it still is what the cache said.
+
+        Raises:
+            IndexFailed: The index could not be asked, or gave no usable answer.
+        """
+        before = self._cache.read_parts("pages", self._base, name)
+        page = self._ask(name, before)
+        now = self._cache.read_parts("pages", self._base, name)
+        if before is None or now is None:
+            return before is None and page is None
+        _, _, *said = before.value  # behind what validates it
+        releases = range(len(before.value[_VERSIONS]))
+        return said == [*now.value[2:]] and all(before.part(one) == now.part(one) for one in releases)
 
     def _page(self, name: NormalizedName, stored: Parts) -> Page:
         def files(position: int) -> tuple[File, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -62,7 +62,7 @@ class Repository:
         # A digest, since what is kept of builds is in files of this name.
         self._until = f" until {hashlib.sha256(until.encode()).hexdigest()[:16]}" if until else ""
         self._indexes: dict[Index, Pages] = {}
-        self.trusted_age = False  # whether a page was not asked for again, as what the cache says of it is too young
+        self._trusted: dict[tuple[NormalizedName, Index], None] = {}  # not asked for, as the cache is young enough
         self._pool = Pool(CONNECTIONS)
         self._lock = threading.Lock()
         self._pages: dict[tuple[NormalizedName, Route], Future[Page | None]] = {}
@@ -99,7 +99,7 @@ class Repository:
                 known = self._indexes[index].known(name, is_last=index is route[-1])
                 if known is None:
                     return None
-                self.trusted_age = True
+                self._trusted[name, index] = None
                 if known.page is not None:
                     future.set_result(known.page)
                     return future
@@ -108,6 +108,20 @@ class Repository:
             return future
         future.set_result(None)
         return future
+
+    def is_current(self, names: Collection[NormalizedName]) -> bool:
+        """Return whether what was read of packages is what their indexes say now, as far as they can be asked.
+
+        Raises:
+            IndexFailed: An index could not be asked, or gave no usable answer.
+        """
+        with self._lock:
+            rows = [] if self._offline else [row for row in self._trusted if row[0] in names]
+        asked = [self._pool.submit(partial(self._indexes[index].is_as_stored, name)) for name, index in rows]
+        found = [future.result() for future in asked]
+        for row in rows:
+            self._trusted.pop(row, None)
+        return all(found)
 
     def _find_page(self, name: NormalizedName, route: Route) -> Page | None:
         """Return the page of the first index that knows a name; nothing is mixed, and a failure is no "no"."""

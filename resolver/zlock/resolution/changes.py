@@ -15,7 +15,7 @@ from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.resolution.clauses import Grounds, Named, Unsolvable
 from zlock.resolution.eligible import dead_ends, find_nothing
-from zlock.resolution.findings import Change, Flaw, Kind, Lack, Nothing
+from zlock.resolution.findings import Change, Changes, Conflict, Flaw, Kind, Lack, Nothing
 from zlock.resolution.judge import Judge
 from zlock.resolution.needs import Node
 from zlock.resolution.package import Candidate, bits
@@ -30,41 +30,24 @@ _PYTHONS = range(6, 16)  # minor versions of Python 3 that a step could have
 _FLOOR = re.compile(r"(many|musl)linux_(\d+)_(\d+)_")
 
 
-def find_changes(
-    problem: Problem,
-    proof: Unsolvable,
-    core: Sequence[DirectRequirement],
-    constraints: Sequence[DirectRequirement],
-    nothings: Sequence[Nothing],
-) -> tuple[tuple[Change, ...], int]:
-    """Return the changes that solve a step, and how many there was no time to try.
+def find_changes(problem: Problem, conflict: Conflict) -> Changes:
+    """Return the changes that solve a step which has no answer.
 
     Args:
-        problem: What has no answer.
-        proof: That it has none.
-        core: The requirements in conflict.
-        constraints: Those that take part.
-        nothings: The needs that no release can meet, and newer releases than can be used.
+        problem: The step.
+        conflict: Why it has none.
     """
     trials = Trials(SECONDS)
-    unhashed = {one.name for one in nothings if one.lack is Lack.HASHES}
-    limits = [one for one in constraints if one.name not in unhashed]
     found = [
-        *settings_for(problem, nothings, trials),
-        *_loosened(problem, proof, core, limits, trials),
-        *_named(problem, proof, trials),
+        *settings_for(problem, conflict.nothings, trials),
+        *_loosened(problem, conflict, trials),
+        *_named(problem, conflict.proof, trials),
     ]
-    return tuple(found or _left_out(problem, core, trials)), trials.untried
+    return Changes(tuple(found or _left_out(problem, conflict.requirements, trials)), trials.untried)
 
 
-def _loosened(
-    problem: Problem,
-    proof: Unsolvable,
-    core: Sequence[DirectRequirement],
-    constraints: Sequence[DirectRequirement],
-    trials: Trials,
-) -> Iterator[Change]:
-    for kind, requirement, changed in _ways(problem, proof, core, constraints):
+def _loosened(problem: Problem, conflict: Conflict, trials: Trials) -> Iterator[Change]:
+    for kind, requirement, changed in _ways(problem, conflict):
         pins = trials.answer(changed)
         position = pins.get(Node(requirement.name, "")) if pins else None
         if position is not None:
@@ -74,17 +57,17 @@ def _loosened(
             yield Change(kind=kind, requirement=requirement)
 
 
-def _ways(
-    problem: Problem, proof: Unsolvable, core: Sequence[DirectRequirement], constraints: Sequence[DirectRequirement]
-) -> Iterator[tuple[Kind, DirectRequirement, Problem]]:
+def _ways(problem: Problem, conflict: Conflict) -> Iterator[tuple[Kind, DirectRequirement, Problem]]:
     """Yield what may be let go, with the problem that is left then; where a package comes from stays as it is."""
-    for one in core:
+    for one in conflict.requirements:
         if one.requirement.specifier:
             yield "bound", one, asking(problem, [*without(problem.requirements, one), _bare(one)])
-    for one in constraints:
-        yield "constraint", one, asking(problem, problem.requirements, without(problem.constraints, one))
-    rules = problem.universe.rules
-    for name in dict.fromkeys(need.node.name for need in proof.needs() if need.node.name in rules.overrides):
+    unhashed = {one.name for one in conflict.nothings if one.lack is Lack.HASHES}
+    for one in conflict.constraints:
+        if one.name not in unhashed:
+            yield "constraint", one, asking(problem, problem.requirements, without(problem.constraints, one))
+    rules, needed = problem.universe.rules, dict.fromkeys(need.node.name for need in conflict.proof.needs())
+    for name in (one for one in needed if one in rules.overrides):
         others = {other: one for other, one in rules.overrides.items() if other != name}
         universe = problem.universe.varied(rules=replace(rules, overrides=others))
         yield "override", rules.overrides[name], replace(problem, universe=universe)

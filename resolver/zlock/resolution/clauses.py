@@ -109,6 +109,10 @@ class Unsolvable(ResolutionImpossible[Need, Pin]):
         self.facts = tuple(proof.leaves())
         super().__init__([_cause(leaf.reason) for leaf in self.facts if isinstance(leaf.reason, Need)])
 
+    def names(self) -> set[NormalizedName]:
+        """Return the packages that the proof is about."""
+        return {node.name for leaf in self.facts for node in leaf.terms if node.name}
+
     def needs(self) -> Iterator[Need]:
         """Yield the needs that the proof rests on."""
         return (cause.requirement for cause in self.causes)

@@ -11,7 +11,6 @@ from packaging.utils import NormalizedName
 
 from zlock.model.distribution import Dependency
 from zlock.model.requirement import DirectRequirement
-from zlock.resolution.changes import find_changes
 from zlock.resolution.clauses import Unsolvable, Verdict
 from zlock.resolution.eligible import dead_ends, passed_over
 from zlock.resolution.findings import Conflict, Link, Rejected
@@ -25,17 +24,16 @@ _MOST_CHAIN = 12
 _MOST_WAYS = 8  # in which releases of one package require another, where there is more to be said than fits
 
 
-def explain(problem: Problem, proof: Unsolvable, *, with_changes: bool = True) -> Conflict:
+def explain(problem: Problem, proof: Unsolvable) -> Conflict:
     """Return the smallest conflict that a proof rests on, itself proven: it was solved again on its own.
 
     Args:
         problem: What has no answer.
         proof: That it has none.
-        with_changes: Whether changes are looked for, each of which takes a solve.
     """
     trials = Trials(_SECONDS)
     proof, core = _without_the_rest(problem, proof, trials)
-    names = {node.name for leaf in proof.facts for node in leaf.terms if node.name}
+    names = proof.names()
     for name in names:
         problem.universe.package(name).settle()
     constraints = [constraint for constraint in problem.constraints if constraint.name in names]
@@ -47,15 +45,13 @@ def explain(problem: Problem, proof: Unsolvable, *, with_changes: bool = True) -
     core += _naming_urls(problem, core, {need.node.name for need in proof.needs()})
     links = _chain(problem, proof, core)
     nothings = (*dead_ends(problem, proof), *passed_over(problem, proof))
-    changes, untried = find_changes(problem, proof, core, constraints, nothings) if with_changes else ((), 0)
     return Conflict(
         requirements=tuple(core),
         constraints=tuple(constraints),
         links=tuple(links[:_MOST_CHAIN]),
         unshown=max(0, len(links) - _MOST_CHAIN),
         nothings=nothings,
-        changes=changes,
-        untried=untried,
+        proof=proof,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -14,6 +14,9 @@ from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.resolution.misfits import Misfits
 from zlock.resolution.needs import Node
+
+if TYPE_CHECKING:
+    from zlock.resolution.clauses import Unsolvable  # which is about findings itself
 
 
 class Flaw(Enum):
@@ -174,6 +177,13 @@ class Change:
     is_tried: bool = True
 
 
+class Changes(NamedTuple):
+    """Single changes that would solve a whole step, and how many more there was no time to try."""
+
+    found: tuple[Change, ...]
+    untried: int
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conflict:
     """A proven conflict.
@@ -184,8 +194,7 @@ class Conflict:
         links: What was found between them, from the step outwards.
         unshown: How many more links there are.
         nothings: Needs that no release can meet, and newer releases than can be used.
-        changes: Single changes that would solve the whole step.
-        untried: How many more there was no time to try.
+        proof: What it was read from.
     """
 
     requirements: tuple[DirectRequirement, ...]
@@ -193,5 +202,9 @@ class Conflict:
     links: tuple[Link, ...]
     unshown: int
     nothings: tuple[Nothing, ...]
-    changes: tuple[Change, ...]
-    untried: int = 0
+    proof: Unsolvable
+
+    @property
+    def names(self) -> set[NormalizedName]:
+        """The packages that it rests on what indexes list of."""
+        return self.proof.names()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
 
 from zlock.errors import ZlockError
 from zlock.model.requirement import DirectRequirement
@@ -17,27 +18,39 @@ from zlock.resolution.trials import Trials, asking
 from zlock.resolution.words import no_release, unknown_package
 
 
-def find_hopeless(problem: Problem, known_names: Collection[str], *, with_changes: bool = True) -> list[ZlockError]:
-    """Return an error for each direct requirement that no single release can meet.
+class Hopeless(NamedTuple):
+    """A direct requirement that no single release can meet, and why."""
 
-    Args:
-        problem: What has no answer.
-        known_names: Names that an unknown one may be meant as.
-        with_changes: Whether settings are looked for under which there would be a release.
-    """
-    unknown: dict[str, ZlockError] = {}
-    found: dict[str, tuple[Nothing, DirectRequirement]] = {}
+    direct: DirectRequirement
+    nothing: Nothing
+
+
+def find_hopeless(problem: Problem) -> list[Hopeless]:
+    """Return the direct requirements that no single release can meet."""
+    found: dict[str, Hopeless] = {}
     for dependency, direct in problem.dependencies():
         package = problem.universe.package(dependency.name)
         if package.page is None and not package.reference:
-            unknown.setdefault(package.name, _unknown(direct, known_names))
+            found.setdefault(package.name, Hopeless(direct, find_nothing(problem, package, dependency.specifier)))
         elif not problem.mask_of(dependency, direct) & _usable(problem, package):
             nothing = _nothing(problem, package, dependency.specifier, direct)
-            found.setdefault(f"{direct} {direct.hashes}", (nothing, direct))
-    trials = Trials(SECONDS if with_changes else 0)
-    whole = tuple(settings_for(problem, [one for one, _ in found.values()], trials)) if not unknown else ()
-    errors = list(unknown.values())
-    for one, direct in found.values():
+            found.setdefault(f"{direct} {direct.hashes}", Hopeless(direct, nothing))
+    return list(found.values())
+
+
+def errors_of(problem: Problem, hopeless: Sequence[Hopeless], known_names: Collection[str]) -> list[ZlockError]:
+    """Return the errors of requirements that nothing can meet, with the settings under which there would be a release.
+
+    Args:
+        problem: What has no answer.
+        hopeless: The requirements.
+        known_names: Names that an unknown one may be meant as.
+    """
+    errors = [_unknown(direct, known_names) for direct, nothing in hopeless if nothing.lack is Lack.UNKNOWN]
+    found = [one for one in hopeless if one.nothing.lack is not Lack.UNKNOWN]
+    trials = Trials(SECONDS)
+    whole = () if errors else tuple(settings_for(problem, [one.nothing for one in found], trials))
+    for direct, one in found:
         settings, solves = _settings(problem, one, direct, whole, trials)
         usual = project_of(direct.name, ()) if one.lack is Lack.FILES else ""
         errors.append(no_release(one, direct, problem.universe.rules, usual, settings, solves=solves))

@@ -287,7 +287,7 @@ class _Search:
         for _ in range(_MOST):
             if isinstance(found, dict):
                 return
-            conflict = explain(self._at(position, left), found, with_changes=False)
+            conflict = explain(self._at(position, left), found)
             yield _Obstacle(conflict, [position])
             remaining = [one for one in left if one not in conflict.requirements]
             if len(remaining) == len(left):

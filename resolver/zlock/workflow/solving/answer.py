@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from zlock.errors import Collector, NotProven, ZlockError
+from packaging.utils import NormalizedName
+
+from zlock.errors import Collector, NoSolution, NotProven, ZlockError
 from zlock.index.repository import popular_names
 from zlock.lock.environments import Answer
 from zlock.merge import merge
@@ -110,7 +112,7 @@ class Answers:
         except NotProven as unproven:
             raise _in_step(unproven, job) from unproven
         except Unsolvable as proof:
-            raise no_solution(job.step.name, self._conflict(job, problem, proof)) from None
+            raise _no_solution(job, problem, self._conflict(job, problem, proof)) from None
         return self._complete(describe(problem, pins, self._known))
 
     def _prepare(self, jobs: Sequence[Job]) -> list[Asking]:
@@ -153,7 +155,7 @@ class Answers:
         conflict = self._conflict(one.job, problem, proof)
         loser = gives_way(conflict, problem) if self._session.workspace.project.conflicts == "later" else None
         if loser is None:
-            raise no_solution(one.job.step.name, conflict)
+            raise _no_solution(one.job, problem, conflict)
         one.requirements.remove(loser[0])
         one.gave_way.append(GaveWay(loser=Stated.of(loser[0]), winner=Stated.of(loser[1])))
         one.members = self._problems.members(one.job, one.requirements)
@@ -163,17 +165,26 @@ class Answers:
 
         Raises:
             ZlockError: Requirements that nothing can meet, whatever the others say.
+            PagesMoved: It rests on pages that are others by now.
         """
         from zlock.resolution.explain import explain
-        from zlock.resolution.hopeless import find_hopeless
+        from zlock.resolution.hopeless import errors_of, find_hopeless
 
-        problems, is_final = Collector(), self._session.is_final
         self._hear(Doing(Activity.EXPLAINING, job.step.name))
-        known = {*self._session.repository.known_names(), *popular_names()}
-        for error in find_hopeless(problem, known, with_changes=is_final):
-            problems.add(_in_step(error, job))
-        problems.raise_if_any()
-        return explain(problem, proof, with_changes=is_final)
+        if hopeless := find_hopeless(problem):
+            self._check_current({one.direct.name for one in hopeless})
+            known = {*self._session.repository.known_names(), *popular_names()}
+            problems = Collector()
+            for error in errors_of(problem, hopeless, known):
+                problems.add(_in_step(error, job))
+            problems.raise_if_any()
+        conflict = explain(problem, proof)
+        self._check_current(conflict.names)
+        return conflict
+
+    def _check_current(self, names: Collection[NormalizedName]) -> None:
+        if not self._session.repository.is_current(names):
+            raise PagesMoved
 
     # Hashes
 
@@ -191,6 +202,10 @@ class Answers:
         return file._replace(hashes=(*file.hashes, ("sha256", digest)), size=size)
 
 
+class PagesMoved(Exception):
+    """A "no" rests on pages of the cache that are others by now."""
+
+
 class _Steps(SearchReporter):
     """Says how far a search is."""
 
@@ -200,6 +215,12 @@ class _Steps(SearchReporter):
     def starting_round(self, index: int) -> None:
         if index % 100 == 0:
             self._hear(Doing(Activity.SEARCHING, done=index))
+
+
+def _no_solution(job: Job, problem: Problem, conflict: Conflict) -> NoSolution:
+    from zlock.resolution.changes import find_changes
+
+    return no_solution(job.step.name, conflict, find_changes(problem, conflict))
 
 
 def _in_step(error: ZlockError, job: Job) -> ZlockError:

@@ -71,11 +71,6 @@ class Session:
         """Store what was learnt of the indexes, and let go of the network."""
         self.repository.close()
 
-    @property
-    def is_final(self) -> bool:
-        """Whether a "no" counts: else it rests on pages that may have changed since, and everything is asked again."""
-        return self.workspace.options.offline or not self.repository.trusted_age
-
     # Who serves what
 
     def source_of(self, job: Job) -> PackageSource:

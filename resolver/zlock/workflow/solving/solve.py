@@ -6,13 +6,13 @@ import gc
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
-from zlock.errors import Collector, NoAnswer, Problems
+from zlock.errors import Collector
 from zlock.lock.lock import Lock
 from zlock.reporting import Activity, Doing
 from zlock.resolution.words import behind
 from zlock.workflow.locks.job import Job
 from zlock.workflow.project.workspace import Workspace
-from zlock.workflow.solving.answer import Answers
+from zlock.workflow.solving.answer import Answers, PagesMoved
 from zlock.workflow.solving.document import lock_of
 from zlock.workflow.solving.problem import StepProblems
 from zlock.workflow.solving.session import Session
@@ -32,14 +32,11 @@ def solve_jobs(workspace: Workspace, jobs: Sequence[Job], settled: Sequence[Job]
         ZlockError: A step has no answer, or an index failed; several come as `Problems`.
     """
     refresh = workspace.options.upgrade or bool(workspace.options.upgrade_packages)
-    session = Session(workspace, refresh=refresh)
     with _without_collector():
         try:
-            return _solve(session, jobs, settled)
-        except (NoAnswer, Problems):
-            if session.is_final:
-                raise  # else a "no" that rests on pages that may have changed since is none yet
-        workspace.reporter(Doing(Activity.ASKING_AGAIN))
+            return _solve(Session(workspace, refresh=refresh), jobs, settled)
+        except PagesMoved:
+            workspace.reporter(Doing(Activity.ASKING_AGAIN))
         return _solve(Session(workspace, refresh=True), jobs, settled)
 
 
