@@ -139,27 +139,52 @@ def test_metadata_for_another_python_is_refused(project: Project, train: Path) -
     assert result.code == 2
     assert "train.py:2" in result.stderr
     assert f'`python = "{PYTHON}"` in zlock.toml:1' in result.stderr
-    assert "hint: set `python`" in result.stderr
+    assert "hint: correct one of the two" in result.stderr
 
 
-@pytest.mark.parametrize("folder", ["", "jobs/"])
-def test_a_script_alone_for_another_python_is_told_what_to_write(project: Project, folder: str) -> None:
-    other = sys.version_info.minor + 1
-    project.write(f"{folder}train.py", BLOCK.replace(">=3.10", f">=3.{other}"))
-    result = project.run("resolve", f"{folder}train.py")
+def test_a_script_alone_is_locked_for_the_nearest_python_that_it_is_for(project: Project) -> None:
+    """That of the machine, or of its lock, or where the script excludes these another one."""
+    own, other = sys.version_info.minor, sys.version_info.minor + 1
+    for minor, bounds in ((own, ">=3.8"), (other, f">=3.{other}"), (other, ">=3.8"), (own, f"<3.{other}")):
+        project.write("train.py", BLOCK.replace(">=3.10", bounds).replace('"alpha<2", ', ""))
+        succeed(project.run("resolve", "train.py"))
+        assert project.lock("train")["requires-python"] == f"==3.{minor}.*", bounds
 
+    project.write("train.py", BLOCK.replace(">=3.10", ">=3.99").replace('"alpha<2", ', ""))
+    assert project.run("resolve", "train.py").code == 2
+
+
+def test_a_step_has_the_name_of_its_script_as_far_as_a_lock_can_have_it(project: Project) -> None:
+    for file, step in (
+        ("job.v2.py", "job-v2"),
+        ("my jöb.py", "my-job"),
+        ("работа.py", "script"),
+        ("aux.py", "aux-script"),
+    ):
+        project.write(file, BLOCK.replace('"alpha<2", ', ""))
+        assert f"{step}: 0 packages" in succeed(project.run("resolve", file)).stderr
+
+    project.write("job-v2.py", BLOCK)
+    result = project.run("resolve", "job-v2.py")
     assert result.code == 2
-    place = f"in `{project.folder}`" if folder else "beside the script"
-    assert f'hint: write `python = "3.{other}"` into a `zlock.toml` {place}\n' in result.stderr
+    assert "the lock is of `job.v2.py`" in result.stderr
+    assert "or the file of a script" in result.stderr
 
 
-@pytest.mark.parametrize("name", ["job.v2.py", "my job ü.py"])
-def test_a_script_whose_name_no_lock_can_have_is_to_be_renamed(project: Project, name: str) -> None:
-    project.write(name, BLOCK)
-    result = project.run("resolve", name)
+@pytest.mark.parametrize(("folder", "settings"), [("", {}), ("jobs/", {}), ("", {"include-project": False})])
+def test_a_script_is_in_its_image_unless_it_is_to_have_no_file(
+    project: Project, index: TinyIndex, folder: str, settings: dict[str, object]
+) -> None:
+    project.write("other.py", "")
+    project.write(f"{folder}train.py", NEVER)
+    project.configure({"python": PYTHON, "index": [{"url": index.url, "default": True}], "docker": settings})
+    succeed(project.run("resolve", f"{folder}train.py"))
+    succeed(project.run("dockerfile", "--pipeline", f"{folder}train.py"))
 
-    assert result.code == 2
-    assert "no `-` first; rename the file, as the step of a script has its name\n" in result.stderr
+    (context,) = [one.parent for one in (project.folder / "build").rglob("Dockerfile")]
+    files = {one.relative_to(context).as_posix(): one.read_text() for one in context.rglob("*.py")}
+    assert files == ({} if settings else {f"project/{folder}train.py": NEVER})
+    assert ("project/" in (context / "Dockerfile").read_text()) is not bool(settings)
 
 
 @pytest.mark.parametrize(

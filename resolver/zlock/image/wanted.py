@@ -53,7 +53,7 @@ class Wanted:
         settings: Its docker settings, each with its place.
         apt_packages: Debian packages of all sources.
         parent: What it is built on.
-        project: The project's own files, by path; empty unless the project is installed.
+        project: The project's own files, by path; empty where none are copied.
         folders: What it gets of the folders that the step requires, by name.
         portable: Whether the lock has paths in place of the URLs of an index's files.
         needs_secret: Whether an index of the configuration is needed whose URL must not be in the context.

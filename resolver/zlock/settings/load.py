@@ -61,6 +61,9 @@ by its folder, since what is beside that folder may be for another Python."""
 _OF_OTHERS = frozenset({".txt", ".in", ".pip", ".toml", ".lock", ".yaml", ".yml"})
 """Ends of files that hold requirements or configuration, which Python would try to run."""
 
+SCRIPT = "script"
+"""The `maker` of what stands for a script with inline metadata."""
+
 _HERE = Path(__file__).parents[1].as_posix()
 
 
@@ -95,7 +98,7 @@ class DeclaredPipeline:
         reference: The file that was asked for, absolute; the pipeline may come from another one.
         asked: The name in it that was asked for; empty for the only one.
         pipelines: The names of all pipelines in it.
-        maker: Whose pipelines they are: `zlock`, or the package of a framework.
+        maker: Whose pipelines they are: `zlock`, or the package of a framework; `SCRIPT` for a script.
         defaults: Settings that lie below all others, for its steps alone.
         requires: What the framework requires to be in every image.
         config: The file that configures the run, absolute; empty for none.

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 
 from zlock.errors import InvalidConfiguration
 
 STEP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
+
+
+def step_name_of(text: str) -> str:
+    """Return the name of the step that stands for a file: `job.v2` is `job-v2`."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^A-Za-z0-9_]+", "-", plain).strip("-")[:100]
+    return f"{name}-script".strip("-") if name.lower() in {"", *_DEVICES} else name
 
 
 def wrong_names(names: Iterable[str], way: str) -> Iterator[tuple[str, InvalidConfiguration]]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from zlock.pyproject.script import line_of_script
 from zlock.settings.docker import DockerSettings
-from zlock.settings.load import DeclaredPipeline, DeclaredStep
+from zlock.settings.load import SCRIPT, DeclaredPipeline, DeclaredStep
+from zlock.settings.names import step_name_of
 from zlock.settings.place import Place
 
 
@@ -27,9 +28,10 @@ def declared_script(reference: str) -> DeclaredPipeline | None:
     return DeclaredPipeline(
         name=None,
         settings=DockerSettings(),
-        steps=(DeclaredStep(name=file.stem, settings=settings, file=str(file), line=line),),
+        steps=(DeclaredStep(name=step_name_of(file.stem), settings=settings, file=str(file), line=line),),
         file=str(file),
         line=line,
         files=(str(file),),
         reference=str(file),
+        maker=SCRIPT,
     )

@@ -40,7 +40,7 @@ def why_engine(wanted: Wanted) -> str:
         "its base image is made by a `dockerfile`": settings.dockerfile,
         "`system` is set": settings.system,
         "it has a `local-project-install-command`": settings.local_project_install_command,
-        "`include-project` is set": settings.include_project,
+        "files of the project are copied into it": wanted.project,
     }
     found = [reason for reason, is_set in reasons.items() if is_set]
     if wanted.apt_packages and wanted.lock.facts.apt is None:

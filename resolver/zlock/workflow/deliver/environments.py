@@ -16,9 +16,10 @@ from zlock.reporting import Reporter
 from zlock.settings.docker import DockerSettings
 from zlock.workflow.locks.current import differences
 from zlock.workflow.locks.job import Job
+from zlock.workflow.project.pythons import python_of
 from zlock.workflow.project.sources import Gatherer
 from zlock.workflow.project.upgrades import read_upgrades
-from zlock.workflow.project.workspace import Options, Step, Workspace, python_of
+from zlock.workflow.project.workspace import Options, Step, Workspace
 from zlock.workflow.solving.resolve import answer_jobs, check_upgrades
 
 

@@ -24,7 +24,9 @@ from zlock.model.image import default_parent, is_layout
 from zlock.model.indexes import Index
 from zlock.model.reference import join_repository
 from zlock.model.target import Target
+from zlock.regular import read_regular
 from zlock.settings.docker import EffectiveSettings
+from zlock.settings.load import SCRIPT
 from zlock.wording import listed
 from zlock.workflow.fetching.build_files import house_with
 from zlock.workflow.fetching.folders import Folders
@@ -144,7 +146,7 @@ class _Planner:
             settings=one.step.settings,
             apt_packages=one.question.apt_packages,
             parent=self._parent(one, settings, target),
-            project=self._project_files() if settings.local_project_install_command or settings.include_project else {},
+            project=self._project(one),
             folders=folders,
             portable=self._is_portable,
             needs_secret=needs_secret,
@@ -220,6 +222,19 @@ class _Planner:
                 return ""
             error.context = (*error.context, f"named in `{dockerfile}`")
             raise
+
+    def _project(self, one: LockedStep) -> dict[str, bytes]:
+        """Return the files that a step's image gets: a script itself, unless it is to have none or all."""
+        settings, pipeline = one.step.effective, self._workspace.pipeline
+        if settings.local_project_install_command or settings.include_project:
+            return self._project_files()
+        if pipeline is None or pipeline.maker != SCRIPT or one.step.settings.include_project is False:
+            return {}
+        file, folder = Path(pipeline.file), self._workspace.project.folder
+        path = file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.name
+        data = read_regular(file)
+        check_publishable(path, data, self._logins)
+        return {path: data}
 
     def _project_files(self) -> dict[str, bytes]:
         if self._files is None:

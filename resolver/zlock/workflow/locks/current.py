@@ -18,7 +18,7 @@ from zlock.lock.toml import inline
 from zlock.lock.writing import check_place
 from zlock.model.origin import Origin
 from zlock.model.requirement import Asked, Gathered
-from zlock.workflow.project.pythons import check_scripts
+from zlock.workflow.project.pythons import targets_of
 from zlock.workflow.project.sources import Gatherer
 from zlock.workflow.project.workspace import Step, Workspace
 
@@ -93,8 +93,7 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
         raise other_step(path, facts)
     recorded = {asked.source: asked for asked in facts.sources if asked.recorded}
     gathered = gatherer.gather(step.settings, recorded, step.routing)
-    targets = workspace.targets(step, facts)
-    check_scripts(workspace, step, gathered, targets)
+    targets = targets_of(workspace, step, gathered, facts)
     question = workspace.question(step, targets, gathered)
     if facts.inputs != question.digest():
         context = [*differences(facts, question, gathered), *_misfits(path, text, question)]

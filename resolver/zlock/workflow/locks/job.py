@@ -13,7 +13,7 @@ from zlock.lock.selection import misfits
 from zlock.lock.store import ConflictedLock, lock_path, parse_lock, read_text
 from zlock.model.requirement import Gathered
 from zlock.workflow.locks.current import LockedStep, is_elsewhere
-from zlock.workflow.project.pythons import check_scripts, note_other_pythons
+from zlock.workflow.project.pythons import note_other_pythons, targets_of
 from zlock.workflow.project.sources import Gatherer
 from zlock.workflow.project.workspace import Options, Step, Workspace
 
@@ -66,8 +66,7 @@ class Job:
             )
         gathered = gatherer.gather(step.settings, {}, step.routing)
         workspace.note(*(note for one in gathered for note in one.notes))
-        targets = workspace.targets(step, lock.facts if lock else None)
-        check_scripts(workspace, step, gathered, targets)
+        targets = targets_of(workspace, step, gathered, lock.facts if lock else None)
         note_other_pythons(workspace, step, gathered, targets)
         _note_without_file(workspace, step)
         return cls(

@@ -56,8 +56,8 @@ def collision(step: str, lock: ExistingLock, owner: str) -> InvalidConfiguration
     return InvalidConfiguration(
         f"step `{step}` is one of two pipelines that would share `{lock.path.name}`",
         context=[f"the lock is of {_shown(lock.owner)}", f"asked for now: {_shown(owner)}"],
-        hint="rename one of the steps with `name=`, or lock one pipeline from a configuration with another `lock-dir`; "
-        "if the lock is not needed any more, delete it",
+        hint="rename one of the steps with `name=`, or the file of a script; or lock one pipeline from a configuration "
+        "with another `lock-dir`; if the lock is not needed any more, delete it",
     )
 
 

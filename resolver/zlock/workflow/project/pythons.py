@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -9,10 +11,13 @@ from pathlib import Path
 from packaging.specifiers import SpecifierSet
 
 from zlock.errors import InvalidConfiguration, InvalidRequirements
+from zlock.lock.facts import Facts
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import Gathered
 from zlock.model.target import Target
 from zlock.workflow.project.workspace import Step, Workspace
+
+_VERSION = re.compile(r"^version(?:_info)?\s*=\s*(3\.\d+)", re.MULTILINE)
 
 
 def note_other_pythons(workspace: Workspace, step: Step, gathered: list[Gathered], targets: Iterable[Target]) -> None:
@@ -22,40 +27,71 @@ def note_other_pythons(workspace: Workspace, step: Step, gathered: list[Gathered
     for wanted, origin in stated or _own_pythons(workspace):
         if not _holds(wanted, python):
             workspace.note(
-                f"step `{step.name}` is for Python {python} ({workspace.python_stated(step)}), and the project for "
+                f"step `{step.name}` is for Python {python} ({_stated(workspace, step)}), and the project for "
                 f'`requires-python = "{wanted}"` ({origin})'
             )
 
 
-def check_scripts(workspace: Workspace, step: Step, gathered: list[Gathered], targets: Iterable[Target]) -> None:
-    """Refuse to lock a script for a Python that it is not for (PEP 723, script runners).
+def targets_of(workspace: Workspace, step: Step, gathered: list[Gathered], facts: Facts | None) -> tuple[Target, ...]:
+    """Return what a step runs on.
+
+    A Python that nobody set is read back from the step's lock, or is that of the project's interpreter; for a script
+    that excludes it, the nearest one that the script is for.
 
     Raises:
-        InvalidConfiguration: The step's Python is not among those of `requires-python` in the script.
+        InvalidConfiguration: The Python is not among those of `requires-python` in a script (PEP 723, script runners).
     """
-    python = next(iter(targets)).python
-    for one in gathered:
-        if one.source is Source.SCRIPT and one.requires_python and not _holds(one.requires_python[0], python):
-            wanted, origin = one.requires_python
+    project = workspace.project
+    scripts = [one.requires_python for one in gathered if one.source is Source.SCRIPT and one.requires_python]
+    python = step.python or project.python
+    if python is None:
+        recorded = facts.python if facts is not None and not workspace.options.upgrade else None
+        own = recorded or python_of(workspace.interpreter)
+        python = next((one for one in _nearest(own) if all(_holds(wanted, one) for wanted, _ in scripts)), own)
+    for wanted, origin in scripts:
+        if not _holds(wanted, python):
             raise InvalidConfiguration(
                 f'step `{step.name}` is for Python {python}, and its script for `requires-python = "{wanted}"`',
-                context=[origin.located, workspace.python_stated(step)],
-                hint=_way(workspace, step, wanted, python),
+                context=[origin.located, _stated(workspace, step)],
+                hint="correct one of the two; `[steps.NAME]` with `python` sets that of a single step",
             )
+    floors = {"manylinux": project.manylinux, "musllinux": project.musllinux}
+    platforms = sorted(step.platforms or project.platforms)
+    return tuple(Target.parse(python, platform, **floors) for platform in platforms)
 
 
-def _way(workspace: Workspace, step: Step, wanted: SpecifierSet, python: str) -> str:
-    """Say where a Python that a script is for can be stated, and where there is no configuration yet, which."""
-    folder = workspace.project.folder
-    if workspace.project.file is not None:
-        where = f"`python` for `[steps.{step.name}]`" if len(workspace.steps) > 1 else "`python`"
-        return f"set {where} in the configuration to a Python that the script is for"
-    is_beside = workspace.pipeline is not None and Path(workspace.pipeline.file).parent == folder
-    place = "beside the script" if is_beside else f"in `{folder}`"
+def _nearest(python: str) -> list[str]:
+    """Return minor versions of Python 3, the nearest to one first, a newer one before an older one."""
     minor = int(python.split(".")[1])
-    near = sorted((f"3.{one}" for one in range(2 * minor)), key=lambda one: abs(int(one[2:]) - minor))
-    stated = next((f'python = "{one}"' for one in near if _holds(wanted, one)), "python")
-    return f"write `{stated}` into a `zlock.toml` {place}"
+    others = sorted(range(2 * minor), key=lambda one: (abs(one - minor), -one))
+    return [python, *(f"3.{one}" for one in others)]
+
+
+def _stated(workspace: Workspace, step: Step) -> str:
+    """Say where the Python of a step is stated."""
+    project = workspace.project
+    stated, address = (step.python, ("steps", step.name, "python")) if step.python else (None, ("python",))
+    stated = stated or project.python
+    if stated is None:
+        return "`python` is not set, so it is that of the project's interpreter"
+    line = project.lines.line_of(stated, address)
+    return f'`python = "{stated}"` in {project.shown_file}{f":{line}" if line else ""}'
+
+
+def python_of(interpreter: Path) -> str:
+    """Return the minor version of an interpreter, without running it where its environment says so."""
+    if interpreter == Path(sys.executable):
+        return f"{sys.version_info.major}.{sys.version_info.minor}"
+    try:
+        match = _VERSION.search((interpreter.parent.parent / "pyvenv.cfg").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        match = None
+    if match:
+        return match[1]
+    from zlock.process import run_command
+
+    program = "import sys; print('%d.%d' % sys.version_info[:2])"
+    return run_command([str(interpreter), "-c", program], cwd=Path.cwd(), timeout=60).stdout.strip()
 
 
 def _own_pythons(workspace: Workspace) -> Iterator[tuple[SpecifierSet, Origin]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from zlock.errors import Collector, InvalidConfiguration, InvalidInput, Located
 from zlock.lock.declared import declared_files
-from zlock.lock.facts import DeclaredFile, Facts
+from zlock.lock.facts import DeclaredFile
 from zlock.lock.question import Question, digest_of
 from zlock.lock.store import ExistingLock, existing_steps, lock_path, read_text
 from zlock.model.indexes import Routing
@@ -39,8 +37,6 @@ if TYPE_CHECKING:
     from zlock.index.fingerprint import Fingerprints
     from zlock.settings.load import DeclaredPipeline
     from zlock.workflow.project.preferred import KeptFile
-
-_VERSION = re.compile(r"^version(?:_info)?\s*=\s*(3\.\d+)", re.MULTILINE)
 
 
 class Options(NamedTuple):
@@ -179,13 +175,7 @@ class Workspace:
         declared = self._declared()
         problems = Collector()
         places = {step.name: Place(step.file, step.line) for step in (self.pipeline.steps if self.pipeline else ())}
-        is_script = any(settings.script and Path(settings.script).stem == name for name, settings in declared)
-        way = (
-            "rename the file, as the step of a script has its name"
-            if is_script
-            else "`name=` gives a step another name"
-        )
-        for name, error in wrong_names((name for name, _ in declared), way):
+        for name, error in wrong_names((name for name, _ in declared), "`name=` gives a step another name"):
             if name in places:
                 error.context = (Located(f"defined at {places[name]}", places[name]),)
             problems.add(error)
@@ -343,16 +333,6 @@ class Workspace:
             self._declared_files[key] = declared_files(key, self.project.folder)
         return self._declared_files[key]
 
-    def targets(self, step: Step, facts: Facts | None) -> tuple[Target, ...]:
-        """Return what a step runs on; a Python that nobody set is read back from its lock."""
-        python = step.python or self.project.python
-        if python is None and facts is not None and not self.options.upgrade:
-            python = facts.python
-        python = python or python_of(self.interpreter)
-        floors = {"manylinux": self.project.manylinux, "musllinux": self.project.musllinux}
-        platforms = sorted(step.platforms or self.project.platforms)
-        return tuple(Target.parse(python, platform, **floors) for platform in platforms)
-
     def policy(self, step: Step, gathered: list[Gathered]) -> dict[str, object]:
         """Return what of the configuration decides about a step's versions, as far as it differs from the defaults."""
         keep = self.kept_file.stated if self.kept_file else None
@@ -385,15 +365,6 @@ class Workspace:
     def prerelease(self, gathered: list[Gathered]) -> str:
         """Return the pre-release policy: a requirements file can widen it with `--pre`."""
         return "allow" if any(one.prerelease for one in gathered) else self.project.prerelease
-
-    def python_stated(self, step: Step) -> str:
-        """Say where the Python of a step is stated."""
-        stated, address = (step.python, ("steps", step.name, "python")) if step.python else (None, ("python",))
-        stated = stated or self.project.python
-        if stated is None:
-            return "`python` is not set, so it is that of the project's interpreter"
-        line = self.project.lines.line_of(stated, address)
-        return f'`python = "{stated}"` in {self.project.shown_file}{f":{line}" if line else ""}'
 
     def question(self, step: Step, targets: tuple[Target, ...], gathered: list[Gathered]) -> Question:
         """Return what a step asks."""
@@ -443,19 +414,3 @@ def _project(folder: Path | None) -> Project:
     if not folder.is_dir():
         raise InvalidConfiguration(f"the project folder is not there: `{folder}`", hint="correct `--project`")
     return read_project(folder.resolve()) or Project(folder=folder.resolve(), file=None)
-
-
-def python_of(interpreter: Path) -> str:
-    """Return the minor version of an interpreter, without running it where its environment says so."""
-    if interpreter == Path(sys.executable):
-        return f"{sys.version_info.major}.{sys.version_info.minor}"
-    try:
-        match = _VERSION.search((interpreter.parent.parent / "pyvenv.cfg").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        match = None
-    if match:
-        return match[1]
-    from zlock.process import run_command
-
-    program = "import sys; print('%d.%d' % sys.version_info[:2])"
-    return run_command([str(interpreter), "-c", program], cwd=Path.cwd(), timeout=60).stdout.strip()
