@@ -5,15 +5,10 @@ zenml is imported in a child process only: the import takes seconds, prints, and
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import re
-import signal
-import subprocess
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -22,8 +17,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
 
 from zlock.errors import CommandFailed
-from zlock.interrupts import interrupts_postponed
-from zlock.redact import redact
+from zlock.process import run_command
+from zlock.regular import read_regular
 
 Cell = tuple[str, str, str]
 """Python version, `platform.system()` and `platform.machine()`."""
@@ -44,14 +39,12 @@ CatalogueData = TypedDict(
 
 _PROGRAM = Path(__file__).with_name("zenml_registry.py")
 _TIME_LIMIT = 120.0
-_SIZE_LIMIT = 16 * 1024 * 1024
-_LAST_LINES = 10
+_QUIET = {"ZENML_ANALYTICS_OPT_IN": "false", "ZENML_LOGGING_VERBOSITY": "ERROR"}
 _HINTS = {
     "version": "give the project a Python 3.8 or later that runs",
     "registry": "run `import zenml.integrations.registry` in it to see why; without a zenml in it, "
     "the built-in catalogue is used",
 }
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SYS_PLATFORM = {"Linux": "linux", "Darwin": "darwin", "Windows": "win32"}
 
 
@@ -91,100 +84,25 @@ def same_version(one: str, other: str) -> bool:
         return one == other
 
 
-def ask(interpreter: str, question: str, *, time_limit: float = _TIME_LIMIT, size_limit: int = _SIZE_LIMIT) -> Any:
+def ask(interpreter: str, question: str, *, timeout: float = _TIME_LIMIT) -> Any:
     """Run the program `zenml_registry.py` in an interpreter and return its answer.
 
-    What the child prints goes to a file of its own, of which the last lines are shown if it fails. The child
-    works in an empty folder that serves as zenml's configuration too, so that the user's stays as it is.
+    It works in an empty folder that serves as zenml's configuration too, so that the user's stays as it is.
     """
-    with tempfile.TemporaryDirectory(prefix="zlock-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        printed, answer = folder / "printed", folder / "answer"
-        # The child works in another folder; a bare name is looked up on PATH.
-        program = os.path.abspath(interpreter) if os.path.dirname(interpreter) else interpreter  # noqa: PTH100, PTH120  pathlib drops `./`
+    with tempfile.TemporaryDirectory(prefix="zlock-", ignore_cleanup_errors=True) as folder:
+        answer, environ = Path(folder, "answer"), {**os.environ, **_QUIET, "ZENML_CONFIG_PATH": f"{folder}/zenml"}
+        command = [interpreter, str(_PROGRAM), question, str(answer)]
         try:
-            with _child([program, str(_PROGRAM), question, str(answer)], folder, printed) as process:
-                _wait(process, (printed, answer), time_limit=time_limit, size_limit=size_limit)
-            if not answer.exists():
-                raise _Stopped("it ended without an answer")  # noqa: TRY301  told like all the other failures
-            return json.loads(answer.read_bytes())
-        except (OSError, ValueError, _Stopped) as error:
+            run_command(command, cwd=Path(folder), timeout=timeout, environ=environ)
+            return json.loads(read_regular(answer))
+        except (CommandFailed, OSError, ValueError) as error:
             raise CommandFailed(
-                f"the project's interpreter can't say what its zenml requires: {_reason(error)}",
-                context=(f"interpreter: {interpreter}", *_last_lines(printed)),
+                "the project's interpreter can't say what its zenml requires",
+                context=[error.message, *error.context]
+                if isinstance(error, CommandFailed)
+                else [f"`{interpreter}` ended without an answer"],
                 hint=_HINTS[question],
             ) from error
-
-
-class _Stopped(Exception):
-    """The child did not end well; says how."""
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "it does not exist"
-    return redact(str(error).partition("\n")[0])
-
-
-@contextlib.contextmanager
-def _child(command: Sequence[str], folder: Path, printed: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a command in a session of its own; where it has not ended by then, all of that is killed."""
-    environment = {
-        **os.environ,
-        "ZENML_ANALYTICS_OPT_IN": "false",
-        "ZENML_CONFIG_PATH": str(folder / "zenml"),
-        "ZENML_LOGGING_VERBOSITY": "ERROR",
-        "NO_COLOR": "1",
-    }
-    process = None
-    try:
-        with printed.open("wb") as stream, interrupts_postponed():
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-                cwd=folder,
-                env=environment,
-                start_new_session=True,
-            )
-        yield process
-    finally:
-        if process is not None and process.poll() is None:
-            _kill(process)
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    if os.name == "posix":
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-    process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes], files: Sequence[Path], *, time_limit: float, size_limit: int) -> None:
-    """Wait until the child has ended; raise where it fails, hangs, or writes too much into one of the files."""
-    deadline = time.monotonic() + time_limit
-    while process.returncode is None:
-        if time.monotonic() >= deadline:
-            raise _Stopped(f"no answer within {time_limit:g} seconds")
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=0.1)
-        if any(file.exists() and file.stat().st_size > size_limit for file in files):
-            raise _Stopped(f"it wrote more than {size_limit} bytes")
-    if process.returncode != 0:
-        raise _Stopped(f"it ended with status {process.returncode}")
-
-
-def _last_lines(printed: Path) -> list[str]:
-    """Read the last lines that a child printed, without colours and credentials."""
-    if not printed.exists():
-        return []
-    with printed.open("rb") as stream:
-        stream.seek(max(0, printed.stat().st_size - 8192))
-        text = stream.read().decode("utf-8", errors="replace")
-    lines = [redact(line.rstrip()) for line in _ANSI.sub("", text).splitlines()]
-    return [line for line in lines if line][-_LAST_LINES:]
 
 
 def join_answers(answers: Sequence[Answered]) -> list[str]:
