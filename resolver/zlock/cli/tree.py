@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
@@ -25,22 +25,24 @@ def run_tree(parsed: argparse.Namespace, screen: Screen) -> int:
 
 
 def _lines(tree: Tree) -> list[str]:
-    count = len(tree.graph.versions)
-    lines = [f"{tree.step}: {counted(count, 'Debian package' if tree.is_debian else 'package')} for {tree.target}"]
+    graph, kind = tree.on.graph, "Debian package" if tree.on.is_debian else "package"
+    lines = [f"{tree.step}: {counted(len(graph.versions), kind)} for {tree.target}"]
     seen: set[tuple[str, ...]] = set()
     # What is still to be written, the next one last: its nodes, the indentation, whether siblings follow, a remark.
-    waiting = [_Branch(root.nodes, "", f"  `{root.requirement}` by {', '.join(root.origins)}") for root in tree.roots]
+    waiting = [
+        _Branch(root.nodes, "", f"  `{root.requirement}` by {', '.join(root.origins)}") for root in tree.on.roots
+    ]
     for branch in waiting[-1:]:
         branch.is_last = True
     waiting.reverse()
     while waiting:
         branch = waiting.pop()
-        below = _below(branch.nodes, tree.graph)
+        below = _below(branch.nodes, graph)
         again = branch.nodes in seen and bool(below)
         seen.add(branch.nodes)
         override = tree.overrides.get(name_of(branch.nodes[0]))
         remark = branch.remark + (f"  (override `{override}`)" if override else "") + ("  (above)" if again else "")
-        shown = f"{_named(branch.nodes, tree.graph)}{remark}"
+        shown = f"{_named(branch.nodes, graph)}{remark}"
         lines.append(f"{branch.indent}{'└── ' if branch.is_last else '├── '}{shown}")
         if not again:
             indent = branch.indent + ("    " if branch.is_last else "│   ")
@@ -80,12 +82,9 @@ def _plain(tree: Tree) -> dict[str, object]:
     return {
         "step": tree.step,
         "target": tree.target,
-        "debian": tree.is_debian,
-        "requirements": [
-            {"requirement": root.requirement, "origins": list(root.origins), "nodes": list(root.nodes)}
-            for root in tree.roots
-        ],
-        "packages": dict(tree.graph.versions),
+        "debian": tree.on.is_debian,
+        "requirements": [asdict(root) for root in tree.on.roots],
+        "packages": dict(tree.on.graph.versions),
         "overrides": dict(tree.overrides),
-        "needs": {node: list(needs) for node, needs in tree.graph.edges.items()},
+        "needs": {node: list(needs) for node, needs in tree.on.graph.edges.items()},
     }

@@ -37,6 +37,11 @@ class Question:
     wheelhouse: str = ""
     local: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def linux(self) -> tuple[Target, ...]:
+        """Those of its targets that images can be for."""
+        return tuple(target for target in self.targets if target.system == "linux")
+
     def digest(self) -> str:
         """Return `inputs`: a digest that changes whenever the lock may no longer answer the question."""
         return digest_of(self.to_plain())

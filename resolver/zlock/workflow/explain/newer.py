@@ -15,9 +15,9 @@ from zlock.model.explanations import Behind
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.resolution import words
+from zlock.workflow.explain.graphs import standing
 from zlock.workflow.locks.current import LockedStep
 from zlock.workflow.locks.job import Job
-from zlock.workflow.locks.requirement_graph import standing
 from zlock.workflow.project.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from zlock.model.explanations import Stated
 from zlock.reporting import Activity, Doing
+from zlock.workflow.explain.graphs import standing
 from zlock.workflow.explain.why import every_step
 from zlock.workflow.locks.current import load_locked
 from zlock.workflow.locks.job import Job
-from zlock.workflow.locks.requirement_graph import standing
 from zlock.workflow.project.workspace import Options, Workspace
 
 if TYPE_CHECKING:

@@ -10,10 +10,9 @@ from zlock.errors import InvalidInput, NoAnswer
 from zlock.model.explanations import Behind, Differs
 from zlock.reporting import unheard
 from zlock.wording import did_you_mean, listed
-from zlock.workflow.explain.debian import DebianGraph, debian_graphs
+from zlock.workflow.explain.graphs import StepGraph, debian_graphs, package_graphs
 from zlock.workflow.explain.newer import Looking, Newer
 from zlock.workflow.locks.current import LockedStep, collect_locked, load_locked
-from zlock.workflow.locks.requirement_graph import TargetGraph, graphs_of, nodes_of
 from zlock.workflow.project.workspace import Options, Workspace
 
 
@@ -69,11 +68,11 @@ def why(options: Options, name: str) -> list[Why]:
     every = load_locked(workspace)
     if workspace.report.disregarded:
         return []
-    found = [(locked, graph) for locked in every for graph in graphs_of(locked) if package in graph.graph.versions]
+    found = [(locked, graph) for locked in every for graph in package_graphs(locked) if package in graph.graph.versions]
     if not found:
-        debian = [_why_debian(locked, graph, name) for locked in every for graph in debian_graphs(locked)]
-        if any(debian):
-            return [one for one in debian if one]
+        debian = [(locked, graph) for locked in every for graph in debian_graphs(locked)]
+        if why_debian := [_why(locked, graph, name) for locked, graph in debian if name in graph.graph.versions]:
+            return why_debian
         known = {name for locked in every for name in locked.lock.pins}
         base = canonicalize_name(name.partition("[")[0].strip())
         hint = f"a package is named without its extras: `zlock why {base}`" if base in known and base != package else ""
@@ -100,46 +99,25 @@ def every_step(workspace: Workspace, chosen: list[LockedStep]) -> list[LockedSte
     return [*chosen, *(locked for locked in others if locked.step.name not in names)]
 
 
-def _why_debian(locked: LockedStep, on: DebianGraph, name: str) -> Why | None:
-    """Say why a step installs a Debian package, None where it does not."""
-    if name not in on.graph.versions:
-        return None
-    ways = [(root, path) for root in on.asked if (path := on.graph.chain(root.nodes, name))]
-    linux = [target for target in locked.question.targets if target.system == "linux"]
-    return Why(
-        step=locked.step.name,
-        platforms=() if len(on.platforms) == len(linux) else on.platforms,
-        version=on.graph.versions[name],
-        chains=tuple(
-            Chain(
-                requirement=root.text, origins=root.origins, path=tuple((one, on.graph.versions[one]) for one in path)
-            )
-            for root, path in ways
-        ),
-        differs=(),
-        newer=None,
-    )
-
-
-def _why(locked: LockedStep, on: TargetGraph, package: str, newer: Newer, behind: Behind | None) -> Why:
-    chains = []
-    for root in on.roots:
-        path = on.graph.chain(nodes_of(root), package)
-        if path:
-            chains.append(
-                Chain(
-                    requirement=str(root),
-                    origins=tuple(map(str, root.origins)),
-                    path=tuple((node, on.graph.version_of(node)) for node in path),
-                )
-            )
-    is_everywhere = len(on.targets) == len(locked.question.targets)
+def _why(
+    locked: LockedStep, on: StepGraph, package: str, newer: Newer | None = None, behind: Behind | None = None
+) -> Why:
+    question, ways = locked.question, [(root, on.graph.chain(root.nodes, package)) for root in on.roots]
+    is_everywhere = len(on.targets) == len(question.linux if on.is_debian else question.targets)
     return Why(
         step=locked.step.name,
         platforms=() if is_everywhere else tuple(target.platform for target in on.targets),
         version=on.graph.versions[package],
-        chains=tuple(chains),
-        differs=tuple(one for one in locked.facts.differs if one.name == package),
+        chains=tuple(
+            Chain(
+                requirement=root.requirement,
+                origins=root.origins,
+                path=tuple((node, on.graph.version_of(node)) for node in path),
+            )
+            for root, path in ways
+            if path
+        ),
+        differs=() if on.is_debian else tuple(one for one in locked.facts.differs if one.name == package),
         newer=newer,
         behind=behind,
     )

@@ -179,9 +179,9 @@ def _debs(
         if apt is None or reference is None:
             continue
         repository = join_repository(workspace.project.registry, one.step.effective.target_repository)
-        for platform in [target.platform for target in one.question.targets if target.system == "linux"]:
-            for deb in apt.on(platform):
-                found.append(archives.wanted(deb, reference, platform, repository))
+        for target in one.question.linux:
+            for deb in apt.on(target.platform):
+                found.append(archives.wanted(deb, reference, target.platform, repository))
                 steps_of.setdefault(deb.filename, {})[one.step.name] = None
     return found
 

@@ -22,7 +22,7 @@ _OF_CUDA = frozenset({"nvidia-cuda-runtime", "nvidia-cublas", "cuda-toolkit"})
 def base_image_notes(job: Job, lock: Lock) -> Iterator[str]:
     """Say what of a step's lock its base image contradicts by its name and tag."""
     settings, target = job.step.effective, job.question.targets[0]
-    if settings.dockerfile is not None or not any(one.system == "linux" for one in job.question.targets):
+    if settings.dockerfile is not None or not job.question.linux:
         return
     reference = settings.parent_image or default_parent(target.python)
     if is_layout(reference):  # a path says nothing
