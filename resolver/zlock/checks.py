@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from zlock.errors import Collector, InvalidConfiguration, InvalidInput
+from zlock.errors import Collector, InvalidConfiguration, InvalidInput, every
 from zlock.model import debian, image
 from zlock.redact import redact
 from zlock.wording import did_you_mean, either, kind
@@ -367,13 +367,7 @@ def sequence(value: object, at: str, check: Callable[[object, str], T], *, hint:
     if not isinstance(value, list | tuple):
         way_out = _as_list([value]) if isinstance(value, str) and hint is None else hint or ""
         raise mistake(at, f"expected a list of strings, got {kind(value)}", hint=way_out)
-    found = []
-    problems = Collector()
-    for position, item in enumerate(value):
-        with problems:
-            found.append(check(item, f"{at}[{position}]"))
-    problems.raise_if_any()
-    return tuple(found)
+    return tuple(every(lambda row: check(row[1], f"{at}[{row[0]}]"), enumerate(value)))
 
 
 def mistake(at: str, problem: str, *, hint: str) -> InvalidConfiguration:

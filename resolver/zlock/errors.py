@@ -6,11 +6,14 @@ The exit code belongs to the class: 1 the answer is no, 2 the input is wrong, 3 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 TYPE_CHECKING = False  # `typing` is not needed for --help
 if TYPE_CHECKING:
-    from typing import ClassVar, Protocol, Self
+    from typing import ClassVar, Protocol, Self, TypeVar
+
+    R = TypeVar("R")
+    T = TypeVar("T")
 
     class InFile(Protocol):
         """A place in a file: an origin, or where a setting is stated."""
@@ -242,3 +245,22 @@ class Collector:
             raise self.errors[0]
         if self.errors:
             raise Problems(self.errors)
+
+
+def raise_all(errors: Iterable[ZlockError]) -> None:
+    """Raise errors, if there are any: the error itself if there is one, else `Problems`."""
+    problems = Collector()
+    for error in errors:
+        problems.add(error)
+    problems.raise_if_any()
+
+
+def every(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """Return what a function makes of each item; what is wrong with any is raised once all were seen."""
+    problems = Collector()
+    found = []
+    for item in items:
+        with problems:
+            found.append(function(item))
+    problems.raise_if_any()
+    return found

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Required, TypedDict
 
 from zlock import errors
-from zlock.errors import Collector, CommandFailed, InvalidPipeline, Located, ZlockError
+from zlock.errors import CommandFailed, InvalidPipeline, Located, ZlockError, raise_all
 from zlock.interrupts import interrupts_postponed
 from zlock.redact import redact
 from zlock.settings.docker import DockerSettings, SettingsDocument
@@ -355,14 +355,14 @@ def _status(returncode: int) -> str:
 
 
 def _raise_errors(document: Document, note: str) -> None:
-    problems = Collector()
-    for stated in document.get("errors", ()):
-        found = getattr(errors, stated["kind"], None)
-        kind = found if isinstance(found, type) and issubclass(found, ZlockError) else InvalidPipeline
-        lines = [Located(text, Place(file, line)) for text, file, line in stated["context"]]
-        context = [*lines, *([note] if note else [])]
-        problems.add(kind(redact(stated["message"]), context=context, hint=stated["hint"]))
-    problems.raise_if_any()
+    raise_all(_error(stated, note) for stated in document.get("errors", ()))
+
+
+def _error(stated: ErrorDocument, note: str) -> ZlockError:
+    found = getattr(errors, stated["kind"], None)
+    kind = found if isinstance(found, type) and issubclass(found, ZlockError) else InvalidPipeline
+    lines = [Located(text, Place(file, line)) for text, file, line in stated["context"]]
+    return kind(redact(stated["message"]), context=[*lines, *([note] if note else [])], hint=stated["hint"])
 
 
 def _declared(document: Document, reference: Path, asked: str) -> DeclaredPipeline:

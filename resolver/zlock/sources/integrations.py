@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 from packaging.requirements import Requirement
 
 from zlock import checks
-from zlock.errors import Collector, CommandFailed, InvalidConfiguration, InvalidRequirements
+from zlock.errors import Collector, CommandFailed, InvalidConfiguration, InvalidRequirements, every
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement, Gathered
 from zlock.model.versions import readable
@@ -343,13 +343,7 @@ def parse_requirements(
     Raises:
         InvalidRequirements: For each that is none, all at once.
     """
-    problems = Collector()
-    parsed = []
-    for text in unique(texts):
-        with problems:
-            parsed.append(_parsed(text, origins, root, provider))
-    problems.raise_if_any()
-    return parsed
+    return every(lambda text: _parsed(text, origins, root, provider), unique(texts))
 
 
 def _parsed(text: str, origins: tuple[Origin, ...], root: Path, provider: str) -> DirectRequirement:

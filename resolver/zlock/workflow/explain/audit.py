@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from zlock.errors import Collector, InvalidInput, LockOutdated
+from zlock.errors import InvalidInput, LockOutdated, every
 from zlock.index.osv import Vulnerability, read_records
 from zlock.lock.lock import Lock
 from zlock.lock.store import existing_steps, parse_lock
@@ -97,15 +97,14 @@ def _locks(workspace: Workspace) -> dict[str, Lock]:
     known = existing_steps(workspace.lock_folder)
     if not known:
         raise LockOutdated(f"there is no lock in `{workspace.project.lock_dir}`", hint="run `zlock resolve`")
-    problems = Collector()
-    found = {}
-    for step in workspace.options.steps or known:
-        with problems:
-            if step not in known:
-                raise InvalidInput(f"step `{step}` has no lock", hint=did_you_mean(step, known))
-            found[step] = parse_lock(known[step].path, known[step].text)
-    problems.raise_if_any()
-    return found
+
+    def read(step: str) -> Lock:
+        if step not in known:
+            raise InvalidInput(f"step `{step}` has no lock", hint=did_you_mean(step, known))
+        return parse_lock(known[step].path, known[step].text)
+
+    steps = list(workspace.options.steps or known)
+    return dict(zip(steps, every(read, steps), strict=True))
 
 
 def _pins(locks: Mapping[str, Lock]) -> dict[tuple[str, str], list[str]]:

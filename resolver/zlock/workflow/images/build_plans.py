@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from zlock.errors import Collector, NoAnswer
+from zlock.errors import NoAnswer, every
 from zlock.image.context.contents import plan_image
 from zlock.image.context.installation import HOUSE
 from zlock.image.context.project import check_publishable, likely_secrets, project_files
@@ -101,7 +101,7 @@ class _Planner:
     def plan(self, one: LockedStep, plan: Callable[[Wanted], ImagePlan]) -> list[ImagePlan]:
         """Return a step's plans, one for each Linux platform of its lock."""
         self._note_unused(one)
-        targets = [target for target in one.question.targets if target.system == "linux"]
+        targets = one.question.linux
         if not targets:
             self._workspace.note(f"step `{one.step.name}` has no Linux platform, so there is no image for it")
         elif self._wheelhouse and one.question.apt_packages and one.facts.apt is None:
@@ -109,13 +109,7 @@ class _Planner:
                 f"step `{one.step.name}`: {listed(one.question.apt_packages)} come from the mirrors of Debian, "
                 "as a wheelhouse holds Python packages only"
             )
-        problems = Collector()
-        plans = []
-        for target in targets:
-            with problems:
-                plans.append(plan(self._wanted(one, target)))
-        problems.raise_if_any()
-        return plans
+        return every(lambda target: plan(self._wanted(one, target)), targets)
 
     def _note_unused(self, one: LockedStep) -> None:
         """Say what a step sets in vain."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
 
-from zlock.errors import Collector, InvalidInput, NoAnswer
+from zlock.errors import InvalidInput, NoAnswer, every
 from zlock.lock.facts import PinnedParent
 from zlock.lock.lock import Lock
 from zlock.model.image import default_parent, is_layout
@@ -31,18 +32,11 @@ def pin_parents(workspace: Workspace, jobs: Sequence[Job], answers: Answers) -> 
         InvalidInput: There would be a registry to ask, and `--offline` forbids it.
         RegistryFailed: A registry could not be asked.
     """
-    pinner = _Pinner(workspace)
-    problems = Collector()
-    found: Answers = {}
-    for job in jobs:
-        lock = answers[job.step.name]
-        with problems:
-            parent = pinner.parent(job)
-            found[job.step.name] = lock if parent == lock.facts.parent else _with_parent(lock, parent)
-    pinner.close()
-    problems.raise_if_any()
+    with closing(_Pinner(workspace)) as pinner:
+        parents = every(pinner.parent, jobs)
     workspace.note(*(f"the parent `{one.reference}` is pinned to {one.digest}" for one in pinner.known.values()))
-    return found
+    pinned = zip(jobs, parents, strict=True)
+    return {job.step.name: _with_parent(answers[job.step.name], parent) for job, parent in pinned}
 
 
 def no_parent(registry: Registry, reference: ImageReference, platform: str) -> NoAnswer:
@@ -83,7 +77,8 @@ class _Pinner:
                     f"step `{job.step.name}` has a `dockerfile`: give the `FROM` in it a digest, none is recorded"
                 )
             return None
-        if not _platforms(job):  # then no image is built
+        platforms = tuple(one.platform for one in job.question.linux)
+        if not platforms:  # then no image is built
             return None
         reference = settings.parent_image or default_parent(job.question.targets[0].python)
         is_same = before is not None and before.reference == reference
@@ -95,8 +90,8 @@ class _Pinner:
                 f"step `{job.step.name}` is built on `{reference}`, which no registry has: no digest is recorded"
             )
         elif asks:
-            with self._parents.of(job.step, (reference, _platforms(job))):
-                return self._ask(reference, job)
+            with self._parents.of(job.step, (reference, platforms)):
+                return self._ask(reference, platforms)
         elif before:
             self._workspace.note(
                 f"step `{job.step.name}` has another parent than the one whose digest was recorded; "
@@ -104,8 +99,8 @@ class _Pinner:
             )
         return None
 
-    def _ask(self, reference: str, job: Job) -> PinnedParent:
-        key = reference, _platforms(job)
+    def _ask(self, reference: str, platforms: tuple[str, ...]) -> PinnedParent:
+        key = reference, platforms
         if key not in self.known:
             self.known[key] = self._find(*key)
         return self.known[key]
@@ -136,6 +131,8 @@ class _Pinner:
 
 
 def _with_parent(lock: Lock, parent: PinnedParent | None) -> Lock:
+    if parent == lock.facts.parent:
+        return lock
     reference, digest, user = (parent.reference, parent.digest, parent.user) if parent else ("", "", None)
     return replace(lock, facts=replace(lock.facts, parent_reference=reference, parent_digest=digest, parent_user=user))
 
@@ -146,7 +143,3 @@ def _is_local(reference: str) -> bool:
     from zlock.model.reference import ImageReference  # most runs have no parents to ask for
 
     return ImageReference.parse(reference).is_local
-
-
-def _platforms(job: Job) -> tuple[str, ...]:
-    return tuple(one.platform for one in job.question.targets if one.system == "linux")

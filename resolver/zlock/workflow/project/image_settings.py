@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from zlock.errors import Collector, InvalidConfiguration, Located, ZlockError
+from zlock.errors import Collector, InvalidConfiguration, Located, ZlockError, raise_all
 from zlock.settings.docker import DockerSettings
 from zlock.settings.place import Place
 from zlock.wording import listed
@@ -25,10 +25,7 @@ def check_settings(workspace: Workspace, steps: Iterable[Step]) -> None:
     Raises:
         InvalidConfiguration: A mistake; several come as `Problems`.
     """
-    problems = Collector()
-    for error, _ in mistakes(workspace, steps):
-        problems.add(error)
-    problems.raise_if_any()
+    raise_all(error for error, _ in mistakes(workspace, steps))
 
 
 def mistakes(workspace: Workspace, steps: Iterable[Step]) -> list[tuple[ZlockError, list[str]]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zlock import checks
-from zlock.errors import Collector, InvalidRequirements
+from zlock.errors import Collector, InvalidRequirements, raise_all
 from zlock.model.indexes import Index, Routing, address
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import Asked, DirectRequirement, Gathered, IndexOption, recorded_requirement
@@ -319,13 +319,13 @@ def _check_indexes(options: Iterable[IndexOption], indexes: Iterable[Index]) -> 
     indexes = tuple(indexes)
     configured = {index.shown for index in indexes}
     serving_all = {index.shown for index in indexes if not index.explicit}
-    problems = Collector()
-    for option in options:
+    raise_all(
+        _refused(option)
+        for option in options
         # A requirements file can't say which packages an index is for, so one that some are routed to will do.
-        known = serving_all if option.origin.source in _STATING_INDEXES else configured
-        if address(option.value) not in known and option.option != "--trusted-host":
-            problems.add(_refused(option))
-    problems.raise_if_any()
+        if address(option.value) not in (serving_all if option.origin.source in _STATING_INDEXES else configured)
+        and option.option != "--trusted-host"
+    )
 
 
 def _refused(option: IndexOption) -> InvalidRequirements:

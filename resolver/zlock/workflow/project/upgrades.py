@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName
 
-from zlock.errors import Collector, InvalidInput, NoAnswer
+from zlock.errors import InvalidInput, NoAnswer, every, raise_all
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement
 from zlock.wording import did_you_mean
@@ -21,13 +21,7 @@ def read_upgrades(texts: Iterable[str]) -> tuple[DirectRequirement, ...]:
     Raises:
         InvalidInput: One is more or less than a name and a specifier; several errors come as `Problems`.
     """
-    problems = Collector()
-    found = []
-    for text in texts:
-        with problems:
-            found.append(DirectRequirement(requirement=_read(text), origins=(_ORIGIN,)))
-    problems.raise_if_any()
-    return tuple(found)
+    return tuple(DirectRequirement(requirement=one, origins=(_ORIGIN,)) for one in every(_read, texts))
 
 
 def _read(text: str) -> Requirement:
@@ -49,9 +43,11 @@ def check_known(upgrades: Iterable[DirectRequirement], known: Collection[Normali
     Raises:
         NoAnswer: There is such a name; several come as `Problems`.
     """
-    problems = Collector()
-    for one in upgrades:
-        if one.name not in known:
-            hint = did_you_mean(one.name, known) or "`zlock tree` shows what the locks pin"
-            problems.add(NoAnswer(f"`--upgrade-package {one.requirement.name}`: no lock pins it", hint=hint))
-    problems.raise_if_any()
+    raise_all(
+        NoAnswer(
+            f"`--upgrade-package {one.requirement.name}`: no lock pins it",
+            hint=did_you_mean(one.name, known) or "`zlock tree` shows what the locks pin",
+        )
+        for one in upgrades
+        if one.name not in known
+    )

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from zlock.errors import Collector, InvalidConfiguration, InvalidInput, Located
+from zlock.errors import Collector, InvalidConfiguration, InvalidInput, Located, raise_all
 from zlock.lock.declared import declared_files
 from zlock.lock.facts import DeclaredFile
 from zlock.lock.question import Question, digest_of
@@ -260,12 +260,14 @@ class Workspace:
         Raises:
             InvalidConfiguration: With the names that there are; several come as `Problems`.
         """
-        known, problems = [step.name for step in self.steps], Collector()
-        for name in names:
-            if name not in known:
-                hint = did_you_mean(name, known) or f"steps: {listed(known)}"
-                problems.add(InvalidConfiguration(f"there is no step `{name}`", hint=hint))
-        problems.raise_if_any()
+        known = [step.name for step in self.steps]
+        raise_all(
+            InvalidConfiguration(
+                f"there is no step `{name}`", hint=did_you_mean(name, known) or f"steps: {listed(known)}"
+            )
+            for name in names
+            if name not in known
+        )
 
     @cached_property
     def owner(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from packaging.utils import NormalizedName
 
-from zlock.errors import Collector, NoSolution, NotProven, ZlockError
+from zlock.errors import Collector, NoSolution, NotProven, ZlockError, every, raise_all
 from zlock.index.repository import popular_names
 from zlock.lock.environments import Answer
 from zlock.merge import merge
@@ -72,7 +72,7 @@ class Answers:
             settled: Other steps, whose locks stay.
         """
         locked = [locked_pins(job, target) for job in settled for target in job.question.targets]
-        asking = self._prepare(jobs)
+        asking = every(self._asking, jobs)
         while True:
             self._hear(Doing(Activity.SOLVING, total=len(asking)))
             aligned = align([member for one in asking for member in one.members], locked, self._steps)
@@ -115,15 +115,9 @@ class Answers:
             raise _no_solution(job, problem, self._conflict(job, problem, proof)) from None
         return self._complete(describe(problem, pins, self._known))
 
-    def _prepare(self, jobs: Sequence[Job]) -> list[Asking]:
-        problems = Collector()
-        asking = []
-        for job in jobs:
-            with problems:
-                requirements = list(merge(job.gathered))
-                asking.append(Asking(job, requirements, self._problems.members(job, requirements)))
-        problems.raise_if_any()
-        return asking
+    def _asking(self, job: Job) -> Asking:
+        requirements = list(merge(job.gathered))
+        return Asking(job, requirements, self._problems.members(job, requirements))
 
     # Where there is none
 
@@ -174,10 +168,7 @@ class Answers:
         if hopeless := find_hopeless(problem):
             self._check_current({one.direct.name for one in hopeless})
             known = {*self._session.repository.known_names(), *popular_names()}
-            problems = Collector()
-            for error in errors_of(problem, hopeless, known):
-                problems.add(_in_step(error, job))
-            problems.raise_if_any()
+            raise_all(_in_step(error, job) for error in errors_of(problem, hopeless, known))
         conflict = explain(problem, proof)
         self._check_current(conflict.names)
         return conflict

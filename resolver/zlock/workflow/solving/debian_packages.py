@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zlock.debian.closure import find_closure
-from zlock.errors import Collector, IndexFailed, ZlockError
+from zlock.errors import IndexFailed, ZlockError, every
 from zlock.image.context.debs import DEBS, cached_at
 from zlock.index.cache import default_folder
 from zlock.index.wheelhouse import differs
@@ -32,19 +32,10 @@ def lock_debian_packages(workspace: Workspace, jobs: Sequence[Job], answers: Ans
     Raises:
         ZlockError: apt has no answer, or can't be asked; several errors come as `Problems`.
     """
-    problems = Collector()
-    found: Answers = {}
     with closing(BaseImages(workspace)) as images:
         locker = _Locker(workspace, images, jobs)
-        for job in jobs:
-            lock = answers[job.step.name]
-            with problems:
-                apt = locker.apt(job, lock)
-                found[job.step.name] = (
-                    lock if apt == lock.facts.apt else replace(lock, facts=replace(lock.facts, apt=apt))
-                )
-    problems.raise_if_any()
-    return found
+        locks = every(lambda job: locker.locked(job, answers[job.step.name]), jobs)
+    return {job.step.name: lock for job, lock in zip(jobs, locks, strict=True)}
 
 
 class _Asked(NamedTuple):
@@ -66,10 +57,15 @@ class _Locker:
         self._locked = [job.lock.facts for job in jobs if job.lock]
         self._answered: dict[_Asked, tuple[DebianPackage, ...]] = {}
 
-    def apt(self, job: Job, lock: Lock) -> Apt | None:
+    def locked(self, job: Job, lock: Lock) -> Lock:
+        """Return a step's lock with its Debian packages; itself where it has them."""
+        apt = self._apt(job, lock)
+        return lock if apt == lock.facts.apt else replace(lock, facts=replace(lock.facts, apt=apt))
+
+    def _apt(self, job: Job, lock: Lock) -> Apt | None:
         """Return the Debian packages of a step, None where they are not to be locked."""
         names = job.question.apt_packages
-        platforms = tuple(one.platform for one in job.question.targets if one.system == "linux")
+        platforms = tuple(one.platform for one in job.question.linux)
         reference = base_image_of(job.step, job.question.targets[0].python, lock.facts) if names and platforms else None
         if reference is None:
             if names and platforms:

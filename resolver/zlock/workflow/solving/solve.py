@@ -6,7 +6,7 @@ import gc
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
-from zlock.errors import Collector
+from zlock.errors import every
 from zlock.lock.lock import Lock
 from zlock.reporting import Activity, Doing
 from zlock.resolution.words import behind
@@ -42,15 +42,10 @@ def solve_jobs(workspace: Workspace, jobs: Sequence[Job], settled: Sequence[Job]
 
 def _solve(session: Session, jobs: Sequence[Job], settled: Sequence[Job]) -> list[Solved]:
     """Solve steps; what stands against any of them is raised at the end, all of it."""
-    asked, unanswered = StepProblems(session, session.workspace.kept_file), Collector()
-    answers = Answers(session, asked)
-    solved: list[Solved] = []
+    answers = Answers(session, StepProblems(session, session.workspace.kept_file))
     with closing(session):
         asking, aligned = answers.together(jobs, settled)
-        for one in asking:
-            with unanswered:
-                solved.append((one.job, lock_of(session, answers, one, aligned)))
-        unanswered.raise_if_any()
+        solved = every(lambda one: (one.job, lock_of(session, answers, one, aligned)), asking)
         session.workspace.note(*map(behind, answers.behind(asking, aligned)))
     session.note_unencrypted(jobs)
     return solved
