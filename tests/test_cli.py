@@ -22,7 +22,7 @@ from zlock.cli.board import Board
 from zlock.cli.layout import Screen
 from zlock.cli.words import end_words, words
 from zlock.errors import IndexFailed, InvalidLock, NoSolution, Problems
-from zlock.reporting import Activity, Doing, End, Ended
+from zlock.reporting import Activity, Doing, End, Ended, Failing
 
 COMMANDS = ("init", "resolve")
 
@@ -424,6 +424,23 @@ def test_several_errors_are_shown_each_once_and_the_worst_counts(capsys: pytest.
 
     assert code == 3
     assert capsys.readouterr().err == "error: `a` is wrong\n  at b\nhint: correct it\n\nerror: down\n\nerror: no\n"
+
+
+def test_an_error_is_shown_as_far_as_it_is_known_and_what_is_found_out_later_beneath_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    screen = Screen(color="never", quiet=True, verbose=False)
+    first, second = NoSolution("no", context=["why"]), NoSolution("not either")
+    for error, hint in ((first, "try"), (first, ""), (second, "")):
+        Board(screen).hear(Failing(error.laid_out()))
+        error.hint = error.hint or hint
+        Board(screen).hear(Failing(error.laid_out()))
+
+    assert capsys.readouterr().err == "error: no\n  why\nhint: try\n\nerror: not either\n"
+    second.hint = "give up"
+    screen.fail(Problems([first, second, NoSolution("no")]), Path.cwd())
+
+    assert capsys.readouterr().err == "hint: give up\n\nerror: no\n"
 
 
 def test_a_line_break_in_a_name_begins_no_line(capsys: pytest.CaptureFixture[str]) -> None:

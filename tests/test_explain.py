@@ -15,9 +15,9 @@ from zlock.model.requirement import DirectRequirement
 from zlock.resolution import words
 from zlock.resolution.changes import find_changes, settings_for
 from zlock.resolution.clauses import Unsolvable
+from zlock.resolution.conflict import Conflict
 from zlock.resolution.eligible import find_nothing
 from zlock.resolution.explain import explain
-from zlock.resolution.findings import Conflict
 from zlock.resolution.problem import Problem
 from zlock.resolution.solve import solve
 from zlock.resolution.trials import Trials

@@ -13,8 +13,8 @@ Activity = Enum(
     "ASKING_AGAIN ASKING_ARCHIVES ASKING_BUILD_REQUIREMENTS ASKING_FOR_PARENT ASKING_REGISTRY BUILDING BUILDING_IMAGE "
     "BUILDING_PARENT BUILDING_STAGE CHECKING_WHEELHOUSE COMPARING EXPLAINING FETCHING FETCHING_FILES HASHING LOADING "
     "LOOKING_AT_PACKAGES LOOKING_FOR_FILES LOOKING_FOR_NEWER LOOKING_IN_STORE MAKING_ENVIRONMENT MAKING_LAYER MERGING "
-    "PUSHING PUSHING_LAYER READING_LAYER READING_RECORDS READING_SOURCES RUNNING_PIPELINE SEARCHING SOLVING WAITING "
-    "WRITING_INDEX",
+    "PUSHING PUSHING_LAYER READING_LAYER READING_RECORDS READING_SOURCES RUNNING_PIPELINE SEARCHING SOLVING "
+    "TRYING_CHANGES WAITING WRITING_INDEX",
 )
 """What takes long enough to be told of."""
 
@@ -50,6 +50,12 @@ class Note(NamedTuple):
     text: str
 
 
+class Failing(NamedTuple):
+    """An error that a run will end with, laid out as far as it is known by now: more of it may follow."""
+
+    text: str
+
+
 class Line(NamedTuple):
     """What a program has said, which the run has started."""
 
@@ -79,7 +85,7 @@ class TaskNews(NamedTuple):
     total: int = 0
 
 
-News = Doing | Note | Line | Ended | TaskNews
+News = Doing | Note | Failing | Line | Ended | TaskNews
 """All that a run says of itself."""
 
 

@@ -6,7 +6,7 @@ import time
 
 from zlock.cli.layout import Screen
 from zlock.cli.words import end_words, words
-from zlock.reporting import Doing, Ended, Line, News, Note, TaskNews
+from zlock.reporting import Doing, Ended, Failing, Line, News, Note, TaskNews
 
 _LONG_SECONDS = 5.0  # from then on it is said how long something lasts
 
@@ -29,6 +29,8 @@ class Board:
         """Show news."""
         if isinstance(news, Note):
             self._screen.note(news.text)
+        elif isinstance(news, Failing):
+            self._screen.fail_early(news.text)
         elif isinstance(news, Doing):
             self._show_doing(news)
         elif isinstance(news, TaskNews):

@@ -46,6 +46,7 @@ class Screen:
         self._text: Callable[[], str] = str
         self._lines = 0  # of progress, that are on the screen
         self._over = False
+        self._told: list[str] = []  # errors, as far as they were shown
         self._writing: AbstractContextManager[object] = nullcontext()  # a lock, once there are threads
 
     def _paint(self, text: str, *codes: str) -> str:
@@ -171,11 +172,25 @@ class Screen:
         """
         with suppress(OSError):
             self._write_document(plain_errors(error, folder))
-        shown = presentable(error.laid_out())
+        errors = error.errors if isinstance(error, Problems) else (error,)
+        self._last("".join(self._untold(one.laid_out()) for one in errors))
+        return error.worst if isinstance(error, Problems) else error.exit_code
+
+    def fail_early(self, text: str) -> None:
+        """Show an error that the run will end with, laid out as far as it is known by now."""
+        with self._writing:
+            self._clear()
+            write(sys.stderr, self._untold(text))
+
+    def _untold(self, text: str) -> str:
+        """Return of an error what was not shown yet, as it is shown; an equal one is shown once."""
+        known = max((told for told in self._told if f"{text}\n".startswith(f"{told}\n")), key=len, default="")
+        apart = "\n" if self._told and not known else ""
+        self._told.append(text)
+        shown = presentable(text[len(known) :].lstrip("\n"))
         for label, codes in (("error:", (_RED, _BOLD)), ("hint:", (_CYAN,))):
             shown = re.sub(f"^{label}", self._paint(label, *codes), shown, flags=re.MULTILINE)
-        self._last(f"{shown}\n")
-        return error.worst if isinstance(error, Problems) else error.exit_code
+        return f"{apart}{shown}\n" if shown else ""
 
     def interrupted(self, left: Sequence[str] = ()) -> None:
         """Say that a run was ended from outside, and what could not be cleaned up then."""

@@ -37,6 +37,7 @@ _WORDS = {
     Activity.RUNNING_PIPELINE: "running `{subject}` for its steps",
     Activity.SEARCHING: "solving: {done} tries",
     Activity.SOLVING: "solving {steps}{together}",
+    Activity.TRYING_CHANGES: "trying what would solve `{subject}`",
     Activity.WAITING: "waiting: `{subject}` is kept by {place}",
     Activity.WRITING_INDEX: "writing",
 }

@@ -14,8 +14,9 @@ from zlock.model.distribution import Dependency
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.resolution.clauses import Grounds, Named, Unsolvable
+from zlock.resolution.conflict import Conflict
 from zlock.resolution.eligible import dead_ends, find_nothing
-from zlock.resolution.findings import Change, Changes, Conflict, Flaw, Kind, Lack, Nothing
+from zlock.resolution.findings import Change, Changes, Flaw, Kind, Lack, Nothing
 from zlock.resolution.judge import Judge
 from zlock.resolution.needs import Node
 from zlock.resolution.package import Candidate, bits

@@ -12,8 +12,9 @@ from packaging.utils import NormalizedName
 from zlock.model.distribution import Dependency
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution.clauses import Unsolvable, Verdict
+from zlock.resolution.conflict import Conflict
 from zlock.resolution.eligible import dead_ends, passed_over
-from zlock.resolution.findings import Conflict, Link, Rejected
+from zlock.resolution.findings import Link, Rejected
 from zlock.resolution.needs import Need, Node
 from zlock.resolution.package import bits
 from zlock.resolution.problem import Problem

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -14,9 +14,6 @@ from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.resolution.misfits import Misfits
 from zlock.resolution.needs import Node
-
-if TYPE_CHECKING:
-    from zlock.resolution.clauses import Unsolvable  # which is about findings itself
 
 
 class Flaw(Enum):
@@ -182,29 +179,3 @@ class Changes(NamedTuple):
 
     found: tuple[Change, ...]
     untried: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Conflict:
-    """A proven conflict.
-
-    Attributes:
-        requirements: Direct requirements that can't hold together; none can be left out.
-        constraints: Constraints that take part; none can be left out.
-        links: What was found between them, from the step outwards.
-        unshown: How many more links there are.
-        nothings: Needs that no release can meet, and newer releases than can be used.
-        proof: What it was read from.
-    """
-
-    requirements: tuple[DirectRequirement, ...]
-    constraints: tuple[DirectRequirement, ...]
-    links: tuple[Link, ...]
-    unshown: int
-    nothings: tuple[Nothing, ...]
-    proof: Unsolvable
-
-    @property
-    def names(self) -> set[NormalizedName]:
-        """The packages that it rests on what indexes list of."""
-        return self.proof.names()

@@ -11,7 +11,8 @@ from zlock.model.explanations import Behind, Differs, GaveWay, Stated
 from zlock.model.origin import Source
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
-from zlock.resolution.findings import Change, Changes, Conflict, Files, Flaw, Lack, Link, Nothing, Rejected
+from zlock.resolution.conflict import Conflict
+from zlock.resolution.findings import Change, Changes, Files, Flaw, Lack, Link, Nothing, Rejected
 from zlock.resolution.misfits import Misfits
 from zlock.resolution.rules import Rules
 from zlock.wording import span
@@ -289,9 +290,14 @@ def _way_of_files(one: Nothing, files: Files, rules: Rules, settings: str) -> st
 # Conflicts
 
 
-def no_solution(step: str, conflict: Conflict, changes: Changes) -> NoSolution:
-    """Return the error of a step whose requirements can't hold together, with what was proven and the way out."""
+def no_solution(step: str, conflict: Conflict) -> NoSolution:
+    """Return the error of a step whose requirements can't hold together, with what was proven."""
     lines = [Located(f"`{one}` by {origin}", origin) for one in conflict.requirements for origin in one.origins]
+    return NoSolution(f"no set of versions satisfies step `{step}`", context=[*lines, *between(conflict)])
+
+
+def way_out(conflict: Conflict, changes: Changes) -> str:
+    """Say what would solve a step."""
     ways = list(map(change, changes.found))
     for one in conflict.nothings:
         ways += [f"correct the hashes of `{limit}`" for limit in one.limits if one.lack is Lack.HASHES]
@@ -300,7 +306,7 @@ def no_solution(step: str, conflict: Conflict, changes: Changes) -> NoSolution:
     if changes.untried:
         others = "1 other change was" if changes.untried == 1 else f"{changes.untried} other changes were"
         hint += f" ({others} not tried to the end, as that would take longer)"
-    return NoSolution(f"no set of versions satisfies step `{step}`", context=[*lines, *between(conflict)], hint=hint)
+    return hint
 
 
 def not_proven(steps: int, unread: Sequence[str]) -> NotProven:

@@ -23,7 +23,8 @@ from zlock.workflow.project.workspace import Workspace
 if TYPE_CHECKING:
     from zlock.resolution.align import Member, Name
     from zlock.resolution.clauses import Unsolvable
-    from zlock.resolution.findings import Conflict, Nothing
+    from zlock.resolution.conflict import Conflict
+    from zlock.resolution.findings import Nothing
     from zlock.resolution.needs import Pins
     from zlock.resolution.problem import Problem
     from zlock.workflow.explain.aligned_steps import Together

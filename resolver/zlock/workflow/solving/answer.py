@@ -15,16 +15,16 @@ from zlock.model.distribution import File
 from zlock.model.explanations import Behind, GaveWay, Stated
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
-from zlock.reporting import Activity, Doing, Reporter
+from zlock.reporting import Activity, Doing, Failing, Reporter
 from zlock.resolution.align import Aligned, Member, align
 from zlock.resolution.behind import find_behind
 from zlock.resolution.clauses import Unsolvable
-from zlock.resolution.findings import Conflict
+from zlock.resolution.conflict import Conflict
 from zlock.resolution.problem import Problem
 from zlock.resolution.reporter import SearchReporter
 from zlock.resolution.solve import Described, Resolved, describe, solve
 from zlock.resolution.trials import Trials
-from zlock.resolution.words import no_solution
+from zlock.resolution.words import no_solution, way_out
 from zlock.workflow.locks.job import Job
 from zlock.workflow.solving.problem import StepProblems, locked_pins
 from zlock.workflow.solving.session import Session
@@ -112,7 +112,7 @@ class Answers:
         except NotProven as unproven:
             raise _in_step(unproven, job) from unproven
         except Unsolvable as proof:
-            raise _no_solution(job, problem, self._conflict(job, problem, proof)) from None
+            raise self._no_solution(job, problem, self._conflict(job, problem, proof)) from None
         return self._complete(describe(problem, pins, self._known))
 
     def _asking(self, job: Job) -> Asking:
@@ -149,7 +149,7 @@ class Answers:
         conflict = self._conflict(one.job, problem, proof)
         loser = gives_way(conflict, problem) if self._session.workspace.project.conflicts == "later" else None
         if loser is None:
-            raise _no_solution(one.job, problem, conflict)
+            raise self._no_solution(one.job, problem, conflict)
         one.requirements.remove(loser[0])
         one.gave_way.append(GaveWay(loser=Stated.of(loser[0]), winner=Stated.of(loser[1])))
         one.members = self._problems.members(one.job, one.requirements)
@@ -172,6 +172,17 @@ class Answers:
         conflict = explain(problem, proof)
         self._check_current(conflict.names)
         return conflict
+
+    def _no_solution(self, job: Job, problem: Problem, conflict: Conflict) -> NoSolution:
+        """Return the error of a conflict; it is told at once, and the way out as soon as that is found."""
+        from zlock.resolution.changes import find_changes
+
+        error = no_solution(job.step.name, conflict)
+        self._hear(Failing(error.laid_out()))
+        self._hear(Doing(Activity.TRYING_CHANGES, job.step.name))
+        error.hint = way_out(conflict, find_changes(problem, conflict))
+        self._hear(Failing(error.laid_out()))
+        return error
 
     def _check_current(self, names: Collection[NormalizedName]) -> None:
         if not self._session.repository.is_current(names):
@@ -206,12 +217,6 @@ class _Steps(SearchReporter):
     def starting_round(self, index: int) -> None:
         if index % 100 == 0:
             self._hear(Doing(Activity.SEARCHING, done=index))
-
-
-def _no_solution(job: Job, problem: Problem, conflict: Conflict) -> NoSolution:
-    from zlock.resolution.changes import find_changes
-
-    return no_solution(job.step.name, conflict, find_changes(problem, conflict))
 
 
 def _in_step(error: ZlockError, job: Job) -> ZlockError:

@@ -13,7 +13,7 @@ from zlock.lock.identity import owner_in
 from zlock.lock.store import ENVIRONMENTS, step_of
 from zlock.model.paths import real
 from zlock.replacing import replace_text
-from zlock.reporting import Activity, Doing
+from zlock.reporting import Activity, Doing, Failing, Reporter
 from zlock.settings.config import read_project
 from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Options
@@ -78,12 +78,19 @@ def _merge(options: Options, sides: Sides, path: str) -> Report:
                 if options.project is None
                 else folder / _inside(options.project, repository.top)
             )
-            report = resolve(options._replace(project=project, steps=(step,)))
+            report = resolve(
+                options._replace(project=project, steps=(step,), reporter=_without_errors(options.reporter))
+            )
         except ZlockError as error:
             _place_in_repository(error, folder)
             raise
         replace_text(sides.ours, place.read_text(encoding="utf-8"))
     return report
+
+
+def _without_errors(reporter: Reporter) -> Reporter:
+    """Return what hears all but errors, which name files that are gone."""
+    return lambda news: None if isinstance(news, Failing) else reporter(news)
 
 
 def _place_in_repository(error: ZlockError, folder: Path) -> None:
