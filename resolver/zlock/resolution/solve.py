@@ -24,7 +24,7 @@ from zlock.resolution.quick import descend
 from zlock.resolution.reporter import SILENT, SearchReporter
 from zlock.resolution.resolvers import CompleteResolver, OtherResolver
 from zlock.resolution.universe import Universe
-from zlock.resolution.words import not_proven
+from zlock.resolution.words import not_proven, passed_over
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -105,8 +105,15 @@ def answer(problem: Problem, reporter: SearchReporter = SILENT) -> Pins:
 
 
 def remarks(problem: Problem, pins: Pins) -> list[str]:
-    """Return what a person should know of an answer: yanked releases in it, extras that are none."""
-    return [line for node, position in sorted(pins.items()) for line in _remarks(problem, node, position)]
+    """Return what a person should know of an answer: broken releases that it has none of, yanked ones, lost extras."""
+    lines = [line for node, position in sorted(pins.items()) for line in _remarks(problem, node, position)]
+    for name, rejected in sorted(problem.universe.broken.items()):
+        pinned = problem.universe.package(name).versions[pins[Node(name, "")]] if Node(name, "") in pins else None
+        for reason in dict.fromkeys(one.detail for one in rejected):
+            versions = sorted((one.version for one in rejected if one.version and one.detail == reason), reverse=True)
+            if versions and (pinned is None or versions[0] > pinned):
+                lines.append(passed_over(name, versions, reason))
+    return lines
 
 
 def _remarks(problem: Problem, node: Node, position: int) -> Iterator[str]:

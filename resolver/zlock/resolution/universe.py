@@ -30,6 +30,7 @@ class Universe:
     """Packages of one target, loaded as they are asked for.
 
     Attributes:
+        broken: The releases of each package that were looked at and have broken metadata.
         is_waiting: Whether anything had to be waited for; until then all that is needed is at hand.
         package: Returns the package of a name, waiting for its page if need be; raises `IndexFailed` where its index
             could not be asked.
@@ -60,6 +61,7 @@ class Universe:
         self.needs: Callable[[Node, int], Needs] = cache(self._find_needs)
         self.dependencies: Callable[[Package, int, str], tuple[Dependency, ...]] = cache(self._find_dependencies)
         self._misses: dict[NormalizedName, int] = {}
+        self.broken: dict[NormalizedName, list[Rejected]] = {}
         self._reporter = reporter
         self._routed = routed or {}
         self.is_waiting = False
@@ -152,8 +154,9 @@ class Universe:
         try:
             metadata = future.result()
         except InvalidMetadata as error:
-            self.note(f"{package.name} {candidate.version} is passed over: {error.reason}")
-            return Rejected(Flaw.BROKEN, error.reason, candidate.version)
+            rejected = Rejected(Flaw.BROKEN, error.reason, candidate.version)
+            self.broken.setdefault(package.name, []).append(rejected)
+            return rejected
         if not self._judge.admits_python(metadata.requires_python):
             return Rejected(Flaw.PYTHON, metadata.requires_python, candidate.version)
         return metadata

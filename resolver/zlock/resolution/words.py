@@ -93,6 +93,12 @@ _REJECTED: Mapping[Flaw, str] = {
 }
 
 
+def passed_over(name: str, versions: Sequence[Version], reason: str) -> str:
+    """Say that releases, the newest first, can't be used for the same reason, and others are taken."""
+    alike = f", and {older(len(versions) - 1)} likewise" if versions[1:] else ""
+    return f"{name} {versions[0]} is passed over{alike}: {reason}"
+
+
 def nothing(one: Nothing) -> str:
     """Say in one line why no release of a package can be used."""
     said = _NOTHING[one.lack](one) + (f"; nor can {older(one.older)} be used" if one.older else "")
