@@ -160,6 +160,11 @@ def test_every_package_may_build_where_that_is_said() -> None:
             "`constraints[0]`: `a, b>=1` is not a requirement",
             "write two items: `a`, `b>=1`",
         ),
+        (
+            f'constraints = ["{"a" * 256}"]',
+            f"`constraints[0]`: `{'a' * 256}` is not a requirement: the name is too long",
+            "",
+        ),
         ('constraints = ["a b c"]', "`constraints[0]`: `a b c` is not a requirement", "write 3 items: `a`, `b`, `c`"),
         (
             'constraints = ["a==1 --hash=sha256:0"]',

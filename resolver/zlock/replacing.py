@@ -42,7 +42,7 @@ def telling_where(folder: Path) -> Iterator[None]:
         raise
 
 
-def replace_text(path: Path, text: str) -> None:
+def replace_text(path: Path, text: str, encoding: str = "utf-8") -> None:
     """Write a text: whole or not at all, and behind a link where that leads.
 
     A pipe or a device is not a file that could be replaced: it is written to.
@@ -53,10 +53,10 @@ def replace_text(path: Path, text: str) -> None:
     """
     try:
         if _takes_a_stream(path):
-            path.write_text(text, encoding="utf-8", newline="\n")
+            path.write_text(text, encoding=encoding, newline="\n")
             return
         with replacing(Path(os.path.realpath(path))) as temporary:
-            temporary.write_text(text, encoding="utf-8", newline="\n")
+            temporary.write_text(text, encoding=encoding, newline="\n")
             sync(str(temporary))
     except OSError as error:  # its own message names the staged file
         is_place = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)

@@ -237,8 +237,25 @@ def test_a_conflict_leaves_all_files_as_they_were(project: Project, index: TinyI
     nowhere = project.run("add", "no-such-package")
 
     assert result.code == nowhere.code == 1
-    assert "zlock.toml is as it was; the error counts its lines as they were with the change" in result.stderr
     assert {path: path.read_bytes() for path in (file, *project.folder.glob("lockfiles/*"))} == before
+
+
+def test_errors_name_the_lines_of_the_files_as_they_are_again(project: Project, index: TinyIndex) -> None:
+    """What was added has none, and what is below it the one that it has without."""
+    file = write(project, index, STEPS + '[steps.b.docker]\nrequirements = "more.txt"\n')
+    more = project.write("more.txt", "# b\nalpha<1\n")
+    index.wheel("delta", "1", requires=["alpha>=2"])
+
+    of_list, of_file = json.loads(project.run("add", "delta", "--json").stdout)["errors"]
+    (missing,) = json.loads(project.run("add", "delta @ file:./nothere", "--json").stdout)["errors"]
+
+    assert (of_list["file"], of_list["line"]) == (str(file), 14)
+    assert (of_file["file"], of_file["line"]) == (str(more), 2)
+    for error, place in ((of_list, "zlock.toml:14"), (of_file, "more.txt:2")):
+        assert error["context"][0] == f"`alpha<{2 if error is of_list else 1}` by explicit ({place})"
+        assert error["context"][1] == "`delta` by explicit (as given on the command line)"
+        assert place in error["hint"]
+    assert missing["file"] is None
 
 
 def test_remove_says_where_a_requirement_is_and_what_was_meant(project: Project, index: TinyIndex) -> None:
@@ -375,6 +392,38 @@ def test_line_ends_stay_as_they_are(project: Project, index: TinyIndex) -> None:
     assert file.read_bytes().count(b"\r\n") == file.read_bytes().count(b"\n")
 
 
+def test_an_encoding_stays_as_it_is(project: Project, index: TinyIndex) -> None:
+    write(project, index, '[docker]\nrequirements = "requirements.txt"\n')
+    for coding in ("utf-16", "utf-8-sig"):
+        before = "gamma  # ä\r\n".encode(coding)
+        listed = project.write("requirements.txt", before)
+        succeed(project.run("add", "alpha==1.0"))
+        added = listed.read_bytes()
+        failed = project.run("add", "no-such-package")
+        kept = listed.read_bytes()
+        succeed(project.run("remove", "alpha"))
+
+        assert added == "gamma  # ä\r\nalpha==1.0\r\n".encode(coding)
+        assert failed.code == 1
+        assert kept == added
+        assert listed.read_bytes() == before
+
+
+def test_a_file_behind_a_link_out_of_the_project_is_not_edited(
+    project: Project, index: TinyIndex, tmp_path: Path
+) -> None:
+    write(project, index, '[docker]\nrequirements = "requirements.txt"\n')
+    outside = tmp_path / "theirs.txt"
+    outside.write_text("gamma\n")
+    (project.folder / "requirements.txt").symlink_to(outside)
+
+    refused = [project.run("add", "alpha"), project.run("remove", "gamma")]
+
+    assert [one.code for one in refused] == [2, 2]
+    assert all("`requirements.txt` is reached through a link out of the project" in one.stderr for one in refused)
+    assert outside.read_text() == "gamma\n"
+
+
 def test_what_is_no_requirement_is_answered_with_the_form_that_is(project: Project, index: TinyIndex) -> None:
     write(project, index, "")
     wheel = "https://files.example/alpha-1.0-py3-none-any.whl"
@@ -383,6 +432,8 @@ def test_what_is_no_requirement_is_answered_with_the_form_that_is(project: Proje
         "./libs/alpha": "write `NAME @ file:./libs/alpha`",
         "alpha=1": "write `alpha==1`",
         "alpha@latest": "write `alpha` for the newest release",
+        "": "write `pandas`, `pandas>=2`",
+        "a" * 256: "write `pandas`, `pandas>=2`",
     }
     result = project.run("add", *stated)
 

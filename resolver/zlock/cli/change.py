@@ -60,7 +60,7 @@ def _line(change: Change) -> str:
 
 def _plain(change: Change) -> dict[str, object]:
     return {
-        "file": str(change.place.path),
+        "file": str(change.place.named),
         "list": list(getattr(change.place, "address", ())),
         "before": redact(change.before) or None,
         "after": redact(change.after) or None,

@@ -18,6 +18,7 @@ from packaging.version import InvalidVersion, Version
 
 # Python refuses to read numbers of more than some thousand digits, and no version has any of more than twenty.
 _ENDLESS = re.compile(r"\d{500}")
+_LONG_NAME = re.compile(r"\s*[\w.-]{256}")  # more than any file system has for the name of a file
 _PLAIN = re.compile(r"(==|!=|<=|>=|<|>)(\d+(?:\.\d+)*)", re.ASCII)
 Release = tuple[int, tuple[int, ...]]
 """Epoch and release numbers of a version (PEP 440)."""
@@ -32,9 +33,12 @@ def readable(text: str) -> str:
     """Return a text with versions in it, before `packaging` reads it.
 
     Raises:
-        ValueError: A number in it is endless: it would be one in the midst of a solve. Or a character can't be seen or
-            ends a line, of which there are more for readers of files than the newline: texts become lines of files.
+        ValueError: A number in it is endless: it would be one in the midst of a solve; or the name that it begins with
+            is longer than a file's can be. Or a character can't be seen or ends a line, of which there are more for
+            readers of files than the newline: texts become lines of files.
     """
+    if _LONG_NAME.match(text):
+        raise ValueError("the name is too long: no file can have one of more than 255 characters")
     if is_endless(text):
         raise ValueError("a number in it has no end")
     if not text.isprintable() and (unseen := [one for one in text if one != "\t" and not one.isprintable()]):

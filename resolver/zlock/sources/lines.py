@@ -57,13 +57,18 @@ def decode(data: bytes) -> str:
         UnicodeDecodeError: The bytes are not in that coding.
         LookupError: The declared coding is unknown.
     """
+    return data.decode(coding_of(data)).removeprefix("\N{BYTE ORDER MARK}")
+
+
+def coding_of(data: bytes) -> str:
+    """Return what a requirements file is decoded with; a byte order mark stays the first character."""
     for mark, encoding in _MARKS:
         if data.startswith(mark):
-            return data[len(mark) :].decode(encoding)
+            return encoding
     for line in data.split(b"\n")[:2]:
         if line.startswith(b"#") and (found := _DECLARED_CODING.search(line)):
-            return data.decode(found.group(1).decode("ascii"))
-    return data.decode("utf-8")
+            return found.group(1).decode("ascii")
+    return "utf-8"
 
 
 def iter_lines(text: str) -> Iterator[Line]:

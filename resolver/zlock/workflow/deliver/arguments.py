@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from zlock.errors import Collector, InvalidInput
 from zlock.model import misstated
+from zlock.model.versions import readable
 from zlock.redact import redact
 from zlock.wording import listed
 
@@ -36,8 +37,8 @@ def parsed(stated: Iterable[str]) -> list[Requirement]:
 
 def _requirement(text: str) -> Requirement:
     try:
-        found = Requirement(text)
-    except InvalidRequirement as error:
+        found = Requirement(readable(text))
+    except ValueError as error:
         shown = redact(text)
         raise InvalidInput(
             f"`{shown}` is not a requirement: {redact(str(error).splitlines()[0])}", hint=_meant(shown)

@@ -17,7 +17,8 @@ from zlock.redact import redact
 from zlock.settings.place import Place
 from zlock.wording import did_you_mean, listed
 from zlock.workflow.deliver.arguments import parsed
-from zlock.workflow.deliver.stated_places import Editable, Editing, StatedStep, TomlPlace, lists_of
+from zlock.workflow.deliver.editing import Editing
+from zlock.workflow.deliver.stated_places import Editable, StatedStep, TomlPlace, lists_of
 from zlock.workflow.locks.job import Answers
 from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Options, Workspace
@@ -58,7 +59,8 @@ def add(options: Options, stated: Sequence[str], bounds: Bounds) -> tuple[list[C
         ZlockError: The locks can't be brought up to date; all files are as they were.
     """
     requirements = parsed(stated)
-    places, editing = _Places(Workspace(options)), Editing(options.reporter)
+    workspace = Workspace(options)
+    places, editing = _Places(workspace), Editing(workspace.project.folder)
     homes = {one.name: places.homes(canonicalize_name(one.name), str(one), editing) for one in requirements}
     rows = {(one.name, place): editing.hashes(place, one.name) for one in requirements for place in homes[one.name]}
     before = {(name, place): _stated(editing, place, name) for name, place in rows}
@@ -125,8 +127,8 @@ def remove(options: Options, names: Sequence[str]) -> tuple[list[Change], Report
         NoAnswer: Nothing that zlock edits states one of them; several errors come as `Problems`.
         ZlockError: The locks can't be brought up to date; all files are as they were.
     """
-    places = _Places(Workspace(options))
-    editing, changes = Editing(options.reporter), []
+    workspace = Workspace(options)
+    places, editing, changes = _Places(workspace), Editing(workspace.project.folder), []
     problems = Collector()
     for name in dict.fromkeys(map(canonicalize_name, names)):
         with problems:

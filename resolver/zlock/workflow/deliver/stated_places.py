@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -15,9 +13,6 @@ from zlock.model.origin import Source
 from zlock.model.paths import real
 from zlock.model.requirement import Gathered
 from zlock.pyproject import script
-from zlock.regular import read_regular
-from zlock.replacing import replace_text
-from zlock.reporting import Note, Reporter
 from zlock.settings import toml_edit
 from zlock.settings.docker import EffectiveSettings
 from zlock.settings.place import Place, display
@@ -25,20 +20,37 @@ from zlock.sources import requirements_edit
 from zlock.workflow.project.workspace import Step, Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class TomlPlace:
+@dataclass(frozen=True)
+class _Place:
+    """A place in a file that zlock edits.
+
+    Attributes:
+        named: The file as it is named.
+        path: The file behind all links: places in the same one are equal.
+    """
+
+    named: Path = field(compare=False)
+    path: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", real(self.named))
+
+    def __str__(self) -> str:
+        return display(str(self.named))
+
+
+@dataclass(frozen=True)
+class TomlPlace(_Place):
     """A list in a TOML file.
 
     Attributes:
-        path: The file.
         address: The keys that lead to the list.
     """
 
-    path: Path
     address: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"`{'.'.join(self.address)}` in {display(str(self.path))}"
+        return f"`{'.'.join(self.address)}` in {super().__str__()}"
 
     def stated(self, text: str) -> tuple[str, ...]:
         """Return what the list holds."""
@@ -53,14 +65,9 @@ class TomlPlace:
         return toml_edit.without_requirement(text, self.address, name)
 
 
-@dataclass(frozen=True, slots=True)
-class FilePlace:
+@dataclass(frozen=True)
+class FilePlace(_Place):
     """A requirements file; see `TomlPlace`."""
-
-    path: Path
-
-    def __str__(self) -> str:
-        return display(str(self.path))
 
     def stated(self, text: str) -> tuple[str, ...]:
         """Return the requirements that it holds."""
@@ -75,14 +82,12 @@ class FilePlace:
         return requirements_edit.without_requirement(text, name)
 
 
-@dataclass(frozen=True, slots=True)
-class ScriptPlace:
+@dataclass(frozen=True)
+class ScriptPlace(_Place):
     """The metadata in a script (PEP 723); see `TomlPlace`."""
 
-    path: Path
-
     def __str__(self) -> str:
-        return f"`dependencies` in {display(str(self.path))}"
+        return f"`dependencies` in {super().__str__()}"
 
     def stated(self, text: str) -> tuple[str, ...]:
         """Return what the list holds."""
@@ -101,80 +106,6 @@ class ScriptPlace:
 
 Editable = TomlPlace | FilePlace | ScriptPlace
 _DEPENDENCIES = ("dependencies",)
-
-
-class Editing:
-    """The files that a run edits: each is read once, and put back where the run fails. Line ends stay as they are."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-        self._before: dict[Path, str] = {}
-        self._now: dict[Path, str] = {}
-
-    def text(self, path: Path) -> str:
-        """Return a file's text as it is by now; empty where there is no such file."""
-        if path not in self._now:
-            try:
-                self._before[path] = read_regular(path).decode()
-            except FileNotFoundError:
-                pass
-            except UnicodeDecodeError as error:
-                raise InvalidInput(
-                    f"`{path}` is not UTF-8, and zlock edits no other encoding", hint="save it as UTF-8, or edit it"
-                ) from error
-            except OSError as error:
-                raise InvalidInput(f"`{path}` can't be read: {error.strerror}", hint="correct its rights") from error
-            self._now[path] = self._before.get(path, "").replace("\r\n", "\n")
-        return self._now[path]
-
-    def stated(self, place: Editable) -> tuple[str, ...]:
-        """Return what a place states."""
-        return place.stated(self.text(place.path))
-
-    def hashes(self, place: Editable, name: str) -> int:
-        """Return how many hashes of files a place states for a normalized name."""
-        return requirements_edit.hashes_in(self.text(place.path), name) if isinstance(place, FilePlace) else 0
-
-    def add(self, place: Editable, requirement: str) -> None:
-        """Add a requirement, or replace those of its name and marker."""
-        self._now[place.path] = place.added(self.text(place.path), requirement)
-
-    def remove(self, place: Editable, name: str) -> None:
-        """Remove the requirements of a name."""
-        self._now[place.path] = place.removed(self.text(place.path), name)
-
-    @contextmanager
-    def kept_if_it_works(self) -> Iterator[None]:
-        """Write the files, and put them back where what is done inside fails or is interrupted."""
-        try:
-            self.write()
-            yield
-        except BaseException:
-            for path, text in self._before.items():
-                replace_text(path, text)
-                if self._now[path] != text.replace("\r\n", "\n"):
-                    # What failed names lines that it has read.
-                    file = display(str(path))
-                    self._reporter(
-                        Note(f"{file} is as it was; the error counts its lines as they were with the change")
-                    )
-            raise
-
-    def write(self) -> None:
-        """Write what is edited by now.
-
-        Raises:
-            InvalidInput: A list can't be edited so that the file stays valid.
-        """
-        for path, edited in self._now.items():
-            if path.suffix == ".toml":
-                try:
-                    tomllib.loads(edited)
-                except tomllib.TOMLDecodeError as error:
-                    raise InvalidInput(f"`{path}` can't be edited: {error}", hint="edit it by hand") from error
-            text = edited.replace("\n", "\r\n") if "\r\n" in self._before.get(path, "") else edited
-            if text != self._before.get(path):
-                replace_text(path, text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +138,7 @@ class StatedStep:
             name=step.name,
             home=_home(step, settings),
             places=(
-                *sorted(map(FilePlace, map(real, paths)), key=str),
+                *sorted(map(FilePlace, paths), key=str),
                 *_in_pyproject(settings),
                 *_in_script(settings),
                 *_in_configuration(workspace, step),
@@ -218,7 +149,7 @@ class StatedStep:
 
 def _home(step: Step, settings: EffectiveSettings) -> Editable | Place | None:
     if settings.requirements_file:
-        return FilePlace(real(settings.requirements_file))
+        return FilePlace(settings.requirements_file)
     place = step.settings.where("requirements")
     if place is not None:
         return place if place.file.endswith(".py") else None
@@ -230,10 +161,10 @@ def _home(step: Step, settings: EffectiveSettings) -> Editable | Place | None:
 def _home_in_pyproject(settings: EffectiveSettings, path: Path) -> TomlPlace:
     extras, groups = settings.pyproject_extras, settings.pyproject_groups
     if len(extras) == 1 and not groups:
-        return TomlPlace(real(path), ("project", "optional-dependencies", extras[0]))
+        return TomlPlace(path, ("project", "optional-dependencies", extras[0]))
     if len(groups) == 1 and not extras:
-        return TomlPlace(real(path), ("dependency-groups", groups[0]))
-    return TomlPlace(real(path), ("project", "dependencies"))
+        return TomlPlace(path, ("dependency-groups", groups[0]))
+    return TomlPlace(path, ("project", "dependencies"))
 
 
 def _in_pyproject(settings: EffectiveSettings) -> Iterator[TomlPlace]:
@@ -241,14 +172,14 @@ def _in_pyproject(settings: EffectiveSettings) -> Iterator[TomlPlace]:
     path = settings.pyproject_path
     if path is None:
         return
-    yield TomlPlace(real(path), ("project", "dependencies"))
-    yield from (TomlPlace(real(path), ("project", "optional-dependencies", one)) for one in settings.pyproject_extras)
-    yield from (TomlPlace(real(path), ("dependency-groups", one)) for one in settings.pyproject_groups)
+    yield TomlPlace(path, ("project", "dependencies"))
+    yield from (TomlPlace(path, ("project", "optional-dependencies", one)) for one in settings.pyproject_extras)
+    yield from (TomlPlace(path, ("dependency-groups", one)) for one in settings.pyproject_groups)
 
 
 def _in_script(settings: EffectiveSettings) -> Iterator[ScriptPlace]:
     if settings.script is not None:
-        yield ScriptPlace(real(settings.script))
+        yield ScriptPlace(settings.script)
 
 
 def lists_of(workspace: Workspace, step: str) -> tuple[TomlPlace, TomlPlace]:
@@ -264,7 +195,7 @@ def lists_of(workspace: Workspace, step: str) -> tuple[TomlPlace, TomlPlace]:
         )
     above = ("tool", "zlock") if file.name == "pyproject.toml" else ()
     table = (*above, *(("steps", step) if step else ()), "docker")
-    return TomlPlace(real(file), (*table, "requirements")), TomlPlace(real(file), (*table, "extra-requirements"))
+    return TomlPlace(file, (*table, "requirements")), TomlPlace(file, (*table, "extra-requirements"))
 
 
 def _in_configuration(workspace: Workspace, step: Step) -> Iterator[TomlPlace]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import NormalizedName
 
 from zlock.errors import InvalidInput, NoAnswer, every, raise_all
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement
+from zlock.model.versions import readable
 from zlock.wording import did_you_mean
 
 _ORIGIN = Origin(source=Source.COMMAND_LINE, detail="`--upgrade-package`")
@@ -26,8 +27,8 @@ def read_upgrades(texts: Iterable[str]) -> tuple[DirectRequirement, ...]:
 
 def _read(text: str) -> Requirement:
     try:
-        requirement = Requirement(text)
-    except InvalidRequirement:
+        requirement = Requirement(readable(text))
+    except ValueError:
         requirement = None
     if requirement is None or requirement.url or requirement.marker or requirement.extras:
         raise InvalidInput(
