@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -15,20 +15,25 @@ from zlock.model.explanations import Behind
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.resolution import words
+from zlock.resolution.align import Member, Name
+from zlock.resolution.behind import behind_of
+from zlock.resolution.clauses import Unsolvable
+from zlock.resolution.conflict import Conflict
+from zlock.resolution.eligible import find_nothing
+from zlock.resolution.explain import explain
+from zlock.resolution.findings import Nothing
+from zlock.resolution.needs import Node, Pins
+from zlock.resolution.problem import Problem
+from zlock.resolution.reporter import AtMost, Enough
+from zlock.resolution.solve import solve
+from zlock.resolution.trials import Trials, added
+from zlock.workflow.explain.aligned_steps import Together
 from zlock.workflow.explain.graphs import standing
 from zlock.workflow.locks.current import LockedStep
 from zlock.workflow.locks.job import Job
 from zlock.workflow.project.workspace import Workspace
-
-if TYPE_CHECKING:
-    from zlock.resolution.align import Member, Name
-    from zlock.resolution.clauses import Unsolvable
-    from zlock.resolution.conflict import Conflict
-    from zlock.resolution.findings import Nothing
-    from zlock.resolution.needs import Pins
-    from zlock.resolution.problem import Problem
-    from zlock.workflow.explain.aligned_steps import Together
-    from zlock.workflow.solving.session import Session
+from zlock.workflow.solving.problem import StepProblems
+from zlock.workflow.solving.session import Session
 
 Verdict = Literal["newest", "kept", "held back", "unknown"]
 _MOST = 4  # different reasons that are said, and conflicts of one release
@@ -66,7 +71,6 @@ class Looking:
     """
 
     def __init__(self, workspace: Workspace, every: Sequence[LockedStep], *, refresh: bool = False) -> None:
-        from zlock.workflow.solving.session import Session
 
         self._overrides = {one.name: one for one in workspace.project.overrides}
         self._session = Session(workspace, refresh=refresh)
@@ -85,11 +89,6 @@ class Looking:
 
     def behind(self, locked: LockedStep, target: Target, name: NormalizedName) -> Behind | None:
         """Say how far a package of a step is behind on a target, and why; None where it is not, or nobody can say."""
-        from zlock.resolution.behind import behind_of
-        from zlock.resolution.clauses import Unsolvable
-        from zlock.resolution.solve import solve
-        from zlock.resolution.trials import Trials
-
         problem = self._members.member((locked.step.name, target.platform)).problem
         with contextlib.suppress(ZlockError, Unsolvable):  # `newer` says it
             return behind_of(replace(problem, preferences={}), solve(problem), name, Trials(_SECONDS))
@@ -105,7 +104,6 @@ class _Members:
     """What each step asks on each of its platforms, and which of them are solved together."""
 
     def __init__(self, session: Session, every: Sequence[LockedStep]) -> None:
-        from zlock.workflow.solving.problem import StepProblems
 
         self._problems = StepProblems(session)
         self._every = {locked.step.name: locked for locked in every}
@@ -124,8 +122,6 @@ class _Members:
 
     def together(self, name: Name, package: NormalizedName) -> Together:
         """Return what has its version of a package in common with a step on a platform."""
-        from zlock.workflow.explain.aligned_steps import Together
-
         group = self.member(name).group
         if (group, package) not in self._together:
             members = []
@@ -137,7 +133,6 @@ class _Members:
 
 
 def _look(members: _Members, step: Name, name: NormalizedName, override: DirectRequirement | None) -> Newer:
-    from zlock.resolution.clauses import Unsolvable
 
     try:
         return _Search(members, step, name, override).run()
@@ -167,8 +162,6 @@ class _Search:
         self._override = override
 
     def run(self) -> Newer:
-        from zlock.resolution.needs import Node
-        from zlock.resolution.solve import solve
 
         if self._package.reference is not None:
             return Newer(verdict="held back", reasons=("a direct reference: it is what its URL names",))
@@ -191,8 +184,6 @@ class _Search:
 
     def _reasons(self, pins: Pins, limit: int) -> Iterator[str]:
         """Yield what stands against newer releases, down to the first one that the step could have by itself."""
-        from zlock.resolution.reporter import Enough
-
         usable = [position for position in range(limit) if self._is_usable(position)]
         yield from self._unusable(range(usable[0] if usable else limit))
         obstacles: list[_Obstacle] = []
@@ -237,8 +228,6 @@ class _Search:
 
     def _why_unusable(self, position: int) -> str | Nothing:
         """Return why a release can't be used: a limit, or what is wrong with it, without its version."""
-        from zlock.resolution.eligible import find_nothing
-
         if self._package.candidate(position) is not None and (limit := self._limit_on(position)):
             return limit
         return find_nothing(self._problem, self._package, f"=={self._package.versions[position]}").at(None)
@@ -257,8 +246,6 @@ class _Search:
 
     def _at(self, position: int, requirements: Sequence[DirectRequirement]) -> Problem:
         """Return a problem with some of the step's requirements in which the package has to be one release."""
-        from zlock.resolution.trials import added
-
         if self._override is None:
             asked = added(f"{self._name}=={self._package.versions[position]}")
             return replace(self._problem, requirements=[*requirements, asked])
@@ -269,10 +256,6 @@ class _Search:
     @staticmethod
     def _solve(problem: Problem) -> Pins | Unsolvable:
         """Return the answer, or the proof that there is none; raise `Enough` where neither is found soon."""
-        from zlock.resolution.clauses import Unsolvable
-        from zlock.resolution.reporter import AtMost
-        from zlock.resolution.solve import solve
-
         try:
             return solve(problem, AtMost(_BUDGET))
         except Unsolvable as proof:
@@ -280,9 +263,6 @@ class _Search:
 
     def _obstacles(self, position: int, proof: Unsolvable) -> Iterator[_Obstacle]:
         """Yield the conflicts that keep a release away, each without the requirements of those before."""
-        from zlock.resolution.explain import explain
-        from zlock.resolution.reporter import Enough
-
         left = list(self._problem.requirements)
         found: Pins | Unsolvable = proof
         for _ in range(_MOST):
@@ -301,8 +281,6 @@ class _Search:
 
     def _rules_out(self, conflict: Conflict, position: int) -> bool:
         """Return whether the requirements of a conflict keep another release away too."""
-        from zlock.resolution.reporter import Enough
-
         core = [one for one in self._problem.requirements if one in conflict.requirements]
         try:
             found = self._solve(replace(self._at(position, core), constraints=conflict.constraints))

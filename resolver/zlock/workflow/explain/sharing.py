@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+
+from packaging.utils import NormalizedName
 
 from zlock.model.explanations import Stated
 from zlock.reporting import Activity, Doing
+from zlock.resolution.ages import Ages
+from zlock.resolution.align import Aligned, Member, align, versions_of
+from zlock.resolution.apart import why_differs
 from zlock.workflow.explain.graphs import standing
 from zlock.workflow.explain.why import every_step
 from zlock.workflow.locks.current import load_locked
 from zlock.workflow.locks.job import Job
 from zlock.workflow.project.workspace import Options, Workspace
-
-if TYPE_CHECKING:
-    from packaging.utils import NormalizedName
-
-    from zlock.resolution.align import Aligned, Member
+from zlock.workflow.solving.problem import StepProblems
+from zlock.workflow.solving.session import Session
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,16 +67,11 @@ def sharing(options: Options) -> Sharing:
     Raises:
         LockOutdated: A lock is missing or outdated.
     """
-    from zlock.resolution.align import align
-    from zlock.workflow.solving.problem import StepProblems
-    from zlock.workflow.solving.session import Session
-
     workspace = Workspace(options)
     chosen = load_locked(workspace)
     every = every_step(workspace, chosen)
     jobs = [Job.of(locked) for locked in every]
-    session = Session(workspace, refresh=False)
-    try:
+    with closing(Session(workspace, refresh=False)) as session:
         problems = StepProblems(session)
         asking = [problems.members(job, standing(locked)) for job, locked in zip(jobs, every, strict=True)]
         members = [replace(one, problem=replace(one.problem, preferences={})) for step in asking for one in step]
@@ -88,12 +85,9 @@ def sharing(options: Options) -> Sharing:
             differing_alone=_differing(members, alone),
             older=tuple(sorted(dict.fromkeys(older), key=lambda one: (-one.days, one.name, one.step))),
         )
-    finally:
-        session.close()
 
 
 def _versions(member: Member, found: Aligned) -> Mapping[NormalizedName, str]:
-    from zlock.resolution.align import versions_of
 
     return versions_of(member.problem, found.pins.get(member.name, {}))
 
@@ -107,7 +101,6 @@ def _differing(members: Sequence[Member], found: Aligned) -> int:
 
 
 def _older(member: Member, members: Sequence[Member], shared: Aligned, alone: Aligned) -> Iterator[Older]:
-    from zlock.resolution.ages import Ages
 
     ages, now, before = Ages(member.problem), _versions(member, shared), _versions(member, alone)
     for name in sorted(now.keys() & before.keys()):
@@ -126,8 +119,6 @@ def _older(member: Member, members: Sequence[Member], shared: Aligned, alone: Al
 
 def _with_reason(found: Older, name: NormalizedName, members: Sequence[Member], shared: Aligned) -> Older:
     """Add which step could not have what another one would have alone, and which of its requirements say so."""
-    from zlock.resolution.apart import why_differs
-
     for other in members:
         if other.name[0] != found.step and _versions(other, shared).get(name) == found.version:
             why = why_differs(other.problem, shared.pins[other.name], name, [found.alone])
