@@ -6,21 +6,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from zlock._version import __version__
-from zlock.lock.export import Exported
-from zlock.lock.export.materials import (
-    content_of,
-    debian_packages,
-    debian_purl,
-    key_of,
-    keys_by_name,
-    moment,
-    not_installed,
-    places_of,
-    purl_of,
-    required_by,
-    required_by_step,
-    required_debian,
-)
+from zlock.lock.export import Exported, materials
 from zlock.lock.package import Package
 from zlock.model.debian import DebianPackage
 
@@ -37,26 +23,28 @@ def export(source: Exported) -> str:
         from cyclonedx.output import make_outputter
         from cyclonedx.schema import OutputFormat, SchemaVersion
     except ImportError as error:
-        raise not_installed("cyclonedx-python-lib") from error
+        raise materials.not_installed("cyclonedx-python-lib") from error
     step = Component(type=ComponentType.APPLICATION, name=source.step, bom_ref="step")
     tool = Component(type=ComponentType.APPLICATION, name="zlock", version=__version__, bom_ref="zlock")
-    components = {key_of(row): _component(row, source) for row in source.lock.packages}
+    components = {materials.key_of(row): _component(row, source) for row in source.lock.packages}
     bom = Bom(
-        serial_number=uuid5(NAMESPACE_URL, f"zlock:{source.step}:sha256:{content_of(source)}"),
-        metadata=BomMetaData(component=step, timestamp=moment(source), tools=[]),
+        serial_number=uuid5(NAMESPACE_URL, f"zlock:{source.step}:sha256:{materials.content_of(source)}"),
+        metadata=BomMetaData(component=step, timestamp=materials.moment(source), tools=[]),
         components=components.values(),
     )
     bom.metadata.tools.components.add(tool)
-    bom.register_dependency(step, [components[key] for key in required_by_step(source)])
-    keys = keys_by_name(source)
+    bom.register_dependency(step, [components[key] for key in materials.required_by_step(source)])
+    keys = materials.keys_by_name(source)
     for row in source.lock.packages:
-        bom.register_dependency(components[key_of(row)], [components[key] for key in required_by(row, keys)])
-    debian = debian_packages(source)
+        bom.register_dependency(
+            components[materials.key_of(row)], [components[key] for key in materials.required_by(row, keys)]
+        )
+    debian = materials.debian_packages(source)
     parts = {key: _debian(key, one, source) for key, one in debian.items()}
     for part in parts.values():
         bom.components.add(part)
     for key, one in debian.items():
-        bom.register_dependency(parts[key], [parts[need] for need in required_debian(one, debian)])
+        bom.register_dependency(parts[key], [parts[need] for need in materials.required_debian(one, debian)])
     outputter = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6)
     return str(outputter.output_as_string(indent=2)) + "\n"
 
@@ -71,7 +59,7 @@ def _debian(key: str, one: DebianPackage, source: Exported) -> Any:
         name=one.name,
         version=one.version,
         bom_ref=key,
-        purl=debian_purl(one, source),
+        purl=materials.debian_purl(one, source),
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=one.sha256)],
     )
 
@@ -87,13 +75,13 @@ def _component(package: Package, source: Exported) -> Any:
             url=XsUri(place),
             hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)] if digest else (),
         )
-        for place, digest in places_of(package)
+        for place, digest in materials.places_of(package)
     ]
     return Component(
         type=ComponentType.LIBRARY,
         name=package.name,
         version=package.version or None,
-        bom_ref=key_of(package),
-        purl=purl_of(package, source),
+        bom_ref=materials.key_of(package),
+        purl=materials.purl_of(package, source),
         external_references=references,
     )

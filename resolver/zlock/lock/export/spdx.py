@@ -8,21 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from zlock._version import __version__
-from zlock.lock.export import Exported
-from zlock.lock.export.materials import (
-    content_of,
-    debian_packages,
-    debian_purl,
-    key_of,
-    keys_by_name,
-    moment,
-    not_installed,
-    places_of,
-    purl_of,
-    required_by,
-    required_by_step,
-    required_debian,
-)
+from zlock.lock.export import Exported, materials
 from zlock.lock.package import Package as Locked
 
 if TYPE_CHECKING:
@@ -45,34 +31,34 @@ def export(source: Exported) -> str:
         from spdx_tools.spdx.model import Actor, ActorType, CreationInfo, Document, Relationship, RelationshipType
         from spdx_tools.spdx.writer.json.json_writer import write_document_to_stream
     except ImportError as error:
-        raise not_installed("spdx-tools") from error
+        raise materials.not_installed("spdx-tools") from error
     information = CreationInfo(
         spdx_version="SPDX-2.3",
         spdx_id=_DOCUMENT,
         name=source.step,
-        document_namespace=f"urn:zlock:{source.step}:{content_of(source)}",
+        document_namespace=f"urn:zlock:{source.step}:{materials.content_of(source)}",
         creators=[Actor(ActorType.TOOL, f"zlock-{__version__}")],
-        created=moment(source).replace(tzinfo=None),
+        created=materials.moment(source).replace(tzinfo=None),
     )
     document = Document(information)
     document.packages = [_package(_STEP, source.step, None, []), *_packages(source)]
     related = RelationshipType
     rows = [(_DOCUMENT, related.DESCRIBES, _STEP)]
-    rows += [(_STEP, related.DEPENDS_ON, _id(key)) for key in required_by_step(source)]
-    keys = keys_by_name(source)
+    rows += [(_STEP, related.DEPENDS_ON, _id(key)) for key in materials.required_by_step(source)]
+    keys = materials.keys_by_name(source)
     for row in source.lock.packages:
-        own = _id(key_of(row))
-        rows += [(own, related.DEPENDS_ON, _id(key)) for key in required_by(row, keys)]
+        own = _id(materials.key_of(row))
+        rows += [(own, related.DEPENDS_ON, _id(key)) for key in materials.required_by(row, keys)]
         rows += [(variant.spdx_id, related.VARIANT_OF, own) for variant in _variants(row)]
-    debian = debian_packages(source)
+    debian = materials.debian_packages(source)
     for key, one in debian.items():
         document.packages.append(
-            _package(_id(key), one.name, one.version, [("", one.sha256)], debian_purl(one, source))
+            _package(_id(key), one.name, one.version, [("", one.sha256)], materials.debian_purl(one, source))
         )
     rows += [
         (_id(key), related.DEPENDS_ON, _id(need))
         for key, one in debian.items()
-        for need in required_debian(one, debian)
+        for need in materials.required_debian(one, debian)
     ]
     rows += [(_STEP, related.CONTAINS, _id(key)) for key in debian]
     document.relationships = [Relationship(*row) for row in rows]
@@ -83,15 +69,15 @@ def export(source: Exported) -> str:
 
 def _packages(source: Exported) -> Iterator[Package]:
     for row in source.lock.packages:
-        places = list(places_of(row))
-        own, purl = _id(key_of(row)), purl_of(row, source)
+        places = list(materials.places_of(row))
+        own, purl = _id(materials.key_of(row)), materials.purl_of(row, source)
         yield _package(own, row.name, row.version or None, places if len(places) == 1 else [], purl)
         yield from _variants(row, purl)
 
 
 def _variants(row: Locked, purl: PackageURL | None = None) -> list[Package]:
-    places = list(places_of(row))
-    own = _id(key_of(row))
+    places = list(materials.places_of(row))
+    own = _id(materials.key_of(row))
     named = enumerate(places, 1) if len(places) > 1 else ()
     return [_package(f"{own}-file-{number}", row.name, row.version or None, [place], purl) for number, place in named]
 
