@@ -40,28 +40,25 @@ class Placeholder:
         return self._part(f"{self._zlock_label}()")
 
     def __iter__(self) -> Iterator[Placeholder]:
-        items = elements(self._zlock_annotation)
-        if items is None:
-            raise self._unknown_length()
-        return (self[position] for position in range(len(items)))
+        return (self[position] for position in range(len(self)))
 
     def __len__(self) -> int:
         items = elements(self._zlock_annotation)
         if items is None:
-            raise self._unknown_length()
+            raise InvalidPipeline(
+                f"{self._zlock_label} can't be unpacked or looped over: its length is known only when the pipeline "
+                "runs",
+                hint=self._zlock_way_out,
+            )
         return len(items)
 
-    def __bool__(self) -> NoReturn:
-        raise self._undecided()
+    def _undecided(self) -> NoReturn:
+        raise InvalidPipeline(
+            f"the pipeline decides on {self._zlock_label}, which exists only when the pipeline runs",
+            hint="decide inside a step, or on a parameter that has a default value",
+        )
 
-    def __int__(self) -> NoReturn:
-        raise self._undecided()
-
-    def __index__(self) -> NoReturn:
-        raise self._undecided()
-
-    def __float__(self) -> NoReturn:
-        raise self._undecided()
+    __bool__ = __int__ = __index__ = __float__ = _undecided
 
     def _compared(self, _other: object) -> Placeholder:
         """Give a placeholder, so that the error comes from the decision and names it."""
@@ -76,18 +73,6 @@ class Placeholder:
 
     def _part(self, label: str, annotation: object = None) -> Placeholder:
         return Placeholder(label, annotation=annotation, way_out=self._zlock_way_out)
-
-    def _undecided(self) -> InvalidPipeline:
-        return InvalidPipeline(
-            f"the pipeline decides on {self._zlock_label}, which exists only when the pipeline runs",
-            hint="decide inside a step, or on a parameter that has a default value",
-        )
-
-    def _unknown_length(self) -> InvalidPipeline:
-        message = (
-            f"{self._zlock_label} can't be unpacked or looped over: its length is known only when the pipeline runs"
-        )
-        return InvalidPipeline(message, hint=self._zlock_way_out)
 
 
 def returned(name: str, function: Callable[..., object]) -> Placeholder:
