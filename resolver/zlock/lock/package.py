@@ -11,20 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from zlock.lock import forms
 from zlock.lock.files import PackageArchive, PackageFile, check_file
-from zlock.lock.forms import (
-    Commit,
-    FileName,
-    IndexUrl,
-    MarkerText,
-    Name,
-    Node,
-    Path,
-    PathInside,
-    RepositoryUrl,
-    SpecifierText,
-    VersionText,
-)
 from zlock.lock.question import plain_text
 from zlock.lock.toml import Row, flat
 from zlock.model.form import Line, Misstated, plain, read
@@ -44,11 +32,11 @@ class PackageVcs:
     """
 
     type: Literal["git"]
-    path: Path = ""
-    url: RepositoryUrl = ""
+    path: forms.Path = ""
+    url: forms.RepositoryUrl = ""
     requested_revision: Line = ""
-    commit_id: Commit
-    subdirectory: PathInside = ""
+    commit_id: forms.Commit
+    subdirectory: forms.PathInside = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,8 +48,8 @@ class PackageDirectory:
         subdirectory: Where the project is in it; empty for its top.
     """
 
-    path: Path
-    subdirectory: PathInside = ""
+    path: forms.Path
+    subdirectory: forms.PathInside = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +60,7 @@ class Dependency:
         name: The package that is needed.
     """
 
-    name: Name
+    name: forms.Name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +71,7 @@ class PackageFacts:
         needs: By extra, with "" for the package itself, the packages and extras that it needs.
     """
 
-    needs: Mapping[Line, tuple[Node, ...]] = field(default_factory=dict)
+    needs: Mapping[Line, tuple[forms.Node, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,16 +100,16 @@ class Package:
         sdist: Its sdist, where there are no wheels.
     """
 
-    name: Name
-    version: VersionText = ""
-    marker: MarkerText = ""
-    requires_python: SpecifierText = ""
+    name: forms.Name
+    version: forms.VersionText = ""
+    marker: forms.MarkerText = ""
+    requires_python: forms.SpecifierText = ""
     dependencies: tuple[Dependency, ...] = ()
     tool: PackageTool = PackageTool()
     vcs: PackageVcs | None = None
     directory: PackageDirectory | None = None
     archive: PackageArchive | None = None
-    index: IndexUrl = ""
+    index: forms.IndexUrl = ""
     wheels: tuple[PackageFile, ...] = ()
     sdist: PackageFile | None = None
 
@@ -142,7 +130,7 @@ class Package:
         for file in self.files:
             check_file(file, self.name, self.version)
         if self.archive:
-            read(FileName, self.archive.filename)
+            read(forms.FileName, self.archive.filename)
             if not self.is_built:
                 check_file(self.archive, self.name, self.version)
 
