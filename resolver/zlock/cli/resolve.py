@@ -126,7 +126,7 @@ def lines_of(step: StepReport, *, verbose: bool) -> list[str]:
         return [f"{step.name}: {packages}, up to date"]
     if step.status == "declared":
         return [f"{step.name}: {packages}, up to date; updated the recorded inputs -> {step.path.name}"]
-    said = _counts(step) or ("same versions" if step.packages else "nothing to install")
+    said = _counts(step.moves) or ("same versions" if step.packages else "nothing to install")
     lines = [f"{step.name}: {packages} ({said}) -> {step.path.name}"]
     if step.debian:
         lines.append(f"  {counted(step.debian.pins, 'Debian package')} ({_counts(step.debian) or 'same versions'})")
@@ -134,15 +134,14 @@ def lines_of(step: StepReport, *, verbose: bool) -> list[str]:
         from zlock.resolution.words import differs, gave_way  # most steps have nothing of both
 
         lines += [f"  {line}" for line in (*map(gave_way, step.gave_way), *map(differs, step.differs))]
-    several: list[StepReport | Moves] = [step, step.debian] if step.debian else [step]
-    for moves in several if verbose else []:
+    for moves in filter(None, (step.moves, step.debian) if verbose else ()):
         lines += [f"  + {name} {version}" for name, version in sorted(moves.added.items())]
         lines += [f"  - {name} {version}" for name, version in sorted(moves.removed.items())]
         lines += [f"  {name} {old} -> {new}" for name, (old, new) in sorted(moves.moved.items())]
     return lines
 
 
-def _counts(moves: StepReport | Moves) -> str:
+def _counts(moves: Moves) -> str:
     counts = [(len(moves.added), "added"), (len(moves.moved), "moved"), (len(moves.removed), "removed")]
     return ", ".join(f"{count} {what}" for count, what in counts if count)
 
@@ -158,7 +157,7 @@ def plain_report(report: Report, notes: list[str]) -> dict[str, object]:
                 "lock": str(step.path),
                 "packages": step.packages,
                 "identity": step.identity,
-                **_plain_moves(step),
+                **_plain_moves(step.moves),
                 **({"debian": {"packages": step.debian.pins, **_plain_moves(step.debian)}} if step.debian else {}),
                 "gave-way": plain(step.gave_way),
                 "differs": plain(step.differs),
@@ -169,7 +168,7 @@ def plain_report(report: Report, notes: list[str]) -> dict[str, object]:
     }
 
 
-def _plain_moves(moves: StepReport | Moves) -> dict[str, object]:
+def _plain_moves(moves: Moves) -> dict[str, object]:
     return {
         "added": dict(moves.added),
         "removed": dict(moves.removed),

@@ -32,10 +32,10 @@ class Moves(NamedTuple):
         moved: Names with their old and new versions.
     """
 
-    pins: int
-    added: Mapping[str, str]
-    removed: Mapping[str, str]
-    moved: Mapping[str, tuple[str, str]]
+    pins: int = 0
+    added: Mapping[str, str] = MappingProxyType({})
+    removed: Mapping[str, str] = MappingProxyType({})
+    moved: Mapping[str, tuple[str, str]] = MappingProxyType({})
 
     @classmethod
     def between(cls, old: Mapping[str, str], new: Mapping[str, str]) -> Self:
@@ -56,9 +56,7 @@ class StepReport(NamedTuple):
         path: Its lock.
         status: What was done to the file.
         packages: How many it pins.
-        added: Names that came in, with their versions.
-        removed: Names that went, with their versions.
-        moved: Names with their old and new versions.
+        moves: How they differ from those before.
         identity: The lock's identity.
         gave_way: Requirements that gave way to later sources.
         differs: Packages that have another version in another step, with the reason.
@@ -70,9 +68,7 @@ class StepReport(NamedTuple):
     path: Path
     status: Status
     packages: int = 0
-    added: Mapping[str, str] = MappingProxyType({})
-    removed: Mapping[str, str] = MappingProxyType({})
-    moved: Mapping[str, tuple[str, str]] = MappingProxyType({})
+    moves: Moves = Moves()
     identity: str = ""
     gave_way: tuple[GaveWay, ...] = ()
     differs: tuple[Differs, ...] = ()
@@ -98,8 +94,7 @@ class StepReport(NamedTuple):
         moves = Moves.between(before.pins if before else {}, lock.pins)
         old, new = before.facts.apt if before else None, lock.facts.apt
         debian = Moves.between(old.pins if old else {}, new.pins if new else {}) if old or new else None
-        report = cls.of(path, lock.facts, status)
-        return report._replace(added=moves.added, removed=moves.removed, moved=moves.moved, debian=debian)
+        return cls.of(path, lock.facts, status)._replace(moves=moves, debian=debian)
 
 
 class Failures:
