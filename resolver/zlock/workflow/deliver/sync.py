@@ -29,7 +29,7 @@ from zlock.wording import did_you_mean, listed
 from zlock.workflow.deliver.make_environment import Contents, make_environment
 from zlock.workflow.fetching.build_files import house_with
 from zlock.workflow.fetching.fetch import bring_for_builds
-from zlock.workflow.fetching.folders import Folders, cache_folder
+from zlock.workflow.fetching.folders import Folders
 from zlock.workflow.images.index_secret import index_urls
 from zlock.workflow.locks.current import LockedStep, load_locked
 from zlock.workflow.project.report import Report
@@ -144,7 +144,7 @@ class _Place:
 
     @classmethod
     def of(cls, workspace: Workspace) -> _Place:
-        return cls(real(cache_folder(workspace.options, workspace.environ)) / _KIND)
+        return cls(real(workspace.cache_folder) / _KIND)
 
     def pointer(self, lock: Path) -> Path:
         """Return the file that names the environment which was last made for a lock."""

@@ -30,7 +30,7 @@ from zlock.model.reference import join_repository
 from zlock.model.target import Target
 from zlock.reporting import Activity, Doing
 from zlock.workflow.fetching.build_files import house_with
-from zlock.workflow.fetching.folders import Folders, cache_folder, usable_build
+from zlock.workflow.fetching.folders import Folders, usable_build
 from zlock.workflow.fetching.pool import Archives, DebHouse
 from zlock.workflow.locks.base_images import base_image_of
 from zlock.workflow.locks.current import LockedStep, load_locked
@@ -129,7 +129,7 @@ def bring_for_builds(workspace: Workspace, one: LockedStep, files: Sequence[Lock
         IndexFailed: Files can't be had; several errors come as `Problems`.
     """
     options = workspace.options
-    place = cache_folder(options, workspace.environ) / "built-with"
+    place = workspace.cache_folder / "built-with"
     if all(find_release_file(place, file.package, file.version, file.sha256) for file in files):
         return place
     job, problems = Job.of(one), Collector()

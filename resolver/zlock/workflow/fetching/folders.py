@@ -13,7 +13,7 @@ from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_n
 
 from zlock.errors import Collector, NoAnswer, OutsideFailed, ZlockError
 from zlock.image.wanted import BuiltFolder
-from zlock.index.cache import Cache, default_folder
+from zlock.index.cache import Cache
 from zlock.lock.facts import Build
 from zlock.lock.selection import packages_on
 from zlock.lock.wheelhouse import LockedFile, files_of_build
@@ -21,7 +21,7 @@ from zlock.model.paths import portable, real
 from zlock.model.ports import InvalidMetadata
 from zlock.model.target import Target
 from zlock.workflow.locks.current import LockedStep
-from zlock.workflow.project.workspace import Options, Workspace
+from zlock.workflow.project.workspace import Workspace
 
 if TYPE_CHECKING:
     from zlock.index.sdist import Builder
@@ -32,11 +32,6 @@ Supply = Callable[[LockedStep, Sequence[LockedFile]], Path]
 
 _KIND = "folders"
 _CORRECT = "correct the project in that folder; what its build imports belongs into `requires` of its `[build-system]`"
-
-
-def cache_folder(options: Options, environ: Mapping[str, str]) -> Path:
-    """Return where a run keeps what it can get again."""
-    return options.cache_dir or default_folder(environ)
 
 
 def usable_build(one: LockedStep, name: str, target: Target) -> Build | None:
@@ -71,7 +66,7 @@ class Folders:
         self._workspace = workspace
         self._supply = supply
         self._others = (workspace.wheelhouse, *others)
-        self._cache = Cache(cache_folder(workspace.options, workspace.environ))
+        self._cache = Cache(workspace.cache_folder)
         self._known: dict[tuple[Path, str, tuple[str, ...]], BuiltFolder | ZlockError] = {}
 
     def built_on(self, one: LockedStep, target: Target) -> dict[str, BuiltFolder]:

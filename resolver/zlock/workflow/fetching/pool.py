@@ -24,7 +24,6 @@ from zlock.index.wheelhouse import OfflineMiss, Status, Wanted, Wheelhouse, diff
 from zlock.model.debian import DebianPackage
 from zlock.model.reference import ImageReference
 from zlock.reporting import Activity, Doing
-from zlock.workflow.fetching.folders import cache_folder
 from zlock.workflow.locks.base_images import BaseImages
 from zlock.workflow.project.workspace import Workspace
 
@@ -43,7 +42,7 @@ class Archives:
     def __init__(self, workspace: Workspace) -> None:
         self._images = BaseImages(workspace)
         self._environ = workspace.environ
-        self._cache = cache_folder(workspace.options, workspace.environ)
+        self._cache = workspace.cache_folder
         self._turn = Lock()
 
     @cached_property
@@ -134,9 +133,9 @@ class DebHouse(Wheelhouse):
 
 def missing_debs(workspace: Workspace, debs: Sequence[DebianPackage]) -> Iterator[DebianPackage]:
     """Yield those packages that a build would download, by name and size; each build checks the hashes."""
-    pool, cache = workspace.wheelhouse / DEBS, cache_folder(workspace.options, workspace.environ)
+    pool = workspace.wheelhouse / DEBS
     for deb in debs:
-        near = cached_at(cache, deb)
+        near = cached_at(workspace.cache_folder, deb)
         if not (pool / deb.filename).exists() and not (near.is_file() and near.stat().st_size == deb.size):
             yield deb
 
@@ -186,11 +185,10 @@ class Pool:
         """Bring packages into the cache."""
         options = self._workspace.options
         reference = ImageReference.parse(plan.parent.reference).at(plan.parent.digest)
-        cache = cache_folder(options, self._workspace.environ)
         found, missing, received = {}, list[OfflineMiss](), 0
         for count, deb in enumerate(debs):
             self._workspace.reporter(Doing(Activity.FETCHING_FILES, done=count, total=len(debs), received=received))
-            found[deb] = cached_at(cache, deb)
+            found[deb] = cached_at(self._workspace.cache_folder, deb)
             house = DebHouse(found[deb].parent, self._client, offline=options.offline)
             try:
                 house.bring(self._archives.wanted(deb, reference, plan.platform, plan.repository))

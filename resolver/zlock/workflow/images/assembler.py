@@ -19,7 +19,6 @@ from zlock.image.plan import ImagePlan
 from zlock.image.reading.sources import OpenImage
 from zlock.process import CommandStopped, Watch
 from zlock.reporting import Activity, Doing
-from zlock.workflow.fetching.folders import cache_folder
 from zlock.workflow.fetching.locked_wheels import LockedWheels
 from zlock.workflow.images.destinations import Destination, InRegistries
 from zlock.workflow.images.layering import Layering
@@ -40,7 +39,7 @@ class Assembler:
         self._layering = layering
         self._destination = destination
         self._wheels = LockedWheels(workspace, locked)
-        store = LayerStore(cache_folder(workspace.options, workspace.environ))
+        store = LayerStore(workspace.cache_folder)
         self._bench = Workbench(store=store, created=_created(workspace.environ))
         self.doubles: dict[Double, None] = {}
 

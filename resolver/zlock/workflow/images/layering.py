@@ -25,7 +25,6 @@ from zlock.model.form import Misstated, plain, read
 from zlock.model.image import FOLDER, WORKING_FOLDER, is_layout
 from zlock.model.reference import ImageReference
 from zlock.wording import listed
-from zlock.workflow.fetching.folders import cache_folder
 from zlock.workflow.images.find import ImageFinder
 from zlock.workflow.project.workspace import Workspace
 
@@ -51,7 +50,7 @@ class Layering:
         self._workspace = workspace
         self._is_named = is_named
         self._finder = ImageFinder(workspace)
-        self._cache = Cache(cache_folder(workspace.options, workspace.environ))
+        self._cache = Cache(workspace.cache_folder)
         compilers = Compilers(workspace.environ)
         self._compiler: Callable[[int, str], Compiler | None] = cache(compilers.find)
         self._near: dict[tuple[str, str], OpenImage] = {}  # in layouts and in stores of engines

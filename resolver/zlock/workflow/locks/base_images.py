@@ -17,7 +17,6 @@ from zlock.errors import InvalidInput
 from zlock.image.reading.layers import LayerTree
 from zlock.image.reading.sources import RegistryImage, add_layers
 from zlock.image.registry.registry import Registry
-from zlock.index.cache import default_folder
 from zlock.lock.exclusive import exclusive
 from zlock.lock.facts import Facts
 from zlock.model.debian import DebianPackage
@@ -57,8 +56,7 @@ class BaseImages:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        options = workspace.options
-        self._folder = (options.cache_dir or default_folder(workspace.environ)) / _FORMAT
+        self._folder = workspace.cache_folder / _FORMAT
 
     def close(self) -> None:
         """Close what was opened."""

@@ -128,6 +128,13 @@ class Workspace:
 
         return KeptFile.of(self.project.keep, self.project)
 
+    @cached_property
+    def cache_folder(self) -> Path:
+        """Where a run keeps what it can get again."""
+        from zlock.index.cache import default_folder
+
+        return self.options.cache_dir or default_folder(self.environ)
+
     def note(self, *lines: str) -> None:
         """Tell what a person should know."""
         for line in lines:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from zlock.debian.closure import find_closure
 from zlock.errors import IndexFailed, ZlockError, every
 from zlock.image.context.debs import DEBS, cached_at
-from zlock.index.cache import default_folder
 from zlock.index.wheelhouse import differs
 from zlock.lock.facts import Apt, Facts
 from zlock.lock.lock import Lock
@@ -117,11 +116,12 @@ class _Locker:
 
     def _pool(self, kept: Sequence[DebianPackage]) -> dict[DebianPackage, Path]:
         """Return those packages whose files are in the wheelhouse, or were brought for a build."""
-        options = self._workspace.options
-        cache = options.cache_dir or default_folder(self._workspace.environ)
         found = {}
         for one in kept:
-            for place in (self._workspace.wheelhouse / DEBS / one.filename, cached_at(cache, one)):
+            for place in (
+                self._workspace.wheelhouse / DEBS / one.filename,
+                cached_at(self._workspace.cache_folder, one),
+            ):
                 if differs(place, one.size, one.sha256) is None:
                     found[one] = place
         return found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from zlock.index.auth import Credentials
-from zlock.index.cache import Cache, default_folder
+from zlock.index.cache import Cache
 from zlock.index.client import Client
 from zlock.index.machine import Machine, uv_indexes_of
 from zlock.index.network import Network
@@ -58,7 +58,7 @@ class Session:
         self.client = Client(network, Credentials(workspace.environ))
         self.repository = Repository(
             self.client,
-            Cache(workspace.options.cache_dir or default_folder(workspace.environ)),
+            Cache(workspace.cache_folder),
             offline=workspace.options.offline,
             refresh=refresh,
             builder=self.builder,
