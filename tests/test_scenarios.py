@@ -135,9 +135,7 @@ class Scenario:
                 conflict = explain(problem, proof)
                 way = gives_way(conflict, problem) if self.config.get("conflicts") == "later" else None
                 if way is None:
-                    error = no_solution("train", conflict)
-                    error.hint = words.way_out(conflict, find_changes(problem, conflict))
-                    raise error from None
+                    raise no_solution("train", conflict, find_changes(problem, conflict)) from None
                 requirements.remove(way[0])
                 self.gave_way.append(f"{way[0]} to {way[1]}")
                 continue

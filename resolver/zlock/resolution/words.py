@@ -296,13 +296,23 @@ def _way_of_files(one: Nothing, files: Files, rules: Rules, settings: str) -> st
 # Conflicts
 
 
-def no_solution(step: str, conflict: Conflict) -> NoSolution:
-    """Return the error of a step whose requirements can't hold together, with what was proven."""
+def no_solution(step: str, conflict: Conflict, changes: Changes | None = None) -> NoSolution:
+    """Return the error of a step whose requirements can't hold together: what was proven, and what would solve it.
+
+    Args:
+        step: Its name.
+        conflict: What was proven.
+        changes: What was tried as ways out; None before that.
+    """
     lines = [Located(f"`{one}` by {origin}", origin) for one in conflict.requirements for origin in one.origins]
-    return NoSolution(f"no set of versions satisfies step `{step}`", context=[*lines, *between(conflict)])
+    return NoSolution(
+        f"no set of versions satisfies step `{step}`",
+        context=[*lines, *between(conflict)],
+        hint=_ways_out(conflict, changes) if changes else "",
+    )
 
 
-def way_out(conflict: Conflict, changes: Changes) -> str:
+def _ways_out(conflict: Conflict, changes: Changes) -> str:
     """Say what would solve a step."""
     ways = list(map(change, changes.found))
     for one in conflict.nothings:

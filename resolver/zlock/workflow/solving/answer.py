@@ -24,7 +24,7 @@ from zlock.resolution.problem import Problem
 from zlock.resolution.reporter import SearchReporter
 from zlock.resolution.solve import Described, Resolved, describe, solve
 from zlock.resolution.trials import Trials
-from zlock.resolution.words import no_solution, way_out
+from zlock.resolution.words import no_solution
 from zlock.workflow.locks.job import Job
 from zlock.workflow.solving.problem import StepProblems, locked_pins
 from zlock.workflow.solving.session import Session
@@ -177,10 +177,9 @@ class Answers:
         """Return the error of a conflict; it is told at once, and the way out as soon as that is found."""
         from zlock.resolution.changes import find_changes
 
-        error = no_solution(job.step.name, conflict)
-        self._hear(Failing(error.laid_out()))
+        self._hear(Failing(no_solution(job.step.name, conflict).laid_out()))
         self._hear(Doing(Activity.TRYING_CHANGES, job.step.name))
-        error.hint = way_out(conflict, find_changes(problem, conflict))
+        error = no_solution(job.step.name, conflict, find_changes(problem, conflict))
         self._hear(Failing(error.laid_out()))
         return error
 
