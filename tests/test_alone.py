@@ -11,7 +11,6 @@ from packaging.version import Version
 
 from support.graph import Packages, pins_by_name, problem_of
 from test_soundness import Case, Oracle
-from zlock.resolution.ages import Ages
 from zlock.resolution.alone import choose
 from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.needs import Pins
@@ -116,7 +115,7 @@ def test_ages_count_from_the_newest_release_that_can_be_used() -> None:
         }
     }
     problem = problem_of(packages, ["a"])
-    ages = Ages(problem)
+    ages = problem.ages
     package = problem.universe.package(problem.roots()[0].node.name)
     by_version = {str(version): ages.age(package.name, at) for at, version in enumerate(package.versions)}
 
@@ -124,8 +123,7 @@ def test_ages_count_from_the_newest_release_that_can_be_used() -> None:
 
 
 def oldest_first(problem: Problem, found: Pins) -> list[int]:
-    ages = Ages(problem)
-    return sorted((ages.age(node.name, at) for node, at in found.items() if not node.extra), reverse=True)
+    return sorted(problem.ages.of(found).values(), reverse=True)
 
 
 def test_an_answer_stays_right_and_its_oldest_pin_never_gets_older() -> None:

@@ -17,7 +17,6 @@ from packaging.version import Version
 from zlock.errors import ZlockError
 from zlock.model.explanations import Differs
 from zlock.model.requirement import DirectRequirement
-from zlock.resolution.ages import Ages
 from zlock.resolution.ahead import fetch_ahead
 from zlock.resolution.alone import attempt
 from zlock.resolution.apart import why_differs
@@ -125,13 +124,12 @@ class _Side:
     def __init__(self, member: Member, problem: Problem, pins: Pins) -> None:
         self.member = member
         self._problem = problem
-        self._ages = Ages(self._problem)
         self.take(pins)
         self.settle()
 
     def settle(self) -> None:
         """Let the answer be the one that windows are around, and nothing be shared yet."""
-        self._windows = Windows(self._problem, self._ages, self.pins)
+        self._windows = Windows(self._problem, self.pins)
         self._shared: dict[NormalizedName, int] = {}
         self.alone = self.versions
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 
 from packaging.utils import NormalizedName
 from resolvelib.resolvers import ResolutionError
 
 from zlock.errors import IndexFailed
-from zlock.resolution.ages import Ages
 from zlock.resolution.complete import search_completely
 from zlock.resolution.held import Held, Limit
 from zlock.resolution.needs import Node, Pins
@@ -43,7 +43,7 @@ def choose(problem: Problem, plain: Pins) -> Pins:
 
 def attempt(problem: Problem, limit: Limit, size: int) -> Pins | None:
     """Return an answer within a limit; None where none was found within the budget of one search."""
-    limited = replace(problem, limit=limit)
+    limited = replace(problem, limit=cache(limit))
     with contextlib.suppress(
         ResolutionError, IndexFailed
     ):  # what can't be had, as when offline, is no way to an answer
@@ -55,26 +55,26 @@ class _Choice:
     def __init__(self, problem: Problem, plain: Pins) -> None:
         self._problem = problem
         self._plain = plain
-        self._ages = Ages(problem)
+        self._ages = problem.ages
         self._kept = kept_of(problem, plain)
         self._direct = {dependency.name for dependency, _ in problem.dependencies()} - self._kept.keys()
 
     def run(self) -> Pins:
         first = self._with_young_directs(self._plain)
-        rest = _Rest(self._problem, self._ages, first, self._direct)
+        rest = _Rest(self._problem, first, self._direct)
         return rest.with_young_rest(self._plain if rest.is_better(self._plain, first) else first)
 
     def _with_young_directs(self, pins: Pins) -> Pins:
         """Return an answer in which the oldest of what the step asks for is as young as can be, then the next."""
         settled: set[NormalizedName] = set()
-        floors, held = self._floors(), Held(self._problem, pins)
+        floors, held = self._floors(), None
         for _ in range(_MOST_SEARCHES):
-            ages = {name: age for name, age in ages_of(self._ages, pins).items() if name in self._direct}
+            ages = {name: age for name, age in self._ages.of(pins).items() if name in self._direct}
             above = [(-age, name) for name, age in ages.items() if age > floors[name] and name not in settled]
             if not above:
                 break
             oldest = min(above)[1]
-            limit = self._below(ages, oldest)
+            limit, held = self._below(ages, oldest), held or Held(self._problem, pins)
             found = None if held.is_held(oldest, limit) else attempt(self._problem, limit, len(pins))
             if found is None:
                 settled.add(oldest)
@@ -90,7 +90,7 @@ class _Choice:
         found = {}
         for name in self._direct & masks.keys():
             package = self._problem.universe.package(name)
-            mask = masks[name] & self._problem.domain(name) & ~self._problem.unnamed(name)
+            mask = masks[name] & self._problem.usable(name)
             first = next((one for one in bits(mask) if package.candidate(one)), None)
             found[name] = 0 if first is None else self._ages.age(name, first)
         return found
@@ -113,25 +113,24 @@ class _Rest:
 
     Args:
         problem: What the step asks.
-        ages: The ages of its candidates.
         first: The answer in which what it asks for is as young as can be.
         direct: What it asks for, and does not keep.
     """
 
-    def __init__(self, problem: Problem, ages: Ages, first: Pins, direct: set[NormalizedName]) -> None:
+    def __init__(self, problem: Problem, first: Pins, direct: set[NormalizedName]) -> None:
         self._problem = problem
-        self._ages = ages
+        self._ages = problem.ages
         self._direct = direct
         self._kept = kept_of(problem, first)
-        self._before = ages_of(ages, first)
-        self._windows = Windows(problem, ages, first)
+        self._before = self._ages.of(first)
+        self._windows = Windows(problem, first)
 
     def is_better(self, pins: Pins, best: Pins) -> bool:
         """Return whether an answer is better than the best one so far, and what the step asks for in its windows.
 
         What is no longer there is as old as it was: that it left is not a gain.
         """
-        then, now = ({**self._before, **ages_of(self._ages, one)} for one in (pins, best))
+        then, now = ({**self._before, **self._ages.of(one)} for one in (pins, best))
         if sum(then.values()) >= sum(now.values()) or self._rest(then) >= self._rest(now):
             return False
         any_major = sum(self._rest(self._before)) - sum(self._rest(then)) > _GAIN_OF_MAJOR
@@ -144,9 +143,8 @@ class _Rest:
     def with_young_rest(self, best: Pins) -> Pins:
         """Return an answer whose oldest pins are as young as was found, the oldest first."""
         settled = self._direct | self._kept.keys()
-        self._searches, held = _MOST_SEARCHES, Held(self._problem, best)
+        self._searches, held, ages = _MOST_SEARCHES, Held(self._problem, best), self._ages.of(best)
         while self._searches > 0:
-            ages = ages_of(self._ages, best)
             oldest = min(((-age, name) for name, age in ages.items() if age and name not in settled), default=None)
             if oldest is None:
                 break
@@ -154,7 +152,7 @@ class _Rest:
             for limit in self._limits(held, ages, oldest[1]):
                 found = self._better(best, limit)
                 if found is not None:
-                    best, held = found, Held(self._problem, found)
+                    best, held, ages = found, Held(self._problem, found), self._ages.of(found)
                     break
         return best
 
@@ -212,8 +210,3 @@ def kept_of(problem: Problem, pins: Mapping[Node, int]) -> dict[NormalizedName, 
     """Return what an answer has as it was locked, as masks of one candidate."""
     rows = ((node.name, position) for node, position in pins.items())
     return {name: 1 << at for name, at in rows if problem.kept(problem.universe.package(name)) == at}
-
-
-def ages_of(ages: Ages, pins: Mapping[Node, int]) -> dict[NormalizedName, int]:
-    """Return the ages of an answer's pins."""
-    return {node.name: ages.age(node.name, position) for node, position in pins.items() if not node.extra}

@@ -9,7 +9,6 @@ from packaging.utils import NormalizedName
 
 from zlock.model.explanations import Differs, Stated
 from zlock.model.requirement import DirectRequirement
-from zlock.resolution.ages import Ages
 from zlock.resolution.findings import Rejected
 from zlock.resolution.needs import Need, Node, Pins
 from zlock.resolution.package import bits
@@ -47,8 +46,7 @@ def why_differs(
         return found(reason="forced", forcing=ruling_out)
     if problem.kept(package) == pinned:
         return found(reason="locked")
-    ages = Ages(problem)
-    windows = Windows(problem, ages, pins)
+    ages, windows = problem.ages, Windows(problem, pins)
     if not usable & windows.mask(name, any_major=True):
         days = min(ages.age(name, position) for position in bits(usable)) - ages.age(name, pinned)
         return found(reason="older", days=days)

@@ -9,7 +9,6 @@ from packaging.utils import NormalizedName
 
 from zlock.model.distribution import Dependency
 from zlock.model.explanations import Behind, Stated
-from zlock.resolution.ages import Ages
 from zlock.resolution.apart import forcing
 from zlock.resolution.findings import Flaw, Rejected
 from zlock.resolution.needs import Node, Pins
@@ -29,8 +28,9 @@ def find_behind(problem: Problem, pins: Pins, trials: Trials) -> Iterator[Behind
         pins: What it has.
         trials: Tries builds.
     """
-    for node in sorted(pins):
-        if not node.extra and problem.kept(problem.universe.package(node.name)) != pins[node]:
+    aged = [node for node, at in pins.items() if not node.extra and problem.ages.age(node.name, at) > _YEAR]
+    for node in sorted(aged):
+        if problem.kept(problem.universe.package(node.name)) != pins[node]:
             found = behind_of(problem, pins, node.name, trials)
             if found is not None:
                 yield found
@@ -38,11 +38,11 @@ def find_behind(problem: Problem, pins: Pins, trials: Trials) -> Iterator[Behind
 
 def behind_of(problem: Problem, pins: Pins, name: NormalizedName, trials: Trials) -> Behind | None:
     """Return what is to be said of a pin that is more than a year behind, None of a younger one."""
-    ages, position = Ages(problem), pins[Node(name, "")]
+    ages, position = problem.ages, pins[Node(name, "")]
     days = ages.age(name, position)
     if days <= _YEAR:
         return None
-    younger = ages.within(name, days - 1) & problem.domain(name) & ~problem.unnamed(name) & (1 << position) - 1
+    younger = ages.within(name, days - 1) & problem.usable(name) & (1 << position) - 1
     sdist = _needs_sdist(problem, name, younger)
     return Behind(
         name=name,

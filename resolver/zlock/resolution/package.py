@@ -6,8 +6,12 @@ mask once per package and specifier, and from then on intersecting, testing and 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from functools import lru_cache
+from itertools import accumulate
+from operator import or_
 from typing import NamedTuple
 
 from packaging.utils import NormalizedName
@@ -17,9 +21,10 @@ from zlock.errors import Unsound
 from zlock.model.distribution import File, Reference
 from zlock.model.link import public
 from zlock.model.page import Page
-from zlock.model.versions import Versions, parse_specifier, parse_version
+from zlock.model.versions import Release, Versions, parse_specifier, parse_version
 from zlock.resolution.findings import Rejected
 
+_LAST_DAY = date.max.toordinal()
 _NAMING_OPERATORS = frozenset({"==", "===", "~=", ">=", ">", "<=", "<"})
 
 
@@ -88,8 +93,8 @@ class Package:
     """
 
     __slots__ = (
-        "_candidates", "_is_settled", "_judge", "_rejected", "all", "name", "page", "prereleases", "reference",
-        "versions", "yanked",
+        "_by_day", "_candidates", "_has_final", "_is_settled", "_judge", "_majors", "_rejected", "all", "name", "page",
+        "prereleases", "reference", "versions", "yanked",
     )  # fmt: skip
 
     def __init__(
@@ -112,6 +117,9 @@ class Package:
         self._candidates: dict[int, Candidate | None] = {}
         self._is_settled = False
         self._rejected = list(rejected)
+        self._has_final: bool | None = None
+        self._by_day: tuple[list[int], list[int]] | None = None
+        self._majors: list[Release | None] = []
 
     @classmethod
     def of_reference(cls, name: NormalizedName, reference: Reference, judge: JudgeReference) -> Package:
@@ -169,7 +177,9 @@ class Package:
 
     def has_final(self) -> bool:
         """Return whether there is a release that is neither yanked nor a pre-release."""
-        return any(self.candidate(position) for position in bits(self.finals & ~self.yanked))
+        if self._has_final is None:
+            self._has_final = any(self.candidate(position) for position in bits(self.finals & ~self.yanked))
+        return self._has_final
 
     def mask(self, specifier: str) -> int:
         """Return the releases that a specifier admits, pre-releases included."""
@@ -178,6 +188,29 @@ class Package:
     def mask_of_url(self, url: str) -> int:
         """Return the candidates that come from a URL."""
         return self.all if self.reference and public(url) == self.reference.requested else 0
+
+    def since(self, day: int) -> int:
+        """Return the releases that were uploaded on a day or later, and those whose day the index does not say."""
+        if self._by_day is None:
+            uploaded = self.page.uploaded if self.page else ()
+            latest = sorted((-each if each else -_LAST_DAY, position) for position, each in enumerate(uploaded))
+            bits_of = (1 << position for _, position in latest)
+            self._by_day = [each for each, _ in latest], list(accumulate(bits_of, or_, initial=0))
+        days, masks = self._by_day
+        return masks[bisect_right(days, -day)]
+
+    def same_major(self, position: int) -> int:
+        """Return the releases of the major version of one; all where its first number is the year of its upload."""
+        if not self._majors:
+            self._majors = [self._major(one) for one in range(len(self.versions))]
+        major = self._majors[position]
+        return -1 if major is None else sum(1 << one for one, other in enumerate(self._majors) if other == major)
+
+    def _major(self, position: int) -> Release | None:
+        epoch, release = self.versions.release(position)
+        uploaded = self.page.uploaded[position] if self.page and self.page.uploaded else 0
+        year = date.fromordinal(uploaded).year if uploaded else None
+        return None if year is not None and release[0] in (year, year % 100) else (epoch, release[:1])
 
     def position(self, version: str) -> int | None:
         """Return the position of a version, None where it can't be used."""

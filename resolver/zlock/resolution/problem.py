@@ -13,6 +13,7 @@ from zlock.errors import IndexFailed
 from zlock.model.distribution import Dependency, Metadata
 from zlock.model.requirement import DirectRequirement
 from zlock.model.versions import Release
+from zlock.resolution.ages import Ages
 from zlock.resolution.findings import Flaw, Rejected
 from zlock.resolution.needs import Need, Node, nodes_of
 from zlock.resolution.package import Package, bits, names_prerelease, pins_exactly
@@ -124,6 +125,11 @@ class Problem:
         return found if self.bounds is None or isinstance(found, Rejected) else self.bounds.on(node, position, found)
 
     @cached_property
+    def ages(self) -> Ages:
+        """How far behind its candidates are."""
+        return Ages(self.universe.package, self.usable)
+
+    @cached_property
     def _extras(self) -> set[Node]:
         """The extras that the step names, and that the newest release has which the step admits."""
         named = {node for dependency, _ in self._asked for node in nodes_of(dependency) if node.extra}
@@ -145,7 +151,7 @@ class Problem:
     def newest(self, name: NormalizedName) -> int | None:
         """Return the newest candidate that the step admits by what it says itself; None where there is none."""
         package = self.universe.package(name)
-        usable = self._admitted.get(name, -1) & self.domain(name) & ~self.unnamed(name)
+        usable = self._admitted.get(name, -1) & self.usable(name)
         return next((one for one in bits(usable) if package.candidate(one)), None)
 
     def stricter(self) -> Iterator[Problem]:
@@ -209,6 +215,10 @@ class Problem:
         if not package.has_final() or any(map(names_prerelease, self._stated.get(name, ()))):
             return 0
         return mask
+
+    def usable(self, name: NormalizedName) -> int:
+        """Return the candidates of a name that count whatever requirements name."""
+        return self.domain(name) & ~self.unnamed(name)
 
     def namers(self, name: NormalizedName) -> Mapping[Node, int]:
         """Return the candidates, of those whose needs were looked at, that name a pre-release of a package."""
@@ -288,7 +298,7 @@ class Bounds:
         series, latest = _series(package, position), position
         while latest > newest and _series(package, latest - 1) == series:
             latest -= 1
-        usable = self._problem.domain(name) & ~self._problem.unnamed(name)
+        usable = self._problem.usable(name)
         of_series = (one for one in range(latest, position) if usable >> one & 1 and package.candidate(one))
         return {newest, next(of_series, newest)}
 

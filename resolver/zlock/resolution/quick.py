@@ -124,7 +124,7 @@ class _Descent:
         if self._problem.kept(package) == chosen:
             return
         days = package.page.uploaded if package.page else ()
-        mask = self._masks[name] & self._problem.domain(name) & ~self._problem.unnamed(name)
+        mask = self._masks[name] & self._problem.usable(name)
         for position in bits(mask & ~self._unusable.get(name, 0) & ~((2 << chosen) - 1)):
             if package.candidate(position):
                 lost = days[chosen] - days[position] if days and days[position] else position - chosen

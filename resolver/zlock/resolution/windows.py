@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 
 from packaging.utils import NormalizedName
 
-from zlock.model.versions import Release
-from zlock.resolution.ages import Ages
 from zlock.resolution.needs import Node
-from zlock.resolution.package import Package
 from zlock.resolution.problem import Problem
 
 
@@ -21,13 +17,12 @@ class Windows:
 
     Args:
         problem: What the step asks.
-        ages: The ages of its candidates.
         pins: The answer.
     """
 
-    def __init__(self, problem: Problem, ages: Ages, pins: Mapping[Node, int]) -> None:
+    def __init__(self, problem: Problem, pins: Mapping[Node, int]) -> None:
         self._problem = problem
-        self._ages = ages
+        self._ages = problem.ages
         self._pins = {node.name: position for node, position in pins.items()}
         self._direct = {dependency.name for dependency, _ in problem.dependencies()}
         self._masks: dict[tuple[NormalizedName, bool], int] = {}
@@ -53,22 +48,4 @@ class Windows:
         if package.reference or self._problem.kept(package) == pinned:
             return 1 << pinned
         mask = self._ages.within(name, self._ages.age(name, pinned) + self._problem.policy.step_back)
-        return mask & same_major(package, pinned) if name in self._direct and not any_major else mask
-
-
-def same_major(package: Package, position: int) -> int:
-    """Return the candidates of the major version of one; all where its first number is the year of its upload."""
-    major = _major(package, position)
-    if major is None:
-        return -1
-    return sum(1 << one for one in range(len(package.versions)) if _major(package, one) == major)
-
-
-def _major(package: Package, position: int) -> Release | None:
-    epoch, release = package.versions.release(position)
-    uploaded = package.page.uploaded if package.page else ()
-    if uploaded and uploaded[position]:
-        year = date.fromordinal(uploaded[position]).year
-        if release[0] in (year, year % 100):
-            return None
-    return epoch, release[:1]
+        return mask & package.same_major(pinned) if name in self._direct and not any_major else mask

@@ -211,7 +211,7 @@ class _Search:
         problem = self._problem
         if self._package.candidate(position) is None or self._limit_on(position):
             return False
-        return bool(problem.domain(self._name) & ~problem.unnamed(self._name) & 1 << position)
+        return bool(problem.usable(self._name) & 1 << position)
 
     def _unusable(self, positions: Sequence[int]) -> Iterator[str]:
         """Yield why releases can't be used, once for those of which the same is said."""

@@ -10,7 +10,6 @@ from packaging.utils import NormalizedName
 
 from zlock.model.explanations import Stated
 from zlock.reporting import Activity, Doing
-from zlock.resolution.ages import Ages
 from zlock.resolution.align import Aligned, Member, align, versions_of
 from zlock.resolution.apart import why_differs
 from zlock.workflow.explain.graphs import standing
@@ -101,8 +100,7 @@ def _differing(members: Sequence[Member], found: Aligned) -> int:
 
 
 def _older(member: Member, members: Sequence[Member], shared: Aligned, alone: Aligned) -> Iterator[Older]:
-
-    ages, now, before = Ages(member.problem), _versions(member, shared), _versions(member, alone)
+    ages, now, before = member.problem.ages, _versions(member, shared), _versions(member, alone)
     for name in sorted(now.keys() & before.keys()):
         package = member.problem.universe.package(name)
         here, there = package.position(now[name]), package.position(before[name])
