@@ -65,10 +65,8 @@ def test_init_from_several_pipelines_names_one_and_notes_the_others(project: Pro
     result = project.run("init", "--from", "two.py")
 
     assert result.code == 0
-    assert (
-        "names the first of 2 pipelines, `two.py:learning`; for another, write it there: `two.py:other`"
-        in result.stderr
-    )
+    assert "names the first of 2 pipelines, `two.py:learning`" in result.stderr
+    assert "next: `zlock resolve two.py:learning two.py:other`" in result.stderr
     assert "`alpha` is not in the cache" in project.run("resolve", "--offline").stderr
 
 

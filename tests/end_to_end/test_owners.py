@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
+
 import pytest
 
 from support.index import TinyIndex
@@ -69,17 +72,62 @@ def test_locks_of_its_own_steps_that_are_gone_are_removed(two: Project) -> None:
     assert steps(two) == ["deploy", "train"]
 
 
-def test_a_step_of_two_pipelines_is_a_collision_that_names_both(two: Project) -> None:
+def test_a_step_of_two_pipelines_has_a_lock_for_each(two: Project, index: TinyIndex) -> None:
+    index.wheel("alpha", "2.0")
     write(two, "serving.py", "serving", "deploy", "load")
     before = two.lock_path("load").read_bytes()
-    for arguments in (("serving.py",), ("--check", "serving.py")):
-        said = refused(two, *arguments)
-        assert "step `load` is one of two pipelines that would share `pylock.load.toml`" in said
-        assert "the lock is of `learning.py:learning`" in said
-        assert "asked for now: `serving.py:serving`" in said
-        assert "hint: rename one of the steps" in said
+    checked = two.run("resolve", "--check", "serving.py")
+    assert checked.code == 1
+    assert "expected `lockfiles/pylock.serving-load.toml`" in checked.stderr
+
+    said = resolved(two, "serving.py").stderr
+
+    assert (
+        "`pylock.load.toml` is of `learning.py:learning`, so step `load` of this one gets `pylock.serving-load" in said
+    )
+    assert steps(two) == ["deploy", "load", "serving-load", "train"]
     assert two.lock_path("load").read_bytes() == before
-    resolved(two, "--step", "deploy", "serving.py")
+    assert two.locked("serving-load") == {"alpha": "1.0"}, "it begins with the pins of the other one"
+    for pipeline in ("learning.py", "serving.py"):
+        assert "up to date" in resolved(two, pipeline).stderr
+        assert two.run("resolve", "--check", pipeline).code == 0
+
+
+def test_a_lock_keeps_its_name_when_the_other_pipeline_is_gone(two: Project) -> None:
+    write(two, "serving.py", "serving", "deploy", "load")
+    resolved(two, "serving.py")
+    (two.folder / "learning.py").unlink()
+
+    resolved(two, "serving.py")
+
+    assert steps(two) == ["deploy", "serving-load"]
+
+
+def test_a_step_is_named_as_its_pipeline_calls_it_or_as_its_lock(two: Project, index: TinyIndex) -> None:
+    index.wheel("beta", "1.0")
+    write(two, "serving.py", "serving", "deploy", "load")
+    configure(two, index, steps={"load": {"docker": {"extra-requirements": ["beta"]}}})
+    resolved(two, "serving.py")
+    assert two.locked("serving-load") == {"alpha": "1.0", "beta": "1.0"}
+    for name in ("load", "serving-load"):
+        assert "serving-load: 2 packages" in resolved(two, "serving.py", "--step", name).stderr
+    added = two.run("add", "beta>=1", "--pipeline", "serving.py", "--step", "load")
+    assert added.code == 0, added.stderr
+    stated = tomllib.loads((two.folder / "zlock.toml").read_text(encoding="utf-8"))["steps"]
+    assert stated == {"load": {"docker": {"extra-requirements": ["beta>=1"]}}}
+
+
+def test_several_pipelines_are_locked_in_one_run(two: Project) -> None:
+    write(two, "serving.py", "serving", "deploy", "load")
+    both = ("learning.py", "serving.py:serving")
+    assert "`serving.py:serving`: step `serving-load` has no lock" in two.run("resolve", "--check", *both).stderr
+
+    said = resolved(two, *both).stderr
+
+    assert said.index("[learning.py]") < said.index("load: ") < said.index("[serving.py:serving]")
+    assert two.run("resolve", "--check", *both).code == 0
+    assert json.loads(two.run("resolve", *both, "--json").stdout)["pipelines"].keys() == set(both)
+    assert "`--step` is for one pipeline" in refused(two, *both, "--step", "load")
 
 
 def test_a_pipeline_that_was_renamed_keeps_its_locks_and_pins(two: Project, index: TinyIndex) -> None:
@@ -117,13 +165,14 @@ def test_steps_of_the_configuration_are_a_pipeline_of_their_own(project: Project
     write(project, "serving.py", "serving", "deploy", "train")
     resolved(project)
     assert "pipeline" not in project.lock("train")["tool"]["zlock"]
-    said = refused(project, "serving.py")
-    assert "the lock is of the steps in the configuration" in said
+    said = resolved(project, "serving.py").stderr
+    assert "`pylock.train.toml` is of the steps in the configuration" in said
+    assert steps(project) == ["deploy", "load", "serving-train", "train"]
     # Where the configuration names a pipeline, its steps without one are locked no more.
     configure(project, index, steps={"train": {}}, pipeline="serving.py")
     resolved(project)
-    assert steps(project) == ["deploy", "train"]
-    assert project.lock("train")["tool"]["zlock"]["pipeline"] == "serving.py:serving"
+    assert steps(project) == ["deploy", "serving-train"]
+    assert project.lock("serving-train")["tool"]["zlock"]["pipeline"] == "serving.py:serving"
 
 
 def test_one_step_of_a_file_of_steps_leaves_the_others(project: Project, index: TinyIndex) -> None:
@@ -133,6 +182,17 @@ def test_one_step_of_a_file_of_steps_leaves_the_others(project: Project, index: 
     resolved(project, "steps.py:train")
     assert steps(project) == ["load", "train"]
     assert project.lock("train")["tool"]["zlock"]["pipeline"] == "steps.py"
+
+
+def test_pipelines_of_one_name_that_share_two_names_are_told_apart(two: Project) -> None:
+    for file in ("serving.py", "other.py"):
+        write(two, file, "serving", "load")
+    resolved(two, "serving.py")
+    said = refused(two, "other.py")
+    assert "two pipelines would share `pylock.serving-load.toml`" in said
+    assert "the lock is of `serving.py:serving`" in said
+    assert "asked for now: `other.py:serving`" in said
+    assert "hint: give one of the pipelines another name" in said
 
 
 def test_pipelines_outside_of_the_project_are_left_alone(two: Project) -> None:

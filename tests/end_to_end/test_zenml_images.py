@@ -46,6 +46,17 @@ def training(size: int):
     train.with_options(settings={"docker": {"requirements": []}})(loaded)
     ready()
 """
+SCORING = """
+from zenml import pipeline, step
+from run import load
+
+@step(settings={"docker": {"requirements": ["app"]}})
+def score(size: int) -> None: ...
+
+@pipeline(settings={"docker": {"environment": {"STAGE": "scoring"}}})
+def scoring():
+    score(load(1))
+"""
 ANSWERS = ("python", "-m", "zenml.entrypoints.entrypoint", "--help")
 
 STACK = """
@@ -197,6 +208,25 @@ def test_a_pin_that_moved_makes_one_image(world: World) -> None:
 
     assert (stale.code, "the image of step `train` is not what is locked and set now" in stale.stderr) == (1, True)
     assert "1 built, 1 already there" in again.stderr
+
+
+def test_pipelines_that_share_a_step_keep_their_images(world: World) -> None:
+    """The step is the same, and its image is not, by a setting of the pipeline."""
+    before = world.images()
+    world.project.pipeline(SCORING, "scoring.py")
+    world.run("resolve", "scoring.py")
+    world.run("build", "--push", "--pipeline", "scoring.py")
+
+    applied = yaml.safe_load(world.run("apply", "scoring.py").stdout)["steps"]
+
+    images = world.images()
+    assert {name: step["settings"]["docker"]["parent_image"] for name, step in applied.items()} == {
+        "load": images["scoring-load"],
+        "score": images["score"],
+    }
+    assert images.items() > before.items()
+    assert images["load"] != images["scoring-load"]
+    assert yaml.safe_load(world.run("apply").stdout)["steps"].keys() == {"load", "train", "train_2", "ready"}
 
 
 def test_an_image_answers(world: World, buildah: Engine) -> None:

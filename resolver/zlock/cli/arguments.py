@@ -206,10 +206,10 @@ def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
         "Pins that still fit are kept. Nothing is written unless every step was solved.",
     )
     parser.add_argument(
-        "pipeline",
-        nargs="?",
+        "pipelines",
+        nargs="*",
         metavar="PIPELINE",
-        help="`file.py`, `file.py:name` or a script (default: the configured one)",
+        help="`file.py`, `file.py:name` or a script, or several of them (default: the configured one)",
     )
     parser.add_argument("--all", action="store_true", help="every project in the folder and below it")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a lock is missing or outdated")

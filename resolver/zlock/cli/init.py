@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from zlock.cli.layout import Screen
-from zlock.wording import listed
 from zlock.workflow.deliver.init import write_configuration
 
 
@@ -14,13 +13,12 @@ def run_init(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     written = write_configuration(parsed.project or Path.cwd(), parsed.origin)
     files, (first, *others) = written.files, written.pipelines or [""]
+    following = "zlock resolve"
     if others:
-        screen.note(
-            f"`pipeline` in {files[0].name} names the first of {len(others) + 1} pipelines, `{first}`; "
-            f"for another, write it there: {listed(others)}"
-        )
+        screen.note(f"`pipeline` in {files[0].name} names the first of {len(others) + 1} pipelines, `{first}`")
+        following = f"zlock resolve {' '.join([first, *others])}"
     if parsed.json:
         screen.json({"configuration": str(files[0]), "written": list(map(str, files))})
     else:
-        screen.say(f"wrote {' and '.join(path.name for path in files)}; next: `zlock resolve`")
+        screen.say(f"wrote {' and '.join(path.name for path in files)}; next: `{following}`")
     return 0

@@ -35,9 +35,9 @@ def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
         pin_images=parsed.pin_images,
         upgrade_apt=parsed.upgrade_apt,
         no_apt=parsed.no_apt,
-    )
-    if parsed.all:
-        return _run_all(options, parsed, screen)
+    )._replace(pipeline=next(iter(parsed.pipelines), None))
+    if parsed.all or len(parsed.pipelines) > 1:
+        return _run_several(options, parsed, screen)
     report = _report(options, is_check=parsed.check, write=not parsed.dry_run)
     if parsed.json:
         screen.json(plain_report(report, screen.notes))
@@ -46,23 +46,18 @@ def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
     return _end(report, parsed)
 
 
-def _run_all(options: Options, parsed: argparse.Namespace, screen: Screen) -> int:
-    """Do the same for every project below a folder; what is wrong with one keeps no other from being done."""
-    from zlock.workflow.deliver.projects import projects_below  # few have several
+def _run_several(options: Options, parsed: argparse.Namespace, screen: Screen) -> int:
+    """Do the same for several pipelines or projects; what is wrong with one keeps no other from being done."""
+    from zlock.workflow.deliver.several import pipelines_of, projects_below  # most runs are for one
 
-    if options.pipeline or options.steps:
-        raise InvalidInput(
-            "`--all` is for the whole of every project, so it goes with neither a pipeline nor `--step`",
-            hint="leave it out, or name one project with `--project`",
-        )
     problems, code = Collector(), 0
     upgradable: set[NormalizedName] = set()
-    options = options._replace(is_one_of_several=True)
     documents: dict[str, object] = {}
-    for one in projects_below((options.project or Path.cwd()).absolute()):
+    parts = projects_below if parsed.all else pipelines_of
+    for one in parts(options, parsed.pipelines):
         try:
             known = len(screen.notes)
-            report = _report(options._replace(project=one.folder), is_check=parsed.check, write=not parsed.dry_run)
+            report = _report(one.options, is_check=parsed.check, write=not parsed.dry_run)
             documents[one.name] = plain_report(report, screen.notes[known:])
             upgradable |= report.upgradable
             if not parsed.json:
@@ -73,7 +68,7 @@ def _run_all(options: Options, parsed: argparse.Namespace, screen: Screen) -> in
             for each in one.named(error):
                 problems.add(each)
     if parsed.json:
-        screen.json({"projects": documents})
+        screen.json({"projects" if parsed.all else "pipelines": documents})
     if not problems.errors:
         check_known(options.upgrade_packages, upgradable)
     problems.raise_if_any()

@@ -140,7 +140,7 @@ def write_record(path: Path, record: Record, steps: Collection[str], missing: Co
     Args:
         path: The file.
         record: What is there now.
-        steps: The steps of the pipeline; rows of its other steps stay, those of gone ones go.
+        steps: The steps of the pipeline, and of others in the project; the rows of gone ones go.
         missing: Steps without all of their images. Their rows keep what the last build consisted of, and name no
             image: an older one beside newer ones of other steps would look like a whole pipeline.
 

@@ -71,12 +71,13 @@ def _run(workspace: Workspace, locked: Sequence[LockedStep], builder: str | None
     workspace.report.failures.problems.raise_if_any()
     images = _images(plans, read_record(output_folder(workspace) / RECORD))
     images |= {one.name: one.effective.parent_image or "" for one in workspace.every_step if one.effective.skip_build}
+    of_steps = {one.called: images[one.name] for one in workspace.every_step if one.name in images}
     return Run(
         file=pipeline.reference,
         name=pipeline.asked or pipeline.name,
         config=pipeline.config,
-        steps={name: image for name, image in images.items() if name != pipeline.own_image},
-        around=images.get(pipeline.own_image, ""),
+        steps={name: image for name, image in of_steps.items() if name != pipeline.own_image},
+        around=of_steps.get(pipeline.own_image, ""),
         interpreter=workspace.interpreter,
         folder=workspace.project.folder,
         environ=workspace.environ,

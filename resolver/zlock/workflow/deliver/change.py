@@ -170,7 +170,7 @@ class _Places:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         gatherer = workspace.gatherer()
-        chosen = {step.name for step in workspace.chosen()}
+        chosen = {step.called for step in workspace.chosen()}
         steps = [
             StatedStep.of(workspace, step, gatherer.gather(step.settings, {}, step.routing)) for step in workspace.steps
         ]

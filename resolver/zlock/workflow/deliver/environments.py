@@ -123,6 +123,7 @@ def _prepare(workspace: Workspace, environment: Environment) -> Job:
     recorded = lock.facts if lock else None
     step = Step(
         name=environment.name,
+        called=environment.name,
         settings=_settings(environment),
         routing=workspace.project.routing,
         python=environment.python or _recorded_python(workspace, recorded) or python_of(environment.interpreter),

@@ -135,7 +135,7 @@ class StatedStep:
         paths = {root / origin.file for origin in origins if origin.file and not origin.file.endswith((".py", ".toml"))}
         paths |= {settings.requirements_file} if settings.requirements_file else set()
         return cls(
-            name=step.name,
+            name=step.called,
             home=_home(step, settings),
             places=(
                 *sorted(map(FilePlace, paths), key=str),
@@ -203,10 +203,10 @@ def _in_configuration(workspace: Workspace, step: Step) -> Iterator[TomlPlace]:
     project = workspace.project
     if project.file is None:
         return
-    own, shared = lists_of(workspace, step.name), lists_of(workspace, "")
+    own, shared = lists_of(workspace, step.called), lists_of(workspace, "")
     place = step.settings.where("requirements")
     if place is not None and real(Path(place.file)) == own[0].path:
-        is_own = step.name in project.steps and project.steps[step.name].docker.requirements is not None
+        is_own = step.called in project.steps and project.steps[step.called].docker.requirements is not None
         yield own[0] if is_own else shared[0]
     yield from (own[1], shared[1])
 

@@ -292,7 +292,6 @@ def _record(workspace: Workspace, outcome: Outcome, *, is_whole: bool) -> None:
     images = [Built(plan=one.plan, reference=one.reference, digest=one.image.digest) for one in outcome.images]
     indexes = [BuiltIndex(plan=one.plan, reference=one.reference, digest=one.digest) for one in outcome.indexes]
     missing = {step for one in outcome.missing for step in one.steps} | outcome.report.failures.of_steps.keys()
-    steps = [step.name for step in workspace.steps]
     there = {step for one in outcome.images for step in one.plan.steps}
     missing |= set() if is_whole else {step.name for step in workspace.chosen()} - there
-    write_record(output_folder(workspace) / RECORD, record_of(images, indexes), steps, missing)
+    write_record(output_folder(workspace) / RECORD, record_of(images, indexes), workspace.recorded_steps(), missing)

@@ -92,7 +92,7 @@ def plan(
     failures = workspace.report.failures
     locked = collect_locked(workspace)
     if explain is not None and not workspace.report.disregarded:
-        workspace.check_named([explain])
+        (explain,) = workspace.named([explain])
     with (
         Registries(workspace, is_needed=False) as registries,
         layering_of(workspace, builder) as layering,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from zlock.errors import InvalidLock
 from zlock.lock.declared import digest_of_files
 from zlock.lock.facts import DeclaredFile
 from zlock.lock.lock import Lock
@@ -13,6 +15,7 @@ from zlock.lock.selection import misfits
 from zlock.lock.store import ConflictedLock, lock_path, parse_lock, read_text
 from zlock.model.requirement import Gathered
 from zlock.workflow.locks.current import LockedStep, is_elsewhere
+from zlock.workflow.project.pipeline_owner import shown_owner
 from zlock.workflow.project.pythons import note_other_pythons, targets_of
 from zlock.workflow.project.sources import Gatherer
 from zlock.workflow.project.workspace import Options, Step, Workspace
@@ -56,7 +59,7 @@ class Job:
         path = path or lock_path(workspace.lock_folder, step.name)
         lock: Lock | None = None
         try:
-            lock = parse_lock(path, text) if text or path.exists() else None
+            lock = parse_lock(path, text) if text or path.exists() else _lock_of_other(workspace, step)
         except ConflictedLock:
             lock = _merged(path, text)
             text = ""
@@ -77,7 +80,7 @@ class Job:
             gathered=gathered,
             question=workspace.question(step, targets, gathered),
             declared=workspace.declared(gathered),
-            owner=workspace.owner,
+            owner=workspace.owned.owner,
         )
 
     @classmethod
@@ -130,6 +133,20 @@ def _note_without_file(workspace: Workspace, step: Step) -> None:
                 f"step `{step.name}` has `{name}` and no `pyproject_path`, so it asks for nothing"
                 + (f"; it is stated in {place}" if place else "")
             )
+
+
+def _lock_of_other(workspace: Workspace, step: Step) -> Lock | None:
+    """Return the lock of another pipeline's step of this name, whose pins are preferred where a step has none yet."""
+    other = workspace.owned.others.get(step.called)
+    if other is None or step.name == step.called:
+        return None
+    workspace.note(
+        f"`{other.path.name}` is of {shown_owner(other.owner)}, so step `{step.called}` of this one gets "
+        f"`{lock_path(workspace.lock_folder, step.name).name}`"
+    )
+    with contextlib.suppress(InvalidLock):  # whoever locks that one is told
+        return parse_lock(other.path, other.text)
+    return None
 
 
 def _merged(path: Path, text: str) -> Lock | None:

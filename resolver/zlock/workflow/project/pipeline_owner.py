@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,53 +17,88 @@ if TYPE_CHECKING:
     from zlock.settings.load import DeclaredPipeline
 
 _OUTSIDE = "../"
+_LONGEST = 100  # as a name of a step, which it becomes
 
 
-def owner_of(pipeline: DeclaredPipeline | None, project: Project) -> str:
-    """Return what a lock calls its pipeline: `file.py:name`, `file.py` for one that holds only steps.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Owned:
+    """The locks of a project, as a run for one pipeline sees them.
 
-    It is empty for the steps that the configuration itself states.
-    """
-    if pipeline is None:
-        return ""
-    file = _file_of(pipeline, project)
-    return f"{file}:{pipeline.name}" if pipeline.name else file
-
-
-def _file_of(pipeline: DeclaredPipeline, project: Project) -> str:
-    """Return a pipeline's file from the project folder; where one outside of it is, is the machine's affair."""
-    file = Path(pipeline.reference)
-    if file.is_relative_to(project.folder):
-        return file.relative_to(project.folder).as_posix()
-    return f"{_OUTSIDE}{file.name}"
-
-
-def is_gone(owner: str, pipeline: DeclaredPipeline | None, project: Project) -> bool:
-    """Return whether a pipeline is not there any more, so that its locks are nobody's.
-
-    Args:
-        owner: What its locks call it.
-        pipeline: The one that is locked now, whose file was read.
+    Attributes:
+        locks: Each by its name, that is, by the name of its step unless another pipeline has that.
+        pipeline: The one that the run is for; None for the steps that the configuration itself states.
         project: The project.
     """
-    if not owner:
-        return project.file is None or bool(project.pipeline)
-    stated, _, name = owner.rpartition(":")
-    file = stated or owner
-    if pipeline is not None and file == _file_of(pipeline, project):
-        return name not in pipeline.pipelines if stated else bool(pipeline.pipelines)
-    return not file.startswith(_OUTSIDE) and not (project.folder / file).is_file()
+
+    locks: Mapping[str, ExistingLock]
+    pipeline: DeclaredPipeline | None
+    project: Project
+
+    @property
+    def owner(self) -> str:
+        """What a lock calls its pipeline: `file.py:name`, `file.py` for one that holds only steps.
+
+        It is empty for the steps that the configuration itself states.
+        """
+        if self.pipeline is None:
+            return ""
+        file = self._file_of(self.pipeline)
+        return f"{file}:{self.pipeline.name}" if self.pipeline.name else file
+
+    @cached_property
+    def others(self) -> dict[str, ExistingLock]:
+        """The locks of other pipelines that are still there."""
+        return {name: lock for name, lock in self.locks.items() if not self._may_touch(lock)}
+
+    def name_of(self, step: str) -> str:
+        """Return the name of a step's lock: the step's, or where another pipeline has that, with this pipeline's first.
+
+        A lock keeps its name when the other one is gone.
+        """
+        own = f"{self._prefix[: _LONGEST - len(step) - 1]}-{step}"
+        if self.pipeline and own in {one.name for one in self.pipeline.steps}:
+            return step
+        is_kept = own in self.locks and self.locks[own].owner == self.owner
+        return own if is_kept or step in self.others else step
+
+    @property
+    def _prefix(self) -> str:
+        if self.pipeline is None:
+            return "configured"
+        return re.sub(r"[^A-Za-z0-9_]+", "-", self.pipeline.name or Path(self.pipeline.reference).stem).lstrip("-")
+
+    def _may_touch(self, lock: ExistingLock) -> bool:
+        """Return whether a lock is this pipeline's, or nobody's."""
+        return lock.owner == self.owner or self._is_gone(lock.owner)
+
+    def _file_of(self, pipeline: DeclaredPipeline) -> str:
+        """Return a pipeline's file from the project folder; where one outside of it is, is the machine's affair."""
+        file = Path(pipeline.reference)
+        if file.is_relative_to(self.project.folder):
+            return file.relative_to(self.project.folder).as_posix()
+        return f"{_OUTSIDE}{file.name}"
+
+    def _is_gone(self, owner: str) -> bool:
+        """Return whether a pipeline is not there any more, so that its locks are nobody's."""
+        if not owner:
+            return self.project.file is None or bool(self.project.pipeline)
+        stated, _, name = owner.rpartition(":")
+        file = stated or owner
+        if self.pipeline is not None and file == self._file_of(self.pipeline):
+            return name not in self.pipeline.pipelines if stated else bool(self.pipeline.pipelines)
+        return not file.startswith(_OUTSIDE) and not (self.project.folder / file).is_file()
+
+    def collision(self, name: str) -> InvalidConfiguration:
+        """Return the error for a lock that another pipeline has, under the name that would tell the two apart, too."""
+        lock = self.locks[name]
+        return InvalidConfiguration(
+            f"two pipelines would share `{lock.path.name}`",
+            context=[f"the lock is of {shown_owner(lock.owner)}", f"asked for now: {shown_owner(self.owner)}"],
+            hint="give one of the pipelines another name, or one of the steps, or the file of a script; "
+            "if the lock is not needed any more, delete it",
+        )
 
 
-def collision(step: str, lock: ExistingLock, owner: str) -> InvalidConfiguration:
-    """Return the error for a step whose lock belongs to another pipeline."""
-    return InvalidConfiguration(
-        f"step `{step}` is one of two pipelines that would share `{lock.path.name}`",
-        context=[f"the lock is of {_shown(lock.owner)}", f"asked for now: {_shown(owner)}"],
-        hint="rename one of the steps with `name=`, or the file of a script; or lock one pipeline from a configuration "
-        "with another `lock-dir`; if the lock is not needed any more, delete it",
-    )
-
-
-def _shown(owner: str) -> str:
+def shown_owner(owner: str) -> str:
+    """Return what a person is told a lock is of."""
     return f"`{owner}`" if owner else "the steps in the configuration"

@@ -70,7 +70,7 @@ def _nearest(python: str) -> list[str]:
 def _stated(workspace: Workspace, step: Step) -> str:
     """Say where the Python of a step is stated."""
     project = workspace.project
-    stated, address = (step.python, ("steps", step.name, "python")) if step.python else (None, ("python",))
+    stated, address = (step.python, ("steps", step.called, "python")) if step.python else (None, ("python",))
     stated = stated or project.python
     if stated is None:
         return "`python` is not set, so it is that of the project's interpreter"

@@ -29,7 +29,7 @@ from zlock.settings.keys import policy
 from zlock.settings.names import wrong_names
 from zlock.settings.place import Place
 from zlock.wording import did_you_mean, listed
-from zlock.workflow.project.pipeline_owner import collision, is_gone, owner_of
+from zlock.workflow.project.pipeline_owner import Owned
 from zlock.workflow.project.report import Report
 from zlock.workflow.project.sources import Gatherer
 
@@ -78,9 +78,20 @@ class Options(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A step with all that is set for it: what to gather, and for which target."""
+    """A step with all that is set for it: what to gather, and for which target.
+
+    Attributes:
+        name: The name of its lock.
+        called: What its pipeline calls it, which is the same but where another pipeline has such a step.
+        settings: Its settings.
+        routing: Who serves what.
+        python: Its Python, where it has one of its own.
+        platforms: Likewise its platforms.
+        align: Whether it shares versions with other steps.
+    """
 
     name: str
+    called: str
     settings: DockerSettings
     routing: Routing
     python: str | None = None
@@ -187,7 +198,7 @@ class Workspace:
                 error.context = (Located(f"defined at {places[name]}", places[name]),)
             problems.add(error)
         problems.raise_if_any()
-        for name in self.project.steps.keys() - dict(declared).keys():
+        for name in self.project.steps.keys() - dict(declared).keys() - self.owned.others.keys():
             near = did_you_mean(name, dict(declared))
             self.note(
                 f"`steps.{name}` in {self.project.shown_file} is not a step of this pipeline; {near}".rstrip("; ")
@@ -236,7 +247,8 @@ class Workspace:
         own = project.steps.get(name) or StepConfiguration()
         defaults = self.pipeline.defaults if self.pipeline else DockerSettings()
         return Step(
-            name=name,
+            name=self.owned.name_of(name),
+            called=name,
             settings=settings.over(own.docker.over(project.docker.over(defaults))),
             python=own.python,
             platforms=own.platforms,
@@ -251,23 +263,23 @@ class Workspace:
             InvalidConfiguration: It names a step that is not there, or a step's lock is another pipeline's.
         """
         problems = Collector()
+        named: set[str] = set()
         with problems:
-            self.check_named(self.options.steps)
-        chosen = [step for step in self.steps if not self.options.steps or step.name in self.options.steps]
+            named = self.named(self.options.steps)
+        chosen = [step for step in self.steps if not self.options.steps or step.name in named]
         for step in chosen:
-            lock = self._locks.get(step.name)
-            if lock and not self._may_touch(lock):
-                problems.add(collision(step.name, lock, self.owner))
+            if step.name in self.owned.others:
+                problems.add(self.owned.collision(step.name))
         problems.raise_if_any()
         return chosen
 
-    def check_named(self, names: Iterable[str]) -> None:
-        """Refuse names of steps that are not there.
+    def named(self, names: Iterable[str]) -> set[str]:
+        """Return the names of the locks of steps that are named by these, or as their pipeline calls them.
 
         Raises:
-            InvalidConfiguration: With the names that there are; several come as `Problems`.
+            InvalidConfiguration: There is no such step; several come as `Problems`.
         """
-        known = [step.name for step in self.steps]
+        known = {name: step.name for step in self.steps for name in (step.called, step.name)}
         raise_all(
             InvalidConfiguration(
                 f"there is no step `{name}`", hint=did_you_mean(name, known) or f"steps: {listed(known)}"
@@ -275,11 +287,12 @@ class Workspace:
             for name in names
             if name not in known
         )
+        return {known[name] for name in names}
 
     @cached_property
-    def owner(self) -> str:
-        """The pipeline that is locked, as its locks call it; known once its steps are."""
-        return owner_of(self.pipeline, self.project)
+    def owned(self) -> Owned:
+        """Which locks are whose; known once the pipeline's steps are."""
+        return Owned(locks=self._locks, pipeline=self.pipeline, project=self.project)
 
     @cached_property
     def _locks(self) -> dict[str, ExistingLock]:
@@ -294,9 +307,6 @@ class Workspace:
         known = self._locks.get(step)
         return known.text if known else read_text(lock_path(self.lock_folder, step))
 
-    def _may_touch(self, lock: ExistingLock) -> bool:
-        return lock.owner == self.owner or is_gone(lock.owner, self.pipeline, self.project)
-
     def gone(self) -> dict[str, Path]:
         """Return the locks whose steps are gone, by step; those of other pipelines are left alone.
 
@@ -304,7 +314,12 @@ class Workspace:
         """
         names = {step.name for step in self.steps}
         locks = {} if self.options.steps or self._is_part else self._locks
-        return {name: lock.path for name, lock in locks.items() if name not in names and self._may_touch(lock)}
+        kept = names | self.owned.others.keys()
+        return {name: lock.path for name, lock in locks.items() if name not in kept}
+
+    def recorded_steps(self) -> set[str]:
+        """Return the names under which images are recorded: of all steps, and of those of other pipelines."""
+        return {step.name for step in self.steps} | self.owned.others.keys()
 
     def inside_project(self, folder: Path) -> Path:
         """Return a folder of the project that zlock writes to unless another is named.

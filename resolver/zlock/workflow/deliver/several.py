@@ -1,0 +1,104 @@
+"""Several pipelines that a command is given, or the projects below a folder, as in a repository with several."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zlock.errors import InvalidConfiguration, InvalidInput, Located, Problems, ZlockError
+from zlock.settings.place import Place
+from zlock.workflow.locks.current import HINT
+from zlock.workflow.project.workspace import Options
+
+_SKIPPED = frozenset({"node_modules", "__pycache__", "build", "dist", "site-packages"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """What a command does for one pipeline or one project out of several.
+
+    Attributes:
+        name: The pipeline as it was named; a project's path from the folder, with `/`, and a dot for the folder itself.
+        options: What is to be done for it.
+        again: The command that locks it.
+    """
+
+    name: str
+    options: Options
+    again: str
+
+    def named(self, error: ZlockError) -> list[ZlockError]:
+        """Return what is wrong with it, each error with its name, and with files that count from anywhere."""
+        errors = error.errors if isinstance(error, Problems) else (error,)
+        for one in errors:
+            one.message = f"`{self.name}`: {one.message}"
+            one.context = tuple(map(self._placed, one.context))
+            one.hint = f"run `{self.again}`" if one.hint == HINT else one.hint
+        return list(errors)
+
+    def _placed(self, line: str) -> str:
+        if not isinstance(line, Located) or not line.file or self.options.project is None:
+            return line
+        return Located(line, Place(str(self.options.project / line.file), line.line))
+
+
+def pipelines_of(options: Options, pipelines: Sequence[str]) -> list[Part]:
+    """Return each of several pipelines of one project.
+
+    Raises:
+        InvalidInput: Something is said that is for one pipeline.
+    """
+    if options.steps or options.config:
+        stated = "--step" if options.steps else "--config"
+        raise InvalidInput(
+            f"`{stated}` is for one pipeline, and {len(pipelines)} are named", hint="name that one alone"
+        )
+    every = options._replace(is_one_of_several=True)
+    return [
+        Part(name=one, options=every._replace(pipeline=one), again=f"zlock resolve {one}")
+        for one in dict.fromkeys(pipelines)
+    ]
+
+
+def projects_below(options: Options, pipelines: Sequence[str]) -> list[Part]:
+    """Return the projects in a folder and below it, by name; hidden folders and environments are passed over.
+
+    Raises:
+        InvalidInput: Something is said that is for one project.
+        InvalidConfiguration: There are none.
+    """
+    if pipelines or options.steps:
+        raise InvalidInput(
+            "`--all` is for the whole of every project, so it goes with neither a pipeline nor `--step`",
+            hint="leave it out, or name one project with `--project`",
+        )
+    folder = (options.project or Path.cwd()).absolute()
+    every = options._replace(is_one_of_several=True)
+    found = [
+        Part(name=one.relative_to(folder).as_posix(), options=every._replace(project=one), again="zlock resolve --all")
+        for one in _configured(folder)
+    ]
+    if not found:
+        raise InvalidConfiguration(
+            f"there is no project in `{folder}` or below it: no `zlock.toml`, no `[tool.zlock]` in a `pyproject.toml`",
+            hint="name the folder with `--project`, or begin a project with `zlock init`",
+        )
+    return found
+
+
+def _configured(folder: Path) -> Iterator[Path]:
+    for place, inner, files in os.walk(folder):
+        inner[:] = sorted(name for name in inner if not name.startswith(".") and name not in _SKIPPED)
+        if "pyvenv.cfg" in files:
+            inner.clear()
+        elif "zlock.toml" in files or ("pyproject.toml" in files and _is_configured(Path(place, "pyproject.toml"))):
+            yield Path(place)
+
+
+def _is_configured(file: Path) -> bool:
+    try:
+        return "[tool.zlock" in file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
