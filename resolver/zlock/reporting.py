@@ -32,6 +32,7 @@ class Doing(NamedTuple):
         done: How many are done, or how far it has come.
         total: How many there are; 0 where that is not known.
         received: The bytes that have come.
+        size: The bytes that there are; 0 where that is not known.
         building: The sdists that are being built meanwhile.
     """
 
@@ -41,6 +42,7 @@ class Doing(NamedTuple):
     done: int = 0
     total: int = 0
     received: int = 0
+    size: int = 0
     building: tuple[str, ...] = ()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import sys
 from collections.abc import Mapping
@@ -16,7 +17,11 @@ from support.folders import add_tiny_flit, make_folder
 from support.index import TinyIndex
 from support.project import Project, Result
 from support.venv import installed
+from zlock.cli.words import words
 from zlock.model.machine import PLATFORMS, this_platform
+from zlock.reporting import Activity, Doing, News
+from zlock.workflow.deliver import sync as environments
+from zlock.workflow.project.workspace import Options
 
 PYTHON = f"3.{sys.version_info.minor}"
 
@@ -68,6 +73,22 @@ def test_steps_that_lock_alike_share_an_environment_that_is_made_once(project: P
     assert made["one"]["environment"] == made["two"]["environment"] != made["three"]["environment"]
     assert installed(python_in(made["one"])) == {"alpha": "1.0", "beta": "2.0"}
     assert installed(python_in(made["three"])) == {"beta": "2.0"}
+
+
+def test_what_has_come_is_told_in_bytes(project: Project, index: TinyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of more than a megabyte as uv says that it has them, and the rest at the end."""
+    index.wheel("alpha", "1.0", files={"alpha/data": random.Random(1).randbytes(1_500_000)}, requires=["beta"])
+    index.wheel("beta", "1.0")
+    configure(project, index, {"one": ["alpha"]})
+
+    monkeypatch.setenv("UV_CACHE_DIR", str(project.cache / "uv"))
+    told: list[News] = []
+    environments.sync(Options(project=project.folder, cache_dir=project.cache, reporter=told.append))
+
+    making = [one for one in told if isinstance(one, Doing) and one.what is Activity.MAKING_ENVIRONMENT]
+    assert [one.received // 1_500_000 for one in making] == [0, 1, 1]
+    assert making[-1].received == making[-1].size
+    assert words(making[-1]) == "making the environment of `one`: 2 packages, 1.5 of 1.5 MB"
 
 
 def test_a_command_runs_in_the_environment_with_its_own_exit_code(project: Project, index: TinyIndex) -> None:

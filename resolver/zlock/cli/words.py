@@ -26,7 +26,7 @@ _WORDS = {
     Activity.LOOKING_FOR_FILES: "looking for what the locks need",
     Activity.LOOKING_FOR_NEWER: "looking for newer releases of `{subject}`: {done} of {packages_in}",
     Activity.LOOKING_IN_STORE: "looking for `{subject}` in {place}",
-    Activity.MAKING_ENVIRONMENT: "making the environment of `{subject}`: {packages_in}{size}",
+    Activity.MAKING_ENVIRONMENT: "making the environment of `{subject}`: {packages_in}{of_size}",
     Activity.MAKING_LAYER: "making the layer of {subject}",
     Activity.MERGING: "merging what the locks are made from",
     Activity.PUSHING: "pushing",
@@ -64,7 +64,7 @@ def words(doing: Doing) -> str:
         packages_in=counted(doing.total, "package"),
         together=" together" if doing.total > 1 else "",
         megabytes=doing.received / 1e6,
-        size=f", {doing.received / 1e6:.1f} MB" if doing.received else "",
+        of_size=f", {doing.received / 1e6:.1f} of {doing.size / 1e6:.1f} MB" if doing.size else "",
         building=f", building {listed(doing.building)}" if doing.building else "",
     )
 

@@ -18,7 +18,8 @@ from zlock.lock.lock import Lock
 from zlock.lock.package import Package
 from zlock.lock.wheelhouse import LockedFile, files_of_build
 from zlock.model.target import Target
-from zlock.process import CommandExited, run_command
+from zlock.process import CommandExited, Watch, run_command
+from zlock.reporting import Reporter
 
 # Where uv looks for Pythons, and whether it may fetch one, is the machine's to say.
 _PYTHONS = (
@@ -50,7 +51,9 @@ class Contents:
     supply: Callable[[list[LockedFile]], Path]
 
 
-def make_environment(folder: Path, contents: Contents, *, environ: Mapping[str, str], offline: bool) -> None:
+def make_environment(
+    folder: Path, contents: Contents, *, environ: Mapping[str, str], offline: bool, reporter: Reporter
+) -> None:
     """Make an environment that is not there yet.
 
     Each file is the one that the lock names, checked against its hash; what has to be built is built with what the
@@ -65,7 +68,7 @@ def make_environment(folder: Path, contents: Contents, *, environ: Mapping[str, 
     variables |= {name: environ[name] for name in _PYTHONS if name in environ}
     variables |= {"UV_INDEX": " ".join(others)} if others else {}
     with temporary_folder() as work:
-        making = _Making(contents, folder, work, variables)
+        making = _Making(contents, folder, work, variables, Watch(reporter=reporter))
         making.run("venv", "--no-project", "--python", f"cpython@{contents.target.python}", str(folder))
         making.install_all()
 
@@ -76,6 +79,7 @@ class _Making:
     folder: Path
     work: Path
     variables: Mapping[str, str] = field(repr=False)
+    watch: Watch
 
     def install_all(self) -> None:
         builds = {build.package: build for build in self.contents.lock.facts.builds}
@@ -127,7 +131,9 @@ class _Making:
 
     def run(self, *arguments: str) -> None:
         try:
-            run_command([find_uv(), *arguments], cwd=self.work, timeout=math.inf, environ=self.variables)
+            run_command(
+                [find_uv(), *arguments], cwd=self.work, timeout=math.inf, environ=self.variables, watch=self.watch
+            )
         except CommandExited as error:
             raise OutsideFailed(
                 f"uv could not make the environment of step `{self.contents.step}`",

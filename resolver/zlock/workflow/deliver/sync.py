@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,6 @@ from pathlib import Path
 from zlock.errors import InvalidInput, LockOutdated, NoAnswer, OutsideFailed
 from zlock.image.wanted import BuiltFolder
 from zlock.lock.exclusive import exclusive
-from zlock.lock.files import PackageFile
 from zlock.lock.lock import Lock
 from zlock.lock.selection import narrowed
 from zlock.lock.store import existing_steps
@@ -24,7 +24,7 @@ from zlock.lock.wheelhouse import LockedFile
 from zlock.model.machine import this_platform
 from zlock.model.paths import real
 from zlock.model.target import Target
-from zlock.reporting import Activity, Doing
+from zlock.reporting import Activity, Doing, Line, News, Reporter
 from zlock.wording import did_you_mean, listed
 from zlock.workflow.deliver.make_environment import Contents, make_environment
 from zlock.workflow.fetching.build_files import house_with
@@ -40,6 +40,7 @@ _WHOLE = "whole"
 """The file that is written once all is installed, so that what an interrupt left is not taken for an environment.
 Its time is when the environment was last asked for."""
 
+_LOADED = re.compile(r"\s*(?:Downloaded (\S+)|Prepared )")
 _UNUSED = 30 * 24 * 3600  # seconds
 
 
@@ -205,11 +206,8 @@ class _Syncing:
     def _make(
         self, one: LockedStep, target: Target, lock: Lock, folders: Mapping[str, BuiltFolder], outer: Path
     ) -> None:
-        sizes = [min(wheels, key=lambda wheel: target.rank(wheel.filename) or 0).size for wheels in _wheels_in(lock)]
-        size = sum(filter(None, sizes))
-        self._workspace.reporter(
-            Doing(Activity.MAKING_ENVIRONMENT, one.step.name, total=len(lock.packages), received=size)
-        )
+        loading = _Loading(one.step.name, target, lock, self._workspace.reporter)
+        loading.tell()
         for left in (outer / _WHOLE, outer / "env"):
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
         make_environment(
@@ -225,6 +223,7 @@ class _Syncing:
             ),
             environ=self._workspace.environ,
             offline=self._workspace.options.offline,
+            reporter=loading,
         )
         (outer / _WHOLE).touch()
 
@@ -234,8 +233,30 @@ class _Syncing:
         return bring_for_builds(self._workspace, one, files)
 
 
-def _wheels_in(lock: Lock) -> Iterator[tuple[PackageFile, ...]]:
-    return (package.wheels for package in lock.packages if package.wheels)
+class _Loading:
+    """Tells how much of an environment has come, by what uv says of files that it downloads."""
+
+    def __init__(self, step: str, target: Target, lock: Lock, reporter: Reporter) -> None:
+        wheels = {
+            one.name: min(one.wheels, key=lambda each: target.rank(each.filename) or 0)
+            for one in lock.packages
+            if one.wheels
+        }
+        self._sizes = {name: wheel.size or 0 for name, wheel in wheels.items()}
+        self._all = Doing(Activity.MAKING_ENVIRONMENT, step, total=len(lock.packages), size=sum(self._sizes.values()))
+        self._reporter = reporter
+        self._received = 0
+
+    def __call__(self, news: News, /) -> None:
+        """Hear a line of uv's; of small files there is none, and one once all are there."""
+        found = _LOADED.match(news.text) if isinstance(news, Line) else None
+        if found:
+            self._received = self._received + self._sizes.pop(found[1], 0) if found[1] else self._all.size
+            self.tell()
+
+    def tell(self) -> None:
+        """Say how far it is."""
+        self._reporter(self._all._replace(received=self._received))
 
 
 def _target_here(one: LockedStep) -> Target:
