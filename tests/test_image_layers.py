@@ -307,7 +307,7 @@ GNU = b"ustar  \x00"
         (pax(path="a") + pax(b"g", comment="x") + file("evil.pth") + END, "several extended headers"),
         (pax(path="") + file("evil.pth") + END, "has no path"),
         (pax(path="a\x00b") + file("evil.pth") + END, "has no path"),
-        (pax(size="0x10") + file("evil.pth") + END, "a size is not a number"),
+        (pax(size="0x10") + file("evil.pth") + END, "`size` of an entry is not a number"),
         (pax(path="a") + END, "has no file"),
         (file("x", b"not a record", flag=b"x") + file("a") + END, "an extended header is damaged"),
         (file("a", octal=b"\x00\x0000001000\x00") + bytes(512) + END, "a number that is none"),

@@ -14,7 +14,7 @@ import pytest
 
 from support.building import BASE, Engine, base_in_registry
 from support.debian import Deb, Key, TinyArchive
-from support.engines import registry
+from support.engines import registry, require
 from support.index import TinyIndex
 from support.project import Project
 from zlock.image.registry.manifest import Manifest
@@ -60,11 +60,6 @@ class World:
         """What leaves a build without a network; Podman can't without namespaces, and the archive has nothing."""
         return () if self.engine.name == "podman" else ("--network", "none")
 
-    def copied(self, folder: Path) -> World:
-        """Return the same for a test that changes files of the project."""
-        shutil.copytree(self.project.folder, folder)
-        return World(Project(folder), self.engine, self.index)
-
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -74,14 +69,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield host
 
 
-@pytest.fixture(params=["buildah", "podman", "docker"], scope="module")
-def made(request: pytest.FixtureRequest, base: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Have the base image ask a tiny archive in place of its own: a layer of the engine's making."""
-    engine: Engine = request.getfixturevalue(request.param)
-    engine = replace(engine, environ={**engine.environ, "DOCKER_BUILDKIT": "1"})
-    engine.allow_plain(base)
+@pytest.fixture(scope="module")
+def made(buildah: Engine, base: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, TinyIndex]]:
+    """A project whose base image asks a tiny archive in place of its own: a layer of the engine's making."""
+    buildah.allow_plain(base)
     key = Key()
-    folder = tmp_path_factory.mktemp(request.param)
+    folder = tmp_path_factory.mktemp("made")
     project = Project(folder / "project")
     with TinyIndex() as index, TinyArchive(key) as archive:
         archive.add(TOOL, DATA, Deb(name="zlock-extra"))
@@ -92,17 +85,16 @@ def made(request: pytest.FixtureRequest, base: str, tmp_path_factory: pytest.Tem
         (layer / "Dockerfile").write_text(
             f"FROM {BASE}\nCOPY sources.list /etc/apt/\nCOPY tiny.gpg /etc/apt/trusted.gpg.d/\n"
         )
-        reference = f"{base}/team/{engine.name}:1"
-        engine("build", "--tag", reference, str(layer))
-        engine("push", reference)
+        reference = f"{base}/team/debian:1"
+        buildah("build", "--tag", reference, str(layer))
+        buildah("push", reference)
         index.wheel("model", "1.0")
         index.wheel("other", "1.0")
-        found = World(project, engine, index)
         project.configure(
             {
                 "python": "3.11",
                 "index": [{"url": index.url, "default": True}],
-                "registry": f"{base}/team/images-{engine.name}",
+                "registry": f"{base}/team/images",
                 "docker": {
                     "parent-image": reference,
                     "apt-packages": ["zlock-tool"],
@@ -111,16 +103,30 @@ def made(request: pytest.FixtureRequest, base: str, tmp_path_factory: pytest.Tem
                 "steps": {name: {"docker": {"requirements": of}} for name, of in STEPS.items()},
             }
         )
-        found.zlock("resolve", "--pin-images")
-        found.zlock("fetch")
+        for command in (["resolve", "--pin-images"], ["fetch"]):
+            done = project.run(*command)
+            assert done.code == 0, done.stderr
         archive.content = {path: data for path, data in archive.content.items() if not path.startswith("pool/")}
-        yield found
+        yield project, index
     key.close()
 
 
+@pytest.fixture(params=["buildah", "podman", "docker"], scope="module")
+def engine(request: pytest.FixtureRequest, base: str) -> Engine:
+    found: Engine = request.getfixturevalue(request.param)
+    found.allow_plain(base)
+    return replace(found, environ={**found.environ, "DOCKER_BUILDKIT": "1"})
+
+
 @pytest.fixture
-def world(made: World, tmp_path: Path) -> World:
-    return made.copied(tmp_path / "project")
+def world(made: tuple[Project, TinyIndex], engine: Engine, tmp_path: Path) -> World:
+    """The project with images of the engine's own, for a test that may change files."""
+    project, index = made
+    shutil.copytree(project.folder, tmp_path / "project")
+    copied = Project(tmp_path / "project")
+    settings = copied.folder / "zlock.toml"
+    settings.write_text(settings.read_text().replace("/team/images", f"/team/images-{engine.name}"))
+    return World(copied, engine, index)
 
 
 def test_packages_are_installed_with_their_scripts_from_the_pool_alone(world: World) -> None:
@@ -134,16 +140,24 @@ def test_packages_are_installed_with_their_scripts_from_the_pool_alone(world: Wo
     assert ".deb" not in left
 
 
-@pytest.mark.parametrize("made", ["buildah", "podman"], indirect=True)
-def test_two_cold_builds_have_one_digest(world: World) -> None:
-    digests = []
-    for _ in range(2):
-        world.build("--force", "--step", "bare")
-        record = (world.project.folder / "build" / "zlock" / "images.json").read_text()
-        digests.append([line for line in record.splitlines() if '"digest"' in line])
+@pytest.mark.parametrize("engine", ["docker"], indirect=True)
+def test_a_stage_is_the_same_whichever_engine_makes_it(
+    world: World, base: str, buildah: Engine, podman: Engine, tmp_path: Path
+) -> None:
+    alone = tmp_path / "alone"  # the first engine that answers makes stages, and Podman comes before Buildah
+    alone.mkdir()
+    (alone / "buildah").symlink_to(require("buildah"))
+    digests: list[str] = []
+    for engine, *network in (world.engine, "--network", "host"), (podman,), (buildah,), (buildah, "--network", "none"):
+        engine.allow_plain(base)
+        folder = tmp_path / str(len(digests))
+        places = ("--output", f"oci:{folder / 'out'}", "--cache-dir", str(folder / "cache"))
+        env = {**engine.environ, **({"PATH": str(alone)} if engine is buildah else {})}
+        world.zlock("build", "--builder", "oci", "--step", "bare", "--force", *network, *places, env=env)
+        index = json.loads((folder / "out" / "index.json").read_text())
+        digests.append(index["manifests"][0]["digest"])
 
-    assert digests[0] == digests[1]
-    assert digests[0]
+    assert digests == [digests[0]] * 4
 
 
 def test_a_package_of_the_pool_that_was_replaced_is_refused(world: World) -> None:
@@ -159,7 +173,7 @@ def test_a_package_of_the_pool_that_was_replaced_is_refused(world: World) -> Non
         world.engine("build", "--no-cache", *world.unreachable, str(context))
 
 
-@pytest.mark.parametrize("made", ["buildah"], indirect=True)
+@pytest.mark.parametrize("engine", ["buildah"], indirect=True)
 def test_steps_with_the_same_packages_share_a_stage_that_no_change_of_a_wheel_builds_again(
     world: World, tmp_path: Path
 ) -> None:
@@ -182,7 +196,7 @@ def test_steps_with_the_same_packages_share_a_stage_that_no_change_of_a_wheel_bu
         assert "2 Debian packages, 2 of their files" in world.zlock("verify", row["reference"], "--step", step)
 
 
-@pytest.mark.parametrize("made", ["buildah"], indirect=True)
+@pytest.mark.parametrize("engine", ["buildah"], indirect=True)
 def test_an_image_is_verified_and_what_was_changed_in_it_is_named(world: World) -> None:
     world.build("--step", "bare")
     record = json.loads((world.project.folder / "build" / "zlock" / "images.json").read_text())
@@ -206,7 +220,7 @@ def test_an_image_is_verified_and_what_was_changed_in_it_is_named(world: World) 
     assert said.count(", a Debian package") == 2
 
 
-@pytest.mark.parametrize("made", ["buildah"], indirect=True)
+@pytest.mark.parametrize("engine", ["buildah"], indirect=True)
 def test_a_push_keeps_the_packages_where_others_find_them(world: World, base: str) -> None:
     world.build("--push", "--step", "bare")
     pool = world.project.folder / "wheelhouse" / "debs"

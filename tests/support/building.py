@@ -81,9 +81,10 @@ class Engine:
     def allow_plain(self, host: str) -> None:
         """Let it talk to a registry without TLS; Docker does so on loopback by itself."""
         if self.name != _DOCKER:
-            registries = Path(self.environ["CONTAINERS_REGISTRIES_CONF"])
-            with registries.open("a", encoding="utf-8") as stream:
-                stream.write(f'[[registry]]\nlocation = "{host}"\ninsecure = true\n')
+            registries, own = Path(self.environ["CONTAINERS_REGISTRIES_CONF"]), f'location = "{host}"'
+            said = registries.read_text(encoding="utf-8")
+            if own not in said:
+                registries.write_text(f"{said}[[registry]]\n{own}\ninsecure = true\n", encoding="utf-8")
 
 
 @contextlib.contextmanager

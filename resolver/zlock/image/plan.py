@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -120,6 +120,10 @@ class ImagePlan:
     def floats(self) -> bool:
         """Whether its parent is known by a name only, under which there may be another image tomorrow."""
         return not self.parent.digest
+
+    def anew(self) -> ImagePlan:
+        """Return it as what is built even where it exists, its stage too."""
+        return replace(self, rebuild=True, stage=self.stage and self.stage.anew())
 
     @cached_property
     def key(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from zlock.image.context.debs import SUMS, install_debs, sums_of
 from zlock.image.context.dockerfile import Comment, From, User, render
+from zlock.image.layers.difference import WRITTEN
 from zlock.image.plan import DOCKERFILE, HEADING, ImagePlan
 from zlock.image.registry.manifest import digest_of_bytes
 from zlock.image.wanted import ROOT, Wanted
@@ -22,7 +23,7 @@ def plan_stage(wanted: Wanted, debs: Sequence[DebianPackage]) -> ImagePlan:
     user = wanted.parent.user or ""
     is_root = user in ROOT
     parts = (
-        (Comment(f"{HEADING}: Debian packages"),),
+        (Comment(f"{HEADING}: Debian packages, for a layer of version {WRITTEN}"),),
         (From(wanted.parent.pinned), *(() if is_root else (User("root"),))),
         (install_debs(debs),),
         () if is_root else (User(user),),

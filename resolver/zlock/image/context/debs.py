@@ -21,8 +21,9 @@ CLEAN = Shell("rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/ldcon
 _UNCACHE = Shell("rm -rf /var/cache/fontconfig/*")
 _PLACE = f"{FOLDER}/{DEBS}"
 _ANOTHER = "zlock: a Debian package is another file than was locked: bring the right one with zlock fetch"
+# The time of the build would be in what their scripts write: modules that are compiled, users that are added.
 _INSTALL = (
-    "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "
+    "SOURCE_DATE_EPOCH=0 DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "
     "-o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=/dev/null "
     f"$(sed 's|.*  |{_PLACE}/|' SHA256SUMS)"
 )

@@ -27,7 +27,12 @@ _LEVEL = 6
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no name, no time, no operating system
 _SMALL = 4096  # bytes below which a file shares a member with its neighbours, which packs better
 _PENDING = 1024 * 1024
-_KINDS = {"file": tarfile.REGTYPE, "folder": tarfile.DIRTYPE, "link": tarfile.SYMTYPE}
+_KINDS = {
+    "file": tarfile.REGTYPE,
+    "folder": tarfile.DIRTYPE,
+    "link": tarfile.SYMTYPE,
+    "hard link": tarfile.LNKTYPE,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,5 +168,6 @@ def _head(entry: Entry) -> bytes:
     info = tarfile.TarInfo(entry.path)
     info.size, info.mode, info.type = entry.size, entry.mode, _KINDS[entry.kind]
     info.uid, info.gid = entry.owner
-    info.linkname = str(entry.content) if entry.kind == "link" else ""
+    info.linkname = entry.content if isinstance(entry.content, str) else ""
+    info.pax_headers = dict(entry.attributes)
     return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")

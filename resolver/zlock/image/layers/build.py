@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import IO, NamedTuple
@@ -17,11 +17,11 @@ from zlock.image.layers.entry import Entry
 from zlock.image.layers.environment import environment_entries, settled_entries
 from zlock.image.layers.layer import Find, check_places
 from zlock.image.layers.packing import pack
-from zlock.image.layers.stage import Stage
+from zlock.image.layers.stage import Stage, Wanted
 from zlock.image.layers.store import LayerStore
 from zlock.image.layers.target import Read, Target
 from zlock.image.plan import KEY_LABEL, ImagePlan
-from zlock.image.reading.compression import DAMAGED
+from zlock.image.reading.compression import telling_damage
 from zlock.image.reading.sources import UNPACKED, OpenImage, RegistryImage
 from zlock.image.registry.manifest import Descriptor, broken
 from zlock.model.image import WORKING_FOLDER
@@ -41,14 +41,6 @@ class _Content(NamedTuple):
     read: Read
     name: str
     beside: str = ""
-
-
-class _Wanted(NamedTuple):
-    """A layer on top of the parent's: what a person calls it, what it depends on, and what makes it."""
-
-    name: str
-    key: str
-    write: Callable[[IO[bytes]], Layer]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +121,7 @@ class Workbench:
             created=self.created,
         )
 
-    def _deliver(self, wanted: _Wanted, target: Target, watch: Watch) -> Layer:
+    def _deliver(self, wanted: Wanted, target: Target, watch: Watch) -> Layer:
         """Make sure that a target has a layer; one that it has is not made, if it is known what it would be."""
         with self.store.turn(wanted.key):
             layer = self.store.recall(wanted.key)
@@ -145,7 +137,9 @@ class Workbench:
         found, beside = parent.found, ""
         name = f"the base image, {position + 1} of {len(found.layers)}"
         if isinstance(parent, Stage):
-            parent = parent.owner(position)
+            if position == len(parent.base.found.layers):
+                return descriptor_of(self._deliver(parent.wanted, target, watch))
+            parent = parent.base
         if isinstance(parent, RegistryImage):
             beside, parent = parent.reference.name, replace(parent, stop=watch.stop)
         if found.layers[position].media_type != UNPACKED:
@@ -154,9 +148,7 @@ class Workbench:
             return one
         diff_id = found.config.diff_ids[position]
         key = hashlib.sha256(f"parent {diff_id}".encode()).hexdigest()
-        layer = self._deliver(
-            _Wanted(name, key, lambda stream: _packed(parent, position, stream, watch)), target, watch
-        )
+        layer = self._deliver(Wanted(name, key, lambda stream: _packed(parent, position, stream, watch)), target, watch)
         return descriptor_of(layer)
 
 
@@ -168,17 +160,14 @@ def _put_config(image: Assembled, target: Target) -> None:
 def _packed(parent: OpenImage, position: int, stream: IO[bytes], watch: Watch) -> Layer:
     """Write a layer of an engine's store as registries keep them."""
     name = f"`{parent.found.name}`"
-    with parent.open_layer(position) as source:
-        try:
-            layer = pack_blob(source, stream, watch)
-        except DAMAGED as error:
-            raise broken(name, f"its layer {position + 1} is damaged: {error}") from error
+    with parent.open_layer(position) as source, telling_damage(name, f"its layer {position + 1}"):
+        layer = pack_blob(source, stream, watch)
     if layer.diff_id != parent.found.config.diff_ids[position]:
         raise broken(name, f"its layer {position + 1} unpacks to {layer.diff_id}")
     return layer
 
 
-def _layers(assembly: Assembly, room: int, find: Find, watch: Watch) -> Iterator[_Wanted]:
+def _layers(assembly: Assembly, room: int, find: Find, watch: Watch) -> Iterator[Wanted]:
     """Yield the layers on top of the parent's."""
     maker = assembly.maker
     compiled_by = maker.compiler.version if maker.compiler else ""
@@ -192,10 +181,10 @@ def _layers(assembly: Assembly, room: int, find: Find, watch: Watch) -> Iterator
         ),
     ]
     key = hashlib.sha256(repr(entries).encode()).hexdigest()
-    yield _Wanted("the environment", key, lambda stream: write_blob(entries, stream, watch))
+    yield Wanted("the environment", key, lambda stream: write_blob(entries, stream, watch))
     for wheels in pack(assembly.wheels, room):
         name = ", ".join(f"{one.name} {one.version}" for one in wheels)
-        yield _Wanted(
+        yield Wanted(
             name,
             maker.key(wheels),
             lambda stream, wheels=wheels: maker.make(wheels, find, stream, watch),  # type: ignore[misc]  # the default binds it

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from types import MappingProxyType
+from typing import IO, Literal, NamedTuple
 
 _CHUNK = 1024 * 1024
 _LOCAL_HEADER = 30  # bytes before the name (APPNOTE.TXT, 4.3.7)
@@ -46,24 +47,46 @@ class Packed(NamedTuple):
             yield chunk
 
 
+class Part(NamedTuple):
+    """A part of a file, left there until it is written.
+
+    Attributes:
+        file: The file, open.
+        start: Where it begins.
+        size: Its bytes.
+    """
+
+    file: IO[bytes]
+    start: int
+    size: int
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield its bytes."""
+        self.file.seek(self.start)
+        for left in range(self.size, 0, -_CHUNK):
+            yield self.file.read(min(left, _CHUNK))
+
+
 class Entry(NamedTuple):
-    """A file, a folder or a symbolic link.
+    """A file, a folder or a link.
 
     Attributes:
         path: Its place in the image, without the slash at its beginning.
         kind: What it is.
-        content: Of a file its bytes, or where they are; of a link its target.
+        content: Of a file its bytes, or where they are; of a link its target, of a hard one a path before it.
         size: How many bytes a file has.
         mode: Its permissions.
         owner: The numbers of the user and the group whose it is.
+        attributes: Its extended attributes, by the names that pax gives them.
     """
 
     path: str
-    kind: Literal["file", "folder", "link"]
-    content: bytes | str | Packed | Path = b""
+    kind: Literal["file", "folder", "link", "hard link"]
+    content: bytes | str | Packed | Part | Path = b""
     size: int = 0
     mode: int = 0o644
     owner: tuple[int, int] = (0, 0)
+    attributes: Mapping[str, str] = MappingProxyType({})
 
     @classmethod
     def file(cls, path: str, data: bytes, mode: int = 0o644, owner: tuple[int, int] = (0, 0)) -> Entry:
@@ -82,7 +105,7 @@ class Entry(NamedTuple):
 
     def chunks(self) -> Iterator[bytes]:
         """Yield a file's bytes."""
-        if isinstance(self.content, Packed):
+        if isinstance(self.content, Packed | Part):
             yield from self.content.chunks()
         elif isinstance(self.content, Path):
             yield self.content.read_bytes()

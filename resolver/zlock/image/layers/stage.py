@@ -1,52 +1,78 @@
-"""What an engine has put on a base image, taken as layers of their own: the base image's stay as they are."""
+"""A base image with what an engine has put on it: the base image's layers stay as they are, and one more is on top."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import IO
+from functools import partial
+from typing import IO, NamedTuple
 
-from zlock.image.layers.assemble import stage_config
-from zlock.image.reading.sources import UNPACKED, OpenImage
-from zlock.image.registry.manifest import Configuration, Descriptor, FoundImage, broken
+from zlock.image.layers.assemble import descriptor_of, stage_config
+from zlock.image.layers.blob import Layer
+from zlock.image.layers.difference import WRITTEN, write_difference
+from zlock.image.layers.store import LayerStore
+from zlock.image.reading.sources import OpenImage
+from zlock.image.registry.manifest import Configuration, FoundImage, broken
+from zlock.process import Watch
+
+
+class Wanted(NamedTuple):
+    """A layer that an image has: what a person calls it, what it depends on, and what makes it."""
+
+    name: str
+    key: str
+    write: Callable[[IO[bytes]], Layer]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
-    """A base image with the layers that an engine has made on it.
+    """A base image with a layer of what an engine has changed on it.
 
     Attributes:
         base: The base image, as its registry has it.
-        made: What the engine has made.
+        wanted: The layer.
         config: The configuration of both as one image, which says the same whichever engine it was.
         found: Both as one image.
     """
 
     base: OpenImage
-    made: OpenImage
+    wanted: Wanted
     config: bytes
     found: FoundImage
 
     @classmethod
-    def of(cls, base: OpenImage, made: OpenImage, labels: Mapping[str, str]) -> Stage:
-        """Return what an engine has made on a base image.
+    def of(cls, base: OpenImage, made: OpenImage, labels: Mapping[str, str], store: LayerStore, watch: Watch) -> Stage:
+        """Return a base image with what an engine has made of it.
+
+        Args:
+            base: The base image.
+            made: What the engine has made.
+            labels: What it is labelled with, beside the base image's labels.
+            store: Keeps the layer.
+            watch: Ends it.
 
         Raises:
-            RegistryFailed: It was made on something else.
+            RegistryFailed: It was made on something else, or is damaged.
+            NoAnswer: A device is among what has changed.
+            CommandStopped: The watch ended it.
         """
         below, ids = base.found.config.diff_ids, made.found.config.diff_ids
         if ids[: len(below)] != below:
             raise broken(f"`{made.found.name}`", f"it was not made on `{base.found.name}`")
-        own = tuple(Descriptor(media_type=UNPACKED, digest=one, size=0) for one in ids[len(below) :])
-        manifest = replace(base.found.manifest, layers=(*base.found.layers, *own))
-        config = stage_config(base.found.config, ids[len(below) :], labels)
+        key = hashlib.sha256(" ".join(["difference", str(WRITTEN), str(len(below)), *ids]).encode()).hexdigest()
+        write = partial(write_difference, made, len(below), watch=watch)
+        layer = store.recall(key) or store.make(key, write)
+        config = stage_config(base.found.config, [layer.diff_id], labels)
+        manifest = replace(base.found.manifest, layers=(*base.found.layers, descriptor_of(layer)))
         read = Configuration.parse(config, made.found.name)
-        return cls(base=base, made=made, config=config, found=replace(base.found, config=read, manifest=manifest))
-
-    def owner(self, position: int) -> OpenImage:
-        """Return which of the two has a layer."""
-        return self.base if position < len(self.base.found.layers) else self.made
+        return cls(
+            base=base,
+            wanted=Wanted("its Debian packages", key, write),
+            config=config,
+            found=replace(base.found, config=read, manifest=manifest),
+        )
 
     def open_layer(self, position: int) -> IO[bytes]:
-        """Return a layer as a file that the caller closes; what the engine made is as it keeps it."""
-        return self.owner(position).open_layer(position)
+        """Return a layer of the base image as a file that the caller closes."""
+        return self.base.open_layer(position)

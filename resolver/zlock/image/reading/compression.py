@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import sys
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO
 
 from zlock.image.reading.tar import Readable
+from zlock.image.registry.manifest import broken
 
 _GZIP = b"\x1f\x8b\x08"
 _ZSTD = frozenset({0xFD2FB528, *range(0x184D2A50, 0x184D2A60)})  # a frame, and those that are skipped (RFC 8878)
 
-DAMAGED = (EOFError, zlib.error, OSError, ValueError, OverflowError)
-"""What reading raises where content is damaged."""
+_DAMAGED = (EOFError, zlib.error, OSError, ValueError, OverflowError)
+
+
+@contextmanager
+def telling_damage(where: str, what: str) -> Iterator[None]:
+    """Say of content that can't be read whose it is, and what of it; a disk that refuses is told as such.
+
+    Raises:
+        RegistryFailed: It is damaged.
+    """
+    try:
+        yield
+    except _DAMAGED as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise broken(where, f"{what} is damaged: {error}") from error
 
 
 def unpacked(file: IO[bytes]) -> Readable:
@@ -27,6 +45,25 @@ def unpacked(file: IO[bytes]) -> Readable:
     if start.startswith(_GZIP):
         return gzip.GzipFile(fileobj=file)
     return _ZstdStream(file) if int.from_bytes(start, "little") in _ZSTD else file
+
+
+class Hashed:
+    """A stream, and the digest of what has been read of it."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+
+    def read(self, size: int, /) -> bytes:
+        """Return bytes."""
+        data = self._stream.read(size)
+        self._hash.update(data)
+        return data
+
+    @property
+    def digest(self) -> str:
+        """The digest of what has been read, `sha256:...`."""
+        return f"sha256:{self._hash.hexdigest()}"
 
 
 class _ZstdStream:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 
 from zlock.errors import InvalidInput
-from zlock.image.reading.compression import DAMAGED, unpacked
+from zlock.image.reading.compression import telling_damage, unpacked
 from zlock.image.reading.tar import Entry, Readable, Tar
 from zlock.image.registry.manifest import broken
 
@@ -77,18 +77,15 @@ class ArchiveFiles:
         if not archive.is_file():
             raise InvalidInput(f"`{archive}` is not a file", hint="name an archive, as `docker save` writes it")
         places: dict[str, _Place | str] = {}
-        try:
-            with archive.open("rb") as file:
-                tar = Tar(unpacked(file))
-                for entry in tar:
-                    path = posixpath.normpath(entry.path).lstrip("/")
-                    if entry.kind == "folder":
-                        continue
-                    if path in places:
-                        raise broken(f"`{archive}`", f"it has `{path}` twice")
-                    places[path] = _target(entry) if entry.target else _Place(tar.position, entry.size)
-        except DAMAGED as error:
-            raise broken(f"`{archive}`", f"it is damaged: {error}") from error
+        with archive.open("rb") as file, telling_damage(f"`{archive}`", "it"):
+            tar = Tar(unpacked(file))
+            for entry in tar:
+                path = posixpath.normpath(entry.path).lstrip("/")
+                if entry.kind == "folder":
+                    continue
+                if path in places:
+                    raise broken(f"`{archive}`", f"it has `{path}` twice")
+                places[path] = _target(entry) if entry.target else _Place(tar.position, entry.size)
         return cls(archive, places)
 
     def has(self, path: str) -> bool:

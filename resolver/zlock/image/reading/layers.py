@@ -12,8 +12,8 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import IO, Literal
 
-from zlock.image.reading.compression import DAMAGED, unpacked
-from zlock.image.reading.tar import Entry, Readable, Tar
+from zlock.image.reading.compression import Hashed, telling_damage, unpacked
+from zlock.image.reading.tar import Entry, Tar
 from zlock.image.reading.tree import Node, resolve
 from zlock.image.registry.manifest import broken
 
@@ -111,16 +111,14 @@ class LayerTree:
         """
         self._layers += 1
         self._replaced.clear()
-        try:
+        with telling_damage(self._where, f"its layer {self._layers}"):
             content = unpacked(layer)
             if content is not layer and media_type == _PLAIN:  # some engines look, others believe it
                 raise broken(self._where, f"its layer {self._layers} is compressed, and announced as `{_PLAIN}`")
-            stream = _Hashed(content)
+            stream = Hashed(content)
             tar = Tar(stream)
             for entry in tar:
                 self._add(tar, entry)
-        except DAMAGED as error:
-            raise broken(self._where, f"its layer {self._layers} is damaged: {error}") from error
         if stream.digest != diff_id:
             raise broken(self._where, f"its layer {self._layers} unpacks to {stream.digest}, and not to {diff_id}")
 
@@ -282,23 +280,6 @@ class LayerTree:
             self._modules += len(data)
             data = data if self._modules <= _MOST_MODULES else None
         return _File(self._layers, digest.hexdigest(), md5.hexdigest() if md5 else "", data)
-
-
-class _Hashed:
-    """A stream, and the digest of what has been read of it."""
-
-    def __init__(self, stream: Readable) -> None:
-        self._stream = stream
-        self._hash = hashlib.sha256()
-
-    def read(self, size: int, /) -> bytes:
-        data = self._stream.read(size)
-        self._hash.update(data)
-        return data
-
-    @property
-    def digest(self) -> str:
-        return f"sha256:{self._hash.hexdigest()}"
 
 
 def _describes(name: str, parents: Sequence[str]) -> bool:

@@ -9,7 +9,7 @@ another file than the one that was looked at. Formats: POSIX.1-1988 ("ustar"), i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple, Protocol
 
 Kind = Literal["file", "folder", "link", "hard link", "device"]
@@ -21,6 +21,8 @@ _USTAR, _GNU = b"ustar\x00", b"ustar  \x00"
 _NUMBER = re.compile(rb" *([0-7]*)[ \x00]*")
 _DIGITS = re.compile("[0-9]{1,18}", re.ASCII)
 _META = frozenset("gxLK")
+ATTRIBUTE = "SCHILY.xattr."
+"""What the names of extended attributes begin with."""
 _KINDS: dict[str, Kind] = {
     "\x00": "file",
     "0": "file",
@@ -33,6 +35,7 @@ _KINDS: dict[str, Kind] = {
 }
 # What says where and how large a file is; of a global header only some readers heed it.
 _DECISIVE = frozenset({"path", "linkpath", "size"})
+_NUMBERS = frozenset({"size", "uid", "gid"})
 # What overlayfs takes for a folder that hides others, or is another one.
 _OVERLAY = re.compile(r".*\.xattr\.(trusted|user)\.(fuse)?overlay(fs)?\.(opaque|redirect|metacopy|whiteouts?)")
 
@@ -56,12 +59,18 @@ class Entry(NamedTuple):
         kind: What it is; pipes count as devices.
         target: Where a link leads to.
         size: Bytes of its content.
+        mode: Its permissions.
+        owner: The numbers of the user and the group whose it is.
+        attributes: Its extended attributes, by the names that pax gives them.
     """
 
     path: str
     kind: Kind
     target: str
     size: int
+    mode: int
+    owner: tuple[int, int]
+    attributes: Mapping[str, str]
 
 
 class _Header(NamedTuple):
@@ -69,6 +78,8 @@ class _Header(NamedTuple):
     flag: str
     target: str
     size: int
+    mode: int
+    owner: tuple[int, int]
 
 
 class Tar:
@@ -121,7 +132,9 @@ class Tar:
         size = int(said["size"]) if "size" in said else header.size
         _check(kind == "file" or size == 0, f"`{path}` is not a file, and has content")
         self._expect(size)
-        return Entry(path, kind, said.get("linkpath", header.target), size)
+        user, group = (int(said.get(key, known)) for key, known in zip(("uid", "gid"), header.owner, strict=True))
+        attributes = {key: value for key, value in said.items() if key.startswith(ATTRIBUTE)}
+        return Entry(path, kind, said.get("linkpath", header.target), size, header.mode, (user, group), attributes)
 
     def _expect(self, size: int) -> None:
         self._left, self._padding = size, -size % _BLOCK
@@ -161,7 +174,7 @@ class Tar:
             name, equals, value = data[len(length) + 1 : end - 1].decode("utf-8", "surrogateescape").partition("=")
             _check(bool(equals and name) and data[end - 1 : end] == b"\n", "an extended header is damaged")
             _check(name not in _DECISIVE or bool(value and "\x00" not in value), f"an extended header has no {name}")
-            _check(name != "size" or bool(_DIGITS.fullmatch(value)), "a size is not a number")
+            _check(name not in _NUMBERS or bool(_DIGITS.fullmatch(value)), f"`{name}` of an entry is not a number")
             _check(not name.startswith("GNU.sparse."), "it has sparse files")
             _check(not _OVERLAY.fullmatch(name), f"an entry has the attribute `{name.partition('.xattr.')[2]}`")
             records[name] = value
@@ -199,6 +212,8 @@ def _parse(block: bytes) -> _Header:
         flag=chr(block[156]),
         target=_text(block[157:257]),
         size=_number(block[124:136]),
+        mode=_number(block[100:108]) & 0o7777,
+        owner=(_number(block[108:116]), _number(block[116:124])),
     )
 
 

@@ -15,7 +15,7 @@ from zlock.image.layers.build import Double, Workbench
 from zlock.image.layers.packing import Wheel
 from zlock.image.layers.stage import Stage
 from zlock.image.layers.store import LayerStore
-from zlock.image.plan import ImagePlan
+from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.reading.sources import OpenImage
 from zlock.process import CommandStopped, Watch
 from zlock.reporting import Activity, Doing
@@ -74,11 +74,13 @@ class Assembler:
         self.doubles |= dict.fromkeys(doubles)
         return self._destination.keep(plan, image, watch)
 
-    def push_stage(self, stage: Stage, reference: str, platform: str, watch: Watch) -> None:
-        """Put a stage into the registry that its name says, where later builds find it."""
+    def stage(self, plan: ImagePlan, made: OpenImage, reference: str, watch: Watch) -> Stage:
+        """Return what an engine has made of a base image as a stage, in the registry that its name says, if in any."""
+        stage = Stage.of(self.base(plan), made, {KEY_LABEL: plan.key}, self._bench.store, watch)
         if isinstance(self._destination, InRegistries):
             target = self._destination.target_of(reference)
-            target.finish(self._bench.put_stage(stage, target, watch), platform)
+            target.finish(self._bench.put_stage(stage, target, watch), plan.platform)
+        return stage
 
     def push(self, plan: ImagePlan, watch: Watch) -> Image:
         """Let the image of a plan be there, whose layers are."""

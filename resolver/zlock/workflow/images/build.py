@@ -124,7 +124,7 @@ def build(options: Options, choices: Choices) -> Outcome:
     with Registries(workspace) as registries, layering_of(workspace, choices.builder) as layering:
         plans = plan_images(workspace, locked, registries, layering=layering)
         part, parts = choices.shard
-        plans = [replace(plan, rebuild=plan.rebuild or choices.force) for plan in plans[part - 1 :: parts]]
+        plans = [plan.anew() if choices.force else plan for plan in plans[part - 1 :: parts]]
         _check(plans, engine, choices, offline=options.offline)
         note_floating(registries.floating, plans, workspace)
         for reference in dict.fromkeys(plan.parent.reference for plan in plans if plan.floats):

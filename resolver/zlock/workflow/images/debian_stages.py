@@ -8,7 +8,6 @@ from threading import Lock
 from zlock.errors import OutsideFailed
 from zlock.image.builders.builder import AGAIN, Builder, Image
 from zlock.image.kept_debs import keep_debs
-from zlock.image.layers.stage import Stage
 from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.reading.sources import OpenImage, RegistryImage
 from zlock.image.reuse import check_key
@@ -90,12 +89,10 @@ class DebianStages:
             files = {path.name: path for path in self._pool.links(stage).values()}
             keep_debs(self._registries.registry, stage.repository, stage.debs, files)
         self._make(stage, name, watch)
-        there = self._finder.in_store_of(engine.name, name, stage.platform) if engine.stores else None
-        if there is not None:
-            made = Stage.of(assembler.base(stage), there, {KEY_LABEL: stage.key})
-            assembler.push_stage(made, name, stage.platform, watch)
-            return made
-        pushed = self._in_registry(stage)  # where an engine without a store has put it
-        if pushed is None:
+        # An engine without a store has put it into the registry.
+        made = (
+            self._finder.in_store_of(engine.name, name, stage.platform) if engine.stores else self._in_registry(stage)
+        )
+        if made is None:
             raise OutsideFailed(f"{engine.name} built `{name}` and does not have it", hint=AGAIN)
-        return pushed
+        return assembler.stage(stage, made, name, watch)
