@@ -18,6 +18,7 @@ import pytest
 from support.environment import clean_environment
 from support.index import TinyIndex
 from support.project import Project, Result
+from support.terminal import Terminal
 from zlock.cli.board import Board
 from zlock.cli.layout import Screen
 from zlock.cli.words import end_words, words
@@ -115,41 +116,37 @@ def test_the_help_names_variables_and_the_documentation(project: Project) -> Non
     assert "docs/commands.md" in text
 
 
-@pytest.mark.parametrize(
-    ("words", "completed"),
-    [
-        (["zlock", "res"], {"resolve"}),
-        (["zlock", "resolve", "--upgrade-p"], {"--upgrade-package"}),
-        (["zlock", "export", "cyc"], {"cyclonedx"}),
-        (["zlock", "init", "--from", "require"], {"requirements.txt"}),
-    ],
-)
-def test_bash_completes_commands_options_choices_and_files(
-    project: Project, words: list[str], completed: set[str]
-) -> None:
+COMPLETED = {
+    "zlock res": "zlock resolve ",
+    "zlock resolve --upgrade-p": "zlock resolve --upgrade-package ",
+    "zlock export cyc": "zlock export cyclonedx ",
+    "zlock init --from require": "zlock init --from requirements.txt ",
+}
+"""Lines as they are typed, and as a shell completes them."""
+
+SHELLS = {
+    "bash": (["bash", "--norc", "-i"], "PS1='> '; . ./zlock.bash"),
+    "zsh": (["zsh", "-f", "-i"], "PROMPT='> '; fpath=($PWD $fpath); autoload -Uz compinit; compinit -u -D"),
+    "fish": (["fish", "--no-config", "-i"], "function fish_prompt; echo '> '; end; source zlock.fish"),
+    "tcsh": (["tcsh", "-f", "-i"], "set edit; set prompt='> '; source zlock.tcsh"),
+}
+"""How a shell is started without anybody's settings, and told of the completions."""
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_completes_commands_options_choices_and_files(project: Project, shell: str) -> None:
+    """Typed on a terminal, in the shell itself."""
+    command, begin = SHELLS[shell]
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell}")
     project.write("requirements.txt", "")
-    script = project.write("zlock.bash", project.run("completion", "bash").stdout)
-    line = f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}"
-    program = (
-        f'. {script}; {line}; f=$(complete -p zlock | sed "s/.*-F //; s/ .*//"); $f zlock {words[-1]} {words[-2]}; '
-    )
-    result = project.call("bash", "-c", program + 'printf "%s\\n" "${COMPREPLY[@]}"')
-
-    assert set(result.stdout.split()) == completed, result.stderr
-
-
-@pytest.mark.parametrize("shell", ["zsh", "fish", "tcsh"])
-def test_other_shells_have_a_script_with_every_command(project: Project, shell: str) -> None:
-    result = project.run("completion", shell)
-
-    assert result.code == 0, result.stderr
-    assert [
-        command for command in ("resolve", "audit", "--upgrade-package") if command.strip("-") not in result.stdout
-    ] == []
-    if program := shutil.which(shell):
-        script = project.write(f"zlock.{shell}", result.stdout)
-        checked = project.call(program, "-n", str(script))
-        assert checked.code == 0, checked.stderr
+    project.write("_zlock" if shell == "zsh" else f"zlock.{shell}", project.run("completion", shell).stdout)
+    with Terminal(command, project.folder, clean_environment(project.home, {"TERM": "vt100"})) as terminal:
+        terminal.type(f"{begin}\n")
+        for typed, completed in COMPLETED.items():
+            terminal.type(f"{typed}\t")
+            terminal.wait_for(completed)
+            terminal.type("\x15")  # which takes the line away
 
 
 def test_json_is_all_there_is_on_standard_output(locked: Project) -> None:
