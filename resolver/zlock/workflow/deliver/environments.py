@@ -14,7 +14,7 @@ from zlock.model.machine import this_platform
 from zlock.model.target import Target
 from zlock.reporting import Reporter
 from zlock.settings.docker import DockerSettings
-from zlock.workflow.locks.current import differences
+from zlock.workflow.locks.current import unanswered
 from zlock.workflow.locks.job import Job
 from zlock.workflow.project.pythons import python_of
 from zlock.workflow.project.sources import Gatherer
@@ -86,7 +86,7 @@ def outdated_by(environment: Environment) -> list[str]:
     job = _prepare(_workspace(Options(project=environment.project)), environment)
     if job.lock is None:
         return [f"there is no lock `{environment.lock.name}`"]
-    return list(differences(job.lock.facts, job.question, job.gathered))
+    return list(unanswered(job, job.text, job.lock.facts) or ())
 
 
 def pins_here(lock: Path) -> dict[str, str]:

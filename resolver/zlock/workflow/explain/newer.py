@@ -30,7 +30,6 @@ from zlock.resolution.trials import Trials, added
 from zlock.workflow.explain.aligned_steps import Together
 from zlock.workflow.explain.graphs import standing
 from zlock.workflow.locks.current import LockedStep
-from zlock.workflow.locks.job import Job
 from zlock.workflow.project.workspace import Workspace
 from zlock.workflow.solving.problem import StepProblems
 from zlock.workflow.solving.session import Session
@@ -113,7 +112,7 @@ class _Members:
     def _of(self, step: str) -> list[Member]:
         if step not in self._found:
             locked = self._every[step]
-            self._found[step] = self._problems.members(Job.of(locked), standing(locked))
+            self._found[step] = self._problems.members(locked, standing(locked))
         return self._found[step]
 
     def member(self, name: Name) -> Member:

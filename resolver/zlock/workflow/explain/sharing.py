@@ -15,7 +15,6 @@ from zlock.resolution.apart import why_differs
 from zlock.workflow.explain.graphs import standing
 from zlock.workflow.explain.why import every_step
 from zlock.workflow.locks.current import load_locked
-from zlock.workflow.locks.job import Job
 from zlock.workflow.project.workspace import Options, Workspace
 from zlock.workflow.solving.problem import StepProblems
 from zlock.workflow.solving.session import Session
@@ -69,10 +68,9 @@ def sharing(options: Options) -> Sharing:
     workspace = Workspace(options)
     chosen = load_locked(workspace)
     every = every_step(workspace, chosen)
-    jobs = [Job.of(locked) for locked in every]
     with closing(Session(workspace, refresh=False)) as session:
         problems = StepProblems(session)
-        asking = [problems.members(job, standing(locked)) for job, locked in zip(jobs, every, strict=True)]
+        asking = [problems.members(locked, standing(locked)) for locked in every]
         members = [replace(one, problem=replace(one.problem, preferences={})) for step in asking for one in step]
         workspace.reporter(Doing(Activity.SOLVING, total=len(members)))
         shared = align(members)

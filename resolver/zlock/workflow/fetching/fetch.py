@@ -34,7 +34,6 @@ from zlock.workflow.fetching.folders import Folders, usable_build
 from zlock.workflow.fetching.pool import Archives, DebHouse
 from zlock.workflow.locks.base_images import base_image_of
 from zlock.workflow.locks.current import LockedStep, load_locked
-from zlock.workflow.locks.job import Job
 from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Options, Workspace
 from zlock.workflow.solving.session import Session
@@ -81,17 +80,16 @@ def fetch(options: Options, folder: Path | None) -> tuple[Fetched, Report]:
     place = real(folder) if folder else workspace.inside_project(workspace.wheelhouse)
     if not locked:
         return Fetched(folder=place, files={}, received=0), workspace.report
-    jobs = [Job.of(one) for one in locked]
     session = Session(workspace, refresh=False)
     failures = workspace.report.failures
     found: list[Wanted] = []
     steps_of: dict[str, dict[str, None]] = {}
     try:
         workspace.reporter(Doing(Activity.LOOKING_FOR_FILES))
-        for one, job in zip(locked, jobs, strict=True):
+        for one in locked:
             with failures.of(one.step.name):
                 problems = Collector()
-                for wanted in Needs(one, session.source_of(job), place, workspace, problems):
+                for wanted in Needs(one, session.source_of(one), place, workspace, problems):
                     found.append(wanted)
                     steps_of.setdefault(wanted.filename, {})[one.step.name] = None
                 problems.raise_if_any()
@@ -132,14 +130,14 @@ def bring_for_builds(workspace: Workspace, one: LockedStep, files: Sequence[Lock
     place = workspace.cache_folder / "built-with"
     if all(find_release_file(place, file.package, file.version, file.sha256) for file in files):
         return place
-    job, problems = Job.of(one), Collector()
+    problems = Collector()
 
     def failed(*_: str) -> AbstractContextManager[None]:
         return problems
 
     session = Session(workspace, refresh=False)
     try:
-        needs = Needs(one, session.source_of(job), place, workspace, problems)
+        needs = Needs(one, session.source_of(one), place, workspace, problems)
         house = Wheelhouse(place, session.client, offline=options.offline)
         _bring(workspace, house, place, _without_doubles(list(needs.of_files(files)), failed), failed)
     finally:

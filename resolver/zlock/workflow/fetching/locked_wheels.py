@@ -12,7 +12,6 @@ from zlock.index.wheelhouse import Wanted, Wheelhouse
 from zlock.lock.wheelhouse import locked_files
 from zlock.workflow.fetching.fetch import Needs
 from zlock.workflow.locks.current import LockedStep
-from zlock.workflow.locks.job import Job
 from zlock.workflow.project.workspace import Workspace
 from zlock.workflow.solving.session import Session
 
@@ -58,7 +57,7 @@ class LockedWheels:
     def _of(self, step: str) -> dict[str, Wanted]:
         if step not in self._wanted:
             one = self._locked[step]
-            source, place = self._session.source_of(Job.of(one)), self._workspace.wheelhouse
+            source, place = self._session.source_of(one), self._workspace.wheelhouse
             needs = Needs(one, source, place, self._workspace, Collector())
             packages = [package for package in one.lock.packages if package.archive]
             files = [*needs.of_files(locked_files(one.lock.packages, None, ()))]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from zlock.errors import Located, LockOutdated
 from zlock.lock.facts import Facts
@@ -26,6 +26,26 @@ if TYPE_CHECKING:  # a check reads no packages
     from zlock.lock.lock import Lock
 
 HINT = "run `zlock resolve`"
+
+
+class AskingStep(Protocol):
+    """A step with what it asks, and the lock that it has."""
+
+    @property
+    def step(self) -> Step:
+        """The step."""
+
+    @property
+    def gathered(self) -> list[Gathered]:
+        """What its sources yield."""
+
+    @property
+    def question(self) -> Question:
+        """What it asks."""
+
+    @property
+    def lock(self) -> Lock | None:
+        """Its lock, None where it has none yet."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -95,31 +115,29 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
     gathered = gatherer.gather(step.settings, recorded, step.routing)
     targets = targets_of(workspace, step, gathered, facts)
     question = workspace.question(step, targets, gathered)
-    if facts.inputs != question.digest():
-        context = [*differences(facts, question, gathered), *_misfits(path, text, question)]
+    locked = LockedStep(step=step, path=path, text=text, facts=facts, gathered=gathered, question=question)
+    # A lock in which nothing is required by URL needs no reading.
+    unfit = list(misfits(locked.lock, targets)) if " @ " in text else []
+    if (differing := unanswered(locked, text, facts)) is not None:
+        context = [*differing, *unfit]
         raise LockOutdated(f"the lock of step `{step.name}` is outdated", context=context, hint=HINT)
-    if is_elsewhere(text, question):
-        was, now = wheelhouse_in(text), question.wheelhouse
-        raise LockOutdated(
-            f"the lock of step `{step.name}` is outdated",
-            context=[f"configuration: `wheelhouse` was `{was}`, is `{now}`, from the folder of the lock"],
-            hint=HINT,
-        )
-    if step.fetching(question.targets) and not facts.uv:
-        raise LockOutdated(
-            f"the lock of step `{step.name}` is outdated",
-            context=[f"settings: `python-package-installer` is `{step.installer.name}`, and the lock has none"],
-            hint=HINT,
-        )
-    if unfit := list(_misfits(path, text, question)):
+    if unfit:
         raise LockOutdated(f"the lock of step `{step.name}` can't be installed", context=unfit, hint=HINT)
-    return LockedStep(step=step, path=path, text=text, facts=facts, gathered=gathered, question=question)
+    return locked
 
 
-def _misfits(path: Path, text: str, question: Question) -> Iterator[str]:
-    """Say what targets can't install of what is required by URL; a lock in which nothing is needs no reading."""
-    if " @ " in text:
-        yield from misfits(parse_lock(path, text), question.targets)
+def unanswered(asking: AskingStep, text: str, facts: Facts) -> Iterable[str] | None:
+    """Say what of a step a lock does not answer; None where it answers all."""
+    question = asking.question
+    if facts.inputs != question.digest():
+        return differences(facts, question, asking.gathered)
+    if question.wheelhouse and (was := wheelhouse_in(text)) not in ("", question.wheelhouse):
+        now = f"is `{question.wheelhouse}`, from the folder of the lock"
+        return [f"configuration: `wheelhouse` was `{was}`, {now}"]
+    if asking.step.fetching(question.targets) and not facts.uv:
+        name = asking.step.installer.name
+        return [f"settings: `python-package-installer` is `{name}`, and the lock has none"]
+    return None
 
 
 def differences(facts: Facts, question: Question, gathered: list[Gathered]) -> Iterator[str]:
@@ -140,11 +158,6 @@ def differences(facts: Facts, question: Question, gathered: list[Gathered]) -> I
     for key in sorted({*before, *after}):
         name = "index" if key == "indexes" else key
         yield from _difference(f"configuration: `{name}`", before.get(key), after.get(key))
-
-
-def is_elsewhere(text: str, question: Question) -> bool:
-    """Return whether a portable lock has its files in another wheelhouse than is configured."""
-    return bool(question.wheelhouse) and wheelhouse_in(text) not in ("", question.wheelhouse)
 
 
 def changed_places(recorded: Mapping[str, str], now: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from zlock.lock.question import Question
 from zlock.lock.selection import misfits
 from zlock.lock.store import ConflictedLock, lock_path, parse_lock, read_text
 from zlock.model.requirement import Gathered
-from zlock.workflow.locks.current import LockedStep, is_elsewhere
+from zlock.workflow.locks.current import unanswered
 from zlock.workflow.project.pipeline_owner import shown_owner
 from zlock.workflow.project.pythons import note_other_pythons, targets_of
 from zlock.workflow.project.sources import Gatherer
@@ -71,6 +71,7 @@ class Job:
         workspace.note(*(note for one in gathered for note in one.notes))
         targets = targets_of(workspace, step, gathered, lock.facts if lock else None)
         note_other_pythons(workspace, step, gathered, targets)
+        question = workspace.question(step, targets, gathered)
         _note_without_file(workspace, step)
         return cls(
             step=step,
@@ -78,30 +79,14 @@ class Job:
             lock=lock,
             text=text,
             gathered=gathered,
-            question=workspace.question(step, targets, gathered),
+            question=question,
             declared=workspace.declared(gathered),
             owner=workspace.owned.owner,
         )
 
-    @classmethod
-    def of(cls, locked: LockedStep) -> Job:
-        """Return the job of a step whose lock is current; nothing of it is to be written."""
-        return cls(
-            step=locked.step,
-            path=locked.path,
-            lock=locked.lock,
-            text="",
-            gathered=locked.gathered,
-            question=locked.question,
-            declared=(),
-            owner="",
-        )
-
     def is_answered(self, options: Options) -> bool:
         """Return whether the lock still answers the step, so that nothing has to be solved."""
-        if self.lock is None or options.upgrade or is_elsewhere(self.text, self.question):
-            return False
-        if self.step.fetching(self.question.targets) and not self.lock.facts.uv:
+        if self.lock is None or options.upgrade or self.lock.facts.step != self.step.name:
             return False
         if self.lock.unbuilt or any(misfits(self.lock, self.question.targets)):
             return False
@@ -110,7 +95,7 @@ class Job:
         facts = self.lock.facts
         if options.exclude_newer and facts.exclude_newer != options.exclude_newer.isoformat():
             return False
-        return (facts.inputs, facts.step) == (self.question.digest(), self.step.name)
+        return unanswered(self, self.text, facts) is None
 
     def restated(self, lock: Lock) -> Lock:
         """Return the lock that answers with the present `declared` and pipeline; itself where it has them."""

@@ -18,7 +18,7 @@ from zlock.resolution.align import Member
 from zlock.resolution.problem import Policy, Problem
 from zlock.resolution.rules import Rules
 from zlock.resolution.universe import Universe
-from zlock.workflow.locks.job import Job
+from zlock.workflow.locks.current import AskingStep
 from zlock.workflow.project.workspace import Options
 from zlock.workflow.solving.session import Session
 
@@ -44,7 +44,7 @@ class StepProblems:
         self._universes: dict[tuple[Any, ...], Universe] = {}
         self._references: dict[tuple[NormalizedName, str, LockedReference | None, Toolchain], Reference] = {}
 
-    def members(self, job: Job, requirements: Sequence[DirectRequirement]) -> list[Member]:
+    def members(self, job: AskingStep, requirements: Sequence[DirectRequirement]) -> list[Member]:
         """Return what a step asks on each of its platforms; they agree with each other, whoever else does.
 
         Args:
@@ -64,7 +64,7 @@ class StepProblems:
         ]
 
     def apart(
-        self, job: Job, target: Target, requirements: Sequence[DirectRequirement], kept: Mapping[str, str]
+        self, job: AskingStep, target: Target, requirements: Sequence[DirectRequirement], kept: Mapping[str, str]
     ) -> Problem:
         """Return what requirements beside those of a step come to: wheels alone, versions kept where they fit."""
         preferences = {} if self._workspace.options.upgrade else kept
@@ -74,7 +74,7 @@ class StepProblems:
             preferences={canonicalize_name(name): version for name, version in preferences.items()},
         )
 
-    def _of(self, job: Job, target: Target, requirements: Sequence[DirectRequirement]) -> Problem:
+    def _of(self, job: AskingStep, target: Target, requirements: Sequence[DirectRequirement]) -> Problem:
         project = self._workspace.project
         moved = [one for one in self._workspace.options.upgrade_packages if one.requirement.specifier]
         constraints = merge_constraints(job.gathered, [*project.constraints, *moved])
@@ -90,7 +90,7 @@ class StepProblems:
             ),
         )
 
-    def _universe(self, job: Job, target: Target, stated: Sequence[DirectRequirement], rules: Rules) -> Universe:
+    def _universe(self, job: AskingStep, target: Target, stated: Sequence[DirectRequirement], rules: Rules) -> Universe:
         references = self._find_references(job, target, stated)
         routing = self._session.routed(job, target, [route for one in references.values() for route in one.routes])
         served = (routing.indexes, tuple(sorted(routing.sources.items())))
@@ -103,7 +103,7 @@ class StepProblems:
         return self._universes[key]
 
     def _find_references(
-        self, job: Job, target: Target, stated: Sequence[DirectRequirement]
+        self, job: AskingStep, target: Target, stated: Sequence[DirectRequirement]
     ) -> Mapping[NormalizedName, Reference]:
         wanted = [
             (one.name, one.requirement.url, str(one.origins[0]))
@@ -141,7 +141,7 @@ class StepProblems:
         return self._references[key]
 
 
-def locked_pins(job: Job, target: Target) -> dict[NormalizedName, str]:
+def locked_pins(job: AskingStep, target: Target) -> dict[NormalizedName, str]:
     """Return what the lock of a step pins on a target."""
     pins = pins_on(job.lock, target) if job.lock else {}
     return {canonicalize_name(name): version for name, version in pins.items()}

@@ -23,7 +23,7 @@ from zlock.model.reference import is_loopback
 from zlock.model.target import Target
 from zlock.reporting import Doing, News
 from zlock.resolution.rules import Rules
-from zlock.workflow.locks.job import Job
+from zlock.workflow.locks.current import AskingStep
 from zlock.workflow.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -73,12 +73,12 @@ class Session:
 
     # Who serves what
 
-    def source_of(self, job: Job) -> PackageSource:
+    def source_of(self, job: AskingStep) -> PackageSource:
         """Return what a step's indexes list."""
         target = job.question.targets[0]
         return self.repository.routed(self.routed(job, target, ()), target.python_version)
 
-    def routed(self, job: Job, target: Target, routes: Iterable[Route]) -> Routing:
+    def routed(self, job: AskingStep, target: Target, routes: Iterable[Route]) -> Routing:
         """Return who serves a step's packages on a target, with what its sources say and what routes do."""
         stated = [*(route for one in job.gathered for route in one.routes), *routes]
         return self._routing(job.step.routing).with_routes([route for route in stated if target.holds(route.marker)])
@@ -99,7 +99,7 @@ class Session:
 
     # What builds
 
-    def toolchain(self, job: Job, target: Target) -> Toolchain:
+    def toolchain(self, job: AskingStep, target: Target) -> Toolchain:
         """Return what sdists are built with for a step."""
         return Toolchain(target.python_version, self._routing(job.step.routing).indexes[-1])
 
@@ -128,7 +128,7 @@ class Session:
 
     # What a person should know
 
-    def note_unencrypted(self, jobs: Sequence[Job]) -> None:
+    def note_unencrypted(self, jobs: Sequence[AskingStep]) -> None:
         """Say which indexes anybody on the way could answer for."""
         for url in dict.fromkeys(index.shown for job in jobs for index in self._routing(job.step.routing).indexes):
             if url.startswith("http://") and not is_loopback(urlsplit(url).netloc):
