@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from zlock.errors import Problems
+from zlock.pyproject.lines import TomlLines
 from zlock.settings.config import parse_project
-from zlock.settings.toml_lines import TomlLines
 
 TEXT = """\
 python = "3.12"

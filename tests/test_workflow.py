@@ -11,7 +11,7 @@ import pytest
 
 from support.index import TinyIndex
 from support.project import Project
-from zlock.settings.toml_lines import TomlLines
+from zlock.pyproject.lines import TomlLines
 from zlock.workflow.deliver.init import write_configuration
 
 PIPELINE = """
@@ -243,6 +243,12 @@ def test_a_requirement_in_the_configuration_is_named_with_its_line(index: TinyIn
 )
 def test_a_line_is_told_only_where_it_is_certain(document: str, line: int | None) -> None:
     assert TomlLines(document).line_of("a", ()) == line
+
+
+def test_the_line_of_a_marker_is_told_in_either_kind_of_quotes_and_not_by_comments() -> None:
+    document = '# "a ; b == \\"c\\""\nx = [\n  "a ; b == \\"c\\"",\n]\n'
+
+    assert TomlLines(document).line_of('a ; b == "c"', ("x",)) == 3
 
 
 TWICE = """\

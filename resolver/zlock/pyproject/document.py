@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
 
 from packaging.specifiers import SpecifierSet
 
 from zlock.errors import InvalidRequirements
 from zlock.model import plain
 from zlock.model.origin import Origin, Source
+from zlock.pyproject.lines import TomlLines
 from zlock.regular import read_regular
-
-_HEADER = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+\s*(#.*)?")
-_WORD: Final = r"(?:[\w-]+|\"[^\"]*\"|'[^']*')"
-_KEY = re.compile(rf"\s*({_WORD}(?:\s*\.\s*{_WORD})*)\s*=")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,60 +97,15 @@ class Document:
 
     def line_of(self, *keys: str, nth: int = 0) -> int | None:
         """Find the line of a key, or of what it stands in where it has none of its own."""
-        wanted = tuple(map(_plain, keys))
-        exact = [number for number, path, _ in self._keys if path[: len(wanted)] == wanted]
-        if exact:
-            headers = [number for number, path, is_header in self._keys if is_header and path == wanted]
-            return headers[nth] if nth < len(headers) else exact[0]
-        around = [(len(path), -number) for number, path, _ in self._keys if path and path == wanted[: len(path)]]
-        return -max(around)[1] if around else None
+        return self._lines.line_of_key((*keys, nth))
 
     def line_of_item(self, table: str, key: str, text: str) -> int | None:
-        """Find the line of a string in a list; None where the file spells it in a way that is not looked for."""
-        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-        literals = (f'"{escaped}"', f"'{text}'")
-        wanted = _plain(f"{table}.{key}")
-        inline = re.compile(rf"[{{,]\s*[\"']?{re.escape(key)}[\"']?\s*=")
-        for number, line, path in self._lines:
-            if line.lstrip().startswith("#") or not (".".join(path) == wanted or inline.search(line)):
-                continue
-            if any(literal in line for literal in literals):
-                return number
-        return None
+        """Find the line of a string in a list; None where it can't be told."""
+        return self._lines.line_of(text, (*table.split("."), key))
 
     @cached_property
-    def _lines(self) -> list[tuple[int, str, tuple[str, ...]]]:
-        """Each line with its number, from 1, and the keys of the value that it is in."""
-        return list(_located(self.text.splitlines()))
-
-    @cached_property
-    def _keys(self) -> list[tuple[int, tuple[str, ...], bool]]:
-        """The lines that begin a table or a value, each with its keys, and whether it is a table's header."""
-        found = []
-        for number, line, path in self._lines:
-            header = _HEADER.fullmatch(line)
-            if header or _KEY.match(line):
-                found.append((number, _split(header[1]) if header else path, bool(header)))
-        return found
-
-
-def _located(lines: Sequence[str]) -> Iterator[tuple[int, str, tuple[str, ...]]]:
-    table: tuple[str, ...] = ()
-    path: tuple[str, ...] = ()
-    for number, line in enumerate(lines, start=1):
-        if header := _HEADER.fullmatch(line):
-            table, path = _split(header[1]), ()
-        elif key := _KEY.match(line):
-            path = (*table, *_split(key[1]))
-        yield number, line, path
-
-
-def _split(keys: str) -> tuple[str, ...]:
-    return tuple(_plain(word) for word in re.findall(_WORD, keys))
-
-
-def _plain(key: str) -> str:
-    return re.sub(r"[\s\"']", "", key)
+    def _lines(self) -> TomlLines:
+        return TomlLines(self.text)
 
 
 def name_of(path: Path, root: Path) -> str:

@@ -18,6 +18,7 @@ from zlock.model.conflict import conflicted_line
 from zlock.model.indexes import Cutoff, Index, Routing
 from zlock.model.requirement import DirectRequirement
 from zlock.model.stack import Stack
+from zlock.pyproject.lines import TomlLines
 from zlock.regular import read_regular
 from zlock.settings import audit, indexes, rules
 from zlock.settings.audit import Ignored
@@ -27,7 +28,6 @@ from zlock.settings.names import STEP_NAME, wrong_names
 from zlock.settings.place import display
 from zlock.settings.stack import IntegrationTable, read_integrations, read_stack
 from zlock.settings.table import Table
-from zlock.settings.toml_lines import TomlLines
 
 
 @reads("table", allOf=[{"$ref": "#/definitions/docker"}])

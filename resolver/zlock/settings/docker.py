@@ -18,7 +18,7 @@ from zlock.settings.place import Place, caller
 from zlock.wording import fold, kind
 
 if TYPE_CHECKING:
-    from zlock.settings.toml_lines import TomlLines
+    from zlock.pyproject.lines import TomlLines
 
 ExportMethod = Literal["pip_freeze", "uv_freeze", "poetry_export"]
 Scalar = bool | int | float | str

@@ -12,7 +12,7 @@ from zlock.errors import Collector, Located, ZlockError
 from zlock.settings.place import Place
 
 if TYPE_CHECKING:
-    from zlock.settings.toml_lines import TomlLines
+    from zlock.pyproject.lines import TomlLines
 
 T = TypeVar("T")
 Address = tuple[str | int, ...]

@@ -9,6 +9,7 @@ from functools import cached_property
 
 _HEADER = re.compile(r"\s*\[.*\]\s*(#.*)?")
 _KEY = re.compile(r"\s*([^=#\[]+?)\s*=")
+_COMMENT = re.compile(r"^[ \t]*#.*", re.MULTILINE)
 _BARE = re.compile(r"\s*(?:\[\[?)?\s*([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\s*(?:\]\]?\s*)?")
 
 
@@ -21,7 +22,7 @@ class TomlLines:
     """
 
     def __init__(self, document: str, above: Sequence[str] = ()) -> None:
-        self._document = document
+        self._document = _COMMENT.sub("", document)
         self._above = above
         self._only: dict[str, int | None] = {}
         self._values: dict[int, str] = {}
@@ -30,7 +31,7 @@ class TomlLines:
         """Return the line of a string, from 1; None where it can't be told.
 
         Args:
-            text: The string, which has no escapes where it is written.
+            text: The string, of which nothing but quotes and backslashes is escaped where it is written.
             address: The keys of the value that it is in, looked at where it stands in others too.
         """
         if text not in self._only:
@@ -57,7 +58,7 @@ class TomlLines:
             else:
                 names.append(part)
                 rows = self._headers.get(tuple(names), [])
-                stated = [*self._numbers.get(tuple(names), ()), *rows]
+                stated = [*self._numbers.get(tuple(names), ()), *rows, *self._dotted.get(tuple(names), ())]
                 found = next((one for one in stated if begin <= one < end), found)
         return None if found is None else found + 1
 
@@ -97,10 +98,20 @@ class TomlLines:
                 found.setdefault((*table, *keys), []).append(number)
         return found
 
+    @cached_property
+    def _dotted(self) -> dict[tuple[str, ...], list[int]]:
+        """For the keys of each table, the numbers of lines before those of the values in it."""
+        found: dict[tuple[str, ...], list[int]] = {}
+        for keys, numbers in self._numbers.items():
+            for length in range(1, len(keys)):
+                found.setdefault(keys[:length], []).extend(numbers)
+        return found
+
 
 def _only_line(document: str, text: str) -> int | None:
     """Return the line of a string that stands in a text once."""
-    written = [f"{quote}{text}{quote}" for quote in "\"'"]
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    written = (f'"{escaped}"', f"'{text}'")
     if sum(map(document.count, written)) != 1:
         return None
     return document.count("\n", 0, max(map(document.find, written))) + 1
