@@ -598,7 +598,7 @@ def test_sys_exit_is_an_error(load: Load, call: str) -> None:
 
 
 def test_a_file_that_ends_the_process(load: Load) -> None:
-    assert load.error("import os\nos._exit(0)").message == "`pipe.py` ends its process (status 0)"
+    assert load.error("import os\nos._exit(0)").message == "`pipe.py` ends its process (exit code 0)"
     killed = load.error("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     assert killed.message == "`pipe.py` ends its process (signal SIGKILL)"
 

@@ -172,7 +172,7 @@ def test_a_message_stays_on_one_line(tmp_path: Path) -> None:
 
 
 def test_a_signal_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CommandExited, match="ended with signal 15"):
+    with pytest.raises(CommandExited, match="ended with signal SIGTERM"):
         run_command(["sh", "-c", "kill -TERM $$"], cwd=tmp_path, timeout=20)
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,9 +99,8 @@ class CommandExited(CommandFailed):
     """
 
     def __init__(self, argv: Sequence[str], code: int, completed: Completed) -> None:
-        how = f"exit code {code}" if code >= 0 else f"signal {-code}"
         super().__init__(
-            f"`{quoted(argv)}` ended with {how}",
+            f"`{quoted(argv)}` ended with {exit_of(code)}",
             context=_tail(completed.stderr or completed.stdout),
             hint="run it by hand to see what it lacks",
         )
@@ -144,7 +143,7 @@ def run_command(
     streams: list[_Stream] = []
     reporter = watch.reporter if watch else None
     try:
-        with _started(argv, cwd=cwd, environ=environ, stdin=stdin) as process:
+        with started(lambda: _start(argv, cwd=cwd, environ=environ, stdin=stdin)) as process:
             ended: SimpleQueue[_Stream] = SimpleQueue()
             pipes = (process.stdout, process.stderr)
             streams += [_Stream(pipe, limit, ended, reporter) for pipe in pipes if pipe is not None]
@@ -191,6 +190,15 @@ def quoted(argv: Sequence[str]) -> str:
     return redact(shlex.join(argv)).replace("\n", "\\n").replace("\r", "\\r")
 
 
+def exit_of(code: int) -> str:
+    """Say how a program ended, whose return code is negative for a signal."""
+    if code >= 0:
+        return f"exit code {code}"
+    with suppress(ValueError):
+        return f"signal {signal.Signals(-code).name}"
+    return f"signal {-code}"
+
+
 class _Stream(Thread):
     """Reads one pipe to its end, or until it is over the limit."""
 
@@ -234,14 +242,12 @@ def _plain(data: bytes) -> str:
 
 
 @contextmanager
-def _started(
-    argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], stdin: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a command, and kill all of it where what waits for its end fails."""
+def started(start: Callable[[], subprocess.Popen[bytes]]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process that leads a group, and kill all of it where what waits for its end fails."""
     process = None
     try:
         with interrupts_postponed(), _starting:
-            process = _start(argv, cwd=cwd, environ=environ, stdin=stdin)
+            process = start()
             _running[process] = current_thread()
         yield process
     except BaseException:

@@ -6,18 +6,17 @@ import contextlib
 import json
 import os
 import select
-import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Required, TypedDict
 
 from zlock import errors
 from zlock.errors import CommandFailed, InvalidPipeline, Located, ZlockError, raise_all
-from zlock.interrupts import interrupts_postponed
+from zlock.process import exit_of, started
 from zlock.redact import redact
 from zlock.settings.docker import DockerSettings, SettingsDocument
 from zlock.settings.frameworks import FRAMEWORKS
@@ -256,39 +255,24 @@ def _ask(interpreter: str, asked: Sequence[str], timeout: float) -> Document:
     with tempfile.TemporaryDirectory(prefix="zlock-") as scratch:
         result = Path(scratch, "declared.json")
         command = [interpreter, "-c", _START, *asked, str(result), str(PROTOCOL), _HERE, own, packages]
-        with _running(command, Path(folder)) as child:
-            in_time = _wait(child, timeout)
+        code = None
+        with contextlib.suppress(subprocess.TimeoutExpired), started(lambda: _start(command, folder)) as child:
+            code = _wait(child, timeout)
         if result.is_file():
             document: Document = json.loads(result.read_bytes())
             return document
     shown = os.path.relpath(file, folder)
-    if not in_time:
+    if code is None:
         hint = 'put what runs the pipeline under `if __name__ == "__main__":`'
         raise CommandFailed(f"`{shown}` did not finish within {timeout:g} seconds", hint=hint)
     raise InvalidPipeline(
-        f"`{shown}` ends its process ({_status(child.returncode)})",
+        f"`{shown}` ends its process ({exit_of(code)})",
         hint="let it be imported without ending the interpreter",
     )
 
 
-@contextlib.contextmanager
-def _running(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a child that leads a process group of its own, and leave nothing of it behind.
-
-    Its output joins standard error; it has no standard input to wait for.
-    """
-    child = None
-    try:
-        with interrupts_postponed():
-            child = _start(command, folder)
-        yield child
-    finally:
-        if child is not None and child.poll() is None:
-            _kill(child)
-            child.wait()
-
-
-def _start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
+def _start(command: list[str], folder: str) -> subprocess.Popen[bytes]:
+    """Start a child whose output joins standard error; it has no standard input to wait for."""
     output = 2 if _is_open(2) else subprocess.DEVNULL
     try:
         return subprocess.Popen(
@@ -301,41 +285,15 @@ def _start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
         ) from error
 
 
-def _wait(child: subprocess.Popen[bytes], timeout: float) -> bool:
-    """Wait for the end; False if the time is over first.
-
-    `Popen.wait` with a time limit polls, which costs a fast child up to 50 ms; Linux can do without.
-    """
-    descriptor = _process_descriptor(child.pid)
-    if descriptor is not None:
-        try:
-            poll = select.poll()
-            poll.register(descriptor, select.POLLIN)
-            return bool(poll.poll(timeout * 1000))
-        finally:
-            os.close(descriptor)
-    try:
-        child.wait(timeout)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
-
-
-def _process_descriptor(process: int) -> int | None:
-    """Open a descriptor that is readable once the process has ended, where the system has such."""
+def _wait(child: subprocess.Popen[bytes], timeout: float) -> int:
+    """Wait for the end as `Popen.wait` does; Linux can do without its polling, which costs a fast child up to 50 ms."""
     if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            return os.pidfd_open(process)
-    return None
-
-
-def _kill(child: subprocess.Popen[bytes]) -> None:
-    """Kill a child that was not waited for yet, and all it has started."""
-    if sys.platform == "win32":
-        child.kill()
-    else:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
+        with contextlib.suppress(OSError), os.fdopen(os.pidfd_open(child.pid), "rb", 0) as end:
+            poll = select.poll()
+            poll.register(end, select.POLLIN)
+            poll.poll(timeout * 1000)
+            timeout = 0
+    return child.wait(timeout)
 
 
 def _is_open(descriptor: int) -> bool:
@@ -344,14 +302,6 @@ def _is_open(descriptor: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _status(returncode: int) -> str:
-    if returncode >= 0:
-        return f"status {returncode}"
-    with contextlib.suppress(ValueError):
-        return f"signal {signal.Signals(-returncode).name}"
-    return f"signal {-returncode}"
 
 
 def _raise_errors(document: Document, note: str) -> None:
