@@ -65,7 +65,7 @@ class World:
 
 def differences(result: Aligned) -> dict[str, tuple[str, ...]]:
     """Return per step why versions differ."""
-    return {step: tuple(map(words.differs, found)) for (step, _), found in result.differs.items()}
+    return {step: tuple(words.differing(found)) for (step, _), found in result.differs.items()}
 
 
 def bases(result: Aligned, members: Sequence[Member]) -> dict[str, dict[str, str]]:

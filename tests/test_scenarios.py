@@ -204,7 +204,7 @@ def test_scenario_of_several_steps_comes_out_as_it_says(path: Path) -> None:
 
         pins = {step: versions_of(problem_of(order, step), found.pins[step, ""]) for step in scenario.data["steps"]}
         assert pins == scenario.data["expect"]
-        differs = {step: sorted(map(words.differs, rows)) for (step, _), rows in found.differs.items()}
+        differs = {step: sorted(words.differing(rows)) for (step, _), rows in found.differs.items()}
         assert differs == {step: sorted(rows) for step, rows in scenario.data.get("differs", {}).items()}
 
 

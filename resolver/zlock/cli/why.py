@@ -9,7 +9,7 @@ from dataclasses import asdict
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.model.form import plain
-from zlock.resolution.words import behind, differs, stated
+from zlock.resolution.words import behind, differing, stated
 from zlock.wording import counted, span
 from zlock.workflow.explain.newer import Newer
 from zlock.workflow.explain.sharing import Sharing, sharing
@@ -59,7 +59,7 @@ def _lines(one: Why, package: str) -> Iterator[str]:
     for chain in one.chains:
         path = " -> ".join(f"{node} {version}".rstrip() for node, version in chain.path)
         yield f"  `{chain.requirement}` by {', '.join(chain.origins)} -> {path}"
-    facts = [*map(differs, one.differs), *([behind(one.behind)] if one.behind else [])]
+    facts = [*differing(one.differs), *([behind(one.behind)] if one.behind else [])]
     yield from (f"  {line}" for line in (*facts, *_of_newer(one.newer, package)))
 
 

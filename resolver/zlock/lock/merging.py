@@ -62,8 +62,9 @@ def merged(base: Lock | None, ours: Lock | None, theirs: Lock | None) -> Lock | 
         for row in _chosen(old.get(name, ()), mine.get(name, ()), other.get(name, ()))
     )
     python = (theirs if base and ours.facts.python == base.facts.python else ours).facts.python
-    differs = {one.name: one for one in (*theirs.facts.differs, *ours.facts.differs)}
-    facts = replace(ours.facts, inputs="", python=python, differs=tuple(one for _, one in sorted(differs.items())))
+    said = {one.name for one in ours.facts.differs}
+    differs = [*ours.facts.differs, *(one for one in theirs.facts.differs if one.name not in said)]
+    facts = replace(ours.facts, inputs="", python=python, differs=tuple(sorted(differs, key=lambda one: one.name)))
     return replace(ours, packages=rows, facts=facts)
 
 

@@ -52,7 +52,7 @@ class Differs(NamedTuple):
         elsewhere: The versions that other steps have.
         reason: "forced": requirements rule those out; "locked": its lock has it so; "older": they are too old for it;
             "major": they are of another major version; "others": other packages would differ; "unlisted": its index
-            has none of them; "unfit": no file of them fits its target; "unknown", in older locks: it was not found out.
+            has none of them; "unfit": no file of them fits its target; "unknown": no answer with them was found.
         forcing: The requirements that rule them out, of the step or of a package that it has.
         where: The index that does not list them, empty for the only one; or the target that no file fits.
         days: How much older they are.
@@ -75,6 +75,8 @@ class Behind(NamedTuple):
         version: The version.
         days: How far it is behind.
         forcing: The requirements that rule out all that is younger, of the step or of a package that it has.
+        costs: The package that would lose most by a younger one, or empty.
+        cost: How many days it would be older then.
         sdist: What the newest release needs and has no wheel.
         gives: The version that there is where that may be built; empty where that was not found out.
     """
@@ -85,3 +87,5 @@ class Behind(NamedTuple):
     forcing: tuple[Stated, ...] = ()
     sdist: str | None = None
     gives: str = ""
+    costs: str = ""
+    cost: int = 0

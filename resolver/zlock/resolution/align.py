@@ -19,7 +19,7 @@ from zlock.model.explanations import Differs
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution.ahead import fetch_ahead
 from zlock.resolution.alone import attempt
-from zlock.resolution.apart import why_differs
+from zlock.resolution.apart import differences
 from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.held import Held, Limit
 from zlock.resolution.needs import Node, Pins
@@ -103,10 +103,10 @@ def _align_group(steps: Sequence[Sequence[_Side]], settled: Sequence[Versions], 
     for side in sides:
         name, versions = side.member.name, [*settled, *(other.versions for other in sides if other is not side)]
         result.pins[name] = side.pins
-        found = []
+        found: list[Differs] = []
         for package, version in sorted(side.versions.items()):
             if others := sorted({one[package] for one in versions if package in one} - {version}):
-                found.append(why_differs(side.member.problem, side.pins, package, others))
+                found += differences(side.member.problem, side.pins, package, others)
         if found:
             result.differs[name] = tuple(found)
 

@@ -2,55 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Literal
 
 from packaging.utils import NormalizedName
+from resolvelib.resolvers import ResolutionError
 
+from zlock.errors import IndexFailed
 from zlock.model.explanations import Differs, Stated
 from zlock.model.requirement import DirectRequirement
+from zlock.resolution.clauses import Unsolvable
+from zlock.resolution.complete import search_completely
 from zlock.resolution.findings import Rejected
 from zlock.resolution.needs import Need, Node, Pins
 from zlock.resolution.package import bits
 from zlock.resolution.problem import Problem
+from zlock.resolution.trials import added, asking, without
 from zlock.resolution.windows import Windows
 
 _MOST_READ = 4  # candidates whose own needs are looked at
+_BUDGET = 200  # steps of one search, beside two for each pin
+
+
+def differences(problem: Problem, pins: Pins, name: NormalizedName, others: Iterable[str]) -> Iterator[Differs]:
+    """Yield why a step has none of the versions that other steps have of a package, equal reasons as one.
+
+    Args:
+        problem: What the step asks.
+        pins: What it has.
+        name: The package.
+        others: The versions.
+    """
+    groups: dict[Differs, list[str]] = {}
+    for version in others:
+        groups.setdefault(why_differs(problem, pins, name, version)._replace(elsewhere=()), []).append(version)
+    for reason, versions in groups.items():
+        yield reason._replace(elsewhere=tuple(versions))
 
 
 def why_differs(
     problem: Problem,
     pins: Pins,
     name: NormalizedName,
-    others: Sequence[str],
+    other: str,
     stated: Callable[[DirectRequirement], Stated] = Stated.of,
 ) -> Differs:
-    """Return why a step does not have a version of other steps.
-
-    Args:
-        problem: What the step asks.
-        pins: What it has.
-        name: The package.
-        others: The versions that other steps have.
-        stated: Says whose a requirement is.
-    """
-    package, pinned = problem.universe.package(name), pins[Node(name, "")]
-    found = partial(Differs, name=name, here=str(package.versions[pinned]), elsewhere=tuple(others))
-    usable = sum(1 << position for one in others if (position := package.position(one)) is not None)
-    if not usable:
-        if all(package.versions.find(one) is None for one in others):
+    """Return why a step does not have a version that other steps have; `stated` says whose a requirement is."""
+    package = problem.universe.package(name)
+    pinned, position = pins[Node(name, "")], package.position(other)
+    found = partial(Differs, name=name, here=str(package.versions[pinned]), elsewhere=(other,))
+    if position is None:
+        if package.versions.find(other) is None:
             return found(reason="unlisted", where=problem.universe.index_of(name))
         return found(reason="unfit", where=str(problem.universe.target))
-    ruling_out = tuple(forcing(problem, pins, name, usable, stated))
-    if ruling_out:
+    if ruling_out := tuple(forcing(problem, pins, name, 1 << position, stated)):
         return found(reason="forced", forcing=ruling_out)
     if problem.kept(package) == pinned:
         return found(reason="locked")
-    ages, windows = problem.ages, Windows(problem, pins)
-    if not usable & windows.mask(name, any_major=True):
-        days = min(ages.age(name, position) for position in bits(usable)) - ages.age(name, pinned)
-        return found(reason="older", days=days)
-    return found(reason="others" if usable & windows.mask(name) else "major")
+    days = _days_outside(problem, pins, name, position)
+    if days is not None:
+        return found(reason="older", days=days) if days else found(reason="major")
+    asked = opponents(problem, name, 1 << position, partial(_proof, budget=_BUDGET + 2 * len(pins)))
+    reason: Literal["forced", "unknown", "others"] = "forced" if asked else "others" if asked is None else "unknown"
+    return found(reason=reason, forcing=tuple(map(stated, asked or ())))
+
+
+def _days_outside(problem: Problem, pins: Pins, name: NormalizedName, position: int) -> int | None:
+    """Return how much older than a pin a candidate is that is out of its window, 0 where only its major version is."""
+    ages, windows, pinned = problem.ages, Windows(problem, pins), pins[Node(name, "")]
+    if not windows.mask(name, any_major=True) >> position & 1:
+        return ages.age(name, position) - ages.age(name, pinned)
+    return None if position < pinned or windows.mask(name) >> position & 1 else 0
+
+
+def opponents(
+    problem: Problem, name: NormalizedName, mask: int, proof: Callable[[Problem], Unsolvable | None]
+) -> list[DirectRequirement] | None:
+    """Return requirements of a step with which there is no answer that has one of some candidates of a package.
+
+    They are as few as was found; none where the candidates have no answer by themselves; None where there is an answer,
+    or nothing was proven.
+
+    Args:
+        problem: What the step asks.
+        name: The package.
+        mask: The candidates.
+        proof: Proves that a problem has no answer, if it can.
+    """
+    wanted = added(name)
+    limited = replace(problem, limit=lambda other: mask if other == name else -1)
+    found = proof(asking(limited, [*problem.requirements, wanted]))
+    if found is None:
+        return None
+    left = _asked(found, wanted)
+    for one in list(left):
+        if one in left and (smaller := proof(asking(limited, [*without(left, one), wanted]))) is not None:
+            left = _asked(smaller, wanted)
+    return left
+
+
+def _asked(proof: Unsolvable, wanted: DirectRequirement) -> list[DirectRequirement]:
+    causes = {id(need.cause): need.cause for need in proof.needs()}
+    return [one for one in causes.values() if isinstance(one, DirectRequirement) and one is not wanted]
+
+
+def _proof(problem: Problem, budget: int) -> Unsolvable | None:
+    try:
+        search_completely(problem, budget)
+    except Unsolvable as proof:
+        return proof
+    except (ResolutionError, IndexFailed):
+        return None
+    return None
 
 
 def forcing(

@@ -9,7 +9,7 @@ from packaging.utils import NormalizedName
 
 from zlock.model.distribution import Dependency
 from zlock.model.explanations import Behind, Stated
-from zlock.resolution.apart import forcing
+from zlock.resolution.apart import forcing, opponents
 from zlock.resolution.findings import Flaw, Rejected
 from zlock.resolution.needs import Node, Pins
 from zlock.resolution.package import bits
@@ -43,15 +43,23 @@ def behind_of(problem: Problem, pins: Pins, name: NormalizedName, trials: Trials
     if days <= _YEAR:
         return None
     younger = ages.within(name, days - 1) & problem.usable(name) & (1 << position) - 1
-    sdist = _needs_sdist(problem, name, younger)
-    return Behind(
-        name=name,
-        version=str(problem.universe.package(name).versions[position]),
-        days=days,
-        forcing=tuple(forcing(problem, pins, name, younger, Stated.of)),
-        sdist=sdist,
-        gives=_given(problem, name, sdist, position, trials) if sdist else "",
-    )
+    found = Behind(name=name, version=str(problem.universe.package(name).versions[position]), days=days)
+    if sdist := _needs_sdist(problem, name, younger):
+        return found._replace(sdist=sdist, gives=_given(problem, name, sdist, position, trials))
+    if ruling_out := tuple(forcing(problem, pins, name, younger, Stated.of)):
+        return found._replace(forcing=ruling_out)
+    free = replace(problem, preferences={})
+    asked = opponents(free, name, younger, trials.proof)
+    if asked is not None:
+        return found._replace(forcing=tuple(map(Stated.of, asked)))
+    others = trials.answer(replace(free, limit=lambda other: younger if other == name else -1))
+    costs = {
+        one.name: ages.age(one.name, at) - ages.age(one.name, pins[one])
+        for one, at in (others or {}).items()
+        if one in pins
+    }
+    cost, most = max(((cost, other) for other, cost in costs.items()), default=(0, name))
+    return found._replace(costs=most, cost=cost) if cost > 0 else found
 
 
 def _needs_sdist(problem: Problem, name: NormalizedName, younger: int) -> NormalizedName | None:

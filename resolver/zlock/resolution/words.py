@@ -28,9 +28,14 @@ def gave_way(one: GaveWay) -> str:
     return f"{stated(one.loser)} was overridden by {stated(one.winner)}"
 
 
-def differs(one: Differs) -> str:
-    """Say that a package has another version than in other steps, and why."""
-    return f"{one.name} is {one.here} in this step and {' and '.join(one.elsewhere)} in other steps: {why_differs(one)}"
+def differing(rows: Iterable[Differs]) -> Iterator[str]:
+    """Say of each package that it has another version than in other steps, and why it has none of theirs."""
+    groups: dict[tuple[str, str], list[Differs]] = {}
+    for one in rows:
+        groups.setdefault((one.name, one.here), []).append(one)
+    for (name, here), group in groups.items():
+        elsewhere = " and ".join(version for one in group for version in one.elsewhere)
+        yield f"{name} is {here} in this step and {elsewhere} in other steps: {'; '.join(map(why_differs, group))}"
 
 
 def why_differs(one: Differs) -> str:
@@ -45,7 +50,7 @@ def why_differs(one: Differs) -> str:
         "locked": "it was locked so",
         "older": f"{others} {'are at least' if several else 'is'} {span(one.days)} older",
         "major": f"{others} {major} of what the step asks for",
-        "others": f"with {others}, other packages would differ",
+        "others": f"with {others}, more would differ or be older",
         "unlisted": f"{index} does not list {others}",
         "unfit": f"no file of {others} fits {one.where}",
         "unknown": f"no answer with {others} was found",
@@ -60,6 +65,8 @@ def behind(one: Behind) -> str:
         return f'{said}: later ones need {one.sdist}, which has only an sdist; `build-sdists = ["{one.sdist}"]` {gives}'
     if one.forcing:
         return f"{said}: {' and '.join(map(stated, one.forcing))}"
+    if one.costs:
+        return f"{said}: with a later one, {one.costs} would be {span(one.cost)} older"
     return f"{said}: no answer with a later one was found that keeps the others as young"
 
 

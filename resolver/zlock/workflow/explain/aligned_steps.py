@@ -118,7 +118,7 @@ class Together:
                 was_apart = name in mine_now and name in theirs_now and mine_now[name] != theirs_now[name]
                 if mine[name] != theirs[name] and not was_apart:
                     problem, pins = _keeping(self._members[other], {}).problem, then.pins[other]
-                    found = why_differs(problem, pins, name, [mine[name]], Stated.at)
+                    found = why_differs(problem, pins, name, mine[name], Stated.at)
                     yield f"  {_called(other, step)} has {name} {theirs[name]}: {words.why_differs(found)}"
 
     def _back(self, step: Name, version: str) -> Iterator[str]:

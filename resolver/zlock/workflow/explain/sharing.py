@@ -117,7 +117,7 @@ def _with_reason(found: Older, name: NormalizedName, members: Sequence[Member], 
     """Add which step could not have what another one would have alone, and which of its requirements say so."""
     for other in members:
         if other.name[0] != found.step and _versions(other, shared).get(name) == found.version:
-            why = why_differs(other.problem, shared.pins[other.name], name, [found.alone])
+            why = why_differs(other.problem, shared.pins[other.name], name, found.alone)
             if why.reason == "forced":
                 return replace(found, for_step=other.name[0], forcing=why.forcing)
     return found
