@@ -77,6 +77,7 @@ class Behind(NamedTuple):
         forcing: The requirements that rule out all that is younger, of the step or of a package that it has.
         costs: The package that would lose most by a younger one, or empty.
         cost: How many days it would be older then.
+        is_alone: Whether there is no answer with a younger one, whatever else is asked for.
         sdist: What the newest release needs and has no wheel.
         gives: The version that there is where that may be built; empty where that was not found out.
     """
@@ -89,3 +90,4 @@ class Behind(NamedTuple):
     gives: str = ""
     costs: str = ""
     cost: int = 0
+    is_alone: bool = False

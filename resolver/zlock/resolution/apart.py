@@ -129,7 +129,8 @@ def forcing(
     rows = list(_needs(problem, pins))
     chosen: list[Need] = []
     for need in rows:
-        if need.node.name == name and others & ~need.mask:
+        is_its_own = need.parent is not None and need.parent.name == name  # an extra and its base
+        if need.node.name == name and not is_its_own and others & ~need.mask:
             chosen.append(need)
             others &= need.mask
     if 0 < others.bit_count() <= _MOST_READ:

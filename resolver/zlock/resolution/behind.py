@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from packaging.utils import NormalizedName
@@ -23,51 +23,57 @@ _YEAR = 365  # days
 def find_behind(problem: Problem, pins: Pins, trials: Trials) -> Iterator[Behind]:
     """Yield what is more than a year behind and not kept, with the requirements that rule out all that is younger.
 
+    What has not the extras that are asked for is told of at any age: it was taken as nothing younger could be.
+
     Args:
         problem: What the step asks.
         pins: What it has.
         trials: Tries builds.
     """
-    aged = [node for node, at in pins.items() if not node.extra and problem.ages.age(node.name, at) > _YEAR]
-    for node in sorted(aged):
-        if problem.kept(problem.universe.package(node.name)) != pins[node]:
-            found = behind_of(problem, pins, node.name, trials)
+    aged = {node.name for node, at in pins.items() if not node.extra and problem.ages.age(node.name, at) > _YEAR}
+    poorer = {node.name for node, at in pins.items() if problem.universe.lacks(node, at)}
+    for name in sorted(aged | poorer):
+        if problem.kept(problem.universe.package(name)) != pins[Node(name, "")]:
+            found = behind_of(problem, pins, name, trials, least=0 if name in poorer else _YEAR)
             if found is not None:
                 yield found
 
 
-def behind_of(problem: Problem, pins: Pins, name: NormalizedName, trials: Trials) -> Behind | None:
-    """Return what is to be said of a pin that is more than a year behind, None of a younger one."""
+def behind_of(
+    problem: Problem, pins: Pins, name: NormalizedName, trials: Trials, *, least: int = _YEAR
+) -> Behind | None:
+    """Return what is to be said of a pin that is more than some days behind, None of a younger one."""
     ages, position = problem.ages, pins[Node(name, "")]
     days = ages.age(name, position)
-    if days <= _YEAR:
+    if days <= least:
         return None
     younger = ages.within(name, days - 1) & problem.usable(name) & (1 << position) - 1
     found = Behind(name=name, version=str(problem.universe.package(name).versions[position]), days=days)
-    if sdist := _needs_sdist(problem, name, younger):
+    if sdist := _needs_sdist(problem, [node for node in pins if node.name == name], younger):
         return found._replace(sdist=sdist, gives=_given(problem, name, sdist, position, trials))
     if ruling_out := tuple(forcing(problem, pins, name, younger, Stated.of)):
         return found._replace(forcing=ruling_out)
     free = replace(problem, preferences={})
     asked = opponents(free, name, younger, trials.proof)
     if asked is not None:
-        return found._replace(forcing=tuple(map(Stated.of, asked)))
-    others = trials.answer(replace(free, limit=lambda other: younger if other == name else -1))
+        others = [one for one in asked if one.name != name]
+        return found._replace(forcing=tuple(map(Stated.of, others)), is_alone=not others)
+    later = trials.answer(replace(free, limit=lambda other: younger if other == name else -1)) or {}
     costs = {
-        one.name: ages.age(one.name, at) - ages.age(one.name, pins[one])
-        for one, at in (others or {}).items()
-        if one in pins
+        node.name: ages.age(node.name, at) - ages.age(node.name, pins[node])
+        for node, at in later.items()
+        if node in pins
     }
     cost, most = max(((cost, other) for other, cost in costs.items()), default=(0, name))
     return found._replace(costs=most, cost=cost) if cost > 0 else found
 
 
-def _needs_sdist(problem: Problem, name: NormalizedName, younger: int) -> NormalizedName | None:
-    """Return what the newest release of a package needs and what has no wheel that fits, but an sdist."""
-    package = problem.universe.package(name)
+def _needs_sdist(problem: Problem, nodes: Sequence[Node], younger: int) -> NormalizedName | None:
+    """Return what the newest release of a package needs, or its extras, that has an sdist, but no wheel that fits."""
+    package = problem.universe.package(nodes[0].name)
     newest = next((one for one in bits(younger) if package.candidate(one)), None)
-    needs = () if newest is None else problem.needs(Node(name, ""), newest)
-    for need in () if isinstance(needs, Rejected) else needs:
+    found = [problem.needs(node, newest) for node in sorted(nodes) if newest is not None]
+    for need in (need for needs in found if not isinstance(needs, Rejected) for need in needs):
         other = problem.universe.package(need.node.name)
         if not any(other.candidate(one) for one in bits(need.mask & problem.domain(other.name))):
             admitted = other.versions.mask(need.cause.specifier) if isinstance(need.cause, Dependency) else 0

@@ -116,11 +116,8 @@ class Problem:
         return found
 
     def _find_needs(self, node: Node, position: int) -> tuple[Need, ...] | Rejected:
-        if node.extra and self.with_extras and node in self._extras:
-            package = self.universe.package(node.name)
-            metadata = self.universe.metadata(package, position)
-            if isinstance(metadata, Metadata) and node.extra not in metadata.extras:
-                return Rejected(Flaw.EXTRA, node.extra, package.versions[position])
+        if self.with_extras and node in self._extras and self.universe.lacks(node, position):
+            return Rejected(Flaw.EXTRA, node.extra, self.universe.package(node.name).versions[position])
         found = self.universe.needs(node, position)
         return found if self.bounds is None or isinstance(found, Rejected) else self.bounds.on(node, position, found)
 

@@ -10,7 +10,6 @@ from packaging.utils import NormalizedName
 from resolvelib.resolvers import ResolutionTooDeep
 
 from zlock.errors import IndexFailed, NotProven
-from zlock.model.distribution import Metadata
 from zlock.resolution.ahead import fetch_ahead
 from zlock.resolution.alone import choose
 from zlock.resolution.clauses import Unsolvable
@@ -119,8 +118,7 @@ def remarks(problem: Problem, pins: Pins) -> list[str]:
 def _remarks(problem: Problem, node: Node, position: int) -> Iterator[str]:
     package = problem.universe.package(node.name)
     if node.extra:
-        metadata = problem.universe.metadata(package, position)
-        if isinstance(metadata, Metadata) and node.extra not in metadata.extras:
+        if problem.universe.lacks(node, position):
             yield f"{node.name} {package.usable(position).version} has no extra `{node.extra}`"
     elif package.yanked >> position & 1 and (candidate := package.usable(position)).yanked is not None:
         because = f" ({candidate.yanked})" if candidate.yanked else ""

@@ -150,6 +150,11 @@ class Universe:
             self._metadata[key] = found
         return found
 
+    def lacks(self, node: Node, position: int) -> bool:
+        """Return whether a candidate can be used and has no extra of a node's name."""
+        metadata = self.metadata(self.package(node.name), position)
+        return isinstance(metadata, Metadata) and bool(node.extra) and node.extra not in metadata.extras
+
     def _judge_metadata(self, package: Package, candidate: Candidate, future: Future[Metadata]) -> Metadata | Rejected:
         try:
             metadata = future.result()

@@ -65,6 +65,8 @@ def behind(one: Behind) -> str:
         return f'{said}: later ones need {one.sdist}, which has only an sdist; `build-sdists = ["{one.sdist}"]` {gives}'
     if one.forcing:
         return f"{said}: {' and '.join(map(stated, one.forcing))}"
+    if one.is_alone:
+        return f"{said}: no later one can be used with all that it requires"
     if one.costs:
         return f"{said}: with a later one, {one.costs} would be {span(one.cost)} older"
     return f"{said}: no answer with a later one was found that keeps the others as young"
