@@ -148,14 +148,13 @@ def test_a_stage_is_the_same_whichever_engine_makes_it(
     alone.mkdir()
     (alone / "buildah").symlink_to(require("buildah"))
     digests: list[str] = []
-    for engine, *network in (world.engine, "--network", "host"), (podman,), (buildah,), (buildah, "--network", "none"):
+    no_network = "--network", "none"  # Podman can't, and Buildah is next
+    for engine, *network in (world.engine, *no_network), (podman,), (buildah,), (podman, *no_network):
         engine.allow_plain(base)
-        folder = tmp_path / str(len(digests))
-        places = ("--output", f"oci:{folder / 'out'}", "--cache-dir", str(folder / "cache"))
         env = {**engine.environ, **({"PATH": str(alone)} if engine is buildah else {})}
-        world.zlock("build", "--builder", "oci", "--step", "bare", "--force", *network, *places, env=env)
-        index = json.loads((folder / "out" / "index.json").read_text())
-        digests.append(index["manifests"][0]["digest"])
+        world.zlock("build", "--builder", "oci", "--step", "bare", "--force", "--push", *network, env=env)
+        record = json.loads((world.project.folder / "build" / "zlock" / "images.json").read_text())
+        digests.append(record["bare"]["digest"])
 
     assert digests == [digests[0]] * 4
 

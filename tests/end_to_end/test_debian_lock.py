@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,23 @@ def test_versions_stay_while_the_pool_has_them_though_no_archive_does(case: Case
     assert {row["name"]: row for row in case.own["apt"]["packages"]}["git-man"] == before["git-man"]
     case.resolve("--upgrade-apt")
     assert case.pins["git-man"] == "1:2.40"
+
+
+def test_offline_apt_takes_packages_of_the_pool_that_no_archive_has(case: Case) -> None:
+    case.configure("git", "curl")
+    case.resolve()
+    assert case.project.run("fetch").code == 0
+    (path,) = case.project.folder.glob("**/pylock*.toml")
+    locked = path.read_bytes()
+    case.archive.add(replace(GIT, version="1:2.40"), Deb(name="git-man", version="1:2.40", architecture="all"))
+    case.resolve("--upgrade-apt")  # the cache knows of the new ones now
+    path.write_bytes(locked)
+    case.configure("git")
+    case.archive.requests.clear()
+
+    case.resolve("--offline", "--cache-dir", f"../{case.project.cache.name}")
+    assert case.pins == {"git": GIT.version, "git-man": MAN.version}
+    assert not case.archive.requests
 
 
 def test_another_digest_outdates_it(case: Case, key: Key) -> None:

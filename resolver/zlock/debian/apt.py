@@ -60,6 +60,7 @@ class Apt:
         self._base = base
         self._folder = folder
         self._environ = environ
+        self._pool = folder / "sources.list.d" / "pool.sources"
         if shutil.which("apt-get", path=environ.get("PATH")) is None:
             raise CommandFailed(
                 "this machine has no apt, which chooses the versions of Debian packages",
@@ -67,14 +68,16 @@ class Apt:
                 "with `--no-apt`",
             )
 
-    def update(self) -> None:
-        """Fetch the indexes of the base image's archives, as far as they have changed.
+    def update(self, *, offline: bool = False) -> None:
+        """Fetch the indexes of the base image's archives, as far as they have changed; offline those of the pool alone.
 
         Raises:
             OutsideFailed: An archive does not answer, or has something that no key of the base image has signed.
         """
+        pool = (f"Dir::Etc::sourcelist={self._pool}", "Dir::Etc::sourceparts=/dev/null", "APT::Get::List-Cleanup=false")
+        options = [word for one in pool if offline for word in ("-o", one)]
         try:
-            self._run("apt-get", "update", "-q", timeout=_UPDATE)
+            self._run("apt-get", "update", "-q", *options, timeout=_UPDATE)
         except CommandExited as error:
             raise self._no_indexes(_said(error)) from error
 
@@ -90,11 +93,10 @@ class Apt:
         place = self._folder / "pool"
         place.mkdir(parents=True, exist_ok=True)
         (place / "Packages").write_text("".join(f"{self._control(*one)}\n" for one in pool.items()), encoding="utf-8")
-        source = self._folder / "sources.list.d" / "pool.sources"
-        source.parent.mkdir(exist_ok=True)
+        self._pool.parent.mkdir(exist_ok=True)
         # Its content is what a lock holds, by hash.
         text = f"Types: deb\nURIs: {place.as_uri()}\nSuites: ./\nTrusted: yes\n" if pool else ""
-        source.write_text(text, encoding="utf-8")
+        self._pool.write_text(text, encoding="utf-8")
 
     def _control(self, deb: DebianPackage, file: Path) -> str:
         """Return a package as an index has it."""

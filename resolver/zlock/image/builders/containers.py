@@ -146,3 +146,9 @@ class Podman(Buildah):
     _labels = (0, "Config", "Labels")
     _containers = ("ps", "--all", "--external", "--quiet", "--no-trunc")
     _removal = ("rm", "--force")  # they are mounted
+
+    def trouble(self) -> str:
+        """Return why it can't be used, or empty; unlike Buildah it can't take the network away without namespaces."""
+        if self._network not in ("", "host") and self._client.environ.get("BUILDAH_ISOLATION") == "chroot":
+            return f"with `BUILDAH_ISOLATION=chroot` it can't build with the network `{self._network}`"
+        return super().trouble()

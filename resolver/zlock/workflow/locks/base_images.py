@@ -86,16 +86,16 @@ class BaseImages:
         base = self.base(reference, platform)
         folder = base.root.parent
         with exclusive(folder, self._workspace.reporter):
-            apt = Apt(base, folder / "apt", self._workspace.environ)
-            if not self._workspace.options.offline:
-                self._workspace.reporter(Doing(Activity.ASKING_ARCHIVES, str(reference)))
-                apt.offer(pool)
-                apt.update()
-            elif not (folder / "apt" / "lists").is_dir():
+            offline, apt = self._workspace.options.offline, Apt(base, folder / "apt", self._workspace.environ)
+            if offline and not pool and not (folder / "apt" / "lists").is_dir():
                 raise InvalidInput(
                     f"the Debian archives of the base image `{reference}` are not in the cache",
                     hint="leave out `--offline`; or leave Debian packages unlocked with `--no-apt`",
                 )
+            if not offline:
+                self._workspace.reporter(Doing(Activity.ASKING_ARCHIVES, str(reference)))
+            apt.offer(pool)
+            apt.update(offline=offline)
             yield base, apt
 
     def base(self, reference: ImageReference, platform: str) -> Base:

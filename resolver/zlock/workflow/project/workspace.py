@@ -144,7 +144,8 @@ class Workspace:
         """Where a run keeps what it can get again."""
         from zlock.index.cache import default_folder
 
-        return self.options.cache_dir or default_folder(self.environ)
+        # Absolute: programs that are given a place in it run elsewhere.
+        return (self.options.cache_dir or default_folder(self.environ)).absolute()
 
     def note(self, *lines: str) -> None:
         """Tell what a person should know."""
