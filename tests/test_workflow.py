@@ -355,3 +355,13 @@ def test_a_file_with_one_step_is_locked_by_its_name(index: TinyIndex, project: P
 
     assert project.locked("one") == {"alpha": "1.0"}
     assert not project.lock_path("two").exists()
+
+
+@pytest.mark.parametrize("arguments", [("resolve",), ("resolve", "--check"), ("plan",), ("tree",)])
+def test_a_pipeline_file_that_raises_is_run_once(project: Project, arguments: tuple[str, ...]) -> None:
+    project.configure({"pipeline": "wrong.py"})
+    project.write("wrong.py", "print('imported')\nraise ValueError('no')\n")
+
+    result = project.run(*arguments)
+
+    assert (result.code, result.stderr.count("imported")) == (2, 1)

@@ -263,11 +263,11 @@ class Workspace:
         Raises:
             InvalidConfiguration: It names a step that is not there, or a step's lock is another pipeline's.
         """
-        problems = Collector()
+        steps, problems = self.steps, Collector()
         named: set[str] = set()
         with problems:
             named = self.named(self.options.steps)
-        chosen = [step for step in self.steps if not self.options.steps or step.name in named]
+        chosen = [step for step in steps if not self.options.steps or step.name in named]
         for step in chosen:
             if step.name in self.owned.others:
                 problems.add(self.owned.collision(step.name))

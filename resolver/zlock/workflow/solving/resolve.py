@@ -85,11 +85,11 @@ def _with_debian_packages(workspace: Workspace, jobs: list[Job], answers: Answer
 
 
 def _prepare(workspace: Workspace, gatherer: Gatherer) -> list[Job]:
-    jobs = []
+    jobs, steps = [], workspace.chosen()
     problems = Collector()
     with problems:
-        check_settings(workspace, workspace.chosen())
-    for step in workspace.chosen():
+        check_settings(workspace, steps)
+    for step in steps:
         workspace.reporter(Doing(Activity.READING_SOURCES, step.name))
         with problems:
             jobs.append(Job.prepare(workspace, gatherer, step))
