@@ -23,7 +23,7 @@ from zlock.cli.board import Board
 from zlock.cli.layout import Screen
 from zlock.cli.words import end_words, words
 from zlock.errors import IndexFailed, InvalidLock, NoSolution, Problems
-from zlock.reporting import Activity, Doing, End, Ended, Failing
+from zlock.reporting import Activity, Doing, End, Ended, Failing, Line, TaskNews
 
 COMMANDS = ("init", "resolve")
 
@@ -494,6 +494,28 @@ def test_each_new_thing_is_told_at_once_where_more_is_to_be_said(
 
     assert capsys.readouterr().err == (
         "fetching `one`\nfetching `two`\nsolving: 1 package looked at\nsolving: 4 packages looked at\n"
+    )
+
+
+def test_tasks_that_run_side_by_side_are_told_of_together_every_few_seconds(
+    capsys: pytest.CaptureFixture[str], clock: list[float]
+) -> None:
+    """Where there is no terminal, a line for each change would be hundreds."""
+    screen = Screen(color="never", quiet=False, verbose=False)
+    board = Board(screen)
+    for clock[0], task, news in (
+        (0.5, "a", Doing(Activity.MAKING_LAYER, "six")),
+        (1.5, "b", Doing(Activity.BUILDING_IMAGE)),
+        (1.6, "a", Doing(Activity.MAKING_LAYER, "numpy")),
+        (1.7, "b", Line("Collecting numpy")),
+        (7.0, "a", Doing(Activity.PUSHING)),
+        (7.1, "a", Ended(End.PUSHED, 2.0)),
+    ):
+        board.hear(TaskNews(task, news, done=int(isinstance(news, Ended)), total=2))
+    screen.close()
+
+    assert capsys.readouterr().err == (
+        "a: making the layer of six 1 s\nb: building 0 s\na: pushing 6 s\nb: building 6 s\na: pushed in 2 s (1 of 2)\n"
     )
 
 

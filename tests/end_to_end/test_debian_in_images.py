@@ -179,7 +179,7 @@ def test_steps_with_the_same_packages_share_a_stage_that_no_change_of_a_wheel_bu
     out = f"oci:{tmp_path / 'out'}"
     planned = world.zlock("plan", "--builder", "oci")
     (stage,) = set(re.findall(r"with 2 Debian packages as (stage-[0-9a-f]{16}) \(to build\)", planned))
-    said = world.zlock("build", "--builder", "oci", "--push")
+    said = world.zlock("build", "--builder", "oci", "--push", "-v")
     assert said.count("installing its Debian packages on its base image") == 1
     assert f"as {stage}\n" in world.zlock("plan", "--builder", "oci")
 

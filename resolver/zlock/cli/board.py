@@ -14,13 +14,12 @@ _LONG_SECONDS = 5.0  # from then on it is said how long something lasts
 class Board:
     """Shows notes at once, and what is being done for as long as it lasts; with `-v` that is a line at once, too.
 
-    Of tasks, those that have ended are one above the other, below them a line for each that runs; elsewhere than on a
-    terminal, and with `-v`, there is a line for each change of its state.
+    Of tasks, those that have ended are one above the other, below them a line for each that runs; with `-v` there is a
+    line for each change of its state.
     """
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
-        self._is_live = screen.is_terminal and not screen.verbose
         self._running: dict[str, _Row] = {}
         self._left = ""
         self._told: object = None
@@ -52,15 +51,16 @@ class Board:
         if isinstance(said, Ended):
             self._screen.say(f"{task}: {end_words(said)} ({news.done} of {news.total})")
             self._running.pop(task, None)
-        elif self._is_live:
-            self._running.setdefault(task, _Row()).take(said)
+        elif not self._screen.verbose:
+            if self._screen.is_terminal or isinstance(said, Doing):
+                self._running.setdefault(task, _Row()).take(said)
         elif isinstance(said, Doing):
             self._screen.say(f"{task}: {words(said)}")
-        elif isinstance(said, Line) and self._screen.verbose:
+        elif isinstance(said, Line):
             self._screen.say(f"{task}: {said.text}")
         waiting = news.total - news.done - len(self._running)
         self._left = f"{waiting} waiting" if waiting else ""
-        if self._is_live and (self._running or waiting):
+        if self._running:
             self._screen.live(news, self._text)
 
     def _text(self) -> str:
