@@ -21,7 +21,7 @@ DOCS = Path(__file__).parent.parent.parent / "docs"
 _FENCE = re.compile(
     r"(?P<skip><!-- not run: [^\n]+ -->\n)?^```(?P<info>[a-z]+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
-_FILE = re.compile(r"# (?P<path>[\w./-]+\.[\w-]+|[\w./-]*Dockerfile)\n")
+_FILE = re.compile(r"# (?P<path>[\w./-]*\.[\w-]+|[\w./-]*Dockerfile)\n")
 _NUMBER = re.compile(r"\b[0-9a-f]{12,}\b|\b\d+(?:\.\d+)*\b")
 
 
