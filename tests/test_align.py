@@ -13,7 +13,7 @@ from support.graph import Graph, Packages, direct, pins_by_name
 from test_soundness import Case, Oracle
 from zlock.model.origin import Source
 from zlock.model.target import Target
-from zlock.resolution import words
+from zlock.resolution import answer_words
 from zlock.resolution.align import Aligned, Member, align
 from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.problem import Policy, Problem
@@ -65,7 +65,7 @@ class World:
 
 def differences(result: Aligned) -> dict[str, tuple[str, ...]]:
     """Return per step why versions differ."""
-    return {step: tuple(words.differing(found)) for (step, _), found in result.differs.items()}
+    return {step: tuple(answer_words.differing(found)) for (step, _), found in result.differs.items()}
 
 
 def bases(result: Aligned, members: Sequence[Member]) -> dict[str, dict[str, str]]:

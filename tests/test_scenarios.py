@@ -23,7 +23,7 @@ from zlock.model.origin import Source
 from zlock.model.requirement import DirectRequirement, Gathered
 from zlock.model.target import Target
 from zlock.reporting import News, Note
-from zlock.resolution import words
+from zlock.resolution import answer_words
 from zlock.resolution.align import Member, align, versions_of
 from zlock.resolution.behind import find_behind
 from zlock.resolution.changes import find_changes
@@ -140,7 +140,7 @@ class Scenario:
                 self.gave_way.append(f"{way[0]} to {way[1]}")
                 continue
             describe(problem, pins)
-            self.behind = [words.behind(one) for one in find_behind(problem, pins, Trials(60))]
+            self.behind = [answer_words.behind(one) for one in find_behind(problem, pins, Trials(60))]
             return {name: version for name, version in pins_by_name(pins, problem).items() if "[" not in name}
 
     def members(self) -> list[Member]:
@@ -204,7 +204,7 @@ def test_scenario_of_several_steps_comes_out_as_it_says(path: Path) -> None:
 
         pins = {step: versions_of(problem_of(order, step), found.pins[step, ""]) for step in scenario.data["steps"]}
         assert pins == scenario.data["expect"]
-        differs = {step: sorted(words.differing(rows)) for (step, _), rows in found.differs.items()}
+        differs = {step: sorted(answer_words.differing(rows)) for (step, _), rows in found.differs.items()}
         assert differs == {step: sorted(rows) for step, rows in scenario.data.get("differs", {}).items()}
 
 

@@ -126,7 +126,7 @@ def lines_of(step: StepReport, *, verbose: bool) -> list[str]:
     if step.debian:
         lines.append(f"  {counted(step.debian.pins, 'Debian package')} ({_counts(step.debian) or 'same versions'})")
     if step.gave_way or step.differs:
-        from zlock.resolution.words import differing, gave_way  # most steps have nothing of both
+        from zlock.resolution.answer_words import differing, gave_way  # most steps have nothing of both
 
         lines += [f"  {line}" for line in (*map(gave_way, step.gave_way), *differing(step.differs))]
     for moves in filter(None, (step.moves, step.debian) if verbose else ()):

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.model.form import plain
-from zlock.resolution.words import behind, differing, stated
+from zlock.resolution.answer_words import behind, differing, stated
 from zlock.wording import counted, span
 from zlock.workflow.explain.newer import Newer
 from zlock.workflow.explain.sharing import Sharing, sharing

@@ -12,6 +12,7 @@ from resolvelib.resolvers import ResolutionTooDeep
 from zlock.errors import IndexFailed, NotProven
 from zlock.resolution.ahead import fetch_ahead
 from zlock.resolution.alone import choose
+from zlock.resolution.answer_words import passed_over
 from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.complete import Unread
 from zlock.resolution.findings import Rejected
@@ -23,7 +24,7 @@ from zlock.resolution.quick import descend
 from zlock.resolution.reporter import SILENT, SearchReporter
 from zlock.resolution.resolvers import CompleteResolver, OtherResolver
 from zlock.resolution.universe import Universe
-from zlock.resolution.words import not_proven, passed_over
+from zlock.resolution.words import not_proven
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)

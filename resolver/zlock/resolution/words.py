@@ -1,209 +1,21 @@
-"""What a solve found, in words: the one place that says it."""
+"""Why a step has no answer, in words: the errors, with the way out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from packaging.version import Version
 
 from zlock.errors import Located, NoEligibleRelease, NoSolution, NotProven, UnknownPackage
-from zlock.model.explanations import Behind, Differs, GaveWay, Stated
 from zlock.model.origin import Source
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.resolution.conflict import Conflict
-from zlock.resolution.findings import Change, Changes, Files, Flaw, Lack, Link, Nothing, Rejected
-from zlock.resolution.misfits import Misfits
+from zlock.resolution.findings import Change, Changes, Files, Flaw, Lack, Link, Nothing
 from zlock.resolution.rules import Rules
-from zlock.wording import span
+from zlock.resolution.unusable_words import nothing, rejected
 
 _SHOWN = 3
-
-
-# How versions of several steps came to be
-
-
-def gave_way(one: GaveWay) -> str:
-    """Say which requirement was overridden by which."""
-    return f"{stated(one.loser)} was overridden by {stated(one.winner)}"
-
-
-def differing(rows: Iterable[Differs]) -> Iterator[str]:
-    """Say of each package that it has another version than in other steps, and why it has none of theirs."""
-    groups: dict[tuple[str, str], list[Differs]] = {}
-    for one in rows:
-        groups.setdefault((one.name, one.here), []).append(one)
-    for (name, here), group in groups.items():
-        elsewhere = " and ".join(version for one in group for version in one.elsewhere)
-        yield f"{name} is {here} in this step and {elsewhere} in other steps: {'; '.join(map(why_differs, group))}"
-
-
-def why_differs(one: Differs) -> str:
-    """Say why a step does not have the version of other steps."""
-    others, several = " and ".join(one.elsewhere), len(one.elsewhere) > 1
-    if one.reason == "forced":
-        conflict = "conflict" if several else "conflicts"
-        return f"{others} {conflict} with {' and '.join(map(stated, one.forcing))}"
-    major = "are other major versions" if several else "is another major version"
-    index = f"the index `{one.where}`, which it is taken from," if one.where else "the index that it is taken from"
-    return {
-        "locked": "it was locked so",
-        "older": f"{others} {'are at least' if several else 'is'} {span(one.days)} older",
-        "major": f"{others} {major} of what the step asks for",
-        "others": f"with {others}, more would differ or be older",
-        "unlisted": f"{index} does not list {others}",
-        "unfit": f"no file of {others} fits {one.where}",
-        "unknown": f"no answer with {others} was found",
-    }[one.reason]
-
-
-def behind(one: Behind) -> str:
-    """Say that a pin is far behind, why, and what may help."""
-    said = f"{one.name} {one.version} is {span(one.days)} behind"
-    if one.sdist:
-        gives = f"gives {one.gives}" if one.gives else "may help"
-        return f'{said}: later ones need {one.sdist}, which has only an sdist; `build-sdists = ["{one.sdist}"]` {gives}'
-    if one.forcing:
-        return f"{said}: {' and '.join(map(stated, one.forcing))}"
-    if one.is_alone:
-        return f"{said}: no later one can be used with all that it requires"
-    if one.costs:
-        return f"{said}: with a later one, {one.costs} would be {span(one.cost)} older"
-    return f"{said}: no answer with a later one was found that keeps the others as young"
-
-
-def stated(one: Stated) -> str:
-    """Say a requirement and whose it is."""
-    return f"`{one.requirement}` of {', '.join(one.sources)}"
-
-
-# What can't be used
-
-
-def rejected(one: Rejected) -> str:
-    """Say what is wrong with a file or a release."""
-    if one.flaw is Flaw.URL:
-        why = f"which {rejected(one.cause)}" if one.cause else "a URL that no requirement of the step names"
-        return f"requires `{one.detail}`, {why}"
-    said = _REJECTED.get(one.flaw, "{}").format(one.detail)
-    return f"{said}: {one.detail}" if one.flaw is Flaw.QUARANTINED and one.detail else said
-
-
-_REJECTED: Mapping[Flaw, str] = {
-    Flaw.TAGS: "is a wheel for {}",
-    Flaw.SDIST: "sdist",
-    Flaw.PYTHON: "requires Python {}",
-    Flaw.LATE: "uploaded {}, after the cut-off",
-    Flaw.UNDATED: "its index gives no upload time, and a cut-off is set",
-    Flaw.QUARANTINED: "the index quarantined it",
-    Flaw.STRANGE: "`{}` is not a file of a version of it",
-    Flaw.EXTRA: "has no extra `{}`",
-    Flaw.GONE: "no file of it fits the target",
-}
-
-
-def passed_over(name: str, versions: Sequence[Version], reason: str) -> str:
-    """Say that releases, the newest first, can't be used for the same reason, and others are taken."""
-    alike = f", and {older(len(versions) - 1)} likewise" if versions[1:] else ""
-    return f"{name} {versions[0]} is passed over{alike}: {reason}"
-
-
-def nothing(one: Nothing) -> str:
-    """Say in one line why no release of a package can be used."""
-    said = _NOTHING[one.lack](one) + (f"; nor can {older(one.older)} be used" if one.older else "")
-    if one.elsewhere:
-        index, version = one.elsewhere
-        said += (
-            f"; it is taken from the index `{one.index}`, the first that has it, and the index `{index}` has {version}"
-        )
-    return said
-
-
-def older(count: int) -> str:
-    """Say how many older releases there are."""
-    return "1 older one" if count == 1 else f"{count} older ones"
-
-
-def _yanked(one: Nothing) -> str:
-    because = f": {one.because}" if one.because else ""
-    return f"every matching release of `{one.name}` was yanked, such as {one.versions[0]}{because}"
-
-
-def _limited(one: Nothing) -> str:
-    within = " and ".join(f"`{limit}`" for limit in one.limits)
-    which = f"within {within}" if within else "that can be used"
-    return f"no release of `{one.name}` {which} matches" + (f" `{one.specifier}`" if one.specifier else "")
-
-
-def _by_url(one: Nothing) -> str:
-    by = f"`{one.limits[0]}` ({one.limits[0].origins[0]})" if one.limits else "its URL"
-    return f"`{one.name}` is {one.versions[0]} by {by}, which does not match `{one.specifier}`"
-
-
-def _unmatched(one: Nothing) -> str:
-    newest = ", ".join(map(str, one.versions))
-    rest = f"; the newest that can be used: {newest}" if newest else ", and none of the others can be used"
-    return f"no release of `{one.name}` matches `{one.specifier}`{rest}"
-
-
-def _only_files(one: Nothing) -> str:
-    within = f"within {' and '.join(f'`{limit}`' for limit in one.limits)}, " if one.limits else ""
-    return within + _files(f"`{one.name}`", one.files, one.target) if one.files else ""
-
-
-def _unhashed(one: Nothing) -> str:
-    hashes = [digest for limit in one.limits for digest in limit.hashes]
-    asked = f"`{one.limits[0]}` ({one.limits[0].origins[0]})"
-    return f"no file of `{one.name}` has a hash that {asked} asks for: {_listed(hashes)}"
-
-
-def _files(name: str, files: Files, target: Target) -> str:
-    if files.flaws == {Flaw.SDIST}:
-        return f"{name} has only sdists for it, no wheels"
-    other = [rejected(files.other)] if files.other else []
-    if other and not files.misfits and not files.python:
-        return f"{name}{f' {files.version}' if files.version else ''}: {other[0]}"
-    wheels, file = ("is a wheel", "requires") if files.is_place else ("has wheels only", "has a file that requires")
-    parts = [f"{wheels} for {_misfits(files.misfits)}"] if files.misfits else []
-    if files.python and not (files.misfits and files.misfits.pythons):
-        parts.append(f"{file} Python {files.python}")
-    return f"{name} {files.version} {'; '.join(parts + other) or 'has no usable file'}, and the target is {target}"
-
-
-def _misfits(one: Misfits) -> str:
-    said = [f"Python {_ranges(one.pythons)}"] if one.pythons else []
-    said += [_listed(one.platforms)] if one.platforms else []
-    return " or ".join(said) or _listed(one.others)
-
-
-def _ranges(minors: Iterable[int]) -> str:
-    """Write minor versions of Python 3, those that follow each other as one range."""
-    runs: list[list[int]] = []
-    for minor in sorted(minors):
-        if runs and minor == runs[-1][-1] + 1:
-            runs[-1].append(minor)
-        else:
-            runs.append([minor])
-    return ", ".join(f"3.{run[0]}" + (f" to 3.{run[-1]}" if len(run) > 1 else "") for run in runs)
-
-
-def _listed(tags: Iterable[str]) -> str:
-    ordered = sorted(tags)
-    return ", ".join(ordered[:_SHOWN]) + (f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else "")
-
-
-_NOTHING: Mapping[Lack, Callable[[Nothing], str]] = {
-    Lack.UNKNOWN: lambda one: f"`{one.name}` was not found in any configured index",
-    Lack.HASHES: _unhashed,
-    Lack.YANKED: _yanked,
-    Lack.PRERELEASES: lambda one: f"only pre-releases of `{one.name}` match, such as {one.versions[0]}",
-    Lack.LIMITED: _limited,
-    Lack.EXCLUDED: _limited,
-    Lack.FILES: _only_files,
-    Lack.URL: _by_url,
-    Lack.UNMATCHED: _unmatched,
-    Lack.EMPTY: lambda one: f"the index lists `{one.name}` without any usable file",
-}
 
 
 # Requirements that nothing can meet

@@ -10,7 +10,7 @@ from packaging.utils import NormalizedName
 
 from zlock.errors import ZlockError
 from zlock.model.explanations import Stated
-from zlock.resolution import words
+from zlock.resolution import answer_words
 from zlock.resolution.align import Aligned, Member, Name, align, versions_of
 from zlock.resolution.apart import why_differs
 from zlock.resolution.clauses import Unsolvable
@@ -119,7 +119,7 @@ class Together:
                 if mine[name] != theirs[name] and not was_apart:
                     problem, pins = _keeping(self._members[other], {}).problem, then.pins[other]
                     found = why_differs(problem, pins, name, mine[name], Stated.at)
-                    yield f"  {_called(other, step)} has {name} {theirs[name]}: {words.why_differs(found)}"
+                    yield f"  {_called(other, step)} has {name} {theirs[name]}: {answer_words.why_differs(found)}"
 
     def _back(self, step: Name, version: str) -> Iterator[str]:
         """Yield what would be older in any of the steps, what loses most years first."""

@@ -27,6 +27,7 @@ from zlock.resolution.problem import Problem
 from zlock.resolution.reporter import AtMost, Enough
 from zlock.resolution.solve import solve
 from zlock.resolution.trials import Trials, added
+from zlock.resolution.unusable_words import nothing, older
 from zlock.workflow.explain.aligned_steps import Together
 from zlock.workflow.explain.graphs import standing
 from zlock.workflow.locks.current import LockedStep
@@ -219,8 +220,8 @@ class _Search:
             groups.setdefault(self._why_unusable(position), []).append(position)
         for reason, (first, *others) in list(groups.items())[:_MOST]:
             version = self._package.versions[first]
-            more = f" and {words.older(len(others))} alike" if others else ""
-            yield f"{version}{more}: {reason if isinstance(reason, str) else words.nothing(reason.at(version))}"
+            more = f" and {older(len(others))} alike" if others else ""
+            yield f"{version}{more}: {reason if isinstance(reason, str) else nothing(reason.at(version))}"
         said = sum(len(group) for group in list(groups.values())[:_MOST])
         if said < len(positions):
             yield f"and {len(positions) - said} more releases that can't be used"
@@ -294,7 +295,7 @@ class _Search:
             said = str(self._package.versions[first])
             if others:
                 last = self._package.versions[others[-1]]
-                said += f" and {last}" if len(others) == 1 else f" and {words.older(len(others))} down to {last}"
+                said += f" and {last}" if len(others) == 1 else f" and {older(len(others))} down to {last}"
             yield f"{said}{' also' if first in begun else ''} {'conflict' if others else 'conflicts'} with:"
             begun.add(first)
             for requirement in one.conflict.requirements:

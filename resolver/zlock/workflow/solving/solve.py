@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from zlock.errors import every
 from zlock.lock.lock import Lock
 from zlock.reporting import Activity, Doing
-from zlock.resolution.words import behind
+from zlock.resolution.answer_words import behind
 from zlock.workflow.locks.job import Job
 from zlock.workflow.project.workspace import Workspace
 from zlock.workflow.solving.answer import Answers, PagesMoved
