@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from zlock.errors import IndexFailed
 from zlock.model.distribution import Dependency, Metadata
 from zlock.model.requirement import DirectRequirement
-from zlock.model.versions import Release
 from zlock.resolution.ages import Ages
+from zlock.resolution.bounds import Bounds
 from zlock.resolution.findings import Flaw, Rejected
 from zlock.resolution.needs import Need, Node, nodes_of
 from zlock.resolution.package import Package, bits, names_prerelease, pins_exactly
@@ -260,64 +258,6 @@ class Problem:
             # To look at a release may show that it was yanked where it matters, so the domain is asked again.
             if package.candidate(position) and self.domain(name) >> position & 1:
                 yield position
-
-
-class Bounds:
-    """How new what a release needs may be, as newer releases of its package say: that counts for older ones, too.
-
-    Who limits what a project works with does so once it has failed, and what was released before does not say so. Such
-    a release would stand in for a newer one, and not work. What is asked are the newest release that the step admits,
-    and the newest of the same series, which is the first two numbers.
-
-    Args:
-        problem: What the step asks.
-    """
-
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-        self._limits: dict[tuple[Node, int], Mapping[NormalizedName, int]] = {}
-        self._found: dict[tuple[Node, int], tuple[Need, ...]] = {}
-
-    def on(self, node: Node, position: int, needs: tuple[Need, ...]) -> tuple[Need, ...]:
-        """Return the needs of a candidate, without what newer releases say is too new; what is kept stays as it is."""
-        key = (node, position)
-        if key not in self._found:
-            for newer in self._newer(node.name, position) if needs else ():
-                limits = self._limits_of(node, newer)
-                needs = tuple(need._replace(mask=need.mask & limits.get(need.node.name, -1)) for need in needs)
-            self._found[key] = needs
-        return self._found[key]
-
-    def _newer(self, name: NormalizedName, position: int) -> set[int]:
-        newest, package = self._problem.newest(name), self._problem.universe.package(name)
-        if newest is None or position <= newest or self._problem.kept(package) == position:
-            return set()
-        series, latest = _series(package, position), position
-        while latest > newest and _series(package, latest - 1) == series:
-            latest -= 1
-        usable = self._problem.usable(name)
-        of_series = (one for one in range(latest, position) if usable >> one & 1 and package.candidate(one))
-        return {newest, next(of_series, newest)}
-
-    def _limits_of(self, node: Node, position: int) -> Mapping[NormalizedName, int]:
-        found = self._limits.get((node, position))
-        if found is None:
-            found = self._limits[node, position] = dict(self._find_limits(node, position))
-        return found
-
-    def _find_limits(self, node: Node, position: int) -> Iterator[tuple[NormalizedName, int]]:
-        """Yield what a release needs, with the candidates that are not too new for it."""
-        with contextlib.suppress(IndexFailed):  # as when offline; what is needed says so itself
-            needs = self._problem.universe.needs(node, position)
-            for need in () if isinstance(needs, Rejected) else needs:
-                usable = need.mask & self._problem.domain(need.node.name)
-                if need.node.name != node.name and usable:
-                    yield need.node.name, -(usable & -usable)
-
-
-def _series(package: Package, position: int) -> Release:
-    epoch, release = package.versions.release(position)
-    return epoch, release[:2]
 
 
 def _mask_of_hashes(package: Package, hashes: Sequence[str]) -> int:
