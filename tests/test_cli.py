@@ -519,6 +519,15 @@ def test_tasks_that_run_side_by_side_are_told_of_together_every_few_seconds(
     )
 
 
+def test_how_many_bytes_have_gone_is_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    moving = Doing(Activity.MOVING_LAYERS, done=2_000_000, total=4_000_000, received=1_500_000, size=6_000_000)
+    board = Board(Screen(color="never", quiet=False, verbose=True))
+    for news in (Doing(Activity.PUSHING_LAYER, "numpy 2.0", received=6_000_000), moving):
+        board.hear(TaskNews("train", news, 0, 1))
+    assert capsys.readouterr().err == "train: storing the layer of numpy 2.0, 6.0 MB\n"
+    assert words(moving) == "layers: fetched 2.0 of 4.0 MB, stored 1.5 of 6.0 MB"
+
+
 @pytest.mark.parametrize("activity", Activity)
 def test_all_that_is_done_has_words(activity: Activity) -> None:
     assert words(Doing(activity))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import pytest
@@ -26,10 +25,12 @@ from support.stored_images import (
 )
 from zlock.errors import OutsideFailed, RegistryFailed
 from zlock.image.builders.engine import image_in
+from zlock.image.layers.flow import Flow
 from zlock.image.registry.manifest import Configuration
 from zlock.image.registry.registry import Registry
 from zlock.model.reference import ImageReference
-from zlock.process import CommandStopped
+from zlock.process import CommandStopped, Watch
+from zlock.reporting import Doing, News
 
 AMD64, ARM64 = "linux/amd64", "linux/arm64"
 LAYER = make_layer({"a.txt": b"a"})
@@ -323,11 +324,18 @@ def test_a_layer_that_nobody_wants_any_more_is_not_fetched_to_its_end(tiny: Tiny
     tiny.push("team/image", "1", IMAGE)
     found = reader.find(at(tiny), AMD64)
     assert found is not None
-    stop = Event()
-    stop.set()
+    said: list[News] = []
+    watch = Watch(reporter=said.append)
+    flow = Flow(watch)
+    flow.begin("one", len(LAYER), comes=True)
+    with reader.open_layer(at(tiny), found.layers[0], flow.came):
+        last = said[-1]
+    assert isinstance(last, Doing)
+    assert (last.done, last.total, last.size) == (len(LAYER), len(LAYER), len(LAYER))
 
+    watch.stop.set()
     with pytest.raises(CommandStopped, match="the run ended before"):
-        reader.open_layer(at(tiny), found.layers[0], stop)
+        reader.open_layer(at(tiny), found.layers[0], flow.came)
 
 
 def test_a_layer_that_is_lost_is_an_error(tiny: TinyRegistry, reader: Registry) -> None:

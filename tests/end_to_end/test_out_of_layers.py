@@ -369,6 +369,30 @@ def test_what_a_registry_has_is_neither_fetched_nor_made(
     assert puts[-1].startswith("/v2/team/images/manifests/")
 
 
+@pytest.mark.parametrize("answer", [201, 202, 403])
+def test_what_an_earlier_run_has_sent_is_linked_in_another_repository(
+    project: Project, filled: TinyIndex, parent: str, pushed_to: TinyRegistry, answer: int
+) -> None:
+    configure(project, filled, parent, registry=f"{pushed_to.host}/team/images")
+    assert push(project).code == 0
+    right = pushed_to.upload
+    if answer == 202:  # it is no longer there
+        pushed_to.content = {path: one for path, one in pushed_to.content.items() if "/blobs/" not in path}
+    elif answer == 403:
+        pushed_to.upload = lambda path, call: (  # type: ignore[method-assign]
+            Reply(status=403) if "mount=" in call.path else right(path, call)
+        )
+    configure(project, filled, parent, registry=f"{pushed_to.host}/other/images")
+    before = len(pushed_to.requests)
+
+    assert push(project).code == 0
+
+    sent = [one for one in pushed_to.requests[before:] if one.method == "PUT" and "/blobs/" in one.path]
+    linked = [one for one in pushed_to.requests[before:] if "mount=" in one.path]
+    assert len(linked) > 2
+    assert len(sent) == (0 if answer == 201 else len(linked))
+
+
 def test_nothing_is_pushed_under_a_tag_before_all_images_are_there(
     project: Project, filled: TinyIndex, parent: str, pushed_to: TinyRegistry
 ) -> None:

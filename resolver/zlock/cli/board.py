@@ -54,7 +54,7 @@ class Board:
         elif not self._screen.verbose:
             if self._screen.is_terminal or isinstance(said, Doing):
                 self._running.setdefault(task, _Row()).take(said)
-        elif isinstance(said, Doing):
+        elif isinstance(said, Doing) and not said.size:  # how far it has come is no line of its own
             self._screen.say(f"{task}: {words(said)}")
         elif isinstance(said, Line):
             self._screen.say(f"{task}: {said.text}")

@@ -29,6 +29,7 @@ _WORDS = {
     Activity.MAKING_ENVIRONMENT: "making the environment of `{subject}`: {packages_in}{of_size}",
     Activity.MAKING_LAYER: "making the layer of {subject}",
     Activity.MERGING: "merging what the locks are made from",
+    Activity.MOVING_LAYERS: "layers: {fetched}stored {of_bytes}",
     Activity.PUSHING: "pushing",
     Activity.PUSHING_LAYER: "storing the layer of {subject}, {megabytes:.1f} MB",
     Activity.READING_LAYER: "reading layer {done} of {total} of `{subject}`",
@@ -64,9 +65,15 @@ def words(doing: Doing) -> str:
         packages_in=counted(doing.total, "package"),
         together=" together" if doing.total > 1 else "",
         megabytes=doing.received / 1e6,
-        of_size=f", {doing.received / 1e6:.1f} of {doing.size / 1e6:.1f} MB" if doing.size else "",
+        fetched=f"fetched {_of(doing.done, doing.total)}, " if doing.total else "",
+        of_bytes=_of(doing.received, doing.size),
+        of_size=f", {_of(doing.received, doing.size)}" if doing.size else "",
         building=f", building {listed(doing.building)}" if doing.building else "",
     )
+
+
+def _of(done: int, size: int) -> str:
+    return f"{done / 1e6:.1f} of {size / 1e6:.1f} MB"
 
 
 def end_words(ended: Ended) -> str:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import IO, NamedTuple
+from typing import IO
 
 from zlock.errors import NoAnswer
 from zlock.image.layers.assemble import MOST_LAYERS, Assembled, Running, assemble, descriptor_of, image_of, passed_on
@@ -15,32 +15,24 @@ from zlock.image.layers.assembly import Assembly
 from zlock.image.layers.blob import Layer, pack_blob, write_blob
 from zlock.image.layers.entry import Entry
 from zlock.image.layers.environment import environment_entries, settled_entries
+from zlock.image.layers.flow import Flow
 from zlock.image.layers.layer import Find, check_places
 from zlock.image.layers.packing import pack
 from zlock.image.layers.stage import Stage, Wanted
 from zlock.image.layers.store import LayerStore
-from zlock.image.layers.target import Read, Target
+from zlock.image.layers.target import Target
 from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.reading.compression import telling_damage
 from zlock.image.reading.sources import UNPACKED, OpenImage, RegistryImage
 from zlock.image.registry.manifest import Descriptor, broken
 from zlock.model.image import WORKING_FOLDER
-from zlock.process import CommandStopped, Watch
+from zlock.process import Watch
 from zlock.reporting import Activity, Doing
 
 _AT_ONCE = 4  # layers that are made and sent at a time
 _ANNOTATION = "org.opencontainers.image"
 Double = tuple[str, str, str]
 """A path that two packages have with different content, and these, the one that counts last."""
-
-
-class _Content(NamedTuple):
-    """What a target is given: what points at it, what opens it, what a person calls it, and who else may have it."""
-
-    points: Descriptor
-    read: Read
-    name: str
-    beside: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +69,11 @@ class Workbench:
                 f"{has}, and an image has {MOST_LAYERS} at most",
                 hint="name another base image, or build with an engine: `--builder docker`",
             )
-        wanted = list(_layers(assembly, room, find, watch))
+        wanted, flow = list(_layers(assembly, room, find, watch)), Flow(watch)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             try:
-                below = pool.map(lambda position: self._pass_on(parent, position, target, watch), range(len(names)))
-                above = pool.map(lambda one: self._deliver(one, target, watch), wanted)
+                below = pool.map(lambda position: self._pass_on(parent, position, target, flow), range(len(names)))
+                above = pool.map(lambda one: self._deliver(one, target, flow), wanted)
                 layers = [*below], [*above]
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -100,7 +92,8 @@ class Workbench:
             OutsideFailed: Something can't be had or given.
             CommandStopped: The watch ended it.
         """
-        layers = [self._pass_on(stage, position, target, watch) for position in range(len(stage.found.layers))]
+        flow = Flow(watch)
+        layers = [self._pass_on(stage, position, target, flow) for position in range(len(stage.found.layers))]
         image = image_of(stage.config, layers)
         _put_config(image, target)
         return image
@@ -121,35 +114,39 @@ class Workbench:
             created=self.created,
         )
 
-    def _deliver(self, wanted: Wanted, target: Target, watch: Watch) -> Layer:
+    def _deliver(self, wanted: Wanted, target: Target, flow: Flow) -> Layer:
         """Make sure that a target has a layer; one that it has is not made, if it is known what it would be."""
         with self.store.turn(wanted.key):
             layer = self.store.recall(wanted.key)
             if layer is None or not (self.store.has(layer) or target.has(descriptor_of(layer))):
-                watch.reporter(Doing(Activity.MAKING_LAYER, wanted.name))
+                flow.watch.reporter(Doing(Activity.MAKING_LAYER, wanted.name))
                 layer = self.store.make(wanted.key, wanted.write)
-        opened = self.store.path(layer)
-        _give(target, _Content(descriptor_of(layer), lambda: opened.open("rb"), wanted.name), watch)
+        points, path = descriptor_of(layer), self.store.path(layer)
+        if not target.has(points):
+            flow.begin(wanted.name, layer.size, comes=False)
+            target.put(points, lambda: flow.counted(path.open("rb")))
         return layer
 
-    def _pass_on(self, parent: OpenImage, position: int, target: Target, watch: Watch) -> Descriptor:
+    def _pass_on(self, parent: OpenImage, position: int, target: Target, flow: Flow) -> Descriptor:
         """Make sure that a target has a layer of the parent."""
         found, beside = parent.found, ""
         name = f"the base image, {position + 1} of {len(found.layers)}"
         if isinstance(parent, Stage):
             if position == len(parent.base.found.layers):
-                return descriptor_of(self._deliver(parent.wanted, target, watch))
+                return descriptor_of(self._deliver(parent.wanted, target, flow))
             parent = parent.base
         if isinstance(parent, RegistryImage):
-            beside, parent = parent.reference.name, replace(parent, stop=watch.stop)
+            beside, parent = parent.reference.name, replace(parent, heard=flow.came)
         if found.layers[position].media_type != UNPACKED:
             one = passed_on(found.layers[position], found.name)
-            _give(target, _Content(one, lambda: parent.open_layer(position), name, beside), watch)
+            if not target.has(one):
+                flow.begin(name, one.size, comes=bool(beside))
+                target.put(one, lambda: flow.counted(parent.open_layer(position)), beside)
             return one
         diff_id = found.config.diff_ids[position]
         key = hashlib.sha256(f"parent {diff_id}".encode()).hexdigest()
-        layer = self._deliver(Wanted(name, key, lambda stream: _packed(parent, position, stream, watch)), target, watch)
-        return descriptor_of(layer)
+        wanted = Wanted(name, key, lambda stream: _packed(parent, position, stream, flow.watch))
+        return descriptor_of(self._deliver(wanted, target, flow))
 
 
 def _put_config(image: Assembled, target: Target) -> None:
@@ -189,27 +186,3 @@ def _layers(assembly: Assembly, room: int, find: Find, watch: Watch) -> Iterator
             maker.key(wheels),
             lambda stream, wheels=wheels: maker.make(wheels, find, stream, watch),  # type: ignore[misc]  # the default binds it
         )
-
-
-def _give(target: Target, content: _Content, watch: Watch) -> None:
-    if target.has(content.points):
-        return
-    watch.reporter(Doing(Activity.PUSHING_LAYER, content.name, received=content.points.size))
-
-    def opened() -> IO[bytes]:
-        return _Stoppable(content.read(), watch)
-
-    target.put(content.points, opened, content.beside)
-
-
-class _Stoppable(io.BufferedReader):
-    """A file that can't be read on once a watch has ended what it is read for."""
-
-    def __init__(self, file: IO[bytes], watch: Watch) -> None:
-        super().__init__(file)  # type: ignore[arg-type]  # any binary file
-        self._watch = watch
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if self._watch.stop.is_set():
-            raise CommandStopped("the run ended before a layer was stored", hint="run again")
-        return super().read(size)

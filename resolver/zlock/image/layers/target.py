@@ -14,6 +14,7 @@ from zlock.errors import InvalidInput, OutsideFailed
 from zlock.image.layers.assemble import Assembled
 from zlock.image.registry.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor
 from zlock.image.registry.registry import Registry
+from zlock.index.cache import Cache
 from zlock.model import plain
 from zlock.model.reference import ImageReference
 from zlock.replacing import replacing
@@ -21,6 +22,7 @@ from zlock.replacing import replacing
 Read = Callable[[], IO[bytes]]
 """Opens content, once for each attempt to send it."""
 
+_SENT = "sent"
 _TAG = "org.opencontainers.image.ref.name"
 _NAME = "io.containerd.image.name"  # what Docker, where containerd keeps its images, names them by when it loads them
 
@@ -38,35 +40,73 @@ class Target(Protocol):
         """Take the manifest, once all else is there."""
 
 
+class Known:
+    """Which repositories have which content: what this run has seen, and what this machine has sent before.
+
+    Args:
+        cache: This machine's cache; what it says may be out of date.
+    """
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._seen: set[tuple[str, str]] = set()  # names and digests
+
+    def has(self, reference: ImageReference, digest: str) -> bool:
+        """Tell whether this run has seen content in a repository."""
+        return (reference.name, digest) in self._seen
+
+    def see(self, reference: ImageReference, digest: str) -> None:
+        """Remember for this run that a repository has content."""
+        self._seen.add((reference.name, digest))
+
+    def sent(self, reference: ImageReference, digest: str) -> None:
+        """Remember for later runs too that a repository was given content."""
+        self.see(reference, digest)
+        self._cache.write(_SENT, reference.host, digest.partition(":")[2], reference.name)
+
+    def near(self, reference: ImageReference, digest: str, beside: str) -> str:
+        """Return the path of another repository of the same registry that may have content; empty where none is known.
+
+        Args:
+            reference: The repository that lacks it.
+            digest: The content.
+            beside: One that is likely to have it, or empty.
+        """
+        seen = [name for name, one in sorted(self._seen) if one == digest]
+        before = self._cache.read(_SENT, reference.host, digest.partition(":")[2])
+        start = f"{reference.host}/"
+        found = (one for one in (*seen, beside, str(before)) if one.startswith(start) and one != reference.name)
+        return next(found, "").removeprefix(start)
+
+
 class RegistryTarget:
     """A repository of a registry.
 
     Args:
         registry: The registries.
         reference: The repository and the tag.
-        known: What repositories are known to have, each name with a digest; shared by the images of a run.
+        known: What repositories have; shared by the images of a run.
     """
 
-    def __init__(self, registry: Registry, reference: ImageReference, known: set[tuple[str, str]]) -> None:
+    def __init__(self, registry: Registry, reference: ImageReference, known: Known) -> None:
         self._registry = registry
         self._reference = reference
         self._known = known
 
     def has(self, content: Descriptor) -> bool:
         """Tell whether the repository has content."""
-        place = self._reference.name, content.digest
-        if place in self._known or self._registry.has_blob(self._reference, content.digest):
-            self._known.add(place)
+        if self._known.has(self._reference, content.digest):
             return True
-        return False
+        there = self._registry.has_blob(self._reference, content.digest)
+        if there:
+            self._known.see(self._reference, content.digest)
+        return there
 
     def put(self, content: Descriptor, read: Read, beside: str = "") -> None:
         """Send content, or have it linked from another repository of the registry."""
-        host = self._reference.host
-        others = [name for name, digest in sorted(self._known) if digest == content.digest]
-        near = [name.removeprefix(f"{host}/") for name in (beside, *others) if name.startswith(f"{host}/")]
-        self._registry.push_blob(self._reference, content, read, next(iter(near), ""))
-        self._known.add((self._reference.name, content.digest))
+        near = self._known.near(self._reference, content.digest, beside)
+        self._registry.push_blob(self._reference, content, read, near)
+        self._known.sent(self._reference, content.digest)
 
     def finish(self, image: Assembled, platform: str) -> None:  # noqa: ARG002 - the configuration names it
         """Write the manifest under the tag, and with that the image is there."""

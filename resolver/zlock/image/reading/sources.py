@@ -6,12 +6,12 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Event
 from typing import IO, NamedTuple, Protocol
 
 from zlock.errors import InvalidInput
 from zlock.image.reading.files import Files
 from zlock.image.reading.layers import LayerTree
+from zlock.image.registry.answers import Heard, nobody
 from zlock.image.registry.manifest import (
     INDEXES,
     LARGEST_DOCUMENT,
@@ -52,16 +52,16 @@ class OpenImage(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegistryImage:
-    """An image in a registry; `stop` ends what is being fetched, once it is set."""
+    """An image in a registry; `heard` hears what comes of its layers."""
 
     registry: Registry
     reference: ImageReference
     found: FoundImage
-    stop: Event | None = None
+    heard: Heard = nobody
 
     def open_layer(self, position: int) -> IO[bytes]:
         """Return a layer, checked, as a file that the caller closes."""
-        return self.registry.open_layer(self.reference, self.found.layers[position], self.stop)
+        return self.registry.open_layer(self.reference, self.found.layers[position], self.heard)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from threading import Event
+from collections.abc import Callable
 from typing import IO
 
 from zlock.errors import RegistryFailed
@@ -12,9 +12,16 @@ from zlock.image.registry.manifest import LARGEST_DOCUMENT, Descriptor, broken
 from zlock.index.network import Answer
 from zlock.model import plain
 from zlock.model.reference import ImageReference, is_digest
-from zlock.process import CommandStopped
 
 _OK, _NOT_FOUND = 200, 404
+
+
+Heard = Callable[[int], object]
+"""Hears how many bytes came, each time; what it raises ends the download."""
+
+
+def nobody(_count: int, /) -> None:
+    """Hear nothing."""
 
 
 class Document:
@@ -38,8 +45,8 @@ class Document:
 class Checked:
     """Writes content to a file, and holds it to its descriptor."""
 
-    def __init__(self, descriptor: Descriptor, name: str, file: IO[bytes], stop: Event | None = None) -> None:
-        self._stop = stop
+    def __init__(self, descriptor: Descriptor, name: str, file: IO[bytes], heard: Heard = nobody) -> None:
+        self._heard = heard
         self._descriptor = descriptor
         self._where = f"`{descriptor.digest}` of `{name}`"
         self._file = file
@@ -54,9 +61,8 @@ class Checked:
         self._hash = hashlib.sha256()
 
     def write(self, chunk: bytes, /) -> None:
-        """Take the next bytes, up to as many as there may be, unless nobody wants them any more."""
-        if self._stop is not None and self._stop.is_set():
-            raise CommandStopped(f"the run ended before {self._where} was there", hint="run again")
+        """Take the next bytes, up to as many as there may be."""
+        self._heard(len(chunk))
         self._size += len(chunk)
         if self._size > self._descriptor.size:
             raise broken(self._where, f"it is larger than the {self._descriptor.size} bytes of its manifest")

@@ -10,7 +10,7 @@ from typing import IO
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from zlock.errors import RegistryFailed
-from zlock.image.registry.answers import Checked, Document, check_digest, failure, is_there, refused
+from zlock.image.registry.answers import Checked, Document, Heard, check_digest, failure, is_there, nobody, refused
 from zlock.image.registry.challenge import RegistryTransport
 from zlock.image.registry.manifest import (
     INDEXES,
@@ -173,6 +173,9 @@ class Registry:
             answer = self._writing.submit_to(reference, self._uploads(reference) + query, Request("POST", b""))
             if answer.status == _CREATED and query:
                 return
+            if answer.status != _ACCEPTED and query:  # who may not read the other one can still send it
+                query = ""
+                answer = self._writing.submit_to(reference, self._uploads(reference), Request("POST", b""))
             if answer.status != _ACCEPTED:
                 raise self._not_sent(reference, answer)
             answer = self._send(reference, content, read, answer)
@@ -206,23 +209,20 @@ class Registry:
         what = f"a layer of `{reference}` could not be sent: the registry {how}"
         return failure(what, answer, reference, "write")
 
-    def open_layer(
-        self, reference: ImageReference, layer: Descriptor, stop: threading.Event | None = None
-    ) -> IO[bytes]:
+    def open_layer(self, reference: ImageReference, layer: Descriptor, heard: Heard = nobody) -> IO[bytes]:
         """Return a layer as a file that is gone once it is closed; its digest and size are checked.
 
         Args:
             reference: The image's repository.
             layer: What points at it.
-            stop: Ends it, once it is set.
+            heard: Hears how much of it came.
 
         Raises:
-            CommandStopped: It was ended.
             RegistryFailed: It can't be had, or is not what the manifest says.
         """
         file = tempfile.TemporaryFile(prefix="zlock-layer-")  # noqa: SIM115 - the caller closes it
         try:
-            there = self._pour(reference, layer, Checked(layer, str(reference), file, stop))
+            there = self._pour(reference, layer, Checked(layer, str(reference), file, heard))
         except BaseException:
             file.close()
             raise

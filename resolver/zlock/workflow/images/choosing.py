@@ -10,6 +10,7 @@ from threading import Lock
 from zlock.errors import OutsideFailed
 from zlock.image.builders.builder import Builder
 from zlock.image.builders.choose import OCI, choose_builder
+from zlock.index.cache import Cache
 from zlock.workflow.images.build_plans import output_folder
 from zlock.workflow.images.destinations import Destination, InEngine, InLayout, InRegistries, on_disk
 from zlock.workflow.images.layering import Layering
@@ -112,7 +113,7 @@ def destination_of(choices: Choices, engine: Engine, registries: Registries, wor
         InvalidInput: `--output` names no place.
     """
     if choices.push:
-        return InRegistries(registries.registry)
+        return InRegistries(registries.registry, Cache(workspace.cache_folder))
     if choices.output:
         return on_disk(choices.output)
     stores = engine.that_stores

@@ -13,11 +13,12 @@ from typing import Protocol
 from zlock.errors import InvalidInput, NoAnswer
 from zlock.image.builders.builder import Builder, Image, Store
 from zlock.image.layers.assemble import Assembled
-from zlock.image.layers.target import Layout, LayoutTarget, RegistryTarget, Target, write_archive
+from zlock.image.layers.target import Known, Layout, LayoutTarget, RegistryTarget, Target, write_archive
 from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.reading.files import FolderFiles
 from zlock.image.reading.sources import find_in_layout
 from zlock.image.registry.registry import Registry
+from zlock.index.cache import Cache
 from zlock.model.image import LAYOUT
 from zlock.model.reference import ImageReference
 from zlock.process import Watch
@@ -45,11 +46,16 @@ class Destination(Protocol):
 
 
 class InRegistries:
-    """Each image goes to its repository, but is there only once it is told to be, see `finish`."""
+    """Each image goes to its repository, but is there only once it is told to be, see `finish`.
 
-    def __init__(self, registry: Registry) -> None:
+    Args:
+        registry: The registries.
+        cache: This machine's cache.
+    """
+
+    def __init__(self, registry: Registry, cache: Cache) -> None:
         self._registry = registry
-        self._known: set[tuple[str, str]] = set()
+        self._known = Known(cache)
         self._waiting: dict[str, Assembled] = {}
 
     def stores(self, plan: ImagePlan, far: Sequence[Store]) -> list[Store]:  # noqa: ARG002 - it is one for all
