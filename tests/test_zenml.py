@@ -429,7 +429,7 @@ from zlock.frameworks.zenml.run_file import check_run
 found = []
 for file in sys.argv[1:]:
     try:
-        found.append(check_run(file))
+        found.append(list(check_run(file).notes))
     except InvalidConfiguration as error:
         found.append([error.message, *error.context])
 json.dump(found, sys.stdout)
@@ -448,12 +448,13 @@ def test_a_run_that_cannot_be_read_is_named(load: Load) -> None:
         ],
         "schedule: {cron: '0 0 * * *'}": [
             f"`schedule`: {SCHEDULE}",
-            "stated in 4.yaml",
+            "stated in 4.yaml:1",
         ],
+        "settings:\n  docker: yes": ["`settings.docker`: expected a mapping, got a boolean", "stated in 5.yaml:2"],
         "settings: {docker: {requirements: 3}}": [],
         "stepz: {}\nsteps: {train: {setings: {}}}": [
-            "ZenML ignores `stepz` in 6.yaml, which it does not know; did you mean `steps`?",
-            "ZenML ignores `steps.train.setings` in 6.yaml, which it does not know; did you mean `settings`?",
+            "ZenML ignores `stepz` in 7.yaml:1, which it does not know; did you mean `steps`?",
+            "ZenML ignores `steps.train.setings` in 7.yaml:2, which it does not know; did you mean `settings`?",
         ],
     }
     for number, text in enumerate(runs):
@@ -506,4 +507,39 @@ def test_a_setting_that_zenml_ignores_is_said(load: Load) -> None:
     declared = load("@step(settings={'docker': {'requirments': ['six']}})\ndef one() -> None: ...")
 
     (note,) = declared.notes
-    assert note.startswith("ZenML ignores `requirments`, which its `DockerSettings` don't have; did you mean `requi")
+    said = "ZenML ignores `requirments`, stated for pipe.py:3, which its `DockerSettings` don't have; did you mean"
+    assert note.startswith(said)
+
+
+def test_what_configures_a_run_is_where_a_setting_is_stated(load: Load) -> None:
+    """Where it says the same as the code, too: it is what counts then."""
+    run = """
+        parameters: {times: 2}
+        settings:
+          docker: {apt_packages: [vim],
+                   usr: me}
+        steps:
+          load:
+            settings:
+              docker: &own
+                requirements: [six]
+          train_2: {settings: {docker: *own}}
+    """
+
+    declared = load(MERGED, run=run)
+
+    file = str(load.folder / "run.yaml")
+    where = {step.name: step.settings.where for step in declared.steps}
+    assert declared.settings.where("apt_packages") == Place(file, 4)
+    assert {name: of("apt_packages") for name, of in where.items()} == dict.fromkeys(where, Place(file, 4))
+    assert where["load"]("requirements") == Place(file, 10)
+    assert where["train"]("requirements") == Place(str(load.folder / "pipe.py"), 4)
+    assert declared.notes == (
+        "ZenML ignores `usr`, stated in run.yaml:5, which its `DockerSettings` don't have; did you mean `user`?",
+    )
+
+    error = load.error(MERGED, run="parameters: {times: 2}\nsettings: {docker: {user: me,\n    requirements: 3}}")
+    assert (error.message, error.context) == (
+        "`requirements`: Input should be a valid string",
+        ("stated in run.yaml:3",),
+    )

@@ -67,18 +67,27 @@ def training(size: int):
 def test_a_pipeline_is_locked_as_it_stands(flow: Flow) -> None:
     flow.index.wheel("six", "1.0")
     flow.project.pipeline(HEAD + PIPELINE, "run.py")
-    flow.project.write("run.yaml", "parameters: {size: 1}\n")
+    flow.index.wheel("alpha", "1.0")
+    flow.project.write("run.yaml", "parameters: {size: 1}\nsettings: {docker: {requirements: [alpha]}}\n")
 
     done = flow.run("resolve", "--config", "run.yaml")
 
     assert done.code == 0, done.stderr
+    assert (
+        "`requirements` in run.yaml:2: `alpha` is left out for `train` (replaced by settings of the step at run.py:4); "
+        "`extra-requirements` in `[steps.NAME.docker]` adds to them"
+    ) in done.stderr
     assert "step `ready` runs in `registry.example/ready:1` as it is" in done.stderr
     assert flow.sources("train") == {"framework": ["zenml==0.98.0"], "explicit": ["six"]}
-    assert flow.sources("bare") == {}
+    assert flow.sources("bare") == {"explicit": ["alpha"]}
     assert flow.project.locked("train") == {"zenml": "0.98.0", "six": "1.0"}
     assert not flow.project.lock_path("ready").exists()
     assert flow.run("resolve", "--config", "run.yaml", "--check").code == 0
-    missing = flow.run("resolve", "--check")
+    flow.project.configure({"pipeline": "run.py", "pipeline-config": "run.yaml", "python": PYTHON})
+    for named in ((), ("run.py",), ("run.py:training",), ("./run.py:training", "run.py")):
+        assert flow.run("resolve", "--check", *named).code == 0, "its configuration counts, however it is named"
+    flow.project.configure({"pipeline": "other.py", "pipeline-config": "run.yaml", "python": PYTHON})
+    missing = flow.run("resolve", "--check", "run.py")
     assert (missing.code, "needs 1 parameter: `size`" in missing.stderr) == (2, True)
 
 

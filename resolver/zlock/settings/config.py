@@ -82,8 +82,8 @@ class Project:
             [the lock](lock.md#portable-locks).
         wheelhouse: Where `zlock fetch` puts files.
         pipeline: The pipeline whose steps are locked, or a [script](#pipeline-files).
-        pipeline_config: What configures its run, of a [pipeline of ZenML](zenml.md); `--config` goes before it, and so
-            does a command that names another pipeline.
+        pipeline_config: What configures its run, of a [pipeline of ZenML](zenml.md); `--config` goes before it, and it
+            is not for another pipeline that a command names.
         index: Where packages come from, see [indexes](indexes.md).
         index_sources: The one index that serves a package.
         exclude_newer: Files uploaded later don't count, nor do files without an upload time; for what

@@ -186,8 +186,9 @@ def load_pipeline(
     folder = Path(os.path.abspath(project))  # noqa: PTH100  # `resolve` would follow links out of the project
     file, name = _parse(reference, folder)
     if config is not None and not config.is_file():
-        hint = f"a relative path counts from the working folder, `{Path.cwd()}`"
-        raise InvalidPipeline(f"there is no file `{config}`, which is to configure the run", hint=hint)
+        what = "is a folder" if config.is_dir() else "is not there"
+        hint = f"name a file; a relative path counts from the working folder, `{Path.cwd()}`"
+        raise InvalidPipeline(f"`{config}` {what}, and is to configure the run", hint=hint)
     asked = [str(file), name, str(folder), str(config.absolute()) if config else "", interpreter]
     document = _ask(interpreter, asked, timeout)
     note = ""

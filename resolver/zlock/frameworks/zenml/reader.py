@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zlock.errors import Collector, InvalidPipeline, Located
+from zlock.errors import Collector, InvalidPipeline, Located, raise_all
 from zlock.frameworks.zenml.refused import explained, invalid
-from zlock.frameworks.zenml.run_file import check_run, check_steps
+from zlock.frameworks.zenml.run_file import NO_RUN, RunFile, check_run, check_steps
 from zlock.frameworks.zenml.settings import DEFAULTS, replaced, translated
 from zlock.settings.place import Place, display
 from zlock.settings.reader import Question, Read, ReadStep
@@ -70,7 +70,7 @@ def read(pipeline: Pipeline | None, chosen: Sequence[BaseStep], question: Questi
                 hint="name the file of the pipeline",
             )
         return _read_steps([(step.name, step, _settings_of(step.configuration)) for step in chosen], {}, question)
-    stated, pipeline, run, notes = _configured(pipeline, question)
+    stated, pipeline, run, file = _configured(pipeline, question)
     invocations = dict(pipeline.invocations)
     check_steps(run.steps or {}, invocations, stated)
     with pipeline.__suppress_configure_warnings__():
@@ -79,8 +79,8 @@ def read(pipeline: Pipeline | None, chosen: Sequence[BaseStep], question: Questi
         (name, invocation.step, _merged(invocation, pipeline, (run.steps or {}).get(name)))
         for name, invocation in invocations.items()
     ]
-    found = _read_steps(merged, _settings_of(pipeline.configuration), question, of=pipeline)
-    own = _notes_of_own_image(found, pipeline)
+    found = _read_steps(merged, _settings_of(pipeline.configuration), question, of=pipeline, file=file)
+    own, notes = _notes_of_own_image(found, pipeline), [*file.notes]
     if not invocations and not pipeline.is_dynamic:
         notes.append(
             f"`{pipeline.name}` calls no step, and ZenML runs no such pipeline: locked is what itself is set to"
@@ -101,14 +101,14 @@ def _check_version(question: Question) -> None:
         )
 
 
-def _configured(pipeline: Pipeline, question: Question) -> tuple[str, Pipeline, PipelineRunConfiguration, list[str]]:
-    """Prepare a pipeline as a run does; return the file that configures the run, it, what that says, and notes."""
+def _configured(pipeline: Pipeline, question: Question) -> tuple[str, Pipeline, PipelineRunConfiguration, RunFile]:
+    """Prepare a pipeline as a run does; return the file that configures the run, it, and what that says."""
     from zenml.config.pipeline_run_configuration import PipelineRunConfiguration
     from zenml.utils import env_utils
 
     run_args = pipeline._run_args
     stated = question.config or run_args.get("config_path") or ""
-    notes = check_run(str(Path.cwd() / stated)) if stated else []
+    read_file = check_run(str(Path.cwd() / stated)) if stated else NO_RUN
     if question.config:
         pipeline = pipeline.with_options(config_path=question.config)
     if missing := pipeline.missing_parameters:
@@ -122,7 +122,7 @@ def _configured(pipeline: Pipeline, question: Question) -> tuple[str, Pipeline, 
     in_code = {"steps": run_args["step_configurations"]} if "step_configurations" in run_args else {}
     run = PipelineRunConfiguration(**{**file, **in_code})
     run = env_utils.substitute_env_variable_placeholders(run)
-    return str(Path.cwd() / stated) if stated else "", pipeline, run, notes
+    return str(Path.cwd() / stated) if stated else "", pipeline, run, read_file
 
 
 def _merged(invocation: StepInvocation, pipeline: Pipeline, run: Any) -> Mapping[str, Any]:
@@ -152,6 +152,7 @@ def _read_steps(
     around: Mapping[str, Any],
     question: Question,
     of: Pipeline | None = None,
+    file: RunFile = NO_RUN,
 ) -> Read:
     import zenml
 
@@ -160,17 +161,17 @@ def _read_steps(
     found: list[ReadStep] = []
     place = Place(question.file, 1) if of is None else _place(of.entrypoint)
     settings: Mapping[str, Any] = {"values": {}, "places": {}, "replaced": []}
+    of_pipeline = {name: file.docker(name) or place for name in around}
     with problems:
-        settings = _document(around, place, notes)
+        settings = _document(around, of_pipeline, place, notes)
     for name, step, values in merged:
+        where = _place(step.entrypoint)
+        inherited = {one: of_pipeline[one] for one in around if values.get(one) == around[one]}
+        places = {one: file.docker(one, name) or inherited.get(one, where) for one in values}
         with problems:
-            where = _place(step.entrypoint)
-            own = _document(values, where, notes)
-            of_both = own["places"].keys() & settings["places"].keys()
-            same = {one for one in of_both if own["values"][one] == settings["values"][one]}
-            places = {**own["places"], **{one: settings["places"][one] for one in same}}
-            found.append(ReadStep(name, where, {**own, "places": places, "replaced": replaced(settings, own)}))
-    problems.raise_if_any()
+            own = _document(values, places, where, notes)
+            found.append(ReadStep(name, where, {**own, "replaced": replaced(settings, own)}))
+    raise_all({(one.message, one.context): one for one in problems.errors}.values())
     return Read(
         place=place,
         settings=settings,
@@ -181,23 +182,39 @@ def _read_steps(
     )
 
 
-def _document(values: Mapping[str, Any], place: Place, notes: list[str]) -> Mapping[str, Any]:
-    """Check settings by ZenML's own class, and return them as `SettingsDocument` has them."""
+def _document(
+    values: Mapping[str, Any], places: Mapping[str, Place], around: Place, notes: list[str]
+) -> Mapping[str, Any]:
+    """Check settings by ZenML's own class, and return them as `SettingsDocument` has them.
+
+    Args:
+        values: The settings, by ZenML's names.
+        places: Where each is stated, as far as that is known.
+        around: Where the step or the pipeline is.
+        notes: What is left out is added here.
+    """
     from pydantic import ValidationError
     from zenml.config import DockerSettings
 
     known = {name: value for name, value in values.items() if name in DockerSettings.model_fields}
     for name in values.keys() - known.keys():
         near = did_you_mean(name, DockerSettings.model_fields)
-        notes.append(f"ZenML ignores `{name}`, which its `DockerSettings` don't have; {near}".rstrip("; "))
+        what = f"ZenML ignores `{name}`, {_stated(places[name])}, which its `DockerSettings` don't have"
+        notes.append(f"{what}; {near}".rstrip("; "))
     try:
         checked = DockerSettings.model_validate(known)
     except ValidationError as error:
-        raise invalid(error, [Located(f"stated for {place}", place)]) from error
+        wrong = [places.get(str(one["loc"][0]), around) if one["loc"] else around for one in error.errors()]
+        raise invalid(error, [Located(_stated(one), one) for one in dict.fromkeys(wrong)]) from error
     stated = checked.model_dump(mode="json", exclude_unset=True)
     detects = not checked.disable_automatic_requirements_detection
-    values = translated(stated, detects=detects, place=place, notes=notes)
-    return {"values": values, "places": dict.fromkeys(values, place), "replaced": []}
+    made = translated(stated, detects=detects, place=around, notes=notes)
+    return {"values": made, "places": {name: places.get(name, around) for name in made}, "replaced": []}
+
+
+def _stated(place: Place) -> str:
+    """Say where a setting is stated: of one in code, only the step or pipeline is known that it is for."""
+    return f"stated {'for' if place.file.endswith('.py') else 'in'} {place}"
 
 
 def _place(function: Any) -> Place:

@@ -39,13 +39,17 @@ def explained(error: BaseException, question: Question) -> ZlockError | None:
     )
 
 
-def invalid(error: Any, context: Sequence[str]) -> InvalidConfiguration:
+IN_PYTHON = 'write `settings={"docker": DockerSettings(...)}`'
+IN_YAML = "write `settings: {docker: {requirements: [pandas]}}`"
+
+
+def invalid(error: Any, context: Sequence[str], form: str = IN_PYTHON) -> InvalidConfiguration:
     """Say what ZenML's own classes found, each field once; zlock's settings among ZenML's are the wrong import."""
-    message, hint = _fields(error)
+    message, hint = _fields(error, form)
     return InvalidConfiguration(message, context=context, hint=hint)
 
 
-def _fields(error: Any) -> tuple[str, str]:
+def _fields(error: Any, form: str = IN_PYTHON) -> tuple[str, str]:
     """Return what is wrong with each field, and the way out."""
     found: dict[str, str] = {}
     hint = "correct it where it is stated"
@@ -56,8 +60,8 @@ def _fields(error: Any) -> tuple[str, str]:
             found[at] = "these are zlock's `DockerSettings`, and the decorator is ZenML's"
             hint = "import them from ZenML too: `from zenml.config import DockerSettings`"
         elif at in ("settings", "settings.docker"):
-            found[at] = f"expected `DockerSettings` or a dict, got {kind(given)}"
-            hint = 'write `settings={"docker": DockerSettings(...)}`'
+            wanted = "`DockerSettings` or a dict" if form == IN_PYTHON else "a mapping"
+            found[at], hint = f"expected {wanted}, got {kind(given)}", form
         else:
             found.setdefault(at, one["msg"].removeprefix("Value error, "))
     return "; ".join(f"`{at}`: {text}" if at else text for at, text in found.items()), hint

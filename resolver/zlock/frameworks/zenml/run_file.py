@@ -5,18 +5,37 @@ ZenML's own errors name neither the file nor, mostly, what is wrong in it, and w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from zlock.errors import Collector, InvalidConfiguration, Located
-from zlock.frameworks.zenml.refused import invalid
+from zlock.frameworks.zenml.refused import IN_YAML, invalid
 from zlock.settings.place import Place, display
 from zlock.wording import did_you_mean, kind, listed
 
 
-def check_run(file: str) -> list[str]:
-    """Return notes on what ZenML ignores in a file that configures a run.
+class RunFile(NamedTuple):
+    """A file that configures a run.
+
+    Attributes:
+        places: Where each of its keys is stated, by the keys that lead to it and itself.
+        notes: What ZenML ignores in it.
+    """
+
+    places: Mapping[tuple[str, ...], Place]
+    notes: Sequence[str]
+
+    def docker(self, name: str, step: str = "") -> Place | None:
+        """Tell where a docker setting of a step is stated, or of the pipeline."""
+        return self.places.get((*(("steps", step) if step else ()), "settings", "docker", name))
+
+
+NO_RUN = RunFile({}, ())
+
+
+def check_run(file: str) -> RunFile:
+    """Read what configures a run.
 
     Raises:
         InvalidConfiguration: It is not such a file.
@@ -24,13 +43,15 @@ def check_run(file: str) -> list[str]:
     from pydantic import ValidationError
     from zenml.config.pipeline_run_configuration import PipelineRunConfiguration
 
-    found = _mapping(file)
+    found, places = _mapping(file)
     known = {name: value for name, value in found.items() if name in PipelineRunConfiguration.model_fields}
     try:
         PipelineRunConfiguration.model_validate(known)
     except ValidationError as error:
-        raise invalid(error, [_stated_in(file)]) from error
-    return list(_ignored(found, display(file)))
+        at = tuple(str(part) for part in error.errors()[0]["loc"])
+        place = next((places[at[:end]] for end in range(len(at), 0, -1) if at[:end] in places), Place(file, None))
+        raise invalid(error, [Located(f"stated in {place}", place)], IN_YAML) from error
+    return RunFile(places, list(_ignored(found, places)))
 
 
 def check_steps(stated: Collection[str], called: Collection[str], file: str) -> None:
@@ -52,11 +73,12 @@ def check_steps(stated: Collection[str], called: Collection[str], file: str) -> 
     problems.raise_if_any()
 
 
-def _mapping(file: str) -> Mapping[str, Any]:
+def _mapping(file: str) -> tuple[Mapping[str, Any], Mapping[tuple[str, ...], Place]]:
     import yaml
 
     try:
-        found = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        text = Path(file).read_text(encoding="utf-8")
+        found, node = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         place = Place(file, mark.line + 1 if mark else None)
@@ -72,21 +94,32 @@ def _mapping(file: str) -> Mapping[str, Any]:
             f"`{display(file)}` {what}, and what configures a run is a mapping",
             hint="for example `parameters: {size: 3}`; where nothing is to be configured, leave `--config` out",
         )
-    return found
+    return found, dict(_places(node, file, ()))
 
 
-def _ignored(found: Mapping[str, Any], shown: str) -> Iterator[str]:
+def _places(node: Any, file: str, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Place]]:
+    """Yield each key of a mapping and of those in it, with its place; what is merged into it is stated elsewhere."""
+    if node.id != "mapping":
+        return
+    for key, value in node.value:
+        at = (*above, str(key.value))
+        yield at, Place(file, key.start_mark.line + 1)
+        yield from _places(value, file, at)
+
+
+def _ignored(found: Mapping[str, Any], places: Mapping[tuple[str, ...], Place]) -> Iterator[str]:
     from zenml.config.pipeline_run_configuration import PipelineRunConfiguration
     from zenml.config.step_configurations import StepConfigurationUpdate
 
-    levels = [("", found, PipelineRunConfiguration.model_fields)]
+    levels: list[tuple[tuple[str, ...], Mapping[str, Any], Collection[str]]]
+    levels = [((), found, PipelineRunConfiguration.model_fields)]
     for name, step in (found.get("steps") or {}).items():
-        levels.append((f"steps.{name}.", step or {}, StepConfigurationUpdate.model_fields))
+        levels.append((("steps", str(name)), step or {}, StepConfigurationUpdate.model_fields))
     for above, stated, fields in levels:
         for name in stated:
             if name not in fields:
-                near = did_you_mean(str(name), fields)
-                yield f"ZenML ignores `{above}{name}` in {shown}, which it does not know; {near}".rstrip("; ")
+                at, near = (*above, str(name)), did_you_mean(str(name), fields)
+                yield f"ZenML ignores `{'.'.join(at)}` in {places[at]}, which it does not know; {near}".rstrip("; ")
 
 
 def _stated_in(file: str) -> str:

@@ -232,7 +232,7 @@ class Workspace:
         from zlock.settings.load import load_pipeline
 
         config = self.options.config
-        if config is None and not self.options.pipeline and self.project.pipeline_config:
+        if config is None and self.project.pipeline_config and self._is_configured(place):
             config = self.project.folder / self.project.pipeline_config
         if config is None and _has_metadata(place):
             from zlock.settings.script import declared_script  # few files have any
@@ -241,6 +241,13 @@ class Workspace:
                 return script
         self.reporter(Doing(Activity.RUNNING_PIPELINE, reference))
         return load_pipeline(place, project=self.project.folder, interpreter=str(self.interpreter), config=config)
+
+    def _is_configured(self, place: str) -> bool:
+        """Return whether a pipeline is the one that the configuration names; one name is enough for a file of one."""
+        stated = os.path.abspath(self.project.folder / (self.project.pipeline or ""))  # noqa: PTH100 - links stay
+        (file, _, name), (own_file, _, own) = (one.partition(".py:") for one in (os.path.abspath(place), stated))  # noqa: PTH100
+        is_same_name = name == own or not (name and own)
+        return is_same_name and file.removesuffix(".py") == own_file.removesuffix(".py")
 
     def _step(self, name: str, settings: DockerSettings) -> Step:
         """Lay the settings of a step over those of the configuration."""

@@ -137,9 +137,22 @@ def _note_replaced(workspace: Workspace, jobs: list[Job]) -> None:
             places.setdefault(one.by, []).append(step.name)
     for (setting, asked, place), places in found.items():
         what = f"the file `{asked}` is" if isinstance(asked, str) else _are(asked)
-        steps = ", ".join(f"{listed(names)} (replaced in {by})" for by, names in places.items())
-        adding = "`extra_requirements` adds to them" if setting == "requirements" else "a list has to name all itself"
+        steps = ", ".join(f"{listed(names)} (replaced {_where(workspace, by)})" for by, names in places.items())
+        adding = "a list has to name all itself"
+        if setting == "requirements":
+            key = "extra-requirements` in `[steps.NAME.docker]" if _is_zenml(workspace) else "extra_requirements"
+            adding = f"`{key}` adds to them"
         workspace.note(f"`{setting}` in {place}: {what} left out for {steps}; {adding}")
+
+
+def _where(workspace: Workspace, place: Place | None) -> str:
+    """Say where a setting is stated; of one in code of ZenML it is known which step it is for, and no more."""
+    is_for = _is_zenml(workspace) and place is not None and place.file.endswith(".py")
+    return f"by settings of the step at {place}" if is_for else f"in {place}"
+
+
+def _is_zenml(workspace: Workspace) -> bool:
+    return workspace.pipeline is not None and workspace.pipeline.maker == "zenml"
 
 
 def _are(names: Sequence[str]) -> str:
