@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from packaging.utils import NormalizedName
 
 from zlock.resolution.needs import Node
-from zlock.resolution.package import Package, bits
+from zlock.resolution.package import Package
 
 
 class Ages:
@@ -50,7 +50,7 @@ class Ages:
     def _find_newest(self, name: NormalizedName) -> tuple[int, int]:
         """Return the newest version that can be used, and its day; 0 for a day that is not known."""
         package = self._package(name)
-        newest = next((one for one in bits(self._usable(name)) if package.candidate(one)), 0)
+        newest = package.first(self._usable(name)) or 0
         day = package.page.uploaded[newest] if package.page and package.page.uploaded else 0
         self._newest[name] = newest, day
         return newest, day

@@ -13,7 +13,7 @@ from packaging.utils import NormalizedName
 
 from zlock.errors import ZlockError
 from zlock.model.distribution import Dependency
-from zlock.resolution.package import Package, bits, names_prerelease
+from zlock.resolution.package import Package, names_prerelease
 from zlock.resolution.universe import Universe
 
 
@@ -63,7 +63,9 @@ class _Walk:
         mask = package.mask(dependency.specifier) & ~package.yanked
         if not names_prerelease(dependency.specifier):
             mask &= package.finals
-        position = next((one for one in bits(mask) if package.candidate(one)), None)
+        position, newest = package.first(mask), package.first(package.finals & ~package.yanked)
+        if newest is not None and newest != position:  # what it requires may limit older ones, and say why they are old
+            self._universe.expect(package, newest)
         key = (package.name, extra, str(position))
         if position is not None and key not in self._seen:
             self._seen.add(key)

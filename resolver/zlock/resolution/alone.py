@@ -19,7 +19,6 @@ from zlock.errors import IndexFailed
 from zlock.resolution.complete import search_completely
 from zlock.resolution.held import Held, Limit
 from zlock.resolution.needs import Node, Pins
-from zlock.resolution.package import bits
 from zlock.resolution.problem import Problem
 from zlock.resolution.quick import descend
 from zlock.resolution.windows import Windows
@@ -91,7 +90,7 @@ class _Choice:
         for name in self._direct & masks.keys():
             package = self._problem.universe.package(name)
             mask = masks[name] & self._problem.usable(name)
-            first = next((one for one in bits(mask) if package.candidate(one)), None)
+            first = package.first(mask)
             found[name] = 0 if first is None else self._ages.age(name, first)
         return found
 
@@ -144,6 +143,7 @@ class _Rest:
         """Return an answer whose oldest pins are as young as was found, the oldest first."""
         settled = self._direct | self._kept.keys()
         self._searches, held, ages = _MOST_SEARCHES, Held(self._problem, best), self._ages.of(best)
+        held.ask_ahead((name, self._widest(ages, name)) for name, age in ages.items() if age and name not in settled)
         while self._searches > 0:
             oldest = min(((-age, name) for name, age in ages.items() if age and name not in settled), default=None)
             if oldest is None:
@@ -179,7 +179,7 @@ class _Rest:
         bounds = [_FIRST_BOUND]
         while bounds[-1] < ages[oldest] - 1:
             bounds.append(bounds[-1] * _WIDENING)
-        if held.is_held(oldest, self._within(ages, oldest, ages[oldest] - 1, any_major=ages[oldest] > _GAIN_OF_MAJOR)):
+        if held.is_held(oldest, self._widest(ages, oldest)):
             return
         for bound in bounds:
             days = min(bound, ages[oldest] - 1)
@@ -187,6 +187,9 @@ class _Rest:
                 limit = self._within(ages, oldest, days, any_major=any_major)
                 if not held.is_held(oldest, limit):
                     yield limit
+
+    def _widest(self, ages: Mapping[NormalizedName, int], oldest: NormalizedName) -> Limit:
+        return self._within(ages, oldest, ages[oldest] - 1, any_major=ages[oldest] > _GAIN_OF_MAJOR)
 
     def _within(
         self, ages: Mapping[NormalizedName, int], oldest: NormalizedName, days: int, *, any_major: bool

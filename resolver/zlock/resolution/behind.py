@@ -71,7 +71,7 @@ def behind_of(
 def _needs_sdist(problem: Problem, nodes: Sequence[Node], younger: int) -> NormalizedName | None:
     """Return what the newest release of a package needs, or its extras, that has an sdist, but no wheel that fits."""
     package = problem.universe.package(nodes[0].name)
-    newest = next((one for one in bits(younger) if package.candidate(one)), None)
+    newest = package.first(younger)
     found = [problem.needs(node, newest) for node in sorted(nodes) if newest is not None]
     for need in (need for needs in found if not isinstance(needs, Rejected) for need in needs):
         other = problem.universe.package(need.node.name)

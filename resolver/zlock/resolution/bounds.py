@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import Protocol
 
 from packaging.utils import NormalizedName
 
 from zlock.errors import IndexFailed
 from zlock.model.versions import Release
-from zlock.resolution.findings import Rejected
 from zlock.resolution.needs import Need, Node
 from zlock.resolution.package import Package
 from zlock.resolution.universe import Universe
@@ -47,7 +46,6 @@ class Bounds:
 
     def __init__(self, problem: Asked) -> None:
         self._problem = problem
-        self._limits: dict[tuple[Node, int], Mapping[NormalizedName, int]] = {}
         self._found: dict[tuple[Node, int], tuple[Need, ...]] = {}
 
     def on(self, node: Node, position: int, needs: tuple[Need, ...]) -> tuple[Need, ...]:
@@ -55,7 +53,7 @@ class Bounds:
         key = (node, position)
         if key not in self._found:
             for newer in self._newer(node.name, position) if needs else ():
-                limits = self._limits_of(node, newer)
+                limits = dict(self._limits(node, newer, {need.node.name for need in needs} - {node.name}))
                 needs = tuple(need._replace(mask=need.mask & limits.get(need.node.name, -1)) for need in needs)
             self._found[key] = needs
         return self._found[key]
@@ -71,20 +69,17 @@ class Bounds:
         of_series = (one for one in range(latest, position) if usable >> one & 1 and package.candidate(one))
         return {newest, next(of_series, newest)}
 
-    def _limits_of(self, node: Node, position: int) -> Mapping[NormalizedName, int]:
-        found = self._limits.get((node, position))
-        if found is None:
-            found = self._limits[node, position] = dict(self._find_limits(node, position))
-        return found
-
-    def _find_limits(self, node: Node, position: int) -> Iterator[tuple[NormalizedName, int]]:
-        """Yield what a release needs, with the candidates that are not too new for it."""
+    def _limits(
+        self, node: Node, position: int, names: Collection[NormalizedName]
+    ) -> Iterator[tuple[NormalizedName, int]]:
+        """Yield which candidates of some names are not too new for a release, as far as it needs them."""
+        universe = self._problem.universe
         with contextlib.suppress(IndexFailed):  # as when offline; what is needed says so itself
-            needs = self._problem.universe.needs(node, position)
-            for need in () if isinstance(needs, Rejected) else needs:
-                usable = need.mask & self._problem.domain(need.node.name)
-                if need.node.name != node.name and usable:
-                    yield need.node.name, -(usable & -usable)
+            for dependency in universe.dependencies(universe.package(node.name), position, node.extra):
+                if dependency.name in names:
+                    usable = universe.mask(dependency) & self._problem.domain(dependency.name)
+                    if usable:
+                        yield dependency.name, -(usable & -usable)
 
 
 def _series(package: Package, position: int) -> Release:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from packaging.utils import NormalizedName
 
 from zlock.errors import IndexFailed
+from zlock.model.distribution import Dependency
 from zlock.resolution.findings import Rejected
 from zlock.resolution.needs import Node
 from zlock.resolution.package import bits
@@ -55,6 +56,17 @@ class Held:
             return self._is_barred(name, -1, _Look(name, limit, self._without(name)), _DEPTH)
         return False
 
+    def ask_ahead(self, looks: Iterable[tuple[NormalizedName, Limit]]) -> None:
+        """Ask at once for what several looks begin with, where something had to be waited for."""
+        for name, limit in looks if self._problem.universe.is_waiting else ():
+            look = _Look(name, limit, self._without(name))
+            wanted = self._usable(name, look)
+            holding = self._holding(name, wanted, look)
+            for node in holding:
+                self._moves(node, look)
+            if not holding:
+                self._sample(name, wanted)
+
     def _without(self, name: NormalizedName) -> Collection[Node]:
         """Return what is there whatever becomes of a package; what is there only for its sake does not hold it back."""
         reached: set[Node] = set()
@@ -73,10 +85,13 @@ class Held:
             return not wanted
         if name not in self._nodes:  # it is new, so nothing holds it; what it needs itself is not looked at
             return next(self._problem.ordered(name, wanted), None) is None
-        holding = [node for node, mask in self._wanting.get(name, ()) if not mask & wanted and node in look.others]
-        if not all(self._can_move(node, name, wanted, look, depth) for node in holding):
+        if not all(self._can_move(node, name, wanted, look, depth) for node in self._holding(name, wanted, look)):
             return True
         return not any(self._may_be(name, one, look, depth) for one in self._sample(name, wanted))
+
+    def _holding(self, name: NormalizedName, wanted: int, look: _Look) -> list[Node]:
+        """Return what needs none of some candidates, and would have to move for them."""
+        return [node for node, mask in self._wanting.get(name, ()) if not mask & wanted and node in look.others]
 
     def _usable(self, name: NormalizedName, look: _Look) -> int:
         unnamed = self._problem.unnamed(name)
@@ -86,27 +101,30 @@ class Held:
 
     def _can_move(self, node: Node, name: NormalizedName, wanted: int, look: _Look, depth: int) -> bool:
         """Return whether what needs something else of a package has a candidate that admits some of the wanted."""
-        others = self._usable(node.name, look)
+        universe = self._problem.universe
         return any(
-            all(mask & wanted for one, mask in self._wants(node, position) if one == name)
+            all(universe.mask(one) & wanted for one in self._wants(node, position) if one.name == name)
             and not self._is_barred(node.name, 1 << position, look, depth - 1)
-            for position in self._sample(node.name, others & ~(1 << self._pins[node]))
+            for position in self._moves(node, look)
         )
+
+    def _moves(self, node: Node, look: _Look) -> list[int]:
+        return self._sample(node.name, self._usable(node.name, look) & ~(1 << self._pins[node]))
 
     def _may_be(self, name: NormalizedName, position: int, look: _Look, depth: int) -> bool:
         """Return whether a package can be at a candidate, as far as its own needs show."""
+        universe = self._problem.universe
+        universe.ask_for(one.name for node in self._nodes[name] for one in self._wants(node, position))
         return not any(
-            self._is_barred(wanted, mask, look, depth - 1)
+            self._is_barred(one.name, universe.mask(one), look, depth - 1)
             for node in self._nodes[name]
-            for wanted, mask in self._wants(node, position)
-            if wanted not in (name, look.name)
+            for one in self._wants(node, position)
+            if one.name not in (name, look.name)
         )
 
-    def _wants(self, node: Node, position: int) -> Iterator[tuple[NormalizedName, int]]:
-        """Yield what a candidate needs of each package."""
+    def _wants(self, node: Node, position: int) -> tuple[Dependency, ...]:
         universe = self._problem.universe
-        for dependency in universe.dependencies(universe.package(node.name), position, node.extra):
-            yield dependency.name, universe.mask(dependency)
+        return universe.dependencies(universe.package(node.name), position, node.extra)
 
     def _sample(self, name: NormalizedName, mask: int) -> list[int]:
         """Return a few of some candidates: the newest, then ever further apart, each a release that can be used."""

@@ -151,6 +151,10 @@ class Package:
         self.yanked &= ~(1 << position)
         return None
 
+    def first(self, mask: int) -> int | None:
+        """Return the newest in a mask that can be used, None where none can."""
+        return next((position for position in bits(mask) if self.candidate(position)), None)
+
     def usable(self, position: int) -> Candidate:
         """Return a release that is known to be usable.
 

@@ -146,8 +146,7 @@ class Problem:
     def newest(self, name: NormalizedName) -> int | None:
         """Return the newest candidate that the step admits by what it says itself; None where there is none."""
         package = self.universe.package(name)
-        usable = self._admitted.get(name, -1) & self.usable(name)
-        return next((one for one in bits(usable) if package.candidate(one)), None)
+        return package.first(self._admitted.get(name, -1) & self.usable(name))
 
     def stricter(self) -> Iterator[Problem]:
         """Yield the same with more that answers have to hold, the strictest first: an answer to none is a worse one."""

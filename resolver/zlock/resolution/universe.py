@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from functools import cache, partial
 
@@ -22,7 +22,7 @@ from zlock.resolution.needs import Need, Node, nodes_of
 from zlock.resolution.package import Candidate, Package, bits, names_prerelease
 from zlock.resolution.rules import Rules
 
-_MOST_AHEAD = 16  # releases of one package whose metadata is fetched before it is asked for
+_MOST_AHEAD = 64  # releases of one package whose metadata is fetched before it is asked for
 Needs = tuple[Need, ...] | Rejected
 
 
@@ -121,6 +121,13 @@ class Universe:
             strange += [Rejected(Flaw.UNUSABLE, text) for text in page.unusable]
         return Package(name, page, partial(self._judge.candidate, page), versions=page.versions, rejected=strange)
 
+    def ask_for(self, names: Iterable[NormalizedName]) -> None:
+        """Ask for the pages of packages that will all be looked at, see `ask_ahead`."""
+        if self.is_waiting:
+            for name in names:
+                if name not in self.references:
+                    self.source.page(name)
+
     def holds(self, marker: str, extra: str) -> bool:
         """Return whether a marker holds on the target, with an extra or, with "", without."""
         return self._markers.holds(marker, extra)
@@ -175,10 +182,10 @@ class Universe:
     def _fetch_more(self, package: Package, position: int) -> None:
         """Ask for older releases ahead of a search that walks down through them, ever more of them up to a limit."""
         misses = self._misses[package.name] = self._misses.get(package.name, 0) + 1
-        if misses > 1:
-            for following in range(position + 1, min(position + min(2**misses, _MOST_AHEAD), len(package.versions))):
-                if package.candidate(following):
-                    self.expect(package, following)
+        end = min(position + min(2**misses, _MOST_AHEAD), len(package.versions))
+        for following in range(position + 1, end):
+            if package.candidate(following):
+                self.expect(package, following)
 
     def ask_ahead(self, package: Package, mask: int) -> None:
         """Ask for the metadata of candidates that may all be looked at.
@@ -210,7 +217,9 @@ class Universe:
         if node.extra:
             base = Dependency(node.name, (), "", "", "")  # the mask says which version
             rows.append(Need(Node(node.name, ""), 1 << position, node, position, base))
-        for dependency in self.dependencies(package, position, node.extra):
+        dependencies = self.dependencies(package, position, node.extra)
+        self.ask_for(dependency.name for dependency in dependencies)
+        for dependency in dependencies:
             mask = self.mask(dependency)
             if dependency.url and not mask:
                 other = self.package(dependency.name)
