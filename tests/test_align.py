@@ -14,11 +14,12 @@ from test_soundness import Case, Oracle
 from zlock.model.origin import Source
 from zlock.model.target import Target
 from zlock.resolution import answer_words
-from zlock.resolution.align import Aligned, Member, align
+from zlock.resolution.align import Aligned, align
 from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.problem import Policy, Problem
 from zlock.resolution.reporter import AtMost, Enough
 from zlock.resolution.rules import Rules
+from zlock.resolution.side import Member
 from zlock.resolution.universe import Universe
 
 PIPELINES = int(os.environ.get("ZLOCK_SOUNDNESS_PIPELINES", "3000"))

@@ -12,7 +12,8 @@ from packaging.requirements import Requirement
 
 from support.graph import Packages, Release
 from test_align import World, bases
-from zlock.resolution.align import Member, align
+from zlock.resolution.align import align
+from zlock.resolution.side import Member
 
 PROBLEMS = 2000
 STEP_BACK = 180

@@ -24,7 +24,7 @@ from zlock.model.requirement import DirectRequirement, Gathered
 from zlock.model.target import Target
 from zlock.reporting import News, Note
 from zlock.resolution import answer_words
-from zlock.resolution.align import Member, align, versions_of
+from zlock.resolution.align import align
 from zlock.resolution.behind import find_behind
 from zlock.resolution.changes import find_changes
 from zlock.resolution.clauses import Unsolvable
@@ -32,6 +32,7 @@ from zlock.resolution.explain import explain, gives_way
 from zlock.resolution.hopeless import errors_of, find_hopeless
 from zlock.resolution.problem import Policy, Problem
 from zlock.resolution.rules import Rules
+from zlock.resolution.side import Member, versions_of
 from zlock.resolution.solve import describe, solve
 from zlock.resolution.trials import Trials
 from zlock.resolution.universe import Universe

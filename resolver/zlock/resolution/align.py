@@ -6,7 +6,7 @@ every step that has an answer with it in which nothing leaves its window, then t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import and_
@@ -21,33 +21,11 @@ from zlock.resolution.ahead import fetch_ahead
 from zlock.resolution.alone import attempt
 from zlock.resolution.apart import differences
 from zlock.resolution.clauses import Unsolvable
-from zlock.resolution.held import Held, Limit
-from zlock.resolution.needs import Node, Pins
+from zlock.resolution.needs import Pins
 from zlock.resolution.problem import Problem
 from zlock.resolution.reporter import SILENT, SearchReporter
+from zlock.resolution.side import Member, Name, Side, Versions
 from zlock.resolution.solve import alone
-from zlock.resolution.verify import walk
-from zlock.resolution.windows import Windows
-
-Name = tuple[str, str]
-Versions = Mapping[NormalizedName, str]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Member:
-    """One step, on one platform, among those that are solved together.
-
-    Attributes:
-        name: The step and the platform.
-        problem: What it asks.
-        group: Its versions are to be those of its group's other members, and of no others.
-        opened: The packages that are shared however old they become for it; None for all.
-    """
-
-    name: Name
-    problem: Problem
-    group: str = ""
-    opened: Collection[NormalizedName] | None = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,10 +58,10 @@ def align(members: Sequence[Member], settled: Sequence[Versions] = (), reporter:
         asking = [member.problem for member in members if member.problem.universe is universe]
         fetch_ahead(universe, (dependency for problem in asking for dependency, _ in problem.dependencies()))
     result = Aligned()
-    groups: dict[str, dict[str, list[_Side]]] = {}
+    groups: dict[str, dict[str, list[Side]]] = {}
     for member in sorted(members, key=lambda member: member.name):
         try:
-            side = _Side(member, *alone(member.problem, reporter))
+            side = Side(member, *alone(member.problem, reporter))
         except (Unsolvable, ZlockError) as error:
             result.failed[member.name] = error
         else:
@@ -93,7 +71,7 @@ def align(members: Sequence[Member], settled: Sequence[Versions] = (), reporter:
     return result
 
 
-def _align_group(steps: Sequence[Sequence[_Side]], settled: Sequence[Versions], result: Aligned) -> None:
+def _align_group(steps: Sequence[Sequence[Side]], settled: Sequence[Versions], result: Aligned) -> None:
     for platforms in steps:
         _Sharing([[side] for side in platforms], (), is_open=True).run()
         for side in platforms:
@@ -111,84 +89,6 @@ def _align_group(steps: Sequence[Sequence[_Side]], settled: Sequence[Versions], 
             result.differs[name] = tuple(found)
 
 
-class _Side:
-    """A member with its answer so far.
-
-    Attributes:
-        member: The member.
-        pins: Its answer.
-        versions: The same by package; a direct reference has none that others could have.
-        alone: The versions around which it has windows.
-    """
-
-    def __init__(self, member: Member, problem: Problem, pins: Pins) -> None:
-        self.member = member
-        self._problem = problem
-        self.take(pins)
-        self.settle()
-
-    def settle(self) -> None:
-        """Let the answer be the one that windows are around, and nothing be shared yet."""
-        self._windows = Windows(self._problem, self.pins)
-        self._shared: dict[NormalizedName, int] = {}
-        self.alone = self.versions
-
-    def take(self, pins: Pins) -> None:
-        """Take an answer."""
-        self.pins = pins
-        self.versions = versions_of(self._problem, pins)
-        self._held: Held | None = None
-
-    def share(self, name: NormalizedName) -> None:
-        """Let a package stay as it is from here on."""
-        if name in self.versions:
-            self._shared[name] = 1 << self.pins[Node(name, "")]
-
-    def window(self, name: NormalizedName, *, is_open: bool) -> int:
-        """Return the candidates of a package that may be shared."""
-        opened = self.member.opened
-        if is_open or opened is None or name in opened:
-            return self._windows.kept(name)
-        return self._windows.mask(name)
-
-    def with_version(self, name: NormalizedName, version: str, *, is_open: bool) -> Pins | None:
-        """Return an answer with a version of a package; None where none was found in which all is in its window."""
-        if self.versions[name] == version:
-            return self.pins
-        position = self._problem.universe.package(name).position(version)
-        if position is None or name in self._shared or not self.window(name, is_open=is_open) >> position & 1:
-            return None
-        found = self._attempt(self._windows.mask, name, 1 << position)
-        if found is None and (is_open or self.member.opened is None):
-            found = self._attempt(self._windows.kept, name, 1 << position)
-        return found
-
-    def _attempt(self, limit: Limit, name: NormalizedName, mask: int) -> Pins | None:
-        fixed = {**self._shared, name: mask}
-
-        def limited(other: NormalizedName) -> int:
-            return fixed[other] if other in fixed else limit(other)
-
-        self._held = self._held or Held(self._problem, self.pins)
-        if self._held.is_held(name, limited):
-            return None
-        return attempt(self._problem, limited, len(self.pins))
-
-    def is_held(self, name: NormalizedName, limit: Limit, *, is_open: bool) -> bool:
-        """Return whether it is plain that no answer in its windows has a package within a limit."""
-        self._held = self._held or Held(self._problem, self.pins)
-        return self._held.is_held(name, lambda other: limit(other) & self.window(other, is_open=is_open))
-
-    def part(self, pins: Mapping[Node, int], *, is_open: bool) -> tuple[Pins, set[NormalizedName]] | None:
-        """Return what it needs of an answer to all, and what of that is in no window; None where it is wrong."""
-        reached, flaw = walk(self._problem, pins)
-        if flaw:
-            return None
-        return reached, {
-            node.name for node, at in reached.items() if not self.window(node.name, is_open=is_open) >> at & 1
-        }
-
-
 class _Sharing:
     """The steps of a group on the way to the same versions.
 
@@ -198,7 +98,7 @@ class _Sharing:
         is_open: Whether they share whatever becomes of anything else.
     """
 
-    def __init__(self, steps: Sequence[Sequence[_Side]], settled: Sequence[Versions], *, is_open: bool = False) -> None:
+    def __init__(self, steps: Sequence[Sequence[Side]], settled: Sequence[Versions], *, is_open: bool = False) -> None:
         self._steps = steps
         self._settled = settled
         self._is_open = is_open
@@ -275,7 +175,7 @@ class _Sharing:
             for side, _ in before:
                 side.share(name)
 
-    def _units(self, name: NormalizedName) -> list[list[_Side]]:
+    def _units(self, name: NormalizedName) -> list[list[Side]]:
         """Return what moves together: the platforms of a step that have the same version."""
         units = []
         for step in self._steps:
@@ -284,7 +184,7 @@ class _Sharing:
             units += [having] if same else [[side] for side in having]
         return units
 
-    def _take(self, unit: Sequence[_Side], name: NormalizedName, version: str) -> bool:
+    def _take(self, unit: Sequence[Side], name: NormalizedName, version: str) -> bool:
         """Let a step have a version on all its platforms; return whether it can."""
         found = [side.with_version(name, version, is_open=self._is_open) for side in unit]
         pins = [one for one in found if one is not None]
@@ -316,13 +216,3 @@ def _union(problems: Sequence[Problem]) -> Problem:
             requirements.setdefault((str(requirement), requirement.hashes), requirement)
         preferences.update(problem.preferences)
     return replace(problems[0], requirements=list(requirements.values()), preferences=preferences)
-
-
-def versions_of(problem: Problem, pins: Mapping[Node, int]) -> dict[NormalizedName, str]:
-    """Return the versions of an answer; a direct reference has none that others could have."""
-    found = {}
-    for node, position in pins.items():
-        package = problem.universe.package(node.name)
-        if not package.reference:
-            found[node.name] = str(package.versions[position])
-    return found

@@ -16,8 +16,8 @@ from zlock.model.target import Target
 from zlock.resolution.clauses import Grounds, Named, Unsolvable
 from zlock.resolution.conflict import Conflict
 from zlock.resolution.eligible import dead_ends, find_nothing
+from zlock.resolution.evaluator import Evaluator
 from zlock.resolution.findings import Change, Changes, Flaw, Kind, Lack, Nothing
-from zlock.resolution.judge import Judge
 from zlock.resolution.needs import Node
 from zlock.resolution.package import Candidate, bits
 from zlock.resolution.problem import Problem
@@ -103,8 +103,8 @@ def _other_targets(problem: Problem, nothings: Iterable[Nothing]) -> Iterator[tu
     others += [('manylinux = "{}_{}"'.format(*floor), replace(here, manylinux=floor)) for floor in glibc]
     others += [('musllinux = "{}_{}"'.format(*floor), replace(here, musllinux=floor)) for floor in musl]
     for setting, target in others:
-        judge = Judge(target, problem.universe.rules)
-        if any(_could_use(problem, one, judge) for one in lacking):
+        evaluator = Evaluator(target, problem.universe.rules)
+        if any(_could_use(problem, one, evaluator) for one in lacking):
             yield setting, target
 
 
@@ -119,13 +119,13 @@ def _floors(lacking: Iterable[Nothing], kind: str, now: tuple[int, int] | None) 
     return {floor for match in matches if now and (floor := (int(match[2]), int(match[3]))) > now}
 
 
-def _could_use(problem: Problem, one: Nothing, judge: Judge) -> bool:
+def _could_use(problem: Problem, one: Nothing, evaluator: Evaluator) -> bool:
     package = problem.universe.package(one.name)
     page = package.page
     if package.reference:
-        return isinstance(judge.reference(package.reference), Candidate)
+        return isinstance(evaluator.reference(package.reference), Candidate)
     return page is not None and any(
-        isinstance(judge.candidate(page, package.versions[position], position), Candidate)
+        isinstance(evaluator.candidate(page, package.versions[position], position), Candidate)
         for position in bits(package.versions.mask(one.specifier))
     )
 

@@ -72,11 +72,11 @@ class Candidate(NamedTuple):
         return bool(self.files) and self.files[0].is_wheel
 
 
-Judge = Callable[[Version, int], Candidate | list[Rejected]]
+Evaluate = Callable[[Version, int], Candidate | list[Rejected]]
 """Says of a version at a position what the target can use of it, or why it can't use its files."""
 
 
-JudgeReference = Callable[[Reference], Candidate | list[Rejected]]
+EvaluateReference = Callable[[Reference], Candidate | list[Rejected]]
 """Says likewise of a direct reference."""
 
 
@@ -93,15 +93,15 @@ class Package:
     """
 
     __slots__ = (
-        "_by_day", "_candidates", "_has_final", "_is_settled", "_judge", "_majors", "_rejected", "all", "name", "page",
-        "prereleases", "reference", "versions", "yanked",
+        "_by_day", "_candidates", "_evaluate", "_has_final", "_is_settled", "_majors", "_rejected", "all", "name",
+        "page", "prereleases", "reference", "versions", "yanked",
     )  # fmt: skip
 
     def __init__(
         self,
         name: NormalizedName,
         page: Page | None,
-        judge: Judge,
+        evaluate: Evaluate,
         *,
         versions: Sequence[str] = (),
         rejected: Sequence[Rejected] = (),
@@ -113,7 +113,7 @@ class Package:
         self.all = self.versions.all
         self.prereleases = page.prereleases if page else 0
         self.yanked = page.yanked if page else 0
-        self._judge = judge
+        self._evaluate = evaluate
         self._candidates: dict[int, Candidate | None] = {}
         self._is_settled = False
         self._rejected = list(rejected)
@@ -122,10 +122,10 @@ class Package:
         self._majors: list[Release | None] = []
 
     @classmethod
-    def of_reference(cls, name: NormalizedName, reference: Reference, judge: JudgeReference) -> Package:
+    def of_reference(cls, name: NormalizedName, reference: Reference, evaluate: EvaluateReference) -> Package:
         """Return the package whose only candidate is a direct reference, where the target can use it."""
         versions = [str(Version(reference.metadata.version))]
-        package = cls(name, None, lambda *_: judge(reference), versions=versions)
+        package = cls(name, None, lambda *_: evaluate(reference), versions=versions)
         package.reference = reference
         package.candidate(0)
         return package
@@ -139,14 +139,14 @@ class Package:
         """Return a release as the target can use it, None where it can't."""
         if position in self._candidates:
             return self._candidates[position]
-        judged = self._judge(self.versions[position], position)
-        if isinstance(judged, Candidate):
-            self._candidates[position] = judged
-            if judged.yanked is not None:  # some files of a release may be yanked and others not
+        found = self._evaluate(self.versions[position], position)
+        if isinstance(found, Candidate):
+            self._candidates[position] = found
+            if found.yanked is not None:  # some files of a release may be yanked and others not
                 self.yanked |= 1 << position
-            return judged
+            return found
         self._candidates[position] = None
-        self._rejected += judged
+        self._rejected += found
         self.all &= ~(1 << position)
         self.yanked &= ~(1 << position)
         return None

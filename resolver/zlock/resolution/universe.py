@@ -15,8 +15,8 @@ from zlock.model.page import Page
 from zlock.model.ports import InvalidMetadata, PackageSource
 from zlock.model.target import Target
 from zlock.reporting import Activity, Doing, Note, Reporter, unheard
+from zlock.resolution.evaluator import Evaluator
 from zlock.resolution.findings import Flaw, Rejected
-from zlock.resolution.judge import Judge
 from zlock.resolution.markers import Applying, Markers
 from zlock.resolution.needs import Need, Node, nodes_of
 from zlock.resolution.package import Candidate, Package, bits, names_prerelease
@@ -54,7 +54,7 @@ class Universe:
         self.references = dict(references or {})
         self._loaded = 0
         self.package: Callable[[NormalizedName], Package] = cache(self._load)
-        self._judge = Judge(target, rules)
+        self._evaluator = Evaluator(target, rules)
         self._markers = Markers(target)
         self._applying: Callable[[str], Applying] = cache(partial(Applying, self._markers))
         self._metadata: dict[tuple[NormalizedName, int], Metadata | Rejected] = {}
@@ -100,7 +100,7 @@ class Universe:
     def _load(self, name: NormalizedName) -> Package:
         reference = self.references.get(name)
         if reference:
-            package = Package.of_reference(name, reference, self._judge.reference)
+            package = Package.of_reference(name, reference, self._evaluator.reference)
         else:
             package = self._of_page(name, self.source.page(name).result())
         self._loaded += 1
@@ -119,7 +119,7 @@ class Universe:
             more = f", and {len(page.unusable) - 1} more" if page.unusable[1:] else ""
             self.note(f"`{name}`: its index lists a file that can't be used: {page.unusable[0]}{more}")
             strange += [Rejected(Flaw.UNUSABLE, text) for text in page.unusable]
-        return Package(name, page, partial(self._judge.candidate, page), versions=page.versions, rejected=strange)
+        return Package(name, page, partial(self._evaluator.candidate, page), versions=page.versions, rejected=strange)
 
     def ask_for(self, names: Iterable[NormalizedName]) -> None:
         """Ask for the pages of packages that will all be looked at, see `ask_ahead`."""
@@ -169,7 +169,7 @@ class Universe:
             rejected = Rejected(Flaw.BROKEN, error.reason, candidate.version)
             self.broken.setdefault(package.name, []).append(rejected)
             return rejected
-        if not self._judge.admits_python(metadata.requires_python):
+        if not self._evaluator.admits_python(metadata.requires_python):
             return Rejected(Flaw.PYTHON, metadata.requires_python, candidate.version)
         return metadata
 

@@ -11,12 +11,13 @@ from packaging.utils import NormalizedName
 from zlock.errors import ZlockError
 from zlock.model.explanations import Stated
 from zlock.resolution import answer_words
-from zlock.resolution.align import Aligned, Member, Name, align, versions_of
+from zlock.resolution.align import Aligned, align
 from zlock.resolution.apart import why_differs
 from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.needs import Node
 from zlock.resolution.package import Package
 from zlock.resolution.reporter import AtMost, Enough
+from zlock.resolution.side import Member, Name, versions_of
 from zlock.resolution.solve import answer
 from zlock.resolution.trials import added
 

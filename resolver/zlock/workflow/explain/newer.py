@@ -15,7 +15,6 @@ from zlock.model.explanations import Behind
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.resolution import words
-from zlock.resolution.align import Member, Name
 from zlock.resolution.behind import behind_of
 from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.conflict import Conflict
@@ -25,6 +24,7 @@ from zlock.resolution.findings import Nothing
 from zlock.resolution.needs import Node, Pins
 from zlock.resolution.problem import Problem
 from zlock.resolution.reporter import AtMost, Enough
+from zlock.resolution.side import Member, Name
 from zlock.resolution.solve import solve
 from zlock.resolution.trials import Trials, added
 from zlock.resolution.unusable_words import nothing, older

@@ -10,8 +10,9 @@ from packaging.utils import NormalizedName
 
 from zlock.model.explanations import Stated
 from zlock.reporting import Activity, Doing
-from zlock.resolution.align import Aligned, Member, align, versions_of
+from zlock.resolution.align import Aligned, align
 from zlock.resolution.apart import why_differs
+from zlock.resolution.side import Member, versions_of
 from zlock.workflow.explain.graphs import standing
 from zlock.workflow.explain.why import every_step
 from zlock.workflow.locks.current import load_locked

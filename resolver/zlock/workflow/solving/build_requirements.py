@@ -16,8 +16,8 @@ from zlock.model.target import Target
 from zlock.reporting import Activity, Doing
 from zlock.resolution.solve import Resolved
 from zlock.workflow.locks.job import Job
-from zlock.workflow.solving.answer import Answers
 from zlock.workflow.solving.session import Session
+from zlock.workflow.solving.step_solver import StepSolver
 
 
 class BuildLocker:
@@ -28,9 +28,9 @@ class BuildLocker:
         answers: Finds the wheels.
     """
 
-    def __init__(self, session: Session, answers: Answers) -> None:
+    def __init__(self, session: Session, solver: StepSolver) -> None:
         self._session = session
-        self._answers = answers
+        self._solver = solver
         self._workspace = session.workspace
 
     def builds(self, job: Job, target: Target, resolved: Sequence[Resolved]) -> Iterator[Build]:
@@ -81,7 +81,7 @@ class BuildLocker:
                     hint="only what an index has as wheels is locked for a build",
                 )
         kept = build_pins(job.lock.facts if job.lock else None, one.name, target.platform)
-        return build_of(one, target.platform, stated, self._answers.apart(job, target, requirements, kept))
+        return build_of(one, target.platform, stated, self._solver.apart(job, target, requirements, kept))
 
 
 def _what(one: Resolved) -> str:

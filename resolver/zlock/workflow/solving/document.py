@@ -18,23 +18,23 @@ from zlock.resolution.align import Aligned
 from zlock.resolution.solve import Resolved
 from zlock.workflow.locks.job import Job
 from zlock.workflow.locks.replaced_files import compare_files
-from zlock.workflow.solving.answer import Answers, Asking
 from zlock.workflow.solving.build_requirements import BuildLocker
 from zlock.workflow.solving.problem import kept
 from zlock.workflow.solving.session import Session
+from zlock.workflow.solving.step_solver import Asking, StepSolver
 
 
-def lock_of(session: Session, answers: Answers, one: Asking, aligned: Aligned) -> Lock:
+def lock_of(session: Session, solver: StepSolver, one: Asking, aligned: Aligned) -> Lock:
     """Return the lock of a step that was solved.
 
     Raises:
         ZlockError: What builds or images need beside it can't be had, or a package is a stranger's.
     """
     workspace, job = session.workspace, one.job
-    found = answers.resolved(one, aligned)
+    found = solver.resolved(one, aligned)
     for _, resolved in found:
         _check_strangers({source.project for source in job.gathered} - {""}, resolved)
-    builder = BuildLocker(session, answers)
+    builder = BuildLocker(session, solver)
     builds = [build for target, resolved in found for build in builder.builds(job, target, resolved)]
     differing = dict.fromkeys(each for member in one.members for each in aligned.differs.get(member.name, ()))
     unseen = _unseen(job, found, {each.name for each in differing}) if workspace.options.steps else ()
@@ -49,7 +49,7 @@ def lock_of(session: Session, answers: Answers, one: Asking, aligned: Aligned) -
             gave_way=tuple(one.gave_way),
             differs=(*differing, *unseen),
             builds=tuple(builds),
-            uv=uv_of(_installer(answers, job)),
+            uv=uv_of(_installer(solver, job)),
             exclude_newer=cutoff.isoformat() if cutoff else "",
         ),
         project=workspace.project.folder,
@@ -84,7 +84,7 @@ def _unportable(lock: Lock) -> Iterator[str]:
             )
 
 
-def _installer(answers: Answers, job: Job) -> list[Resolved]:
+def _installer(solver: StepSolver, job: Job) -> list[Resolved]:
     """Return what installs the lock in images, for each target whose images fetch it."""
     origin = Origin(source=Source.CONFIGURATION, detail="`python_package_installer`")
     name: str = job.step.installer.name
@@ -93,7 +93,7 @@ def _installer(answers: Answers, job: Job) -> list[Resolved]:
     for target in job.step.fetching(job.question.targets):
         exact = f"{name}=={found[0].candidate.version}" if found else name
         requirement = DirectRequirement(requirement=Requirement(exact), origins=(origin,))
-        found += answers.apart(job, target, [requirement], {name: known.version} if known else {})
+        found += solver.apart(job, target, [requirement], {name: known.version} if known else {})
     return found
 
 

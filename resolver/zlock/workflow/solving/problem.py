@@ -14,9 +14,9 @@ from zlock.model.indexes import Toolchain
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.reporting import Activity, Doing
-from zlock.resolution.align import Member
 from zlock.resolution.problem import Policy, Problem
 from zlock.resolution.rules import Rules
+from zlock.resolution.side import Member
 from zlock.resolution.universe import Universe
 from zlock.workflow.locks.current import AskingStep
 from zlock.workflow.project.workspace import Options

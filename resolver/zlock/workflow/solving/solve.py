@@ -12,10 +12,10 @@ from zlock.reporting import Activity, Doing
 from zlock.resolution.answer_words import behind
 from zlock.workflow.locks.job import Job
 from zlock.workflow.project.workspace import Workspace
-from zlock.workflow.solving.answer import Answers, PagesMoved
 from zlock.workflow.solving.document import lock_of
 from zlock.workflow.solving.problem import StepProblems
 from zlock.workflow.solving.session import Session
+from zlock.workflow.solving.step_solver import PagesMoved, StepSolver
 
 Solved = tuple[Job, Lock]
 
@@ -42,11 +42,11 @@ def solve_jobs(workspace: Workspace, jobs: Sequence[Job], settled: Sequence[Job]
 
 def _solve(session: Session, jobs: Sequence[Job], settled: Sequence[Job]) -> list[Solved]:
     """Solve steps; what stands against any of them is raised at the end, all of it."""
-    answers = Answers(session, StepProblems(session, session.workspace.kept_file))
+    solver = StepSolver(session, StepProblems(session, session.workspace.kept_file))
     with closing(session):
-        asking, aligned = answers.together(jobs, settled)
-        solved = every(lambda one: (one.job, lock_of(session, answers, one, aligned)), asking)
-        session.workspace.note(*map(behind, answers.behind(asking, aligned)))
+        asking, aligned = solver.together(jobs, settled)
+        solved = every(lambda one: (one.job, lock_of(session, solver, one, aligned)), asking)
+        session.workspace.note(*map(behind, solver.behind(asking, aligned)))
     session.note_unencrypted(jobs)
     return solved
 

@@ -19,7 +19,7 @@ from zlock.resolution.rules import Rules
 _SDIST_RANK = 1 << 20  # behind every wheel
 
 
-class Judge:
+class Evaluator:
     """Says which files a target can install under some rules, and which of them first.
 
     Attributes:

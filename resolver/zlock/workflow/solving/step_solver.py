@@ -16,12 +16,13 @@ from zlock.model.explanations import Behind, GaveWay, Stated
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.reporting import Activity, Doing, Failing, Reporter
-from zlock.resolution.align import Aligned, Member, align
+from zlock.resolution.align import Aligned, align
 from zlock.resolution.behind import find_behind
 from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.conflict import Conflict
 from zlock.resolution.problem import Problem
 from zlock.resolution.reporter import SearchReporter
+from zlock.resolution.side import Member
 from zlock.resolution.solve import Described, Resolved, describe, solve
 from zlock.resolution.trials import Trials
 from zlock.resolution.words import no_solution
@@ -49,8 +50,8 @@ class Asking:
     gave_way: list[GaveWay] = field(default_factory=list)
 
 
-class Answers:
-    """Answers what steps ask; what several steps have is one value.
+class StepSolver:
+    """Solves what steps ask; what several steps have is one value.
 
     Args:
         session: The indexes.
