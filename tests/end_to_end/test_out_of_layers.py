@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -391,6 +392,39 @@ def test_what_an_earlier_run_has_sent_is_linked_in_another_repository(
     linked = [one for one in pushed_to.requests[before:] if "mount=" in one.path]
     assert len(linked) > 2
     assert len(sent) == (0 if answer == 201 else len(linked))
+
+
+@pytest.mark.parametrize("docker", [{"python-package-installer-args": {"no-cache-dir": True}}, {}])
+def test_an_installer_that_is_not_used_is_told_once(
+    project: Project, filled: TinyIndex, parent: str, tmp_path: Path, docker: Mapping[str, Any]
+) -> None:
+    steps = {"one": {"docker": docker}, "two": {"docker": {"requirements": ["base"], **docker}}}
+    configure(project, filled, parent, steps=steps)
+    keys = [row["key"] for row in json.loads(project.run("plan", "--json").stdout)["images"]]
+
+    result = build(project, "--output", f"oci:{tmp_path / 'out'}")
+
+    assert result.code == 0, result.stderr
+    assert result.stderr.count("installers and their arguments are checked and not used") == bool(docker)
+    configure(project, filled, parent, steps={"one": {}, "two": {"docker": {"requirements": ["base"]}}})
+    assert keys == [row["key"] for row in json.loads(project.run("plan", "--json").stdout)["images"]]
+
+
+def test_bills_of_materials_are_found_where_the_registry_lists_them(
+    project: Project, filled: TinyIndex, parent: str, pushed_to: TinyRegistry
+) -> None:
+    """With one that does not, see `test_layers_in_engines`."""
+    listed: dict[str, list[dict[str, Any]]] = {}
+    pushed_to.referrers = listed
+    configure(project, filled, parent, registry=f"{pushed_to.host}/team/images")
+    rows = [image_of(build(project, "--push", "--attach", one)) for one in ("cyclonedx", "cyclonedx", "spdx")]
+
+    verified = project.run("verify", f"docker://{rows[0]['reference']}")
+
+    assert verified.code == 0, verified.stdout + verified.stderr
+    assert re.findall(r"bill of materials: (\w+)", verified.stderr) == ["cyclonedx", "spdx"]
+    assert [len(found) for found in listed.values()] == [2]
+    assert f"team/images/manifests/{rows[0]['digest'].replace(':', '-')}" not in pushed_to.content
 
 
 def test_nothing_is_pushed_under_a_tag_before_all_images_are_there(

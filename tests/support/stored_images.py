@@ -243,6 +243,8 @@ class TinyRegistry(LoopbackServer):
         instead: By path after `/v2/`: the replies that come first, each once; the last stays.
         login: `user:password` that it wants; with a realm it wants a token got with them.
         realm: Where it sends for tokens, or empty; `/token` of itself gives them.
+        referrers: By digest what refers to an image, for one that lists that itself (OCI distribution spec 1.1); None
+            for one that does not.
     """
 
     def __init__(self) -> None:
@@ -252,6 +254,7 @@ class TinyRegistry(LoopbackServer):
         self.login = ""
         self.realm = ""
         self.token = "tiny"
+        self.referrers: dict[str, list[dict[str, Any]]] | None = None
 
     @property
     def host(self) -> str:
@@ -306,10 +309,21 @@ class TinyRegistry(LoopbackServer):
 
     def _take(self, path: str, call: Call) -> Reply:
         repository, tag = path.split("/manifests/")
-        digest = self.tag(repository, tag, call.body, call.headers["content-type"])
-        return Reply(status=201, headers={"Docker-Content-Digest": digest})
+        media_type = call.headers["content-type"]
+        digest = self.tag(repository, tag, call.body, media_type)
+        said, table = {"Docker-Content-Digest": digest}, json.loads(call.body)
+        if self.referrers is not None and (subject := table.get("subject")):
+            rows = self.referrers.setdefault(subject["digest"], [])
+            row = {**descriptor(call.body, media_type), "artifactType": table["artifactType"]}
+            rows += [row] if row not in rows else []
+            said["OCI-Subject"] = subject["digest"]
+        return Reply(status=201, headers=said)
 
     def _give(self, path: str) -> Reply:
+        if "/referrers/" in path and self.referrers is not None:
+            rows = self.referrers.get(path.rpartition("/")[2], [])
+            body = as_json({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": rows})
+            return Reply(body=body, headers={"Content-Type": OCI_INDEX})
         if path not in self.content:
             return Reply(status=404, body=as_json({"errors": [{"code": "MANIFEST_UNKNOWN"}]}))
         media_type, data = self.content[path]

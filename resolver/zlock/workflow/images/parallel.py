@@ -15,7 +15,7 @@ from zlock.interrupts import interrupts_postponed
 from zlock.process import Watch
 from zlock.reporting import End, Ended, News, Reporter, TaskNews
 
-_LOOK = 0.1  # seconds between two looks at whether all have ended
+_LOOK = 0.1  # seconds between two looks at whether there is an interrupt
 _LONGEST = 75.0  # seconds for all to end once they are stopped: the patience of a watch, and what engines remove
 
 Result = TypeVar("Result")
@@ -55,7 +55,7 @@ def side_by_side(tasks: Sequence[Task[Result]], jobs: int, reporter: Reporter) -
     with ThreadPoolExecutor(jobs) as pool:
         try:
             futures.extend(pool.submit(_run, task, said, stop) for task in tasks)
-            _follow(futures, said, reporter)
+            _follow(len(futures), said, reporter)
         except BaseException as error:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -97,12 +97,13 @@ def _run(task: Task[Result], said: Said, stop: Flag) -> Result:
     return result
 
 
-def _follow(futures: Sequence[Future[Result]], said: Said, reporter: Reporter) -> None:
+def _follow(total: int, said: Said, reporter: Reporter) -> None:
+    """Pass on what tasks say until each has said that it has ended."""
     done = 0
-    while not (is_over := all(future.done() for future in futures)) or not said.empty():
+    while done < total:
         try:
-            news = said.get(timeout=0 if is_over else _LOOK)
+            news = said.get(timeout=_LOOK)
         except Empty:
             continue
         done += isinstance(news.news, Ended)
-        reporter(news._replace(done=done, total=len(futures)))
+        reporter(news._replace(done=done, total=total))
