@@ -194,6 +194,8 @@ def changed(path: Path, change: Callable[[dict[str, bytes]], Any], **infos: int)
         "a\\b",
         "x-1.data/scripts/../evil",
         "x-1.data/data/../../evil",
+        f"{'n' * 252}.txt",
+        f"{'a/' * 300}b",
     ],
 )
 def test_a_file_outside_its_place_is_refused(name: str, tmp_path: Path) -> None:
@@ -221,6 +223,14 @@ HOSTILE: Mapping[str, Callable[[dict[str, bytes]], Any]] = {
 @pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_wheel_that_is_none_is_refused(change: Callable[[dict[str, bytes]], Any], tmp_path: Path) -> None:
     path = changed(make_wheel(tmp_path, "x", "1"), change)
+
+    with pytest.raises(InvalidInput, match="is not a wheel that"):
+        layer_of(path)
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = changed(make_wheel(tmp_path, "x", "1"), lambda files: files.update({"\u00e9.py": b""}))
+    path.write_bytes(path.read_bytes().replace("\u00e9".encode(), b"\xff\xfe"))
 
     with pytest.raises(InvalidInput, match="is not a wheel that"):
         layer_of(path)
@@ -293,6 +303,24 @@ def test_modules_are_compiled_and_what_is_no_python_is_left_as_it_is(rich_wheel:
     assert b"/opt/venv/lib" in compiled
     (files,) = layer.files.values()
     assert files.keys() == {name for name, (info, _) in found.items() if info.isreg() and not name.endswith(".pyc")}
+
+
+def test_modules_are_compiled_whatever_else_has_names_like_theirs(tmp_path: Path) -> None:
+    files = {f"{'n' * 252}.py": b"", "m.py": b"", "m.pyc/n.py": b"", "d/__pycache__": b"", "d/a.py": b"", "names": b""}
+    path = make_wheel(tmp_path, "x", "1", files=files)
+    target = io.BytesIO()
+
+    LayerMaker(environment=VENV, compiler=COMPILER).make([wheel_of(path)], lambda _: path, target, Watch())
+
+    found = members(target.getvalue())
+    tag = sys.implementation.cache_tag
+    compiled = {
+        name.removeprefix(f"{SITE}/").removesuffix(f".{tag}.pyc") for name in found if name.endswith(f"{tag}.pyc")
+    }
+    assert compiled == {f"{place}__pycache__/{name}" for place, name in [("", "m"), ("m.pyc/", "n"), ("d/", "a")]} | {
+        "x/__pycache__/__init__"
+    }
+    assert f"{SITE}/d/__pycache__" not in {name for name, (info, _) in found.items() if info.isreg()}
 
 
 def test_a_layer_is_made_of_the_same_bytes_each_time(rich_wheel: Path) -> None:

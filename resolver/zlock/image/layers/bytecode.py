@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from zlock.errors import CommandFailed
-from zlock.image.layers.entry import Entry
+from zlock.image.layers.entry import LONGEST, Entry
 from zlock.image.reading.compilers import Compiler
 from zlock.process import CommandStopped, Watch, run_command
 
@@ -15,9 +15,9 @@ _PROGRAM = """
 import py_compile
 with open("names", encoding="utf-8") as names:
     modules = names.read().split("\\0")
-for name in filter(None, modules):
+for number, name in enumerate(modules):
     try:
-        py_compile.compile(name, name + "c", "/" + name, doraise=True,
+        py_compile.compile(f"{number}.py", f"{number}.pyc", "/" + name, doraise=True,
                            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     except (py_compile.PyCompileError, ValueError, RecursionError):
         pass
@@ -41,15 +41,22 @@ def compile_modules(compiler: Compiler, entries: Iterable[Entry], site: str, fol
         CommandFailed: The interpreter failed.
     """
     modules = [one for one in entries if one.path.startswith(f"{site}/") and one.path.endswith(".py")]
-    for one in modules:
-        path = folder / one.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as stream:
+    for number, one in enumerate(modules):  # not by their names, which may be longer than this machine's disk takes
+        with (folder / f"{number}.py").open("wb") as stream:
             stream.writelines(one.chunks())
     if modules:
         _run(compiler, folder, [one.path for one in modules], watch)
     tag = "cpython-{}{}".format(*compiler.version.split("."))
-    return [made for one in modules if (made := _made(folder, one.path, tag))]
+    return [made for number, one in enumerate(modules) if (made := _made(folder / f"{number}.pyc", one.path, tag))]
+
+
+def _made(path: Path, name: str, tag: str) -> Entry | None:
+    """Return a compiled module, None where it could not be compiled or where nothing can have its name."""
+    place, _, module = name.rpartition("/")
+    compiled = f"{module.removesuffix('.py')}.{tag}.pyc"
+    if not path.is_file() or len(compiled.encode()) > LONGEST:
+        return None
+    return Entry(f"{place}/__pycache__/{compiled}", "file", path, path.stat().st_size)
 
 
 def _run(compiler: Compiler, folder: Path, names: Sequence[str], watch: Watch) -> None:
@@ -64,12 +71,3 @@ def _run(compiler: Compiler, folder: Path, names: Sequence[str], watch: Watch) -
     except CommandFailed as error:
         error.hint = error.hint or NO_BYTECODE
         raise
-
-
-def _made(folder: Path, name: str, tag: str) -> Entry | None:
-    path = folder / f"{name}c"
-    if not path.is_file():
-        return None
-    place, _, module = name.rpartition("/")
-    compiled = f"{place}/__pycache__/{module.removesuffix('.py')}.{tag}.pyc"
-    return Entry(compiled, "file", path, path.stat().st_size)

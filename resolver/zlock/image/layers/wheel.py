@@ -27,10 +27,11 @@ from installer.utils import Scheme, construct_record_file, copyfileobj_with_hash
 from packaging.utils import canonicalize_name
 
 from zlock.errors import InvalidInput, ZlockError
-from zlock.image.layers.entry import Entry, Packed
+from zlock.image.layers.entry import LONGEST, Entry, Packed
 
 _ENCRYPTED = 0x1
 _OWN = re.compile(r"pyvenv\.cfg|lib64|bin/python(3(\.\d+)?)?")  # what makes an environment (PEP 405)
+_DEEPEST = 200  # folders in folders
 _MOST_TIMES, _MOST_MORE = 200, 1 << 28  # what a wheel may unpack to: so many times its size, and bytes beyond that
 
 
@@ -75,7 +76,11 @@ def open_wheel(path: Path, environment: Environment, origin: Mapping[str, object
         InvalidInput: It is not a wheel that can be installed there, or would put files somewhere else.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:  # a name that is no text among them
+        raise _refused(path, error) from error
+    try:
+        with archive:
             yield _entries(archive, path, environment, origin)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:  # the last for odd compression
         raise _refused(path, error) from error
@@ -123,7 +128,7 @@ class _Source(WheelFile):
 
     def get_contents(self) -> Iterator[WheelContentElement]:
         for record, stream, is_executable in super().get_contents():
-            if "__pycache__" not in record[0].split("/")[:-1]:
+            if "__pycache__" not in record[0].split("/"):
                 yield record, stream, is_executable
 
 
@@ -184,6 +189,11 @@ class _Destination(WheelDestination):
         venv = f"{self._environment.venv[1:]}/"
         if place.startswith(f"{venv}lib64/"):  # a link to `lib`, through which an installer writes
             place = f"{venv}lib/{place.removeprefix(f'{venv}lib64/')}"
+        if len(parts) > _DEEPEST or any(len(part.encode()) > LONGEST for part in parts):
+            shown = f"{path[:60]}..."
+            raise InvalidInput(
+                f"the wheel of {self._distribution} has a path that no system takes: `{shown}`", hint=_HINT
+            )
         if _OWN.fullmatch(place.removeprefix(venv)):
             raise InvalidInput(f"the wheel of {self._distribution} replaces the environment's `{path}`", hint=_HINT)
         return place
