@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from support.stored_images import (
 from zlock.errors import OutsideFailed, RegistryFailed
 from zlock.image.builders.engine import image_in
 from zlock.image.layers.flow import Flow
-from zlock.image.registry.manifest import Configuration
+from zlock.image.registry.manifest import Configuration, Descriptor
 from zlock.image.registry.registry import Registry
 from zlock.model.reference import ImageReference
 from zlock.process import CommandStopped, Watch
@@ -369,3 +371,17 @@ def test_a_configuration_that_does_not_tell_of_its_layers_is_damaged(text: str) 
 def test_an_engine_that_does_not_say_which_image_it_has_is_no_answer(answer: object) -> None:
     with pytest.raises(OutsideFailed, match="podman does not say which image"):
         image_in(answer, "podman", (0, "Id"), (0, "Config", "Labels"))
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [("ftp://elsewhere/1", "at `ftp://`"), ("http://[::1/1", "at what is not a URL")],
+)
+def test_a_registry_that_takes_uploads_nowhere_is_named(
+    tiny: TinyRegistry, reader: Registry, place: str, said: str
+) -> None:
+    tiny.instead["team/image/blobs/uploads/"] = [Reply(status=202, headers={"Location": place})]
+    content = Descriptor(media_type="text/plain", digest=digest_of(b"1"), size=1)
+
+    with pytest.raises(RegistryFailed, match=re.escape(said)):
+        reader.push_blob(at(tiny), content, lambda: io.BytesIO(b"1"))

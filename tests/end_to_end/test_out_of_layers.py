@@ -551,6 +551,7 @@ def test_a_parent_of_too_many_layers_is_refused(project: Project, filled: TinyIn
 
     assert result.code == 1
     assert "has 121 layers, and an image has 100 at most" in result.stderr
+    assert "reading layer" not in result.stderr
 
 
 def test_a_layer_that_nobody_may_pass_on_is_refused(project: Project, filled: TinyIndex, tmp_path: Path) -> None:

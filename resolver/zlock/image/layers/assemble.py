@@ -26,6 +26,25 @@ _TYPES = {
 }
 
 
+class NoRoom(NoAnswer):
+    """A base image has as many layers as an image may have."""
+
+
+def room_on(layers: int, name: str) -> int:
+    """Return how many layers may come on those of a base image, and on the one with the environment.
+
+    Raises:
+        NoRoom: None may.
+    """
+    room = MOST_LAYERS - layers - 1
+    if room < 1:
+        raise NoRoom(
+            f"the base image `{name}` has {layers} layers, and an image has {MOST_LAYERS} at most",
+            hint="name another base image, or build with an engine: `--builder docker`",
+        )
+    return room
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Running:
     """How a container of an image runs.

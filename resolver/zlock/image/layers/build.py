@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import IO
 
-from zlock.errors import NoAnswer
-from zlock.image.layers.assemble import MOST_LAYERS, Assembled, Running, assemble, descriptor_of, image_of, passed_on
+from zlock.image.layers.assemble import Assembled, Running, assemble, descriptor_of, image_of, passed_on, room_on
 from zlock.image.layers.assembly import Assembly
 from zlock.image.layers.blob import Layer, pack_blob, write_blob
 from zlock.image.layers.entry import Entry
@@ -62,13 +61,7 @@ class Workbench:
         if assembly is None:
             raise AssertionError("an engine builds it")
         names = parent.found.layers
-        room = MOST_LAYERS - len(names) - 1
-        if room < 1:
-            has = f"the base image `{plan.parent.reference}` has {len(names)} layers"
-            raise NoAnswer(
-                f"{has}, and an image has {MOST_LAYERS} at most",
-                hint="name another base image, or build with an engine: `--builder docker`",
-            )
+        room = room_on(len(names), plan.parent.reference)
         wanted, flow = list(_layers(assembly, room, find, watch)), Flow(watch)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             try:

@@ -191,9 +191,13 @@ class Registry:
         self, reference: ImageReference, content: Descriptor, read: Callable[[], IO[bytes]], begun: Answer
     ) -> Answer:
         """Send content to where a registry wants it; another server than the registry gets no login."""
-        place = urljoin(begun.url, begun.headers.get("location", ""))
-        if urlsplit(place).scheme != urlsplit(begun.url).scheme:
-            raise broken(f"`{reference}`", f"the registry takes uploads at `{urlsplit(place).scheme}://`")
+        try:
+            place = urljoin(begun.url, begun.headers.get("location", ""))
+            scheme = urlsplit(place).scheme
+        except ValueError as error:
+            raise broken(f"`{reference}`", f"the registry takes uploads at what is not a URL: {error}") from error
+        if scheme != urlsplit(begun.url).scheme:
+            raise broken(f"`{reference}`", f"the registry takes uploads at `{scheme}://`")
         url = f"{place}{'&' if '?' in place else '?'}{urlencode({'digest': content.digest})}"
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(content.size)}
         request, seconds = Request("PUT", read), _PATIENCE + content.size / _SLOWEST

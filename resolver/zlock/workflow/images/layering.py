@@ -13,6 +13,7 @@ from typing import Self
 
 from zlock.errors import NoAnswer, OutsideFailed
 from zlock.image.context.contents import plan_image
+from zlock.image.layers.assemble import NoRoom, room_on
 from zlock.image.layers.bytecode import NO_BYTECODE
 from zlock.image.layers.parent import NoPython, ParentFacts, misfit, read_parent
 from zlock.image.layers.plan import plan_layers, why_engine
@@ -146,10 +147,12 @@ class Layering:
         with suppress(Misstated):
             return read(ParentFacts, self._cache.read(_KIND, "", key))
         try:
-            facts = read_parent(self.open(parent, platform), folders, self._workspace.reporter)
+            opened = self.open(parent, platform)
+            room_on(len(opened.found.layers), parent.reference)  # before all of them are read
+            facts = read_parent(opened, folders, self._workspace.reporter)
         except (NoAnswer, OutsideFailed) as error:
             may_come = wanted.apt_packages or "PATH" in wanted.settings.effective().environment
-            if isinstance(error, NoPython) and not may_come:
+            if isinstance(error, NoRoom) or (isinstance(error, NoPython) and not may_come):
                 raise NoAnswer(f"step `{wanted.step}`: {error.message}", hint=error.hint) from error
             raise _Unreadable(error.message) from error
         self._cache.write(_KIND, "", key, plain(facts))
