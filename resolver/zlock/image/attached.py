@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from zlock.errors import NoAnswer
 from zlock.image.kept_debs import EMPTY, EMPTY_CONFIG
-from zlock.image.registry.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, digest_of_bytes
+from zlock.image.registry.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest
 from zlock.image.registry.registry import Registry
 from zlock.model import plain
+from zlock.model.digest import digest_of_bytes
 from zlock.model.reference import ImageReference, is_digest
 
 BILLS = {"cyclonedx": "application/vnd.cyclonedx+json", "spdx": "application/spdx+json"}

@@ -14,9 +14,10 @@ from typing import IO
 
 from zlock.image.context.debs import sums_of
 from zlock.image.plan import tag_of
-from zlock.image.registry.manifest import OCI_MANIFEST, Descriptor, digest_of_bytes
+from zlock.image.registry.manifest import OCI_MANIFEST, Descriptor
 from zlock.image.registry.registry import Registry
 from zlock.model.debian import DebianPackage
+from zlock.model.digest import digest_of_bytes
 from zlock.model.reference import ImageReference
 
 _ARTIFACT = "application/vnd.zlock.debian-packages.v1"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -13,6 +12,7 @@ from typing import Any
 from zlock.errors import InvalidInput
 from zlock.lock.facts import DeclaredFile, Facts
 from zlock.lock.question import digest_of
+from zlock.model.digest import digest_of_bytes
 from zlock.model.form import plain
 from zlock.model.paths import real
 from zlock.regular import NotRegular, read_regular
@@ -105,7 +105,7 @@ def _digest_of(name: str, data: bytes) -> str:
         from zlock.sources.lines import decode, iter_lines  # nor requirements files
 
         return digest_of([line.text for line in iter_lines(decode(data))])
-    return _digest_of_bytes(data)
+    return digest_of_bytes(data)
 
 
 def _asked_by(data: bytes) -> object:
@@ -123,16 +123,12 @@ def _asked_by(data: bytes) -> object:
 def _digests_of_earlier(file: Path) -> Iterator[str]:
     """Yield what locks of earlier versions record: the bytes of every file, Python source without its metadata."""
     data = _bytes_of(file)
-    yield _digest_of_bytes(data)
+    yield digest_of_bytes(data)
     if file.suffix == ".py":
         from zlock.lock.source import asking_source
 
         with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
             yield digest_of(asking_source(data))
-
-
-def _digest_of_bytes(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def _asked(document: Mapping[str, Any]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Final
 
@@ -18,3 +19,8 @@ _HEX: Final = re.compile(r"[0-9a-f]*")
 def is_digest(algorithm: str, digest: str) -> bool:
     """Return whether a text is a hex digest of a known algorithm, in lower case."""
     return len(digest) == DIGITS.get(algorithm) and _HEX.fullmatch(digest) is not None
+
+
+def digest_of_bytes(data: bytes) -> str:
+    """Return the sha256 digest of bytes as OCI and locks write it: `sha256:...`."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"

@@ -165,6 +165,11 @@ class Project:
         return self.stack is None or self.stack.remote
 
     @property
+    def is_portable(self) -> bool:
+        """Whether locks name files by their path in the wheelhouse, and no host."""
+        return self.urls == "portable"
+
+    @property
     def routing(self) -> Routing:
         """Who serves what to a step of which nothing else is said."""
         return Routing(indexes=self.index, sources=dict(self.index_sources))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypedDict, cas
 
 from zlock import checks
 from zlock.errors import Collector, InvalidConfiguration, Located, Problems, ZlockError
-from zlock.model.image import LAYOUT, VENV, is_layout
+from zlock.model.image import LAYOUT, VENV, default_parent, is_layout
 from zlock.model.installer import INSTALLERS, Installer, InstallerName
 from zlock.settings.keys import NOTHING, QUESTION, Decides, kebab, key, keys_of
 from zlock.settings.place import Place, caller
@@ -364,6 +364,10 @@ class EffectiveSettings:
     def installer(self) -> Installer:
         """What `python_package_installer` names."""
         return INSTALLERS[self.python_package_installer]
+
+    def base_image(self, python: str) -> str:
+        """Return what images of a Python are built on: the image that is stated, or the default one."""
+        return self.parent_image or default_parent(python)
 
 
 def _checked(

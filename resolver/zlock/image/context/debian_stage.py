@@ -8,9 +8,9 @@ from zlock.image.context.debs import SUMS, install_debs, sums_of
 from zlock.image.context.dockerfile import Comment, From, User, render
 from zlock.image.layers.difference import WRITTEN
 from zlock.image.plan import DOCKERFILE, HEADING, ImagePlan
-from zlock.image.registry.manifest import digest_of_bytes
 from zlock.image.wanted import ROOT, Wanted
 from zlock.model.debian import DebianPackage
+from zlock.model.digest import digest_of_bytes
 
 
 def plan_stage(wanted: Wanted, debs: Sequence[DebianPackage]) -> ImagePlan:

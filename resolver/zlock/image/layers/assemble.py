@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from zlock.errors import NoAnswer
 from zlock.image.layers.blob import LAYER, Layer
 from zlock.image.reading.installed import PATH
-from zlock.image.registry.manifest import OCI_CONFIG, OCI_MANIFEST, Configuration, Descriptor, digest_of_bytes
+from zlock.image.registry.manifest import OCI_CONFIG, OCI_MANIFEST, Configuration, Descriptor
 from zlock.model import plain
+from zlock.model.digest import digest_of_bytes
 
 MOST_LAYERS = 100
 """How many layers an image has at the most; engines stop at 125."""

@@ -24,13 +24,13 @@ from zlock.image.registry.manifest import (
     Manifest,
     broken,
     describe,
-    digest_of_bytes,
     read_document,
     read_json,
     select,
 )
 from zlock.image.registry.registry import Registry
 from zlock.model import plain
+from zlock.model.digest import digest_of_bytes
 from zlock.model.reference import ImageReference
 from zlock.reporting import Activity, Doing, Reporter
 

@@ -6,7 +6,6 @@ two things, a field twice, or a type other than the one announced is refused.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -173,11 +172,6 @@ class FoundImage:
     def is_for(self, platform: str) -> bool:
         """Tell whether its configuration names a platform."""
         return self.config.platform == normalized_platform(platform)
-
-
-def digest_of_bytes(data: bytes) -> str:
-    """Return the sha256 digest of bytes as OCI writes it."""
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def read_document(data: bytes, media_type: str, where: str) -> Manifest | Index:

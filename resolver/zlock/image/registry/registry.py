@@ -24,7 +24,6 @@ from zlock.image.registry.manifest import (
     Manifest,
     broken,
     describe,
-    digest_of_bytes,
     normalized_platform,
     read_document,
     read_json,
@@ -32,6 +31,7 @@ from zlock.image.registry.manifest import (
 )
 from zlock.index.network import Answer, Network, Request
 from zlock.model import plain
+from zlock.model.digest import digest_of_bytes
 from zlock.model.reference import ImageReference, is_loopback
 
 _ACCEPT = ", ".join(sorted(MANIFESTS | INDEXES))

@@ -228,7 +228,7 @@ class _Syncing:
         (outer / _WHOLE).touch()
 
     def _supply(self, one: LockedStep, files: Sequence[LockedFile]) -> Path:
-        if self._workspace.project.urls == "portable":
+        if self._workspace.project.is_portable:
             return house_with(files, self._workspace.wheelhouse, self._workspace, one.path.name)
         return bring_for_builds(self._workspace, one, files)
 

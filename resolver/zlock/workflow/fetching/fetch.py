@@ -21,7 +21,7 @@ from zlock.lock.exclusive import exclusive
 from zlock.lock.files import PackageArchive
 from zlock.lock.history import is_committed
 from zlock.lock.package import Package
-from zlock.lock.wheelhouse import LockedFile, archive_name, leads_into, locked_files
+from zlock.lock.wheelhouse import LockedFile, archive_name, locked_files
 from zlock.merge import merge
 from zlock.model.distribution import File
 from zlock.model.paths import real
@@ -281,16 +281,12 @@ class Needs:
         if archive.url:
             filename = archive_name(archive.filename, digest)
             yield Wanted(filename=filename, sha256=digest, size=size, find=lambda: archive.url)
-        elif self._is_portable and leads_into(self._workspace.wheelhouse, self._locked.path.parent, archive.path):
+        elif self._workspace.is_fetched(self._locked.path, archive.path):
             yield Wanted(filename=archive.filename, sha256=digest, size=size, find=lambda: self._stated_url(name))
 
     @property
     def _targets(self) -> Sequence[Target]:
         return self._locked.question.targets
-
-    @property
-    def _is_portable(self) -> bool:
-        return self._workspace.project.urls == "portable"
 
     def _stated_url(self, name: NormalizedName) -> str:
         """Return the URL that a source of the step states for a name."""
@@ -318,7 +314,7 @@ class Needs:
         """Return a file's URL: the lock's, that of its path, or where the lock says neither, the index's."""
         if file.url:
             return file.url
-        if file.path and not self._is_portable:
+        if file.path and not self._workspace.project.is_portable:
             return real(self._locked.path.parent / file.path).as_uri()
         return self._on_page(file).url
 

@@ -19,8 +19,8 @@ from zlock.image.wanted import BuiltFolder, Wanted
 from zlock.lock.lock import Lock
 from zlock.lock.package import Package
 from zlock.lock.selection import indexes_of, packages_on
-from zlock.lock.wheelhouse import LockedFile, leads_into, with_sdists, with_wheels
-from zlock.model.image import default_parent, is_layout
+from zlock.lock.wheelhouse import LockedFile, with_sdists, with_wheels
+from zlock.model.image import is_layout
 from zlock.model.indexes import Index
 from zlock.model.reference import join_repository
 from zlock.model.target import Target
@@ -142,7 +142,7 @@ class _Planner:
             parent=self._parent(one, settings, target),
             project=self._project(one),
             folders=folders,
-            portable=self._is_portable,
+            portable=self._workspace.project.is_portable,
             needs_secret=needs_secret,
             indexes=() if needs_secret else tuple(serving),
             wheelhouse=self._wheelhouse is not None,
@@ -157,10 +157,6 @@ class _Planner:
 
         return bring_for_builds(self._workspace, one, files)
 
-    @property
-    def _is_portable(self) -> bool:
-        return self._workspace.project.urls == "portable"
-
     def _lock(self, one: LockedStep) -> Lock:
         """Return a step's lock; what sources state by URL is found in a wheelhouse, a wheel by its name."""
         if self._wheelhouse is None:
@@ -168,20 +164,17 @@ class _Planner:
 
         def is_there(package: Package) -> bool:
             archive = package.archive
-            return archive is not None and (bool(archive.url) or self._is_fetched(one, archive.path))
+            return archive is not None and (bool(archive.url) or self._workspace.is_fetched(one.path, archive.path))
 
         found = with_wheels(one.lock, lambda package: is_there(package) and not package.is_built)
         return with_sdists(found, HOUSE, is_there)
-
-    def _is_fetched(self, one: LockedStep, path: str) -> bool:
-        return self._is_portable and leads_into(self._workspace.wheelhouse, one.path.parent, path)
 
     def _parent(self, one: LockedStep, settings: EffectiveSettings, target: Target) -> Parent:
         if settings.dockerfile is not None:
             place = (settings.dockerfile, settings.build_context_root, target.platform)
             with self._parents.of(one.step, place):
                 return self._custom_parent(*place)
-        reference = settings.parent_layout or settings.parent_image or default_parent(target.python)
+        reference = settings.parent_layout or settings.base_image(target.python)
         with self._parents.of(one.step, (reference, target.platform)):
             return self._named_parent(one, reference, target)
 
@@ -263,7 +256,7 @@ class _Planner:
         indexes = one.step.routing.indexes
         if self._wheelhouse is not None:
             return ()
-        if self._is_portable:  # the lock does not say which
+        if self._workspace.project.is_portable:  # the lock does not say which
             return indexes
         ready = {name for name, folder in folders.items() if folder.is_wheel}
         builds = {build.package for build in one.facts.builds} - ready

@@ -21,7 +21,6 @@ from zlock.image.reading.sources import OpenImage, RegistryImage
 from zlock.image.record import RECORD, read_record
 from zlock.image.verify import Comparison, compare
 from zlock.lock.selection import packages_on
-from zlock.model.image import default_parent
 from zlock.model.machine import this_platform
 from zlock.model.reference import ImageReference
 from zlock.model.target import Target
@@ -182,7 +181,7 @@ def _parent_layers(finder: ImageFinder, image: OpenImage, locked: LockedStep, ta
     settings = locked.step.effective
     if settings.dockerfile is not None:
         return None
-    reference = ImageReference.parse(settings.parent_image or default_parent(target.python))
+    reference = ImageReference.parse(settings.base_image(target.python))
     digest = locked.facts.parent_digest
     parent = finder.parent(reference.at(reference.digest or digest), target.platform)
     ids = parent.found.config.diff_ids if parent else ()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from zlock.lock.lock import Lock
 from zlock.model.base_image import BaseImage
-from zlock.model.image import default_parent, is_layout
+from zlock.model.image import is_layout
 from zlock.model.reference import ImageReference
 from zlock.model.target import Target
 from zlock.model.versions import parse_version
@@ -24,7 +24,7 @@ def base_image_notes(job: Job, lock: Lock) -> Iterator[str]:
     settings, target = job.step.effective, job.question.targets[0]
     if settings.dockerfile is not None or not job.question.linux:
         return
-    reference = settings.parent_image or default_parent(target.python)
+    reference = settings.base_image(target.python)
     if is_layout(reference):  # a path says nothing
         return
     image = BaseImage.told_by(ImageReference.parse(reference))

@@ -20,7 +20,7 @@ from zlock.image.registry.registry import Registry
 from zlock.lock.exclusive import exclusive
 from zlock.lock.facts import Facts
 from zlock.model.debian import DebianPackage
-from zlock.model.image import default_parent, is_layout
+from zlock.model.image import is_layout
 from zlock.model.reference import ImageReference
 from zlock.reporting import Activity, Doing
 from zlock.workflow.locks.parents import no_parent
@@ -39,7 +39,7 @@ def base_image_of(step: Step, python: str, facts: Facts) -> ImageReference | Non
         facts: Its lock, which may have the digest.
     """
     settings = step.effective
-    stated = settings.parent_image or default_parent(python)
+    stated = settings.base_image(python)
     if settings.dockerfile is not None or is_layout(stated):
         return None
     reference = ImageReference.parse(stated)

@@ -10,7 +10,7 @@ from functools import cached_property
 from zlock.errors import InvalidInput, NoAnswer, every
 from zlock.lock.facts import PinnedParent
 from zlock.lock.lock import Lock
-from zlock.model.image import default_parent, is_layout
+from zlock.model.image import is_layout
 from zlock.reporting import Activity, Doing
 from zlock.workflow.locks.job import Answers, Job
 from zlock.workflow.project.registry_errors import NamedParents
@@ -80,7 +80,7 @@ class _Pinner:
         platforms = tuple(one.platform for one in job.question.linux)
         if not platforms:  # then no image is built
             return None
-        reference = settings.parent_image or default_parent(job.question.targets[0].python)
+        reference = settings.base_image(job.question.targets[0].python)
         is_same = before is not None and before.reference == reference
         if is_same and not options.upgrade:
             return before

@@ -139,6 +139,12 @@ class Workspace:
 
         return KeptFile.of(self.project.keep, self.project)
 
+    def is_fetched(self, lock: Path, path: str) -> bool:
+        """Tell whether a path in a lock is that of a file that `zlock fetch` puts into the wheelhouse."""
+        from zlock.lock.wheelhouse import leads_into  # few locks have such a path
+
+        return self.project.is_portable and leads_into(self.wheelhouse, lock.parent, path)
+
     @cached_property
     def cache_folder(self) -> Path:
         """Where a run keeps what it can get again."""
@@ -390,7 +396,7 @@ class Workspace:
         found = {}
         for route in [route for one in gathered for route in one.routes]:
             index = step.routing.with_routes([route]).sources[route.name]
-            is_host = self.project.urls == "portable" and "://" in index  # a portable lock names none
+            is_host = self.project.is_portable and "://" in index  # a portable lock names none
             found[" ; ".join(filter(None, (route.name, route.marker)))] = digest_of(index) if is_host else index
         return found
 
@@ -415,8 +421,9 @@ class Workspace:
 
     @property
     def _wheelhouse_from_locks(self) -> str:
-        portable = self.project.urls == "portable"
-        return Path(os.path.relpath(self.wheelhouse, self.lock_folder)).as_posix() if portable else ""
+        if not self.project.is_portable:
+            return ""
+        return Path(os.path.relpath(self.wheelhouse, self.lock_folder)).as_posix()
 
     def _local(self, gathered: list[Gathered]) -> dict[str, str]:
         """Return what the local folders and archives that a step requires ask themselves, as digests."""

@@ -39,7 +39,6 @@ def lock_of(session: Session, solver: StepSolver, one: Asking, aligned: Aligned)
     differing = dict.fromkeys(each for member in one.members for each in aligned.differs.get(member.name, ()))
     unseen = _unseen(job, found, {each.name for each in differing}) if workspace.options.steps else ()
     cutoff = workspace.options.exclude_newer
-    is_portable = workspace.project.urls == "portable"
     lock = build(
         job.question,
         found,
@@ -53,13 +52,13 @@ def lock_of(session: Session, solver: StepSolver, one: Asking, aligned: Aligned)
             exclude_newer=cutoff.isoformat() if cutoff else "",
         ),
         project=workspace.project.folder,
-        wheelhouse=workspace.wheelhouse if is_portable else None,
+        wheelhouse=workspace.wheelhouse if workspace.project.is_portable else None,
         lock_folder=job.path.parent,
     )
     before = job.lock.pins if job.lock else {}
     let_go = before.keys() - kept(workspace.options, before).keys()
     workspace.note(*compare_files(job.lock, lock, let_go=let_go))
-    workspace.note(*(_unportable(lock) if is_portable else ()))
+    workspace.note(*(_unportable(lock) if workspace.project.is_portable else ()))
     return lock
 
 
