@@ -71,8 +71,16 @@ FAKE_REGISTRY = """
         def flavors(cls):
             return []
 
+    class Broken:
+        @classmethod
+        def get_requirements(cls, target_os=None):
+            raise RuntimeError("no answer for " + str(target_os))
+        @classmethod
+        def flavors(cls):
+            return []
+
     class integration_registry:
-        integrations = {"mlflow": Mlflow, "old": Old, "oldest": Oldest}
+        integrations = {"broken": Broken, "mlflow": Mlflow, "old": Old, "oldest": Oldest}
 """
 
 
@@ -450,6 +458,21 @@ def test_zenml_is_asked_once_for_all_steps(tmp_path: Path) -> None:
     stated(["old"], catalogue)
 
     assert asked.read_text() == "x"
+
+
+def test_an_integration_that_fails_is_an_error_where_it_is_named(tmp_path: Path) -> None:
+    own = {"broken": Integration(name="broken", requirements=("mended",), provider="configuration")}
+    interpreter = fake_zenml(tmp_path, version="0.1")
+    catalogue = load_catalogue({}, interpreter=interpreter)
+
+    error = failure(["mlflow", "broken"], catalogue)
+
+    assert isinstance(error, CommandFailed)
+    assert error.message == "installed zenml 0.1 can't say what its integration `broken` requires"
+    assert error.context == ("integrations (zlock.toml:4)", "RuntimeError: no answer for Linux")
+    assert "`integrations.broken` in the configuration" in error.hint
+    assert "mlflow==1.2" in stated(["mlflow"], catalogue)
+    assert stated(["broken"], load_catalogue(own, interpreter=interpreter)) == ["mended"]
 
 
 def test_a_zenml_that_fails_is_asked_once_and_reported_once(tmp_path: Path) -> None:

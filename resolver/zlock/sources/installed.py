@@ -10,7 +10,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
@@ -27,9 +27,15 @@ Answered = TypedDict("Answered", {"for": list[Cell], "requirements": list[str]})
 """What an integration requires, and for which Pythons and machines it said so."""
 
 IntegrationData = TypedDict(
-    "IntegrationData", {"requirements": list[str], "apt-packages": list[str], "flavors": list[tuple[str, str]]}
+    "IntegrationData",
+    {
+        "requirements": list[str],
+        "apt-packages": list[str],
+        "flavors": list[tuple[str, str]],
+        "error": NotRequired[str],
+    },
 )
-"""What is known of an integration, in the shape of `catalogue.json`."""
+"""What is known of an integration, in the shape of `catalogue.json`, or why an installed zenml does not know it."""
 
 CatalogueData = TypedDict(
     "CatalogueData",

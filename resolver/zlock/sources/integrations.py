@@ -45,6 +45,7 @@ class Integration:
         flavors: Component type and name of the flavors it brings to a stack.
         provider: Who said all this.
         recorded: It can't be had again without running something.
+        error: Why its provider can't say what it requires; empty where it says so.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Integration:
     flavors: tuple[tuple[str, str], ...] = ()
     provider: str
     recorded: bool = False
+    error: str = ""
 
     @classmethod
     def from_table(cls, name: str, table: object, *, at: str, provider: str, recorded: bool = False) -> Self:
@@ -109,6 +111,7 @@ class ZenmlCatalogue:
                 flavors=tuple((component, flavor) for component, flavor in entry["flavors"]),
                 provider=f"{provider} {data['zenml']}",
                 recorded=recorded,
+                error=entry.get("error", ""),
             )
             for name, entry in data["integrations"].items()
         }
@@ -323,14 +326,25 @@ def gather_integrations(names: Sequence[str], *, catalogue: Catalogue, origin: O
 
 
 def require_integration(name: str, *, catalogue: Catalogue, origin: Origin) -> Integration:
-    """Find an integration, or raise `InvalidConfiguration` with the close names."""
+    """Find an integration.
+
+    Raises:
+        InvalidConfiguration: There is none of that name; with the close names.
+        CommandFailed: Its provider can't say what it requires.
+    """
     integration = catalogue.find(name)
+    own = f"state your own under `integrations.{name}` in the configuration"
     if integration is None:
-        own = f"state your own under `integrations.{name}` in the configuration"
         raise InvalidConfiguration(
             f"unknown integration `{name}`",
             context=(origin.located,),
             hint=f"{did_you_mean(name, catalogue.names)} Or {own}".removeprefix(" Or "),
+        )
+    if integration.error:
+        raise CommandFailed(
+            f"{integration.provider} can't say what its integration `{integration.name}` requires",
+            context=(origin.located, redact(integration.error.partition("\n")[0])),
+            hint=f"update zenml in the project's environment, or {own}",
         )
     return integration
 

@@ -57,9 +57,16 @@ def registry() -> Dict[str, Any]:  # noqa: UP006  as above
 
 
 def integration(class_: Any) -> Dict[str, Any]:  # noqa: UP006  as above
-    """Say what one integration requires, and the flavors it brings."""
+    """Say what one integration requires, or why it can't, and the flavors it brings."""
+    error, said = "", []  # type: str, List[Dict[str, Any]]
+    try:
+        said = answers(class_)
+    except Exception as raised:  # noqa: BLE001  whatever one integration raises, the others have answers
+        traceback.print_exc()
+        error = "{}: {}".format(type(raised).__name__, raised)  # noqa: UP032  as above
     return {
-        "answers": answers(class_),
+        "answers": said,
+        **({"error": error} if error else {}),
         "apt-packages": [str(package) for package in getattr(class_, "APT_PACKAGES", ())],
         "flavors": integration_flavors(class_),
     }
