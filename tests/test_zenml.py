@@ -323,6 +323,15 @@ def test_zenml_that_is_not_there_is_named_with_the_environment(tmp_path: Path) -
     assert "`uv pip install --python env/bin/python zenml`" in error.hint
 
 
+def test_what_zlocks_own_interpreter_lacks_is_not_to_be_installed_there(tmp_path: Path) -> None:
+    error = Load(tmp_path, make_bare(tmp_path)).error("import no_such_module\n", head="")
+
+    assert error.hint == (
+        "`env/bin/python` has neither zlock nor `zenml`, so zlock's own interpreter ran the file: for a pipeline of "
+        "ZenML, `uv pip install --python env/bin/python zenml`"
+    )
+
+
 def test_zenml_that_is_too_old_is_refused(load: Load) -> None:
     error = load.error("import zenml\nzenml.__version__ = '0.94.2'\n@step\ndef one() -> None: ...")
 

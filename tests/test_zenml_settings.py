@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from zlock.frameworks.zenml.settings import DEFAULTS, translated
+from zlock.frameworks.zenml.stack import required_of
 from zlock.settings.docker import DockerSettings
 from zlock.settings.place import Place
 from zlock.settings.toml_edit import with_flag
@@ -137,3 +138,19 @@ def test_what_images_of_zenml_need_is_valid() -> None:
 )
 def test_a_flag_is_written_where_it_says_something_new(text: str, value: bool, expected: str) -> None:
     assert with_flag(text, ("stack", "pipeline-image"), value=value) == expected
+
+
+@pytest.mark.parametrize(
+    ("stated", "is_local", "expected"),
+    [
+        ((), False, ()),
+        ((), True, ("zenml[local]",)),
+        (("boto3", "zenml[local]==0.98.0"), True, ("boto3", "zenml[local]")),
+        (("zenml==0.98.0", "zenml[connectors-aws]>=0.9"), True, ("zenml[connectors-aws,local]",)),
+        (("zenml==0.98.0",), False, ()),
+    ],
+)
+def test_a_stack_says_of_the_framework_its_extras_and_no_version(
+    stated: tuple[str, ...], is_local: bool, expected: tuple[str, ...]
+) -> None:
+    assert required_of(stated, is_local=is_local) == expected

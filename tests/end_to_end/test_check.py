@@ -205,10 +205,12 @@ def test_checking_imports_nothing_that_solves_or_asks_indexes(locked: Project) -
 
 def test_what_only_the_build_hook_would_refuse_is_noted(copy: Project) -> None:
     edit(copy, "train.txt", "beta", "Beta")
+    assert "note:" not in check(copy).stderr, "no package is built"
+    copy.write("pyproject.toml", "[tool.hatch.build.hooks.zlock]\n")
     result = check(copy, "--json")
 
     assert result.code == 0
-    assert "note: the lock of step `train` is current, and `train.txt` changed since it was written" in result.stderr
+    assert "note: the locks of `train` are current, and `train.txt` changed since they were written" in result.stderr
     steps = json.loads(result.stdout)["steps"]
     assert steps["train"]["undeclared"] == ["`train.txt` changed"]
     assert steps["load"]["undeclared"] == []

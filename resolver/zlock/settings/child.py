@@ -259,6 +259,13 @@ def _hint(error: BaseException, question: Question) -> str:
             f"install `{name}` for the project's interpreter, `{python}`: `uv pip install --python {python} {name}`; "
             "another environment is taken from `VIRTUAL_ENV`"
         )
+    if os.path.abspath(question.interpreter) != os.path.abspath(sys.executable):  # noqa: PTH100 - links are kept
+        python = display(question.interpreter)
+        package = FRAMEWORKS[0].package
+        return (
+            f"`{python}` has neither zlock nor `{package}`, so zlock's own interpreter ran the file: for a pipeline of "
+            f"ZenML, `uv pip install --python {python} {package}`"
+        )
     return f"install `{name}` for `{display(sys.executable)}`, or import it inside the steps that use it"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,7 +52,18 @@ def active_stack(interpreter: Path, folder: Path, environ: Mapping[str, str]) ->
     """
     printed = ask_zenml(["-c", _ASK], "the active stack", interpreter=interpreter, folder=folder, environ=environ)
     found = json.loads(printed)
-    requirements: list[str] = found["requirements"]
-    has_local = any(one.name == "zenml" and "local" in one.extras for one in map(Requirement, requirements))
-    local = ["zenml[local]"] if found["is_local"] and not has_local else []
-    return ActiveStack(found["name"], (*requirements, *local), tuple(found["apt_packages"]), found["runs_pipelines"])
+    required = required_of(found["requirements"], is_local=found["is_local"])
+    return ActiveStack(found["name"], required, tuple(found["apt_packages"]), found["runs_pipelines"])
+
+
+def required_of(stated: Sequence[str], *, is_local: bool) -> tuple[str, ...]:
+    """Return what a stack requires beside the framework, of which only extras count: its version is the environment's.
+
+    Args:
+        stated: What ZenML says that the stack requires.
+        is_local: Whether what is recorded of runs is kept on the machine.
+    """
+    framework = [one for one in map(Requirement, stated) if one.name == "zenml"]
+    extras = {extra for one in framework for extra in one.extras} | ({"local"} if is_local else set())
+    others = [one for one in stated if Requirement(one).name != "zenml"]
+    return (*others, *([f"zenml[{','.join(sorted(extras))}]"] if extras else []))

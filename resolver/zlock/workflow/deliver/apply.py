@@ -145,7 +145,8 @@ def _images(plans: Sequence[ImagePlan], record: Record) -> dict[str, str]:
                 LockOutdated(
                     f"the image of step `{step}` is not what is locked and set now",
                     context=[f"built: {listed(built)}", f"now: {listed(sorted(key[:12] for key in keys))}"],
-                    hint="run `zlock build --push` again; `zlock plan --explain` says what changed",
+                    hint="run `zlock build --push` again, or name the `--builder` that it was told; "
+                    "`zlock plan --explain` says what changed",
                 )
             )
         else:

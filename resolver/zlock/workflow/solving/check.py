@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zlock.errors import LockOutdated
 from zlock.lock.declared import undeclared
+from zlock.wording import listed
 from zlock.workflow.locks.current import HINT, LockedStep, collect_locked
 from zlock.workflow.project.image_settings import check_settings
 from zlock.workflow.project.report import Report, StepReport
@@ -32,15 +33,28 @@ def check(options: Options) -> Report:
         for name, path in workspace.gone().items():
             problems.add(LockOutdated(f"step `{name}` is gone and its lock is still there: `{path.name}`", hint=HINT))
     problems.raise_if_any()
-    workspace.note(
-        *(
-            f"the lock of step `{one.name}` is current, and {', '.join(one.undeclared)} since it was written: "
-            f"a package that hatch builds with zlock's hook needs it recorded; {HINT}"
-            for one in workspace.report.steps
-            if one.undeclared
+    if _is_built_by_hatch(workspace):
+        changed: dict[tuple[str, ...], list[str]] = {}
+        for step in workspace.report.steps:
+            changed.setdefault(step.undeclared, []).append(step.name)
+        workspace.note(
+            *(
+                f"the locks of {listed(steps)} are current, and {', '.join(files)} since they were written: "
+                f"a package that hatch builds with zlock's hook needs it recorded; {HINT}"
+                for files, steps in changed.items()
+                if files
+            )
         )
-    )
     return workspace.report
+
+
+def _is_built_by_hatch(workspace: Workspace) -> bool:
+    """Tell whether a package may be built here whose build compares the files that locks recorded."""
+    try:
+        text = (workspace.project.folder / "pyproject.toml").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return "hooks.zlock]" in text or "zlock.hatch" in text
 
 
 def _undeclared(workspace: Workspace, locked: LockedStep) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ def resolve(options: Options, *, write: bool = True) -> Report:
         return workspace.report
     gone = workspace.gone()
     _note_unhashed(workspace, jobs, answers)
+    _note_without_framework(workspace, jobs, answers)
     workspace.note(*(note for job in jobs for note in base_image_notes(job, answers[job.step.name])))
     texts = {job.path: text for job in jobs if (text := job.text_of(answers[job.step.name])) != job.text}
     if write and (texts or gone):
@@ -157,6 +158,20 @@ def _is_zenml(workspace: Workspace) -> bool:
 
 def _are(names: Sequence[str]) -> str:
     return f"{redact(listed(names))} {'is' if len(names) == 1 else 'are'}"
+
+
+def _note_without_framework(workspace: Workspace, jobs: list[Job], answers: Answers) -> None:
+    """Note the images in which ZenML can't start a step; with `system`, the base image may have it."""
+    without = [
+        job.step.name
+        for job in jobs
+        if _is_zenml(workspace) and "zenml" not in answers[job.step.name].pins and not job.step.effective.system
+    ]
+    if without:
+        workspace.note(
+            f"ZenML can't start {listed(without)}: `install_stack_requirements` is false there, which leaves out "
+            "`zenml` too; add it to `requirements`, or set `system` where the base image has it"
+        )
 
 
 def _note_unhashed(workspace: Workspace, jobs: list[Job], answers: Answers) -> None:
