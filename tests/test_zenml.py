@@ -249,6 +249,36 @@ def test_variables_of_the_machine_are_put_in_as_zenml_does(load: Load, monkeypat
     assert settings_of(declared) == {"one": DockerSettings(target_repository="vision/train")}
 
 
+def test_hooks_are_left_to_the_run(load: Load) -> None:
+    """ZenML looks up what a hook is when it is set, and asks its server which code repository has it."""
+    (load.folder / "hooks").mkdir()
+    (load.folder / "hooks" / "alerts.py").write_text(
+        "def alert(error: BaseException) -> None: ...\ndef cheer() -> None: ...\n"
+    )
+    (load.folder / "flows").mkdir()
+    (load.folder / "flows" / "nightly.py").write_text(
+        HEAD
+        + dedent(
+            """
+            from hooks.alerts import alert
+
+            def done() -> None: ...
+
+            @step(on_failure=alert, on_success=done)
+            def one() -> None: ...
+
+            @pipeline(on_failure=alert, on_success="hooks.alerts.cheer")
+            def nightly():
+                one.with_options(on_failure=alert)()
+            """
+        )
+    )
+
+    declared = load_pipeline("flows/nightly.py", project=load.folder, interpreter=load.interpreter)
+
+    assert [step.name for step in declared.steps] == ["one"]
+
+
 def test_a_relative_path_counts_from_the_project_else_from_the_file(load: Load) -> None:
     (load.folder / "flows").mkdir()
     for place in ("requirements.txt", "flows/requirements.txt", "flows/beside.txt"):
@@ -480,10 +510,18 @@ def test_a_run_that_cannot_be_read_is_named(load: Load) -> None:
     [
         (MERGED, "parameters: {times: 1, foo: 3}", "`foo`: Unexpected keyword argument"),
         ("@step(settings={'docker': {'user': '${NO_SUCH}'}})\ndef one() -> None: ...", "", "NO_SUCH"),
+        (
+            "@step\ndef train(a: int) -> None: ...\n@pipeline\ndef run(): train(6)",
+            "steps: {train: {parameters: {a: 5}}}",
+            "Configured parameter for the step 'train' conflict with parameter passed in runtime:",
+        ),
     ],
 )
 def test_what_zenml_refuses_is_said_in_full(load: Load, text: str, run: str, message: str) -> None:
     error = load.error(text, run=run)
+    assert all(len(line) <= 600 for line in (error.message, *error.context))
+    if "conflict" in message:
+        assert "`a`: config=`5` | runtime=" in " ".join(error.context)
 
     assert isinstance(error, InvalidPipeline)
     assert error.message.startswith("ZenML refuses what `pipe.py` and the configuration of the run say: ")

@@ -61,8 +61,10 @@ def main(question: Question) -> None:
 def answer(question: Question) -> dict[str, object]:
     """Import the file and describe what it declares, or say what is wrong."""
     try:
-        for name, value in (pair for framework in FRAMEWORKS for pair in framework.environ.items()):
-            os.environ[name] = value.format(scratch=Path(question.result).parent)
+        for framework in FRAMEWORKS:
+            scratch = Path(question.result).parent
+            os.environ.update({name: value.format(scratch=scratch) for name, value in framework.environ.items()})
+            import_module(framework.before).prepare(question)
         module = _import(question)
         held = _held(question, module)
         return {**_described(question, held), "pipelines": sorted({one.name for one in held.pipelines.values()})}
@@ -209,7 +211,7 @@ def _explained(error: BaseException, question: Question) -> list[ZlockError]:
         return [error]
     for reader in _readers():
         if found := reader.explained(error, question):
-            found.context = found.context or frames
+            found.context = (*frames, *found.context)
             return [found]
     if isinstance(error, SyntaxError):
         return [_syntax(error, frames)]

@@ -13,12 +13,14 @@ class Framework(NamedTuple):
         package: The package that pipeline files import.
         reader: The module that reads its objects, a `Reader` of `zlock.settings.reader`. It runs in the process of the
             pipeline file, where only the standard library and the framework are sure to be.
+        before: The module whose `prepare` that process calls before the file is imported; it imports no framework.
         environ: Variables for that process: the framework reports nothing to anybody, finds no server,
             and keeps what it has to keep in the folder that `{scratch}` stands for.
     """
 
     package: str
     reader: str
+    before: str
     environ: Mapping[str, str]
 
 
@@ -26,6 +28,7 @@ FRAMEWORKS = (
     Framework(
         package="zenml",
         reader="zlock.frameworks.zenml.reader",
+        before="zlock.frameworks.zenml.before",
         environ={
             "ZENML_ANALYTICS_OPT_IN": "false",
             "ZENML_LOGGING_VERBOSITY": "ERROR",

@@ -102,7 +102,7 @@ class DeclaredPipeline:
         requires: What the framework requires to be in every image.
         config: The file that configures the run, absolute; empty for none.
         own_image: The step that is none, but the pipeline itself, which runs in an image too; empty for none.
-        notes: What a person should know.
+        notes: What a person who locks it should know.
     """
 
     name: str | None

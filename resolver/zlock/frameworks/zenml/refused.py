@@ -12,7 +12,7 @@ from zlock.wording import kind
 
 _STORE = "none://zlock"
 _IN_STORE = ("zen_store", "_configure_store", "active_stack", "active_stack_model", "zen_stores")
-_LONGEST = 600
+_LONGEST, _MOST = 600, 12  # letters of a line, and lines
 
 
 def explained(error: BaseException, question: Question) -> ZlockError | None:
@@ -32,9 +32,12 @@ def explained(error: BaseException, question: Question) -> ZlockError | None:
     cause = error.__cause__ or error.__context__
     fields = f" {_fields(cause)[0]}" if isinstance(cause, ValidationError) else ""
     said = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
-    text = " ".join(said.split())[:_LONGEST] or type(error).__name__
+    first, *others = [" ".join(line.split())[:_LONGEST] for line in said.splitlines() if line.strip()] or [
+        type(error).__name__
+    ]
     return InvalidPipeline(
-        f"ZenML refuses what `{question.shown}` and the configuration of the run say: {text}{fields}",
+        f"ZenML refuses what `{question.shown}` and the configuration of the run say: {first}{fields}",
+        context=others[:_MOST],
         hint="correct what it names: in the code, or in the YAML file that configures the run",
     )
 
