@@ -208,7 +208,7 @@ def _document(
         raise invalid(error, [Located(_stated(one), one) for one in dict.fromkeys(wrong)]) from error
     stated = checked.model_dump(mode="json", exclude_unset=True)
     detects = not checked.disable_automatic_requirements_detection
-    made = translated(stated, detects=detects, place=around, notes=notes)
+    made = translated(stated, detects=detects, place=around, notes=notes, places=places)
     return {"values": made, "places": {name: places.get(name, around) for name in made}, "replaced": []}
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from zlock.settings.place import Place
+from zlock.settings.place import Place, display
 
 DEFAULTS: Mapping[str, Any] = {
     "venv": "/opt/zlock/venv",  # ZenML's own images, which may be parents, have one in `/opt/venv`
@@ -67,7 +68,14 @@ def replaced(around: Mapping[str, Any], own: Mapping[str, Any]) -> list[tuple[st
     return [(name, above[name], around["places"][name], own["places"][name]) for name in names]
 
 
-def translated(stated: Mapping[str, Any], *, detects: bool, place: Place, notes: list[str]) -> dict[str, Any]:
+def translated(
+    stated: Mapping[str, Any],
+    *,
+    detects: bool,
+    place: Place,
+    notes: list[str],
+    places: Mapping[str, Place] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Return zlock's settings for those that ZenML has checked.
 
     Args:
@@ -75,9 +83,12 @@ def translated(stated: Mapping[str, Any], *, detects: bool, place: Place, notes:
         detects: Whether ZenML looks for files that ask where no setting names one.
         place: Where the step is.
         notes: What is left out is added here.
+        places: Where each setting is stated, or the step is that it is for.
     """
     notes.extend(
-        f"`{name}` of ZenML's settings is left out: {why}" for name, why in _IGNORED.items() if stated.get(name)
+        f"`{name}` of ZenML's settings ({places.get(name, place)}) is left out: {why}"
+        for name, why in _IGNORED.items()
+        if stated.get(name)
     )
     left = {*_SILENT, *_IGNORED}
     values = {name: value for name, value in stated.items() if value is not None and name not in left}
@@ -121,7 +132,9 @@ def _detected(notes: list[str]) -> dict[str, str]:
     root = next((one for one in (Path.cwd(), *Path.cwd().parents) if (one / ".zen").is_dir()), Path.cwd())
     for name, setting in _FOUND.items():
         if (root / name).is_file():
-            notes.append(f"`{root / name}` is installed, as `disable_automatic_requirements_detection` is false")
+            notes.append(
+                f"`{display(str(root / name))}` is installed, as `disable_automatic_requirements_detection` is false"
+            )
             return {setting: str(root / name)}
     return {}
 

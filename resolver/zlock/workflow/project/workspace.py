@@ -220,7 +220,6 @@ class Workspace:
             self.pipeline = self._load(str(folder / reference), reference)
             if self.pipeline.maker == "zenml" and self.project.stack and self.project.stack.pipeline_image:
                 self.pipeline = self.pipeline.with_own_image()
-            self.note(*self.pipeline.notes)
             self._is_part = self.pipeline.name is None and not (folder / reference).is_file()
             steps = [(step.name, step.settings) for step in self.pipeline.steps]
             return steps or [(self.pipeline.name or "pipeline", self.pipeline.settings)]

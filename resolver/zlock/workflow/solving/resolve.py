@@ -87,6 +87,7 @@ def _with_debian_packages(workspace: Workspace, jobs: list[Job], answers: Answer
 
 def _prepare(workspace: Workspace, gatherer: Gatherer) -> list[Job]:
     jobs, steps = [], workspace.chosen()
+    workspace.note(*(workspace.pipeline.notes if workspace.pipeline else ()))
     problems = Collector()
     with problems:
         check_settings(workspace, steps)
