@@ -249,8 +249,8 @@ def test_variables_of_the_machine_are_put_in_as_zenml_does(load: Load, monkeypat
     assert settings_of(declared) == {"one": DockerSettings(target_repository="vision/train")}
 
 
-def test_hooks_are_left_to_the_run(load: Load) -> None:
-    """ZenML looks up what a hook is when it is set, and asks its server which code repository has it."""
+def test_hooks_and_materializers_are_left_to_the_run(load: Load, capfd: pytest.CaptureFixture[str]) -> None:
+    """ZenML looks up what they are when they are set, and asks its server which code repository has them."""
     (load.folder / "hooks").mkdir()
     (load.folder / "hooks" / "alerts.py").write_text(
         "def alert(error: BaseException) -> None: ...\ndef cheer() -> None: ...\n"
@@ -261,13 +261,21 @@ def test_hooks_are_left_to_the_run(load: Load) -> None:
         + dedent(
             """
             from hooks.alerts import alert
+            from zenml.materializers.base_materializer import BaseMaterializer
+
+            print("imported")
 
             def done() -> None: ...
 
-            @step(on_failure=alert, on_success=done)
-            def one() -> None: ...
+            class Own: ...
 
-            @pipeline(on_failure=alert, on_success="hooks.alerts.cheer")
+            class OwnMaterializer(BaseMaterializer):
+                ASSOCIATED_TYPES = (Own,)
+
+            @step(on_failure=alert, on_success=done, output_materializers=OwnMaterializer)
+            def one() -> Own: ...
+
+            @pipeline(on_init=done, on_failure=alert, on_success="hooks.alerts.cheer")
             def nightly():
                 one.with_options(on_failure=alert)()
             """
@@ -277,6 +285,7 @@ def test_hooks_are_left_to_the_run(load: Load) -> None:
     declared = load_pipeline("flows/nightly.py", project=load.folder, interpreter=load.interpreter)
 
     assert [step.name for step in declared.steps] == ["one"]
+    assert capfd.readouterr().err.count("imported") == 1
 
 
 def test_a_relative_path_counts_from_the_project_else_from_the_file(load: Load) -> None:

@@ -4,41 +4,52 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
+from zlock.settings.child import MODULE
 from zlock.settings.reader import Question
-
-_ASKS = "zenml.utils.code_repository_utils"
 
 
 def prepare(question: Question) -> None:
-    """Have hooks of pipelines and steps named as in a run, and no server asked which code repository has them.
+    """Have hooks and materializers named as in a run, and no server asked which code repository has them.
 
-    ZenML names a hook by its module, from the folder that `zenml init` marked or that of the main file, when it is set.
+    ZenML looks up what they are when they are set: by the main module, from the folder that `zenml init` marked.
     """
     file, project = Path(question.file), Path(question.project)
-    root = project if file.is_relative_to(project) else file.parent
-    sys.modules["__main__"].__file__ = str(root / file.name)
-    sys.meta_path.insert(0, _Finder())
+    marked = next((one for one in (project, *project.parents) if (one / ".zen").is_dir()), project)
+    root = marked if file.is_relative_to(marked) else file.parent
+
+    def without_server(module: Any) -> None:
+        module.find_active_code_repository = lambda _path=None: None
+
+    def with_root(module: Any) -> None:
+        sys.modules["__main__"] = sys.modules[MODULE]
+        module.set_custom_source_root(str(root))
+
+    changes = {"zenml.utils.code_repository_utils": without_server, "zenml.utils.source_utils": with_root}
+    sys.meta_path.insert(0, _Finder(changes))  # type: ignore[arg-type]  # a finder needs one method alone
 
 
 class _Finder:
-    """Finds the one module of ZenML that asks the server, and takes the question out of it."""
+    """Finds modules as they are found otherwise, and changes some of them once they are loaded."""
+
+    def __init__(self, changes: dict[str, Callable[[Any], None]]) -> None:
+        self.changes = changes
 
     def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
-        if name != _ASKS:
-            return None
-        sys.meta_path.remove(self)
-        found = importlib.util.find_spec(name)
+        change = self.changes.pop(name, None)
+        found = importlib.util.find_spec(name) if change else None
         loader: Any = found and found.loader
-        if loader is not None:
-            load = loader.exec_module
+        if change is None or loader is None:
+            return None
+        load = loader.exec_module
 
-            def exec_module(module: Any) -> None:
-                load(module)
-                module.find_active_code_repository = lambda _path=None: None
+        def exec_module(module: Any) -> None:
+            load(module)
+            change(module)
 
-            loader.exec_module = exec_module
+        loader.exec_module = exec_module
         return found
