@@ -198,6 +198,29 @@ def test_a_projects_own_dependencies_are_edited_in_its_file(
     assert file.read_text(encoding="utf-8") == before
 
 
+def test_what_reaches_all_steps_is_one_list_that_all_of_them_have(project: Project, index: TinyIndex) -> None:
+    steps = '[steps.one.docker]\npyproject-extras = ["gpu"]\n[steps.two.docker]\npyproject-groups = ["dev"]\n'
+    write(project, index, f'[docker]\npyproject-path = "pyproject.toml"\n{steps}')
+    file = project.write(
+        "pyproject.toml",
+        """\
+        [project]
+        name = "ours"
+        version = "1"
+        dependencies = []
+        optional-dependencies.gpu = ["beta"]
+        [dependency-groups]
+        dev = ["beta"]
+        """,
+    )
+    before = file.read_text(encoding="utf-8")
+
+    succeed(project.run("add", "alpha"))
+
+    assert file.read_text(encoding="utf-8") == before.replace("dependencies = []", 'dependencies = ["alpha>=2.0"]')
+    assert {step: project.locked(step)["alpha"] for step in ("one", "two")} == {"one": "2.0", "two": "2.0"}
+
+
 def test_requirements_in_python_are_named_with_their_line(project: Project, index: TinyIndex) -> None:
     file = write(project, index, "")
     file.write_text('pipeline = "pipeline.py:run"\n' + file.read_text(encoding="utf-8"), encoding="utf-8")

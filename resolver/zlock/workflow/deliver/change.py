@@ -18,7 +18,7 @@ from zlock.settings.place import Place
 from zlock.wording import did_you_mean, listed
 from zlock.workflow.deliver.arguments import parsed
 from zlock.workflow.deliver.editing import Editing
-from zlock.workflow.deliver.stated_places import Editable, StatedStep, TomlPlace, lists_of
+from zlock.workflow.deliver.stated_places import DEPENDENCIES, Editable, StatedStep, TomlPlace, lists_of
 from zlock.workflow.locks.job import Answers
 from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Options, Workspace
@@ -200,6 +200,12 @@ class _Places:
                 yield own or self._in_configuration(one.name)
             return
         homes = {one.home for one in lacking}
+        projects = [TomlPlace(home.named, DEPENDENCIES) for home in homes if isinstance(home, TomlPlace)]
+        editable = [one for one in (*homes, *projects) if isinstance(one, Editable)]
+        common = [one for one in editable if all(one in each.places for each in lacking)]
+        if common:
+            yield common[0]
+            return
         is_part = 0 < len(lacking) < len(self._steps)
         if is_part or (len(homes) > 1 and not all(isinstance(home, Editable) for home in homes)):
             yield lists_of(self._workspace, "")[1]  # which reaches all steps, whatever they state themselves

@@ -91,21 +91,23 @@ class ScriptPlace(_Place):
 
     def stated(self, text: str) -> tuple[str, ...]:
         """Return what the list holds."""
-        return toml_edit.stated_in(script.stated_in(text), _DEPENDENCIES)
+        return toml_edit.stated_in(script.stated_in(text), _OF_SCRIPT)
 
     def added(self, text: str, requirement: str) -> str:
         """Return the file with a requirement."""
-        content = toml_edit.with_requirement(script.stated_in(text), _DEPENDENCIES, requirement)
+        content = toml_edit.with_requirement(script.stated_in(text), _OF_SCRIPT, requirement)
         return script.with_stated(text, content)
 
     def removed(self, text: str, name: str) -> str:
         """Return the file without the requirements of a name."""
-        content = toml_edit.without_requirement(script.stated_in(text), _DEPENDENCIES, name)
+        content = toml_edit.without_requirement(script.stated_in(text), _OF_SCRIPT, name)
         return script.with_stated(text, content)
 
 
 Editable = TomlPlace | FilePlace | ScriptPlace
-_DEPENDENCIES = ("dependencies",)
+_OF_SCRIPT = ("dependencies",)
+DEPENDENCIES = ("project", "dependencies")
+"""The keys that lead to what a project requires."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +166,7 @@ def _home_in_pyproject(settings: EffectiveSettings, path: Path) -> TomlPlace:
         return TomlPlace(path, ("project", "optional-dependencies", extras[0]))
     if len(groups) == 1 and not extras:
         return TomlPlace(path, ("dependency-groups", groups[0]))
-    return TomlPlace(path, ("project", "dependencies"))
+    return TomlPlace(path, DEPENDENCIES)
 
 
 def _in_pyproject(settings: EffectiveSettings) -> Iterator[TomlPlace]:
@@ -172,7 +174,7 @@ def _in_pyproject(settings: EffectiveSettings) -> Iterator[TomlPlace]:
     path = settings.pyproject_path
     if path is None:
         return
-    yield TomlPlace(path, ("project", "dependencies"))
+    yield TomlPlace(path, DEPENDENCIES)
     yield from (TomlPlace(path, ("project", "optional-dependencies", one)) for one in settings.pyproject_extras)
     yield from (TomlPlace(path, ("dependency-groups", one)) for one in settings.pyproject_groups)
 
