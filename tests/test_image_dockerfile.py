@@ -279,7 +279,7 @@ def test_a_build_stops_early_where_repositories_can_not_be_cloned() -> None:
             {},
             "built with `x>=1`, of which no index has wheels",
         ),
-        ([repository("a")], None, {"apt_packages": ()}, "cloned by git, which the default parent does not have"),
+        ([repository("a")], None, {"apt_packages": ()}, "cloned by git, which the default base image does not have"),
     ],
     ids=["ssh", "file", "repository", "archive", "folder", "not-locked", "no-git"],
 )

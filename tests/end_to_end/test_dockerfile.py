@@ -764,7 +764,7 @@ def test_a_step_without_an_image_is_not_held_to_what_images_carry(project: Proje
         ({"registry": "registry.example"}, "`registry` is stated in zlock.toml:"),
         ({"docker": {"dockerfile": "Dockerfile", "parent-image": "a"}}, "both a `dockerfile` and a `parent_image`"),
         ({"docker": {"dockerfile": "Dockerfile", "parent-image": "a"}}, "`parent_image` is stated in zlock.toml:"),
-        ({"musllinux": "1_2"}, "locked for musl, and the default parent has glibc"),
+        ({"musllinux": "1_2"}, "locked for musl, and the default base image has glibc"),
         ({"musllinux": "1_2"}, f"python:{PYTHON}-alpine"),
     ],
 )
@@ -783,7 +783,7 @@ def test_a_parent_of_ones_own_is_said_to_be_built_first(project: Project, index:
     contexts(project)
 
     said = succeed(project.run("dockerfile")).stderr
-    assert "build its parent first" in said
+    assert "build its base image first" in said
     assert "zlock-parent:" in said
     shown = succeed(project.run("plan", "--offline")).stdout
     assert ", which `Dockerfile.base` makes\n" in shown

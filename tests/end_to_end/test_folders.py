@@ -354,7 +354,7 @@ def test_a_folder_outside_of_the_project_is_built_by_its_name_only(
         refused = project.run("dockerfile")
         assert refused.code == 1
         assert "step `pipeline`: `other` is a folder outside of the project" in refused.stderr
-        assert 'hint: `build-sdists = ["other"]` allows it' in refused.stderr
+        assert 'hint: write `build-sdists = ["other"]`: its code' in refused.stderr
 
         configure(project, filled, requirement, **{"build-sdists": ["other"]})
         succeed(project.run("resolve"))

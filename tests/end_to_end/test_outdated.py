@@ -63,7 +63,7 @@ def test_it_is_told_in_lines_and_changes_nothing(locked: Project) -> None:
     shown = succeed(locked.run("outdated", "--step", "train")).stdout
 
     assert shown.startswith(
-        "train: newer releases of 3 of 5 packages\n  capped 1.0: 2.0 is out\n    2.0: the constraint "
+        "train: 3 of 5 packages have newer releases\n  capped 1.0: 2.0 is out\n    2.0: the constraint "
     )
     assert "  free 1.0: 2.0 is out, `--upgrade-package free` moves it to 2.0\n" in shown
     assert "report" not in shown

@@ -121,7 +121,7 @@ def test_another_parent_loses_the_digest_and_says_so(project: Project, index: Ti
     run(project, "--pin-images")
     configure(project, index, f"{tiny.host}/team/other:1")
 
-    assert "has another parent than the one whose digest was recorded" in run(project)
+    assert "has another base image than the one whose digest was recorded" in run(project)
     assert pinned(project) == {}
     run(project, "--pin-images")
     assert pinned(project)["parent-digest"] == SECOND.digest
@@ -191,7 +191,7 @@ def test_what_needs_a_registry_is_refused_offline(project: Project, index: TinyI
     configure(project, index, f"{tiny.host}/team/parent:1")
     run(project)
 
-    assert "only known to its registry" in run(project, "--pin-images", "--offline", code=2)
+    assert "only the registry knows the digest" in run(project, "--pin-images", "--offline", code=2)
     assert "leave it out, or the others" in run(project, "--pin-images", "--check", code=2)
     assert tiny.requests == []
 

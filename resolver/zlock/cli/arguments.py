@@ -229,7 +229,7 @@ def _add_resolve(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     _add_steps(parser)
     parser.add_argument("--dry-run", action="store_true", help="solve, and say what would be written; write nothing")
-    parser.add_argument("--pin-images", action="store_true", help="record the digest of each parent image")
+    parser.add_argument("--pin-images", action="store_true", help="record the digest of each base image")
     parser.add_argument("--upgrade-apt", action="store_true", help="move every Debian package to what apt takes now")
     parser.add_argument("--no-apt", action="store_true", help="lock no Debian packages beyond those that are locked")
 

@@ -23,7 +23,7 @@ def run_dockerfile(parsed: argparse.Namespace, screen: Screen) -> int:
         parent = image.plan.parent
         if parent.dockerfile is not None:
             context = parent.context or "an empty folder"
-            screen.say(f"  build its parent first: `{parent.dockerfile}` in {context}, tagged `{parent.reference}`")
+            screen.say(f"  build its base image first: `{parent.dockerfile}` in {context}, tagged `{parent.reference}`")
     return end_with_failures(report, screen)
 
 

@@ -23,7 +23,8 @@ def run_outdated(parsed: argparse.Namespace, screen: Screen) -> int:
 
 
 def _lines(step: OutdatedStep) -> Iterator[str]:
-    yield f"{step.step}: newer releases of {len(step.outdated)} of {counted(step.packages, 'package')}"
+    have = "has newer releases" if 1 in (len(step.outdated), step.packages) else "have newer releases"
+    yield f"{step.step}: {len(step.outdated)} of {counted(step.packages, 'package')} {have}"
     for one in step.outdated:
         moves = f", `--upgrade-package {one.name}` moves it to {one.newer.moves}" if one.newer.moves else ""
         yield f"  {one.name} {one.version}: {one.newer.newest} is out{moves}"

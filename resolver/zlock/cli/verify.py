@@ -54,7 +54,7 @@ def _lines(verdict: Verdict, platform: str, comparison: Comparison, *, verbose: 
     yield from (f"  the project itself: {name} {version}" for name, version in comparison.local.items())
     yield from (f"  to install with: {name} {version}" for name, version in comparison.installers.items())
     if verbose:
-        yield from (f"  the parent's: {name} {version}" for name, version in comparison.inherited.items())
+        yield from (f"  of the base image: {name} {version}" for name, version in comparison.inherited.items())
 
 
 def _altered(altered: Mapping[str, Sequence[Altered]], *, verbose: bool) -> Iterator[str]:

@@ -75,7 +75,7 @@ class Buildah:
             raise BuildFailed(
                 f"{self.name} did not build `{recipe.reference}` for {recipe.platform}",
                 context=[other.strip()],
-                hint="name a parent that there is for this platform, or correct `platforms`",
+                hint="name a base image for this platform, or correct `platforms`",
             )
         found = self.find(recipe.reference)
         if found is None:

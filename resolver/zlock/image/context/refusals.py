@@ -30,7 +30,7 @@ _WITH_A_KEY = _Refusal("cloned over ssh, and no build of an image has a key", f"
 _OUT_OF_REACH = _Refusal("cloned by git, and no wheelhouse can hold a repository", _SERVE_A_WHEEL)
 _UNSAID = _Refusal("to be built, and the lock does not say with what", "run `zlock resolve`")
 _WITHOUT_GIT = _Refusal(
-    "cloned by git, which the default parent does not have",
+    "cloned by git, which the default base image does not have",
     'add it: `apt_packages=["git"]`; or name a parent that has it',
 )
 

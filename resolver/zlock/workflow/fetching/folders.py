@@ -144,9 +144,9 @@ class Folders:
         is_own = folder.is_relative_to(real(project.folder))
         if not is_own and project.build_sdists is not None and name not in project.build_sdists:
             raise NoAnswer(
-                f"step `{one.step.name}`: `{name}` is a folder outside of the project, and no such is built unless "
+                f"step `{one.step.name}`: `{name}` is a folder outside of the project, which zlock builds only if "
                 "`build-sdists` names it",
-                hint=f'`build-sdists = ["{name}"]` allows it: its code then runs when locks and images are made',
+                hint=f'write `build-sdists = ["{name}"]`: its code then runs when locks and images are made',
             )
 
 

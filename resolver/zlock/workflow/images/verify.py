@@ -138,7 +138,9 @@ def _compared(workspace: Workspace, locked: LockedStep, target: Target, installe
     own = canonicalize_name(folder_name(workspace.project.folder) or "")
     installs_project = locked.step.effective.local_project_install_command is not None
     if installed.inherited is None:
-        workspace.note("what the parent brought is not known, so what is not locked is listed and not counted")
+        workspace.note(
+            "what the base image has is not known, so packages that are not locked are listed and not counted"
+        )
 
     def is_local(one: Distribution) -> bool:
         return "dir_info" in one.direct_url and (installs_project or one.name == own)

@@ -34,7 +34,7 @@ def pin_parents(workspace: Workspace, jobs: Sequence[Job], answers: Answers) -> 
     """
     with closing(_Pinner(workspace)) as pinner:
         parents = every(pinner.parent, jobs)
-    workspace.note(*(f"the parent `{one.reference}` is pinned to {one.digest}" for one in pinner.known.values()))
+    workspace.note(*(f"the base image `{one.reference}` is pinned to {one.digest}" for one in pinner.known.values()))
     pinned = zip(jobs, parents, strict=True)
     return {job.step.name: _with_parent(answers[job.step.name], parent) for job, parent in pinned}
 
@@ -94,7 +94,7 @@ class _Pinner:
                 return self._ask(reference, platforms)
         elif before:
             self._workspace.note(
-                f"step `{job.step.name}` has another parent than the one whose digest was recorded; "
+                f"step `{job.step.name}` has another base image than the one whose digest was recorded; "
                 "`--pin-images` records the new one's"
             )
         return None
@@ -111,7 +111,7 @@ class _Pinner:
         parsed = ImageReference.parse(reference)
         if self._workspace.options.offline:
             raise InvalidInput(
-                f"the digest of the parent `{reference}` is only known to its registry", hint="leave out `--offline`"
+                f"only the registry knows the digest of the base image `{reference}`", hint="leave out `--offline`"
             )
         found = []
         for platform in platforms:
@@ -121,7 +121,7 @@ class _Pinner:
                 raise no_parent(self._registry, parsed, platform)
             found.append(one)
         if len({one.tagged for one in found}) != 1:
-            raise NoAnswer(f"the parent `{reference}` moved while it was asked for", hint="run again")
+            raise NoAnswer(f"the base image `{reference}` changed while it was asked for", hint="run again")
         return PinnedParent(reference=reference, digest=found[0].tagged, user=found[0].config.user)
 
     def close(self) -> None:

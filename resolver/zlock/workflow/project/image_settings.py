@@ -74,7 +74,7 @@ def _check_parent(settings: DockerSettings, *, is_musl: bool, python: str) -> No
         )
     if settings.dockerfile is None and not settings.parent_image and is_musl:
         raise InvalidConfiguration(
-            "`parent_image`: the step is locked for musl, and the default parent has glibc",
+            "`parent_image`: the step is locked for musl, and the default base image has glibc",
             hint=f'name one with musl: `parent-image = "python:{python}-alpine"`',
         )
 

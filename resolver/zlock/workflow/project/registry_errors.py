@@ -70,4 +70,4 @@ def _stated(step: Step) -> str:
     for field in ("dockerfile", "parent_image"):
         if place := step.settings.where(field):
             return f"the `{field}` of step `{step.name}`, stated in {place}"
-    return f"the default parent of step `{step.name}`"
+    return f"the default base image of step `{step.name}`"

@@ -228,7 +228,8 @@ class Workspace:
         if self.project.file is None:
             raise InvalidConfiguration(
                 "nothing to lock: no `zlock.toml`, no `[tool.zlock]`, and no pipeline was named",
-                hint="name one: `zlock resolve pipeline.py`; begin with `zlock init`; or lock all below with `--all`",
+                hint="begin with `zlock init`; or name a pipeline or a script: `zlock resolve FILE.py`, with other "
+                "commands `--pipeline FILE.py`; `zlock resolve --all` locks every project below",
             )
         return [(name, DockerSettings()) for name in self.project.steps or ("pipeline",)]
 

@@ -65,7 +65,6 @@ class Session:
             until=str(self.rules.cutoff),
         )
         self._builders: dict[Toolchain, Builder] = {}
-        self._note_unread()
 
     def close(self) -> None:
         """Store what was learnt of the indexes, and let go of the network."""
@@ -134,7 +133,8 @@ class Session:
             if url.startswith("http://") and not is_loopback(urlsplit(url).netloc):
                 self.workspace.note(f"the index `{url}` is asked without encryption")
 
-    def _note_unread(self) -> None:
+    def note_unread(self) -> None:
+        """Say which settings of this machine could lead to another lock, and don't count."""
         options, project = self.workspace.options, self.workspace.project
         if unread := self._machine.unread():
             self.workspace.note(

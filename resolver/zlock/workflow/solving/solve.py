@@ -42,6 +42,7 @@ def solve_jobs(workspace: Workspace, jobs: Sequence[Job], settled: Sequence[Job]
 
 def _solve(session: Session, jobs: Sequence[Job], settled: Sequence[Job]) -> list[Solved]:
     """Solve steps; what stands against any of them is raised at the end, all of it."""
+    session.note_unread()
     solver = StepSolver(session, StepProblems(session, session.workspace.kept_file))
     with closing(session):
         asking, aligned = solver.together(jobs, settled)
