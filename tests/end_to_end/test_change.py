@@ -221,6 +221,22 @@ def test_what_reaches_all_steps_is_one_list_that_all_of_them_have(project: Proje
     assert {step: project.locked(step)["alpha"] for step in ("one", "two")} == {"one": "2.0", "two": "2.0"}
 
 
+def test_a_file_that_includes_another_has_what_that_states(project: Project, index: TinyIndex) -> None:
+    write(
+        project, index, '[steps.one.docker]\nrequirements = "one.txt"\n[steps.two.docker]\nrequirements = "two.txt"\n'
+    )
+    one, two = project.write("one.txt", "gamma\n"), project.write("two.txt", "-r one.txt\nbeta\n")
+
+    succeed(project.run("add", "alpha<2"))
+    both = one.read_text(encoding="utf-8"), two.read_text(encoding="utf-8")
+    index.wheel("delta", "1")
+    succeed(project.run("add", "delta", "--step", "one"))
+
+    assert both == ("gamma\nalpha<2\n", "-r one.txt\nbeta\n")
+    assert (one.read_text(encoding="utf-8"), two.read_text(encoding="utf-8")) == both
+    assert ["delta" in project.locked(step) for step in ("one", "two")] == [True, False]
+
+
 def test_requirements_in_python_are_named_with_their_line(project: Project, index: TinyIndex) -> None:
     file = write(project, index, "")
     file.write_text('pipeline = "pipeline.py:run"\n' + file.read_text(encoding="utf-8"), encoding="utf-8")

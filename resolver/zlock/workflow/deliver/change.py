@@ -194,12 +194,12 @@ class _Places:
     def _homes(self, lacking: Sequence[StatedStep]) -> Iterator[Editable | Place]:
         """Yield where a requirement of each of some steps belongs, so that it reaches no other step."""
         if self._workspace.options.steps:
-            shared = {other.home for other in self._others}
+            shared = {place for other in self._others for place in other.places}
             for one in lacking:
                 own = one.home if one.home not in shared else None
                 yield own or self._in_configuration(one.name)
             return
-        homes = {one.home for one in lacking}
+        homes = list(dict.fromkeys(one.home for one in lacking))
         projects = [TomlPlace(home.named, DEPENDENCIES) for home in homes if isinstance(home, TomlPlace)]
         editable = [one for one in (*homes, *projects) if isinstance(one, Editable)]
         common = [one for one in editable if all(one in each.places for each in lacking)]
