@@ -146,7 +146,7 @@ class Repository:
                 self._metadata[group, place] = future
             return future
 
-    def _known_metadata(self, group: Group, key: str, place: str) -> Any:
+    def _known_metadata(self, group: Group, key: str, place: str) -> object:
         """Return the stored row of a file, or None.
 
         A file without any hash may have other bytes by now, so what is stored of it counts only where there is no
@@ -179,7 +179,7 @@ class Repository:
         self._learn(group, place(), _to_row(metadata))
         return metadata
 
-    def _known_build(self, group: Group, key: str, toolchain: Toolchain) -> Any:
+    def _known_build(self, group: Group, key: str, toolchain: Toolchain) -> object:
         """Return what a build came to on the Python that stands in for one that this machine does not have, or None."""
         if not any(place.startswith(f"{key} on ") for place in list(self._stored[group])):
             return None

@@ -7,7 +7,6 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from zlock.errors import InvalidInput
 from zlock.lock.facts import DeclaredFile, Facts
@@ -15,6 +14,7 @@ from zlock.lock.question import digest_of
 from zlock.model.digest import digest_of_bytes
 from zlock.model.form import plain
 from zlock.model.paths import real
+from zlock.model.plain import at, table
 from zlock.regular import NotRegular, read_regular
 
 # Where tools say that dependencies come from, see `zlock.pyproject`.
@@ -131,27 +131,14 @@ def _digests_of_earlier(file: Path) -> Iterator[str]:
             yield digest_of(asking_source(data))
 
 
-def _asked(document: Mapping[str, Any]) -> list[Any]:
+def _asked(document: Mapping[str, object]) -> list[object]:
     project, tool = document.get("project"), document.get("tool")
     asked = [
         {key: project[key] for key in _PROJECT_KEYS if key in project} if isinstance(project, Mapping) else project,
         document.get("dependency-groups"),
         tool.get("zlock") if isinstance(tool, Mapping) else tool,
     ]
-    environments = _at(document, ("tool", "hatch", "envs"))
-    keys = [
-        *_SOURCE_KEYS,
-        *(
-            ("tool", "hatch", "envs", name, key)
-            for name in (environments if isinstance(environments, Mapping) else ())
-            for key in ("sources", "workspace")
-        ),
-    ]
-    places = [[".".join(each), value] for each in keys if (value := _at(document, each)) is not None]
+    environments = table(document, "tool", "hatch", "envs")
+    own = [("tool", "hatch", "envs", name, key) for name in environments for key in ("sources", "workspace")]
+    places = [[".".join(keys), found] for keys in (*_SOURCE_KEYS, *own) if (found := at(document, *keys)) is not None]
     return [*asked, sorted(places)] if places else asked
-
-
-def _at(document: object, keys: tuple[str, ...]) -> Any:
-    for key in keys:
-        document = document.get(key) if isinstance(document, Mapping) else None
-    return document

@@ -18,6 +18,7 @@ from zlock.lock.lock import Lock
 from zlock.lock.package import Dependency, Package, PackageDirectory, PackageFacts, PackageTool, PackageVcs
 from zlock.lock.question import Question, target_table
 from zlock.lock.wheelhouse import archive_name
+from zlock.model import plain
 from zlock.model.distribution import File, Reference
 from zlock.model.explanations import Differs, GaveWay
 from zlock.model.paths import path_in, portable
@@ -127,7 +128,7 @@ def build(
 
 
 def _fixed_indexes(question: Question) -> frozenset[str]:
-    stated = [Path(row["url"]) for row in question.policy.get("indexes", ())]
+    stated = [Path(str(row["url"])) for row in plain.tables(question.policy, "indexes")]
     return frozenset(path.as_uri() for path in stated if path.is_absolute())
 
 

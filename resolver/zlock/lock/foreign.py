@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.pylock import Package as ForeignPackage
 from packaging.pylock import Pylock, PylockSelectError, PylockValidationError
@@ -14,6 +14,9 @@ from zlock.errors import InvalidInput
 from zlock.lock.files import PackageFile
 from zlock.lock.package import Package, PackageDirectory, PackageVcs
 from zlock.model.target import Target
+
+if TYPE_CHECKING:  # slow to import
+    from packaging.tags import Tag
 
 
 def rows_in(path: Path, text: str, targets: Sequence[Target]) -> dict[str, tuple[Package, ...]]:
@@ -51,7 +54,7 @@ def _environment(target: Target) -> Any:
     return {name: value for name, value in target.environment.items() if name != "extra"}
 
 
-def _tags(target: Target) -> list[Any]:
+def _tags(target: Target) -> list[Tag]:
     from packaging.tags import parse_tag
 
     return [tag for text in target.tags for tag in parse_tag(text)]

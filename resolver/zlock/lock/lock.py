@@ -53,12 +53,13 @@ class Lock:
 
     def render(self) -> str:
         """Return the lock's text, in the format that is written today, with its integrity filled in."""
-        facts = flat(plain(replace(self.facts, format=FORMAT)))
+        stated = plain(replace(self.facts, format=FORMAT))
+        facts = flat(stated)
         for key in ("builds", "sources"):
             if key in facts:
-                facts[key] = [flat(row) for row in facts[key]]
+                facts[key] = [flat(row) for row in stated[key]]
         if "apt" in facts:
-            facts["apt"] = flat(facts["apt"])
+            facts["apt"] = flat(stated["apt"])
         return resign(self._dumped(tool={"zlock": facts}))
 
     def render_bare(self) -> str:

@@ -33,7 +33,7 @@ class Question:
     asked: tuple[Asked, ...]
     apt_packages: tuple[str, ...] = ()
     parent_image: str = ""
-    policy: Mapping[str, Any] = field(default_factory=dict)
+    policy: Mapping[str, object] = field(default_factory=dict)
     wheelhouse: str = ""
     local: Mapping[str, str] = field(default_factory=dict)
 
@@ -46,7 +46,7 @@ class Question:
         """Return `inputs`: a digest that changes whenever the lock may no longer answer the question."""
         return digest_of(self.to_plain())
 
-    def to_plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, object]:
         """Return the question as plain values, in one way only."""
         return {
             "target": target_table(self.targets),
@@ -69,12 +69,12 @@ def target_table(targets: Sequence[Target]) -> dict[str, Any]:
     return table
 
 
-def digest_of(value: Any) -> str:
+def digest_of(value: object) -> str:
     """Return the sha256 of a plain value, written as JSON in one way only; times count as their text."""
     return digest_of_text(plain_text(value))
 
 
-def plain_text(value: Any) -> str:
+def plain_text(value: object) -> str:
     """Return what the digest of a plain value is of."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
 

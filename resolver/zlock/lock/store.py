@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from zlock.errors import InvalidLock
 from zlock.lock.facts import Facts
@@ -191,11 +191,11 @@ def _read_facts(path: Path, text: str) -> Facts:
     return _read(Facts, {_OWN: own}, _OWN)
 
 
-def _read_own(text: str) -> dict[str, Any]:
+def _read_own(text: str) -> dict[str, object]:
     """Return the table `[tool.zlock]`, which is the last of a lock."""
     text = text[own_begin(text) :]
     if "\n[tool.zlock." in text:  # a table inside it, which belongs to what stands before it
-        own: dict[str, Any] = tomllib.loads(text)["tool"]["zlock"]
+        own: dict[str, object] = tomllib.loads(text)["tool"]["zlock"]
         return own
     stated, *rows = text.split("\n\n[[tool.zlock.")
     own, tables = read_table(stated.partition("]\n")[2]), dict[str, list[object]]()

@@ -8,7 +8,6 @@ import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
 
 _PLAIN = re.compile(r"[ !#-\[\]-~]*")
 _LINE = re.compile(r'([A-Za-z0-9_-]+) = "([^"\\]*)"')
@@ -17,11 +16,11 @@ _ITEM = re.compile(r'    "([^"\\]*)",')
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
-class Inline(dict[str, Any]):
+class Inline(dict[str, object]):
     """A table that is written on one line."""
 
 
-class Row(dict[str, Any]):
+class Row(dict[str, object]):
     """A row of a list of tables that is not changed any more: what is made of it is kept for other documents.
 
     Attributes:
@@ -31,7 +30,7 @@ class Row(dict[str, Any]):
     text = ""
 
 
-def flat(table: Mapping[str, Any]) -> dict[str, Any]:
+def flat(table: Mapping[str, object]) -> dict[str, object]:
     """Return a table whose tables are written on the lines of their keys."""
     return {
         key: Inline(one)
@@ -43,14 +42,14 @@ def flat(table: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def dumps(tree: Mapping[str, Any]) -> str:
+def dumps(tree: Mapping[str, object]) -> str:
     """Return a document; values are texts, whole numbers, truth values, times, lists and tables."""
     lines: list[str] = []
     _table(lines, tree, ())
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
-def _table(lines: list[str], table: Mapping[str, Any], path: tuple[str, ...]) -> None:
+def _table(lines: list[str], table: Mapping[str, object], path: tuple[str, ...]) -> None:
     for key, value in table.items():
         if not _is_table(value):
             lines.append(f"{_key(key)} = {_lines(value)}")
@@ -60,11 +59,11 @@ def _table(lines: list[str], table: Mapping[str, Any], path: tuple[str, ...]) ->
             if not value or any(not _is_table(inner) for inner in value.values()):
                 lines += ["", f"[{name}]"]
             _table(lines, value, (*path, key))
-        elif _is_table(value):
+        elif isinstance(value, list) and _is_table(value):
             lines += [_row(row, name, (*path, key)) for row in value]
 
 
-def _row(row: Mapping[str, Any], name: str, path: tuple[str, ...]) -> str:
+def _row(row: Mapping[str, object], name: str, path: tuple[str, ...]) -> str:
     if isinstance(row, Row) and row.text:
         return row.text
     lines = ["", f"[[{name}]]"]
@@ -75,7 +74,7 @@ def _row(row: Mapping[str, Any], name: str, path: tuple[str, ...]) -> str:
     return text
 
 
-def _is_table(value: Any) -> bool:
+def _is_table(value: object) -> bool:
     if isinstance(value, Mapping):
         return not isinstance(value, Inline)
     return (
@@ -90,7 +89,7 @@ def _key(key: str) -> str:
     return key if _BARE.fullmatch(key) else _text(key)
 
 
-def inline(value: Any) -> str:
+def inline(value: object) -> str:
     """Return a value on one line."""
     if isinstance(value, str):
         return _text(value)
@@ -103,15 +102,16 @@ def inline(value: Any) -> str:
         return zoned.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{_key(key)} = {inline(one)}' for key, one in value.items())}}}"
-    return f"[{', '.join(map(inline, value))}]"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(inline, value))}]"
+    raise TypeError(f"TOML has no form for {value!r}")
 
 
-def _lines(value: Any) -> str:
+def _lines(value: object) -> str:
     """Return a value at the end of a `key =`: a list of several, or of tables, has a line for each."""
-    is_short = not isinstance(value, (list, tuple)) or not (
-        len(value) > 1 or any(isinstance(v, Mapping) for v in value)
-    )
-    return inline(value) if is_short else "[\n" + "".join(f"    {inline(one)},\n" for one in value) + "]"
+    if isinstance(value, (list, tuple)) and (len(value) > 1 or any(isinstance(one, Mapping) for one in value)):
+        return "[\n" + "".join(f"    {inline(one)},\n" for one in value) + "]"
+    return inline(value)
 
 
 def _text(text: str) -> str:
@@ -121,12 +121,12 @@ def _text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def read_table(text: str) -> dict[str, Any]:
+def read_table(text: str) -> dict[str, object]:
     """Return a table as `dumps` wrote it, without its header; lines that other tables have too are read once."""
     lines = text.rstrip("\n").split("\n")
     if any(line.startswith("[") for line in lines):  # tables inside it
         return tomllib.loads(text)
-    table: dict[str, Any] = {}
+    table: dict[str, object] = {}
     begin = 0
     while begin < len(lines):
         listed = _LIST.fullmatch(lines[begin])

@@ -18,6 +18,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+_Read = Callable[[object], Any]
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 """What Python, TOML, requirements files or terminals take for the end of a line, and what they can't show."""
 _KINDS = {str: "a text", int: "a whole number", bool: "a truth value", datetime: "a time"}
@@ -95,7 +96,7 @@ def plain(value: object) -> Any:
 class _Field(NamedTuple):
     name: str
     key: str
-    read: Callable[[object], Any]
+    read: _Read
     default: Any
 
     @property
@@ -124,7 +125,7 @@ def _field(name: str, hint: Any, default: object) -> _Field:
 
 
 @cache
-def _reader(kind: Any) -> Callable[[object], Any]:
+def _reader(kind: Any) -> _Read:
     """Return what reads a plain value as what a type says."""
     if generic := _GENERIC.get(get_origin(kind)):
         return generic(*get_args(kind))
@@ -134,19 +135,19 @@ def _reader(kind: Any) -> Callable[[object], Any]:
     return lambda value: read_one(kind, value)
 
 
-def _annotated(inner: Any, *notes: Any) -> Callable[[object], Any]:
+def _annotated(inner: Any, *notes: Any) -> _Read:
     return _checked(_reader(inner), [one for one in notes if callable(one)])
 
 
-def _union(*kinds: Any) -> Callable[[object], Any]:
+def _union(*kinds: Any) -> _Read:
     return _reader(next(one for one in kinds if one is not NoneType))  # neither format has a word for nothing here
 
 
-def _literal(*words: str) -> Callable[[object], Any]:
+def _literal(*words: str) -> _Read:
     return _checked(_reader(str), [matching("|".join(map(re.escape, words)), " or ".join(words))])
 
 
-_GENERIC: dict[Any, Callable[..., Callable[[object], Any]]] = {
+_GENERIC: dict[Any, Callable[..., _Read]] = {
     Annotated: _annotated,
     Union: _union,
     UnionType: _union,
@@ -156,7 +157,7 @@ _GENERIC: dict[Any, Callable[..., Callable[[object], Any]]] = {
 }
 
 
-def _checked(inner: Callable[[object], Any], checks: list[Callable[[Any], Any]]) -> Callable[[object], Any]:
+def _checked(inner: _Read, checks: list[Callable[..., object]]) -> _Read:
     def checked(value: object) -> Any:
         found = inner(value)
         try:
@@ -177,7 +178,7 @@ def _plain(kind: type, value: object) -> object:
     raise Misstated(f"{value!r} is not {_KINDS[kind]}")
 
 
-def _items(inner: Callable[[object], Any], value: object) -> Iterator[Any]:
+def _items(inner: _Read, value: object) -> Iterator[Any]:
     if not isinstance(value, list):
         raise Misstated(f"{value!r} is not a list")
     for position, one in enumerate(value):
@@ -187,7 +188,7 @@ def _items(inner: Callable[[object], Any], value: object) -> Iterator[Any]:
             raise error.within(f"[{position}]") from error
 
 
-def _mapping(key: Callable[[object], Any], inner: Callable[[object], Any], value: object) -> dict[Any, Any]:
+def _mapping(key: _Read, inner: _Read, value: object) -> dict[Any, Any]:
     found = {}
     for name, one in _table(value).items():
         try:

@@ -6,7 +6,6 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -86,7 +85,7 @@ def _of_table(name: str, text: str, *, alone: bool) -> str:
         stated = tomllib.loads(f"name = {text}")["name"]
     except (tomllib.TOMLDecodeError, RecursionError):
         return ""
-    table: Mapping[str, Any] = {"version": stated} if isinstance(stated, str) else stated
+    table: Mapping[str, object] = {"version": stated} if isinstance(stated, str) else stated
     texts = {key: value for key, value in table.items() if isinstance(value, str)}
     listed = table.get("extras")
     extras = [extra for extra in listed if isinstance(extra, str)] if isinstance(listed, list) else []

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
 from zlock._version import __version__
 from zlock.lock.export import Exported, materials
 from zlock.lock.package import Package
 from zlock.model.debian import DebianPackage
+
+if TYPE_CHECKING:  # few have it
+    from cyclonedx.model.component import Component
 
 
 def export(source: Exported) -> str:
@@ -49,7 +52,7 @@ def export(source: Exported) -> str:
     return str(outputter.output_as_string(indent=2)) + "\n"
 
 
-def _debian(key: str, one: DebianPackage, source: Exported) -> Any:
+def _debian(key: str, one: DebianPackage, source: Exported) -> Component:
     """Return a Debian package; where its file is, only the base image knows."""
     from cyclonedx.model import HashAlgorithm, HashType
     from cyclonedx.model.component import Component, ComponentType
@@ -64,7 +67,7 @@ def _debian(key: str, one: DebianPackage, source: Exported) -> Any:
     )
 
 
-def _component(package: Package, source: Exported) -> Any:
+def _component(package: Package, source: Exported) -> Component:
     from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, XsUri
     from cyclonedx.model.component import Component, ComponentType
 

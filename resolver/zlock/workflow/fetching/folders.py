@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.markers import default_environment
 from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
@@ -46,7 +46,7 @@ def usable_build(one: LockedStep, name: str, target: Target) -> Build | None:
 
 
 def _is_here(target: Target) -> bool:
-    here: Mapping[str, Any] = {**default_environment()}
+    here: Mapping[str, object] = {**default_environment()}
     return all(target.environment[name] == here[name] for name in ("sys_platform", "platform_machine"))
 
 

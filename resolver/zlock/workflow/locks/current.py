@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from zlock.errors import Located, LockOutdated
 from zlock.lock.facts import Facts
@@ -173,12 +173,12 @@ def _own_apt(packages: Iterable[str], asked: Iterable[Asked]) -> list[str]:
     return [package for package in packages if package not in others]
 
 
-def _difference(what: str, was: Any, now: Any) -> Iterator[str]:
+def _difference(what: str, was: object, now: object) -> Iterator[str]:
     if (was or None) != (now or None):
         yield f"{what} was {_shown(was)}, is {_shown(now)}"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return f"`{value if isinstance(value, str) else inline(value)}`" if value else "not set"
 
 

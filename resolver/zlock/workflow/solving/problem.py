@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -41,7 +41,7 @@ class StepProblems:
         self._session = session
         self._preferred = preferred
         self._workspace = session.workspace
-        self._universes: dict[tuple[Any, ...], Universe] = {}
+        self._universes: dict[tuple[object, ...], Universe] = {}
         self._references: dict[tuple[NormalizedName, str, LockedReference | None, Toolchain], Reference] = {}
 
     def members(self, job: AskingStep, requirements: Sequence[DirectRequirement]) -> list[Member]:
