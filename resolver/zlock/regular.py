@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
+from pathlib import Path
 
 LIMIT = 64 << 20
 """Bytes that a lock, a configuration, or a file of requirements has at the most."""
@@ -28,6 +30,28 @@ def read_regular(path: str | os.PathLike[str]) -> bytes:
     if len(data) > LIMIT:
         raise NotRegular(errno.EFBIG, f"it has more than {LIMIT >> 20} MiB", os.fspath(path))
     return data
+
+
+def read_named(path: Path, described: str, wrong: Callable[..., Exception], *, is_shown: bool = True) -> bytes:
+    """Return the bytes of a file that something names.
+
+    Args:
+        path: The file.
+        described: What messages call it.
+        wrong: Makes the error of what is wrong with it and, as `hint`, the way out.
+        is_shown: Whether its path may be shown.
+    """
+    try:
+        if path.is_fifo():
+            raise wrong(f"{described} is a pipe", hint="name a file")
+        return read_regular(path)
+    except FileNotFoundError as error:
+        raise wrong(f"{described} is missing", hint=f"zlock looked for `{path}`" if is_shown else "") from error
+    except IsADirectoryError as error:
+        raise wrong(f"{described} is a folder", hint="name a file in it") from error
+    except (OSError, ValueError) as error:  # the latter: its name can't be one
+        reason = getattr(error, "strerror", None) or error
+        raise wrong(f"{described} can't be read: {reason}", hint="let your user read it") from error
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
@@ -15,7 +15,7 @@ from zlock.errors import InvalidRequirements
 from zlock.model import plain
 from zlock.model.origin import Origin, Source
 from zlock.pyproject.lines import TomlLines
-from zlock.regular import read_regular
+from zlock.regular import read_named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +54,12 @@ class Document:
         """
         name = name_of(path, root)
         name = f"{within}: {name}" if within else name
-        text = _decoded(read_bytes(path, name), name)
-        return cls(path=path, name=name, text=text, data=_parse(text, name), within=within)
+        wrong = partial(wrong_file, name=name)
+        try:
+            text = read_named(path, f"`{name}`", wrong).decode().replace("\r\n", "\n")
+        except ValueError as error:
+            raise wrong(f"`{name}` is not UTF-8", hint="TOML is always UTF-8: save it so") from error
+        return cls(path=path, name=name, text=text, data=parse(text, f"`{name}`", wrong), within=within)
 
     @property
     def folder(self) -> Path:
@@ -113,55 +117,23 @@ def name_of(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
-def read_bytes(path: Path, name: str, source: Source = Source.PYPROJECT) -> bytes:
-    """Read a file that a source names.
-
-    Raises:
-        InvalidRequirements: It is missing, a folder, or a pipe.
-    """
-    if path.is_fifo():
-        raise wrong_file(f"`{name}` is a pipe", name, source=source, hint="name a file")
-    try:
-        return read_regular(path)
-    except FileNotFoundError as error:
-        raise wrong_file(f"`{name}` is missing", name, source=source, hint=f"zlock looked for `{path}`") from error
-    except IsADirectoryError as error:
-        kind = "`pyproject.toml`" if source is Source.PYPROJECT else "file"
-        raise wrong_file(f"`{name}` is a folder", name, source=source, hint=f"name the {kind} in it") from error
-    except OSError as error:
-        message = f"`{name}` can't be read: {error.strerror}"
-        raise wrong_file(message, name, source=source, hint="let your user read it") from error
-
-
-def _decoded(data: bytes, name: str) -> str:
-    try:
-        return data.decode().replace("\r\n", "\n")
-    except ValueError as error:
-        raise wrong_file(f"`{name}` is not UTF-8", name, hint="TOML is always UTF-8: save it so") from error
-
-
-def _parse(text: str, name: str) -> dict[str, object]:
-    """Parse TOML.
-
-    Raises:
-        InvalidRequirements: It is none; the origin has the line.
-    """
+def parse(text: str, described: str, wrong: Callable[..., Exception], *, indent: int = 0) -> dict[str, object]:
+    """Return a text as TOML; where it is none, `wrong` makes the error. `indent` is what was cut off of its lines."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"line (\d+)", str(error))
-        line = int(found.group(1)) if found else len(text.splitlines())
-        raise wrong_file(
-            f"`{name}` is not valid TOML", name, str(error), line=line, hint="correct that line"
-        ) from error
+        line = int(found[1]) if found else len(text.splitlines())
+        detail = re.sub(r"column (\d+)", lambda column: f"column {int(column[1]) + indent}", str(error))
+        raise wrong(f"{described} is not valid TOML", detail, line=line, hint="correct that line") from error
     except RecursionError as error:
-        raise wrong_file(f"`{name}` is nested too deeply", name, hint="correct that file") from error
+        raise wrong(f"{described} is nested too deeply", hint="correct it") from error
 
 
 def wrong_file(
     message: str,
-    name: str,
     *details: str,
+    name: str,
     line: int | None = None,
     source: Source = Source.PYPROJECT,
     hint: str,

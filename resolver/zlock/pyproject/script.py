@@ -8,14 +8,14 @@ import re
 import tomllib
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from zlock.errors import InvalidRequirements
 from zlock.model import plain
 from zlock.model.origin import Source
-from zlock.pyproject.document import Document, name_of, read_bytes, wrong_file
-from zlock.regular import read_regular
+from zlock.pyproject.document import Document, name_of, parse, wrong_file
+from zlock.regular import read_named, read_regular
 from zlock.wording import did_you_mean, kind
 
 _BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
@@ -24,6 +24,7 @@ _BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)
 _BEGIN = re.compile(r"(?m)^# /// script$")
 _INSIDE = re.compile(r"#(| .*)")
 _KEYS: Final = ("dependencies", "requires-python", "tool")
+_wrong = partial(wrong_file, source=Source.SCRIPT)
 _EXAMPLE: Final = 'begin it with the lines `# /// script`, `# dependencies = ["..."]` and `# ///`'
 
 
@@ -41,10 +42,14 @@ def read_script(path: Path, *, root: Path) -> Document:
         InvalidRequirements: It can't be read, or has no metadata, or metadata that is malformed.
     """
     name = name_of(path, root)
-    text = _decoded(read_bytes(path, name, Source.SCRIPT), name)
+    wrong = partial(_wrong, name=name)
+    try:
+        text = importlib.util.decode_source(read_named(path, f"`{name}`", wrong))
+    except (SyntaxError, ValueError) as error:
+        raise wrong(f"`{name}` is not a Python file: {error}", hint="save it as UTF-8 text") from error
     block = _only_block(text, name)
     before, content = text.count("\n", 0, block.start()), _content(block)
-    stated = _parsed("\n" * (before + 1) + content, name)
+    stated = parse("\n" * (before + 1) + content, f"the metadata of `{name}`", wrong, indent=2)
     document = Document(
         path=path,
         name=name,
@@ -110,14 +115,6 @@ def _has_steps(text: str) -> bool:
     return any(one.rpartition(".")[2] in ("pipeline", "step") for one in decorators)
 
 
-def _decoded(data: bytes, name: str) -> str:
-    try:
-        return importlib.util.decode_source(data)
-    except (SyntaxError, ValueError) as error:
-        message = f"`{name}` is not a Python file: {error}"
-        raise wrong_file(message, name, source=Source.SCRIPT, hint="save it as UTF-8 text") from error
-
-
 def _blocks(text: str) -> list[re.Match[str]]:
     return [one for one in _BLOCK.finditer(text) if one["type"] == "script"]
 
@@ -135,30 +132,16 @@ def _only_block(text: str, name: str) -> re.Match[str]:
     if found:
         lines = [text.count("\n", 0, one.start()) + 1 for one in found]
         message = f"`{name}` has {len(found)} blocks of metadata `# /// script`, in lines {', '.join(map(str, lines))}"
-        raise _malformed(message, name, line=lines[1], hint="keep one of them")
+        raise _wrong(message, name=name, line=lines[1], hint="keep one of them")
     begin = _BEGIN.search(text)
     if begin is None:
-        raise _malformed(f"`{name}` has no inline metadata (PEP 723)", name, hint=_EXAMPLE)
+        raise _wrong(f"`{name}` has no inline metadata (PEP 723)", name=name, hint=_EXAMPLE)
     first = text.count("\n", 0, begin.start()) + 1
     rest = text.split("\n")[first:]
     end = next((number for number, line in enumerate(rest) if not _INSIDE.fullmatch(line)), len(rest))
     message = f"the metadata of `{name}` that begins in line {first} has no end before line {first + end + 1}"
     hint = "end it with a line `# ///`; every line before that begins with `# `, or is `#` alone"
-    raise _malformed(message, name, line=first, hint=hint)
-
-
-def _parsed(text: str, name: str) -> dict[str, object]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"line (\d+)", str(error))
-        line = int(found[1]) if found else len(text.splitlines())
-        detail = re.sub(r"column (\d+)", lambda column: f"column {int(column[1]) + 2}", str(error))
-        raise _malformed(
-            f"the metadata of `{name}` is not valid TOML", name, detail, line=line, hint="correct that line"
-        ) from error
-    except RecursionError as error:
-        raise _malformed(f"the metadata of `{name}` is nested too deeply", name, hint="correct it") from error
+    raise _wrong(message, name=name, line=first, hint=hint)
 
 
 def _check(stated: Mapping[str, object], document: Document) -> None:
@@ -167,12 +150,12 @@ def _check(stated: Mapping[str, object], document: Document) -> None:
     if not isinstance(dependencies, list) or not all(isinstance(one, str) for one in dependencies):
         hint = "write one requirement in each item, in quotes"
         message = f"`dependencies` of `{name}` must be a list of strings"
-        raise _malformed(message, name, line=document.line_of("project", "dependencies"), hint=hint)
+        raise _wrong(message, name=name, line=document.line_of("project", "dependencies"), hint=hint)
     hints = {"requires-python": 'write bounds, such as `">=3.11"`', "tool": "write tables, such as `[tool.uv]`"}
     for (key, hint), expected in zip(hints.items(), (str, dict), strict=True):
         if not isinstance(stated.get(key, expected()), expected):
             message = f"`{key}` of `{name}` must be {kind(expected())}, not {kind(stated[key])}"
-            raise _malformed(message, name, line=document.line_of("project", key), hint=hint)
+            raise _wrong(message, name=name, line=document.line_of("project", key), hint=hint)
 
 
 def _as_project(stated: Mapping[str, object]) -> dict[str, object]:
@@ -188,7 +171,3 @@ def _unread(stated: Mapping[str, object]) -> list[tuple[str, str]]:
     if "zlock" in plain.table(stated, "tool"):
         found.append(("tool.zlock", "the configuration is in `zlock.toml` or `pyproject.toml`"))
     return found
-
-
-def _malformed(message: str, name: str, *details: str, line: int | None = None, hint: str) -> InvalidRequirements:
-    return wrong_file(message, name, *details, line=line, source=Source.SCRIPT, hint=hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from zlock.model.link import Link, LinkError, shown
 from zlock.model.origin import Origin
 from zlock.model.paths import absolute
 from zlock.model.requirement import DirectRequirement, Gathered, IndexOption
-from zlock.regular import read_regular
+from zlock.regular import read_named
 from zlock.sources import hashes, lines, links, options, statement
 from zlock.sources.statement import Place
 
@@ -143,13 +144,13 @@ class _Reading:
     def file(self, path: Path, *, given: str, constraint: bool, by: Place | None, above: tuple[Path, ...]) -> None:
         """Read one file; `by` is the line that includes it, `above` the files that lead to it."""
         self._name(path, given, by, above)
-        name = self._names[path]
+        name, wrong = self._names[path], partial(_wrong_file, by=by, origin=self._origin)
         if path in above:
             chain = " -> ".join(self._names[each] for each in (*above[above.index(path) :], path))
-            raise _wrong_file(f"`{name}` includes itself", by, self._origin, chain, hint="remove one of these lines")
+            raise wrong(f"`{name}` includes itself", chain, hint="remove one of these lines")
         if len(above) == _MOST_NESTED:
             hint = f"let fewer than {_MOST_NESTED} files include one another"
-            raise _wrong_file(f"`{name}` is included too deeply", by, self._origin, hint=hint)
+            raise wrong(f"`{name}` is included too deeply", hint=hint)
         if (path, constraint) in self._done:
             return  # everything in it is known already; in a diamond of files this saves exponential work
         self._done.add((path, constraint))
@@ -161,7 +162,7 @@ class _Reading:
             if line is not None:
                 message = f"{kind} file `{name}` has a merge conflict at line {line}"
                 hint = "resolve that first, then run `zlock resolve`"
-                raise _wrong_file(message, by, self._origin, hint=hint)
+                raise wrong(message, hint=hint)
             origin = self._origin._replace(file=name)
             self.text(text, origin=origin, folder=path.parent, constraint=constraint, above=(*above, path))
 
@@ -357,29 +358,17 @@ def _read(path: Path, described: str, by: Place | None, origin: Origin, *, shown
     Raises:
         InvalidRequirements: It is missing, a folder, a pipe, unreadable, or no text.
     """
-    if path.is_fifo():
-        raise _wrong_file(f"{described} is a pipe", by, origin, hint="name a file")
+    wrong = partial(_wrong_file, by=by, origin=origin)
     try:
-        text = lines.decode(read_regular(path))
-    except FileNotFoundError as error:
-        hint = f"zlock looked for `{path}`" if shown else ""
-        raise _wrong_file(f"{described} is missing", by, origin, hint=hint) from error
-    except IsADirectoryError as error:
-        raise _wrong_file(f"{described} is a folder", by, origin, hint="name a file in it") from error
-    except (OSError, ValueError, LookupError) as error:
-        raise _unreadable(error, described, by, origin) from error
-    if "\0" in text:
-        raise _wrong_file(f"{described} is binary", by, origin, hint="name a text file with one requirement a line")
-    return text
-
-
-def _unreadable(error: Exception, described: str, by: Place | None, origin: Origin) -> InvalidRequirements:
-    if isinstance(error, OSError):
-        return _wrong_file(f"{described} can't be read: {error.strerror}", by, origin, hint="let your user read it")
-    if isinstance(error, UnicodeDecodeError):
+        text = lines.decode(read_named(path, described, wrong, is_shown=shown))
+    except UnicodeDecodeError as error:
         hint = "save it as UTF-8, or state its coding in the first line: `# -*- coding: latin-1 -*-`"
-        return _wrong_file(f"{described} is not {error.encoding} from byte {error.start} on", by, origin, hint=hint)
-    return _wrong_file(f"{described} declares a coding that is unknown", by, origin, hint="save it as UTF-8")
+        raise wrong(f"{described} is not {error.encoding} from byte {error.start} on", hint=hint) from error
+    except (ValueError, LookupError) as error:
+        raise wrong(f"{described} declares a coding that is unknown", hint="save it as UTF-8") from error
+    if "\0" in text:
+        raise wrong(f"{described} is binary", hint="name a text file with one requirement a line")
+    return text
 
 
 def _check_text(text: str, described: str, origin: Origin) -> None:
@@ -391,7 +380,7 @@ def _check_text(text: str, described: str, origin: Origin) -> None:
         )
 
 
-def _wrong_file(message: str, by: Place | None, origin: Origin, *details: str, hint: str) -> InvalidRequirements:
+def _wrong_file(message: str, *details: str, by: Place | None, origin: Origin, hint: str) -> InvalidRequirements:
     """Make an error about a whole file, with the line that includes it."""
     included = Located(f"included by {by.origin}: {by.shown}", by.origin) if by else origin.located
     return InvalidRequirements(message, context=(included, *details), hint=hint)
