@@ -417,6 +417,8 @@ def test_a_merge_conflict_in_the_configuration_is_to_be_resolved_first(tmp_path:
     [
         (b"python = ", "is not valid TOML"),
         (b"a = " + b"[" * 5000, "is not valid TOML"),
+        (b"[docker.environment]\na = " + b"1" * 5000, "is not valid TOML: it holds a number of more than 64 bits"),
+        (b"[docker.environment]\na = 0x" + b"f" * 5000, "is not valid TOML: it holds a number of more than 64 bits"),
         (b"a = '\xff'", "is not valid UTF-8"),
         (b"\xef\xbb\xbfpyton = 1", "unknown key `pyton`"),
     ],

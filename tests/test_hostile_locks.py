@@ -196,6 +196,8 @@ def apt(base_image: str = DIGEST, distribution: str = "debian", **changes: Any) 
         ({"apt": apt(path="/etc/git.deb")}, "apt.packages[0].path"),
         ({"apt": apt(path="http://other.example/git.deb")}, "apt.packages[0].path"),
         ({"apt": apt(size=0)}, "apt.packages[0].size"),
+        ({"apt": apt(size=2**70)}, "apt.packages[0].size"),
+        ({"policy": {"conflicts": 2**70}}, "policy.conflicts"),
         ({"apt": apt(sha256="0" * 63)}, "apt.packages[0].sha256"),
         ({"apt": apt(needs=("nowhere",))}, "apt.packages"),
         ({"apt": Apt(base_image=DIGEST, distribution="debian", packages=(GIT, GIT))}, "apt.packages"),

@@ -208,7 +208,7 @@ def test_an_unknown_name_where_there_is_none(tmp_path: Path) -> None:
         ("[project]\noptional-dependencies = []\n", "`project.optional-dependencies` must be a table", ""),
         ("[project]\n[project.optional-dependencies]\na_b = []\na-b = []\n", "one normalized name", ""),
         ("[project\n", "not valid TOML", ""),
-        ("a = " + "[" * 20000, "nested too deeply", ""),
+        ("a = " + "[" * 20000, "is not valid TOML", ""),
         (b"a = '\xff'\n", "not UTF-8", "UTF-8"),
     ],
 )

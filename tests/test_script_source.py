@@ -109,6 +109,7 @@ BLOCK = "# /// script\n# dependencies = ['alpha']\n# ///\n"
         ("# /// script\n# dependencies = ['a',\n# 3]\n# ///\n", "`dependencies` of `train.py` must be a list", 2),
         ("# /// script\n# requires-python = 3.11\n# ///\n", "`requires-python` of `train.py` must be a string", 2),
         ("# /// script\n# requires-python = 'new'\n# ///\n", "`requires-python` is not a specifier", 2),
+        (f"# /// script\n# requires-python = '>=3.{'1' * 5000}'\n# ///\n", "`requires-python` is not a specifier", 2),
         ("# /// script\n# dependencies = []\n# tool = 1\n# ///\n", "`tool` of `train.py` must be a table", 3),
         ("# /// script\n# dependencies = [\n# 'alpha',\n# 'no good',\n# ]\n# ///\n", "no good", 4),
         (

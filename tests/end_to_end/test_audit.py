@@ -206,6 +206,7 @@ def _ranges(*events: object, kind: str = "ECOSYSTEM") -> dict[str, object]:
         (_ranges({"introduced": "0", "fixed": "1.6"}), "affected[0].ranges[0].events[0]"),
         (_ranges({"introduced": 0}), "affected[0].ranges[0].events[0].introduced"),
         (_ranges({"introduced": "0"}, {"fixed": "soon"}), "affected[0].ranges[0].events[1].fixed"),
+        (_ranges({"introduced": "0"}, {"fixed": "1" * 5000}), "affected[0].ranges[0].events[1].fixed"),
     ],
 )
 def test_a_record_of_another_form_is_an_error(tmp_path: Path, stated: dict[str, object], field: str) -> None:

@@ -155,6 +155,7 @@ def test_a_version_that_will_not_do_is_not_preferred(ours: Project, index: TinyI
         ("version = 1\npackage = [3]\n", "package 1 of `their.lock` must be a table, not a number"),
         (PDM.replace('name = "Alpha"', "name = 1"), "package 1 of `their.lock` has no `name`"),
         (PDM.replace('"1.2"', '"new"'), "package 3 of `their.lock` (`beta`) has no valid version: `new`"),
+        (PDM.replace('"1.2"', f'"{"1" * 5000}"'), "package 3 of `their.lock` (`beta`) has no valid version"),
         (PDM.replace("== 'linux'", "is 'linux'"), "package 2 of `their.lock` (`beta`) has no valid marker"),
         (None, "`their.lock` can't be read: No such file"),
         (b"\xff", "`their.lock` can't be read: it is not UTF-8"),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from zlock.errors import IndexFailed
 from zlock.model import plain
+from zlock.model.toml import parse_toml
 
 # Settings that would make a lock depend on the machine.
 _UNREAD_VARIABLES = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONSTRAINT", "UV_INDEX", "UV_EXTRA_INDEX_URL",
@@ -162,7 +163,7 @@ def _read_uv(environ: Mapping[str, str], project: Path) -> dict[str, object]:
 
 def _toml(path: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         return {}
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from zlock.errors import InvalidInput
 from zlock.model.form import Key, Misstated, read
+from zlock.model.versions import parse_version
 from zlock.regular import LIMIT, read_regular
 
 _ECOSYSTEM = "pypi"
@@ -201,7 +202,7 @@ def _vulnerability(value: object, names: Collection[NormalizedName]) -> Vulnerab
 def _affected(releases: _Releases, name: NormalizedName) -> Affected:
     return Affected(
         name=name,
-        versions=frozenset(filter(None, map(_version, releases.versions))),
+        versions=frozenset(filter(None, map(parse_version, releases.versions))),
         ranges=tuple(
             span
             for position, one in enumerate(releases.ranges)
@@ -217,7 +218,7 @@ def _bounds(events: Sequence[_Event], where: str) -> Iterator[tuple[Version | No
         key, text = next((key, text) for key, text in event._asdict().items() if text)
         if key == "limit":
             continue
-        version = _version(text)
+        version = parse_version(text)
         if version is None:
             raise Misstated(f"{text!r} is not a version", f"{where}.events[{position}].{key}")
         yield None if text == "0" else version, key
@@ -236,11 +237,3 @@ def _spans(bounds: Sequence[tuple[Version | None, str]]) -> Iterator[tuple[Versi
             is_open = False
     if is_open:
         yield begin, None, False
-
-
-def _version(text: str) -> Version | None:
-    """Return a version; releases from before PEP 440 have some that none can be locked as."""
-    try:
-        return Version(text)
-    except InvalidVersion:
-        return None

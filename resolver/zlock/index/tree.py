@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tarfile
-import tomllib
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from zlock.index.metadata import is_static, parse_dependency, parse_metadata, re
 from zlock.model.distribution import Dependency, Metadata
 from zlock.model.paths import is_inside
 from zlock.model.ports import InvalidMetadata
+from zlock.model.toml import parse_toml
 from zlock.model.versions import readable
 from zlock.regular import read_regular
 
@@ -90,7 +90,7 @@ def read_pyproject(folder: Path) -> dict[str, object]:
         InvalidMetadata: It can't be read, or is not valid TOML.
     """
     try:
-        return tomllib.loads(read_regular(folder / "pyproject.toml").decode())
+        return parse_toml(read_regular(folder / "pyproject.toml").decode())
     except FileNotFoundError:
         return {}
     except OSError as error:

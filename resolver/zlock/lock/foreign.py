@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from zlock.errors import InvalidInput
 from zlock.lock.files import PackageFile
 from zlock.lock.package import Package, PackageDirectory, PackageVcs
 from zlock.model.target import Target
+from zlock.model.toml import parse_toml
 
 if TYPE_CHECKING:  # slow to import
     from packaging.tags import Tag
@@ -26,10 +26,10 @@ def rows_in(path: Path, text: str, targets: Sequence[Target]) -> dict[str, tuple
         InvalidInput: It is not a valid lock, or not for one of the targets.
     """
     try:
-        document = tomllib.loads(text)
+        document = parse_toml(text)
         lock = Pylock.from_dict(document)
         lock.validate()
-    except (ValueError, PylockValidationError, RecursionError) as error:
+    except (ValueError, PylockValidationError) as error:
         raise InvalidInput(
             f"`{path.name}` is not a valid lock: {str(error).splitlines()[0]}",
             hint="name a lock (PEP 751), a folder of locks, or a revision",

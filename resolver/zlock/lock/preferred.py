@@ -6,13 +6,15 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from packaging.markers import InvalidMarker, Marker, UndefinedEnvironmentName
+from packaging.markers import Marker, UndefinedEnvironmentName
 from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from zlock.errors import InvalidInput
 from zlock.model import plain
 from zlock.model.target import Target
+from zlock.model.toml import parse_toml
+from zlock.model.versions import parse_version, readable
 from zlock.wording import kind
 
 _MARKERS = ("marker", "markers", "resolution-markers")
@@ -65,8 +67,8 @@ def preferred_in(text: str, name: str) -> Preferred:
         InvalidInput: It is none of these, or malformed.
     """
     try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        document = parse_toml(text)
+    except tomllib.TOMLDecodeError as error:
         raise InvalidInput(f"`{name}` is not valid TOML: {error}", hint="let its tool write it anew") from error
     held: dict[NormalizedName, list[Held]] = {}
     for at, row in enumerate(_rows(document, name)):
@@ -98,11 +100,10 @@ def _rows(document: Mapping[str, object], name: str) -> list[object]:
 def _held(row: Mapping[str, object], name: str, at: int) -> Held:
     version = row["version"]
     try:
-        Version(version)  # type: ignore[arg-type]  # what is not text is a TypeError
-        return Held(str(version), tuple(map(Marker, _markers(row))))
-    except (InvalidVersion, TypeError) as error:
-        raise _wrong(name, at, f"(`{row['name']}`) has no valid version: `{version}`") from error
-    except InvalidMarker as error:
+        if not isinstance(version, str) or parse_version(version) is None:
+            raise _wrong(name, at, f"(`{row['name']}`) has no valid version: `{version}`")
+        return Held(version, tuple(map(Marker, map(readable, _markers(row)))))
+    except ValueError as error:
         raise _wrong(name, at, f"(`{row['name']}`) has no valid marker") from error
 
 

@@ -17,6 +17,8 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from zlock.model.plain import holds_long
+
 T = TypeVar("T")
 _Read = Callable[[object], Any]
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -173,6 +175,8 @@ def _checked(inner: _Read, checks: list[Callable[..., object]]) -> _Read:
 
 
 def _plain(kind: type, value: object) -> object:
+    if not isinstance(value, str) and holds_long(value):
+        raise Misstated("it holds a number of more than 64 bits")
     if kind is object or (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
         return value
     raise Misstated(f"{value!r} is not {_KINDS[kind]}")

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from zlock.model import plain
 from zlock.model.bounds import specifier
 from zlock.model.link import git_url
 from zlock.model.paths import file_url
+from zlock.model.toml import parse_toml
 
 # A name, its extras, and what stands before the rest; nothing is tried twice, as a line can be long.
 _HEAD = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*+)\s*+(?:\[([^\]]*+)\])?+\s*+([=@]*+)\s*+")
@@ -82,10 +84,10 @@ def _with_bounds(text: str) -> str:
 
 def _of_table(name: str, text: str, *, alone: bool) -> str:
     try:
-        stated = tomllib.loads(f"name = {text}")["name"]
-    except (tomllib.TOMLDecodeError, RecursionError):
+        stated = parse_toml(f"name = {text}")["name"]
+    except tomllib.TOMLDecodeError:
         return ""
-    table: Mapping[str, object] = {"version": stated} if isinstance(stated, str) else stated
+    table: Mapping[str, object] = {"version": stated} if isinstance(stated, str) else plain.table(stated)
     texts = {key: value for key, value in table.items() if isinstance(value, str)}
     listed = table.get("extras")
     extras = [extra for extra in listed if isinstance(extra, str)] if isinstance(listed, list) else []

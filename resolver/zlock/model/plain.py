@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 
+def holds_long(value: object) -> bool:
+    """Return whether a number in a value is one of more than 64 bits."""
+    if isinstance(value, dict | list):
+        return any(map(holds_long, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, int) and value.bit_length() > 64  # noqa: PLR2004 - as it says
+
+
 def at(value: object, *keys: str | int) -> object:
     """Return what stands under keys of tables and places of lists; None where that is not there."""
     for key in keys:

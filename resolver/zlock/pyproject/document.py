@@ -14,6 +14,8 @@ from packaging.specifiers import SpecifierSet
 from zlock.errors import InvalidRequirements
 from zlock.model import plain
 from zlock.model.origin import Origin, Source
+from zlock.model.toml import parse_toml
+from zlock.model.versions import readable
 from zlock.pyproject.lines import TomlLines
 from zlock.regular import read_named
 
@@ -82,7 +84,7 @@ class Document:
             return None
         origin = self.origin("project", "requires-python", detail="`requires-python`")
         try:
-            return SpecifierSet(stated), origin  # type: ignore[arg-type]  # what is not a string is a TypeError
+            return SpecifierSet(readable(stated)), origin  # type: ignore[arg-type]  # what is not a string is a TypeError
         except (ValueError, TypeError, AttributeError) as error:
             raise InvalidRequirements(
                 f"`requires-python` is not a specifier: `{stated}`",
@@ -120,14 +122,13 @@ def name_of(path: Path, root: Path) -> str:
 def parse(text: str, described: str, wrong: Callable[..., Exception], *, indent: int = 0) -> dict[str, object]:
     """Return a text as TOML; where it is none, `wrong` makes the error. `indent` is what was cut off of its lines."""
     try:
-        return tomllib.loads(text)
+        return parse_toml(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"line (\d+)", str(error))
-        line = int(found[1]) if found else len(text.splitlines())
+        at_end = len(text.splitlines()) if "at end" in str(error) else None
+        line = int(found[1]) if found else at_end
         detail = re.sub(r"column (\d+)", lambda column: f"column {int(column[1]) + indent}", str(error))
         raise wrong(f"{described} is not valid TOML", detail, line=line, hint="correct that line") from error
-    except RecursionError as error:
-        raise wrong(f"{described} is nested too deeply", hint="correct it") from error
 
 
 def wrong_file(

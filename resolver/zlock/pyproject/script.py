@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
-import tomllib
 import warnings
 from collections.abc import Mapping
 from functools import partial
@@ -14,6 +13,7 @@ from typing import Final
 
 from zlock.model import plain
 from zlock.model.origin import Source
+from zlock.model.toml import parse_toml
 from zlock.pyproject.document import Document, name_of, parse, wrong_file
 from zlock.regular import read_named, read_regular
 from zlock.wording import did_you_mean, kind
@@ -88,7 +88,7 @@ def asked_in(data: bytes) -> tuple[Mapping[str, object], bool] | None:
     blocks = _blocks(text)
     if len(blocks) > 1:
         raise ValueError
-    return (_as_project(tomllib.loads(_content(blocks[0]))), not _has_steps(text)) if blocks else None
+    return (_as_project(parse_toml(_content(blocks[0]))), not _has_steps(text)) if blocks else None
 
 
 def stated_in(text: str) -> str:

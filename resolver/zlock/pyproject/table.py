@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.markers import InvalidMarker, Marker
+from packaging.markers import Marker
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import InvalidRequirements
@@ -16,6 +16,7 @@ from zlock.model.indexes import Route, address
 from zlock.model.link import git_url, with_subdirectory
 from zlock.model.origin import Origin
 from zlock.model.paths import file_url
+from zlock.model.versions import readable
 from zlock.pyproject.document import Document
 from zlock.wording import did_you_mean
 
@@ -119,8 +120,8 @@ class Table:
     def marker(self, text: str) -> Marker:
         """Parse a marker."""
         try:
-            return Marker(text)
-        except InvalidMarker as error:
+            return Marker(readable(text))
+        except ValueError as error:
             raise self.error(f"has no valid marker: `{text}`") from error
 
     def placed(self, form: str, row: Mapping[str, object]) -> StatedSource:

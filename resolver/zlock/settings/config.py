@@ -18,6 +18,7 @@ from zlock.model.conflict import conflicted_line
 from zlock.model.indexes import Cutoff, Index, Routing
 from zlock.model.requirement import DirectRequirement
 from zlock.model.stack import Stack
+from zlock.model.toml import parse_toml
 from zlock.pyproject.lines import TomlLines
 from zlock.regular import read_regular
 from zlock.settings import audit, indexes, rules
@@ -239,8 +240,8 @@ def _read_toml(path: Path) -> tuple[dict[str, object], str]:
             f"`{shown}` can't be read: {error.strerror}", hint="let your user read it"
         ) from error
     try:
-        return tomllib.loads(text), text
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return parse_toml(text), text
+    except tomllib.TOMLDecodeError as error:
         is_conflict = conflicted_line(text) is not None
         hint = "resolve the merge conflict in it first" if is_conflict else "correct that line"
         raise InvalidConfiguration(f"`{shown}` is not valid TOML: {error}", hint=hint) from error

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
 from zlock.model import plain
 from zlock.model.link import ARCHIVE_ENDINGS, PROJECT_NAME, Link
 from zlock.model.paths import absolute, file_url, portable, real
+from zlock.model.toml import parse_toml
 from zlock.redact import redact
 from zlock.regular import read_regular
 
@@ -80,8 +80,8 @@ def is_project(folder: Path) -> bool:
 
 def _pyproject_name(path: Path) -> str | None:
     try:
-        data = tomllib.loads(read_regular(path).decode())
-    except (OSError, ValueError, RecursionError):
+        data = parse_toml(read_regular(path).decode())
+    except (OSError, ValueError):
         return None
     name = plain.table(data, "project").get("name", plain.at(data, "tool", "poetry", "name"))
     return name if isinstance(name, str) and PROJECT_NAME.fullmatch(name) else None

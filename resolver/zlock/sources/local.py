@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import sys
-import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from zlock.model import plain
 from zlock.model.origin import Origin
 from zlock.model.paths import real
 from zlock.model.requirement import Gathered
+from zlock.model.toml import parse_toml
 from zlock.process import CommandExited, CommandNotFound, Completed, quoted, run_command
 from zlock.redact import redact
 from zlock.sources.environment import Environment, ask
@@ -369,7 +369,7 @@ def _project_names(project: Path) -> tuple[set[NormalizedName], set[NormalizedNa
     """Read from `pyproject.toml` the project's own names and those of the packages it says it needs."""
     file = project / "pyproject.toml"
     try:
-        stated = tomllib.loads(file.read_text(encoding="utf-8"))
+        stated = parse_toml(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return set(), set()
     except (OSError, ValueError) as error:

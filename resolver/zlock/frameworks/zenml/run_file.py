@@ -79,7 +79,7 @@ def _mapping(file: str) -> tuple[Mapping[str, Any], Mapping[tuple[str, ...], Pla
     try:
         text = Path(file).read_text(encoding="utf-8")
         found, node = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         place = Place(file, mark.line + 1 if mark else None)
         why = getattr(error, "problem", None) or str(error)

@@ -1,0 +1,31 @@
+"""Documents in TOML, as values."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+from zlock.model.plain import holds_long
+
+_LONG = re.compile(r"\b0[xob][0-9A-Fa-f_]{17,}")
+"""A long number in another base than ten, or a text like one."""
+
+
+def parse_toml(text: str) -> dict[str, object]:
+    """Return a document in TOML.
+
+    Raises:
+        TOMLDecodeError: It is none, is nested too deeply, or holds a number that 64 bits don't (TOML 1.0, Integer);
+            Python reads longer ones, and fails once it is to show them.
+    """
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError:
+        raise tomllib.TOMLDecodeError("it is nested too deeply") from None
+    except ValueError:
+        raise tomllib.TOMLDecodeError("it holds a number of more than 64 bits") from None
+    if _LONG.search(text) and holds_long(found):
+        raise tomllib.TOMLDecodeError("it holds a number of more than 64 bits")
+    return found
