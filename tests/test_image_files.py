@@ -36,6 +36,7 @@ from zlock.model.form import plain
         (["**/cache"], ["cache/a", "x/y/cache/a"], ["cached"]),
         (["a?c"], ["abc"], ["ac", "a/c"]),
         (["[ab].txt"], ["a.txt", "b.txt"], ["c.txt"]),
+        (["a[[&|]"], ["a[", "a&", "a|"], ["ab"]),
         (["a.b"], ["a.b"], ["axb"]),
         ([r"\*.md"], ["*.md"], ["a.md"]),
         (["*", "!src", "!*.toml"], ["a", "b/c"], ["src/x.py", "a.toml"]),
@@ -50,6 +51,11 @@ def test_a_pattern_leaves_out_what_docker_leaves_out(lines: list[str], ignored: 
 
     assert [path for path in ignored if not rule(path)] == []
     assert [path for path in kept if rule(path)] == []
+
+
+def test_a_pattern_that_is_none_is_named() -> None:
+    with pytest.raises(InvalidInput, match=r"`\.dockerignore` has `a\[z-a\]`"):
+        ignore_rule(["b", "a[z-a]"])
 
 
 # The project

@@ -25,7 +25,6 @@ _SHOWN = 12  # lines of apt's
 _NETWORK = re.compile(r"Acquire::https?::")
 _KEYS = re.compile(r"NO_PUBKEY|EXPKEYSIG|KEYEXPIRED|REVKEYSIG|BADSIG|is not signed|Missing key|not live until")
 _GONE = re.compile(r"\b404\b|does not have a Release file|invalid since")
-_PROGRESS = re.compile(r"(?:Reading|Building|Hit:|Get:|Ign:|Fetched)")
 
 # Constant, so that no path has to be quoted; apt reads it before all else (apt.conf(5), `APT_CONFIG`).
 _SETTINGS = """\

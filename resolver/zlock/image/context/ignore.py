@@ -8,12 +8,21 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from zlock.errors import InvalidInput
+
+_OPERATOR = re.compile(r"[\\\[&|~]")
+"""What stands for itself between brackets, and may mean more to Python."""
+
 Ignored = Callable[[str], bool]
 """Tells of a path with `/`, relative to the folder, whether it is left out."""
 
 
 def read_ignore(*places: Path) -> Ignored | None:
-    """Return the rule of the first file that is there, None where none is."""
+    """Return the rule of the first file that is there, None where none is.
+
+    Raises:
+        InvalidInput: See `ignore_rule`.
+    """
     for place in places:
         if place.is_file():
             return ignore_rule(place.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines())
@@ -21,7 +30,11 @@ def read_ignore(*places: Path) -> Ignored | None:
 
 
 def ignore_rule(lines: Sequence[str]) -> Ignored:
-    """Return the rule of the lines of a `.dockerignore`: the last that matches a path or a folder around it counts."""
+    """Return the rule of the lines of a `.dockerignore`: the last that matches a path or a folder around it counts.
+
+    Raises:
+        InvalidInput: A pattern is none; Docker refuses it, too.
+    """
     rows = []
     for line in lines:
         text = line.strip()
@@ -56,14 +69,18 @@ def _regex(pattern: str) -> re.Pattern[str]:
         position += 1
         if rest[0] == "[" and "]" in rest[2:]:
             end = rest.index("]", 2)
-            found += rest[: end + 1].replace("\\", "\\\\")
+            inside = _OPERATOR.sub(r"\\\g<0>", rest[1:end])
+            found += f"[{inside}]"
             position += end
         elif rest[0] == "\\" and len(rest) > 1:
             found += re.escape(rest[1])
             position += 1
         else:
             found += {"*": "[^/]*", "?": "[^/]"}.get(rest[0], re.escape(rest[0]))
-    return re.compile(found, re.DOTALL)
+    try:
+        return re.compile(found, re.DOTALL)
+    except re.error as error:
+        raise InvalidInput(f"`.dockerignore` has `{pattern}`, which is not a pattern", hint="correct it") from error
 
 
 def walk(folder: Path, is_left_out: Ignored) -> Iterator[tuple[str, Path]]:
