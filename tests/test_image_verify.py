@@ -11,6 +11,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from support.images import locked
+from zlock.debian.verify import compare_debian
 from zlock.image.reading.compilers import Compilers
 from zlock.image.reading.environment import Installed, read_folder
 from zlock.image.reading.installed import (
@@ -23,6 +24,7 @@ from zlock.image.reading.installed import (
 )
 from zlock.image.reading.tree import FolderTree
 from zlock.image.verify import compare
+from zlock.model.debian import DebianPackage
 
 HASHES = {"hashes": {"sha256": "0" * 64}}
 
@@ -128,3 +130,18 @@ def test_programs_above_a_folder_of_packages_are_not_looked_for(environment: Pat
     record(packages, f"../../../bin/alpha,sha256={EMPTY},0", f"alpha.py,sha256={EMPTY},0")
     (one,) = read_folder(packages, "", 11).distributions
     assert {file.path for file in one.files} == {"/alpha.py", "/alpha-1.dist-info/METADATA"}
+
+
+def test_a_folder_in_place_of_a_file_of_dpkg_is_a_change(tmp_path: Path) -> None:
+    git = DebianPackage(
+        name="git", version="1:2", architecture="amd64", suite="tiny", path="git.deb", size=1, sha256="0" * 64
+    )
+    (tmp_path / "usr/bin/git").mkdir(parents=True)
+    dpkg = tmp_path / "var/lib/dpkg"
+    (dpkg / "info").mkdir(parents=True)
+    (dpkg / "status").write_text("Package: git\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:2\n")
+    (dpkg / "info/git.md5sums").write_text(f"{'0' * 32}  usr/bin/git\n")
+
+    found = compare_debian([git], FolderTree(tmp_path), None)
+
+    assert [(one.path, one.why) for one in found.altered["git:amd64"]] == [("/usr/bin/git", "changed")]

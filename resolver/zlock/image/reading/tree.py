@@ -10,6 +10,7 @@ import hashlib
 import os
 import stat
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -79,14 +80,18 @@ class FolderTree:
         return Path(self._place(path)).read_bytes()
 
     def sha256(self, path: str) -> str:
-        """Return the hex sha256 of a file."""
-        with open(self._place(path), "rb") as stream:  # noqa: PTH123 - the path is text
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        """Return the hex sha256 of a file, empty for anything else."""
+        return self._digest(path, hashlib.sha256)
 
     def md5(self, path: str) -> str:
-        """Return the hex md5 of a file."""
+        """Return the hex md5 of a file, empty for anything else."""
+        return self._digest(path, lambda: hashlib.md5(usedforsecurity=False))
+
+    def _digest(self, path: str, algorithm: Callable[[], hashlib._Hash]) -> str:
+        if not self.can_read(path):
+            return ""
         with open(self._place(path), "rb") as stream:  # noqa: PTH123 - the path is text
-            return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            return hashlib.file_digest(stream, algorithm).hexdigest()
 
     def _place(self, path: str) -> str:
         return os.path.join(self._root, path.lstrip("/"))  # noqa: PTH118 - asked for every file
