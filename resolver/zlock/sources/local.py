@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -115,15 +116,16 @@ def gather_local(
         environment = ask(interpreter, project=project, timeout=timeout, environ=active)
     printed = _read(listing, project, environment)
     origin = origin._replace(detail=f"`{listing.described}`")
-    sifted = _sift(printed, project=project, environment=environment, exclude=exclude, listing=listing)
+    left_out, refused = _sift(printed, project=project, environment=environment, exclude=exclude)
+    unread = [*chain(*left_out.values()), *refused]
     problems = Collector()
-    if sifted.refused:
-        problems.add(_refusal(sifted.refused, origin))
+    if refused:
+        problems.add(_refusal(refused, origin))
     gathered = Gathered(source=origin.source, described=listing.described)
-    if len(sifted.left_out) + len(sifted.refused) < len(printed.entries):
+    if len(unread) < len(printed.entries):
         with problems, _as_failure(listing.described):
             gathered = read_text(
-                printed.without([*sifted.left_out, *sifted.refused]),
+                printed.without(unread),
                 folder=project,
                 root=project,
                 origin=origin,
@@ -133,7 +135,7 @@ def gather_local(
     problems.raise_if_any()
     if not gathered.requirements and interpreter == Path(sys.executable) and _is_of_hook(environ):
         raise _listed_the_hook(listing)
-    return gathered._replace(recorded=True, notes=(*listing.notes, *sifted.notes, *gathered.notes))
+    return gathered._replace(recorded=True, notes=(*listing.notes, *_notes(listing, left_out), *gathered.notes))
 
 
 @contextmanager
@@ -168,6 +170,12 @@ def _listed_the_hook(listing: _Listing) -> InvalidConfiguration:
         f"`{listing.described}` listed the environment of the hook, as the project has none that is known here",
         hint="make a virtual environment `.venv` in the project",
     )
+
+
+def _notes(listing: _Listing, left_out: Mapping[str, Sequence[Entry]]) -> Iterator[str]:
+    for why, entries in left_out.items():
+        names = ", ".join(f"`{entry.name or redact(entry.text)}`" for entry in entries)
+        yield f"left out of `{listing.described}`: {names} ({why})"
 
 
 def _interpreter_in(folder: Path, found: str, hint: str) -> Path:
@@ -318,35 +326,20 @@ def _read(listing: _Listing, project: Path, environment: Environment) -> Printed
     names = {one.url: one.name for one in environment.packages.values() if one.url}
     printed = read_printed(listing.text, project=project, names=names)
     if not printed.entries:
-        raise _nothing(listing)
+        hint = "install the project's packages into its environment, or turn `replicate_local_python_environment` off"
+        raise CommandFailed(f"`{listing.described}` printed no requirement", context=listing.notes, hint=hint)
     return printed
 
 
-def _nothing(listing: _Listing) -> CommandFailed:
-    return CommandFailed(
-        f"`{listing.described}` printed no requirement",
-        context=listing.notes,
-        hint="install the project's packages into its environment, or turn `replicate_local_python_environment` off",
-    )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Sifted:
-    """The entries that are left out and those that are refused, and what to say of the first."""
-
-    left_out: tuple[Entry, ...]
-    refused: tuple[Entry, ...]
-    notes: tuple[str, ...]
-
-
 def _sift(
-    printed: Printed, *, project: Path, environment: Environment, exclude: Collection[str], listing: _Listing
-) -> _Sifted:
+    printed: Printed, *, project: Path, environment: Environment, exclude: Collection[str]
+) -> tuple[dict[str, list[Entry]], list[Entry]]:
+    """Return the entries that are left out, by why, and those that are refused."""
     own, declared = _project_names(project)
     tools = {_ZLOCK} | environment.needed_only_by(_ZLOCK, declared=declared)
     excluded = {canonicalize_name(name) for name in exclude}
     groups: dict[str, list[Entry]] = {}
-    refused = []
+    refused: list[Entry] = []
     for entry in printed.entries:
         if entry.name in tools:
             groups.setdefault("zlock, or needed only by it", []).append(entry)
@@ -356,13 +349,7 @@ def _sift(
             groups.setdefault("a local path, excluded", []).append(entry)
         elif entry.place is not None:
             refused.append(entry)
-    notes = [
-        f"left out of `{listing.described}`: {', '.join(f'`{entry.name or redact(entry.text)}`' for entry in entries)} "
-        f"({why})"
-        for why, entries in groups.items()
-    ]
-    left_out = [entry for entries in groups.values() for entry in entries]
-    return _Sifted(left_out=tuple(left_out), refused=tuple(refused), notes=tuple(notes))
+    return groups, refused
 
 
 def _project_names(project: Path) -> tuple[set[NormalizedName], set[NormalizedName]]:
