@@ -201,6 +201,19 @@ def test_what_can_not_be_installed_is_said_by_apt(archive: TinyArchive, key: Key
     assert expected in "\n".join(failed.value.context)
 
 
+def test_what_is_taken_away_from_the_base_image_is_said(archive: TinyArchive, key: Key, tmp_path: Path) -> None:
+    old = Deb(name="old-agent")
+    archive.add(Deb(name="new-agent", fields={"Conflicts": "old-agent"}))
+    base, notes = read_base(base_files(archive, key, [LIBC, old]), tmp_path), list[str]()
+    apt = Apt(base, tmp_path / "apt", os.environ)
+    apt.update()
+
+    assert named(find_closure(base, apt, ["new-agent"], note=notes.append)) == {"new-agent": "1.0"}
+    assert notes == [
+        "installing `new-agent` takes `old-agent` away from the base image `base`, with which it conflicts"
+    ]
+
+
 def test_a_name_is_no_pattern(archive: TinyArchive, key: Key, tmp_path: Path) -> None:
     with pytest.raises(NoAnswer, match=r"has a package `lib\.ool1`"):
         closure(read_base(base_files(archive, key, [LIBC]), tmp_path), ["lib.ool1"])
@@ -304,6 +317,12 @@ def test_sources_that_can_not_be_asked_are_named(key: Key, tmp_path: Path, line:
 
     with pytest.raises(InvalidInput, match=WRONG_SOURCES[line]):
         read_base(files, tmp_path)
+
+
+@pytest.mark.parametrize("status", [b"", b"\xff\x00Package: dpkg\n"])
+def test_a_status_without_dpkg_is_named(archive: TinyArchive, key: Key, tmp_path: Path, status: bytes) -> None:
+    with pytest.raises(InvalidInput, match="its /var/lib/dpkg/status names no dpkg"):
+        read_base(base_files(archive, key, more={"var/lib/dpkg/status": status}), tmp_path)
 
 
 def test_an_image_whose_dpkg_is_of_another_architecture_is_refused(key: Key, tmp_path: Path) -> None:

@@ -78,6 +78,11 @@ class Base:
         tree = FolderTree(root)
         stated = paragraphs(text_of(tree, _STATUS))
         found = next((one.get("architecture", "") for one in stated if one.get("package") == "dpkg"), "")
+        if not found:
+            raise InvalidInput(
+                f"the base image `{image}` can't install Debian packages: its {_STATUS} names no dpkg",
+                hint=f"name another one; or {_NO_APT}",
+            )
         _, machine = PLATFORMS[platform]
         if found != machine.debian:
             raise InvalidInput(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -14,9 +14,11 @@ from zlock.debian.control import Paragraph, names_of, paragraphs
 from zlock.errors import NoAnswer, OutsideFailed
 from zlock.model.debian import DebianPackage, bare_name
 from zlock.model.form import Misstated, read
+from zlock.wording import listed
 
 _FILE = r"[^\s_]+_[^\s_]+_[^\s_]+\.deb"
 _URI = re.compile(rf"'(?P<url>\S+)' (?P<file>{_FILE}) (?P<size>[0-9]+) SHA256:(?P<sha256>[0-9a-f]{{64}})")
+_REMOVED = re.compile(r"^The following packages will be REMOVED:\n((?:  .*\n)+)", re.MULTILINE)
 _QUOTED = re.compile(r"'\S+' ")
 
 
@@ -36,7 +38,11 @@ class _Found(NamedTuple):
 
 
 def find_closure(
-    base: Base, apt: Apt, names: Sequence[str], kept: Sequence[DebianPackage] = ()
+    base: Base,
+    apt: Apt,
+    names: Sequence[str],
+    kept: Sequence[DebianPackage] = (),
+    note: Callable[[str], object] = str,
 ) -> tuple[DebianPackage, ...]:
     """Return all packages that a base image lacks for some, sorted by name; recommended ones are left out.
 
@@ -45,6 +51,7 @@ def find_closure(
         apt: apt on the base image, its indexes fetched.
         names: What is asked for, as apt-get(8) takes it.
         kept: Packages whose versions are to stay, as far as an archive has them and they go with the rest.
+        note: Hears what a person should know.
 
     Raises:
         NoAnswer: They can't be installed there.
@@ -56,6 +63,11 @@ def find_closure(
         if not kept:
             raise
         printed = apt.uris(names, "")
+    if gone := _REMOVED.search(printed):
+        what = listed(gone[1].replace("*", "").split())
+        note(
+            f"installing {listed(names)} takes {what} away from the base image `{base.image}`, with which it conflicts"
+        )
     found = list(_parse(printed))
     asked = [f"{one.name}:{one.architecture}={one.version}" for one in found]
     shown = {(p["package"], p["version"], p["architecture"], p["sha256"]): p for p in _complete(apt.show(asked))}

@@ -99,7 +99,7 @@ class _Locker:
         if asked not in self._answered:
             try:
                 with self._images.apt(reference, platform, self._pool(asked.kept)) as (base, apt):
-                    self._answered[asked] = find_closure(base, apt, asked.names, asked.kept)
+                    self._answered[asked] = find_closure(base, apt, asked.names, asked.kept, self._workspace.note)
             except ZlockError as error:
                 error.message = f"step `{job.step.name}`: {error.message}"
                 error.context = (*error.context, *_stated(job))
