@@ -427,6 +427,45 @@ def test_bills_of_materials_are_found_where_the_registry_lists_them(
     assert f"team/images/manifests/{rows[0]['digest'].replace(':', '-')}" not in pushed_to.content
 
 
+def test_what_was_damaged_on_the_disk_is_written_anew(
+    project: Project, filled: TinyIndex, parent: str, tmp_path: Path
+) -> None:
+    configure(project, filled, parent)
+    first = image_of(build(project, "--output", f"oci:{tmp_path / 'out'}"))
+    for blob in (*(project.cache / "layers").iterdir(), *(tmp_path / "out" / "blobs" / "sha256").iterdir()):
+        blob.write_bytes(bytes(blob.stat().st_size))
+
+    again = image_of(build(project, "--output", f"oci:{tmp_path / 'out'}", "--force"))
+
+    assert again["digest"] == first["digest"]
+    assert project.run("verify", f"oci:{tmp_path / 'out'}").code == 0
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("oci:file", "`file` is a file, and a layout is a folder"),
+        ("docker-archive:folder", "`folder` is not a file"),
+        ("docker-archive:pipe", "`pipe` is not a file"),
+    ],
+)
+def test_what_can_not_take_images_is_left_as_it_is(
+    project: Project, filled: TinyIndex, parent: str, output: str, said: str
+) -> None:
+    configure(project, filled, parent)
+    (project.folder / "file").write_text("x")
+    (project.folder / "folder").mkdir()
+    os.mkfifo(project.folder / "pipe")
+    place = project.folder / output.partition(":")[2]
+    before = place.stat().st_mode
+
+    result = build(project, "--output", output)
+
+    assert result.code == 2
+    assert said in result.stderr
+    assert place.stat().st_mode == before
+
+
 def test_nothing_is_pushed_under_a_tag_before_all_images_are_there(
     project: Project, filled: TinyIndex, parent: str, pushed_to: TinyRegistry
 ) -> None:

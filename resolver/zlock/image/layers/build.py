@@ -111,7 +111,9 @@ class Workbench:
         """Make sure that a target has a layer; one that it has is not made, if it is known what it would be."""
         with self.store.turn(wanted.key):
             layer = self.store.recall(wanted.key)
-            if layer is None or not (self.store.has(layer) or target.has(descriptor_of(layer))):
+            if layer is not None and target.has(descriptor_of(layer)):
+                return layer
+            if layer is None or not self.store.has(layer):
                 flow.watch.reporter(Doing(Activity.MAKING_LAYER, wanted.name))
                 layer = self.store.make(wanted.key, wanted.write)
         points, path = descriptor_of(layer), self.store.path(layer)

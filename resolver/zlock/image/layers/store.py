@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,6 +18,15 @@ from zlock.model.reference import is_digest
 from zlock.replacing import telling_where
 
 _KIND = "layers"
+
+
+def holds(path: Path, digest: str) -> bool:
+    """Tell whether a file is there and has a digest: what was cut short or damaged is as good as gone."""
+    try:
+        with path.open("rb") as stream:
+            return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}" == digest
+    except OSError:
+        return False
 
 
 class LayerStore:
@@ -54,11 +64,8 @@ class LayerStore:
         return self._blobs / layer.digest.partition(":")[2]
 
     def has(self, layer: Layer) -> bool:
-        """Tell whether the bytes of a layer are there: they are put there whole."""
-        try:
-            return self.path(layer).stat().st_size == layer.size
-        except OSError:
-            return False
+        """Tell whether the bytes of a layer are there, and are still what was put there."""
+        return holds(self.path(layer), layer.digest)
 
     def make(self, key: str, write: Callable[[IO[bytes]], Layer]) -> Layer:
         """Make a layer and keep it.

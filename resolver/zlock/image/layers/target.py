@@ -12,6 +12,7 @@ from typing import IO, NamedTuple, Protocol
 
 from zlock.errors import InvalidInput, OutsideFailed
 from zlock.image.layers.assemble import Assembled
+from zlock.image.layers.store import holds
 from zlock.image.registry.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor
 from zlock.image.registry.registry import Registry
 from zlock.index.cache import Cache
@@ -135,9 +136,8 @@ class LayoutTarget:
         self._name = name
 
     def has(self, content: Descriptor) -> bool:
-        """Tell whether the layout has content: it is written whole or not at all."""
-        path = self._path(content.digest)
-        return path.is_file() and path.stat().st_size == content.size
+        """Tell whether the layout has content, and not something else in its place."""
+        return holds(self._path(content.digest), content.digest)
 
     def put(self, content: Descriptor, read: Read, beside: str = "") -> None:  # noqa: ARG002 - there is no other
         """Write content into the layout."""

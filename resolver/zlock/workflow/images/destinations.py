@@ -232,8 +232,13 @@ def on_disk(output: str) -> InLayout | InArchive:
         InvalidInput: It says nothing of the kind.
     """
     kind, _, path = output.partition(":")
+    place = Path.cwd() / path
     if path and f"{kind}:" == LAYOUT:
-        return InLayout(Path.cwd() / path, path, is_asked=True)
+        if place.exists() and not place.is_dir():
+            raise InvalidInput(f"`{path}` is a file, and a layout is a folder", hint="name a folder")
+        return InLayout(place, path, is_asked=True)
     if path and f"{kind}:" == ARCHIVE:
-        return InArchive(Path.cwd() / path, path)
+        if place.exists() and not place.is_file():  # a device or a pipe is not to be replaced either
+            raise InvalidInput(f"`{path}` is not a file, and an archive is one", hint="name a file")
+        return InArchive(place, path)
     raise InvalidInput(f"`{output}` is not a place for images", hint="write `oci:DIR` or `docker-archive:FILE`")
