@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import IO, NamedTuple, Protocol
+from typing import IO, Protocol
 
 from zlock.errors import InvalidInput, OutsideFailed
 from zlock.image.layers.assemble import Assembled
@@ -114,11 +114,19 @@ class RegistryTarget:
         self._registry.write(self._reference, OCI_MANIFEST, image.manifest)
 
 
-class Layout(NamedTuple):
-    """A layout, and what keeps the threads of a run from writing its index at once."""
+class Layout:
+    """A layout in a folder, into which threads of a run write.
 
-    folder: Path
-    turn: Lock
+    Attributes:
+        folder: The folder.
+        turn: Keeps them from writing its index at once.
+        known: The digests of what is known to be there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.turn = Lock()
+        self.known: set[str] = set()
 
 
 class LayoutTarget:
@@ -131,13 +139,16 @@ class LayoutTarget:
     """
 
     def __init__(self, layout: Layout, tag: str, name: str) -> None:
-        self._folder, self._turn = layout
+        self._layout = layout
+        self._folder = layout.folder
         self._tag = tag
         self._name = name
 
     def has(self, content: Descriptor) -> bool:
         """Tell whether the layout has content, and not something else in its place."""
-        return holds(self._path(content.digest), content.digest)
+        if content.digest not in self._layout.known and holds(self._path(content.digest), content.digest):
+            self._layout.known.add(content.digest)
+        return content.digest in self._layout.known
 
     def put(self, content: Descriptor, read: Read, beside: str = "") -> None:  # noqa: ARG002 - there is no other
         """Write content into the layout."""
@@ -151,6 +162,7 @@ class LayoutTarget:
                     stream.write(chunk)
             if f"sha256:{digest.hexdigest()}" != content.digest:
                 raise OutsideFailed(f"`{path}` came out as sha256:{digest.hexdigest()}", hint="run again")
+        self._layout.known.add(content.digest)
 
     def finish(self, image: Assembled, platform: str) -> None:
         """Write the manifest, and name it in the index."""
@@ -163,7 +175,7 @@ class LayoutTarget:
             "platform": dict(zip(("os", "architecture", "variant"), platform.split("/"), strict=False)),
             "annotations": {_TAG: self._tag, _NAME: self._name},
         }
-        with self._turn:
+        with self._layout.turn:
             others = [one for one in rows_of(self._folder) if _tag(one) != self._tag]
             rows = sorted([*others, row], key=_tag)
             index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": rows}

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
 from typing import Protocol
 
 from zlock.errors import InvalidInput, NoAnswer
@@ -97,7 +96,7 @@ class InLayout:
 
     def __init__(self, folder: Path, shown: str, *, is_asked: bool) -> None:
         self._is_asked = is_asked
-        self._layout = Layout(folder, Lock())
+        self._layout = Layout(folder)
         self._place = f"{LAYOUT}{shown}"
 
     def stores(self, plan: ImagePlan, far: Sequence[Store]) -> list[Store]:
@@ -167,7 +166,7 @@ class InArchive(_Staged):
         super().__init__()
         self._file = file
         self._place = f"{ARCHIVE}{shown}"
-        self._layout = Layout(self._folder(), Lock())
+        self._layout = Layout(self._folder())
         self._images: dict[str, Assembled] = {}
 
     def stores(self, plan: ImagePlan, far: Sequence[Store]) -> list[Store]:  # noqa: ARG002 - the archive is new
@@ -210,7 +209,7 @@ class InEngine(_Staged):
 
     def target(self, plan: ImagePlan) -> Target:
         """Return a layout for the image alone."""
-        layout = self._layouts.setdefault(reference_of(plan), Layout(self._folder(), Lock()))
+        layout = self._layouts.setdefault(reference_of(plan), Layout(self._folder()))
         return LayoutTarget(layout, plan.tag, reference_of(plan))
 
     def keep(self, plan: ImagePlan, image: Assembled, watch: Watch) -> Image:
