@@ -6,6 +6,7 @@ import json
 import sys
 import tomllib
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -355,6 +356,17 @@ def test_a_file_with_one_step_is_locked_by_its_name(index: TinyIndex, project: P
 
     assert project.locked("one") == {"alpha": "1.0"}
     assert not project.lock_path("two").exists()
+
+
+def test_a_pipeline_file_is_run_once_for_one_step_and_the_others(project: Project, index: TinyIndex) -> None:
+    index.wheel("alpha", "1.0")
+    project.configure({"pipeline": "two.py", "index": [{"url": index.url, "default": True}]})
+    project.write("two.py", "print('imported')\n" + dedent(PIPELINE))
+    assert project.run("resolve").code == 0
+
+    result = project.run("why", "alpha", "--step", "train")
+
+    assert (result.code, result.stderr.count("imported")) == (0, 1)
 
 
 @pytest.mark.parametrize("arguments", [("resolve",), ("resolve", "--check"), ("plan",), ("tree",)])

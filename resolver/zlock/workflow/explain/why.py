@@ -94,7 +94,7 @@ def every_step(workspace: Workspace, chosen: list[LockedStep]) -> list[LockedSte
     """Return the chosen steps, and the others whose locks are current: they may be aligned with those."""
     if not workspace.options.steps:
         return chosen
-    others = collect_locked(Workspace(workspace.options._replace(steps=(), reporter=unheard)))
+    others = collect_locked(workspace.for_steps(reporter=unheard))
     names = {locked.step.name for locked in chosen}
     return [*chosen, *(locked for locked in others if locked.step.name not in names)]
 

@@ -211,7 +211,7 @@ def _step_of(workspace: Workspace, key: str) -> str:
 
 def _locked(workspace: Workspace, step: str) -> LockedStep | None:
     """Return a step with its current lock, None where the pipeline runs locally."""
-    found = load_locked(Workspace(workspace.options._replace(steps=(step,))))
+    found = load_locked(workspace.for_steps(step, reporter=workspace.reporter))
     return found[0] if found else None
 
 

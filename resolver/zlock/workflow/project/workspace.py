@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterable
 from dataclasses import replace
@@ -152,6 +153,13 @@ class Workspace:
 
         # Absolute: programs that are given a place in it run elsewhere.
         return (self.options.cache_dir or default_folder(self.environ)).absolute()
+
+    def for_steps(self, *steps: str, reporter: Reporter) -> Workspace:
+        """Return the same project for other steps (none for all), whose pipeline is not read again."""
+        other = copy.copy(self)
+        other.options = self.options._replace(steps=steps, reporter=reporter)
+        other.reporter, other.report = reporter, Report()
+        return other
 
     def note(self, *lines: str) -> None:
         """Tell what a person should know."""
