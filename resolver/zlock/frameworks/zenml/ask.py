@@ -36,6 +36,7 @@ def ask_zenml(
         raise CommandFailed(
             f"`{interpreter}` can't ask ZenML for {what}",
             context=[said] if said else [],
-            hint="install ZenML there, as `zenml[local]` for a stack on this machine; `zenml status` tells more",
+            hint="where ZenML or its store is missing, install `zenml[local]` there; else correct what it says: "
+            "`zenml stack describe` shows the active stack",
         ) from error
     return done.stdout
