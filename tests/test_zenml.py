@@ -461,7 +461,7 @@ def test_steps_that_are_not_there_are_named(load: Load) -> None:
     assert isinstance(error, InvalidConfiguration)
     assert error.message == "`steps.trian` is configured, and the pipeline calls no step of that name"
     assert (error.context, error.hint) == (
-        ("stated in run.yaml",),
+        ("stated in run.yaml:2",),
         "did you mean `train` or `train_2`?",
     )
 

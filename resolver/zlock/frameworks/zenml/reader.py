@@ -72,7 +72,7 @@ def read(pipeline: Pipeline | None, chosen: Sequence[BaseStep], question: Questi
         return _read_steps([(step.name, step, _settings_of(step.configuration)) for step in chosen], {}, question)
     stated, pipeline, run, file = _configured(pipeline, question)
     invocations = dict(pipeline.invocations)
-    check_steps(run.steps or {}, invocations, stated)
+    check_steps(run.steps or {}, invocations, file)
     with pipeline.__suppress_configure_warnings__():
         pipeline.configure(settings=run.settings)
     merged = [

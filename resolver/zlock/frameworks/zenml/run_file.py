@@ -54,13 +54,13 @@ def check_run(file: str) -> RunFile:
     return RunFile(places, list(_ignored(found, places)))
 
 
-def check_steps(stated: Collection[str], called: Collection[str], file: str) -> None:
+def check_steps(stated: Collection[str], called: Collection[str], file: RunFile) -> None:
     """Refuse what is configured for steps that a pipeline does not call.
 
     Args:
         stated: The names of steps that are configured.
         called: Those of the pipeline's calls.
-        file: Where they are configured; empty for in code.
+        file: What configures the run, in which they are stated unless they are in code.
 
     Raises:
         InvalidConfiguration: There is such a step (`Problems` for several).
@@ -69,7 +69,9 @@ def check_steps(stated: Collection[str], called: Collection[str], file: str) -> 
     for name in [name for name in stated if name not in called]:
         hint = did_you_mean(name, called) or f"its steps are {listed(called)}"
         message = f"`steps.{name}` is configured, and the pipeline calls no step of that name"
-        problems.add(InvalidConfiguration(message, context=[_stated_in(file)] if file else [], hint=hint))
+        place = file.places.get(("steps", name))
+        context = [Located(f"stated in {place}", place)] if place else []
+        problems.add(InvalidConfiguration(message, context=context, hint=hint))
     problems.raise_if_any()
 
 
@@ -120,7 +122,3 @@ def _ignored(found: Mapping[str, Any], places: Mapping[tuple[str, ...], Place]) 
             if name not in fields:
                 at, near = (*above, str(name)), did_you_mean(str(name), fields)
                 yield f"ZenML ignores `{'.'.join(at)}` in {places[at]}, which it does not know; {near}".rstrip("; ")
-
-
-def _stated_in(file: str) -> str:
-    return f"stated in {display(file)}"
