@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from zlock.cli.arguments import COMMANDS, output_file, parser_of, path
+from zlock.cli.arguments import parser_of
+from zlock.cli.command import output_file, path
+from zlock.cli.commands import COMMANDS
 from zlock.cli.layout import Screen
 
 
