@@ -114,7 +114,7 @@ def test_what_is_there_is_replaced_and_a_name_alone_leaves_it(project: Project, 
     kept = body(file)
     moved = succeed(project.run("add", "alpha[fast]>=1,<2"))
 
-    assert "nothing to change" in same.stderr
+    assert "nothing to change: `Alpha<1` is in `docker.requirements` in zlock.toml already" in same.stderr
     assert '"Alpha<1",  # old' in kept
     assert body(file) == '[docker]\nrequirements = [\n  "alpha[fast]<2,>=1",  # old\n  "beta",\n]\n'
     assert "replaced `Alpha<1` by `alpha[fast]<2,>=1`" in moved.stderr
@@ -146,6 +146,16 @@ def test_a_requirements_file_is_edited_line_by_line(project: Project, index: Tin
         "",
     )
     assert project.locked("pipeline") == {"alpha": "1.0"}
+
+
+def test_a_line_is_added_behind_one_that_a_backslash_leaves_open(project: Project, index: TinyIndex) -> None:
+    write(project, index, '[docker]\nrequirements = "requirements.txt"\n')
+    file = project.write("requirements.txt", "gamma \\\n")
+
+    succeed(project.run("add", "alpha<2"))
+
+    assert file.read_text(encoding="utf-8") == "gamma \\\n\nalpha<2\n"
+    assert project.locked("pipeline")["alpha"] == "1.2.3"
 
 
 def test_a_file_that_other_steps_share_is_left_alone_for_one_step(project: Project, index: TinyIndex) -> None:

@@ -35,12 +35,11 @@ def _tell(
     code = 1 if left else 0
     if parsed.json:
         still = {"still-stated": {name: list(places) for name, places in left.items()}} if left else {}
-        screen.json({"changes": [_plain(one) for one in changes], **still, **plain_report(report, screen.notes)})
+        changed = [_plain(one) for one in changes if one.before != one.after]
+        screen.json({"changes": changed, **still, **plain_report(report, screen.notes)})
         return code
     for one in changes:
         screen.say(_line(one))
-    if not changes:
-        screen.say("nothing to change: it is stated already")
     for step in report.steps:
         for line in lines_of(step, verbose=screen.verbose):
             screen.say(line)
@@ -50,6 +49,8 @@ def _tell(
 
 
 def _line(change: Change) -> str:
+    if change.before == change.after:
+        return f"nothing to change: `{change.after}` is in {change.place} already"
     if not change.before:
         return f"added `{change.after}` to {change.place}"
     if not change.after:

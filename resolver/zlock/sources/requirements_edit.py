@@ -51,7 +51,9 @@ def without_requirement(text: str, name: str) -> str:
 
 
 def _ended(text: str) -> str:
-    return text if not text or text.endswith("\n") else f"{text}\n"
+    """Return a text to which a line can be added, which a backslash at its end would join to the last one."""
+    ended = text if not text or text.endswith("\n") else f"{text}\n"
+    return f"{ended}\n" if ended.endswith("\\\n") else ended
 
 
 def _versions(text: str) -> tuple[object, object]:

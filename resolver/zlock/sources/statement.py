@@ -231,11 +231,6 @@ def _find_local(head: str, place: Place, base: links.Base) -> tuple[str, str] | 
         return None
     path = base.find(bare)
     if links.looks_like_path(head) and os.path.isdir(path):  # noqa: PTH112 - it swallows odd paths
-        if not links.is_project(path):
-            raise place.error(
-                f"the folder {place.quoted(head)} holds no `pyproject.toml` or `setup.py`",
-                hint="name the folder of a Python project",
-            )
         return bare, extras
     if not links.is_archive(bare):
         return None
@@ -252,6 +247,11 @@ def _local(path: str, extras: str, place: Place, base: links.Base, *, guess: boo
     folder, url = base.find(path), file_url(path)
     if not folder.is_dir():
         return _named(_parsed_link(url, place), extras, place, guess=guess)
+    if not links.is_project(folder):
+        raise place.error(
+            f"the folder {place.quoted(path)} holds no `pyproject.toml` or `setup.py`",
+            hint="name the folder of a Python project",
+        )
     name = links.folder_name(folder) if guess else None
     if name is None:
         hint = f"say the name: `name @ {url}`" if not place.values else _SAY_THE_NAME

@@ -47,6 +47,9 @@ class Change:
 def add(options: Options, stated: Sequence[str], bounds: Bounds) -> tuple[list[Change], Report]:
     """Add requirements to the chosen steps, or to all, and bring the locks up to date.
 
+    Returns:
+        What is stated now, also where it was before, and what became of the locks.
+
     Args:
         options: The options.
         stated: The requirements (PEP 508). One that says nothing but a name gets bounds from the version that is
@@ -75,7 +78,7 @@ def add(options: Options, stated: Sequence[str], bounds: Bounds) -> tuple[list[C
                 editing.add(place, f"{one}{_bound(canonicalize_name(one.name), answers, bounds)}")
             editing.write()
         report = resolve(options)
-    changes = [
+    found = [
         Change(
             place=place,
             before=before[name, place],
@@ -84,7 +87,7 @@ def add(options: Options, stated: Sequence[str], bounds: Bounds) -> tuple[list[C
         )
         for (name, place), hashes in rows.items()
     ]
-    return [one for one in changes if one.before != one.after], report
+    return found, report
 
 
 def _join(editing: Editing, requirements: Sequence[Requirement], homes: Mapping[str, Sequence[Editable]]) -> None:
