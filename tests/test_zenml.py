@@ -504,6 +504,11 @@ def test_a_run_that_cannot_be_read_is_named(load: Load) -> None:
             "ZenML ignores `stepz` in 7.yaml:1, which it does not know; did you mean `steps`?",
             "ZenML ignores `steps.train.setings` in 7.yaml:2, which it does not know; did you mean `settings`?",
         ],
+        "x: &x {setings: {}}\nsteps: {train: {<<: *x}}": [
+            "ZenML ignores `x` in 8.yaml:1, which it does not know",
+            "ZenML ignores `steps.train.setings` in 8.yaml, which it does not know; did you mean `settings`?",
+        ],
+        "extra:\n  a0: &a0 {}\n" + "".join(f"  a{n + 1}: &a{n + 1} {{x: *a{n}, y: *a{n}}}\n" for n in range(40)): [],
     }
     for number, text in enumerate(runs):
         (load.folder / f"{number}.yaml").write_text(text)

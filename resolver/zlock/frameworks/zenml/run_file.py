@@ -5,7 +5,7 @@ ZenML's own errors name neither the file nor, mostly, what is wrong in it, and w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,19 +19,19 @@ class RunFile(NamedTuple):
     """A file that configures a run.
 
     Attributes:
-        places: Where each of its keys is stated, by the keys that lead to it and itself.
+        place: Tells where a key is stated, by the keys that lead to it and itself; None where that is not known.
         notes: What ZenML ignores in it.
     """
 
-    places: Mapping[tuple[str, ...], Place]
+    place: Callable[[Sequence[str]], Place | None]
     notes: Sequence[str]
 
     def docker(self, name: str, step: str = "") -> Place | None:
         """Tell where a docker setting of a step is stated, or of the pipeline."""
-        return self.places.get((*(("steps", step) if step else ()), "settings", "docker", name))
+        return self.place((*(("steps", step) if step else ()), "settings", "docker", name))
 
 
-NO_RUN = RunFile({}, ())
+NO_RUN = RunFile(lambda _: None, ())
 
 
 def check_run(file: str) -> RunFile:
@@ -43,15 +43,15 @@ def check_run(file: str) -> RunFile:
     from pydantic import ValidationError
     from zenml.config.pipeline_run_configuration import PipelineRunConfiguration
 
-    found, places = _mapping(file)
+    found, place_of = _mapping(file)
     known = {name: value for name, value in found.items() if name in PipelineRunConfiguration.model_fields}
     try:
         PipelineRunConfiguration.model_validate(known)
     except ValidationError as error:
         at = tuple(str(part) for part in error.errors()[0]["loc"])
-        place = next((places[at[:end]] for end in range(len(at), 0, -1) if at[:end] in places), Place(file, None))
+        place = next(filter(None, (place_of(at[:end]) for end in range(len(at), 0, -1))), Place(file, None))
         raise invalid(error, [Located(f"stated in {place}", place)], IN_YAML) from error
-    return RunFile(places, list(_ignored(found, places)))
+    return RunFile(place_of, list(_ignored(found, lambda keys: place_of(keys) or Place(file, None))))
 
 
 def check_steps(stated: Collection[str], called: Collection[str], file: RunFile) -> None:
@@ -69,13 +69,13 @@ def check_steps(stated: Collection[str], called: Collection[str], file: RunFile)
     for name in [name for name in stated if name not in called]:
         hint = did_you_mean(name, called) or f"its steps are {listed(called)}"
         message = f"`steps.{name}` is configured, and the pipeline calls no step of that name"
-        place = file.places.get(("steps", name))
+        place = file.place(("steps", name))
         context = [Located(f"stated in {place}", place)] if place else []
         problems.add(InvalidConfiguration(message, context=context, hint=hint))
     problems.raise_if_any()
 
 
-def _mapping(file: str) -> tuple[Mapping[str, Any], Mapping[tuple[str, ...], Place]]:
+def _mapping(file: str) -> tuple[Mapping[str, Any], Callable[[Sequence[str]], Place | None]]:
     import yaml
 
     try:
@@ -96,20 +96,25 @@ def _mapping(file: str) -> tuple[Mapping[str, Any], Mapping[tuple[str, ...], Pla
             f"`{display(file)}` {what}, and what configures a run is a mapping",
             hint="for example `parameters: {size: 3}`; where nothing is to be configured, leave `--config` out",
         )
-    return found, dict(_places(node, file, ()))
+    return found, lambda keys: _place(node, file, keys)
 
 
-def _places(node: Any, file: str, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Place]]:
-    """Yield each key of a mapping and of those in it, with its place; what is merged into it is stated elsewhere."""
-    if node.id != "mapping":
-        return
-    for key, value in node.value:
-        at = (*above, str(key.value))
-        yield at, Place(file, key.start_mark.line + 1)
-        yield from _places(value, file, at)
+def _place(node: Any, file: str, keys: Sequence[str]) -> Place | None:
+    """Return where the last of some keys is stated that lead to it; what is merged into a mapping is stated elsewhere.
+
+    Aliases can make more of a mapping than there is room for, so no list of all keys is made.
+    """
+    place = None
+    for name in keys:
+        rows = node.value if node.id == "mapping" else ()
+        row = next((row for row in reversed(rows) if str(row[0].value) == name), None)
+        if row is None:
+            return None
+        place, node = Place(file, row[0].start_mark.line + 1), row[1]
+    return place
 
 
-def _ignored(found: Mapping[str, Any], places: Mapping[tuple[str, ...], Place]) -> Iterator[str]:
+def _ignored(found: Mapping[str, Any], place: Callable[[Sequence[str]], Place]) -> Iterator[str]:
     from zenml.config.pipeline_run_configuration import PipelineRunConfiguration
     from zenml.config.step_configurations import StepConfigurationUpdate
 
@@ -121,4 +126,4 @@ def _ignored(found: Mapping[str, Any], places: Mapping[tuple[str, ...], Place]) 
         for name in stated:
             if name not in fields:
                 at, near = (*above, str(name)), did_you_mean(str(name), fields)
-                yield f"ZenML ignores `{'.'.join(at)}` in {places[at]}, which it does not know; {near}".rstrip("; ")
+                yield f"ZenML ignores `{'.'.join(at)}` in {place(at)}, which it does not know; {near}".rstrip("; ")
