@@ -14,8 +14,9 @@ from packaging.requirements import Requirement
 from zlock.errors import Collector, InvalidRequirements, Problems, ZlockError
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement, Gathered
+from zlock.sources.items import read_item
 from zlock.sources.links import Base
-from zlock.sources.requirements import read_file, read_item, read_text
+from zlock.sources.requirements import read_file, read_text
 
 EXPLICIT = Origin(source=Source.EXPLICIT)
 SHA = "a" * 64

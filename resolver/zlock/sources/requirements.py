@@ -1,4 +1,4 @@
-"""Requirements files, what a command printed in their format, and lists of requirements."""
+"""Requirements files, and what a command printed in their format."""
 
 from __future__ import annotations
 
@@ -69,36 +69,6 @@ def read_text(
         _check_text(text, described, origin)
         reading.text(text, origin=origin, folder=folder, constraint=False, above=())
     return reading.gathered(described=described)
-
-
-def read_item(stated: str, *, base: links.Base, origin: Origin) -> DirectRequirement:
-    """Read one requirement of a list: PEP 508, a bare URL, a local folder or archive.
-
-    Args:
-        stated: The item.
-        base: What local paths count from.
-        origin: Its origin.
-
-    Raises:
-        InvalidRequirements: It is empty, or only a requirements file could hold it.
-    """
-    item, place = stated.strip(), Place(origin=origin, written=stated)
-    if not item:
-        raise InvalidRequirements(
-            "a requirement in the list is empty",
-            context=(str(place.origin),),
-            hint="write a requirement there, or remove the item",
-        )
-    if item.startswith(("-r", "--req", "-c", "--con")):
-        hint = "give the path of the requirements file in place of the list"
-        raise place.error(f"{place.quoted(item)} belongs in a requirements file, not in a list", hint=hint)
-    if item.startswith("-") or " --" in item:
-        hint = "put it into a requirements file and give the path of that; a repository is `name @ git+https://...`"
-        raise place.error(f"{place.quoted(item)} has an option, which a list can't hold", hint=hint)
-    if lines.has_variable(item):
-        hint = "put it into a requirements file and give the path of that"
-        raise place.error(f"the variable in {place.quoted(item)} is not expanded in a list", hint=hint)
-    return statement.read(item, place=place, base=base)
 
 
 class _Reading:

@@ -265,8 +265,8 @@ class Gatherer:
             return known
         if known and not known.notes:  # which would name the other place
             return replace(known, origins=(origin,))
+        from zlock.sources.items import read_item
         from zlock.sources.links import Base
-        from zlock.sources.requirements import read_item
 
         found = read_item(item, base=Base(folder=folder, project=self._project.folder), origin=origin)
         self._items[item, folder] = found
