@@ -190,6 +190,22 @@ def quoted(argv: Sequence[str]) -> str:
     return redact(shlex.join(argv)).replace("\n", "\\n").replace("\r", "\\r")
 
 
+def find_uv() -> str:
+    """Return the uv that zlock came with.
+
+    Raises:
+        CommandNotFound: It is not there.
+    """
+    import uv  # of no use to most runs
+
+    try:
+        return uv.find_uv_bin()
+    except FileNotFoundError as error:
+        raise CommandNotFound(
+            "the program `uv` is not where its package should have it", hint="install zlock again, it brings uv"
+        ) from error
+
+
 def exit_of(code: int) -> str:
     """Say how a program ended, whose return code is negative for a signal."""
     if code >= 0:

@@ -15,6 +15,7 @@ from hatch.env.virtual import VirtualEnvironment
 from packaging.utils import canonicalize_name
 
 from zlock.last_resort import as_error
+from zlock.process import find_uv
 from zlock.redact import redact
 from zlock.reporting import News, Note, Once
 from zlock.workflow.deliver.environments import Environment, lock_environment, outdated_by, pins_here
@@ -87,17 +88,15 @@ class ZlockLocker(LockerInterface):
     @classmethod
     def apply_lock(cls, environment: EnvironmentInterface, lock_path: Path) -> None:
         """Install what the lock pins, and remove what came neither with it nor with the project."""
-        from uv import find_uv_bin
-
         with _shown(environment):
-            pins = pins_here(lock_path)
+            pins, uv = pins_here(lock_path), find_uv()
         python = ["--quiet", "--python", str(_interpreter(environment))]
         with environment.command_context():
-            install = [find_uv_bin(), "pip", "install", *python, "--requirements", str(lock_path)]
+            install = [uv, "pip", "install", *python, "--requirements", str(lock_path)]
             environment.platform.check_command(install)
             extraneous = sorted(_versions(environment).keys() - pins.keys() - _kept(environment))
             if extraneous:
-                environment.platform.check_command([find_uv_bin(), "pip", "uninstall", *python, *extraneous])
+                environment.platform.check_command([uv, "pip", "uninstall", *python, *extraneous])
 
     @classmethod
     def install_matches_lock(cls, environment: EnvironmentInterface, lock_path: Path) -> bool:

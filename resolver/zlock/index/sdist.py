@@ -25,7 +25,7 @@ from zlock.model.distribution import SDIST_ENDINGS, Metadata
 from zlock.model.indexes import Cutoff
 from zlock.model.paths import real
 from zlock.model.ports import InvalidMetadata
-from zlock.process import CommandExited, run_command
+from zlock.process import CommandExited, find_uv, run_command
 from zlock.redact import redact
 from zlock.reporting import Activity, Doing, Note, Reporter, unheard
 from zlock.wording import listed
@@ -450,20 +450,6 @@ def _cutoff_options(cutoff: Cutoff) -> Iterator[str]:
         yield from ("--exclude-newer", cutoff.default.isoformat())
     for name, limit in cutoff.packages.items():
         yield from ("--exclude-newer-package", f"{name}={limit.isoformat() if limit else 'false'}")
-
-
-def find_uv() -> str:
-    """Return the uv that zlock came with.
-
-    Raises:
-        CommandFailed: It is not there.
-    """
-    import uv
-
-    try:
-        return uv.find_uv_bin()
-    except FileNotFoundError as error:
-        raise CommandFailed("the program `uv` is not where its package should have it", hint="install uv") from error
 
 
 def _find_python(version: str, folder: Path, environ: Mapping[str, str]) -> str:

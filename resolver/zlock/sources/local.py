@@ -22,7 +22,7 @@ from zlock.model.origin import Origin
 from zlock.model.paths import real
 from zlock.model.requirement import Gathered
 from zlock.model.toml import parse_toml
-from zlock.process import CommandExited, CommandNotFound, Completed, quoted, run_command
+from zlock.process import CommandExited, CommandNotFound, Completed, find_uv, quoted, run_command
 from zlock.redact import redact
 from zlock.sources.environment import Environment, ask
 from zlock.sources.printed import Entry, Printed, read_printed
@@ -240,13 +240,7 @@ def _run_with_pip(argv: Sequence[str], run: _Run) -> str:
 
 
 def _list_with_uv(interpreter: Path, run: _Run) -> _Listing:
-    from uv import find_uv_bin  # of no use to most runs
-
-    try:
-        uv = find_uv_bin()
-    except FileNotFoundError:
-        raise CommandNotFound("the program `uv` was not found", hint="install zlock again, it brings uv") from None
-    printed = run((uv, "pip", "freeze", "--python", str(interpreter))).stdout
+    printed = run((find_uv(), "pip", "freeze", "--python", str(interpreter))).stdout
     return _Listing(text=printed, described="uv pip freeze", installed=True)
 
 

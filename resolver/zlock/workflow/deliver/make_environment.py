@@ -10,7 +10,7 @@ from pathlib import Path
 from zlock.errors import NoAnswer, OutsideFailed
 from zlock.image.wanted import BuiltFolder
 from zlock.index.machine import public_index
-from zlock.index.sdist import find_uv, temporary_folder, uv_environment
+from zlock.index.sdist import temporary_folder, uv_environment
 from zlock.lock.export import Exported, export
 from zlock.lock.facts import Build
 from zlock.lock.files import PackageArchive
@@ -18,7 +18,7 @@ from zlock.lock.lock import Lock
 from zlock.lock.package import Package
 from zlock.lock.wheelhouse import LockedFile, files_of_build
 from zlock.model.target import Target
-from zlock.process import CommandExited, Watch, run_command
+from zlock.process import CommandExited, Watch, find_uv, run_command
 from zlock.reporting import Reporter
 
 # Where uv looks for Pythons, and whether it may fetch one, is the machine's to say.
