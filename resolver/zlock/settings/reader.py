@@ -14,6 +14,9 @@ from typing import Any, NamedTuple, Protocol
 from zlock.errors import ZlockError
 from zlock.settings.place import Place, display
 
+Stated = Mapping[str, Any]
+"""Settings by their names, or their document (`SettingsDocument` of `zlock.settings.docker`), as JSON has both."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -54,7 +57,7 @@ class ReadStep(NamedTuple):
 
     name: str
     place: Place
-    settings: Mapping[str, Any]
+    settings: Stated
 
 
 class Read(NamedTuple):
@@ -72,9 +75,9 @@ class Read(NamedTuple):
     """
 
     place: Place
-    settings: Mapping[str, Any]
+    settings: Stated
     steps: Sequence[ReadStep]
-    defaults: Mapping[str, Any] = MappingProxyType({"values": {}, "places": {}, "replaced": []})
+    defaults: Stated = MappingProxyType({"values": {}, "places": {}, "replaced": []})
     requires: Sequence[str] = ()
     config: str = ""
     runs_itself: bool = False

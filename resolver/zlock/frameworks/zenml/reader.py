@@ -18,7 +18,7 @@ from zlock.frameworks.zenml.refused import explained, invalid
 from zlock.frameworks.zenml.run_file import NO_RUN, RunFile, check_run, check_steps
 from zlock.frameworks.zenml.settings import DEFAULTS, replaced, translated
 from zlock.settings.place import Place, display
-from zlock.settings.reader import Question, Read, ReadStep
+from zlock.settings.reader import Question, Read, ReadStep, Stated
 from zlock.wording import counted, did_you_mean, listed
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _configured(pipeline: Pipeline, question: Question) -> tuple[str, Pipeline, 
     return str(Path.cwd() / stated) if stated else "", pipeline, run, read_file
 
 
-def _merged(invocation: StepInvocation, pipeline: Pipeline, run: Any) -> Mapping[str, Any]:
+def _merged(invocation: StepInvocation, pipeline: Pipeline, run: Any) -> Stated:
     """Return the settings of a step as ZenML's compiler merges them."""
     from zenml.config.step_configurations import StepConfiguration
 
@@ -138,7 +138,7 @@ def _merged(invocation: StepInvocation, pipeline: Pipeline, run: Any) -> Mapping
     return _settings_of(own.apply_pipeline_configuration(pipeline.configuration, exclude_hook_sources=True))
 
 
-def _settings_of(configuration: Any) -> Mapping[str, Any]:
+def _settings_of(configuration: Any) -> Stated:
     """Return what is stated for images, by the names and in the values of ZenML's class, unknown names too."""
     from zenml.utils import env_utils
 
@@ -148,8 +148,8 @@ def _settings_of(configuration: Any) -> Mapping[str, Any]:
 
 
 def _read_steps(
-    merged: Sequence[tuple[str, BaseStep, Mapping[str, Any]]],
-    around: Mapping[str, Any],
+    merged: Sequence[tuple[str, BaseStep, Stated]],
+    around: Stated,
     question: Question,
     of: Pipeline | None = None,
     file: RunFile = NO_RUN,
@@ -160,7 +160,7 @@ def _read_steps(
     notes: list[str] = []
     found: list[ReadStep] = []
     place = Place(question.file, 1) if of is None else _place(of.entrypoint)
-    settings: Mapping[str, Any] = {"values": {}, "places": {}, "replaced": []}
+    settings: Stated = {"values": {}, "places": {}, "replaced": []}
     of_pipeline = {name: file.docker(name) or place for name in around}
     with problems:
         settings = _document(around, of_pipeline, place, notes)
@@ -182,9 +182,7 @@ def _read_steps(
     )
 
 
-def _document(
-    values: Mapping[str, Any], places: Mapping[str, Place], around: Place, notes: list[str]
-) -> Mapping[str, Any]:
+def _document(values: Stated, places: Mapping[str, Place], around: Place, notes: list[str]) -> Stated:
     """Check settings by ZenML's own class, and return them as `SettingsDocument` has them.
 
     Args:

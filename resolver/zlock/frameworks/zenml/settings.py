@@ -13,8 +13,9 @@ from types import MappingProxyType
 from typing import Any
 
 from zlock.settings.place import Place, display
+from zlock.settings.reader import Stated
 
-DEFAULTS: Mapping[str, Any] = {
+DEFAULTS: Stated = {
     "venv": "/opt/zlock/venv",  # ZenML's own images, which may be parents, have one in `/opt/venv`
     "any_user": True,
     "runtime_environment": {
@@ -61,7 +62,7 @@ LISTS = ("requirements", "required_integrations", "apt_packages")
 """What is asked for in lists (or the file of one), where a step's own takes the place of its pipeline's."""
 
 
-def replaced(around: Mapping[str, Any], own: Mapping[str, Any]) -> list[tuple[str, Any, Place, Place]]:
+def replaced(around: Stated, own: Stated) -> list[tuple[str, object, Place, Place]]:
     """Return what a pipeline's settings ask for in vain for a step, as `Replaced` of `zlock.settings.docker` has it."""
     above, values = around["values"], own["values"]
     names = [name for name in LISTS if above.get(name) and values.get(name) and above[name] != values[name]]
@@ -69,7 +70,7 @@ def replaced(around: Mapping[str, Any], own: Mapping[str, Any]) -> list[tuple[st
 
 
 def translated(
-    stated: Mapping[str, Any],
+    stated: Stated,
     *,
     detects: bool,
     place: Place,
@@ -112,7 +113,7 @@ def translated(
     return values
 
 
-def _exported(command: Sequence[str], values: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+def _exported(command: Sequence[str], values: dict[str, Any], notes: list[str]) -> dict[str, object]:
     """Return the setting that runs a command for what a `pyproject.toml` asks, in place of the file itself."""
     if not values.get("pyproject_path") or values.get("replicate_local_python_environment"):
         why = (
