@@ -63,9 +63,8 @@ class _Walk:
         mask = package.mask(dependency.specifier) & ~package.yanked
         if not names_prerelease(dependency.specifier):
             mask &= package.finals
-        position, newest = package.first(mask), package.first(package.finals & ~package.yanked)
-        if newest is not None and newest != position:  # what it requires may limit older ones, and say why they are old
-            self._universe.expect(package, newest)
+        position, newest = package.first(mask), package.finals & ~package.yanked
+        self._universe.ask_ahead(package, newest & -newest)  # what it requires may limit older ones
         key = (package.name, extra, str(position))
         if position is not None and key not in self._seen:
             self._seen.add(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -42,18 +42,11 @@ class Evaluator:
         _check_ambiguous(page, files)
         cutoff = self._rules.cutoff.of(page.name)
         latest = cutoff.isoformat() if cutoff is not None else ""
-        ranked: list[tuple[int, File]] = []
-        rejected: list[Rejected] = []
-        for file in files:
-            found = self._rank(page.name, version, file)
-            if isinstance(found, int):
-                late = _late(file, version, latest) if latest else None
-                if late is None:
-                    ranked.append((found, file))
-                    continue
-                found = late
-            rejected.append(found)
-        return _candidate(version, ranked) if ranked else rejected
+        flaw = partial(self._flaw, page.name, version, latest)
+        ranked = [
+            (rank, file) for file in files if isinstance(rank := self._rank(file.filename), int) and flaw(file) is None
+        ]
+        return _candidate(version, ranked) if ranked else [found for file in files if (found := flaw(file))]
 
     def reference(self, reference: Reference) -> Candidate | list[Rejected]:
         """Return what a direct reference names as the target can use it, or why it can't."""
@@ -64,22 +57,26 @@ class Evaluator:
             return [Rejected(Flaw.PYTHON, python, version)]
         return Candidate(version, (), None, reference)
 
-    def _rank(self, name: NormalizedName, version: Version, file: File) -> int | Rejected:
-        """Return a file's rank, or why it can't be used."""
-        rank = _SDIST_RANK
-        if file.is_wheel:
-            follows = file.filename.split("-", 2)[2]
-            found = self._ranks.get(follows)
-            if found is None:
-                found = self._ranks[follows] = self._find_rank(file.filename)
-            if isinstance(found, str):
-                return Rejected(Flaw.TAGS, found, version)
-            rank = found
+    def _flaw(self, name: NormalizedName, version: Version, latest: str, file: File) -> Rejected | None:
+        """Return why a file can't be used."""
+        rank = self._rank(file.filename)
+        if isinstance(rank, str):
+            return Rejected(Flaw.TAGS, rank, version)
         if not self.admits_python(file.requires_python):
             return Rejected(Flaw.PYTHON, file.requires_python, version)
-        if not file.is_wheel and not self._rules.may_build(name):
+        if rank == _SDIST_RANK and not self._rules.may_build(name):
             return Rejected(Flaw.SDIST, "", version)
-        return rank
+        return _late(file, version, latest) if latest else None
+
+    def _rank(self, filename: str) -> int | str:
+        """Return a file's rank; the tags of a wheel that does not fit."""
+        if not filename.endswith(".whl"):
+            return _SDIST_RANK
+        follows = filename.split("-", 2)[2]
+        found = self._ranks.get(follows)
+        if found is None:
+            found = self._ranks[follows] = self._find_rank(filename)
+        return found
 
     def _find_rank(self, wheel: str) -> int | str:
         rank = self._target.rank(wheel)

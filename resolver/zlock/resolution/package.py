@@ -6,12 +6,9 @@ mask once per package and specifier, and from then on intersecting, testing and 
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from functools import lru_cache
-from itertools import accumulate
-from operator import or_
 from typing import NamedTuple
 
 from packaging.utils import NormalizedName
@@ -24,7 +21,6 @@ from zlock.model.page import Page
 from zlock.model.versions import Release, Versions, parse_specifier, parse_version
 from zlock.resolution.findings import Rejected
 
-_LAST_DAY = date.max.toordinal()
 _NAMING_OPERATORS = frozenset({"==", "===", "~=", ">=", ">", "<=", "<"})
 
 
@@ -93,7 +89,7 @@ class Package:
     """
 
     __slots__ = (
-        "_by_day", "_candidates", "_evaluate", "_has_final", "_is_settled", "_majors", "_rejected", "all", "name",
+        "_candidates", "_evaluate", "_has_final", "_is_settled", "_majors", "_rejected", "_since", "all", "name",
         "page", "prereleases", "reference", "versions", "yanked",
     )  # fmt: skip
 
@@ -118,7 +114,7 @@ class Package:
         self._is_settled = False
         self._rejected = list(rejected)
         self._has_final: bool | None = None
-        self._by_day: tuple[list[int], list[int]] | None = None
+        self._since: dict[int, int] = {}
         self._majors: list[Release | None] = []
 
     @classmethod
@@ -195,13 +191,12 @@ class Package:
 
     def since(self, day: int) -> int:
         """Return the releases that were uploaded on a day or later, and those whose day the index does not say."""
-        if self._by_day is None:
+        found = self._since.get(day)
+        if found is None:
             uploaded = self.page.uploaded if self.page else ()
-            latest = sorted((-each if each else -_LAST_DAY, position) for position, each in enumerate(uploaded))
-            bits_of = (1 << position for _, position in latest)
-            self._by_day = [each for each, _ in latest], list(accumulate(bits_of, or_, initial=0))
-        days, masks = self._by_day
-        return masks[bisect_right(days, -day)]
+            digits = ["1" if not each or each >= day else "0" for each in reversed(uploaded)]
+            found = self._since[day] = int("".join(digits) or "0", 2)
+        return found
 
     def same_major(self, position: int) -> int:
         """Return the releases of the major version of one; all where its first number is the year of its upload."""
