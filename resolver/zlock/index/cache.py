@@ -14,7 +14,6 @@ import mmap
 import os
 import struct
 import sys
-import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -75,6 +74,7 @@ class Cache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / f"{_FORMAT}-{sys.implementation.cache_tag}"
         self._groups: dict[tuple[str, str], Path] = {}
+        self._made: set[Path] = set()
 
     def _group(self, kind: str, group: str) -> Path:
         found = self._groups.get((kind, group))
@@ -151,13 +151,15 @@ class Cache:
 
     def _replace(self, kind: str, group: str, key: str, chunks: Sequence[bytes]) -> None:
         folder = self._group(kind, group)
+        temporary = f"{folder}/.new-{os.urandom(8).hex()}"
         with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=folder, prefix=".new-")
+            if folder not in self._made:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._made.add(folder)
             try:
-                with os.fdopen(handle, "wb") as stream:
+                with open(temporary, "xb", opener=_open_own) as stream:
                     stream.write(b"".join(chunks))
-                os.replace(temporary, folder / key)  # noqa: PTH105 - the name is text here
+                os.replace(temporary, f"{folder}/{key}")  # noqa: PTH105 - as above
             except OSError:
                 os.unlink(temporary)  # noqa: PTH108 - as above
 
@@ -172,3 +174,8 @@ class Cache:
             return {name for name in os.listdir(self._group(kind, group)) if not name.startswith(".")}  # noqa: PTH208 - names are all it needs
         except OSError:
             return set()
+
+
+def _open_own(path: str, flags: int) -> int:
+    """Open a file that nobody else may read: indexes can be private."""
+    return os.open(path, flags, 0o600)

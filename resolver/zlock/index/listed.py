@@ -51,14 +51,15 @@ def _are_plain(files: Sequence[File], base: str) -> bool:
         return not files
     names, urls, hashes, _, _, times, sizes, metadata = zip(*files, strict=True)
     words = "".join(names) + "".join(urls)
+    hosts = {url[: url.find("/", len("https://"))] for url in urls}
     secure = {"https://"} if base.startswith("https:") else {"https://", "http://1", "http://l"}
     digests = [found[0][1] for found in hashes if len(found) == 1 and found[0][0] == "sha256"]
     beside = [digest for digest in metadata if digest]
     return (
         _WORDS.fullmatch(words) is not None
         and not any(mark in words for mark in "\\#$@")
-        and all(_is_plain(url) for url in {url[: url.find("/", len("https://"))] for url in urls})
-        and {url[:8] for url in urls} <= secure
+        and {host[:8] for host in hosts} <= secure
+        and all(map(_is_plain, hosts))
         and len(digests) == len(files)
         and set(map(len, (*digests, *beside))) == {64}
         and _are_hex("".join((*digests, *beside)))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from packaging.utils import NormalizedName, canonicalize_name
@@ -22,6 +23,7 @@ ACCEPT = (
 )
 _WEB = ("https://", "http://")
 _ODD = (*":?#;@[\\ \t\r\n", "/.", "//")  # in a path that is more than names
+_FILE: Callable[[Any], File] = partial(tuple.__new__, File)  # as `File._make`, whose check of the length takes longer
 _HEAD = re.compile(r"/?(?:\.\.?/)*")
 _GZIP = b"\x1f\x8b"
 _TEXT = frozenset({str})
@@ -100,13 +102,10 @@ def _json_files(base: str, rows: Sequence[dict[str, Any]]) -> tuple[File, ...]:
         [None if said is None or said is False else "" if said is True else str(said) for said in yanked],
         [row.get("upload-time") or "" for row in rows],
         [-1 if (size := row.get("size")) is None else size for row in rows],
-        [
-            said.get("sha256", "") if (said := row.get("core-metadata")) and type(said) is dict else _metadata(row)
-            for row in rows
-        ],
+        ["" if row.get("core-metadata") is True else _metadata(row) for row in rows],
         strict=True,
     )
-    files, text = tuple(map(File._make, columns)), "".join(names)
+    files, text = tuple(map(_FILE, columns)), "".join(names)
     if all(urls) and "/" not in text and "\\" not in text:
         return files
     return tuple([file for file in files if file.url and "/" not in file.filename and "\\" not in file.filename])
