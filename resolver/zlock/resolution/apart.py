@@ -10,7 +10,7 @@ from typing import Literal
 from packaging.utils import NormalizedName
 from resolvelib.resolvers import ResolutionError
 
-from zlock.errors import IndexFailed
+from zlock.errors import OutsideFailed
 from zlock.model.explanations import Differs, Stated
 from zlock.model.requirement import DirectRequirement
 from zlock.resolution.clauses import Unsolvable
@@ -113,7 +113,7 @@ def _proof(problem: Problem, budget: int) -> Unsolvable | None:
         search_completely(problem, budget)
     except Unsolvable as proof:
         return proof
-    except (ResolutionError, IndexFailed):
+    except (ResolutionError, OutsideFailed):
         return None
     return None
 

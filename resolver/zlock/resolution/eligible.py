@@ -108,8 +108,12 @@ def _files(package: Package, specifier: str, target: Target) -> Files | None:
     rows = [row for row in package.rejected if row.version in versions or not package.versions]
     if not rows:
         return None
-    version = max((row.version for row in rows if row.version is not None), default=None)
-    newest = sorted({row for row in rows if row.version == version}, key=lambda row: (row.flaw.value, row.detail))
+    late = [row for row in rows if row.flaw in (Flaw.LATE, Flaw.UNDATED)]  # but for that they could be used
+    versions = {row.version for row in late or rows if row.version is not None}
+    version = max(versions, key=lambda one: (not one.is_prerelease, one), default=None)
+    newest = sorted(
+        {row for row in late or rows if row.version == version}, key=lambda row: (row.flaw.value, row.detail)
+    )
     tags = [row.detail for row in newest if row.flaw is Flaw.TAGS]
     others = [row for row in newest if row.flaw not in (Flaw.TAGS, Flaw.SDIST, Flaw.PYTHON)]
     return Files(

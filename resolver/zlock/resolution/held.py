@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from packaging.utils import NormalizedName
 
-from zlock.errors import IndexFailed
+from zlock.errors import OutsideFailed
 from zlock.model.distribution import Dependency
 from zlock.resolution.findings import Rejected
 from zlock.resolution.needs import Node
@@ -52,7 +52,7 @@ class Held:
 
     def is_held(self, name: NormalizedName, limit: Limit) -> bool:
         """Return whether it is plain that no answer within a limit moves a package."""
-        with contextlib.suppress(IndexFailed):  # what can't be had, as when offline, shows nothing
+        with contextlib.suppress(OutsideFailed):  # what can't be had, as when offline, shows nothing
             return self._is_barred(name, -1, _Look(name, limit, self._without(name)), _DEPTH)
         return False
 

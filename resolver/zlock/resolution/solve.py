@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from packaging.utils import NormalizedName
 from resolvelib.resolvers import ResolutionTooDeep
 
-from zlock.errors import IndexFailed, NotProven
+from zlock.errors import NotProven, OutsideFailed
 from zlock.resolution.ahead import fetch_ahead
 from zlock.resolution.alone import choose
 from zlock.resolution.answer_words import passed_over
@@ -82,9 +82,9 @@ def answer(problem: Problem, reporter: SearchReporter = SILENT) -> Pins:
     Raises:
         Unsolvable: It is proven that there are none.
         NotProven: The budget of the complete search ended first, and the other one found nothing.
-        IndexFailed: Something could not be had.
+        OutsideFailed: Something could not be had, or not be built.
     """
-    with contextlib.suppress(IndexFailed):  # what was only looked at may not be needed
+    with contextlib.suppress(OutsideFailed):  # what was only looked at may not be needed
         if (quick := descend(problem)) is not None:
             return quick
     provider = Provider(problem)

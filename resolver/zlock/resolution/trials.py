@@ -20,6 +20,7 @@ from zlock.resolution.reporter import Enough, Until
 
 _BUDGET = 20_000  # steps for each question whether something is needed for a conflict
 _BUDGET_OF_CHANGE = 5_000  # steps for each change that is tried: to offer none is better than to wait for one
+_SHARE = 0.5  # of the time that is left, for each question: one that takes long leaves some to the others
 
 
 class Trials:
@@ -34,15 +35,15 @@ class Trials:
 
     def __init__(self, seconds: float) -> None:
         self.untried = 0
-        self._clock = Until(time.monotonic() + seconds)
+        self._end = time.monotonic() + seconds
 
     def proof(self, problem: Problem) -> Unsolvable | None:
-        """Return the proof that there is no answer, None where there is one or it takes too long to say."""
+        """Return the proof that there is no answer, None where there is one, or nobody can say in time."""
         try:
             self._search(problem, _BUDGET)
         except Unsolvable as proof:
             return proof
-        except ResolutionTooDeep:
+        except (ResolutionTooDeep, ZlockError):
             return None
         return None
 
@@ -55,8 +56,10 @@ class Trials:
 
     def _search(self, problem: Problem, budget: int) -> Pins | None:
         try:
-            self._clock.starting_round(0)
-            return search_completely(problem, budget, self._clock)
+            now = time.monotonic()
+            clock = Until(now + (self._end - now) * _SHARE)
+            clock.starting_round(0)
+            return search_completely(problem, budget, clock)
         except Enough:
             self.untried += 1
             return None
