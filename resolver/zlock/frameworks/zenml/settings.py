@@ -50,7 +50,8 @@ _IGNORED = {
     "image_tag": "images are tagged with the beginning of their key, and runs name them by digest",
     "build_config": "its options are those of one engine, and most images are made without one; `.dockerignore` of the "
     "project counts",
-    "parent_image_build_config": "its options are those of one engine; `.dockerignore` beside the Dockerfile counts",
+    "parent_image_build_config": "its options are those of one engine; `ARG` in the Dockerfile may have a default "
+    "value, and `.dockerignore` beside it counts",
     "build_options": "ZenML deprecates it, and options of builds are not passed on",
     "dockerignore": "ZenML deprecates it; `.dockerignore` of the project counts",
     "required_hub_plugins": "ZenML deprecates it, and its hub is gone",
