@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -59,6 +60,23 @@ def test_init_without_a_file_writes_a_configuration_that_resolves(project: Proje
     assert result.code == 0, result.stderr
     assert project.locked("pipeline") == {}
     assert "# [steps.train.docker]" in text
+
+
+def test_what_init_leaves_in_comments_is_locked_and_written_for_a_build(index: TinyIndex, project: Project) -> None:
+    """A list for one step adds to the one for every step, as the comment says."""
+    index.wheel("alpha", "1.0")
+    index.wheel("pandas", "2.2.3")
+    assert project.run("init").code == 0
+    file = project.folder / "zlock.toml"
+    text = re.sub(r"^# (\[steps|extra-)", r"\1", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    file.write_text(text.replace("requirements = []", 'requirements = ["alpha"]'), encoding="utf-8")
+
+    for command in ("resolve", "dockerfile"):
+        result = project.run(command, "--index-url", index.url)
+        assert result.code == 0, result.stderr
+    assert project.locked("train") == {"alpha": "1.0", "pandas": "2.2.3"}
+    (listed,) = (project.folder / "build").rglob("requirements.txt")
+    assert "pandas==2.2.3" in listed.read_text(encoding="utf-8")
 
 
 def test_init_from_several_pipelines_names_one_and_notes_the_others(project: Project) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uv
 
 from support.environment import clean_environment
 from support.index import TinyIndex
@@ -422,3 +424,40 @@ def test_a_lock_of_another_tool_in_a_revision_is_left_alone(project: Project) ->
     git(project, "commit", "-qm", "another")
 
     assert project.run("diff").code == 0
+
+
+PDMS = """\
+[project]
+name = "theirs"
+version = "1"
+requires-python = ">=3.11"
+dependencies = ["alpha", "beta", "gamma", "delta"]
+[[tool.pdm.source]]
+name = "pypi"
+url = "{url}"
+"""
+
+
+@pytest.mark.parametrize("tool", ["uv", "pip", "pdm", "zlock"])
+def test_the_lock_of_another_tool_is_compared_in_what_it_installs(
+    project: Project, index: TinyIndex, tool: str
+) -> None:
+    """As each of them writes one, with a newer `alpha` than ours."""
+    index.wheel("alpha", "2.0")
+    project.write("theirs/requirements.txt", "alpha\nbeta\ngamma\ndelta\n")
+    project.write("theirs/pyproject.toml", PDMS.format(url=index.url))
+    project.write("theirs/pdm.toml", '[lock]\nformat = "pylock"\n')
+    file, wanted = "theirs/pylock.toml", "theirs/requirements.txt"
+    commands = {
+        "uv": (uv.find_uv_bin(), "pip", "compile", "-q", wanted, "--index-url", index.url, "-o", file, "--no-cache"),
+        "pip": (sys.executable, "-m", "pip", "lock", "-q", "-r", wanted, "--index-url", index.url, "-o", file),
+        "pdm": (sys.executable, "-m", "pdm", "lock", "-q", "--project", "theirs"),
+        "zlock": (sys.executable, "-P", "-m", "zlock", "export", "pylock", "--step", "train", "--output", file),
+    }
+    done = project.call(*commands[tool], env={"PDM_CHECK_UPDATE": "0"})
+    assert done.code == 0, done.stderr
+
+    found = compared(project, file, "--step", "train")["train"]
+
+    moved = [] if tool == "zlock" else [("alpha", "2.0", "1.0")]
+    assert [(one["name"], one["before"], one["after"]) for one in found["changes"]] == moved
