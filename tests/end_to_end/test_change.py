@@ -499,3 +499,16 @@ def test_what_add_began_remove_ends(project: Project, index: TinyIndex) -> None:
 
     assert "extra-requirements" in added
     assert body(file).replace("[docker]\n", "").strip() == before.strip()
+
+
+def test_of_two_runs_at_once_each_adds_what_it_is_to_add(project: Project, index: TinyIndex) -> None:
+    write(project, index, '[docker]\nrequirements = "requirements.txt"\n')
+    file = project.write("requirements.txt", "gamma\n")
+    succeed(project.run("resolve"))
+
+    running = [project.start("add", name) for name in ("alpha", "beta")]
+    said = [process.communicate(timeout=60)[1] for process in running]
+    assert [process.returncode for process in running] == [0, 0], said
+
+    assert sorted(file.read_text(encoding="utf-8").split()) == ["alpha>=2.0", "beta>=1.0", "gamma"]
+    succeed(project.run("resolve", "--check"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,8 +12,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from zlock.errors import Collector, InvalidInput, NoAnswer
+from zlock.lock.exclusive import exclusive
 from zlock.model.addition import ambiguous, joined, name_in, subject_of
 from zlock.model.bounds import specifier
+from zlock.model.paths import real
 from zlock.redact import redact
 from zlock.settings.place import Place
 from zlock.wording import did_you_mean, listed
@@ -62,8 +65,12 @@ def add(options: Options, stated: Sequence[str], bounds: Bounds) -> tuple[list[C
         ZlockError: The locks can't be brought up to date; all files are as they were.
     """
     requirements = parsed(stated)
-    workspace = Workspace(options)
-    places, editing = _Places(workspace), Editing(workspace.project.folder)
+    with _kept(options) as workspace:
+        return _add(workspace, requirements, bounds)
+
+
+def _add(workspace: Workspace, requirements: Sequence[Requirement], bounds: Bounds) -> tuple[list[Change], Report]:
+    places, editing, options = _Places(workspace), Editing(workspace.project.folder), workspace.options
     homes = {one.name: places.homes(canonicalize_name(one.name), str(one), editing) for one in requirements}
     rows = {(one.name, place): editing.hashes(place, one.name) for one in requirements for place in homes[one.name]}
     before = {(name, place): _stated(editing, place, name) for name, place in rows}
@@ -130,8 +137,13 @@ def remove(options: Options, names: Sequence[str]) -> tuple[list[Change], Report
         NoAnswer: Nothing that zlock edits states one of them; several errors come as `Problems`.
         ZlockError: The locks can't be brought up to date; all files are as they were.
     """
-    workspace = Workspace(options)
+    with _kept(options) as workspace:
+        return _remove(workspace, names)
+
+
+def _remove(workspace: Workspace, names: Sequence[str]) -> tuple[list[Change], Report, dict[str, list[str]]]:
     places, editing, changes = _Places(workspace), Editing(workspace.project.folder), []
+    options = workspace.options
     problems = Collector()
     for name in dict.fromkeys(map(canonicalize_name, names)):
         with problems:
@@ -143,6 +155,20 @@ def remove(options: Options, names: Sequence[str]) -> tuple[list[Change], Report
         report = resolve(options)
     left = _Places(Workspace(options)) if changes else places
     return changes, report, {name: found for name in names if (found := left.stated(canonicalize_name(name)))}
+
+
+@contextmanager
+def _kept(options: Options) -> Iterator[Workspace]:
+    """Yield the project as it is once no other run edits it, which none does until the end.
+
+    Raises:
+        OutsideFailed: Another run edits it for too long.
+    """
+    project = Workspace(options).project
+    # A run that writes locks keeps their folder, from itself too.
+    is_apart = real(project.folder / project.lock_dir) != real(project.folder)
+    with exclusive(project.folder, options.reporter) if is_apart else nullcontext():
+        yield Workspace(options)
 
 
 def _is_bare(one: Requirement) -> bool:
