@@ -33,7 +33,8 @@ def wrong_names(names: Iterable[str], way: str) -> Iterator[tuple[str, InvalidCo
                 name,
                 InvalidConfiguration(
                     f"the step name `{name}` can't be part of a lock's file name",
-                    hint=f"use up to 100 letters, digits, `-` and `_`, no `-` first; {way}",
+                    hint=f"use up to 100 letters, digits, `-` and `_`, no `-` first, and no name of a device of "
+                    f"Windows, such as `con`; {way}",
                 ),
             )
         other = seen.setdefault(name.casefold(), name)
