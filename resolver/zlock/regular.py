@@ -51,7 +51,8 @@ def read_named(path: Path, described: str, wrong: Callable[..., Exception], *, i
         raise wrong(f"{described} is a folder", hint="name a file in it") from error
     except (OSError, ValueError) as error:  # the latter: its name can't be one
         reason = getattr(error, "strerror", None) or error
-        raise wrong(f"{described} can't be read: {reason}", hint="let your user read it") from error
+        hint = "let your user read it" if isinstance(error, PermissionError) else "name a regular file"
+        raise wrong(f"{described} can't be read: {reason}", hint=hint) from error
 
 
 def _open_at_once(path: str, flags: int) -> int:
