@@ -70,8 +70,11 @@ class Index:
         }
 
     def heeding(self, asked: Sequence[str]) -> Index:
-        """Return the same where what the newest release that is asked for limits is limited for older ones too."""
-        wishes, needs = list(map(wish, asked)), {}
+        """Return the same where what the newest release that is asked for limits is limited for older ones too.
+
+        Between packages that are asked for, that counts for releases of long before which do not say it.
+        """
+        wishes, needs, direct = list(map(wish, asked)), {}, set(names_of(asked))
         for name, releases in self.packages.items():
             admitted = [one for one in releases if all(one in versions for other, versions in wishes if other == name)]
             newest = admitted[-1] if admitted else ""
@@ -82,6 +85,10 @@ class Index:
                     (other, frozenset(one for one in versions if not is_older or one <= limits.get(other, one)))
                     for other, versions in self.needs[name, version]
                 ]
+                is_far = is_older and self.ages[name, version] - self.ages[name, newest] > STEP_BACK
+                silent = limits.keys() & direct - {other for other, _ in needs[name, version]}
+                if is_far and name in direct:
+                    needs[name, version] += [(other, _up_to(limits[other])) for other in sorted(silent)]
         found = Index(self.packages)
         found.__dict__["needs"] = needs
         return found
@@ -115,6 +122,10 @@ class Index:
         if name in direct and version.split(".", maxsplit=1)[0] != around[name].split(".")[0]:
             return False
         return self.ages[name, version] <= self.ages[name, around[name]] + back
+
+
+def _up_to(limit: str) -> frozenset[str]:
+    return frozenset(one for one in VERSIONS if one <= limit)
 
 
 @cache

@@ -15,7 +15,7 @@ from functools import cache
 from packaging.utils import NormalizedName
 from resolvelib.resolvers import ResolutionError
 
-from zlock.errors import IndexFailed
+from zlock.errors import OutsideFailed
 from zlock.resolution.complete import search_completely
 from zlock.resolution.held import Held, Limit
 from zlock.resolution.needs import Node, Pins
@@ -44,7 +44,7 @@ def attempt(problem: Problem, limit: Limit, size: int) -> Pins | None:
     """Return an answer within a limit; None where none was found within the budget of one search."""
     limited = replace(problem, limit=cache(limit))
     with contextlib.suppress(
-        ResolutionError, IndexFailed
+        ResolutionError, OutsideFailed
     ):  # what can't be had, as when offline, is no way to an answer
         return descend(limited) or search_completely(limited, _BUDGET + 2 * size)
     return None
@@ -56,7 +56,7 @@ class _Choice:
         self._plain = plain
         self._ages = problem.ages
         self._kept = kept_of(problem, plain)
-        self._direct = {dependency.name for dependency, _ in problem.dependencies()} - self._kept.keys()
+        self._direct = problem.direct - self._kept.keys()
 
     def run(self) -> Pins:
         first = self._with_young_directs(self._plain)
@@ -66,23 +66,27 @@ class _Choice:
     def _with_young_directs(self, pins: Pins) -> Pins:
         """Return an answer in which the oldest of what the step asks for is as young as can be, then the next."""
         settled: set[NormalizedName] = set()
-        floors, held = self._floors(), None
+        newest, held = self._newest(), None
         for _ in range(_MOST_SEARCHES):
             ages = {name: age for name, age in self._ages.of(pins).items() if name in self._direct}
-            above = [(-age, name) for name, age in ages.items() if age > floors[name] and name not in settled]
+            at = {name: pins[Node(name, "")] for name in ages}
+            above = [(-age, name) for name, age in ages.items() if at[name] > newest[name] and name not in settled]
             if not above:
                 break
             oldest = min(above)[1]
-            limit, held = self._below(ages, oldest), held or Held(self._problem, pins)
-            found = None if held.is_held(oldest, limit) else attempt(self._problem, limit, len(pins))
+            limit, held = self._below(ages, oldest, pins), held or Held(self._problem, pins)
+            # What could be much younger deserves more than a look at a few releases.
+            is_near = ages[oldest] - self._ages.age(oldest, newest[oldest]) <= self._problem.policy.step_back
+            is_held = is_near and held.is_held(oldest, limit)
+            found = None if is_held else attempt(self._problem, limit, len(pins))
             if found is None:
                 settled.add(oldest)
             else:
                 pins, held = found, Held(self._problem, found)
         return pins
 
-    def _floors(self) -> dict[NormalizedName, int]:
-        """Return the age of the youngest release of each that the step's own requirements admit."""
+    def _newest(self) -> dict[NormalizedName, int]:
+        """Return the newest release of each that the step's own requirements admit."""
         masks: dict[NormalizedName, int] = {}
         for need in self._problem.roots():
             masks[need.node.name] = masks.get(need.node.name, -1) & need.mask
@@ -91,18 +95,20 @@ class _Choice:
             package = self._problem.universe.package(name)
             mask = masks[name] & self._problem.usable(name)
             first = package.first(mask)
-            found[name] = 0 if first is None else self._ages.age(name, first)
+            found[name] = 0 if first is None else first
         return found
 
-    def _below(self, ages: Mapping[NormalizedName, int], oldest: NormalizedName) -> Limit:
-        """Return the limit within which one is younger, and no other becomes as old as it is."""
-        bound = ages[oldest]
+    def _below(self, ages: Mapping[NormalizedName, int], oldest: NormalizedName, pins: Pins) -> Limit:
+        """Return the limit within which one is a newer version, and no other becomes as old as it is."""
+        bound, newer = ages[oldest], (1 << pins[Node(oldest, "")]) - 1
 
         def limit(name: NormalizedName) -> int:
             own = ages.get(name)
             if own is None:
                 return self._kept.get(name, -1)
-            return self._ages.within(name, own if own >= bound and name != oldest else bound - 1)
+            if name == oldest:
+                return newer
+            return self._ages.within(name, own if own >= bound else bound - 1)
 
         return limit
 

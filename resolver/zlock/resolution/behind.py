@@ -47,7 +47,7 @@ def behind_of(
     days = ages.age(name, position)
     if days <= least:
         return None
-    younger = ages.within(name, days - 1) & problem.usable(name) & (1 << position) - 1
+    younger = problem.usable(name) & (1 << position) - 1
     found = Behind(name=name, version=str(problem.universe.package(name).versions[position]), days=days)
     if sdist := _needs_sdist(problem, [node for node in pins if node.name == name], younger):
         return found._replace(sdist=sdist, gives=_given(problem, name, sdist, position, trials))

@@ -8,17 +8,29 @@ from typing import Protocol
 
 from packaging.utils import NormalizedName
 
-from zlock.errors import IndexFailed
+from zlock.errors import OutsideFailed
+from zlock.model.distribution import Dependency
 from zlock.model.versions import Release
+from zlock.resolution.ages import Ages
 from zlock.resolution.needs import Need, Node
 from zlock.resolution.package import Package
 from zlock.resolution.universe import Universe
 
 
 class Asked(Protocol):
-    """What bounds are read from: a `Problem`."""
+    """What bounds are read from: a `Problem`.
+
+    Attributes:
+        universe: The candidates.
+        direct: What the step asks for itself.
+    """
 
     universe: Universe
+    direct: set[NormalizedName]
+
+    @property
+    def ages(self) -> Ages:
+        """How far behind candidates are."""
 
     def newest(self, name: NormalizedName) -> int | None:
         """Return the newest candidate that the step admits by what it says itself; None where there is none."""
@@ -40,23 +52,40 @@ class Bounds:
     a release would stand in for a newer one, and not work. What is asked are the newest release that the step admits,
     and the newest of the same series, which is the first two numbers.
 
+    A release of years before, when the project did not need the other one yet, does not get round that either.
+
     Args:
         problem: What the step asks.
+        step_back: How many days older than the release that states a limit one may be that works without.
     """
 
-    def __init__(self, problem: Asked) -> None:
+    def __init__(self, problem: Asked, step_back: int) -> None:
         self._problem = problem
+        self._step_back = step_back
         self._found: dict[tuple[Node, int], tuple[Need, ...]] = {}
 
     def on(self, node: Node, position: int, needs: tuple[Need, ...]) -> tuple[Need, ...]:
         """Return the needs of a candidate, without what newer releases say is too new; what is kept stays as it is."""
         key = (node, position)
         if key not in self._found:
-            for newer in self._newer(node.name, position) if needs else ():
-                limits = dict(self._limits(node, newer, {need.node.name for need in needs} - {node.name}))
+            may_be_bounded = needs or node.name in self._problem.direct
+            for newer in self._newer(node.name, position) if may_be_bounded else ():
+                stated = {need.node.name for need in needs}
+                silent = self._silent(node, position, newer) - stated
+                limits = dict(self._limits(node, newer, (stated | silent) - {node.name}))
                 needs = tuple(need._replace(mask=need.mask & limits.get(need.node.name, -1)) for need in needs)
+                needs += tuple(_beside(node, position, one, limits[one]) for one in sorted(silent & limits.keys()))
             self._found[key] = needs
         return self._found[key]
+
+    def _silent(self, node: Node, position: int, newer: int) -> set[NormalizedName]:
+        """Return what a release has to heed though it says nothing of it, of what the step asks for anyway.
+
+        One that is nearly as young as the release that states a limit just works without.
+        """
+        ages, direct = self._problem.ages, self._problem.direct
+        is_far = ages.age(node.name, position) - ages.age(node.name, newer) > self._step_back
+        return direct if is_far and node.name in direct else set()
 
     def _newer(self, name: NormalizedName, position: int) -> set[int]:
         newest, package = self._problem.newest(name), self._problem.universe.package(name)
@@ -74,12 +103,16 @@ class Bounds:
     ) -> Iterator[tuple[NormalizedName, int]]:
         """Yield which candidates of some names are not too new for a release, as far as it needs them."""
         universe = self._problem.universe
-        with contextlib.suppress(IndexFailed):  # as when offline; what is needed says so itself
+        with contextlib.suppress(OutsideFailed):  # as when offline; what is needed says so itself
             for dependency in universe.dependencies(universe.package(node.name), position, node.extra):
                 if dependency.name in names:
                     usable = universe.mask(dependency) & self._problem.domain(dependency.name)
                     if usable:
                         yield dependency.name, -(usable & -usable)
+
+
+def _beside(node: Node, position: int, name: NormalizedName, mask: int) -> Need:
+    return Need(Node(name, ""), mask, node, position, Dependency(name, (), "", "", ""))
 
 
 def _series(package: Package, position: int) -> Release:

@@ -46,6 +46,7 @@ class Problem:
         limit: The candidates of a name that count beside all that, for a search that is not to go everywhere.
         with_extras: Whether releases count only that have the extras which the step names; not where the newest that
             it admits has none of the name either.
+        direct: What the step asks for itself.
         bounds: What limits releases by what newer ones require; None where nothing does.
     """
 
@@ -63,7 +64,7 @@ class Problem:
         self._needs: dict[tuple[Node, int], tuple[Need, ...] | Rejected] = {}
         self._namers: dict[NormalizedName, dict[Node, int]] = {}
         self._asked = self._find_asked()
-        self._direct = {dependency.name for dependency, _ in self._asked}
+        self.direct = {dependency.name for dependency, _ in self._asked}
         # What the person who asks says of versions; requirements of packages weigh less.
         self._stated: dict[NormalizedName, list[str]] = {}
         for dependency, _ in self._asked:
@@ -150,7 +151,7 @@ class Problem:
 
     def stricter(self) -> Iterator[Problem]:
         """Yield the same with more that answers have to hold, the strictest first: an answer to none is a worse one."""
-        bounds = Bounds(self) if self.policy.resolution == "highest" else None
+        bounds = Bounds(self, self.policy.step_back) if self.policy.resolution == "highest" else None
         named = any(dependency.extras for dependency, _ in self._asked)
         if named:
             yield replace(self, with_extras=True, bounds=bounds)
@@ -251,7 +252,7 @@ class Problem:
             yield kept
             mask &= ~(1 << kept)
         lowest = self.policy.resolution == "lowest" or (
-            self.policy.resolution == "lowest-direct" and name in self._direct
+            self.policy.resolution == "lowest-direct" and name in self.direct
         )
         for position in reversed(list(bits(mask))) if lowest else bits(mask):
             # To look at a release may show that it was yanked where it matters, so the domain is asked again.

@@ -24,7 +24,6 @@ class Windows:
         self._problem = problem
         self._ages = problem.ages
         self._pins = {node.name: position for node, position in pins.items()}
-        self._direct = {dependency.name for dependency, _ in problem.dependencies()}
         self._masks: dict[tuple[NormalizedName, bool], int] = {}
 
     def mask(self, name: NormalizedName, *, any_major: bool = False) -> int:
@@ -48,4 +47,4 @@ class Windows:
         if package.reference or self._problem.kept(package) == pinned:
             return 1 << pinned
         mask = self._ages.within(name, self._ages.age(name, pinned) + self._problem.policy.step_back)
-        return mask & package.same_major(pinned) if name in self._direct and not any_major else mask
+        return mask & package.same_major(pinned) if name in self._problem.direct and not any_major else mask
