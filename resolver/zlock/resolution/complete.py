@@ -47,7 +47,9 @@ def search_completely(problem: Problem, budget: int, reporter: SearchReporter = 
             found = search.run()
         except Unsolvable as proof:
             grounds = [leaf.reason for leaf in proof.facts if isinstance(leaf.reason, Grounds)]
-            if not grounds or _is_hopeless(problem, budget, reporter) or not _find_more(problem, grounds):
+            if not grounds or _is_hopeless(problem, budget, reporter):
+                raise
+            if not _find_more(problem, grounds, budget, reporter):
                 raise
         else:
             pins, flaw = walk(problem, found)
@@ -76,8 +78,11 @@ def _is_hopeless(problem: Problem, budget: int, reporter: SearchReporter) -> boo
     return False
 
 
-def _find_more(problem: Problem, grounds: Sequence[Grounds]) -> bool:
-    """Return whether what a proof assumes has more supporters than it knew, looking further if need be."""
+def _find_more(problem: Problem, grounds: Sequence[Grounds], budget: int, reporter: SearchReporter) -> bool:
+    """Return whether what a proof assumes has more supporters than it knew, looking further if need be.
+
+    To read a candidate counts as a step: a question that is only tried reads no whole graph.
+    """
     seen: dict[Node, int] = {}
     layer: dict[Node, int] = {need.node: 0 for need in problem.roots()}
     for need in problem.roots():
@@ -91,7 +96,8 @@ def _find_more(problem: Problem, grounds: Sequence[Grounds]) -> bool:
             fresh = mask & problem.domain(node.name) & ~seen.get(node, 0)
             seen[node] = seen.get(node, 0) | fresh
             read += fresh.bit_count()
-            if read > _MOST_READ:
+            reporter.starting_round(read)
+            if read > min(_MOST_READ, budget):
                 raise Unread(ground.subject.name for ground in grounds if isinstance(ground.subject, Named))
             problem.universe.ask_ahead(problem.universe.package(node.name), fresh)
             for position in bits(fresh):
