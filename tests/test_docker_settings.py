@@ -382,6 +382,7 @@ def test_a_requirement_where_a_path_belongs() -> None:
             for name in ("a b", "a:b", "$HOME", "`a`", '"', "'", "a\\b", "a;b", "a#b", "é", "a\u2028b")
         ),
         ("venv", "/srv/a\nb", "a line break"),
+        ("venv", "/srv/.wh.venv", "a name that takes files away"),
         *(
             ("venv", value, f"`venv`: `{value}` is, or is around or inside, `")
             for value in ("/app", "/app/.venv", "/opt", "/opt/zlock", "/opt/zlock/env", "/var", "/tmp/venv", "/run/a")

@@ -7,6 +7,7 @@ import csv
 import gzip
 import hashlib
 import io
+import re
 import stat
 import subprocess
 import sys
@@ -404,6 +405,44 @@ def test_a_file_of_one_wheel_that_is_a_folder_of_another_is_refused(names: tuple
 
     with pytest.raises(InvalidInput, match=f"is a file of `{first}` and a folder of `{second}`"):
         maker.make(wheels, lambda one: tmp_path / one.filename, io.BytesIO(), Watch())
+
+
+@pytest.mark.parametrize(
+    ("name", "gone"),
+    [
+        (".wh..wh..opq", f"all that is in `/{SITE}`"),
+        ("pkg/.wh.other", f"`/{SITE}/pkg/other`"),
+        (".wh.pkg/file", f"`/{SITE}/pkg`"),
+        ("x-1.data/data/.wh..wh..opq", "all that is in `/opt/venv`"),
+        ("x-1.data/data/lib64/.wh.python", "`/opt/venv/lib/python`"),
+        ("x-1.data/scripts/.wh.python", "`/opt/venv/bin/python`"),
+        ("x-1.dist-info/entry_points.txt", "`/opt/venv/bin/python`"),
+    ],
+)
+def test_a_file_that_takes_away_what_is_below_is_refused_before_anything_is_written(
+    name: str, gone: str, tmp_path: Path
+) -> None:
+    path = make_wheel(tmp_path, "x", "1", files={name: b"[console_scripts]\n.wh.python = x:main\n"})
+    target = io.BytesIO()
+    maker = LayerMaker(environment=VENV, compiler=None)
+
+    with pytest.raises(InvalidInput, match=re.escape(f", which takes away {gone} in an image")):
+        maker.make([wheel_of(path)], lambda _: path, target, Watch())
+
+    assert not target.getvalue()
+
+
+def test_names_that_only_resemble_those_are_files(tmp_path: Path) -> None:
+    files = {".whx": b"1", "a.wh.b": b"2", "x-1.data/data/.wh": b"3", ".WH.a": b"4"}
+    path = make_wheel(tmp_path, "x", "1", files=files)
+    target = io.BytesIO()
+
+    LayerMaker(environment=VENV, compiler=None).make([wheel_of(path)], lambda _: path, target, Watch())
+
+    found = members(target.getvalue())
+    assert [found[one][1] for one in (f"{SITE}/.whx", f"{SITE}/a.wh.b", "opt/venv/.wh", f"{SITE}/.WH.a")] == [
+        *(b"1", b"2", b"3", b"4")
+    ]
 
 
 @pytest.mark.parametrize("name", ["pyvenv.cfg", "bin/python", "bin/python3", "bin/python3.11", "lib64"])

@@ -30,6 +30,11 @@ PLAIN_PATH = re.compile(r"(/[A-Za-z0-9._+-]+)+", re.ASCII)
 # What zlock has there; and what is emptied, or laid over by the system that runs a container.
 _TAKEN = (FOLDER, WORKING_FOLDER, CACHE, "/tmp", "/run", "/var/run", "/var/tmp", "/dev", "/proc", "/sys")  # noqa: S108 - of the image
 
+WHITEOUT = ".wh."
+"""How the name of a file in a layer begins that takes away what lower layers have under the rest of the name."""
+
+OPAQUE = ".wh..wh..opq"
+"""The name of a file in a layer that takes away all that lower layers have in its folder."""
 
 LAYOUT = "oci:"
 """How the name of an image in a folder begins (OCI image spec, "Image Layout"); the path follows."""
@@ -38,6 +43,19 @@ LAYOUT = "oci:"
 def is_layout(text: str) -> bool:
     """Tell whether a text names an image in a folder, which no registry has."""
     return text.startswith(LAYOUT)
+
+
+def whiteout_in(path: str) -> str:
+    """Say what a path in a layer takes away, in place of being a file (OCI image spec, "Whiteouts"); empty for others.
+
+    Args:
+        path: The path, with `/`, the first of which may be left out.
+    """
+    if f"/{WHITEOUT}" not in f"/{path}":
+        return ""
+    before, _, after = f"/{path.lstrip('/')}".rpartition(f"/{WHITEOUT}")
+    name = after.partition("/")[0]
+    return f"all that is in `{before or '/'}`" if f"{WHITEOUT}{name}" == OPAQUE else f"`{before}/{name}`"
 
 
 def default_parent(python: str) -> str:
@@ -49,6 +67,8 @@ def venv_refusal(text: str) -> tuple[str, str] | None:
     """Say why an environment can't be in a folder of an image, and the way out; None where it can."""
     if not PLAIN_PATH.fullmatch(text) or posixpath.normpath(text) != text:
         return f"`{text}` is not an absolute path in plain characters", f"write a path such as `{VENV}`"
+    if whiteout_in(text):
+        return f"`{text}` has a name that takes files away in the layers of an image", f"write a path such as `{VENV}`"
     for taken in _TAKEN if text != FRAMEWORK_VENV else ():
         if f"{taken}/".startswith(f"{text}/") or f"{text}/".startswith(f"{taken}/"):
             return f"`{text}` is, or is around or inside, `{taken}`, which is taken", f"write another, such as `{VENV}`"

@@ -13,6 +13,7 @@ from zlock.image.bake import is_bake_file
 from zlock.image.context.folder import is_context
 from zlock.image.context.ignore import read_ignore, walk
 from zlock.image.plan import Program
+from zlock.model.image import WORKING_FOLDER, whiteout_in
 from zlock.model.paths import real
 
 _NEVER = frozenset({".git", ".hg", ".svn", "__pycache__", "zlock.toml"})
@@ -42,7 +43,7 @@ def project_files(folder: Path, others: Collection[Path], credentials: Collectio
 
     Raises:
         InvalidConfiguration: A link leads out of the project or to nothing, something is not a file, a name is not
-            valid UTF-8, or a file holds credentials; several come as `Problems`.
+            valid UTF-8 or takes files away, or a file holds credentials; several come as `Problems`.
         OSError: A file can't be read.
     """
     rule = read_ignore(folder / ".dockerignore") or _hidden
@@ -104,6 +105,8 @@ def _read(folder: Path, path: str, place: Path) -> bytes:
     except UnicodeEncodeError as error:
         shown = os.fsencode(path).decode("utf-8", "backslashreplace")
         raise InvalidConfiguration(f"the file name `{shown}` is not valid UTF-8", hint=_HINT) from error
+    if gone := whiteout_in(f"{WORKING_FOLDER}/{path}"):
+        raise InvalidConfiguration(f"`{path}` would take away {gone} of the base image", hint=_HINT)
     if place.is_symlink():
         if not real(place).is_relative_to(real(folder)):
             raise InvalidConfiguration(f"the link `{path}` leads out of the project", hint=_HINT)

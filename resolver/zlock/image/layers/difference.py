@@ -23,13 +23,13 @@ from zlock.image.reading.sources import OpenImage
 from zlock.image.reading.tar import ATTRIBUTE, Kind, Tar
 from zlock.image.reading.tar import Entry as Member
 from zlock.image.registry.manifest import broken
-from zlock.model.image import FOLDER
+from zlock.model.image import FOLDER, OPAQUE, WHITEOUT
 from zlock.process import CommandStopped, Watch
 from zlock.replacing import telling_where
 
 WRITTEN = 1
 """The version of how a difference is written; another one is another layer."""
-_WHITEOUT, _OPAQUE, _DRIVERS = ".wh.", ".wh..wh..opq", ".wh..wh."
+_DRIVERS = f"{WHITEOUT}{WHITEOUT}"
 # What engines put into a container while a command runs in it; the last is where commands of zlock have files mounted.
 _ENGINES = (
     *(".dockerenv", "etc/hosts", "etc/hostname", "etc/mtab", "etc/resolv.conf", "run/.containerenv", "run/secrets"),
@@ -107,11 +107,11 @@ class _Tree:
 
     def _lay(self, path: str, member: Member, tar: Tar, *, keep: bool) -> None:
         folder, name = posixpath.split(path)
-        if name == _OPAQUE:
+        if name == OPAQUE:
             self._take(folder, itself=False)
-        elif name.startswith(_WHITEOUT):
+        elif name.startswith(WHITEOUT):
             if not path.startswith(_DRIVERS):
-                self._take(posixpath.join(folder, name.removeprefix(_WHITEOUT)))
+                self._take(posixpath.join(folder, name.removeprefix(WHITEOUT)))
         else:
             there = self.nodes.get(path)
             if there and there.kind == "folder" != member.kind:
@@ -163,7 +163,7 @@ def _differing(base: _Nodes, made: _Nodes, name: str) -> Iterator[Entry]:
         yield _entry(path, made[path], first.setdefault(id(made[path]), path), name)
     for path in gone:
         folder, last = posixpath.split(path)
-        yield Entry.file(posixpath.join(folder, f"{_WHITEOUT}{last}"), b"", 0)
+        yield Entry.file(posixpath.join(folder, f"{WHITEOUT}{last}"), b"", 0)
 
 
 def _is_topmost(path: str, base: _Nodes, made: _Nodes) -> bool:

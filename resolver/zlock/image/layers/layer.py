@@ -19,10 +19,13 @@ from zlock.image.layers.entry import Entry, Packed
 from zlock.image.layers.packing import Wheel
 from zlock.image.layers.wheel import Environment, open_wheel
 from zlock.image.reading.compilers import Compiler
+from zlock.model.image import whiteout_in
 from zlock.process import Watch
 
 LAYOUT = 2
 """The version of what a wheel becomes; another one is another layer, and another image."""
+
+_GONE = "leave the package out (`exclude`), or tell its authors; an engine puts the same file into the image"
 
 Find = Callable[[Wheel], Path]
 """Returns a wheel's file, by its own name and checked."""
@@ -84,12 +87,15 @@ def check_places(layers: Sequence[Mapping[str, Mapping[str, int]]]) -> list[tupl
         layers: The files of layers, in their order, see `Layer.files`.
 
     Raises:
-        InvalidInput: What is a file of one is a folder of another.
+        InvalidInput: What is a file of one is a folder of another, or a path means something else in a layer.
     """
     owners: dict[str, tuple[str, int]] = {}
     doubles = []
     for name, files in ((name, files) for layer in layers for name, files in layer.items()):
         for path, crc in files.items():
+            if gone := whiteout_in(path):
+                what = f"the wheel of `{name}` has `/{path}`, which takes away {gone} in an image"
+                raise InvalidInput(what, hint=_GONE)
             other, before = owners.get(path, (name, crc))
             if before != crc:
                 doubles.append((path, other, name))

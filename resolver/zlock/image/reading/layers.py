@@ -16,8 +16,9 @@ from zlock.image.reading.compression import Hashed, telling_damage, unpacked
 from zlock.image.reading.tar import Entry, Tar
 from zlock.image.reading.tree import Node, resolve
 from zlock.image.registry.manifest import broken
+from zlock.model.image import OPAQUE, WHITEOUT
 
-_WHITEOUT, _OPAQUE, _SPECIAL = ".wh.", ".wh..wh..opq", ".wh..wh."
+_SPECIAL = f"{WHITEOUT}{WHITEOUT}"
 _PLAIN = "application/vnd.oci.image.layer.v1.tar"
 _DEEPEST = 250  # folders in folders
 _LARGEST_KEPT = 64 * 1024 * 1024  # bytes of one file whose content is kept
@@ -168,13 +169,13 @@ class LayerTree:
         if not name and entry.kind != "folder":
             raise broken(self._where, f"the root of its layer {self._layers} is not a folder")
         path = "/".join([*parents, name])
-        if not name or (path.startswith(_SPECIAL) and path != _OPAQUE):
+        if not name or (path.startswith(_SPECIAL) and path != OPAQUE):
             return  # the root, or what a storage driver keeps there for itself
         folder = self._folder(parents)
-        if name == _OPAQUE:
+        if name == OPAQUE:
             folder.prune(self._layers)
-        elif name.startswith(_WHITEOUT):
-            self._take(folder, name.removeprefix(_WHITEOUT), entry.path)
+        elif name.startswith(WHITEOUT):
+            self._take(folder, name.removeprefix(WHITEOUT), entry.path)
         elif entry.kind == "folder":
             there = folder.entries.get(name)
             if not isinstance(there, _Folder):
