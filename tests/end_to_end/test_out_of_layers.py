@@ -411,12 +411,31 @@ def test_an_installer_that_is_not_used_is_told_once(
 
 
 def test_bills_of_materials_are_found_where_the_registry_lists_them(
-    project: Project, filled: TinyIndex, parent: str, pushed_to: TinyRegistry
+    project: Project, filled: TinyIndex, parent: str, pushed_to: TinyRegistry, tmp_path: Path
 ) -> None:
     """With one that does not, see `test_layers_in_engines`."""
     listed: dict[str, list[dict[str, Any]]] = {}
     pushed_to.referrers = listed
     configure(project, filled, parent, registry=f"{pushed_to.host}/team/images")
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "cyclonedx.py").write_text("raise ImportError")
+
+    early = build(project, "--push", "--attach", "cyclonedx", PYTHONPATH=str(library))
+
+    assert (early.code, pushed_to.content) == (3, {})
+    assert "`cyclonedx-python-lib` is not installed" in early.stderr
+    assert "failed" not in early.stderr
+    first = image_of(build(project, "--push"))
+    pushed_to.instead["team/images/blobs/uploads/"] = [Reply(status=403)]
+
+    refused = build(project, "--push", "--attach", "cyclonedx")
+
+    assert (refused.code, json.loads(refused.stdout)["images"][0]["reference"]) == (3, first["reference"])
+    assert "so the image of `pipeline` has no bill of materials beside it" in refused.stderr
+    assert "failed" not in refused.stderr
+    assert first["reference"] in (project.folder / "build" / "zlock" / "images.json").read_text()
+    pushed_to.instead.clear()
     rows = [image_of(build(project, "--push", "--attach", one)) for one in ("cyclonedx", "cyclonedx", "spdx")]
 
     verified = project.run("verify", f"docker://{rows[0]['reference']}")

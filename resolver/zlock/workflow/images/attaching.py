@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from zlock.errors import Collector, ZlockError
 from zlock.image.attached import attach
 from zlock.image.plan import ImagePlan
 from zlock.image.registry.registry import Registry
@@ -11,24 +12,28 @@ from zlock.index.machine import public_index
 from zlock.lock.export import Exported, export
 from zlock.lock.selection import narrowed
 from zlock.model.reference import ImageReference
+from zlock.wording import listed
 from zlock.workflow.locks.current import LockedStep
-from zlock.workflow.project.report import Failures
+
+Bills = Mapping[tuple[str, str], bytes]
+"""Bills of materials, by the key and the platform of their image."""
 
 
-def attach_bills(
-    registry: Registry, images: Mapping[str, ImagePlan], locked: Sequence[LockedStep], name: str, failures: Failures
-) -> None:
-    """Put a bill of materials beside each image: of the lock of its first step, for its platform.
+def make_bills(plans: Iterable[ImagePlan], locked: Sequence[LockedStep], name: str) -> Bills:
+    """Return a bill of materials for each image: of the lock of its first step, for its platform.
 
     Args:
-        registry: Has the images.
-        images: The images, by reference with a digest.
+        plans: The images.
         locked: The steps with their locks.
         name: The format of the bills, see `zlock.image.attached.BILLS`.
-        failures: Where it is told which failed; the images are there all the same.
+
+    Raises:
+        OutsideFailed: The library that writes them is not installed.
+        InvalidInput: The format can't hold what a lock has; several errors come as `Problems`.
     """
     steps = {one.step.name: one for one in locked}
-    for reference, plan in images.items():
+    bills, problems = {}, Collector()
+    for plan in plans:
         one = steps[plan.steps[0]]
         (target,) = (target for target in one.question.targets if target.platform == plan.platform)
         folder = one.path.parent
@@ -39,5 +44,27 @@ def attach_bills(
             folder=folder,
             public_index=public_index,
         )
-        with failures.of(*plan.steps):
-            attach(registry, ImageReference.parse(reference), name, export(name, source).encode())
+        with problems:
+            bills[plan.key, plan.platform] = export(name, source).encode()
+    problems.raise_if_any()
+    return bills
+
+
+def attach_bills(
+    registry: Registry, images: Mapping[str, ImagePlan], bills: Bills, name: str, problems: Collector
+) -> None:
+    """Put its bill of materials beside each image.
+
+    Args:
+        registry: Has the images.
+        images: The images, by reference with a digest.
+        bills: Their bills.
+        name: The format of the bills.
+        problems: Where it is told which failed; the images are there all the same.
+    """
+    for reference, plan in images.items():
+        try:
+            attach(registry, ImageReference.parse(reference), name, bills[plan.key, plan.platform])
+        except ZlockError as error:
+            error.context = (*error.context, f"so the image of {listed(plan.steps)} has no bill of materials beside it")
+            problems.add(error)

@@ -17,7 +17,7 @@ from zlock.image.registry.registry import Registry
 from zlock.model.image import LAYOUT
 from zlock.reporting import End, Reporter
 from zlock.workflow.images.assembler import Assembler
-from zlock.workflow.images.attaching import attach_bills
+from zlock.workflow.images.attaching import attach_bills, make_bills
 from zlock.workflow.images.build_image import Workshop
 from zlock.workflow.images.build_logs import Logged
 from zlock.workflow.images.build_plans import output_folder, plan_images
@@ -126,6 +126,7 @@ def build(options: Options, choices: Choices) -> Outcome:
         part, parts = choices.shard
         plans = [plan.anew() if choices.force else plan for plan in plans[part - 1 :: parts]]
         _check(plans, engine, choices, offline=options.offline)
+        bills = make_bills(plans, locked, choices.attach) if choices.attach else {}
         note_floating(registries.floating, plans, workspace)
         for reference in dict.fromkeys(plan.parent.reference for plan in plans if plan.floats):
             workspace.note(f"no registry knows the digest of `{reference}`, so what is on it is built each time")
@@ -145,9 +146,8 @@ def build(options: Options, choices: Choices) -> Outcome:
         outcome = _outcome(plans, results, workspace.report, push=choices.push)
         if choices.push and parts == 1:  # who has all images writes what leads to them
             outcome = _with_indexes(outcome, registries.registry, plans, choices.jobs, workspace.reporter)
-        if choices.attach:
-            images = {one.reference: one.plan for one in outcome.images}
-            attach_bills(registries.registry, images, locked, choices.attach, outcome.report.failures)
+        images = {one.reference: one.plan for one in outcome.images} if choices.attach else {}
+        attach_bills(registries.registry, images, bills, choices.attach, outcome.report.failures.problems)
     _record(workspace, outcome, is_whole=parts == 1)
     return outcome
 
