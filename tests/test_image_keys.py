@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from zlock.image.parent import custom_parent
 from zlock.image.plan import ImagePlan, Parent, Program
 from zlock.image.stages import NamedImage
 from zlock.image.wanted import Wanted
+from zlock.lock.facts import Apt
 from zlock.lock.lock import Lock
 from zlock.lock.selection import narrowed
+from zlock.model.debian import DebianPackage
 from zlock.model.indexes import Index
 from zlock.model.target import Target
 from zlock.settings.docker import DockerSettings
@@ -174,6 +177,40 @@ def on(platform: str, lock: Lock) -> ImagePlan:
     target = Target.parse("3.12", platform)
     return plan_image(
         Wanted(step="train", lock=lock, target=target, settings=DockerSettings(), apt_packages=(), parent=PARENT)
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "names", "may"),
+    [
+        ((), None, False),
+        (("git",), None, True),
+        (("git",), (), False),
+        (("git",), ("git", "perl"), False),
+        (("git",), ("git", "libpython3.11-stdlib"), True),
+        (("tool",), ("company-python3.11",), True),
+    ],
+)
+def test_whether_debian_packages_may_bring_a_python_is_known_of_locked_ones(
+    asked: tuple[str, ...], names: tuple[str, ...] | None, may: bool
+) -> None:
+    lock = locked(wheel("alpha", "1.0"))
+    apt = (
+        None if names is None else Apt(base_image=PARENT.digest, distribution="debian", packages=tuple(map(deb, names)))
+    )
+    lock = replace(lock, facts=replace(lock.facts, apt=apt))
+    target = Target.parse("3.12")
+
+    wanted = Wanted(
+        step="train", lock=lock, target=target, settings=DockerSettings(), apt_packages=asked, parent=PARENT
+    )
+
+    assert wanted.may_get_python == may
+
+
+def deb(name: str) -> DebianPackage:
+    return DebianPackage(
+        name=name, version="1", architecture="amd64", suite="tiny", path=f"{name}.deb", size=1, sha256="0" * 64
     )
 
 

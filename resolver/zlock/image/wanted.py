@@ -83,6 +83,13 @@ class Wanted:
         return apt.on(self.target.platform) if apt else ()
 
     @property
+    def may_get_python(self) -> bool:
+        """Whether Debian packages may bring a Python: any that are not locked, of locked ones those called like it."""
+        if self.lock.facts.apt is None:
+            return bool(self.apt_packages)
+        return any("python" in one.name for one in self.debs)
+
+    @property
     def user(self) -> str:
         """Who runs in the image, empty where that is root, or whoever it is in the parent."""
         user = self.settings.user or self.parent.user or ""

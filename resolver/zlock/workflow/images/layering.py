@@ -151,7 +151,7 @@ class Layering:
             room_on(len(opened.found.layers), parent.reference)  # before all of them are read
             facts = read_parent(opened, folders, self._workspace.reporter)
         except (NoAnswer, OutsideFailed) as error:
-            may_come = wanted.apt_packages or "PATH" in wanted.settings.effective().environment
+            may_come = wanted.may_get_python or "PATH" in wanted.settings.effective().environment
             if isinstance(error, NoRoom) or (isinstance(error, NoPython) and not may_come):
                 raise NoAnswer(f"step `{wanted.step}`: {error.message}", hint=error.hint) from error
             raise _Unreadable(error.message) from error
