@@ -6,6 +6,7 @@ points, RECORD. What it is told to write is kept as a list, so nothing is unpack
 
 from __future__ import annotations
 
+import configparser
 import io
 import json
 import posixpath
@@ -20,10 +21,16 @@ from typing import BinaryIO, NamedTuple
 
 from installer import install
 from installer.destinations import WheelDestination
-from installer.records import Hash, RecordEntry
+from installer.records import Hash, InvalidRecordEntry, RecordEntry
 from installer.scripts import Script
 from installer.sources import WheelContentElement, WheelFile
-from installer.utils import Scheme, construct_record_file, copyfileobj_with_hashing, fix_shebang
+from installer.utils import (
+    Scheme,
+    construct_record_file,
+    copyfileobj_with_hashing,
+    fix_shebang,
+    parse_entrypoints,
+)
 from packaging.utils import canonicalize_name
 
 from zlock.errors import InvalidInput, ZlockError
@@ -107,7 +114,10 @@ def _entries(
 
 
 def _refused(path: Path, error: Exception) -> InvalidInput:
-    why = " ".join(str(error).split()) or type(error).__name__
+    said = str(error.args[-1] if error.args else error)  # some of the library's own carry the wheel before it
+    if isinstance(error, UnicodeDecodeError):
+        said = "a name in it is not valid UTF-8"
+    why = " ".join(said.split()) or type(error).__name__
     return InvalidInput(f"`{path.name}` is not a wheel that can be installed: {why}", hint=_HINT)
 
 
@@ -125,6 +135,17 @@ class _Source(WheelFile):
         if len(found) > 1:
             raise ValueError(f"it has {len(found)} folders for other schemes")
         return found[0] if found else super().data_dir
+
+    def read_dist_info(self, filename: str) -> str:
+        try:
+            text = super().read_dist_info(filename)
+        except KeyError as error:
+            raise ValueError(f"it has no `{filename}`") from error
+        except UnicodeDecodeError as error:
+            raise ValueError(f"its `{filename}` is not valid UTF-8") from error
+        if filename == "entry_points.txt":
+            _check_entry_points(text)
+        return text
 
     def get_contents(self) -> Iterator[WheelContentElement]:
         for record, stream, is_executable in super().get_contents():
@@ -183,8 +204,8 @@ class _Destination(WheelDestination):
 
     def _place(self, scheme: str, path: str) -> str:
         parts = path.split("/")
-        if {"", ".", ".."} & set(parts) or "\\" in path or "\0" in path:
-            raise InvalidInput(f"the wheel of {self._distribution} has a file `{path!r}` outside its place", hint=_HINT)
+        if _leads_astray(path):
+            raise InvalidInput(f"the wheel of {self._distribution} has a file `{path}` outside its place", hint=_HINT)
         place = f"{self._environment.folder(scheme, self._distribution)}/{path}"
         venv = f"{self._environment.venv[1:]}/"
         if place.startswith(f"{venv}lib64/"):  # a link to `lib`, through which an installer writes
@@ -207,22 +228,43 @@ class _Nowhere(io.BytesIO):
 
 
 def _recorded(source: WheelFile) -> dict[str, RecordEntry]:
-    return {record[0]: RecordEntry.from_elements(*record) for record, _, _ in source.get_contents()}
+    try:
+        return {record[0]: RecordEntry.from_elements(*record) for record, _, _ in source.get_contents()}
+    except InvalidRecordEntry as error:
+        raise ValueError(f"a row of its `RECORD` can't be read: {'; '.join(error.issues)}") from error
+
+
+def _check_entry_points(text: str) -> None:
+    try:
+        for _ in parse_entrypoints(text):
+            pass
+    except AssertionError as error:
+        raise ValueError("its `entry_points.txt` has a script that names no function as `module:function`") from error
+    except configparser.Error as error:
+        raise ValueError(f"its `entry_points.txt` can't be read: {error}") from error
+
+
+def _leads_astray(path: str) -> bool:
+    return not {"", ".", ".."}.isdisjoint(path.split("/")) or "\\" in path or "\0" in path
 
 
 def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
     """Refuse what unzips differently elsewhere, or to more than a disk takes."""
     infos = [info for info in archive.infolist() if not info.is_dir()]
     names = [info.filename for info in infos]
-    odd = next((info.filename for info in infos if info.flag_bits & _ENCRYPTED or _is_link(info)), None)
+    odd = next((f"`{info.filename}` {why}" for info in infos if (why := _oddity(info))), "")
     twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
     size = sum(info.file_size for info in infos)
     if odd or twice:
-        what = f"its file `{odd}` is encrypted or a link" if odd else f"it has `{twice}` twice"
+        what = f"its file {odd}" if odd else f"it has `{twice}` twice"
         raise InvalidInput(f"`{path.name}` is not a wheel that can be installed: {what}", hint=_HINT)
     if size > _MOST_TIMES * path.stat().st_size + _MOST_MORE:
         raise InvalidInput(f"`{path.name}` unpacks to {size} bytes, which no wheel of its size does", hint=_HINT)
 
 
-def _is_link(info: zipfile.ZipInfo) -> bool:
-    return stat.S_ISLNK(info.external_attr >> 16)
+def _oddity(info: zipfile.ZipInfo) -> str:
+    if info.flag_bits & _ENCRYPTED:
+        return "is encrypted"
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return "is a link"
+    return "is outside its place" if _leads_astray(info.filename) else ""
