@@ -23,6 +23,7 @@ from zlock.errors import OutsideFailed
 from zlock.image.builders.buildctl import Buildctl
 from zlock.image.builders.builder import Builder, BuildFailed, Image, Recipe
 from zlock.image.builders.choose import BUILDERS, choose_builder
+from zlock.image.builders.engine import Client
 from zlock.image.reuse import Reusing
 from zlock.process import CommandStopped, Watch
 from zlock.reporting import Line, News
@@ -173,6 +174,16 @@ def test_a_parent_that_nobody_has_is_an_error(tmp_path: Path, engine: Engine) ->
         builder_of(engine).build(recipe(tmp_path, "localhost/zlock:parent", "FROM 127.0.0.1:9/none:1\n"), quiet())
     assert "127.0.0.1:9" in "\n".join(caught.value.context)
     assert caught.value.hint
+
+
+def test_a_registry_that_answers_without_tls_is_named_with_the_way_out() -> None:
+    said = "pinging container registry 127.0.0.1:5000: http: server gave HTTP response to HTTPS client"
+
+    with pytest.raises(OutsideFailed, match=r"could not push `127\.0\.0\.1:5000/zlock:tag`: .* without TLS") as caught:
+        Client("sh", os.environ).push(["-c", f"echo '{said}' >&2; exit 125"], "127.0.0.1:5000/zlock:tag", quiet())
+
+    assert caught.value.context == (said,)
+    assert "`insecure = true` in `registries.conf`" in caught.value.hint
 
 
 @needs_engines

@@ -25,10 +25,15 @@ _GONE = re.compile(
     r"rpc error: code = unavailable|broken pipe|connection reset by peer|server did not provide an image id",
     re.IGNORECASE,
 )
+_PLAIN = re.compile(r"server gave HTTP response to HTTPS client", re.IGNORECASE)
 # What a check of zlock's says: what is wrong, and the way out.
 _OWN = re.compile(r"^(?:#\d+ [\d.]+ )?zlock: (?P<text>[^:]+): (?P<hint>.+)$")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 """What a digest looks like; anything else of an engine's output is none."""
+_INSECURE = (
+    "allow plain HTTP for it: `insecure = true` in `registries.conf` (Podman, Buildah), "
+    "`insecure-registries` in `daemon.json` (Docker)"
+)
 
 
 def _never(_line: str) -> bool:
@@ -159,6 +164,8 @@ def _explained(kind: type[OutsideFailed], what: str, log: Sequence[str]) -> Outs
         return kind(
             f"{what}: the disk is full", context=lines, hint="free some space where the engine keeps its images"
         )
+    if _PLAIN.search(text):
+        return kind(f"{what}: the registry answers without TLS", context=lines, hint=_INSECURE)
     if _GONE.search(text):
         return kind(f"{what}: the connection broke", context=lines, hint="see whether the engine and the registry run")
     return kind(what, context=lines, hint="the end of the log is above")
