@@ -6,13 +6,16 @@ import gzip
 import io
 import tarfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
+from support.images import planned
 from support.stored_images import Image, digest_of, unpacked, write_layout
-from zlock.errors import NoAnswer, RegistryFailed, ZlockError
+from zlock.errors import NoAnswer, OutsideFailed, RegistryFailed, ZlockError
+from zlock.image.builders.builder import Builder
 from zlock.image.layers.stage import Stage
 from zlock.image.layers.store import LayerStore
 from zlock.image.reading.files import FolderFiles
@@ -20,6 +23,7 @@ from zlock.image.reading.layers import LayerTree
 from zlock.image.reading.sources import LayoutImage, find_in_layout
 from zlock.image.reading.tar import Tar
 from zlock.process import Watch
+from zlock.workflow.images.debian_stages import DebianStages
 
 CAPABILITY = {"SCHILY.xattr.security.capability": "\x01\x00\x00\x02\x00\x20\x00\x00"}
 
@@ -224,3 +228,22 @@ def test_what_was_made_on_another_base_image_is_refused(tmp_path: Path) -> None:
             LayerStore(tmp_path / "cache"),
             Watch(),
         )
+
+
+def test_a_stage_that_can_not_be_made_is_tried_once_and_all_its_images_hear_the_same_error() -> None:
+    tried = []
+
+    def engine() -> Builder:
+        tried.append("engine")
+        raise OutsideFailed("no image builder is available")
+
+    unused: Any = None
+    stages = DebianStages(unused, engine, unused, unused, unused, push=True)
+    stage = replace(planned(), rebuild=True)  # so no registry is asked
+
+    with pytest.raises(OutsideFailed) as first:
+        stages.open(stage, unused, Watch())
+    with pytest.raises(OutsideFailed) as second:
+        stages.open(stage, unused, Watch())
+
+    assert (tried, first.value) == (["engine"], second.value)

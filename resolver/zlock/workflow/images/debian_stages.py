@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Lock
 
-from zlock.errors import OutsideFailed
+from zlock.errors import OutsideFailed, ZlockError
 from zlock.image.builders.builder import AGAIN, Builder, Image
 from zlock.image.kept_debs import keep_debs
 from zlock.image.plan import KEY_LABEL, ImagePlan
@@ -52,11 +52,13 @@ class DebianStages:
         self._pool = pool
         self._push = push
         self._turns: dict[str, Lock] = {}
-        self._open: dict[tuple[str, str], OpenImage] = {}
+        self._open: dict[tuple[str, str], OpenImage | ZlockError] = {}  # or why it can't be made, which is tried once
         self._lock = Lock()
 
     def open(self, stage: ImagePlan, assembler: Assembler, watch: Watch) -> OpenImage:
         """Return a stage: of its registry, or of an engine; the first one that asks has it made and pushed.
+
+        What can't be made is tried once, too: all others hear the same error.
 
         Raises:
             NoAnswer: The base image is not there.
@@ -67,9 +69,15 @@ class DebianStages:
         with turn:
             place = stage.repository, stage.key
             if place not in self._open:
-                found = None if stage.rebuild else self._in_registry(stage)
-                self._open[place] = found or self._made(stage, assembler, watch)
-            return self._open[place]
+                try:
+                    found = None if stage.rebuild else self._in_registry(stage)
+                    self._open[place] = found or self._made(stage, assembler, watch)
+                except ZlockError as error:
+                    self._open[place] = error
+            opened = self._open[place]
+        if isinstance(opened, ZlockError):
+            raise opened
+        return opened
 
     def _in_registry(self, stage: ImagePlan) -> OpenImage | None:
         if self._registries.store_of(stage) is None:
