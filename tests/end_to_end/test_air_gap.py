@@ -180,6 +180,7 @@ def test_wheels_of_an_index_that_is_a_folder_are_carried_by_a_wheelhouse_only(pr
 
     assert without.code == 1
     assert "`solo` is installed from this machine" in without.stderr
+    assert "`zlock fetch`, then `zlock dockerfile --wheelhouse DIR`" in without.stderr
     assert (folder / "wheelhouse" / wheel.name).read_bytes() == wheel.read_bytes()
 
 

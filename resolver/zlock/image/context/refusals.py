@@ -23,8 +23,11 @@ class _Refusal(NamedTuple):
 
 _SERVE_A_WHEEL = "build a wheel of it and serve that from an index"
 _HERE = _Refusal(
-    "installed from this machine, where no build of an image can read",
+    "installed from this machine, so no other machine could build the image",
     "serve them from an index; for the project itself there is `local_project_install_command`",
+)
+_IN_A_FOLDER = _HERE._replace(
+    hint="serve them from an index, or build from a wheelhouse: `zlock fetch`, then `zlock dockerfile --wheelhouse DIR`"
 )
 _WITH_A_KEY = _Refusal("cloned over ssh, and no build of an image has a key", f"name it by https, or {_SERVE_A_WHEEL}")
 _OUT_OF_REACH = _Refusal("cloned by git, and no wheelhouse can hold a repository", _SERVE_A_WHEEL)
@@ -71,7 +74,7 @@ def _by_place(wanted: Wanted, package: Package) -> _Refusal | None:
     places = package.placed if not (wanted.portable or wanted.wheelhouse) or not package.files else ()
     scheme = urlsplit(package.vcs.url).scheme if package.vcs else ""
     if scheme == "file" or any(place.path for place in places):
-        return _HERE
+        return _IN_A_FOLDER if package.files else _HERE
     return _WITH_A_KEY if scheme == "ssh" else None
 
 
