@@ -27,9 +27,11 @@ from support.stored_images import (
 )
 from zlock.errors import OutsideFailed, RegistryFailed
 from zlock.image.builders.engine import image_in
+from zlock.image.kept_debs import open_kept
 from zlock.image.layers.flow import Flow
 from zlock.image.registry.manifest import Configuration, Descriptor
 from zlock.image.registry.registry import Registry
+from zlock.model.debian import DebianPackage
 from zlock.model.reference import ImageReference
 from zlock.process import CommandStopped, Watch
 from zlock.reporting import Doing, News
@@ -348,6 +350,17 @@ def test_a_layer_that_is_lost_is_an_error(tiny: TinyRegistry, reader: Registry) 
 
     with pytest.raises(RegistryFailed, match="lost its layer"):
         reader.open_layer(at(tiny), found.layers[0])
+
+
+def test_a_debian_package_that_a_repository_never_had_is_no_lost_layer(tiny: TinyRegistry, reader: Registry) -> None:
+    deb = DebianPackage(
+        name="git", version="1", architecture="amd64", suite="tiny", path="git.deb", size=1, sha256="0" * 64
+    )
+
+    with pytest.raises(RegistryFailed) as raised:
+        open_kept(reader, f"{tiny.host}/team/images", deb)
+
+    assert raised.value.message == f"the repository `{tiny.host}/team/images` does not have it either"
 
 
 # What an image says of itself

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from zlock.errors import RegistryFailed
 from zlock.image.context.debs import sums_of
 from zlock.image.plan import tag_of
 from zlock.image.registry.manifest import OCI_MANIFEST, Descriptor
@@ -66,7 +67,10 @@ def open_kept(registry: Registry, repository: str, deb: DebianPackage) -> IO[byt
     Raises:
         RegistryFailed: It can't be had.
     """
-    return registry.open_layer(ImageReference.parse(repository), _descriptor(deb))
+    reference, content = ImageReference.parse(repository), _descriptor(deb)
+    if not registry.has_blob(reference, content.digest):
+        raise RegistryFailed(f"the repository `{repository}` does not have it either")
+    return registry.open_layer(reference, content)
 
 
 def _opened(path: Path) -> Callable[[], IO[bytes]]:
