@@ -753,6 +753,20 @@ def test_a_registry_that_does_not_give_the_parent_is_named(
     assert not (project.folder / "build" / "zlock" / "oci").exists()
 
 
+def test_a_base_image_that_is_gone_is_left_to_no_engine(
+    project: Project, filled: TinyIndex, pushed_to: TinyRegistry
+) -> None:
+    digest = pushed_to.push("base", "1", Image(layers=(make_layer(parent_files()),), env=("PATH=/usr/bin",)))
+    configure(project, filled, f"{pushed_to.host}/base@{digest}", {"user": "0"})
+    pushed_to.content.clear()
+
+    result = project.run("build", "--builder", "oci", env=ALONE)
+
+    assert result.code == 1
+    assert f"there is no base image `{pushed_to.host}/base@{digest}`" in result.stderr
+    assert "hint: check its name" in result.stderr
+
+
 def test_a_manifest_of_the_first_schema_is_refused(
     project: Project, filled: TinyIndex, pushed_to: TinyRegistry
 ) -> None:

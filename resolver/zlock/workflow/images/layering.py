@@ -73,17 +73,19 @@ class Layering:
             NoAnswer: The parent is not one for what was locked, or the step can't be an image.
             OutsideFailed: The parent can't be read, and no engine is to be tried.
         """
-        why = why_engine(wanted)
+        why, hint = why_engine(wanted), _ENGINE
         if not why:
             try:
                 return self._planned(replace(wanted, parent=self._known(wanted)))
             except _Unreadable as error:
-                if self._is_named and isinstance(failed := error.__cause__, OutsideFailed):
+                failed, why = error.__cause__, str(error)
+                if self._is_named and isinstance(failed, OutsideFailed):
                     raise failed from None
-                why = str(error)
+                if isinstance(failed, NoAnswer):
+                    hint = failed.hint
         if self._is_named:
             what = f"step `{wanted.step}` can't be put together out of layers: {why}"
-            raise NoAnswer(what, hint=_ENGINE)
+            raise NoAnswer(what, hint=hint)
         self._for_engine.setdefault(why, {})[wanted.step] = None
         return plan_image(wanted)
 
