@@ -488,6 +488,23 @@ def test_nothing_in_the_file(load: Load) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "is_said"),
+    [
+        ("import no_such_module\ndef train(): ...", True),
+        ("raise SystemExit", True),
+        ("import no_such_module\n@step\ndef train(): ...", False),
+        ("import no_such_module\n@zlock.pipeline()\ndef run(): ...", False),
+        ("def train(: ...", False),
+    ],
+)
+def test_a_file_of_plain_functions_is_said_to_be_one(load: Load, text: str, is_said: bool) -> None:
+    error = load.error(text)
+
+    assert isinstance(error, InvalidPipeline)
+    assert ("state each step in the configuration as `[steps.NAME.docker]`" in error.hint) is is_said
+
+
+@pytest.mark.parametrize(
     ("reference", "message", "hint"),
     [
         ("pip.py", "pipeline file `pip.py` does not exist", "did you mean `pipe.py`?"),

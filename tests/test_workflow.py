@@ -226,6 +226,52 @@ def test_init_from_a_file_that_is_not_there_writes_nothing(project: Project) -> 
     assert list(project.folder.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message", "hint"),
+    [
+        ("Dockerfile.train", "# syntax=1\n\nARG A=1\nFROM python:$A\n", "is a Dockerfile", "`docs/first-images.md`"),
+        ("train.docker", "from python:3.12\nRUN pip install six\n", "is a Dockerfile", "`docs/first-images.md`"),
+        ("environment.yml", "name: a\ndependencies:\n  - six\n", "can't be read as a requirements", "`--from` takes"),
+        ("Pipfile", '[packages]\nsix = "*"\n', "can't be read as a requirements", "`--from` takes"),
+        ("a.bin", "\x00FROM", "can't be read as a requirements", "`--from` takes"),
+        ("other.toml", "[tool.other]\n", "there is no `[project]` table", "choose dependency groups"),
+    ],
+)
+def test_init_from_a_file_of_another_kind_writes_nothing(
+    project: Project, name: str, text: str, message: str, hint: str
+) -> None:
+    project.write(name, text)
+    result = project.run("init", "--from", name)
+
+    assert result.code == 2
+    assert message in result.stderr.splitlines()[0]
+    assert hint in result.stderr.splitlines()[-1]
+    assert [path.name for path in project.folder.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("requirements.txt", 'ARG ; python_version > "3"\nfrom == 1\n'),
+        ("requirements.txt", ""),
+        ("groups.toml", '[dependency-groups]\ntrain = ["six"]\n'),
+    ],
+)
+def test_init_from_a_file_that_looks_like_another_kind(project: Project, name: str, text: str) -> None:
+    project.write(name, text)
+
+    assert project.run("init", "--from", name).code == 0
+
+
+def test_init_from_plain_functions_says_how_steps_are_stated_then(project: Project) -> None:
+    project.write("pipeline.py", "import pandas\n\ndef train(): ...\n")
+    result = project.run("init", "--from", "pipeline.py")
+
+    assert result.code == 0
+    assert "no function in `pipeline.py` is decorated as a pipeline or a step" in result.stderr
+    assert "`[steps.NAME.docker]`" in result.stderr
+
+
 def test_init_writes_where_the_project_is_said_to_be(project: Project) -> None:
     project.write("req.txt", "alpha")
     (project.folder / "sub").mkdir()

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from zlock.cli.layout import Screen
+from zlock.settings.load import plain
 from zlock.workflow.deliver.init import write_configuration
 
 
@@ -17,6 +18,8 @@ def run_init(parsed: argparse.Namespace, screen: Screen) -> int:
     if others:
         screen.note(f"`pipeline` in {files[0].name} names the first of {len(others) + 1} pipelines, `{first}`")
         following = f"zlock resolve {' '.join([first, *others])}"
+    if written.is_plain:
+        screen.note(plain(str(parsed.origin)))
     if parsed.json:
         screen.json({"configuration": str(files[0]), "written": list(map(str, files))})
     else:

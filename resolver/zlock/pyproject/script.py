@@ -103,16 +103,36 @@ def with_stated(text: str, content: str) -> str:
     return text[: block.start("content")] + lines + text[block.end("content") :]
 
 
+def is_plain(path: Path) -> bool:
+    """Tell whether a Python file has neither metadata nor a function that is decorated as a pipeline or a step.
+
+    It may still import pipelines. A file that can't be read or parsed is none.
+    """
+    try:
+        text = importlib.util.decode_source(read_regular(path))
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return _BEGIN.search(text) is None and _decorated(text) == []
+
+
 def _has_steps(text: str) -> bool:
+    return bool(_decorated(text))
+
+
+def _decorated(text: str) -> list[str] | None:
+    """Return the functions that are decorated as pipelines or steps; None where the text can't be parsed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # such as newer syntax
-        return False
+        return None
     functions = [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
-    decorators = [ast.unparse(one).partition("(")[0] for each in functions for one in each.decorator_list]
-    return any(one.rpartition(".")[2] in ("pipeline", "step") for one in decorators)
+    return [one.name for one in functions if any(map(_makes_steps, one.decorator_list))]
+
+
+def _makes_steps(decorator: ast.expr) -> bool:
+    return ast.unparse(decorator).partition("(")[0].rpartition(".")[2] in ("pipeline", "step")
 
 
 def _blocks(text: str) -> list[re.Match[str]]:

@@ -17,10 +17,11 @@ from typing import Required, TypedDict
 from zlock import errors
 from zlock.errors import CommandFailed, InvalidPipeline, Located, ZlockError, raise_all
 from zlock.process import exit_of, started
+from zlock.pyproject.script import is_plain
 from zlock.redact import redact
 from zlock.settings.docker import DockerSettings, SettingsDocument
 from zlock.settings.frameworks import FRAMEWORKS
-from zlock.settings.place import Place
+from zlock.settings.place import Place, display
 from zlock.wording import did_you_mean
 
 PROTOCOL = 5
@@ -197,7 +198,7 @@ def load_pipeline(
         document = _ask(sys.executable, asked, timeout)
     if document["protocol"] != PROTOCOL:
         raise CommandFailed(f"`{sys.executable}` can't import zlock", hint="install zlock again")
-    _raise_errors(document, note)
+    _raise_errors(document, note, file)
     return _declared(document, file, name)
 
 
@@ -305,15 +306,26 @@ def _is_open(descriptor: int) -> bool:
     return True
 
 
-def _raise_errors(document: Document, note: str) -> None:
-    raise_all(_error(stated, note) for stated in document.get("errors", ()))
+def _raise_errors(document: Document, note: str, file: Path) -> None:
+    raise_all(_error(stated, note, file) for stated in document.get("errors", ()))
 
 
-def _error(stated: ErrorDocument, note: str) -> ZlockError:
+def _error(stated: ErrorDocument, note: str, file: Path) -> ZlockError:
     found = getattr(errors, stated["kind"], None)
     kind = found if isinstance(found, type) and issubclass(found, ZlockError) else InvalidPipeline
     lines = [Located(text, Place(file, line)) for text, file, line in stated["context"]]
-    return kind(redact(stated["message"]), context=[*lines, *([note] if note else [])], hint=stated["hint"])
+    hint = stated["hint"]
+    if kind is InvalidPipeline and is_plain(file):
+        hint = f"{plain(display(str(file)))}; else {hint}".removesuffix("; else ")
+    return kind(redact(stated["message"]), context=[*lines, *([note] if note else [])], hint=hint)
+
+
+def plain(shown: str) -> str:
+    """Return what is said of a Python file in which no function is decorated."""
+    return (
+        f"no function in `{shown}` is decorated as a pipeline or a step: unless it imports one, state each step in the "
+        "configuration as `[steps.NAME.docker]`, in place of `pipeline`"
+    )
 
 
 def _declared(document: Document, reference: Path, asked: str) -> DeclaredPipeline:

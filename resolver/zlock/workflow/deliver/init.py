@@ -9,11 +9,17 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from zlock.errors import InvalidConfiguration, OutsideFailed
+from zlock.errors import InvalidConfiguration, OutsideFailed, Problems, ZlockError
 from zlock.lock.toml import dumps
+from zlock.model.origin import Origin, Source
+from zlock.pyproject.document import Document
+from zlock.pyproject.script import is_plain
+from zlock.regular import read_regular
 from zlock.replacing import replace_text
 from zlock.settings.config import read_project
 from zlock.settings.frameworks import FRAMEWORKS
+from zlock.sources.pyproject import gather_pyproject
+from zlock.sources.requirements import read_file
 
 _HEAD = """\
 # What `zlock resolve` locks: one `pylock.<step>.toml` per step, in `lockfiles/`.
@@ -46,6 +52,9 @@ _ZENML = """
 """
 _IMPORTS_ZENML = re.compile(r"^\s*(from|import)\s+zenml\b", re.MULTILINE)
 
+_BEGINS_DOCKERFILE = re.compile(r"\ufeff?(?:[^\S\n]*(?:#.*)?\n)*[^\S\n]*(?:ARG|FROM)\s+[\w$]", re.IGNORECASE)
+"""What the first instruction of a Dockerfile is."""
+
 _IGNORED = ("/wheelhouse/", "/build/")
 """What zlock writes into a project and belongs into no commit, as git ignores it."""
 
@@ -57,10 +66,12 @@ class Written(NamedTuple):
         files: The configuration, and what else.
         pipelines: Where the file that it points at holds several pipelines, all of them as `pipeline` names them; it
             names the first.
+        is_plain: Whether it points at a Python file in which no function is decorated.
     """
 
     files: list[Path]
     pipelines: list[str]
+    is_plain: bool
 
 
 def write_configuration(folder: Path, origin: Path | None) -> Written:
@@ -71,7 +82,7 @@ def write_configuration(folder: Path, origin: Path | None) -> Written:
         origin: What to lock: a requirements file, a `pyproject.toml` or a pipeline file.
 
     Raises:
-        InvalidConfiguration: There is a configuration already, or there is no such file.
+        InvalidConfiguration: There is a configuration already, there is no such file, or it is not one of these.
         OutsideFailed: The file can't be written.
     """
     path = folder / "zlock.toml"
@@ -89,7 +100,8 @@ def write_configuration(folder: Path, origin: Path | None) -> Written:
         raise OutsideFailed(
             f"`{path}` can't be written: {error.strerror}", hint="let your user write there, or free some space"
         ) from error
-    return Written([path, *_ignore(folder / ".gitignore")], pipelines)
+    is_plain_file = origin is not None and origin.suffix == ".py" and is_plain(origin)
+    return Written([path, *_ignore(folder / ".gitignore")], pipelines, is_plain_file)
 
 
 def _ignore(path: Path) -> list[Path]:
@@ -119,8 +131,37 @@ def _pointing_at(origin: Path, folder: Path) -> tuple[str, list[str]]:
         pointer = dumps({"pipeline": several[0] if several else shown})
         return "\n" + pointer + (_ZENML if _IMPORTS_ZENML.search(text) else ""), several
     if origin.suffix == ".toml":
+        if not Document.read(origin.absolute(), root=Path.cwd()).table("dependency-groups"):
+            gather_pyproject(origin, root=Path.cwd(), extras=(), groups=())
         return "\n" + dumps({"docker": {"pyproject-path": shown}}), []
+    _check_requirements(origin, shown)
     return "\n" + dumps({"docker": {"requirements": shown}}), []
+
+
+def _check_requirements(origin: Path, shown: str) -> None:
+    """Hold a file to be a requirements file, as far as its lines can be read now."""
+    try:
+        read_file(origin, root=Path.cwd(), origin=Origin(source=Source.EXPLICIT), environ=os.environ)
+    except ZlockError as error:
+        if _is_dockerfile(origin):
+            raise InvalidConfiguration(
+                f"`{shown}` is a Dockerfile, whose lines become settings",
+                hint="write them into a `zlock.toml`: `docs/first-images.md` has a table of lines and their settings",
+            ) from error
+        first, *others = error.errors if isinstance(error, Problems) else [error]
+        more = [f"and {len(others)} more mistakes"] if others else []
+        raise InvalidConfiguration(
+            f"`{shown}` can't be read as a requirements file",
+            context=[first.message, *first.context, *more],
+            hint="`--from` takes a requirements file, a `pyproject.toml` or the Python file of a pipeline",
+        ) from error
+
+
+def _is_dockerfile(path: Path) -> bool:
+    try:
+        return _BEGINS_DOCKERFILE.match(read_regular(path).decode(errors="replace")) is not None
+    except OSError:
+        return False
 
 
 def _pipelines(text: str) -> list[str]:
