@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.markers import default_environment
 from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 
-from zlock.errors import Collector, NoAnswer, OutsideFailed, ZlockError
+from zlock.errors import Collector, OutsideFailed, ZlockError
 from zlock.image.wanted import BuiltFolder
 from zlock.index.cache import Cache
 from zlock.lock.facts import Build
@@ -21,6 +21,7 @@ from zlock.model.paths import portable, real
 from zlock.model.ports import InvalidMetadata
 from zlock.model.target import Target
 from zlock.workflow.locks.current import LockedStep
+from zlock.workflow.project.image_settings import unbuilt
 from zlock.workflow.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ class Folders:
         self, one: LockedStep, target: Target, name: NormalizedName, folder: Path, locked: tuple[str, ...]
     ) -> BuiltFolder:
         """Return what comes of a folder; what failed for one step is not tried again for the next."""
-        self._check_trusted(one, name, folder)
+        if error := unbuilt(self._workspace.project, name, folder):
+            error.message = f"step `{one.step.name}`: {error.message}"
+            raise error
         key = (folder, target.python_version, locked)
         try:
             if key not in self._known:
@@ -137,17 +140,6 @@ class Folders:
                 context=[f"from `{what}`"],
                 hint="make it readable, or let git ignore it",
             ) from error
-
-    def _check_trusted(self, one: LockedStep, name: NormalizedName, folder: Path) -> None:
-        """Hold a folder to be the project's own, or one whose code may run by its name."""
-        project = self._workspace.project
-        is_own = folder.is_relative_to(real(project.folder))
-        if not is_own and project.build_sdists is not None and name not in project.build_sdists:
-            raise NoAnswer(
-                f"step `{one.step.name}`: `{name}` is a folder outside of the project, which zlock builds only if "
-                "`build-sdists` names it",
-                hint=f'write `build-sdists = ["{name}"]`: its code then runs when locks and images are made',
-            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from pathlib import Path
 
-from zlock.errors import Collector, InvalidConfiguration, Located, ZlockError, raise_all
+from zlock.errors import Collector, InvalidConfiguration, Located, NoAnswer, ZlockError, raise_all
+from zlock.model.paths import real
+from zlock.settings.config import Project
 from zlock.settings.docker import DockerSettings
 from zlock.settings.place import Place
 from zlock.wording import listed
@@ -77,6 +81,18 @@ def _check_parent(settings: DockerSettings, *, is_musl: bool, python: str) -> No
             "`parent_image`: the step is locked for musl, and the default base image has glibc",
             hint=f'name one with musl: `parent-image = "python:{python}-alpine"`',
         )
+
+
+def unbuilt(project: Project, name: str, folder: Path) -> NoAnswer | None:
+    """Return why a folder is not built for images: its code may run if it is the project's own, or by its name."""
+    allowed = project.build_sdists
+    if allowed is None or name in allowed or folder.is_relative_to(real(project.folder)):
+        return None
+    return NoAnswer(
+        f"`{name}` is a folder outside of the project, which zlock builds only if `build-sdists` names it",
+        hint=f"write `build-sdists = {json.dumps(sorted({*allowed, name}))}`: its code then runs when locks and images "
+        "are made",
+    )
 
 
 def _check_repository(workspace: Workspace, settings: DockerSettings) -> None:

@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 from zlock.errors import Collector
 from zlock.lock.lock import Lock
 from zlock.lock.writing import write_all
+from zlock.model.paths import real
 from zlock.redact import redact
 from zlock.reporting import Activity, Doing
 from zlock.settings.place import Place
@@ -16,7 +17,7 @@ from zlock.wording import listed
 from zlock.workflow.locks.base_image_notes import base_image_notes
 from zlock.workflow.locks.job import Answers, Job
 from zlock.workflow.locks.parents import pin_parents
-from zlock.workflow.project.image_settings import check_settings
+from zlock.workflow.project.image_settings import check_settings, unbuilt
 from zlock.workflow.project.report import Report, Status, StepReport
 from zlock.workflow.project.sources import Gatherer
 from zlock.workflow.project.upgrades import check_known
@@ -39,6 +40,7 @@ def resolve(options: Options, *, write: bool = True) -> Report:
         return workspace.report
     gone = workspace.gone()
     _note_unhashed(workspace, jobs, answers)
+    _note_unbuilt(workspace, jobs, answers)
     _note_without_framework(workspace, jobs, answers)
     workspace.note(*(note for job in jobs for note in base_image_notes(job, answers[job.step.name])))
     texts = {job.path: text for job in jobs if (text := job.text_of(answers[job.step.name])) != job.text}
@@ -173,6 +175,18 @@ def _note_without_framework(workspace: Workspace, jobs: list[Job], answers: Answ
             f"ZenML can't start {listed(without)}: `install_stack_requirements` is false there, which leaves out "
             "`zenml` too; add it to `requirements`, or set `system` where the base image has it"
         )
+
+
+def _note_unbuilt(workspace: Workspace, jobs: list[Job], answers: Answers) -> None:
+    """Note each folder that no image can be made with as it is configured."""
+    errors = {
+        package.name: unbuilt(workspace.project, package.name, real(job.path.parent / place.path / place.subdirectory))
+        for job in jobs
+        if job.question.linux
+        for package in answers[job.step.name].packages
+        if (place := package.directory)
+    }
+    workspace.note(*(f"{error.message}; for images, {error.hint}" for error in errors.values() if error))
 
 
 def _note_unhashed(workspace: Workspace, jobs: list[Job], answers: Answers) -> None:
