@@ -13,6 +13,7 @@ from zlock.lock.lock import Lock
 from zlock.lock.question import Question
 from zlock.lock.selection import misfits
 from zlock.lock.store import ConflictedLock, lock_path, parse_lock, read_text
+from zlock.lock.writing import check_place
 from zlock.model.requirement import Gathered
 from zlock.workflow.locks.current import unanswered
 from zlock.workflow.project.pipeline_owner import shown_owner
@@ -53,8 +54,11 @@ class Job:
         """Read a step's lock, at its own place unless another one is given, and its sources.
 
         Raises:
-            ZlockError: The lock was edited or cut short, or sources are wrong; several come as `Problems`.
+            ZlockError: The lock was edited or cut short, or is behind a link out of the project, or sources are wrong;
+                several come as `Problems`.
         """
+        if path is None:
+            check_place(lock_path(workspace.lock_folder, step.name), workspace.project.folder)
         text = (read_text(path) if path else workspace.lock_text(step.name)) or ""
         path = path or lock_path(workspace.lock_folder, step.name)
         lock: Lock | None = None
