@@ -565,11 +565,28 @@ def test_what_a_step_replaces_is_known(load: Load) -> None:
 
 
 def test_a_setting_that_zenml_ignores_is_said(load: Load) -> None:
-    declared = load("@step(settings={'docker': {'requirments': ['six']}})\ndef one() -> None: ...")
+    """Of a keyword, too, which ZenML's class drops when it is made."""
+    declared = load("""
+        @step(settings={'docker': {'dockerfil': 'Dockerfile'}})
+        def one() -> None: ...
 
-    (note,) = declared.notes
-    said = "ZenML ignores `requirments`, stated for pipe.py:3, which its `DockerSettings` don't have; did you mean"
-    assert note.startswith(said)
+        @step(settings={'docker': DockerSettings(apt_package=['git'], requirements=['six'])})
+        def two() -> None: ...
+
+        @pipeline(settings={'docker': DockerSettings(usr='me', memory=2)})
+        def three() -> None:
+            one()
+            two.with_options(settings={'docker': DockerSettings(apt_packages=['git'])})()
+    """)
+
+    said = [note.partition(", which its `DockerSettings` don't have") for note in declared.notes]
+    assert sorted((stated, near) for stated, _, near in said) == [
+        ("ZenML ignores `apt_package`, stated for pipe.py:7", "; did you mean `apt_packages`?"),
+        ("ZenML ignores `dockerfil`, stated for pipe.py:4", "; did you mean `dockerfile` or `dockerignore`?"),
+        ("ZenML ignores `memory`, stated for pipe.py:10", ""),
+        ("ZenML ignores `usr`, stated for pipe.py:10", "; did you mean `user`?"),
+    ]
+    assert settings_of(declared)["two"].requirements == ("six",)
 
 
 def test_what_configures_a_run_is_where_a_setting_is_stated(load: Load) -> None:

@@ -14,9 +14,10 @@ from zlock.settings.reader import Question
 
 
 def prepare(question: Question) -> None:
-    """Have hooks and materializers named as in a run, and no server asked which code repository has them.
+    """Have hooks and materializers named as in a run, no server asked which code repository has them, no setting lost.
 
-    ZenML looks up what they are when they are set: by the main module, from the folder that `zenml init` marked.
+    ZenML looks up what hooks are when they are set: by the main module, from the folder that `zenml init` marked.
+    Its `DockerSettings` drop keywords that they don't know when they are made, while settings of a YAML file keep them.
     """
     file, project = Path(question.file), Path(question.project)
     marked = next((one for one in (project, *project.parents) if (one / ".zen").is_dir()), project)
@@ -29,7 +30,15 @@ def prepare(question: Question) -> None:
         sys.modules["__main__"] = sys.modules[MODULE]
         module.set_custom_source_root(str(root))
 
-    changes = {"zenml.utils.code_repository_utils": without_server, "zenml.utils.source_utils": with_root}
+    def with_unknown(module: Any) -> None:
+        module.DockerSettings.model_config["extra"] = "allow"
+        module.DockerSettings.model_rebuild(force=True)
+
+    changes = {
+        "zenml.utils.code_repository_utils": without_server,
+        "zenml.utils.source_utils": with_root,
+        "zenml.config.docker_settings": with_unknown,
+    }
     sys.meta_path.insert(0, _Finder(changes))  # type: ignore[arg-type]  # a finder needs one method alone
 
 

@@ -195,7 +195,7 @@ def _document(values: Stated, places: Mapping[str, Place], around: Place, notes:
     from zenml.config import DockerSettings
 
     known = {name: value for name, value in values.items() if name in DockerSettings.model_fields}
-    for name in values.keys() - known.keys():
+    for name in (name for name in values if name not in known):
         near = did_you_mean(name, DockerSettings.model_fields)
         what = f"ZenML ignores `{name}`, {_stated(places[name])}, which its `DockerSettings` don't have"
         notes.append(f"{what}; {near}".rstrip("; "))
