@@ -93,12 +93,20 @@ def test_what_changed_is_named_file_by_file(folder: Path) -> None:
     assert found == ["`pyproject.toml` was not there", "`requirements/train.txt` is gone", "`zlock.toml` changed"]
 
 
-def test_a_file_that_became_a_link_out_of_the_project_is_gone(folder: Path) -> None:
+def test_a_file_that_is_behind_a_link_now_is_named_as_such(folder: Path) -> None:
+    """Be it the file or its folder, in the project or not."""
     own = record(folder)
     (folder / "zlock.toml").unlink()
-    (folder / "zlock.toml").symlink_to(folder.parent / "shared.txt")
+    (folder / "own.toml").write_text('python = "3.12"\n')
+    (folder / "zlock.toml").symlink_to("own.toml")
+    (folder / "requirements").rename(folder.parent / "requirements")
+    (folder / "requirements").symlink_to(folder.parent / "requirements")
 
-    assert changes(own, folder) == ["`zlock.toml` is gone"]
+    assert changes(own, folder) == [
+        "`own.toml` was not there",
+        "`requirements/train.txt` is reached through a link",
+        "`zlock.toml` is reached through a link",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,8 @@ def undeclared(facts: Facts, project: Path, asking: Iterable[Path]) -> Iterator[
         return
     for name in sorted({*inside, *now}):
         if name not in now:
-            yield f"`{name}` is gone"
+            is_linked = real(project / name) != real(project) / name
+            yield f"`{name}` is {'reached through a link' if is_linked else 'gone'}"
         elif name not in inside:
             yield f"`{name}` was not there"
         elif inside[name] != now[name]:
