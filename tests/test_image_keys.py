@@ -13,6 +13,8 @@ import pytest
 from support.images import PARENT, UV, archive, build_row, locked, planned, repository, sdist, uv, wheel
 from zlock.image.context.contents import plan_image
 from zlock.image.explain import moved
+from zlock.image.layers.parent import ParentFacts
+from zlock.image.layers.plan import plan_layers
 from zlock.image.parent import custom_parent
 from zlock.image.plan import ImagePlan, Parent, Program
 from zlock.image.stages import NamedImage
@@ -178,6 +180,28 @@ def on(platform: str, lock: Lock) -> ImagePlan:
     return plan_image(
         Wanted(step="train", lock=lock, target=target, settings=DockerSettings(), apt_packages=(), parent=PARENT)
     )
+
+
+def test_what_an_image_out_of_layers_downloads_is_what_is_known_of_it() -> None:
+    unsized = wheel("beta", "1.0")
+    del unsized["wheels"][0]["size"]
+    lock = locked(wheel("alpha", "1.0", size=700), unsized)
+    facts = ParentFacts(
+        interpreter="/usr/bin/python3",
+        real="/usr/bin/python3.12",
+        python="3.12.4",
+        machine="x86_64",
+        libc="glibc",
+        glibc=(2, 36),
+        users={},
+        groups={},
+        there={},
+    )
+    wanted = Wanted(
+        step="train", lock=lock, target=Target.parse("3.12"), settings=DockerSettings(), apt_packages=(), parent=PARENT
+    )
+
+    assert plan_layers(wanted, facts, None).download == 700
 
 
 @pytest.mark.parametrize(

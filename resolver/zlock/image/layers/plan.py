@@ -23,7 +23,7 @@ from zlock.image.layers.wheel import Environment
 from zlock.image.plan import ImagePlan
 from zlock.image.reading.compilers import Compiler
 from zlock.image.wanted import BuiltFolder, Wanted
-from zlock.lock.files import PackageFile
+from zlock.lock.files import PackageArchive, PackageFile
 from zlock.lock.package import Package
 from zlock.lock.selection import narrowed
 from zlock.model.image import FOLDER
@@ -96,7 +96,7 @@ def plan_layers(wanted: Wanted, facts: ParentFacts, compiler: Compiler | None) -
         steps=(wanted.step,),
         repository=wanted.repository,
         rebuild=settings.prevent_build_reuse,
-        download=sum(one.size for one in wheels if one.name not in wanted.folders),
+        download=sum(_file(one, wanted).size or 0 for one in lock.packages if one.name not in wanted.folders),
         components=_components(components_of(wanted, lock, context), compiler, stage),
         stage=stage,
         assembly=assembly,
@@ -136,7 +136,7 @@ def _wheel(package: Package, wanted: Wanted) -> Wheel:
     folder = wanted.folders.get(package.name)
     if folder is not None:
         return _own(package.name, folder)
-    file = package.archive or _best(package.wheels, wanted.target)
+    file = _file(package, wanted)
     return Wheel(
         name=package.name,
         version=package.version,
@@ -145,6 +145,10 @@ def _wheel(package: Package, wanted: Wanted) -> Wheel:
         size=ALONE if file.size is None else file.size,
         origin=_origin(package.archive.url, file.sha256) if package.archive else {},
     )
+
+
+def _file(package: Package, wanted: Wanted) -> PackageFile | PackageArchive:
+    return package.archive or _best(package.wheels, wanted.target)
 
 
 def _own(name: str, folder: BuiltFolder) -> Wheel:
