@@ -700,6 +700,7 @@ def test_a_registry_that_stores_something_else_is_named(
 
     assert result.code == 3
     assert f"not the promised sha256:{'0' * 64}" in result.stderr
+    assert "\n  for the image of `pipeline`\n" in result.stderr
     assert not [path for path in pushed_to.content if "/manifests/" in path]
 
 

@@ -16,6 +16,7 @@ from zlock.image.record import RECORD, Built, BuiltIndex, record_of, write_recor
 from zlock.image.registry.registry import Registry
 from zlock.model.image import LAYOUT
 from zlock.reporting import End, Reporter
+from zlock.wording import listed
 from zlock.workflow.images.assembler import Assembler
 from zlock.workflow.images.attaching import attach_bills, make_bills
 from zlock.workflow.images.build_image import Workshop
@@ -257,6 +258,7 @@ def _outcome(
             state = "not pushed"
             if isinstance(one, ZlockError):
                 state = "failed"
+                one.context = (*one.context, f"for the image of {listed(plan.steps)}")
                 report.failures.add(one, *plan.steps)
             missing.append(Missing(key=plan.key, platforms=(plan.platform,), steps=plan.steps, state=state))
     return Outcome(images=tuple(images), missing=tuple(missing), report=report)
