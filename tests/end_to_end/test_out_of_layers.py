@@ -754,6 +754,23 @@ def test_a_registry_that_does_not_give_the_parent_is_named(
     assert not (project.folder / "build" / "zlock" / "oci").exists()
 
 
+@pytest.mark.parametrize("more", [{}, {"usr/bin/python3": b"#!/bin/sh\n"}], ids=["no python", "a script"])
+def test_the_files_of_a_base_image_that_is_not_right_are_read_once(
+    project: Project, filled: TinyIndex, pushed_to: TinyRegistry, more: Mapping[str, bytes]
+) -> None:
+    image = Image(layers=(make_layer({"etc/x": b"", **more}),), env=("PATH=/usr/bin",))
+    pushed_to.push("base", "1", image)
+    steps = {name: {"docker": {"requirements": [name]}} for name in ("base", "tool")}
+    configure(project, filled, f"{pushed_to.host}/base:1", steps=steps)
+
+    first, second = (project.run("build", "--builder", "oci", env=ALONE) for _ in range(2))
+
+    (layer,) = json.loads(image.manifest)["layers"]
+    assert (first.code, first.stderr) == (1, second.stderr)
+    assert "`python3`" in first.stderr or "/python3`" in first.stderr
+    assert [call.path for call in pushed_to.requests].count(f"/v2/base/blobs/{layer['digest']}") == 1
+
+
 def test_a_base_image_that_is_gone_is_left_to_no_engine(
     project: Project, filled: TinyIndex, pushed_to: TinyRegistry
 ) -> None:

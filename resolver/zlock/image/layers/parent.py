@@ -30,6 +30,26 @@ class NoPython(NoAnswer):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Unfit:
+    """Why nothing can be put on a parent without an engine, as its files say.
+
+    Attributes:
+        message: The message of the error.
+        hint: Its way out.
+        no_python: Whether that is so as it has no Python.
+    """
+
+    message: str
+    hint: str
+    no_python: bool
+
+    @property
+    def error(self) -> NoAnswer:
+        """The error."""
+        return (NoPython if self.no_python else NoAnswer)(self.message, hint=self.hint)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ParentFacts:
     """What a parent image is.
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from typing import Self
 
+from zlock._version import __version__
 from zlock.errors import NoAnswer, OutsideFailed
 from zlock.image.context.contents import plan_image
 from zlock.image.layers.assemble import NoRoom, room_on
 from zlock.image.layers.bytecode import NO_BYTECODE
-from zlock.image.layers.parent import NoPython, ParentFacts, misfit, read_parent
+from zlock.image.layers.parent import NoPython, ParentFacts, Unfit, misfit, read_parent
 from zlock.image.layers.plan import plan_layers, why_engine
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.reading.compilers import Compiler, Compilers
@@ -141,22 +142,33 @@ class Layering:
         return plan_layers(wanted, facts, compiler)
 
     def _facts(self, wanted: Wanted, venv: str) -> ParentFacts:
-        """Return what a parent is, which is kept by its digest: nobody reads its files twice."""
-        parent, platform = wanted.parent, wanted.target.platform
+        """Return what a parent is."""
         above = [venv[:end] for end in range(1, len(venv)) if venv[end] == "/"]
         folders = [*above, venv, FOLDER.rpartition("/")[0], FOLDER, WORKING_FOLDER]
-        key = hashlib.sha256(json.dumps([parent.digest, platform, folders]).encode()).hexdigest()
-        with suppress(Misstated):
-            return read(ParentFacts, self._cache.read(_KIND, "", key))
         try:
-            opened = self.open(parent, platform)
-            room_on(len(opened.found.layers), parent.reference)  # before all of them are read
-            facts = read_parent(opened, folders, self._workspace.reporter)
+            return self._read(wanted.parent, wanted.target.platform, folders)
         except (NoAnswer, OutsideFailed) as error:
             may_come = wanted.may_get_python or "PATH" in wanted.settings.effective().environment
             if isinstance(error, NoRoom) or (isinstance(error, NoPython) and not may_come):
                 raise NoAnswer(f"step `{wanted.step}`: {error.message}", hint=error.hint) from error
             raise _Unreadable(error.message) from error
+
+    def _read(self, parent: Parent, platform: str, folders: Sequence[str]) -> ParentFacts:
+        """Return what a parent is; it is kept by its digest, so nobody reads its files twice, whatever they say."""
+        key = _key(parent.digest, platform, folders)
+        unfit_key = _key(__version__, parent.reference, key)  # the next version may know more
+        with suppress(Misstated):
+            return read(ParentFacts, self._cache.read(_KIND, "", key))
+        with suppress(Misstated):
+            raise read(Unfit, self._cache.read(_KIND, "", unfit_key)).error
+        opened = self.open(parent, platform)
+        room_on(len(opened.found.layers), parent.reference)  # before all of them are read
+        try:
+            facts = read_parent(opened, folders, self._workspace.reporter)
+        except NoAnswer as error:
+            unfit = Unfit(message=error.message, hint=error.hint, no_python=isinstance(error, NoPython))
+            self._cache.write(_KIND, "", unfit_key, plain(unfit))
+            raise
         self._cache.write(_KIND, "", key, plain(facts))
         return facts
 
@@ -166,6 +178,10 @@ class Layering:
             why = "and --offline asks no registry" if self._workspace.options.offline else f"for {platform}"
             raise NoAnswer(f"there is no base image `{reference}` {why}", hint="check its name, and `platforms`")
         return found
+
+
+def _key(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _unclear(wanted: Wanted, facts: ParentFacts) -> str:
