@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from datetime import date
 from typing import Any
 
 import pytest
 
 from support.index import TinyIndex
 from support.project import Project
+from zlock.workflow.project.pythons import newest_python
 
 
 def notes(project: Project, index: TinyIndex, parent: str, *requirements: str, **settings: Any) -> list[str]:
@@ -69,6 +72,21 @@ def test_packages_for_a_newer_cuda_than_the_base_image_has_are_named(
 
     assert f"which by its name has CUDA 12, and its lock is for CUDA 13 (`{package} {version}`)" in note
     assert notes(project, index, "nvidia/cuda:13.0.0-runtime-ubuntu22.04", package) == []
+
+
+@pytest.mark.parametrize(
+    ("year", "newest"), [(2025, 15), (2030, 20), (1970, sys.version_info.minor)]
+)  # a clock may be wrong
+def test_the_newest_python_is_told_by_the_year(year: int, newest: int) -> None:
+    assert newest_python(date(year, 1, 1)) == newest
+
+
+def test_a_python_that_can_not_be_released_yet_is_noted(project: Project, index: TinyIndex) -> None:
+    project.configure({"python": "3.99", "index": [{"url": index.url, "default": True}]})
+    result = project.run("resolve")
+
+    assert result.code == 0
+    assert """is for Python 3.99 (`python = "3.99"` in zlock.toml:1), which can't be released yet""" in result.stderr
 
 
 def test_the_python_that_the_project_is_not_for_is_noted(project: Project, index: TinyIndex) -> None:

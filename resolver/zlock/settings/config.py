@@ -73,7 +73,7 @@ class Project:
         folder: The project folder: of the configuration, or the working folder where there is none.
         file: The configuration file, or None.
         lines: Tells the lines of what the file states.
-        python: The Python of the image. "3.12" counts as 3.12.0 in markers.
+        python: The Python of the image. "3.12" counts as 3.12.0 in markers. One that can't be released yet is noted.
         platforms: The platforms that a lock is for; `darwin/arm64`, `windows/amd64` and the like are for local use. A
             Mac has macOS 14 or later, with Intel 13 or later.
         manylinux: The oldest glibc the image may have; only wheels that run on it are locked.

@@ -131,7 +131,8 @@ def days(value: object, at: str) -> int:
     """Accept a span of time."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    raise checks.mistake(at, f"expected a number of days, got {kind(value)}", hint="write a whole number, 0 or more")
+    got = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else kind(value)
+    raise checks.mistake(at, f"expected a whole number of days, 0 or more, got {got}", hint="write one, such as `180`")
 
 
 @reads("list of requirements", **_REQUIREMENTS)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
@@ -20,9 +21,22 @@ from zlock.workflow.project.workspace import Step, Workspace
 _VERSION = re.compile(r"^version(?:_info)?\s*=\s*(3\.\d+)", re.MULTILINE)
 
 
-def note_other_pythons(workspace: Workspace, step: Step, gathered: list[Gathered], targets: Iterable[Target]) -> None:
-    """Say that a project is required, or is this one, whose `requires-python` leaves the step's Python out."""
-    python = next(iter(targets)).python
+def newest_python(today: date) -> int:
+    """Return the newest minor version of Python 3 that anybody may have by then, one that is not released yet.
+
+    3.9 came in October 2020, and one comes each October (PEP 602), with pre-releases in the year before.
+    """
+    return max(today.year - 2010, sys.version_info.minor)
+
+
+def note_other_pythons(workspace: Workspace, step: Step, gathered: list[Gathered], targets: Sequence[Target]) -> None:
+    """Say that a step's Python is not released, or not among those of a project that is required, or is this one."""
+    python = targets[0].python
+    if targets[0].minor > (newest := newest_python(datetime.now(UTC).date())):
+        workspace.note(
+            f"step `{step.name}` is for Python {python} ({_stated(workspace, step)}), which can't be released yet: one "
+            f"minor version comes each year, 3.{newest} is the newest that has pre-releases by now"
+        )
     stated = [one.requires_python for one in gathered if one.requires_python and one.source is not Source.SCRIPT]
     for wanted, origin in stated or _own_pythons(workspace):
         if not _holds(wanted, python):
