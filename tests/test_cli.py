@@ -77,7 +77,10 @@ def test_version_is_said(project: Project) -> None:
         (("dockerfile", "--output="), "error: argument --output: a path, not an empty text\nhint: "),
         (("export", "nix", "--output", ""), "error: argument --output: a path, not an empty text\nhint: "),
         (("resolve", "--project", "nowhere"), "error: the project folder is not there: `nowhere`\nhint: correct"),
-        (("resolve",), "error: nothing to lock: no `zlock.toml`, no `[tool.zlock]`, and no pipeline was named\nhint: "),
+        (
+            ("resolve",),
+            "error: no steps are known: no `zlock.toml`, no `[tool.zlock]`, and no pipeline was named\nhint: ",
+        ),
         (("resolve", "--check", "--upgrade"), "error: `--check` writes nothing"),
     ],
 )

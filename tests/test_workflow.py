@@ -387,7 +387,17 @@ def test_project_means_that_folder_and_none_above_it(project: Project) -> None:
     result = project.run("resolve", "--project", "sub")
 
     assert result.code == 2
-    assert "nothing to lock" in result.stderr
+    assert "no steps are known" in result.stderr
+
+
+def test_a_command_that_is_told_of_no_script_names_the_one_that_is_locked(project: Project) -> None:
+    project.write("job.py", "# /// script\n# dependencies = []\n# ///\n")
+    assert project.run("resolve", "job.py", "--offline").code == 0
+    result = project.run("run", "--", "python", "job.py")
+
+    assert result.code == 2
+    assert "\n  locks are here of `job.py`\n" in result.stderr
+    assert "with other commands `--pipeline job.py`" in result.stderr
 
 
 def test_a_pipeline_argument_counts_from_the_working_folder(index: TinyIndex, project: Project) -> None:

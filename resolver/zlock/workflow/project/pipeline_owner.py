@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from zlock.errors import InvalidConfiguration
 from zlock.lock.store import ExistingLock
 from zlock.settings.config import Project
+from zlock.wording import listed
 
 if TYPE_CHECKING:
     from zlock.settings.load import DeclaredPipeline
@@ -97,6 +98,21 @@ class Owned:
             hint="give one of the pipelines another name, or one of the steps, or the file of a script; "
             "if the lock is not needed any more, delete it",
         )
+
+
+def nothing_named(locks: Mapping[str, ExistingLock]) -> InvalidConfiguration:
+    """Return the error for a run that is told of no steps; locks that are there may say which were meant."""
+    owners = sorted({one.owner for one in locks.values() if one.owner and not one.owner.startswith(_OUTSIDE)})
+    name = owners[0] if owners else "FILE.py"
+    ways = f"`zlock resolve {name}`, with other commands `--pipeline {name}`"
+    return InvalidConfiguration(
+        "no steps are known: no `zlock.toml`, no `[tool.zlock]`, and no pipeline was named",
+        context=[f"locks are here of {listed(owners)}"] if owners else [],
+        hint=f"name the pipeline or script: {ways}"
+        if owners
+        else f"begin with `zlock init`; or name a pipeline or a script: {ways}; `zlock resolve --all` locks every "
+        "project below",
+    )
 
 
 def shown_owner(owner: str) -> str:

@@ -30,7 +30,7 @@ from zlock.settings.keys import policy
 from zlock.settings.names import wrong_names
 from zlock.settings.place import Place
 from zlock.wording import did_you_mean, listed
-from zlock.workflow.project.pipeline_owner import Owned
+from zlock.workflow.project.pipeline_owner import Owned, nothing_named
 from zlock.workflow.project.report import Report
 from zlock.workflow.project.sources import Gatherer
 
@@ -234,11 +234,7 @@ class Workspace:
         if self.options.config:
             raise InvalidInput("`--config` configures a run of a pipeline, and none is named", hint="name it too")
         if self.project.file is None:
-            raise InvalidConfiguration(
-                "nothing to lock: no `zlock.toml`, no `[tool.zlock]`, and no pipeline was named",
-                hint="begin with `zlock init`; or name a pipeline or a script: `zlock resolve FILE.py`, with other "
-                "commands `--pipeline FILE.py`; `zlock resolve --all` locks every project below",
-            )
+            raise nothing_named(self._locks)
         return [(name, DockerSettings()) for name in self.project.steps or ("pipeline",)]
 
     def _load(self, place: str, reference: str) -> DeclaredPipeline:
