@@ -69,7 +69,10 @@ def open_kept(registry: Registry, repository: str, deb: DebianPackage) -> IO[byt
     """
     reference, content = ImageReference.parse(repository), _descriptor(deb)
     if not registry.has_blob(reference, content.digest):
-        raise RegistryFailed(f"the repository `{repository}` does not have it either")
+        raise RegistryFailed(
+            f"the repository `{repository}` does not have it either",
+            hint="resolve again with `--upgrade-apt`, or run `zlock fetch` where the archive answers",
+        )
     return registry.open_layer(reference, content)
 
 
