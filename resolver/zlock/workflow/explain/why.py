@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
-from zlock.errors import InvalidInput, NoAnswer
+from zlock.errors import InvalidInput, Located, NoAnswer
+from zlock.merge import merge
 from zlock.model.explanations import Behind, Differs
 from zlock.reporting import unheard
 from zlock.wording import did_you_mean, listed
@@ -73,21 +75,40 @@ def why(options: Options, name: str) -> list[Why]:
         debian = [(locked, graph) for locked in every for graph in debian_graphs(locked)]
         if why_debian := [_why(locked, graph, name) for locked, graph in debian if name in graph.graph.versions]:
             return why_debian
-        known = {name for locked in every for name in locked.lock.pins}
-        base = canonicalize_name(name.partition("[")[0].strip())
-        hint = f"a package is named without its extras: `zlock why {base}`" if base in known and base != package else ""
-        if any(package == excluded for excluded, _ in workspace.project.exclude):
-            hint = f"`exclude` in {workspace.project.shown_file} leaves it out"
-        if asking := [one.step.name for one in every if one.facts.apt and name in one.question.apt_packages]:
-            hint = f"{listed(asking)} asks for it, and its base image has it already"
-        hint = hint or did_you_mean(package, sorted(known)) or "`zlock tree` shows what there is"
-        raise NoAnswer(f"no lock has `{name}`", hint=hint)
+        raise _absent(workspace, every, name)
     steps = [(locked, graph.targets[0]) for locked, graph in found]
     with Looking(workspace, every_step(workspace, every)) as looking:
         newer = [looking.newer(locked, target, package) for locked, target in steps]
         behind = [looking.behind(locked, target, package) for locked, target in steps]
     said = zip(found, newer, behind, strict=True)
     return [_why(locked, graph, package, one, late) for (locked, graph), one, late in said]
+
+
+def _absent(workspace: Workspace, every: list[LockedStep], name: str) -> NoAnswer:
+    """Return the error for a package that no lock has, with what leaves it out."""
+    package = canonicalize_name(name)
+    known = {name for locked in every for name in locked.lock.pins}
+    base = canonicalize_name(name.partition("[")[0].strip())
+    hint = f"a package is named without its extras: `zlock why {base}`" if base in known and base != package else ""
+    if context := [line for locked in every for line in _left_out(locked, package)]:
+        hint = "remove the marker where the package is to be locked all the same"
+    if any(package == excluded for excluded, _ in workspace.project.exclude):
+        hint = f"`exclude` in {workspace.project.shown_file} leaves it out"
+    if asking := [one.step.name for one in every if one.facts.apt and name in one.question.apt_packages]:
+        hint = f"{listed(asking)} asks for it, and its base image has it already"
+    hint = hint or did_you_mean(package, sorted(known)) or "`zlock tree` shows what there is"
+    return NoAnswer(f"no lock has `{name}`", context=context, hint=hint)
+
+
+def _left_out(locked: LockedStep, package: str) -> Iterator[Located]:
+    """Yield each requirement of a package that a step states and its marker leaves out."""
+    targets = locked.question.targets
+    on = f"Python {targets[0].python} on {', '.join(target.platform for target in targets)}"
+    for direct in merge(locked.gathered):
+        marker = direct.requirement.marker
+        if direct.name == package and not any(target.holds(marker) for target in targets):
+            for origin in direct.origins:
+                yield Located(f"`{direct}` by {origin}: its marker is false for `{locked.step.name}`, {on}", origin)
 
 
 def every_step(workspace: Workspace, chosen: list[LockedStep]) -> list[LockedStep]:
