@@ -16,13 +16,14 @@ _LOOK = 0.1  # seconds
 
 
 @contextlib.contextmanager
-def exclusive(folder: Path, reporter: Reporter, *, patience: float = _PATIENCE) -> Iterator[bool]:
+def exclusive(folder: Path, reporter: Reporter, *, patience: float = _PATIENCE, shared: bool = False) -> Iterator[bool]:
     """Keep other runs from replacing the same files half-way between; false where the system can't.
 
     Args:
         folder: What is kept.
         reporter: Hears who is waited for.
         patience: Seconds that another run is waited for.
+        shared: Whether other runs may keep it at the same time that share it too.
 
     Raises:
         OutsideFailed: Another run keeps the folder, and has not ended after that time.
@@ -35,19 +36,19 @@ def exclusive(folder: Path, reporter: Reporter, *, patience: float = _PATIENCE) 
         yield False
         return
     try:
-        yield _is_taken(handle, folder, reporter, patience)
+        yield _is_taken(handle, folder, reporter, patience, shared=shared)
     finally:
         os.close(handle)
 
 
-def _is_taken(handle: int, folder: Path, reporter: Reporter, patience: float) -> bool:
+def _is_taken(handle: int, folder: Path, reporter: Reporter, patience: float, *, shared: bool) -> bool:
     import fcntl
 
     until = time.monotonic() + patience
     said = ""
     while True:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_NB | (fcntl.LOCK_SH if shared else fcntl.LOCK_EX))
         except BlockingIOError:
             holder = _holder(handle)
         except OSError:

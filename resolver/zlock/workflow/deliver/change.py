@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,10 +11,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from zlock.errors import Collector, InvalidInput, NoAnswer
-from zlock.lock.exclusive import exclusive
 from zlock.model.addition import ambiguous, joined, name_in, subject_of
 from zlock.model.bounds import specifier
-from zlock.model.paths import real
 from zlock.redact import redact
 from zlock.settings.place import Place
 from zlock.wording import did_you_mean, listed
@@ -25,7 +22,7 @@ from zlock.workflow.deliver.stated_places import DEPENDENCIES, Editable, StatedS
 from zlock.workflow.locks.job import Answers
 from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Options, Workspace
-from zlock.workflow.solving.resolve import proposed, resolve
+from zlock.workflow.solving.resolve import kept, proposed, resolve_kept
 
 Bounds = Literal["lower", "major", "minor", "exact", "none"]
 
@@ -65,7 +62,7 @@ def add(options: Options, stated: Sequence[str], bounds: Bounds) -> tuple[list[C
         ZlockError: The locks can't be brought up to date; all files are as they were.
     """
     requirements = parsed(stated)
-    with _kept(options) as workspace:
+    with kept(options) as workspace:
         return _add(workspace, requirements, bounds)
 
 
@@ -84,7 +81,7 @@ def _add(workspace: Workspace, requirements: Sequence[Requirement], bounds: Boun
             for one, place in bare:
                 editing.add(place, f"{one}{_bound(canonicalize_name(one.name), answers, bounds)}")
             editing.write()
-        report = resolve(options)
+        report = resolve_kept(Workspace(options))
     found = [
         Change(
             place=place,
@@ -137,7 +134,7 @@ def remove(options: Options, names: Sequence[str]) -> tuple[list[Change], Report
         NoAnswer: Nothing that zlock edits states one of them; several errors come as `Problems`.
         ZlockError: The locks can't be brought up to date; all files are as they were.
     """
-    with _kept(options) as workspace:
+    with kept(options) as workspace:
         return _remove(workspace, names)
 
 
@@ -152,23 +149,9 @@ def _remove(workspace: Workspace, names: Sequence[str]) -> tuple[list[Change], R
                 editing.remove(place, name)
     problems.raise_if_any()
     with editing.kept_if_it_works():
-        report = resolve(options)
+        report = resolve_kept(Workspace(options))
     left = _Places(Workspace(options)) if changes else places
     return changes, report, {name: found for name in names if (found := left.stated(canonicalize_name(name)))}
-
-
-@contextmanager
-def _kept(options: Options) -> Iterator[Workspace]:
-    """Yield the project as it is once no other run edits it, which none does until the end.
-
-    Raises:
-        OutsideFailed: Another run edits it for too long.
-    """
-    project = Workspace(options).project
-    # A run that writes locks keeps their folder, from itself too.
-    is_apart = real(project.folder / project.lock_dir) != real(project.folder)
-    with exclusive(project.folder, options.reporter) if is_apart else nullcontext():
-        yield Workspace(options)
 
 
 def _is_bare(one: Requirement) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 from packaging.utils import canonicalize_name
 
 from zlock.errors import Collector
+from zlock.lock.exclusive import exclusive
 from zlock.lock.lock import Lock
 from zlock.lock.writing import write_all
 from zlock.model.paths import real
@@ -34,7 +36,30 @@ def resolve(options: Options, *, write: bool = True) -> Report:
     Raises:
         ZlockError: What is wrong; several things come as `Problems`. No lock was touched.
     """
-    workspace = Workspace(options)
+    with kept(options, shared=True) as workspace:
+        return resolve_kept(workspace, write=write)
+
+
+@contextmanager
+def kept(options: Options, *, shared: bool = False) -> Iterator[Workspace]:
+    """Yield the project as it is once no other run edits it, which none does until the end.
+
+    Args:
+        options: The options.
+        shared: Whether it is only read, as other runs may do at the same time.
+
+    Raises:
+        OutsideFailed: Another run keeps it for too long.
+    """
+    project = Workspace(options).project
+    # A run that writes locks keeps their folder, from itself too.
+    is_apart = real(project.folder / project.lock_dir) != real(project.folder)
+    with exclusive(project.folder, options.reporter, shared=shared) if is_apart else nullcontext():
+        yield Workspace(options)
+
+
+def resolve_kept(workspace: Workspace, *, write: bool = True) -> Report:
+    """Do what `resolve` does, in a project that is kept already."""
     jobs, answers = proposed(workspace)
     if workspace.report.disregarded:
         return workspace.report
