@@ -39,9 +39,9 @@ def configure(project: Project, index: TinyIndex, parent: str, requirement: str 
     )
 
 
-def pinned(project: Project) -> dict[str, str]:
-    """Return what the lock says of its parent."""
-    own = project.lock("pipeline")["tool"]["zlock"]
+def pinned(project: Project, step: str = "pipeline") -> dict[str, str]:
+    """Return what a lock says of its parent."""
+    own = project.lock(step)["tool"]["zlock"]
     return {key: value for key, value in own.items() if key.startswith("parent-") and key != "parent-image"}
 
 
@@ -155,27 +155,53 @@ def test_a_parent_that_is_not_found_leaves_the_locks_alone(
     assert project.lock_path("pipeline").read_bytes() == before
 
 
+def configure_steps(project: Project, index: TinyIndex, **parents: str) -> None:
+    steps = {name: {"docker": {"requirements": ["model"], "parent-image": parent}} for name, parent in parents.items()}
+    project.configure({"python": "3.12", "index": [{"url": index.url, "default": True}], "steps": steps})
+
+
+def test_a_new_step_has_the_digest_that_all_others_have_of_its_parent(
+    project: Project, index: TinyIndex, tiny: TinyRegistry
+) -> None:
+    tiny.push("team/other", "1", SECOND)
+    parent, other = f"{tiny.host}/team/parent:1", f"{tiny.host}/team/other:1"
+    configure_steps(project, index, train=parent, score=other)
+    run(project, "--pin-images")
+    tiny.push("team/parent", "1", SECOND)
+    asked = len(tiny.requests)
+
+    configure_steps(project, index, train=parent, score=parent, report=parent, check=other)
+    said = run(project)
+
+    assert said.count(f"the base image `{parent}` is pinned to {FIRST.digest}") == 1
+    assert {name: pinned(project, name).get("parent-digest") for name in ("score", "report", "check")} == {
+        "score": FIRST.digest, "report": FIRST.digest, "check": None,
+    }  # fmt: skip
+
+    configure_steps(project, index, train=parent, check=parent, late=parent)
+    run(project)
+    assert {name: bool(pinned(project, name)) for name in ("check", "late")} == {"check": False, "late": False}
+    assert len(tiny.requests) == asked
+
+
 def test_a_parent_that_no_registry_has_is_noted_and_no_registry_is_asked(
     project: Project, index: TinyIndex, tiny: TinyRegistry
 ) -> None:
-    docker = {"requirements": ["model"], "parent-image": f"{tiny.host}/team/parent:1"}
-    steps = {"train": {"docker": docker}, "report": {"docker": {**docker, "parent-image": "localhost/base:1"}}}
-    project.configure({"python": "3.12", "index": [{"url": index.url, "default": True}], "steps": steps})
+    configure_steps(project, index, train=f"{tiny.host}/team/parent:1", report="localhost/base:1")
 
     said = run(project, "--pin-images")
 
     assert "step `report` is built on `localhost/base:1`, which no registry has: no digest is recorded" in said
-    assert project.lock("train")["tool"]["zlock"]["parent-digest"] == FIRST.digest
-    assert "parent-digest" not in project.lock("report")["tool"]["zlock"]
+    assert pinned(project, "train")["parent-digest"] == FIRST.digest
+    assert pinned(project, "report") == {}
 
 
 @pytest.mark.parametrize(("parent", "code"), [("HOST/team/none:1", 1), ("127.0.0.1:1/x:1", 3)])
 def test_a_parent_that_can_not_be_had_is_one_error_that_names_its_steps_and_their_files(
     parent: str, code: int, project: Project, index: TinyIndex, tiny: TinyRegistry
 ) -> None:
-    docker = {"requirements": ["model"], "parent-image": parent.replace("HOST", tiny.host)}
-    steps = {name: {"docker": docker} for name in ("train", "score")}
-    project.configure({"python": "3.12", "index": [{"url": index.url, "default": True}], "steps": steps})
+    steps = ("train", "score")
+    configure_steps(project, index, **dict.fromkeys(steps, parent.replace("HOST", tiny.host)))
     run(project)
     planned = project.run("plan", env={"UV_HTTP_RETRIES": "0"})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 def pin_parents(workspace: Workspace, jobs: Sequence[Job], answers: Answers) -> Answers:
     """Return the answers with their parents' digests: those that the locks had, or those that registries tell.
 
-    A registry is asked where `--pin-images` wants a digest that is not there, and where `--upgrade` lets one go.
+    A step without a lock, or with another base image than before, has the digest that the locks of all other steps
+    agree on. A registry is asked where `--pin-images` wants a digest that is not there, and where `--upgrade` lets one
+    go.
 
     Raises:
         NoAnswer: A parent is not there, or not for all platforms; several errors come as `Problems`.
         InvalidInput: There would be a registry to ask, and `--offline` forbids it.
         RegistryFailed: A registry could not be asked.
     """
-    with closing(_Pinner(workspace)) as pinner:
+    with closing(_Pinner(workspace, _recorded(jobs))) as pinner:
         parents = every(pinner.parent, jobs)
     workspace.note(*(f"the base image `{one.reference}` is pinned to {one.digest}" for one in pinner.known.values()))
     pinned = zip(jobs, parents, strict=True)
@@ -49,16 +51,25 @@ def no_parent(registry: Registry, reference: ImageReference, platform: str) -> N
     )
 
 
+_Base = tuple[str, tuple[str, ...]]
+"""A base image as settings name it, and the platforms that it has to be for."""
+
+
 class _Pinner:
     """Asks registries, each parent once.
 
+    Args:
+        workspace: The project.
+        recorded: What locks record, see `_recorded`.
+
     Attributes:
-        known: What they told, by reference and platforms.
+        known: What steps are pinned to that were not before.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, recorded: Mapping[_Base, PinnedParent]) -> None:
         self._workspace = workspace
-        self.known: dict[tuple[str, tuple[str, ...]], PinnedParent] = {}
+        self._recorded = recorded
+        self.known: dict[_Base, PinnedParent] = {}
         self._parents = NamedParents()
 
     @cached_property
@@ -69,20 +80,20 @@ class _Pinner:
 
     def parent(self, job: Job) -> PinnedParent | None:
         """Return what a step's lock is to pin."""
-        options, settings = self._workspace.options, job.step.effective
-        before = job.lock.facts.parent if job.lock else None
-        if settings.dockerfile is not None:
-            if options.pin_images:
+        options, base = self._workspace.options, _base(job)
+        if base is None:
+            if options.pin_images and job.step.effective.dockerfile is not None:
                 self._workspace.note(
                     f"step `{job.step.name}` has a `dockerfile`: give the `FROM` in it a digest, none is recorded"
                 )
             return None
-        platforms = tuple(one.platform for one in job.question.linux)
-        if not platforms:  # then no image is built
-            return None
-        reference = settings.base_image(job.question.targets[0].python)
-        is_same = before is not None and before.reference == reference
-        if is_same and not options.upgrade:
+        reference, platforms = base
+        before = job.lock.facts.parent if job.lock else None
+        if _is_new(job, reference) and base in self._recorded:
+            before = self._recorded[base]
+            if not options.upgrade:
+                self.known[base] = before
+        if before and before.reference == reference and not options.upgrade:
             return before
         asks = options.pin_images or (before and options.upgrade)
         if (asks or before) and _is_local(reference):
@@ -128,6 +139,29 @@ class _Pinner:
         """Close what was opened."""
         if "_registry" in self.__dict__:
             self._registry.close()
+
+
+def _base(job: Job) -> _Base | None:
+    """Return what a step is built on; None where a `dockerfile` makes that, or no image is built."""
+    platforms = tuple(one.platform for one in job.question.linux)
+    if job.step.effective.dockerfile is not None or not platforms:
+        return None
+    return job.step.effective.base_image(job.question.targets[0].python), platforms
+
+
+def _is_new(job: Job, reference: str) -> bool:
+    """Return whether a step has no lock yet, or its lock records another base image."""
+    return job.lock is None or (job.lock.facts.parent is not None and job.lock.facts.parent.reference != reference)
+
+
+def _recorded(jobs: Sequence[Job]) -> dict[_Base, PinnedParent]:
+    """Return what locks record of base images, as far as those of all steps that are built on one agree."""
+    found: dict[_Base, set[PinnedParent | None]] = {}
+    for job in jobs:
+        base = _base(job)
+        if job.lock and base and not _is_new(job, base[0]):
+            found.setdefault(base, set()).add(job.lock.facts.parent)
+    return {base: parent for base, (parent, *others) in found.items() if parent and not others}
 
 
 def _with_parent(lock: Lock, parent: PinnedParent | None) -> Lock:
