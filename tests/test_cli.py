@@ -20,6 +20,7 @@ from support.index import TinyIndex
 from support.project import Project, Result
 from support.terminal import Terminal
 from zlock.cli.board import Board
+from zlock.cli.commands import COMMANDS as EVERY
 from zlock.cli.layout import Screen
 from zlock.cli.words import end_words, words
 from zlock.errors import IndexFailed, InvalidLock, NoSolution, Problems
@@ -404,6 +405,24 @@ def test_a_working_folder_that_was_removed_is_a_clear_error(project: Project) ->
 
     assert done.returncode == 3
     assert done.stderr.startswith("error: the system refused: ")
+
+
+def test_every_command_of_steps_refuses_one_that_is_not_there_alike(locked: Project) -> None:
+    more = {
+        "add": ["six"], "audit": ["--osv", "zlock.toml"], "diff": ["lockfiles"], "export": ["requirements"],
+        "remove": ["six"], "run": ["--", "true"], "verify": ["there:1"], "why": ["alpha"],
+    }  # fmt: skip
+    commands = [name for name in EVERY if "--step NAME" in locked.run(name, "--help").stdout]
+
+    results = {name: locked.run(name, "--step", "pipline", *more.get(name, [])) for name in commands}
+    results["plan --explain"] = locked.run("plan", "--explain", "pipline")
+
+    said = dict.fromkeys(results, "there is no step `pipline`") | {  # two look at locks alone
+        "audit": "step `pipline` has no lock", "diff": "neither side has a lock of step `pipline`",
+    }  # fmt: skip
+    assert {name: (one.code, one.stdout, one.stderr) for name, one in results.items()} == {
+        name: (2, "", f"error: {message}\nhint: did you mean `pipeline`?\n") for name, message in said.items()
+    }
 
 
 def test_names_that_the_terminal_can_not_show_are_escaped(locked: Project) -> None:

@@ -83,7 +83,9 @@ def test_a_pipeline_is_locked_as_it_stands(flow: Flow) -> None:
     assert flow.project.locked("train") == {"zenml": "0.98.0", "six": "1.0"}
     assert not flow.project.lock_path("ready").exists()
     assert "note: ZenML can't start `bare`: `install_stack_requirements` is false there" in done.stderr
-    assert flow.run("resolve", "--config", "run.yaml", "--check").code == 0
+    unknown = flow.run("plan", "--config", "run.yaml", "--step", "trian")
+    assert (unknown.code, unknown.stdout) == (2, "")
+    assert "error: there is no step `trian`\nhint: did you mean `train`?" in unknown.stderr
     flow.project.configure({"pipeline": "run.py", "pipeline-config": "run.yaml", "python": PYTHON})
     for named in (("./run.py",), ("run.py:training",)):
         assert flow.run("resolve", "--check", *named).code == 0, "its configuration counts, however it is named"

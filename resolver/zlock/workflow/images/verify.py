@@ -69,9 +69,11 @@ def verify(options: Options, image: str) -> Verdict:
     Raises:
         NoAnswer: There is no such image, or no environment of the lock's Python in it; or the lock is outdated.
         InvalidInput: What is to be compared can't be told.
+        InvalidConfiguration: There is no such step.
         OutsideFailed: A registry or an engine failed.
     """
     workspace = Workspace(options)
+    workspace.named(options.steps)  # a step that is not there is told before a registry is asked
     kind, _, rest = image.partition(":")
     if kind in ("dir", "env") and rest:
         return _verify_place(workspace, image, kind, Path(rest))
