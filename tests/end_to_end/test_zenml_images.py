@@ -181,6 +181,16 @@ def test_a_run_is_told_of_every_step(world: World) -> None:
     assert images["train_2"] == images["load"] != images["train"]
 
 
+def test_what_a_run_is_told_is_not_what_is_locked(world: World) -> None:
+    locks = sorted((world.project.folder / "lockfiles").iterdir())
+
+    refused = world.project.run("resolve", "--config", "build/zlock/run.yaml", env=world.environ)
+
+    assert refused.code == 2
+    assert "what configures this run is of `zlock apply`: `load`, `train`, `train_2` would run" in refused.stderr
+    assert sorted((world.project.folder / "lockfiles").iterdir()) == locks
+
+
 def test_zenml_takes_the_images_and_builds_none(world: World) -> None:
     """It has a stack without an engine, and takes what configures a run, a build, and what code says."""
     world.run("apply", "--format", "build", "--output", "build.yaml")

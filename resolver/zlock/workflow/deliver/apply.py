@@ -9,10 +9,11 @@ from pathlib import Path
 from zlock.errors import Collector, InvalidInput, LockOutdated
 from zlock.frameworks.zenml.run import pipeline_build, run_configuration, run_settings
 from zlock.image.plan import ImagePlan
-from zlock.image.record import RECORD, Record, read_record
+from zlock.image.record import RECORD, Record, StepRow, read_record
+from zlock.model.image import is_layout
 from zlock.wording import listed
 from zlock.workflow.deliver.export import write_delivered
-from zlock.workflow.images.build_plans import output_folder, plan_images
+from zlock.workflow.images.build_plans import plan_images
 from zlock.workflow.images.choosing import layering_of
 from zlock.workflow.images.registries import Registries
 from zlock.workflow.locks.current import LockedStep, load_locked
@@ -69,7 +70,7 @@ def _run(workspace: Workspace, locked: Sequence[LockedStep], builder: str | None
     with Registries(workspace, is_needed=False) as registries, layering_of(workspace, builder) as layering:
         plans = plan_images(workspace, locked, registries, layering=layering)
     workspace.report.failures.problems.raise_if_any()
-    images = _images(plans, read_record(output_folder(workspace) / RECORD))
+    images = _images(plans, read_record(workspace.output_folder / RECORD))
     images |= {one.name: one.effective.parent_image or "" for one in workspace.every_step if one.effective.skip_build}
     of_steps = {one.called: images[one.name] for one in workspace.every_step if one.name in images}
     return Run(
@@ -139,16 +140,15 @@ def _images(plans: Sequence[ImagePlan], record: Record) -> dict[str, str]:
         row = record.get(step)
         if row is None or not row.reference:
             missing.append(step)
-        elif keys != {one.key for one in row.platforms.values()}:
-            built = sorted(one.key[:12] for one in row.platforms.values())
+        elif is_layout(row.reference):
             problems.add(
                 LockOutdated(
-                    f"the image of step `{step}` is not what is locked and set now",
-                    context=[f"built: {listed(built)}", f"now: {listed(sorted(key[:12] for key in keys))}"],
-                    hint="run `zlock build --push` again, or name the `--builder` that it was told; "
-                    "`zlock plan --explain` says what changed",
+                    f"the image of step `{step}` is in the folder of `{row.reference}`, from where no run takes it",
+                    hint="run `zlock build --push`",
                 )
             )
+        elif keys != {one.key for one in row.platforms.values()}:
+            problems.add(_outdated(step, row, keys))
         else:
             found[step] = row.reference
     if missing:
@@ -156,3 +156,13 @@ def _images(plans: Sequence[ImagePlan], record: Record) -> dict[str, str]:
         problems.add(LockOutdated(f"{who} no image yet", hint="run `zlock build --push` first"))
     problems.raise_if_any()
     return found
+
+
+def _outdated(step: str, row: StepRow, keys: set[str]) -> LockOutdated:
+    built = sorted(one.key[:12] for one in row.platforms.values())
+    return LockOutdated(
+        f"the image of step `{step}` is not what is locked and set now",
+        context=[f"built: {listed(built)}", f"now: {listed(sorted(key[:12] for key in keys))}"],
+        hint="run `zlock build --push` again, or name the `--builder` that it was told; "
+        "`zlock plan --explain` says what changed",
+    )

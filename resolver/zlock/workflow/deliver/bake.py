@@ -14,7 +14,7 @@ from zlock.model.paths import real
 from zlock.wording import listed
 from zlock.workflow.deliver.export import write_delivered
 from zlock.workflow.fetching.pool import Pool
-from zlock.workflow.images.build_plans import output_folder, plan_images
+from zlock.workflow.images.build_plans import plan_images
 from zlock.workflow.images.names import name_of
 from zlock.workflow.images.registries import Registries, note_floating, note_unknown
 from zlock.workflow.locks.current import load_locked
@@ -48,7 +48,7 @@ def export_bake(options: Options, platform: str | None, output: Path | None) -> 
         plans = [plan for plan in plans if platform in {None, plan.platform}]
         note_unknown(plans, workspace)
         note_floating(registries.floating, plans, workspace)
-    around = output_folder(workspace)
+    around = workspace.output_folder
     start = output.absolute().parent if output else Path.cwd()
     with closing(Pool(workspace)) as pool:
         named = zip(plans, folder_names(plans), strict=True)

@@ -21,7 +21,7 @@ from zlock.workflow.images.assembler import Assembler
 from zlock.workflow.images.attaching import attach_bills, make_bills
 from zlock.workflow.images.build_image import Workshop
 from zlock.workflow.images.build_logs import Logged
-from zlock.workflow.images.build_plans import output_folder, plan_images
+from zlock.workflow.images.build_plans import plan_images
 from zlock.workflow.images.choosing import Choices, Engine, destination_of, engine_of, layering_of
 from zlock.workflow.images.names import name_of, reference_of
 from zlock.workflow.images.parallel import Task, Work, side_by_side
@@ -131,7 +131,7 @@ def build(options: Options, choices: Choices) -> Outcome:
         note_floating(registries.floating, plans, workspace)
         for reference in dict.fromkeys(plan.parent.reference for plan in plans if plan.floats):
             workspace.note(f"no registry knows the digest of `{reference}`, so what is on it is built each time")
-        production = _Production(plans, choices.jobs, output_folder(workspace), workspace.reporter)
+        production = _Production(plans, choices.jobs, workspace.output_folder, workspace.reporter)
         with ExitStack() as stack:
             assembler = None
             if layering and any(plan.assembly for plan in plans):
@@ -296,4 +296,4 @@ def _record(workspace: Workspace, outcome: Outcome, *, is_whole: bool) -> None:
     missing = {step for one in outcome.missing for step in one.steps} | outcome.report.failures.of_steps.keys()
     there = {step for one in outcome.images for step in one.plan.steps}
     missing |= set() if is_whole else {step.name for step in workspace.chosen()} - there
-    write_record(output_folder(workspace) / RECORD, record_of(images, indexes), workspace.recorded_steps(), missing)
+    write_record(workspace.output_folder / RECORD, record_of(images, indexes), workspace.recorded_steps(), missing)

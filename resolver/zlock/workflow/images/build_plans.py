@@ -35,20 +35,9 @@ from zlock.workflow.images.registries import Registries
 from zlock.workflow.locks.current import LockedStep
 from zlock.workflow.project.image_settings import mistakes
 from zlock.workflow.project.registry_errors import NamedParents
-from zlock.workflow.project.workspace import Workspace
+from zlock.workflow.project.workspace import OUTPUT, Workspace
 
 _SHOWN = 5
-OUTPUT = Path("build") / "zlock"
-"""Where contexts and the record of images are, from the project folder."""
-
-
-def output_folder(workspace: Workspace) -> Path:
-    """Return where contexts and the record of images are written.
-
-    Raises:
-        InvalidInput: A link leads it out of the project.
-    """
-    return workspace.inside_project(workspace.project.folder / OUTPUT)
 
 
 def plan_images(

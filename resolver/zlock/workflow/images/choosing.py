@@ -11,7 +11,6 @@ from zlock.errors import OutsideFailed
 from zlock.image.builders.builder import Builder
 from zlock.image.builders.choose import OCI, choose_builder
 from zlock.index.cache import Cache
-from zlock.workflow.images.build_plans import output_folder
 from zlock.workflow.images.destinations import Destination, InEngine, InLayout, InRegistries, on_disk
 from zlock.workflow.images.layering import Layering
 from zlock.workflow.images.registries import Registries
@@ -122,5 +121,5 @@ def destination_of(choices: Choices, engine: Engine, registries: Registries, wor
 
 def own_layout(workspace: Workspace) -> InLayout:
     """Return the layout of a project, for machines without an engine."""
-    folder = output_folder(workspace) / _LAYOUT
+    folder = workspace.output_folder / _LAYOUT
     return InLayout(folder, folder.relative_to(workspace.project.folder).as_posix(), is_asked=False)

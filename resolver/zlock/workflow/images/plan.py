@@ -17,7 +17,7 @@ from zlock.image.record import RECORD, PlatformRow, read_record
 from zlock.model.paths import real
 from zlock.workflow.fetching.build_files import links_into
 from zlock.workflow.fetching.pool import Pool, missing_debs
-from zlock.workflow.images.build_plans import output_folder, plan_images
+from zlock.workflow.images.build_plans import plan_images
 from zlock.workflow.images.choosing import Engine, layering_of
 from zlock.workflow.images.existing_images import Existing
 from zlock.workflow.images.registries import Registries, note_floating, note_unknown
@@ -100,7 +100,7 @@ def plan(
         plans = plan_images(workspace, locked, registries, layering=layering)
         note_unknown(plans, workspace)
         note_floating(registries.floating, plans, workspace)
-        before = read_record(output_folder(workspace) / RECORD) if explain is not None else {}
+        before = read_record(workspace.output_folder / RECORD) if explain is not None else {}
         if explain is not None and not workspace.report.disregarded:
             plans = [one for one in plans if explain in one.steps]
         engine = Engine(None if builder == OCI else builder, workspace.environ)
@@ -150,7 +150,7 @@ def write_contexts(options: Options, output: Path | None, wheelhouse: Path | Non
     links = [NO_LINKS] * len(plans) if house is None else links_into(plans, house, workspace)
     with closing(Pool(workspace, house)) as pool:
         links = [{**linked, **pool.links(one)} for one, linked in zip(plans, links, strict=True)]
-    around = output_folder(workspace) if output is None else Path.cwd() / output
+    around = workspace.output_folder if output is None else Path.cwd() / output
     rows = []
     for one, name, linked in zip(plans, folder_names(plans), links, strict=True):
         write_context(one.context, around / name, linked)

@@ -27,7 +27,6 @@ from zlock.model.target import Target
 from zlock.reporting import Activity, Doing
 from zlock.sources.links import folder_name
 from zlock.wording import counted
-from zlock.workflow.images.build_plans import output_folder
 from zlock.workflow.images.find import ImageFinder
 from zlock.workflow.locks.base_images import BaseImages, base_image_of
 from zlock.workflow.locks.current import LockedStep, load_locked
@@ -200,7 +199,7 @@ def _step_of(workspace: Workspace, key: str) -> str:
         raise InvalidInput("one image is compared with one step", hint="give `--step` once")
     if named or len(names) == 1:
         return named[0] if named else names[0]
-    recorded = read_record(output_folder(workspace) / RECORD) if key else {}
+    recorded = read_record(workspace.output_folder / RECORD) if key else {}
     of_key = [name for name in names if name in recorded and key in recorded[name].keys]
     if not of_key:
         raise InvalidInput(

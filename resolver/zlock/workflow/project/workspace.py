@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from zlock.index.fingerprint import Fingerprints
     from zlock.settings.load import DeclaredPipeline
     from zlock.workflow.project.preferred import KeptFile
+
+OUTPUT = Path("build") / "zlock"
+"""Where contexts and the record of images are, from the project folder."""
 
 
 class Options(NamedTuple):
@@ -190,6 +193,7 @@ class Workspace:
             InvalidConfiguration: There is nothing to lock, or a step's name can't be a lock's.
         """
         skipped = [step for step in self.every_step if step.effective.skip_build]
+        self._check_not_applied(skipped)
         for step in skipped:
             image = step.effective.parent_image
             if image is None:
@@ -201,6 +205,22 @@ class Workspace:
                 )
             self.note(f"step `{step.name}` runs in `{image}` as it is (`skip_build`): it gets no lock and no image")
         return [step for step in self.every_step if step not in skipped]
+
+    def _check_not_applied(self, skipped: Sequence[Step]) -> None:
+        """Refuse the configuration of a run in the images of this project: locks would be removed for it."""
+        if not skipped:
+            return
+        from zlock.image.record import RECORD, read_record  # few pipelines have such steps
+
+        record = read_record(self.output_folder / RECORD)
+        made = {(name, row.reference) for name, row in record.items()}
+        built = [one.name for one in skipped if (one.name, one.effective.parent_image) in made]
+        if built:
+            raise InvalidConfiguration(
+                f"what configures this run is of `zlock apply`: {listed(built)} would run in the images of their locks",
+                hint="name what configured it before, by `--config` or `pipeline-config`; a pipeline file names what "
+                '`zlock apply` wrote below `if __name__ == "__main__":` only',
+            )
 
     @cached_property
     def every_step(self) -> list[Step]:
@@ -338,6 +358,15 @@ class Workspace:
     def recorded_steps(self) -> set[str]:
         """Return the names under which images are recorded: of all steps, and of those of other pipelines."""
         return {step.name for step in self.steps} | self.owned.others.keys()
+
+    @property
+    def output_folder(self) -> Path:
+        """Where contexts and the record of images are written.
+
+        Raises:
+            InvalidInput: A link leads it out of the project.
+        """
+        return self.inside_project(self.project.folder / OUTPUT)
 
     def inside_project(self, folder: Path) -> Path:
         """Return a folder of the project that zlock writes to unless another is named.
