@@ -257,7 +257,7 @@ def test_a_parent_that_a_dockerfile_makes_for_another_platform_is_refused_and_no
     assert result.code == 3, result.stderr
     said = re.search(r"did not build `(?P<name>zlock-parent:\w+)` for linux/arm64", result.stderr)
     assert said, result.stderr
-    assert "hint: name a parent that there is for this platform" in result.stderr
+    assert "hint: name a base image for this platform, or correct `platforms`" in result.stderr
     assert said["name"].partition(":")[2] not in one_engine("images")
 
 

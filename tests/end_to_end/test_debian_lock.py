@@ -309,7 +309,7 @@ def test_a_lock_whose_packages_do_not_agree_is_refused(case: Case) -> None:
 
 def planned_bytes(case: Case) -> int:
     """Return what a build would download."""
-    return int(json.loads(said_by(case, "plan", "--json"))["images"][0]["download"])
+    return int(json.loads(said_by(case, "plan", "--json", "--builder", "buildah"))["images"][0]["download"])
 
 
 def fetched(case: Case, *arguments: str, code: int = 0) -> str:

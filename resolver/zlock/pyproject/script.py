@@ -104,7 +104,7 @@ def with_stated(text: str, content: str) -> str:
 
 
 def is_plain(path: Path) -> bool:
-    """Tell whether a Python file has neither metadata nor a function that is decorated as a pipeline or a step.
+    """Tell whether a Python file has functions and no metadata, and none is decorated as a pipeline or a step.
 
     It may still import pipelines. A file that can't be read or parsed is none.
     """
@@ -112,23 +112,27 @@ def is_plain(path: Path) -> bool:
         text = importlib.util.decode_source(read_regular(path))
     except (OSError, SyntaxError, ValueError):
         return False
-    return _BEGIN.search(text) is None and _decorated(text) == []
+    functions = _functions(text)
+    return _BEGIN.search(text) is None and bool(functions) and not any(map(_is_decorated, functions))
 
 
 def _has_steps(text: str) -> bool:
-    return bool(_decorated(text))
+    return any(map(_is_decorated, _functions(text)))
 
 
-def _decorated(text: str) -> list[str] | None:
-    """Return the functions that are decorated as pipelines or steps; None where the text can't be parsed."""
+def _functions(text: str) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Return the functions of a text; none where it can't be parsed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # such as newer syntax
-        return None
-    functions = [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
-    return [one.name for one in functions if any(map(_makes_steps, one.decorator_list))]
+        return []
+    return [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def _is_decorated(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return any(map(_makes_steps, function.decorator_list))
 
 
 def _makes_steps(decorator: ast.expr) -> bool:
