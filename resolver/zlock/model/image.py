@@ -36,6 +36,9 @@ WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 """The name of a file in a layer that takes away all that lower layers have in its folder."""
 
+OF_DRIVERS = f"{WHITEOUT}{WHITEOUT}"
+"""How the names of files at the top of a layer begin that storage drivers keep there for themselves."""
+
 LAYOUT = "oci:"
 """How the name of an image in a folder begins (OCI image spec, "Image Layout"); the path follows."""
 

@@ -23,13 +23,12 @@ from zlock.image.reading.sources import OpenImage
 from zlock.image.reading.tar import ATTRIBUTE, Kind, Tar
 from zlock.image.reading.tar import Entry as Member
 from zlock.image.registry.manifest import broken
-from zlock.model.image import FOLDER, OPAQUE, WHITEOUT
+from zlock.model.image import FOLDER, OF_DRIVERS, OPAQUE, WHITEOUT
 from zlock.process import CommandStopped, Watch
 from zlock.replacing import telling_where
 
 WRITTEN = 1
 """The version of how a difference is written; another one is another layer."""
-_DRIVERS = f"{WHITEOUT}{WHITEOUT}"
 # What engines put into a container while a command runs in it; the last is where commands of zlock have files mounted.
 _ENGINES = (
     *(".dockerenv", "etc/hosts", "etc/hostname", "etc/mtab", "etc/resolv.conf", "run/.containerenv", "run/secrets"),
@@ -110,7 +109,7 @@ class _Tree:
         if name == OPAQUE:
             self._take(folder, itself=False)
         elif name.startswith(WHITEOUT):
-            if not path.startswith(_DRIVERS):
+            if not path.startswith(OF_DRIVERS):
                 self._take(posixpath.join(folder, name.removeprefix(WHITEOUT)))
         else:
             there = self.nodes.get(path)

@@ -16,9 +16,8 @@ from zlock.image.reading.compression import Hashed, telling_damage, unpacked
 from zlock.image.reading.tar import Entry, Tar
 from zlock.image.reading.tree import Node, resolve
 from zlock.image.registry.manifest import broken
-from zlock.model.image import OPAQUE, WHITEOUT
+from zlock.model.image import OF_DRIVERS, OPAQUE, WHITEOUT
 
-_SPECIAL = f"{WHITEOUT}{WHITEOUT}"
 _PLAIN = "application/vnd.oci.image.layer.v1.tar"
 _DEEPEST = 250  # folders in folders
 _LARGEST_KEPT = 64 * 1024 * 1024  # bytes of one file whose content is kept
@@ -169,7 +168,7 @@ class LayerTree:
         if not name and entry.kind != "folder":
             raise broken(self._where, f"the root of its layer {self._layers} is not a folder")
         path = "/".join([*parents, name])
-        if not name or (path.startswith(_SPECIAL) and path != OPAQUE):
+        if not name or (path.startswith(OF_DRIVERS) and path != OPAQUE):
             return  # the root, or what a storage driver keeps there for itself
         folder = self._folder(parents)
         if name == OPAQUE:

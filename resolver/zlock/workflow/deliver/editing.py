@@ -14,6 +14,7 @@ from pathlib import Path
 
 from zlock.errors import InvalidInput, Located, Problems, ZlockError
 from zlock.model.paths import leads_out
+from zlock.model.toml import parse_toml
 from zlock.regular import read_regular
 from zlock.replacing import replace_text
 from zlock.settings.place import Place, display
@@ -137,7 +138,7 @@ class Editing:
         for path, file in self._edited().items():
             if path.suffix == ".toml":
                 try:
-                    tomllib.loads(file.now)
+                    parse_toml(file.now)
                 except tomllib.TOMLDecodeError as error:
                     raise InvalidInput(f"`{path}` can't be edited: {error}", hint="edit it by hand") from error
             replace_text(path, file.text, file.coding)
