@@ -104,7 +104,7 @@ def test_every_key_is_read() -> None:
 def test_an_empty_table_is_the_documented_defaults() -> None:
     project = parse("")
 
-    assert project == Project(folder=Path("/project"), file=Path("/project/zlock.toml"))
+    assert project == Project(folder=Path("/project"), file=Path("/project/zlock.toml"), lines=project.lines)
     assert project.python is None
     assert project.platforms == ("linux/amd64",)
     assert project.lock_dir == "lockfiles"
@@ -358,7 +358,10 @@ def test_the_nearest_configuration_upwards_counts_and_other_pyprojects_are_passe
 def test_an_empty_table_in_pyproject_is_a_configuration(tmp_path: Path) -> None:
     write(tmp_path, {"pyproject.toml": "[tool.zlock]\n"})
 
-    assert read_project(tmp_path) == Project(folder=tmp_path, file=tmp_path / "pyproject.toml")
+    project = read_project(tmp_path)
+
+    assert project
+    assert project == Project(folder=tmp_path, file=tmp_path / "pyproject.toml", lines=project.lines)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="files of POSIX")

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from support.images import planned, wheel
 from zlock.errors import InvalidConfiguration, InvalidInput, Problems
@@ -316,7 +317,7 @@ def test_where_nothing_was_ever_built_there_is_no_record(tmp_path: Path) -> None
 
 def test_several_platforms_are_one_row_with_the_index_over_them() -> None:
     plans = [planned(wheel("alpha", "1.0")), planned(wheel("alpha", "2.0"))]
-    object.__setattr__(plans[1], "platform", "linux/arm64")
+    plans[1] = replace(plans[1], platform="linux/arm64")
     built = [Built(plan=plan, reference=plan.platform, digest=DIGEST) for plan in plans]
 
     (index,) = plan_indexes(plans)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from support.images import PARENT, UV, archive, build_row, locked, planned, repository, sdist, uv, wheel
 from zlock.image.context.contents import plan_image
@@ -71,7 +71,7 @@ MOVING: dict[str, dict[str, Any]] = {
     "a variable at run time": settings(runtime_environment={"C": "9"}),
     "when a variable is set": settings(environment={"A": "1"}, runtime_environment={"B": "2", "C": "3"}),
     "the user": settings(user="other"),
-    "the parent's user": {**settings(user=None), "parent": Parent(**{**vars(PARENT), "user": "app2"})},
+    "the parent's user": {**settings(user=None), "parent": replace(PARENT, user="app2")},
     "the installer": settings(python_package_installer="uv", python_package_installer_args={"timeout": 100}),
     "an argument": settings(python_package_installer_args={"timeout": 200, "no-color": None}),
     "the cache mount": settings(python_package_installer_cache_mount=True),

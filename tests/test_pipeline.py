@@ -11,6 +11,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import pytest
 
 import zlock
@@ -768,7 +769,7 @@ def test_an_interpreter_without_zlock_is_replaced_by_the_own_one(
 
 
 def test_an_interpreter_with_zlock_is_used(load: Load, other_python: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(SOURCE_ROOT))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (SOURCE_ROOT, Path(msgspec.__file__).parents[1]))))
 
     assert load(PROBE, interpreter=other_python).settings == DockerSettings(
         dockerfile=str(Path(other_python).parents[1])

@@ -6,11 +6,11 @@ import gzip
 import io
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from support.images import planned
 from support.stored_images import Image, digest_of, unpacked, write_layout

@@ -11,8 +11,9 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from zlock.errors import Collector, InvalidConfiguration, InvalidInput, every
 from zlock.model import debian, image
@@ -42,8 +43,7 @@ _SCALARS = ["string", "number", "boolean"]
 _REQUIREMENT_LIKE = re.compile(r"[<>=!~]=|[<>;\n]|\s@\s")
 
 
-@dataclass(frozen=True, slots=True)
-class Check(Generic[T_co]):
+class Check(Struct, Generic[T_co], frozen=True):
     """A rule: called with a value and the key it stands under, it returns the value as it is kept.
 
     Attributes:

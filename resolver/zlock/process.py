@@ -14,11 +14,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import TIMEOUT_MAX, Event, Lock, Thread, current_thread
 from typing import IO
+
+from msgspec import Struct, field
 
 from zlock.errors import CommandFailed
 from zlock.interrupts import interrupts_postponed
@@ -59,16 +60,14 @@ _ANSI = re.compile(
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Completed:
+class Completed(Struct, frozen=True, kw_only=True):
     """What a command that ended with 0 printed: decoded, without colours, lines ended by a newline alone."""
 
     stdout: str
     stderr: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Watch:
+class Watch(Struct, frozen=True, kw_only=True):
     """How a long command is followed while it runs, and ended from another thread.
 
     Attributes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import asdict
+
+from msgspec import to_builtins
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
@@ -53,7 +54,7 @@ def _plain(found: Audit, notes: list[str]) -> dict[str, object]:
                 "aliases": list(one.vulnerability.aliases),
                 "summary": one.vulnerability.summary,
                 "fixed": list(one.fixed),
-                "ignored": one.ignored and {**asdict(one.ignored), "until": one.ignored.until.isoformat()},
+                "ignored": one.ignored and {**to_builtins(one.ignored), "until": one.ignored.until.isoformat()},
             }
             for one in found.findings
         ],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import asdict
+
+from msgspec import to_builtins
 
 from zlock.cli.failed import end_with_failures, plain_failures
 from zlock.cli.layout import Screen
@@ -67,7 +68,7 @@ def _plain(outcome: Outcome) -> dict[str, object]:
         "disregarded": outcome.report.disregarded,
         "images": [_plain_image(image) for image in outcome.images],
         "indexes": [_plain_index(index) for index in outcome.indexes],
-        "missing": [asdict(one) for one in outcome.missing],
+        "missing": [to_builtins(one) for one in outcome.missing],
         "failed": plain_failures(outcome.report),
     }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+
+from msgspec import to_builtins
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
@@ -19,7 +20,7 @@ def run_diff(parsed: argparse.Namespace, screen: Screen) -> int:
     comparison = diff(options_of(parsed), parsed.against)
     form = "json" if parsed.json else parsed.format
     if form == "json":
-        screen.json(asdict(comparison))
+        screen.json(to_builtins(comparison))
     else:
         lines = _markdown(comparison) if form == "markdown" else _text(comparison)
         screen.lines(lines, in_colors=form == "text")

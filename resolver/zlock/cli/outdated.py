@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import asdict
+
+from msgspec import to_builtins
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
@@ -36,6 +37,6 @@ def _plain(step: OutdatedStep) -> dict[str, object]:
     return {
         "step": step.step,
         "packages": step.packages,
-        "outdated": [{"name": one.name, "version": one.version, **asdict(one.newer)} for one in step.outdated],
+        "outdated": [{"name": one.name, "version": one.version, **to_builtins(one.newer)} for one in step.outdated],
         "unknown": dict(step.unknown),
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+
+from msgspec import Struct, to_builtins
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
@@ -53,8 +54,7 @@ def _lines(tree: Tree) -> list[str]:
     return lines
 
 
-@dataclass(slots=True)
-class _Branch:
+class _Branch(Struct):
     """A package, with the extras that are asked of it at one place, on its way to a line."""
 
     nodes: tuple[str, ...]
@@ -83,7 +83,7 @@ def _plain(tree: Tree) -> dict[str, object]:
         "step": tree.step,
         "target": tree.target,
         "debian": tree.on.is_debian,
-        "requirements": [asdict(root) for root in tree.on.roots],
+        "requirements": [to_builtins(root) for root in tree.on.roots],
         "packages": dict(tree.on.graph.versions),
         "overrides": dict(tree.overrides),
         "needs": {node: list(needs) for node, needs in tree.on.graph.edges.items()},

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import asdict
+
+from msgspec import to_builtins
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
@@ -31,7 +32,7 @@ def run_why(parsed: argparse.Namespace, screen: Screen) -> int:
 def _run_aligned(parsed: argparse.Namespace, screen: Screen) -> int:
     found = sharing(options_of(parsed))
     if parsed.json:
-        screen.json({"sharing": {**asdict(found), "older": [plain(one) for one in found.older]}})
+        screen.json({"sharing": {**to_builtins(found), "older": [plain(one) for one in found.older]}})
     else:
         screen.lines(_lines_of_sharing(found), in_colors=True)
     return 0
@@ -50,7 +51,7 @@ def _lines_of_sharing(found: Sharing) -> Iterator[str]:
 
 
 def _plain(one: Why) -> dict[str, object]:
-    return {**asdict(one), "differs": plain(one.differs), "behind": plain(one.behind)}
+    return {**to_builtins(one), "differs": plain(one.differs), "behind": plain(one.behind)}
 
 
 def _lines(one: Why, package: str) -> Iterator[str]:

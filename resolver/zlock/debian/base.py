@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from zlock.debian.control import names_of, paragraphs
 from zlock.debian.sources import DebianSource, read_sources
@@ -43,8 +44,7 @@ def describes_debian(name: str, parents: Sequence[str]) -> bool:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Base:
+class Base(Struct, frozen=True, kw_only=True):
     """A base image on which Debian packages are installed.
 
     Attributes:

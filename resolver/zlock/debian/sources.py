@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from zlock.debian.control import Paragraph, paragraphs
 from zlock.errors import InvalidInput
@@ -17,8 +18,7 @@ _KEPT = ("architectures", "by-hash", "check-valid-until", "signed-by", "trusted"
 _SHORT = {"arch": "architectures"}  # where the format of one line has another name
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DebianSource:
+class DebianSource(Struct, frozen=True, kw_only=True):
     """An archive, with the suites that are taken from it.
 
     Attributes:

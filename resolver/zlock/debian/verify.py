@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+from msgspec import Struct
 
 from zlock.debian.base import installed_in, text_of
 from zlock.image.reading.installed import Altered
@@ -15,8 +16,7 @@ _DPKG = "/var/lib/dpkg"
 _FILTERS = {"path-exclude": True, "path-include": False}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DebianComparison:
+class DebianComparison(Struct, frozen=True, kw_only=True):
     """How the Debian packages of an image differ from a lock; by `name:architecture`, sorted.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from zlock import checks
 from zlock.checks import accepts
@@ -25,8 +26,7 @@ def _steps(value: object, at: str) -> tuple[str, ...]:
     return steps
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HookOptions:
+class HookOptions(Struct, frozen=True, kw_only=True):
     """The options of the build hook; the attributes are the keys of the documentation."""
 
     steps: tuple[str, ...] = key(_steps, (), NOTHING, shown="all")

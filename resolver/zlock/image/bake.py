@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from zlock.image.builders.builder import EPOCH
 from zlock.image.context.installation import SECRET
@@ -19,8 +20,7 @@ ALL = "default"
 _HEAD = '{\n  "group": {'
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Target:
+class Target(Struct, frozen=True, kw_only=True):
     """An image to bake.
 
     Attributes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from zlock.lock.wheelhouse import LockedFile
 from zlock.model.debian import DebianPackage
@@ -41,8 +43,7 @@ def tag_of(key: str) -> str:
     return key[:16]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Parent:
+class Parent(Struct, frozen=True, kw_only=True):
     """What an image is built on.
 
     Attributes:
@@ -61,8 +62,8 @@ class Parent:
     dockerfile: Path | None = None
     context: Path | None = None
     user: str | None = None
-    images: Mapping[str, str] = field(default_factory=dict, hash=False)
-    files: Mapping[str, str] = field(default_factory=dict, hash=False)
+    images: Mapping[str, str] = {}
+    files: Mapping[str, str] = {}
 
     @property
     def text(self) -> str:
@@ -78,8 +79,7 @@ class Parent:
         return self.reference if is_stated else f"{self.reference}@{self.digest}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImagePlan:
+class ImagePlan(Struct, frozen=True, kw_only=True, dict=True):
     """One image, before it is built: two plans with the same key are the same image.
 
     Attributes:
@@ -112,7 +112,7 @@ class ImagePlan:
     wheels: tuple[LockedFile, ...] = ()
     debs: tuple[DebianPackage, ...] = ()
     download: int = 0
-    components: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    components: Mapping[str, Mapping[str, str]] = {}
     stage: ImagePlan | None = None
     assembly: Assembly | None = None
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from zlock.image.builders.builder import Image
 from zlock.image.plan import KEY_LABEL, ImagePlan, tag_of
@@ -23,8 +24,7 @@ from zlock.image.reuse import check_key
 from zlock.model.reference import ImageReference
 
 
-@dataclass(frozen=True, kw_only=True)
-class IndexPlan:
+class IndexPlan(Struct, frozen=True, kw_only=True, dict=True):
     """One index, before it is written: two with the same key lead to the same images.
 
     Attributes:

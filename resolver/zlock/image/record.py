@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from zlock.errors import InvalidInput
 from zlock.image.plan import ImagePlan
@@ -20,8 +22,7 @@ RECORD = "images.json"
 Key = Annotated[str, matching(r"[0-9a-f]{64}", "key of an image")]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlatformRow:
+class PlatformRow(Struct, frozen=True, kw_only=True):
     """The image of a step on one platform.
 
     Attributes:
@@ -37,8 +38,7 @@ class PlatformRow:
     components: Mapping[str, Mapping[str, str]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StepRow:
+class StepRow(Struct, frozen=True, kw_only=True):
     """The images of a step; the key, the reference and the digest are those of the index over them, if there is one.
 
     Attributes:
@@ -63,8 +63,7 @@ Record = Mapping[Step, StepRow]
 """By step its images."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Built:
+class Built(Struct, frozen=True, kw_only=True):
     """An image that is there.
 
     Attributes:
@@ -78,8 +77,7 @@ class Built:
     digest: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BuiltIndex:
+class BuiltIndex(Struct, frozen=True, kw_only=True):
     """An index that is there.
 
     Attributes:

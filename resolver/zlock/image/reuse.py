@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from zlock.errors import OutsideFailed
 from zlock.image.builders.builder import Image, Recipe, Store
@@ -14,8 +15,7 @@ Build = Callable[[Recipe, Watch], Image]
 """Makes the image of a recipe."""
 
 
-@dataclass(frozen=True)
-class Reusing:
+class Reusing(Struct, frozen=True):
     """Builds what a store does not have.
 
     Attributes:

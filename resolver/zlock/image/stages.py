@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 _DIRECTIVE = re.compile(r"^\s*#\s*escape\s*=\s*(\S)", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))")
@@ -14,8 +15,7 @@ _OWN_PLATFORM = frozenset({"", "$TARGETPLATFORM", "${TARGETPLATFORM}"})
 _Instruction = tuple[str, list[str]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NamedImage:
+class NamedImage(Struct, frozen=True, kw_only=True):
     """An image that a Dockerfile names.
 
     Attributes:
@@ -31,8 +31,7 @@ class NamedImage:
     is_needed: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stages:
+class Stages(Struct, frozen=True, kw_only=True):
     """A Dockerfile, as far as it says what it is built from.
 
     Attributes:
@@ -64,14 +63,13 @@ def read_stages(text: str) -> Stages:
     return Stages(images=_named(stages), user=_user(stages))
 
 
-@dataclass(kw_only=True)
-class _Stage:
+class _Stage(Struct, kw_only=True):
     """A stage while its Dockerfile is read; `copies` are the stages and images that it takes files from."""
 
     name: str
     base: str
     platform: str
-    copies: list[str] = field(default_factory=list)
+    copies: list[str] = []
     user: str | None = None
 
     def read(self, word: str, flags: Sequence[str], words: Sequence[str], defaults: dict[str, str]) -> None:

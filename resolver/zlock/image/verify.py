@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name, canonicalize_version
 
 from zlock.image.reading.compiled import judge
@@ -20,8 +20,7 @@ from zlock.redact import redact
 _INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """How an environment differs from a lock; by name, sorted.
 
     Attributes:

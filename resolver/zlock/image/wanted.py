@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from zlock.image.plan import Parent
 from zlock.lock.lock import Lock
@@ -17,8 +18,7 @@ ROOT = frozenset({"", "root", "0", "root:root", "0:0"})
 """How root is called as a user of an image."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BuiltFolder:
+class BuiltFolder(Struct, frozen=True, kw_only=True):
     """What an image gets of a folder of the project.
 
     Attributes:
@@ -42,8 +42,7 @@ class BuiltFolder:
         return hashlib.sha256(self.data).hexdigest()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """What the image of a step is made from.
 
     Attributes:
@@ -68,8 +67,8 @@ class Wanted:
     settings: DockerSettings
     apt_packages: tuple[str, ...]
     parent: Parent
-    project: Mapping[str, bytes] = field(default_factory=dict)
-    folders: Mapping[str, BuiltFolder] = field(default_factory=dict)
+    project: Mapping[str, bytes] = {}
+    folders: Mapping[str, BuiltFolder] = {}
     portable: bool = False
     needs_secret: bool = False
     indexes: tuple[Index, ...] = ()

@@ -6,9 +6,9 @@ import hashlib
 import io
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
 
 from zlock.errors import Collector, IndexFailed, InvalidRequirements, ZlockError
@@ -27,8 +27,7 @@ _GIT_SCHEMES = frozenset({"https", "http", "ssh", "file"})
 _EXTRA = re.compile(r'extra == "[^"]*"|"[^"]*" == extra')
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Wanted:
+class _Wanted(Struct, frozen=True, kw_only=True):
     """A package and the URL that it is required by."""
 
     name: NormalizedName

@@ -7,9 +7,10 @@ import re
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from zlock.errors import IndexFailed
 from zlock.model import plain
@@ -25,8 +26,7 @@ _UNREAD_KEYS = ("extra-index-url", "find-links", "constraint", "no-index")
 _UNREAD_UV_KEYS = ("extra-index-url", "find-links", "no-index", "constraint-dependencies", "override-dependencies")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Machine:
+class Machine(Struct, frozen=True, kw_only=True):
     """The relevant part of a machine's configuration.
 
     Attributes:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import IO
+
+from msgspec import Struct
 
 CONNECTIONS = 24
 """How many connections there are to one server at the most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A whole answer: its status, its headers by lower-case name, its body, and the URL that gave it."""
 
     status: int
@@ -21,8 +21,7 @@ class Answer:
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What is sent beside URL and headers.
 
     Attributes:
@@ -34,8 +33,7 @@ class Request:
     body: bytes | Callable[[], IO[bytes]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """How much of an answer is taken, as a server may send without end.
 
     Attributes:
@@ -55,8 +53,7 @@ METADATA = Limit(16 << 20, 60.0)
 """For the metadata of one file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(Struct, frozen=True):
     """How this machine reaches the network.
 
     Attributes:

@@ -6,11 +6,11 @@ import json
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
+from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
@@ -23,8 +23,7 @@ _ECOSYSTEM = "pypi"
 _SHAPE = "get records of OSV again: files of JSON, or the archive of them that OSV has of each ecosystem"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Affected:
+class Affected(Struct, frozen=True, kw_only=True):
     """Releases of a package that a vulnerability is in.
 
     Attributes:
@@ -51,8 +50,7 @@ class Affected:
         return tuple(str(end) for _, end, last in self.ranges if end is not None and not last)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Vulnerability:
+class Vulnerability(Struct, frozen=True, kw_only=True):
     """A record of OSV.
 
     Attributes:

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
@@ -25,6 +24,7 @@ from zlock.model.distribution import SDIST_ENDINGS, Metadata
 from zlock.model.indexes import Cutoff
 from zlock.model.paths import real
 from zlock.model.ports import InvalidMetadata
+from zlock.model.unshown import Unshown
 from zlock.process import CommandExited, find_uv, run_command
 from zlock.redact import redact
 from zlock.reporting import Activity, Doing, Note, Reporter, unheard
@@ -240,8 +240,7 @@ class Builder:
             return self._found
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Build:
+class _Build(Unshown, frozen=True, kw_only=True):
     """One run of a backend, in an environment of its own (PEP 517, "Build environment")."""
 
     name: NormalizedName
@@ -251,7 +250,7 @@ class _Build:
     system: BuildSystem
     timeout: float
     deadline: float
-    uv_environment: Mapping[str, str] = field(repr=False)  # it may hold credentials
+    uv_environment: Mapping[str, str]  # it may hold credentials
     index_options: Sequence[str]
 
     def describe(self, python: str) -> Described:

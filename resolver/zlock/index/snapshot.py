@@ -6,9 +6,10 @@ import hashlib
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct
 
 from zlock.errors import CommandFailed
 from zlock.index.archives import file_sha256, plain_zip
@@ -27,8 +28,7 @@ _TIME = 315532800  # 1980, the oldest that zip files can hold
 _TIMEOUT = 60  # seconds for git to list files
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True, dict=True):
     """The files of a source tree that enter its build.
 
     Attributes:

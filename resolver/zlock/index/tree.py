@@ -5,10 +5,10 @@ from __future__ import annotations
 import tarfile
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from msgspec import Struct
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
@@ -99,8 +99,7 @@ def read_pyproject(folder: Path) -> dict[str, object]:
         raise InvalidMetadata(f"its `pyproject.toml` is invalid: {error}") from error
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BuildSystem:
+class BuildSystem(Struct, frozen=True, kw_only=True):
     """The `build-system` of a tree (PEP 517, PEP 518)."""
 
     requires: list[str]

@@ -8,10 +8,10 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from zlock.errors import IndexFailed, OutsideFailed
@@ -26,8 +26,7 @@ Status = Literal["kept", "fetched", "replaced"]
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """A file that a wheelhouse is to hold.
 
     Attributes:

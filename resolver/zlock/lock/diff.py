@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Literal
 from urllib.parse import urlsplit
 
+from msgspec import Struct
 from packaging.version import Version
 
 from zlock.lock.lock import Lock
@@ -23,8 +23,7 @@ _IMAGE = ("apt", "apt_packages", "parent_digest", "parent_image", "parent_user",
 _YEAR = 365.25 * 24 * 3600  # seconds
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """What became of one package.
 
     Attributes:
@@ -50,8 +49,7 @@ class Change:
     hosts: tuple[str, str] | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StepDiff:
+class StepDiff(Struct, frozen=True, kw_only=True):
     """What differs between two locks of one step.
 
     Attributes:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from zlock.lock.declared import digest_of_files
 from zlock.lock.environments import Answer, join_answers
@@ -26,8 +28,7 @@ from zlock.model.versions import valid_specifier
 from zlock.resolution.solve import Resolved
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Recorded:
+class Recorded(Struct, frozen=True, kw_only=True):
     """What is recorded beside the question and the packages.
 
     Attributes:
@@ -49,8 +50,7 @@ class Recorded:
     exclude_newer: str = ""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class _Places:
+class _Places(Struct, frozen=True, eq=False, kw_only=True):
     """Where things are, see `build`; paths count from the lock's folder.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple
+
+from msgspec import Struct
 
 from zlock.errors import InvalidConfiguration
 from zlock.lock.files import PackageFile, check_file
@@ -163,8 +164,7 @@ def _user(name: str) -> str:
     return name
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True):
     """The table `[tool.zlock]`.
 
     Attributes:
@@ -212,8 +212,8 @@ class Facts:
     parent_image: Word = ""
     apt_packages: tuple[Annotated[str, _apt_package], ...] = ()
     uv: Uv | None = None
-    policy: Mapping[str, object] = field(default_factory=dict)
-    local: Mapping[Word, Annotated[str, matching(r"|sha256:[0-9a-f]{64}", "digest")]] = field(default_factory=dict)
+    policy: Mapping[str, object] = {}
+    local: Mapping[Word, Annotated[str, matching(r"|sha256:[0-9a-f]{64}", "digest")]] = {}
     exclude_newer: Line = ""
     gave_way: tuple[GaveWay, ...] = ()
     differs: tuple[Differs, ...] = ()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 from zlock.lock.forms import Count, FileName, FileUrl, Hashes, Path, PathInside, Time
@@ -13,8 +13,7 @@ from zlock.model.page import version_text
 from zlock.model.versions import parse_version
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PackageFile:
+class PackageFile(Struct, frozen=True, kw_only=True):
     """A wheel or an sdist.
 
     Attributes:
@@ -44,8 +43,7 @@ class PackageFile:
         return self.hashes["sha256"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PackageArchive:
+class PackageArchive(Struct, frozen=True, kw_only=True):
     """A wheel or an archive of a project that a source names by its place; see `PackageFile`.
 
     Attributes:

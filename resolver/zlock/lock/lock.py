@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.specifiers import SpecifierSet
 
 from zlock.lock.facts import Facts
@@ -16,8 +17,7 @@ from zlock.model.distribution import LockedReference
 from zlock.model.form import Misstated, plain
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Lock:
+class Lock(Struct, frozen=True, eq=False, kw_only=True):
     """A lock.
 
     Attributes:

@@ -7,9 +7,10 @@ read to tighter forms, and keep what is made of a package, since the steps of a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
+
+from msgspec import Struct
 
 from zlock.lock import forms
 from zlock.lock.files import PackageArchive, PackageFile, check_file
@@ -18,8 +19,7 @@ from zlock.lock.toml import Row, flat
 from zlock.model.form import Line, Misstated, plain, read
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PackageVcs:
+class PackageVcs(Struct, frozen=True, kw_only=True):
     """A repository.
 
     Attributes:
@@ -39,8 +39,7 @@ class PackageVcs:
     subdirectory: forms.PathInside = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PackageDirectory:
+class PackageDirectory(Struct, frozen=True, kw_only=True):
     """A folder.
 
     Attributes:
@@ -52,8 +51,7 @@ class PackageDirectory:
     subdirectory: forms.PathInside = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Dependency:
+class Dependency(Struct, frozen=True, kw_only=True):
     """An edge of the graph.
 
     Attributes:
@@ -63,26 +61,23 @@ class Dependency:
     name: forms.Name
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PackageFacts:
+class PackageFacts(Struct, frozen=True, kw_only=True):
     """What zlock knows of a package beyond PEP 751.
 
     Attributes:
         needs: By extra, with "" for the package itself, the packages and extras that it needs.
     """
 
-    needs: Mapping[Line, tuple[forms.Node, ...]] = field(default_factory=dict)
+    needs: Mapping[Line, tuple[forms.Node, ...]] = {}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PackageTool:
+class PackageTool(Struct, frozen=True, kw_only=True):
     """What tools know of a package beyond PEP 751; ours is None where the names in `dependencies` say all."""
 
     zlock: PackageFacts | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Package:
+class Package(Struct, frozen=True, kw_only=True, dict=True):
     """An entry of a lock: files of an index, or one place.
 
     Attributes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct
 from packaging.markers import Marker, UndefinedEnvironmentName
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
@@ -21,8 +21,7 @@ _MARKERS = ("marker", "markers", "resolution-markers")
 """What says where a row holds: in PEP 751 and of PDM, of Poetry, and of uv."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """One version that a lock holds.
 
     Attributes:
@@ -41,8 +40,7 @@ class Held:
             return True
 
 
-@dataclass(frozen=True, slots=True)
-class Preferred:
+class Preferred(Struct, frozen=True):
     """The versions that a lock holds, by name; several where they differ from platform to platform."""
 
     held: Mapping[NormalizedName, tuple[Held, ...]]

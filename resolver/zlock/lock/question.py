@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from zlock.model.form import plain
 from zlock.model.requirement import Asked
 from zlock.model.target import Target
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
+class Question(Struct, frozen=True, kw_only=True):
     """All that a step's lock depends on, but for the index.
 
     Attributes:
@@ -33,9 +33,9 @@ class Question:
     asked: tuple[Asked, ...]
     apt_packages: tuple[str, ...] = ()
     parent_image: str = ""
-    policy: Mapping[str, object] = field(default_factory=dict)
+    policy: Mapping[str, object] = {}
     wheelhouse: str = ""
-    local: Mapping[str, str] = field(default_factory=dict)
+    local: Mapping[str, str] = {}
 
     @property
     def linux(self) -> tuple[Target, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.lock.facts import Build, Uv
@@ -16,8 +17,7 @@ from zlock.lock.package import Package
 from zlock.model.paths import real
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LockedFile:
+class LockedFile(Struct, frozen=True, kw_only=True):
     """A wheel or sdist that a lock names.
 
     Attributes:

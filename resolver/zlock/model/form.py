@@ -1,7 +1,7 @@
 """Values out of plain tables, as TOML and JSON hold them, and tables out of values: a field is a key.
 
 The type of a field says what may stand under its key: a text, a whole number, a truth value, a time, one of several
-words (`Literal`), a list (`tuple`), a table of one kind (`Mapping`), a table with keys of its own (a dataclass or a
+words (`Literal`), a list (`tuple`), a table of one kind (`Mapping`), a table with keys of its own (a struct or a
 named tuple), or anything (`object`). `Annotated` adds checks, functions that return the value or raise `ValueError`
 with what is wrong.
 A field without a default has to be there and is always written; one with a default is written where it is another.
@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from msgspec import NODEFAULT
+from msgspec.structs import fields
 
 from zlock.model.plain import holds_long
 
@@ -103,22 +105,20 @@ class _Field(NamedTuple):
 
     @property
     def is_required(self) -> bool:
-        return self.default is MISSING
+        return self.default is NODEFAULT
 
 
 @cache
 def _fields(kind: Any) -> tuple[_Field, ...]:
+    if hasattr(kind, "__struct_fields__"):
+        stated = [(one.name, one.type, one.default_factory, one.default) for one in fields(kind)]
+        return tuple(_field(name, hint, empty if made is NODEFAULT else made()) for name, hint, made, empty in stated)
     hints = get_type_hints(kind, include_extras=True)
-    if not is_dataclass(kind):
-        return tuple(_field(name, hints[name], kind._field_defaults.get(name, MISSING)) for name in kind._fields)
-    return tuple(
-        _field(one.name, hints[one.name], one.default if one.default_factory is MISSING else one.default_factory())
-        for one in fields(kind)
-    )
+    return tuple(_field(name, hints[name], kind._field_defaults.get(name, NODEFAULT)) for name in kind._fields)
 
 
 def _is_record(kind: Any) -> bool:
-    return is_dataclass(kind) or hasattr(kind, "_field_defaults")
+    return hasattr(kind, "__struct_fields__") or hasattr(kind, "_field_defaults")
 
 
 def _field(name: str, hint: Any, default: object) -> _Field:

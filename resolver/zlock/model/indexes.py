@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from zlock.errors import InvalidRequirements
@@ -83,8 +83,7 @@ class Route(NamedTuple):
     marker: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Routing:
+class Routing(Struct, frozen=True, kw_only=True):
     """Which indexes are asked for which name, in which order.
 
     Attributes:
@@ -93,7 +92,7 @@ class Routing:
     """
 
     indexes: tuple[Index, ...]
-    sources: dict[NormalizedName, str] = field(default_factory=dict)
+    sources: dict[NormalizedName, str] = {}
 
     def for_name(self, name: NormalizedName) -> tuple[Index, ...]:
         """Return the indexes to ask for a name; the first that knows it wins."""
@@ -144,8 +143,7 @@ def _check_route(route: Route, own: Mapping[NormalizedName, Route], named: Mappi
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Cutoff:
+class Cutoff(Struct, frozen=True, kw_only=True):
     """Files uploaded later than this do not count.
 
     Attributes:
@@ -154,7 +152,7 @@ class Cutoff:
     """
 
     default: datetime | None = None
-    packages: Mapping[NormalizedName, datetime | None] = field(default_factory=dict)
+    packages: Mapping[NormalizedName, datetime | None] = {}
 
     def of(self, name: NormalizedName) -> datetime | None:
         """Return the cut-off of one package."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import PurePosixPath
 from typing import Final, Literal
@@ -14,6 +13,7 @@ from packaging.utils import parse_sdist_filename, parse_wheel_filename
 from zlock.model.digest import DIGITS, is_digest
 from zlock.model.distribution import SDIST_ENDINGS
 from zlock.model.paths import is_inside
+from zlock.model.unshown import Unshown
 from zlock.redact import redact
 
 Kind = Literal["vcs", "wheel", "sdist", "archive", "folder"]
@@ -87,8 +87,7 @@ class LinkError(ValueError):
         self.path = path
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Link:
+class Link(Unshown, frozen=True, kw_only=True):
     """The URL of a requirement (PEP 508), a repository's as pip has it: `git+https://host/path@revision`.
 
     Attributes:
@@ -105,7 +104,7 @@ class Link:
         hashes: That the fragment demands: pairs of algorithm and digest.
     """
 
-    address: str = field(repr=False)
+    address: str
     vcs: str
     scheme: str
     host: str

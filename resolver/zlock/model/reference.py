@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from zlock.errors import InvalidConfiguration, InvalidInput
 
@@ -26,8 +28,7 @@ def is_digest(text: object) -> bool:
     return isinstance(text, str) and _DIGEST.fullmatch(text) is not None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ImageReference:
+class ImageReference(Struct, frozen=True, kw_only=True):
     """What names an image (OCI distribution spec, "Pulling manifests"; the defaults are Docker's).
 
     Attributes:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, NamedTuple
 
+from msgspec import Struct
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
@@ -17,8 +17,7 @@ from zlock.model.origin import Origin, Source
 from zlock.redact import redact
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DirectRequirement:
+class DirectRequirement(Struct, frozen=True, kw_only=True):
     """A requirement that a source states itself, with all the places that state it.
 
     Attributes:
@@ -31,7 +30,7 @@ class DirectRequirement:
     requirement: Requirement
     origins: tuple[Origin, ...]
     hashes: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=(), compare=False)
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> NormalizedName:
@@ -106,8 +105,7 @@ class Gathered(NamedTuple):
     recorded: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """What one source asked for, as a lock keeps it.
 
     Attributes:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stack:
+class Stack(Struct, frozen=True, kw_only=True):
     """A stack.
 
     Attributes:
@@ -18,7 +18,7 @@ class Stack:
         remote: False: pipelines run without images, and docker settings are disregarded.
     """
 
-    components: Mapping[str, str] | tuple[str, ...] = field(default_factory=dict)
+    components: Mapping[str, str] | tuple[str, ...] = {}
     requirements: tuple[str, ...] = ()
     apt_packages: tuple[str, ...] = ()
     pipeline_image: bool = False

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
+from msgspec import Struct
 from packaging.specifiers import SpecifierSet
 
 from zlock.errors import InvalidRequirements
@@ -20,8 +20,7 @@ from zlock.pyproject.lines import TomlLines
 from zlock.regular import read_named
 
 
-@dataclass(frozen=True, kw_only=True)
-class Document:
+class Document(Struct, frozen=True, kw_only=True, dict=True):
     """A TOML file of a project.
 
     Attributes:

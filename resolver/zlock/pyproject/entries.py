@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.pyproject.table import StatedSource, Table

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from packaging.markers import Marker
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -21,8 +21,7 @@ from zlock.pyproject.document import Document
 from zlock.wording import did_you_mean
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StatedSource:
+class StatedSource(Struct, frozen=True, kw_only=True):
     """Where one table says that a dependency comes from.
 
     Attributes:
@@ -68,8 +67,7 @@ class StatedSource:
         return Route(name=name, url=self.index, called=self.called, origin=str(self.origin), marker=marker)
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """One entry of a table of sources.
 
     Attributes:

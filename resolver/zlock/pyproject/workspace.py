@@ -5,9 +5,9 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import InvalidRequirements
@@ -16,8 +16,7 @@ from zlock.model.origin import Source
 from zlock.pyproject.document import Document
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Workspace:
+class Workspace(Struct, frozen=True, kw_only=True):
     """A workspace that a project belongs to.
 
     Attributes:

@@ -7,10 +7,11 @@ every step that has an answer with it in which nothing leaves its window, then t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import and_
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
@@ -28,8 +29,7 @@ from zlock.resolution.side import Member, Name, Side, Versions
 from zlock.resolution.solve import alone
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Aligned:
+class Aligned(Struct, frozen=True, kw_only=True):
     """What became of steps that were solved together.
 
     Attributes:
@@ -38,9 +38,9 @@ class Aligned:
         failed: Per member why it has no pins.
     """
 
-    pins: dict[Name, Pins] = field(default_factory=dict)
-    differs: dict[Name, tuple[Differs, ...]] = field(default_factory=dict)
-    failed: dict[Name, Unsolvable | ZlockError] = field(default_factory=dict)
+    pins: dict[Name, Pins] = {}
+    differs: dict[Name, tuple[Differs, ...]] = {}
+    failed: dict[Name, Unsolvable | ZlockError] = {}
 
 
 def align(members: Sequence[Member], settled: Sequence[Versions] = (), reporter: SearchReporter = SILENT) -> Aligned:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import cache
 
+from msgspec.structs import replace
 from packaging.utils import NormalizedName
 from resolvelib.resolvers import ResolutionError
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Literal
 
+from msgspec.structs import replace
 from packaging.utils import NormalizedName
 from resolvelib.resolvers import ResolutionError
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from zlock.model.requirement import DirectRequirement
@@ -11,8 +10,7 @@ from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.findings import Link, Nothing
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Conflict:
+class Conflict(Struct, frozen=True, kw_only=True):
     """A proven conflict.
 
     Attributes:

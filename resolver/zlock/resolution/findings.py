@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Literal, NamedTuple
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
@@ -49,8 +50,7 @@ class Rejected(NamedTuple):
     cause: Rejected | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Files:
+class Files(Struct, frozen=True, kw_only=True):
     """The files within a specifier that can't be used.
 
     Attributes:
@@ -87,8 +87,7 @@ class Lack(Enum):
     EMPTY = auto()  # the index lists no usable file
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Nothing:
+class Nothing(Struct, frozen=True, kw_only=True):
     """That no release of a package within a specifier can be used, and why.
 
     Attributes:
@@ -124,8 +123,7 @@ class Nothing:
         return replace(self, specifier=f"=={version}" if version else "", versions=versions, files=files)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Link:
+class Link(Struct, frozen=True, kw_only=True):
     """What some releases of a node require of a package, or why they can't be used.
 
     Attributes:
@@ -150,8 +148,7 @@ class Link:
 Kind = Literal["bound", "constraint", "override", "setting", "build", "name", "leave"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """One change with which the whole step has an answer.
 
     Attributes:

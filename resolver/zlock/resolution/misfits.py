@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from zlock.model.target import Target
 
 _CPYTHON = re.compile(r"cp3(\d+)")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Misfits:
+class Misfits(Struct, frozen=True, kw_only=True):
     """What wheels that don't fit a target are for.
 
     Attributes:

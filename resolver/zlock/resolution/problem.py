@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.model.distribution import Dependency, Metadata
@@ -18,8 +19,7 @@ from zlock.resolution.package import Package, bits, names_prerelease, pins_exact
 from zlock.resolution.universe import Universe
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True, kw_only=True):
     """How a step wants its versions chosen.
 
     Attributes:
@@ -33,8 +33,7 @@ class Policy:
     step_back: int = 180
 
 
-@dataclass(eq=False)
-class Problem:
+class Problem(Struct, eq=False, dict=True):
     """A step's requirements over a universe.
 
     Attributes:
@@ -54,7 +53,7 @@ class Problem:
     requirements: Sequence[DirectRequirement]
     constraints: Sequence[DirectRequirement] = ()
     policy: Policy = field(default_factory=Policy)
-    preferences: Mapping[NormalizedName, str] = field(default_factory=dict)
+    preferences: Mapping[NormalizedName, str] = {}
     limit: Callable[[NormalizedName], int] | None = None
     with_extras: bool = False
     bounds: Bounds | None = None

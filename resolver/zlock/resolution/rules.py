@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from packaging.utils import NormalizedName
 
 from zlock.model.distribution import Dependency
@@ -12,8 +12,7 @@ from zlock.model.indexes import Cutoff
 from zlock.model.requirement import DirectRequirement
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True, kw_only=True):
     """What holds for every step of a run.
 
     Attributes:
@@ -25,7 +24,7 @@ class Rules:
 
     cutoff: Cutoff = field(default_factory=Cutoff)
     build_sdists: frozenset[NormalizedName] | None = frozenset()
-    overrides: Mapping[NormalizedName, DirectRequirement] = field(default_factory=dict)
+    overrides: Mapping[NormalizedName, DirectRequirement] = {}
     exclude: frozenset[tuple[NormalizedName, NormalizedName | None]] = frozenset()
 
     def may_build(self, name: NormalizedName) -> bool:

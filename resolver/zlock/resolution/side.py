@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from zlock.resolution.alone import attempt
@@ -18,8 +18,7 @@ Name = tuple[str, str]
 Versions = Mapping[NormalizedName, str]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Member:
+class Member(Struct, frozen=True, kw_only=True):
     """One step, on one platform, among those that are solved together.
 
     Attributes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 from resolvelib.resolvers import ResolutionTooDeep
 
@@ -27,8 +27,7 @@ from zlock.resolution.universe import Universe
 from zlock.resolution.words import not_proven
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True, eq=False, kw_only=True):
     """One package of an answer; that of several steps is the same object, so that it is written once.
 
     Attributes:
@@ -45,7 +44,7 @@ class Resolved:
     requires: tuple[NormalizedName, ...]
     index: str
     hashes: tuple[str, ...]
-    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    needs: Mapping[str, tuple[str, ...]] = {}
 
 
 Described = dict[tuple[Universe, tuple[Node, ...], int, tuple[str, ...]], Resolved]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from zlock import checks
 from zlock.checks import accepts
@@ -13,8 +14,7 @@ _EXAMPLE = 'write `{id = "GHSA-...", reason = "...", until = 2027-01-31}`'
 _KEYS = ("id", "reason", "until")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ignored:
+class Ignored(Struct, frozen=True, kw_only=True):
     """A vulnerability that does not count.
 
     Attributes:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from zlock import checks
@@ -38,8 +38,7 @@ def _docker(table: Table, key: str) -> DockerSettings:
     return DockerSettings()
 
 
-@dataclass(frozen=True, kw_only=True)
-class StepConfiguration:
+class StepConfiguration(Struct, frozen=True, kw_only=True):
     """What the configuration says of one step, `[steps.NAME]`; None and empty where it says nothing.
 
     Attributes:
@@ -65,8 +64,7 @@ def _steps(table: Table, key: str) -> dict[str, StepConfiguration]:
     return {name: read(StepConfiguration, inner.table(name)) for name in inner}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Project:
+class Project(Struct, frozen=True, kw_only=True):
     """A project's configuration; its keys are the attributes from `python` on.
 
     Attributes:
@@ -117,7 +115,7 @@ class Project:
 
     folder: Path
     file: Path | None
-    lines: TomlLines = field(default_factory=lambda: TomlLines(""), compare=False, repr=False)
+    lines: TomlLines = TomlLines("")
     python: str | None = key(rules.python, None, QUESTION, shown="the project's interpreter's")
     platforms: tuple[str, ...] = key(rules.platforms, ("linux/amd64",), QUESTION)
     manylinux: str | None = key(rules.manylinux, None, QUESTION, shown='"2_28"')

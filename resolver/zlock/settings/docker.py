@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypedDict, cast
 
+from msgspec import Struct
+
 from zlock import checks
 from zlock.errors import Collector, InvalidConfiguration, Located, Problems, ZlockError
 from zlock.model.image import LAYOUT, VENV, default_parent, is_layout
 from zlock.model.installer import INSTALLERS, Installer, InstallerName
-from zlock.settings.keys import NOTHING, QUESTION, Decides, kebab, key, keys_of
+from zlock.settings.keys import NOTHING, QUESTION, Decides, Key, kebab, keys_of
 from zlock.settings.place import Place, caller
 from zlock.wording import fold, kind
 
@@ -65,7 +67,8 @@ class SettingsDocument(TypedDict):
 
 def _setting(rule: checks.Check[object], decides: Decides, *, hash: bool | None = None) -> Any:  # noqa: A002 - as `field`
     """Make a field; its type is what a user may write, of which the rule keeps less."""
-    return key(rule, None, decides, hash=hash)
+    made = Key(rule=rule, default=None, decides=decides, plain=lambda value: value, shown="", required=False)
+    return field(default_factory=made, hash=hash)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -316,8 +319,7 @@ CHECKS = {name: one.rule for name, one in keys_of(DockerSettings).items() if isi
 """Each field with the rule for its value, in the order in which they are shown."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EffectiveSettings:
+class EffectiveSettings(Struct, frozen=True, kw_only=True):
     """The settings to act on; the defaults below are the only place that states them.
 
     Attributes are those of `DockerSettings`, but for these:
@@ -341,11 +343,11 @@ class EffectiveSettings:
     pyproject_groups: tuple[str, ...] = ()
     script: Path | None = None
     python_package_installer: InstallerName = "pip"
-    python_package_installer_args: Mapping[str, InstallerArgument] = field(default_factory=dict, hash=False)
+    python_package_installer_args: Mapping[str, InstallerArgument] = {}
     parent_image: str | None = None
     parent_layout: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
-    runtime_environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+    environment: Mapping[str, str] = {}
+    runtime_environment: Mapping[str, str] = {}
     user: str | None = None
     skip_build: bool = False
     dockerfile: Path | None = None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from zlock import checks
@@ -30,8 +30,7 @@ def _url_or_path(value: object, at: str) -> str:
     return checks.word(found, at) if "://" in found else found
 
 
-@dataclass(frozen=True, kw_only=True)
-class IndexTable:
+class IndexTable(Struct, frozen=True, kw_only=True):
     """A table `[[index]]`.
 
     Attributes:

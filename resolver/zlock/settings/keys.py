@@ -1,4 +1,4 @@
-"""The keys of the tables of a configuration: one table of them is one dataclass, one key a field of it.
+"""The keys of the tables of a configuration: one table of them is one class, one key a field of it.
 
 All else follows from the field: how its value is read, what is a mistake in it, what it is where nothing is stated,
 whether locks depend on it, and its row in the documentation and in the JSON Schema.
@@ -7,9 +7,11 @@ whether locks depend on it, and its row in the documentation and in the JSON Sch
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import fields, is_dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from msgspec import Struct, field
 
 from zlock.checks import Check
 
@@ -37,8 +39,7 @@ class Decides(Enum):
 POLICY, QUESTION, NOTHING = Decides
 
 
-@dataclass(frozen=True, slots=True)
-class Reader(Generic[T_co]):
+class Reader(Struct, Generic[T_co], frozen=True):
     """A rule for a key that takes more than its value: the file, its lines, or tables inside.
 
     Attributes:
@@ -57,8 +58,7 @@ def reads(words: str, **schema: object) -> Callable[[Callable[[Table, str], T]],
     return lambda function: Reader(function, words, schema)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Key:
+class Key(Struct, frozen=True, kw_only=True):
     """One key.
 
     Attributes:
@@ -77,6 +77,10 @@ class Key:
     shown: str
     required: bool
 
+    def __call__(self) -> object:
+        """Give the default: fields have their key as what makes it."""
+        return self.default
+
 
 def key(
     rule: Check[T] | Reader[T],
@@ -86,17 +90,23 @@ def key(
     plain: Callable[[T], object] = lambda value: value,
     shown: str = "",
     required: bool = False,
-    hash: bool | None = None,  # noqa: A002 - as `field` calls it
 ) -> T | D:
-    """Make the field of a key; see `Key`. `hash` is that of `field`."""
+    """Make the field of a key; see `Key`."""
     made = Key(rule=rule, default=default, decides=decides, plain=plain, shown=shown, required=required)
-    stated: T | D = field(default_factory=lambda: default, hash=hash, metadata={"key": made})
+    stated: T | D = field(default_factory=made)  # type: ignore[assignment]  # it gives the default
     return stated
 
 
 def keys_of(kind: type) -> dict[str, Key]:
     """Return the keys of a table by the names of their fields."""
-    return {one.name: one.metadata["key"] for one in fields(kind) if "key" in one.metadata}
+    made: dict[str, object]
+    if is_dataclass(kind):
+        made = {one.name: one.default_factory for one in fields(kind)}
+    else:
+        names, defaults = kind.__struct_fields__, kind.__struct_defaults__  # type: ignore[attr-defined]
+        last = names[len(names) - len(defaults) :]
+        made = {name: getattr(default, "factory", None) for name, default in zip(last, defaults, strict=True)}
+    return {name: one for name, one in made.items() if isinstance(one, Key)}
 
 
 def kebab(name: str) -> str:
@@ -108,9 +118,9 @@ def read(kind: type[T], table: Table, **more: object) -> T:
     """Read a table.
 
     Args:
-        kind: The dataclass with the keys.
+        kind: The class with the keys.
         table: The table; mistakes are collected there.
-        more: The fields of the dataclass that are no keys.
+        more: Its fields that are not keys.
     """
     keys = keys_of(kind)
     table.check_keys(list(map(kebab, keys)))

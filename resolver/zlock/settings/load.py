@@ -10,9 +10,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Required, TypedDict
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from zlock import errors
 from zlock.errors import CommandFailed, InvalidPipeline, Located, ZlockError, raise_all
@@ -67,8 +69,7 @@ SCRIPT = "script"
 _HERE = Path(__file__).parents[1].as_posix()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DeclaredStep:
+class DeclaredStep(Struct, frozen=True, kw_only=True):
     """A step that a pipeline file declares.
 
     Attributes:
@@ -84,8 +85,7 @@ class DeclaredStep:
     line: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DeclaredPipeline:
+class DeclaredPipeline(Struct, frozen=True, kw_only=True):
     """What a pipeline file declares.
 
     Attributes:

@@ -11,8 +11,9 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Generic, ParamSpec, Self, TypeVar, cast, overload
+
+from msgspec import Struct
 
 from zlock import checks
 from zlock.errors import Collector, InvalidConfiguration, InvalidPipeline, Located
@@ -30,8 +31,7 @@ _NEAR = 0.75  # a misspelling; names that frameworks use, such as `tags`, are fu
 _NOT_RUN = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordedStep:
+class RecordedStep(Struct, frozen=True, kw_only=True):
     """A step as a pipeline calls it.
 
     Attributes:
@@ -45,12 +45,11 @@ class RecordedStep:
     place: Place
 
 
-@dataclass(slots=True)
-class _Recording:
+class _Recording(Struct):
     """The steps seen so far, and the settings of the pipelines that are running, outermost first."""
 
-    steps: dict[str, RecordedStep] = field(default_factory=dict)
-    around: list[DockerSettings] = field(default_factory=list)
+    steps: dict[str, RecordedStep] = {}
+    around: list[DockerSettings] = []
 
     def add(self, step: RecordedStep) -> None:
         known = self.steps.setdefault(step.name, step)

@@ -7,9 +7,10 @@ the standard library alone, and the syntax that of Python 3.10.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
+
+from msgspec import Struct
 
 from zlock.errors import ZlockError
 from zlock.settings.place import Place, display
@@ -18,8 +19,7 @@ Stated = Mapping[str, Any]
 """Settings by their names, or their document (`SettingsDocument` of `zlock.settings.docker`), as JSON has both."""
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(Struct, frozen=True):
     """What the parent asks.
 
     Attributes:

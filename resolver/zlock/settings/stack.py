@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from zlock import checks
 from zlock.checks import accepts
@@ -31,8 +33,7 @@ def _components(value: object, at: str) -> Mapping[str, str] | tuple[str, ...]:
     return checks.entries(value, at, checks.text, lambda name, _: fold(name))
 
 
-@dataclass(frozen=True, kw_only=True)
-class StackTable(Stack):
+class StackTable(Stack, frozen=True, kw_only=True):
     """The table `[stack]`.
 
     Attributes:
@@ -52,8 +53,7 @@ class StackTable(Stack):
     remote: bool = key(checks.boolean, True, NOTHING)
 
 
-@dataclass(frozen=True, kw_only=True)
-class IntegrationTable:
+class IntegrationTable(Struct, frozen=True, kw_only=True):
     """A table `[integrations.NAME]`.
 
     Attributes:
@@ -68,7 +68,7 @@ class IntegrationTable:
 @reads("table", allOf=[{"$ref": "#/definitions/stack"}])
 def read_stack(table: Table, key: str) -> Stack | None:
     """Read what the pipeline runs on; None where the table is empty."""
-    return Stack(**vars(read(StackTable, table.table(key)))) if table.raw(key) != {} else None
+    return Stack(**asdict(read(StackTable, table.table(key)))) if table.raw(key) != {} else None
 
 
 @reads("table of tables", type="object", additionalProperties={"$ref": "#/definitions/integration"})

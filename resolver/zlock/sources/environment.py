@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
@@ -61,8 +61,7 @@ print(json.dumps({"markers": markers, "packages": packages}))
 """
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InstalledPackage:
+class InstalledPackage(Struct, frozen=True, kw_only=True):
     """One installed distribution.
 
     Attributes:
@@ -78,12 +77,11 @@ class InstalledPackage:
     url: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True, kw_only=True):
     """What an interpreter finds installed, and its values of the environment markers (PEP 508)."""
 
-    markers: Mapping[str, str] = field(default_factory=dict)
-    packages: Mapping[NormalizedName, InstalledPackage] = field(default_factory=dict)
+    markers: Mapping[str, str] = {}
+    packages: Mapping[NormalizedName, InstalledPackage] = {}
 
     def needed_only_by(self, tool: NormalizedName, *, declared: Collection[NormalizedName] = ()) -> set[NormalizedName]:
         """Name the packages that are there for a tool alone, the tool not among them.

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.requirements import Requirement
 
 from zlock import checks
@@ -34,8 +35,7 @@ _RULES = {"requirements": checks.list_of(checks.text, "list of requirements"), "
 _CATALOGUE = Path(__file__).with_name("catalogue.json")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Integration:
+class Integration(Struct, frozen=True, kw_only=True):
     """A named group of requirements.
 
     Attributes:
@@ -77,8 +77,7 @@ class Integration:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Flavor:
+class Flavor(Struct, frozen=True, kw_only=True):
     """A flavor of a stack component, and the integration that brings it; None for those of zenml itself."""
 
     component: str
@@ -86,8 +85,7 @@ class Flavor:
     integration: Integration | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ZenmlCatalogue:
+class ZenmlCatalogue(Struct, frozen=True, kw_only=True):
     """What one version of zenml says.
 
     Attributes:

@@ -8,11 +8,12 @@ import shlex
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -41,8 +42,7 @@ _CONDA = re.compile(r"/croot/|conda-bld|feedstock_root|/tmp/build/")
 _Run = Callable[[Sequence[str]], Completed]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Listing:
+class _Listing(Struct, frozen=True, kw_only=True):
     """What a command listed.
 
     Attributes:

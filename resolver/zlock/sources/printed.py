@@ -6,9 +6,9 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.model.link import Link, LinkError
@@ -25,8 +25,7 @@ _PATH = re.compile(r"\.{1,2}$|\.{0,2}[\\/]|~|[A-Za-z]:[\\/]")
 _ARCHIVE = re.compile(r"\.(?:whl|zip|tar|tar\.(?:gz|bz2|xz)|tgz|tbz)$")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """One line that asks for something, understood as far as this needs it.
 
     Attributes:
@@ -56,8 +55,7 @@ class Entry:
         return f"`{self.name}`: {shown}" if self.name else shown
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Printed:
+class Printed(Struct, frozen=True, kw_only=True):
     """The lines that a command printed and the entries in them."""
 
     lines: tuple[str, ...]

@@ -6,10 +6,11 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.dependency_groups import DependencyGroupInclude, DependencyGroupResolver
 from packaging.markers import Marker
 from packaging.requirements import Requirement
@@ -96,8 +97,7 @@ def gather_script(path: Path, *, root: Path) -> Gathered:
     return reading.gathered()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _List:
+class _List(Struct, frozen=True, kw_only=True):
     """A list of requirements in the file.
 
     Attributes:

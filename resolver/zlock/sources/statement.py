@@ -6,10 +6,10 @@ import contextlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -35,8 +35,7 @@ _FOLDER: Final = "the lock says where this folder is, not what is in it: a folde
 _EDITABLE_FOLDER: Final = "the editable folder is locked as an ordinary folder: a copy of it is installed"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """Where a statement stands and how it may be shown.
 
     Attributes:
@@ -47,7 +46,7 @@ class Place:
 
     origin: Origin
     written: str
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = {}
 
     @property
     def shown(self) -> str:

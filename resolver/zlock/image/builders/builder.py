@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from zlock.errors import OutsideFailed
 from zlock.process import Watch
@@ -17,8 +18,7 @@ EPOCH = "0"
 """SOURCE_DATE_EPOCH of every build: when an image and its files were made, as far as an engine lets that be said."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Recipe(Struct, frozen=True, kw_only=True):
     """One build, as an engine needs it.
 
     Attributes:
@@ -35,13 +35,12 @@ class Recipe:
     dockerfile: Path
     reference: str
     platform: str
-    labels: Mapping[str, str] = field(default_factory=dict)
-    secrets: Mapping[str, Path] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
+    secrets: Mapping[str, Path] = {}
     fresh: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Image:
+class Image(Struct, frozen=True, kw_only=True):
     """An image that is there.
 
     Attributes:

@@ -6,8 +6,9 @@ import math
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from zlock.errors import CommandFailed, OutsideFailed
 from zlock.image.builders.builder import BuildFailed, Image, Recipe

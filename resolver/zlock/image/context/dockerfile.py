@@ -11,7 +11,8 @@ import re
 import shlex
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from zlock.errors import InvalidConfiguration
 from zlock.image.context.carry import CONTROL, check_reference, check_variable, check_words, shown
@@ -24,8 +25,7 @@ _INDENT = "    "
 _BREAK = f"\\\n{_INDENT}"
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(Struct, frozen=True):
     """A line for people; never one of a user's."""
 
     text: str
@@ -34,8 +34,7 @@ class Comment:
         return f"# {self.text}"
 
 
-@dataclass(frozen=True, slots=True)
-class From:
+class From(Struct, frozen=True):
     """What the image is built on.
 
     Attributes:
@@ -49,8 +48,7 @@ class From:
         return f"FROM {self.reference}"
 
 
-@dataclass(frozen=True, slots=True)
-class Env:
+class Env(Struct, frozen=True):
     """A variable of the build that follows and of the container, held verbatim."""
 
     name: str
@@ -62,8 +60,7 @@ class Env:
         return f'ENV {self.name}="{value}"'
 
 
-@dataclass(frozen=True, slots=True)
-class FirstOnPath:
+class FirstOnPath(Struct, frozen=True):
     """A folder whose programs come before all others."""
 
     folder: str
@@ -72,8 +69,7 @@ class FirstOnPath:
         return f'ENV PATH="{self.folder}:$PATH"'
 
 
-@dataclass(frozen=True, slots=True)
-class BuildVariable:
+class BuildVariable(Struct, frozen=True):
     """A variable of the build that follows, and not of the container."""
 
     name: str
@@ -83,8 +79,7 @@ class BuildVariable:
         return f"ARG {self.name}={self.value}"
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """Who runs what follows, and the container."""
 
     name: str
@@ -95,8 +90,7 @@ class User:
         return f"USER {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Workdir:
+class Workdir(Struct, frozen=True):
     """The folder in which what follows runs, and the container."""
 
     folder: str
@@ -105,8 +99,7 @@ class Workdir:
         return f"WORKDIR {self.folder}"
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True):
     """Files of the context; a folder gives what is in it.
 
     Attributes:
@@ -124,8 +117,7 @@ class Copy:
         return f"COPY {owner}{' '.join((*self.sources, self.target))}"
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """Something that is there for one command and in no layer (BuildKit, Buildah).
 
     Attributes:
@@ -134,14 +126,13 @@ class Mount:
     """
 
     kind: str
-    options: Mapping[str, str] = field(hash=False)
+    options: Mapping[str, str]
 
     def __str__(self) -> str:
         return f"--mount={','.join(f'{key}={value}' for key, value in (('type', self.kind), *self.options.items()))}"
 
 
-@dataclass(frozen=True, slots=True)
-class Shell:
+class Shell(Struct, frozen=True):
     """A piece of shell as it stands: zlock's own text, never a user's."""
 
     text: str
@@ -150,8 +141,7 @@ class Shell:
         return self.text
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """A program and its arguments, each held verbatim.
 
     Attributes:
@@ -160,7 +150,7 @@ class Command:
     """
 
     argv: tuple[str, ...]
-    environ: Mapping[str, str] = field(default_factory=dict, hash=False)
+    environ: Mapping[str, str] = {}
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -172,8 +162,7 @@ class Command:
         return shlex.join(self.words)
 
 
-@dataclass(frozen=True, slots=True)
-class Python:
+class Python(Struct, frozen=True):
     """A program in Python: zlock's own text, in which nothing has a meaning to a shell between double quotes.
 
     Attributes:
@@ -184,7 +173,7 @@ class Python:
 
     interpreter: str
     statements: tuple[str, ...]
-    environ: Mapping[str, str] = field(default_factory=dict, hash=False)
+    environ: Mapping[str, str] = {}
 
     def joined(self, gap: str) -> str:
         """Return it with something between two statements."""
@@ -198,8 +187,7 @@ class Python:
 Action = Command | Python | Shell
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """Commands, one after another; the first that fails ends the build.
 
     It is written for people as long as no word could mean something to a shell, and else as the list of its words.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct
 
 from zlock.image.context.dockerfile import Action, Mount
 from zlock.image.context.options import Options
@@ -23,8 +24,7 @@ INDEXES = "indexes.sh"
 SECRET = "zlock-index"  # noqa: S105 - the secret's id, not its content
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Built:
+class Built(Struct, frozen=True, kw_only=True):
     """A package that is built first.
 
     Attributes:
@@ -50,8 +50,7 @@ class Built:
         return f"{FOLDER}/{SDISTS}/{self.name}.build.txt"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Installation:
+class Installation(Struct, frozen=True, kw_only=True):
     """What an installer has to know.
 
     Attributes:
@@ -74,7 +73,7 @@ class Installation:
     own: bool = False
     sdists: tuple[Built, ...] = ()
     options: tuple[str, ...] = ()
-    variables: Mapping[str, str] = field(default_factory=dict, hash=False)
+    variables: Mapping[str, str] = {}
     venv: str = ""
     cache: bool = False
     secret: bool = False

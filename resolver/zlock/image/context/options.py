@@ -7,7 +7,8 @@ for whom would be taken silently beside a lock, so it is refused with the place 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 INDEXES = "indexes belong to the configuration: `[[index]]` and `index-sources`"
 VERSIONS = "the lock decides: state it in `requirements` or `constraints`, then run `zlock resolve`"
@@ -21,8 +22,7 @@ HASHES = "every file is checked against the lock's hashes, always"
 NOTHING = "it would keep the installer from installing: leave it out"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """What one installer takes; names are without their dashes.
 
     Attributes:
@@ -39,7 +39,7 @@ class Options:
     command: str
     flags: frozenset[str]
     values: frozenset[str]
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = {}
     elsewhere: Mapping[str, str]
     prefix: str
     as_variables: Mapping[str, str]

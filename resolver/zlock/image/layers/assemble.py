@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from zlock.errors import NoAnswer
 from zlock.image.layers.blob import LAYER, Layer
@@ -46,8 +47,7 @@ def room_on(layers: int, name: str) -> int:
     return room
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Running:
+class Running(Struct, frozen=True, kw_only=True):
     """How a container of an image runs.
 
     Attributes:
@@ -75,8 +75,7 @@ class Running:
         return {**found, **self.later}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Assembled:
+class Assembled(Struct, frozen=True, kw_only=True):
     """An image that is put together.
 
     Attributes:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from zlock.image.layers.layer import LayerMaker
 from zlock.image.layers.packing import Wheel
 from zlock.image.layers.parent import ParentFacts
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Assembly:
+class Assembly(Struct, frozen=True, kw_only=True):
     """What an image is put together of.
 
     Attributes:

@@ -12,9 +12,10 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import IO
+
+from msgspec import Struct
 
 from zlock.image.layers.entry import Entry, Packed
 from zlock.image.reading.compression import unpacked
@@ -35,8 +36,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True, kw_only=True):
     """A layer as it is stored and sent.
 
     Attributes:
@@ -49,7 +49,7 @@ class Layer:
     digest: str
     diff_id: str
     size: int
-    files: Mapping[str, Mapping[str, int]] = field(default_factory=dict, hash=False)
+    files: Mapping[str, Mapping[str, int]] = {}
 
 
 def write_blob(entries: Iterable[Entry], target: IO[bytes], watch: Watch) -> Layer:

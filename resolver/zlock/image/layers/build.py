@@ -6,8 +6,10 @@ import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from typing import IO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from zlock.image.layers.assemble import Assembled, Running, assemble, descriptor_of, image_of, passed_on, room_on
 from zlock.image.layers.assembly import Assembly
@@ -34,8 +36,7 @@ Double = tuple[str, str, str]
 """A path that two packages have with different content, and these, the one that counts last."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Workbench:
+class Workbench(Struct, frozen=True, kw_only=True):
     """What the images of a run are put together with.
 
     Attributes:

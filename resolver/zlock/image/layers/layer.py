@@ -8,9 +8,11 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from zlock.errors import InvalidInput
 from zlock.image.layers.blob import Layer, write_blob
@@ -31,8 +33,7 @@ Find = Callable[[Wheel], Path]
 """Returns a wheel's file, by its own name and checked."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LayerMaker:
+class LayerMaker(Struct, frozen=True, kw_only=True):
     """Makes the layers of one environment.
 
     Attributes:

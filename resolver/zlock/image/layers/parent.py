@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from zlock.errors import NoAnswer
 from zlock.image.reading.installed import PATH
@@ -29,8 +30,7 @@ class NoPython(NoAnswer):
     """There is no Python in a parent."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Unfit:
+class Unfit(Struct, frozen=True, kw_only=True):
     """Why nothing can be put on a parent without an engine, as its files say.
 
     Attributes:
@@ -49,8 +49,7 @@ class Unfit:
         return (NoPython if self.no_python else NoAnswer)(self.message, hint=self.hint)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ParentFacts:
+class ParentFacts(Struct, frozen=True, kw_only=True):
     """What a parent image is.
 
     Attributes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from zlock.image.layers.assemble import descriptor_of, stage_config
 from zlock.image.layers.blob import Layer
@@ -25,8 +27,7 @@ class Wanted(NamedTuple):
     write: Callable[[IO[bytes]], Layer]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True, kw_only=True):
     """A base image with a layer of what an engine has changed on it.
 
     Attributes:

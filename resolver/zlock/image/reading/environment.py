@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from zlock.errors import InvalidInput, NoAnswer
 from zlock.image.reading.installed import (
@@ -36,8 +38,7 @@ print(json.dumps([version, sys.version_info[1], *site.getsitepackages(), sysconf
 _SECONDS = 60.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Installed:
+class Installed(Struct, frozen=True, kw_only=True):
     """What is installed somewhere.
 
     Attributes:
@@ -54,7 +55,7 @@ class Installed:
     tree: FileTree
     inherited: frozenset[tuple[str, str]] | None = frozenset()
     stray: Sequence[str] = ()
-    odd: Mapping[str, str] = field(default_factory=dict)
+    odd: Mapping[str, str] = {}
     python: str = ""
     may_have_installers: bool = False
 

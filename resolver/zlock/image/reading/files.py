@@ -5,9 +5,10 @@ from __future__ import annotations
 import posixpath
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol
+
+from msgspec import Struct
 
 from zlock.errors import InvalidInput
 from zlock.image.reading.compression import telling_damage, unpacked
@@ -32,8 +33,7 @@ class Files(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class FolderFiles:
+class FolderFiles(Struct, frozen=True):
     """The files of a folder."""
 
     folder: Path
@@ -54,8 +54,7 @@ class _Place(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveFiles:
+class ArchiveFiles(Struct, frozen=True):
     """The files of a tar archive, which may be compressed.
 
     Attributes:

@@ -10,9 +10,9 @@ import json
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 
+from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.image.reading.compiled import CACHE, Compiled, read_name
@@ -33,8 +33,7 @@ COMPILED_BY = "compiled-by"
 """The setting of a `pyvenv.cfg` that says which release of Python compiled modules, where another one runs them."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordedFile:
+class RecordedFile(Struct, frozen=True, kw_only=True):
     """A file of a distribution, as its RECORD tells of it; the algorithm is empty where there is no hash."""
 
     path: str
@@ -42,8 +41,7 @@ class RecordedFile:
     digest: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Distribution:
+class Distribution(Struct, frozen=True, kw_only=True):
     """An installed distribution.
 
     Attributes:
@@ -61,8 +59,7 @@ class Distribution:
     paths: frozenset[str]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Altered:
+class Altered(Struct, frozen=True, kw_only=True):
     """A file that is not as its RECORD has it; `why` is "changed", "gone", or "without a sha256 in RECORD"."""
 
     path: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import IO, NamedTuple, Protocol
+
+from msgspec import Struct
 
 from zlock.errors import InvalidInput
 from zlock.image.reading.files import Files
@@ -50,8 +51,7 @@ class OpenImage(Protocol):
         """Return a layer, checked, as a file that the caller closes; 0 is the lowest."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RegistryImage:
+class RegistryImage(Struct, frozen=True, kw_only=True):
     """An image in a registry; `heard` hears what comes of its layers."""
 
     registry: Registry
@@ -64,8 +64,7 @@ class RegistryImage:
         return self.registry.open_layer(self.reference, self.found.layers[position], self.heard)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LayoutImage:
+class LayoutImage(Struct, frozen=True, kw_only=True):
     """An image in a layout (OCI image spec, "Image Layout")."""
 
     files: Files
@@ -77,8 +76,7 @@ class LayoutImage:
         return _checked(self.files.open(_blob_path(digest)), digest, self.found.name)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ArchiveImage:
+class ArchiveImage(Struct, frozen=True, kw_only=True):
     """An image in an archive of `docker save`, which knows the digests only of what its layers unpack to."""
 
     files: Files

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from zlock.errors import CommandFailed, InvalidInput
 from zlock.model import plain
 from zlock.model.reference import ImageReference, canonical_host
+from zlock.model.unshown import Unshown
 
 _HELPER = "docker-credential-"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class Login:
+class Login(Unshown, frozen=True, kw_only=True):
     """A login; either a user and a password, or an identity token; and the file that it is from, for messages."""
 
     user: str = ""

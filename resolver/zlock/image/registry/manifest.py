@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from zlock.errors import RegistryFailed
 from zlock.model import plain
@@ -31,8 +32,7 @@ _PLATFORM = ("os", "architecture", "variant")
 _VARIANTS = {one.name.partition("/")[0]: one.variant for one in MACHINES}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Descriptor:
+class Descriptor(Struct, frozen=True, kw_only=True):
     """What points at content (OCI image spec, "Descriptor").
 
     Attributes:
@@ -67,8 +67,7 @@ class Descriptor:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True, kw_only=True):
     """One image.
 
     Attributes:
@@ -86,8 +85,7 @@ class Manifest:
     size: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Index:
+class Index(Struct, frozen=True, kw_only=True):
     """One image per platform."""
 
     manifests: tuple[Descriptor, ...]
@@ -99,8 +97,7 @@ class Index:
         return next((one for one in self.manifests if one.platform == wanted), None)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Configuration:
+class Configuration(Struct, frozen=True, kw_only=True):
     """What an image says of itself (OCI image spec, "Image Configuration").
 
     Attributes:
@@ -146,8 +143,7 @@ class Configuration:
         return _platform(self.kind)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FoundImage:
+class FoundImage(Struct, frozen=True, kw_only=True):
     """An image that is there.
 
     Attributes:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from zlock.errors import InvalidInput
 from zlock.lock.lock import Lock
@@ -15,8 +17,7 @@ from zlock.model.indexes import Routing
 from zlock.model.target import Target
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Exported:
+class Exported(Struct, frozen=True, kw_only=True):
     """What a format is made from.
 
     Attributes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from zlock.lock.export import Exported
 from zlock.lock.files import PackageArchive, PackageFile

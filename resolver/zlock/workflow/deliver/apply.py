@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from zlock.errors import Collector, InvalidInput, LockOutdated
 from zlock.frameworks.zenml.run import pipeline_build, run_configuration, run_settings
@@ -20,8 +21,7 @@ from zlock.workflow.locks.current import LockedStep, load_locked
 from zlock.workflow.project.workspace import Options, Workspace
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
+class Run(Struct, frozen=True, kw_only=True):
     """What a run of a pipeline takes.
 
     Attributes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -27,8 +27,7 @@ from zlock.workflow.solving.resolve import kept, proposed, resolve_kept
 Bounds = Literal["lower", "major", "minor", "exact", "none"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """A requirement that was added, replaced or removed.
 
     Attributes:

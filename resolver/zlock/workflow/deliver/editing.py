@@ -7,10 +7,11 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import takewhile
 from pathlib import Path
+
+from msgspec import Struct
 
 from zlock.errors import InvalidInput, Located, Problems, ZlockError
 from zlock.model.paths import leads_out
@@ -25,8 +26,7 @@ from zlock.workflow.deliver.stated_places import Editable, FilePlace
 _ADDED = "as given on the command line"
 
 
-@dataclass(slots=True)
-class _File:
+class _File(Struct):
     """A file with its text as it was and as it is by now, that with newlines as line ends and no byte order mark."""
 
     coding: str
@@ -156,8 +156,7 @@ class Editing:
                 one.context = tuple(map(told.line, one.context))
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
+class _Told(Struct, frozen=True):
     """What is said of places in one edited file.
 
     Attributes:

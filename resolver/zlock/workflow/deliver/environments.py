@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from zlock.errors import InvalidConfiguration
 from zlock.lock.facts import Facts
@@ -23,8 +25,7 @@ from zlock.workflow.project.workspace import Options, Step, Workspace
 from zlock.workflow.solving.resolve import answer_jobs, check_upgrades
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True, kw_only=True):
     """What decides about the lock of an environment.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from zlock.errors import NoAnswer, OutsideFailed
 from zlock.image.wanted import BuiltFolder
@@ -18,6 +19,7 @@ from zlock.lock.lock import Lock
 from zlock.lock.package import Package
 from zlock.lock.wheelhouse import LockedFile, files_of_build
 from zlock.model.target import Target
+from zlock.model.unshown import Unshown
 from zlock.process import CommandExited, Watch, find_uv, run_command
 from zlock.reporting import Reporter
 
@@ -28,8 +30,7 @@ _PYTHONS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Contents:
+class Contents(Unshown, frozen=True, kw_only=True):
     """What an environment is made from.
 
     Attributes:
@@ -47,7 +48,7 @@ class Contents:
     lock_folder: Path
     target: Target
     folders: Mapping[str, BuiltFolder]
-    indexes: tuple[str | None, list[str]] = field(repr=False)
+    indexes: tuple[str | None, list[str]]
     supply: Callable[[list[LockedFile]], Path]
 
 
@@ -73,12 +74,11 @@ def make_environment(
         making.install_all()
 
 
-@dataclass(frozen=True, slots=True)
-class _Making:
+class _Making(Unshown, frozen=True):
     contents: Contents
     folder: Path
     work: Path
-    variables: Mapping[str, str] = field(repr=False)
+    variables: Mapping[str, str]
     watch: Watch
 
     def install_all(self) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from zlock.errors import InvalidConfiguration, InvalidInput, Located, Problems, ZlockError
 from zlock.settings.place import Place
@@ -15,8 +16,7 @@ from zlock.workflow.project.workspace import Options
 _SKIPPED = frozenset({"node_modules", "__pycache__", "build", "dist", "site-packages"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
+class Part(Struct, frozen=True, kw_only=True):
     """What a command does for one pipeline or one project out of several.
 
     Attributes:

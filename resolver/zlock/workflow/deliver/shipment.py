@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from zlock.errors import Collector, InvalidConfiguration, LockOutdated
 from zlock.lock.declared import undeclared
@@ -24,8 +25,7 @@ _PLACEHOLDER = re.compile(r"://(?:[^\s/?#:@]*:)?(?:\$?\{[^{}\s]*\}|%s)@")
 """A password, or a user alone, that is put in when the text is used: `${PASSWORD}` as pip has it, or by code."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Shipment:
+class Shipment(Struct, frozen=True, kw_only=True):
     """What a build ships.
 
     Attributes:

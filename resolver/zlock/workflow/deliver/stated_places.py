@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 from zlock.errors import InvalidInput
@@ -110,8 +111,7 @@ DEPENDENCIES = ("project", "dependencies")
 """The keys that lead to what a project requires."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class StatedStep:
+class StatedStep(Struct, frozen=True, kw_only=True):
     """A step with the places that state its requirements.
 
     Attributes:

@@ -11,8 +11,9 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from zlock.errors import InvalidInput, LockOutdated, NoAnswer, OutsideFailed
 from zlock.image.wanted import BuiltFolder
@@ -44,8 +45,7 @@ _LOADED = re.compile(r"\s*(?:Downloaded (\S+)|Prepared )")
 _UNUSED = 30 * 24 * 3600  # seconds
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SyncedStep:
+class SyncedStep(Struct, frozen=True, kw_only=True):
     """A step and the environment that it runs in on this machine.
 
     Attributes:
@@ -137,8 +137,7 @@ def _last_made(workspace: Workspace) -> Path:
     return folder
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """Where environments are kept: in the cache, as all of them can be made again."""
 
     folder: Path

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 
+from msgspec.structs import replace
 from packaging.utils import NormalizedName
 
 from zlock.errors import ZlockError

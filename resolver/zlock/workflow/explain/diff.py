@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from zlock.errors import Collector, InvalidConfiguration, InvalidInput
 from zlock.lock.diff import StepDiff, compare, compare_with_foreign
@@ -19,8 +20,7 @@ from zlock.workflow.project.workspace import Options, Workspace
 Locks = Mapping[str, Lock]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """The locks as they are against those of another time or place.
 
     Attributes:

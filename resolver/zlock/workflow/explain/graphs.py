@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from zlock.lock.graph import Graph
@@ -17,8 +18,7 @@ from zlock.model.target import Target
 from zlock.workflow.locks.current import LockedStep
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Root:
+class Root(Struct, frozen=True, kw_only=True):
     """What a source asks for.
 
     Attributes:
@@ -32,8 +32,7 @@ class Root:
     nodes: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class StepGraph:
+class StepGraph(Struct, frozen=True, eq=False, kw_only=True):
     """What a step installs on one or more of its targets, and what asks for it.
 
     Attributes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Literal, Self
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
@@ -42,8 +43,7 @@ _SECONDS = 2.0  # for what builds would give
 _LOOKED_AT = 20  # releases that can't be used at all of which the reason is looked for
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Newer:
+class Newer(Struct, frozen=True, kw_only=True):
     """Why a package is not newer.
 
     Attributes:
@@ -142,8 +142,7 @@ def _look(members: _Members, step: Name, name: NormalizedName, override: DirectR
         return Newer(verdict="unknown", reasons=("the locked release is no longer available from the index",))
 
 
-@dataclass(frozen=True, slots=True)
-class _Obstacle:
+class _Obstacle(Struct, frozen=True):
     """A conflict, and the releases that it rules out, the newest first."""
 
     conflict: Conflict

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -17,8 +18,7 @@ from zlock.workflow.locks.current import LockedStep, load_locked
 from zlock.workflow.project.workspace import Options, Workspace
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OutdatedPackage:
+class OutdatedPackage(Struct, frozen=True, kw_only=True):
     """A package that has a newer release than its lock.
 
     Attributes:
@@ -32,8 +32,7 @@ class OutdatedPackage:
     newer: Newer
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OutdatedStep:
+class OutdatedStep(Struct, frozen=True, kw_only=True):
     """What of a step has newer releases.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import NormalizedName
 
 from zlock.model.explanations import Stated
@@ -21,8 +22,7 @@ from zlock.workflow.solving.problem import StepProblems
 from zlock.workflow.solving.session import Session
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Older:
+class Older(Struct, frozen=True, kw_only=True):
     """A package that is older in a step than the step would have it alone.
 
     Attributes:
@@ -45,8 +45,7 @@ class Older:
     forcing: tuple[Stated, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sharing:
+class Sharing(Struct, frozen=True, kw_only=True):
     """What sharing costs, and what it gives.
 
     Attributes:

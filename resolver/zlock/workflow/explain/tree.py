@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from zlock.workflow.explain.graphs import StepGraph, debian_graphs, package_graphs
 from zlock.workflow.locks.current import load_locked
 from zlock.workflow.project.workspace import Options, Workspace
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tree:
+class Tree(Struct, frozen=True, kw_only=True):
     """What a step installs and what asks for it.
 
     Attributes:

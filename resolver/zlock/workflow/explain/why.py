@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 from zlock.errors import InvalidInput, Located, NoAnswer
@@ -18,8 +18,7 @@ from zlock.workflow.locks.current import LockedStep, collect_locked, load_locked
 from zlock.workflow.project.workspace import Options, Workspace
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True, kw_only=True):
     """One requirement of a source that leads to a package.
 
     Attributes:
@@ -33,8 +32,7 @@ class Chain:
     path: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Why:
+class Why(Struct, frozen=True, kw_only=True):
     """Why a step installs a package.
 
     Attributes:

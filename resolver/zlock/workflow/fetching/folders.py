@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from packaging.markers import default_environment
 from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 
@@ -142,8 +142,7 @@ class Folders:
             ) from error
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Making:
+class _Making(Struct, frozen=True, kw_only=True):
     """One folder on its way to a file.
 
     Attributes:

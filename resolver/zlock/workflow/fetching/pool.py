@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import IO
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from zlock.errors import IndexFailed, OutsideFailed, RegistryFailed
 from zlock.image.context.debs import DEBS, cached_at

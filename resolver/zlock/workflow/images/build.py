@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from zlock.errors import Collector, InvalidInput, OutsideFailed, ZlockError
 from zlock.image.builders.builder import Image
@@ -32,8 +34,7 @@ from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Options, Workspace
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MadeImage:
+class MadeImage(Struct, frozen=True, kw_only=True):
     """An image of a pipeline that is there now.
 
     Attributes:
@@ -62,8 +63,7 @@ class MadeImage:
         return f"{self.image.place}:{self.plan.tag if in_layout else name}" if is_on_disk else name
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Missing:
+class Missing(Struct, frozen=True, kw_only=True):
     """An image or an index that is not where it was to be.
 
     Attributes:
@@ -79,8 +79,7 @@ class Missing:
     state: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What a build came to.
 
     Attributes:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from zlock.errors import OutsideFailed
 from zlock.image.builders.builder import Image
@@ -15,8 +17,7 @@ from zlock.reporting import Line, News
 from zlock.workflow.images.parallel import Work
 
 
-@dataclass(frozen=True)
-class Logged:
+class Logged(Struct, frozen=True):
     """Does something for an image, and tells of a failure for which steps the image is, and where its whole log is.
 
     Attributes:

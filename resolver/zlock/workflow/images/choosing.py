@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from threading import Lock
+
+from msgspec import Struct
 
 from zlock.errors import OutsideFailed
 from zlock.image.builders.builder import Builder
@@ -20,8 +21,7 @@ _LAYOUT = "oci"
 """The layout in the folder of what builds write, for machines without an engine."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Choices:
+class Choices(Struct, frozen=True, kw_only=True):
     """How to build.
 
     Attributes:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from zlock.errors import InvalidInput, NoAnswer
 from zlock.image.builders.builder import Builder, Image, Store
@@ -117,8 +119,7 @@ class InLayout:
         """Do nothing."""
 
 
-@dataclass(frozen=True)
-class LayoutStore:
+class LayoutStore(Struct, frozen=True):
     """The images of one platform in a layout, as a store."""
 
     folder: Path

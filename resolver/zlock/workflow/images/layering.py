@@ -7,9 +7,10 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import cache
 from typing import Self
+
+from msgspec.structs import replace
 
 from zlock._version import __version__
 from zlock.errors import NoAnswer, OutsideFailed

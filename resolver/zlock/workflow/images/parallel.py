@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from zlock.errors import ZlockError
 from zlock.interrupts import interrupts_postponed
@@ -24,8 +25,7 @@ Work = Callable[[Watch], Result]
 """Does something until its watch stops it, whose reporter hears of it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Task(Generic[Result]):
+class Task(Struct, Generic[Result], frozen=True, kw_only=True):
     """Something that takes long.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from zlock.errors import InvalidInput
 from zlock.image.attached import Attached
@@ -27,8 +28,7 @@ from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Options, Workspace
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlannedImage:
+class PlannedImage(Struct, frozen=True, kw_only=True):
     """One image of a pipeline.
 
     Attributes:
@@ -59,8 +59,7 @@ class PlannedImage:
         return None if self.place is None else bool(self.place)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlannedIndex:
+class PlannedIndex(Struct, frozen=True, kw_only=True):
     """An index over the images of a step with several platforms.
 
     Attributes:

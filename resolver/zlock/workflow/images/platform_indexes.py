@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from zlock.errors import ZlockError
 from zlock.image.platforms import IndexPlan, find_images, find_index, write_index
@@ -15,8 +16,7 @@ from zlock.reporting import Activity, Doing, End, Reporter
 from zlock.workflow.images.parallel import Task, side_by_side
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MadeIndex:
+class MadeIndex(Struct, frozen=True, kw_only=True):
     """An index that is there now.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Self, TypeVar
+
+from msgspec import Struct
 
 from zlock.errors import CommandFailed, RegistryFailed
 from zlock.image.attached import Attached, attached_to
@@ -175,8 +176,7 @@ def note_floating(floating: Mapping[str, str], plans: Sequence[ImagePlan], works
         workspace.note(f"the base image `{reference}` is not pinned to a digest: it is {digest} now; {how}")
 
 
-@dataclass(frozen=True)
-class RegistryStore:
+class RegistryStore(Struct, frozen=True):
     """The images of one platform in registries, as a store."""
 
     registries: Registries

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from zlock.debian.verify import DebianComparison, compare_debian, has_dpkg
@@ -33,8 +34,7 @@ from zlock.workflow.locks.current import LockedStep, load_locked
 from zlock.workflow.project.workspace import Options, Workspace
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """What a verification found.
 
     Attributes:
@@ -47,9 +47,9 @@ class Verdict:
 
     name: str
     step: str = ""
-    comparisons: Mapping[str, Comparison] = field(default_factory=dict)
-    debian: Mapping[str, DebianComparison] = field(default_factory=dict)
-    bills: Mapping[str, Sequence[Attached]] = field(default_factory=dict)
+    comparisons: Mapping[str, Comparison] = {}
+    debian: Mapping[str, DebianComparison] = {}
+    bills: Mapping[str, Sequence[Attached]] = {}
 
     @property
     def is_equal(self) -> bool:

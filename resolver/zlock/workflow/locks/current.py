@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from zlock.errors import Located, LockOutdated
 from zlock.lock.facts import Facts
@@ -48,8 +49,7 @@ class AskingStep(Protocol):
         """Its lock, None where it has none yet."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class LockedStep:
+class LockedStep(Struct, frozen=True, eq=False, kw_only=True, dict=True):
     """A step with a lock that answers what it asks.
 
     Attributes:

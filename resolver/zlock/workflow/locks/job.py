@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from zlock.errors import InvalidLock
 from zlock.lock.declared import digest_of_files
@@ -25,8 +27,7 @@ Answers = dict[str, Lock]
 """By step: its lock."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class Job:
+class Job(Struct, frozen=True, eq=False, kw_only=True):
     """One step on its way to a lock.
 
     Attributes:

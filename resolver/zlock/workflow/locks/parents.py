@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from functools import cached_property
+
+from msgspec.structs import replace
 
 from zlock.errors import InvalidInput, NoAnswer, every
 from zlock.lock.facts import PinnedParent

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from zlock.errors import InvalidConfiguration
 from zlock.lock.store import ExistingLock
@@ -21,8 +22,7 @@ _OUTSIDE = "../"
 _LONGEST = 100  # as a name of a step, which it becomes
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Owned:
+class Owned(Struct, frozen=True, eq=False, kw_only=True, dict=True):
     """The locks of a project, as a run for one pipeline sees them.
 
     Attributes:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from zlock.errors import InvalidConfiguration, Located
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from zlock.lock.preferred import Preferred
 
 
-@dataclass
-class KeptFile:
+class KeptFile(Struct):
     """A lock whose versions are preferred where ours has none yet.
 
     Attributes:

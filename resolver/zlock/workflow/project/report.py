@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
+from msgspec import Struct, field
 from packaging.utils import NormalizedName
 
 from zlock.errors import Collector, ZlockError
@@ -125,8 +125,7 @@ class Failures:
             self.add(error, *steps)
 
 
-@dataclass(kw_only=True, slots=True)
-class Report:
+class Report(Struct, kw_only=True):
     """What a run did.
 
     Attributes:
@@ -136,7 +135,7 @@ class Report:
         upgradable: The names that locks pin or steps ask for, where packages were to move.
     """
 
-    steps: list[StepReport] = field(default_factory=list)
+    steps: list[StepReport] = []
     disregarded: bool = False
     failures: Failures = field(default_factory=Failures)
     upgradable: frozenset[NormalizedName] = frozenset()

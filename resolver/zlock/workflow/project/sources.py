@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import asdict, replace
 
 from zlock import checks
 from zlock.errors import Collector, InvalidRequirements, raise_all
@@ -62,7 +63,7 @@ class Gatherer:
             from zlock.sources.integrations import Integration, load_catalogue
 
             own = {
-                name: Integration(name=name, provider="configuration", **vars(stated))
+                name: Integration(name=name, provider="configuration", **asdict(stated))
                 for name, stated in self._project.integrations.items()
             }
             interpreter = str(self._interpreter()) if self._may_run else None

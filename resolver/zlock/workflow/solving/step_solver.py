@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import NormalizedName
 
 from zlock.errors import Collector, NoSolution, NotProven, ZlockError, every, raise_all
@@ -33,8 +34,7 @@ from zlock.workflow.solving.session import Session
 _SECONDS = 1.0  # for what builds would give, of all that is behind
 
 
-@dataclass(slots=True)
-class Asking:
+class Asking(Struct):
     """A step on its way to an answer.
 
     Attributes:
@@ -47,7 +47,7 @@ class Asking:
     job: Job
     requirements: list[DirectRequirement]
     members: list[Member]
-    gave_way: list[GaveWay] = field(default_factory=list)
+    gave_way: list[GaveWay] = []
 
 
 class StepSolver:
