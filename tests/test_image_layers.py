@@ -165,7 +165,7 @@ def test_links_of_a_folder_lead_nowhere_but_into_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["METADATA", "RECORD", "direct_url.json"])
 def test_only_files_that_describe_packages_keep_their_bytes(name: str) -> None:
-    tree = laid({f"a-1.dist-info/{name}": b"1", f"a/{name}": b"1"})
+    tree = laid({f"a-1.dist-info/{name}": b"1", f"a/{name}": b"2"})
 
     assert tree.read(f"/a-1.dist-info/{name}") == b"1"
     with pytest.raises(RegistryFailed, match="too large, or no file"):
@@ -377,4 +377,4 @@ def test_devices_and_pipes_are_no_files() -> None:
             info.type = kind
             tar.addfile(info)
 
-    assert files(laid({"pipe": b"1"}, stream.getvalue())) == dict.fromkeys(("/pipe", "/null", "/disk"), "other")
+    assert files(laid({"pipe": b"1"}, stream.getvalue())) == dict.fromkeys(("/pipe", "/null", "/disk"), "device")

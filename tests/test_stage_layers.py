@@ -205,7 +205,7 @@ REFUSED: Mapping[str, tuple[bytes, type[ZlockError], str]] = {
     "a link to nothing": (
         layer(Member("usr/b", "usr/x", kind=tarfile.LNKTYPE)),
         RegistryFailed,
-        "`usr/b` leads to nothing",
+        "a hard link in its layer 2 leads to nothing: `usr/x`",
     ),
     "no archive": (gzip.compress(b"nonsense" * 100), RegistryFailed, "its layer 2 is damaged"),
 }

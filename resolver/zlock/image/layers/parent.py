@@ -61,7 +61,7 @@ class ParentFacts(Struct, frozen=True, kw_only=True):
         glibc: The version of glibc, two numbers; empty where it is musl or can't be told.
         users: The number of each user, by name.
         groups: The number of each group, by name.
-        there: Of the folders that were asked for, by path, what is there: "folder", "link", "file" or "other".
+        there: Of the folders that were asked for, by path, what is there: "folder", "link", "file" or "device".
     """
 
     interpreter: str

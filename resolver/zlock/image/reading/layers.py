@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable, Sequence
-from typing import IO, Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO
 
 from zlock.image.reading.compression import Hashed, telling_damage, unpacked
-from zlock.image.reading.tar import Entry, Tar
+from zlock.image.reading.tar import ATTRIBUTE, Entry, Tar
 from zlock.image.reading.tree import Node, resolve
 from zlock.image.registry.manifest import broken
 from zlock.model.image import OF_DRIVERS, OPAQUE, WHITEOUT
@@ -24,41 +24,26 @@ _LARGEST_KEPT = 64 * 1024 * 1024  # bytes of one file whose content is kept
 _MOST_KEPT = 512 * 1024 * 1024  # bytes of all that describe packages
 _MOST_MODULES = 512 * 1024 * 1024  # bytes of all modules, compressed
 _KEPT = frozenset({"METADATA", "PKG-INFO", "RECORD", "INSTALLER", "direct_url.json"})
+_OF_MACHINE = f"{ATTRIBUTE}security.selinux"
+_UNSTATED = Node("folder")  # above what a layer has, which has no entry of it
 
 
-class _File:
-    __slots__ = ("data", "layer", "md5", "sha256")
+class _Place:
+    """What a layer has put at a path; hard links share the node."""
 
-    def __init__(self, layer: int, sha256: str, md5: str, data: bytes | None) -> None:
+    __slots__ = ("layer", "node")
+
+    def __init__(self, layer: int, node: Node) -> None:
         self.layer = layer
-        self.sha256 = sha256
-        self.md5 = md5
-        self.data = data
+        self.node = node
 
 
-class _Link:
-    __slots__ = ("layer", "target")
-
-    def __init__(self, layer: int, target: str) -> None:
-        self.layer = layer
-        self.target = target
-
-
-class _Other:
-    """A device, a pipe or the like."""
-
-    __slots__ = ("layer",)
+class _Folder(_Place):
+    __slots__ = ("entries",)
 
     def __init__(self, layer: int) -> None:
-        self.layer = layer
-
-
-class _Folder:
-    __slots__ = ("entries", "layer")
-
-    def __init__(self, layer: int) -> None:
-        self.layer = layer
-        self.entries: dict[str, _File | _Link | _Other | _Folder] = {}
+        super().__init__(layer, _UNSTATED)
+        self.entries: dict[str, _Place] = {}
 
     def prune(self, layer: int) -> None:
         """Take away all that lower layers put here."""
@@ -93,6 +78,8 @@ class LayerTree:
         self._layers = 0
         self._kept = 0
         self._modules = 0
+        self._data: dict[str, bytes] = {}  # compressed, by digest
+        self._md5: dict[str, str] = {}  # by the other digest
         self._replaced: set[tuple[_Folder, str]] = set()  # folders that a layer has put something else in place of
 
     def add(self, layer: IO[bytes], diff_id: str, media_type: str = "") -> None:
@@ -125,40 +112,44 @@ class LayerTree:
     def node(self, path: str) -> Node | None:
         """Return what is at a path, None where nothing is."""
         there = self._at(path)
-        if isinstance(there, _Link):
-            return Node("link", there.target)
-        kinds: dict[type, Literal["folder", "file", "other"]] = {_Folder: "folder", _File: "file", _Other: "other"}
-        return None if there is None else Node(kinds[type(there)])
+        return None if there is None else there.node
+
+    def nodes(self) -> Iterator[tuple[str, Node]]:
+        """Yield all paths that a layer has an entry of, without the slash at the beginning, each with what is there."""
+        waiting = [("", self._root)]
+        for folder, there in waiting:
+            for name, place in there.entries.items():
+                if place.node is not _UNSTATED:
+                    yield f"{folder}{name}", place.node
+                if isinstance(place, _Folder):
+                    waiting.append((f"{folder}{name}/", place))
 
     def names(self, path: str) -> list[str]:
-        """Return the names in a folder, sorted."""
+        """Return the names in a folder, sorted; none where there is no folder."""
         there = self._at(path)
         return sorted(there.entries) if isinstance(there, _Folder) else []
 
     def can_read(self, path: str) -> bool:
         """Tell whether the bytes of a file were kept."""
-        there = self._at(path)
-        return isinstance(there, _File) and there.data is not None
+        return self.sha256(path) in self._data
 
     def read(self, path: str) -> bytes:
         """Return the bytes of a file that describes what is installed, or of a module."""
-        there = self._at(path)
-        if not isinstance(there, _File) or there.data is None:
+        if not self.can_read(path):
             raise broken(self._where, f"`{path}` is too large, or no file")
-        return zlib.decompress(there.data)
+        return zlib.decompress(self._data[self.sha256(path)])
 
     def sha256(self, path: str) -> str:
-        """Return the hex sha256 of a file."""
+        """Return the hex sha256 of a file, empty for anything else."""
         there = self._at(path)
-        return there.sha256 if isinstance(there, _File) else ""
+        return there.node.sha256 if there else ""
 
     def md5(self, path: str) -> str:
         """Return the hex md5 of a file, empty where none was asked for."""
-        there = self._at(path)
-        return there.md5 if isinstance(there, _File) else ""
+        return self._md5.get(self.sha256(path), "")
 
-    def _at(self, path: str) -> _File | _Link | _Other | _Folder | None:
-        there: _File | _Link | _Other | _Folder | None = self._root
+    def _at(self, path: str) -> _Place | None:
+        there: _Place | None = self._root
         for part in filter(None, path.split("/")):
             there = there.entries.get(part) if isinstance(there, _Folder) else None
         return there
@@ -179,7 +170,7 @@ class LayerTree:
             there = folder.entries.get(name)
             if not isinstance(there, _Folder):
                 there = self._made(folder, name)
-            there.layer = self._layers
+            there.layer, there.node = self._layers, _node(entry)
         else:
             self._put(tar, entry, folder, name, parents)
 
@@ -187,14 +178,10 @@ class LayerTree:
         """Put what is not a folder in place of what is there."""
         if isinstance(folder.entries.get(name), _Folder):
             self._replaced.add((folder, name))
-        if entry.kind == "link":
-            folder.entries[name] = _Link(self._layers, entry.target)
-        elif entry.kind == "hard link":
-            folder.entries[name] = self._linked(entry.target)
-        elif entry.kind == "file":
-            folder.entries[name] = self._read(tar, entry, name, parents)
-        else:
-            folder.entries[name] = _Other(self._layers)
+        node = self._linked(entry.target) if entry.kind == "hard link" else _node(entry)
+        if entry.kind == "file":
+            node = node._replace(sha256=self._read(tar, entry, name, parents))
+        folder.entries[name] = _Place(self._layers, node)
 
     def _take(self, folder: _Folder, name: str, path: str) -> None:
         """Take away what lower layers put under a name.
@@ -237,7 +224,7 @@ class LayerTree:
         there = self._root
         for depth, part in enumerate(parts):
             below = there.entries.get(part)
-            if isinstance(below, _Link):
+            if below and below.node.kind == "link":
                 path = "/".join(["", *parts[: depth + 1]])
                 if below.layer != self._layers:
                     raise broken(self._where, f"its layer {self._layers} has files behind `{path}`, a link below it")
@@ -250,36 +237,43 @@ class LayerTree:
             there = below
         return there
 
-    def _linked(self, path: str) -> _File | _Link:
+    def _linked(self, path: str) -> Node:
         """Return what a hard link gives another name to."""
         *parents, name = self._parts(path) or [""]
         there = self._folder(parents).entries.get(name)
-        if isinstance(there, _File):
-            return _File(self._layers, there.sha256, there.md5, there.data)
-        if isinstance(there, _Link):
-            return _Link(self._layers, there.target)
-        raise broken(self._where, f"a hard link in its layer {self._layers} leads to nothing: `{path}`")
+        if there is None or isinstance(there, _Folder):
+            raise broken(self._where, f"a hard link in its layer {self._layers} leads to nothing: `{path}`")
+        return there.node
 
-    def _read(self, tar: Tar, entry: Entry, name: str, parents: list[str]) -> _File:
+    def _read(self, tar: Tar, entry: Entry, name: str, parents: list[str]) -> str:
+        """Read a file, keep it as far as it describes what is installed or is a module, and return its sha256."""
         describes = self._describes(name, parents)
         keep = entry.size <= _LARGEST_KEPT and (describes or _is_module(name, parents))
         if describes and keep:
             self._kept += entry.size
         if self._kept > _MOST_KEPT:
             raise broken(self._where, f"what describes its packages is larger than {_MOST_KEPT} bytes")
-        digest, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False) if self._debian else None
+        hashes = [hashlib.sha256(), *([hashlib.md5(usedforsecurity=False)] if self._debian else [])]
         kept = []
         for chunk in tar.content():
-            digest.update(chunk)
-            if md5:
-                md5.update(chunk)
+            for one in hashes:
+                one.update(chunk)
             if keep:
                 kept.append(chunk)
-        data = zlib.compress(b"".join(kept), 1) if keep else None
-        if data is not None and not describes:
-            self._modules += len(data)
-            data = data if self._modules <= _MOST_MODULES else None
-        return _File(self._layers, digest.hexdigest(), md5.hexdigest() if md5 else "", data)
+        sha256, *md5 = (one.hexdigest() for one in hashes)
+        if md5:
+            self._md5[sha256] = md5[0]
+        if keep and sha256 not in self._data:
+            data = zlib.compress(b"".join(kept), 1)
+            self._modules += 0 if describes else len(data)
+            if describes or self._modules <= _MOST_MODULES:
+                self._data[sha256] = data
+        return sha256
+
+
+def _node(entry: Entry) -> Node:
+    attributes = {name: value for name, value in entry.attributes.items() if name != _OF_MACHINE}
+    return Node(entry.kind, entry.target, entry.mode, entry.owner, attributes)
 
 
 def _describes(name: str, parents: Sequence[str]) -> bool:

@@ -10,18 +10,34 @@ import hashlib
 import os
 import stat
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
+
+from zlock.image.reading.tar import Kind
 
 _MOST_LINKS = 40  # as Linux has it
 
 
 class Node(NamedTuple):
-    """What is at a path, a link not followed."""
+    """What is at a path, a link not followed.
 
-    kind: Literal["file", "folder", "link", "other"]
+    Attributes:
+        kind: What it is; pipes and the like count as devices.
+        target: Where a link leads to.
+        mode: Its permissions; these and what follows are of files of images alone.
+        owner: The numbers of the user and the group whose it is.
+        attributes: Its extended attributes, but for those that a machine gives.
+        sha256: Of a file.
+    """
+
+    kind: Kind
     target: str = ""
+    mode: int = 0
+    owner: tuple[int, int] = (0, 0)
+    attributes: Mapping[str, str] = MappingProxyType({})
+    sha256: str = ""
 
 
 class FileTree(Protocol):
@@ -65,7 +81,7 @@ class FolderTree:
             if error.errno == errno.ENAMETOOLONG:
                 return None
             raise
-        return Node("folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other")
+        return Node("folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "device")
 
     def names(self, path: str) -> list[str]:
         """Return the names in a folder, sorted."""
