@@ -65,10 +65,7 @@ def constants(data: Mapping[str, Any]) -> dict[str, str]:
 
 def constants_text(data: Mapping[str, Any]) -> str:
     """Write the constants as Python."""
-    names = constants(data)
-    exported = "".join(f'    "{name}",\n' for name in names)
-    values = "".join(f'{name} = "{value}"\n' for name, value in names.items())
-    return f"__all__ = (\n{exported})\n\n{values}\n"
+    return "".join(f'{name} = "{value}"\n' for name, value in constants(data).items()) + "\n"
 
 
 def main() -> None:

@@ -4,77 +4,6 @@ The names between the two marks are written by `scripts/integration_catalogue.py
 """
 
 # mark: written by the script
-__all__ = (
-    "AIRFLOW",
-    "ARGILLA",
-    "AWS",
-    "AZURE",
-    "B2",
-    "BASETEN",
-    "BENTOML",
-    "COMET",
-    "DATABRICKS",
-    "DEEPCHECKS",
-    "DIGITALOCEAN",
-    "DISCORD",
-    "EVIDENTLY",
-    "FACETS",
-    "FEAST",
-    "GCP",
-    "GITHUB",
-    "GITLAB",
-    "GREAT_EXPECTATIONS",
-    "HUGGINGFACE",
-    "HYPERAI",
-    "JAX",
-    "KANIKO",
-    "KUBEFLOW",
-    "KUBERNETES",
-    "LABEL_STUDIO",
-    "LANGCHAIN",
-    "LIGHTGBM",
-    "LIGHTNING",
-    "MLFLOW",
-    "MLX",
-    "MODAL",
-    "NEPTUNE",
-    "NEURAL_PROPHET",
-    "NUMPY",
-    "OPENAI",
-    "OPEN_AI",
-    "PANDAS",
-    "PIGEON",
-    "PILLOW",
-    "POLARS",
-    "PRODIGY",
-    "PYCARET",
-    "PYTORCH",
-    "PYTORCH_L",
-    "PYTORCH_LIGHTNING",
-    "RUNAI",
-    "S3",
-    "SCIPY",
-    "SELDON",
-    "SKLEARN",
-    "SKYPILOT_AWS",
-    "SKYPILOT_AZURE",
-    "SKYPILOT_GCP",
-    "SKYPILOT_KUBERNETES",
-    "SKYPILOT_LAMBDA",
-    "SLACK",
-    "SPARK",
-    "SSH",
-    "TEKTON",
-    "TENSORBOARD",
-    "TENSORFLOW",
-    "TRACKIO",
-    "TYPESAFE",
-    "VLLM",
-    "WANDB",
-    "WHYLOGS",
-    "XGBOOST",
-)
-
 AIRFLOW = "airflow"
 ARGILLA = "argilla"
 AWS = "aws"
@@ -155,7 +84,7 @@ if not TYPE_CHECKING:  # hidden from type checkers, which would else accept any 
         import difflib
         import sys
 
-        close = difflib.get_close_matches(name.upper(), __all__, n=3)
+        close = difflib.get_close_matches(name.upper(), __dir__(), n=3)
         meant = f"; did you mean {' or '.join(close)}?" if close else ""
         message = f"`{__name__}` has no integration {name}{meant}"
         if _imports(sys._getframe(1)):  # noqa: SLF001  the only way to see who asks
@@ -171,4 +100,7 @@ if not TYPE_CHECKING:  # hidden from type checkers, which would else accept any 
 
 
 def __dir__() -> list[str]:
-    return list(__all__)
+    return [name for name in globals() if name.isupper()]
+
+
+del TYPE_CHECKING  # which `from zlock.integrations import *` would bring too
