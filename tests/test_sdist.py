@@ -309,7 +309,6 @@ def test_a_backend_that_hangs_is_killed(tmp_path: Path, temporary: Path) -> None
         ("def get_requires_for_build_wheel(*a): return ['-r x']\ndef build_wheel(*a, **k): ...\n", "not a requirement"),
         ("def prepare_metadata_for_build_wheel(*a): return '../../x'\n", "gave no usable answer"),
         ("import nothing_of_this_name\n", "can't be imported"),
-        ("", "failed"),
         ("import warnings\nwarnings.warn('look')\ndef build_wheel(*a, **k): raise ValueError('why')\n", "failed"),
     ],
 )
@@ -317,6 +316,20 @@ def test_a_backend_that_misbehaves_is_named(tmp_path: Path, code: str, message: 
     make_tree(tmp_path, "a", "1.0", static=False, files={"backend/tiny_backend.py": code.encode()})
     with pytest.raises((BuildFailed, InvalidMetadata), match=message):
         builder().metadata_of_tree(tmp_path, name=A, what="here")
+
+
+def test_what_a_build_requires_is_what_is_stated_where_the_backend_lacks_a_library_of_this_machine(
+    tmp_path: Path,
+) -> None:
+    fails = "def get_requires_for_build_wheel(*a): raise OSError('krb5-config is missing')\n"
+    sdist = make_sdist(tmp_path, "a", "1.0", files={"backend/tiny_backend.py": fails.encode()})
+    heard: list[News] = []
+    found = builder(reporter=heard.append).requirements_of_archive(io.BytesIO(sdist.read_bytes()), sdist.name)
+
+    (note,) = (news.text for news in heard if isinstance(news, Note))
+    assert found == []
+    assert note.startswith("`a`: what it states is locked for its build")
+    assert note.endswith("its backend `tiny_backend` failed (OSError: krb5-config is missing)")
 
 
 def test_a_build_requirement_that_is_missing_shows_no_credentials(tmp_path: Path, index: TinyIndex) -> None:

@@ -212,6 +212,7 @@ class Builder:
                 deadline=time.monotonic() + self._timeout,
                 uv_environment=self._uv_environment,
                 index_options=self._index_options,
+                reporter=self._reporter,
             )
             self.building[what] = None
             self._reporter(Doing(Activity.BUILDING, what))
@@ -252,6 +253,7 @@ class _Build(Unshown, frozen=True, kw_only=True):
     deadline: float
     uv_environment: Mapping[str, str]  # it may hold credentials
     index_options: Sequence[str]
+    reporter: Reporter
 
     def describe(self, python: str) -> Described:
         """Make the environment, ask the hooks, and read what they leave."""
@@ -260,9 +262,20 @@ class _Build(Unshown, frozen=True, kw_only=True):
         return Described(parse_metadata(text), self._with_stated(required))
 
     def requirements(self, python: str) -> tuple[str, ...]:
-        """Return what the tree states and what its backend adds (PEP 517, get_requires_for_build_wheel)."""
+        """Return what the tree states and what its backend adds (PEP 517, get_requires_for_build_wheel).
+
+        A backend that fails may lack a library that this machine has no need of: then what is stated has to do.
+        """
         self._make_environment(python)
-        return self._with_stated(self._ask_hooks(_required))
+        try:
+            return self._with_stated(self._ask_hooks(_required))
+        except BuildFailed as error:
+            if not isinstance(error.__cause__, CommandExited):
+                raise
+            why = f"{error.message.partition(': ')[2]} ({error.context[-1].strip()})"
+            what = "what it states is locked for its build, and nothing that its backend may add"
+            self.reporter(Note(f"`{self.name}`: {what}, as that could not be asked here: {why}"))
+            return self._with_stated(())
 
     def _with_stated(self, required: Iterable[str]) -> tuple[str, ...]:
         return tuple(sorted({*self.system.requires, *required}))
