@@ -96,7 +96,9 @@ class Bounds:
             latest -= 1
         usable = self._problem.usable(name)
         of_series = (one for one in range(latest, position) if usable >> one & 1 and package.candidate(one))
-        return {newest, next(of_series, newest)}
+        uploaded = package.page.uploaded if package.page else ()
+        # What an old series still gets was made with more in view than a newer version of before.
+        return {one for one in (newest, next(of_series, newest)) if not uploaded or uploaded[one] >= uploaded[position]}
 
     def _limits(
         self, node: Node, position: int, names: Collection[NormalizedName]
