@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Collection, Mapping
-from pathlib import Path
-
-from msgspec.structs import replace
+from collections.abc import Collection
 
 from zlock.errors import CommandFailed, OutsideFailed
 from zlock.image.builders.builder import AGAIN, EPOCH, BuildFailed, Image, Recipe
-from zlock.image.builders.docker import labels_and_secrets
-from zlock.image.builders.engine import DIGEST, Client, answer_of, image_in
-from zlock.process import CommandExited, CommandStopped, Watch
+from zlock.image.builders.engine import DIGEST, Engine, answer_of
+from zlock.process import CommandStopped, Watch
 
 # The image itself says the platform that it was to be for, whatever it was built on.
 _OTHER_PLATFORM = re.compile(r"image platform .* does not match the expected platform")
@@ -43,21 +38,15 @@ class _Containers:
         return True
 
 
-class Buildah:
+class Buildah(Engine):
     """The images of the user who runs it (`containers-storage.conf`, `BUILDAH_ISOLATION`)."""
 
     name = "buildah"
-    stores = True
-    _inspection: tuple[str, ...] = ("inspect", "--type", "image")
-    _number: tuple[str | int, ...] = ("FromImageID",)
-    _labels: tuple[str | int, ...] = ("OCIv1", "config", "Labels")
+    loading = ("pull", "--quiet", "docker-archive:{}")
+    number: tuple[str | int, ...] = ("FromImageID",)
+    labels: tuple[str | int, ...] = ("OCIv1", "config", "Labels")
     _containers: tuple[str, ...] = ("containers", "--quiet", "--notruncate")
     _removal: tuple[str, ...] = ("rm",)
-    _loading: tuple[str, ...] = ("pull", "--quiet")
-
-    def __init__(self, environ: Mapping[str, str], network: str = "") -> None:
-        self._client = Client(self.name, environ)
-        self._network = network
 
     def trouble(self) -> str:
         """Return why it can't be used, or empty."""
@@ -66,8 +55,10 @@ class Buildah:
     def build(self, recipe: Recipe, watch: Watch) -> Image:
         """Build an image; the store keeps it."""
         containers = _Containers()
+        # Nothing else than the debugging output tells its containers from those of other builds.
+        own = ("--log-level", "debug", "build", "--layers", "--force-rm", "--timestamp", EPOCH)
         try:
-            log = self._client.build(self._arguments(recipe), recipe, watch, containers.note)
+            log = self._client.build(self._building(recipe, *own), recipe, watch, containers.note)
         except CommandStopped as stopped:
             self._remove(containers.ids, stopped)
             raise
@@ -78,21 +69,7 @@ class Buildah:
                 context=[other.strip()],
                 hint="name a base image for this platform, or correct `platforms`",
             )
-        found = self.find(recipe.reference)
-        if found is None:
-            raise OutsideFailed(f"{self.name} built `{recipe.reference}` and does not have it", hint=AGAIN)
-        return Image(digest=found.digest, key=found.key, place=self.name, built=True)
-
-    def _arguments(self, recipe: Recipe) -> list[str]:
-        return [
-            *("--log-level", "debug"),  # else nothing tells its containers from those of other builds
-            # Of a build that fails, no container stays.
-            *("build", "--layers", "--force-rm", "--platform", recipe.platform, "--timestamp", EPOCH),
-            *(("--network", self._network) if self._network else ()),
-            *(("--no-cache",) if recipe.fresh else ()),
-            *labels_and_secrets(recipe),
-            *("--tag", recipe.reference, "--file", str(recipe.dockerfile), str(recipe.folder)),
-        ]
+        return self._kept(recipe.reference, "built")
 
     def _remove(self, ids: Collection[str], stopped: CommandStopped) -> None:
         """Remove the containers of a build that was stopped in a moment in which the engine does not clean up.
@@ -109,24 +86,6 @@ class Buildah:
             if names:
                 stopped.add_note(f"{error.message}: remove them with `{self.name} {' '.join(self._removal)} {names}`")
 
-    def find(self, reference: str) -> Image | None:
-        """Return what the store has under a name, or None."""
-        try:
-            printed = self._client.ask(*self._inspection, reference)
-        except CommandExited as error:
-            if "image not known" in error.completed.stderr.lower():
-                return None
-            raise
-        return image_in(json.loads(printed), self.name, self._number, self._labels)
-
-    def load(self, archive: Path, reference: str, watch: Watch) -> Image:
-        """Take an image out of an archive."""
-        self._client.load([*self._loading, f"docker-archive:{archive}"], reference, watch)
-        found = self.find(reference)
-        if found is None:
-            raise OutsideFailed(f"{self.name} loaded `{reference}` and does not have it", hint=AGAIN)
-        return replace(found, built=True)
-
     def push(self, reference: str, watch: Watch) -> Image:
         """Send an image to its registry, with the logins of Docker's configuration or of its own."""
         digest = answer_of(
@@ -142,9 +101,7 @@ class Podman(Buildah):
     """As Buildah, through `podman`."""
 
     name = "podman"
-    _inspection = ("image", "inspect")
-    _number = (0, "Id")
-    _labels = (0, "Config", "Labels")
+    number, labels = Engine.number, Engine.labels
     _containers = ("ps", "--all", "--external", "--quiet", "--no-trunc")
     _removal = ("rm", "--force")  # they are mounted
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-
-from msgspec.structs import replace
+from collections.abc import Mapping
 
 from zlock.errors import OutsideFailed
 from zlock.image.builders.builder import AGAIN, EPOCH, BuildFailed, Image, Recipe
-from zlock.image.builders.engine import DIGEST, Client, answer_of, image_in
+from zlock.image.builders.engine import DIGEST, Engine, answer_of
 from zlock.image.plan import KEY_LABEL
 from zlock.model import plain
-from zlock.process import CommandExited, Watch
+from zlock.process import Watch
 
 _BUILDKIT = {
     "DOCKER_BUILDKIT": "1",  # what is the default from Docker 23 on
@@ -21,15 +17,14 @@ _BUILDKIT = {
 }
 
 
-class Docker:
+class Docker(Engine):
     """The daemon that the machine's `docker` talks to (`DOCKER_HOST`, contexts)."""
 
     name = "docker"
-    stores = True
+    loading = ("load", "--quiet", "--input", "{}")
 
     def __init__(self, environ: Mapping[str, str], network: str = "") -> None:
-        self._client = Client("docker", {**environ, **_BUILDKIT})
-        self._network = network
+        super().__init__({**environ, **_BUILDKIT}, network)
 
     def trouble(self) -> str:
         """Return why it can't be used, or empty."""
@@ -40,7 +35,10 @@ class Docker:
 
     def build(self, recipe: Recipe, watch: Watch) -> Image:
         """Build an image; the daemon keeps it."""
-        digest = answer_of(lambda written: self._client.build(self._arguments(recipe, written), recipe, watch))
+        own = ("build", "--progress", "plain", "--build-arg", f"SOURCE_DATE_EPOCH={EPOCH}", "--iidfile")
+        digest = answer_of(
+            lambda written: self._client.build(self._building(recipe, *own, str(written)), recipe, watch)
+        )
         if not DIGEST.fullmatch(digest):
             raise BuildFailed(
                 f"docker built `{recipe.reference}` and did not keep it",
@@ -48,57 +46,14 @@ class Docker:
             )
         return Image(digest=digest, key=recipe.labels.get(KEY_LABEL, ""), place=self.name, built=True)
 
-    def _arguments(self, recipe: Recipe, written: Path) -> list[str]:
-        return [
-            *("build", "--progress", "plain", "--platform", recipe.platform),
-            *("--build-arg", f"SOURCE_DATE_EPOCH={EPOCH}"),
-            *(("--network", self._network) if self._network else ()),
-            *(("--no-cache",) if recipe.fresh else ()),
-            *labels_and_secrets(recipe),
-            *("--iidfile", str(written), "--tag", recipe.reference),
-            *("--file", str(recipe.dockerfile), str(recipe.folder)),
-        ]
-
-    def find(self, reference: str) -> Image | None:
-        """Return what the daemon has under a name, or None."""
-        found = self._inspect(reference)
-        if found is None:
-            return None
-        return image_in(found, self.name, ("Id",), ("Config", "Labels"))
-
-    def _inspect(self, reference: str) -> Mapping[str, object] | None:
-        try:
-            printed = self._client.ask("image", "inspect", "--format", "{{json .}}", reference)
-        except CommandExited as error:
-            if "no such image" in error.completed.stderr.lower():
-                return None
-            raise
-        return plain.table(json.loads(printed))
-
-    def load(self, archive: Path, reference: str, watch: Watch) -> Image:
-        """Take an image out of an archive."""
-        self._client.load(["load", "--quiet", "--input", str(archive)], reference, watch)
-        found = self.find(reference)
-        if found is None:
-            raise OutsideFailed(f"{self.name} loaded `{reference}` and does not have it", hint=AGAIN)
-        return replace(found, built=True)
-
     def push(self, reference: str, watch: Watch) -> Image:
         """Send an image to its registry, with the logins of Docker's configuration."""
         self._client.push(["push", reference], reference, watch)
-        found = self._inspect(reference) or {}
+        found = self._client.inspect(reference)
         name = reference.rpartition(":")[0]
-        for pushed in plain.rows(found, "RepoDigests"):
+        for pushed in plain.rows(found, 0, "RepoDigests"):
             repository, _, digest = str(pushed).partition("@")
             if repository == name and DIGEST.fullmatch(digest):
-                key = plain.texts(found, "Config", "Labels").get(KEY_LABEL, "")
+                key = plain.texts(found, *self.labels).get(KEY_LABEL, "")
                 return Image(digest=digest, key=key, place="registry", built=True)
         raise OutsideFailed(f"docker pushed `{reference}` and does not know its digest", hint=AGAIN)
-
-
-def labels_and_secrets(recipe: Recipe) -> Iterator[str]:
-    """Return the arguments that Docker, Podman and Buildah have in common."""
-    for name, value in recipe.labels.items():
-        yield from ("--label", f"{name}={value}")
-    for name, file in recipe.secrets.items():
-        yield from ("--secret", f"id={name},src={file}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from zlock.errors import CommandFailed, OutsideFailed
-from zlock.image.builders.builder import BuildFailed, Image, Recipe
+from zlock.image.builders.builder import AGAIN, BuildFailed, Image, Recipe
 from zlock.image.plan import KEY_LABEL
 from zlock.model import plain
 from zlock.process import CommandExited, CommandNotFound, CommandStopped, Watch, run_command
@@ -20,6 +21,7 @@ from zlock.reporting import Line, News
 
 _TAIL = 40
 _SECONDS = 60.0  # for a question that an engine answers from what it has
+_ABSENT = re.compile(r"no such (image|object)|image not known|does not exist|identifier is not an image", re.IGNORECASE)
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _GONE = re.compile(
     r"cannot connect to the docker daemon|error during connect|connection refused|error reading from server|"
@@ -79,14 +81,27 @@ class Client:
         self.program = program
         self.environ = environ
 
-    def ask(self, *arguments: str) -> str:
+    def ask(self, *arguments: str, timeout: float = _SECONDS) -> str:
         """Run a short command and return what it prints.
 
         Raises:
             CommandFailed: It failed.
         """
         argv = [self.program, *arguments]
-        return run_command(argv, cwd=Path.cwd(), timeout=_SECONDS, environ=self.environ).stdout
+        return run_command(argv, cwd=Path.cwd(), timeout=timeout, environ=self.environ).stdout
+
+    def inspect(self, reference: str) -> object:
+        """Return what the engine says of the image under a name, as JSON has it; None where nothing is.
+
+        Raises:
+            CommandFailed: It can't be told.
+        """
+        try:
+            return json.loads(self.ask("inspect", "--type", "image", reference))
+        except CommandExited as error:
+            if _ABSENT.search(error.completed.stderr):
+                return None
+            raise
 
     def trouble(self, *arguments: str) -> str:
         """Return why the engine does not answer a question, or empty."""
@@ -152,6 +167,55 @@ class Client:
         except CommandFailed as error:
             raise kind(what, context=[error.message, *error.context], hint=error.hint) from None
         return log
+
+
+class Engine:
+    """An engine that keeps images, through the command line of its client; see `Builder`.
+
+    Attributes:
+        loading: What takes an image out of the archive whose path is put in.
+        number: Where in what it says of an image the image's id is, see `plain.at`.
+        labels: Where the image's labels are.
+    """
+
+    name: str
+    stores = True
+    loading: tuple[str, ...]
+    number: tuple[str | int, ...] = (0, "Id")
+    labels: tuple[str | int, ...] = (0, "Config", "Labels")
+
+    def __init__(self, environ: Mapping[str, str], network: str = "") -> None:
+        self._client = Client(self.name, environ)
+        self._network = network
+
+    def find(self, reference: str) -> Image | None:
+        """Return what the store has under a name, or None."""
+        found = self._client.inspect(reference)
+        return None if found is None else image_in(found, self.name, self.number, self.labels)
+
+    def load(self, archive: Path, reference: str, watch: Watch) -> Image:
+        """Take an image out of an archive."""
+        self._client.load([word.format(archive) for word in self.loading], reference, watch)
+        return self._kept(reference, "loaded")
+
+    def _kept(self, reference: str, done: str) -> Image:
+        """Return what has just been made under a name."""
+        found = self.find(reference)
+        if found is None:
+            raise OutsideFailed(f"{self.name} {done} `{reference}` and does not have it", hint=AGAIN)
+        return replace(found, built=True)
+
+    def _building(self, recipe: Recipe, *own: str) -> list[str]:
+        """Return the arguments of a build, what only this engine has first."""
+        return [
+            *own,
+            *("--platform", recipe.platform),
+            *(("--network", self._network) if self._network else ()),
+            *(("--no-cache",) if recipe.fresh else ()),
+            *(word for name, value in recipe.labels.items() for word in ("--label", f"{name}={value}")),
+            *(word for name, file in recipe.secrets.items() for word in ("--secret", f"id={name},src={file}")),
+            *("--tag", recipe.reference, "--file", str(recipe.dockerfile), str(recipe.folder)),
+        ]
 
 
 def _explained(kind: type[OutsideFailed], what: str, log: Sequence[str]) -> OutsideFailed:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from zlock.errors import CommandFailed
+from zlock.image.builders.engine import Client
 from zlock.image.reading.files import ArchiveFiles, FolderFiles
 from zlock.image.reading.sources import OpenImage, find_in_archive, find_in_layout
-from zlock.process import CommandExited, run_command
+from zlock.process import CommandExited
 
-_ABSENT = re.compile(r"no such (image|object)|image not known|does not exist|identifier is not an image", re.IGNORECASE)
-_QUICK, _SLOW = 60.0, 3600.0  # seconds: to ask for an image, to take one out
+_SECONDS = 3600.0  # to take an image out
 _TAG = "zlock"
 
 
@@ -55,26 +54,18 @@ def take_out(store: Store, reference: str, platform: str, folder: Path, environ:
         CommandFailed: The store can't be looked into.
         RegistryFailed: What it gave is not an image.
     """
-
-    def run(*arguments: str, timeout: float) -> None:
-        run_command([store.program, *arguments], cwd=folder, timeout=timeout, environ=environ)
-
+    client = Client(store.program, environ)
     try:
-        run("inspect", "--type", "image", reference, timeout=_QUICK)
-    except CommandExited as error:
-        if _ABSENT.search(error.completed.stderr):
+        if client.inspect(reference) is None:
             return None
+    except CommandExited as error:
         raise CommandFailed(
             f"{store.name} can't be looked into", context=error.context, hint=f"see what `{store.program} info` says"
         ) from error
-    return _take(store, reference, platform, folder, run)
-
-
-def _take(store: Store, reference: str, platform: str, folder: Path, run: Callable[..., None]) -> OpenImage | None:
     if store.program == "docker":
         archive = folder / "image.tar"
-        run("image", "save", "--output", str(archive), reference, timeout=_SLOW)
+        client.ask("image", "save", "--output", str(archive), reference, timeout=_SECONDS)
         return find_in_archive(ArchiveFiles.read(archive), reference, "", platform)
     layout = folder / "layout"
-    run("push", "--quiet", reference, f"oci:{layout}:{_TAG}", timeout=_SLOW)
+    client.ask("push", "--quiet", reference, f"oci:{layout}:{_TAG}", timeout=_SECONDS)
     return find_in_layout(FolderFiles(layout), reference, _TAG, platform)
