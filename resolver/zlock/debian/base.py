@@ -11,17 +11,20 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from zlock.debian.control import names_of, paragraphs
+from zlock.debian.control import Paragraph, names_of, paragraphs
 from zlock.debian.sources import DebianSource, read_sources
 from zlock.errors import InvalidInput
-from zlock.image.reading.tree import FileTree, FolderTree, is_folder, resolve
+from zlock.image.reading.tree import FileTree, FolderTree, is_folder, names_in, resolve, text_at
 from zlock.model.machine import PLATFORMS
 
 _STATUS, _FOREIGN, _APT = "/var/lib/dpkg/status", "/var/lib/dpkg/arch", "/usr/bin/apt-get"
 _RELEASE = "/etc/os-release"
 _ID = re.compile(r"""^ID=["']?([a-z0-9._-]+)["']?\s*$""", re.MULTILINE)
 _FILES = (_STATUS, _FOREIGN, _RELEASE, "/etc/apt/sources.list", "/etc/apt/preferences", "/etc/apt/trusted.gpg")
-_FOLDERS = ("/etc/apt/sources.list.d", "/etc/apt/preferences.d", "/etc/apt/trusted.gpg.d", "/etc/apt/keyrings")
+_FOLDERS = (
+    *("/etc/apt/sources.list.d", "/etc/apt/preferences.d", "/etc/apt/trusted.gpg.d", "/etc/apt/keyrings"),
+    "/usr/share/keyrings",
+)
 _KEYRINGS = (".gpg", ".asc", ".pgp")
 _OTHERS = {
     "/lib/apk/db": "apk's",
@@ -29,7 +32,6 @@ _OTHERS = {
     "/usr/lib/sysimage/rpm": "rpm's",
     "/var/lib/dpkg/status.d": "Debian's, without dpkg and apt",
 }
-_NO_APT = "leave Debian packages unlocked with `--no-apt`"
 
 
 def describes_debian(name: str, parents: Sequence[str]) -> bool:
@@ -76,13 +78,10 @@ class Base(Struct, frozen=True, kw_only=True):
             InvalidInput: It is of another architecture, or its sources can't be read.
         """
         tree = FolderTree(root)
-        stated = paragraphs(text_of(tree, _STATUS))
+        stated = paragraphs(text_at(tree, _STATUS))
         found = next((one.get("architecture", "") for one in stated if one.get("package") == "dpkg"), "")
         if not found:
-            raise InvalidInput(
-                f"the base image `{image}` can't install Debian packages: its {_STATUS} names no dpkg",
-                hint=f"name another one; or {_NO_APT}",
-            )
+            raise _unfit(image, f"its {_STATUS} names no dpkg", hint="name another one")
         _, machine = PLATFORMS[platform]
         if found != machine.debian:
             raise InvalidInput(
@@ -90,38 +89,42 @@ class Base(Struct, frozen=True, kw_only=True):
                 hint=f"name a base image for {platform}",
             )
         names = ["/etc/apt/sources.list", *_in_folder(tree, "/etc/apt/sources.list.d")]
-        stated_in = {name: text_of(tree, name) for name in names if name.endswith((".list", ".sources"))}
+        stated_in = {name: text_at(tree, name) for name in names if name.endswith((".list", ".sources"))}
         return cls(
             image=image,
             root=root,
             architecture=found,
-            foreign=tuple(one for one in text_of(tree, _FOREIGN).split() if one != found),
-            distribution=match[1] if (match := _ID.search(text_of(tree, _RELEASE))) else "debian",
+            foreign=tuple(one for one in text_at(tree, _FOREIGN).split() if one != found),
+            distribution=match[1] if (match := _ID.search(text_at(tree, _RELEASE))) else "debian",
             sources=read_sources(stated_in, image),
         )
 
     @property
     def installed(self) -> frozenset[tuple[str, str]]:
         """The names of what is installed, each with its architecture."""
-        return frozenset(installed_in(text_of(FolderTree(self.root), _STATUS)))
+        return frozenset(installed_in(text_at(FolderTree(self.root), _STATUS)))
 
     def provides(self, name: str) -> bool:
         """Tell whether a package that is installed has a name, or provides it."""
-        stated = list(paragraphs(text_of(FolderTree(self.root), _STATUS)))
-        return any(
-            name == one.get("package") or (name,) in names_of(one.get("provides", ""))
-            for one in stated
-            if one.get("status", "").endswith(" installed")
-        )
+        there = _installed(text_at(FolderTree(self.root), _STATUS))
+        return any(name == one["package"] or (name,) in names_of(one.get("provides", "")) for one in there)
 
 
 def installed_in(status: str) -> dict[tuple[str, str], str]:
     """Return what dpkg's status says is installed: the version by name and architecture."""
-    return {
-        (one["package"], one.get("architecture", "")): one.get("version", "")
-        for one in paragraphs(status)
-        if "package" in one and one.get("status", "").endswith(" installed")
-    }
+    return {(one["package"], one.get("architecture", "")): one.get("version", "") for one in _installed(status)}
+
+
+def _installed(status: str) -> Iterator[Paragraph]:
+    return (one for one in paragraphs(status) if "package" in one and one.get("status", "").endswith(" installed"))
+
+
+def _unfit(image: str, why: str, more: str = "", *, hint: str) -> InvalidInput:
+    return InvalidInput(
+        f"the base image `{image}` can't install Debian packages: {why}",
+        context=[more] if more else [],
+        hint=f"{hint}; or leave Debian packages unlocked with `--no-apt`",
+    )
 
 
 def take_out(image: str, tree: FileTree, root: Path) -> None:
@@ -137,21 +140,16 @@ def take_out(image: str, tree: FileTree, root: Path) -> None:
     """
     if resolve(tree, _STATUS) is None:
         kind = next((kind for place, kind in _OTHERS.items() if is_folder(tree, place)), "")
-        raise InvalidInput(
-            f"the base image `{image}` can't install Debian packages: it has no dpkg",
-            context=[f"its packages are {kind}"] if kind else [],
-            hint=f"name one of Debian or Ubuntu; or {_NO_APT}",
+        raise _unfit(
+            image, "it has no dpkg", f"its packages are {kind}" if kind else "", hint="name one of Debian or Ubuntu"
         )
     if resolve(tree, _APT) is None:
-        raise InvalidInput(
-            f"the base image `{image}` can't install Debian packages: it has no apt",
-            hint=f"name one that has it; or {_NO_APT}",
-        )
+        raise _unfit(image, "it has no apt", hint="name one that has it")
     _write(root, _APT, b"")
-    for path in dict.fromkeys([*_FILES, *_all_in(tree, _FOLDERS), *_all_in(tree, ("/usr/share/keyrings",))]):
+    for path in dict.fromkeys([*_FILES, *(path for folder in _FOLDERS for path in _in_folder(tree, folder))]):
         _copy(tree, path, root)
     for place in ("/etc/apt/sources.list", *_in_folder(tree, "/etc/apt/sources.list.d")):
-        for keyring in _keyrings(text_of(tree, place)):
+        for keyring in _keyrings(text_at(tree, place)):
             _copy(tree, keyring, root)
 
 
@@ -167,21 +165,8 @@ def _write(root: Path, path: str, data: bytes) -> None:
     place.write_bytes(data)
 
 
-def _all_in(tree: FileTree, folders: Sequence[str]) -> Iterator[str]:
-    for folder in folders:
-        yield from _in_folder(tree, folder)
-
-
-def _in_folder(tree: FileTree, folder: str) -> Iterator[str]:
-    place = resolve(tree, folder)
-    if place is not None and is_folder(tree, place):
-        yield from (f"{folder}/{name}" for name in tree.names(place))
-
-
-def text_of(tree: FileTree, path: str) -> str:
-    """Return a file of an image as text; nothing where it is not there, or can't be read."""
-    place = resolve(tree, path)
-    return tree.read(place).decode("utf-8", "replace") if place is not None and tree.can_read(place) else ""
+def _in_folder(tree: FileTree, folder: str) -> list[str]:
+    return [f"{folder}/{name}" for name in names_in(tree, folder)]
 
 
 def _keyrings(text: str) -> Iterator[str]:

@@ -7,9 +7,9 @@ from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
-from zlock.debian.base import installed_in, text_of
+from zlock.debian.base import installed_in
 from zlock.image.reading.installed import Altered
-from zlock.image.reading.tree import FileTree, is_folder, resolve
+from zlock.image.reading.tree import FileTree, names_in, resolve, text_at
 from zlock.model.debian import DebianPackage
 
 _DPKG = "/var/lib/dpkg"
@@ -60,7 +60,7 @@ def compare_debian(
         base: What its base image has, by name and architecture; None where that is not known, so that nothing is
             known to be extra.
     """
-    there = installed_in(text_of(tree, f"{_DPKG}/status"))
+    there = installed_in(text_at(tree, f"{_DPKG}/status"))
     wanted = {f"{one.name}:{one.architecture}": one for one in locked}
     found = {name: there.get((one.name, one.architecture)) for name, one in wanted.items()}
     files = _Files(tree)
@@ -101,7 +101,7 @@ class _Files:
     def altered(self, package: DebianPackage) -> tuple[Altered, ...]:
         """Return the files of a package that are not as they were."""
         names = (f"{package.name}:{package.architecture}", package.name)
-        sums = next((text for name in names if (text := text_of(self._tree, f"{_DPKG}/info/{name}.md5sums"))), "")
+        sums = next((text for name in names if (text := text_at(self._tree, f"{_DPKG}/info/{name}.md5sums"))), "")
         found = []
         for line in sums.splitlines():
             digest, _, path = line.partition("  ")
@@ -122,9 +122,8 @@ class _Files:
 
 def _filters(tree: FileTree) -> Iterator[tuple[str, bool]]:
     folder = "/etc/dpkg/dpkg.cfg.d"
-    names = tree.names(folder) if is_folder(tree, folder) else []
-    for place in (*(f"{folder}/{name}" for name in names), "/etc/dpkg/dpkg.cfg"):
-        for line in text_of(tree, place).splitlines():
+    for place in (*(f"{folder}/{name}" for name in names_in(tree, folder)), "/etc/dpkg/dpkg.cfg"):
+        for line in text_at(tree, place).splitlines():
             key, _, pattern = line.strip().removeprefix("--").partition("=")
             if key in _FILTERS:
                 yield pattern, _FILTERS[key]
@@ -132,6 +131,6 @@ def _filters(tree: FileTree) -> Iterator[tuple[str, bool]]:
 
 def _diversions(tree: FileTree) -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield the paths that dpkg unpacks elsewhere, each with that, and the package whose own file stays."""
-    lines = text_of(tree, f"{_DPKG}/diversions").splitlines()
+    lines = text_at(tree, f"{_DPKG}/diversions").splitlines()
     for start in range(0, len(lines) - 2, 3):
         yield lines[start], (lines[start + 1], lines[start + 2])

@@ -12,7 +12,7 @@ from zlock.errors import NoAnswer
 from zlock.image.reading.installed import PATH
 from zlock.image.reading.layers import LayerTree
 from zlock.image.reading.sources import OpenImage, add_layers
-from zlock.image.reading.tree import resolve
+from zlock.image.reading.tree import names_in, read_at, resolve, text_at
 from zlock.model.target import Target
 from zlock.reporting import Reporter
 
@@ -116,7 +116,7 @@ def read_parent(image: OpenImage, folders: Sequence[str], reporter: Reporter) ->
         raise NoPython(f"the base image `{name}` has no `python3` on its PATH", hint="name a base image with Python")
     if tree.node(f"{posixpath.dirname(folder)}/pyvenv.cfg"):
         raise NoAnswer(f"the `python3` of the base image `{name}` is that of an environment, `{folder}`", hint=_HINT)
-    program = tree.read(real) if tree.can_read(real) else b""
+    program = read_at(tree, real)
     loader = _LOADER.search(program[:_HEAD])
     if program[:4] != b"\x7fELF" or loader is None:
         raise NoAnswer(f"what `{folder}/python3` of the base image `{name}` is can't be told from its file", hint=_HINT)
@@ -164,41 +164,25 @@ def _python(tree: LayerTree, real: str, program: bytes, name: str) -> str:
         raise NoAnswer(f"the version of `{real}` of the base image `{name}` can't be told from its name", hint=_HINT)
     wanted = re.compile(rb"\x00(" + re.escape(minor[1]).encode() + rb"\.\d+(?:(?:a|b|rc)\d+)?)\+?\x00")
     folder = posixpath.dirname(posixpath.dirname(real))
-    libraries = [f"{place}/{one}" for place in _libraries(tree, folder) for one in tree.names(place)]
-    for data in (program, *(tree.read(one) for one in libraries if "/libpython3" in one and tree.can_read(one))):
+    places = (f"{folder}/lib", f"{folder}/lib64")
+    libraries = [f"{place}/{one}" for place in places for one in names_in(tree, place) if one.startswith("libpython3")]
+    for data in (program, *(read_at(tree, one) for one in libraries)):
         if found := wanted.search(data):
             return found[1].decode()
     return minor[1]
 
 
-def _libraries(tree: LayerTree, folder: str) -> Iterator[str]:
-    for name in ("lib", "lib64"):
-        place = resolve(tree, f"{folder}/{name}")
-        if place:
-            yield place
-
-
 def _glibc(tree: LayerTree) -> tuple[int, ...]:
-    for folder in _library_folders(tree):
-        place = resolve(tree, f"{folder}/libc.so.6")
-        if place and tree.can_read(place) and (found := _GLIBC.search(tree.read(place))):
-            return int(found[1]), int(found[2])
-    return ()
-
-
-def _library_folders(tree: LayerTree) -> Iterator[str]:
     for top in ("/lib64", "/lib", "/usr/lib64", "/usr/lib"):
-        place = resolve(tree, top)
-        if place:
-            yield place
-            yield from (f"{place}/{name}" for name in tree.names(place) if "-linux-" in name)
+        for inner in ("", *(f"/{name}" for name in names_in(tree, top) if "-linux-" in name)):
+            if found := _GLIBC.search(read_at(tree, f"{top}{inner}/libc.so.6")):
+                return int(found[1]), int(found[2])
+    return ()
 
 
 def _rows(tree: LayerTree, path: str) -> Iterator[list[str]]:
     """Yield the rows of `/etc/passwd` or its like; what is none is passed over, as the C library does."""
-    place = resolve(tree, path)
-    text = tree.read(place).decode("utf-8", "replace") if place and tree.can_read(place) else ""
-    for line in text.splitlines():
+    for line in text_at(tree, path).splitlines():
         row = line.split(":")
         if len(row) > 2 and row[2].isdecimal() and len(row[2]) < 11:  # noqa: PLR2004 - name:password:number, of 32 bits
             yield row

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from zlock.image.reading.compilers import Compilers, Module
 from zlock.image.reading.marshalled import fingerprint
-from zlock.image.reading.tree import FileTree, resolve
+from zlock.image.reading.tree import FileTree, file_at
 
 CACHE = "__pycache__"
 """The folder in which Python keeps what it has compiled; it runs only what has a source beside that folder."""
@@ -49,9 +49,8 @@ def read_name(tree: FileTree, path: str) -> Compiled | None:
     match = _NAME.fullmatch(name)
     if cache != CACHE or match is None:
         return None
-    place = resolve(tree, f"{above}/{match['module']}.py")
-    node = tree.node(place) if place else None
-    if place is None or node is None or node.kind != "file":
+    place = file_at(tree, f"{above}/{match['module']}.py")
+    if place is None:
         return None
     minor = int(match["minor"]) if match["minor"] else None
     return Compiled(path, place, minor, _LEVELS.get(match["level"]))

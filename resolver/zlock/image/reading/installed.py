@@ -16,7 +16,7 @@ from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.image.reading.compiled import CACHE, Compiled, read_name
-from zlock.image.reading.tree import FileTree, is_folder, resolve
+from zlock.image.reading.tree import FileTree, file_at, is_folder, names_in, read_at, resolve, text_at
 from zlock.model import plain
 
 _LIBRARIES = re.compile(r"python3\.(\d+)")
@@ -93,9 +93,7 @@ def interpreter_folders(tree: FileTree, environ: Mapping[str, str], minor: int) 
 
 def pythons_in(tree: FileTree, prefix: str) -> list[str]:
     """Return the Python versions that an environment has folders for: `3.12`."""
-    lib = resolve(tree, f"{prefix}/lib")
-    names = tree.names(lib) if lib and is_folder(tree, lib) else []
-    return [name.removeprefix("python") for name in names if _LIBRARIES.fullmatch(name)]
+    return [name.removeprefix("python") for name in names_in(tree, f"{prefix}/lib") if _LIBRARIES.fullmatch(name)]
 
 
 def read_distributions(tree: FileTree, folders: list[str]) -> list[Distribution]:
@@ -113,9 +111,8 @@ def check_files(tree: FileTree, distribution: Distribution) -> tuple[list[Altere
     for file in distribution.files:
         if file.path.endswith(".pyc") and read_name(tree, posixpath.normpath(file.path)):
             continue
-        place = resolve(tree, file.path)
-        node = tree.node(place) if place else None
-        if place is None or node is None or node.kind != "file":
+        place = file_at(tree, file.path)
+        if place is None:
             altered.append(Altered(path=file.path, why="gone"))
         elif file.algorithm != "sha256":
             altered.append(Altered(path=file.path, why="without a sha256 in RECORD"))
@@ -132,7 +129,7 @@ def compiled_files(tree: FileTree, distribution: Distribution) -> list[Compiled]
     found = []
     for folder in sorted({posixpath.dirname(path) for path in sources}):
         cache = f"{folder}/{CACHE}"
-        names = tree.names(cache) if is_folder(tree, cache) else []
+        names = names_in(tree, cache)
         compiled = [one for name in names if (one := read_name(tree, f"{cache}/{name}")) and one.source in sources]
         found += [one for one in compiled if one.path not in recorded or not _has_hash(tree, one.path, recorded)]
     return found
@@ -171,12 +168,8 @@ def stray_programs(tree: FileTree, prefix: str, distributions: Iterable[Distribu
     """Return what is in the `bin` of an environment, and neither in a RECORD nor what makes the environment."""
     owned = {path for one in distributions for path in one.paths}
     folder = resolve(tree, f"{prefix}/bin")
-    names = tree.names(folder) if folder and is_folder(tree, folder) else []
-    return [
-        f"{folder}/{name}"
-        for name in names
-        if f"{folder}/{name}" not in owned and not _ENVIRONMENTS_OWN.fullmatch(name)
-    ]
+    programs = [f"{folder}/{name}" for name in names_in(tree, f"{prefix}/bin") if not _ENVIRONMENTS_OWN.fullmatch(name)]
+    return [path for path in programs if path not in owned]
 
 
 def python_version(tree: FileTree, prefix: str) -> str:
@@ -191,8 +184,8 @@ def python_version(tree: FileTree, prefix: str) -> str:
 
 def _settings(tree: FileTree, prefix: str) -> list[tuple[str, str]]:
     """Return what the `pyvenv.cfg` of an environment says, as Python's `site` reads it; names are in lower case."""
-    text = _read(tree, f"{prefix}/pyvenv.cfg").decode("utf-8", errors="replace")
-    pairs = (line.partition("=") for line in re.split(r"\r\n|\r|\n", text))
+    lines = re.split(r"\r\n|\r|\n", text_at(tree, f"{prefix}/pyvenv.cfg"))
+    pairs = (line.partition("=") for line in lines)
     return [(name.strip().lower(), value.strip()) for name, equals, value in pairs if equals]
 
 
@@ -207,12 +200,12 @@ def odd_settings(tree: FileTree, prefix: str) -> dict[str, str]:
     odd = {}
     if not settings:
         odd["pyvenv.cfg"] = "gone"
-    elif not _is_text(_read(tree, f"{prefix}/pyvenv.cfg")):
+    elif not _is_text(read_at(tree, f"{prefix}/pyvenv.cfg")):
         odd["pyvenv.cfg"] = "no text, so that Python does not start"
     elif not shared or "true" in map(str.lower, shared):  # which is what `site` takes it for where it is not said
         odd[_SHARED] = "true"
     bin_folder = resolve(tree, f"{prefix}/bin") or f"{prefix}/bin"
-    for name in tree.names(bin_folder) if is_folder(tree, bin_folder) else []:
+    for name in names_in(tree, bin_folder):
         if _PYTHON.fullmatch(name):
             leads_to = _interpreter(tree, bin_folder, name)
             folder, target = posixpath.split(leads_to)
@@ -267,15 +260,15 @@ def _distribution(tree: FileTree, folder: str, name: str) -> Distribution | None
     if place is None:
         return None
     single = not is_folder(tree, place)
-    record = _read(tree, f"{place}/RECORD")
-    metadata = _read(tree, place if single else f"{place}/{'METADATA' if kind == 'dist-info' else 'PKG-INFO'}")
+    record = read_at(tree, f"{place}/RECORD")
+    metadata = read_at(tree, place if single else f"{place}/{'METADATA' if kind == 'dist-info' else 'PKG-INFO'}")
     headers = BytesHeaderParser().parsebytes(metadata)
     named, _, version = stem.partition("-")
     return Distribution(
         name=canonicalize_name(str(headers["Name"] or named)),
         version=str(headers["Version"] or version.partition("-py")[0]).strip(),
         files=_recorded(record, f"{place}/RECORD", folder) if kind == "dist-info" else (),
-        direct_url={} if single else _json(_read(tree, f"{place}/direct_url.json")),
+        direct_url={} if single else _json(read_at(tree, f"{place}/direct_url.json")),
         paths=frozenset(
             posixpath.normpath(posixpath.join(folder, path))
             for path, hashed in _rows(record)
@@ -309,12 +302,6 @@ def _rows(record: bytes) -> Iterator[tuple[str, str]]:
 
 def _encoded(sha256: str) -> str:
     return base64.urlsafe_b64encode(bytes.fromhex(sha256)).decode().rstrip("=")
-
-
-def _read(tree: FileTree, path: str) -> bytes:
-    place = resolve(tree, path)
-    node = tree.node(place) if place else None
-    return tree.read(place) if place and node and node.kind == "file" else b""
 
 
 def _json(data: bytes) -> Mapping[str, object]:

@@ -47,7 +47,7 @@ class FileTree(Protocol):
         """Return what is at a path, None where nothing is."""
 
     def names(self, path: str) -> list[str]:
-        """Return the names in a folder, sorted."""
+        """Return the names in a folder, sorted; none where there is no folder."""
 
     def can_read(self, path: str) -> bool:
         """Tell whether the bytes of a file can be had."""
@@ -84,8 +84,11 @@ class FolderTree:
         return Node("folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "device")
 
     def names(self, path: str) -> list[str]:
-        """Return the names in a folder, sorted."""
-        return sorted(os.listdir(self._place(path)))  # noqa: PTH208 - as above
+        """Return the names in a folder, sorted; none where there is no folder."""
+        try:
+            return sorted(os.listdir(self._place(path)))  # noqa: PTH208 - as above
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
     def can_read(self, path: str) -> bool:
         """Tell whether the bytes of a file can be had."""
@@ -143,7 +146,29 @@ def resolve(tree: FileTree, path: str) -> str | None:
 def is_folder(tree: FileTree, path: str) -> bool:
     """Tell whether a path leads to a folder."""
     place = resolve(tree, path)
-    if place is None:
-        return False
-    node = tree.node(place)
+    node = tree.node(place) if place else None
     return node is not None and node.kind == "folder"
+
+
+def file_at(tree: FileTree, path: str) -> str | None:
+    """Return the path of the file that a path leads to, links followed; None where it leads to none."""
+    place = resolve(tree, path)
+    node = tree.node(place) if place else None
+    return place if node and node.kind == "file" else None
+
+
+def read_at(tree: FileTree, path: str) -> bytes:
+    """Return the bytes of the file that a path leads to; none where it leads to none, or they can't be had."""
+    place = resolve(tree, path)
+    return tree.read(place) if place and tree.can_read(place) else b""
+
+
+def text_at(tree: FileTree, path: str) -> str:
+    """Return the text of the file that a path leads to, see `read_at`."""
+    return read_at(tree, path).decode("utf-8", "replace")
+
+
+def names_in(tree: FileTree, path: str) -> list[str]:
+    """Return the names in the folder that a path leads to, sorted; none where it leads to none."""
+    place = resolve(tree, path)
+    return tree.names(place) if place else []
