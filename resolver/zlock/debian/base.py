@@ -139,10 +139,8 @@ def take_out(image: str, tree: FileTree, root: Path) -> None:
         InvalidInput: It has no dpkg, or no apt.
     """
     if resolve(tree, _STATUS) is None:
-        kind = next((kind for place, kind in _OTHERS.items() if is_folder(tree, place)), "")
-        raise _unfit(
-            image, "it has no dpkg", f"its packages are {kind}" if kind else "", hint="name one of Debian or Ubuntu"
-        )
+        others = next((f"its packages are {kind}" for place, kind in _OTHERS.items() if is_folder(tree, place)), "")
+        raise _unfit(image, "it has no dpkg", others, hint="name one of Debian or Ubuntu")
     if resolve(tree, _APT) is None:
         raise _unfit(image, "it has no apt", hint="name one that has it")
     _write(root, _APT, b"")

@@ -17,7 +17,7 @@ from zlock.errors import IndexFailed
 from zlock.index.client import Client, Continued
 from zlock.index.folder import as_path, open_file
 from zlock.index.metadata import is_static, parse_metadata, read_headers
-from zlock.index.network import METADATA, WHOLE, Answer, Limit
+from zlock.index.network import METADATA, WHOLE, Answer, Limit, not_cached
 from zlock.model.distribution import File, Metadata
 from zlock.model.link import shown
 from zlock.model.ports import InvalidMetadata, MetadataBuilder
@@ -87,13 +87,9 @@ class Files:
         if answer.status == 404:  # noqa: PLR2004 - advertised and not there: seen on real indexes, the wheel has it too
             return None
         check_status(answer, self._client)
-        found = hashlib.sha256(answer.body).hexdigest()
-        if file.metadata and found != file.metadata:
-            raise IndexFailed(
-                f"the metadata beside `{file.filename}` has the wrong hash: `{shown(answer.url)}`",
-                context=[f"the index says sha256 {file.metadata}", f"it has         sha256 {found}"],
-                hint=_HOSTILE,
-            )
+        if file.metadata:
+            what = f"the metadata beside `{file.filename}`"
+            _check_hash(what, answer.url, io.BytesIO(answer.body), "sha256", file.metadata)
         return answer.body.decode("utf-8", "replace")
 
     def _ranges(self, file: File) -> Fetch:
@@ -187,9 +183,7 @@ class Files:
 
     def _check_online(self, what: str) -> None:
         if self._offline:
-            raise IndexFailed(
-                f"{what} is not in the cache, and --offline leaves the network alone", hint="run once without --offline"
-            )
+            raise not_cached(f"{what} is not in the cache")
 
 
 def _sized(size: int) -> Limit:
@@ -222,15 +216,21 @@ def check_file(stream: BinaryIO, file: File) -> None:
         IndexFailed: One differs.
     """
     for algorithm, digest in file.hashes:
-        found = _digest(stream, algorithm)
-        if found != digest:
-            raise IndexFailed(
-                f"`{file.filename}` has the wrong hash: `{shown(file.url)}`",
-                context=[f"the index says {algorithm} {digest}", f"it has {' ' * 8}{algorithm} {found}"],
-                hint=_HOSTILE,
-            )
-    size = stream.seek(0, io.SEEK_END)
-    if file.size >= 0 and size != file.size:
+        _check_hash(f"`{file.filename}`", file.url, stream, algorithm, digest)
+    _check_size(stream.seek(0, io.SEEK_END), file)
+
+
+def _check_hash(what: str, url: str, stream: BinaryIO, algorithm: str, said: str) -> None:
+    if (found := _digest(stream, algorithm)) != said:
+        raise IndexFailed(
+            f"{what} has the wrong hash: `{shown(url)}`",
+            context=[f"the index says {algorithm} {said}", f"it has {' ' * 8}{algorithm} {found}"],
+            hint=_HOSTILE,
+        )
+
+
+def _check_size(size: int, file: File) -> None:
+    if file.size not in (-1, size):
         raise IndexFailed(
             f"`{file.filename}` has {size} bytes, its index says {file.size}: `{shown(file.url)}`", hint=_HOSTILE
         )
@@ -262,10 +262,7 @@ def _part(answer: Answer, begin: int, file: File, client: Client) -> tuple[int, 
     expected = max(0, size + begin) if begin < 0 else begin
     if start != expected or stop - start + 1 != len(answer.body):
         raise RangesUnusable
-    if file.size >= 0 and size != file.size:
-        raise IndexFailed(
-            f"`{file.filename}` has {size} bytes, its index says {file.size}: `{shown(file.url)}`", hint=_HOSTILE
-        )
+    _check_size(size, file)
     return start, answer.body, size
 
 

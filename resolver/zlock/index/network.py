@@ -8,6 +8,8 @@ from typing import IO
 
 from msgspec import Struct
 
+from zlock.errors import IndexFailed
+
 CONNECTIONS = 24
 """How many connections there are to one server at the most."""
 
@@ -87,6 +89,11 @@ class Network(Struct, frozen=True):
             certificate=first("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") or pip.get("cert"),
             client_certificate=first("SSL_CLIENT_CERT", "PIP_CLIENT_CERT") or pip.get("client-cert"),
         )
+
+
+def not_cached(what: str) -> IndexFailed:
+    """Return the error for what has to be fetched, where nothing may be."""
+    return IndexFailed(f"{what}, and --offline leaves the network alone", hint="run once without --offline")
 
 
 def _proxies(environ: Mapping[str, str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from msgspec.structs import astuple
 from packaging.utils import NormalizedName
 
 from zlock.errors import IndexFailed, InvalidConfiguration
@@ -15,7 +16,7 @@ from zlock.index.cache import Cache, Damaged, Parts
 from zlock.index.client import Client
 from zlock.index.files import check_status, way_in
 from zlock.index.folder import as_path, folder_names, folder_page
-from zlock.index.network import PAGE, Answer
+from zlock.index.network import PAGE, Answer, not_cached
 from zlock.index.simple import ACCEPT, parse_page
 from zlock.model.distribution import File
 from zlock.model.indexes import Index
@@ -27,7 +28,7 @@ _FRESH = 600
 _MAX_AGE = re.compile(r"(?<!-)max-age=\"?(\d{1,9})")
 
 
-_VERSIONS = 4  # where they are in what is stored
+_VERSIONS = 2  # where they are in what is stored
 _PARSING = threading.Lock()
 
 
@@ -96,10 +97,7 @@ class Pages:
             if absent is not None and self._counts(absent[is_last]):
                 return Known(None)
         if self._offline:
-            raise IndexFailed(
-                f"`{name}` is not in the cache, and --offline leaves the network alone",
-                hint="run once without --offline",
-            )
+            raise not_cached(f"`{name}` is not in the cache")
         return None
 
     def is_as_stored(self, name: NormalizedName) -> bool:
@@ -113,9 +111,8 @@ class Pages:
         now = self._cache.read_parts("pages", self._base, name)
         if before is None or now is None:
             return before is None and page is None
-        _, _, *said = before.value  # behind what validates it
-        releases = range(len(before.value[_VERSIONS]))
-        return said == [*now.value[2:]] and all(before.part(one) == now.part(one) for one in releases)
+        said = before.value[2:]
+        return said == now.value[2:] and all(before.part(one) == now.part(one) for one in range(len(said[_VERSIONS])))
 
     def _page(self, name: NormalizedName, stored: Parts) -> Page:
         def files(position: int) -> tuple[File, ...]:
@@ -124,30 +121,15 @@ class Pages:
             except Damaged:
                 return self._again(name, str(versions[position]))
 
-        _, _, status, reason, versions, prereleases, yanked, uploaded, releases, strange, unusable = stored.value
-        return Page(
-            name,
-            self._base,
-            status=status,
-            reason=reason,
-            versions=versions,
-            prereleases=prereleases,
-            yanked=yanked,
-            uploaded=uploaded,
-            releases=releases,
-            strange=strange,
-            unusable=unusable,
-            files=files,
-        )
+        row = stored.value[2:]  # behind what validates it
+        versions = row[_VERSIONS]
+        return Page(*(name, self._base, *row, files))
 
     def _again(self, name: NormalizedName, version: str) -> tuple[File, ...]:
         """Return a release's files from a page that is asked for again, as what was stored of it is damaged."""
         self._cache.remove("pages", self._base, name)
         if self._offline:
-            raise IndexFailed(
-                f"what the cache holds of `{name}` is damaged, and --offline leaves the network alone",
-                hint="run once without --offline",
-            )
+            raise not_cached(f"what the cache holds of `{name}` is damaged")
         page = self._ask(name, None)
         return page.files(page.versions.index(version)) if page and version in page.versions else ()
 
@@ -185,19 +167,7 @@ class Pages:
         return self._page(name, kept) if kept else page
 
     def _store(self, page: Page, answer: Answer) -> None:
-        validators = answer.headers.get("etag", ""), answer.headers.get("last-modified", "")
-        masks = page.prereleases, page.yanked
-        value = (
-            *validators,
-            page.status,
-            page.reason,
-            page.versions,
-            *masks,
-            page.uploaded,
-            page.releases,
-            page.strange,
-            page.unusable,
-        )
+        value = (answer.headers.get("etag", ""), answer.headers.get("last-modified", ""), *astuple(page)[2:-1])
         releases = (tuple(map(tuple, page.files(position))) for position in range(len(page.versions)))
         self._cache.write_parts(
             "pages", self._base, page.name, value=value, parts=releases, until=_until(answer, _FRESH)

@@ -18,6 +18,7 @@ from zlock.errors import IndexFailed, OutsideFailed
 from zlock.index.client import Client, Continued
 from zlock.index.files import check_status
 from zlock.index.folder import as_path, open_file
+from zlock.index.network import not_cached
 from zlock.model.link import shown
 from zlock.model.page import version_text
 from zlock.model.versions import parse_version
@@ -46,24 +47,22 @@ class Wanted(Struct, frozen=True, kw_only=True):
         return differs(path, self.size, self.sha256)
 
 
-_LEFT_ALONE = "and --offline leaves the network alone"
-_ONLINE = "run once without --offline"
-
-
 class OfflineMiss(IndexFailed):
     """A file is not in a wheelhouse, or is another than was locked, and the network is left alone."""
 
     def __init__(self, filename: str, *, is_another: bool) -> None:
         self.line = f"`{filename}` is {'another file than was locked' if is_another else 'not in the wheelhouse'}"
-        super().__init__(f"{self.line}, {_LEFT_ALONE}", hint=_ONLINE)
+        alone = not_cached(self.line)
+        super().__init__(alone.message, hint=alone.hint)
 
     @staticmethod
     def of_all(misses: Sequence[OfflineMiss]) -> IndexFailed:
         """Return one error for one or more files."""
         if len(misses) == 1:
             return misses[0]
-        message = f"{len(misses)} files are not in the wheelhouse as they were locked, {_LEFT_ALONE}"
-        return IndexFailed(message, context=[one.line for one in misses], hint=_ONLINE)
+        error = not_cached(f"{len(misses)} files are not in the wheelhouse as they were locked")
+        error.context = tuple(one.line for one in misses)
+        return error
 
 
 class Wheelhouse:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from functools import lru_cache
 
+from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
@@ -15,7 +16,7 @@ from zlock.model.versions import Release, parse_version, release_of
 _canonical = lru_cache(maxsize=65536)(canonicalize_name)
 
 
-class Page:
+class Page(Struct, frozen=True, eq=False):
     """The releases that one index lists under one name.
 
     Attributes:
@@ -30,51 +31,21 @@ class Page:
         releases: The epoch and the release numbers of each version, so that few have to be parsed.
         strange: The names of files that belong to no version of this project.
         unusable: Other files that nothing may be made of, each with what is wrong with it.
+        files: Returns the files of a release by its position, in the order of the index.
     """
 
-    __slots__ = (
-        "_files",
-        "index",
-        "name",
-        "prereleases",
-        "reason",
-        "releases",
-        "status",
-        "strange",
-        "unusable",
-        "uploaded",
-        "versions",
-        "yanked",
-    )
-
-    def __init__(
-        self,
-        name: NormalizedName,
-        index: str,
-        *,
-        status: str = "active",
-        reason: str = "",
-        versions: tuple[str, ...] = (),
-        prereleases: int = 0,
-        yanked: int = 0,
-        uploaded: tuple[int, ...] = (),
-        releases: tuple[Release, ...] = (),
-        strange: tuple[str, ...] = (),
-        unusable: tuple[str, ...] = (),
-        files: Callable[[int], tuple[File, ...]],
-    ) -> None:
-        self.name = name
-        self.index = index
-        self.status = status
-        self.reason = reason
-        self.versions = versions
-        self.prereleases = prereleases
-        self.yanked = yanked
-        self.uploaded = uploaded
-        self.releases = releases
-        self.strange = strange
-        self.unusable = unusable
-        self._files = files
+    name: NormalizedName
+    index: str
+    status: str
+    reason: str
+    versions: tuple[str, ...]
+    prereleases: int
+    yanked: int
+    uploaded: tuple[int, ...]
+    releases: tuple[Release, ...]
+    strange: tuple[str, ...]
+    unusable: tuple[str, ...]
+    files: Callable[[int], tuple[File, ...]]
 
     @classmethod
     def of(
@@ -94,8 +65,8 @@ class Page:
         return cls(
             name,
             index,
-            status=status,
-            reason=reason,
+            status,
+            reason,
             versions=tuple([str(version) for version in ordered]),
             prereleases=_mask([version.is_prerelease for version in ordered]),
             yanked=_mask([all(file.yanked is not None for file in row) for row in rows]),
@@ -105,10 +76,6 @@ class Page:
             unusable=unusable,
             files=rows.__getitem__,
         )
-
-    def files(self, position: int) -> tuple[File, ...]:
-        """Return the files of a release, in the order of the index."""
-        return self._files(position)
 
 
 def _by_version(name: NormalizedName, files: Iterable[File]) -> tuple[dict[Version, list[File]], list[str]]:
