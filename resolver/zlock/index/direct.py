@@ -27,18 +27,6 @@ _GIT_SCHEMES = frozenset({"https", "http", "ssh", "file"})
 _EXTRA = re.compile(r'extra == "[^"]*"|"[^"]*" == extra')
 
 
-class _Wanted(Struct, frozen=True, kw_only=True):
-    """A package and the URL that it is required by."""
-
-    name: NormalizedName
-    link: Link
-
-    @property
-    def shown(self) -> str:
-        """The reference as messages show it."""
-        return f"{self.name} @ {self.link.shown}"
-
-
 def find_references(
     wanted: Iterable[tuple[NormalizedName, str, str]],
     find: Callable[[NormalizedName, str], Reference],
@@ -138,236 +126,225 @@ def find_reference(
         CommandFailed: It needs git, and there is none.
     """
     try:
-        wanted = _Wanted(name=name, link=Link.parse(url))
+        link = Link.parse(url)
     except LinkError as error:
         raise InvalidRequirements(f"`{name} @ {shown(url)}` can't be used: {error}", hint=error.hint) from error
-    if wanted.link.name and canonicalize_name(wanted.link.name) != name:
-        raise _other_name(wanted, canonicalize_name(wanted.link.name))
+    search = _Search(
+        name=name, link=link, project=project, fetch=fetch, builder=builder, offline=offline, locked=locked
+    )
+    search.check_name(canonicalize_name(link.name or name))
     try:
-        reference = _find(wanted, project=project, fetch=fetch, builder=builder, offline=offline, locked=locked)
+        reference = search.find()
     except InvalidMetadata as error:
         raise IndexFailed(
-            f"`{wanted.shown}` is unusable: {error.reason}", hint="correct it where it is made, or require another"
+            f"`{search.shown}` is unusable: {error.reason}", hint="correct it where it is made, or require another"
         ) from error
-    if reference.metadata.name != name:
-        raise _other_name(wanted, reference.metadata.name)
+    search.check_name(reference.metadata.name)
     fixed = PurePosixPath(reference.path).is_absolute()
     return reference._replace(metadata=with_portable_needs(reference.metadata, project, fixed=fixed))
 
 
-def _find(
-    wanted: _Wanted,
-    *,
-    project: Path,
-    fetch: Callable[[str], bytes],
-    builder: Builder,
-    offline: bool,
-    locked: LockedReference | None,
-) -> Reference:
-    if wanted.link.vcs:
-        return _find_vcs(wanted, builder, offline=offline, locked=locked)
-    if wanted.link.is_local:
-        return _find_local(wanted, project, builder)
-    _check_archive(wanted)
-    if offline:
-        raise _is_offline(wanted)
-    data = fetch(wanted.link.address)
-    _check_unchanged(wanted, data, locked)
-    return _of_archive(wanted, data, builder, url=wanted.link.public)
+class _Search(Struct, frozen=True, kw_only=True):
+    """A package, the URL that it is required by, and what brings it here; see `find_reference`."""
 
+    name: NormalizedName
+    link: Link
+    project: Path
+    fetch: Callable[[str], bytes]
+    builder: Builder
+    offline: bool
+    locked: LockedReference | None
 
-def _check_archive(wanted: _Wanted) -> None:
-    if wanted.link.kind not in ("wheel", "sdist"):
-        raise InvalidRequirements(
-            f"`{wanted.shown}` is neither a wheel nor an sdist by its name",
-            hint=f"it must end in one of .whl {' '.join(SDIST_ENDINGS)}; a repository is written `git+https://...`",
-        )
+    @property
+    def shown(self) -> str:
+        """The reference as messages show it."""
+        return f"{self.name} @ {self.link.shown}"
 
+    def find(self) -> Reference:
+        """Return the reference, its metadata as it states them."""
+        if self.link.vcs:
+            return self._find_vcs()
+        if self.link.is_local:
+            return self._find_local()
+        self._check_archive()
+        if self.offline:
+            raise self._is_offline()
+        data = self.fetch(self.link.address)
+        self._check_unchanged(data)
+        return self._of_archive(data, url=self.link.public)
 
-# Archives
-
-
-def _of_archive(wanted: _Wanted, data: bytes, builder: Builder, *, url: str = "", path: str = "") -> Reference:
-    _check_hashes(wanted, data)
-    link, filename = wanted.link, wanted.link.file_name
-    is_wheel = link.kind == "wheel"
-    if is_wheel:
-        described = Described(_of_wheel(wanted, data), ())
-    else:
-        described = builder.describe_archive(
-            io.BytesIO(data), filename, name=wanted.name, what=wanted.shown, subdirectory=link.subdirectory
-        )
-    return Reference(
-        requested=wanted.link.public,
-        kind="archive",
-        url=url,
-        path=path,
-        subdirectory="" if is_wheel else link.subdirectory,
-        hashes=(("sha256", hashlib.sha256(data).hexdigest()),),
-        size=len(data),
-        metadata=described.metadata,
-        filename=filename,
-        build_requires=described.build_requires,
-    )
-
-
-def _of_wheel(wanted: _Wanted, data: bytes) -> Metadata:
-    """Read a wheel and hold its metadata against its file name, which is all that installers go by (PEP 427)."""
-    filename = wanted.link.file_name
-    metadata = parse_metadata(wheel_metadata(io.BytesIO(data), filename))
-    if (metadata.name, metadata.version) != (wanted.name, str(parse_wheel_filename(filename)[1])):
-        raise InvalidMetadata(f"its metadata says that it is `{metadata.name}` {metadata.version}")
-    return metadata
-
-
-def _check_hashes(wanted: _Wanted, data: bytes) -> None:
-    for algorithm, digest in wanted.link.hashes:
-        found = hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
-        if found != digest:
-            raise IndexFailed(
-                f"`{wanted.shown}` has the wrong hash",
-                context=[f"required {algorithm} {digest}", f"it has   {algorithm} {found}"],
-                hint="it was replaced, or something between is broken or hostile; nothing was written",
+    def check_name(self, name: NormalizedName) -> None:
+        """Hold a name that the URL or what is there states to the one that is required."""
+        if name != self.name:
+            raise InvalidRequirements(
+                f"`{self.shown}` is `{name}`, another package", hint=f"write `{name} @ ...`, or correct the URL"
             )
 
-
-def _check_unchanged(wanted: _Wanted, data: bytes, locked: LockedReference | None) -> None:
-    """Hold a remote file against the lock: what a URL serves must not change without anyone's knowledge."""
-    found = hashlib.sha256(data).hexdigest()
-    if locked and locked.url == wanted.link.public and locked.sha256 not in ("", found):
-        raise IndexFailed(
-            f"`{wanted.shown}` is not the file that was locked",
-            context=[f"locked sha256 {locked.sha256}", f"it has sha256 {found}"],
-            hint=f"if the change is meant: `zlock resolve --upgrade-package {wanted.name}`",
+    def _is_offline(self) -> IndexFailed:
+        return IndexFailed(
+            f"`{self.shown}` is not in the cache, and --offline leaves the network alone", hint="run without --offline"
         )
 
+    # Archives
 
-# Folders and files
+    def _check_archive(self) -> None:
+        if self.link.kind not in ("wheel", "sdist"):
+            raise InvalidRequirements(
+                f"`{self.shown}` is neither a wheel nor an sdist by its name",
+                hint=f"it must end in one of .whl {' '.join(SDIST_ENDINGS)}; a repository is written `git+https://...`",
+            )
 
-
-def _find_local(wanted: _Wanted, project: Path, builder: Builder) -> Reference:
-    path = Path(wanted.link.path)
-    place = absolute(project / path)
-    own = real(place.parent) / place.name
-    relative = portable(own, real(project), fixed=path.is_absolute())
-    if place.is_dir():
-        return _of_folder(wanted, place, relative, builder, project)
-    if not place.exists():
-        raise InvalidRequirements(
-            f"`{wanted.shown}` is not there",
-            context=[f"looked at `{place}`"],
-            hint="correct the path; a relative one counts from the project folder",
-        )
-    _check_archive(wanted)
-    try:
-        data = place.read_bytes()
-    except OSError as error:
-        raise InvalidRequirements(
-            f"`{wanted.shown}` can't be read: {error.strerror}", hint="let your user read it"
-        ) from error
-    return _of_archive(wanted, data, builder, path=relative)
-
-
-def _of_folder(wanted: _Wanted, folder: Path, relative: str, builder: Builder, project: Path) -> Reference:
-    try:
-        tree = folder_in(folder, wanted.link.subdirectory)
-        described = builder.describe_tree(tree, name=wanted.name, what=wanted.shown)
-    except InvalidMetadata as error:
-        raise InvalidRequirements(
-            f"`{wanted.shown}` is unusable: {error.reason}", hint="correct the project in that folder"
-        ) from error
-    found = with_sources(described.metadata, tree, place=on_this_machine, root=project)
-    return Reference(
-        requested=wanted.link.public,
-        kind="directory",
-        path=relative,
-        subdirectory=wanted.link.subdirectory,
-        metadata=found.metadata,
-        routes=found.routes,
-        build_requires=described.build_requires,
-    )
-
-
-# Repositories
-
-
-def _find_vcs(wanted: _Wanted, builder: Builder, *, offline: bool, locked: LockedReference | None) -> Reference:
-    from zlock.index import git
-
-    link = wanted.link
-    _check_repository(wanted)
-    if offline and link.scheme != "file":
-        raise _is_offline(wanted)
-    address, revision = link.repository, link.revision
-    url = redact(address)
-    with temporary_folder() as folder:
-        if locked and (locked.url, locked.requested_revision) == (url, revision) and locked.commit:
-            commit = _clone_locked(wanted, locked, folder / "tree")
+    def _of_archive(self, data: bytes, *, url: str = "", path: str = "") -> Reference:
+        self._check_hashes(data)
+        link = self.link
+        if link.kind == "wheel":
+            described, subdirectory = Described(self._of_wheel(data), ()), ""
         else:
-            commit = git.clone(address, revision, folder / "tree")
-        tree = folder_in(folder / "tree", link.subdirectory)
-        described = builder.describe_tree(tree, name=wanted.name, what=wanted.shown)
-        place = in_repository(f"git+{url}@{commit}", folder / "tree")
-        root = folder / "tree"
-        found = with_sources(described.metadata, tree, place=place, root=root, within=wanted.shown, limit=root)
-    return Reference(
-        requested=wanted.link.public,
-        kind="vcs",
-        url=url,
-        subdirectory=link.subdirectory,
-        requested_revision=revision,
-        commit=commit,
-        metadata=found.metadata,
-        build_requires=described.build_requires,
-        routes=found.routes,
-    )
-
-
-def _clone_locked(wanted: _Wanted, locked: LockedReference, folder: Path) -> str:
-    """Clone a repository at the commit that is locked, wherever its branches are by now."""
-    from zlock.index import git
-
-    try:
-        commit = git.clone(wanted.link.repository, locked.commit, folder)
-    except InvalidRequirements:
-        commit = ""
-    if commit != locked.commit:
-        raise IndexFailed(
-            f"the commit of `{wanted.shown}` that was locked is gone from its repository",
-            context=[f"locked {locked.commit}"],
-            hint=f"to take what is there now: `zlock resolve --upgrade-package {wanted.name}`",
-        )
-    return commit
-
-
-def _check_repository(wanted: _Wanted) -> None:
-    """Tell a local repository that is not there from one that fails; git's words for both are the same."""
-    link = wanted.link
-    if link.vcs != "git":
-        raise InvalidRequirements(
-            f"`{wanted.shown}` is a repository of another kind than git, and only git is understood",
-            hint="require a release, an archive by URL, or a git mirror of it",
-        )
-    if link.scheme not in _GIT_SCHEMES:
-        raise InvalidRequirements(
-            f"`{wanted.shown}` is not a git URL that is understood",
-            hint="write git+https://HOST/PATH, git+ssh://git@HOST/PATH or git+file:///PATH",
-        )
-    if link.scheme == "file" and not Path(link.path).is_dir():
-        raise InvalidRequirements(
-            f"`{wanted.shown}` is not there",
-            context=[f"looked at `{link.path}`"],
-            hint="correct the path, or make the repository",
+            subdirectory = link.subdirectory
+            described = self.builder.describe_archive(
+                io.BytesIO(data), link.file_name, name=self.name, what=self.shown, subdirectory=subdirectory
+            )
+        return Reference(
+            requested=link.public,
+            kind="archive",
+            url=url,
+            path=path,
+            subdirectory=subdirectory,
+            hashes=(("sha256", hashlib.sha256(data).hexdigest()),),
+            size=len(data),
+            metadata=described.metadata,
+            filename=link.file_name,
+            build_requires=described.build_requires,
         )
 
+    def _of_wheel(self, data: bytes) -> Metadata:
+        """Read a wheel and hold its metadata against its file name, which is all that installers go by (PEP 427)."""
+        filename = self.link.file_name
+        metadata = parse_metadata(wheel_metadata(io.BytesIO(data), filename))
+        if (metadata.name, metadata.version) != (self.name, str(parse_wheel_filename(filename)[1])):
+            raise InvalidMetadata(f"its metadata says that it is `{metadata.name}` {metadata.version}")
+        return metadata
 
-def _is_offline(wanted: _Wanted) -> IndexFailed:
-    return IndexFailed(
-        f"`{wanted.shown}` is not in the cache, and --offline leaves the network alone", hint="run without --offline"
-    )
+    def _check_hashes(self, data: bytes) -> None:
+        for algorithm, digest in self.link.hashes:
+            found = hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
+            if found != digest:
+                raise IndexFailed(
+                    f"`{self.shown}` has the wrong hash",
+                    context=[f"required {algorithm} {digest}", f"it has   {algorithm} {found}"],
+                    hint="it was replaced, or something between is broken or hostile; nothing was written",
+                )
 
+    def _check_unchanged(self, data: bytes) -> None:
+        """Hold a remote file against the lock: what a URL serves must not change without anyone's knowledge."""
+        found, locked = hashlib.sha256(data).hexdigest(), self.locked
+        if locked and locked.url == self.link.public and locked.sha256 not in ("", found):
+            raise IndexFailed(
+                f"`{self.shown}` is not the file that was locked",
+                context=[f"locked sha256 {locked.sha256}", f"it has sha256 {found}"],
+                hint=f"if the change is meant: `zlock resolve --upgrade-package {self.name}`",
+            )
 
-def _other_name(wanted: _Wanted, name: NormalizedName) -> InvalidRequirements:
-    return InvalidRequirements(
-        f"`{wanted.shown}` is `{name}`, another package", hint=f"write `{name} @ ...`, or correct the URL"
-    )
+    # Folders and files
+
+    def _find_local(self) -> Reference:
+        path = Path(self.link.path)
+        place = absolute(self.project / path)
+        relative = portable(real(place.parent) / place.name, real(self.project), fixed=path.is_absolute())
+        if place.is_dir():
+            return self._of_folder(place, relative)
+        if not place.exists():
+            raise self._is_absent(place, "correct the path; a relative one counts from the project folder")
+        self._check_archive()
+        try:
+            data = place.read_bytes()
+        except OSError as error:
+            raise InvalidRequirements(
+                f"`{self.shown}` can't be read: {error.strerror}", hint="let your user read it"
+            ) from error
+        return self._of_archive(data, path=relative)
+
+    def _is_absent(self, place: str | Path, hint: str) -> InvalidRequirements:
+        return InvalidRequirements(f"`{self.shown}` is not there", context=[f"looked at `{place}`"], hint=hint)
+
+    def _of_folder(self, folder: Path, relative: str) -> Reference:
+        try:
+            tree = folder_in(folder, self.link.subdirectory)
+            described = self.builder.describe_tree(tree, name=self.name, what=self.shown)
+        except InvalidMetadata as error:
+            raise InvalidRequirements(
+                f"`{self.shown}` is unusable: {error.reason}", hint="correct the project in that folder"
+            ) from error
+        found = with_sources(described.metadata, tree, place=on_this_machine, root=self.project)
+        return Reference(
+            requested=self.link.public,
+            kind="directory",
+            path=relative,
+            subdirectory=self.link.subdirectory,
+            metadata=found.metadata,
+            routes=found.routes,
+            build_requires=described.build_requires,
+        )
+
+    # Repositories
+
+    def _find_vcs(self) -> Reference:
+        link = self.link
+        self._check_repository()
+        if self.offline and link.scheme != "file":
+            raise self._is_offline()
+        url = redact(link.repository)
+        with temporary_folder() as folder:
+            root = folder / "tree"
+            commit = self._clone(root)
+            tree = folder_in(root, link.subdirectory)
+            described = self.builder.describe_tree(tree, name=self.name, what=self.shown)
+            place = in_repository(f"git+{url}@{commit}", root)
+            found = with_sources(described.metadata, tree, place=place, root=root, within=self.shown, limit=root)
+        return Reference(
+            requested=link.public,
+            kind="vcs",
+            url=url,
+            subdirectory=link.subdirectory,
+            requested_revision=link.revision,
+            commit=commit,
+            metadata=found.metadata,
+            build_requires=described.build_requires,
+            routes=found.routes,
+        )
+
+    def _clone(self, folder: Path) -> str:
+        """Clone a repository, at the commit that is locked wherever its branches are by now; return the commit."""
+        from zlock.index import git
+
+        link, locked = self.link, self.locked
+        asked = redact(link.repository), link.revision
+        if not locked or not locked.commit or (locked.url, locked.requested_revision) != asked:
+            return git.clone(link.repository, link.revision, folder)
+        try:
+            commit = git.clone(link.repository, locked.commit, folder)
+        except InvalidRequirements:
+            commit = ""
+        if commit != locked.commit:
+            raise IndexFailed(
+                f"the commit of `{self.shown}` that was locked is gone from its repository",
+                context=[f"locked {locked.commit}"],
+                hint=f"to take what is there now: `zlock resolve --upgrade-package {self.name}`",
+            )
+        return commit
+
+    def _check_repository(self) -> None:
+        """Tell a local repository that is not there from one that fails; git's words for both are the same."""
+        link = self.link
+        if link.vcs != "git":
+            raise InvalidRequirements(
+                f"`{self.shown}` is a repository of another kind than git, and only git is understood",
+                hint="require a release, an archive by URL, or a git mirror of it",
+            )
+        if link.scheme not in _GIT_SCHEMES:
+            raise InvalidRequirements(
+                f"`{self.shown}` is not a git URL that is understood",
+                hint="write git+https://HOST/PATH, git+ssh://git@HOST/PATH or git+file:///PATH",
+            )
+        if link.scheme == "file" and not Path(link.path).is_dir():
+            raise self._is_absent(link.path, "correct the path, or make the repository")
