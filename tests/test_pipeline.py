@@ -758,6 +758,15 @@ def other_python(tmp_path_factory: pytest.TempPathFactory) -> str:
 PROBE = "import sys\n@pipeline(settings={'docker': {'dockerfile': sys.prefix}})\ndef run(): ..."
 
 
+def test_what_reads_a_pipeline_file_needs_the_standard_library_alone() -> None:
+    folder = Path(zlock.__file__).parents[1]
+    modules = "zlock.settings.child, zlock.frameworks.zenml.before, zlock.frameworks.zenml.reader"
+    program = f"import sys; sys.path.insert(0, {str(folder)!r}); import {modules}"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_an_interpreter_without_zlock_is_replaced_by_the_own_one(
     load: Load, other_python: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

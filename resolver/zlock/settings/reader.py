@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from msgspec import Struct
-
 from zlock.errors import ZlockError
 from zlock.settings.place import Place, display
 
@@ -19,7 +17,7 @@ Stated = Mapping[str, Any]
 """Settings by their names, or their document (`SettingsDocument` of `zlock.settings.docker`), as JSON has both."""
 
 
-class Question(Struct, frozen=True):
+class Question(NamedTuple):
     """What the parent asks.
 
     Attributes:
