@@ -68,6 +68,7 @@ def test_locks_of_its_own_steps_that_are_gone_are_removed(two: Project) -> None:
     assert checked.code == 1
     assert "step `load` is gone" in checked.stderr
     assert "deploy" not in checked.stderr
+    assert "run `zlock resolve learning.py`" in checked.stderr
     resolved(two, "learning.py")
     assert steps(two) == ["deploy", "train"]
 

@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from zlock.errors import InvalidConfiguration, InvalidInput, Located, Problems, ZlockError
 from zlock.settings.place import Place
-from zlock.workflow.locks.current import HINT
 from zlock.workflow.project.workspace import Options
 
 _SKIPPED = frozenset({"node_modules", "__pycache__", "build", "dist", "site-packages"})
@@ -22,12 +21,10 @@ class Part(Struct, frozen=True, kw_only=True):
     Attributes:
         name: The pipeline as it was named; a project's path from the folder, with `/`, and a dot for the folder itself.
         options: What is to be done for it.
-        again: The command that locks it.
     """
 
     name: str
     options: Options
-    again: str
 
     def named(self, error: ZlockError) -> list[ZlockError]:
         """Return what is wrong with it, each error with its name, and with files that count from anywhere."""
@@ -35,7 +32,6 @@ class Part(Struct, frozen=True, kw_only=True):
         for one in errors:
             one.message = f"`{self.name}`: {one.message}"
             one.context = tuple(map(self._placed, one.context))
-            one.hint = f"run `{self.again}`" if one.hint == HINT else one.hint
         return list(errors)
 
     def _placed(self, line: str) -> str:
@@ -56,10 +52,7 @@ def pipelines_of(options: Options, pipelines: Sequence[str]) -> list[Part]:
             f"`{stated}` is for one pipeline, and {len(pipelines)} are named", hint="name that one alone"
         )
     every = options._replace(is_one_of_several=True)
-    return [
-        Part(name=one, options=every._replace(pipeline=one), again=f"zlock resolve {one}")
-        for one in dict.fromkeys(pipelines)
-    ]
+    return [Part(name=one, options=every._replace(pipeline=one)) for one in dict.fromkeys(pipelines)]
 
 
 def projects_below(options: Options, pipelines: Sequence[str]) -> list[Part]:
@@ -76,16 +69,13 @@ def projects_below(options: Options, pipelines: Sequence[str]) -> list[Part]:
         )
     folder = (options.project or Path.cwd()).absolute()
     every = options._replace(is_one_of_several=True)
-    found = [
-        Part(name=one.relative_to(folder).as_posix(), options=every._replace(project=one), again="zlock resolve --all")
-        for one in _configured(folder)
-    ]
-    if not found:
+    places = list(_configured(folder))
+    if not places:
         raise InvalidConfiguration(
             f"there is no project in `{folder}` or below it: no `zlock.toml`, no `[tool.zlock]` in a `pyproject.toml`",
             hint="name the folder with `--project`, or begin a project with `zlock init`",
         )
-    return found
+    return [Part(name=one.relative_to(folder).as_posix(), options=every._replace(project=one)) for one in places]
 
 
 def _configured(folder: Path) -> Iterator[Path]:

@@ -17,8 +17,9 @@ from zlock.model.paths import path_in, real
 from zlock.redact import redact
 from zlock.settings.config import Project, read_project
 from zlock.wording import did_you_mean, listed
-from zlock.workflow.locks.current import HINT, changed_places
+from zlock.workflow.locks.current import changed_places
 
+_HINT = "run `zlock resolve`"
 _DIRECT_REFERENCE = re.compile(r"[\w\]]\s*@\s*[a-z][a-z0-9+.\-]*://[^\s'\"]+", re.IGNORECASE)
 """A requirement with a URL (PEP 508), wherever it stands in code."""
 _PLACEHOLDER = re.compile(r"://(?:[^\s/?#:@]*:)?(?:\$?\{[^{}\s]*\}|%s)@")
@@ -141,7 +142,7 @@ def _missing(project: Project, message: str, expected: str) -> LockOutdated:
     if _is_unpacked(project):
         hint = "an sdist holds the locks where the hook of zlock was on when it was made"
         return LockOutdated(message, context=[expected, "this is an unpacked sdist"], hint=hint)
-    return LockOutdated(message, context=[expected], hint=HINT)
+    return LockOutdated(message, context=[expected], hint=_HINT)
 
 
 def _check_declared(facts: Facts, project: Project, step: str) -> None:
@@ -150,7 +151,7 @@ def _check_declared(facts: Facts, project: Project, step: str) -> None:
         *_changed_places(facts, project),
     ]
     if changed:
-        raise LockOutdated(f"the lock of step `{step}` does not match the project", context=changed, hint=HINT)
+        raise LockOutdated(f"the lock of step `{step}` does not match the project", context=changed, hint=_HINT)
 
 
 def _changed_places(facts: Facts, project: Project) -> Iterator[str]:

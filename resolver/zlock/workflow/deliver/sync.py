@@ -124,7 +124,7 @@ def _last_made(workspace: Workspace) -> Path:
     wanted = workspace.options.steps or tuple(known)
     for name in wanted:
         if name not in known:
-            hint = did_you_mean(name, known) or "run `zlock resolve`"
+            hint = did_you_mean(name, known) or workspace.options.hint
             raise LockOutdated(f"step `{name}` has no lock", hint=hint)
     _hold_to_one(list(wanted))
     pointer = _Place.of(workspace).pointer(known[wanted[0]].path)

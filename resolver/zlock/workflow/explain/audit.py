@@ -94,7 +94,7 @@ def audit(options: Options, osv: Sequence[Path]) -> Audit:
 def _locks(workspace: Workspace) -> dict[str, Lock]:
     known = existing_steps(workspace.lock_folder)
     if not known:
-        raise LockOutdated(f"there is no lock in `{workspace.project.lock_dir}`", hint="run `zlock resolve`")
+        raise LockOutdated(f"there is no lock in `{workspace.project.lock_dir}`", hint=workspace.options.hint)
 
     def read(step: str) -> Lock:
         if step not in known:

@@ -84,7 +84,7 @@ def _with_foreign(workspace: Workspace, path: Path, text: str) -> StepDiff:
     if len(steps) != 1 or steps[0] not in known:
         raise InvalidInput(
             f"`{path.name}` is the lock of another tool, and it is not clear with which step's it is to be compared",
-            hint=f"add `--step`, one of {listed(known)}" if known else "run `zlock resolve`",
+            hint=f"add `--step`, one of {listed(known)}" if known else workspace.options.hint,
         )
     lock = parse_lock(known[steps[0]].path, known[steps[0]].text)
     return compare_with_foreign(steps[0], rows_in(path, text, lock.facts.targets), lock)

@@ -26,8 +26,6 @@ from zlock.workflow.project.workspace import Step, Workspace
 if TYPE_CHECKING:  # a check reads no packages
     from zlock.lock.lock import Lock
 
-HINT = "run `zlock resolve`"
-
 
 class AskingStep(Protocol):
     """A step with what it asks, and the lock that it has."""
@@ -102,12 +100,12 @@ def collect_locked(workspace: Workspace) -> list[LockedStep]:
 
 
 def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
-    path = lock_path(workspace.lock_folder, step.name)
+    path, hint = lock_path(workspace.lock_folder, step.name), workspace.options.hint
     check_place(path, workspace.project.folder)
     text = workspace.lock_text(step.name)
     if text is None:
         expected = (Path(workspace.project.lock_dir) / path.name).as_posix()
-        raise LockOutdated(f"step `{step.name}` has no lock", context=[f"expected `{expected}`"], hint=HINT)
+        raise LockOutdated(f"step `{step.name}` has no lock", context=[f"expected `{expected}`"], hint=hint)
     facts = parse_facts(path, text)
     if facts.step != step.name:
         raise other_step(path, facts)
@@ -120,9 +118,9 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
     unfit = list(misfits(locked.lock, targets)) if " @ " in text else []
     if (differing := unanswered(locked, text, facts)) is not None:
         context = [*differing, *unfit]
-        raise LockOutdated(f"the lock of step `{step.name}` is outdated", context=context, hint=HINT)
+        raise LockOutdated(f"the lock of step `{step.name}` is outdated", context=context, hint=hint)
     if unfit:
-        raise LockOutdated(f"the lock of step `{step.name}` can't be installed", context=unfit, hint=HINT)
+        raise LockOutdated(f"the lock of step `{step.name}` can't be installed", context=unfit, hint=hint)
     return locked
 
 

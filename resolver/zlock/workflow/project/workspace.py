@@ -81,6 +81,13 @@ class Options(NamedTuple):
     no_apt: bool = False
     reporter: Reporter = unheard
 
+    @property
+    def hint(self) -> str:
+        """The way out where a lock is missing or outdated."""
+        every = "--all" if self.is_one_of_several and not self.pipeline else ""
+        config = f"--config {self.config}" if self.config else ""
+        return f"run `{' '.join(filter(None, ('zlock resolve', every, config, self.pipeline)))}`"
+
 
 class Step(NamedTuple):
     """A step with all that is set for it: what to gather, and for which target.

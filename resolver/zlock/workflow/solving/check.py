@@ -5,7 +5,7 @@ from __future__ import annotations
 from zlock.errors import LockOutdated
 from zlock.lock.declared import undeclared
 from zlock.wording import listed
-from zlock.workflow.locks.current import HINT, LockedStep, collect_locked
+from zlock.workflow.locks.current import LockedStep, collect_locked
 from zlock.workflow.project.image_settings import check_settings
 from zlock.workflow.project.report import Report, StepReport
 from zlock.workflow.project.workspace import Options, Workspace
@@ -31,7 +31,8 @@ def check(options: Options) -> Report:
         with problems:
             check_settings(workspace, workspace.chosen())
         for name, path in workspace.gone().items():
-            problems.add(LockOutdated(f"step `{name}` is gone and its lock is still there: `{path.name}`", hint=HINT))
+            what = f"step `{name}` is gone and its lock is still there: `{path.name}`"
+            problems.add(LockOutdated(what, hint=options.hint))
     problems.raise_if_any()
     if _is_built_by_hatch(workspace):
         changed: dict[tuple[str, ...], list[str]] = {}
@@ -40,7 +41,7 @@ def check(options: Options) -> Report:
         workspace.note(
             *(
                 f"the locks of {listed(steps)} are current, and {', '.join(files)} since they were written: "
-                f"a package that hatch builds with zlock's hook needs it recorded; {HINT}"
+                f"a package that hatch builds with zlock's hook needs it recorded; {options.hint}"
                 for files, steps in changed.items()
                 if files
             )
