@@ -9,6 +9,9 @@ import pytest
 
 from support.index import TinyIndex
 from support.project import Project, Result
+from zlock.reporting import Activity, Doing, News
+from zlock.workflow.project.workspace import Options
+from zlock.workflow.solving.resolve import resolve
 
 
 def write(project: Project, file: str, name: str, *steps: str) -> None:
@@ -203,3 +206,24 @@ def test_pipelines_outside_of_the_project_are_left_alone(two: Project) -> None:
         resolved(two, f"../{name}.py")
     assert steps(two) == ["deploy", "load", "step_of_one", "step_of_other", "train"]
     assert two.lock("step_of_one")["tool"]["zlock"]["pipeline"] == "../one.py:one"
+
+
+def test_two_first_runs_at_once_keep_the_locks_of_both(
+    project: Project, index: TinyIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.wheel("alpha", "1.0")
+    write(project, "learning.py", "learning", "load")
+    write(project, "serving.py", "serving", "load")
+    monkeypatch.chdir(project.folder)
+    shared = Options(cache_dir=project.cache, index_url=index.url)
+    others: list[str] = []
+
+    def hear(news: News) -> None:
+        if isinstance(news, Doing) and news.what is Activity.SOLVING and not others:
+            others.append(resolve(shared._replace(pipeline="serving.py")).steps[0].name)
+
+    report = resolve(shared._replace(pipeline="learning.py", reporter=hear))
+
+    assert (others, [one.name for one in report.steps]) == (["load"], ["learning-load"])
+    assert project.lock("load")["tool"]["zlock"]["pipeline"] == "serving.py:serving"
+    assert project.lock("learning-load")["tool"]["zlock"]["pipeline"] == "learning.py:learning"

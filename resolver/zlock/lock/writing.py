@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from zlock.errors import InvalidLock, OutsideFailed
@@ -17,8 +17,22 @@ _SEVERAL = 4  # files; fewer are not worth starting threads for
 _SYNCING = 16
 
 
-def write_all(texts: Mapping[Path, str], remove: tuple[Path, ...], *, project: Path, reporter: Reporter) -> None:
+def write_all(
+    texts: Mapping[Path, str],
+    remove: tuple[Path, ...],
+    *,
+    project: Path,
+    reporter: Reporter,
+    recheck: Callable[[], None] = lambda: None,
+) -> None:
     """Write locks: all are staged before the first is replaced, and each is replaced whole.
+
+    Args:
+        texts: The locks, each by its place.
+        remove: Locks that are to be gone.
+        project: The project's folder.
+        reporter: Hears who is waited for.
+        recheck: Called once no other run writes here; where it raises, no lock is changed.
 
     Raises:
         InvalidLock: A lock's place lies outside the project through a link.
@@ -36,6 +50,7 @@ def write_all(texts: Mapping[Path, str], remove: tuple[Path, ...], *, project: P
                 if stack.enter_context(exclusive(folder, reporter)):
                     _clear(folder, STAGED)
                 stack.callback(_clear, folder, own_prefix())
+            recheck()
             staged = [(stage(place, text), place) for place, text in places.items()]
             _sync_all([temporary for temporary, _ in staged])
             stack.enter_context(interrupts_postponed())

@@ -61,8 +61,8 @@ def add(options: Options, stated: Sequence[str], bounds: Bounds) -> tuple[list[C
         ZlockError: The locks can't be brought up to date; all files are as they were.
     """
     requirements = parsed(stated)
-    with kept(options) as workspace:
-        return _add(workspace, requirements, bounds)
+    with kept(options):
+        return _add(Workspace(options), requirements, bounds)
 
 
 def _add(workspace: Workspace, requirements: Sequence[Requirement], bounds: Bounds) -> tuple[list[Change], Report]:
@@ -80,7 +80,7 @@ def _add(workspace: Workspace, requirements: Sequence[Requirement], bounds: Boun
             for one, place in bare:
                 editing.add(place, f"{one}{_bound(canonicalize_name(one.name), answers, bounds)}")
             editing.write()
-        report = resolve_kept(Workspace(options))
+        report = resolve_kept(options)
     found = [
         Change(
             place=place,
@@ -133,8 +133,8 @@ def remove(options: Options, names: Sequence[str]) -> tuple[list[Change], Report
         NoAnswer: Nothing that zlock edits states one of them; several errors come as `Problems`.
         ZlockError: The locks can't be brought up to date; all files are as they were.
     """
-    with kept(options) as workspace:
-        return _remove(workspace, names)
+    with kept(options):
+        return _remove(Workspace(options), names)
 
 
 def _remove(workspace: Workspace, names: Sequence[str]) -> tuple[list[Change], Report, dict[str, list[str]]]:
@@ -148,7 +148,7 @@ def _remove(workspace: Workspace, names: Sequence[str]) -> tuple[list[Change], R
                 editing.remove(place, name)
     problems.raise_if_any()
     with editing.kept_if_it_works():
-        report = resolve_kept(Workspace(options))
+        report = resolve_kept(options)
     left = _Places(Workspace(options)) if changes else places
     return changes, report, {name: found for name in names if (found := left.stated(canonicalize_name(name)))}
 

@@ -262,7 +262,7 @@ class Workspace:
         if self.options.config:
             raise InvalidInput("`--config` configures a run of a pipeline, and none is named", hint="name it too")
         if self.project.file is None:
-            raise nothing_named(self._locks)
+            raise nothing_named(self.locks)
         return [(name, DockerSettings()) for name in self.project.steps or ("pipeline",)]
 
     def _load(self, place: str, reference: str) -> DeclaredPipeline:
@@ -338,10 +338,11 @@ class Workspace:
     @cached_property
     def owned(self) -> Owned:
         """Which locks are whose; known once the pipeline's steps are."""
-        return Owned(locks=self._locks, pipeline=self.pipeline, project=self.project)
+        return Owned(locks=self.locks, pipeline=self.pipeline, project=self.project)
 
     @cached_property
-    def _locks(self) -> dict[str, ExistingLock]:
+    def locks(self) -> dict[str, ExistingLock]:
+        """The locks that were there when this run looked, whoever they belong to."""
         return existing_steps(self.lock_folder)
 
     def lock_text(self, step: str) -> str | None:
@@ -350,7 +351,7 @@ class Workspace:
         Raises:
             InvalidLock: It can't be read.
         """
-        known = self._locks.get(step)
+        known = self.locks.get(step)
         return known.text if known else read_text(lock_path(self.lock_folder, step))
 
     def gone(self) -> dict[str, Path]:
@@ -359,7 +360,7 @@ class Workspace:
         So is every one where a part of the steps was asked for: with `--step`, or as `file.py:step`.
         """
         names = {step.name for step in self.steps}
-        locks = {} if self.options.steps or self._is_part else self._locks
+        locks = {} if self.options.steps or self._is_part else self.locks
         kept = names | self.owned.others.keys()
         return {name: lock.path for name, lock in locks.items() if name not in kept}
 

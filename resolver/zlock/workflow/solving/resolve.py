@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 
 from packaging.utils import canonicalize_name
 
 from zlock.errors import Collector
 from zlock.lock.exclusive import exclusive
 from zlock.lock.lock import Lock
+from zlock.lock.store import existing_steps
 from zlock.lock.writing import write_all
 from zlock.model.paths import real
 from zlock.redact import redact
@@ -36,13 +37,13 @@ def resolve(options: Options, *, write: bool = True) -> Report:
     Raises:
         ZlockError: What is wrong; several things come as `Problems`. No lock was touched.
     """
-    with kept(options, shared=True) as workspace:
-        return resolve_kept(workspace, write=write)
+    with kept(options, shared=True):
+        return resolve_kept(options, write=write)
 
 
 @contextmanager
-def kept(options: Options, *, shared: bool = False) -> Iterator[Workspace]:
-    """Yield the project as it is once no other run edits it, which none does until the end.
+def kept(options: Options, *, shared: bool = False) -> Iterator[None]:
+    """Keep the project from being edited by another run, which is waited for.
 
     Args:
         options: The options.
@@ -55,11 +56,21 @@ def kept(options: Options, *, shared: bool = False) -> Iterator[Workspace]:
     # A run that writes locks keeps their folder, from itself too.
     is_apart = real(project.folder / project.lock_dir) != real(project.folder)
     with exclusive(project.folder, options.reporter, shared=shared) if is_apart else nullcontext():
-        yield Workspace(options)
+        yield
 
 
-def resolve_kept(workspace: Workspace, *, write: bool = True) -> Report:
+def resolve_kept(options: Options, *, write: bool = True) -> Report:
     """Do what `resolve` does, in a project that is kept already."""
+    while True:
+        with suppress(_NameTaken):
+            return _resolve(Workspace(options), write=write)
+
+
+class _NameTaken(Exception):
+    """A run for another pipeline has written a lock meanwhile under a name that this run chose for one of its own."""
+
+
+def _resolve(workspace: Workspace, *, write: bool) -> Report:
     jobs, answers = proposed(workspace)
     if workspace.report.disregarded:
         return workspace.report
@@ -70,7 +81,13 @@ def resolve_kept(workspace: Workspace, *, write: bool = True) -> Report:
     workspace.note(*(note for job in jobs for note in base_image_notes(job, answers[job.step.name])))
     texts = {job.path: text for job in jobs if (text := job.text_of(answers[job.step.name])) != job.text}
     if write and (texts or gone):
-        write_all(texts, tuple(gone.values()), project=workspace.project.folder, reporter=workspace.reporter)
+        write_all(
+            texts,
+            tuple(gone.values()),
+            project=workspace.project.folder,
+            reporter=workspace.reporter,
+            recheck=lambda: _hold_names(workspace, jobs),
+        )
     for job in jobs:
         lock = answers[job.step.name]
         status: Status = "unchanged"
@@ -95,6 +112,14 @@ def proposed(workspace: Workspace) -> tuple[list[Job], Answers]:
     _note_replaced(workspace, jobs)
     answers = pin_parents(workspace, jobs, answer_jobs(workspace, jobs))
     return jobs, _with_debian_packages(workspace, jobs, answers)
+
+
+def _hold_names(workspace: Workspace, jobs: Sequence[Job]) -> None:
+    known, now = workspace.locks, existing_steps(workspace.lock_folder)
+    for job in jobs:
+        one, before = now.get(job.step.name), known.get(job.step.name)
+        if one and one.owner not in (job.owner, before and before.owner):
+            raise _NameTaken
 
 
 def _installs_as(lock: Lock, before: Lock) -> bool:
