@@ -178,6 +178,10 @@ def test_a_new_step_has_the_digest_that_all_others_have_of_its_parent(
         "score": FIRST.digest, "report": FIRST.digest, "check": None,
     }  # fmt: skip
 
+    configure_steps(project, index, train=parent, score=parent, report=parent, check=other, alone=parent)
+    run(project, "--step", "alone")
+    assert pinned(project, "alone")["parent-digest"] == FIRST.digest
+
     configure_steps(project, index, train=parent, check=parent, late=parent)
     run(project)
     assert {name: bool(pinned(project, name)) for name in ("check", "late")} == {"check": False, "late": False}

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cached_property
 
 from msgspec.structs import replace
 
-from zlock.errors import InvalidInput, NoAnswer, every
-from zlock.lock.facts import PinnedParent
+from zlock.errors import InvalidInput, InvalidLock, NoAnswer, every
+from zlock.lock.facts import Facts, PinnedParent
 from zlock.lock.lock import Lock
+from zlock.lock.store import parse_facts
 from zlock.model.image import is_layout
+from zlock.model.target import Target
 from zlock.reporting import Activity, Doing
 from zlock.workflow.locks.job import Answers, Job
 from zlock.workflow.project.registry_errors import NamedParents
-from zlock.workflow.project.workspace import Workspace
+from zlock.workflow.project.workspace import Step, Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def pin_parents(workspace: Workspace, jobs: Sequence[Job], answers: Answers) -> 
         InvalidInput: There would be a registry to ask, and `--offline` forbids it.
         RegistryFailed: A registry could not be asked.
     """
-    with closing(_Pinner(workspace, _recorded(jobs))) as pinner:
+    with closing(_Pinner(workspace, _recorded(workspace, jobs))) as pinner:
         parents = every(pinner.parent, jobs)
     workspace.note(*(f"the base image `{one.reference}` is pinned to {one.digest}" for one in pinner.known.values()))
     pinned = zip(jobs, parents, strict=True)
@@ -81,7 +83,7 @@ class _Pinner:
 
     def parent(self, job: Job) -> PinnedParent | None:
         """Return what a step's lock is to pin."""
-        options, base = self._workspace.options, _base(job)
+        options, base = self._workspace.options, _base(job.step, job.question.targets)
         if base is None:
             if options.pin_images and job.step.effective.dockerfile is not None:
                 self._workspace.note(
@@ -89,8 +91,9 @@ class _Pinner:
                 )
             return None
         reference, platforms = base
-        before = job.lock.facts.parent if job.lock else None
-        if _is_new(job, reference) and base in self._recorded:
+        facts = job.lock.facts if job.lock else None
+        before = facts.parent if facts else None
+        if _is_new(facts, reference) and base in self._recorded:
             before = self._recorded[base]
             if not options.upgrade:
                 self.known[base] = before
@@ -142,26 +145,31 @@ class _Pinner:
             self._registry.close()
 
 
-def _base(job: Job) -> _Base | None:
+def _base(step: Step, targets: Sequence[Target]) -> _Base | None:
     """Return what a step is built on; None where a `dockerfile` makes that, or no image is built."""
-    platforms = tuple(one.platform for one in job.question.linux)
-    if job.step.effective.dockerfile is not None or not platforms:
+    platforms = tuple(one.platform for one in targets if one.system == "linux")
+    if step.effective.dockerfile is not None or not platforms:
         return None
-    return job.step.effective.base_image(job.question.targets[0].python), platforms
+    return step.effective.base_image(targets[0].python), platforms
 
 
-def _is_new(job: Job, reference: str) -> bool:
+def _is_new(facts: Facts | None, reference: str) -> bool:
     """Return whether a step has no lock yet, or its lock records another base image."""
-    return job.lock is None or (job.lock.facts.parent is not None and job.lock.facts.parent.reference != reference)
+    return facts is None or (facts.parent is not None and facts.parent.reference != reference)
 
 
-def _recorded(jobs: Sequence[Job]) -> dict[_Base, PinnedParent]:
+def _recorded(workspace: Workspace, jobs: Sequence[Job]) -> dict[_Base, PinnedParent]:
     """Return what locks record of base images, as far as those of all steps that are built on one agree."""
+    chosen = {job.step.name for job in jobs}
+    rows = [(job.lock.facts, _base(job.step, job.question.targets)) for job in jobs if job.lock]
+    for step in (step for step in workspace.steps if step.name in workspace.locks.keys() - chosen):
+        with suppress(InvalidLock):  # whoever locks that one is told
+            facts = parse_facts(workspace.locks[step.name].path, workspace.locks[step.name].text)
+            rows.append((facts, _base(step, facts.targets)))
     found: dict[_Base, set[PinnedParent | None]] = {}
-    for job in jobs:
-        base = _base(job)
-        if job.lock and base and not _is_new(job, base[0]):
-            found.setdefault(base, set()).add(job.lock.facts.parent)
+    for facts, base in rows:
+        if base and not _is_new(facts, base[0]):
+            found.setdefault(base, set()).add(facts.parent)
     return {base: parent for base, (parent, *others) in found.items() if parent and not others}
 
 
