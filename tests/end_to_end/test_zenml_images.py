@@ -26,6 +26,7 @@ pytestmark = [
 ]
 
 RUN = """
+print("run.py is read")
 from zenml import pipeline, step
 from zenml.config import DockerSettings
 
@@ -159,7 +160,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, zenml: Path) -> Iterator[Wor
         )
         world = World(index=index, project=project, python=zenml, registry=host)
         world.run("resolve")
-        world.run("build", "--push", "--apply")
+        assert world.run("build", "--push", "--apply").stderr.count("run.py is read") == 1
         world.python_runs(STACK, host)
         yield world
 

@@ -7,11 +7,12 @@ import argparse
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.workflow.deliver.apply import apply
+from zlock.workflow.project.workspace import Workspace
 
 
 def run_apply(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
-    text = apply(options_of(parsed), parsed.builder, parsed.format, parsed.output)
+    text = apply(Workspace(options_of(parsed)), parsed.builder, parsed.format, parsed.output)
     if parsed.json:
         screen.json({"output": str(parsed.output) if parsed.output else None, "text": text})
     elif parsed.output is None:

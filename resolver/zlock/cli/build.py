@@ -13,6 +13,7 @@ from zlock.cli.options import options_of
 from zlock.workflow.images.build import MadeImage, Outcome, build
 from zlock.workflow.images.choosing import Choices
 from zlock.workflow.images.platform_indexes import MadeIndex
+from zlock.workflow.project.workspace import Workspace
 
 
 def run_build(parsed: argparse.Namespace, screen: Screen) -> int:
@@ -27,7 +28,8 @@ def run_build(parsed: argparse.Namespace, screen: Screen) -> int:
         force=parsed.force,
         shard=parsed.shard,
     )
-    outcome = build(options := options_of(parsed), choices)
+    workspace = Workspace(options_of(parsed))
+    outcome = build(workspace, choices)
     if parsed.json:
         screen.json(_plain(outcome))
     else:
@@ -36,7 +38,7 @@ def run_build(parsed: argparse.Namespace, screen: Screen) -> int:
     if parsed.apply and code == 0:
         from zlock.workflow.deliver.apply import apply  # most builds are for nobody's run
 
-        apply(options, parsed.builder, output=parsed.apply)
+        apply(workspace, parsed.builder, output=parsed.apply)
         screen.say(f"wrote {parsed.apply}")
     return code
 

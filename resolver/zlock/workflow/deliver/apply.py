@@ -85,11 +85,11 @@ def _run(workspace: Workspace, locked: Sequence[LockedStep], builder: str | None
     )
 
 
-def apply(options: Options, builder: str | None = None, form: str = "run", output: Path | None = None) -> str:
+def apply(workspace: Workspace, builder: str | None = None, form: str = "run", output: Path | None = None) -> str:
     """Return the YAML that a run takes, with an image for every step; errors are those of `find_run`.
 
     Args:
-        options: As for `find_run`.
+        workspace: The project, whose pipeline is not read again.
         builder: As for `find_run`.
         form: `run` for what configures a run; `build` for a build, which the active stack is asked for.
         output: The file to write, or None.
@@ -99,7 +99,6 @@ def apply(options: Options, builder: str | None = None, form: str = "run", outpu
         InvalidInput: The output is what it is made from.
         OutsideFailed: The disk refused.
     """
-    workspace = Workspace(options)
     locked = load_locked(workspace)
     text = _text(_run(workspace, locked, builder), form)
     if output is not None:

@@ -31,7 +31,7 @@ from zlock.workflow.images.platform_indexes import MadeIndex, make_indexes
 from zlock.workflow.images.registries import Registries, note_floating
 from zlock.workflow.locks.current import load_locked
 from zlock.workflow.project.report import Report
-from zlock.workflow.project.workspace import Options, Workspace
+from zlock.workflow.project.workspace import Workspace
 
 
 class MadeImage(Struct, frozen=True, kw_only=True):
@@ -102,21 +102,20 @@ class Outcome(Struct, frozen=True, kw_only=True):
         return list(dict.fromkeys(rows))
 
 
-def build(options: Options, choices: Choices) -> Outcome:
+def build(workspace: Workspace, choices: Choices) -> Outcome:
     """Build the images of a pipeline that are not there yet, and record which one each step runs in.
 
     One that fails lets the others be built, but nothing is pushed unless every image was built. A step that can't be
     an image keeps no other from being pushed.
 
     Args:
-        options: What the command line says.
+        workspace: The project.
         choices: How to build.
 
     Raises:
         ZlockError: What is wrong before anything is built: a lock is not current, or no image builder is available;
             several errors come as `Problems`.
     """
-    workspace = Workspace(options)
     locked = load_locked(workspace)
     if workspace.report.disregarded:
         return Outcome(report=workspace.report)
@@ -125,7 +124,7 @@ def build(options: Options, choices: Choices) -> Outcome:
         plans = plan_images(workspace, locked, registries, layering=layering)
         part, parts = choices.shard
         plans = [plan.anew() if choices.force else plan for plan in plans[part - 1 :: parts]]
-        _check(plans, engine, choices, offline=options.offline)
+        _check(plans, engine, choices, offline=workspace.options.offline)
         bills = make_bills(plans, locked, choices.attach) if choices.attach else {}
         note_floating(registries.floating, plans, workspace)
         for reference in dict.fromkeys(plan.parent.reference for plan in plans if plan.floats):
