@@ -67,7 +67,8 @@ def _run(workspace: Workspace, locked: Sequence[LockedStep], builder: str | None
             "a run is configured for pipelines of ZenML, and none is named",
             hint="name one: `zlock apply run.py:training`",
         )
-    with Registries(workspace, is_needed=False) as registries, layering_of(workspace, builder) as layering:
+    registries, layering = Registries(workspace, is_needed=False), layering_of(workspace, builder)
+    with workspace.opened:
         plans = plan_images(workspace, locked, registries, layering=layering)
     workspace.report.failures.problems.raise_if_any()
     images = _images(plans, read_record(workspace.output_folder / RECORD))

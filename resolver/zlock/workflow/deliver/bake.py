@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
 from pathlib import Path
 
 from zlock.image.bake import ALL, SECRET_VARIABLE, Target, bake_file, target_name
@@ -41,18 +40,17 @@ def export_bake(options: Options, platform: str | None, output: Path | None) -> 
     locked = load_locked(workspace)
     if workspace.report.disregarded:
         return "", workspace.report
-    with Registries(workspace, is_needed=False) as registries:
-        plans = plan_images(workspace, locked, registries)
-        if not plans and workspace.report.failures.of_steps:
-            return "", workspace.report
-        plans = [plan for plan in plans if platform in {None, plan.platform}]
-        note_unknown(plans, workspace)
-        note_floating(registries.floating, plans, workspace)
+    registries = Registries(workspace, is_needed=False)
+    plans = plan_images(workspace, locked, registries)
+    if not plans and workspace.report.failures.of_steps:
+        return "", workspace.report
+    plans = [plan for plan in plans if platform in {None, plan.platform}]
+    note_unknown(plans, workspace)
+    note_floating(registries.floating, plans, workspace)
     around = workspace.output_folder
     start = output.absolute().parent if output else Path.cwd()
-    with closing(Pool(workspace)) as pool:
-        named = zip(plans, folder_names(plans), strict=True)
-        text = bake_file([_target(plan, around / name, start, pool) for plan, name in named])
+    named, pool = zip(plans, folder_names(plans), strict=True), Pool(workspace)
+    text = bake_file([_target(plan, around / name, start, pool) for plan, name in named])
     if any(plan.needs_secret for plan in plans):
         workspace.note(
             f"the builds need the secret `{SECRET}`: "

@@ -103,9 +103,8 @@ def fetch(options: Options, folder: Path | None) -> tuple[Fetched, Report]:
             own = _without_doubles(_built(locked, place, workspace, made, steps_of), failed)
             statuses |= _bring(workspace, house, place, own, failed) if own else {}
         debs = DebHouse(place / DEBS, session.client, offline=options.offline)
-        with closing(Archives(workspace)) as archives:
-            packages = _without_doubles(_debs(workspace, locked, archives, steps_of), failed)
-            statuses |= _bring(workspace, debs, place / DEBS, packages, failed) if packages else {}
+        packages = _without_doubles(_debs(workspace, locked, steps_of), failed)
+        statuses |= _bring(workspace, debs, place / DEBS, packages, failed) if packages else {}
     finally:
         session.close()
     _note_committed(workspace, place)
@@ -135,13 +134,10 @@ def bring_for_builds(workspace: Workspace, one: LockedStep, files: Sequence[Lock
     def failed(*_: str) -> AbstractContextManager[None]:
         return problems
 
-    session = Session(workspace, refresh=False)
-    try:
+    with closing(Session(workspace, refresh=False)) as session:
         needs = Needs(one, session.source_of(one), place, workspace, problems)
         house = Wheelhouse(place, session.client, offline=options.offline)
         _bring(workspace, house, place, _without_doubles(list(needs.of_files(files)), failed), failed)
-    finally:
-        session.close()
     problems.raise_if_any()
     return place
 
@@ -166,11 +162,9 @@ def _built(
     return wanted
 
 
-def _debs(
-    workspace: Workspace, locked: Sequence[LockedStep], archives: Archives, steps_of: dict[str, dict[str, None]]
-) -> list[Wanted]:
+def _debs(workspace: Workspace, locked: Sequence[LockedStep], steps_of: dict[str, dict[str, None]]) -> list[Wanted]:
     """Return the Debian packages of locks."""
-    found = []
+    archives, found = Archives(workspace), []
     for one in locked:
         reference = base_image_of(one.step, one.question.targets[0].python, one.facts)
         apt = one.facts.apt

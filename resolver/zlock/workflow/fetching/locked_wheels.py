@@ -32,7 +32,9 @@ class LockedWheels:
 
     @cached_property
     def _session(self) -> Session:
-        return Session(self._workspace, refresh=False)
+        session = Session(self._workspace, refresh=False)
+        self._workspace.opened.callback(session.close)
+        return session
 
     def bring(self, step: str, sha256: str, folder: Path, heard: Callable[[int], object]) -> Path:
         """Return a wheel of a step's lock, by its own name.
@@ -64,8 +66,3 @@ class LockedWheels:
             files += [wanted for package in packages for wanted in needs.of_archives(package)]
             self._wanted[step] = {wanted.sha256: wanted for wanted in files}
         return self._wanted[step]
-
-    def close(self) -> None:
-        """Close what was opened."""
-        if "_session" in self.__dict__:
-            self._session.close()

@@ -17,7 +17,6 @@ from zlock.errors import IndexFailed, OutsideFailed, RegistryFailed
 from zlock.image.context.debs import DEBS, cached_at
 from zlock.image.kept_debs import open_kept
 from zlock.image.plan import ImagePlan
-from zlock.image.registry.registry import Registry
 from zlock.index.auth import Credentials
 from zlock.index.client import Client
 from zlock.index.network import Network
@@ -42,13 +41,8 @@ class Archives:
 
     def __init__(self, workspace: Workspace) -> None:
         self._images = BaseImages(workspace)
-        self._environ = workspace.environ
-        self._cache = workspace.cache_folder
+        self._workspace = workspace
         self._turn = Lock()
-
-    @cached_property
-    def _registry(self) -> Registry:
-        return Registry(self._environ)
 
     def wanted(self, deb: DebianPackage, reference: ImageReference, platform: str, repository: str) -> Wanted:
         """Return a package as a folder of files wants it; its archives are looked up if it is not on this machine.
@@ -61,9 +55,9 @@ class Archives:
         """
 
         def kept() -> IO[bytes] | None:
-            return open_kept(self._registry, repository, deb) if repository else None
+            return open_kept(self._workspace.registry, repository, deb) if repository else None
 
-        find = _Places(lambda: self._urls(deb, reference, platform), kept, cached_at(self._cache, deb))
+        find = _Places(lambda: self._urls(deb, reference, platform), kept, cached_at(self._workspace.cache_folder, deb))
         return Wanted(filename=deb.filename, sha256=deb.sha256, size=deb.size, find=find)
 
     def _urls(self, deb: DebianPackage, reference: ImageReference, platform: str) -> Sequence[str]:
@@ -76,12 +70,6 @@ class Archives:
                 hint="resolve again with `--upgrade-apt`",
             )
         return list(dict.fromkeys(found))
-
-    def close(self) -> None:
-        """Close what was opened."""
-        self._images.close()
-        if "_registry" in self.__dict__:
-            self._registry.close()
 
 
 class DebHouse(Wheelhouse):
@@ -204,12 +192,6 @@ class Pool:
     def _client(self) -> Client:
         environ = self._workspace.environ
         return Client(Network.from_environment(environ, {}), Credentials(environ))
-
-    def close(self) -> None:
-        """Close what was opened."""
-        self._archives.close()
-        if "_client" in self.__dict__:
-            self._client.close()
 
 
 class _Places:

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
 
 from zlock.errors import InvalidInput
 from zlock.image.builders.builder import Image, Store
@@ -38,6 +37,7 @@ class Assembler:
     ) -> None:
         self._layering = layering
         self._destination = destination
+        workspace.opened.callback(destination.close)
         self._wheels = LockedWheels(workspace, locked)
         store = LayerStore(workspace.cache_folder)
         self._bench = Workbench(store=store, created=_created(workspace.environ))
@@ -103,13 +103,6 @@ class Assembler:
                 raise CommandStopped(f"the run ended before `{wheel.filename}` was there", hint="run again")
 
         return self._wheels.bring(plan.steps[0], wheel.sha256, place, heard)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._wheels.close()
-        self._destination.close()
 
 
 def _created(environ: Mapping[str, str]) -> str:

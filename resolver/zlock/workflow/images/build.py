@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -120,7 +119,8 @@ def build(workspace: Workspace, choices: Choices) -> Outcome:
     if workspace.report.disregarded:
         return Outcome(report=workspace.report)
     engine = engine_of(workspace, choices.builder, choices.network)
-    with Registries(workspace) as registries, layering_of(workspace, choices.builder) as layering:
+    registries, layering = Registries(workspace), layering_of(workspace, choices.builder)
+    with workspace.opened:
         plans = plan_images(workspace, locked, registries, layering=layering)
         part, parts = choices.shard
         plans = [plan.anew() if choices.force else plan for plan in plans[part - 1 :: parts]]
@@ -130,16 +130,14 @@ def build(workspace: Workspace, choices: Choices) -> Outcome:
         for reference in dict.fromkeys(plan.parent.reference for plan in plans if plan.floats):
             workspace.note(f"no registry knows the digest of `{reference}`, so what is on it is built each time")
         production = _Production(plans, choices.jobs, workspace.output_folder, workspace.reporter)
-        with ExitStack() as stack:
-            assembler = None
-            if layering and any(plan.assembly for plan in plans):
-                destination = destination_of(choices, engine, registries, workspace)
-                assembler = stack.enter_context(Assembler(workspace, locked, layering, destination))
-            workshop = stack.enter_context(Workshop(workspace, engine, assembler, registries, push=choices.push))
-            results = production.build(workshop)
-            made = [one for one in results if isinstance(one, MadeImage)]
-            if choices.push and len(made) == len(plans):
-                results = production.push(made, workshop)
+        assembler = None
+        if layering and any(plan.assembly for plan in plans):
+            assembler = Assembler(workspace, locked, layering, destination_of(choices, engine, registries, workspace))
+        workshop = Workshop(workspace, engine, assembler, registries, push=choices.push)
+        results = production.build(workshop)
+        made = [one for one in results if isinstance(one, MadeImage)]
+        if choices.push and len(made) == len(plans):
+            results = production.push(made, workshop)
         for path, first, second in assembler.doubles if assembler else ():
             workspace.note(f"`{first}` and `{second}` both have `/{path}`: that of `{second}` counts")
         outcome = _outcome(plans, results, workspace.report, push=choices.push)

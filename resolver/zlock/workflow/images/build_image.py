@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Self
 
 from zlock.image.builders.builder import Builder, Image, Recipe, Store
 from zlock.image.context.folder import write_context
@@ -29,7 +28,7 @@ from zlock.workflow.project.workspace import Workspace
 
 
 class Workshop:
-    """Builds the images of plans, with their parents, contexts and secrets; the files are gone once it is left.
+    """Builds the images of plans, with their parents, contexts and secrets; the files are gone at the end of the run.
 
     Args:
         workspace: The project.
@@ -54,22 +53,13 @@ class Workshop:
         self._registries = registries
         self._pool = Pool(workspace)
         self._push = push
-        self._finder = ImageFinder(workspace)
-        self._stages = DebianStages(registries, engine, self._make_stage, self._finder, self._pool, push=push)
+        finder = ImageFinder(workspace)
+        self._stages = DebianStages(registries, engine, self._make_stage, finder, self._pool, push=push)
         # Only its owner can look into it.
-        self._files = tempfile.TemporaryDirectory(prefix="zlock-")
+        self._files = workspace.opened.enter_context(tempfile.TemporaryDirectory(prefix="zlock-"))
         self._parents: dict[tuple[str, str], Lock] = {}
         self._made: set[tuple[str, str]] = set()
         self._lock = Lock()
-
-    def __enter__(self) -> Self:
-        self._finder.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._finder.__exit__(*error)
-        self._files.cleanup()
-        self._pool.close()
 
     def build(self, plan: ImagePlan, watch: Watch) -> Image:
         """Return the image of a plan, built unless it is there."""
@@ -80,7 +70,7 @@ class Workshop:
         return build(self._recipe(plan, reference_of(plan)), watch)
 
     def _recipe(self, plan: ImagePlan, reference: str) -> Recipe:
-        folder = Path(tempfile.mkdtemp(dir=self._files.name))
+        folder = Path(tempfile.mkdtemp(dir=self._files))
         return Recipe(
             folder=folder / "context",
             dockerfile=folder / "context" / DOCKERFILE,
@@ -158,7 +148,7 @@ class Workshop:
             if which in self._made:
                 return
             recipe = Recipe(
-                folder=parent.context or Path(tempfile.mkdtemp(dir=self._files.name)),
+                folder=parent.context or Path(tempfile.mkdtemp(dir=self._files)),
                 dockerfile=dockerfile,
                 reference=parent.reference,
                 platform=plan.platform,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
 
 from msgspec import Struct
@@ -100,9 +99,9 @@ def engine_of(workspace: Workspace, builder: str | None, network: str = "") -> E
     return engine
 
 
-def layering_of(workspace: Workspace, builder: str | None) -> AbstractContextManager[Layering | None]:
+def layering_of(workspace: Workspace, builder: str | None) -> Layering | None:
     """Return what plans images that are put together, unless an engine is named."""
-    return Layering(workspace, is_named=builder == OCI) if builder in (None, OCI) else nullcontext()
+    return Layering(workspace, is_named=builder == OCI) if builder in (None, OCI) else None
 
 
 def destination_of(choices: Choices, engine: Engine, registries: Registries, workspace: Workspace) -> Destination:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
 from zlock.errors import CommandFailed, InvalidInput, NoAnswer
 from zlock.image.reading.files import ArchiveFiles, FolderFiles
 from zlock.image.reading.sources import OpenImage, RegistryImage, find_in_archive, find_in_layout
 from zlock.image.reading.stores import STORES, Store, find_stores, take_out
-from zlock.image.registry.registry import Registry
 from zlock.model.reference import ImageReference
 from zlock.reporting import Activity, Doing
 from zlock.workflow.project.workspace import Workspace
@@ -26,28 +23,16 @@ _REGISTRY = "docker://"
 
 
 class ImageFinder:
-    """Finds images; what it takes out of stores is gone once it is left.
+    """Finds images; what it takes out of stores is gone at the end of the run.
 
     Attributes:
-        registry: The registries.
         where: What was found last, and where.
     """
 
     def __init__(self, workspace: Workspace) -> None:
-        self._environ = workspace.environ
-        self._offline = workspace.options.offline
-        self._reporter = workspace.reporter
-        self._stack = ExitStack()
-        self.registry = Registry(workspace.environ)
+        self._workspace = workspace
         self.where = ""
         self._closed_stores: list[str] = []
-
-    def __enter__(self) -> Self:
-        self._stack.callback(self.registry.close)
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stack.close()
 
     def find(self, image: str, platforms: Sequence[str]) -> tuple[str, OpenImage]:
         """Return an image, and its platform: the first for which there is one.
@@ -94,10 +79,10 @@ class ImageFinder:
 
     def parent(self, reference: ImageReference, platform: str) -> OpenImage | None:
         """Return a parent image as its registry has it, None where it has none of that platform, or offline."""
-        return None if self._offline else self._in_registry(reference, platform)
+        return None if self._workspace.options.offline else self._in_registry(reference, platform)
 
     def _in_stores(self, image: str, platform: str) -> OpenImage | None:
-        for store in find_stores(self._environ):
+        for store in find_stores(self._workspace.environ):
             try:
                 found = self._in_store(store, image, platform)
             except CommandFailed as error:  # an engine that is not running has no image either
@@ -109,7 +94,7 @@ class ImageFinder:
 
     def _in_one_store(self, kind: str, image: str, platform: str) -> OpenImage | None:
         ImageReference.parse(image)
-        store = next((one for one in find_stores(self._environ) if one.program in STORES[kind]), None)
+        store = next((one for one in find_stores(self._workspace.environ) if one.program in STORES[kind]), None)
         if store is None:
             raise CommandFailed(
                 f"there is no program to look for `{kind}:{image}`", hint=f"install {' or '.join(STORES[kind])}"
@@ -125,24 +110,25 @@ class ImageFinder:
         return self._in_store(Store(engine), image, platform)
 
     def _in_store(self, store: Store, image: str, platform: str) -> OpenImage | None:
-        self._reporter(Doing(Activity.LOOKING_IN_STORE, image, store.name))
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="zlock-")))
-        found = take_out(store, image, platform, folder, self._environ)
+        self._workspace.reporter(Doing(Activity.LOOKING_IN_STORE, image, store.name))
+        folder = Path(self._workspace.opened.enter_context(tempfile.TemporaryDirectory(prefix="zlock-")))
+        found = take_out(store, image, platform, folder, self._workspace.environ)
         if found:
             self.where = f"{image} in {store.name}"
         return found
 
     def _in_registry(self, reference: ImageReference, platform: str) -> OpenImage | None:
-        if self._offline:
+        if self._workspace.options.offline:
             raise NoAnswer(
                 f"no store of this machine has `{reference}`", context=self._closed_stores, hint="leave out `--offline`"
             )
-        self._reporter(Doing(Activity.ASKING_REGISTRY, str(reference)))
-        found = self.registry.find(reference, platform)
+        self._workspace.reporter(Doing(Activity.ASKING_REGISTRY, str(reference)))
+        registry = self._workspace.registry
+        found = registry.find(reference, platform)
         if found is None:
             return None
         self.where = f"{reference.name}@{found.tagged} in its registry"
-        return RegistryImage(registry=self.registry, reference=reference, found=found)
+        return RegistryImage(registry=registry, reference=reference, found=found)
 
 
 def _on_disk(image: str, kind: str, rest: str, platform: str) -> OpenImage | None:

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
-from typing import Self
 
 from msgspec.structs import replace
 
@@ -59,13 +58,6 @@ class Layering:
         self._near: dict[tuple[str, str], OpenImage] = {}  # in layouts and in stores of engines
         self._for_engine: dict[str, dict[str, None]] = {}  # by reason the steps
         self._far = cache(self._in_registry)
-
-    def __enter__(self) -> Self:
-        self._finder.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._finder.__exit__(*error)
 
     def plan(self, wanted: Wanted) -> ImagePlan:
         """Return the plan of a step's image: put together where that is the way, else for an engine, and why is noted.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 from msgspec import Struct
@@ -92,10 +91,8 @@ def plan(
     locked = collect_locked(workspace)
     if explain is not None and not workspace.report.disregarded:
         (explain,) = workspace.named([explain])
-    with (
-        Registries(workspace, is_needed=False) as registries,
-        layering_of(workspace, builder) as layering,
-    ):
+    registries, layering = Registries(workspace, is_needed=False), layering_of(workspace, builder)
+    with workspace.opened:
         plans = plan_images(workspace, locked, registries, layering=layering)
         note_unknown(plans, workspace)
         note_floating(registries.floating, plans, workspace)
@@ -147,8 +144,8 @@ def write_contexts(options: Options, output: Path | None, wheelhouse: Path | Non
     plans = plan_images(workspace, load_locked(workspace), wheelhouse=house)
     note_unknown(plans, workspace)
     links = [NO_LINKS] * len(plans) if house is None else links_into(plans, house, workspace)
-    with closing(Pool(workspace, house)) as pool:
-        links = [{**linked, **pool.links(one)} for one, linked in zip(plans, links, strict=True)]
+    pool = Pool(workspace, house)
+    links = [{**linked, **pool.links(one)} for one, linked in zip(plans, links, strict=True)]
     around = workspace.output_folder if output is None else Path.cwd() / output
     rows = []
     for one, name, linked in zip(plans, folder_names(plans), links, strict=True):

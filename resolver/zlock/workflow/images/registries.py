@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -14,7 +14,6 @@ from zlock.image.builders.builder import Image
 from zlock.image.plan import KEY_LABEL, ImagePlan, Parent
 from zlock.image.platforms import IndexPlan, find_images, find_index
 from zlock.image.registry.manifest import FoundImage
-from zlock.image.registry.registry import Registry
 from zlock.model.reference import ImageReference
 from zlock.reporting import Activity, Doing
 from zlock.wording import listed
@@ -40,17 +39,11 @@ class Registries:
         self._workspace = workspace
         self._offline = workspace.options.offline
         self._is_needed = is_needed
-        self.registry = Registry(workspace.environ)
+        self.registry = workspace.registry
         self._parent = cache(self._ask_for_parent)
         self.floating: dict[str, str] = {}
         self._silent: dict[str, str] = {}  # repositories that nothing can be known of, each with its host
         self._unknown: set[str] = set()  # parents in them
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.registry.close()
 
     def digest_of(self, reference: str, platform: str) -> str:
         """Return the digest that a parent has now, "" where there is no registry to ask.

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
-from types import MappingProxyType
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -76,14 +74,14 @@ def verify(options: Options, image: str) -> Verdict:
     kind, _, rest = image.partition(":")
     if kind in ("dir", "env") and rest:
         return _verify_place(workspace, image, kind, Path(rest))
-    with ImageFinder(workspace) as finder:
-        return _verify_image(workspace, image, finder)
+    with workspace.opened:
+        return _verify_image(workspace, image)
 
 
-def _verify_image(workspace: Workspace, image: str, finder: ImageFinder) -> Verdict:
+def _verify_image(workspace: Workspace, image: str) -> Verdict:
     """Compare an image; of an index, the images of all platforms of the lock."""
-    platforms = _ordered(workspace.project.platforms, linux=True)
-    platform, found = finder.find(image, platforms)
+    finder = ImageFinder(workspace)
+    platform, found = finder.find(image, _ordered(workspace.project.platforms, linux=True))
     locked = _locked(workspace, _step_of(workspace, found.found.config.labels.get(KEY_LABEL, "")))
     if locked is None:
         return Verdict(name=image)
@@ -91,8 +89,7 @@ def _verify_image(workspace: Workspace, image: str, finder: ImageFinder) -> Verd
     wanted = _ordered(tuple(targets), linux=True)
     if platform not in wanted:
         platform, found = finder.find(image, wanted)
-    name = finder.where
-    images = {platform: found}
+    name, images = finder.where, {platform: found}
     if found.found.tagged != found.found.digest:
         images |= {one: finder.find(image, [one])[1] for one in wanted if one != platform}
     comparisons, debian, apt = {}, {}, locked.facts.apt
@@ -111,7 +108,7 @@ def _verify_image(workspace: Workspace, image: str, finder: ImageFinder) -> Verd
         for one, opened in images.items()
         if isinstance(opened, RegistryImage)
     }
-    return replace(_verdict(locked, name, comparisons, debian), bills=bills)
+    return Verdict(name=name, step=locked.step.name, comparisons=comparisons, debian=debian, bills=bills)
 
 
 def _verify_place(workspace: Workspace, image: str, kind: str, place: Path) -> Verdict:
@@ -132,7 +129,7 @@ def _verify_place(workspace: Workspace, image: str, kind: str, place: Path) -> V
     apt, platform = locked.facts.apt, target.platform
     is_image = kind == "dir" and has_dpkg(installed.tree)  # a folder may be an environment alone
     debian = {platform: _compared_debian(workspace, locked, target, installed)} if apt and is_image else {}
-    return _verdict(locked, image, {platform: comparison}, debian)
+    return Verdict(name=image, step=locked.step.name, comparisons={platform: comparison}, debian=debian)
 
 
 def _compared(workspace: Workspace, locked: LockedStep, target: Target, installed: Installed) -> Comparison:
@@ -162,21 +159,11 @@ def _compared_debian(
     apt, platform = locked.facts.apt, target.platform
     reference = base_image_of(locked.step, target.python, locked.facts)
     base = None
-    with closing(BaseImages(workspace)) as images:
-        try:
-            base = images.base(reference, platform).installed if reference else None
-        except (InvalidInput, NoAnswer, OutsideFailed) as error:
-            workspace.note(f"Debian packages that are not locked are not looked for: {error.message}")
+    try:
+        base = BaseImages(workspace).base(reference, platform).installed if reference else None
+    except (InvalidInput, NoAnswer, OutsideFailed) as error:
+        workspace.note(f"Debian packages that are not locked are not looked for: {error.message}")
     return compare_debian(apt.on(platform) if apt else (), installed.tree, base)
-
-
-def _verdict(
-    locked: LockedStep,
-    name: str,
-    comparisons: Mapping[str, Comparison],
-    debian: Mapping[str, DebianComparison] = MappingProxyType({}),
-) -> Verdict:
-    return Verdict(name=name, step=locked.step.name, comparisons=comparisons, debian=debian)
 
 
 def _parent_layers(finder: ImageFinder, image: OpenImage, locked: LockedStep, target: Target) -> int | None:

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 
 from zlock.debian.apt import Apt
@@ -16,7 +15,6 @@ from zlock.debian.base import Base, describes_debian, take_out
 from zlock.errors import InvalidInput
 from zlock.image.reading.layers import LayerTree
 from zlock.image.reading.sources import RegistryImage, add_layers
-from zlock.image.registry.registry import Registry
 from zlock.lock.exclusive import exclusive
 from zlock.lock.facts import Facts
 from zlock.model.debian import DebianPackage
@@ -57,15 +55,6 @@ class BaseImages:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._folder = workspace.cache_folder / _FORMAT
-
-    def close(self) -> None:
-        """Close what was opened."""
-        if "_registry" in self.__dict__:
-            self._registry.close()
-
-    @cached_property
-    def _registry(self) -> Registry:
-        return Registry(self._workspace.environ)
 
     @contextmanager
     def apt(
@@ -116,10 +105,11 @@ class BaseImages:
                 f"what the base image `{reference}` has installed is only known to its registry",
                 hint="leave out `--offline`; or leave Debian packages unlocked with `--no-apt`",
             )
-        found = self._registry.find(reference, platform)
+        registry = self._workspace.registry
+        found = registry.find(reference, platform)
         if found is None:
-            raise no_parent(self._registry, reference, platform)
-        image = RegistryImage(registry=self._registry, reference=reference, found=found)
+            raise no_parent(registry, reference, platform)
+        image = RegistryImage(registry=registry, reference=reference, found=found)
         tree = LayerTree(str(reference), describes_debian)
         add_layers(tree, image, range(len(found.layers)), self._workspace.reporter)
         root.parent.mkdir(parents=True, exist_ok=True)

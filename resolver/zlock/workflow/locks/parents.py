@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
-from functools import cached_property
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -37,8 +36,8 @@ def pin_parents(workspace: Workspace, jobs: Sequence[Job], answers: Answers) -> 
         InvalidInput: There would be a registry to ask, and `--offline` forbids it.
         RegistryFailed: A registry could not be asked.
     """
-    with closing(_Pinner(workspace, _recorded(workspace, jobs))) as pinner:
-        parents = every(pinner.parent, jobs)
+    pinner = _Pinner(workspace, _recorded(workspace, jobs))
+    parents = every(pinner.parent, jobs)
     workspace.note(*(f"the base image `{one.reference}` is pinned to {one.digest}" for one in pinner.known.values()))
     pinned = zip(jobs, parents, strict=True)
     return {job.step.name: _with_parent(answers[job.step.name], parent) for job, parent in pinned}
@@ -74,12 +73,6 @@ class _Pinner:
         self._recorded = recorded
         self.known: dict[_Base, PinnedParent] = {}
         self._parents = NamedParents()
-
-    @cached_property
-    def _registry(self) -> Registry:
-        from zlock.image.registry.registry import Registry  # most runs ask none
-
-        return Registry(self._workspace.environ)
 
     def parent(self, job: Job) -> PinnedParent | None:
         """Return what a step's lock is to pin."""
@@ -131,18 +124,13 @@ class _Pinner:
         found = []
         for platform in platforms:
             self._workspace.reporter(Doing(Activity.ASKING_FOR_PARENT, reference))
-            one = self._registry.find(parsed, platform)
+            one = self._workspace.registry.find(parsed, platform)
             if one is None:
-                raise no_parent(self._registry, parsed, platform)
+                raise no_parent(self._workspace.registry, parsed, platform)
             found.append(one)
         if len({one.tagged for one in found}) != 1:
             raise NoAnswer(f"the base image `{reference}` changed while it was asked for", hint="run again")
         return PinnedParent(reference=reference, digest=found[0].tagged, user=found[0].config.user)
-
-    def close(self) -> None:
-        """Close what was opened."""
-        if "_registry" in self.__dict__:
-            self._registry.close()
 
 
 def _base(step: Step, targets: Sequence[Target]) -> _Base | None:

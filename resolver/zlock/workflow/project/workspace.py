@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +37,7 @@ from zlock.workflow.project.report import Report
 from zlock.workflow.project.sources import Gatherer
 
 if TYPE_CHECKING:
+    from zlock.image.registry.registry import Registry
     from zlock.index.fingerprint import Fingerprints
     from zlock.settings.load import DeclaredPipeline
     from zlock.workflow.project.preferred import KeptFile
@@ -126,7 +128,11 @@ class Step(NamedTuple):
 
 
 class Workspace:
-    """A project as one run sees it: its configuration, its steps, and what they ask."""
+    """A project as one run sees it: its configuration, its steps, and what they ask.
+
+    Attributes:
+        opened: What is closed, or removed, where a command leaves it: whoever opens something adds that.
+    """
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -137,6 +143,7 @@ class Workspace:
         self.lock_folder = self.project.folder / self.project.lock_dir
         self.wheelhouse = self.project.folder / self.project.wheelhouse
         self.pipeline: DeclaredPipeline | None = None
+        self.opened = ExitStack()
         self._is_part = False
         self._interpreter: Path | None = None
         self._fingerprints: Fingerprints | None = None
@@ -156,6 +163,13 @@ class Workspace:
         from zlock.lock.wheelhouse import leads_into  # few locks have such a path
 
         return self.project.is_portable and leads_into(self.wheelhouse, lock.parent, path)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registries of images: one set of connections and logins for the run."""
+        from zlock.image.registry.registry import Registry  # most runs ask none
+
+        return Registry(self.environ)
 
     @cached_property
     def cache_folder(self) -> Path:

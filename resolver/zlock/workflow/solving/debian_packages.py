@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,9 +31,8 @@ def lock_debian_packages(workspace: Workspace, jobs: Sequence[Job], answers: Ans
     Raises:
         ZlockError: apt has no answer, or can't be asked; several errors come as `Problems`.
     """
-    with closing(BaseImages(workspace)) as images:
-        locker = _Locker(workspace, images, jobs)
-        locks = every(lambda job: locker.locked(job, answers[job.step.name]), jobs)
+    locker = _Locker(workspace, jobs)
+    locks = every(lambda job: locker.locked(job, answers[job.step.name]), jobs)
     return {job.step.name: lock for job, lock in zip(jobs, locks, strict=True)}
 
 
@@ -50,9 +48,9 @@ class _Asked(NamedTuple):
 class _Locker:
     """Asks apt for the steps of a run."""
 
-    def __init__(self, workspace: Workspace, images: BaseImages, jobs: Sequence[Job]) -> None:
+    def __init__(self, workspace: Workspace, jobs: Sequence[Job]) -> None:
         self._workspace = workspace
-        self._images = images
+        self._images = BaseImages(workspace)
         self._moves = workspace.options.upgrade or workspace.options.upgrade_apt
         self._locked = [job.lock.facts for job in jobs if job.lock]
         self._answered: dict[_Asked, tuple[DebianPackage, ...]] = {}
