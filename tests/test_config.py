@@ -153,6 +153,7 @@ def test_every_package_may_build_where_that_is_said() -> None:
         ('constraints = ["a ^1.4"]', "`constraints[0]`: `a ^1.4` is not a requirement", "write `a>=1.4,<2.0`"),
         ('constraints = ["a[x]~1.4"]', "`constraints[0]`: `a[x]~1.4` is not a requirement", "write `a[x]>=1.4,<1.5`"),
         ('constraints = ["a>=1;<2"]', "`constraints[0]`: `a>=1;<2` is not a requirement", "write `a>=1,<2`"),
+        ('constraints = ["a>=1,,<2"]', "`constraints[0]`: `a>=1,,<2` is not a requirement", "write `a>=1,<2`"),
         ('constraints = ["a >=1 <2"]', "`constraints[0]`: `a >=1 <2` is not a requirement", "write `a>=1,<2`"),
         ('constraints = ["a 1.26"]', "`constraints[0]`: `a 1.26` is not a requirement", "write `a==1.26`"),
         (

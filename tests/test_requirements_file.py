@@ -299,6 +299,14 @@ def test_an_index_in_a_comment_is_no_index(tmp_path: Path) -> None:
     )
 
 
+def test_a_file_of_so_many_lines_is_something_else(tmp_path: Path) -> None:
+    lines = "".join(f"package-{number}>=1\n" for number in range(20_001))
+    error = only_refusal(tmp_path, f"# a comment counts for nothing\n{lines}")
+
+    assert error.message == "more than 20,000 requirements in one file"
+    assert len(error.context) == 1
+
+
 @pytest.mark.parametrize("environ", [{}, {"NAME": ""}])
 def test_an_unset_variable_is_refused(environ: dict[str, str], tmp_path: Path) -> None:
     assert "`NAME` is not set" in only_refusal(tmp_path, "${NAME}==1\n", **environ).message

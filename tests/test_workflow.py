@@ -390,8 +390,11 @@ def test_project_means_that_folder_and_none_above_it(project: Project) -> None:
     assert "no steps are known" in result.stderr
 
 
-def test_a_command_that_is_told_of_no_script_names_the_one_that_is_locked(project: Project) -> None:
+@pytest.mark.parametrize("configured", ["", 'python = "3.12"\n'])
+def test_a_command_that_is_told_of_no_script_names_the_one_that_is_locked(project: Project, configured: str) -> None:
     project.write("job.py", "# /// script\n# dependencies = []\n# ///\n")
+    if configured:
+        project.write("zlock.toml", configured)
     assert project.run("resolve", "job.py", "--offline").code == 0
     result = project.run("run", "--", "python", "job.py")
 

@@ -222,13 +222,16 @@ class Collector:
     """
 
     def __init__(self) -> None:
-        self.errors: list[ZlockError] = []
+        self._errors: dict[ZlockError, None] = {}
+
+    @property
+    def errors(self) -> list[ZlockError]:
+        """What was collected."""
+        return list(self._errors)
 
     def add(self, error: ZlockError) -> None:
         """Keep an error, the same one once; those inside a `Problems` are kept one by one."""
-        for one in error.errors if isinstance(error, Problems) else (error,):
-            if one not in self.errors:
-                self.errors.append(one)
+        self._errors.update(dict.fromkeys(error.errors if isinstance(error, Problems) else (error,)))
 
     def __enter__(self) -> None:
         return None

@@ -19,7 +19,7 @@ from zlock.model.toml import parse_toml
 _HEAD = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*+)\s*+(?:\[([^\]]*+)\])?+\s*+([=@]*+)\s*+")
 # A name with its extras, and versions behind operators, with commas, spaces or semicolons between.
 _BOUNDS = re.compile(
-    r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:\[[^\]]*\])?)((?:\s*[,;]?\s*(?:[\^~<>=!]+\s*|(?<=\s))v?\d[\w.*+!-]*)+)\s*"
+    r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:\[[^\]]*\])?)((?:[\s,;]*(?:[\^~<>=!]+\s*|(?<=\s))v?\d[\w.*+!-]*)+)\s*"
 )
 _MOST_BOUNDS = 200  # characters
 _OPERATORS = {"=": "==", "=>": ">=", "=<": "<=", "=!": "!=", "=~": "~=", "<>": "!=", "~>": "~="}

@@ -69,13 +69,13 @@ def take_apart(line: str) -> Statement:
         OptionError: An option is unknown, ambiguous or lacks its value.
     """
     words = line.split(" ")
-    first = next((at for at, word in enumerate(words) if word.startswith("-")), len(words))
+    first = next((at for at, word in enumerate(words) if word.startswith("-")), None)
+    if first is None:  # as most lines have it, and a parser takes a millisecond to make
+        return Statement(requirement=line, options={})
     try:
         arguments = shlex.split(" ".join(words[first:]))
     except ValueError as error:
         raise OptionError(f"its quotes don't match ({error})") from error
-    if not arguments:  # as most lines have it, and a parser takes a millisecond to make
-        return Statement(requirement=line, options={})
     values, leftover = _parser().parse_args(arguments)
     options = {name: tuple(given) for name, given in vars(values).items() if given}
     return Statement(requirement=" ".join(words[:first]), options=options, leftover=tuple(leftover))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,7 @@ _NO_MEANING: Final[Mapping[str, str]] = {
     "use_feature": "it is about pip itself",
 }
 _MOST_NESTED: Final = 100  # files that include one another
+_MOST_LINES: Final = 20_000  # of one file, without comments; a file with more is something else
 _BUILD_OPTIONS: Final = ("--global-option", "--install-option", "--build-option")
 
 
@@ -149,7 +151,11 @@ class _Reading:
 
     def text(self, text: str, *, origin: Origin, folder: Path, constraint: bool, above: tuple[Path, ...]) -> None:
         """Read the lines of a file; files that they include count from `folder`."""
-        for line in lines.iter_lines(text):
+        stated = list(islice(lines.iter_lines(text), _MOST_LINES + 1))
+        if len(stated) > _MOST_LINES:
+            message = f"more than {_MOST_LINES:,} requirements in one file"
+            raise InvalidRequirements(message, context=(origin.located,), hint="name a file of requirements")
+        for line in stated:
             place = Place(origin=origin._replace(line=line.number), written=line.text)
             if line.swallowed:
                 numbers = ", ".join(map(str, line.swallowed))
@@ -171,7 +177,7 @@ class _Reading:
         if expanded.unset:
             names = ", ".join(f"`{name}`" for name in expanded.unset)
             raise place.error(f"{names} is not set in the environment", hint="set it, or write the value itself")
-        place = replace(place, values=expanded.values)
+        place = replace(place, values=expanded.values) if expanded.values else place
         said = _take_apart(expanded.text, place)
         if said.requirement or said.values("editable"):
             self._requirement(said, place, constraint=constraint)

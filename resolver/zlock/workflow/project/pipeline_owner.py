@@ -13,6 +13,7 @@ from msgspec import Struct
 from zlock.errors import InvalidConfiguration
 from zlock.lock.store import ExistingLock
 from zlock.settings.config import Project
+from zlock.settings.docker import DockerSettings
 from zlock.wording import listed
 
 if TYPE_CHECKING:
@@ -100,13 +101,20 @@ class Owned(Struct, frozen=True, eq=False, kw_only=True, dict=True):
         )
 
 
-def nothing_named(locks: Mapping[str, ExistingLock]) -> InvalidConfiguration:
-    """Return the error for a run that is told of no steps; locks that are there may say which were meant."""
+def nothing_named(locks: Mapping[str, ExistingLock], project: Project) -> InvalidConfiguration | None:
+    """Return the error for a run that is told of no steps, None where the configuration states what one requires.
+
+    Locks that are there may say which steps were meant, where a configuration beside them asks for nothing itself.
+    """
     owners = sorted({one.owner for one in locks.values() if one.owner and not one.owner.startswith(_OUTSIDE)})
+    asks = project.steps or project.stack or project.docker != DockerSettings()
+    if project.file and (asks or not owners or any(not one.owner for one in locks.values())):
+        return None
+    configured = f"no `pipeline` in `{project.file.name}`" if project.file else "no `zlock.toml`, no `[tool.zlock]`"
     name = owners[0] if owners else "FILE.py"
     ways = f"`zlock resolve {name}`, with other commands `--pipeline {name}`"
     return InvalidConfiguration(
-        "no steps are known: no `zlock.toml`, no `[tool.zlock]`, and no pipeline was named",
+        f"no steps are known: {configured}, and no pipeline was named",
         context=[f"locks are here of {listed(owners)}"] if owners else [],
         hint=f"name the pipeline or script: {ways}"
         if owners

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -304,7 +305,7 @@ def _items_in(text: str, path: Path) -> list[str]:
     is_file = checks.names_requirements_file(text)
     if links.is_archive(place.name) or links.is_project(place) or ("://" in text and not is_file):
         return [text]
-    return [] if is_file or path.exists() else checks.requirements_in(text)
+    return [] if is_file or os.path.lexists(path) else checks.requirements_in(text)
 
 
 def _near_file(path: Path, stated: Sequence[str]) -> str:

@@ -275,8 +275,8 @@ class Workspace:
             return steps or [(self.pipeline.name or "pipeline", self.pipeline.settings)]
         if self.options.config:
             raise InvalidInput("`--config` configures a run of a pipeline, and none is named", hint="name it too")
-        if self.project.file is None:
-            raise nothing_named(self.locks)
+        if error := nothing_named(self.locks, self.project):
+            raise error
         return [(name, DockerSettings()) for name in self.project.steps or ("pipeline",)]
 
     def _load(self, place: str, reference: str) -> DeclaredPipeline:
