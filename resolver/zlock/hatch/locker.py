@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import TypedDict, Unpack, cast
 
 import click
 from hatch.env.lockers.interface import LockerInterface
@@ -25,6 +26,16 @@ _SEEDS = frozenset({"pip", "setuptools", "wheel"})
 """What an environment is made with and needs to install anything; a lock says nothing about it."""
 
 
+class _Inputs(TypedDict, total=False):
+    """What hatch says beside requirements: what is to be newer, and what of the project is part of the lock."""
+
+    upgrade: bool
+    upgrade_packages: tuple[str, ...]
+    layered: bool
+    lock_extras: tuple[str, ...]
+    lock_groups: tuple[str, ...]
+
+
 class ZlockLocker(LockerInterface):
     """`locker = "zlock"`."""
 
@@ -41,24 +52,20 @@ class ZlockLocker(LockerInterface):
         environment: EnvironmentInterface,
         dependencies: list[str],
         output_path: Path,
-        *,
-        upgrade: bool = False,
-        upgrade_packages: tuple[str, ...] = (),
-        layered: bool = False,
-        lock_extras: tuple[str, ...] = (),
-        lock_groups: tuple[str, ...] = (),
+        **inputs: Unpack[_Inputs],
     ) -> None:
         """Bring the lock up to date; one that still answers is left alone unless something is to be upgraded."""
         if _is_check():
             return
-        asked = _asked(environment, dependencies, output_path, layered=layered, extras=lock_extras, groups=lock_groups)
+        asked = _asked(environment, dependencies, output_path, inputs)
+        upgrade, packages = inputs.get("upgrade", False), inputs.get("upgrade_packages", ())
 
         def hear(news: News) -> None:
             if isinstance(news, Note):
                 environment.app.display_warning(redact(f"note: {news.text}"))
 
         with _shown(environment):
-            lock_environment(asked, upgrade=upgrade, upgrade_packages=upgrade_packages, reporter=Once(hear))
+            lock_environment(asked, upgrade=upgrade, upgrade_packages=packages, reporter=Once(hear))
 
     @classmethod
     def in_sync(
@@ -66,18 +73,12 @@ class ZlockLocker(LockerInterface):
         environment: EnvironmentInterface,
         dependencies: list[str],
         output_path: Path,
-        *,
-        upgrade: bool = False,  # noqa: ARG003 - a check never asks what was released since
-        upgrade_packages: tuple[str, ...] = (),  # noqa: ARG003 - likewise
-        layered: bool = False,
-        lock_extras: tuple[str, ...] = (),
-        lock_groups: tuple[str, ...] = (),
+        **inputs: Unpack[_Inputs],
     ) -> bool:
         """Return whether the lock answers what the environment asks; what differs is shown."""
-        asked = _asked(environment, dependencies, output_path, layered=layered, extras=lock_extras, groups=lock_groups)
         differing: list[str] = []
         with _shown(environment):
-            differing = outdated_by(asked)
+            differing = outdated_by(_asked(environment, dependencies, output_path, inputs))
         for line in differing:
             environment.app.display_warning(redact(line))
         if differing:
@@ -109,15 +110,7 @@ class ZlockLocker(LockerInterface):
         return not missing and not extraneous
 
 
-def _asked(
-    environment: EnvironmentInterface,
-    dependencies: list[str],
-    lock: Path,
-    *,
-    layered: bool,
-    extras: tuple[str, ...],
-    groups: tuple[str, ...],
-) -> Environment:
+def _asked(environment: EnvironmentInterface, dependencies: list[str], lock: Path, inputs: _Inputs) -> Environment:
     python = _PYTHON.fullmatch(environment.config.get("python", ""))
     return Environment(
         name=environment.name,
@@ -125,9 +118,9 @@ def _asked(
         file=Path(environment.root, "pyproject.toml"),
         lock=Path(lock).absolute(),
         requirements=tuple(dependencies),
-        with_project=layered,
-        extras=extras,
-        groups=groups,
+        with_project=inputs.get("layered", False),
+        extras=inputs.get("lock_extras", ()),
+        groups=inputs.get("lock_groups", ()),
         python=python[1] if python else None,
         interpreter=_interpreter(environment),
     )
@@ -145,16 +138,14 @@ def _shown(environment: EnvironmentInterface) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 - the last resort
-        said = redact(as_error(error, ["hatch", "env", "lock"]).laid_out()).replace(
-            "`zlock resolve`", "`hatch env lock`"
-        )
-        environment.app.abort(said.replace("`lock-dir`", "`lock-filename`"))
+        said = redact(as_error(error, ["hatch", "env", "lock"]).laid_out())
+        said = said.replace("`zlock resolve`", "`hatch env lock`").replace("`lock-dir`", "`lock-filename`")
+        environment.app.abort(said)
 
 
 def _virtual(environment: EnvironmentInterface) -> VirtualEnvironment:
-    if not isinstance(environment, VirtualEnvironment):
-        raise TypeError("hatch asks `supports` first")
-    return environment
+    """Return an environment as what it is: hatch asks `supports` first."""
+    return cast("VirtualEnvironment", environment)
 
 
 def _interpreter(environment: EnvironmentInterface) -> Path:
