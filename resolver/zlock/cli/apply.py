@@ -13,10 +13,5 @@ from zlock.workflow.project.workspace import Workspace
 def run_apply(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     text = apply(Workspace(options_of(parsed)), parsed.builder, parsed.format, parsed.output)
-    if parsed.json:
-        screen.json({"output": str(parsed.output) if parsed.output else None, "text": text})
-    elif parsed.output is None:
-        screen.data(text)
-    else:
-        screen.say(f"wrote {parsed.output}")
+    screen.text(text, parsed.output)
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from msgspec import to_builtins
+from msgspec import structs
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
@@ -16,10 +16,8 @@ from zlock.workflow.explain.audit import Audit, Finding, audit
 def run_audit(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code: 1 where something is found that is not ignored."""
     found = audit(options_of(parsed), parsed.osv)
-    if parsed.json:
-        screen.json(_plain(found, screen.notes))
-    else:
-        screen.lines((line for one in found.findings for line in _lines(one)), in_colors=True)
+    screen.result(lambda: _plain(found, screen.notes), (line for one in found.findings for line in _lines(one)))
+    if not parsed.json:
         screen.say(_summary(found))
     return int(bool(found.counting))
 
@@ -49,12 +47,12 @@ def _plain(found: Audit, notes: list[str]) -> dict[str, object]:
             {
                 "package": one.package,
                 "version": one.version,
-                "steps": list(one.steps),
+                "steps": one.steps,
                 "id": one.vulnerability.id,
-                "aliases": list(one.vulnerability.aliases),
+                "aliases": one.vulnerability.aliases,
                 "summary": one.vulnerability.summary,
-                "fixed": list(one.fixed),
-                "ignored": one.ignored and {**to_builtins(one.ignored), "until": one.ignored.until.isoformat()},
+                "fixed": one.fixed,
+                "ignored": one.ignored and {**structs.asdict(one.ignored), "until": one.ignored.until.isoformat()},
             }
             for one in found.findings
         ],

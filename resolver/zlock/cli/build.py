@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from msgspec import to_builtins
-
-from zlock.cli.failed import end_with_failures, plain_failures
+from zlock.cli.failed import end_with_failures
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.workflow.images.build import MadeImage, Outcome, build
@@ -30,9 +28,8 @@ def run_build(parsed: argparse.Namespace, screen: Screen) -> int:
     )
     workspace = Workspace(options_of(parsed))
     outcome = build(workspace, choices)
-    if parsed.json:
-        screen.json(_plain(outcome))
-    else:
+    screen.json(_plain(outcome))
+    if not parsed.json:
         _show(outcome, screen)
     code = end_with_failures(outcome.report, screen)
     if parsed.apply and code == 0:
@@ -70,8 +67,7 @@ def _plain(outcome: Outcome) -> dict[str, object]:
         "disregarded": outcome.report.disregarded,
         "images": [_plain_image(image) for image in outcome.images],
         "indexes": [_plain_index(index) for index in outcome.indexes],
-        "missing": [to_builtins(one) for one in outcome.missing],
-        "failed": plain_failures(outcome.report),
+        "missing": outcome.missing,
     }
 
 
@@ -79,7 +75,7 @@ def _plain_image(image: MadeImage) -> dict[str, object]:
     return {
         "key": image.plan.key,
         "platform": image.plan.platform,
-        "steps": list(image.plan.steps),
+        "steps": image.plan.steps,
         "reference": image.reference,
         "digest": image.image.digest,
         "place": image.image.place,
@@ -90,8 +86,8 @@ def _plain_image(image: MadeImage) -> dict[str, object]:
 def _plain_index(index: MadeIndex) -> dict[str, object]:
     return {
         "key": index.plan.key,
-        "platforms": dict(index.images),
-        "steps": list(index.plan.steps),
+        "platforms": index.images,
+        "steps": index.plan.steps,
         "reference": index.reference,
         "digest": index.digest,
         "written": index.written,

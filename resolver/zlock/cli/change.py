@@ -34,7 +34,7 @@ def _tell(
     left = left or {}
     code = 1 if left else 0
     if parsed.json:
-        still = {"still-stated": {name: list(places) for name, places in left.items()}} if left else {}
+        still = {"still-stated": left} if left else {}
         changed = [_plain(one) for one in changes if one.before != one.after]
         screen.json({"changes": changed, **still, **plain_report(report, screen.notes)})
         return code
@@ -61,8 +61,8 @@ def _line(change: Change) -> str:
 
 def _plain(change: Change) -> dict[str, object]:
     return {
-        "file": str(change.place.named),
-        "list": list(getattr(change.place, "address", ())),
+        "file": change.place.named,
+        "list": getattr(change.place, "address", ()),
         "before": redact(change.before) or None,
         "after": redact(change.after) or None,
     }

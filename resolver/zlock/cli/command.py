@@ -10,6 +10,7 @@ from pathlib import Path
 TYPE_CHECKING = False  # `typing` is not needed for --help
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from typing import Any
 
     from zlock.cli.layout import Screen
@@ -86,6 +87,16 @@ def path(text: str) -> Path:
     return Path(text)
 
 
+def _time(text: str) -> datetime:
+    from zlock.errors import InvalidConfiguration
+    from zlock.settings.rules import time
+
+    try:
+        return time(text, "")
+    except InvalidConfiguration as error:
+        raise argparse.ArgumentTypeError(f"a time such as 2026-11-01T12:00:00Z, or a date, not `{text}`") from error
+
+
 def output_file(text: str) -> Path | None:
     """Return where to write; None for standard output."""
     return None if text == "-" else path(text)
@@ -107,7 +118,12 @@ _COMMON = (
     argument("--offline", action="store_true", help="leave the network alone, use the cache"),
     argument("--cache-dir", type=path, metavar="DIR", help="where pages and metadata are kept"),
     argument("--index-url", metavar="URL", help="the default index, in place of the machine's"),
-    argument("--exclude-newer", metavar="TIME", help="ignore files uploaded after this time (RFC 3339, or a date)"),
+    argument(
+        "--exclude-newer",
+        type=_time,
+        metavar="TIME",
+        help="ignore files uploaded after this time (RFC 3339, or a date)",
+    ),
     argument("--json", action="store_true", help="write the result to standard output as JSON"),
     argument("-q", "--quiet", action="store_true", help="only show errors"),
     argument("-v", "--verbose", action="store_true", help="show details"),

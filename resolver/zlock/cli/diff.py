@@ -6,7 +6,7 @@ import argparse
 import re
 from collections.abc import Callable, Iterator
 
-from msgspec import to_builtins
+from msgspec import structs
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
@@ -20,7 +20,7 @@ def run_diff(parsed: argparse.Namespace, screen: Screen) -> int:
     comparison = diff(options_of(parsed), parsed.against)
     form = "json" if parsed.json else parsed.format
     if form == "json":
-        screen.json(to_builtins(comparison))
+        screen.json(structs.asdict(comparison), is_asked=True)
     else:
         lines = _markdown(comparison) if form == "markdown" else _text(comparison)
         screen.lines(lines, in_colors=form == "text")

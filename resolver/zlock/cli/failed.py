@@ -8,21 +8,15 @@ from zlock.wording import listed
 from zlock.workflow.project.report import Report
 
 
-def plain_failures(report: Report) -> list[dict[str, object]]:
-    """Return the steps that failed, each with the first line of every error, as values that JSON has."""
-    return [
-        {"step": step, "errors": list(dict.fromkeys(redact(error.message) for error in errors))}
-        for step, errors in report.failures.of_steps.items()
-    ]
-
-
 def end_with_failures(report: Report, screen: Screen) -> int:
-    """Return the exit code of a command; name the steps that failed.
+    """Return the exit code of a command; name the steps that failed, in JSON each with the first line of its errors.
 
     Raises:
         ZlockError: What is wrong with them; several errors come as `Problems`.
     """
     steps = report.failures.of_steps
+    failed = {step: dict.fromkeys(redact(error.message) for error in errors) for step, errors in steps.items()}
+    screen.json({"failed": [{"step": step, "errors": list(messages)} for step, messages in failed.items()]})
     if steps:
         screen.say(f"failed: {listed(steps)}")
     report.failures.problems.raise_if_any()

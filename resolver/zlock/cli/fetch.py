@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 
-from zlock.cli.failed import end_with_failures, plain_failures
+from zlock.cli.failed import end_with_failures
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.wording import counted
@@ -18,10 +18,8 @@ def run_fetch(parsed: argparse.Namespace, screen: Screen) -> int:
     for name, status in fetched.files.items():
         if status == "replaced":
             screen.note(f"`{name}` in the wheelhouse was another file, and is replaced")
-    if parsed.json:
-        plain = {"wheelhouse": str(fetched.folder), "received": fetched.received, "files": dict(fetched.files)}
-        screen.json({**plain, "failed": plain_failures(report)})
-    elif fetched.files or not (report.disregarded or report.failures.of_steps):
+    screen.json({"wheelhouse": fetched.folder, "received": fetched.received, "files": fetched.files})
+    if not parsed.json and (fetched.files or not (report.disregarded or report.failures.of_steps)):
         screen.say(_line(fetched))
         if fetched.with_builds:
             screen.say(f"with `--no-index`, sdists and folders need `--find-links {fetched.folder}` to be built")

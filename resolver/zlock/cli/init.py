@@ -20,8 +20,7 @@ def run_init(parsed: argparse.Namespace, screen: Screen) -> int:
         following = f"zlock resolve {' '.join([first, *others])}"
     if written.is_plain:
         screen.note(plain(str(parsed.origin)))
-    if parsed.json:
-        screen.json({"configuration": str(files[0]), "written": list(map(str, files))})
-    else:
+    screen.json({"configuration": files[0], "written": files})
+    if not parsed.json:
         screen.say(f"wrote {' and '.join(path.name for path in files)}; next: `{following}`")
     return 0

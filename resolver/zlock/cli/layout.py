@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from types import MappingProxyType
 
 from zlock.errors import Problems, ZlockError, on_one_line
 from zlock.redact import redact
@@ -147,15 +148,34 @@ class Screen:
         painted = map(_painted, shown) if in_colors and self._color_of_data else shown
         self.data("".join(f"{line}\n" for line in painted))
 
-    def json(self, value: Mapping[str, object]) -> None:
-        """Keep the result, to write it as JSON at the end: what is wrong is in there too."""
-        self._document = value
+    def json(self, values: Mapping[str, object], *, is_asked: bool = False) -> None:
+        """Keep a part of the result, to write it as JSON at the end where that is asked for."""
+        if self._json or is_asked:
+            self._document = {**(self._document or {}), **values}
 
-    def _write_document(self, errors: Sequence[Mapping[str, object]] = ()) -> None:
-        if self._document is not None or (self._json and errors):
+    def result(self, values: Callable[[], Mapping[str, object]], lines: Iterable[str]) -> None:
+        """Write a result: as JSON where that is asked for, else as lines in colours."""
+        if self._json:
+            self.json(values())
+        else:
+            self.lines(lines, in_colors=True)
+
+    def text(self, text: str, output: Path | None, **more: object) -> None:
+        """Write a result that is a text, unless it is in a file already; with `more` of it in JSON."""
+        if self._json:
+            self.json({**more, "output": output, "text": text})
+        elif output is None:
+            self.data(text)
+        else:
+            self.say(f"wrote {output}")
+
+    def _write_document(self) -> None:
+        if self._document is not None:
             import json
 
-            document = {**(self._document or {}), **({"errors": errors} if errors else {})}
+            from msgspec import to_builtins
+
+            document, self._document = to_builtins(self._document, enc_hook=_plain), None
             self.data(json.dumps(document, indent=2) + "\n")
 
     def succeed(self) -> None:
@@ -171,7 +191,8 @@ class Screen:
             folder: The project folder, from which files count that it names.
         """
         with suppress(OSError):
-            self._write_document(plain_errors(error, folder))
+            self.json({"errors": plain_errors(error, folder)})
+            self._write_document()
         errors = error.errors if isinstance(error, Problems) else (error,)
         self._last("".join(self._untold(one.laid_out()) for one in errors))
         return error.worst if isinstance(error, Problems) else error.exit_code
@@ -207,6 +228,11 @@ class Screen:
         with self._writing:
             self._over = True
             self._clear()
+
+
+def _plain(value: object) -> object:
+    """Return as JSON has it what is no value of its own there: a path, or a mapping that can't be changed."""
+    return dict(value) if isinstance(value, MappingProxyType) else str(value)
 
 
 def _painted(line: str) -> str:

@@ -18,6 +18,5 @@ def run_merge_driver(parsed: argparse.Namespace, screen: Screen) -> int:
     except ZlockError as error:
         screen.fail(error, Path.cwd())
         return 1
-    if parsed.json:
-        screen.json({"merged": parsed.path, "notes": screen.notes})
+    screen.json({"merged": parsed.path, "notes": screen.notes})
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from msgspec import to_builtins
+from msgspec import structs
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
@@ -16,10 +16,7 @@ from zlock.workflow.explain.outdated import OutdatedStep, outdated
 def run_outdated(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     found = outdated(options_of(parsed))
-    if parsed.json:
-        screen.json({"steps": [_plain(step) for step in found]})
-    else:
-        screen.lines((line for step in found for line in _lines(step)), in_colors=True)
+    screen.result(lambda: {"steps": list(map(_plain, found))}, (line for step in found for line in _lines(step)))
     return max((step.failed.exit_code for step in found if step.failed), default=0)
 
 
@@ -37,6 +34,6 @@ def _plain(step: OutdatedStep) -> dict[str, object]:
     return {
         "step": step.step,
         "packages": step.packages,
-        "outdated": [{"name": one.name, "version": one.version, **to_builtins(one.newer)} for one in step.outdated],
+        "outdated": [{"name": one.name, "version": one.version, **structs.asdict(one.newer)} for one in step.outdated],
         "unknown": dict(step.unknown),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from zlock.cli.failed import end_with_failures, plain_failures
+from zlock.cli.failed import end_with_failures
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.image.plan import ImagePlan
@@ -18,16 +18,10 @@ _WRITTEN = {True: "exists", False: "to write", None: "existence unknown"}
 def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     images, indexes, report = plan(options_of(parsed), explain=parsed.explain, builder=parsed.builder)
-    if parsed.json:
-        rows = {"images": [_plain(image) for image in images], "indexes": [_plain_index(index) for index in indexes]}
-        table = {"disregarded": report.disregarded, **rows, "failed": plain_failures(report)}
-        screen.json(table)
-        return end_with_failures(report, screen)
-    screen.lines((line for image in images for line in _lines(image)), in_colors=True)
-    for index in indexes:
-        steps, platforms = ", ".join(index.plan.steps), ", ".join(index.plan.platforms)
-        screen.lines([f"{index.plan.tag} {platforms}: {steps} (index, {_WRITTEN[index.exists]})"], in_colors=True)
-    if parsed.explain is None and not report.disregarded:
+    rows = {"images": list(map(_plain, images)), "indexes": list(map(_plain_index, indexes))}
+    lines = (line for image in images for line in _lines(image))
+    screen.result(lambda: {"disregarded": report.disregarded, **rows}, (*lines, *map(_line_of_index, indexes)))
+    if parsed.explain is None and not (report.disregarded or parsed.json):
         names = {step for image in images for step in image.plan.steps}
         screen.say(f"{counted(len(images), 'image')} for {counted(len(names), 'step')}")
     return end_with_failures(report, screen)
@@ -45,6 +39,11 @@ def _lines(image: PlannedImage) -> list[str]:
     return lines
 
 
+def _line_of_index(index: PlannedIndex) -> str:
+    steps, platforms = ", ".join(index.plan.steps), ", ".join(index.plan.platforms)
+    return f"{index.plan.tag} {platforms}: {steps} (index, {_WRITTEN[index.exists]})"
+
+
 def _where(place: str | None) -> str:
     return _PLACES.get(place, f"exists in {f'`{place}`' if place and ':' in place else f'the store of {place}'}")
 
@@ -54,7 +53,7 @@ def _plain(image: PlannedImage) -> dict[str, object]:
     row: dict[str, object] = {
         "key": made.key,
         "platform": made.platform,
-        "steps": list(made.steps),
+        "steps": made.steps,
         "parent": {"reference": made.parent.reference, "digest": made.parent.digest},
         "identity": made.identity,
         "repository": made.repository,
@@ -64,7 +63,7 @@ def _plain(image: PlannedImage) -> dict[str, object]:
         "download": image.download,
     }
     row |= {"bills": {one.digest: one.format for one in image.bills}} if image.bills else {}
-    return row if image.changes is None else {**row, "changes": list(image.changes)}
+    return row if image.changes is None else {**row, "changes": image.changes}
 
 
 def _plain_stage(image: PlannedImage, stage: ImagePlan) -> dict[str, object]:
@@ -76,7 +75,7 @@ def _plain_index(index: PlannedIndex) -> dict[str, object]:
     return {
         "key": index.plan.key,
         "platforms": {image.platform: image.key for image in index.plan.images},
-        "steps": list(index.plan.steps),
+        "steps": index.plan.steps,
         "repository": index.plan.repository,
         "exists": index.exists,
     }

@@ -149,14 +149,14 @@ def plain_report(report: Report, notes: list[str]) -> dict[str, object]:
         "steps": {
             step.name: {
                 "status": step.status,
-                "lock": str(step.path),
+                "lock": step.path,
                 "packages": step.packages,
                 "identity": step.identity,
                 **_plain_moves(step.moves),
                 **({"debian": {"packages": step.debian.pins, **_plain_moves(step.debian)}} if step.debian else {}),
                 "gave-way": plain(step.gave_way),
                 "differs": plain(step.differs),
-                "undeclared": list(step.undeclared),
+                "undeclared": step.undeclared,
             }
             for step in report.steps
         },
@@ -164,8 +164,4 @@ def plain_report(report: Report, notes: list[str]) -> dict[str, object]:
 
 
 def _plain_moves(moves: Moves) -> dict[str, object]:
-    return {
-        "added": dict(moves.added),
-        "removed": dict(moves.removed),
-        "moved": {name: list(versions) for name, versions in moves.moved.items()},
-    }
+    return {"added": moves.added, "removed": moves.removed, "moved": moves.moved}

@@ -13,10 +13,9 @@ from zlock.workflow.deliver.stack import import_stack
 def run_stack(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     stack, file = import_stack(options_of(parsed))
-    if parsed.json:
-        screen.json({**stack._asdict(), "file": str(file)})
-        return 0
-    screen.lines([*stack.requirements, *(f"{package} (Debian)" for package in stack.apt_packages)])
-    count = counted(len(stack.requirements), "requirement")
-    screen.say(f"stack `{stack.name}`: {count}, {counted(len(stack.apt_packages), 'Debian package')} -> {file.name}")
+    screen.json({**stack._asdict(), "file": file})
+    if not parsed.json:
+        screen.lines([*stack.requirements, *(f"{package} (Debian)" for package in stack.apt_packages)])
+        counts = counted(len(stack.requirements), "requirement"), counted(len(stack.apt_packages), "Debian package")
+        screen.say(f"stack `{stack.name}`: {', '.join(counts)} -> {file.name}")
     return 0

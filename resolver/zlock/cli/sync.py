@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from zlock.cli.failed import end_with_failures, plain_failures
+from zlock.cli.failed import end_with_failures
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.errors import InvalidInput, OutsideFailed
@@ -23,22 +23,20 @@ _INSTALLERS = ("pip", "pip3")
 def run_sync(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     found, report = sync(options_of(parsed))
-    if parsed.json:
-        rows = {"environments": [_plain(one) for one in found]}
-        screen.json({"disregarded": report.disregarded, **rows, "failed": plain_failures(report)})
-        return end_with_failures(report, screen)
-    width = max((len(one.step) for one in found), default=0)
-    screen.lines(f"{one.step:{width}}  {one.folder}" for one in found)
-    for one in found:
-        screen.say(f"{one.step}: {counted(one.packages, 'package')}, {'made' if one.made else 'there already'}")
+    screen.json({"disregarded": report.disregarded, "environments": list(map(_plain, found))})
+    if not parsed.json:
+        width = max((len(one.step) for one in found), default=0)
+        screen.lines(f"{one.step:{width}}  {one.folder}" for one in found)
+        for one in found:
+            screen.say(f"{one.step}: {counted(one.packages, 'package')}, {'made' if one.made else 'there already'}")
     return end_with_failures(report, screen)
 
 
 def _plain(one: SyncedStep) -> dict[str, object]:
     return {
         "step": one.step,
-        "environment": str(one.folder),
-        "scripts": str(one.scripts),
+        "environment": one.folder,
+        "scripts": one.scripts,
         "identity": one.identity,
         "packages": one.packages,
         "made": one.made,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
@@ -17,11 +17,8 @@ from zlock.workflow.explain.tree import Tree, trees
 def run_tree(parsed: argparse.Namespace, screen: Screen) -> int:
     """Run the command; return its exit code."""
     found = trees(options_of(parsed))
-    if parsed.json:
-        screen.json({"trees": [_plain(tree) for tree in found]})
-    else:
-        for number, tree in enumerate(found):
-            screen.lines([*([""] if number else []), *_lines(tree)], in_colors=True)
+    lines = (line for number, tree in enumerate(found) for line in (*([""] if number else []), *_lines(tree)))
+    screen.result(lambda: {"trees": list(map(_plain, found))}, lines)
     return 0
 
 
@@ -83,8 +80,8 @@ def _plain(tree: Tree) -> dict[str, object]:
         "step": tree.step,
         "target": tree.target,
         "debian": tree.on.is_debian,
-        "requirements": [to_builtins(root) for root in tree.on.roots],
-        "packages": dict(tree.on.graph.versions),
-        "overrides": dict(tree.overrides),
-        "needs": {node: list(needs) for node, needs in tree.on.graph.edges.items()},
+        "requirements": tree.on.roots,
+        "packages": tree.on.graph.versions,
+        "overrides": tree.overrides,
+        "needs": tree.on.graph.edges,
     }

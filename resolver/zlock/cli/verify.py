@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 
-from msgspec import to_builtins
+from msgspec import structs
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
@@ -89,4 +89,4 @@ def _plain(verdict: Verdict, notes: list[str]) -> dict[str, object]:
 
 def _compared(comparison: Comparison | DebianComparison) -> dict[str, object]:
     altered = {name: {file.path: file.why for file in files} for name, files in comparison.altered.items()}
-    return {**to_builtins(comparison), "altered": altered}
+    return {**structs.asdict(comparison), "altered": altered}

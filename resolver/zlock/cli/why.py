@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from msgspec import to_builtins
+from msgspec import structs
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
@@ -22,19 +22,14 @@ def run_why(parsed: argparse.Namespace, screen: Screen) -> int:
     if parsed.aligned:
         return _run_aligned(parsed, screen)
     found = why(options_of(parsed), parsed.package)
-    if parsed.json:
-        screen.json({"package": parsed.package, "why": [_plain(one) for one in found]})
-    else:
-        screen.lines((line for one in found for line in _lines(one, parsed.package)), in_colors=True)
+    lines = (line for one in found for line in _lines(one, parsed.package))
+    screen.result(lambda: {"package": parsed.package, "why": list(map(_plain, found))}, lines)
     return 0
 
 
 def _run_aligned(parsed: argparse.Namespace, screen: Screen) -> int:
     found = sharing(options_of(parsed))
-    if parsed.json:
-        screen.json({"sharing": {**to_builtins(found), "older": [plain(one) for one in found.older]}})
-    else:
-        screen.lines(_lines_of_sharing(found), in_colors=True)
+    screen.result(lambda: {"sharing": {**structs.asdict(found), "older": plain(found.older)}}, _lines_of_sharing(found))
     return 0
 
 
@@ -51,7 +46,7 @@ def _lines_of_sharing(found: Sharing) -> Iterator[str]:
 
 
 def _plain(one: Why) -> dict[str, object]:
-    return {**to_builtins(one), "differs": plain(one.differs), "behind": plain(one.behind)}
+    return {**structs.asdict(one), "differs": plain(one.differs), "behind": plain(one.behind)}
 
 
 def _lines(one: Why, package: str) -> Iterator[str]:
