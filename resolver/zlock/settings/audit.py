@@ -7,11 +7,9 @@ from datetime import datetime
 from msgspec import Struct
 
 from zlock import checks
-from zlock.checks import accepts
+from zlock.settings.keys import NOTHING, key, read, reads
 from zlock.settings.rules import time
-
-_EXAMPLE = 'write `{id = "GHSA-...", reason = "...", until = 2027-01-31}`'
-_KEYS = ("id", "reason", "until")
+from zlock.settings.table import Table
 
 
 class Ignored(Struct, frozen=True, kw_only=True):
@@ -20,39 +18,15 @@ class Ignored(Struct, frozen=True, kw_only=True):
     Attributes:
         id: Its id in OSV, or one of its aliases.
         reason: Why.
-        until: The moment from which it counts again.
+        until: The moment from which it counts again, and somebody looks at it.
     """
 
-    id: str
-    reason: str
-    until: datetime
+    id: str = key(checks.word, "", NOTHING, required='id = "GHSA-..."')
+    reason: str = key(checks.text, "", NOTHING, required='reason = "..."')
+    until: datetime = key(time, None, NOTHING, required="until = 2027-01-31")  # type: ignore[assignment]  # or a mistake
 
 
-@accepts(
-    "list of `{id, reason, until}`",
-    type="array",
-    items={
-        "type": "object",
-        "properties": {"id": checks.word.schema, "reason": {"type": "string"}, "until": time.schema},
-        "required": list(_KEYS),
-        "additionalProperties": False,
-    },
-)
-def ignored(value: object, at: str) -> tuple[Ignored, ...]:
-    """Accept what does not count: each with a reason, and with a date after which somebody looks at it again."""
-    return checks.sequence(value, at, _ignored)
-
-
-def _ignored(value: object, at: str) -> Ignored:
-    stated = checks.table(value, at)
-    for name in stated:
-        if name not in _KEYS:
-            raise checks.unknown_key(f"{at}.{name}", name, _KEYS)
-    for name in _KEYS:
-        if name not in stated:
-            raise checks.mistake(f"{at}.{name}", "is missing", hint=_EXAMPLE)
-    return Ignored(
-        id=checks.word(stated["id"], f"{at}.id"),
-        reason=checks.text(stated["reason"], f"{at}.reason"),
-        until=time(stated["until"], f"{at}.until"),
-    )
+@reads("list of `{id, reason, until}`", type="array", items={"$ref": "#/definitions/ignored"})
+def ignored(table: Table, key: str) -> tuple[Ignored, ...]:
+    """Read what does not count."""
+    return tuple(read(Ignored, row) for row in table.rows(key))

@@ -18,7 +18,7 @@ from zlock.redact import redact
 from zlock.settings.keys import NOTHING, QUESTION, key, read, reads
 from zlock.settings.rules import package_key
 from zlock.settings.table import Table
-from zlock.wording import did_you_mean, kind
+from zlock.wording import did_you_mean
 
 _SCHEMES = ("http://", "https://", "file://")
 
@@ -42,7 +42,7 @@ class IndexTable(Struct, frozen=True, kw_only=True):
             exports, so that builds need no secret for it. It has no credentials in it, and is not a folder.
     """
 
-    url: str = key(_url_or_path, "", QUESTION, shown="required", required=True)
+    url: str = key(_url_or_path, "", QUESTION, required='url = "https://index.example/simple/"')
     name: str | None = key(checks.text, None, QUESTION)
     default: bool = key(checks.boolean, False, QUESTION)
     explicit: bool = key(checks.boolean, False, QUESTION)
@@ -52,11 +52,7 @@ class IndexTable(Struct, frozen=True, kw_only=True):
 @reads("list of tables", type="array", items={"$ref": "#/definitions/index"})
 def indexes(table: Table, key: str) -> tuple[Index, ...]:
     """Read tables of indexes."""
-    stated = table.raw(key)
-    if not isinstance(stated, list):
-        table.wrong(key, f"expected a list of tables, got {kind(stated)}", hint=f"write `[[{key}]]`")
-        return ()
-    found = tuple(_index(table.row(key, number, row)) for number, row in enumerate(stated))
+    found = tuple(map(_index, table.rows(key)))
     names = [index.name for index in found if index.name]
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
         table.wrong(key, f"two tables have the name `{name}`", hint="give one of them another name")
@@ -90,9 +86,7 @@ def _index(row: Table) -> Index:
 
 
 def _check_url(row: Table, url: str) -> None:
-    if "url" not in row:
-        row.wrong("url", "is missing", hint='write `url = "https://index.example/simple/"`')
-    elif "://" in url and not url.lower().startswith(_SCHEMES):
+    if "://" in url and not url.lower().startswith(_SCHEMES):
         problem = f"expected a URL of http, https or file, got `{redact(url)}`"
         row.wrong("url", problem, hint="write `https://...`, or the path of a folder")
     elif "://" in url and re.search("[?#]", url):

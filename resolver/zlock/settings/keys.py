@@ -67,7 +67,7 @@ class Key(Struct, frozen=True, kw_only=True):
         decides: How it comes into `inputs`.
         plain: Gives a value as the policy has it.
         shown: What the documentation calls the default where the value says less.
-        required: Whether it has to be stated.
+        required: How it is stated, where it has to be.
     """
 
     rule: Check[Any] | Reader[Any]
@@ -75,7 +75,7 @@ class Key(Struct, frozen=True, kw_only=True):
     decides: Decides
     plain: Callable[[Any], object]
     shown: str
-    required: bool
+    required: str
 
     def __call__(self) -> object:
         """Give the default: fields have their key as what makes it."""
@@ -89,7 +89,7 @@ def key(
     *,
     plain: Callable[[T], object] = lambda value: value,
     shown: str = "",
-    required: bool = False,
+    required: str = "",
 ) -> T | D:
     """Make the field of a key; see `Key`."""
     made = Key(rule=rule, default=default, decides=decides, plain=plain, shown=shown, required=required)
@@ -124,6 +124,9 @@ def read(kind: type[T], table: Table, **more: object) -> T:
     """
     keys = keys_of(kind)
     table.check_keys(list(map(kebab, keys)))
+    for name, one in keys.items():
+        if one.required and kebab(name) not in table:
+            table.wrong(kebab(name), "is missing", hint=f"write `{one.required}`")
     return kind(**more, **{name: _value(one, table, kebab(name)) for name, one in keys.items()})
 
 

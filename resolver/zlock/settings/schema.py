@@ -6,6 +6,7 @@ import json
 import re
 from typing import NamedTuple
 
+from zlock.settings.audit import Ignored
 from zlock.settings.config import Project, StepConfiguration
 from zlock.settings.docker import DockerSettings, EffectiveSettings
 from zlock.settings.indexes import IndexTable
@@ -42,7 +43,9 @@ def rows(kind: type) -> list[Row]:
         Row(
             kebab(name),
             one.rule.words,
-            one.shown or _shown(getattr(effective, name) if kind is DockerSettings else one.default),
+            one.shown
+            or (one.required and "required")
+            or _shown(getattr(effective, name) if kind is DockerSettings else one.default),
             meanings.get(name, ""),
         )
         for name, one in keys_of(kind).items()
@@ -65,7 +68,7 @@ def schema() -> dict[str, object]:
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "zlock.toml",
         **_table(Project),
-        "definitions": {name: _table(kind) for name, kind in TABLES.items()},
+        "definitions": {name: _table(kind) for name, kind in {**TABLES, "ignored": Ignored}.items()},
     }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from zlock import checks
 from zlock.errors import Collector, Located, ZlockError
 from zlock.settings.place import Place
+from zlock.wording import kind
 
 if TYPE_CHECKING:
     from zlock.pyproject.lines import TomlLines
@@ -87,9 +88,14 @@ class Table:
         """Return the table under a key."""
         return self._inner(self._values[key], key)
 
-    def row(self, key: str, number: int, values: object) -> Table:
-        """Return one of the tables in the list under a key, by its number, from 0, and what it holds."""
-        return self._inner(values, key, number)
+    def rows(self, key: str) -> list[Table]:
+        """Return the tables in the list under a key; what is not one is collected as a mistake."""
+        stated = self._values[key]
+        if not isinstance(stated, list):
+            self.wrong(key, f"expected a list of tables, got {kind(stated)}", hint=f"write `[[{key}]]`")
+            return []
+        made = [self._inner(values, key, number) for number, values in enumerate(stated)]
+        return [table for table, values in zip(made, stated, strict=True) if isinstance(values, Mapping)]
 
     def _inner(self, values: object, *keys: str | int) -> Table:
         address = (*self._address, *keys)
