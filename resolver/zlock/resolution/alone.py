@@ -8,7 +8,7 @@ steps back a little?
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 
 from msgspec.structs import replace
@@ -16,14 +16,17 @@ from packaging.utils import NormalizedName
 from resolvelib.resolvers import ResolutionError
 
 from zlock.errors import OutsideFailed
-from zlock.resolution.complete import search_completely
 from zlock.resolution.held import Held, Limit
 from zlock.resolution.needs import Node, Pins
 from zlock.resolution.problem import Problem
 from zlock.resolution.quick import descend
+from zlock.resolution.reporter import SILENT
+from zlock.resolution.search import Search
+from zlock.resolution.verify import walk
 from zlock.resolution.windows import Windows
 
 _BUDGET = 200  # steps of one search, beside two for each pin
+_PATIENCE = 100  # what may lead nowhere in it
 _MOST_SEARCHES = 24  # for what the step asks for, and as many for the rest
 _FIRST_BOUND = 30  # days: how old a pin may be that is to be younger, at first
 _WIDENING = 3  # each bound is this much wider than the one before
@@ -40,13 +43,25 @@ def choose(problem: Problem, plain: Pins) -> Pins:
     return plain if problem.policy.resolution != "highest" else _Choice(problem, plain).run()
 
 
-def attempt(problem: Problem, limit: Limit, size: int) -> Pins | None:
-    """Return an answer within a limit; None where none was found within the budget of one search."""
+def attempt(problem: Problem, limit: Limit, size: int, first: Collection[NormalizedName] = ()) -> Pins | None:
+    """Return an answer within a limit; None where none was found within the budget of one search.
+
+    Args:
+        problem: What the step asks.
+        limit: The limit.
+        size: How many pins there may be.
+        first: What it depends on whether there is one: the search begins there, so that it ends early if there is not.
+    """
     limited = replace(problem, limit=cache(limit))
     with contextlib.suppress(
         ResolutionError, OutsideFailed
     ):  # what can't be had, as when offline, is no way to an answer
-        return descend(limited) or search_completely(limited, _BUDGET + 2 * size)
+        if (found := descend(limited)) is not None:
+            return found
+        # What a proof assumes is not looked into: who names a pre-release, or needs what only needs itself.
+        search = Search(limited, SILENT, _BUDGET + 2 * size, first=first, patience=_PATIENCE)
+        pins, flaw = walk(limited, search.run())
+        return None if flaw else pins
     return None
 
 
@@ -78,7 +93,7 @@ class _Choice:
             # What could be much younger deserves more than a look at a few releases.
             is_near = ages[oldest] - self._ages.age(oldest, newest[oldest]) <= self._problem.policy.step_back
             is_held = is_near and held.is_held(oldest, limit)
-            found = None if is_held else attempt(self._problem, limit, len(pins))
+            found = None if is_held else attempt(self._problem, limit, len(pins), held.around(oldest, limit))
             if found is None:
                 settled.add(oldest)
             else:
@@ -156,13 +171,13 @@ class _Rest:
                 break
             settled.add(oldest[1])
             for limit in self._limits(held, ages, oldest[1]):
-                found = self._better(best, limit)
+                found = self._better(best, limit, held.around(oldest[1], limit))
                 if found is not None:
                     best, held, ages = found, Held(self._problem, found), self._ages.of(found)
                     break
         return best
 
-    def _better(self, best: Pins, limit: Limit) -> Pins | None:
+    def _better(self, best: Pins, limit: Limit, first: Collection[NormalizedName]) -> Pins | None:
         """Return a better answer within a limit; None where none was found.
 
         One that is not better may have left out what was to be younger; what others stepped back to is ruled out then.
@@ -170,7 +185,7 @@ class _Rest:
         ruled_out: dict[NormalizedName, int] = {}
         while self._searches > 0:
             self._searches -= 1
-            found = attempt(self._problem, lambda name: limit(name) & ~ruled_out.get(name, 0), len(best))
+            found = attempt(self._problem, lambda name: limit(name) & ~ruled_out.get(name, 0), len(best), first)
             if found is None or self.is_better(found, best):
                 return found
             moved = {node.name: at for node, at in found.items() if best.get(node, at) < at}

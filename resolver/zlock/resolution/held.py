@@ -56,6 +56,18 @@ class Held:
             return self._is_barred(name, -1, _Look(name, limit, self._without(name)), _DEPTH)
         return False
 
+    def around(self, name: NormalizedName, limit: Limit) -> set[NormalizedName]:
+        """Return a package, what holds it back, and what needs that: what would have to move with it."""
+        look = _Look(name, limit, self._without(name))
+        todo = self._holding(name, self._usable(name, look), look)
+        found = {name}
+        while todo:
+            node = todo.pop()
+            if node.name not in found:
+                found.add(node.name)
+                todo += [parent for parent, _ in self._wanting.get(node.name, ())]
+        return found
+
     def ask_ahead(self, looks: Iterable[tuple[NormalizedName, Limit]]) -> None:
         """Ask at once for what several looks begin with, where something had to be waited for."""
         for name, limit in looks if self._problem.universe.is_waiting else ():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+
+from packaging.utils import NormalizedName
 
 from zlock.resolution.needs import Node
-from zlock.resolution.package import bits
 from zlock.resolution.problem import Problem
 
 _FEW_REJECTIONS = 5
@@ -20,8 +21,9 @@ class Order:
     A rank is asked far more often than it changes, so it is kept.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, first: Collection[NormalizedName]) -> None:
         self._problem = problem
+        self._first = first
         self._met: dict[Node, int] = {}
         self._ranks: dict[Node, tuple[int, int, int]] = {}  # the lower, the earlier it is decided
         self._conflicts: dict[Node, int] = {}
@@ -37,6 +39,8 @@ class Order:
     def meet(self, node: Node) -> None:
         """Take a node in."""
         self._met[node] = len(self._met)
+        if node.name in self._first:
+            self._earlier[node] = 0
         self._rank(node)
 
     def conflict(self, node: Node) -> None:
@@ -60,10 +64,10 @@ class Order:
     def _has_fallen(self, node: Node, states: int) -> bool:
         """Return whether what is left of a node is far behind its newest release, in days or else in number."""
         package = self._problem.universe.package(node.name)
-        days = [package.page.uploaded[at] for at in bits(states >> 1)] if package.page else []
-        if not days or not all(days):
+        latest = max(package.page.uploaded, default=0) if package.page else 0
+        if not latest:
             return self._rejections[node] >= _MANY_REJECTIONS
-        return max(package.page.uploaded) - max(days) > _FAR if package.page else False
+        return not states >> 1 & package.since(latest - _FAR)
 
     def _moves(self, node: Node, states: int) -> bool:
         kept = self._problem.kept(self._problem.universe.package(node.name))

@@ -28,7 +28,16 @@ from zlock.resolution.trail import ABSENT, ROOT, Trail
 
 
 class Search:
-    """One run of the complete search."""
+    """One run of the complete search.
+
+    Args:
+        problem: What is asked.
+        reporter: Hears each step, and may end the search.
+        budget: How many steps it may take.
+        unfounded: What counts only beside what needs it.
+        first: The packages that are decided before all others.
+        patience: How many conflicts there may be, and candidates that are ruled out when they are looked at.
+    """
 
     def __init__(
         self,
@@ -36,15 +45,19 @@ class Search:
         reporter: SearchReporter,
         budget: int,
         unfounded: Collection[Needed] = (),
+        *,
+        first: Collection[NormalizedName] = (),
+        patience: int | None = None,
     ) -> None:
         self._problem = problem
         self._reporter = reporter
         self._budget = budget
+        self._patience = budget if patience is None else patience
         self._unfounded = unfounded
         self.steps = 0
         self._trail = Trail()
         self._states, self._full = self._trail.states, self._trail.full
-        self._order = Order(problem)
+        self._order = Order(problem, first)
         self._clauses: dict[Node, list[Clause]] = {}
         self._watches: dict[Node, list[Clause]] = {}
         self._new: list[Clause] = []  # still to be looked at as a whole
@@ -231,6 +244,7 @@ class Search:
             Unsolvable: Nothing is left to take back.
         """
         self._step()
+        self._lose()
         while True:
             found, level = self._trail.satisfier(clause)
             if found is None or found.level == 0:
@@ -285,27 +299,47 @@ class Search:
             node = self._order.first(trail.open, self._states)
         else:
             return self._leave_out()
-        self._step()
-        mask = self._preferred(node)
-        position = next(self._problem.ordered(node.name, mask), None)
-        if position is None:  # looked at, none of them can be used
-            self._add(Clause({node: mask << 1}, Verdict(node, mask)))
+        position = self._first(node)
+        if position is None:
             return node
         if (node, position) not in trail.loaded:
             trail.loaded.add((node, position))
-            needs = self._problem.needs(node, position)
-            if isinstance(needs, Rejected):
-                self._add(Clause({node: 2 << position}, Verdict(node, 1 << position, needs)))
-                return node
-            for need in needs:
+            for need in self._problem.needs(node, position):
                 self._add_need(node, position, need)
             trail.load(node, position)
         if self._would_break(node, position):
             self._begins_anew |= self._order.reject(node, self._states[node])
-            return node
-        if self._states[node] != 2 << position:
+        elif self._states[node] != 2 << position:
             trail.decide(node, 2 << position)
         return node
+
+    def _first(self, node: Node) -> int | None:
+        """Return the candidate to be tried; None where none of those that were looked at can be used."""
+        mask = self._preferred(node)
+        for position in self._problem.ordered(node.name, mask):
+            self._step()
+            if (node, position) in self._trail.loaded or not self._is_ruled_out(node, position):
+                return position
+            mask &= ~(1 << position)
+            self._lose()
+            if self._order.reject(node, mask << 1):
+                self._begins_anew = True
+                return None
+        if mask:
+            self._add(Clause({node: mask << 1}, Verdict(node, mask)))
+        return None
+
+    def _is_ruled_out(self, node: Node, position: int) -> bool:
+        """State what rules a candidate out at once, if anything does: its other needs are not looked at then."""
+        needs = self._problem.needs(node, position)
+        if isinstance(needs, Rejected):
+            self._add(Clause({node: 2 << position}, Verdict(node, 1 << position, needs)))
+            return True
+        for need in needs:
+            if not self._states.get(need.node, -1) >> 1 & need.mask:
+                self._add_need(node, position, need)
+                return True
+        return False
 
     def _preferred(self, node: Node) -> int:
         """Return the candidates to try: pre-releases that nothing names yet only where no others are left."""
@@ -342,3 +376,8 @@ class Search:
         self._reporter.starting_round(self.steps)
         if self.steps > self._budget:
             raise ResolutionTooDeep(self._budget)
+
+    def _lose(self) -> None:
+        self._patience -= 1
+        if self._patience < 0:
+            raise ResolutionTooDeep(self.steps)

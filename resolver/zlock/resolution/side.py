@@ -95,7 +95,7 @@ class Side:
         self._held = self._held or Held(self._problem, self.pins)
         if self._held.is_held(name, limited):
             return None
-        return attempt(self._problem, limited, len(self.pins))
+        return attempt(self._problem, limited, len(self.pins), self._held.around(name, limited))
 
     def is_held(self, name: NormalizedName, limit: Limit, *, is_open: bool) -> bool:
         """Return whether it is plain that no answer in its windows has a package within a limit."""
