@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Protocol
 
 from packaging.utils import NormalizedName
@@ -63,6 +64,7 @@ class Bounds:
         self._problem = problem
         self._step_back = step_back
         self._found: dict[tuple[Node, int], tuple[Need, ...]] = {}
+        self._limits: Callable[[Node, int], _Limits] = cache(partial(_Limits, problem))
 
     def on(self, node: Node, position: int, needs: tuple[Need, ...]) -> tuple[Need, ...]:
         """Return the needs of a candidate, without what newer releases say is too new; what is kept stays as it is."""
@@ -71,10 +73,11 @@ class Bounds:
             may_be_bounded = needs or node.name in self._problem.direct
             for newer in self._newer(node.name, position) if may_be_bounded else ():
                 stated = {need.node.name for need in needs}
-                silent = self._silent(node, position, newer) - stated
-                limits = dict(self._limits(node, newer, (stated | silent) - {node.name}))
-                needs = tuple(need._replace(mask=need.mask & limits.get(need.node.name, -1)) for need in needs)
-                needs += tuple(_beside(node, position, one, limits[one]) for one in sorted(silent & limits.keys()))
+                limits, silent = self._limits(node, newer), self._silent(node, position, newer) - stated
+                needs = tuple([_within(need, limits[need.node.name]) for need in needs])
+                needs += tuple(
+                    _beside(node, position, one, limits[one]) for one in sorted(silent & limits.stated.keys())
+                )
             self._found[key] = needs
         return self._found[key]
 
@@ -100,17 +103,36 @@ class Bounds:
         # What an old series still gets was made with more in view than a newer version of before.
         return {one for one in (newest, next(of_series, newest)) if not uploaded or uploaded[one] >= uploaded[position]}
 
-    def _limits(
-        self, node: Node, position: int, names: Collection[NormalizedName]
-    ) -> Iterator[tuple[NormalizedName, int]]:
-        """Yield which candidates of some names are not too new for a release, as far as it needs them."""
-        universe = self._problem.universe
+
+class _Limits(dict[NormalizedName, int]):
+    """Which candidates of others are not too new for a release, found when they are asked for; all where it is silent.
+
+    Attributes:
+        stated: What it needs, by name.
+    """
+
+    def __init__(self, problem: Asked, node: Node, position: int) -> None:
+        super().__init__()
+        self._problem = problem
+        self.stated: dict[NormalizedName, list[Dependency]] = {}
+        universe = problem.universe
         with contextlib.suppress(OutsideFailed):  # as when offline; what is needed says so itself
             for dependency in universe.dependencies(universe.package(node.name), position, node.extra):
-                if dependency.name in names:
-                    usable = universe.mask(dependency) & self._problem.domain(dependency.name)
-                    if usable:
-                        yield dependency.name, -(usable & -usable)
+                if dependency.name != node.name:
+                    self.stated.setdefault(dependency.name, []).append(dependency)
+
+    def __missing__(self, name: NormalizedName) -> int:
+        limit = -1
+        for dependency in self.stated.get(name, ()):
+            usable = self._problem.universe.mask(dependency) & self._problem.domain(name)
+            limit = -(usable & -usable) or limit
+        self[name] = limit
+        return limit
+
+
+def _within(need: Need, limit: int) -> Need:
+    mask = need.mask & limit
+    return need if mask == need.mask else need._replace(mask=mask)
 
 
 def _beside(node: Node, position: int, name: NormalizedName, mask: int) -> Need:
