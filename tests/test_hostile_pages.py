@@ -56,6 +56,7 @@ def row(**more: Any) -> dict[str, Any]:
         {"url": "data:a-1-py3-none-any.whl"},
         {"filename": "a-1-py3-none-any\n.whl"},
         {"filename": "a-1-py3-none-any\u2028.whl"},
+        {"filename": f"a-1-{'py3.' * 99}py3-{'none.' * 99}none-{'any.' * 99}any.whl"},
         {"size": -2},
         {"size": 10**30},
     ],

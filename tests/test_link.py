@@ -58,3 +58,9 @@ def test_a_wheel_is_told_by_its_path() -> None:
     assert is_wheel("https://host.example/a-1-py3-none-any.WHL?x=1#y")
     assert is_wheel("../a-1-py3-none-any.whl")
     assert not is_wheel("https://host.example/a-1.zip?x=.whl")
+
+
+def test_a_name_that_no_disk_takes_is_refused_before_its_tags_are_read() -> None:
+    tags = "-".join(".".join(f"{kind}{number}" for number in range(2000)) for kind in ("cp", "abi", "any"))
+    with pytest.raises(LinkError, match="no usable file name"):
+        Link.parse(f"https://host.example/a-1-{tags}.whl")

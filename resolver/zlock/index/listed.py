@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from zlock.model.digest import DIGITS, is_digest
 from zlock.model.distribution import File
+from zlock.model.paths import LONGEST_NAME
 from zlock.model.url import plain_url
 
 _LARGEST = 1 << 50  # bytes; no index serves a larger file
@@ -57,6 +58,7 @@ def _are_plain(files: Sequence[File], base: str) -> bool:
     beside = [digest for digest in metadata if digest]
     return (
         _WORDS.fullmatch(words) is not None
+        and max(map(len, names)) <= LONGEST_NAME
         and not any(mark in words for mark in "\\#$@")
         and {host[:8] for host in hosts} <= secure
         and all(map(_is_plain, hosts))
@@ -88,6 +90,8 @@ def _checked(file: File, base: str) -> File | str:
     """Return a file as it may be used, or what is wrong with it."""
     if not _is_word(file.filename):
         return "its name holds white space, a control character, or a letter that no name of a file may have"
+    if len(file.filename) > LONGEST_NAME:
+        return f"its name has more than {LONGEST_NAME} characters"
     if not _is_word(file.url) or not _is_served(file.url, base) or not _is_plain(file.url):
         return f"its URL is none that `{urlsplit(base).scheme}` indexes may list"
     if not -1 <= file.size < _LARGEST:

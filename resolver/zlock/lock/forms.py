@@ -14,6 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from zlock.model.digest import is_digest
 from zlock.model.form import Line, matching, read
+from zlock.model.paths import LONGEST_NAME
 from zlock.model.target import Target
 from zlock.model.url import plain_url
 
@@ -36,7 +37,7 @@ def _inside(text: str) -> str:
 
 def _file(text: str) -> str:
     """Accept the name of a file, which may become one in a folder."""
-    if text in ("", ".", "..") or "/" in text or "\\" in text:
+    if text in ("", ".", "..") or "/" in text or "\\" in text or len(text) > LONGEST_NAME:
         raise ValueError(f"{text!r} is not a name of a file")
     return read(Line, text)
 

@@ -12,7 +12,7 @@ from packaging.utils import parse_sdist_filename, parse_wheel_filename
 
 from zlock.model.digest import DIGITS, is_digest
 from zlock.model.distribution import SDIST_ENDINGS
-from zlock.model.paths import is_inside
+from zlock.model.paths import LONGEST_NAME, is_inside
 from zlock.model.unshown import Unshown
 from zlock.redact import redact
 
@@ -271,7 +271,7 @@ def _split(url: str) -> SplitResult:
 def _check(link: Link, url: str, parts: SplitResult) -> None:
     """Refuse what nothing can be had from, and what programs may read in another way than zlock does."""
     is_file, host, folder, revision = link.scheme == "file", link.host, link.subdirectory, link.revision
-    names_file = link.kind in ("wheel", "sdist", "archive")
+    name = link.file_name if link.kind in ("wheel", "sdist", "archive") else ""
     flaws = {
         Flaw.SCHEME: parts.scheme not in _SCHEMES,
         Flaw.CHARACTERS: not url.isprintable() or re.search(r"\s|\$\{", url),  # pip fills in variables
@@ -287,8 +287,8 @@ def _check(link: Link, url: str, parts: SplitResult) -> None:
         Flaw.SUBDIRECTORY: not is_inside(folder) or folder.startswith("-") or not folder.isprintable(),
         Flaw.EGG: link.egg and not PROJECT_NAME.fullmatch(link.egg),
         Flaw.HASH: not all(is_digest(*one) for one in link.hashes),
-        Flaw.FILE_NAME: names_file and (re.search(r"[/\\]", link.file_name) or not link.file_name.isprintable()),
-        Flaw.WHEEL: link.kind == "wheel" and not _is_wheel_name(link.file_name),
+        Flaw.FILE_NAME: re.search(r"[/\\]", name) or not name.isprintable() or len(name) > LONGEST_NAME,
+        Flaw.WHEEL: link.kind == "wheel" and not _is_wheel_name(name),
         Flaw.PATH_CHARACTERS: not is_file and "\\" in parts.path,
         Flaw.PATH: _CONTROL.search(link.path),
     }
@@ -299,7 +299,7 @@ def _check(link: Link, url: str, parts: SplitResult) -> None:
 
 def _is_wheel_name(name: str) -> bool:
     try:
-        return bool(parse_wheel_filename(name))
+        return len(name) <= LONGEST_NAME and bool(parse_wheel_filename(name))  # a longer one may have endless tags
     except ValueError:
         return False
 

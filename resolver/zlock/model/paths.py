@@ -7,6 +7,9 @@ import re
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import quote, unquote, urlsplit
 
+LONGEST_NAME = 255
+"""Bytes that file systems take for one name."""
+
 
 def portable(path: Path, project: Path, *, fixed: bool) -> str:
     """Return a path with `/` as a lock names it: from the project folder, or as it is.

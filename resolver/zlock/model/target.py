@@ -161,6 +161,11 @@ class Target(Struct, frozen=True, dict=True):
         ]
         return {str(tag): rank for rank, tag in reversed(list(enumerate(ordered)))}
 
+    @cached_property
+    def _tag_parts(self) -> tuple[frozenset[str], ...]:
+        """What the tags are made of: a name may stand for millions of tags, and few of them can count."""
+        return tuple(map(frozenset, zip(*(tag.split("-") for tag in self.tags), strict=True)))
+
     def admits(self, requires_python: str) -> bool:
         """Return whether a `Requires-Python` admits the target's; an invalid one counts as none, as pip has it."""
         try:
@@ -170,8 +175,9 @@ class Target(Struct, frozen=True, dict=True):
 
     def rank(self, wheel: str) -> int | None:
         """Return how well the wheel of a name fits, 0 the best (PEP 425); None where it can't be installed."""
-        python, abi, platform = (part.split(".") for part in wheel[:-4].rsplit("-", 3)[1:])
-        found = [self.tags.get("-".join(parts)) for parts in product(python, abi, platform)]
+        parts = zip(self._tag_parts, wheel[:-4].rsplit("-", 3)[1:], strict=True)
+        python, abi, platform = (known.intersection(part.split(".")) for known, part in parts)
+        found = [self.tags.get("-".join(tag)) for tag in product(python, abi, platform)]
         return min((rank for rank in found if rank is not None), default=None)
 
     @cached_property

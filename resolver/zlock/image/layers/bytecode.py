@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from zlock.errors import CommandFailed
-from zlock.image.layers.entry import LONGEST, Entry
+from zlock.image.layers.entry import Entry
 from zlock.image.reading.compilers import Compiler
+from zlock.model.paths import LONGEST_NAME
 from zlock.process import CommandStopped, Watch, run_command
 
 # What can't be compiled is data in the form of a module, as templates are; an installer passes over it too.
@@ -54,7 +55,7 @@ def _made(path: Path, name: str, tag: str) -> Entry | None:
     """Return a compiled module, None where it could not be compiled or where nothing can have its name."""
     place, _, module = name.rpartition("/")
     compiled = f"{module.removesuffix('.py')}.{tag}.pyc"
-    if not path.is_file() or len(compiled.encode()) > LONGEST:
+    if not path.is_file() or len(compiled.encode()) > LONGEST_NAME:
         return None
     return Entry(f"{place}/__pycache__/{compiled}", "file", path, path.stat().st_size)
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Literal, NamedTuple
 
-LONGEST = 255
-"""Bytes that file systems take for one name."""
 _CHUNK = 1024 * 1024
 _LOCAL_HEADER = 30  # bytes before the name (APPNOTE.TXT, 4.3.7)
 

@@ -34,7 +34,8 @@ from installer.utils import (
 from packaging.utils import canonicalize_name
 
 from zlock.errors import InvalidInput, ZlockError
-from zlock.image.layers.entry import LONGEST, Entry, Packed
+from zlock.image.layers.entry import Entry, Packed
+from zlock.model.paths import LONGEST_NAME
 
 _ENCRYPTED = 0x1
 _OWN = re.compile(r"pyvenv\.cfg|lib64|bin/python(3(\.\d+)?)?")  # what makes an environment (PEP 405)
@@ -210,7 +211,7 @@ class _Destination(WheelDestination):
         venv = f"{self._environment.venv[1:]}/"
         if place.startswith(f"{venv}lib64/"):  # a link to `lib`, through which an installer writes
             place = f"{venv}lib/{place.removeprefix(f'{venv}lib64/')}"
-        if len(parts) > _DEEPEST or any(len(part.encode()) > LONGEST for part in parts):
+        if len(parts) > _DEEPEST or any(len(part.encode()) > LONGEST_NAME for part in parts):
             shown = f"{path[:60]}..."
             raise InvalidInput(
                 f"the wheel of {self._distribution} has a path that no system takes: `{shown}`", hint=_HINT
