@@ -17,7 +17,8 @@ import pytest
 import zlock
 from zlock import DockerSettings, pipeline, step
 from zlock.errors import CommandFailed, InvalidConfiguration, InvalidPipeline, Problems, ZlockError
-from zlock.settings.load import DeclaredPipeline, load_pipeline
+from zlock.settings.declared import DeclaredPipeline
+from zlock.settings.load import load_pipeline
 from zlock.settings.pipeline import Pipeline
 from zlock.settings.placeholder import Placeholder
 
@@ -389,8 +390,8 @@ def test_one_pipeline_is_found_with_its_steps_and_places(load: Load) -> None:
 
     assert declared is not None
     file = str(load.project / "pipe.py")
-    assert (declared.name, declared.file, declared.line) == ("training", file, 8)
-    assert [(each.name, each.file, each.line) for each in declared.steps] == [("train", file, 5)]
+    assert (declared.name, declared.place) == ("training", (file, 8))
+    assert [(each.name, each.place) for each in declared.steps] == [("train", (file, 5))]
     settings = settings_of(declared)["train"]
     assert settings == DockerSettings(user="me", requirements="needs.txt")
     assert settings.where("user") == (file, 8)

@@ -16,7 +16,8 @@ import zlock
 from test_mission_page import BLOCKS, EXPECTED
 from zlock import DockerSettings
 from zlock.errors import InvalidConfiguration, InvalidInput, InvalidPipeline, ZlockError
-from zlock.settings.load import DeclaredPipeline, load_pipeline
+from zlock.settings.declared import DeclaredPipeline
+from zlock.settings.load import load_pipeline
 from zlock.settings.place import Place
 
 HEAD = "from zenml import pipeline, step\nfrom zenml.config import DockerSettings\n"
@@ -127,9 +128,7 @@ def test_settings_come_together_as_zenml_merges_them(
         "train": DockerSettings(requirements=["jax"], apt_packages=["git"], environment={**around, "A": "step"}),
         "train_2": DockerSettings(requirements=["torch"], apt_packages=["curl"], environment={**around, "A": "step"}),
     }
-    assert [(step.file, step.line) for step in declared.steps] == [
-        (str(tmp_path / "pipe.py"), line) for line in (8, 4, 4)
-    ]
+    assert [step.place for step in declared.steps] == [(str(tmp_path / "pipe.py"), line) for line in (8, 4, 4)]
     assert declared.files == (str(tmp_path / "pipe.py"), str(tmp_path / "run.yaml"))
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from support.environment import clean_environment
 from zlock.frameworks.zenml.settings import translated
+from zlock.settings.declared import DeclaredPipeline
 from zlock.settings.docker import DockerSettings
-from zlock.settings.load import DeclaredPipeline, load_pipeline
+from zlock.settings.load import load_pipeline
 from zlock.settings.place import Place
 
 FLOWS = """

@@ -22,11 +22,8 @@ from zlock.errors import InvalidPipeline, Located, Problems, ZlockError
 from zlock.model.conflict import conflicted_line
 from zlock.settings.frameworks import FRAMEWORKS
 from zlock.settings.place import Place, display
-from zlock.settings.reader import Declared, Question, Reader
+from zlock.settings.reader import PROTOCOL, Declared, Question, Reader, Told
 from zlock.wording import did_you_mean, listed
-
-PROTOCOL = 5
-"""The version of the document; a parent asks no child that has another."""
 
 MODULE = "_zlock_pipeline_file"
 """The name under which the file is imported, so that its `__main__` part doesn't run."""
@@ -67,11 +64,11 @@ def answer(question: Question) -> dict[str, object]:
             import_module(framework.before).prepare(question)
         module = _import(question)
         held = _held(question, module)
-        return {**_described(question, held), "pipelines": sorted({one.name for one in held.pipelines.values()})}
+        return _described(question, held)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  # whatever user code raises is an answer
-        return {"errors": [_to_json(found) for found in _explained(error, question)]}
+        return {"errors": [_told(found) for found in _explained(error, question)]}
 
 
 def _readers() -> list[Reader]:
@@ -125,7 +122,10 @@ def _held(question: Question, module: ModuleType) -> _Held:
 
 
 def _described(question: Question, held: _Held) -> dict[str, object]:
-    """Describe the pipeline or the steps that are asked for; a pipeline is called once."""
+    """Describe the pipeline or the steps that are asked for, as `Answer` of `zlock.settings.load` has it.
+
+    A pipeline is called once.
+    """
     reader = held.reader
     pipeline, steps = None, []
     if held.pipelines:
@@ -137,15 +137,9 @@ def _described(question: Question, held: _Held) -> dict[str, object]:
     return {
         "maker": reader.MAKER,
         "name": None if pipeline is None else pipeline.name,
-        "place": found.place,
-        "settings": found.settings,
-        "steps": [step._asdict() for step in found.steps],
-        "defaults": dict(found.defaults),
-        "requires": found.requires,
         "files": sorted({question.file, *filter(None, [found.config]), *_imported(question)}),
-        "config": found.config,
-        "runs_itself": found.runs_itself,
-        "notes": found.notes,
+        "pipelines": sorted({one.name for one in held.pipelines.values()}),
+        "read": found,
     }
 
 
@@ -284,13 +278,9 @@ def _frames(error: BaseException, question: Question) -> tuple[str, ...]:
     return tuple(Located(f"{place} in {frame.name}: {frame.line}", place) for place, frame in places)
 
 
-def _to_json(error: ZlockError) -> dict[str, object]:
-    return {
-        "kind": type(error).__name__,
-        "message": error.message,
-        "context": [(line, getattr(line, "file", ""), getattr(line, "line", None)) for line in error.context],
-        "hint": error.hint,
-    }
+def _told(error: ZlockError) -> Told:
+    context = [(line, getattr(line, "file", ""), getattr(line, "line", None)) for line in error.context]
+    return Told(type(error).__name__, error.message, context, error.hint)
 
 
 def _write(result: str, document: Mapping[str, object]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypedDict, cast
 
-from msgspec import Struct
+from msgspec import Struct, convert
 
 from zlock import checks
 from zlock.errors import Collector, InvalidConfiguration, Located, Problems, ZlockError
@@ -150,26 +150,19 @@ class DockerSettings:
 
     if not TYPE_CHECKING:  # type checkers know the fields from the dataclass itself
 
-        def __new__(cls, *positional: object, **stated: object) -> Self:
-            """Refuse what is not a field, which the constructor of the dataclass could only call unexpected."""
+        def __init__(self, *positional: object, **stated: object) -> None:
+            """Check the values, and remember where they are stated."""
+            place = caller()
             if positional:
                 raise _noted(
                     InvalidConfiguration(
                         "`DockerSettings` takes keyword arguments only",
                         hint="write `DockerSettings(requirements=[...])`",
                     ),
-                    caller(),
+                    place,
                 )
-            if not CHECKS.keys() >= stated.keys():
-                _checked(stated, place_of=_at(caller()))
-            return object.__new__(cls)
-
-    def __post_init__(self) -> None:
-        """Check the values and remember where they are stated."""
-        stated = {name: getattr(self, name) for name in CHECKS}
-        place = caller()
-        values = _checked(stated, place_of=_at(place))
-        _fill(self, values, _places(values, place))
+            values = _checked(stated, place_of=_at(place))
+            _fill(self, values, _places(values, place))
 
     @classmethod
     def from_mapping(cls, stated: Mapping[str, object], *, at: str = "", place: Place | None = None) -> Self:
@@ -214,11 +207,11 @@ class DockerSettings:
         return cls._of(values, _places_in(values, address, file, lines) if lines else _places(values, place_of("")))
 
     @classmethod
-    def from_json(cls, document: SettingsDocument) -> Self:
+    def from_json(cls, document: Mapping[str, object]) -> Self:
         """Read back what `to_json` gave, by the same rules as everywhere."""
-        places = {name: Place(*place) for name, place in document["places"].items()}
-        values = _checked(document["values"], place_of=places.get)
-        return cls._of(values, places, tuple(map(_replaced_from, document["replaced"])))
+        found = convert(document, SettingsDocument)
+        values = _checked(found["values"], place_of=found["places"].get)
+        return cls._of(values, found["places"], tuple(found["replaced"]))
 
     def to_json(self) -> SettingsDocument:
         """Give the fields that are set, where, and what they replaced, as values that JSON has."""
@@ -458,14 +451,6 @@ def _places_in(values: Mapping[str, object], above: Sequence[str], file: str, li
 def _plain(text: str) -> str:
     """Give a name or a requirement in one spelling."""
     return "".join(fold(text).split())
-
-
-def _replaced_from(row: Replaced) -> Replaced:
-    """Read back one of the rows of `to_json`, whose values are lists."""
-    setting, asked, place, by = row
-    return Replaced(
-        setting, asked if isinstance(asked, str) else tuple(asked), place and Place(*place), by and Place(*by)
-    )
 
 
 def _set(stated: Mapping[str, object]) -> dict[str, object]:

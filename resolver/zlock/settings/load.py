@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import subprocess
@@ -11,23 +10,21 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Required, TypedDict
 
-from msgspec import Struct, field
-from msgspec.structs import replace
+import msgspec
+from msgspec import Struct
 
 from zlock import errors
 from zlock.errors import CommandFailed, InvalidPipeline, Located, ZlockError, raise_all
 from zlock.process import exit_of, started
 from zlock.pyproject.script import is_plain
 from zlock.redact import redact
-from zlock.settings.docker import DockerSettings, SettingsDocument
+from zlock.settings.declared import DeclaredPipeline, DeclaredStep
+from zlock.settings.docker import DockerSettings
 from zlock.settings.frameworks import FRAMEWORKS
 from zlock.settings.place import Place, display
+from zlock.settings.reader import PROTOCOL, Read, Told
 from zlock.wording import did_you_mean
-
-PROTOCOL = 5
-"""The version of the document that is read; a zlock with another one is as good as none."""
 
 _START = """
 import importlib.util, sys
@@ -41,7 +38,7 @@ if is_own:
     load()
 try:
     from zlock.settings import child, reader
-    known = child.PROTOCOL == int(protocol)
+    known = reader.PROTOCOL == int(protocol)
 except Exception:
     known = False
 if not known and any(map(importlib.util.find_spec, packages.split())):
@@ -63,108 +60,29 @@ by its folder, since what is beside that folder may be for another Python."""
 _OF_OTHERS = frozenset({".txt", ".in", ".pip", ".toml", ".lock", ".yaml", ".yml"})
 """Ends of files that hold requirements or configuration, which Python would try to run."""
 
-SCRIPT = "script"
-"""The `maker` of what stands for a script with inline metadata."""
-
 _HERE = Path(__file__).parents[1].as_posix()
 
 
-class DeclaredStep(Struct, frozen=True, kw_only=True):
-    """A step that a pipeline file declares.
+class Answer(Struct, frozen=True, kw_only=True):
+    """What the child writes: errors, or what it has read.
 
     Attributes:
-        name: Its name, unchecked.
-        settings: Its own settings over those of the pipelines that call it.
-        file: Where its function is defined, absolute.
-        line: The line there, decorators included.
+        protocol: The version of this document.
+        errors: What is wrong.
+        maker: Whose pipelines or steps the file holds, as for all that follows.
+        name: The pipeline's name; None for steps alone.
+        files: The user's files that were imported or configure the run.
+        pipelines: The names of all pipelines in the file.
+        read: What the pipeline or the steps declare.
     """
 
-    name: str
-    settings: DockerSettings
-    file: str
-    line: int
-
-
-class DeclaredPipeline(Struct, frozen=True, kw_only=True):
-    """What a pipeline file declares.
-
-    Attributes:
-        name: The pipeline's name, unchecked; None where the file holds only steps.
-        settings: The pipeline's own settings.
-        steps: In the order of their first call.
-        file: Where the pipeline is defined, absolute.
-        line: The line there, decorators included.
-        files: The files of the user's that were imported or configure the run, absolute and sorted.
-        reference: The file that was asked for, absolute; the pipeline may come from another one.
-        asked: The name in it that was asked for; empty for the only one.
-        pipelines: The names of all pipelines in it.
-        maker: Whose pipelines they are: `zlock`, or the package of a framework; `SCRIPT` for a script.
-        defaults: Settings that lie below all others, for its steps alone.
-        requires: What the framework requires to be in every image.
-        config: The file that configures the run, absolute; empty for none.
-        own_image: The step that is none, but the pipeline itself, which runs in an image too; empty for none.
-        notes: What a person who locks it should know.
-    """
-
-    name: str | None
-    settings: DockerSettings
-    steps: tuple[DeclaredStep, ...]
-    file: str
-    line: int
+    protocol: int
+    errors: tuple[Told, ...] = ()
+    maker: str = ""
+    name: str | None = None
     files: tuple[str, ...] = ()
-    reference: str = ""
-    asked: str = ""
     pipelines: tuple[str, ...] = ()
-    maker: str = "zlock"
-    defaults: DockerSettings = field(default_factory=DockerSettings)
-    requires: tuple[str, ...] = ()
-    config: str = ""
-    own_image: str = ""
-    notes: tuple[str, ...] = ()
-
-    def with_own_image(self) -> DeclaredPipeline:
-        """Return it with the pipeline itself as one more step; its name tells it from a step of the same name."""
-        if self.own_image or self.name is None:
-            return self
-        name = f"{self.name}-pipeline" if self.name in {step.name for step in self.steps} else self.name
-        own = DeclaredStep(name=name, settings=self.settings, file=self.file, line=self.line)
-        return replace(self, steps=(*self.steps, own), own_image=name)
-
-
-class StepDocument(TypedDict):
-    """A step, as the child writes it."""
-
-    name: str
-    place: tuple[str, int]
-    settings: SettingsDocument
-
-
-class ErrorDocument(TypedDict):
-    """An error, as the child writes it."""
-
-    kind: str
-    message: str
-    context: list[tuple[str, str, int | None]]
-    hint: str
-
-
-class Document(TypedDict, total=False):
-    """What the child writes: the protocol, and errors or all the others."""
-
-    protocol: Required[int]
-    errors: list[ErrorDocument]
-    name: str | None
-    place: tuple[str, int]
-    settings: SettingsDocument
-    steps: list[StepDocument]
-    files: list[str]
-    pipelines: list[str]
-    maker: str
-    defaults: SettingsDocument
-    requires: list[str]
-    config: str
-    runs_itself: bool
-    notes: list[str]
+    read: Read | None = None
 
 
 def load_pipeline(
@@ -191,15 +109,16 @@ def load_pipeline(
         hint = f"name a file; a relative path counts from the working folder, `{Path.cwd()}`"
         raise InvalidPipeline(f"`{config}` {what}, and is to configure the run", hint=hint)
     asked = [str(file), name, str(folder), str(config.absolute()) if config else "", interpreter]
-    document = _ask(interpreter, asked, timeout)
+    answer = _ask(interpreter, asked, timeout)
     note = ""
-    if document["protocol"] != PROTOCOL and not _is_own(interpreter):
+    if answer.protocol != PROTOCOL and not _is_own(interpreter):
         note = f"run by the interpreter of zlock, `{sys.executable}`: `{interpreter}` has no zlock of this version"
-        document = _ask(sys.executable, asked, timeout)
-    if document["protocol"] != PROTOCOL:
+        answer = _ask(sys.executable, asked, timeout)
+    if answer.protocol != PROTOCOL:
         raise CommandFailed(f"`{sys.executable}` can't import zlock", hint="install zlock again")
-    _raise_errors(document, note, file)
-    return _declared(document, file, name)
+    raise_all(_error(told, note, file) for told in answer.errors)
+    assert answer.read is not None  # noqa: S101 - there are errors, or what was read
+    return _declared(answer, answer.read, file, name)
 
 
 def _parse(reference: str, folder: Path) -> tuple[Path, str]:
@@ -249,7 +168,7 @@ def _is_own(interpreter: str) -> bool:
     return os.path.abspath(interpreter) == os.path.abspath(sys.executable)  # noqa: PTH100
 
 
-def _ask(interpreter: str, asked: Sequence[str], timeout: float) -> Document:
+def _ask(interpreter: str, asked: Sequence[str], timeout: float) -> Answer:
     """Run a child to its end and read its document."""
     file, _, folder = asked[:3]
     own = "own" if _is_own(interpreter) else ""
@@ -261,8 +180,7 @@ def _ask(interpreter: str, asked: Sequence[str], timeout: float) -> Document:
         with contextlib.suppress(subprocess.TimeoutExpired), started(lambda: _start(command, folder)) as child:
             code = _wait(child, timeout)
         if result.is_file():
-            document: Document = json.loads(result.read_bytes())
-            return document
+            return msgspec.json.decode(result.read_bytes(), type=Answer)
     shown = os.path.relpath(file, folder)
     if code is None:
         hint = 'put what runs the pipeline under `if __name__ == "__main__":`'
@@ -306,18 +224,14 @@ def _is_open(descriptor: int) -> bool:
     return True
 
 
-def _raise_errors(document: Document, note: str, file: Path) -> None:
-    raise_all(_error(stated, note, file) for stated in document.get("errors", ()))
-
-
-def _error(stated: ErrorDocument, note: str, file: Path) -> ZlockError:
-    found = getattr(errors, stated["kind"], None)
+def _error(told: Told, note: str, file: Path) -> ZlockError:
+    found = getattr(errors, told.kind, None)
     kind = found if isinstance(found, type) and issubclass(found, ZlockError) else InvalidPipeline
-    lines = [Located(text, Place(file, line)) for text, file, line in stated["context"]]
-    hint = stated["hint"]
+    lines = [Located(text, Place(file, line)) for text, file, line in told.context]
+    hint = told.hint
     if kind is InvalidPipeline and is_plain(file):
         hint = f"{plain(display(str(file)))}; else {hint}".removesuffix("; else ")
-    return kind(redact(stated["message"]), context=[*lines, *([note] if note else [])], hint=hint)
+    return kind(redact(told.message), context=[*lines, *([note] if note else [])], hint=hint)
 
 
 def plain(shown: str) -> str:
@@ -328,28 +242,21 @@ def plain(shown: str) -> str:
     )
 
 
-def _declared(document: Document, reference: Path, asked: str) -> DeclaredPipeline:
-    file, line = document["place"]
+def _declared(answer: Answer, read: Read, reference: Path, asked: str) -> DeclaredPipeline:
+    settings = DockerSettings.from_json
     declared = DeclaredPipeline(
-        name=document["name"],
-        settings=DockerSettings.from_json(document["settings"]),
-        steps=tuple(_step(step) for step in document["steps"]),
-        file=file,
-        line=line,
-        files=tuple(document["files"]),
+        name=answer.name,
+        settings=settings(read.settings),
+        steps=tuple(DeclaredStep(name=name, place=at, settings=settings(own)) for name, at, own in read.steps),
+        place=read.place,
+        files=answer.files,
         reference=str(reference),
         asked=asked,
-        pipelines=tuple(document["pipelines"]),
-        maker=document["maker"],
-        defaults=DockerSettings.from_json(document["defaults"]),
-        requires=tuple(document["requires"]),
-        config=document["config"],
-        notes=tuple(document["notes"]),
+        pipelines=answer.pipelines,
+        maker=answer.maker,
+        defaults=settings(read.defaults),
+        requires=tuple(read.requires),
+        config=read.config,
+        notes=tuple(read.notes),
     )
-    return declared.with_own_image() if document["runs_itself"] else declared
-
-
-def _step(document: StepDocument) -> DeclaredStep:
-    file, line = document["place"]
-    settings = DockerSettings.from_json(document["settings"])
-    return DeclaredStep(name=document["name"], settings=settings, file=file, line=line)
+    return declared.with_own_image() if read.runs_itself else declared

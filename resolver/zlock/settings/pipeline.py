@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from zlock import checks
 from zlock.errors import Collector, InvalidConfiguration, InvalidPipeline, Located
+from zlock.settings.declared import DeclaredStep
 from zlock.settings.docker import DockerSettings
 from zlock.settings.frameworks import FRAMEWORKS
 from zlock.settings.place import Place, caller
@@ -31,27 +32,13 @@ _NEAR = 0.75  # a misspelling; names that frameworks use, such as `tags`, are fu
 _NOT_RUN = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
-class RecordedStep(Struct, frozen=True, kw_only=True):
-    """A step as a pipeline calls it.
-
-    Attributes:
-        name: Its name.
-        settings: Its own settings over those of the pipelines around the call.
-        place: Where its function is defined.
-    """
-
-    name: str
-    settings: DockerSettings
-    place: Place
-
-
 class _Recording(Struct):
     """The steps seen so far, and the settings of the pipelines that are running, outermost first."""
 
-    steps: dict[str, RecordedStep] = {}
+    steps: dict[str, DeclaredStep] = {}
     around: list[DockerSettings] = []
 
-    def add(self, step: RecordedStep) -> None:
+    def add(self, step: DeclaredStep) -> None:
         known = self.steps.setdefault(step.name, step)
         if known.settings != step.settings:
             raise InvalidPipeline(
@@ -131,7 +118,7 @@ class Step(_Declared[P, R_co]):
             return self.function(*arguments, **options)
         recording = _recordings[-1]
         laid = self.settings.over(recording.around[-1])
-        recording.add(RecordedStep(name=self.name, settings=laid, place=self.place))
+        recording.add(DeclaredStep(name=self.name, settings=laid, place=self.place))
         return cast("R_co", returned(self.name, self.function))
 
 
@@ -156,7 +143,7 @@ class Pipeline(_Declared[P, R_co]):
                 return self.function(*arguments, **options)
         return self._record(_Recording(), *arguments, **options)
 
-    def steps(self) -> tuple[RecordedStep, ...]:
+    def steps(self) -> tuple[DeclaredStep, ...]:
         """Call the function once, with placeholders for its required parameters, and list the steps in their order."""
         recording = _Recording()
         positional, keywords = _required(self.function)

@@ -7,11 +7,13 @@ the standard library alone, and the syntax that of Python 3.10.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from zlock.errors import ZlockError
 from zlock.settings.place import Place, display
+
+PROTOCOL = 6
+"""The version of what a child writes; a zlock with another one is as good as none."""
 
 Stated = Mapping[str, Any]
 """Settings by their names, or their document (`SettingsDocument` of `zlock.settings.docker`), as JSON has both."""
@@ -50,6 +52,19 @@ class Declared(Protocol):
         """Its name."""
 
 
+NOT_SET: Stated = {"values": {}, "places": {}, "replaced": []}
+"""The document of settings of which none is set."""
+
+
+class Told(NamedTuple):
+    """An error, as the child writes it: its class, and each line of its context with the place that it is about."""
+
+    kind: str
+    message: str
+    context: Sequence[tuple[str, str, int | None]]
+    hint: str
+
+
 class ReadStep(NamedTuple):
     """A step as its pipeline calls it; settings are `SettingsDocument` of `zlock.settings.docker`."""
 
@@ -75,7 +90,7 @@ class Read(NamedTuple):
     place: Place
     settings: Stated
     steps: Sequence[ReadStep]
-    defaults: Stated = MappingProxyType({"values": {}, "places": {}, "replaced": []})
+    defaults: Stated = NOT_SET
     requires: Sequence[str] = ()
     config: str = ""
     runs_itself: bool = False

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from zlock.pyproject.script import line_of_script
+from zlock.settings.declared import SCRIPT, DeclaredPipeline, DeclaredStep
 from zlock.settings.docker import DockerSettings
-from zlock.settings.load import SCRIPT, DeclaredPipeline, DeclaredStep
 from zlock.settings.names import step_name_of
 from zlock.settings.place import Place
 
@@ -24,13 +24,13 @@ def declared_script(reference: str) -> DeclaredPipeline | None:
     line = line_of_script(file) if file.is_file() else None
     if line is None:
         return None
-    settings = DockerSettings.from_mapping({"script": file.name}, place=Place(str(file), line))
+    place = Place(str(file), line)
+    settings = DockerSettings.from_mapping({"script": file.name}, place=place)
     return DeclaredPipeline(
         name=None,
         settings=DockerSettings(),
-        steps=(DeclaredStep(name=step_name_of(file.stem), settings=settings, file=str(file), line=line),),
-        file=str(file),
-        line=line,
+        steps=(DeclaredStep(name=step_name_of(file.stem), settings=settings, place=place),),
+        place=place,
         files=(str(file),),
         reference=str(file),
         maker=SCRIPT,

@@ -18,7 +18,7 @@ from zlock.frameworks.zenml.refused import explained, invalid
 from zlock.frameworks.zenml.run_file import NO_RUN, RunFile, check_run, check_steps
 from zlock.frameworks.zenml.settings import DEFAULTS, replaced, translated
 from zlock.settings.place import Place, display
-from zlock.settings.reader import Question, Read, ReadStep, Stated
+from zlock.settings.reader import NOT_SET, Question, Read, ReadStep, Stated
 from zlock.wording import counted, did_you_mean, listed
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _read_steps(
     notes: list[str] = []
     found: list[ReadStep] = []
     place = Place(question.file, 1) if of is None else _place(of.entrypoint)
-    settings: Stated = {"values": {}, "places": {}, "replaced": []}
+    settings = NOT_SET
     of_pipeline = {name: file.docker(name) or place for name in around}
     with problems:
         settings = _document(around, of_pipeline, place, notes)
@@ -176,7 +176,7 @@ def _read_steps(
         place=place,
         settings=settings,
         steps=found,
-        defaults={"values": DEFAULTS, "places": {}, "replaced": []},
+        defaults={**NOT_SET, "values": DEFAULTS},
         requires=[f"zenml=={zenml.__version__}"],
         notes=list(dict.fromkeys(notes)),
     )

@@ -26,8 +26,8 @@ from zlock.model.indexes import Index
 from zlock.model.reference import join_repository
 from zlock.model.target import Target
 from zlock.regular import read_regular
+from zlock.settings.declared import SCRIPT
 from zlock.settings.docker import EffectiveSettings
-from zlock.settings.load import SCRIPT
 from zlock.wording import listed
 from zlock.workflow.fetching.build_files import house_with
 from zlock.workflow.fetching.folders import Folders
@@ -207,7 +207,7 @@ class _Planner:
             return self._project_files()
         if pipeline is None or pipeline.maker != SCRIPT or one.step.settings.include_project is False:
             return {}
-        file, folder = Path(pipeline.file), self._workspace.project.folder
+        file, folder = Path(pipeline.place.file), self._workspace.project.folder
         path = file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.name
         data = read_regular(file)
         check_publishable(path, data, self._logins)

@@ -17,7 +17,7 @@ from zlock.settings.docker import DockerSettings
 from zlock.wording import listed
 
 if TYPE_CHECKING:
-    from zlock.settings.load import DeclaredPipeline
+    from zlock.settings.declared import DeclaredPipeline
 
 _OUTSIDE = "../"
 _LONGEST = 100  # as a name of a step, which it becomes

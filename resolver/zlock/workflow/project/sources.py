@@ -20,7 +20,7 @@ from zlock.settings.docker import DockerSettings
 from zlock.wording import did_you_mean
 
 if TYPE_CHECKING:
-    from zlock.settings.load import DeclaredPipeline
+    from zlock.settings.declared import DeclaredPipeline
     from zlock.sources.integrations import Catalogue
 
 _COMMAND_SECONDS = 300.0

@@ -30,7 +30,6 @@ from zlock.settings.config import Project, StepConfiguration, find_project, read
 from zlock.settings.docker import DockerSettings, EffectiveSettings
 from zlock.settings.keys import policy
 from zlock.settings.names import wrong_names
-from zlock.settings.place import Place
 from zlock.wording import did_you_mean, listed
 from zlock.workflow.project.pipeline_owner import Owned, nothing_named
 from zlock.workflow.project.report import Report
@@ -39,7 +38,7 @@ from zlock.workflow.project.sources import Gatherer
 if TYPE_CHECKING:
     from zlock.image.registry.registry import Registry
     from zlock.index.fingerprint import Fingerprints
-    from zlock.settings.load import DeclaredPipeline
+    from zlock.settings.declared import DeclaredPipeline
     from zlock.workflow.project.preferred import KeptFile
 
 OUTPUT = Path("build") / "zlock"
@@ -249,7 +248,7 @@ class Workspace:
         """The steps, each with its settings in the documented precedence; errors are those of `steps`."""
         declared = self._declared()
         problems = Collector()
-        places = {step.name: Place(step.file, step.line) for step in (self.pipeline.steps if self.pipeline else ())}
+        places = {step.name: step.place for step in (self.pipeline.steps if self.pipeline else ())}
         for name, error in wrong_names((name for name, _ in declared), "`name=` gives a step another name"):
             if name in places:
                 error.context = (Located(f"defined at {places[name]}", places[name]),)
@@ -421,7 +420,7 @@ class Workspace:
         if self.kept_file:
             files.append(self.kept_file.path)
         if self.pipeline:
-            files += [Path(self.pipeline.file), *map(Path, self.pipeline.files)]
+            files += [Path(self.pipeline.place.file), *map(Path, self.pipeline.files)]
         key = frozenset(files)
         if key not in self._declared_files:
             self._declared_files[key] = declared_files(key, self.project.folder)
