@@ -34,8 +34,8 @@ def flat(table: Mapping[str, object]) -> dict[str, object]:
     """Return a table whose tables are written on the lines of their keys."""
     return {
         key: Inline(one)
-        if isinstance(one, Mapping)
-        else [Inline(each) if isinstance(each, Mapping) else each for each in one]
+        if isinstance(one, dict)
+        else [Inline(each) if isinstance(each, dict) else each for each in one]
         if isinstance(one, list)
         else one
         for key, one in table.items()
@@ -55,7 +55,7 @@ def _table(lines: list[str], table: Mapping[str, object], path: tuple[str, ...])
             lines.append(f"{_key(key)} = {_lines(value)}")
     for key, value in table.items():
         name = ".".join(map(_key, (*path, key)))
-        if isinstance(value, Mapping) and not isinstance(value, Inline):
+        if isinstance(value, dict) and not isinstance(value, Inline):
             if not value or any(not _is_table(inner) for inner in value.values()):
                 lines += ["", f"[{name}]"]
             _table(lines, value, (*path, key))
@@ -75,12 +75,12 @@ def _row(row: Mapping[str, object], name: str, path: tuple[str, ...]) -> str:
 
 
 def _is_table(value: object) -> bool:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return not isinstance(value, Inline)
     return (
         isinstance(value, list)
         and bool(value)
-        and all(isinstance(row, Mapping) and not isinstance(row, Inline) for row in value)
+        and all(isinstance(row, dict) and not isinstance(row, Inline) for row in value)
     )
 
 
@@ -100,7 +100,7 @@ def inline(value: object) -> str:
     if isinstance(value, datetime):  # one without a zone would mean another time on another machine
         zoned = value if value.tzinfo else value.replace(tzinfo=UTC)
         return zoned.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return f"{{{', '.join(f'{_key(key)} = {inline(one)}' for key, one in value.items())}}}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(inline, value))}]"
@@ -109,7 +109,7 @@ def inline(value: object) -> str:
 
 def _lines(value: object) -> str:
     """Return a value at the end of a `key =`: a list of several, or of tables, has a line for each."""
-    if isinstance(value, (list, tuple)) and (len(value) > 1 or any(isinstance(one, Mapping) for one in value)):
+    if isinstance(value, (list, tuple)) and (len(value) > 1 or any(isinstance(one, dict) for one in value)):
         return "[\n" + "".join(f"    {inline(one)},\n" for one in value) + "]"
     return inline(value)
 

@@ -87,14 +87,24 @@ def read(kind: type[T], value: object) -> T:
 
 def plain(value: object) -> Any:
     """Return a value as `read` takes it."""
-    if hasattr(value, "to_table"):
-        return value.to_table()
-    if _is_record(type(value)):
-        stated = ((field, getattr(value, field.name)) for field in _fields(type(value)))  # type: ignore[arg-type]
-        return {field.key: plain(one) for field, one in stated if field.is_required or one != field.default}
-    if isinstance(value, Mapping):
-        return {key: plain(one) for key, one in value.items()}
-    return [plain(one) for one in value] if isinstance(value, (tuple, list)) else value
+    kind: Any = type(value)
+    return _writer(kind)(value)
+
+
+@cache
+def _writer(kind: Any) -> Callable[[Any], object]:
+    """Return what makes values of a type plain."""
+    if hasattr(kind, "to_table"):
+        return lambda value: value.to_table()
+    if _is_record(kind):
+        return lambda value: {
+            field.key: plain(one)
+            for field in _fields(kind)
+            if (one := getattr(value, field.name)) != field.default or field.is_required
+        }
+    if issubclass(kind, Mapping):
+        return lambda value: {key: plain(one) for key, one in value.items()}
+    return (lambda value: [plain(one) for one in value]) if issubclass(kind, (tuple, list)) else lambda value: value
 
 
 class _Field(NamedTuple):

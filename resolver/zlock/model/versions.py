@@ -94,6 +94,10 @@ class Versions(Sequence[Version]):
             self._parsed[position] = found
         return found
 
+    def text(self, position: int) -> str:
+        """Return a version as it is normalized."""
+        return self._texts[position]
+
     def release(self, position: int) -> Release:
         """Return the epoch and the release numbers of a version."""
         return self._releases[position] if self._releases else release_of(self[position])

@@ -6,8 +6,10 @@ every step that has an answer with it in which nothing leaves its window, then t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import reduce
+from itertools import chain
 from operator import and_
 
 from msgspec import Struct
@@ -115,7 +117,9 @@ class _Sharing:
 
     def _differing(self) -> list[tuple[int, NormalizedName]]:
         """Return what has several versions, with how often it is there."""
-        return [(len(found), name) for name, found in self._found().items() if len(set(found)) > 1]
+        several = Counter(name for name, _ in self._found())
+        names = sorted(name for name, count in several.items() if count > 1)
+        return [(sum(name in versions for versions in self._versions()), name) for name in names]
 
     def _unite(self, differing: Sequence[NormalizedName]) -> None:
         """Let all steps have one answer, if there is one in all of their windows."""
@@ -147,16 +151,15 @@ class _Sharing:
             for name, side in late:  # it has what it would not have alone
                 having.setdefault(name, set()).add(side)
 
-    def _found(self) -> dict[NormalizedName, list[str]]:
-        """Return the versions of each package, as often as they are there."""
-        found: dict[NormalizedName, list[str]] = {}
-        for versions in (*self._settled, *(side.versions for step in self._steps for side in step)):
-            for name, version in versions.items():
-                found.setdefault(name, []).append(version)
-        return found
+    def _versions(self) -> Iterator[Versions]:
+        return chain(self._settled, (side.versions for step in self._steps for side in step))
+
+    def _found(self) -> set[tuple[NormalizedName, str]]:
+        """Return the packages with each of their versions."""
+        return set().union(*(versions.items() for versions in self._versions()))
 
     def _spread(self) -> int:
-        return sum(len(set(found)) - 1 for found in self._found().values())
+        return len(self._found()) - len(set().union(*self._versions()))
 
     def _share(self, name: NormalizedName) -> None:
         """Let the oldest version of a package take every step that can have it, then the next; as long as it helps."""

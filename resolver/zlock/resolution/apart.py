@@ -126,14 +126,15 @@ def forcing(
     stated: Callable[[DirectRequirement], Stated],
 ) -> Iterator[Stated]:
     """Yield requirements that together rule out some candidates, the step's own first; nothing where one is left."""
-    rows = list(_needs(problem, pins))
     chosen: list[Need] = []
-    for need in rows:
+    asked = [need for needs in _needs(problem, pins) for need in needs if need.node.name == name]
+    for need in sorted(asked, key=_whose):
         is_its_own = need.parent is not None and need.parent.name == name  # an extra and its base
-        if need.node.name == name and not is_its_own and others & ~need.mask:
+        if not is_its_own and others & ~need.mask:
             chosen.append(need)
             others &= need.mask
     if 0 < others.bit_count() <= _MOST_READ:
+        rows = sorted([need for needs in _needs(problem, pins) for need in needs], key=_whose)
         for position in bits(others):
             found = _against(problem, rows, name, position)
             others &= ~(1 << position) if found else -1
@@ -157,9 +158,12 @@ def _against(problem: Problem, rows: Sequence[Need], name: NormalizedName, posit
     return []
 
 
-def _needs(problem: Problem, pins: Pins) -> Iterator[Need]:
-    """Yield what a step and its pins need, its own first."""
-    yield from problem.roots()
-    for node, position in sorted(pins.items()):
-        needs = problem.needs(node, position)
-        yield from () if isinstance(needs, Rejected) else needs
+def _needs(problem: Problem, pins: Pins) -> list[Sequence[Need]]:
+    """Return what a step needs, and each of its pins."""
+    found = [problem.needs(node, position) for node, position in pins.items()]
+    return [problem.roots(), *(needs for needs in found if not isinstance(needs, Rejected))]
+
+
+def _whose(need: Need) -> tuple[str, str]:
+    """Return what sorts needs by who has them, the step's own first."""
+    return (need.parent.name, need.parent.extra) if need.parent else ("", "")

@@ -118,5 +118,5 @@ def versions_of(problem: Problem, pins: Mapping[Node, int]) -> dict[NormalizedNa
     for node, position in pins.items():
         package = problem.universe.package(node.name)
         if not package.reference:
-            found[node.name] = str(package.versions[position])
+            found[node.name] = package.versions.text(position)
     return found
