@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from msgspec import DecodeError, Struct
+from msgspec.json import Decoder
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import IndexFailed
@@ -26,10 +27,39 @@ _ODD = (*":?#;@[\\ \t\r\n", "/.", "//")  # in a path that is more than names
 _FILE: Callable[[Any], File] = partial(tuple.__new__, File)  # as `File._make`, whose check of the length takes longer
 _HEAD = re.compile(r"/?(?:\.\.?/)*")
 _GZIP = b"\x1f\x8b"
-_TEXT = frozenset({str})
-_MAYBE_TEXT = frozenset({str, type(None)})
-_TYPES = (_TEXT, _TEXT, frozenset({tuple}), _TEXT, _MAYBE_TEXT, _TEXT, frozenset({int}), _MAYBE_TEXT)
 _HTML_TYPES = frozenset({"text/html", "application/vnd.pypi.simple.v1+html", "application/xhtml+xml"})
+
+
+_Beside = bool | str | dict[str, str] | None
+"""What a page says of metadata beside a file."""
+
+
+class _Row(Struct, rename="kebab", gc=False):
+    """A file as JSON has it; other keys are passed over."""
+
+    filename: str
+    url: str
+    hashes: dict[str, str]
+    requires_python: str | None = None
+    yanked: object = None
+    upload_time: str | None = None
+    size: int | None = None
+    core_metadata: _Beside = None
+    dist_info_metadata: _Beside = None
+    data_dist_info_metadata: _Beside = None
+
+
+class _Versioned(Struct):
+    meta: dict[str, object] = {}
+
+
+class _Listing(_Versioned, rename="kebab", kw_only=True):
+    files: list[_Row]
+    name: object = None
+    project_status: object = None
+
+
+_VERSIONED, _LISTING = Decoder(_Versioned), Decoder(_Listing)
 
 
 def parse_page(name: NormalizedName, index: str, answer: Answer) -> Page:
@@ -55,24 +85,33 @@ def parse_page(name: NormalizedName, index: str, answer: Answer) -> Page:
 
 def _parse_json(name: NormalizedName, index: str, answer: Answer) -> Page:
     try:
-        data = json.loads(answer.body)
-        check_version(str(data.get("meta", {}).get("api-version", "1.0")), answer)
-        listed = _json_files(answer.url, data["files"])
-        _check_types(listed)
-        files, unusable = usable_files(listed, answer.url)
-        status, reason = _project_status(data.get("project-status"))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        what = f"`{error.args[0]}` is missing" if isinstance(error, KeyError) else str(error)
+        listing = _listing(answer)
+        files, unusable = usable_files(_json_files(answer.url, listing.files), answer.url)
+    except (ValueError, AttributeError, RecursionError) as error:
         raise IndexFailed(
-            f"the index returned invalid JSON for `{name}`: `{shown(answer.url)}`: {what}",
+            f"the index returned invalid JSON for `{name}`: `{shown(answer.url)}`: {error}",
             hint="run again later, or tell the index's owner",
         ) from error
-    found = data.get("name")
+    found = listing.name
     if isinstance(found, str) and canonicalize_name(found) != name:
         raise IndexFailed(
             f"`{shown(answer.url)}` is the page of `{found}`, not of `{name}`", hint="tell the index's owner"
         )
-    return Page.of(name, index, files, status, reason, unusable=unusable)
+    return Page.of(name, index, files, *_project_status(listing.project_status), unusable=unusable)
+
+
+def _listing(answer: Answer) -> _Listing:
+    try:
+        found = _LISTING.decode(answer.body)
+    except DecodeError:  # another version may have another shape
+        _check_version(_VERSIONED.decode(answer.body), answer)
+        raise
+    _check_version(found, answer)
+    return found
+
+
+def _check_version(found: _Versioned, answer: Answer) -> None:
+    check_version(str(found.meta.get("api-version", "1.0")), answer)
 
 
 def _project_status(said: object) -> tuple[str, str]:
@@ -82,27 +121,19 @@ def _project_status(said: object) -> tuple[str, str]:
     return str(said.get("status", said.get("state", "active"))), str(said.get("reason") or "")
 
 
-def _check_types(files: tuple[File, ...]) -> None:
-    """Refuse values that are not what the specification says; by columns, which takes next to no time."""
-    for column, types in zip(zip(*files, strict=True), _TYPES, strict=False):
-        wrong = set(map(type, column)) - types
-        if wrong:
-            raise TypeError(f"a file has a value of the wrong type, {wrong.pop().__name__}")
-
-
-def _json_files(base: str, rows: Sequence[dict[str, Any]]) -> tuple[File, ...]:
-    """Return the files as a page has them, but for those whose URL or name nobody should touch; by columns too."""
-    names, urls = [row["filename"] for row in rows], _absolute(base, [row["url"] for row in rows])
-    yanked = [row.get("yanked") for row in rows]
+def _json_files(base: str, rows: Sequence[_Row]) -> tuple[File, ...]:
+    """Return the files as a page has them, but for those whose URL or name nobody should touch; by columns."""
+    names, urls = [row.filename for row in rows], _absolute(base, [row.url for row in rows])
+    yanked = [row.yanked for row in rows]
     columns = zip(
         names,
         urls,
-        [tuple(row["hashes"].items()) for row in rows],
-        [row.get("requires-python") or "" for row in rows],
+        [tuple(row.hashes.items()) for row in rows],
+        [row.requires_python or "" for row in rows],
         [None if said is None or said is False else "" if said is True else str(said) for said in yanked],
-        [row.get("upload-time") or "" for row in rows],
-        [-1 if (size := row.get("size")) is None else size for row in rows],
-        ["" if row.get("core-metadata") is True else _metadata(row) for row in rows],
+        [row.upload_time or "" for row in rows],
+        [-1 if (size := row.size) is None else size for row in rows],
+        ["" if row.core_metadata is True else _metadata(row) for row in rows],
         strict=True,
     )
     files, text = tuple(map(_FILE, columns)), "".join(names)
@@ -111,9 +142,10 @@ def _json_files(base: str, rows: Sequence[dict[str, Any]]) -> tuple[File, ...]:
     return tuple([file for file in files if file.url and "/" not in file.filename and "\\" not in file.filename])
 
 
-def _metadata(row: dict[str, Any]) -> str | None:
+def _metadata(row: _Row) -> str | None:
     """Return what a page says of metadata beside a file; PEP 714: `core-metadata` wins, older keys are read else."""
-    said = row.get("core-metadata", row.get("dist-info-metadata", row.get("data-dist-info-metadata", False)))
+    stated = (row.core_metadata, row.dist_info_metadata, row.data_dist_info_metadata)
+    said = next((one for one in stated if one is not None), None)
     return None if not said else said.get("sha256", "") if isinstance(said, dict) else ""
 
 
