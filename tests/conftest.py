@@ -18,10 +18,11 @@ from support.project import Project
 from support.venv import make_venv
 from support.zenml import zenml_python
 
-_DEAR = {"venv", "zenml", "oldest_zenml"}
+_DEAR = {"venv", "with_pip", "changed", "zenml", "oldest_zenml"}
 _SLOW = re.compile(
     r"/end_to_end/|/test_(choice|hostile_\w+|soundness|zenml)\.py|::test_(an_answer_stays_right|constraints_are_named"
-    r"|each_change_that_is_offered|every_step_has_an_answer|no_modules_import_each_other)_"
+    r"|each_change_that_is_offered|every_step_has_an_answer|no_modules_import_each_other|pip_(installs|refuses)"
+    r"|what_a_conflict_names)_"
 )
 _ENGINE = re.compile(r"[\[-](buildah|docker|podman)[]-]")
 
@@ -39,6 +40,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     config.option.loadscopereorder = False  # by the number of tests, which says little of how long they take
     return Scheduling(config, log)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Read no file all of whose tests are slow where the quick ones are meant."""
+    return True if config.option.markexpr == "not slow" and _SLOW.search(collection_path.as_posix()) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

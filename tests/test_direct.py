@@ -283,16 +283,22 @@ def test_what_is_not_there_is_said_to_be_missing(find: Find, folder: Path) -> No
 # Git
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> GitRepository:
+@pytest.fixture(scope="module")
+def two_commits(tmp_path_factory: pytest.TempPathFactory) -> GitRepository:
     """A repository with two commits: the first is tagged, the second the head of main."""
-    made = GitRepository(tmp_path / "repository")
+    made = GitRepository(tmp_path_factory.mktemp("git") / "repository")
     made.commit("1")
     made.git("tag", "v1")
     made.git("tag", "--annotate", "--message", "one", "one")
     made.git("branch", "topic/one")
     made.commit("2")
     return made
+
+
+@pytest.fixture
+def repository(two_commits: GitRepository, tmp_path: Path) -> GitRepository:
+    """A copy of that repository, for one test."""
+    return two_commits.copied(tmp_path / "repository")
 
 
 def test_the_default_branch_is_taken_at_its_commit(find: Find, repository: GitRepository, temporary: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -97,6 +98,19 @@ def with_pip(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Path:
 def without_pip(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Path:
     folder = tmp_path_factory.mktemp("without-pip") / "environment"
     return make_environment(folder, wheels, "zlock", "demo")
+
+
+@pytest.fixture(scope="module")
+def pip_and_app(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Path:
+    folder = tmp_path_factory.mktemp("pip-and-app") / "environment"
+    return make_environment(folder, wheels, "app", pip=True)
+
+
+@pytest.fixture
+def changed(pip_and_app: Path, tmp_path: Path) -> Path:
+    """The interpreter of an environment with pip and `app` that the test may change: a copy, which `-m` can run."""
+    folder = shutil.copytree(pip_and_app.parents[1], tmp_path / "environment", symlinks=True)
+    return folder / "bin" / "python"
 
 
 @pytest.fixture
@@ -242,28 +256,26 @@ class TestFreeze:
 
     @pytest.mark.parametrize("how", ["pip_freeze", "uv_freeze"])
     def test_editable_folders_are_refused_by_name_all_at_once(
-        self, how: str, project: Path, tmp_path: Path, wheels: Path
+        self, how: str, project: Path, tmp_path: Path, changed: Path
     ) -> None:
-        interpreter = make_environment(tmp_path / "environment", wheels, "app", pip=True)
-        install_editable(interpreter, "first", tmp_path / "first")
-        install_editable(interpreter, "second", tmp_path / "second")
-        install_editable(interpreter, "own", project / "libraries" / "own")
+        install_editable(changed, "first", tmp_path / "first")
+        install_editable(changed, "second", tmp_path / "second")
+        install_editable(changed, "own", project / "libraries" / "own")
         with pytest.raises(InvalidRequirements) as caught:
-            gather(how, project, interpreter)
+            gather(how, project, changed)
         assert [line.split("`")[1] for line in refused(caught.value)] == ["first", "second"]
         assert "VCS URL" in caught.value.hint
         assert "local_project_install_command" in caught.value.hint
-        gathered = gather(how, project, interpreter, exclude=["First", "second"])
+        gathered = gather(how, project, changed, exclude=["First", "second"])
         assert asked_for(gathered)[0] == "app==1.0"
         assert any("`own` (the project itself)" in note for note in gathered.notes)
         assert any("`first`, `second` (a local path, excluded)" in note for note in gathered.notes)
 
     def test_an_editable_install_from_version_control_is_pinned_to_its_commit(
-        self, project: Path, tmp_path: Path, wheels: Path
+        self, project: Path, tmp_path: Path, changed: Path
     ) -> None:
-        interpreter = make_environment(tmp_path / "environment", wheels, "app", pip=True)
         checkout = tmp_path / "checkout"
-        install_editable(interpreter, "library", checkout / "python")
+        install_editable(changed, "library", checkout / "python")
         (checkout / "python" / "pyproject.toml").touch()
         git = ("git", "-C", str(checkout), "-c", "user.name=n", "-c", "user.email=n@mail.example")
         for command in (
@@ -274,7 +286,7 @@ class TestFreeze:
         ):
             subprocess.run([*git, *command], check=True)
         commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-        gathered = gather("pip_freeze", project, interpreter)
+        gathered = gather("pip_freeze", project, changed)
         assert asked_for(gathered) == [
             "app==1.0",
             f"library @ git+https://git.example/library.git@{commit}#subdirectory=python",

@@ -48,8 +48,10 @@ def tiny() -> Iterator[TinyRegistry]:
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Registry]:
-    registry = Registry(clean_environment(tmp_path, {"UV_HTTP_TIMEOUT": "2", "UV_HTTP_RETRIES": "1"}))
+def reader(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registry]:
+    """What asks a registry once more where it fails, and waits for seconds, or for as many as a test says."""
+    seconds = str(getattr(request, "param", 2))
+    registry = Registry(clean_environment(tmp_path, {"UV_HTTP_TIMEOUT": seconds, "UV_HTTP_RETRIES": "1"}))
     yield registry
     registry.close()
 
@@ -180,6 +182,7 @@ def test_a_limit_that_stays_is_named(tiny: TinyRegistry, reader: Registry) -> No
     assert "429 (too many requests)" in refused(reader, tiny)
 
 
+@pytest.mark.parametrize("reader", [0.5], indirect=True)
 @pytest.mark.parametrize("ending", ["truncate", "reset", "hang", "stall"])
 def test_an_answer_that_does_not_come_whole_is_an_error(ending: Any, tiny: TinyRegistry, reader: Registry) -> None:
     headers = {"Content-Type": OCI_MANIFEST}
