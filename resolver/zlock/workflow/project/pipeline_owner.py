@@ -106,7 +106,8 @@ def nothing_named(locks: Mapping[str, ExistingLock], project: Project) -> Invali
 
     Locks that are there may say which steps were meant, where a configuration beside them asks for nothing itself.
     """
-    owners = sorted({one.owner for one in locks.values() if one.owner and not one.owner.startswith(_OUTSIDE)})
+    stated = {one.owner for one in locks.values() if one.owner.partition(":")[0].endswith(".py")}
+    owners = sorted(one for one in stated if not one.startswith(_OUTSIDE))
     asks = project.steps or project.stack or project.docker != DockerSettings()
     if project.file and (asks or not owners or any(not one.owner for one in locks.values())):
         return None
