@@ -73,7 +73,7 @@ def project(folder: Path, text: str) -> Path:
 
 def stated(folder: Path) -> Metadata:
     """Read a tree that may not be built."""
-    return builder(allowed=False).metadata_of_tree(folder, name=A, what="here")
+    return builder(allowed=False).describe_tree(folder, name=A, what="here").metadata
 
 
 def test_a_build_is_said_while_it_lasts(tmp_path: Path) -> None:
@@ -158,14 +158,20 @@ def test_spellings_of_one_extra_in_a_table_are_that_extra(tmp_path: Path) -> Non
     ("text", "reason"),
     [
         ("[project", "`pyproject.toml` is invalid"),
-        ('[project]\nname = "a"\nversion = "1"\ndependencies = "b"', "`project.dependencies` .* not a list of strings"),
+        ('[project]\nname = "a"\nversion = "1"\ndependencies = "b"', "`project.dependencies`: 'b' is not a list"),
         ('[project]\nname = "a"\nversion = "1"\ndependencies = ["b >>1"]', "`b >>1`, which is not a requirement"),
-        ('[project]\nname = "a"\nversion = "one"', "invalid version: `one`"),
-        ('[project]\nname = "-a"\nversion = "1"', "invalid name: `-a`"),
-        ('[project]\nname = "a"\nversion = "1"\nrequires-python = "3"', "invalid `requires-python`: `3`"),
-        ('[project]\nname = "a"\nversion = 1', "`project.version` .* not a string"),
-        ('[project]\nname = "a"\nversion = "1"\noptional-dependencies = []', "not a table"),
-        ("[build-system]", "not a table with `requires`"),
+        ('[project]\nname = "a"\nversion = "one"', "`project.version`: Invalid version: 'one'"),
+        ('[project]\nname = "-a"\nversion = "1"', "`project.name`: name is invalid: '-a'"),
+        (
+            '[project]\nname = "a"\nversion = "1"\nrequires-python = "3"',
+            "`project.requires-python`: Invalid",
+        ),
+        ('[project]\nname = "a"\nversion = 1', "`project.version`: 1 is not a text"),
+        (
+            '[project]\nname = "a"\nversion = "1"\noptional-dependencies = []',
+            "`project.optional-dependencies`: ",
+        ),
+        ("[build-system]", "`build-system.requires`: it is not there"),
         ('[build-system]\nrequires = ["--index-url=x"]', "requires `--index-url=x`"),
         ('[build-system]\nrequires = []\nbackend-path = ["../x"]', "leads out"),
     ],
@@ -204,7 +210,7 @@ def test_a_zip_is_built_too(tmp_path: Path) -> None:
 def test_a_folder_is_built_where_it_is_and_stays_as_it_was(tmp_path: Path) -> None:
     tree = make_tree(tmp_path / "tree", "a", "1.0", static=False, requires=["b"])
     before = sorted(tree.rglob("*"))
-    metadata = builder().metadata_of_tree(tree, name=A, what="here")
+    metadata = builder().describe_tree(tree, name=A, what="here").metadata
     assert [str(dependency) for dependency in metadata.dependencies] == ["b"]
     assert sorted(tree.rglob("*")) == before
 
@@ -260,7 +266,7 @@ __legacy__ = Old()
         },
     )
     (tmp_path / "setup.py").write_text("raise SystemExit('not run by this backend')\n", encoding="utf-8")
-    metadata = builder(index=index.url).metadata_of_tree(tmp_path, name=A, what="here")
+    metadata = builder(index=index.url).describe_tree(tmp_path, name=A, what="here").metadata
     assert [str(dependency) for dependency in metadata.dependencies] == ["b"]
 
 
@@ -315,7 +321,7 @@ def test_a_backend_that_hangs_is_killed(tmp_path: Path, temporary: Path) -> None
 def test_a_backend_that_misbehaves_is_named(tmp_path: Path, code: str, message: str) -> None:
     make_tree(tmp_path, "a", "1.0", static=False, files={"backend/tiny_backend.py": code.encode()})
     with pytest.raises((BuildFailed, InvalidMetadata), match=message):
-        builder().metadata_of_tree(tmp_path, name=A, what="here")
+        builder().describe_tree(tmp_path, name=A, what="here")
 
 
 def test_what_a_build_requires_is_what_is_stated_where_the_backend_lacks_a_library_of_this_machine(

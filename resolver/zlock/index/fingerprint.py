@@ -73,7 +73,7 @@ class Fingerprints:
         )
 
 
-def _stated(folder: Path, project: Path) -> tuple[Sourced, list[str]] | None:
+def _stated(folder: Path, project: Path) -> tuple[Sourced, tuple[str, ...]] | None:
     try:
         metadata = static_metadata(folder)
         if metadata is None:

@@ -124,15 +124,18 @@ class Builder:
             NoEligibleRelease: It needs a build and may not have one.
         """
         with temporary_folder() as folder:
-            return self.metadata_of_tree(unpack(archive, filename, folder), name=sdist_name(filename), what=filename)
+            tree = unpack(archive, filename, folder)
+            if (found := static_metadata(tree)) is not None:
+                return found
+            with self._building(tree, sdist_name(filename), filename) as build:
+                return build.describe().metadata
 
     def requirements_of_archive(self, archive: BinaryIO, filename: str) -> list[str]:
         """Return what building a wheel of an sdist requires, see `MetadataBuilder.requirements_of_archive`."""
-        name = sdist_name(filename)
         with temporary_folder() as folder:
             tree = unpack(archive, filename, folder)
-            with self._building(tree, name, filename) as (build, python):
-                return list(build.requirements(python))
+            with self._building(tree, sdist_name(filename), filename) as build:
+                return list(build.requirements())
 
     def describe_archive(
         self, archive: BinaryIO, filename: str, *, name: NormalizedName, what: str, subdirectory: str = ""
@@ -143,15 +146,7 @@ class Builder:
             return self.describe_tree(folder_in(tree, subdirectory), name=name, what=what)
 
     def describe_tree(self, folder: Path, *, name: NormalizedName, what: str) -> Described:
-        """Return what a source tree says of itself, see `metadata_of_tree`."""
-        found = static_metadata(folder)
-        if found is not None and not self._may_build(name):
-            return Described(found, tuple(sorted({*read_build_system(folder).requires})))
-        with self._building(folder, name, what) as (build, python):
-            return build.describe(python) if found is None else Described(found, build.requirements(python))
-
-    def metadata_of_tree(self, folder: Path, *, name: NormalizedName, what: str) -> Metadata:
-        """Return the metadata of a source tree.
+        """Return what a source tree says of itself.
 
         Args:
             folder: The folder that holds `pyproject.toml` or `setup.py`.
@@ -164,15 +159,15 @@ class Builder:
             NoEligibleRelease: It needs a build and may not have one.
         """
         found = static_metadata(folder)
-        if found is not None:
-            return found
-        with self._building(folder, name, what) as (build, python):
-            return build.describe(python).metadata
+        if found is not None and not self._may_build(name):
+            return Described(found, tuple(sorted({*read_build_system(folder).requires})))
+        with self._building(folder, name, what) as build:
+            return build.describe() if found is None else Described(found, build.requirements())
 
     def metadata_text(self, folder: Path, *, name: NormalizedName, what: str, locked: Sequence[str]) -> str:
         """Return what the backend of a source tree says of it, core metadata as a text, see `build_wheel`."""
-        with self._building(folder, name, what) as (build, python):
-            return build.metadata_text(python, locked)
+        with self._building(folder, name, what, locked) as build:
+            return build.metadata_text()
 
     def build_wheel(self, folder: Path, *, name: NormalizedName, what: str, locked: Sequence[str]) -> tuple[str, bytes]:
         """Build the wheel of a source tree with what was locked for it; return its file name and its bytes.
@@ -188,12 +183,14 @@ class Builder:
             BuildFailed: The backend failed.
             NoAnswer: Its backend asks for more than was locked.
         """
-        with self._building(folder, name, what) as (build, python):
-            return build.wheel(python, locked)
+        with self._building(folder, name, what, locked) as build:
+            return build.wheel(locked)
 
     @contextmanager
-    def _building(self, folder: Path, name: NormalizedName, what: str) -> Iterator[tuple[_Build, str]]:
-        """Yield a run of a tree's backend, where that is allowed, and the interpreter it runs on."""
+    def _building(
+        self, folder: Path, name: NormalizedName, what: str, locked: Sequence[str] | None = None
+    ) -> Iterator[_Build]:
+        """Yield a run of a tree's backend, where that is allowed, in an environment of what it states or was locked."""
         system = read_build_system(folder)
         if not self._may_build(name):
             raise NoEligibleRelease(
@@ -217,7 +214,8 @@ class Builder:
             self.building[what] = None
             self._reporter(Doing(Activity.BUILDING, what))
             try:
-                yield build, self._interpreter_for(name)
+                build.make_environment(self._interpreter_for(name), locked)
+                yield build
             finally:
                 del self.building[what]
 
@@ -255,18 +253,27 @@ class _Build(Unshown, frozen=True, kw_only=True):
     index_options: Sequence[str]
     reporter: Reporter
 
-    def describe(self, python: str) -> Described:
-        """Make the environment, ask the hooks, and read what they leave."""
-        self._make_environment(python)
-        text, required = self._ask_hooks(self._answers)
-        return Described(parse_metadata(text), self._with_stated(required))
+    def make_environment(self, python: str, locked: Sequence[str] | None) -> None:
+        """Make the environment: of what was locked, or else of what the tree states."""
+        self._uv("venv", "--no-project", "--python", python, str(self._environment), doing="make an environment")
+        if locked is None:
+            self._install("--", *self.system.requires)
+        elif locked:
+            lines = self.work / "requirements.txt"
+            lines.write_text("".join(f"{line}\n" for line in locked), encoding="utf-8")
+            self._install("--no-deps", "--require-hashes", "--requirement", str(lines))
 
-    def requirements(self, python: str) -> tuple[str, ...]:
+    def describe(self) -> Described:
+        """Ask the hooks, and read what they leave."""
+        required = self._ask_hooks(_required)
+        self._install("--", *required)
+        return Described(parse_metadata(self.metadata_text()), self._with_stated(required))
+
+    def requirements(self) -> tuple[str, ...]:
         """Return what the tree states and what its backend adds (PEP 517, get_requires_for_build_wheel).
 
         A backend that fails may lack a library that this machine has no need of: then what is stated has to do.
         """
-        self._make_environment(python)
         try:
             return self._with_stated(self._ask_hooks(_required))
         except BuildFailed as error:
@@ -280,14 +287,12 @@ class _Build(Unshown, frozen=True, kw_only=True):
     def _with_stated(self, required: Iterable[str]) -> tuple[str, ...]:
         return tuple(sorted({*self.system.requires, *required}))
 
-    def metadata_text(self, python: str, locked: Sequence[str]) -> str:
-        """Make the environment of what was locked, and return what the backend says of the tree."""
-        self._make_environment(python, locked)
+    def metadata_text(self) -> str:
+        """Return what the backend says of the tree."""
         return self._ask_hooks(self._metadata_text)
 
-    def wheel(self, python: str, locked: Sequence[str]) -> tuple[str, bytes]:
-        """Make the environment of what was locked, and return the wheel: its name and its bytes."""
-        self._make_environment(python, locked)
+    def wheel(self, locked: Sequence[str]) -> tuple[str, bytes]:
+        """Return the wheel: its name and its bytes; its backend may ask for no more than was locked."""
         self._check_locked(self._ask_hooks(_required), locked)
         self._out.mkdir()
         place = self._out / Path(self._ask_hooks(lambda caller: caller.build_wheel(str(self._out)))).name
@@ -303,15 +308,6 @@ class _Build(Unshown, frozen=True, kw_only=True):
                 context=[f"from `{self.what}`"],
                 hint=f'`build-sdists = ["{self.name}"]` lets it say so when locks are made; then run `zlock resolve`',
             )
-
-    def _make_environment(self, python: str, locked: Sequence[str] | None = None) -> None:
-        self._uv("venv", "--no-project", "--python", python, str(self._environment), doing="make an environment")
-        if locked is None:
-            self._install("--", *self.system.requires)
-        elif locked:
-            lines = self.work / "requirements.txt"
-            lines.write_text("".join(f"{line}\n" for line in locked), encoding="utf-8")
-            self._install("--no-deps", "--require-hashes", "--requirement", str(lines))
 
     @property
     def _environment(self) -> Path:
@@ -348,9 +344,9 @@ class _Build(Unshown, frozen=True, kw_only=True):
         from pyproject_hooks import BackendUnavailable, BuildBackendHookCaller
 
         _silence_hooks()
-        backend = self.system.backend
+        backend = self.system.build_backend
         caller = BuildBackendHookCaller(
-            str(self.tree), backend, self.system.backend_path or None, self._run_hook, self._interpreter
+            str(self.tree), backend, list(self.system.backend_path) or None, self._run_hook, self._interpreter
         )
         try:
             return ask(caller)
@@ -361,11 +357,6 @@ class _Build(Unshown, frozen=True, kw_only=True):
         except (OSError, ValueError, KeyError, TypeError) as error:
             # The backend is foreign code: it may end without an answer, or answer with anything.
             raise self._failed(f"its backend `{backend}` gave no usable answer", lines=str(error)) from error
-
-    def _answers(self, caller: BuildBackendHookCaller) -> tuple[str, list[str]]:
-        required = _required(caller)
-        self._install("--", *required)
-        return self._metadata_text(caller), required
 
     def _metadata_text(self, caller: BuildBackendHookCaller) -> str:
         from pyproject_hooks import HookMissing

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from types import MappingProxyType
+from typing import Annotated, BinaryIO, NamedTuple, TypeVar
 
-from msgspec import Struct
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.utils import InvalidName, NormalizedName, canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from zlock.index.metadata import is_static, parse_dependency, parse_metadata, read_headers
+from zlock.model import plain
 from zlock.model.distribution import Dependency, Metadata
+from zlock.model.form import Misstated, read
 from zlock.model.paths import is_inside
 from zlock.model.ports import InvalidMetadata
 from zlock.model.toml import parse_toml
 from zlock.model.versions import readable
 from zlock.regular import read_regular
 
+T = TypeVar("T")
+
 # The fields of `[project]` that resolution reads; a backend decides over those that are dynamic (PEP 621).
 _DECISIVE = frozenset({"version", "dependencies", "optional-dependencies", "requires-python"})
 # What a tree without `build-system` is built with (PEP 517, "Source trees").
-_LEGACY_REQUIRES = ["setuptools>=40.8.0"]
+_LEGACY_REQUIRES = ("setuptools>=40.8.0",)
 _LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 
 
@@ -99,12 +103,12 @@ def read_pyproject(folder: Path) -> dict[str, object]:
         raise InvalidMetadata(f"its `pyproject.toml` is invalid: {error}") from error
 
 
-class BuildSystem(Struct, frozen=True, kw_only=True):
+class BuildSystem(NamedTuple):
     """The `build-system` of a tree (PEP 517, PEP 518)."""
 
-    requires: list[str]
-    backend: str
-    backend_path: list[str]
+    requires: tuple[str, ...]
+    build_backend: str = _LEGACY_BACKEND
+    backend_path: tuple[str, ...] = ()
 
 
 def read_build_system(folder: Path) -> BuildSystem:
@@ -114,21 +118,46 @@ def read_build_system(folder: Path) -> BuildSystem:
         InvalidMetadata: What it states is broken, or it is not a Python project.
     """
     pyproject = read_pyproject(folder)
-    table = pyproject.get("build-system")
-    if table is None:
+    if "build-system" not in pyproject:
         if not pyproject and not (folder / "setup.py").is_file():
             raise InvalidMetadata("it holds neither `pyproject.toml` nor `setup.py`, so it is not a Python project")
-        return BuildSystem(requires=_LEGACY_REQUIRES, backend=_LEGACY_BACKEND, backend_path=[])
-    if not isinstance(table, dict) or "requires" not in table:
-        raise InvalidMetadata("`build-system` in its `pyproject.toml` is not a table with `requires`")
-    backend = table.get("build-backend", _LEGACY_BACKEND)
-    if not isinstance(backend, str):
-        raise InvalidMetadata("`build-system.build-backend` in its `pyproject.toml` is not a string")
-    paths = strings(table, "build-system", "backend-path")
-    if not all(is_inside(path) for path in paths):
+        return BuildSystem(_LEGACY_REQUIRES)
+    system = _table(pyproject, "build-system", BuildSystem)
+    if not all(map(is_inside, system.backend_path)):
         raise InvalidMetadata("`build-system.backend-path` in its `pyproject.toml` leads out of the project")
-    requires = checked_requirements(strings(table, "build-system", "requires"))
-    return BuildSystem(requires=requires, backend=backend, backend_path=paths)
+    return system._replace(requires=tuple(checked_requirements(system.requires)))
+
+
+def _table(pyproject: Mapping[str, object], key: str, kind: type[T]) -> T:
+    try:
+        return read(kind, pyproject[key])
+    except Misstated as error:
+        raise InvalidMetadata(f"its `pyproject.toml` is invalid: {error.within(key)}") from error
+
+
+def _name(text: str) -> str:
+    canonicalize_name(text, validate=True)
+    return text
+
+
+def _version(text: str) -> str:
+    return str(Version(text))
+
+
+def _specifier(text: str) -> str:
+    SpecifierSet(readable(text))
+    return text
+
+
+class _Project(NamedTuple):
+    """What counts of a `[project]` table (PEP 621)."""
+
+    name: Annotated[str, _name]
+    version: Annotated[str, _version]
+    requires_python: Annotated[str, _specifier] = ""
+    dependencies: tuple[str, ...] = ()
+    optional_dependencies: Mapping[Annotated[str, _name], tuple[str, ...]] = MappingProxyType({})
+    dynamic: tuple[str, ...] = ()
 
 
 def checked_requirements(requirements: Iterable[object]) -> list[str]:
@@ -143,84 +172,33 @@ def checked_requirements(requirements: Iterable[object]) -> list[str]:
 
 
 def _from_project(pyproject: dict[str, object]) -> Metadata | None:
-    project = pyproject.get("project")
-    if not isinstance(project, dict) or not {"name", "version"} <= project.keys():
+    stated = plain.table(pyproject, "project")
+    if not {"name", "version"} <= stated.keys() or _is_poetrys(pyproject):
         return None
-    if _DECISIVE & set(strings(project, "project", "dynamic")) or _is_poetrys(pyproject, project):
+    project = _table(pyproject, "project", _Project)
+    if _DECISIVE & set(project.dynamic):
         return None
-    extras = _extras(project)
-    dependencies = [parse_dependency(line) for line in strings(project, "project", "dependencies")]
-    for extra, lines in extras.items():
-        dependencies += [_within(parse_dependency(line), extra) for line in lines]
+    dependencies = [parse_dependency(line) for line in project.dependencies]
+    extras = {extra: canonicalize_name(extra) for extra in project.optional_dependencies}
+    for stated_as, lines in project.optional_dependencies.items():  # spellings of one extra are that extra
+        dependencies += [_within(parse_dependency(line), extras[stated_as]) for line in lines]
     if any("{" in dependency.url for dependency in dependencies):
         return None  # a template, which its backend fills in: `{root:uri}`
     return Metadata(
-        _name(_text(project, "name")),
-        _version(_text(project, "version")),
-        _specifier(_text(project, "requires-python")),
+        canonicalize_name(project.name),
+        project.version,
+        project.requires_python,
         tuple(dependencies),
-        tuple(extras),
+        tuple(dict.fromkeys(extras.values())),
     )
 
 
-def _is_poetrys(pyproject: dict[str, object], project: dict[str, object]) -> bool:
+def _is_poetrys(pyproject: dict[str, object]) -> bool:
     """Return whether Poetry's own table may say what `[project]` leaves out, dynamic or not."""
-    tool = pyproject.get("tool", {})
-    return isinstance(tool, dict) and "poetry" in tool and "dependencies" not in project
-
-
-def _extras(project: dict[str, object]) -> dict[NormalizedName, list[str]]:
-    table = project.get("optional-dependencies", {})
-    if not isinstance(table, dict):
-        raise InvalidMetadata("`project.optional-dependencies` in its `pyproject.toml` is not a table")
-    extras: dict[NormalizedName, list[str]] = {}
-    for extra in table:  # spellings of one extra are that extra, see `parse_metadata`
-        extras.setdefault(_name(extra), []).extend(strings(table, "project.optional-dependencies", extra))
-    return extras
+    return "poetry" in plain.table(pyproject, "tool") and "dependencies" not in plain.table(pyproject, "project")
 
 
 def _within(dependency: Dependency, extra: NormalizedName) -> Dependency:
     condition = f'extra == "{extra}"'
     marker = f"({dependency.marker}) and {condition}" if dependency.marker else condition
     return dependency._replace(marker=str(Marker(marker)))
-
-
-def strings(table: dict[str, object], where: str, key: str) -> list[str]:
-    """Return a list of strings from a table, empty where it is missing.
-
-    Raises:
-        InvalidMetadata: It is something else.
-    """
-    value = table.get(key, [])
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise InvalidMetadata(f"`{where}.{key}` in its `pyproject.toml` is not a list of strings")
-    return value
-
-
-def _text(project: dict[str, object], key: str) -> str:
-    value = project.get(key, "")
-    if not isinstance(value, str):
-        raise InvalidMetadata(f"`project.{key}` in its `pyproject.toml` is not a string")
-    return value
-
-
-def _name(text: str) -> NormalizedName:
-    try:
-        return canonicalize_name(text, validate=True)
-    except InvalidName as error:
-        raise InvalidMetadata(f"its `pyproject.toml` has an invalid name: `{text}`") from error
-
-
-def _version(text: str) -> str:
-    try:
-        return str(Version(text))
-    except ValueError as error:  # of too long a number, too
-        raise InvalidMetadata(f"its `pyproject.toml` has an invalid version: `{text}`") from error
-
-
-def _specifier(text: str) -> str:
-    try:
-        SpecifierSet(readable(text))
-    except ValueError as error:
-        raise InvalidMetadata(f"its `pyproject.toml` has an invalid `requires-python`: `{text}`") from error
-    return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from zlock.errors import Collector, InvalidConfiguration, ZlockError
+from zlock.errors import Collector, InvalidConfiguration
 from zlock.image.context.arguments import options_of
 from zlock.image.context.check import check_parent
 from zlock.image.context.debs import CLEAN, install_debs
@@ -34,7 +34,6 @@ from zlock.image.context.installation import (
 from zlock.image.context.installers import install, install_project
 from zlock.image.plan import HEADING
 from zlock.image.wanted import Wanted
-from zlock.model import debian
 from zlock.model.image import FOLDER, WORKING_FOLDER
 
 PROJECT = "project"
@@ -125,11 +124,8 @@ class Parts:
 
     def _apt(self) -> _Part:
         names = sorted(set(self._wanted.apt_packages))
-        wrong = [name for name in names if debian.refusal(name)]
-        for name in wrong:
-            self._problems.add(self._no_package(name))
         debs = self._wanted.debs
-        if not names or wrong or (self._wanted.lock.facts.apt and not debs):
+        if not names or (self._wanted.lock.facts.apt and not debs):
             return ()  # what is locked may be nothing: the base image has all of it
         if debs:
             return (install_debs(debs),)
@@ -138,18 +134,6 @@ class Parts:
             {"DEBIAN_FRONTEND": "noninteractive"},
         )
         return (Run((Command(("apt-get", "update")), install, CLEAN)),)
-
-    def _no_package(self, name: str) -> ZlockError:
-        place = self._wanted.settings.where("apt_packages")
-        sources = self._wanted.lock.facts.sources
-        context = [f"required by {one.source}" for one in sources if name in one.apt_packages]
-        if name in self._settings.apt_packages and place:
-            context.append(f"stated in {place}")
-        return InvalidConfiguration(
-            f"step `{self._wanted.step}`, `apt_packages`: `{name}` is not a valid name of a Debian package",
-            context=context,
-            hint="write `name` or `name=version`",
-        )
 
     def _check_parent(self) -> _Part:
         """Return what stops the build early on a parent that can't be right."""
