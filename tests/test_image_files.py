@@ -18,7 +18,7 @@ from zlock.image.context.ignore import ignore_rule
 from zlock.image.context.project import likely_secrets, project_files
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.platforms import plan_indexes
-from zlock.image.record import Built, BuiltIndex, read_record, record_of, write_record
+from zlock.image.record import Built, read_record, record_of, write_record
 from zlock.image.secret import index_variables, with_login
 from zlock.model.form import plain
 
@@ -321,7 +321,7 @@ def test_several_platforms_are_one_row_with_the_index_over_them() -> None:
     built = [Built(plan=plan, reference=plan.platform, digest=DIGEST) for plan in plans]
 
     (index,) = plan_indexes(plans)
-    row = record_of(built, [BuiltIndex(plan=index, reference="index@i", digest=OTHER)])["train"]
+    row = record_of(built, [Built(plan=index, reference="index@i", digest=OTHER)])["train"]
 
     assert (row.reference, row.digest) == ("index@i", OTHER)
     assert {platform: one.key for platform, one in row.platforms.items()} == {plan.platform: plan.key for plan in plans}

@@ -7,7 +7,7 @@ import json
 from typing import NamedTuple
 
 from zlock.errors import NoAnswer
-from zlock.image.kept_debs import EMPTY, EMPTY_CONFIG
+from zlock.image.registry.artifact import artifact_manifest, push_artifact
 from zlock.image.registry.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest
 from zlock.image.registry.registry import Registry
 from zlock.model import plain
@@ -59,29 +59,15 @@ def attach(registry: Registry, image: ImageReference, name: str, bill: bytes) ->
     if there is None or not isinstance(there[1], Manifest):
         raise NoAnswer(f"there is no image `{image}` to attach a bill of materials to", hint="push it again")
     content = Descriptor(media_type=BILLS[name], digest=digest_of_bytes(bill), size=len(bill))
-    data = _manifest(content, Descriptor(media_type=there[1].media_type, digest=there[0], size=there[1].size))
+    subject = Descriptor(media_type=there[1].media_type, digest=there[0], size=there[1].size)
+    data = artifact_manifest(content.media_type, layers=[content.row], subject=subject.row)
     own = Attached(name, digest_of_bytes(data))
     rows, is_kept = registry.referrers(image)
     if own.digest in {plain.at(row, "digest") for row in rows}:
         return own
-    for one, text in ((content, bill), (EMPTY_CONFIG, EMPTY)):
-        if not registry.has_blob(image, one.digest):
-            registry.push_blob(image, one, lambda text=text: io.BytesIO(text))  # type: ignore[misc]  # the default binds it
-    registry.write(image.at(own.digest), OCI_MANIFEST, data)
+    push_artifact(registry, image.at(own.digest), data, {content: lambda: io.BytesIO(bill)})
     if not is_kept:  # then whoever refers keeps the list (OCI distribution spec, "Referrers Tag Schema")
         row = {"mediaType": OCI_MANIFEST, "digest": own.digest, "size": len(data), "artifactType": BILLS[name]}
         index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [*rows, row]}
         registry.write(image.tagged(there[0].replace(":", "-")), OCI_INDEX, json.dumps(index).encode())
     return own
-
-
-def _manifest(bill: Descriptor, subject: Descriptor) -> bytes:
-    table = {
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "artifactType": bill.media_type,
-        "config": EMPTY_CONFIG.row,
-        "layers": [bill.row],
-        "subject": subject.row,
-    }
-    return json.dumps(table, indent=1).encode()

@@ -6,8 +6,6 @@ Archives drop old files; whoever builds an image again later finds them here, by
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -15,20 +13,14 @@ from typing import IO
 from zlock.errors import RegistryFailed
 from zlock.image.context.debs import sums_of
 from zlock.image.plan import tag_of
-from zlock.image.registry.manifest import OCI_MANIFEST, Descriptor
+from zlock.image.registry.artifact import artifact_manifest, push_artifact
+from zlock.image.registry.manifest import Descriptor
 from zlock.image.registry.registry import Registry
 from zlock.model.debian import DebianPackage
-from zlock.model.digest import digest_of_bytes
 from zlock.model.reference import ImageReference
 
 _ARTIFACT = "application/vnd.zlock.debian-packages.v1"
 _DEB = "application/vnd.debian.binary-package"  # as IANA has it
-EMPTY = b"{}"
-"""What is in `EMPTY_CONFIG`."""
-EMPTY_CONFIG = Descriptor(
-    media_type="application/vnd.oci.empty.v1+json", digest=digest_of_bytes(EMPTY), size=len(EMPTY)
-)
-"""The configuration of what is no image (OCI image spec, "Guidance for an Empty Descriptor")."""
 _TITLE = "org.opencontainers.image.title"
 
 
@@ -52,13 +44,9 @@ def keep_debs(registry: Registry, repository: str, debs: Sequence[DebianPackage]
     reference = ImageReference.parse(f"{repository}:{kept_tag(debs)}")
     if registry.read(reference) is not None:
         return
-    for deb in debs:
-        content = _descriptor(deb)
-        if not registry.has_blob(reference, content.digest):
-            registry.push_blob(reference, content, _opened(files[deb.filename]))
-    if not registry.has_blob(reference, EMPTY_CONFIG.digest):
-        registry.push_blob(reference, EMPTY_CONFIG, lambda: io.BytesIO(EMPTY))
-    registry.write(reference, OCI_MANIFEST, _manifest(debs))
+    layers = [{**_descriptor(deb).row, "annotations": {_TITLE: deb.filename}} for deb in debs]
+    content = {_descriptor(deb): _opened(files[deb.filename]) for deb in debs}
+    push_artifact(registry, reference, artifact_manifest(_ARTIFACT, layers=layers), content)
 
 
 def open_kept(registry: Registry, repository: str, deb: DebianPackage) -> IO[bytes]:
@@ -83,14 +71,3 @@ def _opened(path: Path) -> Callable[[], IO[bytes]]:
 def _descriptor(deb: DebianPackage) -> Descriptor:
     """Return what points at a package."""
     return Descriptor(media_type=_DEB, digest=f"sha256:{deb.sha256}", size=deb.size)
-
-
-def _manifest(debs: Sequence[DebianPackage]) -> bytes:
-    table = {
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "artifactType": _ARTIFACT,
-        "config": EMPTY_CONFIG.row,
-        "layers": [{**_descriptor(deb).row, "annotations": {_TITLE: deb.filename}} for deb in debs],
-    }
-    return json.dumps(table, indent=1).encode()

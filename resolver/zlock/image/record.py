@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -63,35 +63,24 @@ Record = Mapping[Step, StepRow]
 """By step its images."""
 
 
-class Built(Struct, frozen=True, kw_only=True):
-    """An image that is there.
+P = TypeVar("P", ImagePlan, IndexPlan)
+
+
+class Built(Struct, Generic[P], frozen=True, kw_only=True):
+    """An image, or an index, that is there.
 
     Attributes:
         plan: Its plan.
         reference: Where it is, with its digest.
-        digest: `sha256:...` of its manifest.
+        digest: `sha256:...` of its manifest, or of the index.
     """
 
-    plan: ImagePlan
+    plan: P
     reference: str
     digest: str
 
 
-class BuiltIndex(Struct, frozen=True, kw_only=True):
-    """An index that is there.
-
-    Attributes:
-        plan: Its plan.
-        reference: Where it is, with its digest.
-        digest: `sha256:...` of it.
-    """
-
-    plan: IndexPlan
-    reference: str
-    digest: str
-
-
-def record_of(images: Sequence[Built], indexes: Sequence[BuiltIndex] = ()) -> Record:
+def record_of(images: Sequence[Built[ImagePlan]], indexes: Sequence[Built[IndexPlan]] = ()) -> Record:
     """Return the record of images and of the indexes over them."""
     platforms: dict[str, dict[str, PlatformRow]] = {}
     for image in images:
@@ -107,7 +96,7 @@ def record_of(images: Sequence[Built], indexes: Sequence[BuiltIndex] = ()) -> Re
     return {step: _step_row(over.get(step), rows) for step, rows in platforms.items()}
 
 
-def _step_row(index: BuiltIndex | None, platforms: Mapping[str, PlatformRow]) -> StepRow:
+def _step_row(index: Built[IndexPlan] | None, platforms: Mapping[str, PlatformRow]) -> StepRow:
     first = next(iter(platforms.values()))
     key = index.plan.key if index else first.key
     whole = index or first

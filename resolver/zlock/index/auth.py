@@ -1,4 +1,4 @@
-"""Credentials for indexes: from the URL, the environment, netrc and the keyring; each for its own origin only."""
+"""Credentials for indexes: from the URL, the environment, netrc and the keyring; each for its own server only."""
 
 from __future__ import annotations
 
@@ -12,17 +12,23 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 Login = tuple[str, str]
-Origin = tuple[str, str]
+Server = tuple[str, str]
+"""A scheme, and a host with its port."""
 
 _KEYRING_TIMEOUT = 30  # seconds
 _TOKEN_USER = "oauth2accesstoken"  # noqa: S105 - the user that token services' keyrings expect, no secret
 
 
-def origin_of(url: str) -> Origin:
+def server_of(url: str) -> Server:
     """Return the scheme and the lower-case host with port: what credentials are bound to."""
     parts = urlsplit(url)
     default = {"https": 443, "http": 80}.get(parts.scheme)
     return parts.scheme, f"{(parts.hostname or '').lower()}:{parts.port or default}"
+
+
+def basic(user: str, password: str) -> str:
+    """Return the `Authorization` value of a login (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def split_login(url: str) -> tuple[str, Login | None]:
@@ -43,9 +49,9 @@ class Credentials:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._indexes: dict[Origin, list[str]] = {}
-        self._logins: dict[Origin, list[tuple[str, Login]]] = {}
-        self._netrc: dict[Origin, Login | None] = {}
+        self._indexes: dict[Server, list[str]] = {}
+        self._logins: dict[Server, list[tuple[str, Login]]] = {}
+        self._netrc: dict[Server, Login | None] = {}
         self._asked: set[str] = set()
         self._lock = threading.Lock()
 
@@ -64,18 +70,16 @@ class Credentials:
             password = self._environ.get(f"UV_INDEX_{key}_PASSWORD")
             if user or password:
                 login = (user or "", password or "")
-        origin = origin_of(bare)
-        self._indexes.setdefault(origin, []).append(bare)
+        server = server_of(bare)
+        self._indexes.setdefault(server, []).append(bare)
         if login:
-            self._logins.setdefault(origin, []).append((bare, login))
+            self._logins.setdefault(server, []).append((bare, login))
         return bare
 
     def header(self, url: str) -> str | None:
         """Return the `Authorization` value for a URL, or None."""
         login = self.login(url)
-        if login is None:
-            return None
-        return "Basic " + base64.b64encode(f"{login[0]}:{login[1]}".encode()).decode()
+        return basic(*login) if login else None
 
     def find_other(self, url: str, refused: str | None) -> bool:
         """Look for another login than the one a server refused; return whether there is one to try.
@@ -85,7 +89,7 @@ class Credentials:
         with self._lock:
             if self.header(url) != refused:
                 return True
-            service = _nearest(url, self._indexes.get(origin_of(url), [])) or url
+            service = _nearest(url, self._indexes.get(server_of(url), [])) or url
             if service in self._asked:
                 return False
             self._asked.add(service)
@@ -93,25 +97,25 @@ class Credentials:
             found = _from_keyring(service, user, self._environ)
             if found is None:
                 return False
-            self._logins.setdefault(origin_of(url), []).insert(0, (service, found))
+            self._logins.setdefault(server_of(url), []).insert(0, (service, found))
             return True
 
     def login(self, url: str) -> Login | None:
         """Return the user and password for a URL, None where none is known without asking the keyring."""
-        origin = origin_of(url)
-        logins = self._logins.get(origin)
+        server = server_of(url)
+        logins = self._logins.get(server)
         if not logins:
-            return self._from_netrc(origin, "")
+            return self._from_netrc(server, "")
         nearest = _nearest(url, [index for index, _ in logins])
         user, password = next(login for index, login in logins if index == nearest)
         if user and not password:
-            return self._from_netrc(origin, user) or (user, "")
+            return self._from_netrc(server, user) or (user, "")
         return user, password
 
-    def _from_netrc(self, origin: Origin, user: str) -> Login | None:
-        if origin not in self._netrc:
-            self._netrc[origin] = self._read_netrc(origin[1].rpartition(":")[0])
-        found = self._netrc[origin]
+    def _from_netrc(self, server: Server, user: str) -> Login | None:
+        if server not in self._netrc:
+            self._netrc[server] = self._read_netrc(server[1].rpartition(":")[0])
+        found = self._netrc[server]
         return found if found and (not user or found[0] == user) else None
 
     def _read_netrc(self, host: str) -> Login | None:

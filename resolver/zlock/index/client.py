@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, NamedTuple, Protocol
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from zlock.errors import IndexFailed, OutsideFailed
 from zlock.index.auth import Credentials, split_login
@@ -105,21 +105,30 @@ class Transport:
             ) from error
 
     def download(
-        self, url: str, sink: Sink, headers: Mapping[str, str] = _NO_HEADERS, *, seconds: float = WHOLE.seconds
+        self,
+        url: str,
+        sink: Sink,
+        headers: Mapping[str, str] = _NO_HEADERS,
+        *,
+        request: Request = _GET,
+        seconds: float = WHOLE.seconds,
     ) -> Answer:
         """Fetch a URL as `get` does, but write the body of a 200 into a sink; of others only the beginning is kept.
+
+        What another request than GET sends is sent to nobody else: no redirect is followed.
 
         Args:
             url: What to fetch.
             sink: Where the body goes.
             headers: What to send beside the usual.
+            request: Its method and body.
             seconds: How long one attempt may take.
 
         Raises:
             OutsideFailed: No whole answer could be had; a `failure`.
         """
         reader = _Reader(partial(_pour, sink=sink), seconds=seconds)
-        return self._fetch(url, {"Accept-Encoding": "identity", **headers}, reader)
+        return self._fetch(url, {"Accept-Encoding": "identity", **headers}, reader, request)
 
     def save(self, url: str, continued: Continued) -> Answer:
         """Fetch a URL into a file, from where the file ends; its body is not in the answer.
@@ -128,16 +137,6 @@ class Transport:
             OutsideFailed: No whole answer could be had; what came is in the file, to be continued.
         """
         return self._fetch(url, {"Accept-Encoding": "identity"}, _Reader(continued.read, continued.headers))
-
-    def send_form(self, url: str, fields: Mapping[str, str], sink: Sink) -> Answer:
-        """Post a form, and treat the answer as `download` does; what a form says is sent to nobody else.
-
-        Raises:
-            OutsideFailed: No whole answer could be had; a `failure`.
-        """
-        headers = {"Accept-Encoding": "identity", "Content-Type": "application/x-www-form-urlencoded"}
-        reader = _Reader(partial(_pour, sink=sink))
-        return self._fetch(url, headers, reader, Request("POST", urlencode(fields).encode()))
 
     def submit(
         self, url: str, request: Request, headers: Mapping[str, str], *, seconds: float = WHOLE.seconds

@@ -6,7 +6,6 @@ only if that server belongs to the registry, by its name, and is reached as safe
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import threading
@@ -15,7 +14,9 @@ from typing import ClassVar
 from urllib.parse import urlencode, urlsplit
 
 from zlock.errors import OutsideFailed, RegistryFailed
+from zlock.image.registry.answers import Document
 from zlock.image.registry.logins import Login, find_login
+from zlock.index.auth import basic
 from zlock.index.client import Sink, Transport
 from zlock.index.network import WHOLE, Answer, Network, Request
 from zlock.model.link import shown
@@ -27,6 +28,7 @@ _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _SHORT_COUNTRY_DOMAIN = re.compile(r"[a-z]{1,3}\.[a-z]{2}")  # `co.uk` and its like are nobody's domain
 _UNAUTHORIZED, _OK = 401, 200
 _NO_HEADERS: Mapping[str, str] = {}
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class RegistryTransport(Transport):
@@ -110,7 +112,7 @@ class RegistryTransport(Transport):
             return f"Bearer {token}"
         if scheme == "basic" and login and not login.identity_token:
             self._files[_repository_url(answer.url)] = login.file
-            return _basic(login)
+            return basic(login.user, login.password)
         return None
 
     def _token(
@@ -127,16 +129,17 @@ class RegistryTransport(Transport):
         query = {"service": parameters.get("service", ""), "scope": scope}
         query = {name: value for name, value in query.items() if value}
         trusted = is_same_owner(host_name(urlsplit(realm).netloc), host_name(reference.api_host))
-        sink = _Limited()
+        sink = Document(f"the answer of `{shown(realm)}`")
         if login and login.identity_token and trusted:
             grant = {"grant_type": "refresh_token", "client_id": "zlock", "refresh_token": login.identity_token}
-            answer = self.send_form(realm, {**grant, **query}, sink)
+            form = Request("POST", urlencode({**grant, **query}).encode())
+            answer = self.download(realm, sink, _FORM, request=form)
         else:
             url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}"
             if login and trusted:
-                self._headers[url] = _basic(login)
+                self._headers[url] = basic(login.user, login.password)
             answer = self.download(url, sink)
-        token = _token_of(bytes(sink.data)) if answer.status == _OK else ""
+        token = _token_of(sink.data) if answer.status == _OK else ""
         if not token:
             withheld = login is not None and not trusted
             raise _no_token(reference, answer, realm, login, withheld=withheld, verb=self._verb)
@@ -185,10 +188,6 @@ def _is_reachable_safely(realm: str, registry_url: str) -> bool:
     return parts.scheme == "https"
 
 
-def _basic(login: Login) -> str:
-    return "Basic " + base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
-
-
 def _repository_url(url: str) -> str:
     """Return the beginning that all URLs of a repository share, with the slash at its end."""
     return re.split(r"(?<=/)(?:manifests|blobs)/(?:uploads/)?[^/]*$", url.partition("?")[0])[0]
@@ -217,16 +216,3 @@ def _no_token(
     return RegistryFailed(
         f"no token for `{reference}` could be had: `{shown(realm)}` {said}", context=context, hint=hint
     )
-
-
-class _Limited:
-    """Takes a short answer into memory; of a long one only the beginning, which then makes no sense."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-
-    def begin(self) -> None:
-        self.data.clear()
-
-    def write(self, chunk: bytes, /) -> None:
-        self.data += chunk[: (1 << 20) - len(self.data)]

@@ -13,7 +13,7 @@ from zlock.errors import Collector, InvalidInput, OutsideFailed, ZlockError
 from zlock.image.builders.builder import Image
 from zlock.image.plan import ImagePlan
 from zlock.image.platforms import plan_indexes
-from zlock.image.record import RECORD, Built, BuiltIndex, record_of, write_record
+from zlock.image.record import RECORD, Built, record_of, write_record
 from zlock.image.registry.registry import Registry
 from zlock.model.image import LAYOUT
 from zlock.reporting import End, Reporter
@@ -288,7 +288,7 @@ def _with_indexes(
 def _record(workspace: Workspace, outcome: Outcome, *, is_whole: bool) -> None:
     """Record what each step runs in; of a part of the images, what the others' steps run in is not known."""
     images = [Built(plan=one.plan, reference=one.reference, digest=one.image.digest) for one in outcome.images]
-    indexes = [BuiltIndex(plan=one.plan, reference=one.reference, digest=one.digest) for one in outcome.indexes]
+    indexes = [Built(plan=one.plan, reference=one.reference, digest=one.digest) for one in outcome.indexes]
     missing = {step for one in outcome.missing for step in one.steps} | outcome.report.failures.of_steps.keys()
     there = {step for one in outcome.images for step in one.plan.steps}
     missing |= set() if is_whole else {step.name for step in workspace.chosen()} - there
