@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.images import dockerfile, planned, runs, wheel
-from zlock.image.context.check import check_parent
+from zlock.image.context.parts import check_parent
 from zlock.model.target import Target
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -15,11 +15,12 @@ from zlock.errors import InvalidConfiguration, InvalidInput, Problems
 from zlock.image.bake import Target, bake_file
 from zlock.image.context.folder import folder_names, write_context
 from zlock.image.context.ignore import ignore_rule
+from zlock.image.context.installers import index_variables
 from zlock.image.context.project import likely_secrets, project_files
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.platforms import plan_indexes
 from zlock.image.record import Built, read_record, record_of, write_record
-from zlock.image.secret import index_variables, with_login
+from zlock.index.auth import with_login
 from zlock.model.form import plain
 
 # .dockerignore

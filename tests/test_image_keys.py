@@ -11,8 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from support.images import PARENT, UV, archive, build_row, locked, planned, repository, sdist, uv, wheel
+from zlock.image.components import moved
 from zlock.image.context.contents import plan_image
-from zlock.image.explain import moved
 from zlock.image.layers.parent import ParentFacts
 from zlock.image.layers.plan import plan_layers
 from zlock.image.parent import custom_parent

@@ -15,7 +15,7 @@ from zlock.model.debian import DebianPackage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from zlock.image.layers.assembly import Assembly
+    from zlock.image.layers.layer import Assembly
 
 KEY_LABEL = "zlock.key"
 """The label of an image that holds its whole key."""

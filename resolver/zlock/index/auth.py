@@ -9,7 +9,7 @@ import shutil
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 Login = tuple[str, str]
 Server = tuple[str, str]
@@ -39,6 +39,14 @@ def split_login(url: str) -> tuple[str, Login | None]:
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
     bare = SplitResult(parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, parts.fragment)
     return urlunsplit(bare), (unquote(user), unquote(password))
+
+
+def with_login(url: str, login: Login | None) -> str:
+    """Return a URL with a user and a password in it."""
+    if login is None:
+        return url
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{':'.join(quote(part, safe='') for part in login)}@{rest}"
 
 
 class Credentials:

@@ -9,9 +9,8 @@ from packaging.utils import NormalizedName
 
 from zlock.errors import IndexFailed
 from zlock.index.auth import split_login
-from zlock.index.listed import usable_files
+from zlock.index.listed import begin_of, check_version, joined, no_page, usable_files
 from zlock.index.network import Answer
-from zlock.index.readers import begin_of, check_version, joined, no_page
 from zlock.model.distribution import File
 from zlock.model.link import shown
 from zlock.model.page import Page

@@ -12,9 +12,8 @@ from msgspec.json import Decoder
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import IndexFailed
-from zlock.index.listed import usable_files
+from zlock.index.listed import check_version, joined, no_page, usable_files
 from zlock.index.network import Answer
-from zlock.index.readers import check_version, joined, no_page
 from zlock.model.distribution import File
 from zlock.model.link import shown
 from zlock.model.page import Page

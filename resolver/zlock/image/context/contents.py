@@ -12,10 +12,10 @@ from zlock.image.components import components_of
 from zlock.image.context.debs import SUMS, sums_of
 from zlock.image.context.dockerfile import render
 from zlock.image.context.installation import DIRECT, FOLDERS, INDEXES, OWN, REQUIREMENTS, SDISTS, Built, pin_of
+from zlock.image.context.installers import index_variables
 from zlock.image.context.parts import PROJECT, Parts
 from zlock.image.context.refusals import check_wanted
 from zlock.image.plan import DOCKERFILE, ImagePlan
-from zlock.image.secret import index_variables
 from zlock.image.wanted import BuiltFolder, Wanted
 from zlock.lock.facts import Uv
 from zlock.lock.files import PackageArchive

@@ -5,6 +5,7 @@ The environment is a venv without pip, so it holds what the lock holds and nothi
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from zlock.image.context.dockerfile import Action, Command, Python, Run, Shell
@@ -19,6 +20,19 @@ WAYS: Mapping[str, Way] = {installer.PIP.name: Pip(), installer.UV.name: Uv()}
 _BUILD, _WHEELS, _BUILT = "/tmp/zlock-build", "/tmp/zlock-wheels", "/tmp/zlock-built"  # noqa: S108 - of the image
 _SEED = {"PYTHONHASHSEED": "0"}
 _UNASKED = {"GIT_TERMINAL_PROMPT": "0"}  # a login that is missing ends the build
+
+
+def index_variables(default: str | None, others: Sequence[str]) -> bytes:
+    """Return the variables of all installers that name indexes, as a shell reads them.
+
+    Every file is checked against the lock, so it does not matter which index gives it.
+
+    Args:
+        default: The URL of the default index, credentials in it; None for the installer's own.
+        others: Those of the other indexes.
+    """
+    variables = [row for way in WAYS.values() for row in way.index_variables(default, others).items()]
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables if value).encode()
 
 
 def install(facts: Installation) -> Run:

@@ -12,12 +12,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from zlock.image.layers.assemble import Assembled, Running, assemble, descriptor_of, image_of, passed_on, room_on
-from zlock.image.layers.assembly import Assembly
 from zlock.image.layers.blob import Layer, pack_blob, write_blob
 from zlock.image.layers.entry import Entry
 from zlock.image.layers.environment import environment_entries, settled_entries
 from zlock.image.layers.flow import Flow
-from zlock.image.layers.layer import Find, check_places
+from zlock.image.layers.layer import Assembly, Find, check_places
 from zlock.image.layers.packing import pack
 from zlock.image.layers.stage import Stage, Wanted
 from zlock.image.layers.store import LayerStore

@@ -19,6 +19,7 @@ from zlock.image.layers.blob import Layer, write_blob
 from zlock.image.layers.bytecode import compile_modules
 from zlock.image.layers.entry import Entry, Packed
 from zlock.image.layers.packing import Wheel
+from zlock.image.layers.parent import ParentFacts
 from zlock.image.layers.wheel import Environment, open_wheel
 from zlock.image.reading.compilers import Compiler
 from zlock.model.image import whiteout_in
@@ -112,3 +113,29 @@ def check_places(layers: Sequence[Mapping[str, Mapping[str, int]]]) -> list[tupl
 
 def _crc(entry: Entry) -> int:
     return entry.content.info.CRC if isinstance(entry.content, Packed) else zlib.crc32(b"".join(entry.chunks()))
+
+
+class Assembly(Struct, frozen=True, kw_only=True):
+    """What an image is put together of.
+
+    Attributes:
+        maker: Makes its layers.
+        facts: What its parent is.
+        wheels: What is installed.
+        locked: What it says that was locked.
+        environment: Variables that are set first.
+        later: Variables that are set last.
+        user: Who runs in it; empty for whoever the base image has.
+        owner: Whose the folder is in which a container runs, as `chown` takes it; empty for root's.
+        any_user: Whether everybody may write into that folder.
+    """
+
+    maker: LayerMaker
+    facts: ParentFacts
+    wheels: tuple[Wheel, ...]
+    locked: str
+    environment: Mapping[str, str]
+    later: Mapping[str, str]
+    user: str
+    owner: str
+    any_user: bool

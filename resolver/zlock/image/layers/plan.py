@@ -11,21 +11,24 @@ from packaging.utils import parse_wheel_filename
 from zlock.errors import Collector
 from zlock.image.builders.choose import OCI
 from zlock.image.components import components_of
-from zlock.image.context.debian_stage import plan_stage
+from zlock.image.context.debs import SUMS, install_debs, sums_of
+from zlock.image.context.dockerfile import Comment, From, User, render
 from zlock.image.context.installation import FOLDERS
 from zlock.image.context.refusals import check_wanted
-from zlock.image.layers.assembly import Assembly
+from zlock.image.layers.difference import WRITTEN
 from zlock.image.layers.environment import locked_text
-from zlock.image.layers.layer import LAYOUT, LayerMaker
+from zlock.image.layers.layer import LAYOUT, Assembly, LayerMaker
 from zlock.image.layers.packing import ALONE, Wheel
 from zlock.image.layers.parent import ParentFacts
 from zlock.image.layers.wheel import Environment
-from zlock.image.plan import ImagePlan
+from zlock.image.plan import DOCKERFILE, HEADING, ImagePlan
 from zlock.image.reading.compilers import Compiler
-from zlock.image.wanted import BuiltFolder, Wanted
+from zlock.image.wanted import ROOT, BuiltFolder, Wanted
 from zlock.lock.files import PackageArchive, PackageFile
 from zlock.lock.package import Package
 from zlock.lock.selection import narrowed
+from zlock.model.debian import DebianPackage
+from zlock.model.digest import digest_of_bytes
 from zlock.model.image import FOLDER
 from zlock.model.target import Target
 from zlock.wording import listed
@@ -176,3 +179,31 @@ def _best(wheels: Sequence[PackageFile], target: Target) -> PackageFile:
 
 def _build(file: PackageFile) -> tuple[tuple[int | str, ...], str]:
     return parse_wheel_filename(file.filename)[2], file.filename
+
+
+def plan_stage(wanted: Wanted, debs: Sequence[DebianPackage]) -> ImagePlan:
+    """Return the plan of what is below the wheels of a step's image: its key is of the base image and the packages.
+
+    Args:
+        wanted: What the image is made from.
+        debs: The Debian packages that are locked for it.
+    """
+    user = wanted.parent.user or ""
+    is_root = user in ROOT
+    parts = (
+        (Comment(f"{HEADING}: Debian packages, for a layer of version {WRITTEN}"),),
+        (From(wanted.parent.pinned), *(() if is_root else (User("root"),))),
+        (install_debs(debs),),
+        () if is_root else (User(user),),
+    )
+    sums = sums_of(debs)
+    return ImagePlan(
+        context={DOCKERFILE: render(parts), SUMS: sums},
+        platform=wanted.target.platform,
+        parent=wanted.parent,
+        identity=digest_of_bytes(sums),
+        steps=(wanted.step,),
+        repository=wanted.repository,
+        rebuild=wanted.settings.effective().prevent_build_reuse,
+        debs=tuple(debs),
+    )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from zlock.image.context.installers import index_variables
 from zlock.image.plan import ImagePlan
-from zlock.image.secret import index_variables, with_login
-from zlock.index.auth import Credentials
+from zlock.index.auth import Credentials, with_login
 from zlock.index.machine import DEFAULT, Machine
 from zlock.model.indexes import Index, Routing
 from zlock.workflow.project.workspace import Workspace

@@ -9,8 +9,8 @@ from msgspec import Struct
 from zlock.errors import InvalidInput
 from zlock.image.attached import Attached
 from zlock.image.builders.choose import OCI
+from zlock.image.components import moved
 from zlock.image.context.folder import NO_LINKS, folder_names, write_context
-from zlock.image.explain import moved
 from zlock.image.plan import ImagePlan
 from zlock.image.platforms import IndexPlan, plan_indexes
 from zlock.image.record import RECORD, PlatformRow, read_record
