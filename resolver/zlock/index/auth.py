@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
 import shutil
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
+
+from zlock.model.paths import home_of
 
 Login = tuple[str, str]
 Server = tuple[str, str]
@@ -129,8 +130,7 @@ class Credentials:
     def _read_netrc(self, host: str) -> Login | None:
         import netrc
 
-        named = self._environ.get("NETRC")
-        home = Path(self._environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises without one
+        named, home = self._environ.get("NETRC"), home_of(self._environ)
         for path in [Path(named)] if named else [home / ".netrc", home / "_netrc"]:
             try:
                 found = netrc.netrc(path).authenticators(host)

@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from zlock.model.paths import home_of
+
 # Raise it whenever the shape or the meaning of what is stored changes: older files are then left alone.
 _FORMAT = 9
 _DIGEST_SIZE = 16
@@ -32,7 +34,7 @@ def default_folder(environ: Mapping[str, str]) -> Path:
     """Return where the platform keeps caches: `ZLOCK_CACHE_DIR`, `XDG_CACHE_HOME`, or the system's custom."""
     if environ.get("ZLOCK_CACHE_DIR"):
         return Path(environ["ZLOCK_CACHE_DIR"])
-    home = Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none
+    home = home_of(environ)
     if sys.platform == "win32":
         return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "zlock" / "cache"
     if sys.platform == "darwin":

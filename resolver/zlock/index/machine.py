@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from zlock.errors import IndexFailed
 from zlock.model import plain
+from zlock.model.paths import home_of
 from zlock.model.toml import parse_toml
 
 # Settings that would make a lock depend on the machine.
@@ -98,10 +99,6 @@ def _uv_default(table: Mapping[str, object]) -> str | None:
     return next((url for url in urls if isinstance(url, str)), None)
 
 
-def _home(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none
-
-
 def _system_folders(environ: Mapping[str, str]) -> list[Path]:
     return [Path(folder) for folder in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)]
 
@@ -128,7 +125,7 @@ def _pip_places(environ: Mapping[str, str]) -> list[Path]:
     named = environ.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return []
-    home = _home(environ)
+    home = home_of(environ)
     name = "pip.ini" if sys.platform == "win32" else "pip.conf"
     if sys.platform == "win32":
         system = [Path(environ.get("ProgramData") or "C:\\ProgramData")]
@@ -152,7 +149,7 @@ def _read_uv(environ: Mapping[str, str], project: Path) -> dict[str, object]:
         return {}
     if environ.get("UV_CONFIG_FILE"):
         return _toml(Path(environ["UV_CONFIG_FILE"]))
-    user = Path(environ.get("XDG_CONFIG_HOME") or _home(environ) / ".config")
+    user = Path(environ.get("XDG_CONFIG_HOME") or home_of(environ) / ".config")
     near = next((folder for folder in (project, *project.parents) if (folder / "uv.toml").is_file()), project)
     merged: dict[str, object] = {}
     for folder in (Path("/etc"), *reversed(_system_folders(environ)), user):
@@ -175,30 +172,30 @@ def public_index() -> str:
     Raises:
         IndexFailed: Neither installer can be asked.
     """
-    return _ask_uv() or _ask_pip()
+    if url := _ask_uv() or _ask_pip():
+        return url
+    raise IndexFailed(
+        "no default index: neither uv nor pip can be asked for theirs",
+        hint="name one: `[[index]]` with `url` and `default = true`, or `--index-url`",
+    )
 
 
-def _ask_uv() -> str | None:
-    """Return uv's own default, which its help states; None where there is no uv that says so."""
+def _ask_uv() -> str:
+    """Return uv's own default, which its help states; empty where there is no uv that says so."""
     import uv
 
     try:
         help_text = _printed([uv.find_uv_bin(), "pip", "compile", "--help"])
     except FileNotFoundError:
-        return None
+        return ""
     found = re.search(r"--default-index\b.*?\(by\s+default:\s+<?(https?://[^)>\s]+)", help_text, re.DOTALL)
-    return found[1] if found else None
+    return found[1] if found else ""
 
 
 def _ask_pip() -> str:
-    """Return pip's own default, which its help states."""
+    """Return pip's own default, which its help states; empty where there is no pip that says so."""
     found = re.search(r"\(default\s+(https?://[^)\s]+)\)", _printed([sys.executable, "-m", "pip", "install", "--help"]))
-    if not found:
-        raise IndexFailed(
-            "no default index: neither uv nor pip can be asked for theirs",
-            hint="name one: `[[index]]` with `url` and `default = true`, or `--index-url`",
-        )
-    return found[1]
+    return found[1] if found else ""
 
 
 def _printed(command: list[str]) -> str:

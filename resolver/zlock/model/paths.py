@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import quote, unquote, urlsplit
 
@@ -31,6 +32,11 @@ def portable(path: Path, project: Path, *, fixed: bool) -> str:
 def real(path: Path) -> Path:
     """Return a path with links followed; one of a circle stays, of which `Path.resolve` made an error until 3.13."""
     return Path(os.path.realpath(path))
+
+
+def home_of(environ: Mapping[str, str]) -> Path:
+    """Return the user's home as an environment names it, else as the system does."""
+    return Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none
 
 
 def leads_out(path: Path, project: Path) -> bool:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from zlock.image.reading.compilers import Compilers, Module
+from zlock.image.reading.compilers import Compilers, Module, portions
 from zlock.image.reading.marshalled import fingerprint
 from zlock.image.reading.tree import FileTree, file_at
 
@@ -71,7 +71,8 @@ def judge(tree: FileTree, files: Sequence[Compiled], version: str, compilers: Co
         if compiler is None:
             continue
         otherwise = False if compiler.version == version else None
-        for some in _portions(tree, [one for one in files if one.minor == minor]):
+        wanted = _modules(tree, [one for one in files if one.minor == minor])
+        for some in portions(wanted, lambda row: len(row[1].source), _AT_A_TIME):
             codes = compilers.compile(compiler, [module for _, module in some])
             for (one, _), code in zip(some, codes, strict=True):
                 if code is not None:
@@ -85,22 +86,13 @@ def _is_same(data: bytes, code: bytes, minor: int) -> bool:
     return data[:_MAGIC] == code[:_MAGIC] and found is not None and found == fingerprint(code[_MAGIC:], minor)
 
 
-def _portions(tree: FileTree, files: Sequence[Compiled]) -> Iterator[list[tuple[Compiled, Module]]]:
-    """Read what is to be compiled, so much at a time."""
-    portion: list[tuple[Compiled, Module]] = []
-    size = 0
+def _modules(tree: FileTree, files: Sequence[Compiled]) -> Iterator[tuple[Compiled, Module]]:
+    """Yield what is to be compiled, as far as it can be read."""
     for one in files:
-        if one.level is None or not tree.can_read(one.path) or not tree.can_read(one.source):
-            continue
-        data = tree.read(one.path)
-        digest = hashlib.sha256(data[:_MAGIC] + data[_HEADER:]).hexdigest()
-        module = Module(_named(data, one.source), one.level, tree.read(one.source), digest)
-        portion.append((one, module))
-        size += len(module.source)
-        if size >= _AT_A_TIME:
-            yield portion
-            portion, size = [], 0
-    yield portion
+        if one.level is not None and tree.can_read(one.path) and tree.can_read(one.source):
+            data = tree.read(one.path)
+            digest = hashlib.sha256(data[:_MAGIC] + data[_HEADER:]).hexdigest()
+            yield one, Module(_named(data, one.source), one.level, tree.read(one.source), digest)
 
 
 def _named(data: bytes, source: str) -> str:

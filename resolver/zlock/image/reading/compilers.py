@@ -10,14 +10,17 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from zlock.errors import CommandFailed
+from zlock.model.paths import home_of
 from zlock.process import run_command
+
+T = TypeVar("T")
 
 _QUICK, _SLOW = 20.0, 600.0  # seconds: to say a version, to compile a batch
 _BATCH = 4 * 1024 * 1024  # bytes of source that one process compiles
@@ -93,7 +96,8 @@ class Compilers:
         """
         pool = ThreadPoolExecutor(os.cpu_count())
         try:
-            return [code for codes in pool.map(partial(self._compile, compiler), _batches(modules)) for code in codes]
+            batches = portions(modules, lambda one: len(one.source), _BATCH)
+            return [code for codes in pool.map(partial(self._compile, compiler), batches) for code in codes]
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -126,7 +130,7 @@ def _candidates(minor: int, environ: Mapping[str, str]) -> Iterator[str]:
     """Return the paths of what may be interpreters."""
     if sys.version_info[1] == minor:
         yield sys.executable
-    home = Path(environ.get("HOME", "~")).expanduser()
+    home = home_of(environ)
     data = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     kept = {
         Path(environ.get("PYENV_ROOT") or home / ".pyenv", "versions"): f"3.{minor}.*",
@@ -139,13 +143,14 @@ def _candidates(minor: int, environ: Mapping[str, str]) -> Iterator[str]:
             yield found
 
 
-def _batches(modules: Sequence[Module]) -> Iterator[list[Module]]:
-    batch: list[Module] = []
+def portions(rows: Iterable[T], size_of: Callable[[T], int], limit: int) -> Iterator[list[T]]:
+    """Yield rows together until they are so large; at least once, and what comes last however small it is."""
+    found: list[T] = []
     size = 0
-    for one in modules:
-        batch.append(one)
-        size += len(one.source)
-        if size >= _BATCH:
-            yield batch
-            batch, size = [], 0
-    yield batch
+    for row in rows:
+        found.append(row)
+        size += size_of(row)
+        if size >= limit:
+            yield found
+            found, size = [], 0
+    yield found

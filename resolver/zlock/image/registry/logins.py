@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from zlock.errors import CommandFailed, InvalidInput
 from zlock.model import plain
+from zlock.model.paths import home_of
 from zlock.model.reference import ImageReference, canonical_host
 from zlock.model.unshown import Unshown
 
@@ -44,7 +45,7 @@ def find_login(reference: ImageReference, environ: Mapping[str, str]) -> Login |
 
 
 def _files(environ: Mapping[str, str]) -> Iterator[Path]:
-    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.home())
+    home = home_of(environ)
     named = environ.get("REGISTRY_AUTH_FILE")
     if named:
         yield Path(named)
