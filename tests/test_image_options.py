@@ -261,7 +261,7 @@ def test_the_real_uv_takes_every_option_that_is_passed_on(venv: Path, tmp_path: 
     empty = tmp_path / "requirements.txt"
     empty.write_text("")
     taken = WAYS["uv"].options
-    words = given(sorted(taken.flags), sorted(taken.values - {"cert"}), tmp_path)  # that one reads its file at once
+    words = given(sorted(taken.flags), sorted({*taken.values} - {"cert"}), tmp_path)  # that one reads its file at once
 
     for group in (words[::2], words[1::2]):
         done = run_uv("pip", "install", "--python", str(venv), *group, "--requirements", str(empty), home=tmp_path)

@@ -6,20 +6,16 @@ for whom would be taken silently beside a lock, so it is refused with the place 
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Self
 
 from msgspec import Struct
 
-INDEXES = "indexes belong to the configuration: `[[index]]` and `index-sources`"
-VERSIONS = "the lock decides: state it in `requirements` or `constraints`, then run `zlock resolve`"
-UPGRADE = "the lock decides: run `zlock resolve --upgrade` or `--upgrade-package NAME`"
-PRERELEASE = "the lock decides: set `prerelease` in the configuration, then run `zlock resolve`"
-NEWER = "the lock decides: set `exclude-newer` in the configuration, then run `zlock resolve`"
-BUILDS = "whether sdists are built is set by `build-sdists` in the configuration"
-PLACE = "where packages go is set by `system` in the docker settings"
-TARGET = "the target is set by `python`, `platforms` and `manylinux` in the configuration"
-HASHES = "every file is checked against the lock's hashes, always"
-NOTHING = "it would keep the installer from installing: leave it out"
+from zlock.model.form import read
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -37,13 +33,24 @@ class Options(Struct, frozen=True, kw_only=True):
     """
 
     command: str
-    flags: frozenset[str]
-    values: frozenset[str]
-    variables: Mapping[str, str] = {}
-    elsewhere: Mapping[str, str]
     prefix: str
+    flags: tuple[str, ...]
+    values: tuple[str, ...]
+    elsewhere: Mapping[str, str]
     as_variables: Mapping[str, str]
-    not_variables: frozenset[str]
+    not_variables: tuple[str, ...]
+    variables: Mapping[str, str] = MappingProxyType({})
+
+    @classmethod
+    @cache
+    def of(cls, installer: str) -> Self:
+        """Return what an installer takes, as `options.toml` has it."""
+        tables = tomllib.loads(Path(__file__).with_name("options.toml").read_text(encoding="utf-8"))
+        places = tables["places"]
+        stated = dict(tables[installer])
+        for key in ("elsewhere", "as-variables"):
+            stated[key] = {name: places[place] for place, names in stated[key].items() for name in names}
+        return read(cls, stated)
 
     @property
     def known(self) -> list[str]:
@@ -62,13 +69,3 @@ class Options(Struct, frozen=True, kw_only=True):
             return ""
         # Some of uv's are in the singular: `UV_CONSTRAINT`.
         return self.elsewhere.get(option) or self.elsewhere.get(f"{option}s", "")
-
-
-def names(text: str) -> frozenset[str]:
-    """Return the words of a text."""
-    return frozenset(text.split())
-
-
-def elsewhere(groups: Mapping[str, str]) -> dict[str, str]:
-    """Return the place by name, from the names by place."""
-    return {name: hint for hint, text in groups.items() for name in names(text)}

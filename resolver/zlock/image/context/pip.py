@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
-from zlock.image.context import options
 from zlock.image.context.dockerfile import Command
 from zlock.image.context.installation import HOUSE, REQUIREMENTS, Installation
+from zlock.image.context.options import Options
 from zlock.model.image import CACHE, FOLDER
 
 QUIET = ("--disable-pip-version-check", "--no-input")
@@ -15,46 +15,11 @@ QUIET = ("--disable-pip-version-check", "--no-input")
 EPOCH = {"SOURCE_DATE_EPOCH": "315532800"}
 """The oldest time that build backends take: what is older than 1980 can't be in a zip."""
 
-# From `pip install --help` of pip 22.3 to 26.3.
-_OPTIONS = options.Options(
-    command="pip install",
-    flags=options.names("""
-        compile debug disable-pip-version-check no-cache-dir no-clean no-color no-compile no-input no-proxy-env
-        no-python-version-warning no-warn-conflicts no-warn-script-location quiet verbose
-    """),
-    values=options.names("""
-        cache-dir cert client-cert config-settings default-timeout exists-action keyring-provider log progress-bar
-        proxy report resume-retries retries root-user-action timeout trusted-host use-deprecated use-feature
-    """),
-    elsewhere=options.elsewhere(
-        {
-            options.INDEXES: "extra-index-url find-links index-url isolated no-index refresh-package",
-            options.VERSIONS: """
-            build-constraint constraint editable force-reinstall group ignore-installed no-deps no-dependencies
-            only-dependencies only-deps requirement requirements-from-script
-        """,
-            options.UPGRADE: "upgrade upgrade-strategy",
-            options.PRERELEASE: "all-releases only-final pre",
-            options.NEWER: "uploaded-prior-to",
-            options.BUILDS: """
-            check-build-dependencies global-option no-binary no-build-isolation only-binary prefer-binary use-pep517
-        """,
-            options.PLACE: "break-system-packages no-user prefix python require-virtualenv root src target user",
-            options.TARGET: "abi ignore-requires-python implementation platform python-version",
-            options.HASHES: "no-require-hashes require-hashes",
-            options.NOTHING: "dry-run help version",
-        }
-    ),
-    prefix="PIP_",
-    as_variables={"config-file": options.INDEXES},
-    not_variables=options.names("help version"),  # it takes neither from one, and parents set `PIP_VERSION`
-)
-
 
 class Pip:
     """See `Way`."""
 
-    options = _OPTIONS
+    options = Options.of("pip")
     offline: Mapping[str, str] = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": HOUSE}
 
     def index_variables(self, default: str | None, others: Sequence[str]) -> Mapping[str, str | None]:

@@ -4,69 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from zlock.image.context import options
 from zlock.image.context.dockerfile import Action, Command, Shell
 from zlock.image.context.installation import HOUSE, Installation, pin_of
+from zlock.image.context.options import Options
 from zlock.image.context.pip import QUIET, checked, pip_cache, pip_environ
 from zlock.model.image import CACHE, FOLDER
 
 _FOLDER = "/tmp/zlock-uv"  # noqa: S108 - of the image, gone at the end of the command
-_INSECURE = "uv now calls it `allow-insecure-host`, with the same values"
-_CERTIFICATES = "uv now calls it `system-certs`"
-
-# From `uv pip install --help` of uv 0.13.
-_OPTIONS = options.Options(
-    command="uv pip install",
-    flags=options.names("compile-bytecode no-cache no-progress quiet refresh reinstall strict system-certs verbose"),
-    values=options.names("""
-        allow-insecure-host cache-dir cert color config-setting config-settings-package keyring-provider link-mode
-        refresh-package reinstall-package
-    """),
-    variables={"retries": "UV_HTTP_RETRIES", "timeout": "UV_HTTP_TIMEOUT"},
-    elsewhere=options.elsewhere(
-        {
-            options.INDEXES: """
-            config-file default-index extra-index-url find-links index index-strategy index-url no-config no-index
-            offline torch-backend
-        """,
-            options.VERSIONS: """
-            all-extras constraints directory editable exact excludes extra fork-strategy group no-deps no-editable
-            no-editable-package no-sources no-sources-package overrides project requirements resolution
-        """,
-            options.UPGRADE: "upgrade upgrade-group upgrade-package",
-            options.PRERELEASE: "pre prerelease prerelease-package",
-            options.NEWER: "exclude-newer exclude-newer-package",
-            options.BUILDS: """
-            build-constraints no-binary no-build no-build-isolation no-build-isolation-package only-binary
-            require-build-hashes
-        """,
-            options.PLACE: """
-            break-system-packages managed-python no-break-system-packages no-managed-python no-python-downloads prefix
-            python system target user
-        """,
-            options.TARGET: "python-platform python-version",
-            options.HASHES: "no-verify-hashes require-hashes verify-hashes",
-            options.NOTHING: "check dry-run help output-format",
-            _INSECURE: "trusted-host",
-            _CERTIFICATES: "native-tls",
-        }
-    ),
-    prefix="UV_",
-    # Files with settings, logins of indexes (`UV_INDEX_NAME_PASSWORD`), other spellings.
-    as_variables={
-        "index-": options.INDEXES,
-        "no-binary-package": options.BUILDS,
-        "no-build-package": options.BUILDS,
-        "system-python": options.PLACE,
-    },
-    not_variables=options.names("native-tls trusted-host"),  # of an older name it takes the variable still
-)
 
 
 class Uv:
     """See `Way`."""
 
-    options = _OPTIONS
+    options = Options.of("uv")
     offline: Mapping[str, str] = {"UV_OFFLINE": "1", "UV_FIND_LINKS": HOUSE}
 
     def index_variables(self, default: str | None, others: Sequence[str]) -> Mapping[str, str | None]:
