@@ -26,22 +26,6 @@ _NETWORK = re.compile(r"Acquire::https?::")
 _KEYS = re.compile(r"NO_PUBKEY|EXPKEYSIG|KEYEXPIRED|REVKEYSIG|BADSIG|is not signed|Missing key|not live until")
 _GONE = re.compile(r"\b404\b|does not have a Release file|invalid since")
 
-# Constant, so that no path has to be quoted; apt reads it before all else (apt.conf(5), `APT_CONFIG`).
-_SETTINGS = """\
-Dir::Etc::main "/dev/null";
-Dir::Etc::parts "/dev/null";
-Dir::Etc::sourcelist "/dev/null";
-APT::Install-Recommends "false";
-APT::Install-Suggests "false";
-APT::Sandbox::User "root";
-APT::Update::Error-Mode "any";
-APT::Update::Pre-Invoke "";
-Acquire::ForceHash "SHA256";
-Acquire::Languages "none";
-Acquire::Retries "3";
-Dir::Log "/dev/null";
-"""
-
 
 class Apt:
     """apt on what a base image says.
@@ -162,9 +146,10 @@ class Apt:
         options = [word for name, value in places.items() for word in ("-o", f"{name}={value}")]
         for one in (self._base.architecture, *self._base.foreign):
             options += ["-o", f"APT::Architectures::={one}"]
+        constant = Path(__file__).with_name("apt.conf").read_text(encoding="utf-8")
         with tempfile.TemporaryDirectory(prefix="zlock-apt-") as folder:
             settings = Path(folder) / "apt.conf"
-            settings.write_text(_SETTINGS + "".join(self._of_machine()), encoding="utf-8")
+            settings.write_text(constant + "".join(self._of_machine()), encoding="utf-8")
             yield {**self._environ, "APT_CONFIG": str(settings), "LC_ALL": "C"}, options
 
     def _of_machine(self) -> Iterator[str]:

@@ -120,16 +120,11 @@ class _Repository:
         file.touch(mode=0o600)
         file.write_text(f"{parts.scheme}://{user}:{password}@{parts.netloc}\n", encoding="utf-8")
         # The empty value drops the machine's own helpers: they would keep the login for ever.
-        for value in ("", f"store --file={shlex.quote(str(file))}"):
-            self._configure("credential.helper", value)
-
-    def _configure(self, key: str, value: str) -> None:
         count = int(self._environ.get("GIT_CONFIG_COUNT") or 0)
-        self._environ |= {
-            "GIT_CONFIG_COUNT": str(count + 1),
-            f"GIT_CONFIG_KEY_{count}": key,
-            f"GIT_CONFIG_VALUE_{count}": value,
-        }
+        self._environ["GIT_CONFIG_COUNT"] = str(count + 2)
+        for number, value in enumerate(("", f"store --file={shlex.quote(str(file))}"), count):
+            self._environ[f"GIT_CONFIG_KEY_{number}"] = "credential.helper"
+            self._environ[f"GIT_CONFIG_VALUE_{number}"] = value
 
 
 def _readings(revision: str) -> Sequence[str]:

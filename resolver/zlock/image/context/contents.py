@@ -22,7 +22,7 @@ from zlock.lock.files import PackageArchive
 from zlock.lock.package import Package
 from zlock.lock.requirements import direct_requirements, hashed_line, hashed_requirements
 from zlock.lock.selection import narrowed
-from zlock.lock.wheelhouse import LockedFile, locked_files
+from zlock.lock.wheelhouse import locked_files
 from zlock.model.image import FOLDER, is_layout
 
 
@@ -76,7 +76,7 @@ class _Planner:
             repository=wanted.repository,
             rebuild=settings.prevent_build_reuse,
             needs_secret=wanted.needs_secret,
-            wheels=tuple(self._wheels(uv)) if wanted.wheelhouse else (),
+            wheels=tuple(locked_files(self._lock.packages, uv, self._builds.values())) if wanted.wheelhouse else (),
             debs=debs,
             download=sum(self._best_sizes(uv)),
             components=components_of(wanted, self._lock, context),
@@ -93,10 +93,6 @@ class _Planner:
             )
             for name, build in sorted(self._builds.items())
         ]
-
-    def _wheels(self, uv: Uv | None) -> Iterator[LockedFile]:
-        """Return what its build reads of a wheelhouse; what comes of folders is in the context itself."""
-        return locked_files(self._lock.packages, uv, self._builds.values())
 
     def _files(self, uv: Uv | None) -> dict[str, bytes]:
         packages, folders = self._packages, self._wanted.folders

@@ -53,13 +53,7 @@ class Parts:
         problems: Where mistakes go.
     """
 
-    def __init__(
-        self,
-        wanted: Wanted,
-        files: Sequence[str],
-        sdists: Sequence[Built],
-        problems: Collector,
-    ) -> None:
+    def __init__(self, wanted: Wanted, files: Sequence[str], sdists: Sequence[Built], problems: Collector) -> None:
         self._wanted = wanted
         self._settings = wanted.settings.effective()
         self._files = files
@@ -71,7 +65,7 @@ class Parts:
         settings, user = self._settings, self._wanted.user
         return [
             self._head(identity),
-            (*self._from(), *((User("root"),) if user or settings.user else ())),
+            (From(self._wanted.parent.pinned), *((User("root"),) if user or settings.user else ())),
             _environment(settings.environment),
             self._apt(),
             self._check_parent(),
@@ -120,9 +114,6 @@ class Parts:
         if self._facts.secret:
             lines.append(f"The secret `{SECRET}` sets variables for pip and uv, one a line: PIP_INDEX_URL=URL")
         return tuple(map(Comment, lines))
-
-    def _from(self) -> _Part:
-        return (From(self._wanted.parent.pinned),)
 
     def _apt(self) -> _Part:
         names = sorted(set(self._wanted.apt_packages))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import shutil
 import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import IO, Protocol
 from zlock.errors import InvalidInput, OutsideFailed
 from zlock.image.layers.assemble import Assembled
 from zlock.image.layers.store import holds
+from zlock.image.reading.compression import Hashed
 from zlock.image.registry.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor
 from zlock.image.registry.registry import Registry
 from zlock.index.cache import Cache
@@ -155,13 +156,11 @@ class LayoutTarget:
         path = self._path(content.digest)
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as staged, read() as source:
-            digest = hashlib.sha256()
+            hashed = Hashed(source)
             with staged.open("wb") as stream:
-                while chunk := source.read(1 << 20):
-                    digest.update(chunk)
-                    stream.write(chunk)
-            if f"sha256:{digest.hexdigest()}" != content.digest:
-                raise OutsideFailed(f"`{path}` came out as sha256:{digest.hexdigest()}", hint="run again")
+                shutil.copyfileobj(hashed, stream, 1 << 20)
+            if hashed.digest != content.digest:
+                raise OutsideFailed(f"`{path}` came out as {hashed.digest}", hint="run again")
         self._layout.known.add(content.digest)
 
     def finish(self, image: Assembled, platform: str) -> None:

@@ -54,7 +54,7 @@ class Hashed:
         self._stream = stream
         self._hash = hashlib.sha256()
 
-    def read(self, size: int, /) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         """Return bytes."""
         data = self._stream.read(size)
         self._hash.update(data)

@@ -188,18 +188,15 @@ def _no_interpreter(python: Path) -> InvalidInput:
 def _read_environment(tree: FileTree, prefix: str, minor: int, shown: str) -> Installed:
     folders = _found(tree, prefix, minor, shown, venv_folders(tree, prefix, minor))
     distributions = read_distributions(tree, folders)
-    python = python_version(tree, prefix)
-    if not prefix:  # whoever made another one may have put files of their own there
-        return Installed(
-            distributions=distributions,
-            tree=tree,
-            odd=shared_settings(tree, prefix),
-            python=python,
-            may_have_installers=True,
-        )
-    stray = [*stray_files(tree, folders, distributions), *stray_programs(tree, prefix, distributions)]
-    odd = odd_settings(tree, prefix)
-    return Installed(distributions=distributions, tree=tree, stray=stray, odd=odd, python=python)
+    is_own = bool(prefix)  # whoever made another one may have put files of their own there
+    return Installed(
+        distributions=distributions,
+        tree=tree,
+        stray=stray_files(tree, folders, distributions) + stray_programs(tree, prefix, distributions) if is_own else (),
+        odd=odd_settings(tree, prefix) if is_own else shared_settings(tree, prefix),
+        python=python_version(tree, prefix),
+        may_have_installers=not is_own,
+    )
 
 
 def _found(tree: FileTree, prefix: str, minor: int, shown: str, folders: list[str]) -> list[str]:

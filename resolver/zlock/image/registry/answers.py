@@ -102,21 +102,16 @@ def is_there(answer: Answer, reference: ImageReference, login_file: str) -> bool
         return True
     if answer.status == _NOT_FOUND:
         return False
-    how = refused(answer, login_file)
-    raise failure(f"nobody can tell whether `{reference}` is there: the registry {how}", answer, reference, "read")
+    raise failure(f"nobody can tell whether `{reference}` is there", answer, reference, "read", login_file)
 
 
-def refused(answer: Answer, login_file: str) -> str:
-    """Say how a registry refused."""
+def failure(what: str, answer: Answer, reference: ImageReference, verb: str, login_file: str) -> RegistryFailed:
+    """Return the error that tells how a registry refused: what it was about, and what a login has to be good for."""
     asks = f"refused the login from `{login_file}`" if login_file else "asks for a login"
-    return {401: asks, 403: "forbids it"}.get(answer.status, f"answered {answer.status}")
-
-
-def failure(what: str, answer: Answer, reference: ImageReference, verb: str) -> RegistryFailed:
-    """Return the error that tells of a refusal: what it was about, and what a login has to be good for."""
+    how = {401: asks, 403: "forbids it"}.get(answer.status, f"answered {answer.status}")
     login = f"`docker login {reference.host}`, with a user who may {verb} it"
     return RegistryFailed(
-        what,
+        f"{what}: the registry {how}",
         context=[f"it says: {said}"] if (said := _said(answer)) else [],
         hint=login if answer.status in {401, 403} else "run again later, or ask whoever keeps the registry",
     )

@@ -10,7 +10,7 @@ from typing import IO
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from zlock.errors import RegistryFailed
-from zlock.image.registry.answers import Checked, Document, Heard, check_digest, failure, is_there, nobody, refused
+from zlock.image.registry.answers import Checked, Document, Heard, check_digest, failure, is_there, nobody
 from zlock.image.registry.challenge import RegistryTransport
 from zlock.image.registry.manifest import (
     INDEXES,
@@ -29,6 +29,7 @@ from zlock.image.registry.manifest import (
     read_json,
     select,
 )
+from zlock.index.client import Sink
 from zlock.index.network import Answer, Network, Request
 from zlock.model import plain
 from zlock.model.digest import digest_of_bytes
@@ -115,8 +116,7 @@ class Registry:
         url = f"{self._root(reference)}/manifests/{reference.wanted}"
         answer = self._writing.submit_to(reference, url, Request("PUT", data), {"Content-Type": media_type})
         if answer.status not in _SUCCESS:
-            how = refused(answer, self._writing.login_file(answer.url))
-            raise failure(f"`{reference}` could not be written: the registry {how}", answer, reference, "write")
+            raise self._not_written(f"`{reference}` could not be written", reference, answer)
         digest = digest_of_bytes(data)
         check_digest(digest, [answer.headers.get("docker-content-digest", "")], f"`{reference}`")
         return digest
@@ -131,18 +131,14 @@ class Registry:
             RegistryFailed: The registry does not answer, or refuses.
         """
         where, root = f"what refers to `{image}`", self._root(image)
-        sink, listed = Document(where), Document(where)
-        accepted = {"Accept": OCI_INDEX}
+        sink, accepted = Document(where), {"Accept": OCI_INDEX}
         answer = self._transport.download_from(
-            image, f"{root}/referrers/{image.digest}", listed, accepted, seconds=_PATIENCE
+            image, f"{root}/referrers/{image.digest}", sink, accepted, seconds=_PATIENCE
         )
-        if answer.status == _OK:
-            return plain.rows(read_json(listed.data, where), "manifests"), True
-        url = f"{root}/manifests/{image.digest.replace(':', '-')}"
-        answer = self._transport.download_from(image, url, sink, accepted, seconds=_PATIENCE)
-        if not is_there(answer, image, self._transport.login_file(answer.url)):
+        is_listed = answer.status == _OK
+        if not is_listed and not self._fetch(image, f"manifests/{image.digest.replace(':', '-')}", sink, accepted):
             return [], False
-        return plain.rows(read_json(sink.data, where), "manifests"), False
+        return plain.rows(read_json(sink.data, where), "manifests"), is_listed
 
     def has_blob(self, reference: ImageReference, digest: str) -> bool:
         """Tell whether a repository has content with a digest (OCI distribution spec, "Checking if content exists").
@@ -168,6 +164,7 @@ class Registry:
         Raises:
             RegistryFailed: The registry does not answer, or refuses.
         """
+        what = f"a layer of `{reference}` could not be sent"
         query = f"?{urlencode({'mount': content.digest, 'from': beside})}" if beside else ""
         for attempt in range(_UPLOADS):
             answer = self._writing.submit_to(reference, self._uploads(reference) + query, Request("POST", b""))
@@ -177,7 +174,7 @@ class Registry:
                 query = ""
                 answer = self._writing.submit_to(reference, self._uploads(reference), Request("POST", b""))
             if answer.status != _ACCEPTED:
-                raise self._not_sent(reference, answer)
+                raise self._not_written(what, reference, answer)
             answer = self._send(reference, content, read, answer)
             if answer.status == _CREATED:
                 said = answer.headers.get("docker-content-digest", "")
@@ -185,7 +182,7 @@ class Registry:
                 return
             # An upload that broke off is at an end that only the registry knows, or is forgotten: another is begun.
             if answer.status not in _BROKEN or attempt + 1 == _UPLOADS:
-                raise self._not_sent(reference, answer)
+                raise self._not_written(what, reference, answer)
 
     def _send(
         self, reference: ImageReference, content: Descriptor, read: Callable[[], IO[bytes]], begun: Answer
@@ -208,10 +205,8 @@ class Registry:
     def _uploads(self, reference: ImageReference) -> str:
         return f"{self._root(reference)}/blobs/uploads/"
 
-    def _not_sent(self, reference: ImageReference, answer: Answer) -> RegistryFailed:
-        how = refused(answer, self._writing.login_file(answer.url))
-        what = f"a layer of `{reference}` could not be sent: the registry {how}"
-        return failure(what, answer, reference, "write")
+    def _not_written(self, what: str, reference: ImageReference, answer: Answer) -> RegistryFailed:
+        return failure(what, answer, reference, "write", self._writing.login_file(answer.url))
 
     def open_layer(self, reference: ImageReference, layer: Descriptor, heard: Heard = nobody) -> IO[bytes]:
         """Return a layer as a file that is gone once it is closed; its digest and size are checked.
@@ -245,9 +240,8 @@ class Registry:
         """Return the digest and the content of a manifest or an index, None where it is not there."""
         where = f"`{reference}`"
         sink = Document(where)
-        url = f"{self._root(reference)}/manifests/{reference.wanted}"
-        answer = self._transport.download_from(reference, url, sink, {"Accept": _ACCEPT}, seconds=_PATIENCE)
-        if not is_there(answer, reference, self._transport.login_file(answer.url)):
+        answer = self._fetch(reference, f"manifests/{reference.wanted}", sink, {"Accept": _ACCEPT})
+        if answer is None:
             return None
         data = sink.data
         digest = digest_of_bytes(data)
@@ -266,13 +260,25 @@ class Registry:
         return file.getvalue() if there else None
 
     def _pour(self, reference: ImageReference, descriptor: Descriptor, sink: Checked) -> bool:
-        url = f"{self._root(reference)}/blobs/{descriptor.digest}"
         seconds = _PATIENCE + descriptor.size / _SLOWEST
-        answer = self._transport.download_from(reference, url, sink, {}, seconds=seconds)
-        if not is_there(answer, reference, self._transport.login_file(answer.url)):
+        if not self._fetch(reference, f"blobs/{descriptor.digest}", sink, {}, seconds=seconds):
             return False
         sink.finish()
         return True
+
+    def _fetch(
+        self,
+        reference: ImageReference,
+        path: str,
+        sink: Sink,
+        headers: Mapping[str, str],
+        *,
+        seconds: float = _PATIENCE,
+    ) -> Answer | None:
+        """Fetch something of a repository, None where it is not there."""
+        url = f"{self._root(reference)}/{path}"
+        answer = self._transport.download_from(reference, url, sink, headers, seconds=seconds)
+        return answer if is_there(answer, reference, self._transport.login_file(answer.url)) else None
 
     def _root(self, reference: ImageReference) -> str:
         """Return the URL of a repository."""
