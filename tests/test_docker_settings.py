@@ -361,7 +361,7 @@ def test_a_requirement_where_a_path_belongs() -> None:
         ("target_repository", "team/Images", "`team/Images` is not an image reference: "),
         ("target_repository", "images:1", "`target_repository`: it has a tag or a digest"),
         ("target_repository", f"registry.example:5000/x@sha256:{'0' * 64}", "it has a tag or a digest"),
-        ("local_project_install_command", " ", "expected a command, got an empty string"),
+        ("local_project_install_command", " ", "expected a command, got an empty one"),
         ("local_project_install_command", ["pip", 3], "`local_project_install_command[1]`: expected a string"),
         ("target_repository", True, "expected a string, got a boolean"),
         *(

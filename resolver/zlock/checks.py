@@ -191,11 +191,8 @@ def image_repository(value: object, at: str) -> str:
     """Accept where an image goes: a repository, with or without its registry, and neither tag nor digest."""
     found = image_reference(value, at)
     if ":" in found.rpartition("/")[2] or "@" in found:
-        raise mistake(
-            at,
-            f"it has a tag or a digest: `{found}`",
-            hint="leave it out; an image's tag is the beginning of its key",
-        )
+        hint = "leave it out; an image's tag is the beginning of its key"
+        raise mistake(at, f"it has a tag or a digest: `{found}`", hint=hint)
     return found
 
 
@@ -215,25 +212,24 @@ def project_name(value: object, at: str) -> str:
 @accepts("shell command as text, or list of arguments", anyOf=[text.schema, _list(text)])
 def command(value: object, at: str) -> str | tuple[str, ...]:
     """Accept a shell command as a string, or a command as the list of its arguments."""
-    if isinstance(value, str):
-        if not value.strip():
-            raise mistake(
-                at, "expected a command, got an empty string", hint="write the command, or remove the setting"
-            )
-        return str.__str__(value)
-    return argv(value, at)
+    if not isinstance(value, str):
+        return argv(value, at)
+    if not value.strip():
+        raise _no_command(at)
+    return str.__str__(value)
 
 
 def argv(value: object, at: str) -> tuple[str, ...]:
     """Accept the list of a command's arguments; the program comes first."""
     found = sequence(value, at, _argument)
     if not found or not found[0]:
-        raise mistake(
-            at,
-            "expected a command, got an empty one",
-            hint="write the program and its arguments, or remove the setting",
-        )
+        raise _no_command(at)
     return found
+
+
+def _no_command(at: str) -> InvalidConfiguration:
+    hint = "write the program and its arguments, or remove the setting"
+    return mistake(at, "expected a command, got an empty one", hint=hint)
 
 
 @accepts("list of requirements, or path of a requirements file", anyOf=[text.schema, _list(text)])
@@ -318,9 +314,8 @@ def choice(value: object, at: str, options: Sequence[str]) -> str:
     named = text(value, at)
     if named in options:
         return named
-    raise mistake(
-        at, f"expected {either(options)}, got `{named}`", hint=did_you_mean(named, options) or "write one of these"
-    )
+    hint = did_you_mean(named, options) or "write one of these"
+    raise mistake(at, f"expected {either(options)}, got `{named}`", hint=hint)
 
 
 @accepts(
@@ -443,11 +438,8 @@ def _scalar(value: object, at: str) -> object:
         return _argument(value, at)
     if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    raise mistake(
-        at,
-        f"expected a string, a number, a boolean or a list of these, got {kind(value)}",
-        hint="write one of these; `None` stands for an option without a value",
-    )
+    hint = "write one of these; `None` stands for an option without a value"
+    raise mistake(at, f"expected a string, a number, a boolean or a list of these, got {kind(value)}", hint=hint)
 
 
 def _variable_name(name: str, at: str) -> str:
@@ -463,11 +455,8 @@ def _variable(value: object, at: str) -> str:
     if not isinstance(value, str):
         raise mistake(at, f"expected a string, got {kind(value)}", hint=f'put it in quotes: `"{value}"`')
     if _CONTROL.search(value):
-        raise mistake(
-            at,
-            "a line break or another control character can't be part of an environment variable",
-            hint="write it on one line",
-        )
+        problem = "a line break or another control character can't be part of an environment variable"
+        raise mistake(at, problem, hint="write it on one line")
     return str.__str__(value)
 
 

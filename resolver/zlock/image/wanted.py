@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from msgspec import Struct
 
-from zlock.image.plan import Parent
+from zlock.image.plan import ImagePlan, Parent
 from zlock.lock.lock import Lock
 from zlock.model.debian import DebianPackage
+from zlock.model.image import FOLDER
 from zlock.model.indexes import Index
 from zlock.model.target import Target
 from zlock.settings.docker import DockerSettings
 
+FOLDERS = "folders"
+"""The folder of the context that holds what comes of the project's own folders."""
 ROOT = frozenset({"", "root", "0", "root:root", "0:0"})
 """How root is called as a user of an image."""
 
@@ -35,6 +39,11 @@ class BuiltFolder(Struct, frozen=True, kw_only=True):
     def is_wheel(self) -> bool:
         """Whether nothing is left to be built."""
         return self.filename.endswith(".whl")
+
+    @property
+    def url(self) -> str:
+        """Where an image has it while it is installed."""
+        return f"file://{FOLDER}/{FOLDERS}/{quote(self.filename)}"
 
     @property
     def sha256(self) -> str:
@@ -74,6 +83,18 @@ class Wanted(Struct, frozen=True, kw_only=True):
     indexes: tuple[Index, ...] = ()
     wheelhouse: bool = False
     repository: str = ""
+
+    def plan(self, context: Mapping[str, bytes], identity: str) -> ImagePlan:
+        """Return the plan of an image of it, with what is in every plan."""
+        return ImagePlan(
+            context=context,
+            platform=self.target.platform,
+            parent=self.parent,
+            identity=identity,
+            steps=(self.step,),
+            repository=self.repository,
+            rebuild=self.settings.effective().prevent_build_reuse,
+        )
 
     @property
     def debs(self) -> tuple[DebianPackage, ...]:

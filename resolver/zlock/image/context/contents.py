@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import quote
 
 from msgspec.structs import replace
 
@@ -11,19 +10,19 @@ from zlock.errors import Collector, NoAnswer
 from zlock.image.components import components_of
 from zlock.image.context.debs import SUMS, sums_of
 from zlock.image.context.dockerfile import render
-from zlock.image.context.installation import DIRECT, FOLDERS, INDEXES, OWN, REQUIREMENTS, SDISTS, Built, pin_of
+from zlock.image.context.installation import DIRECT, INDEXES, OWN, REQUIREMENTS, SDISTS, Built, pin_of
 from zlock.image.context.installers import index_variables
 from zlock.image.context.parts import PROJECT, Parts
 from zlock.image.context.refusals import check_wanted
 from zlock.image.plan import DOCKERFILE, ImagePlan
-from zlock.image.wanted import BuiltFolder, Wanted
+from zlock.image.wanted import FOLDERS, BuiltFolder, Wanted
 from zlock.lock.facts import Uv
 from zlock.lock.files import PackageArchive
 from zlock.lock.package import Package
 from zlock.lock.requirements import direct_requirements, hashed_line, hashed_requirements
 from zlock.lock.selection import narrowed
 from zlock.lock.wheelhouse import locked_files
-from zlock.model.image import FOLDER, is_layout
+from zlock.model.image import is_layout
 
 
 def plan_image(wanted: Wanted) -> ImagePlan:
@@ -67,14 +66,8 @@ class _Planner:
         self._problems.raise_if_any()
         project = {f"{PROJECT}/{path}": data for path, data in wanted.project.items()}
         context = {DOCKERFILE: render(parts), **files, **({SUMS: sums_of(debs)} if debs else {}), **project}
-        return ImagePlan(
-            context=context,
-            platform=wanted.target.platform,
-            parent=wanted.parent,
-            identity=self._identity,
-            steps=(wanted.step,),
-            repository=wanted.repository,
-            rebuild=settings.prevent_build_reuse,
+        return replace(
+            wanted.plan(context, self._identity),
             needs_secret=wanted.needs_secret,
             wheels=tuple(locked_files(self._lock.packages, uv, self._builds.values())) if wanted.wheelhouse else (),
             debs=debs,
@@ -129,6 +122,5 @@ def _carried(package: Package, folder: BuiltFolder | None) -> Package:
     """Return a folder of the project as the archive that the context has of it."""
     if folder is None:
         return package
-    url = f"file://{FOLDER}/{FOLDERS}/{quote(folder.filename)}"
-    archive = PackageArchive(url=url, hashes={"sha256": folder.sha256})
+    archive = PackageArchive(url=folder.url, hashes={"sha256": folder.sha256})
     return replace(package, directory=None, version=folder.version, archive=archive)

@@ -13,8 +13,8 @@ from zlock.model import installer
 from zlock.model.image import CACHE, FOLDER
 
 REQUIREMENTS, DIRECT, SDISTS = "requirements.txt", "direct.txt", "sdists"
-OWN, FOLDERS = "folders.txt", "folders"
-"""What is installed of the project's own folders, and the folder of the context that holds the files."""
+OWN = "folders.txt"
+"""What is installed of the project's own folders."""
 WHEELHOUSE = "wheelhouse"
 """The folder of the context that holds all that is installed, where no index is to be asked."""
 HOUSE = f"{FOLDER}/{WHEELHOUSE}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from urllib.parse import quote
 
+from msgspec.structs import replace
 from packaging.utils import parse_wheel_filename
 
 from zlock.errors import Collector
@@ -13,7 +13,6 @@ from zlock.image.builders.choose import OCI
 from zlock.image.components import components_of
 from zlock.image.context.debs import SUMS, install_debs, sums_of
 from zlock.image.context.dockerfile import Comment, From, User, render
-from zlock.image.context.installation import FOLDERS
 from zlock.image.context.refusals import check_wanted
 from zlock.image.layers.difference import WRITTEN
 from zlock.image.layers.environment import locked_text
@@ -23,13 +22,11 @@ from zlock.image.layers.parent import ParentFacts
 from zlock.image.layers.wheel import Environment
 from zlock.image.plan import DOCKERFILE, HEADING, ImagePlan
 from zlock.image.reading.compilers import Compiler
-from zlock.image.wanted import ROOT, BuiltFolder, Wanted
+from zlock.image.wanted import FOLDERS, ROOT, BuiltFolder, Wanted
 from zlock.lock.files import PackageArchive, PackageFile
 from zlock.lock.package import Package
 from zlock.lock.selection import narrowed
-from zlock.model.debian import DebianPackage
 from zlock.model.digest import digest_of_bytes
-from zlock.model.image import FOLDER
 from zlock.model.target import Target
 from zlock.wording import listed
 
@@ -88,17 +85,11 @@ def plan_layers(wanted: Wanted, facts: ParentFacts, compiler: Compiler | None) -
         any_user=settings.any_user,
     )
     facts.owner(wanted.user)
-    stage = plan_stage(wanted, wanted.debs) if wanted.debs else None
+    stage = plan_stage(wanted) if wanted.debs else None
     own = {f"{FOLDERS}/{one.filename}": one.data for one in wanted.folders.values()}
     context = {_IMAGE: _described(assembly, stage), _LOCKED: assembly.locked.encode(), **own}
-    return ImagePlan(
-        context=context,
-        platform=wanted.target.platform,
-        parent=wanted.parent,
-        identity=lock.identity,
-        steps=(wanted.step,),
-        repository=wanted.repository,
-        rebuild=settings.prevent_build_reuse,
+    return replace(
+        wanted.plan(context, lock.identity),
         download=sum(_file(one, wanted).size or 0 for one in lock.packages if one.name not in wanted.folders),
         components=_components(components_of(wanted, lock, context), compiler, stage),
         stage=stage,
@@ -156,14 +147,13 @@ def _file(package: Package, wanted: Wanted) -> PackageFile | PackageArchive:
 
 def _own(name: str, folder: BuiltFolder) -> Wheel:
     """Return what comes of a folder of the project, from where a build of the Dockerfile would install it."""
-    url = f"file://{FOLDER}/{FOLDERS}/{quote(folder.filename)}"
     return Wheel(
         name=name,
         version=folder.version,
         filename=folder.filename,
         sha256=folder.sha256,
         size=len(folder.data),
-        origin=_origin(url, folder.sha256),
+        origin=_origin(folder.url, folder.sha256),
     )
 
 
@@ -181,29 +171,16 @@ def _build(file: PackageFile) -> tuple[tuple[int | str, ...], str]:
     return parse_wheel_filename(file.filename)[2], file.filename
 
 
-def plan_stage(wanted: Wanted, debs: Sequence[DebianPackage]) -> ImagePlan:
-    """Return the plan of what is below the wheels of a step's image: its key is of the base image and the packages.
-
-    Args:
-        wanted: What the image is made from.
-        debs: The Debian packages that are locked for it.
-    """
+def plan_stage(wanted: Wanted) -> ImagePlan:
+    """Return the plan of what is below the wheels of a step's image: its key is of the base image and the packages."""
     user = wanted.parent.user or ""
     is_root = user in ROOT
     parts = (
         (Comment(f"{HEADING}: Debian packages, for a layer of version {WRITTEN}"),),
         (From(wanted.parent.pinned), *(() if is_root else (User("root"),))),
-        (install_debs(debs),),
+        (install_debs(wanted.debs),),
         () if is_root else (User(user),),
     )
-    sums = sums_of(debs)
-    return ImagePlan(
-        context={DOCKERFILE: render(parts), SUMS: sums},
-        platform=wanted.target.platform,
-        parent=wanted.parent,
-        identity=digest_of_bytes(sums),
-        steps=(wanted.step,),
-        repository=wanted.repository,
-        rebuild=wanted.settings.effective().prevent_build_reuse,
-        debs=tuple(debs),
-    )
+    sums = sums_of(wanted.debs)
+    plan = wanted.plan({DOCKERFILE: render(parts), SUMS: sums}, digest_of_bytes(sums))
+    return replace(plan, debs=wanted.debs)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from zlock.errors import InvalidInput
 from zlock.image.builders.builder import Image, Store
-from zlock.image.context.installation import FOLDERS
 from zlock.image.layers.build import Double, Workbench
 from zlock.image.layers.packing import Wheel
 from zlock.image.layers.stage import Stage
 from zlock.image.layers.store import LayerStore
 from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.reading.sources import OpenImage
+from zlock.image.wanted import FOLDERS
 from zlock.process import CommandStopped, Watch
 from zlock.reporting import Activity, Doing
 from zlock.workflow.fetching.locked_wheels import LockedWheels
