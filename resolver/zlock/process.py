@@ -38,10 +38,7 @@ _running: dict[subprocess.Popen[bytes], Thread] = {}
 _starting = Lock()
 _is_over = False
 
-if sys.platform == "win32":
-    _OWN_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
-else:
-    _OWN_GROUP = 0  # there `start_new_session` makes it
+_OWN_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # elsewhere `start_new_session` makes it
 
 _PLAIN_OUTPUT = {
     "NO_COLOR": "1",

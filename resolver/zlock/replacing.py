@@ -133,8 +133,4 @@ def sync(file: str) -> None:
 def sync_folder(folder: Path) -> None:
     """Bring the names in a folder to the disk."""
     if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync(str(folder))

@@ -9,9 +9,8 @@ from msgspec import structs
 
 from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
-from zlock.debian.verify import DebianComparison
 from zlock.image.reading.installed import Altered
-from zlock.image.verify import Comparison
+from zlock.image.verify import Comparison, Differences
 from zlock.wording import counted
 from zlock.workflow.images.verify import Verdict, verify
 
@@ -87,6 +86,6 @@ def _plain(verdict: Verdict, notes: list[str]) -> dict[str, object]:
     }
 
 
-def _compared(comparison: Comparison | DebianComparison) -> dict[str, object]:
+def _compared(comparison: Differences) -> dict[str, object]:
     altered = {name: {file.path: file.why for file in files} for name, files in comparison.altered.items()}
     return {**structs.asdict(comparison), "altered": altered}

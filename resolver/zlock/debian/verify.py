@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
-
-from msgspec import Struct
 
 from zlock.debian.base import installed_in
 from zlock.image.reading.installed import Altered
 from zlock.image.reading.tree import FileTree, names_in, resolve, text_at
+from zlock.image.verify import Differences
 from zlock.model.debian import DebianPackage
 
 _DPKG = "/var/lib/dpkg"
 _FILTERS = {"path-exclude": True, "path-include": False}
-
-
-class DebianComparison(Struct, frozen=True, kw_only=True):
-    """How the Debian packages of an image differ from a lock; by `name:architecture`, sorted.
-
-    Attributes:
-        packages: How many the lock installs.
-        files: How many files were held against their sums.
-        missing: Locked and not installed, with the locked version.
-        extra: Installed, but neither locked nor in the base image, with the version.
-        moved: Of another version: the locked one, and what is there.
-        altered: Files that are not as dpkg's sums have them.
-    """
-
-    packages: int
-    files: int
-    missing: Mapping[str, str]
-    extra: Mapping[str, str]
-    moved: Mapping[str, tuple[str, str]]
-    altered: Mapping[str, tuple[Altered, ...]]
-
-    @property
-    def is_equal(self) -> bool:
-        """Whether what is installed is what the lock says."""
-        return not (self.missing or self.extra or self.moved or self.altered)
 
 
 def has_dpkg(tree: FileTree) -> bool:
@@ -48,8 +22,8 @@ def has_dpkg(tree: FileTree) -> bool:
 
 def compare_debian(
     locked: Sequence[DebianPackage], tree: FileTree, base: Collection[tuple[str, str]] | None
-) -> DebianComparison:
-    """Compare the Debian packages of a lock with what is installed.
+) -> Differences:
+    """Compare the Debian packages of a lock with what is installed, by `name:architecture`.
 
     dpkg's sums are md5: they tell of damage and of carelessness, not of somebody who changed both. What the image
     has of its base image is not looked at.
@@ -65,7 +39,7 @@ def compare_debian(
     found = {name: there.get((one.name, one.architecture)) for name, one in wanted.items()}
     files = _Files(tree)
     altered = {name: files.altered(one) for name, one in wanted.items() if found[name] == one.version}
-    return DebianComparison(
+    return Differences(
         packages=len(wanted),
         files=files.checked,
         extra={}

@@ -20,19 +20,38 @@ from zlock.redact import redact
 _INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
 
 
-class Comparison(Struct, frozen=True, kw_only=True):
-    """How an environment differs from a lock; by name, sorted.
+class Differences(Struct, frozen=True, kw_only=True):
+    """How what is installed differs from what a lock installs; by name, sorted.
 
     Attributes:
         packages: How many the lock installs.
-        files: How many files were held against their RECORD.
-        compiled: How many compiled files were held against their sources.
-        unchecked: How many compiled files could not be held against their sources.
+        files: How many files were held against what is recorded of them.
         missing: Locked and not there, with the locked version.
         extra: There and not locked, with the version.
         moved: Of another version: the locked one, and what is there.
+        altered: Files that are not as they were recorded.
+    """
+
+    packages: int
+    files: int
+    missing: Mapping[str, str]
+    extra: Mapping[str, str]
+    moved: Mapping[str, tuple[str, str]]
+    altered: Mapping[str, tuple[Altered, ...]]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether what is installed is what the lock says."""
+        return not (self.missing or self.extra or self.moved or self.altered)
+
+
+class Comparison(Differences, frozen=True, kw_only=True):
+    """How an environment differs from a lock.
+
+    Attributes:
+        compiled: How many compiled files were held against their sources.
+        unchecked: How many compiled files could not be held against their sources.
         elsewhere: Of the locked version but not from where the lock says; how.
-        altered: Files that are not as their RECORD has them.
         stray: Files and folders that belong to no package.
         environment: Settings and links of the environment that are not as they were made, and how they are.
         inherited: There and not locked, but the parent's own; no difference.
@@ -40,15 +59,9 @@ class Comparison(Struct, frozen=True, kw_only=True):
         installers: There and not locked, but pip, setuptools or wheel as they were installed; no difference.
     """
 
-    packages: int
-    files: int
     compiled: int
     unchecked: int
-    missing: Mapping[str, str]
-    extra: Mapping[str, str]
-    moved: Mapping[str, tuple[str, str]]
     elsewhere: Mapping[str, str]
-    altered: Mapping[str, tuple[Altered, ...]]
     stray: Sequence[str]
     environment: Mapping[str, str]
     inherited: Mapping[str, str]
@@ -58,8 +71,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     @property
     def is_equal(self) -> bool:
         """Whether what is installed is what the lock says."""
-        different = (self.missing, self.extra, self.moved, self.elsewhere, self.altered, self.stray, self.environment)
-        return not any(different)
+        return super().is_equal and not (self.elsewhere or self.stray or self.environment)
 
 
 def compare(

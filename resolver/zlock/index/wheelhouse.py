@@ -24,7 +24,6 @@ from zlock.model.page import version_text
 from zlock.model.versions import parse_version
 
 Status = Literal["kept", "fetched", "replaced"]
-_CHUNK = 1 << 20
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -45,6 +44,10 @@ class Wanted(Struct, frozen=True, kw_only=True):
     def differs(self, path: Path) -> str | None:
         """Return how a file differs from this one, None where it does not."""
         return differs(path, self.size, self.sha256)
+
+    def another(self, place: str, why: str, hint: str) -> IndexFailed:
+        """Return the error for another file in a place."""
+        return IndexFailed(f"`{self.filename}` is not the file that was locked: `{place}`", context=[why], hint=hint)
 
 
 class OfflineMiss(IndexFailed):
@@ -153,26 +156,19 @@ class Wheelhouse:
                 return
             sink.restart()
             if not begun:
-                raise IndexFailed(
-                    f"`{wanted.filename}` is not the file that was locked: `{shown(url)}`",
-                    context=[why],
-                    hint="the index or something between is broken or hostile; nothing was written",
-                )
+                hint = "the index or something between is broken or hostile; nothing was written"
+                raise wanted.another(shown(url), why, hint)
             begun = 0
 
     def _copy(self, path: Path, wanted: Wanted, partial: Path, stream: BinaryIO) -> None:
-        Continued(stream, str(path), -1, self._hear).restart()
+        stream.truncate(0)
         with open_file(path) as source:
-            shutil.copyfileobj(source, stream, _CHUNK)
+            shutil.copyfileobj(source, stream, 1 << 20)
         stream.flush()
         why = wanted.differs(partial)
         if why is not None:
             partial.unlink()
-            raise IndexFailed(
-                f"`{wanted.filename}` is not the file that was locked: `{path}`",
-                context=[why],
-                hint="restore the file, or resolve again",
-            )
+            raise wanted.another(str(path), why, "restore the file, or resolve again")
 
     def _hear(self, count: int) -> None:
         with self._lock:

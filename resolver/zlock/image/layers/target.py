@@ -10,6 +10,8 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, Protocol
 
+from msgspec import Struct, field
+
 from zlock.errors import InvalidInput, OutsideFailed
 from zlock.image.layers.assemble import Assembled
 from zlock.image.layers.store import holds
@@ -81,41 +83,40 @@ class Known:
         return next(found, "").removeprefix(start)
 
 
-class RegistryTarget:
+class RegistryTarget(Struct, frozen=True):
     """A repository of a registry.
 
-    Args:
+    Attributes:
         registry: The registries.
         reference: The repository and the tag.
         known: What repositories have; shared by the images of a run.
     """
 
-    def __init__(self, registry: Registry, reference: ImageReference, known: Known) -> None:
-        self._registry = registry
-        self._reference = reference
-        self._known = known
+    registry: Registry
+    reference: ImageReference
+    known: Known
 
     def has(self, content: Descriptor) -> bool:
         """Tell whether the repository has content."""
-        if self._known.has(self._reference, content.digest):
+        if self.known.has(self.reference, content.digest):
             return True
-        there = self._registry.has_blob(self._reference, content.digest)
+        there = self.registry.has_blob(self.reference, content.digest)
         if there:
-            self._known.see(self._reference, content.digest)
+            self.known.see(self.reference, content.digest)
         return there
 
     def put(self, content: Descriptor, read: Read, beside: str = "") -> None:
         """Send content, or have it linked from another repository of the registry."""
-        near = self._known.near(self._reference, content.digest, beside)
-        self._registry.push_blob(self._reference, content, read, near)
-        self._known.sent(self._reference, content.digest)
+        near = self.known.near(self.reference, content.digest, beside)
+        self.registry.push_blob(self.reference, content, read, near)
+        self.known.sent(self.reference, content.digest)
 
     def finish(self, image: Assembled, platform: str) -> None:  # noqa: ARG002 - the configuration names it
         """Write the manifest under the tag, and with that the image is there."""
-        self._registry.write(self._reference, OCI_MANIFEST, image.manifest)
+        self.registry.write(self.reference, OCI_MANIFEST, image.manifest)
 
 
-class Layout:
+class Layout(Struct):
     """A layout in a folder, into which threads of a run write.
 
     Attributes:
@@ -124,32 +125,29 @@ class Layout:
         known: The digests of what is known to be there.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.turn = Lock()
-        self.known: set[str] = set()
+    folder: Path
+    turn: Lock = field(default_factory=Lock)
+    known: set[str] = set()
 
 
-class LayoutTarget:
+class LayoutTarget(Struct, frozen=True):
     """An image in a layout, beside those that are there.
 
-    Args:
+    Attributes:
         layout: The layout; made where it is not there.
         tag: What the image is called in it.
         name: What it is called elsewhere.
     """
 
-    def __init__(self, layout: Layout, tag: str, name: str) -> None:
-        self._layout = layout
-        self._folder = layout.folder
-        self._tag = tag
-        self._name = name
+    layout: Layout
+    tag: str
+    name: str
 
     def has(self, content: Descriptor) -> bool:
         """Tell whether the layout has content, and not something else in its place."""
-        if content.digest not in self._layout.known and holds(self._path(content.digest), content.digest):
-            self._layout.known.add(content.digest)
-        return content.digest in self._layout.known
+        if content.digest not in self.layout.known and holds(self._path(content.digest), content.digest):
+            self.layout.known.add(content.digest)
+        return content.digest in self.layout.known
 
     def put(self, content: Descriptor, read: Read, beside: str = "") -> None:  # noqa: ARG002 - there is no other
         """Write content into the layout."""
@@ -161,27 +159,27 @@ class LayoutTarget:
                 shutil.copyfileobj(hashed, stream, 1 << 20)
             if hashed.digest != content.digest:
                 raise OutsideFailed(f"`{path}` came out as {hashed.digest}", hint="run again")
-        self._layout.known.add(content.digest)
+        self.layout.known.add(content.digest)
 
     def finish(self, image: Assembled, platform: str) -> None:
         """Write the manifest, and name it in the index."""
         self._write(self._path(image.digest), image.manifest)
-        self._write(self._folder / "oci-layout", json.dumps({"imageLayoutVersion": "1.0.0"}).encode())
+        self._write(self.layout.folder / "oci-layout", json.dumps({"imageLayoutVersion": "1.0.0"}).encode())
         row = {
             "mediaType": OCI_MANIFEST,
             "digest": image.digest,
             "size": len(image.manifest),
             "platform": dict(zip(("os", "architecture", "variant"), platform.split("/"), strict=False)),
-            "annotations": {_TAG: self._tag, _NAME: self._name},
+            "annotations": {_TAG: self.tag, _NAME: self.name},
         }
-        with self._layout.turn:
-            others = [one for one in rows_of(self._folder) if _tag(one) != self._tag]
+        with self.layout.turn:
+            others = [one for one in rows_of(self.layout.folder) if _tag(one) != self.tag]
             rows = sorted([*others, row], key=_tag)
             index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": rows}
-            self._write(self._folder / "index.json", json.dumps(index, indent=2).encode())
+            self._write(self.layout.folder / "index.json", json.dumps(index, indent=2).encode())
 
     def _path(self, digest: str) -> Path:
-        return self._folder / "blobs" / "sha256" / digest.partition(":")[2]
+        return self.layout.folder / "blobs" / "sha256" / digest.partition(":")[2]
 
     def _write(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

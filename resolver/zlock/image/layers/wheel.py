@@ -206,19 +206,19 @@ class _Destination(WheelDestination):
     def _place(self, scheme: str, path: str) -> str:
         parts = path.split("/")
         if _leads_astray(path):
-            raise InvalidInput(f"the wheel of {self._distribution} has a file `{path}` outside its place", hint=_HINT)
+            raise self._refused(f"has a file `{path}` outside its place")
         place = f"{self._environment.folder(scheme, self._distribution)}/{path}"
         venv = f"{self._environment.venv[1:]}/"
         if place.startswith(f"{venv}lib64/"):  # a link to `lib`, through which an installer writes
             place = f"{venv}lib/{place.removeprefix(f'{venv}lib64/')}"
         if len(parts) > _DEEPEST or any(len(part.encode()) > LONGEST_NAME for part in parts):
-            shown = f"{path[:60]}..."
-            raise InvalidInput(
-                f"the wheel of {self._distribution} has a path that no system takes: `{shown}`", hint=_HINT
-            )
+            raise self._refused(f"has a path that no system takes: `{path[:60]}...`")
         if _OWN.fullmatch(place.removeprefix(venv)):
-            raise InvalidInput(f"the wheel of {self._distribution} replaces the environment's `{path}`", hint=_HINT)
+            raise self._refused(f"replaces the environment's `{path}`")
         return place
+
+    def _refused(self, why: str) -> InvalidInput:
+        return InvalidInput(f"the wheel of {self._distribution} {why}", hint=_HINT)
 
 
 class _Nowhere(io.BytesIO):

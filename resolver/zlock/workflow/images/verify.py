@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
-from zlock.debian.verify import DebianComparison, compare_debian, has_dpkg
+from zlock.debian.verify import compare_debian, has_dpkg
 from zlock.errors import InvalidInput, NoAnswer, OutsideFailed
 from zlock.image.attached import Attached, attached_to
 from zlock.image.plan import KEY_LABEL
@@ -18,7 +18,7 @@ from zlock.image.reading.environment import Installed, read_folder, read_interpr
 from zlock.image.reading.installed import Distribution
 from zlock.image.reading.sources import OpenImage, RegistryImage
 from zlock.image.record import RECORD, read_record
-from zlock.image.verify import Comparison, compare
+from zlock.image.verify import Comparison, Differences, compare
 from zlock.lock.selection import packages_on
 from zlock.model.machine import this_platform
 from zlock.model.reference import ImageReference
@@ -46,7 +46,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     name: str
     step: str = ""
     comparisons: Mapping[str, Comparison] = {}
-    debian: Mapping[str, DebianComparison] = {}
+    debian: Mapping[str, Differences] = {}
     bills: Mapping[str, Sequence[Attached]] = {}
 
     @property
@@ -153,9 +153,7 @@ def _compared(workspace: Workspace, locked: LockedStep, target: Target, installe
     return found
 
 
-def _compared_debian(
-    workspace: Workspace, locked: LockedStep, target: Target, installed: Installed
-) -> DebianComparison:
+def _compared_debian(workspace: Workspace, locked: LockedStep, target: Target, installed: Installed) -> Differences:
     apt, platform = locked.facts.apt, target.platform
     reference = base_image_of(locked.step, target.python, locked.facts)
     base = None
