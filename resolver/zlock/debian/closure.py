@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 from urllib.parse import unquote
 
 from zlock.debian.apt import Apt
@@ -22,19 +21,8 @@ _REMOVED = re.compile(r"^The following packages will be REMOVED:\n((?:  .*\n)+)"
 _QUOTED = re.compile(r"'\S+' ")
 
 
-class _Found(NamedTuple):
-    """A package as `apt-get --print-uris` has it."""
-
-    name: str
-    version: str
-    architecture: str
-    url: str
-    size: int
-    sha256: str
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        return self.name, self.version, self.architecture
+_Key = tuple[str, str, str]
+"""The name, the version and the architecture of a package."""
 
 
 def find_closure(
@@ -68,11 +56,11 @@ def find_closure(
         note(
             f"installing {listed(names)} takes {what} away from the base image `{base.image}`, with which it conflicts"
         )
-    found = list(_parse(printed))
-    asked = [f"{one.name}:{one.architecture}={one.version}" for one in found]
+    found = dict(_parse(printed))
+    asked = [f"{name}:{architecture}={version}" for name, version, architecture in found]
     shown = {(p["package"], p["version"], p["architecture"], p["sha256"]): p for p in _complete(apt.show(asked))}
-    suites = _suites(apt.madison([f"{one.name}:{one.architecture}" for one in found]))
-    stated = {one.key: shown.get((*one.key, one.sha256), {}) for one in found}
+    suites = _suites(apt.madison([f"{name}:{architecture}" for name, _, architecture in found]))
+    stated = {key: shown.get((*key, one["sha256"]), {}) for key, one in found.items()}
     needs = _Needs(stated)
     for name in map(bare_name, names):  # apt takes a name that no package has for a pattern
         if not needs.knows(name) and not base.provides(name):
@@ -82,10 +70,10 @@ def find_closure(
             )
     own = {one.sha256: one for one in kept}  # of what only this machine has, the lock says where it was
     packages = [
-        own[one.sha256]._replace(needs=tuple(needs.of(one.key)), platforms=())
-        if one.sha256 in own
-        else _package(one, stated[one.key], suites, needs)
-        for one in found
+        own[one["sha256"]]._replace(needs=tuple(needs.of(key)), platforms=())
+        if one["sha256"] in own
+        else _package(key, one, stated[key], suites, needs)
+        for key, one in found.items()
     ]
     return tuple(sorted(packages, key=_order))
 
@@ -101,12 +89,13 @@ def _preferring(kept: Iterable[DebianPackage], architecture: str) -> str:
     )
 
 
-def _parse(printed: str) -> Iterator[_Found]:
+def _parse(printed: str) -> Iterator[tuple[_Key, re.Match[str]]]:
+    """Yield the packages that `apt-get --print-uris` names, each with what `_URI` finds of it."""
     for line in printed.splitlines():
         match = _URI.fullmatch(line)
         if match:
             name, version, architecture = unquote(match["file"].removesuffix(".deb")).split("_")
-            yield _Found(name, version, architecture, match["url"], int(match["size"]), match["sha256"])
+            yield (name, version, architecture), match
         elif _QUOTED.match(line):
             raise _strange(line)
 
@@ -130,34 +119,38 @@ def _suites(printed: str) -> dict[tuple[str, str], list[tuple[str, str]]]:
 
 
 def _package(
-    found: _Found, stated: Paragraph, suites: Mapping[tuple[str, str], list[tuple[str, str]]], needs: _Needs
+    key: _Key,
+    found: re.Match[str],
+    stated: Paragraph,
+    suites: Mapping[tuple[str, str], list[tuple[str, str]]],
+    needs: _Needs,
 ) -> DebianPackage:
     """Return a package; where it is comes from the signed index, and has to be what the URL ends with."""
+    name, version, architecture = key
     path = posixpath.normpath(stated.get("filename", ""))
-    url = unquote(found.url)
-    suite = next((suite for uri, suite in suites.get(found.key[:2], []) if unquote(uri) + path == url), "")
+    url = unquote(found["url"])
     table = {
-        "name": found.name,
-        "version": found.version,
-        "architecture": found.architecture,
-        "suite": suite,
+        "name": name,
+        "version": version,
+        "architecture": architecture,
+        "suite": next((suite for uri, suite in suites.get((name, version), []) if unquote(uri) + path == url), ""),
         "path": path,
-        "size": found.size,
-        "sha256": found.sha256,
-        "needs": needs.of(found.key),
+        "size": int(found["size"]),
+        "sha256": found["sha256"],
+        "needs": needs.of(key),
     }
     try:
         return read(DebianPackage, table)
     except Misstated as error:
-        raise _strange(f"{found.name} {found.version}: {error}") from error
+        raise _strange(f"{name} {version}: {error}") from error
 
 
 class _Needs:
     """Which of the packages need which: as far as the base image lacks what they depend on."""
 
-    def __init__(self, stated: Mapping[tuple[str, str, str], Paragraph]) -> None:
+    def __init__(self, stated: Mapping[_Key, Paragraph]) -> None:
         self._stated = stated
-        self._by_name: dict[str, list[tuple[str, str, str]]] = {}
+        self._by_name: dict[str, list[_Key]] = {}
         for key, fields in stated.items():
             provided = [name for names in names_of(fields.get("provides", "")) for name in names]
             for name in (key[0], *provided):
@@ -167,7 +160,7 @@ class _Needs:
         """Tell whether one of the packages has a name, or provides it."""
         return name in self._by_name
 
-    def of(self, key: tuple[str, str, str]) -> list[str]:
+    def of(self, key: _Key) -> list[str]:
         """Return the names of what a package needs, sorted; with the architecture where that is another one."""
         fields = self._stated[key]
         groups = [*names_of(fields.get("pre-depends", "")), *names_of(fields.get("depends", ""))]

@@ -22,35 +22,37 @@ RECORD = "images.json"
 Key = Annotated[str, matching(r"[0-9a-f]{64}", "key of an image")]
 
 
-class PlatformRow(Struct, frozen=True, kw_only=True):
-    """The image of a step on one platform.
+class _Row(Struct, frozen=True, kw_only=True):
+    """An image, or an index over images.
 
     Attributes:
         key: Its key.
         reference: Where it is, with its digest; empty where the last build of its step failed.
-        digest: That of its manifest, or empty likewise.
+        digest: That of its manifest, or of the index; empty likewise.
+    """
+
+    key: Key
+    reference: Word = ""
+    digest: Digest = ""
+
+
+class PlatformRow(_Row, frozen=True, kw_only=True):
+    """The image of a step on one platform.
+
+    Attributes:
         components: By kind and name what it consists of.
     """
 
-    key: Key
-    reference: Word = ""
-    digest: Digest = ""
     components: Mapping[str, Mapping[str, str]]
 
 
-class StepRow(Struct, frozen=True, kw_only=True):
-    """The images of a step; the key, the reference and the digest are those of the index over them, if there is one.
+class StepRow(_Row, frozen=True, kw_only=True):
+    """The images of a step: one, or the index over several.
 
     Attributes:
-        key: The key.
-        reference: Where it is, with its digest; empty where the last build failed.
-        digest: That of its manifest or index, or empty likewise.
         platforms: By platform its image.
     """
 
-    key: Key
-    reference: Word = ""
-    digest: Digest = ""
     platforms: Mapping[Word, PlatformRow]
 
     @property

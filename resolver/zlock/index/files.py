@@ -25,7 +25,8 @@ from zlock.model.ports import InvalidMetadata, MetadataBuilder
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _UNSATISFIED_RANGE = re.compile(r"bytes \*/(\d{1,18})")
 CREDENTIALS = "give the index credentials: in its URL, netrc, the keyring, or UV_INDEX_<NAME>_USERNAME and _PASSWORD"
-_ASK = "correct the URL where it is required, or ask who serves it"
+ASK = "correct the URL where it is required, or ask who serves it"
+"""The way out where a file is not there."""
 _HOSTILE = "the index or something between is broken or hostile; nothing was written"
 
 Fetch = Callable[[int, int | None], tuple[int, bytes, int]]
@@ -166,20 +167,10 @@ class Files:
                 limit = _sized(file.size).size
                 answer = self._client.save(file.url, Continued(stream, file.filename, limit, lambda _: None))
                 if answer.status != 206:  # noqa: PLR2004 - the rest of one that broke off
-                    check_status(answer, self._client, way=_ASK)
+                    check_status(answer, self._client, way=ASK)
             check_file(stream, file)
             stream.seek(0)
             yield stream
-
-    def fetch(self, url: str) -> bytes:
-        """Return what a remote URL holds.
-
-        Raises:
-            IndexFailed: It can't be had.
-        """
-        answer = self._client.get(url, decode=False)
-        check_status(answer, self._client, way=_ASK)
-        return answer.body
 
     def _check_online(self, what: str) -> None:
         if self._offline:

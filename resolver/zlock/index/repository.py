@@ -16,7 +16,7 @@ from packaging.utils import NormalizedName
 from zlock.errors import ZlockError
 from zlock.index.cache import Cache, pack, unpack
 from zlock.index.client import Client
-from zlock.index.files import Files
+from zlock.index.files import ASK, Files, check_status
 from zlock.index.network import CONNECTIONS
 from zlock.index.pages import Pages
 from zlock.index.pool import Pool
@@ -242,7 +242,9 @@ class Repository:
         Raises:
             IndexFailed: It can't be had.
         """
-        return self._files.fetch(url)
+        answer = self._client.get(url, decode=False)
+        check_status(answer, self._client, way=ASK)
+        return answer.body
 
     def close(self) -> None:
         """Store what was learnt and let go of the network."""

@@ -14,7 +14,7 @@ from msgspec import Struct
 from zlock.errors import CommandFailed
 from zlock.index.archives import file_sha256, plain_zip
 from zlock.index.sdist import child_environment
-from zlock.model.paths import real
+from zlock.model.paths import files_in, real
 from zlock.process import run_command
 
 # What version control, Python, builds and tools leave in a folder, wherever in it.
@@ -102,7 +102,9 @@ def _counts(path: str, left: Collection[str]) -> bool:
 def _listed(folder: Path, above: frozenset[Path]) -> Iterator[tuple[str, Path]]:
     """Return the files of a folder; a link to a folder, or a submodule, is looked into like another one."""
     around = above | {real(folder)}
-    for path in _known_to_git(folder) or _walked(folder):
+    # No wheel can hold names that can't be printed.
+    walked = (path for path, _ in files_in(folder, _NEVER) if path.isprintable())
+    for path in _known_to_git(folder) or walked:
         place = folder / path
         if place.is_file():
             yield path, place
@@ -125,13 +127,3 @@ def _known_to_git(folder: Path) -> list[str]:
     found = sorted({path.rstrip("/") for path in said.split("\0") if path.isprintable()} - {""})
     # Of a folder that is ignored as a whole, git has nothing to say.
     return found if {"pyproject.toml", "setup.py"}.intersection(found) else []
-
-
-def _walked(folder: Path) -> Iterator[str]:
-    for base, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in _NEVER]
-        links = [name for name in folders if (Path(base) / name).is_symlink()]
-        for name in (*names, *links):
-            path = (Path(base) / name).relative_to(folder).as_posix()
-            if path.isprintable():  # no wheel can hold other names
-                yield path

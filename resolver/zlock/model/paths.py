@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import quote, unquote, urlsplit
 
@@ -37,6 +37,23 @@ def real(path: Path) -> Path:
 def home_of(environ: Mapping[str, str]) -> Path:
     """Return the user's home as an environment names it, else as the system does."""
     return Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none
+
+
+def files_in(folder: Path, never: Collection[str] = ()) -> Iterator[tuple[str, Path]]:
+    """Yield each file of a folder, sorted in its own folder: its path with `/`, and its place.
+
+    A link to a folder is one of them.
+
+    Args:
+        folder: The folder.
+        never: The names of folders that are not looked into.
+    """
+    for base, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in never)
+        links = [name for name in folders if (Path(base) / name).is_symlink()]
+        for name in sorted([*names, *links]):
+            place = Path(base) / name
+            yield place.relative_to(folder).as_posix(), place
 
 
 def leads_out(path: Path, project: Path) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from zlock.errors import InvalidInput
+from zlock.model.paths import files_in
 
 _OPERATOR = re.compile(r"[\\\[&|~]")
 """What stands for itself between brackets, and may mean more to Python."""
@@ -84,15 +84,5 @@ def _regex(pattern: str) -> re.Pattern[str]:
 
 
 def walk(folder: Path, is_left_out: Ignored) -> Iterator[tuple[str, Path]]:
-    """Return each file of a folder that is not left out, sorted: its path with `/`, and its place.
-
-    A link to a folder is one of them. A folder that is left out is still looked into, as files in it may not be.
-    """
-    for base, folders, names in os.walk(folder):
-        folders.sort()
-        links = [name for name in folders if (Path(base) / name).is_symlink()]
-        for name in sorted([*names, *links]):
-            place = Path(base) / name
-            path = place.relative_to(folder).as_posix()
-            if not is_left_out(path):
-                yield path, place
+    """Yield each file of a folder that is not left out, see `files_in`."""
+    return (row for row in files_in(folder) if not is_left_out(row[0]))

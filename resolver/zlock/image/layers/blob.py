@@ -122,7 +122,9 @@ class _Writer:
     def _flush(self) -> None:
         if self._pending:
             packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-            self._member([packer.compress(self._pending), packer.flush()], self._pending)
+            self._store(_HEADER)
+            self._store(packer.compress(self._pending))
+            self._store(packer.flush() + _trailer(zlib.crc32(self._pending), len(self._pending)))
             self._pending.clear()
 
     def _splice(self, content: Packed) -> None:
@@ -143,13 +145,7 @@ class _Writer:
                     break
         if not unpacker.eof or unpacker.unused_data or (size, crc) != (content.info.file_size, content.info.CRC):
             raise zipfile.BadZipFile(f"`{content.info.filename}` is damaged")
-        self._store(struct.pack("<II", crc, size & 0xFFFFFFFF))
-
-    def _member(self, parts: Iterable[bytes], data: bytes | bytearray) -> None:
-        self._store(_HEADER)
-        for part in parts:
-            self._store(part)
-        self._store(struct.pack("<II", zlib.crc32(data), len(data) & 0xFFFFFFFF))
+        self._store(_trailer(crc, size))
 
     def _store(self, data: bytes) -> None:
         if self._watch.stop.is_set():
@@ -157,6 +153,10 @@ class _Writer:
         self._target.write(data)
         self._stored.update(data)
         self._size += len(data)
+
+
+def _trailer(crc: int, size: int) -> bytes:
+    return struct.pack("<II", crc, size & 0xFFFFFFFF)
 
 
 def _is_deflated(info: zipfile.ZipInfo) -> bool:
