@@ -101,12 +101,11 @@ def _checked(file: File, base: str) -> File | str:
     if not -1 <= file.size < _LARGEST:
         return f"its size is {file.size}"
     hashes = tuple((name, digest.lower()) for name, digest in file.hashes if name in DIGITS)
-    for name, digest in hashes:
-        if not is_digest(name, digest):
-            return f"its {name} is not a digest of {DIGITS[name]} hex digits"
     metadata = file.metadata.lower() if file.metadata else file.metadata
-    if metadata and not is_digest("sha256", metadata):
-        return "the sha256 of its metadata is not a digest of 64 hex digits"
+    beside = [("the sha256 of its metadata", "sha256", metadata)] if metadata else []
+    for what, name, digest in (*((f"its {name}", name, digest) for name, digest in hashes), *beside):
+        if not is_digest(name, digest):
+            return f"{what} is not a digest of {DIGITS[name]} hex digits"
     return file._replace(hashes=hashes, metadata=metadata, upload_time=_time(file.upload_time))
 
 
