@@ -39,11 +39,8 @@ def find_changes(problem: Problem, conflict: Conflict) -> Changes:
         conflict: Why it has none.
     """
     trials = Trials(SECONDS)
-    found = [
-        *settings_for(problem, conflict.nothings, trials),
-        *_loosened(problem, conflict, trials),
-        *_named(problem, conflict.proof, trials),
-    ]
+    named = tuple(_named(problem, conflict.proof, trials))  # first, as that asks for the least that is new
+    found = [*settings_for(problem, conflict.nothings, trials), *_loosened(problem, conflict, trials), *named]
     return Changes(tuple(found or _left_out(problem, conflict.requirements, trials)), trials.untried)
 
 
@@ -85,17 +82,27 @@ def _bare(direct: DirectRequirement) -> DirectRequirement:
 
 def settings_for(problem: Problem, nothings: Sequence[Nothing], trials: Trials) -> Iterator[Change]:
     """Yield settings with which releases can be used that can't be now: the nearest Python, a libc, builds."""
-    for setting, target in _other_targets(problem, nothings):
+    untried = ""
+    for setting, target, is_for_all in _other_targets(problem, nothings):
+        before = trials.untried
         if trials.answer(replace(problem, universe=problem.universe.varied(target=target))) is not None:
             yield Change(kind="setting", setting=setting)
             break
+        if trials.untried > before and is_for_all:
+            untried = untried or setting
+    else:
+        if untried:
+            yield Change(kind="setting", setting=untried, is_tried=False)
     names, is_tried = _buildable(problem, nothings, trials)
     if names:
         yield Change(kind="build", names=names, is_tried=is_tried)
 
 
-def _other_targets(problem: Problem, nothings: Iterable[Nothing]) -> Iterator[tuple[str, Target]]:
-    """Yield targets that could use what this one can't: Pythons, the nearest first, then newer libcs."""
+def _other_targets(problem: Problem, nothings: Iterable[Nothing]) -> Iterator[tuple[str, Target, bool]]:
+    """Yield targets that could use what this one can't: Pythons, the nearest first, then newer libcs.
+
+    With each comes whether it could use something of all that this one lacks.
+    """
     lacking = [one for one in nothings if one.files and one.files.flaws & {Flaw.PYTHON, Flaw.TAGS}]
     here = problem.universe.target
     others = [(f'python = "3.{minor}"', replace(here, python=f"3.{minor}")) for minor in _nearest(here.minor)]
@@ -104,8 +111,9 @@ def _other_targets(problem: Problem, nothings: Iterable[Nothing]) -> Iterator[tu
     others += [('musllinux = "{}_{}"'.format(*floor), replace(here, musllinux=floor)) for floor in musl]
     for setting, target in others:
         evaluator = Evaluator(target, problem.universe.rules)
-        if any(_could_use(problem, one, evaluator) for one in lacking):
-            yield setting, target
+        could = [_could_use(problem, one, evaluator) for one in lacking]
+        if any(could):
+            yield setting, target, all(could)
 
 
 def _nearest(minor: int) -> list[int]:
@@ -139,7 +147,7 @@ def _buildable(
     """
     before, names = problem.universe.rules.build_sdists or frozenset(), frozenset[NormalizedName]()
     while more := {one.name for one in nothings if one.files and Flaw.SDIST in one.files.flaws} - names:
-        names |= more if names else more | _only_sdists(problem)
+        names |= more if names else more | _only_sdists(problem, trials)
         changed, untried = allowing_builds(problem, names), trials.untried
         pins = trials.answer(changed)
         if pins is not None:
@@ -154,24 +162,38 @@ def _buildable(
     return (), True
 
 
-def _only_sdists(problem: Problem) -> set[NormalizedName]:
-    """Return what has only sdists of all that the newest releases require: it was fetched before the search."""
+def _only_sdists(problem: Problem, trials: Trials) -> set[NormalizedName]:
+    """Return what has only sdists of all that the newest releases require, and of what those sdists state."""
     found: set[NormalizedName] = set()
     seen: set[Dependency] = set()
-    waiting = [dependency for dependency, _ in problem.dependencies()]
-    for one in waiting:  # grows while it is walked
-        if one in seen:
-            continue
-        seen.add(one)
-        package = problem.universe.package(one.name)
-        mask = problem.universe.mask(one) & problem.domain(one.name) & ~problem.unnamed(one.name)
-        position = next((each for each in bits(mask) if package.candidate(each)), None)
-        if position is not None:
-            for extra in ("", *one.extras):
-                waiting += problem.universe.dependencies(package, position, extra)
-        elif (files := find_nothing(problem, package, one.specifier).files) and files.flaws == {Flaw.SDIST}:
-            found.add(one.name)
+    waiting, changed = [dependency for dependency, _ in problem.dependencies()], problem
+    while waiting and (changed is problem or not trials.is_over):
+        sdists = []
+        for one in waiting:  # grows while it is walked
+            if one not in seen:
+                seen.add(one)
+                required = _required(problem, one)
+                waiting += required or ()
+                if required is None and _is_only_sdist(problem, one):
+                    sdists.append(one)
+        found |= {one.name for one in sdists}
+        changed = allowing_builds(problem, found)
+        waiting = [each for one in sdists for each in _required(changed, one) or ()]
     return found
+
+
+def _required(problem: Problem, one: Dependency) -> list[Dependency] | None:
+    """Return what the newest release that a requirement admits requires; None where it admits none."""
+    universe, package = problem.universe, problem.universe.package(one.name)
+    position = package.first(universe.mask(one) & problem.usable(one.name))
+    if position is None:
+        return None
+    return [each for extra in ("", *one.extras) for each in universe.dependencies(package, position, extra)]
+
+
+def _is_only_sdist(problem: Problem, one: Dependency) -> bool:
+    files = find_nothing(problem, problem.universe.package(one.name), one.specifier).files
+    return files is not None and files.flaws == {Flaw.SDIST}
 
 
 # What else

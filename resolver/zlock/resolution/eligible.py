@@ -45,7 +45,9 @@ def passed_over(problem: Problem, proof: Unsolvable) -> Iterator[Nothing]:
         package = problem.universe.package(name)
         package.settle()
         usable = mask & problem.domain(name) & ~problem.unnamed(name)
-        newer, *older = [*bits(mask & ~package.all & (usable & -usable) - 1), None]
+        timely = {row.version for row in package.rejected if not row.is_late}
+        above = mask & ~package.all & (usable & -usable) - 1 & ~problem.withheld(package)
+        newer, *older = [*(one for one in bits(above) if package.versions[one] in timely), None]
         if newer is not None:
             why = find_nothing(problem, package, f"=={package.versions[newer]}")
             yield replace(why, older=len(older) - 1 if older else 0)
@@ -106,11 +108,14 @@ def _files(package: Package, specifier: str, target: Target) -> Files | None:
     """Return the files within a specifier that can't be used; those of no version only where there are no others."""
     versions = {package.versions[position] for position in bits(package.versions.mask(specifier))}
     rows = [row for row in package.rejected if row.version in versions or not package.versions]
+    rows = [row for row in rows if not row.is_late] or rows
     if not rows:
         return None
     late = [row for row in rows if row.flaw in (Flaw.LATE, Flaw.UNDATED)]  # but for that they could be used
-    versions = {row.version for row in late or rows if row.version is not None}
-    version = max(versions, key=lambda one: (not one.is_prerelease, one), default=None)
+    days = {row.version: row.detail for row in late}
+    found = sorted({row.version for row in late or rows if row.version is not None}, reverse=True)
+    # The newest final one; after the cut-off the first, which tells how much later that would have to be.
+    version = min(found, key=lambda one: (one.is_prerelease, days.get(one, "")), default=None)
     newest = sorted(
         {row for row in late or rows if row.version == version}, key=lambda row: (row.flaw.value, row.detail)
     )

@@ -58,15 +58,15 @@ class Evaluator:
         return Candidate(version, (), None, reference)
 
     def _flaw(self, name: NormalizedName, version: Version, latest: str, file: File) -> Rejected | None:
-        """Return why a file can't be used."""
-        rank = self._rank(file.filename)
+        """Return why a file can't be used; that it is late only where it could be used but for that."""
+        rank, late = self._rank(file.filename), _late(file, version, latest) if latest else None
         if isinstance(rank, str):
-            return Rejected(Flaw.TAGS, rank, version)
+            return Rejected(Flaw.TAGS, rank, version, is_late=late is not None)
         if not self.admits_python(file.requires_python):
-            return Rejected(Flaw.PYTHON, file.requires_python, version)
+            return Rejected(Flaw.PYTHON, file.requires_python, version, is_late=late is not None)
         if rank == _SDIST_RANK and not self._rules.may_build(name):
-            return Rejected(Flaw.SDIST, "", version)
-        return _late(file, version, latest) if latest else None
+            return Rejected(Flaw.SDIST, "", version, is_late=late is not None)
+        return late
 
     def _rank(self, filename: str) -> int | str:
         """Return a file's rank; the tags of a wheel that does not fit."""

@@ -42,12 +42,14 @@ class Rejected(NamedTuple):
         detail: What the flaw says of it.
         version: Its version, None where it has none.
         cause: Why what it requires by URL can't be used.
+        is_late: Whether it was uploaded after the cut-off besides, so that it would not be there but for its flaw.
     """
 
     flaw: Flaw
     detail: str = ""
     version: Version | None = None
     cause: Rejected | None = None
+    is_late: bool = False
 
 
 class Files(Struct, frozen=True, kw_only=True):

@@ -204,11 +204,13 @@ class Problem(Struct, eq=False, dict=True):
         """
         package = self.universe.package(name)
         mask = self.domain(name) & package.prereleases if package.prereleases else 0
-        if not mask or self.policy.prerelease != "if-necessary-or-explicit" or package.reference:
+        return mask and mask & self.withheld(package)
+
+    def withheld(self, package: Package) -> int:
+        """Return the pre-releases of a package, usable or not, that count only so, see `unnamed`."""
+        if self.policy.prerelease != "if-necessary-or-explicit" or package.reference or not package.has_final():
             return 0
-        if not package.has_final() or any(map(names_prerelease, self._stated.get(name, ()))):
-            return 0
-        return mask
+        return 0 if any(map(names_prerelease, self._stated.get(package.name, ()))) else package.prereleases
 
     def usable(self, name: NormalizedName) -> int:
         """Return the candidates of a name that count whatever requirements name."""

@@ -37,6 +37,11 @@ class Trials:
         self.untried = 0
         self._end = time.monotonic() + seconds
 
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no time left."""
+        return time.monotonic() >= self._end
+
     def proof(self, problem: Problem) -> Unsolvable | None:
         """Return the proof that there is no answer, None where there is one, or nobody can say in time."""
         try:

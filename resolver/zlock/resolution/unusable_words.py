@@ -92,7 +92,9 @@ def _files(name: str, files: Files, target: Target) -> str:
     parts = [f"{wheels} for {_misfits(files.misfits)}"] if files.misfits else []
     if files.python and not (files.misfits and files.misfits.pythons):
         parts.append(f"{file} Python {files.python}")
-    return f"{name} {files.version} {'; '.join(parts + other) or 'has no usable file'}, and the target is {target}"
+    if not parts and not other:
+        return f"{name} {files.version} has only an sdist"
+    return f"{name} {files.version} {'; '.join(parts + other)}, and the target is {target}"
 
 
 def _misfits(one: Misfits) -> str:

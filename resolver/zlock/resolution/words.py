@@ -79,7 +79,11 @@ def _way_out(one: Nothing, direct: DirectRequirement, rules: Rules, settings: st
     }.get(one.lack)
     if known or one.files is None:
         return known or _other_index(one) or "give the requirement other bounds"
-    return _way_elsewhere(one.files, one.target, direct) or _way_of_files(one, one.files, rules, settings)
+    elsewhere = _way_elsewhere(one.files, one.target, direct)
+    is_brought = all(origin.source == Source.LOCAL for origin in direct.origins)
+    if elsewhere and (is_brought or Flaw.SDIST not in one.files.flaws):
+        return elsewhere
+    return "; or ".join(filter(None, [_way_of_files(one, one.files, rules, settings), elsewhere]))
 
 
 def _other_index(one: Nothing) -> str:
@@ -97,11 +101,14 @@ def _way_elsewhere(files: Files, target: Target, direct: DirectRequirement) -> s
 
 
 def _way_of_files(one: Nothing, files: Files, rules: Rules, settings: str) -> str:
-    if files.flaws & {Flaw.LATE, Flaw.UNDATED}:
-        if one.name in rules.cutoff.packages:
-            return f"set a later `exclude-newer-package.{one.name}`"
-        return f"set `exclude-newer-package.{one.name}`, or a later `exclude-newer`"
     ways = [*filter(None, [settings, _other_index(one)])]
+    if files.flaws & {Flaw.LATE, Flaw.UNDATED}:
+        is_own = one.name in rules.cutoff.packages
+        ways.append(
+            f"set a later `exclude-newer-package.{one.name}`"
+            if is_own
+            else f"set `exclude-newer-package.{one.name}`, or a later `exclude-newer`"
+        )
     if not ways and Flaw.SDIST in files.flaws and not rules.may_build(one.name):
         ways = [change(Change(kind="build", names=tuple(sorted({*(rules.build_sdists or ()), one.name}))))]
     if ways:
@@ -199,12 +206,12 @@ def _versions(link: Link) -> str:
 
 def change(one: Change) -> str:
     """Say a change that would solve a step."""
+    more = "" if one.is_tried else "; whether that is enough was not tried, as it would take longer"
     if one.kind == "setting":
         where = "for this step" if one.setting.startswith("python") else "if the images have that libc"
-        return f"set `{one.setting}` {where}"
+        return f"set `{one.setting}` {where}{more}"
     if one.kind == "build":
         names = ", ".join(f'"{name}"' for name in one.names)
-        more = "" if one.is_tried else "; whether that is enough was not tried, as it would take longer"
         them = "it, which runs its" if len(one.names) == 1 else "them, which runs their"
         return f"set `build-sdists = [{names}]` to let zlock build {them} code{more}"
     pin = f"{one.pin[0]} {one.pin[1]}" if one.pin else ""
