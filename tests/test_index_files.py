@@ -19,7 +19,7 @@ from support.protocol import Ranges
 from support.repository import asking
 from support.wheels import Wheel, metadata_text
 from zlock.errors import IndexFailed
-from zlock.index.archives import sdist_file, wheel_metadata
+from zlock.index.archives import sdist_metadata, wheel_metadata
 from zlock.index.metadata import parse_metadata
 from zlock.model.distribution import Metadata
 from zlock.model.indexes import Index, Toolchain
@@ -256,7 +256,7 @@ def test_every_cut_and_every_flipped_byte_of_an_sdist_is_a_verdict(index: TinyIn
     damaged += [data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :] for at in range(0, len(data), 17)]
     for one in damaged:
         try:
-            sdist_file(io.BytesIO(one), f"a-1.0.{form}", "PKG-INFO")
+            sdist_metadata(io.BytesIO(one), f"a-1.0.{form}")
         except InvalidMetadata:
             continue
 

@@ -120,8 +120,8 @@ def wheel_metadata(file: IO[bytes] | io.IOBase, filename: str) -> str:
         raise InvalidMetadata(f"`{filename}` is not a readable wheel: {error}") from error
 
 
-def sdist_file(archive: BinaryIO, filename: str, wanted: str) -> str | None:
-    """Return a file from the top folder of an sdist (PEP 625), or None where it has none.
+def sdist_metadata(archive: BinaryIO, filename: str) -> str | None:
+    """Return the PKG-INFO text from the top folder of an sdist (PEP 625), or None where it has none.
 
     Raises:
         InvalidMetadata: It is not a readable archive.
@@ -130,13 +130,13 @@ def sdist_file(archive: BinaryIO, filename: str, wanted: str) -> str | None:
         if filename.endswith(".zip"):
             with zipfile.ZipFile(archive) as zipped:
                 for name in zipped.namelist():
-                    if name.count("/") == 1 and name.endswith(f"/{wanted}"):
+                    if name.count("/") == 1 and name.endswith("/PKG-INFO"):
                         with zipped.open(name) as entry:
                             return entry.read(_MOST_METADATA).decode("utf-8", "replace")
                 return None
         with tarfile.open(fileobj=archive) as tar:
             for member in tar:
-                if member.isfile() and member.name.count("/") == 1 and member.name.endswith(f"/{wanted}"):
+                if member.isfile() and member.name.count("/") == 1 and member.name.endswith("/PKG-INFO"):
                     stream = tar.extractfile(member)
                     size = min(member.size, _MOST_METADATA)  # as much is set aside at once
                     return stream.read(size).decode("utf-8", "replace") if stream else None

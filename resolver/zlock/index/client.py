@@ -94,15 +94,21 @@ class Transport:
         Raises:
             OutsideFailed: No whole answer could be had; a `failure`.
         """
+
+        def read(response: urllib3.BaseHTTPResponse) -> bytes:
+            found = bytearray()
+            for chunk in _chunks(response, decode=decode):
+                found += chunk
+                if len(found) > limit.size:  # asking again would not help
+                    why = f"it has more than {limit.size >> 20} MiB"
+                    raise self.failure(
+                        f"the answer of `{shown(url)}` is cut off: {why}", hint=f"tell the {self.noun}'s owner"
+                    )
+            return bytes(found)
+
         encoding = "gzip, deflate" if decode else "identity"
-        read = partial(_read, decode=decode, size=limit.size)
         reader = _Reader(read, ends=time.monotonic() + limit.seconds)
-        try:
-            return self._fetch(url, {"Accept-Encoding": encoding, **headers}, reader)
-        except _TooMuch as error:
-            raise self.failure(
-                f"the answer of `{shown(url)}` is cut off: {error}", hint=f"tell the {self.noun}'s owner"
-            ) from error
+        return self._fetch(url, {"Accept-Encoding": encoding, **headers}, reader)
 
     def download(
         self,
@@ -157,20 +163,18 @@ class Transport:
 
     def _fetch(self, url: str, headers: Mapping[str, str], reader: _Reader, request: Request = _GET) -> Answer:
         try:
-            if request is not _GET:
-                return self._send(url, headers, reader, request)
-            return self._follow(url, headers, reader)
+            return self._follow(url, headers, reader, request)
         except ValueError as error:  # urllib.parse and urllib3 have no finer ones for what is not a URL
             raise self.failure(
                 f"`{shown(url)}` is not a usable URL, or leads to one: {error}",
                 hint=f"correct the {self.noun}'s URL, or tell its owner",
             ) from error
 
-    def _follow(self, url: str, headers: Mapping[str, str], reader: _Reader) -> Answer:
+    def _follow(self, url: str, headers: Mapping[str, str], reader: _Reader, request: Request) -> Answer:
         first = url
         for _ in range(_MOST_REDIRECTS):
-            answer = self._send(url, headers, reader, _GET)
-            if answer.status not in _REDIRECTS or "location" not in answer.headers:
+            answer = self._send(url, headers, reader, request)
+            if request is not _GET or answer.status not in _REDIRECTS or "location" not in answer.headers:
                 return answer
             target = urljoin(url, answer.headers["location"])
             if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
@@ -335,20 +339,6 @@ class Continued:
         """Forget what the file holds."""
         self._stream.seek(0)
         self._stream.truncate()
-
-
-class _TooMuch(Exception):
-    """A server sends more than anybody takes; asking again would not help."""
-
-
-def _read(response: urllib3.BaseHTTPResponse, *, decode: bool, size: int) -> bytes:
-    found, read = [], 0
-    for chunk in _chunks(response, decode=decode):
-        found.append(chunk)
-        read += len(chunk)
-        if read > size:
-            raise _TooMuch(f"it has more than {size >> 20} MiB")
-    return b"".join(found)
 
 
 def _pour(response: urllib3.BaseHTTPResponse, *, sink: Sink) -> bytes:

@@ -113,10 +113,10 @@ class Files:
         return fetch
 
     def _sdist_metadata(self, file: File, builder: Callable[[], MetadataBuilder]) -> Metadata:
-        from zlock.index.archives import sdist_file
+        from zlock.index.archives import sdist_metadata
 
         with self.opened(file) as stream:
-            text = sdist_file(stream, file.filename, "PKG-INFO")
+            text = sdist_metadata(stream, file.filename)
             if text is not None and is_static(read_headers(text)):
                 return parse_metadata(text)
             stream.seek(0)
