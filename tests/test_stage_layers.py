@@ -20,7 +20,7 @@ from zlock.image.layers.stage import Stage
 from zlock.image.layers.store import LayerStore
 from zlock.image.reading.files import FolderFiles
 from zlock.image.reading.layers import LayerTree
-from zlock.image.reading.sources import LayoutImage, find_in_layout
+from zlock.image.reading.sources import StoredImage, find_in_layout
 from zlock.image.reading.tar import Tar
 from zlock.process import Watch
 from zlock.workflow.images.debian_stages import DebianStages
@@ -55,7 +55,7 @@ def layer(*members: Member) -> bytes:
     return gzip.compress(stream.getvalue(), mtime=0)
 
 
-def image(folder: Path, *layers: bytes) -> LayoutImage:
+def image(folder: Path, *layers: bytes) -> StoredImage:
     found = find_in_layout(FolderFiles(write_layout(folder, {"it": Image(layers=layers)})), "it", "it", "linux/amd64")
     assert found is not None
     return found

@@ -142,15 +142,11 @@ def write_record(path: Path, record: Record, steps: Collection[str], missing: Co
     rows |= {step: _without_image(before[step]) for step in missing if step in before}
     rows = {step: row for step, row in sorted(rows.items()) if step in steps}
     if rows or before:
-        _write(path, rows)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(plain(rows), indent=2) + "\n", encoding="utf-8")
 
 
 def _without_image(row: StepRow) -> StepRow:
     platforms = {name: replace(one, reference="", digest="") for name, one in row.platforms.items()}
     return replace(row, reference="", digest="", platforms=platforms)
-
-
-def _write(path: Path, rows: Record) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(plain(rows), indent=2) + "\n", encoding="utf-8")

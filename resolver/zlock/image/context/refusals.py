@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -39,25 +39,22 @@ _WITHOUT_GIT = _Refusal(
 
 
 def check_wanted(wanted: Wanted, packages: Sequence[Package], builds: Mapping[str, Build], problems: Collector) -> None:
-    """Collect what keeps a step from being an image: its settings, and what it installs; see `refusals`."""
+    """Collect what keeps a step from being an image: its settings, and what it installs.
+
+    There is an error for each reason, with all the packages that it holds for.
+
+    Args:
+        wanted: What the image is made from.
+        packages: The packages that it installs.
+        builds: What those that are built are built with, by name.
+        problems: Where they go.
+    """
     stated = Collector()
     with stated:
         check_settings(wanted.settings)
     for error in stated.errors:
         error.message = f"step `{wanted.step}`, {error.message}"
         problems.add(error)
-    for refusal in refusals(wanted, packages, builds):
-        problems.add(refusal)
-
-
-def refusals(wanted: Wanted, packages: Sequence[Package], builds: Mapping[str, Build]) -> Iterator[NoAnswer]:
-    """Yield an error for each reason, with all the packages that it holds for.
-
-    Args:
-        wanted: What the image is made from.
-        packages: The packages that it installs.
-        builds: What those that are built are built with, by name.
-    """
     found: dict[_Refusal, list[str]] = {}
     for package in packages:
         why = _by_place(wanted, package) or (package.is_built and _by_build(wanted, package, builds))
@@ -65,7 +62,7 @@ def refusals(wanted: Wanted, packages: Sequence[Package], builds: Mapping[str, B
             found.setdefault(why, []).append(package.name)
     for why, names in found.items():
         are = "is" if len(names) == 1 else "are"
-        yield NoAnswer(f"step `{wanted.step}`: {listed(names)} {are} {why.reason}", hint=why.hint)
+        problems.add(NoAnswer(f"step `{wanted.step}`: {listed(names)} {are} {why.reason}", hint=why.hint))
 
 
 def _by_place(wanted: Wanted, package: Package) -> _Refusal | None:

@@ -9,10 +9,12 @@ from msgspec import Struct
 
 from zlock.errors import NoAnswer
 from zlock.image.layers.blob import LAYER, Layer
+from zlock.image.layers.layer import Assembly
 from zlock.image.reading.installed import PATH
 from zlock.image.registry.manifest import OCI_CONFIG, OCI_MANIFEST, Configuration, Descriptor
 from zlock.model import plain
 from zlock.model.digest import digest_of_bytes
+from zlock.model.image import WORKING_FOLDER
 
 MOST_LAYERS = 100
 """How many layers an image has at the most; engines stop at 125."""
@@ -45,34 +47,6 @@ def room_on(layers: int, name: str) -> int:
             hint="name another base image, or build with an engine: `--builder docker`",
         )
     return room
-
-
-class Running(Struct, frozen=True, kw_only=True):
-    """How a container of an image runs.
-
-    Attributes:
-        environment: Variables that are set first.
-        first_on_path: The folder that comes before all others on the PATH.
-        later: Variables that are set last.
-        user: Who runs in it; empty for whoever the base image has.
-        folder: Where it runs.
-        labels: What the image is labelled with, beside the parent's labels.
-        created: When it says it was made (RFC 3339).
-    """
-
-    environment: Mapping[str, str]
-    first_on_path: str
-    later: Mapping[str, str]
-    user: str
-    folder: str
-    labels: Mapping[str, str]
-    created: str
-
-    def variables(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """Return all variables, laid over those of a parent."""
-        found = {**inherited, **self.environment}
-        found["PATH"] = f"{self.first_on_path}:{found.get('PATH', PATH)}"
-        return {**found, **self.later}
 
 
 class Assembled(Struct, frozen=True, kw_only=True):
@@ -120,7 +94,13 @@ def descriptor_of(layer: Layer) -> Descriptor:
 
 
 def assemble(
-    parent: Configuration, below: Sequence[Descriptor], above: Sequence[tuple[str, Layer]], running: Running
+    parent: Configuration,
+    below: Sequence[Descriptor],
+    above: Sequence[tuple[str, Layer]],
+    assembly: Assembly,
+    *,
+    labels: Mapping[str, str],
+    created: str,
 ) -> Assembled:
     """Return an image on a parent.
 
@@ -128,17 +108,26 @@ def assemble(
         parent: The parent's configuration.
         below: Its layers, as they are sent.
         above: The layers on top, each with what a person calls it.
-        running: How a container of it runs.
+        assembly: What it is put together of.
+        labels: What it is labelled with, beside the parent's labels.
+        created: When it says it was made (RFC 3339).
     """
     inner = dict(plain.table(parent.document, "config"))
-    inner["Env"] = [f"{name}={value}" for name, value in running.variables(parent.environ).items()]
-    inner["WorkingDir"] = running.folder
-    inner["Labels"] = {**parent.labels, **running.labels}
-    if running.user:
-        inner["User"] = running.user
-    layers = [(name, layer.diff_id) for name, layer in above]
-    config = _config(parent, inner, layers, running.created)
+    inner["Env"] = [f"{name}={value}" for name, value in _variables(parent, assembly).items()]
+    inner["WorkingDir"] = WORKING_FOLDER
+    inner["Labels"] = {**parent.labels, **labels}
+    if assembly.user:
+        inner["User"] = assembly.user
+    config = _config(parent, inner, [(name, layer.diff_id) for name, layer in above], created)
     return image_of(config, (*below, *(descriptor_of(layer) for _, layer in above)))
+
+
+def _variables(parent: Configuration, assembly: Assembly) -> dict[str, str]:
+    """Return what a container's programs are started with: what the parent says comes first, what is for later last."""
+    venv = assembly.maker.environment.venv
+    found = {**parent.environ, **assembly.environment, "VIRTUAL_ENV": venv}
+    found["PATH"] = f"{venv}/bin:{found.get('PATH', PATH)}"
+    return {**found, **assembly.later}
 
 
 def stage_config(base: Configuration, diff_ids: Sequence[str], labels: Mapping[str, str]) -> bytes:

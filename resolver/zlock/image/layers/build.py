@@ -11,7 +11,7 @@ from typing import IO
 from msgspec import Struct
 from msgspec.structs import replace
 
-from zlock.image.layers.assemble import Assembled, Running, assemble, descriptor_of, image_of, passed_on, room_on
+from zlock.image.layers.assemble import Assembled, assemble, descriptor_of, image_of, passed_on, room_on
 from zlock.image.layers.blob import Layer, pack_blob, write_blob
 from zlock.image.layers.entry import Entry
 from zlock.image.layers.environment import environment_entries, settled_entries
@@ -73,7 +73,12 @@ class Workbench(Struct, frozen=True, kw_only=True):
                 raise
         doubles = check_places([layer.files for layer in layers[1]])
         named = [(one.name, layer) for one, layer in zip(wanted, layers[1], strict=True)]
-        image = assemble(parent.found.config, layers[0], named, self._running(plan, assembly))
+        labels = {
+            KEY_LABEL: plan.key,
+            f"{_ANNOTATION}.created": self.created,
+            f"{_ANNOTATION}.base.digest": plan.parent.digest,
+        }
+        image = assemble(parent.found.config, layers[0], named, assembly, labels=labels, created=self.created)
         _put_config(image, target)
         return image, doubles
 
@@ -90,22 +95,6 @@ class Workbench(Struct, frozen=True, kw_only=True):
         image = image_of(stage.config, layers)
         _put_config(image, target)
         return image
-
-    def _running(self, plan: ImagePlan, assembly: Assembly) -> Running:
-        labels = {
-            KEY_LABEL: plan.key,
-            f"{_ANNOTATION}.created": self.created,
-            f"{_ANNOTATION}.base.digest": plan.parent.digest,
-        }
-        return Running(
-            environment={**assembly.environment, "VIRTUAL_ENV": assembly.maker.environment.venv},
-            first_on_path=f"{assembly.maker.environment.venv}/bin",
-            later=assembly.later,
-            user=assembly.user,
-            folder=WORKING_FOLDER,
-            labels=labels,
-            created=self.created,
-        )
 
     def _deliver(self, wanted: Wanted, target: Target, flow: Flow) -> Layer:
         """Make sure that a target has a layer; one that it has is not made, if it is known what it would be."""

@@ -64,28 +64,23 @@ class RegistryImage(Struct, frozen=True, kw_only=True):
         return self.registry.open_layer(self.reference, self.found.layers[position], self.heard)
 
 
-class LayoutImage(Struct, frozen=True, kw_only=True):
-    """An image in a layout (OCI image spec, "Image Layout")."""
+class StoredImage(Struct, frozen=True, kw_only=True):
+    """An image on disk: in a layout (OCI image spec, "Image Layout"), or in an archive of `docker save`.
 
-    files: Files
-    found: FoundImage
-
-    def open_layer(self, position: int) -> IO[bytes]:
-        """Return a layer, checked, as a file that the caller closes."""
-        digest = self.found.layers[position].digest
-        return _checked(self.files.open(_blob_path(digest)), digest, self.found.name)
-
-
-class ArchiveImage(Struct, frozen=True, kw_only=True):
-    """An image in an archive of `docker save`, which knows the digests only of what its layers unpack to."""
+    Attributes:
+        files: The layout or the archive.
+        members: Where in it each layer is.
+        found: What is known of it; of layers in an archive, what they unpack to alone.
+    """
 
     files: Files
     members: tuple[str, ...]
     found: FoundImage
 
     def open_layer(self, position: int) -> IO[bytes]:
-        """Return a layer as a file that the caller closes."""
-        return self.files.open(self.members[position])
+        """Return a layer, checked where its digest is known, as a file that the caller closes."""
+        layer, file = self.found.layers[position], self.files.open(self.members[position])
+        return file if layer.media_type == UNPACKED else _checked(file, layer.digest, self.found.name)
 
 
 def add_layers(tree: LayerTree, image: OpenImage, positions: range, reporter: Reporter) -> None:
@@ -101,7 +96,7 @@ def add_layers(tree: LayerTree, image: OpenImage, positions: range, reporter: Re
             tree.add(layer, image.found.config.diff_ids[position], image.found.layers[position].media_type)
 
 
-def find_in_layout(files: Files, name: str, tag: str, platform: str) -> LayoutImage | None:
+def find_in_layout(files: Files, name: str, tag: str, platform: str) -> StoredImage | None:
     """Return the image of a platform in an OCI layout, None where it has none of that platform.
 
     Args:
@@ -117,7 +112,7 @@ def find_in_layout(files: Files, name: str, tag: str, platform: str) -> LayoutIm
     return _select(files, _entry(files, tag, name), name, platform)
 
 
-def find_in_archive(files: Files, name: str, tag: str, platform: str) -> ArchiveImage | None:
+def find_in_archive(files: Files, name: str, tag: str, platform: str) -> StoredImage | None:
     """Return the image of a platform in an archive that `docker save` wrote, None where it is of another one.
 
     Args:
@@ -154,7 +149,7 @@ def find_in_archive(files: Files, name: str, tag: str, platform: str) -> Archive
         raise broken(where, "as a layout it has another image")  # which some engines would load
     own = Descriptor(media_type=OCI_CONFIG, digest=digest, size=len(config))
     found = describe(name, digest, digest, Manifest(config=own, layers=layers, annotations={}), config)
-    return ArchiveImage(files=files, members=saved[0].layers, found=found) if found.is_for(platform) else None
+    return StoredImage(files=files, members=saved[0].layers, found=found) if found.is_for(platform) else None
 
 
 class _Saved(NamedTuple):
@@ -181,7 +176,7 @@ def _configs_of_layout(files: Files, name: str, platform: str, digest: str) -> s
     return {one.found.manifest.config.digest for one in found if one} or {digest}
 
 
-def _select(files: Files, entry: Descriptor, name: str, platform: str) -> LayoutImage | None:
+def _select(files: Files, entry: Descriptor, name: str, platform: str) -> StoredImage | None:
     """Return the image of a platform that an entry of a layout's index leads to."""
     where = f"`{name}`"
 
@@ -194,7 +189,8 @@ def _select(files: Files, entry: Descriptor, name: str, platform: str) -> Layout
         return None
     digest, manifest = chosen
     found = describe(name, digest, top[0], manifest, _layout_blob(files, manifest.config, name))
-    return LayoutImage(files=files, found=found) if found.is_for(platform) else None
+    members = tuple(_blob_path(one.digest) for one in found.layers)
+    return StoredImage(files=files, members=members, found=found) if found.is_for(platform) else None
 
 
 def _entry(files: Files, tag: str, name: str) -> Descriptor:
