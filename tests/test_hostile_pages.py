@@ -125,7 +125,7 @@ def test_numbers_without_end_are_no_versions() -> None:
         row(filename=f"a-{endless}.tar.gz"),
         row(filename="a-2-py3-none-any.whl", **{"requires-python": f">={endless}"}),
     )
-    assert page.versions == ("2", "1")
+    assert page.versions == ("2",)  # a name of a file has 255 characters at the most
 
 
 @pytest.mark.parametrize(
