@@ -38,6 +38,10 @@ def digest_of_file(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest() + (" program" if isinstance(data, Program) else "")
 
 
+LOCAL = "localhost/zlock"
+"""Where images are kept that have no repository: a name that no registry has."""
+
+
 def tag_of(key: str) -> str:
     """Return the tag of what has a key of 64 hex digits: the first 16 of them."""
     return key[:16]
@@ -99,6 +103,7 @@ class ImagePlan(Struct, frozen=True, kw_only=True, dict=True):
         stage: What an engine makes below what is put together: the base image with the Debian packages; None where
             that is the base image as it is.
         assembly: What it is put together of; None where an engine builds it. The context says all of it.
+        is_stage: Whether it is the stage of others, which it is kept beside.
     """
 
     context: Mapping[str, bytes]
@@ -115,6 +120,7 @@ class ImagePlan(Struct, frozen=True, kw_only=True, dict=True):
     components: Mapping[str, Mapping[str, str]] = {}
     stage: ImagePlan | None = None
     assembly: Assembly | None = None
+    is_stage: bool = False
 
     @property
     def floats(self) -> bool:
@@ -141,3 +147,13 @@ class ImagePlan(Struct, frozen=True, kw_only=True, dict=True):
     def tag(self) -> str:
         """The image's tag, see `tag_of`."""
         return tag_of(self.key)
+
+    @property
+    def name(self) -> str:
+        """The repository of the image, or its name in an engine's own store."""
+        return self.repository or LOCAL
+
+    @property
+    def reference(self) -> str:
+        """The name and tag under which the image is built, looked for and pushed."""
+        return f"{self.name}:{'stage-' if self.is_stage else ''}{self.tag}"

@@ -183,4 +183,4 @@ def plan_stage(wanted: Wanted) -> ImagePlan:
     )
     sums = sums_of(wanted.debs)
     plan = wanted.plan({DOCKERFILE: render(parts), SUMS: sums}, digest_of_bytes(sums))
-    return replace(plan, debs=wanted.debs)
+    return replace(plan, debs=wanted.debs, is_stage=True)

@@ -14,7 +14,6 @@ from zlock.wording import listed
 from zlock.workflow.deliver.export import write_delivered
 from zlock.workflow.fetching.pool import Pool
 from zlock.workflow.images.build_plans import plan_images
-from zlock.workflow.images.names import name_of
 from zlock.workflow.images.registries import Registries, note_floating, note_unknown
 from zlock.workflow.locks.current import load_locked
 from zlock.workflow.project.report import Report
@@ -72,7 +71,7 @@ def _target(plan: ImagePlan, folder: Path, start: Path, pool: Pool) -> Target:
     write_context(plan.context, folder, pool.links(plan))
     return Target(
         plan=plan,
-        name=name_of(plan),
+        name=plan.name,
         context=os.path.relpath(folder, start),
         parent=_parent(plan, folder.parent, start),
     )

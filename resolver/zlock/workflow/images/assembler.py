@@ -74,11 +74,11 @@ class Assembler:
         self.doubles |= dict.fromkeys(doubles)
         return self._destination.keep(plan, image, watch)
 
-    def stage(self, plan: ImagePlan, made: OpenImage, reference: str, watch: Watch) -> Stage:
+    def stage(self, plan: ImagePlan, made: OpenImage, watch: Watch) -> Stage:
         """Return what an engine has made of a base image as a stage, in the registry that its name says, if in any."""
         stage = Stage.of(self.base(plan), made, {KEY_LABEL: plan.key}, self._bench.store, watch)
         if isinstance(self._destination, InRegistries):
-            target = self._destination.target_of(reference)
+            target = self._destination.target(plan)
             target.finish(self._bench.put_stage(stage, target, watch), plan.platform)
         return stage
 

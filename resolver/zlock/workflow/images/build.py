@@ -24,7 +24,6 @@ from zlock.workflow.images.build_image import Workshop
 from zlock.workflow.images.build_logs import Logged
 from zlock.workflow.images.build_plans import plan_images
 from zlock.workflow.images.choosing import Choices, Engine, destination_of, engine_of, layering_of
-from zlock.workflow.images.names import name_of, reference_of
 from zlock.workflow.images.parallel import Task, Work, side_by_side
 from zlock.workflow.images.platform_indexes import MadeIndex, make_indexes
 from zlock.workflow.images.registries import Registries, note_floating
@@ -55,8 +54,8 @@ class MadeImage(Struct, frozen=True, kw_only=True):
     def reference(self) -> str:
         """What runs it: by its digest from a registry, by its tag from an engine's own store or from a disk."""
         if self.is_pushed:
-            return f"{name_of(self.plan)}@{self.image.digest}"
-        name = reference_of(self.plan)
+            return f"{self.plan.name}@{self.image.digest}"
+        name = self.plan.reference
         in_layout = self.image.place.startswith(LAYOUT)
         is_on_disk = ":" in self.image.place
         return f"{self.image.place}:{self.plan.tag if in_layout else name}" if is_on_disk else name

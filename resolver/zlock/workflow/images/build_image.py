@@ -22,7 +22,6 @@ from zlock.workflow.images.assembler import Assembler
 from zlock.workflow.images.debian_stages import DebianStages
 from zlock.workflow.images.find import ImageFinder
 from zlock.workflow.images.index_secret import index_secret
-from zlock.workflow.images.names import reference_of
 from zlock.workflow.images.registries import Registries
 from zlock.workflow.project.workspace import Workspace
 
@@ -63,18 +62,18 @@ class Workshop:
 
     def build(self, plan: ImagePlan, watch: Watch) -> Image:
         """Return the image of a plan, built unless it is there."""
-        watch.reporter(Line(f"looking for {reference_of(plan)}"))
+        watch.reporter(Line(f"looking for {plan.reference}"))
         build: Build = self._make_by(plan)
         for store in self._stores(plan):
             build = Reusing(build, store).build
-        return build(self._recipe(plan, reference_of(plan)), watch)
+        return build(self._recipe(plan), watch)
 
-    def _recipe(self, plan: ImagePlan, reference: str) -> Recipe:
+    def _recipe(self, plan: ImagePlan) -> Recipe:
         folder = Path(tempfile.mkdtemp(dir=self._files))
         return Recipe(
             folder=folder / "context",
             dockerfile=folder / "context" / DOCKERFILE,
-            reference=reference,
+            reference=plan.reference,
             platform=plan.platform,
             labels={KEY_LABEL: plan.key},
             secrets={SECRET: folder / "secret"} if plan.needs_secret else {},
@@ -104,7 +103,7 @@ class Workshop:
         if plan.debs:  # first, so that no image is there without them
             files = {path.name: path for path in self._pool.links(plan).values()}
             keep_debs(self._registries.registry, plan.repository, plan.debs, files)
-        return self._engine().push(reference_of(plan), watch)
+        return self._engine().push(plan.reference, watch)
 
     def _make_by(self, plan: ImagePlan) -> Build:
         assembler, stage = self._assembler, plan.stage
@@ -114,10 +113,10 @@ class Workshop:
             return lambda _, watch: assembler.build(plan, assembler.base(plan), watch)
         return lambda _, watch: assembler.build(plan, self._stages.open(stage, assembler, watch), watch)
 
-    def _make_stage(self, stage: ImagePlan, name: str, watch: Watch) -> Image:
+    def _make_stage(self, stage: ImagePlan, watch: Watch) -> Image:
         engine = self._engine()
         make: Build = partial(self._make, stage, what=Activity.BUILDING_STAGE)
-        return (Reusing(make, engine).build if engine.stores else make)(self._recipe(stage, name), watch)
+        return (Reusing(make, engine).build if engine.stores else make)(self._recipe(stage), watch)
 
     def _make(self, plan: ImagePlan, recipe: Recipe, watch: Watch, what: Activity = Activity.BUILDING_IMAGE) -> Image:
         """Build an image that is nowhere yet."""

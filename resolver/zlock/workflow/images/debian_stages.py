@@ -16,11 +16,10 @@ from zlock.process import Watch
 from zlock.workflow.fetching.pool import Pool
 from zlock.workflow.images.assembler import Assembler
 from zlock.workflow.images.find import ImageFinder
-from zlock.workflow.images.names import stage_of
 from zlock.workflow.images.registries import Registries
 
-Make = Callable[[ImagePlan, str, Watch], Image]
-"""Has an engine make the image of a plan under a name, unless it has it."""
+Make = Callable[[ImagePlan, Watch], Image]
+"""Has an engine make the image of a plan, unless it has it."""
 
 
 class DebianStages:
@@ -82,7 +81,7 @@ class DebianStages:
     def _in_registry(self, stage: ImagePlan) -> OpenImage | None:
         if self._registries.store_of(stage) is None:
             return None
-        reference = ImageReference.parse(stage_of(stage))
+        reference = ImageReference.parse(stage.reference)
         registry = self._registries.registry
         found = self._registries.ask(reference, lambda: registry.find(reference, stage.platform))
         if found is None:
@@ -92,15 +91,15 @@ class DebianStages:
         return RegistryImage(registry=registry, reference=reference, found=found)
 
     def _made(self, stage: ImagePlan, assembler: Assembler, watch: Watch) -> OpenImage:
-        name, engine = stage_of(stage), self._engine()
+        name, engine = stage.reference, self._engine()
         if self._push:  # first, so that nothing is there without them
             files = {path.name: path for path in self._pool.links(stage).values()}
             keep_debs(self._registries.registry, stage.repository, stage.debs, files)
-        self._make(stage, name, watch)
+        self._make(stage, watch)
         # An engine without a store has put it into the registry.
         made = (
             self._finder.in_store_of(engine.name, name, stage.platform) if engine.stores else self._in_registry(stage)
         )
         if made is None:
             raise OutsideFailed(f"{engine.name} built `{name}` and does not have it", hint=AGAIN)
-        return assembler.stage(stage, made, name, watch)
+        return assembler.stage(stage, made, watch)

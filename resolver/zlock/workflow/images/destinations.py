@@ -24,7 +24,6 @@ from zlock.model.image import LAYOUT
 from zlock.model.reference import ImageReference
 from zlock.process import Watch
 from zlock.reporting import Activity, Doing
-from zlock.workflow.images.names import reference_of
 
 ARCHIVE = "docker-archive:"
 """How the name of an archive of images begins; the path follows."""
@@ -65,21 +64,17 @@ class InRegistries:
 
     def target(self, plan: ImagePlan) -> Target:
         """Return the image's repository."""
-        return self.target_of(reference_of(plan))
-
-    def target_of(self, reference: str) -> Target:
-        """Return the repository that a name says."""
-        return RegistryTarget(self._registry, ImageReference.parse(reference), self._known)
+        return RegistryTarget(self._registry, ImageReference.parse(plan.reference), self._known)
 
     def keep(self, plan: ImagePlan, image: Assembled, watch: Watch) -> Image:  # noqa: ARG002 - nothing is sent
         """Remember the manifest."""
-        self._waiting[reference_of(plan)] = image
+        self._waiting[plan.reference] = image
         return Image(digest=image.digest, key=plan.key, place="", built=True)
 
     def finish(self, plan: ImagePlan, watch: Watch) -> Image:
         """Write the manifest under the tag, and with that the image is there."""
         watch.reporter(Doing(Activity.PUSHING))
-        image = self._waiting[reference_of(plan)]
+        image = self._waiting[plan.reference]
         self.target(plan).finish(image, plan.platform)
         return Image(digest=image.digest, key=plan.key, place="registry", built=True)
 
@@ -108,7 +103,7 @@ class InLayout:
 
     def target(self, plan: ImagePlan) -> Target:
         """Return the image's place in the layout."""
-        return LayoutTarget(self._layout, plan.tag, reference_of(plan))
+        return LayoutTarget(self._layout, plan.tag, plan.reference)
 
     def keep(self, plan: ImagePlan, image: Assembled, watch: Watch) -> Image:  # noqa: ARG002 - it is quick
         """Name the image in the index of the layout."""
@@ -176,12 +171,12 @@ class InArchive(_Staged):
 
     def target(self, plan: ImagePlan) -> Target:
         """Return the image's place in the archive."""
-        return LayoutTarget(self._layout, plan.tag, reference_of(plan))
+        return LayoutTarget(self._layout, plan.tag, plan.reference)
 
     def keep(self, plan: ImagePlan, image: Assembled, watch: Watch) -> Image:  # noqa: ARG002 - the end takes long
         """Remember the image."""
         self.target(plan).finish(image, plan.platform)
-        self._images[reference_of(plan)] = image
+        self._images[plan.reference] = image
         return Image(digest=image.described.digest, key=plan.key, place=self._place, built=True)
 
     def close(self) -> None:
@@ -210,12 +205,12 @@ class InEngine(_Staged):
 
     def target(self, plan: ImagePlan) -> Target:
         """Return a layout for the image alone."""
-        layout = self._layouts.setdefault(reference_of(plan), Layout(self._folder()))
-        return LayoutTarget(layout, plan.tag, reference_of(plan))
+        layout = self._layouts.setdefault(plan.reference, Layout(self._folder()))
+        return LayoutTarget(layout, plan.tag, plan.reference)
 
     def keep(self, plan: ImagePlan, image: Assembled, watch: Watch) -> Image:
         """Have the engine load the image."""
-        name = reference_of(plan)
+        name = plan.reference
         watch.reporter(Doing(Activity.LOADING, place=f"the store of {self._engine.name}"))
         archive = self._layouts[name].folder / "archive.tar"
         write_archive(self._layouts[name].folder, [(name, image)], archive)

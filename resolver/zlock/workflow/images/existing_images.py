@@ -12,7 +12,6 @@ from zlock.image.reuse import check_key
 from zlock.model.reference import ImageReference
 from zlock.reporting import Activity, Doing
 from zlock.workflow.images.choosing import Engine, own_layout
-from zlock.workflow.images.names import reference_of, stage_of
 from zlock.workflow.images.registries import Registries
 from zlock.workflow.project.workspace import Workspace
 
@@ -37,23 +36,16 @@ class Existing:
             return ""
         if plan.floats:
             return None if self._registries.is_unknown(plan.parent) else ""
-        return self._found(plan, reference_of(plan))
-
-    def stage_of(self, plan: ImagePlan) -> str | None:
-        """Return the same of the stage below a plan that has one."""
-        return self._found(plan.stage, stage_of(plan.stage)) if plan.stage and not plan.rebuild else ""
-
-    def _found(self, plan: ImagePlan, reference: str) -> str | None:
         place = None
-        for store in self._stores(plan, reference):
-            found = store.find(reference)
+        for store in self._stores(plan):
+            found = store.find(plan.reference)
             if found is not None:
-                check_key(found, reference, plan.key)
+                check_key(found, plan.reference, plan.key)
                 return found.place
             place = ""
-        return None if self._registries.is_silent(ImageReference.parse(reference)) else place
+        return None if self._registries.is_silent(ImageReference.parse(plan.reference)) else place
 
-    def _stores(self, plan: ImagePlan, reference: str) -> Iterator[Store]:
+    def _stores(self, plan: ImagePlan) -> Iterator[Store]:
         """Return what may have a plan's image."""
         registry = self._registries.store_of(plan)
         if registry is not None:
@@ -62,7 +54,7 @@ class Existing:
             yield from own_layout(self._workspace).stores(plan, [])
         elif self._engine is not None and self._engine.stores:
             where = f"the store of {self._engine.name}"
-            self._workspace.reporter(Doing(Activity.LOOKING_IN_STORE, reference, where))
+            self._workspace.reporter(Doing(Activity.LOOKING_IN_STORE, plan.reference, where))
             yield self._engine
 
     @cached_property

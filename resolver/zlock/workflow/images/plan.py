@@ -107,7 +107,7 @@ def plan(
             changes = None if explain is None else _changes(one, last)
             with failures.of(*one.steps), named.of(one):
                 place = existing.place_of(one)
-                stage = existing.stage_of(one) if one.stage and not place else None
+                stage = existing.place_of(one.stage) if one.stage and not place else None
                 bills = registries.bills_of(one) if place == "registry" else ()
                 debs = () if stage else (one.stage or one).debs
                 download = one.download + sum(deb.size for deb in missing_debs(workspace, debs))

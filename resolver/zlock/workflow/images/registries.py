@@ -72,7 +72,7 @@ class Registries:
         """
         if self._offline or not plan.repository or any(image.floats for image in plan.images):
             return None
-        tags = [f"{image.repository}:{image.tag}" for image in plan.images]
+        tags = [image.reference for image in plan.images]
 
         def exists() -> bool:
             images = find_images(self.registry, plan, tags)
@@ -88,7 +88,7 @@ class Registries:
 
     def bills_of(self, plan: ImagePlan) -> tuple[Attached, ...]:
         """Return the bills of materials that refer to a plan's image, which its registry has."""
-        reference = ImageReference.parse(f"{plan.repository}:{plan.tag}")
+        reference = ImageReference.parse(plan.reference)
 
         def ask() -> tuple[Attached, ...]:
             found = self.registry.find(reference, plan.platform)
