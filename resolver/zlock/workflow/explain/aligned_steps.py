@@ -48,7 +48,7 @@ class Together:
         for (step, _), member in self._members.items():
             kept = member.problem.preferences
             if step in moving:
-                members.append(_keeping(member, {name: one for name, one in kept.items() if name != self._name}))
+                members.append(keeping(member, {name: one for name, one in kept.items() if name != self._name}))
             else:
                 settled.append(kept)
         try:
@@ -59,7 +59,7 @@ class Together:
     @cached_property
     def _anew(self) -> Aligned:
         """What they come to where nothing is kept, as with `--upgrade`."""
-        return align([_keeping(member, {}) for member in self._members.values()], reporter=AtMost(_BUDGET))
+        return align([keeping(member, {}) for member in self._members.values()], reporter=AtMost(_BUDGET))
 
     @cached_property
     def _fewer(self) -> Together | None:
@@ -99,7 +99,7 @@ class Together:
 
     def _asking(self, member: Member, version: str) -> Member:
         """Return a step that asks for a release too, if it has the package and could have the release."""
-        bare = _keeping(member, {})
+        bare = keeping(member, {})
         if self._name not in member.problem.preferences:
             return bare
         asking = replace(bare.problem, requirements=[*bare.problem.requirements, added(f"{self._name}=={version}")])
@@ -112,13 +112,13 @@ class Together:
     def _apart(self, step: Name, version: str) -> Iterator[str]:
         """Yield what other steps would have instead of what a step would, as they do not now, and what forces it."""
         now, then = self._anew, self._at(version)
-        mine, mine_now = self._versions(then, step), self._versions(now, step)
-        for other in self._members:
-            theirs, theirs_now = self._versions(then, other), self._versions(now, other)
+        mine, mine_now = (versions_in(self._members[step], one) for one in (then, now))
+        for other, member in self._members.items():
+            theirs, theirs_now = versions_in(member, then), versions_in(member, now)
             for name in sorted(mine.keys() & theirs.keys()):
                 was_apart = name in mine_now and name in theirs_now and mine_now[name] != theirs_now[name]
                 if mine[name] != theirs[name] and not was_apart:
-                    problem, pins = _keeping(self._members[other], {}).problem, then.pins[other]
+                    problem, pins = keeping(member, {}).problem, then.pins[other]
                     found = why_differs(problem, pins, name, mine[name], Stated.at)
                     yield f"  {_called(other, step)} has {name} {theirs[name]}: {answer_words.why_differs(found)}"
 
@@ -136,9 +136,6 @@ class Together:
             where = "" if steps == [_called(step, step)] else f" in {_several(list(dict.fromkeys(steps)))}"
             yield f"  {moved}{where}" + (f" ({-years:.1f} years older)" if -years > _TENTH else "")
 
-    def _versions(self, found: Aligned, name: Name) -> Mapping[NormalizedName, str]:
-        return versions_of(self._members[name].problem, found.pins.get(name, {}))
-
 
 def _years(package: Package, newer: int, older: int) -> float:
     """Return the years between two releases, 0 where they are not known."""
@@ -146,7 +143,13 @@ def _years(package: Package, newer: int, older: int) -> float:
     return (days[newer] - days[older]) / _YEAR if days and days[newer] and days[older] else 0.0
 
 
-def _keeping(member: Member, kept: Mapping[NormalizedName, str]) -> Member:
+def versions_in(member: Member, found: Aligned) -> Mapping[NormalizedName, str]:
+    """Return the versions that a step has in an answer; none where it has no part in it."""
+    return versions_of(member.problem, found.pins.get(member.name, {}))
+
+
+def keeping(member: Member, kept: Mapping[NormalizedName, str]) -> Member:
+    """Return a step that prefers other versions than those of its lock."""
     return replace(member, problem=replace(member.problem, preferences=kept))
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Literal, Self
+from contextlib import suppress
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 from packaging.utils import NormalizedName
-from packaging.version import Version
 
 from zlock.errors import ZlockError
 from zlock.model.explanations import Behind
 from zlock.model.requirement import DirectRequirement
-from zlock.model.target import Target
 from zlock.resolution import words
 from zlock.resolution.behind import behind_of
 from zlock.resolution.clauses import Unsolvable
@@ -25,16 +23,11 @@ from zlock.resolution.findings import Nothing
 from zlock.resolution.needs import Node, Pins
 from zlock.resolution.problem import Problem
 from zlock.resolution.reporter import AtMost, Enough
-from zlock.resolution.side import Member, Name
+from zlock.resolution.side import Name
 from zlock.resolution.solve import solve
 from zlock.resolution.trials import Trials, added
 from zlock.resolution.unusable_words import nothing, older
-from zlock.workflow.explain.aligned_steps import Together
-from zlock.workflow.explain.graphs import standing
-from zlock.workflow.locks.current import LockedStep
-from zlock.workflow.project.workspace import Workspace
-from zlock.workflow.solving.problem import StepProblems
-from zlock.workflow.solving.session import Session
+from zlock.workflow.explain.members import Members
 
 Verdict = Literal["newest", "kept", "held back", "unknown"]
 _MOST = 4  # different reasons that are said, and conflicts of one release
@@ -61,85 +54,22 @@ class Newer(Struct, frozen=True, kw_only=True):
     moves: str = ""
 
 
-class Looking:
-    """Says why packages are not newer; the index is asked, or with `--offline` the cache.
-
-    Args:
-        workspace: The project.
-        every: All steps whose locks are current: some are aligned with others.
-        refresh: Whether pages are asked for again that may have changed since they were stored.
-    """
-
-    def __init__(self, workspace: Workspace, every: Sequence[LockedStep], *, refresh: bool = False) -> None:
-
-        self._overrides = {one.name: one for one in workspace.project.overrides}
-        self._session = Session(workspace, refresh=refresh)
-        self._members = _Members(self._session, every)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._session.close()
-
-    def newer(self, locked: LockedStep, target: Target, name: NormalizedName) -> Newer:
-        """Say why a package of a step is not newer on a target."""
-        step = (locked.step.name, target.platform)
-        return _look(self._members, step, name, self._overrides.get(name))
-
-    def behind(self, locked: LockedStep, target: Target, name: NormalizedName) -> Behind | None:
-        """Say how far a package of a step is behind on a target, and why; None where it is not, or nobody can say."""
-        problem = self._members.member((locked.step.name, target.platform)).problem
-        with contextlib.suppress(ZlockError, Unsolvable):  # `newer` says it
-            return behind_of(replace(problem, preferences={}), solve(problem), name, Trials(_SECONDS))
-        return None
-
-    def versions(self, locked: LockedStep, target: Target, name: NormalizedName) -> Sequence[Version]:
-        """Return what the index lists of a package of a step, the newest first; nothing for what comes by URL."""
-        package = self._members.member((locked.step.name, target.platform)).problem.universe.package(name)
-        return () if package.reference else package.versions
-
-
-class _Members:
-    """What each step asks on each of its platforms, and which of them are solved together."""
-
-    def __init__(self, session: Session, every: Sequence[LockedStep]) -> None:
-
-        self._problems = StepProblems(session)
-        self._every = {locked.step.name: locked for locked in every}
-        self._found: dict[str, list[Member]] = {}
-        self._together: dict[tuple[str, NormalizedName], Together] = {}
-
-    def _of(self, step: str) -> list[Member]:
-        if step not in self._found:
-            locked = self._every[step]
-            self._found[step] = self._problems.members(locked, standing(locked))
-        return self._found[step]
-
-    def member(self, name: Name) -> Member:
-        """Return what a step asks on a platform."""
-        return next(member for member in self._of(name[0]) if member.name == name)
-
-    def together(self, name: Name, package: NormalizedName) -> Together:
-        """Return what has its version of a package in common with a step on a platform."""
-        group = self.member(name).group
-        if (group, package) not in self._together:
-            members = []
-            for step in self._every:
-                with contextlib.suppress(ZlockError):  # what another step refers to may not be there any more
-                    members += [member for member in self._of(step) if member.group == group]
-            self._together[group, package] = Together(members, package)
-        return self._together[group, package]
-
-
-def _look(members: _Members, step: Name, name: NormalizedName, override: DirectRequirement | None) -> Newer:
-
+def newer(members: Members, step: Name, name: NormalizedName) -> Newer:
+    """Say why a package of a step is not newer on a platform."""
     try:
-        return _Search(members, step, name, override).run()
+        return _Search(members, step, name).run()
     except ZlockError as error:  # what is known without an index is worth saying in spite of it
         return Newer(verdict="unknown", reasons=(error.message,))
     except Unsolvable:
         return Newer(verdict="unknown", reasons=("the locked release is no longer available from the index",))
+
+
+def behind(members: Members, step: Name, name: NormalizedName) -> Behind | None:
+    """Say how far a package of a step is behind on a platform, and why; None where it is not, or nobody can say."""
+    problem = members.member(step).problem
+    with suppress(ZlockError, Unsolvable):  # `newer` says it
+        return behind_of(replace(problem, preferences={}), solve(problem), name, Trials(_SECONDS))
+    return None
 
 
 class _Obstacle(Struct, frozen=True):
@@ -152,16 +82,15 @@ class _Obstacle(Struct, frozen=True):
 class _Search:
     """The question about one package of one step, on one platform."""
 
-    def __init__(self, members: _Members, step: Name, name: NormalizedName, override: DirectRequirement | None) -> None:
+    def __init__(self, members: Members, step: Name, name: NormalizedName) -> None:
         self._problem = members.member(step).problem
         self._members = members
         self._step = step
         self._name = name
         self._package = self._problem.universe.package(name)
-        self._override = override
+        self._override = members.overrides.get(name)
 
     def run(self) -> Newer:
-
         if self._package.reference is not None:
             return Newer(verdict="held back", reasons=("a direct reference: it is what its URL names",))
         pins = solve(self._problem)

@@ -12,8 +12,8 @@ from packaging.version import Version
 from zlock.errors import OutsideFailed, ZlockError
 from zlock.lock.selection import packages_on
 from zlock.reporting import Activity, Doing
-from zlock.workflow.explain.newer import Looking, Newer
-from zlock.workflow.explain.why import every_step
+from zlock.workflow.explain.members import Members
+from zlock.workflow.explain.newer import Newer, newer
 from zlock.workflow.locks.current import LockedStep, load_locked
 from zlock.workflow.project.workspace import Options, Workspace
 
@@ -63,42 +63,43 @@ def outdated(options: Options) -> list[OutdatedStep]:
     chosen = load_locked(workspace)
     if not chosen:
         return []
-    with Looking(workspace, every_step(workspace, chosen), refresh=True) as looking:
-        found = [_outdated(workspace, looking, locked) for locked in chosen]
+    with workspace.opened:
+        members = Members(workspace, chosen, refresh=True)
+        found = [_outdated(workspace, members, locked) for locked in chosen]
     failed = next((one.failed for one in found if one.failed), None)
     if failed and all(len(one.unknown) == one.packages for one in found):
         raise failed
     return found
 
 
-def _outdated(workspace: Workspace, looking: Looking, locked: LockedStep) -> OutdatedStep:
+def _outdated(workspace: Workspace, members: Members, locked: LockedStep) -> OutdatedStep:
     found: dict[tuple[str, str], OutdatedPackage] = {}
     unknown: dict[str, str] = {}
     failed: OutsideFailed | None = None
     pins = {
-        (package.name, package.version): target
+        (canonicalize_name(package.name), package.version): (locked.step.name, target.platform)
         for target in reversed(locked.question.targets)
         for package in packages_on(locked.lock, target)
         if package.version
     }
-    for number, ((name, version), target) in enumerate(sorted(pins.items(), key=lambda pin: pin[0])):
+    for number, ((name, version), step) in enumerate(sorted(pins.items(), key=lambda pin: pin[0])):
         workspace.reporter(Doing(Activity.LOOKING_FOR_NEWER, locked.step.name, done=number, total=len(pins)))
         try:
-            newest = _newest(looking.versions(locked, target, canonicalize_name(name)), Version(version))
+            newest = _newest(members.versions(step, name), Version(version))
         except ZlockError as error:
             unknown[name] = error.message
             if isinstance(error, OutsideFailed) and not workspace.options.offline:  # offline nobody was asked
                 failed = failed or error
             continue
         if newest is not None:
-            newer = looking.newer(locked, target, canonicalize_name(name))
-            if newer.verdict == "unknown":
-                unknown[name] = "; ".join(newer.reasons)
+            why = newer(members, step, name)
+            if why.verdict == "unknown":
+                unknown[name] = "; ".join(why.reasons)
             else:
-                newer = replace(newer, newest=str(newest))
-                if newer.moves == newer.newest:  # what rules pre-releases out is of no interest then
-                    newer = replace(newer, verdict="kept", reasons=())
-                found[name, version] = OutdatedPackage(name=name, version=version, newer=newer)
+                why = replace(why, newest=str(newest))
+                if why.moves == why.newest:  # what rules pre-releases out is of no interest then
+                    why = replace(why, verdict="kept", reasons=())
+                found[name, version] = OutdatedPackage(name=name, version=version, newer=why)
     return OutdatedStep(
         step=locked.step.name,
         packages=len(locked.lock.packages),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,13 +12,11 @@ from zlock.model.explanations import Stated
 from zlock.reporting import Activity, Doing
 from zlock.resolution.align import Aligned, align
 from zlock.resolution.apart import why_differs
-from zlock.resolution.side import Member, versions_of
-from zlock.workflow.explain.graphs import standing
-from zlock.workflow.explain.why import every_step
+from zlock.resolution.side import Member
+from zlock.workflow.explain.aligned_steps import keeping, versions_in
+from zlock.workflow.explain.members import Members
 from zlock.workflow.locks.current import load_locked
 from zlock.workflow.project.workspace import Options, Workspace
-from zlock.workflow.solving.problem import StepProblems
-from zlock.workflow.solving.session import Session
 
 
 class Older(Struct, frozen=True, kw_only=True):
@@ -67,11 +64,8 @@ def sharing(options: Options) -> Sharing:
     """
     workspace = Workspace(options)
     chosen = load_locked(workspace)
-    every = every_step(workspace, chosen)
-    with closing(Session(workspace, refresh=False)) as session:
-        problems = StepProblems(session)
-        asking = [problems.members(locked, standing(locked)) for locked in every]
-        members = [replace(one, problem=replace(one.problem, preferences={})) for step in asking for one in step]
+    with workspace.opened:
+        members = [keeping(one, {}) for one in Members(workspace, chosen).every()]
         workspace.reporter(Doing(Activity.SOLVING, total=len(members)))
         shared = align(members)
         alone = align([replace(one, group="/".join(one.name)) for one in members])
@@ -84,21 +78,16 @@ def sharing(options: Options) -> Sharing:
         )
 
 
-def _versions(member: Member, found: Aligned) -> Mapping[NormalizedName, str]:
-
-    return versions_of(member.problem, found.pins.get(member.name, {}))
-
-
 def _differing(members: Sequence[Member], found: Aligned) -> int:
     versions: dict[str, set[str]] = {}
     for member in members:
-        for name, version in _versions(member, found).items():
+        for name, version in versions_in(member, found).items():
             versions.setdefault(name, set()).add(version)
     return sum(len(each) > 1 for each in versions.values())
 
 
 def _older(member: Member, members: Sequence[Member], shared: Aligned, alone: Aligned) -> Iterator[Older]:
-    ages, now, before = member.problem.ages, _versions(member, shared), _versions(member, alone)
+    ages, now, before = member.problem.ages, versions_in(member, shared), versions_in(member, alone)
     for name in sorted(now.keys() & before.keys()):
         package = member.problem.universe.package(name)
         here, there = package.position(now[name]), package.position(before[name])
@@ -116,7 +105,7 @@ def _older(member: Member, members: Sequence[Member], shared: Aligned, alone: Al
 def _with_reason(found: Older, name: NormalizedName, members: Sequence[Member], shared: Aligned) -> Older:
     """Add which step could not have what another one would have alone, and which of its requirements say so."""
     for other in members:
-        if other.name[0] != found.step and _versions(other, shared).get(name) == found.version:
+        if other.name[0] != found.step and versions_in(other, shared).get(name) == found.version:
             why = why_differs(other.problem, shared.pins[other.name], name, found.alone)
             if why.reason == "forced":
                 return replace(found, for_step=other.name[0], forcing=why.forcing)

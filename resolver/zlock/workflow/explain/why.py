@@ -10,11 +10,11 @@ from packaging.utils import canonicalize_name
 from zlock.errors import InvalidInput, Located, NoAnswer
 from zlock.merge import merge
 from zlock.model.explanations import Behind, Differs
-from zlock.reporting import unheard
 from zlock.wording import did_you_mean, listed
 from zlock.workflow.explain.graphs import StepGraph, debian_graphs, package_graphs
-from zlock.workflow.explain.newer import Looking, Newer
-from zlock.workflow.locks.current import LockedStep, collect_locked, load_locked
+from zlock.workflow.explain.members import Members
+from zlock.workflow.explain.newer import Newer, behind, newer
+from zlock.workflow.locks.current import LockedStep, load_locked
 from zlock.workflow.project.workspace import Options, Workspace
 
 
@@ -74,12 +74,13 @@ def why(options: Options, name: str) -> list[Why]:
         if why_debian := [_why(locked, graph, name) for locked, graph in debian if name in graph.graph.versions]:
             return why_debian
         raise _absent(workspace, every, name)
-    steps = [(locked, graph.targets[0]) for locked, graph in found]
-    with Looking(workspace, every_step(workspace, every)) as looking:
-        newer = [looking.newer(locked, target, package) for locked, target in steps]
-        behind = [looking.behind(locked, target, package) for locked, target in steps]
-    said = zip(found, newer, behind, strict=True)
-    return [_why(locked, graph, package, one, late) for (locked, graph), one, late in said]
+    steps = [(locked.step.name, graph.targets[0].platform) for locked, graph in found]
+    with workspace.opened:
+        members = Members(workspace, every)
+        newest = [newer(members, step, package) for step in steps]
+        late = [behind(members, step, package) for step in steps]
+    said = zip(found, newest, late, strict=True)
+    return [_why(locked, graph, package, one, two) for (locked, graph), one, two in said]
 
 
 def _absent(workspace: Workspace, every: list[LockedStep], name: str) -> NoAnswer:
@@ -107,15 +108,6 @@ def _left_out(locked: LockedStep, package: str) -> Iterator[Located]:
         if direct.name == package and not any(target.holds(marker) for target in targets):
             for origin in direct.origins:
                 yield Located(f"`{direct}` by {origin}: its marker is false for `{locked.step.name}`, {on}", origin)
-
-
-def every_step(workspace: Workspace, chosen: list[LockedStep]) -> list[LockedStep]:
-    """Return the chosen steps, and the others whose locks are current: they may be aligned with those."""
-    if not workspace.options.steps:
-        return chosen
-    others = collect_locked(workspace.for_steps(reporter=unheard))
-    names = {locked.step.name for locked in chosen}
-    return [*chosen, *(locked for locked in others if locked.step.name not in names)]
 
 
 def _why(
