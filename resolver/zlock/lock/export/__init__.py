@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -25,7 +25,6 @@ class Exported(Struct, frozen=True, kw_only=True):
         targets: What it is for.
         lock_folder: The lock's folder, from which its paths count.
         folder: The folder of the output, from which the output's paths are to count.
-        public_index: Returns the URL of the index that installers ask unless they are told another one.
         wheelhouse: The project's wheelhouse; None where no format asks for it.
         routing: The indexes whose URLs may be named, as far as the lock's packages come from them; and which packages
             come from one alone.
@@ -35,7 +34,6 @@ class Exported(Struct, frozen=True, kw_only=True):
     targets: tuple[Target, ...]
     lock_folder: Path
     folder: Path
-    public_index: Callable[[], str]
     wheelhouse: Path | None = None
     routing: Routing = field(default_factory=lambda: Routing(indexes=()))
 

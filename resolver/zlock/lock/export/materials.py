@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from zlock.errors import InvalidInput, OutsideFailed
+from zlock.index.machine import public_index
 from zlock.lock.export import Exported
 from zlock.lock.package import Package
 from zlock.model.debian import DebianPackage
@@ -97,7 +98,7 @@ def purl_of(package: Package, source: Exported) -> PackageURL | None:
     elif package.directory:
         return None
     elif package.index:
-        if package.index.rstrip("/") != source.public_index().rstrip("/"):
+        if package.index.rstrip("/") != public_index().rstrip("/"):
             qualifiers["repository_url"] = package.index
     elif not source.lock.facts.is_portable:
         return None  # the index is a folder

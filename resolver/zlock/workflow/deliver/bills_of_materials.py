@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from zlock.index.machine import public_index
 from zlock.lock.export import Exported, export
 from zlock.lock.store import read_lock
 from zlock.workflow.deliver.shipment import Shipment
@@ -28,13 +27,7 @@ def write_bills(shipment: Shipment, formats: Iterable[str], folder: Path) -> lis
             found = read_lock(lock)
             if found is None:  # outdated, which is reported elsewhere
                 continue
-            source = Exported(
-                lock=found,
-                targets=found.facts.targets,
-                lock_folder=lock.parent,
-                folder=lock.parent,
-                public_index=public_index,
-            )
+            source = Exported(lock=found, targets=found.facts.targets, lock_folder=lock.parent, folder=lock.parent)
             file = folder / f"zlock.{step}.{BILLS[name]}"
             file.write_text(export(name, source), encoding="utf-8", newline="\n")
             files.append(file)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zlock.errors import InvalidInput
-from zlock.index.machine import public_index
 from zlock.lock.export import Exported, export
 from zlock.lock.lock import Lock
 from zlock.lock.selection import indexes_of, narrowed
@@ -87,6 +86,5 @@ def _source(workspace: Workspace, locked: LockedStep, platform: str | None, outp
         lock_folder=real(locked.path.parent),
         folder=real(output.parent if output else Path.cwd()),
         wheelhouse=real(workspace.wheelhouse),
-        public_index=public_index,
         routing=_nameable(locked, lock),
     )

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from zlock.errors import NoAnswer, OutsideFailed
 from zlock.image.wanted import BuiltFolder
-from zlock.index.machine import public_index
 from zlock.index.sdist import temporary_folder, uv_environment
 from zlock.lock.export import Exported, export
 from zlock.lock.facts import Build
@@ -122,7 +121,6 @@ class _Making(Unshown, frozen=True):
                 targets=(self.contents.target,),
                 lock_folder=self.contents.lock_folder,
                 folder=self.work,
-                public_index=public_index,
             ),
         )
         place = self.work / "pylock.toml"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from zlock.errors import Collector, InvalidConfiguration, LockOutdated
+from zlock.errors import Collector, InvalidConfiguration, LockOutdated, every, raise_all
 from zlock.lock.declared import undeclared
 from zlock.lock.facts import Facts
 from zlock.lock.store import existing_steps, lock_path, other_step, read_lock
@@ -45,10 +45,7 @@ class Shipment(Struct, frozen=True, kw_only=True):
 
     def raise_if_outdated(self) -> None:
         """Raise what is outdated: the error itself if there is one, else `Problems`."""
-        problems = Collector()
-        for error in self.outdated:
-            problems.add(error)
-        problems.raise_if_any()
+        raise_all(self.outdated)
 
     def sdist_files(self) -> dict[Path, str]:
         """Return what an sdist has to hold so that a wheel can be built from it, by its place in the project.
@@ -56,15 +53,8 @@ class Shipment(Struct, frozen=True, kw_only=True):
         Raises:
             InvalidConfiguration: The locks are outside the project, or a file would publish credentials.
         """
-        problems = Collector()
-        for lock in self.locks.values():
-            with problems:
-                _check_inside(lock, self.folder)
-        for file in self.declared:
-            with problems:
-                _check_publishable(file, self.folder)
-        problems.raise_if_any()
         files = [*self.locks.values(), *self.declared]
+        every(lambda file: _check(file, self.folder, is_lock=file not in self.declared), files)
         return {file: file.relative_to(self.folder).as_posix() for file in files}
 
 
@@ -118,12 +108,14 @@ def _stated_steps(project: Project) -> Collection[str]:
 
 
 def _check_steps(steps: Collection[str], known: Collection[str]) -> None:
-    problems = Collector()
-    for name in steps:
-        if name not in known:
-            hint = did_you_mean(name, known) or f"steps with a lock: {listed(sorted(known))}"
-            problems.add(InvalidConfiguration(f"`steps` of the build hook: no lock is of a step `{name}`", hint=hint))
-    problems.raise_if_any()
+    raise_all(
+        InvalidConfiguration(
+            f"`steps` of the build hook: no lock is of a step `{name}`",
+            hint=did_you_mean(name, known) or f"steps with a lock: {listed(sorted(known))}",
+        )
+        for name in steps
+        if name not in known
+    )
 
 
 def _facts(project: Project, path: Path, step: str) -> Facts:
@@ -178,15 +170,14 @@ def _is_unpacked(project: Project) -> bool:
     return (project.folder / "PKG-INFO").is_file()
 
 
-def _check_inside(file: Path, folder: Path) -> None:
-    if not real(file).is_relative_to(real(folder)):
-        raise InvalidConfiguration(
-            f"`{file.name}` is outside the project, where an sdist can't hold it", hint="choose another `lock-dir`"
-        )
-
-
-def _check_publishable(file: Path, folder: Path) -> None:
-    """Refuse a file with secrets: an sdist takes it because zlock says so, whatever version control ignores."""
+def _check(file: Path, folder: Path, *, is_lock: bool) -> None:
+    """Refuse a lock outside the project, and secrets: an sdist takes a file because zlock says so, ignored or not."""
+    if is_lock:
+        if not real(file).is_relative_to(real(folder)):
+            raise InvalidConfiguration(
+                f"`{file.name}` is outside the project, where an sdist can't hold it", hint="choose another `lock-dir`"
+            )
+        return
     for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         # Code is the user's own business, and full of addresses that are no secrets.
         text = "\n".join(_DIRECT_REFERENCE.findall(line)) if file.suffix == ".py" else line

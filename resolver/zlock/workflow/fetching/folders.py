@@ -11,7 +11,7 @@ from msgspec import Struct
 from packaging.markers import default_environment
 from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 
-from zlock.errors import Collector, OutsideFailed, ZlockError
+from zlock.errors import OutsideFailed, ZlockError, every
 from zlock.image.wanted import BuiltFolder
 from zlock.index.cache import Cache
 from zlock.lock.facts import Build
@@ -79,17 +79,17 @@ class Folders:
             NoAnswer: A folder outside of the project is not named by `build-sdists`, or its build lacks something.
             OutsideFailed: A build failed, or what it requires can't be had; several errors come as `Problems`.
         """
-        problems = Collector()
-        found: dict[str, BuiltFolder] = {}
-        for package in packages_on(one.lock, target):
-            place, build = package.directory, usable_build(one, package.name, target)
-            if place and build:
-                with problems:
-                    folder = real(one.path.parent / place.path / place.subdirectory)
-                    name = canonicalize_name(package.name)
-                    found[name] = self._built(one, target, name, folder, build.requirements)
-        problems.raise_if_any()
-        return found
+        wanted = [
+            (canonicalize_name(package.name), real(one.path.parent / place.path / place.subdirectory), build)
+            for package in packages_on(one.lock, target)
+            if (place := package.directory) and (build := usable_build(one, package.name, target))
+        ]
+
+        def built(row: tuple[NormalizedName, Path, Build]) -> tuple[NormalizedName, BuiltFolder]:
+            name, folder, build = row
+            return name, self._built(one, target, name, folder, build.requirements)
+
+        return dict(every(built, wanted))
 
     def _built(
         self, one: LockedStep, target: Target, name: NormalizedName, folder: Path, locked: tuple[str, ...]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from zlock.errors import Collector, ZlockError
+from zlock.errors import Collector, ZlockError, every
 from zlock.image.attached import attach
 from zlock.image.plan import ImagePlan
 from zlock.image.registry.registry import Registry
-from zlock.index.machine import public_index
 from zlock.lock.export import Exported, export
 from zlock.lock.selection import narrowed
 from zlock.model.reference import ImageReference
@@ -32,22 +31,15 @@ def make_bills(plans: Iterable[ImagePlan], locked: Sequence[LockedStep], name: s
         InvalidInput: The format can't hold what a lock has; several errors come as `Problems`.
     """
     steps = {one.step.name: one for one in locked}
-    bills, problems = {}, Collector()
-    for plan in plans:
+
+    def bill(plan: ImagePlan) -> tuple[tuple[str, str], bytes]:
         one = steps[plan.steps[0]]
         (target,) = (target for target in one.question.targets if target.platform == plan.platform)
         folder = one.path.parent
-        source = Exported(
-            lock=narrowed(one.lock, target),
-            targets=(target,),
-            lock_folder=folder,
-            folder=folder,
-            public_index=public_index,
-        )
-        with problems:
-            bills[plan.key, plan.platform] = export(name, source).encode()
-    problems.raise_if_any()
-    return bills
+        source = Exported(lock=narrowed(one.lock, target), targets=(target,), lock_folder=folder, folder=folder)
+        return (plan.key, plan.platform), export(name, source).encode()
+
+    return dict(every(bill, plans))
 
 
 def attach_bills(

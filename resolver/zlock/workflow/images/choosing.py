@@ -57,8 +57,7 @@ class Engine:
     def __init__(self, name: str | None, environ: Mapping[str, str], network: str = "") -> None:
         self._asked = name, environ, network
         self._turn = Lock()
-        self._found: Builder | None = None
-        self._missing: OutsideFailed | None = None
+        self._found: Builder | OutsideFailed | None = None
 
     def __call__(self) -> Builder:
         """Return it.
@@ -67,15 +66,15 @@ class Engine:
             OutsideFailed: There is none.
         """
         with self._turn:
-            if self._missing is None and self._found is None:
+            if self._found is None:
                 try:
                     self._found = choose_builder(*self._asked)
                 except OutsideFailed as error:
-                    self._missing = error
-        if self._found is not None:
-            return self._found
-        said = self._missing
-        raise OutsideFailed(said.message, context=said.context, hint=said.hint) if said else AssertionError
+                    self._found = error
+            found = self._found
+        if isinstance(found, OutsideFailed):
+            raise OutsideFailed(found.message, context=found.context, hint=found.hint)
+        return found
 
     @property
     def that_stores(self) -> Builder | None:
