@@ -72,12 +72,8 @@ class Held:
         """Ask at once for what several looks begin with, where something had to be waited for."""
         for name, limit in looks if self._problem.universe.is_waiting else ():
             look = _Look(name, limit, self._without(name))
-            wanted = self._usable(name, look)
-            holding = self._holding(name, wanted, look)
-            for node in holding:
+            for node in self._holding(name, self._usable(name, look), look):
                 self._moves(node, look)
-            if not holding:
-                self._sample(name, wanted)
 
     def _without(self, name: NormalizedName) -> Collection[Node]:
         """Return what is there whatever becomes of a package; what is there only for its sake does not hold it back."""
@@ -121,7 +117,11 @@ class Held:
         )
 
     def _moves(self, node: Node, look: _Look) -> list[int]:
-        return self._sample(node.name, self._usable(node.name, look) & ~(1 << self._pins[node]))
+        """Return a few candidates to which a node could move; mostly all of them are looked at."""
+        chosen = self._sample(node.name, self._usable(node.name, look) & ~(1 << self._pins[node]))
+        universe = self._problem.universe
+        universe.ask_ahead(universe.package(node.name), sum(1 << position for position in chosen))
+        return chosen
 
     def _may_be(self, name: NormalizedName, position: int, look: _Look, depth: int) -> bool:
         """Return whether a package can be at a candidate, as far as its own needs show."""
@@ -145,7 +145,6 @@ class Held:
             package = self._problem.universe.package(name)
             positions = list(bits(mask))
             chosen = [positions[index] for index in _spread(len(positions)) if package.candidate(positions[index])]
-            self._problem.universe.ask_ahead(package, sum(1 << position for position in chosen))
             self._samples[key] = chosen
         return self._samples[key]
 

@@ -22,7 +22,7 @@ from zlock.resolution.needs import Need, Node, nodes_of
 from zlock.resolution.package import Candidate, Package, bits, names_prerelease
 from zlock.resolution.rules import Rules
 
-_MOST_AHEAD = 64  # releases of one package whose metadata is fetched before it is asked for
+_MOST_AHEAD = 32  # releases of one package whose metadata is fetched before it is asked for
 Needs = tuple[Need, ...] | Rejected
 
 
