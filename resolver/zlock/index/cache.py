@@ -2,7 +2,7 @@
 
 Every file is replaced whole, so runs side by side only ever see complete ones; each carries a digest, so
 one that was damaged is as good as absent. `marshal` is the fastest reader there is for plain values; what
-it writes may change with Python's version, which is why the folder names it.
+it writes may change with Python's version, which is why the folder names it. Parts are whatever bytes they are.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import struct
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from zlock.model.paths import home_of
 
 # Raise it whenever the shape or the meaning of what is stored changes: older files are then left alone.
-_FORMAT = 9
+_FORMAT = 10
 _DIGEST_SIZE = 16
 _LENGTH = struct.Struct("<I")
 _PLACE = struct.Struct("<III")
@@ -51,12 +51,12 @@ class Parts(NamedTuple):
 
     Attributes:
         value: The value.
-        part: Reads a part by its position; raises `Damaged` where it is not what was written.
+        part: Reads the bytes of a part by its position; raises `Damaged` where it is not what was written.
         until: When it stops to count as current, in seconds since the epoch.
     """
 
     value: Any
-    part: Callable[[int], Any]
+    part: Callable[[int], bytes]
     until: float
 
 
@@ -125,25 +125,24 @@ class Cache:
         if begin + length + last_start + last_size != len(data):
             return None  # cut short
 
-        def part(position: int) -> Any:
+        def part(position: int) -> bytes:
             start, size, check = _PLACE.unpack_from(places, position * _PLACE.size)
             body = data[begin + length + start : begin + length + start + size]
             if zlib.crc32(body) != check:
                 raise Damaged
-            return marshal.loads(body)  # noqa: S302 - as above
+            return body
 
         return Parts(value, part, until)
 
-    def write_parts(self, kind: str, group: str, key: str, *, value: Any, parts: Iterable[Any], until: float) -> None:
+    def write_parts(self, kind: str, group: str, key: str, *, value: Any, parts: Sequence[bytes], until: float) -> None:
         """Store a value with parts that are read one by one: what nobody looks at costs nothing."""
-        bodies = [marshal.dumps(part) for part in parts]
         places, start = bytearray(), 0
-        for body in bodies:
+        for body in parts:
             places += _PLACE.pack(start, len(body), zlib.crc32(body))
             start += len(body)
         head = marshal.dumps((value, bytes(places)))
         digest = hashlib.blake2b(head, digest_size=_DIGEST_SIZE).digest()
-        self._replace(kind, group, key, [digest, _LENGTH.pack(len(head)), head, *bodies])
+        self._replace(kind, group, key, [digest, _LENGTH.pack(len(head)), head, *parts])
         self.prolong(kind, group, key, until)
 
     def prolong(self, kind: str, group: str, key: str, until: float) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from msgspec.msgpack import Decoder, encode
 from msgspec.structs import astuple
 from packaging.utils import NormalizedName
 
@@ -26,9 +27,8 @@ from zlock.model.page import Page
 # Seconds for which a page counts as current where the index does not say; what uv assumes too.
 _FRESH = 600
 _MAX_AGE = re.compile(r"(?<!-)max-age=\"?(\d{1,9})")
-
-
 _VERSIONS = 2  # where they are in what is stored
+_FILES = Decoder(tuple[File, ...])
 _PARSING = threading.Lock()
 
 
@@ -117,7 +117,7 @@ class Pages:
     def _page(self, name: NormalizedName, stored: Parts) -> Page:
         def files(position: int) -> tuple[File, ...]:
             try:
-                return tuple(map(File._make, stored.part(position)))
+                return _FILES.decode(stored.part(position))
             except Damaged:
                 return self._again(name, str(versions[position]))
 
@@ -168,7 +168,7 @@ class Pages:
 
     def _store(self, page: Page, answer: Answer) -> None:
         value = (answer.headers.get("etag", ""), answer.headers.get("last-modified", ""), *astuple(page)[2:-1])
-        releases = (tuple(map(tuple, page.files(position))) for position in range(len(page.versions)))
+        releases = [encode(page.files(position)) for position in range(len(page.versions))]
         self._cache.write_parts(
             "pages", self._base, page.name, value=value, parts=releases, until=_until(answer, _FRESH)
         )
