@@ -141,8 +141,8 @@ def test_what_no_image_can_hold_is_refused_and_nothing_waits_for_it(tmp_path: Pa
         "the link `one` leads to nothing",
         "the link `other` leads to nothing",
         "`pipe` is not a file but a pipe, a socket or a device",
-        "`data/.wh..wh..opq` would take away all that is in `/app/data` of the base image",
-        "`data/.wh.a/b` would take away `/app/data/a` of the base image",
+        "`data/.wh..wh..opq` would delete all that is in `/app/data` of the base image",
+        "`data/.wh.a/b` would delete `/app/data/a` of the base image",
     ]
     assert all(".dockerignore" in error.hint for error in raised.value.errors)
 

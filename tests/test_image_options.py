@@ -120,7 +120,7 @@ def test_a_variable_of_uv_has_one_value(argument: object) -> None:
     ],
 )
 def test_what_is_not_taken_is_refused_with_what_to_write_instead(installer: str, name: str, place: str) -> None:
-    with pytest.raises(InvalidConfiguration, match=f"`{name}` of `(uv )?pip install` is not taken") as raised:
+    with pytest.raises(InvalidConfiguration, match=f"`{name}` of `(uv )?pip install` is refused") as raised:
         options_of(INSTALLERS[installer], {name: "x"})
 
     assert place in raised.value.hint
@@ -181,7 +181,7 @@ def test_all_mistakes_come_at_once() -> None:
 )
 def test_a_variable_of_the_build_that_is_such_an_option_is_refused_too(installer: str, name: str, place: str) -> None:
     settings = {"python_package_installer": installer, "environment": {name: "x"}}
-    with pytest.raises(InvalidConfiguration, match=f"`{name}` is not taken") as raised:
+    with pytest.raises(InvalidConfiguration, match=f"`{name}` is refused") as raised:
         planned(wheel("alpha", "1.0"), own={"uv": UV_PIN}, settings=settings)
 
     assert raised.value.message.startswith(f"step `train`, `environment`: `{name}` ")

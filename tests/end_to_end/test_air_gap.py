@@ -191,7 +191,7 @@ def test_a_wheelhouse_that_is_not_there_is_refused(index: TinyIndex, tmp_path: P
     result = project.run("dockerfile", "--wheelhouse", "elsewhere")
 
     assert result.code == 2
-    assert "elsewhere`, which is to be the wheelhouse, is not a folder" in result.stderr
+    assert "elsewhere`, which is to become the wheelhouse, is not a folder" in result.stderr
     assert "zlock fetch --wheelhouse" in result.stderr
 
 

@@ -154,8 +154,8 @@ def test_mistakes_in_the_list_are_errors(project: Project, entry: str, said: str
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[]", "no record of OSV is in"),
-        ("{}", "is not a record of OSV: `id`: it is not there"),
+        ("[]", "no OSV record was found in"),
+        ("{}", "is not an OSV record: `id`: it is not there"),
         ("{", "is not JSON"),
         (None, "can't be read"),
     ],
@@ -215,7 +215,7 @@ def test_a_record_of_another_form_is_an_error(tmp_path: Path, stated: dict[str, 
 
     with pytest.raises(InvalidInput) as caught:
         read_records([place], {canonicalize_name("alpha")})
-    assert f"`{place}` is not a record of OSV: `[1].{field}`: " in caught.value.message
+    assert f"`{place}` is not an OSV record: `[1].{field}`: " in caught.value.message
 
 
 def test_what_the_form_leaves_open_is_no_mistake(tmp_path: Path) -> None:

@@ -267,14 +267,14 @@ def test_a_project_below_the_top_of_its_repository_finds_its_locks(index: TinyIn
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["no-such-branch"], "git knows no revision `no-such-branch`"),
+        (["no-such-branch"], "git has no revision `no-such-branch`"),
         (["--", "--output=stolen"], "`--output=stolen` is not a revision"),
-        (["HEAD:lockfiles"], "git knows no revision"),
+        (["HEAD:lockfiles"], "git has no revision"),
         (
             ["nothere.toml"],
-            "there is no file or folder `nothere.toml`, and git knows no revision `nothere.toml`\nhint: ",
+            "there is no file or folder `nothere.toml`, and git has no revision `nothere.toml`\nhint: ",
         ),
-        (["locks/old"], "there is no file or folder `locks/old`, and git knows no revision `locks/old`\nhint: "),
+        (["locks/old"], "there is no file or folder `locks/old`, and git has no revision `locks/old`\nhint: "),
         (["zlock.toml"], "`zlock.toml` is not a lock of zlock"),
         ([""], "`` is not a revision"),
         (["--step", "tarin"], "did you mean `train`?"),
@@ -298,7 +298,7 @@ def test_a_revision_that_a_shallow_clone_does_not_have_has_a_way_out(project: Pr
     result = Project(tmp_path / "clone").run("diff", "HEAD~1")
 
     assert result.code == 2
-    assert "git knows no revision `HEAD~1`\nhint: the clone is shallow: " in result.stderr
+    assert "git has no revision `HEAD~1`\nhint: the clone is shallow: " in result.stderr
 
 
 def test_a_revision_with_backticks_is_code_in_markdown(project: Project) -> None:

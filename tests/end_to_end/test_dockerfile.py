@@ -734,9 +734,9 @@ def test_what_two_levels_state_is_refused_with_the_place_of_each(project: Projec
     for name, line in named.items():
         (error,) = (text for text in said.split("\n\n") if f"`{name}`" in text)
         assert f"stated in zlock.toml:{line}\n" in error
-    assert "step `train`, `environment`: `PIP_TARGET` is not taken" in said
+    assert "step `train`, `environment`: `PIP_TARGET` is refused" in said
     assert said.count("likewise for `score`, `report`") == 1
-    assert "step `score`, `environment`: `UV_TARGET` is not taken" in said
+    assert "step `score`, `environment`: `UV_TARGET` is refused" in said
 
 
 def test_a_step_without_an_image_is_not_held_to_what_images_carry(project: Project, index: TinyIndex) -> None:
@@ -798,7 +798,7 @@ def test_a_parent_of_ones_own_that_floats_is_said_to_need_digests(project: Proje
 
     said = succeed(project.run("plan", "--offline")).stderr
 
-    assert "`Dockerfile.base` makes is not pinned to a digest: another image may come by the name `base:1`" in said
+    assert "`Dockerfile.base` makes is not pinned to a digest: `base:1` may stand for another image" in said
     assert "--pin-images" not in said
 
 

@@ -432,7 +432,7 @@ def test_called_by_hand_it_is_an_error_without_a_traceback(index: TinyIndex, tmp
     result = repository.project.run("merge-driver", *files, "lockfiles/pylock.pipeline.toml")
 
     assert result.code == 1
-    assert "it can't be told which commits are being merged" in result.stderr
+    assert "zlock can't tell which commits are being merged" in result.stderr
     assert "Traceback" not in result.stderr
 
 

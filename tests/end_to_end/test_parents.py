@@ -135,7 +135,7 @@ def test_without_its_registry_a_parent_floats_and_the_rest_is_planned_and_baked(
         assert result.code == 0, result.stderr
         assert result.stderr.count(f"note: the registry `{tiny.host}` does not say what it has: ") == 1
         assert (
-            f"the base image `{tiny.host}/team/base:1` is not pinned to a digest: another image may come by that name"
+            f"the base image `{tiny.host}/team/base:1` is not pinned to a digest: its name may stand for another image"
             in result.stderr
         )
     rows = json.loads(planned.stdout)["images"]

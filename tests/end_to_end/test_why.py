@@ -202,7 +202,10 @@ def test_offline_without_a_cache_the_way_is_said_and_the_rest_is_called_unknown(
 
     assert result.code == 0, result.stderr
     assert "`plain` by explicit (report.txt:2) -> plain 1.0" in result.stdout
-    assert "not newer: not known, `plain` is not in the cache, and --offline leaves the network alone" in result.stdout
+    assert (
+        "why it is not newer: unknown, `plain` is not in the cache, and --offline leaves the network alone"
+        in result.stdout
+    )
 
 
 def test_offline_the_cache_answers(project: Project) -> None:

@@ -67,7 +67,7 @@ def _of_newer(newer: Newer | None, package: str) -> Iterator[str]:
         yield "not newer: it is the newest release"
         return
     if newer.verdict == "unknown":
-        yield f"not newer: not known, {'; '.join(newer.reasons)}"
+        yield f"why it is not newer: unknown, {'; '.join(newer.reasons)}"
         return
     if newer.moves:
         yield f"not newer: the lock keeps it; `zlock resolve --upgrade-package {package}` moves it to {newer.moves}"

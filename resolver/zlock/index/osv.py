@@ -85,11 +85,11 @@ def read_records(paths: Sequence[Path], names: Collection[NormalizedName]) -> tu
                 vulnerability = _vulnerability(record, names)
             except Misstated as error:
                 said = error.within(where) if where else error
-                raise InvalidInput(f"`{name}` is not a record of OSV: {said}", hint=_SHAPE) from error
+                raise InvalidInput(f"`{name}` is not an OSV record: {said}", hint=_SHAPE) from error
             if vulnerability:
                 found[vulnerability.id] = vulnerability
     if not count:
-        raise InvalidInput(f"no record of OSV is in {', '.join(f'`{path}`' for path in paths)}", hint=_SHAPE)
+        raise InvalidInput(f"no OSV record was found in {', '.join(f'`{path}`' for path in paths)}", hint=_SHAPE)
     return list(found.values()), count
 
 

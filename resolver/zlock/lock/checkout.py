@@ -36,7 +36,7 @@ def merged_files(repository: Repository, environ: Mapping[str, str]) -> Iterator
     """
     heads = [match[1] for name in environ if (match := _HEADS.fullmatch(name))]
     if len(heads) != 1:
-        raise NoAnswer("it can't be told which commits are being merged, as in a rebase", hint=_LATER)
+        raise NoAnswer("zlock can't tell which commits are being merged, as in a rebase", hint=_LATER)
     tree = _merged_tree(repository, heads[0])
     with TemporaryDirectory(prefix="zlock-merge-") as temporary:
         folder = real(Path(temporary)) / "files"

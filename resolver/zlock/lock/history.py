@@ -100,4 +100,4 @@ def _commit(revision: str, repository: Repository) -> str | None:
             hint = (
                 "the clone is shallow: have CI fetch all of the history (`fetch-depth: 0`), or `git fetch` the revision"
             )
-        raise InvalidInput(f"git knows no revision `{revision}`", hint=hint) from error
+        raise InvalidInput(f"git has no revision `{revision}`", hint=hint) from error

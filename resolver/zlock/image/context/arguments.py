@@ -43,7 +43,7 @@ def options_of(
 
 def _check(options: Options, name: str) -> None:
     if name in options.elsewhere:
-        raise InvalidConfiguration(f"`{name}` of `{options.command}` is not taken", hint=options.elsewhere[name])
+        raise InvalidConfiguration(f"`{name}` of `{options.command}` is refused", hint=options.elsewhere[name])
     if name not in options.known:
         near = did_you_mean(name, options.known)
         raise InvalidConfiguration(

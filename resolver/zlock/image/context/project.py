@@ -106,7 +106,7 @@ def _read(folder: Path, path: str, place: Path) -> bytes:
         shown = os.fsencode(path).decode("utf-8", "backslashreplace")
         raise InvalidConfiguration(f"the file name `{shown}` is not valid UTF-8", hint=_HINT) from error
     if gone := whiteout_in(f"{WORKING_FOLDER}/{path}"):
-        raise InvalidConfiguration(f"`{path}` would take away {gone} of the base image", hint=_HINT)
+        raise InvalidConfiguration(f"`{path}` would delete {gone} of the base image", hint=_HINT)
     if place.is_symlink():
         if not real(place).is_relative_to(real(folder)):
             raise InvalidConfiguration(f"the link `{path}` leads out of the project", hint=_HINT)

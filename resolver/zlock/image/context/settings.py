@@ -76,11 +76,11 @@ def refuse_variable(name: str, value: str, installer: Installer | None = None) -
         installer: The one that sees it, None where it is set after the installs.
 
     Raises:
-        InvalidConfiguration: It is not taken.
+        InvalidConfiguration: It is refused.
     """
     hint = _hint(installer, name) if installer and (name, value) != _NO_FILE else ""
     if hint:
-        raise InvalidConfiguration(f"`{name}` is not taken, as it counts while the image is built", hint=hint)
+        raise InvalidConfiguration(f"`{name}` is refused, because it takes effect while the image is built", hint=hint)
     if holds_login(value):
         raise InvalidConfiguration(f"`{name}` holds credentials, which would stay in the image", hint=_WAYS_IN)
 

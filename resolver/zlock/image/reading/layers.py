@@ -189,7 +189,7 @@ class LayerTree:
         What its own layer has put there stays by the specification; engines take it away as well, or fail.
         """
         if name in ("", ".", ".."):
-            raise broken(self._where, f"its layer {self._layers} takes away what can't be told: `{path}`")
+            raise broken(self._where, f"its layer {self._layers} deletes a path that can't be determined: `{path}`")
         if isinstance(folder.entries.get(name), _Folder):
             self._replaced.add((folder, name))
         folder.take(name, self._layers)

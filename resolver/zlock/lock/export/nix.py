@@ -21,7 +21,7 @@ def export(source: Exported) -> str:
     """
     if len(source.targets) > 1:
         names = ", ".join(f"`{target.platform}`" for target in source.targets)
-        raise InvalidInput("an attribute set is for one platform", hint=f"add `--platform`, one of {names}")
+        raise InvalidInput("an attribute set has one platform only", hint=f"add `--platform`, one of {names}")
     refuse(source, {"vcs": "a repository, which has no hash", "directory": "a folder"}, "an attribute set")
     packages = narrowed(source.lock, source.targets[0]).packages
     rows = [_row(package, _file(package, source)) for package in packages]

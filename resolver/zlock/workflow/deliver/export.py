@@ -39,7 +39,7 @@ def export_lock(options: Options, name: str, platform: str | None, output: Path 
         return "", workspace.report
     if len(locked) != 1:
         names = ", ".join(f"`{one.step.name}`" for one in locked)
-        raise InvalidInput("an export is of one step", hint=f"add `--step`, one of {names}")
+        raise InvalidInput("only one step can be exported at a time", hint=f"add `--step`, one of {names}")
     text = export(name, _source(workspace, locked[0], platform, output))
     if output is not None:
         write_delivered(workspace, locked, output, text)

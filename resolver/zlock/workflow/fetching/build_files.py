@@ -44,7 +44,7 @@ def _found(locks: Mapping[LockedFile, str], house: Path, workspace: Workspace) -
     is_own = real(house) == real(workspace.wheelhouse)
     hint = "run `zlock fetch`" if is_own else f"run `zlock fetch --wheelhouse {house}`"
     if not house.is_dir():
-        raise InvalidInput(f"`{house}`, which is to be the wheelhouse, is not a folder", hint=hint)
+        raise InvalidInput(f"`{house}`, which is to become the wheelhouse, is not a folder", hint=hint)
     found: dict[LockedFile, Path] = {}
     wrong, problems = [], Collector()
     for count, (file, lock) in enumerate(locks.items()):

@@ -151,7 +151,7 @@ def build(workspace: Workspace, choices: Choices) -> Outcome:
 def _check(plans: Sequence[ImagePlan], engine: Engine, choices: Choices, *, offline: bool) -> None:
     problems = Collector()
     if choices.attach and not choices.push:
-        raise InvalidInput("bills of materials are put beside images in registries", hint="add `--push`")
+        raise InvalidInput("bills of materials can be attached only to images in registries", hint="add `--push`")
     for_engine = [plan for plan in plans if plan.assembly is None]
     if plans and len(for_engine) == len(plans):
         engine()

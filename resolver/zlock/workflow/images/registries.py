@@ -152,10 +152,10 @@ def note_unknown(plans: Sequence[ImagePlan], workspace: Workspace) -> None:
 
 def _floats(parent: Parent) -> str:
     if parent.dockerfile is None:
-        why = "another image may come by that name, so the key is not final"
+        why = "its name may stand for another image later, so the key is not final"
         return f"the base image `{parent.reference}` is not pinned to a digest: {why}; {way_out(parent.reference)}"
     names = listed(name for name, digest in parent.images.items() if not digest)
-    why = f"another image may come by the name {names}, so the key is not final"
+    why = f"{names} may stand for another image later, so the key is not final"
     which = f"the base image that `{parent.dockerfile.name}` makes"
     return f"{which} is not pinned to a digest: {why}; write digests in it: `NAME@sha256:...`"
 
