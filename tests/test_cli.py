@@ -435,6 +435,14 @@ def test_names_that_the_terminal_can_not_show_are_escaped(locked: Project) -> No
     assert "there is no step `\\u4e2d`" in result.stderr
 
 
+def test_a_tree_is_drawn_with_what_the_encoding_has(locked: Project) -> None:
+    """Windows gives a file or a pipe this encoding."""
+    result = locked.run("tree", env={"PYTHONIOENCODING": "cp1252"})
+
+    assert result.code == 0, result.stderr
+    assert result.stdout.splitlines()[1].startswith("`-- ")
+
+
 # The layout
 
 

@@ -21,6 +21,7 @@ _LINE_SECONDS = (5.0, 30.0)  # likewise where each is a line of its own
 _LONGEST = 1000  # characters of one line; only a mistake has more
 # What would move the cursor, colour the screen or turn the direction of writing; all but tab and newline.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_PLAIN = str.maketrans("├└─│", "|`-|")  # trees, where the encoding has no lines to draw with
 
 TYPE_CHECKING = False  # `typing` is not needed for --help
 if TYPE_CHECKING:
@@ -278,7 +279,11 @@ def write(stream: TextIO, text: str) -> None:
 
 
 def _encodable(text: str, encoding: str) -> str:
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
+    return text
 
 
 def presentable(text: str) -> str:
