@@ -50,6 +50,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.hint = did_you_mean(arguments[0], COMMANDS)
     parsed, others = parser.parse_known_args(arguments)
     if others:
+        parser.prog = f"zlock {chosen}".rstrip()
         parser.hint = parser.hint or did_you_mean(others[0], getattr(parsed, "options", ()), cutoff=0.7)
         parser.error(f"unrecognized arguments: {' '.join(others if chosen else others[:1])}")
     return parsed

@@ -110,7 +110,11 @@ OF_LOCKS = (argument("--pipeline", metavar="PIPELINE", help=_A_PIPELINE), CONFIG
 """What a command takes that starts from locks."""
 
 OUTPUT = argument(
-    "--output", type=output_file, metavar="FILE", help="where to write it (default, and `-`: standard output)"
+    "-o",
+    "--output",
+    type=output_file,
+    metavar="FILE",
+    help="where to write it (default, and `-`: standard output)",
 )
 
 _COMMON = (

@@ -42,7 +42,7 @@ IMAGES = (
         "dockerfile",
         "write the build context of every image",
         *OF_LOCKS,
-        argument("--output", type=path, metavar="DIR", help="the folder around them (default: build/zlock)"),
+        argument("-o", "--output", type=path, metavar="DIR", help="the folder around them (default: build/zlock)"),
         argument(
             "--wheelhouse",
             type=path,
@@ -80,6 +80,7 @@ IMAGES = (
                 "platforms",
             ),
             argument(
+                "-o",
                 "--output",
                 metavar="PLACE",
                 help="where images go that are put together out of layers: `oci:DIR` (a layout) or "

@@ -43,8 +43,9 @@ LOCKS = (
             "one",
         ),
         argument("--tracked", action="store_true", help="exit 1 if git does not track a lock"),
-        argument("--upgrade", action="store_true", help="move every pin to the newest release that fits"),
+        argument("-U", "--upgrade", action="store_true", help="move every pin to the newest release that fits"),
         argument(
+            "-P",
             "--upgrade-package",
             action="append",
             default=[],

@@ -506,5 +506,5 @@ def _project(folder: Path | None) -> Project:
     if folder is None:
         return find_project(Path.cwd().resolve())
     if not folder.is_dir():
-        raise InvalidConfiguration(f"the project folder is not there: `{folder}`", hint="correct `--project`")
+        raise InvalidConfiguration(f"there is no project folder `{folder}`", hint="`--project` takes a folder")
     return read_project(folder.resolve()) or Project(folder=folder.resolve(), file=None)
