@@ -8,9 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from support.index import TinyIndex
 from support.project import Project
+from zlock.errors import IndexFailed
+from zlock.index.fingerprint import Fingerprints
+from zlock.index.folder import folder_page
+from zlock.index.machine import Machine
+from zlock.index.tree import static_metadata
 from zlock.lock.identity import resign
 from zlock.regular import LIMIT, NotRegular, read_regular
 
@@ -43,6 +49,17 @@ def test_what_is_no_file_of_that_size_is_not_read(tmp_path: Path, kind: str) -> 
     put(kind, tmp_path / "x")
     with pytest.raises(NotRegular):
         read_regular(tmp_path / "x")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_nor_is_it_as_an_archive_or_what_describes_one(tmp_path: Path, kind: str) -> None:
+    for name in ("alpha-1.0-py3-none-any.whl", "PKG-INFO", "uv.toml"):
+        put(kind, tmp_path / name)
+    assert Fingerprints(tmp_path).of(["file:alpha-1.0-py3-none-any.whl"]) == {"file:alpha-1.0-py3-none-any.whl": ""}
+    assert static_metadata(tmp_path) is None
+    assert Machine.read({"HOME": str(tmp_path)}, tmp_path).uv.get("x") is None
+    with pytest.raises(IndexFailed, match="not a regular file"):
+        folder_page(canonicalize_name("alpha"), tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "large"])

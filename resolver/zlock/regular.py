@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 
 LIMIT = 64 << 20
@@ -16,19 +18,31 @@ class NotRegular(OSError):
     """It is a device, a pipe or the like, or has more bytes than are taken; `strerror` says which."""
 
 
-def read_regular(path: str | os.PathLike[str]) -> bytes:
-    """Return the bytes of a file; links are followed, and a pipe without a writer holds nobody up.
+@contextmanager
+def open_regular(path: str | os.PathLike[str]) -> Iterator[BufferedReader]:
+    """Open a file to read; links are followed, and a pipe without a writer holds nobody up.
 
     Raises:
-        NotRegular: It is not a regular file, or larger than the limit.
+        NotRegular: It is not a regular file.
         OSError: It can't be read.
     """
     with open(path, "rb", opener=_open_at_once) as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise NotRegular(errno.EINVAL, "it is not a regular file", os.fspath(path))
-        data = stream.read(LIMIT + 1)
-    if len(data) > LIMIT:
-        raise NotRegular(errno.EFBIG, f"it has more than {LIMIT >> 20} MiB", os.fspath(path))
+        yield stream
+
+
+def read_regular(path: str | os.PathLike[str], limit: int = LIMIT) -> bytes:
+    """Return the bytes of a file; see `open_regular`.
+
+    Raises:
+        NotRegular: It is not a regular file, or has more bytes than the limit.
+        OSError: It can't be read.
+    """
+    with open_regular(path) as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise NotRegular(errno.EFBIG, f"it has more than {limit >> 20} MiB", os.fspath(path))
     return data
 
 

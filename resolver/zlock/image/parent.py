@@ -12,6 +12,7 @@ from zlock.errors import InvalidConfiguration
 from zlock.image.context.ignore import read_ignore, walk
 from zlock.image.plan import Parent, tag_of
 from zlock.image.stages import NamedImage, read_stages
+from zlock.regular import read_regular
 
 DigestOf = Callable[[NamedImage], str]
 """Says the digest of an image, or "" where nobody can."""
@@ -35,7 +36,7 @@ def custom_parent(dockerfile: Path, context: Path | None, digest_of: DigestOf) -
         InvalidConfiguration: The Dockerfile or its folder is not there.
     """
     try:
-        text = dockerfile.read_bytes()
+        text = read_regular(dockerfile)
     except OSError as error:
         raise InvalidConfiguration(
             f"the `dockerfile` can't be read: `{dockerfile}`", hint="a path counts from the file that states it"

@@ -16,6 +16,7 @@ from typing import IO, BinaryIO
 from packaging.utils import canonicalize_name
 
 from zlock.model.ports import InvalidMetadata
+from zlock.regular import open_regular
 
 _TAIL = 1 << 16  # bytes; the metadata is near the end of nearly every wheel
 _MOST_METADATA = 16 << 20  # bytes
@@ -146,8 +147,8 @@ def sdist_metadata(archive: BinaryIO, filename: str) -> str | None:
 
 
 def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file's bytes."""
-    with path.open("rb") as stream:
+    """Return the sha256 of a regular file's bytes."""
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -14,6 +14,7 @@ from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filen
 from zlock.errors import Collector, IndexFailed, InvalidRequirements, ZlockError
 from zlock.index.archives import wheel_metadata
 from zlock.index.metadata import parse_metadata, with_portable_needs
+from zlock.index.network import WHOLE
 from zlock.index.sdist import Builder, Described, folder_in, temporary_folder
 from zlock.index.sourced import in_repository, on_this_machine, with_sources
 from zlock.model.distribution import SDIST_ENDINGS, LockedReference, Metadata, Reference
@@ -21,6 +22,7 @@ from zlock.model.link import Link, LinkError, shown
 from zlock.model.paths import absolute, portable, real
 from zlock.model.ports import InvalidMetadata
 from zlock.redact import redact
+from zlock.regular import read_regular
 
 _GIT_SCHEMES = frozenset({"https", "http", "ssh", "file"})
 # In markers as `packaging` writes them.
@@ -257,10 +259,10 @@ class _Search(Struct, frozen=True, kw_only=True):
             raise self._is_absent(place, "correct the path; a relative one counts from the project folder")
         self._check_archive()
         try:
-            data = place.read_bytes()
+            data = read_regular(place, WHOLE.size)
         except OSError as error:
             raise InvalidRequirements(
-                f"`{self.shown}` can't be read: {error.strerror}", hint="let your user read it"
+                f"`{self.shown}` can't be read: {error.strerror}", hint="name a file that your user may read"
             ) from error
         return self._of_archive(data, path=relative)
 

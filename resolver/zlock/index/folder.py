@@ -10,11 +10,12 @@ from packaging.utils import NormalizedName, canonicalize_name, parse_sdist_filen
 
 from zlock.errors import IndexFailed
 from zlock.index.listed import usable_files
-from zlock.index.network import Answer
+from zlock.index.network import PAGE, Answer
 from zlock.index.simple import parse_page
 from zlock.model.distribution import File
 from zlock.model.page import Page
 from zlock.model.paths import is_file_url, path_in
+from zlock.regular import read_regular
 
 
 def as_path(url: str) -> Path | None:
@@ -42,7 +43,7 @@ def folder_page(name: NormalizedName, folder: Path) -> Page | None:
             )
         page = folder / name / "index.html"
         if page.is_file():
-            answer = Answer(200, {"content-type": "text/html"}, page.read_bytes(), page.as_uri())
+            answer = Answer(200, {"content-type": "text/html"}, read_regular(page, PAGE.size), page.as_uri())
             return parse_page(name, index, answer)
         files = tuple(_file(path) for path in sorted(folder.iterdir()) if _project(path) == name)
     except OSError as error:

@@ -16,6 +16,7 @@ from zlock.errors import IndexFailed
 from zlock.model import plain
 from zlock.model.paths import home_of
 from zlock.model.toml import parse_toml
+from zlock.regular import read_regular
 
 # Settings that would make a lock depend on the machine.
 _UNREAD_VARIABLES = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONSTRAINT", "UV_INDEX", "UV_EXTRA_INDEX_URL",
@@ -160,7 +161,7 @@ def _read_uv(environ: Mapping[str, str], project: Path) -> dict[str, object]:
 
 def _toml(path: Path) -> dict[str, object]:
     try:
-        return parse_toml(path.read_text(encoding="utf-8"))
+        return parse_toml(read_regular(path).decode())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         return {}
 

@@ -81,7 +81,7 @@ def static_metadata(folder: Path) -> Metadata | None:
     if found is not None:
         return found
     try:
-        text = (folder / "PKG-INFO").read_text("utf-8", "replace")
+        text = read_regular(folder / "PKG-INFO").decode("utf-8", "replace")
     except OSError:
         return None
     return parse_metadata(text) if is_static(read_headers(text)) else None

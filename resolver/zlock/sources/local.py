@@ -25,6 +25,7 @@ from zlock.model.requirement import Gathered
 from zlock.model.toml import parse_toml
 from zlock.process import CommandExited, CommandNotFound, Completed, find_uv, quoted, run_command
 from zlock.redact import redact
+from zlock.regular import read_regular
 from zlock.sources.environment import Environment, ask
 from zlock.sources.printed import Entry, Printed, read_printed
 from zlock.sources.requirements import read_text
@@ -350,7 +351,7 @@ def _project_names(project: Path) -> tuple[set[NormalizedName], set[NormalizedNa
     """Read from `pyproject.toml` the project's own names and those of the packages it says it needs."""
     file = project / "pyproject.toml"
     try:
-        stated = parse_toml(file.read_text(encoding="utf-8"))
+        stated = parse_toml(read_regular(file).decode())
     except FileNotFoundError:
         return set(), set()
     except (OSError, ValueError) as error:

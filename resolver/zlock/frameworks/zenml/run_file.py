@@ -6,11 +6,11 @@ ZenML's own errors name neither the file nor, mostly, what is wrong in it, and w
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from zlock.errors import Collector, InvalidConfiguration, Located
 from zlock.frameworks.zenml.refused import IN_YAML, invalid
+from zlock.regular import read_regular
 from zlock.settings.place import Place, display
 from zlock.wording import did_you_mean, kind, listed
 
@@ -79,7 +79,7 @@ def _mapping(file: str) -> tuple[Mapping[str, Any], Callable[[Sequence[str]], Pl
     import yaml
 
     try:
-        text = Path(file).read_text(encoding="utf-8")
+        text = read_regular(file).decode()
         found, node = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)

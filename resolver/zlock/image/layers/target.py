@@ -21,6 +21,7 @@ from zlock.image.registry.registry import Registry
 from zlock.index.cache import Cache
 from zlock.model import plain
 from zlock.model.reference import ImageReference
+from zlock.regular import read_regular
 from zlock.replacing import replacing
 
 Read = Callable[[], IO[bytes]]
@@ -197,7 +198,7 @@ def rows_of(folder: Path) -> Sequence[object]:
     if not path.exists():
         return []
     try:
-        return plain.rows(json.loads(path.read_bytes()), "manifests")
+        return plain.rows(json.loads(read_regular(path)), "manifests")
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"`{path}` is not the index of an OCI layout", hint="name another folder") from error
 

@@ -14,6 +14,7 @@ from zlock.model import plain
 from zlock.model.paths import home_of
 from zlock.model.reference import ImageReference, canonical_host
 from zlock.model.unshown import Unshown
+from zlock.regular import read_regular
 
 _HELPER = "docker-credential-"
 
@@ -118,7 +119,7 @@ def _ask(path: Path, key: str, entries: Mapping[str, object], helper: str, envir
 
 def _read(path: Path) -> Mapping[str, object]:
     try:
-        return plain.table(json.loads(path.read_bytes()))
+        return plain.table(json.loads(read_regular(path)))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError) as error:

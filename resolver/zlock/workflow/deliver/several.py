@@ -9,6 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from zlock.errors import InvalidConfiguration, InvalidInput, Located, Problems, ZlockError
+from zlock.regular import read_regular
 from zlock.settings.place import Place
 from zlock.workflow.project.workspace import Options
 
@@ -89,6 +90,6 @@ def _configured(folder: Path) -> Iterator[Path]:
 
 def _is_configured(file: Path) -> bool:
     try:
-        return "[tool.zlock" in file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        return b"[tool.zlock" in read_regular(file)
+    except OSError:
         return False

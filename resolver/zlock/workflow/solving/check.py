@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zlock.errors import LockOutdated
 from zlock.lock.declared import undeclared
+from zlock.regular import read_regular
 from zlock.wording import listed
 from zlock.workflow.locks.current import LockedStep, collect_locked
 from zlock.workflow.project.image_settings import check_settings
@@ -52,10 +53,10 @@ def check(options: Options) -> Report:
 def _is_built_by_hatch(workspace: Workspace) -> bool:
     """Tell whether a package may be built here whose build compares the files that locks recorded."""
     try:
-        text = (workspace.project.folder / "pyproject.toml").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        text = read_regular(workspace.project.folder / "pyproject.toml")
+    except OSError:
         return False
-    return "hooks.zlock]" in text or "zlock.hatch" in text
+    return b"hooks.zlock]" in text or b"zlock.hatch" in text
 
 
 def _undeclared(workspace: Workspace, locked: LockedStep) -> tuple[str, ...]:
