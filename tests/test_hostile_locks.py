@@ -121,6 +121,7 @@ def test_a_lock_as_it_is_written_is_read_as_what_it_is() -> None:
         (file(path=f"../wheelhouse\0/{WHEEL}"), "path"),
         (file(path=f"../wheelhouse\n/{WHEEL}"), "path"),
         (file(url=URL, path=WHEEL), "either a `url` or a `path`"),
+        (file(url=f"https://index.example/\u202e/{WHEEL}"), "url"),
         (file(url=""), "either a `url` or a `path`"),
         (archive(url="https://host.example/%2e%2e%2fa.tar.gz"), "name of a file"),
         (archive(url="https://host.example/a.tar.gz", subdirectory="../.."), "subdirectory"),

@@ -147,9 +147,10 @@ def test_an_option_has_a_value_or_has_none(name: str, argument: object, problem:
         options_of(INSTALLERS["pip"], {name: argument})  # type: ignore[dict-item]  # as users write it
 
 
-def test_credentials_in_an_argument_are_refused_and_not_repeated() -> None:
+@pytest.mark.parametrize("begin", ["http://", "", "//"])
+def test_credentials_in_an_argument_are_refused_and_not_repeated(begin: str) -> None:
     with pytest.raises(InvalidConfiguration, match="`proxy` holds credentials") as raised:
-        options_of(INSTALLERS["pip"], {"proxy": "http://someone:secret@proxy.example"})
+        options_of(INSTALLERS["pip"], {"proxy": f"{begin}someone:secret@proxy.example"})
 
     assert "secret" not in f"{raised.value.message}{raised.value.context}{raised.value.hint}"
 

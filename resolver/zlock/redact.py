@@ -17,7 +17,7 @@ _USER_PART = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
-_BARE_LOGIN = re.compile(r"(?<![\w/])(?!mailto:)[\w.%+~-]+:[^\s/@]+@(?!sha\d+:)[\w\[]")
+_BARE_LOGIN = re.compile(r"(?:(?<![\w/])|(?<=^//)|(?<=[\s='\"]//))(?!mailto:)[\w.%+~-]+:[^\s/@]+@(?!sha\d+:)[\w\[]")
 
 _SECRET_PARAMETER = re.compile(
     r"token|secret|passw|pwd|api_?key|^key$|auth(?!or)|credential|^sig$|signature|jwt", re.IGNORECASE

@@ -6,7 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 # pip fills in `${NAME}` with a variable of the environment; a fragment would hide what is written behind it.
-_NO_URL = re.compile(r"[\s\\#\x00-\x1f\x7f-\x9f]|\$\{")
+_NO_URL = re.compile(r"[\s\\#]|\$\{")
 
 
 def plain_url(text: str, *schemes: str, query: bool = False) -> str:
@@ -15,7 +15,7 @@ def plain_url(text: str, *schemes: str, query: bool = False) -> str:
     Raises:
         ValueError: It is none, or one with credentials, a fragment, or a query where that is not allowed.
     """
-    if _NO_URL.search(text):
+    if _NO_URL.search(text) or not text.isprintable():
         raise ValueError(f"{text!r} holds spaces, control characters, `#`, `\\` or `${{`, as no URL in a lock does")
     parts = urlsplit(text)
     host, _ = parts.hostname or ("" if parts.scheme != "file" else "localhost"), parts.port
