@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from zlock.errors import Problems
+from zlock.model.toml import parse_toml
 from zlock.pyproject.lines import TomlLines
 from zlock.settings.config import parse_project
 
@@ -32,6 +34,12 @@ requirements = ["six"]
 python = "nope"
 index-sources = { numpy = "zz" }
 """
+
+
+@pytest.mark.parametrize("text", ["[{}]", "{} = 1", "a = {{{} = 1}}"])
+def test_a_key_of_thousands_of_names_is_refused_before_it_takes_all_memory(text: str) -> None:
+    with pytest.raises(tomllib.TOMLDecodeError, match="too deeply"):
+        parse_toml(text.format(".".join(["a", '"b"'] * 5000)))
 
 
 def test_each_mistake_has_the_line_that_states_it() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from zlock.model.digest import digest_of_bytes
 from zlock.model.form import plain
 from zlock.model.paths import real
 from zlock.model.plain import at, table
+from zlock.model.toml import parse_toml
 from zlock.regular import NotRegular, read_regular
 
 # Where tools say that dependencies come from, see `zlock.pyproject`.
@@ -99,7 +99,7 @@ def _digest_of(name: str, data: bytes) -> str:
     """
     with contextlib.suppress(SyntaxError, ValueError, LookupError, RecursionError, MemoryError):
         if name.endswith(".toml"):
-            table = tomllib.loads(data.decode())
+            table = parse_toml(data.decode())
             return digest_of(_asked(table) if name == "pyproject.toml" else table)
         if name.endswith(".py"):
             return digest_of(_asked_by(data))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -15,8 +14,10 @@ from zlock.lock.facts import Facts
 from zlock.lock.forms import LockVersion, MarkerText, SpecifierText
 from zlock.lock.identity import FORMAT, is_whole, own_begin, owner_in
 from zlock.lock.toml import read_table
+from zlock.model import plain
 from zlock.model.conflict import conflicted_line
 from zlock.model.form import Misstated, read
+from zlock.model.toml import parse_toml
 from zlock.regular import read_regular
 
 if TYPE_CHECKING:  # most runs that read locks look at no package
@@ -121,7 +122,7 @@ def lock_in(path: Path, text: str) -> Lock:
 
     with _checked(path):
         head, *rows = text[: own_begin(text)].split(_PACKAGE)
-        document = tomllib.loads(head)
+        document = parse_toml(head)
         if rows and "packages" in document:
             raise Misstated("it is there twice", "packages")
         _check_format(path, None, document.get("lock-version"))
@@ -139,7 +140,7 @@ def lock_in(path: Path, text: str) -> Lock:
 def _not_whole(path: Path, text: str) -> InvalidLock:
     """Return what is wrong with a text that is not as zlock wrote it."""
     try:
-        document = tomllib.loads(text)
+        document = parse_toml(text)
     except (ValueError, RecursionError) as error:
         return _damaged(path, str(error))
     tool = document.get("tool")
@@ -174,7 +175,7 @@ def _read_package(text: str) -> Package:
     """Return a package from its text; those of several steps are read once."""
     from zlock.lock.package import Package
 
-    (package,) = tomllib.loads(_PACKAGE + text)["packages"]
+    (package,) = plain.tables(parse_toml(_PACKAGE + text), "packages")
     try:
         return read(Package, package)
     except Misstated as error:
@@ -195,8 +196,7 @@ def _read_own(text: str) -> dict[str, object]:
     """Return the table `[tool.zlock]`, which is the last of a lock."""
     text = text[own_begin(text) :]
     if "\n[tool.zlock." in text:  # a table inside it, which belongs to what stands before it
-        own: dict[str, object] = tomllib.loads(text)["tool"]["zlock"]
-        return own
+        return dict(plain.table(parse_toml(text), "tool", "zlock"))
     stated, *rows = text.split("\n\n[[tool.zlock.")
     own, tables = read_table(stated.partition("]\n")[2]), dict[str, list[object]]()
     for row in rows:

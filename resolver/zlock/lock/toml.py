@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+
+from zlock.model.toml import parse_toml
 
 _PLAIN = re.compile(r"[ !#-\[\]-~]*")
 _LINE = re.compile(r'([A-Za-z0-9_-]+) = "([^"\\]*)"')
@@ -125,7 +126,7 @@ def read_table(text: str) -> dict[str, object]:
     """Return a table as `dumps` wrote it, without its header; lines that other tables have too are read once."""
     lines = text.rstrip("\n").split("\n")
     if any(line.startswith("[") for line in lines):  # tables inside it
-        return tomllib.loads(text)
+        return parse_toml(text)
     table: dict[str, object] = {}
     begin = 0
     while begin < len(lines):
@@ -141,4 +142,4 @@ def read_table(text: str) -> dict[str, object]:
     return table
 
 
-_read = lru_cache(maxsize=4096)(tomllib.loads)
+_read = lru_cache(maxsize=4096)(parse_toml)

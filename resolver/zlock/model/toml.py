@@ -9,6 +9,8 @@ from zlock.model.plain import holds_long
 
 _LONG = re.compile(r"\b0[xob][0-9A-Fa-f_]{17,}")
 """A long number in another base than ten, or a text like one."""
+_DEEP = re.compile(r"""(?<![\w.'"-])(?:['"]?[\w-]++['"]?[ \t]*+\.[ \t]*+){100}""")
+"""A key of a hundred names, or a text like one: Python keeps each of its beginnings, 1.5 GB for 40 kB."""
 
 
 def parse_toml(text: str) -> dict[str, object]:
@@ -18,6 +20,8 @@ def parse_toml(text: str) -> dict[str, object]:
         TOMLDecodeError: It is none, is nested too deeply, or holds a number that 64 bits don't (TOML 1.0, Integer);
             Python reads longer ones, and fails once it is to show them.
     """
+    if _DEEP.search(text):
+        raise tomllib.TOMLDecodeError("it is nested too deeply")
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
