@@ -177,6 +177,11 @@ def test_every_package_may_build_where_that_is_said() -> None:
         ('exclude = "a"', "`exclude`: expected a list of strings, got a string", '`["a"]`'),
         ("exclude = [1]", "`exclude[0]`: expected a table, got a number", ""),
         ('exclude = [{from = "a"}]', "`exclude[0].package`: is missing", '`{package = "a", from = "b"}`'),
+        (
+            "exclude-newer = 9999-12-31T23:59:59-01:00",
+            "`exclude-newer`: `9999-12-31 23",
+            "write",
+        ),
         ('exclude-newer = "soon"', "`exclude-newer`: `soon` is not an RFC 3339 time", 'write `"2026-11-01T00:00:00Z"`'),
         ("step-back = -1", "`step-back`: expected a whole number of days, 0 or more, got -1", "such as `180`"),
         ("step-back = 1.5", "`step-back`: expected a whole number of days, 0 or more, got 1.5", "such as `180`"),

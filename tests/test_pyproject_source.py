@@ -126,6 +126,12 @@ def test_a_group_includes_others_in_place(tmp_path: Path) -> None:
     ]
 
 
+def test_a_group_that_is_included_many_times_is_read_once(tmp_path: Path) -> None:
+    groups = "".join(f'g{i} = [{{include-group = "g{i + 1}"}}, {{include-group = "g{i + 1}"}}]\n' for i in range(40))
+    found = gather(tmp_path, f'[dependency-groups]\n{groups}g40 = ["alpha"]\n', groups=("g0",))
+    assert [str(one) for one in found.requirements] == ["alpha"]
+
+
 def test_groups_need_no_project_table(tmp_path: Path) -> None:
     assert stated(gather(tmp_path, '[dependency-groups]\na = ["x"]\n', groups=("a",))) == [("x", "group `a`", 2)]
 
@@ -246,7 +252,9 @@ def test_dynamic_extras_matter_only_where_they_are_asked_for(tmp_path: Path) -> 
         ("a = [{include = 3}]\n", "Invalid dependency group item"),
         ('a = "x"\n', "string"),
         ("a = 3\n", "not a sequence"),
+        ("".join(f'a{"a" * i} = [{{include-group = "aa{"a" * i}"}}]\n' for i in range(200)), "100"),
     ],
+    ids=["cycle", "itself", "twice", "no item", "text", "number", "deep"],
 )
 def test_invalid_groups_are_refused(groups: str, part: str, tmp_path: Path) -> None:
     error = only_refusal(tmp_path, f"[dependency-groups]\n{groups}", groups=("a",))

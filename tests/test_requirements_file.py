@@ -231,6 +231,15 @@ def test_what_pip_refuses_is_refused(name: str, tmp_path: Path, monkeypatch: pyt
         read_file(tmp_path / "requirements.txt", root=tmp_path, origin=EXPLICIT, environ={})
 
 
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [("a; python_version ~= '3'", "marker is invalid"), (f"a --hash=sha256:{'0' * (1 << 17)}", "options of a line")],
+    ids=["marker", "line"],
+)
+def test_a_line_that_nothing_could_be_made_of_is_refused(tmp_path: Path, line: str, part: str) -> None:
+    assert part in only_refusal(tmp_path, f"{line}\n").message
+
+
 # Origins
 
 

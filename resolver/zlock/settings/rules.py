@@ -78,7 +78,10 @@ def time(value: object, at: str) -> datetime:
         value = datetime(value.year, value.month, value.day, tzinfo=UTC)
     if not isinstance(value, datetime):
         raise checks.mistake(at, f"expected an RFC 3339 time, got {kind(value)}", hint=_TIME)
-    return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+    try:
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError as error:
+        raise checks.mistake(at, f"`{value}` is before the year 1 or after 9999 in UTC", hint=_TIME) from error
 
 
 @accepts(

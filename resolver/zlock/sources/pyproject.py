@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
-from packaging.dependency_groups import DependencyGroupInclude, DependencyGroupResolver
+from packaging.dependency_groups import CyclicDependencyGroup, DependencyGroupInclude, DependencyGroupResolver
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -48,6 +48,7 @@ _ELSEWHERE: Final = {
     ("tool", "pdm", "resolution", "overrides"): "`overrides` in the configuration is",
     ("tool", "pdm", "resolution", "excludes"): "`exclude` in the configuration is",
 }
+_MOST_NESTED: Final = 100  # groups that include one another
 _OTHER_GROUPS: Final = (("tool", "poetry", "group"), ("tool", "pdm", "dev-dependencies"))
 # What hatchling and PDM put in place of a folder, and how that is said in a requirement.
 _TEMPLATE = re.compile(r"\{root((?::parent)*):uri\}|file:///\$\{PROJECT_ROOT\}")
@@ -284,7 +285,7 @@ class _Reading:
         try:
             resolver = DependencyGroupResolver(table)  # type: ignore[arg-type]  # it reports what is none
         except ExceptionGroup as error:
-            self._add_group_errors(error)
+            self._add_group_errors(error.exceptions)
             return
         for group in dict.fromkeys(canonicalize_name(group) for group in groups):
             with self._problems:
@@ -297,20 +298,21 @@ class _Reading:
             raise self._unknown("group", group, list(table))
         if not self._check_groups(group, resolver, set()):
             return
-        try:
-            resolver.resolve(group)
-        except ExceptionGroup as error:
-            self._add_group_errors(error)
-            return
-        for key, text in _iter_group(group, resolver):
+        for key, text in _iter_group(group, resolver, set()):
             spelled = next(name for name in table if canonicalize_name(name) == key)
             groups = (group, key)
             where = _List(detail=f"group `{group}`", table="dependency-groups", key=spelled, groups=groups)
             with self._problems:
                 self._dependency(text, self._place(text, where), where, outer=None, above=())
 
-    def _check_groups(self, group: NormalizedName, resolver: DependencyGroupResolver, seen: set[str]) -> bool:
+    def _check_groups(
+        self, group: NormalizedName, resolver: DependencyGroupResolver, seen: set[str], above: tuple[str, ...] = ()
+    ) -> bool:
         """Report each mistake in a group and those it includes once; say whether there was none."""
+        if group in above or len(above) == _MOST_NESTED:
+            endless = ValueError(f"More than {_MOST_NESTED} groups include one another")
+            self._add_group_errors([CyclicDependencyGroup(above[0], above[-1], group) if group in above else endless])
+            return False
         if group in seen:
             return True
         seen.add(group)
@@ -321,18 +323,18 @@ class _Reading:
         try:
             items = resolver.lookup(group)
         except ExceptionGroup as error:
-            self._add_group_errors(error)
+            self._add_group_errors(error.exceptions)
             return False
         included = [canonicalize_name(i.include_group) for i in items if isinstance(i, DependencyGroupInclude)]
         sound = True
         for name in included:
-            sound = self._check_groups(name, resolver, seen) and sound
+            sound = self._check_groups(name, resolver, seen, (*above, group)) and sound
         return sound
 
-    def _add_group_errors(self, group: ExceptionGroup[Exception]) -> None:
-        for error in group.exceptions:
+    def _add_group_errors(self, errors: Iterable[Exception]) -> None:
+        for error in errors:
             if isinstance(error, ExceptionGroup):
-                self._add_group_errors(error)
+                self._add_group_errors(error.exceptions)
                 continue
             said = [line.strip() for line in str(error).splitlines()[:2]]
             message = "`[dependency-groups]` is invalid"
@@ -443,10 +445,15 @@ def _both(outer: Marker | None, inner: Marker | None) -> Marker | None:
     return Marker(f"({outer}) and ({inner})")
 
 
-def _iter_group(group: NormalizedName, resolver: DependencyGroupResolver) -> Iterator[tuple[NormalizedName, str]]:
-    """Yield the requirements of a group without cycles as written, each with the group that states it."""
+def _iter_group(
+    group: NormalizedName, resolver: DependencyGroupResolver, seen: set[str]
+) -> Iterator[tuple[NormalizedName, str]]:
+    """Yield the requirements of a group without cycles as written, each once, with the group that states it."""
+    if group in seen:
+        return  # which saves exponential work where groups that include the same one are included by one
+    seen.add(group)
     for raw, item in zip(resolver.dependency_groups[group], resolver.lookup(group), strict=True):
         if isinstance(item, DependencyGroupInclude):
-            yield from _iter_group(canonicalize_name(item.include_group), resolver)
+            yield from _iter_group(canonicalize_name(item.include_group), resolver, seen)
         else:
             yield group, str(raw)

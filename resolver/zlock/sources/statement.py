@@ -128,6 +128,11 @@ def settle(
     Raises:
         InvalidRequirements: The URL is unusable, or a secret would stay in it.
     """
+    if requirement.marker:
+        try:
+            requirement.marker.evaluate({"extra": ""})
+        except (ValueError, KeyError) as error:  # where it compares as versions what is none
+            raise _refused("environment marker", place, ValueError(str(error))) from error
     if requirement.url is None:
         return DirectRequirement(requirement=requirement, origins=(place.origin,))
     try:
