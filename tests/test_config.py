@@ -172,6 +172,7 @@ def test_every_package_may_build_where_that_is_said() -> None:
             "`constraints[0]`: `a==1 --hash=sha256:0` is not a requirement",
             "hashes belong in",
         ),
+        ("constraints = [\"a; python_version ~= '3'\"]", "`constraints[0]`: `a; python_version ~= '3'` is not", ""),
         ('constraints = ["a=2"]', "`constraints[0]`: `a=2` is not a requirement", "write `a==2`"),
         ('build-sdists = "a"', "`build-sdists`: expected a list of strings, got a string", '`["a"]`'),
         ('exclude = "a"', "`exclude`: expected a list of strings, got a string", '`["a"]`'),

@@ -57,7 +57,8 @@ def test_nor_is_it_as_an_archive_or_what_describes_one(tmp_path: Path, kind: str
         put(kind, tmp_path / name)
     assert Fingerprints(tmp_path).of(["file:alpha-1.0-py3-none-any.whl"]) == {"file:alpha-1.0-py3-none-any.whl": ""}
     assert static_metadata(tmp_path) is None
-    assert Machine.read({"HOME": str(tmp_path)}, tmp_path).uv.get("x") is None
+    environ = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": str(tmp_path / "uv.toml")}
+    assert Machine.read(environ, tmp_path).uv.get("x") is None
     with pytest.raises(IndexFailed, match="not a regular file"):
         folder_page(canonicalize_name("alpha"), tmp_path)
 

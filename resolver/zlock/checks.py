@@ -384,11 +384,14 @@ def _refusal(stated: str) -> str:
     """Say why a string is not a requirement; empty if it is one."""
     from packaging.requirements import Requirement  # slow to import, and plain requirements don't need it
 
+    from zlock.model.target import Target
     from zlock.model.versions import readable
 
     try:
-        Requirement(readable(stated))
-    except ValueError as error:
+        Target("3.12").holds(
+            Requirement(readable(stated)).marker
+        )  # which fails where it compares as versions what is none
+    except (ValueError, KeyError) as error:
         return str(error).partition("\n")[0] or "it can't be read"
     return ""
 

@@ -112,7 +112,7 @@ def _read_pip(environ: Mapping[str, str]) -> dict[str, str]:
     for place in _pip_places(environ):
         parser = configparser.RawConfigParser()
         try:
-            parser.read(place, encoding="utf-8")
+            parser.read_string(read_regular(place).decode())
         except (configparser.Error, UnicodeDecodeError, OSError):
             continue
         for section, found in sections.items():

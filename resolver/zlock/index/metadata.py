@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from packaging.markers import Marker, UndefinedComparison
+from packaging.markers import UndefinedComparison
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -15,6 +15,7 @@ from packaging.version import Version
 from zlock.model.distribution import Dependency, Metadata
 from zlock.model.paths import is_file_url, portable_url
 from zlock.model.ports import InvalidMetadata
+from zlock.model.target import Target
 from zlock.model.versions import readable, valid_specifier
 from zlock.redact import redact
 
@@ -126,7 +127,7 @@ def _marker(text: str) -> str:
     marker = str(Requirement(f"a{text}").marker or "")
     if "~=" in marker or "===" in marker:
         # These can't compare what is not a version; better found here than in the midst of a solve.
-        Marker(marker).evaluate({"extra": ""})
+        Target("3.12").holds(marker)
     return marker
 
 

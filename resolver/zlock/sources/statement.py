@@ -21,6 +21,7 @@ from zlock.model.link import VCS, Link, LinkError, is_link, is_repository
 from zlock.model.origin import Origin
 from zlock.model.paths import file_url
 from zlock.model.requirement import DirectRequirement
+from zlock.model.target import Target
 from zlock.model.versions import readable
 from zlock.redact import secret_parameter
 from zlock.sources import links
@@ -128,11 +129,10 @@ def settle(
     Raises:
         InvalidRequirements: The URL is unusable, or a secret would stay in it.
     """
-    if requirement.marker:
-        try:
-            requirement.marker.evaluate({"extra": ""})
-        except (ValueError, KeyError) as error:  # where it compares as versions what is none
-            raise _refused("environment marker", place, ValueError(str(error))) from error
+    try:
+        Target("3.12").holds(requirement.marker)
+    except (ValueError, KeyError) as error:  # where it compares as versions what is none
+        raise _refused("environment marker", place, ValueError(str(error))) from error
     if requirement.url is None:
         return DirectRequirement(requirement=requirement, origins=(place.origin,))
     try:
