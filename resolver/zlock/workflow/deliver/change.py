@@ -76,7 +76,7 @@ def _add(workspace: Workspace, requirements: Sequence[Requirement], bounds: Boun
             (one, at) for one in requirements if _is_bare(one) for at in homes[one.name] if not before[one.name, at]
         ]
         if bare and bounds != "none":
-            _, answers = proposed(Workspace(options))
+            answers = proposed(Workspace(options))
             for one, place in bare:
                 editing.add(place, f"{one}{_bound(canonicalize_name(one.name), answers, bounds)}")
             editing.write()
@@ -167,7 +167,7 @@ def _entries(editing: Editing, place: Editable, name: str) -> list[str]:
 
 def _bound(name: str, answers: Answers, bounds: Bounds) -> str:
     """Return what a requirement says of versions, from the oldest that is locked; nothing for a folder and the like."""
-    found = [one.version for lock in answers.values() for one in lock.packages if one.name == name and one.version]
+    found = [one.version for _, lock in answers for one in lock.packages if one.name == name and one.version]
     if not found:
         return ""
     version = min(map(Version, found)).public

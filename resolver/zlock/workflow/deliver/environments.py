@@ -71,8 +71,8 @@ def lock_environment(
     )
     job = _prepare(workspace, environment)
     check_upgrades(workspace, [job])
-    answers = answer_jobs(workspace, [job])
-    text = job.text_of(answers[job.step.name])
+    ((_, lock),) = answer_jobs(workspace, [job])
+    text = job.text_of(lock)
     if text != job.text:
         write_all({environment.lock: text}, (), project=workspace.project.folder, reporter=workspace.reporter)
 

@@ -23,9 +23,6 @@ from zlock.workflow.project.pythons import note_other_pythons, targets_of
 from zlock.workflow.project.sources import Gatherer
 from zlock.workflow.project.workspace import Options, Step, Workspace
 
-Answers = dict[str, Lock]
-"""By step: its lock."""
-
 
 class Job(Struct, frozen=True, eq=False, kw_only=True):
     """One step on its way to a lock.
@@ -112,6 +109,10 @@ class Job(Struct, frozen=True, eq=False, kw_only=True):
     def text_of(self, lock: Lock) -> str:
         """Return the text of the lock that it gets, as it is where that is the one it has."""
         return self.text if lock is self.lock else lock.render()
+
+
+Answers = list[tuple[Job, Lock]]
+"""The steps of a run, each with the lock that answers it."""
 
 
 def _note_without_file(workspace: Workspace, step: Step) -> None:

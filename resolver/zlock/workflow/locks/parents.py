@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zlock.model.reference import ImageReference
 
 
-def pin_parents(workspace: Workspace, jobs: Sequence[Job], answers: Answers) -> Answers:
+def pin_parents(workspace: Workspace, answers: Answers) -> Answers:
     """Return the answers with their parents' digests: those that the locks had, or those that registries tell.
 
     A step without a lock, or with another base image than before, has the digest that the locks of all other steps
@@ -36,11 +36,10 @@ def pin_parents(workspace: Workspace, jobs: Sequence[Job], answers: Answers) -> 
         InvalidInput: There would be a registry to ask, and `--offline` forbids it.
         RegistryFailed: A registry could not be asked.
     """
-    pinner = _Pinner(workspace, _recorded(workspace, jobs))
-    parents = every(pinner.parent, jobs)
+    pinner = _Pinner(workspace, _recorded(workspace, [job for job, _ in answers]))
+    pinned = every(lambda one: (one[0], _with_parent(one[1], pinner.parent(one[0]))), answers)
     workspace.note(*(f"the base image `{one.reference}` is pinned to {one.digest}" for one in pinner.known.values()))
-    pinned = zip(jobs, parents, strict=True)
-    return {job.step.name: _with_parent(answers[job.step.name], parent) for job, parent in pinned}
+    return pinned
 
 
 def no_parent(registry: Registry, reference: ImageReference, platform: str) -> NoAnswer:

@@ -22,7 +22,7 @@ from zlock.workflow.locks.job import Answers, Job
 from zlock.workflow.project.workspace import Workspace
 
 
-def lock_debian_packages(workspace: Workspace, jobs: Sequence[Job], answers: Answers) -> Answers:
+def lock_debian_packages(workspace: Workspace, answers: Answers) -> Answers:
     """Return the answers with the Debian packages that steps ask for, where their base images have digests.
 
     Those that are locked stay, and nobody is asked, as long as the step, or another one, asks for the same on the same
@@ -31,9 +31,8 @@ def lock_debian_packages(workspace: Workspace, jobs: Sequence[Job], answers: Ans
     Raises:
         ZlockError: apt has no answer, or can't be asked; several errors come as `Problems`.
     """
-    locker = _Locker(workspace, jobs)
-    locks = every(lambda job: locker.locked(job, answers[job.step.name]), jobs)
-    return {job.step.name: lock for job, lock in zip(jobs, locks, strict=True)}
+    locker = _Locker(workspace, [job for job, _ in answers])
+    return every(lambda one: (one[0], locker.locked(*one)), answers)
 
 
 class _Asked(NamedTuple):

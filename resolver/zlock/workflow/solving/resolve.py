@@ -71,25 +71,24 @@ class _NameTaken(Exception):
 
 
 def _resolve(workspace: Workspace, *, write: bool) -> Report:
-    jobs, answers = proposed(workspace)
+    answers = proposed(workspace)
     if workspace.report.disregarded:
         return workspace.report
     gone = workspace.gone()
-    _note_unhashed(workspace, jobs, answers)
-    _note_unbuilt(workspace, jobs, answers)
-    _note_without_framework(workspace, jobs, answers)
-    workspace.note(*(note for job in jobs for note in base_image_notes(job, answers[job.step.name])))
-    texts = {job.path: text for job in jobs if (text := job.text_of(answers[job.step.name])) != job.text}
+    _note_unhashed(workspace, answers)
+    _note_unbuilt(workspace, answers)
+    _note_without_framework(workspace, answers)
+    workspace.note(*(note for job, lock in answers for note in base_image_notes(job, lock)))
+    texts = {job.path: text for job, lock in answers if (text := job.text_of(lock)) != job.text}
     if write and (texts or gone):
         write_all(
             texts,
             tuple(gone.values()),
             project=workspace.project.folder,
             reporter=workspace.reporter,
-            recheck=lambda: _hold_names(workspace, jobs),
+            recheck=lambda: _hold_names(workspace, answers),
         )
-    for job in jobs:
-        lock = answers[job.step.name]
+    for job, lock in answers:
         status: Status = "unchanged"
         if job.path in texts:
             status = "declared" if job.lock and _installs_as(lock, job.lock) else "written"
@@ -98,7 +97,7 @@ def _resolve(workspace: Workspace, *, write: bool) -> Report:
     return workspace.report
 
 
-def proposed(workspace: Workspace) -> tuple[list[Job], Answers]:
+def proposed(workspace: Workspace) -> Answers:
     """Return the steps with their locks as they would be written; nothing where the pipeline runs locally.
 
     Raises:
@@ -107,16 +106,15 @@ def proposed(workspace: Workspace) -> tuple[list[Job], Answers]:
     gatherer = workspace.gatherer()
     if not workspace.project.is_remote:
         workspace.disregard()
-        return [], {}
+        return []
     jobs = _prepare(workspace, gatherer)
     _note_replaced(workspace, jobs)
-    answers = pin_parents(workspace, jobs, answer_jobs(workspace, jobs))
-    return jobs, _with_debian_packages(workspace, jobs, answers)
+    return _with_debian_packages(workspace, pin_parents(workspace, answer_jobs(workspace, jobs)))
 
 
-def _hold_names(workspace: Workspace, jobs: Sequence[Job]) -> None:
+def _hold_names(workspace: Workspace, answers: Answers) -> None:
     known, now = workspace.locks, existing_steps(workspace.lock_folder)
-    for job in jobs:
+    for job, _ in answers:
         one, before = now.get(job.step.name), known.get(job.step.name)
         if one and one.owner not in (job.owner, before and before.owner):
             raise _NameTaken
@@ -128,13 +126,13 @@ def _installs_as(lock: Lock, before: Lock) -> bool:
     return lock.packages is before.packages and (new.parent, new.apt) == (old.parent, old.apt)
 
 
-def _with_debian_packages(workspace: Workspace, jobs: list[Job], answers: Answers) -> Answers:
+def _with_debian_packages(workspace: Workspace, answers: Answers) -> Answers:
     """Return the answers with the Debian packages of their steps, which most pipelines don't have."""
-    if not any(job.question.apt_packages or answers[job.step.name].facts.apt for job in jobs):
+    if not any(job.question.apt_packages or lock.facts.apt for job, lock in answers):
         return answers
     from zlock.workflow.solving.debian_packages import lock_debian_packages
 
-    return lock_debian_packages(workspace, jobs, answers)
+    return lock_debian_packages(workspace, answers)
 
 
 def _prepare(workspace: Workspace, gatherer: Gatherer) -> list[Job]:
@@ -154,7 +152,7 @@ def _prepare(workspace: Workspace, gatherer: Gatherer) -> list[Job]:
 
 def answer_jobs(workspace: Workspace, jobs: list[Job]) -> Answers:
     """Return each step's lock; those that still answer are not solved again."""
-    answers: Answers = {
+    answers = {
         job.step.name: job.restated(job.lock)
         for job in jobs
         if job.lock is not None and job.is_answered(workspace.options)
@@ -165,7 +163,7 @@ def answer_jobs(workspace: Workspace, jobs: list[Job]) -> Answers:
 
         settled = [job for job in jobs if job.step.align and job.step.name in answers]
         answers |= {job.step.name: lock for job, lock in solve_jobs(workspace, todo, settled)}
-    return answers
+    return [(job, answers[job.step.name]) for job in jobs]
 
 
 def check_upgrades(workspace: Workspace, jobs: Sequence[Job]) -> None:
@@ -213,12 +211,12 @@ def _are(names: Sequence[str]) -> str:
     return f"{redact(listed(names))} {'is' if len(names) == 1 else 'are'}"
 
 
-def _note_without_framework(workspace: Workspace, jobs: list[Job], answers: Answers) -> None:
+def _note_without_framework(workspace: Workspace, answers: Answers) -> None:
     """Note the images in which ZenML can't start a step; with `system`, the base image may have it."""
     without = [
         job.step.name
-        for job in jobs
-        if _is_zenml(workspace) and "zenml" not in answers[job.step.name].pins and not job.step.effective.system
+        for job, lock in answers
+        if _is_zenml(workspace) and "zenml" not in lock.pins and not job.step.effective.system
     ]
     if without:
         workspace.note(
@@ -227,22 +225,21 @@ def _note_without_framework(workspace: Workspace, jobs: list[Job], answers: Answ
         )
 
 
-def _note_unbuilt(workspace: Workspace, jobs: list[Job], answers: Answers) -> None:
+def _note_unbuilt(workspace: Workspace, answers: Answers) -> None:
     """Note each folder that no image can be made with as it is configured."""
     errors = {
         package.name: unbuilt(workspace.project, package.name, real(job.path.parent / place.path / place.subdirectory))
-        for job in jobs
+        for job, lock in answers
         if job.question.linux
-        for package in answers[job.step.name].packages
+        for package in lock.packages
         if (place := package.directory)
     }
     workspace.note(*(f"{error.message}; for images, {error.hint}" for error in errors.values() if error))
 
 
-def _note_unhashed(workspace: Workspace, jobs: list[Job], answers: Answers) -> None:
+def _note_unhashed(workspace: Workspace, answers: Answers) -> None:
     """Note the locks that pip by itself refuses: where one package has a hash, it wants one of every other."""
-    for job in jobs:
-        lock = answers[job.step.name]
+    for job, lock in answers:
         names = lock.unhashed
         if job.step.installer.wants_all_hashes and 0 < len(names) < len(lock.packages):
             workspace.note(

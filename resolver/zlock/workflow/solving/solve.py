@@ -7,20 +7,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
 from zlock.errors import every
-from zlock.lock.lock import Lock
 from zlock.reporting import Activity, Doing
 from zlock.resolution.answer_words import behind
-from zlock.workflow.locks.job import Job
+from zlock.workflow.locks.job import Answers, Job
 from zlock.workflow.project.workspace import Workspace
 from zlock.workflow.solving.document import lock_of
 from zlock.workflow.solving.problem import StepProblems
 from zlock.workflow.solving.session import Session
 from zlock.workflow.solving.step_solver import PagesMoved, StepSolver
 
-Solved = tuple[Job, Lock]
 
-
-def solve_jobs(workspace: Workspace, jobs: Sequence[Job], settled: Sequence[Job]) -> list[Solved]:
+def solve_jobs(workspace: Workspace, jobs: Sequence[Job], settled: Sequence[Job]) -> Answers:
     """Solve steps together over shared indexes; return each with its lock.
 
     Args:
@@ -40,7 +37,7 @@ def solve_jobs(workspace: Workspace, jobs: Sequence[Job], settled: Sequence[Job]
         return _solve(Session(workspace, refresh=True), jobs, settled)
 
 
-def _solve(session: Session, jobs: Sequence[Job], settled: Sequence[Job]) -> list[Solved]:
+def _solve(session: Session, jobs: Sequence[Job], settled: Sequence[Job]) -> Answers:
     """Solve steps; what stands against any of them is raised at the end, all of it."""
     session.note_unread()
     solver = StepSolver(session, StepProblems(session, session.workspace.kept_file))
