@@ -87,7 +87,7 @@ def outdated_by(environment: Environment) -> list[str]:
     job = _prepare(_workspace(Options(project=environment.project)), environment)
     if job.lock is None:
         return [f"there is no lock `{environment.lock.name}`"]
-    return list(unanswered(job, job.text, job.lock.facts) or ())
+    return list(unanswered(job, job.lock.facts) or ())
 
 
 def pins_here(lock: Path) -> dict[str, str]:

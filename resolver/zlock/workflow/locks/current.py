@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -27,44 +27,37 @@ if TYPE_CHECKING:  # a check reads no packages
     from zlock.lock.lock import Lock
 
 
-class AskingStep(Protocol):
-    """A step with what it asks, and the lock that it has."""
-
-    @property
-    def step(self) -> Step:
-        """The step."""
-
-    @property
-    def gathered(self) -> list[Gathered]:
-        """What its sources yield."""
-
-    @property
-    def question(self) -> Question:
-        """What it asks."""
-
-    @property
-    def lock(self) -> Lock | None:
-        """Its lock, None where it has none yet."""
-
-
-class LockedStep(Struct, frozen=True, eq=False, kw_only=True, dict=True):
-    """A step with a lock that answers what it asks.
+class AskingStep(Struct, frozen=True, eq=False, kw_only=True):
+    """A step with what it asks, and the lock that it has.
 
     Attributes:
         step: The step.
         path: Its lock's place.
-        text: The lock.
-        facts: The lock without its packages.
-        gathered: What its sources ask for; what running commands gave is read from the lock.
+        text: That lock as text; empty where there is none, or one that is not worth keeping.
+        gathered: What its sources yield.
         question: What it asks.
     """
 
     step: Step
     path: Path
     text: str
-    facts: Facts
     gathered: list[Gathered]
     question: Question
+
+    @property
+    def lock(self) -> Lock | None:
+        """The lock with its packages, None where there is none yet."""
+        raise NotImplementedError
+
+
+class LockedStep(AskingStep, frozen=True, eq=False, kw_only=True, dict=True):
+    """A step with a lock that answers what it asks; what running commands gave is read from that.
+
+    Attributes:
+        facts: The lock without its packages.
+    """
+
+    facts: Facts
 
     @cached_property
     def lock(self) -> Lock:
@@ -116,7 +109,7 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
     locked = LockedStep(step=step, path=path, text=text, facts=facts, gathered=gathered, question=question)
     # A lock in which nothing is required by URL needs no reading.
     unfit = list(misfits(locked.lock, targets)) if " @ " in text else []
-    if (differing := unanswered(locked, text, facts)) is not None:
+    if (differing := unanswered(locked, facts)) is not None:
         context = [*differing, *unfit]
         raise LockOutdated(f"the lock of step `{step.name}` is outdated", context=context, hint=hint)
     if unfit:
@@ -124,12 +117,12 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
     return locked
 
 
-def unanswered(asking: AskingStep, text: str, facts: Facts) -> Iterable[str] | None:
+def unanswered(asking: AskingStep, facts: Facts) -> Iterable[str] | None:
     """Say what of a step a lock does not answer; None where it answers all."""
     question = asking.question
     if facts.inputs != question.digest():
         return differences(facts, question, asking.gathered)
-    if question.wheelhouse and (was := wheelhouse_in(text)) not in ("", question.wheelhouse):
+    if question.wheelhouse and (was := wheelhouse_in(asking.text)) not in ("", question.wheelhouse):
         now = f"is `{question.wheelhouse}`, from the folder of the lock"
         return [f"configuration: `wheelhouse` was `{was}`, {now}"]
     if asking.step.fetching(question.targets) and not facts.uv:

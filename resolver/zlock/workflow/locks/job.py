@@ -5,45 +5,32 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from zlock.errors import InvalidLock
 from zlock.lock.declared import digest_of_files
 from zlock.lock.facts import DeclaredFile
 from zlock.lock.lock import Lock
-from zlock.lock.question import Question
 from zlock.lock.selection import misfits
 from zlock.lock.store import ConflictedLock, lock_path, parse_lock, read_text
 from zlock.lock.writing import check_place
-from zlock.model.requirement import Gathered
-from zlock.workflow.locks.current import unanswered
+from zlock.workflow.locks.current import AskingStep, unanswered
 from zlock.workflow.project.pipeline_owner import shown_owner
 from zlock.workflow.project.pythons import note_other_pythons, targets_of
 from zlock.workflow.project.sources import Gatherer
 from zlock.workflow.project.workspace import Options, Step, Workspace
 
 
-class Job(Struct, frozen=True, eq=False, kw_only=True):
+class Job(AskingStep, frozen=True, eq=False, kw_only=True):
     """One step on its way to a lock.
 
     Attributes:
-        step: The step.
-        path: Its lock's place.
         lock: The lock it has.
-        text: That lock as text; empty where there is none, or one that is not worth keeping.
-        gathered: What its sources yield.
-        question: What it asks.
         declared: The files that ask.
         owner: The pipeline that the lock will belong to.
     """
 
-    step: Step
-    path: Path
     lock: Lock | None
-    text: str
-    gathered: list[Gathered]
-    question: Question
     declared: tuple[DeclaredFile, ...]
     owner: str
 
@@ -97,7 +84,7 @@ class Job(Struct, frozen=True, eq=False, kw_only=True):
         facts = self.lock.facts
         if options.exclude_newer and facts.exclude_newer != options.exclude_newer.isoformat():
             return False
-        return unanswered(self, self.text, facts) is None
+        return unanswered(self, facts) is None
 
     def restated(self, lock: Lock) -> Lock:
         """Return the lock that answers with the present `declared` and pipeline; itself where it has them."""
