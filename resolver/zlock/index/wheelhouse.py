@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -14,7 +14,7 @@ from typing import BinaryIO, Literal
 from msgspec import Struct
 from packaging.utils import NormalizedName
 
-from zlock.errors import IndexFailed, OutsideFailed
+from zlock.errors import IndexFailed, OutsideFailed, RegistryFailed
 from zlock.index.client import Client, Continued
 from zlock.index.files import check_status
 from zlock.index.folder import as_path, open_file
@@ -33,13 +33,16 @@ class Wanted(Struct, frozen=True, kw_only=True):
         filename: Its name in the wheelhouse.
         sha256: Its digest.
         size: Its bytes, or -1 where the lock does not say.
-        find: Returns its URL or path; called only where the file is not there yet.
+        find: Returns its URLs or paths; called only where the file is not there yet. The next one is looked for only
+            where the file can't be had from those before.
+        hint: The way out where it can't be had from any; empty for what the last one says.
     """
 
     filename: str
     sha256: str
     size: int
-    find: Callable[[], str]
+    find: Callable[[], Iterable[str]]
+    hint: str = ""
 
     def differs(self, path: Path) -> str | None:
         """Return how a file differs from this one, None where it does not."""
@@ -93,7 +96,8 @@ class Wheelhouse:
 
         Raises:
             IndexFailed: It can't be had, or what came is another one; what was there is as it was.
-            OutsideFailed: A folder has its name.
+            OfflineMiss: It is on no disk of this machine, and the network is left alone.
+            OutsideFailed: A folder has its name, or its places can't be told.
         """
         place = self._folder / wanted.filename
         there = os.path.lexists(place)
@@ -104,7 +108,25 @@ class Wheelhouse:
             )
         if there and wanted.differs(place) is None:
             return "kept"
-        source = self._source(wanted, is_another=there)
+        error: IndexFailed = OfflineMiss(wanted.filename, is_another=there)
+        try:
+            for source in wanted.find():
+                if not self._offline or as_path(source) is not None:
+                    try:
+                        self._take(source, wanted, place)
+                    except IndexFailed as failed:
+                        error = failed
+                    else:
+                        return "replaced" if there else "fetched"
+        except RegistryFailed as failed:  # which was to have it where nothing else does
+            if isinstance(error, OfflineMiss):
+                raise
+            error.context = (*error.context, failed.message)
+        if not isinstance(error, OfflineMiss):
+            error.hint = wanted.hint or error.hint
+        raise error
+
+    def _take(self, source: str, wanted: Wanted, place: Path) -> None:
         path = as_path(source)
         with self._partial(wanted) as (partial, stream):
             if path is None:
@@ -114,18 +136,6 @@ class Wheelhouse:
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(place)
-        return "replaced" if there else "fetched"
-
-    def _source(self, wanted: Wanted, *, is_another: bool) -> str:
-        """Return the URL or path of a file; `is_another`: in its place is another one.
-
-        Raises:
-            OfflineMiss: It is on no disk of this machine, and the network is left alone.
-        """
-        source = wanted.find()
-        if self._offline and as_path(source) is None:
-            raise OfflineMiss(wanted.filename, is_another=is_another)
-        return source
 
     @contextmanager
     def _partial(self, wanted: Wanted) -> Iterator[tuple[Path, BinaryIO]]:

@@ -14,7 +14,6 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import Collector, IndexFailed, InvalidInput, NoAnswer
 from zlock.image.context.debs import DEBS
-from zlock.image.wanted import BuiltFolder
 from zlock.index.pool import Pool
 from zlock.index.sdist import temporary_folder
 from zlock.index.wheelhouse import OfflineMiss, Status, Wanted, Wheelhouse, find_release_file
@@ -32,7 +31,7 @@ from zlock.model.target import Target
 from zlock.reporting import Activity, Doing
 from zlock.workflow.fetching.build_files import house_with
 from zlock.workflow.fetching.folders import Folders, usable_build
-from zlock.workflow.fetching.pool import Archives, DebHouse
+from zlock.workflow.fetching.pool import Archives
 from zlock.workflow.locks.base_images import base_image_of
 from zlock.workflow.locks.current import LockedStep, load_locked
 from zlock.workflow.project.report import Report
@@ -80,37 +79,22 @@ def fetch(options: Options, folder: Path | None) -> tuple[Fetched, Report]:
     place = real(folder) if folder else workspace.inside_project(workspace.wheelhouse)
     if not locked:
         return Fetched(folder=place, files={}, received=0), workspace.report
-    session = Session(workspace, refresh=False)
-    failures = workspace.report.failures
-    found: list[Wanted] = []
-    steps_of: dict[str, dict[str, None]] = {}
-    try:
-        workspace.reporter(Doing(Activity.LOOKING_FOR_FILES))
-        for one in locked:
-            with failures.of(one.step.name):
-                problems = Collector()
-                for wanted in Needs(one, session.source_of(one), place, workspace, problems):
-                    found.append(wanted)
-                    steps_of.setdefault(wanted.filename, {})[one.step.name] = None
-                problems.raise_if_any()
-
-        def failed(*names: str) -> AbstractContextManager[None]:
-            return failures.of(*dict.fromkeys(step for name in names for step in steps_of[name]))
-
+    workspace.reporter(Doing(Activity.LOOKING_FOR_FILES))
+    with closing(Session(workspace, refresh=False)) as session:
+        filling = _Filling(workspace, locked, place)
         house = Wheelhouse(place, session.client, offline=options.offline)
-        statuses = _bring(workspace, house, place, _without_doubles(found, failed), failed)
+        filling.want_listed(session)
+        filling.bring(house, place)
         with temporary_folder() as made:
-            own = _without_doubles(_built(locked, place, workspace, made, steps_of), failed)
-            statuses |= _bring(workspace, house, place, own, failed) if own else {}
-        debs = DebHouse(place / DEBS, session.client, offline=options.offline)
-        packages = _without_doubles(_debs(workspace, locked, steps_of), failed)
-        statuses |= _bring(workspace, debs, place / DEBS, packages, failed) if packages else {}
-    finally:
-        session.close()
+            filling.want_built(made)
+            filling.bring(house, place)
+        debs = Wheelhouse(place / DEBS, session.client, offline=options.offline)
+        filling.want_debs()
+        filling.bring(debs, place / DEBS)
     _note_committed(workspace, place)
     with_builds = any(one.facts.builds for one in locked)
     received = house.received + debs.received
-    return Fetched(folder=place, files=statuses, received=received, with_builds=with_builds), workspace.report
+    return Fetched(folder=place, files=filling.statuses, received=received, with_builds=with_builds), workspace.report
 
 
 def _note_committed(workspace: Workspace, place: Path) -> None:
@@ -142,40 +126,77 @@ def bring_for_builds(workspace: Workspace, one: LockedStep, files: Sequence[Lock
     return place
 
 
-def _built(
-    locked: Sequence[LockedStep], place: Path, workspace: Workspace, made: Path, steps_of: dict[str, dict[str, None]]
-) -> list[Wanted]:
-    """Build the folders that locks require with what is in a wheelhouse; return the files, which are in `made`."""
-    folders = Folders(workspace, lambda one, files: house_with(files, place, workspace, one.path.name), [place])
-    found: dict[str, BuiltFolder] = {}
-    for one in locked:
-        for target in one.question.targets:
-            with workspace.report.failures.of(one.step.name):
-                for folder in folders.built_on(one, target).values():
-                    found[folder.sha256] = folder
-                    steps_of.setdefault(folder.filename, {})[one.step.name] = None
-    wanted = []
-    for sha256, folder in found.items():
-        path = made / sha256
-        path.write_bytes(folder.data)
-        wanted.append(Wanted(filename=folder.filename, sha256=sha256, size=len(folder.data), find=path.as_uri))
-    return wanted
+class _Filling:
+    """A wheelhouse on its way to hold what locks install; what can't be had is a failure of the steps that want it.
+
+    Attributes:
+        statuses: What was done for each file, by name.
+    """
+
+    def __init__(self, workspace: Workspace, locked: Sequence[LockedStep], place: Path) -> None:
+        self._workspace = workspace
+        self._failures = workspace.report.failures
+        self._locked = locked
+        self._place = place
+        self._wanted: list[Wanted] = []
+        self._steps_of: dict[str, dict[str, None]] = {}
+        self.statuses: dict[str, Status] = {}
+
+    def bring(self, house: Wheelhouse, place: Path) -> None:
+        """Bring what is wanted by now; the wheelhouse itself is made though nothing is."""
+        if self._wanted or place == self._place:
+            wanted = _without_doubles(self._wanted, self._failed)
+            self.statuses |= _bring(self._workspace, house, place, wanted, self._failed)
+        self._wanted = []
+
+    def want_listed(self, session: Session) -> None:
+        """Want the files of indexes, and those that sources name by their place."""
+        for one in self._locked:
+            with self._failures.of(one.step.name):
+                problems = Collector()
+                for wanted in Needs(one, session.source_of(one), self._place, self._workspace, problems):
+                    self._want(one, wanted)
+                problems.raise_if_any()
+
+    def want_built(self, made: Path) -> None:
+        """Build the folders that locks require with what the wheelhouse has by now; the files are in `made`."""
+
+        def supply(one: LockedStep, files: Sequence[LockedFile]) -> Path:
+            return house_with(files, self._place, self._workspace, one.path.name)
+
+        folders = Folders(self._workspace, supply, [self._place])
+        for one in self._locked:
+            for target in one.question.targets:
+                with self._failures.of(one.step.name):
+                    for folder in folders.built_on(one, target).values():
+                        path = made / folder.sha256
+                        path.write_bytes(folder.data)
+                        self._want(one, _at(folder.filename, folder.sha256, len(folder.data), path.as_uri()))
+
+    def want_debs(self) -> None:
+        """Want the Debian packages."""
+        archives = Archives(self._workspace)
+        for one in self._locked:
+            reference = base_image_of(one.step, one.question.targets[0].python, one.facts)
+            apt = one.facts.apt
+            if apt is None or reference is None:
+                continue
+            repository = join_repository(self._workspace.project.registry, one.step.effective.target_repository)
+            for target in one.question.linux:
+                for deb in apt.on(target.platform):
+                    self._want(one, archives.wanted(deb, reference, target.platform, repository))
+
+    def _want(self, one: LockedStep, wanted: Wanted) -> None:
+        self._wanted.append(wanted)
+        self._steps_of.setdefault(wanted.filename, {})[one.step.name] = None
+
+    def _failed(self, *names: str) -> AbstractContextManager[None]:
+        return self._failures.of(*dict.fromkeys(step for name in names for step in self._steps_of[name]))
 
 
-def _debs(workspace: Workspace, locked: Sequence[LockedStep], steps_of: dict[str, dict[str, None]]) -> list[Wanted]:
-    """Return the Debian packages of locks."""
-    archives, found = Archives(workspace), []
-    for one in locked:
-        reference = base_image_of(one.step, one.question.targets[0].python, one.facts)
-        apt = one.facts.apt
-        if apt is None or reference is None:
-            continue
-        repository = join_repository(workspace.project.registry, one.step.effective.target_repository)
-        for target in one.question.linux:
-            for deb in apt.on(target.platform):
-                found.append(archives.wanted(deb, reference, target.platform, repository))
-                steps_of.setdefault(deb.filename, {})[one.step.name] = None
-    return found
+def _at(filename: str, sha256: str, size: int, url: str) -> Wanted:
+    """Return a file whose only place is known."""
+    return Wanted(filename=filename, sha256=sha256, size=size, find=lambda: [url])
 
 
 def _bring(
@@ -274,9 +295,9 @@ class Needs:
         digest, size = archive.sha256, -1 if archive.size is None else archive.size
         if archive.url:
             filename = archive_name(archive.filename, digest)
-            yield Wanted(filename=filename, sha256=digest, size=size, find=lambda: archive.url)
+            yield _at(filename, digest, size, archive.url)
         elif self._workspace.is_fetched(self._locked.path, archive.path):
-            yield Wanted(filename=archive.filename, sha256=digest, size=size, find=lambda: self._stated_url(name))
+            yield Wanted(filename=archive.filename, sha256=digest, size=size, find=lambda: [self._stated_url(name)])
 
     @property
     def _targets(self) -> Sequence[Target]:
@@ -294,7 +315,7 @@ class Needs:
 
     def _of_file(self, file: LockedFile) -> Wanted:
         named = file if file.filename else self._named(file)
-        return Wanted(filename=named.filename, sha256=file.sha256, size=named.size, find=lambda: self._find(named))
+        return Wanted(filename=named.filename, sha256=file.sha256, size=named.size, find=lambda: [self._find(named)])
 
     def _named(self, file: LockedFile) -> LockedFile:
         """Return a file with its name: that which it has in the wheelhouse, or on its index."""

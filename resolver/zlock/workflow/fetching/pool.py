@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import IO
 from urllib.parse import quote
 
-from msgspec.structs import replace
-
-from zlock.errors import IndexFailed, OutsideFailed, RegistryFailed
+from zlock.errors import IndexFailed, OutsideFailed
 from zlock.image.context.debs import DEBS, cached_at
 from zlock.image.kept_debs import open_kept
 from zlock.image.plan import ImagePlan
 from zlock.index.auth import Credentials
 from zlock.index.client import Client
 from zlock.index.network import Network
-from zlock.index.wheelhouse import OfflineMiss, Status, Wanted, Wheelhouse, differs
+from zlock.index.wheelhouse import OfflineMiss, Wanted, Wheelhouse, differs
 from zlock.model.debian import DebianPackage
 from zlock.model.reference import ImageReference
 from zlock.reporting import Activity, Doing
 from zlock.workflow.locks.base_images import BaseImages
 from zlock.workflow.project.workspace import Workspace
 
-Urls = Callable[[], Sequence[str]]
+_GONE = (
+    "bring the pool that an earlier `zlock fetch` has filled, or take what the archive has now: "
+    "`zlock resolve --upgrade-apt`"
+)
 
 
 class Archives:
     """Where Debian packages are: the sources of base images say it, and locks only which suite and path.
 
-    What archives have no more may be kept beside images that were pushed.
+    Each is asked after the other. What they have no more may be kept beside images that were pushed.
 
     Args:
         workspace: The project.
@@ -53,12 +53,30 @@ class Archives:
             platform: What that is for.
             repository: `host/repository` of images that have it, or empty.
         """
+        near, workspace = cached_at(self._workspace.cache_folder, deb), self._workspace
 
-        def kept() -> IO[bytes] | None:
-            return open_kept(self._workspace.registry, repository, deb) if repository else None
+        def places() -> Iterator[str]:
+            if differs(near, deb.size, deb.sha256) is None:
+                yield near.as_uri()
+            if workspace.options.offline:  # and the base image, which knows the archives, need not be known
+                return
+            unlisted = None
+            try:
+                yield from self._urls(deb, reference, platform)
+            except IndexFailed as error:
+                unlisted = error
+            if repository:
+                with (
+                    open_kept(workspace.registry, repository, deb) as content,
+                    tempfile.NamedTemporaryFile(prefix="zlock-deb-") as file,
+                ):
+                    shutil.copyfileobj(content, file)
+                    file.flush()
+                    yield Path(file.name).as_uri()
+            if unlisted:
+                raise unlisted
 
-        find = _Places(lambda: self._urls(deb, reference, platform), kept, cached_at(self._workspace.cache_folder, deb))
-        return Wanted(filename=deb.filename, sha256=deb.sha256, size=deb.size, find=find)
+        return Wanted(filename=deb.filename, sha256=deb.sha256, size=deb.size, find=places, hint=_GONE)
 
     def _urls(self, deb: DebianPackage, reference: ImageReference, platform: str) -> Sequence[str]:
         with self._turn:
@@ -70,54 +88,6 @@ class Archives:
                 hint="resolve again with `--upgrade-apt`",
             )
         return list(dict.fromkeys(found))
-
-
-class DebHouse(Wheelhouse):
-    """A folder of Debian packages; where one archive does not have a file, the next one is asked.
-
-    The first place is the cache, the last one the repository of images that have it.
-    """
-
-    def bring(self, wanted: Wanted) -> Status:
-        """Make sure that a file is there, and is the right one; see `Wheelhouse`."""
-        while True:
-            try:
-                return super().bring(wanted)
-            except OfflineMiss:
-                raise
-            except IndexFailed as error:
-                places = wanted.find
-                if isinstance(places, _Places) and places.go_on():
-                    continue
-                try:
-                    status = self._bring_kept(wanted, places) if isinstance(places, _Places) else None
-                except RegistryFailed as failed:
-                    error.context = (*error.context, failed.message)
-                    status = None
-                if status is None:
-                    error.hint = (
-                        "bring the pool that an earlier `zlock fetch` has filled, or take what the archive has now: "
-                        "`zlock resolve --upgrade-apt`"
-                    )
-                    raise
-                return status
-
-    def _source(self, wanted: Wanted, *, is_another: bool) -> str:
-        """Return the URL or path of a file; offline the base image, which knows the archives, need not be known."""
-        if isinstance(wanted.find, _Places) and wanted.differs(wanted.find.near) is None:
-            return wanted.find.near.as_uri()
-        if self._offline:
-            raise OfflineMiss(wanted.filename, is_another=is_another)
-        return super()._source(wanted, is_another=is_another)
-
-    def _bring_kept(self, wanted: Wanted, places: _Places) -> Status | None:
-        content = places.kept()
-        if content is None:
-            return None
-        with content, tempfile.NamedTemporaryFile(prefix="zlock-deb-") as file:
-            shutil.copyfileobj(content, file)
-            file.flush()
-            return super().bring(replace(wanted, find=Path(file.name).as_uri))
 
 
 def missing_debs(workspace: Workspace, debs: Sequence[DebianPackage]) -> Iterator[DebianPackage]:
@@ -178,7 +148,7 @@ class Pool:
         for count, deb in enumerate(debs):
             self._workspace.reporter(Doing(Activity.FETCHING_FILES, done=count, total=len(debs), received=received))
             found[deb] = cached_at(self._workspace.cache_folder, deb)
-            house = DebHouse(found[deb].parent, self._client, offline=options.offline)
+            house = Wheelhouse(found[deb].parent, self._client, offline=options.offline)
             try:
                 house.bring(self._archives.wanted(deb, reference, plan.platform, plan.repository))
             except OfflineMiss as error:
@@ -192,27 +162,3 @@ class Pool:
     def _client(self) -> Client:
         environ = self._workspace.environ
         return Client(Network.from_environment(environ, {}), Credentials(environ))
-
-
-class _Places:
-    """The URLs of a file, one at a time.
-
-    Attributes:
-        kept: Opens it where it is kept beside images; returns None where there is no such place.
-        near: Where the cache may have it.
-    """
-
-    def __init__(self, urls: Urls, kept: Callable[[], IO[bytes] | None], near: Path) -> None:
-        self._urls = urls
-        self.kept = kept
-        self.near = near
-        self._left: list[str] = []
-
-    def __call__(self) -> str:
-        self._left = self._left or list(self._urls())
-        return self._left[0]
-
-    def go_on(self) -> bool:
-        """Turn to the next one; false where there is none."""
-        self._left = self._left[1:]
-        return bool(self._left)
