@@ -127,23 +127,19 @@ class Project(Struct, frozen=True, kw_only=True):
     pipeline_config: str | None = key(checks.path, None, NOTHING)
     index: tuple[Index, ...] = key(indexes.indexes, (), QUESTION, shown="this machine's default index")
     index_sources: Mapping[NormalizedName, str] = key(indexes.routes, {}, QUESTION)
-    exclude_newer: datetime | None = key(rules.time, None, POLICY, plain=datetime.isoformat)
-    exclude_newer_package: Mapping[NormalizedName, datetime | None] = key(
-        rules.times, {}, POLICY, plain=rules.plain_times
-    )
+    exclude_newer: datetime | None = key(rules.time, None, POLICY)
+    exclude_newer_package: Mapping[NormalizedName, datetime | None] = key(rules.times, {}, POLICY)
     conflicts: str = key(checks.one_of("error", "later"), "error", POLICY)
-    build_sdists: frozenset[NormalizedName] | None = key(
-        rules.packages, frozenset(), POLICY, plain=rules.plain_packages
-    )
+    build_sdists: frozenset[NormalizedName] | None = key(rules.packages, frozenset(), POLICY)
     prerelease: str = key(
         checks.one_of("if-necessary-or-explicit", "allow", "disallow"), "if-necessary-or-explicit", POLICY
     )
     resolution: str = key(checks.one_of("highest", "lowest", "lowest-direct"), "highest", POLICY)
-    constraints: tuple[DirectRequirement, ...] = key(rules.constraints, (), POLICY, plain=rules.plain_requirements)
-    overrides: tuple[DirectRequirement, ...] = key(rules.overrides, (), POLICY, plain=rules.plain_requirements)
-    exclude: frozenset[rules.Exclusion] = key(rules.exclusions, frozenset(), POLICY, plain=rules.plain_exclusions)
+    constraints: tuple[DirectRequirement, ...] = key(rules.constraints, (), POLICY)
+    overrides: tuple[DirectRequirement, ...] = key(rules.overrides, (), POLICY)
+    exclude: frozenset[rules.Exclusion] = key(rules.exclusions, frozenset(), POLICY)
     align: bool | str = key(rules.alignment, True, POLICY)
-    align_packages: frozenset[NormalizedName] = key(rules.names, frozenset(), POLICY, plain=rules.plain_packages)
+    align_packages: frozenset[NormalizedName] = key(rules.names, frozenset(), POLICY)
     step_back: int = key(rules.days, 180, POLICY)
     keep: str | None = key(checks.path, None, POLICY)
     audit_ignore: tuple[Ignored, ...] = key(audit.ignored, (), NOTHING)

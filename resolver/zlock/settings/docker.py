@@ -67,7 +67,7 @@ class SettingsDocument(TypedDict):
 
 def _setting(rule: checks.Check[object], decides: Decides, *, hash: bool | None = None) -> Any:  # noqa: A002 - as `field`
     """Make a field; its type is what a user may write, of which the rule keeps less."""
-    made = Key(rule=rule, default=None, decides=decides, plain=lambda value: value, shown="", required="")
+    made = Key(rule=rule, default=None, decides=decides, shown="", required="")
     return field(default_factory=made, hash=hash)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from datetime import datetime
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -65,7 +66,6 @@ class Key(Struct, frozen=True, kw_only=True):
         rule: How its value is read.
         default: Its value where it is not stated.
         decides: How it comes into `inputs`.
-        plain: Gives a value as the policy has it.
         shown: What the documentation calls the default where the value says less.
         required: How it is stated, where it has to be.
     """
@@ -73,7 +73,6 @@ class Key(Struct, frozen=True, kw_only=True):
     rule: Check[Any] | Reader[Any]
     default: object
     decides: Decides
-    plain: Callable[[Any], object]
     shown: str
     required: str
 
@@ -87,12 +86,11 @@ def key(
     default: D,
     decides: Decides,
     *,
-    plain: Callable[[T], object] = lambda value: value,
     shown: str = "",
     required: str = "",
 ) -> T | D:
     """Make the field of a key; see `Key`."""
-    made = Key(rule=rule, default=default, decides=decides, plain=plain, shown=shown, required=required)
+    made = Key(rule=rule, default=default, decides=decides, shown=shown, required=required)
     stated: T | D = field(default_factory=made)  # type: ignore[assignment]  # it gives the default
     return stated
 
@@ -139,7 +137,18 @@ def _value(one: Key, table: Table, name: str) -> object:
 def policy(stated: object) -> dict[str, object]:
     """Return what those keys of a table say that decide by their value, as far as they differ from the defaults."""
     return {
-        kebab(name): one.plain(getattr(stated, name))
+        kebab(name): _plain(getattr(stated, name))
         for name, one in keys_of(type(stated)).items()
         if one.decides is POLICY and getattr(stated, name) != one.default
     }
+
+
+def _plain(value: object) -> object:
+    """Return a value as the policy has it: what has no order sorted, and `all` for None, which are all packages."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {name: _plain(one) if one else "" for name, one in sorted(value.items())}
+    if isinstance(value, (tuple, frozenset)):
+        return sorted(str(getattr(one, "normalized", one)) for one in value)
+    return "all" if value is None else value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
@@ -92,11 +91,6 @@ def times(value: object, at: str) -> dict[NormalizedName, datetime | None]:
     return checks.entries(value, at, lambda one, place: None if one is False else time(one, place), package_key)
 
 
-def plain_times(stated: Mapping[NormalizedName, datetime | None]) -> dict[str, str]:
-    """Return times of packages as the policy has them."""
-    return {name: found.isoformat() if found else "" for name, found in sorted(stated.items())}
-
-
 def package_key(name: str, _at: str) -> NormalizedName:
     """Accept the name of a package as a key."""
     return canonicalize_name(name)
@@ -106,11 +100,6 @@ def package_key(name: str, _at: str) -> NormalizedName:
 def packages(value: object, at: str) -> frozenset[NormalizedName] | None:
     """Accept names of packages; None for all."""
     return None if value == "all" else frozenset(checks.sequence(value, at, _package))
-
-
-def plain_packages(names: Iterable[str] | None) -> object:
-    """Return names of packages as the policy has them."""
-    return "all" if names is None else sorted(names)
 
 
 def _package(value: object, at: str) -> NormalizedName:
@@ -178,11 +167,6 @@ def _requirements(table: Table, key: str) -> tuple[DirectRequirement, ...]:
     )
 
 
-def plain_requirements(stated: Iterable[DirectRequirement]) -> list[str]:
-    """Return requirements as the policy has them."""
-    return sorted(one.normalized for one in stated)
-
-
 class Exclusion(NamedTuple):
     """A requirement that is left out: the package, and who requires it; None for anybody."""
 
@@ -216,8 +200,3 @@ def _exclusion_key(name: str, at: str) -> str:
     if name not in ("package", "from"):
         raise checks.unknown_key(f"{at}.{name}", name, ("package", "from"))
     return name
-
-
-def plain_exclusions(stated: Iterable[Exclusion]) -> list[str]:
-    """Return what is left out as the policy has it."""
-    return sorted(map(str, stated))
