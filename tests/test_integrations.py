@@ -259,9 +259,10 @@ def test_invalid_requirements_are_reported_at_once_with_origin_and_provider() ->
 
     assert isinstance(error, Problems)
     assert all(isinstance(each, InvalidRequirements) for each in error.errors)
-    assert error.errors[0].message.startswith("invalid requirement `a b`: ")
+    assert error.errors[0].message.startswith("`a b` is not a valid requirement")
     assert error.errors[0].context == (
-        "integrations (integration `acme`, zlock.toml:4)",
+        "integrations (integration `acme`, zlock.toml:4): a b",
+        "column 3: Expected semicolon (after name with no version specifier) or end",
         "stated by: configuration",
     )
     assert "secret" not in error.errors[1].message
@@ -377,7 +378,7 @@ def test_an_entry_point_is_weaker_than_an_installed_zenml(
 def test_an_invalid_requirement_of_an_installed_zenml_is_an_error_where_it_is_wanted(other_zenml: str) -> None:
     error = failure(["oldest", "old"], load_catalogue({}, interpreter=other_zenml))
 
-    assert error.message.startswith("invalid requirement `not a requirement`")
+    assert error.message.startswith("`not a requirement` is not a valid requirement")
     assert error.context[-1] == "stated by: installed zenml 0.1.2"
 
 

@@ -337,11 +337,6 @@ class TestCommand:
             gather(["sh", "-c", "echo a==1; echo broken >&2; exit 3"], project)
         assert caught.value.context == ("broken",)
 
-    @pytest.mark.parametrize("how", ["conda", "", [], False])
-    def test_an_unknown_way_is_an_error(self, project: Path, how: bool | str | list[str]) -> None:
-        with pytest.raises(InvalidConfiguration, match="is not a way to list"):
-            gather(how, project)
-
 
 class TestPaths:
     @pytest.mark.parametrize(

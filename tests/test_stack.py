@@ -209,7 +209,7 @@ def test_unknown_types_flavors_and_requirements_are_reported_at_once() -> None:
     assert second.hint == "did you mean `s3`?"
     assert "`kubeflow`" in third.hint
     assert isinstance(fourth, InvalidRequirements)
-    assert fourth.context == ("stack (requirements, zlock.toml)",)
+    assert fourth.context[0] == "stack (requirements, zlock.toml): a b"
 
 
 def test_a_name_alone_is_an_integration_or_a_flavor() -> None:

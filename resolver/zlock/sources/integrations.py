@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -359,27 +360,20 @@ def parse_requirements(
 
 
 def _parsed(text: str, origins: tuple[Origin, ...], root: Path, provider: str) -> DirectRequirement:
-    try:
+    with suppress(ValueError):
         requirement = Requirement(readable(text))
-    except ValueError as error:
-        from zlock.sources import statement  # few are none
-        from zlock.sources.links import Base
+        if requirement.url is None:
+            return DirectRequirement(requirement=requirement, origins=origins)
+    from zlock.sources.links import Base  # few state a URL, or are none
+    from zlock.sources.statement import Place, read_named
 
-        said = redact(str(error).partition("\n")[0])
-        context = [*map(str, origins), f"stated by: {provider}"] if provider else [*map(str, origins)]
-        place = statement.Place(origin=origins[0], written=text)
-        hint = statement.mistaken(text, "", place, Base(folder=root, project=root), alone=False)
-        hint = hint or "correct it there; `name>=1.0` is the form"
-        raise InvalidRequirements(
-            f"invalid requirement `{redact(text)}`: {said}", context=context, hint=hint
-        ) from error
-    if requirement.url is None:
-        return DirectRequirement(requirement=requirement, origins=origins)
-    from zlock.sources.links import Base  # few state a URL
-    from zlock.sources.statement import Place, settle
-
-    place = Place(origin=origins[0], written=text)
-    return replace(settle(requirement, place=place, base=Base(folder=root, project=root)), origins=origins)
+    try:
+        stated = read_named(text, place=Place(origin=origins[0], written=text), base=Base(folder=root, project=root))
+    except InvalidRequirements as error:
+        by = [f"stated by: {provider}"] if provider else []
+        error.context = (*error.context, *map(str, origins[1:]), *by)
+        raise
+    return replace(stated, origins=origins)
 
 
 def unique(texts: Iterable[str]) -> tuple[str, ...]:

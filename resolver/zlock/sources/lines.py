@@ -73,7 +73,7 @@ def coding_of(data: bytes) -> str:
 
 def iter_lines(text: str) -> Iterator[Line]:
     """Yield the lines that say something, joined at backslashes first and freed of comments then."""
-    for parts in _iter_joined(text.splitlines()):
+    for parts in joined_lines(text.splitlines()):
         joined = "".join(part for _, part in parts)
         comment = _COMMENT.search(joined)
         kept = joined[: comment.start()] if comment else joined
@@ -96,7 +96,7 @@ def has_variable(text: str) -> bool:
     return _VARIABLE.search(text) is not None
 
 
-def _iter_joined(lines: Iterable[str]) -> Iterator[list[tuple[int, str]]]:
+def joined_lines(lines: Iterable[str]) -> Iterator[list[tuple[int, str]]]:
     """Group physical lines that end in a backslash with the next; a line that is only a comment ends its group."""
     parts: list[tuple[int, str]] = []
     for number, line in enumerate(lines, start=1):

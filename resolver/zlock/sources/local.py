@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -127,7 +128,6 @@ def gather_local(
         with problems, _as_failure(listing.described):
             gathered = read_text(
                 printed.without(unread),
-                folder=project,
                 root=project,
                 origin=origin,
                 environ=environ,
@@ -205,12 +205,7 @@ def _list(how: bool | str | Sequence[str], *, project: Path, interpreter: Path, 
         return _list_with_uv(interpreter, run)
     if how == "poetry_export":
         return _list_with_poetry(project, run)
-    if isinstance(how, str | bool) or not how:
-        raise InvalidConfiguration(
-            f"`{how}` is not a way to list the local environment",
-            hint="use `true`, `pip_freeze`, `uv_freeze`, `poetry_export`, or a command as a list",
-        )
-    return _list_with_command(how, project=project, interpreter=interpreter, run=run)
+    return _list_with_command(cast("Sequence[str]", how), project=project, interpreter=interpreter, run=run)
 
 
 def _list_with_either(interpreter: Path, run: _Run) -> _Listing:

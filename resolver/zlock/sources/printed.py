@@ -14,6 +14,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from zlock.model.link import Link, LinkError
 from zlock.model.paths import real
 from zlock.redact import redact
+from zlock.sources.lines import joined_lines
 
 _COMMENT = re.compile(r"(?:^|\s+)#.*$")
 _NAME_IN_COMMENT = re.compile(r"#.*\((?P<name>[\w.-]+)={2,3}[^()]+\)")  # pip names an editable install so
@@ -87,31 +88,19 @@ def read_printed(text: str, *, project: Path, names: Mapping[str, NormalizedName
     by_place = {place: name for url, name in names.items() if (place := _local_path(url, project)) is not None}
     entries = []
     named_before: NormalizedName | None = None
-    at = 0
-    while at < len(lines):
-        span = _span(lines, at)
-        joined = "".join(line.removesuffix("\\") for line in lines[at : at + span])
+    for parts in joined_lines(lines):
+        joined = "".join(part for _, part in parts)
         content = _COMMENT.sub("", joined).strip()
         if content:
+            number, span = parts[0][0], len(parts)
             entry = _entry(
-                content, number=at + 1, span=span, project=project, by_place=by_place, named_before=named_before
+                content, number=number, span=span, project=project, by_place=by_place, named_before=named_before
             )
             entries.append(entry)
             named_before = None
         elif comment := _NAME_IN_COMMENT.match(joined.strip()):
             named_before = canonicalize_name(comment["name"])
-        at += span
     return Printed(lines=lines, entries=tuple(entries))
-
-
-def _span(lines: tuple[str, ...], start: int) -> int:
-    """Count the lines of one logical line, as pip joins them: a comment is never continued."""
-    span = 1
-    while start + span < len(lines) and lines[start + span - 1].endswith("\\"):
-        if lines[start + span - 1].lstrip().startswith("#"):
-            break
-        span += 1
-    return span
 
 
 def _entry(

@@ -45,20 +45,17 @@ def read_file(path: Path, *, root: Path, origin: Origin, environ: Mapping[str, s
         InvalidRequirements: One mistake.
         Problems: Several; all mistakes of all files are found at once.
     """
-    reading = _Reading(root=root, base=root, origin=origin, environ=environ)
+    reading = _Reading(root=root, origin=origin, environ=environ)
     reading.file(absolute(root / path), given=path.as_posix(), constraint=False, by=None, above=())
     return reading.gathered(described=reading.described)
 
 
-def read_text(
-    text: str, *, folder: Path, root: Path, origin: Origin, environ: Mapping[str, str], described: str
-) -> Gathered:
+def read_text(text: str, *, root: Path, origin: Origin, environ: Mapping[str, str], described: str) -> Gathered:
     """Read what a command printed in the format of a requirements file.
 
     Args:
         text: The output, without colours; lines are numbered, there is no file.
-        folder: The folder the command ran in: local paths count from it.
-        root: The project's folder.
+        root: The project's folder, in which the command ran: local paths count from it.
         origin: The source and detail.
         environ: The variables for `${NAME}`.
         described: The command, for the lock.
@@ -67,20 +64,19 @@ def read_text(
         InvalidRequirements: One mistake.
         Problems: Several.
     """
-    reading = _Reading(root=root, base=folder, origin=origin, environ=environ)
+    reading = _Reading(root=root, origin=origin, environ=environ)
     with reading.problems:
-        _check_text(text, described, origin)
-        reading.text(text, origin=origin, folder=folder, constraint=False, above=())
+        reading.text(text, origin=origin, folder=root, constraint=False, above=())
     return reading.gathered(described=described)
 
 
 class _Reading:
     """What is gathered while a file and the files it includes are read."""
 
-    def __init__(self, *, root: Path, base: Path, origin: Origin, environ: Mapping[str, str]) -> None:
+    def __init__(self, *, root: Path, origin: Origin, environ: Mapping[str, str]) -> None:
         self.problems = Collector()
         self._root = absolute(root)
-        self._base = links.Base(folder=absolute(base), project=self._root)
+        self._base = links.Base(folder=self._root, project=self._root)
         self._origin = origin
         self._environ = environ
         self._requirements: list[tuple[DirectRequirement, Place]] = []
@@ -346,15 +342,6 @@ def _read(path: Path, described: str, by: Place | None, origin: Origin, *, shown
     if "\0" in text:
         raise wrong(f"{described} is binary", hint="name a text file with one requirement a line")
     return text
-
-
-def _check_text(text: str, described: str, origin: Origin) -> None:
-    if "\0" in text:
-        raise InvalidRequirements(
-            f"`{described}` printed something binary",
-            context=(origin.located,),
-            hint="let the command print requirements as text",
-        )
 
 
 def _wrong_file(message: str, *details: str, by: Place | None, origin: Origin, hint: str) -> InvalidRequirements:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from packaging.requirements import Requirement
 
 from zlock.model.addition import name_in, subject_of
+from zlock.sources.lines import joined_lines
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _OPTIONS = re.compile(r"\s+(?=--?[a-zA-Z])")
@@ -63,13 +64,8 @@ def _versions(text: str) -> tuple[object, object]:
 
 def _statements(lines: list[str]) -> Iterator[tuple[range, str, list[str]]]:
     """Yield the lines of each requirement, which a backslash joins, with the requirement and its options."""
-    begin = 0
-    while begin < len(lines):
-        end = begin
-        while lines[end].endswith("\\") and end + 1 < len(lines):
-            end += 1
-        joined = " ".join(_COMMENT.sub("", line).removesuffix("\\").strip() for line in lines[begin : end + 1])
+    for parts in joined_lines(lines):
+        joined = " ".join(_COMMENT.sub("", part).removesuffix("\\").strip() for _, part in parts)
         requirement, *options = _OPTIONS.split(f" {joined}".rstrip())
         if name_in(requirement.strip()):
-            yield range(begin, end + 1), requirement.strip(), options
-        begin = end + 1
+            yield range(parts[0][0] - 1, parts[-1][0]), requirement.strip(), options
