@@ -39,6 +39,5 @@ def locked(pipeline: P) -> P:
     file = Path(inspect.getfile(inspect.unwrap(pipeline.entrypoint))).absolute()
     stated = pipeline._run_args.get("config_path")  # noqa: SLF001  # ZenML has no other place that knows it
     options = Options(pipeline=f"{file}:{pipeline.name}", config=Path(stated) if stated else None)
-    run = find_run(options)
-    found: P = pipeline.with_options(**run_settings(run.steps, run.around))
+    found: P = pipeline.with_options(**run_settings(find_run(options)))
     return found

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from msgspec import Struct
-
 from zlock.errors import Collector, InvalidInput, LockOutdated
-from zlock.frameworks.zenml.run import pipeline_build, run_configuration, run_settings
+from zlock.frameworks.zenml.run import Run, pipeline_build, run_configuration
 from zlock.image.plan import ImagePlan
 from zlock.image.record import RECORD, Record, StepRow, read_record
 from zlock.model.image import is_layout
@@ -19,30 +17,6 @@ from zlock.workflow.images.choosing import layering_of
 from zlock.workflow.images.registries import Registries
 from zlock.workflow.locks.current import LockedStep, load_locked
 from zlock.workflow.project.workspace import Options, Workspace
-
-
-class Run(Struct, frozen=True, kw_only=True):
-    """What a run of a pipeline takes.
-
-    Attributes:
-        file: The pipeline file, absolute.
-        name: The pipeline's variable in it, or its name.
-        config: The file that configures it otherwise, absolute; empty for none.
-        steps: By step, the image that it runs in as it is.
-        around: The image of the pipeline itself; empty where it has none.
-        interpreter: The project's interpreter, which has the framework.
-        folder: The project's folder.
-        environ: The environment of zlock.
-    """
-
-    file: str
-    name: str
-    config: str
-    steps: Mapping[str, str]
-    around: str
-    interpreter: Path
-    folder: Path
-    environ: Mapping[str, str]
 
 
 def find_run(options: Options, builder: str | None = None) -> Run:
@@ -101,26 +75,13 @@ def apply(workspace: Workspace, builder: str | None = None, form: str = "run", o
         OutsideFailed: The disk refused.
     """
     locked = load_locked(workspace)
-    text = _text(_run(workspace, locked, builder), form)
+    run = _run(workspace, locked, builder)
+    text = pipeline_build(run) if form == "build" else run_configuration(run)
+    if form == "build" and "images: {}" in text.splitlines():
+        workspace.note("the active stack wants no images, so a run with this build uses none of those that were built")
     if output is not None:
         write_delivered(workspace, locked, output, text)
     return text
-
-
-def _text(run: Run, form: str) -> str:
-    if form == "build":
-        return pipeline_build(
-            run.file,
-            run.name,
-            run.config,
-            run.steps,
-            run.around,
-            interpreter=run.interpreter,
-            folder=run.folder,
-            environ=run.environ,
-        )
-    settings = run_settings(run.steps, run.around)
-    return run_configuration(run.config, settings, interpreter=run.interpreter, folder=run.folder)
 
 
 def _images(plans: Sequence[ImagePlan], record: Record) -> dict[str, str]:
