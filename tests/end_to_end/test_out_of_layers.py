@@ -217,8 +217,8 @@ def test_steps_that_have_to_run_something_are_named_and_the_others_are_built(
     ("docker", "why"),
     [
         ({"system": True}, "`system` is set"),
-        ({"apt-packages": ["git"]}, "it has apt packages that are not locked (`git`)"),
-        ({"local-project-install-command": "true"}, "it has a `local-project-install-command`"),
+        ({"apt-packages": ["git"]}, "apt packages are not locked (`git`)"),
+        ({"local-project-install-command": "true"}, "`local-project-install-command` is set"),
     ],
 )
 def test_what_has_to_be_run_is_named(

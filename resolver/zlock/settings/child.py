@@ -246,15 +246,22 @@ def _hint(error: BaseException, question: Question) -> str:
             return f"`{framework.package}` of `{display(sys.executable)}` can't be imported itself: install it again"
     if isinstance(error, ImportError) and "relative import" in str(error):
         return "the file is run by itself: import what is beside it by its name from the project folder"
-    if not isinstance(error, ModuleNotFoundError) or not error.name:
-        return ""
-    name = error.name.partition(".")[0]
+    return _of_missing(error.name, question) if isinstance(error, ModuleNotFoundError) and error.name else ""
+
+
+def _of_missing(module: str, question: Question) -> str:
+    """Return the way out where a module is not found."""
+    name = module.partition(".")[0]
     if any(name == framework.package for framework in FRAMEWORKS):
         python = display(question.interpreter)
         return (
             f"install `{name}` for the project's interpreter, `{python}`: `uv pip install --python {python} {name}`; "
             "another environment is taken from `VIRTUAL_ENV`"
         )
+    for folder in (Path(question.project, name), Path(question.file).with_name(name)):
+        if folder.is_dir():
+            near = did_you_mean(module, [f"{name}.{path.stem}" for path in folder.glob("*.py")])
+            return near or f"`{name}` is the folder `{display(str(folder))}`, which has no `{module}`"
     if os.path.abspath(question.interpreter) != os.path.abspath(sys.executable):  # noqa: PTH100 - links are kept
         python = display(question.interpreter)
         package = FRAMEWORKS[0].package

@@ -6,6 +6,7 @@ ZenML's own errors name neither the file nor, mostly, what is wrong in it, and w
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from zlock.errors import Collector, InvalidConfiguration, Located
@@ -19,19 +20,20 @@ class RunFile(NamedTuple):
     """A file that configures a run.
 
     Attributes:
-        place: Tells where a key is stated, by the keys that lead to it and itself; None where that is not known.
+        place: Tells where a key is stated, by the keys that lead to it and itself; None where that is not known. With
+            `is_set`, a key without a value is not stated.
         notes: What ZenML ignores in it.
     """
 
-    place: Callable[[Sequence[str]], Place | None]
+    place: Callable[..., Place | None]
     notes: Sequence[str]
 
     def docker(self, name: str, step: str = "") -> Place | None:
         """Tell where a docker setting of a step is stated, or of the pipeline."""
-        return self.place((*(("steps", step) if step else ()), "settings", "docker", name))
+        return self.place((*(("steps", step) if step else ()), "settings", "docker", name), is_set=True)
 
 
-NO_RUN = RunFile(lambda _: None, ())
+NO_RUN = RunFile(lambda *_, **__: None, ())
 
 
 def check_run(file: str) -> RunFile:
@@ -75,7 +77,7 @@ def check_steps(stated: Collection[str], called: Collection[str], file: RunFile)
     problems.raise_if_any()
 
 
-def _mapping(file: str) -> tuple[Mapping[str, Any], Callable[[Sequence[str]], Place | None]]:
+def _mapping(file: str) -> tuple[Mapping[str, Any], Callable[..., Place | None]]:
     import yaml
 
     try:
@@ -96,10 +98,10 @@ def _mapping(file: str) -> tuple[Mapping[str, Any], Callable[[Sequence[str]], Pl
             f"`{display(file)}` {what}, and what configures a run is a mapping",
             hint="for example `parameters: {size: 3}`; where nothing is to be configured, leave `--config` out",
         )
-    return found, lambda keys: _place(node, file, keys)
+    return found, partial(_place, node, file)
 
 
-def _place(node: Any, file: str, keys: Sequence[str]) -> Place | None:
+def _place(node: Any, file: str, keys: Sequence[str], *, is_set: bool = False) -> Place | None:
     """Return where the last of some keys is stated that lead to it; what is merged into a mapping is stated elsewhere.
 
     Aliases can make more of a mapping than there is room for, so no list of all keys is made.
@@ -111,7 +113,7 @@ def _place(node: Any, file: str, keys: Sequence[str]) -> Place | None:
         if row is None:
             return None
         place, node = Place(file, row[0].start_mark.line + 1), row[1]
-    return place
+    return None if is_set and node.tag.endswith(":null") else place
 
 
 def _ignored(found: Mapping[str, Any], place: Callable[[Sequence[str]], Place]) -> Iterator[str]:

@@ -39,12 +39,12 @@ def why_engine(wanted: Wanted) -> str:
     reasons = {
         "its base image is made by a `dockerfile`": settings.dockerfile,
         "`system` is set": settings.system,
-        "it has a `local-project-install-command`": settings.local_project_install_command,
+        "`local-project-install-command` is set": settings.local_project_install_command,
         "files of the project are copied into it": wanted.project,
     }
     found = [reason for reason, is_set in reasons.items() if is_set]
     if wanted.apt_packages and wanted.lock.facts.apt is None:
-        found.append(f"it has apt packages that are not locked ({listed(sorted(wanted.apt_packages))})")
+        found.append(f"apt packages are not locked ({listed(sorted(wanted.apt_packages))})")
     if built := [one.name for one in narrowed(wanted.lock, wanted.target).packages if _is_built(wanted, one)]:
         found.append(f"{listed(built)} {'is' if len(built) == 1 else 'are'} built while it is made")
     return "; ".join(found)

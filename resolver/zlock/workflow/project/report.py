@@ -93,6 +93,8 @@ class StepReport(NamedTuple):
         """Return what a lock holds, and how its pins differ from those of the lock before."""
         moves = Moves.between(before.pins if before else {}, lock.pins)
         old, new = before.facts.apt if before else None, lock.facts.apt
+        if before and not new and before.facts.pipeline != lock.facts.pipeline:
+            old = None  # of the other pipeline whose pins a new lock begins with nothing was removed
         debian = Moves.between(old.pins if old else {}, new.pins if new else {}) if old or new else None
         return cls.of(path, lock.facts, status)._replace(moves=moves, debian=debian)
 

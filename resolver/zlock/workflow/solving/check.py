@@ -31,8 +31,11 @@ def check(options: Options) -> Report:
     if not workspace.report.disregarded:
         with problems:
             check_settings(workspace, workspace.chosen())
-        for name, path in workspace.gone().items():
-            what = f"step `{name}` is gone and its lock is still there: `{path.name}`"
+        if gone := workspace.gone():
+            names, files = listed(gone), listed(path.name for path in gone.values())
+            what = f"step {names} is gone and its lock is still there: {files}"
+            if len(gone) > 1:
+                what = f"steps {names} are gone and their locks are still there: {files}"
             problems.add(LockOutdated(what, hint=options.hint))
     problems.raise_if_any()
     if _is_built_by_hatch(workspace):
