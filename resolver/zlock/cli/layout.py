@@ -96,16 +96,13 @@ class Screen:
             self._shown, self._shown_at = self._doing, now
             lines = presentable(self._text()).split("\n")
             if self.is_terminal:
-                width = self._width()
+                from shutil import get_terminal_size
+
+                width = get_terminal_size().columns - 1
                 write(sys.stderr, self._wiped() + "\n".join(line[:width] for line in lines))
             else:
                 write(sys.stderr, "".join(f"{line}\n" for line in lines))
             self._lines = len(lines)
-
-    def _width(self) -> int:
-        from shutil import get_terminal_size
-
-        return get_terminal_size().columns - 1
 
     def _wiped(self) -> str:
         """Return what takes the progress off a terminal."""

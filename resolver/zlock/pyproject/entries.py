@@ -40,28 +40,40 @@ def entries(
     Raises:
         InvalidRequirements: It is wrong, or says what a lock can't hold.
     """
+
+    def formed(form: str, row: Mapping[str, object]) -> StatedSource:
+        if form == "workspace":
+            if row["workspace"] is not True:
+                raise table.error("has a `workspace` that is not `true`")
+            if table.name not in members:
+                raise table.error("is not a member of the workspace", hint="add it to `members`, or name its `path`")
+            return table.local(members[table.name], fixed=False)
+        if form == "index":
+            return table.indexed(table.text(row, "index"), index(table.text(row, "index"), table))
+        return table.placed(form, row)
+
     rows = stated if isinstance(stated, list) else [stated]
     if not rows:
         raise table.error("is empty", hint="say where it comes from, or remove it")
-    return tuple(_entry(row, table, members, index) for row in rows)
+    checked = [_checked(row, table) for row in rows]
+    return tuple(_limited(formed(form, row), row, table) for form, row in checked)
 
 
-def _entry(
-    row: object,
-    table: Table,
-    members: Mapping[NormalizedName, Path],
-    index: Callable[[str, Table], str],
-) -> StatedSource:
+def _checked(row: object, table: Table) -> tuple[str, Mapping[str, object]]:
+    """Return which kind of source a table is, and the table."""
     if not isinstance(row, dict):
         raise table.error("is not a table", hint='write `{ path = "..." }`, `{ git = "..." }` or the like')
     forms = [form for form in _FORMS if form in row]
     if len(forms) != 1:
         raise table.error(f"must have exactly one of {listed(_FORMS)}")
-    form = forms[0]
-    table.check_keys(row, _KEYS[form] | _LIMITS)
+    table.check_keys(row, _KEYS[forms[0]] | _LIMITS)
     if row.get("extra") and row.get("group"):
         raise table.error("is for an extra and a group, and nothing is both")
-    found = _formed(form, row, table, members, index)
+    return forms[0], row
+
+
+def _limited(found: StatedSource, row: Mapping[str, object], table: Table) -> StatedSource:
+    """Return a source with where and for what it holds."""
     marker = table.text(row, "marker")
     return replace(
         found,
@@ -69,21 +81,3 @@ def _entry(
         extra=canonicalize_name(table.text(row, "extra")),
         group=canonicalize_name(table.text(row, "group")),
     )
-
-
-def _formed(
-    form: str,
-    row: Mapping[str, object],
-    table: Table,
-    members: Mapping[NormalizedName, Path],
-    index: Callable[[str, Table], str],
-) -> StatedSource:
-    if form == "workspace":
-        if row["workspace"] is not True:
-            raise table.error("has a `workspace` that is not `true`")
-        if table.name not in members:
-            raise table.error("is not a member of the workspace", hint="add it to `members`, or name its `path`")
-        return table.local(members[table.name], fixed=False)
-    if form == "index":
-        return table.indexed(table.text(row, "index"), index(table.text(row, "index"), table))
-    return table.placed(form, row)
