@@ -9,6 +9,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -446,12 +447,23 @@ def test_zenml_that_is_too_old_is_refused(load: Load) -> None:
     ],
 )
 def test_bad_input_is_named_with_its_line(
-    load: Load, text: str, kind: type[InvalidInput], message: str, hint: str
+    load: Load, text: str, kind: type[InvalidInput], message: str, hint: str, *, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if "zlock" in text:  # which is read only where what it requires is installed
+        required = load.folder / "required"
+        required.mkdir()
+        (required / "msgspec").symlink_to(Path(msgspec.__file__).parent)
+        monkeypatch.setenv("PYTHONPATH", str(required))
     error = load.error(text)
 
     assert (type(error), error.message, error.hint) == (kind, message, hint)
     assert "pipe.py" in error.message or any("pipe.py:" in line for line in error.context)
+
+
+def test_zlock_in_a_pipeline_file_is_nothing_where_it_is_not_installed(load: Load) -> None:
+    error = load.error("from zlock import step as own\n@own\ndef one(): ...")
+
+    assert error.message == "`pipe.py` imports zlock, which is not installed there"
 
 
 def test_steps_that_are_not_there_are_named(load: Load) -> None:

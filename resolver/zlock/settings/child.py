@@ -212,8 +212,9 @@ def _explained(error: BaseException, question: Question) -> list[ZlockError]:
     if isinstance(error, SystemExit):
         hint = 'put what runs the pipeline under `if __name__ == "__main__":`'
         return [InvalidPipeline(f"`{question.shown}` calls `sys.exit`", context=frames, hint=hint)]
-    hint = _hint(error, question)
-    return [InvalidPipeline(f"`{question.shown}` raises `{_summary(error)}`", context=frames, hint=hint)]
+    is_bare = isinstance(error, ModuleNotFoundError) and error.name == "msgspec"  # which zlock requires
+    what = "imports zlock, which is not installed there" if is_bare else f"raises `{_summary(error)}`"
+    return [InvalidPipeline(f"`{question.shown}` {what}", context=frames, hint=_hint(error, question))]
 
 
 _CORRECT = "correct that line; the interpreter of the project reads it"
@@ -252,6 +253,8 @@ def _hint(error: BaseException, question: Question) -> str:
 def _of_missing(module: str, question: Question) -> str:
     """Return the way out where a module is not found."""
     name = module.partition(".")[0]
+    if name == "msgspec":
+        return "import `pipeline`, `step` and `DockerSettings` from the framework alone: zlock reads them"
     if any(name == framework.package for framework in FRAMEWORKS):
         python = display(question.interpreter)
         return (
