@@ -181,7 +181,7 @@ def test_json_of_a_failure_has_the_errors_with_their_places(project: Project) ->
         ("invalid-configuration", errors_of(result)[1]["message"], str(file), 4),
     ]
     assert errors_of(result)[0]["hint"] == "did you mean `python`?"
-    assert errors_of(result)[0]["context"] == ["stated in zlock.toml"]
+    assert errors_of(result)[0]["context"] == ["stated in zlock.toml:1"]
     assert "unknown key `pyton`" in result.stderr
 
 

@@ -157,7 +157,7 @@ def test_a_mistake_in_stack_or_integrations_is_named_with_its_file(copy: Project
     result = check(copy)
 
     assert result.code == 2
-    assert "  stated in zlock.toml\n" in result.stderr
+    assert "  stated in zlock.toml:" in result.stderr
 
 
 def test_a_change_of_one_step_outdates_no_other(copy: Project) -> None:

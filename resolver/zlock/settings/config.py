@@ -33,9 +33,7 @@ from zlock.settings.table import Table
 
 @reads("table", allOf=[{"$ref": "#/definitions/docker"}])
 def _docker(table: Table, key: str) -> DockerSettings:
-    with table.problems:
-        return DockerSettings.from_table(table.raw(key), at=table.path(key), file=str(table.file), lines=table.lines)
-    return DockerSettings()
+    return DockerSettings.in_table(table.table(key))
 
 
 class StepConfiguration(Struct, frozen=True, kw_only=True):

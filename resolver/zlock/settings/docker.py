@@ -20,7 +20,7 @@ from zlock.settings.place import Place, caller
 from zlock.wording import fold, kind
 
 if TYPE_CHECKING:
-    from zlock.pyproject.lines import TomlLines
+    from zlock.settings.table import Table
 
 ExportMethod = Literal["pip_freeze", "uv_freeze", "poetry_export"]
 Scalar = bool | int | float | str
@@ -177,34 +177,33 @@ class DockerSettings:
         return cls._of(values, _places(values, place))
 
     @classmethod
-    def from_table(cls, table: object, *, at: str, file: str, lines: TomlLines | None = None) -> Self:
-        """Make settings from a TOML table, whose keys are the names of the fields in kebab-case.
+    def from_table(cls, table: object, *, at: str, file: str) -> Self:
+        """Make settings from a table as TOML has it, whose keys are the names of the fields in kebab-case.
 
         Args:
             table: The parsed table.
             at: Its key path, for messages: `docker`, `steps.train.docker`.
             file: The file that states it, absolute, as relative paths count from its folder.
-            lines: Tells the lines of that file.
 
         Raises:
             InvalidConfiguration: A key or value is wrong (`Problems` for several).
         """
-        if not isinstance(table, Mapping):
-            raise _noted(
-                checks.mistake(
-                    at,
-                    f"expected a table, got {kind(table)}",
-                    hint="write names with values, such as `requirements = [...]`",
-                ),
-                Place(file, None),
-            )
-        address = at.split(".")
+        from zlock.pyproject.lines import TomlLines
+        from zlock.settings.table import Table  # a pipeline file that states settings reads no table
 
-        def place_of(key: str) -> Place:
-            return Place(file, lines.line_of_key((*address, key)) if lines else None)
+        address, problems = tuple(at.split(".")), Collector()
+        settings = cls.in_table(Table(table, address=address, file=Path(file), problems=problems, lines=TomlLines("")))
+        problems.raise_if_any()
+        return settings
 
-        values = _checked(table, spelling=kebab, at=at, place_of=place_of)
-        return cls._of(values, _places_in(values, address, file, lines) if lines else _places(values, place_of("")))
+    @classmethod
+    def in_table(cls, table: Table) -> Self:
+        """Read a table of the configuration, likewise; mistakes are collected there."""
+        names = {kebab(name): name for name in CHECKS}
+        table.check_keys(list(names))
+        found = {names[key]: table.get(key, CHECKS[names[key]], None) for key in table if key in names}
+        values = _set(found)
+        return cls._of(values, _places_in(values, table))
 
     @classmethod
     def from_json(cls, document: Mapping[str, object]) -> Self:
@@ -368,24 +367,22 @@ class EffectiveSettings(Struct, frozen=True, kw_only=True):
 def _checked(
     stated: Mapping[str, object],
     *,
-    spelling: Callable[[str], str] = str,
     at: str = "",
     place_of: Callable[[str], Place | None] = lambda _: None,
 ) -> dict[str, object]:
     """Check every key and value; return the values as they are kept, all mistakes raised at once."""
-    names = {spelling(name): name for name in CHECKS}
     values = {}
     problems = Collector()
-    for spelt, value in stated.items():
-        name = names.get(spelt)
+    for name, value in stated.items():
+        label = f"{at}.{name}" if at else str(name)
         found = Collector()
         with found:
-            if name is None:
-                raise checks.unknown_key(f"{at}.{spelt}" if at else str(spelt), str(spelt), names)
+            if name not in CHECKS:
+                raise checks.unknown_key(label, str(name), CHECKS)
             if value is not None:
-                values[name] = CHECKS[name](value, f"{at}.{spelt}" if at else spelt)
+                values[name] = CHECKS[name](value, label)
         for error in found.errors:
-            problems.add(_noted(error, place_of(str(spelt))))
+            problems.add(_noted(error, place_of(str(name))))
     _raise(problems)
     return values
 
@@ -435,17 +432,17 @@ def _places(values: Mapping[str, object], place: Place | None) -> dict[str, Plac
     return {**dict.fromkeys(values, place), **parts, **{f"extra_requirements.{n}": place for n in range(len(extra))}}
 
 
-def _places_in(values: Mapping[str, object], above: Sequence[str], file: str, lines: TomlLines) -> dict[str, Place]:
-    """Give each field of a TOML table its line, and so each key of a table in it and each requirement."""
-    found = {}
+def _places_in(values: Mapping[str, object], table: Table) -> dict[str, Place]:
+    """Give each field of a table its line, and so each key of a table in it and each requirement."""
+    found, lines = {}, table.lines
     for name, value in values.items():
-        address = (*above, kebab(name))
+        address = (*table.address, kebab(name))
         found[name] = lines.line_of_key(address)
         if isinstance(value, Mapping):
             found |= {f"{name}.{key}": lines.line_of_key((*address, key)) for key in value}
         elif name in ("requirements", "extra_requirements") and isinstance(value, tuple):
             found |= {f"{name}.{number}": lines.line_of(text, address) for number, text in enumerate(value)}
-    return {name: Place(file, line) for name, line in found.items()}
+    return {name: Place(str(table.file), line) for name, line in found.items()}
 
 
 def _plain(text: str) -> str:

@@ -33,7 +33,7 @@ class Table:
         self.file = file
         self.problems = problems
         self.lines = lines
-        self._address = address
+        self.address = address
         self._values: Mapping[str, object] = {}
         with self.collecting():
             self._values = checks.table(values, _path(address) or "tool.zlock")
@@ -46,9 +46,9 @@ class Table:
         except ZlockError as error:
             found = Collector()
             found.add(error)
-            place = Place(str(self.file), self.lines.line_of_key((*self._address, *keys)))
+            place = Place(str(self.file), self.lines.line_of_key((*self.address, *keys)))
             for one in found.errors:
-                one.context = (*one.context, Located(f"stated in {Place(str(self.file), None)}", place))
+                one.context = (*one.context, Located(f"stated in {place}", place))
                 self.problems.add(one)
 
     def __contains__(self, key: str) -> bool:
@@ -59,7 +59,7 @@ class Table:
 
     def path(self, key: str) -> str:
         """Return the key path of a key, for messages."""
-        return _path((*self._address, key))
+        return _path((*self.address, key))
 
     def check_keys(self, known: Sequence[str]) -> None:
         """Collect the keys that are not known."""
@@ -98,7 +98,7 @@ class Table:
         return [table for table, values in zip(made, stated, strict=True) if isinstance(values, Mapping)]
 
     def _inner(self, values: object, *keys: str | int) -> Table:
-        address = (*self._address, *keys)
+        address = (*self.address, *keys)
         return Table(values, address=address, file=self.file, problems=self.problems, lines=self.lines)
 
 
