@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
+_Numbers = dict[tuple[str | int, ...], list[int]]
 _HEADER = re.compile(r"\s*\[.*\]\s*(#.*)?")
 _KEY = re.compile(r"\s*([^=#\[]+?)\s*=")
 _COMMENT = re.compile(r"^[ \t]*#.*", re.MULTILINE)
@@ -27,7 +28,7 @@ class TomlLines:
         self._only: dict[str, int | None] = {}
         self._values: dict[int, str] = {}
 
-    def line_of(self, text: str, address: Sequence[str]) -> int | None:
+    def line_of(self, text: str, address: Sequence[str | int]) -> int | None:
         """Return the line of a string, from 1; None where it can't be told.
 
         Args:
@@ -51,21 +52,22 @@ class TomlLines:
         """
         names, found = list(self._above), None
         rows, begin, end = list[int](), 0, len(self._lines)
+        headers, values = self._stated
         for part in address:
             if isinstance(part, int):
                 begin, end = [*rows, end][part : part + 2] if part < len(rows) else (begin, end)
                 found = begin if part < len(rows) else found
             else:
                 names.append(part)
-                rows = self._headers.get(tuple(names), [])
-                stated = [*self._numbers.get(tuple(names), ()), *rows, *self._dotted.get(tuple(names), ())]
+                rows = headers.get(tuple(names), [])
+                stated = [*values.get(tuple(names), ()), *rows, *self._dotted.get(tuple(names), ())]
                 found = next((one for one in stated if begin <= one < end), found)
         return None if found is None else found + 1
 
-    def _around(self, address: Sequence[str]) -> Iterator[tuple[int, str]]:
+    def _around(self, address: Sequence[str | int]) -> Iterator[tuple[int, str]]:
         """Yield what is stated at an address, or around it in an inline table, with the number of lines before it."""
         for length in range(1, len(address) + 1):
-            for number in self._numbers.get(tuple(address[:length]), ()):
+            for number in self._stated[1].get(tuple(address[:length]), ()):
                 if number not in self._values:
                     self._values[number] = _value(self._lines[number:])
                 yield number, self._values[number]
@@ -75,34 +77,31 @@ class TomlLines:
         return self._document.splitlines()
 
     @cached_property
-    def _headers(self) -> dict[tuple[str, ...], list[int]]:
-        """For the keys of each table, the numbers of lines before its headers, or before those of tables in it."""
-        found: dict[tuple[str, ...], list[int]] = {}
-        for number, line in enumerate(self._lines):
-            if _HEADER.fullmatch(line):
-                keys = _keys(line)
-                for length in range(1, len(keys) + 1):
-                    if length == len(keys) or keys[:length] not in found:
-                        found.setdefault(keys[:length], []).append(number)
-        return found
+    def _stated(self) -> tuple[_Numbers, _Numbers]:
+        """The numbers of lines before those that state something, by keys.
 
-    @cached_property
-    def _numbers(self) -> dict[tuple[str, ...], list[int]]:
-        """For the keys of each value that has a line of its own, the numbers of lines before it."""
-        found: dict[tuple[str, ...], list[int]] = {}
+        First for the keys of each table, before its headers, or before those of tables in it; then for the keys of each
+        value that has a line of its own.
+        """
+        headers: _Numbers = {}
+        values: _Numbers = {}
         table: tuple[str, ...] = ()
         for number, line in enumerate(self._lines):
             if _HEADER.fullmatch(line):
-                table = _keys(line) or table
+                keys = _keys(line)
+                table = keys or table
+                for length in range(1, len(keys) + 1):
+                    if length == len(keys) or keys[:length] not in headers:
+                        headers.setdefault(keys[:length], []).append(number)
             elif (key := _KEY.match(line)) and (keys := _keys(key[1], " = 0")):
-                found.setdefault((*table, *keys), []).append(number)
-        return found
+                values.setdefault((*table, *keys), []).append(number)
+        return headers, values
 
     @cached_property
-    def _dotted(self) -> dict[tuple[str, ...], list[int]]:
+    def _dotted(self) -> _Numbers:
         """For the keys of each table, the numbers of lines before those of the values in it."""
-        found: dict[tuple[str, ...], list[int]] = {}
-        for keys, numbers in self._numbers.items():
+        found: _Numbers = {}
+        for keys, numbers in self._stated[1].items():
             for length in range(1, len(keys)):
                 found.setdefault(keys[:length], []).extend(numbers)
         return found

@@ -67,10 +67,7 @@ def line_of_script(path: Path) -> int | None:
 
     None where it has none, and where a function in it is decorated as a pipeline or a step: that is a pipeline file.
     """
-    try:
-        text = importlib.util.decode_source(read_regular(path))
-    except (OSError, SyntaxError, ValueError):
-        return None
+    text = _readable(path)
     begin = _BEGIN.search(text)
     return text.count("\n", 0, begin.start()) + 1 if begin and not _has_steps(text) else None
 
@@ -108,12 +105,17 @@ def is_plain(path: Path) -> bool:
 
     It may still import pipelines. A file that can't be read or parsed is none.
     """
-    try:
-        text = importlib.util.decode_source(read_regular(path))
-    except (OSError, SyntaxError, ValueError):
-        return False
+    text = _readable(path)
     functions = _functions(text)
     return _BEGIN.search(text) is None and bool(functions) and not any(map(_is_decorated, functions))
+
+
+def _readable(path: Path) -> str:
+    """Return the text of a Python file; empty where it can't be read."""
+    try:
+        return importlib.util.decode_source(read_regular(path))
+    except (OSError, SyntaxError, ValueError):
+        return ""
 
 
 def _has_steps(text: str) -> bool:

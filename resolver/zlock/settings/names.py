@@ -29,20 +29,10 @@ def wrong_names(names: Iterable[str], way: str) -> Iterator[tuple[str, InvalidCo
     seen: dict[str, str] = {}
     for name in names:
         if not STEP_NAME.fullmatch(name) or name.lower() in _DEVICES:
-            yield (
-                name,
-                InvalidConfiguration(
-                    f"the step name `{name}` can't be part of a lock's file name",
-                    hint=f"use up to 100 letters, digits, `-` and `_`, no `-` first, and no name of a device of "
-                    f"Windows, such as `con`; {way}",
-                ),
-            )
+            letters = "use up to 100 letters, digits, `-` and `_`, no `-` first, and no name of a device of Windows"
+            message = f"the step name `{name}` can't be part of a lock's file name"
+            yield name, InvalidConfiguration(message, hint=f"{letters}, such as `con`; {way}")
         other = seen.setdefault(name.casefold(), name)
         if other != name:
-            yield (
-                name,
-                InvalidConfiguration(
-                    f"the step names `{other}` and `{name}` differ only in case",
-                    hint="their locks would be one file on some systems: rename one of them",
-                ),
-            )
+            hint = "their locks would be one file on some systems: rename one of them"
+            yield name, InvalidConfiguration(f"the step names `{other}` and `{name}` differ only in case", hint=hint)

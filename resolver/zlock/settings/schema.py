@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from operator import itemgetter
 from typing import NamedTuple
 
 from zlock.settings.audit import Ignored
@@ -72,10 +73,6 @@ def schema() -> dict[str, object]:
     }
 
 
-def _text(link: re.Match[str]) -> str:
-    return link[1]
-
-
 def _table(kind: type) -> dict[str, object]:
     told = rows(kind)
     keys = keys_of(kind).values()
@@ -84,7 +81,7 @@ def _table(kind: type) -> dict[str, object]:
         "type": "object",
         "properties": {
             row.name: {
-                "description": f"{_LINK.sub(_text, row.meaning)} ({row.values}; default: {row.default})",
+                "description": f"{_LINK.sub(itemgetter(1), row.meaning)} ({row.values}; default: {row.default})",
                 **one.rule.schema,
             }
             for row, one in zip(told, keys, strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import optparse
 import shlex
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 _VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "index": ("-i", "--index-url", "--pypi-url"),
@@ -94,16 +94,11 @@ class _Parser(optparse.OptionParser):
         raise OptionError(msg)
 
 
-def _keep_flag(option: optparse.Option, _text: str, _value: object, parser: optparse.OptionParser) -> None:
-    name: Any = option.dest
-    getattr(parser.values, name).append("")
-
-
 def _parser() -> _Parser:
     """Make a parser; one serves one line, since it keeps what it was given."""
     parser = _Parser(add_help_option=False)
     for name, spellings in _VALUES.items():
         parser.add_option(*spellings, dest=name, action="append", type="string", default=[])
     for name, spellings in _FLAGS.items():
-        parser.add_option(*spellings, dest=name, action="callback", callback=_keep_flag, default=[])
+        parser.add_option(*spellings, dest=name, action="append_const", const="", default=[])
     return parser

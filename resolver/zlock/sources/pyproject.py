@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
@@ -29,6 +28,7 @@ from zlock.pyproject.sources import DependencySources
 from zlock.pyproject.table import StatedSource
 from zlock.sources import links, statement
 from zlock.sources.statement import Place
+from zlock.wording import did_you_mean
 
 _STATE_THEM: Final = "state them in `[project]`, or export them to a requirements file and give that as `requirements`"
 _POETRY: Final = 'set `replicate-local-python-environment = "poetry_export"` in place of `pyproject-path`'
@@ -79,10 +79,7 @@ def gather_pyproject(
         Problems: Several.
     """
     root = absolute(root)
-    document = Document.read(absolute(root / path), root=root)
-    reading = _Reading(document, links.Base(folder=document.folder, project=root))
-    reading.read(extras, groups, required)
-    return reading.gathered()
+    return _gathered(Document.read(absolute(root / path), root=root), root, extras, groups, required)
 
 
 def gather_script(path: Path, *, root: Path) -> Gathered:
@@ -92,9 +89,18 @@ def gather_script(path: Path, *, root: Path) -> Gathered:
     `gather_pyproject`.
     """
     root = absolute(root)
-    document = read_script(absolute(root / path), root=root)
+    return _gathered(read_script(absolute(root / path), root=root), root)
+
+
+def _gathered(
+    document: Document,
+    root: Path,
+    extras: Sequence[str] = (),
+    groups: Sequence[str] = (),
+    required: Sequence[DirectRequirement] = (),
+) -> Gathered:
     reading = _Reading(document, links.Base(folder=document.folder, project=root))
-    reading.read((), (), ())
+    reading.read(extras, groups, required)
     return reading.gathered()
 
 
@@ -404,14 +410,11 @@ class _Reading:
         self._requirements.append(replace(stated, origins=origins))
 
     def _unknown(self, what: str, name: str, known: Sequence[str]) -> InvalidRequirements:
-        spellings: dict[str, str] = {canonicalize_name(each): each for each in known}
-        close = [spellings[each] for each in difflib.get_close_matches(canonicalize_name(name), spellings)]
         there = f"there are: {', '.join(f'`{each}`' for each in known)}" if known else f"there is no {what} at all"
         for table in _OTHER_GROUPS if what == "group" else ():
             if any(canonicalize_name(each) == name for each in self._document.table(*table)):
                 there = f"`{'.'.join(table)}` is not read: state it in `[dependency-groups]` (PEP 735)"
-        hint = f"did you mean {' or '.join(f'`{each}`' for each in close)}? {there}" if close else there
-        return self._error(f"the {what} `{name}` is unknown", hint=hint)
+        return self._error(f"the {what} `{name}` is unknown", hint=f"{did_you_mean(name, known)} {there}".strip())
 
     def _table(self, data: Mapping[str, object], key: str, *, at: str) -> Mapping[str, object]:
         value = data.get(key, {})

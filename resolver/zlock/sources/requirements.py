@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -126,7 +126,7 @@ class _Reading:
         self._files[path] = None
         kind = "constraints" if constraint else "requirements"
         with self.problems:
-            text = _read(path, f"{kind} file `{name}`", by, self._origin, shown=path not in self._masked)
+            text = _read(path, f"{kind} file `{name}`", wrong, is_shown=path not in self._masked)
             line = conflicted_line(text)
             if line is not None:
                 message = f"{kind} file `{name}` has a merge conflict at line {line}"
@@ -325,15 +325,14 @@ def _included_path(given: str, place: Place, folder: Path) -> Path:
     return absolute(folder / given)
 
 
-def _read(path: Path, described: str, by: Place | None, origin: Origin, *, shown: bool) -> str:
-    """Read a file's text; its path is told where it may be shown.
+def _read(path: Path, described: str, wrong: Callable[..., InvalidRequirements], *, is_shown: bool) -> str:
+    """Read a file's text; its path is told where it may be shown, and `wrong` makes errors.
 
     Raises:
         InvalidRequirements: It is missing, a folder, a pipe, unreadable, or no text.
     """
-    wrong = partial(_wrong_file, by=by, origin=origin)
     try:
-        text = lines.decode(read_named(path, described, wrong, is_shown=shown))
+        text = lines.decode(read_named(path, described, wrong, is_shown=is_shown))
     except UnicodeDecodeError as error:
         hint = "save it as UTF-8, or state its coding in the first line: `# -*- coding: latin-1 -*-`"
         raise wrong(f"{described} is not {error.encoding} from byte {error.start} on", hint=hint) from error
