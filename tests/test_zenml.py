@@ -19,7 +19,7 @@ from zlock import DockerSettings
 from zlock.errors import InvalidConfiguration, InvalidInput, InvalidPipeline, ZlockError
 from zlock.settings.declared import DeclaredPipeline
 from zlock.settings.load import load_pipeline
-from zlock.settings.place import Place
+from zlock.settings.location import Location
 
 HEAD = "from zenml import pipeline, step\nfrom zenml.config import DockerSettings\n"
 SOURCE_ROOT = Path(zlock.__file__).parents[1]
@@ -565,7 +565,7 @@ def test_what_a_step_replaces_is_known(load: Load) -> None:
         """
     )
 
-    assert declared.steps[0].settings.where("apt_packages") == Place(str(load.folder / "pipe.py"), 7)
+    assert declared.steps[0].settings.where("apt_packages") == Location(str(load.folder / "pipe.py"), 7)
     (row,) = declared.steps[0].settings.replaced
     assert (row.setting, row.asked, row.place and row.place.line, row.by and row.by.line) == (
         "requirements",
@@ -619,10 +619,10 @@ def test_what_configures_a_run_is_where_a_setting_is_stated(load: Load) -> None:
 
     file = str(load.folder / "run.yaml")
     where = {step.name: step.settings.where for step in declared.steps}
-    assert declared.settings.where("apt_packages") == Place(file, 4)
-    assert {name: of("apt_packages") for name, of in where.items()} == dict.fromkeys(where, Place(file, 4))
-    assert where["load"]("requirements") == Place(file, 10)
-    assert where["train"]("requirements") == Place(str(load.folder / "pipe.py"), 4)
+    assert declared.settings.where("apt_packages") == Location(file, 4)
+    assert {name: of("apt_packages") for name, of in where.items()} == dict.fromkeys(where, Location(file, 4))
+    assert where["load"]("requirements") == Location(file, 10)
+    assert where["train"]("requirements") == Location(str(load.folder / "pipe.py"), 4)
     assert declared.notes == (
         "ZenML ignores `usr`, stated in run.yaml:5, which its `DockerSettings` don't have; did you mean `user`?",
     )

@@ -10,14 +10,14 @@ import pytest
 from zlock.frameworks.zenml.settings import DEFAULTS, translated
 from zlock.frameworks.zenml.stack import required_of
 from zlock.settings.docker import DockerSettings
-from zlock.settings.place import Place
+from zlock.settings.location import Location
 from zlock.settings.toml_edit import with_flag
 
 
 def settings(folder: Path, *, detects: bool = False, **stated: Any) -> tuple[dict[str, Any], list[str]]:
     """Return the settings for those that are stated in a folder, and the notes; zlock takes them."""
     notes: list[str] = []
-    values = translated(stated, detects=detects, place=Place(str(folder / "run.py"), 1), notes=notes)
+    values = translated(stated, detects=detects, place=Location(str(folder / "run.py"), 1), notes=notes)
     DockerSettings(**values)
     return values, notes
 

@@ -15,7 +15,7 @@ from zlock.frameworks.zenml.settings import translated
 from zlock.settings.declared import DeclaredPipeline
 from zlock.settings.docker import DockerSettings
 from zlock.settings.load import load_pipeline
-from zlock.settings.place import Place
+from zlock.settings.location import Location
 
 FLOWS = """
 from zenml import pipeline, step
@@ -160,7 +160,7 @@ def test_settings_are_those_of_zenmls_compiler(
 ) -> None:
     compiled: dict[str, dict[str, Any]] = json.loads((folder / "compiled.json").read_text())[name]
     expected = {
-        one: DockerSettings(**translated(values, detects=False, place=Place("flows.py", 1), notes=[]))
+        one: DockerSettings(**translated(values, detects=False, place=Location("flows.py", 1), notes=[]))
         for one, values in compiled.items()
     }
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from zlock.errors import InvalidPipeline, Located, Problems, ZlockError
 from zlock.model.conflict import conflicted_line
 from zlock.settings.frameworks import FRAMEWORKS
-from zlock.settings.place import Place, display
+from zlock.settings.location import Location, display
 from zlock.settings.reader import PROTOCOL, Declared, Question, Reader, Told
 from zlock.wording import did_you_mean, listed
 
@@ -227,7 +227,7 @@ def _syntax(error: SyntaxError, frames: tuple[str, ...]) -> InvalidPipeline:
     is_conflict = conflicted_line(error.text or "") is not None
     return InvalidPipeline(
         f"`{file}` is not valid Python: {error.msg}",
-        context=[*frames, Located(f"{place}{line}", Place(error.filename or "", error.lineno))],
+        context=[*frames, Located(f"{place}{line}", Location(error.filename or "", error.lineno))],
         hint="resolve the merge conflict in it first" if is_conflict else _CORRECT,
     )
 
@@ -284,7 +284,7 @@ def _passes(error: BaseException, package: str) -> bool:
 def _frames(error: BaseException, question: Question) -> tuple[str, ...]:
     stack = traceback.extract_tb(error.__traceback__)
     users = [frame for frame in stack if _is_users(frame.filename, question)]
-    places = [(Place(frame.filename, frame.lineno), frame) for frame in users[-_FRAMES:]]
+    places = [(Location(frame.filename, frame.lineno), frame) for frame in users[-_FRAMES:]]
     return tuple(Located(f"{place} in {frame.name}: {frame.line}", place) for place, frame in places)
 
 

@@ -25,8 +25,8 @@ from zlock.settings import audit, indexes, rules
 from zlock.settings.audit import Ignored
 from zlock.settings.docker import DockerSettings
 from zlock.settings.keys import NOTHING, POLICY, QUESTION, key, read, reads
+from zlock.settings.location import display
 from zlock.settings.names import STEP_NAME, wrong_names
-from zlock.settings.place import display
 from zlock.settings.stack import IntegrationTable, read_integrations, read_stack
 from zlock.settings.table import Table
 

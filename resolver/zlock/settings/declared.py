@@ -6,7 +6,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from zlock.settings.docker import DockerSettings
-from zlock.settings.place import Place
+from zlock.settings.location import Location
 
 SCRIPT = "script"
 """The `maker` of what stands for a script with inline metadata."""
@@ -23,7 +23,7 @@ class DeclaredStep(Struct, frozen=True, kw_only=True):
 
     name: str
     settings: DockerSettings
-    place: Place
+    place: Location
 
 
 class DeclaredPipeline(Struct, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ class DeclaredPipeline(Struct, frozen=True, kw_only=True):
     name: str | None
     settings: DockerSettings
     steps: tuple[DeclaredStep, ...]
-    place: Place
+    place: Location
     files: tuple[str, ...] = ()
     reference: str = ""
     asked: str = ""

@@ -16,7 +16,7 @@ from zlock.errors import Collector, InvalidConfiguration, Located, Problems, Zlo
 from zlock.model.image import LAYOUT, VENV, default_parent, is_layout
 from zlock.model.installer import INSTALLERS, Installer, InstallerName
 from zlock.settings.keys import NOTHING, QUESTION, Decides, Key, kebab, keys_of
-from zlock.settings.place import Place, caller
+from zlock.settings.location import Location, caller
 from zlock.wording import fold, kind
 
 if TYPE_CHECKING:
@@ -53,15 +53,15 @@ class Replaced(NamedTuple):
 
     setting: str
     asked: tuple[str, ...] | str
-    place: Place | None
-    by: Place | None
+    place: Location | None
+    by: Location | None
 
 
 class SettingsDocument(TypedDict):
     """Settings as JSON has them, where places and what was replaced are lists."""
 
     values: dict[str, object]
-    places: dict[str, Place]
+    places: dict[str, Location]
     replaced: list[Replaced]
 
 
@@ -145,7 +145,7 @@ class DockerSettings:
     bytecode: bool | None = _setting(checks.boolean, NOTHING)
     venv: str | None = _setting(checks.venv, NOTHING)
     # By field, and by `field.part` for the keys of tables and the numbers of requirements.
-    _places: Mapping[str, Place] = field(default_factory=dict, init=False, compare=False)
+    _places: Mapping[str, Location] = field(default_factory=dict, init=False, compare=False)
     _replaced: tuple[Replaced, ...] = field(default=(), init=False, compare=False)
 
     if not TYPE_CHECKING:  # type checkers know the fields from the dataclass itself
@@ -165,7 +165,7 @@ class DockerSettings:
             _fill(self, values, _places(values, place))
 
     @classmethod
-    def from_mapping(cls, stated: Mapping[str, object], *, at: str = "", place: Place | None = None) -> Self:
+    def from_mapping(cls, stated: Mapping[str, object], *, at: str = "", place: Location | None = None) -> Self:
         """Make settings from a mapping with Python names, as a decorator may be given.
 
         Raises:
@@ -241,7 +241,7 @@ class DockerSettings:
         replaced = (*base._replaced, *self._replaced, *self._replaces(base))
         return self._of(kept | own | joined, places | dict(self._places) | extra_places, tuple(dict.fromkeys(replaced)))
 
-    def _extra(self) -> Iterator[tuple[str, Place | None]]:
+    def _extra(self) -> Iterator[tuple[str, Location | None]]:
         for number, text in enumerate(self.extra_requirements or ()):
             yield text, self.where("extra_requirements", number)
 
@@ -268,7 +268,7 @@ class DockerSettings:
         stated |= {found[0] for one in stated if (found := _LEADING_NAME.match(one))}
         return tuple(one for one in asked if _plain(one) not in stated)
 
-    def where(self, name: str, part: str | int | None = None) -> Place | None:
+    def where(self, name: str, part: str | int | None = None) -> Location | None:
         """Tell which file and line set a field, or a key or an item of it; None if it isn't set."""
         return self._places.get(f"{name}.{part}") or self._places.get(name)
 
@@ -300,7 +300,7 @@ class DockerSettings:
 
     @classmethod
     def _of(
-        cls, values: Mapping[str, object], places: Mapping[str, Place], replaced: tuple[Replaced, ...] = ()
+        cls, values: Mapping[str, object], places: Mapping[str, Location], replaced: tuple[Replaced, ...] = ()
     ) -> Self:
         made = object.__new__(cls)
         _fill(made, values, places, replaced)
@@ -368,7 +368,7 @@ def _checked(
     stated: Mapping[str, object],
     *,
     at: str = "",
-    place_of: Callable[[str], Place | None] = lambda _: None,
+    place_of: Callable[[str], Location | None] = lambda _: None,
 ) -> dict[str, object]:
     """Check every key and value; return the values as they are kept, all mistakes raised at once."""
     values = {}
@@ -387,7 +387,7 @@ def _checked(
     return values
 
 
-def _at(place: Place | None) -> Callable[[str], Place | None]:
+def _at(place: Location | None) -> Callable[[str], Location | None]:
     return lambda _: place
 
 
@@ -400,7 +400,7 @@ def _raise(problems: Collector) -> None:
         raise
 
 
-def _noted(error: ZlockError, place: Place | None) -> ZlockError:
+def _noted(error: ZlockError, place: Location | None) -> ZlockError:
     """Add the place to an error, and the parts a plain traceback would not show."""
     if place is not None:
         error.context = (*error.context, Located(f"stated in {place}", place))
@@ -414,7 +414,7 @@ def _noted(error: ZlockError, place: Place | None) -> ZlockError:
 def _fill(
     settings: DockerSettings,
     values: Mapping[str, object],
-    places: Mapping[str, Place],
+    places: Mapping[str, Location],
     replaced: tuple[Replaced, ...] = (),
 ) -> None:
     for name in CHECKS:
@@ -423,7 +423,7 @@ def _fill(
     object.__setattr__(settings, "_replaced", replaced)
 
 
-def _places(values: Mapping[str, object], place: Place | None) -> dict[str, Place]:
+def _places(values: Mapping[str, object], place: Location | None) -> dict[str, Location]:
     """Give each field its place, and so each part of those that are joined with others'."""
     if place is None:
         return {}
@@ -432,7 +432,7 @@ def _places(values: Mapping[str, object], place: Place | None) -> dict[str, Plac
     return {**dict.fromkeys(values, place), **parts, **{f"extra_requirements.{n}": place for n in range(len(extra))}}
 
 
-def _places_in(values: Mapping[str, object], table: Table) -> dict[str, Place]:
+def _places_in(values: Mapping[str, object], table: Table) -> dict[str, Location]:
     """Give each field of a table its line, and so each key of a table in it and each requirement."""
     found, lines = {}, table.lines
     for name, value in values.items():
@@ -442,7 +442,7 @@ def _places_in(values: Mapping[str, object], table: Table) -> dict[str, Place]:
             found |= {f"{name}.{key}": lines.line_of_key((*address, key)) for key in value}
         elif name in ("requirements", "extra_requirements") and isinstance(value, tuple):
             found |= {f"{name}.{number}": lines.line_of(text, address) for number, text in enumerate(value)}
-    return {name: Place(str(table.file), line) for name, line in found.items()}
+    return {name: Location(str(table.file), line) for name, line in found.items()}
 
 
 def _plain(text: str) -> str:

@@ -22,7 +22,7 @@ from zlock.redact import redact
 from zlock.settings.declared import DeclaredPipeline, DeclaredStep
 from zlock.settings.docker import DockerSettings
 from zlock.settings.frameworks import FRAMEWORKS
-from zlock.settings.place import Place, display
+from zlock.settings.location import Location, display
 from zlock.settings.reader import PROTOCOL, Read, Told
 from zlock.wording import did_you_mean
 
@@ -227,7 +227,7 @@ def _is_open(descriptor: int) -> bool:
 def _error(told: Told, note: str, file: Path) -> ZlockError:
     found = getattr(errors, told.kind, None)
     kind = found if isinstance(found, type) and issubclass(found, ZlockError) else InvalidPipeline
-    lines = [Located(text, Place(file, line)) for text, file, line in told.context]
+    lines = [Located(text, Location(file, line)) for text, file, line in told.context]
     hint = told.hint
     if kind is InvalidPipeline and is_plain(file):
         hint = f"{plain(display(str(file)))}; else {hint}".removesuffix("; else ")

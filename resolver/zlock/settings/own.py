@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from zlock.errors import InvalidPipeline, ZlockError
 from zlock.settings.docker import DockerSettings
+from zlock.settings.location import Location
 from zlock.settings.pipeline import Pipeline, Step
-from zlock.settings.place import Place
 from zlock.settings.reader import Question, Read, ReadStep
 
 MAKER = "zlock"
@@ -49,7 +49,7 @@ def read(pipeline: _Pipeline | None, chosen: Sequence[_Step], question: Question
 
     around: _Pipeline = pipeline or Pipeline(call, name="steps", settings=DockerSettings())
     return Read(
-        place=Place(question.file, 1) if pipeline is None else pipeline.place,
+        place=Location(question.file, 1) if pipeline is None else pipeline.place,
         settings=around.settings.to_json(),
         steps=[ReadStep(step.name, step.place, step.settings.to_json()) for step in around.steps()],
     )

@@ -20,7 +20,7 @@ from zlock.errors import Collector, InvalidConfiguration, InvalidPipeline, Locat
 from zlock.settings.declared import DeclaredStep
 from zlock.settings.docker import DockerSettings
 from zlock.settings.frameworks import FRAMEWORKS
-from zlock.settings.place import Place, caller
+from zlock.settings.location import Location, caller
 from zlock.settings.placeholder import parameter, returned
 from zlock.wording import did_you_mean, kind
 
@@ -98,10 +98,10 @@ class _Declared(Generic[P, R_co]):
         return type(self)(self.function, name=new_name or self.name, settings=laid)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> Location:
         """Where the function is defined."""
         code = getattr(inspect.unwrap(self.function), "__code__", None)
-        return Place(code.co_filename, code.co_firstlineno) if code is not None else Place("<unknown>", None)
+        return Location(code.co_filename, code.co_firstlineno) if code is not None else Location("<unknown>", None)
 
     def __repr__(self) -> str:
         return f"<{self.decorator} {self.name}>"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from zlock.errors import ZlockError
-from zlock.settings.place import Place, display
+from zlock.settings.location import Location, display
 
 PROTOCOL = 6
 """The version of what a child writes; a zlock with another one is as good as none."""
@@ -69,7 +69,7 @@ class ReadStep(NamedTuple):
     """A step as its pipeline calls it; settings are `SettingsDocument` of `zlock.settings.docker`."""
 
     name: str
-    place: Place
+    place: Location
     settings: Stated
 
 
@@ -87,7 +87,7 @@ class Read(NamedTuple):
         notes: What a person should know.
     """
 
-    place: Place
+    place: Location
     settings: Stated
     steps: Sequence[ReadStep]
     defaults: Stated = NOT_SET

@@ -7,8 +7,8 @@ from pathlib import Path
 from zlock.pyproject.script import line_of_script
 from zlock.settings.declared import SCRIPT, DeclaredPipeline, DeclaredStep
 from zlock.settings.docker import DockerSettings
+from zlock.settings.location import Location
 from zlock.settings.names import step_name_of
-from zlock.settings.place import Place
 
 
 def declared_script(reference: str) -> DeclaredPipeline | None:
@@ -24,7 +24,7 @@ def declared_script(reference: str) -> DeclaredPipeline | None:
     line = line_of_script(file) if file.is_file() else None
     if line is None:
         return None
-    place = Place(str(file), line)
+    place = Location(str(file), line)
     settings = DockerSettings.from_mapping({"script": file.name}, place=place)
     return DeclaredPipeline(
         name=None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from zlock import checks
 from zlock.errors import Collector, Located, ZlockError
-from zlock.settings.place import Place
+from zlock.settings.location import Location
 from zlock.wording import kind
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Table:
         except ZlockError as error:
             found = Collector()
             found.add(error)
-            place = Place(str(self.file), self.lines.line_of_key((*self.address, *keys)))
+            place = Location(str(self.file), self.lines.line_of_key((*self.address, *keys)))
             for one in found.errors:
                 one.context = (*one.context, Located(f"stated in {place}", place))
                 self.problems.add(one)

@@ -17,7 +17,7 @@ from zlock.errors import Collector, InvalidPipeline, Located, raise_all
 from zlock.frameworks.zenml.refused import explained, invalid
 from zlock.frameworks.zenml.run_file import NO_RUN, RunFile, check_run, check_steps
 from zlock.frameworks.zenml.settings import DEFAULTS, replaced, translated
-from zlock.settings.place import Place, display
+from zlock.settings.location import Location, display
 from zlock.settings.reader import NOT_SET, Question, Read, ReadStep, Stated
 from zlock.wording import counted, did_you_mean, listed
 
@@ -159,7 +159,7 @@ def _read_steps(
     problems = Collector()
     notes: list[str] = []
     found: list[ReadStep] = []
-    place = Place(question.file, 1) if of is None else _place(of.entrypoint)
+    place = Location(question.file, 1) if of is None else _place(of.entrypoint)
     settings = NOT_SET
     of_pipeline = {name: file.docker(name) or place for name in around}
     with problems:
@@ -182,7 +182,7 @@ def _read_steps(
     )
 
 
-def _document(values: Stated, places: Mapping[str, Place], around: Place, notes: list[str]) -> Stated:
+def _document(values: Stated, places: Mapping[str, Location], around: Location, notes: list[str]) -> Stated:
     """Check settings by ZenML's own class, and return them as `SettingsDocument` has them.
 
     Args:
@@ -210,14 +210,14 @@ def _document(values: Stated, places: Mapping[str, Place], around: Place, notes:
     return {"values": made, "places": {name: places.get(name, around) for name in made}, "replaced": []}
 
 
-def _stated(place: Place) -> str:
+def _stated(place: Location) -> str:
     """Say where a setting is stated: of one in code, only the step or pipeline is known that it is for."""
     return f"stated {'for' if place.file.endswith('.py') else 'in'} {place}"
 
 
-def _place(function: Any) -> Place:
+def _place(function: Any) -> Location:
     code = getattr(inspect.unwrap(function), "__code__", None)
-    return Place(code.co_filename, code.co_firstlineno) if code is not None else Place("<unknown>", None)
+    return Location(code.co_filename, code.co_firstlineno) if code is not None else Location("<unknown>", None)
 
 
 def _notes_of_own_image(found: Read, pipeline: Pipeline) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from zlock.errors import Collector, InvalidConfiguration, Located
 from zlock.frameworks.zenml.refused import IN_YAML, invalid
 from zlock.regular import read_regular
-from zlock.settings.place import Place, display
+from zlock.settings.location import Location, display
 from zlock.wording import did_you_mean, kind, listed
 
 
@@ -25,10 +25,10 @@ class RunFile(NamedTuple):
         notes: What ZenML ignores in it.
     """
 
-    place: Callable[..., Place | None]
+    place: Callable[..., Location | None]
     notes: Sequence[str]
 
-    def docker(self, name: str, step: str = "") -> Place | None:
+    def docker(self, name: str, step: str = "") -> Location | None:
         """Tell where a docker setting of a step is stated, or of the pipeline."""
         return self.place((*(("steps", step) if step else ()), "settings", "docker", name), is_set=True)
 
@@ -51,9 +51,9 @@ def check_run(file: str) -> RunFile:
         PipelineRunConfiguration.model_validate(known)
     except ValidationError as error:
         at = tuple(str(part) for part in error.errors()[0]["loc"])
-        place = next(filter(None, (place_of(at[:end]) for end in range(len(at), 0, -1))), Place(file, None))
+        place = next(filter(None, (place_of(at[:end]) for end in range(len(at), 0, -1))), Location(file, None))
         raise invalid(error, [Located(f"stated in {place}", place)], IN_YAML) from error
-    return RunFile(place_of, list(_ignored(found, lambda keys: place_of(keys) or Place(file, None))))
+    return RunFile(place_of, list(_ignored(found, lambda keys: place_of(keys) or Location(file, None))))
 
 
 def check_steps(stated: Collection[str], called: Collection[str], file: RunFile) -> None:
@@ -77,7 +77,7 @@ def check_steps(stated: Collection[str], called: Collection[str], file: RunFile)
     problems.raise_if_any()
 
 
-def _mapping(file: str) -> tuple[Mapping[str, Any], Callable[..., Place | None]]:
+def _mapping(file: str) -> tuple[Mapping[str, Any], Callable[..., Location | None]]:
     import yaml
 
     try:
@@ -85,7 +85,7 @@ def _mapping(file: str) -> tuple[Mapping[str, Any], Callable[..., Place | None]]
         found, node = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
-        place = Place(file, mark.line + 1 if mark else None)
+        place = Location(file, mark.line + 1 if mark else None)
         why = getattr(error, "problem", None) or str(error)
         raise InvalidConfiguration(
             f"`{display(file)}` can't be read as YAML: {why}",
@@ -101,7 +101,7 @@ def _mapping(file: str) -> tuple[Mapping[str, Any], Callable[..., Place | None]]
     return found, partial(_place, node, file)
 
 
-def _place(node: Any, file: str, keys: Sequence[str], *, is_set: bool = False) -> Place | None:
+def _place(node: Any, file: str, keys: Sequence[str], *, is_set: bool = False) -> Location | None:
     """Return where the last of some keys is stated that lead to it; what is merged into a mapping is stated elsewhere.
 
     Aliases can make more of a mapping than there is room for, so no list of all keys is made.
@@ -112,11 +112,11 @@ def _place(node: Any, file: str, keys: Sequence[str], *, is_set: bool = False) -
         row = next((row for row in reversed(rows) if str(row[0].value) == name), None)
         if row is None:
             return None
-        place, node = Place(file, row[0].start_mark.line + 1), row[1]
+        place, node = Location(file, row[0].start_mark.line + 1), row[1]
     return None if is_set and node.tag.endswith(":null") else place
 
 
-def _ignored(found: Mapping[str, Any], place: Callable[[Sequence[str]], Place]) -> Iterator[str]:
+def _ignored(found: Mapping[str, Any], place: Callable[[Sequence[str]], Location]) -> Iterator[str]:
     from zenml.config.pipeline_run_configuration import PipelineRunConfiguration
     from zenml.config.step_configurations import StepConfigurationUpdate
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from zlock.settings.place import Place, display
+from zlock.settings.location import Location, display
 from zlock.settings.reader import Stated
 
 DEFAULTS: Stated = {
@@ -63,7 +63,7 @@ LISTS = ("requirements", "required_integrations", "apt_packages")
 """What is asked for in lists (or the file of one), where a step's own takes the place of its pipeline's."""
 
 
-def replaced(around: Stated, own: Stated) -> list[tuple[str, object, Place, Place]]:
+def replaced(around: Stated, own: Stated) -> list[tuple[str, object, Location, Location]]:
     """Return what a pipeline's settings ask for in vain for a step, as `Replaced` of `zlock.settings.docker` has it."""
     above, values = around["values"], own["values"]
     names = [name for name in LISTS if above.get(name) and values.get(name) and above[name] != values[name]]
@@ -74,9 +74,9 @@ def translated(
     stated: Stated,
     *,
     detects: bool,
-    place: Place,
+    place: Location,
     notes: list[str],
-    places: Mapping[str, Place] = MappingProxyType({}),
+    places: Mapping[str, Location] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return zlock's settings for those that ZenML has checked.
 
@@ -141,7 +141,7 @@ def _detected(notes: list[str]) -> dict[str, str]:
     return {}
 
 
-def _found(stated: str, place: Place) -> str:
+def _found(stated: str, place: Location) -> str:
     """Return a path as ZenML finds it, from the folder that a run begins in, or one beside the file that states it."""
     from_project = Path.cwd() / stated
     beside = (place.folder or Path.cwd()) / stated

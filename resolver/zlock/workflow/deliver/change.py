@@ -14,7 +14,7 @@ from zlock.errors import Collector, InvalidInput, NoAnswer
 from zlock.model.addition import ambiguous, joined, name_in, subject_of
 from zlock.model.bounds import specifier
 from zlock.redact import redact
-from zlock.settings.place import Place
+from zlock.settings.location import Location
 from zlock.wording import did_you_mean, listed
 from zlock.workflow.deliver.arguments import parsed
 from zlock.workflow.deliver.editing import Editing
@@ -193,16 +193,16 @@ class _Places:
         stated = [place for place in self._editable() if _stated(editing, place, name)]
         lacking = [one for one in self._steps if not set(one.places) & set(stated)]
         found = list(dict.fromkeys(self._homes(lacking)))
-        python = [home for home in found if isinstance(home, Place)]
+        python = [home for home in found if isinstance(home, Location)]
         if python:
             raise NoAnswer(
                 f"{listed(one.name for one in lacking)} has its requirements in Python, which zlock does not edit",
                 context=[f'{place}: add "{requirement}" to `requirements`' for place in python],
                 hint="edit that line, then run `zlock resolve`",
             )
-        return [*stated, *(home for home in found if not isinstance(home, Place))]
+        return [*stated, *(home for home in found if not isinstance(home, Location))]
 
-    def _homes(self, lacking: Sequence[StatedStep]) -> Iterator[Editable | Place]:
+    def _homes(self, lacking: Sequence[StatedStep]) -> Iterator[Editable | Location]:
         """Yield where a requirement of each of some steps belongs, so that it reaches no other step."""
         if self._workspace.options.steps:
             shared = {place for other in self._others for place in other.places}

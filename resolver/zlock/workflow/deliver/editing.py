@@ -18,7 +18,7 @@ from zlock.model.paths import leads_out
 from zlock.model.toml import parse_toml
 from zlock.regular import read_regular
 from zlock.replacing import replace_text
-from zlock.settings.place import Place, display
+from zlock.settings.location import Location, display
 from zlock.sources import requirements_edit
 from zlock.sources.lines import coding_of
 from zlock.workflow.deliver.stated_places import Editable, FilePlace
@@ -179,7 +179,7 @@ class _Told(Struct, frozen=True):
         if number is not None and self.place.fullmatch(f"{file}:{number}"):
             number = self._before(number)
             file = file if number else ""
-        return Located(self.text(line), Place(file, number))
+        return Located(self.text(line), Location(file, number))
 
     def _place(self, name: str, line: int) -> str:
         number = self._before(line)

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from zlock.errors import InvalidConfiguration, InvalidInput, Located, Problems, ZlockError
 from zlock.regular import read_regular
-from zlock.settings.place import Place
+from zlock.settings.location import Location
 from zlock.workflow.project.workspace import Options
 
 _SKIPPED = frozenset({"node_modules", "__pycache__", "build", "dist", "site-packages"})
@@ -38,7 +38,7 @@ class Part(Struct, frozen=True, kw_only=True):
     def _placed(self, line: str) -> str:
         if not isinstance(line, Located) or not line.file or self.options.project is None:
             return line
-        return Located(line, Place(str(self.options.project / line.file), line.line))
+        return Located(line, Location(str(self.options.project / line.file), line.line))
 
 
 def pipelines_of(options: Options, pipelines: Sequence[str]) -> list[Part]:

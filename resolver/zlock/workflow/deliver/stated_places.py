@@ -16,7 +16,7 @@ from zlock.model.requirement import Gathered
 from zlock.pyproject import script
 from zlock.settings import toml_edit
 from zlock.settings.docker import EffectiveSettings
-from zlock.settings.place import Place, display
+from zlock.settings.location import Location, display
 from zlock.sources import requirements_edit
 from zlock.workflow.project.workspace import Step, Workspace
 
@@ -124,7 +124,7 @@ class StatedStep(Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    home: Editable | Place | None
+    home: Editable | Location | None
     places: tuple[Editable, ...]
     elsewhere: dict[str, list[str]]
 
@@ -149,7 +149,7 @@ class StatedStep(Struct, frozen=True, kw_only=True):
         )
 
 
-def _home(step: Step, settings: EffectiveSettings) -> Editable | Place | None:
+def _home(step: Step, settings: EffectiveSettings) -> Editable | Location | None:
     if settings.requirements_file:
         return FilePlace(settings.requirements_file)
     place = step.settings.where("requirements")

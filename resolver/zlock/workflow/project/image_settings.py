@@ -10,7 +10,7 @@ from zlock.errors import Collector, InvalidConfiguration, Located, NoAnswer, Zlo
 from zlock.model.paths import real
 from zlock.settings.config import Project
 from zlock.settings.docker import DockerSettings
-from zlock.settings.place import Place
+from zlock.settings.location import Location
 from zlock.wording import listed
 from zlock.workflow.project.workspace import Step, Workspace
 
@@ -106,7 +106,7 @@ def _check_repository(workspace: Workspace, settings: DockerSettings) -> None:
     try:
         join_repository(registry, target)
     except InvalidConfiguration as error:
-        own = Place(str(project.file), project.lines.line_of_key(("registry",))) if registry else None
+        own = Location(str(project.file), project.lines.line_of_key(("registry",))) if registry else None
         places = {"registry": own, "target_repository": settings.where("target_repository")}
         stated = [(name, place) for name, place in places.items() if place]
         error.context = tuple(Located(f"`{name}` is stated in {place}", place) for name, place in stated)

@@ -14,7 +14,7 @@ from zlock.errors import InvalidConfiguration, Located
 from zlock.model.target import Target
 from zlock.regular import read_regular
 from zlock.settings.config import Project
-from zlock.settings.place import Place
+from zlock.settings.location import Location
 
 if TYPE_CHECKING:
     from zlock.lock.preferred import Preferred
@@ -46,7 +46,7 @@ class KeptFile(Struct):
             return cls(path, keep, read_regular(path).decode().replace("\r\n", "\n"))
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            place = Place(str(project.file), project.lines.line_of_key(("keep",)))
+            place = Location(str(project.file), project.lines.line_of_key(("keep",)))
             raise InvalidConfiguration(
                 f"`{keep}` can't be read: {reason}",
                 context=[Located(f"`keep` in {place}", place)],

@@ -15,7 +15,7 @@ from zlock.lock.writing import write_all
 from zlock.model.paths import real
 from zlock.redact import redact
 from zlock.reporting import Activity, Doing
-from zlock.settings.place import Place
+from zlock.settings.location import Location
 from zlock.wording import listed
 from zlock.workflow.locks.base_image_notes import base_image_notes
 from zlock.workflow.locks.job import Answers, Job
@@ -182,7 +182,7 @@ def check_upgrades(workspace: Workspace, jobs: Sequence[Job]) -> None:
 
 def _note_replaced(workspace: Workspace, jobs: list[Job]) -> None:
     """Note what settings ask for and lists that are stated closer to steps replaced, each once with all those steps."""
-    found: dict[tuple[str, tuple[str, ...] | str, Place | None], dict[Place | None, list[str]]] = {}
+    found: dict[tuple[str, tuple[str, ...] | str, Location | None], dict[Location | None, list[str]]] = {}
     for step in (job.step for job in jobs):
         for one in step.settings.replaced:
             places = found.setdefault((one.setting, one.asked, one.place), {})
@@ -197,7 +197,7 @@ def _note_replaced(workspace: Workspace, jobs: list[Job]) -> None:
         workspace.note(f"`{setting}` in {place}: {what} left out for {steps}; {adding}")
 
 
-def _where(workspace: Workspace, place: Place | None) -> str:
+def _where(workspace: Workspace, place: Location | None) -> str:
     """Say where a setting is stated; of one in code of ZenML it is known which step it is for, and no more."""
     is_for = _is_zenml(workspace) and place is not None and place.file.endswith(".py")
     return f"by settings of the step at {place}" if is_for else f"in {place}"

@@ -1,4 +1,4 @@
-"""Places in files: where a setting, a step or a pipeline is stated."""
+"""Locations in files: where a setting, a step or a pipeline is stated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 _OWN = ("zlock.settings.", "dataclasses", "functools")
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """A file and a line in it.
 
     Attributes:
@@ -35,7 +35,7 @@ class Place(NamedTuple):
 _folder_of = cache(lambda file: Path(file).parent)
 
 
-def caller() -> Place | None:
+def caller() -> Location | None:
     """Find the nearest call that comes from outside this package.
 
     Walks up the frames by module name, so it holds however many of our own functions lie between.
@@ -43,7 +43,7 @@ def caller() -> Place | None:
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # `inspect.stack` reads every file on the way
     while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(_OWN):
         frame = frame.f_back
-    return Place(frame.f_code.co_filename, frame.f_lineno) if frame is not None else None
+    return Location(frame.f_code.co_filename, frame.f_lineno) if frame is not None else None
 
 
 def display(file: str) -> str:
