@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -284,6 +286,7 @@ def test_two_runs_at_once_keep_what_both_learnt(index: TinyIndex, tmp_path: Path
 
 _WRITER = """
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from zlock.index.cache import Cache
 cache, me = Cache(Path(sys.argv[1])), sys.argv[2]
@@ -327,3 +330,14 @@ def test_credentials_are_no_part_of_what_is_kept(index: TinyIndex, tmp_path: Pat
         ask.metadata("a")
     assert index.requests == []
     assert not any(b"s3cret" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("read", [Cache.read, Cache.read_parts])
+def test_what_is_no_file_is_no_entry(tmp_path: Path, read: Callable[[Cache, str, str, str], object]) -> None:
+    cache = Cache(tmp_path)
+    cache.write("kind", "group", "name", 1)
+    (path,) = (path for path in tmp_path.rglob("name"))
+    for target in (None, Path("/dev/zero")):
+        path.unlink()
+        os.mkfifo(path) if target is None else path.symlink_to(target)
+        assert read(cache, "kind", "group", "name") is None
