@@ -178,9 +178,8 @@ class LayerTree:
         """Put what is not a folder in place of what is there."""
         if isinstance(folder.entries.get(name), _Folder):
             self._replaced.add((folder, name))
-        node = self._linked(entry.target) if entry.kind == "hard link" else _node(entry)
-        if entry.kind == "file":
-            node = node._replace(sha256=self._read(tar, entry, name, parents))
+        sha256 = self._read(tar, entry, name, parents) if entry.kind == "file" else ""
+        node = self._linked(entry.target) if entry.kind == "hard link" else _node(entry, sha256)
         folder.entries[name] = _Place(self._layers, node)
 
     def _take(self, folder: _Folder, name: str, path: str) -> None:
@@ -253,16 +252,17 @@ class LayerTree:
             self._kept += entry.size
         if self._kept > _MOST_KEPT:
             raise broken(self._where, f"what describes its packages is larger than {_MOST_KEPT} bytes")
-        hashes = [hashlib.sha256(), *([hashlib.md5(usedforsecurity=False)] if self._debian else [])]
+        digest, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False) if self._debian else None
         kept = []
         for chunk in tar.content():
-            for one in hashes:
-                one.update(chunk)
+            digest.update(chunk)
+            if md5:
+                md5.update(chunk)
             if keep:
                 kept.append(chunk)
-        sha256, *md5 = (one.hexdigest() for one in hashes)
+        sha256 = digest.hexdigest()
         if md5:
-            self._md5[sha256] = md5[0]
+            self._md5[sha256] = md5.hexdigest()
         if keep and sha256 not in self._data:
             data = zlib.compress(b"".join(kept), 1)
             self._modules += 0 if describes else len(data)
@@ -271,9 +271,9 @@ class LayerTree:
         return sha256
 
 
-def _node(entry: Entry) -> Node:
-    attributes = {name: value for name, value in entry.attributes.items() if name != _OF_MACHINE}
-    return Node(entry.kind, entry.target, entry.mode, entry.owner, attributes)
+def _node(entry: Entry, sha256: str = "") -> Node:
+    attributes = entry.attributes and {name: value for name, value in entry.attributes.items() if name != _OF_MACHINE}
+    return Node(entry.kind, entry.target, entry.mode, entry.owner, attributes, sha256)
 
 
 def _describes(name: str, parents: Sequence[str]) -> bool:

@@ -132,9 +132,10 @@ class Tar:
         size = int(said["size"]) if "size" in said else header.size
         _check(kind == "file" or size == 0, f"`{path}` is not a file, and has content")
         self._expect(size)
-        user, group = (int(said.get(key, known)) for key, known in zip(("uid", "gid"), header.owner, strict=True))
+        user, group = header.owner
+        owner = int(said.get("uid", user)), int(said.get("gid", group))
         attributes = {key: value for key, value in said.items() if key.startswith(ATTRIBUTE)}
-        return Entry(path, kind, said.get("linkpath", header.target), size, header.mode, (user, group), attributes)
+        return Entry(path, kind, said.get("linkpath", header.target), size, header.mode, owner, attributes)
 
     def _expect(self, size: int) -> None:
         self._left, self._padding = size, -size % _BLOCK
