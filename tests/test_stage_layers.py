@@ -238,7 +238,7 @@ def test_a_stage_that_can_not_be_made_is_tried_once_and_all_its_images_hear_the_
         raise OutsideFailed("no image builder is available")
 
     unused: Any = None
-    stages = DebianStages(unused, engine, unused, unused, unused, push=True)
+    stages = DebianStages(unused, engine, unused, unused)
     stage = replace(planned(), rebuild=True)  # so no registry is asked
 
     with pytest.raises(OutsideFailed) as first:

@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,15 +21,13 @@ from zlock.lock.exclusive import exclusive
 from zlock.lock.lock import Lock
 from zlock.lock.selection import narrowed
 from zlock.lock.store import existing_steps
-from zlock.lock.wheelhouse import LockedFile
 from zlock.model.machine import this_platform
 from zlock.model.paths import real
 from zlock.model.target import Target
 from zlock.reporting import Activity, Doing, Line, News, Reporter
 from zlock.wording import did_you_mean, listed
 from zlock.workflow.deliver.make_environment import Contents, make_environment
-from zlock.workflow.fetching.build_files import house_with
-from zlock.workflow.fetching.fetch import bring_for_builds
+from zlock.workflow.fetching.fetch import supply_of
 from zlock.workflow.fetching.folders import Folders
 from zlock.workflow.images.index_secret import index_urls
 from zlock.workflow.locks.current import LockedStep, load_locked
@@ -127,7 +125,7 @@ def _last_made(workspace: Workspace) -> Path:
             hint = did_you_mean(name, known) or workspace.options.hint
             raise LockOutdated(f"step `{name}` has no lock", hint=hint)
     _hold_to_one(list(wanted))
-    pointer = _Place.of(workspace).pointer(known[wanted[0]].path)
+    pointer = _pointer(_place(workspace), known[wanted[0]].path)
     folder = Path(pointer.read_text(encoding="utf-8")) if pointer.is_file() else None
     if folder is None or not (folder.parent / _WHOLE).is_file():
         raise LockOutdated(
@@ -137,24 +135,14 @@ def _last_made(workspace: Workspace) -> Path:
     return folder
 
 
-class _Place(Struct, frozen=True):
-    """Where environments are kept: in the cache, as all of them can be made again."""
+def _place(workspace: Workspace) -> Path:
+    """Return where environments are kept: in the cache, as all of them can be made again."""
+    return real(workspace.cache_folder) / _KIND
 
-    folder: Path
 
-    @classmethod
-    def of(cls, workspace: Workspace) -> _Place:
-        return cls(real(workspace.cache_folder) / _KIND)
-
-    def pointer(self, lock: Path) -> Path:
-        """Return the file that names the environment which was last made for a lock."""
-        return self.folder / "last" / hashlib.sha256(str(real(lock)).encode()).hexdigest()[:32]
-
-    def point(self, lock: Path, environment: Path) -> None:
-        """Keep which environment was last made for a lock."""
-        pointer = self.pointer(lock)
-        pointer.parent.mkdir(exist_ok=True)
-        pointer.write_text(str(environment), encoding="utf-8")
+def _pointer(place: Path, lock: Path) -> Path:
+    """Return the file that names the environment which was last made for a lock."""
+    return place / "last" / hashlib.sha256(str(real(lock)).encode()).hexdigest()[:32]
 
 
 class _Syncing:
@@ -162,8 +150,9 @@ class _Syncing:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        self._supply = supply_of(workspace, workspace.wheelhouse if workspace.project.is_portable else None)
         self._folders = Folders(workspace, self._supply)
-        self._place = _Place.of(workspace)
+        self._place = _place(workspace)
 
     def synced(self, one: LockedStep) -> SyncedStep:
         """Return a step's environment, made where it is not there.
@@ -175,7 +164,7 @@ class _Syncing:
         target = _target_here(one)
         lock = narrowed(one.lock, target)
         folders = self._folders.built_on(one, target)
-        outer = self._place.folder / _key(lock, target, folders)
+        outer = self._place / _key(lock, target, folders)
         outer.mkdir(parents=True, exist_ok=True)
         with exclusive(outer, self._workspace.reporter, patience=math.inf):
             made = not _is_whole(outer)
@@ -183,7 +172,9 @@ class _Syncing:
                 self._make(one, target, lock, folders, outer)
             with suppress(OSError):  # a cache that can only be read serves all the same
                 os.utime(outer / _WHOLE)
-                self._place.point(one.path, outer / "env")
+                pointer = _pointer(self._place, one.path)
+                pointer.parent.mkdir(exist_ok=True)
+                pointer.write_text(str(outer / "env"), encoding="utf-8")
         if made:
             self._remove_unused()
         return SyncedStep(
@@ -193,7 +184,7 @@ class _Syncing:
     def _remove_unused(self) -> None:
         """Remove what no run has used for a month; the folder itself stays, as another run may wait for it."""
         oldest = time.time() - _UNUSED
-        for whole in self._place.folder.glob(f"*/{_WHOLE}"):
+        for whole in self._place.glob(f"*/{_WHOLE}"):
             with (
                 suppress(OSError, OutsideFailed),  # what another run keeps is in use
                 exclusive(whole.parent, self._workspace.reporter, patience=-1),
@@ -225,11 +216,6 @@ class _Syncing:
             reporter=loading,
         )
         (outer / _WHOLE).touch()
-
-    def _supply(self, one: LockedStep, files: Sequence[LockedFile]) -> Path:
-        if self._workspace.project.is_portable:
-            return house_with(files, self._workspace.wheelhouse, self._workspace, one.path.name)
-        return bring_for_builds(self._workspace, one, files)
 
 
 class _Loading:

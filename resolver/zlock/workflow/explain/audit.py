@@ -96,13 +96,12 @@ def _locks(workspace: Workspace) -> dict[str, Lock]:
     if not known:
         raise LockOutdated(f"there is no lock in `{workspace.project.lock_dir}`", hint=workspace.options.hint)
 
-    def read(step: str) -> Lock:
+    def read(step: str) -> tuple[str, Lock]:
         if step not in known:
             raise InvalidInput(f"step `{step}` has no lock", hint=did_you_mean(step, known))
-        return parse_lock(known[step].path, known[step].text)
+        return step, parse_lock(known[step].path, known[step].text)
 
-    steps = list(workspace.options.steps or known)
-    return dict(zip(steps, every(read, steps), strict=True))
+    return dict(every(read, workspace.options.steps or known))
 
 
 def _pins(locks: Mapping[str, Lock]) -> dict[tuple[str, str], list[str]]:

@@ -30,7 +30,7 @@ from zlock.model.reference import join_repository
 from zlock.model.target import Target
 from zlock.reporting import Activity, Doing
 from zlock.workflow.fetching.build_files import house_with
-from zlock.workflow.fetching.folders import Folders, usable_build
+from zlock.workflow.fetching.folders import Folders, Supply, usable_build
 from zlock.workflow.fetching.pool import Archives
 from zlock.workflow.locks.base_images import base_image_of
 from zlock.workflow.locks.current import LockedStep, load_locked
@@ -103,7 +103,16 @@ def _note_committed(workspace: Workspace, place: Path) -> None:
         workspace.note(f"git would commit the wheelhouse: add `{line}` to the `.gitignore` of the project")
 
 
-def bring_for_builds(workspace: Workspace, one: LockedStep, files: Sequence[LockedFile]) -> Path:
+def supply_of(workspace: Workspace, house: Path | None) -> Supply:
+    """Return what has the files that builds require: a wheelhouse, or where there is none a folder of the cache."""
+
+    def supply(one: LockedStep, files: Sequence[LockedFile]) -> Path:
+        return house_with(files, house, workspace, one.path.name) if house else _brought(workspace, one, files)
+
+    return supply
+
+
+def _brought(workspace: Workspace, one: LockedStep, files: Sequence[LockedFile]) -> Path:
     """Return a folder of the cache that holds what builds require, brought there from a step's indexes.
 
     Raises:
@@ -160,11 +169,7 @@ class _Filling:
 
     def want_built(self, made: Path) -> None:
         """Build the folders that locks require with what the wheelhouse has by now; the files are in `made`."""
-
-        def supply(one: LockedStep, files: Sequence[LockedFile]) -> Path:
-            return house_with(files, self._place, self._workspace, one.path.name)
-
-        folders = Folders(self._workspace, supply, [self._place])
+        folders = Folders(self._workspace, supply_of(self._workspace, self._place), [self._place])
         for one in self._locked:
             for target in one.question.targets:
                 with self._failures.of(one.step.name):

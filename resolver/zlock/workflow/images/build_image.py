@@ -52,8 +52,7 @@ class Workshop:
         self._registries = registries
         self._pool = Pool(workspace)
         self._push = push
-        finder = ImageFinder(workspace)
-        self._stages = DebianStages(registries, engine, self._make_stage, finder, self._pool, push=push)
+        self._stages = DebianStages(registries, engine, self._make_stage, ImageFinder(workspace))
         # Only its owner can look into it.
         self._files = workspace.opened.enter_context(tempfile.TemporaryDirectory(prefix="zlock-"))
         self._parents: dict[tuple[str, str], Lock] = {}
@@ -100,10 +99,14 @@ class Workshop:
         if plan.assembly is not None and self._assembler is not None:
             return self._assembler.push(plan, watch)
         watch.reporter(Doing(Activity.PUSHING))
-        if plan.debs:  # first, so that no image is there without them
+        self._keep_debs(plan)
+        return self._engine().push(plan.reference, watch)
+
+    def _keep_debs(self, plan: ImagePlan) -> None:
+        """Put the Debian packages of an image beside it, before it is there."""
+        if plan.debs and self._push:
             files = {path.name: path for path in self._pool.links(plan).values()}
             keep_debs(self._registries.registry, plan.repository, plan.debs, files)
-        return self._engine().push(plan.reference, watch)
 
     def _make_by(self, plan: ImagePlan) -> Build:
         assembler, stage = self._assembler, plan.stage
@@ -115,6 +118,7 @@ class Workshop:
 
     def _make_stage(self, stage: ImagePlan, watch: Watch) -> Image:
         engine = self._engine()
+        self._keep_debs(stage)
         make: Build = partial(self._make, stage, what=Activity.BUILDING_STAGE)
         return (Reusing(make, engine).build if engine.stores else make)(self._recipe(stage), watch)
 

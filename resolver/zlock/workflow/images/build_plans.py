@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,12 +29,11 @@ from zlock.regular import read_regular
 from zlock.settings.declared import SCRIPT
 from zlock.settings.docker import EffectiveSettings
 from zlock.wording import listed
-from zlock.workflow.fetching.build_files import house_with
 from zlock.workflow.fetching.folders import Folders
 from zlock.workflow.images.layering import Layering
 from zlock.workflow.images.registries import Registries
 from zlock.workflow.locks.current import LockedStep
-from zlock.workflow.project.image_settings import mistakes
+from zlock.workflow.project.image_settings import mistakes, note_setting
 from zlock.workflow.project.registry_errors import NamedParents
 from zlock.workflow.project.workspace import OUTPUT, Workspace
 
@@ -84,8 +83,7 @@ class _Planner:
         self._registries = registries
         self._wheelhouse = wheelhouse
         self._folders = Folders(workspace, self._supply, [wheelhouse] if wheelhouse else [])
-        self._files: dict[str, bytes] | None = None
-        self._custom: dict[tuple[Path, Path | None, str], Parent] = {}
+        self._custom = cache(self._custom_parent)  # several steps may share one, and its folder may be large
         self._parents = NamedParents()
 
     def plan(self, one: LockedStep, plan: Callable[[Wanted], ImagePlan]) -> list[ImagePlan]:
@@ -105,16 +103,11 @@ class _Planner:
         """Say what a step sets in vain."""
         settings = one.step.settings
         if settings.build_context_root and not settings.dockerfile:
-            self._note_unused_one(one, "build_context_root", "which is what a `dockerfile` sees, and no `dockerfile`")
+            why = "a `build_context_root`, which is what a `dockerfile` sees, and no `dockerfile`, so it is not used"
+            note_setting(self._workspace, one.step, "build_context_root", why)
         if settings.venv and settings.system:
-            self._note_unused_one(
-                one, "venv", "which is where the environment goes, and `system`, with which there is none"
-            )
-
-    def _note_unused_one(self, one: LockedStep, name: str, why: str) -> None:
-        place = one.step.settings.where(name)
-        stated = f"; it is stated in {place}" if place else ""
-        self._workspace.note(f"step `{one.step.name}` has a `{name}`, {why}, so it is not used{stated}")
+            why = "a `venv`, which is where the environment goes, and `system`, with which there is none"
+            note_setting(self._workspace, one.step, "venv", f"{why}, so it is not used")
 
     def _wanted(self, one: LockedStep, target: Target) -> Wanted:
         settings = one.step.effective
@@ -141,11 +134,9 @@ class _Planner:
 
     def _supply(self, one: LockedStep, files: Sequence[LockedFile]) -> Path:
         """Return a folder with what folders of the project are built with."""
-        if self._wheelhouse:
-            return house_with(files, self._wheelhouse, self._workspace, one.path.name)
-        from zlock.workflow.fetching.fetch import bring_for_builds  # most images have no such folder
+        from zlock.workflow.fetching.fetch import supply_of  # most images have no such folder
 
-        return bring_for_builds(self._workspace, one, files)
+        return supply_of(self._workspace, self._wheelhouse)(one, files)
 
     def _lock(self, one: LockedStep) -> Lock:
         """Return a step's lock; what sources state by URL is found in a wheelhouse, a wheel by its name."""
@@ -163,7 +154,7 @@ class _Planner:
         if settings.dockerfile is not None:
             place = (settings.dockerfile, settings.build_context_root, target.platform)
             with self._parents.of(one.step, place):
-                return self._custom_parent(*place)
+                return self._custom(*place)
         reference = settings.parent_layout or settings.base_image(target.python)
         with self._parents.of(one.step, (reference, target.platform)):
             return self._named_parent(one, reference, target)
@@ -182,11 +173,8 @@ class _Planner:
         return self._registries.digest_of(reference, platform) if self._registries else ""
 
     def _custom_parent(self, dockerfile: Path, context: Path | None, platform: str) -> Parent:
-        """Return what a Dockerfile makes; several steps may share one, and its folder may be large."""
-        place = (dockerfile, context, platform)
-        if place not in self._custom:
-            self._custom[place] = custom_parent(dockerfile, context, lambda one: self._named(one, dockerfile, platform))
-        return self._custom[place]
+        """Return what a Dockerfile makes."""
+        return custom_parent(dockerfile, context, lambda one: self._named(one, dockerfile, platform))
 
     def _named(self, image: NamedImage, dockerfile: Path, platform: str) -> str:
         """Return the digest of an image that a Dockerfile names; one that may not be needed need not be there."""
@@ -204,7 +192,7 @@ class _Planner:
         """Return the files that a step's image gets: a script itself, unless it is to have none or all."""
         settings, pipeline = one.step.effective, self._workspace.pipeline
         if settings.local_project_install_command or settings.include_project:
-            return self._project_files()
+            return self._project_files
         if pipeline is None or pipeline.maker != SCRIPT or one.step.settings.include_project is False:
             return {}
         file, folder = Path(pipeline.place.file), self._workspace.project.folder
@@ -213,22 +201,19 @@ class _Planner:
         check_publishable(path, data, self._logins)
         return {path: data}
 
+    @cached_property
     def _project_files(self) -> dict[str, bytes]:
-        if self._files is None:
-            folder = self._workspace.project.folder
-            others = {self._workspace.lock_folder, self._workspace.wheelhouse, folder / OUTPUT}
-            others |= {self._wheelhouse} if self._wheelhouse else set()
-            self._files = project_files(folder, others, self._logins)
-            self._note_secrets(likely_secrets(folder, self._files))
-        return self._files
-
-    def _note_secrets(self, paths: Sequence[str]) -> None:
-        if paths:
-            more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+        folder = self._workspace.project.folder
+        others = {self._workspace.lock_folder, self._workspace.wheelhouse, folder / OUTPUT}
+        others |= {self._wheelhouse} if self._wheelhouse else set()
+        files = project_files(folder, others, self._logins)
+        if secrets := likely_secrets(folder, files):
+            more = f" and {len(secrets) - _SHOWN} more" if len(secrets) > _SHOWN else ""
             self._workspace.note(
-                f"{listed(paths[:_SHOWN])}{more} will be in images, as files of the project, and by their names hold "
-                "secrets: leave them out in a `.dockerignore`"
+                f"{listed(secrets[:_SHOWN])}{more} will be in images, as files of the project, and by their names "
+                "hold secrets: leave them out in a `.dockerignore`"
             )
+        return files
 
     @cached_property
     def _logins(self) -> set[str]:

@@ -7,13 +7,11 @@ from threading import Lock
 
 from zlock.errors import OutsideFailed, ZlockError
 from zlock.image.builders.builder import AGAIN, Builder, Image
-from zlock.image.kept_debs import keep_debs
 from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.reading.sources import OpenImage, RegistryImage
 from zlock.image.reuse import check_key
 from zlock.model.reference import ImageReference
 from zlock.process import Watch
-from zlock.workflow.fetching.pool import Pool
 from zlock.workflow.images.assembler import Assembler
 from zlock.workflow.images.find import ImageFinder
 from zlock.workflow.images.registries import Registries
@@ -28,28 +26,15 @@ class DebianStages:
     Args:
         registries: The registries, which may have them.
         engine: Returns what makes them; raises `OutsideFailed` where there is none.
-        make: Has it make one.
+        make: Has it make one, whose Debian packages are kept before that where it is pushed.
         finder: Takes them out of its store.
-        pool: The Debian packages.
-        push: Whether they are pushed.
     """
 
-    def __init__(
-        self,
-        registries: Registries,
-        engine: Callable[[], Builder],
-        make: Make,
-        finder: ImageFinder,
-        pool: Pool,
-        *,
-        push: bool,
-    ) -> None:
+    def __init__(self, registries: Registries, engine: Callable[[], Builder], make: Make, finder: ImageFinder) -> None:
         self._registries = registries
         self._engine = engine
         self._make = make
         self._finder = finder
-        self._pool = pool
-        self._push = push
         self._turns: dict[str, Lock] = {}
         self._open: dict[tuple[str, str], OpenImage | ZlockError] = {}  # or why it can't be made, which is tried once
         self._lock = Lock()
@@ -92,9 +77,6 @@ class DebianStages:
 
     def _made(self, stage: ImagePlan, assembler: Assembler, watch: Watch) -> OpenImage:
         name, engine = stage.reference, self._engine()
-        if self._push:  # first, so that nothing is there without them
-            files = {path.name: path for path in self._pool.links(stage).values()}
-            keep_debs(self._registries.registry, stage.repository, stage.debs, files)
         self._make(stage, watch)
         # An engine without a store has put it into the registry.
         made = (

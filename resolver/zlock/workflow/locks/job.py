@@ -15,6 +15,7 @@ from zlock.lock.selection import misfits
 from zlock.lock.store import ConflictedLock, lock_path, parse_lock, read_text
 from zlock.lock.writing import check_place
 from zlock.workflow.locks.current import AskingStep, unanswered
+from zlock.workflow.project.image_settings import note_setting
 from zlock.workflow.project.pipeline_owner import shown_owner
 from zlock.workflow.project.pythons import note_other_pythons, targets_of
 from zlock.workflow.project.sources import Gatherer
@@ -106,11 +107,7 @@ def _note_without_file(workspace: Workspace, step: Step) -> None:
     """Say that extras or groups of no file are asked for."""
     for name in ("pyproject_extras", "pyproject_groups"):
         if getattr(step.settings, name) and not step.settings.pyproject_path:
-            place = step.settings.where(name)
-            workspace.note(
-                f"step `{step.name}` has `{name}` and no `pyproject_path`, so it asks for nothing"
-                + (f"; it is stated in {place}" if place else "")
-            )
+            note_setting(workspace, step, name, f"`{name}` and no `pyproject_path`, so it asks for nothing")
 
 
 def _lock_of_other(workspace: Workspace, step: Step) -> Lock | None:

@@ -23,6 +23,12 @@ _CARRIED = (
 )
 
 
+def note_setting(workspace: Workspace, step: Step, name: str, what: str) -> None:
+    """Say what a step has that one of its settings states, and where that is."""
+    place = step.settings.where(name)
+    workspace.note(f"step `{step.name}` has {what}" + (f"; it is stated in {place}" if place else ""))
+
+
 def check_settings(workspace: Workspace, steps: Iterable[Step]) -> None:
     """Refuse settings that no image could be made with.
 

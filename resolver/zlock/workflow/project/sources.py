@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,21 +55,17 @@ class Gatherer:
         self._pipeline = pipeline
         self._known: dict[Hashable, Gathered] = {}
         self._items: dict[tuple[str, Path], DirectRequirement] = {}
-        self._catalogue: Catalogue | None = None
 
-    @property
+    @cached_property
     def catalogue(self) -> Catalogue:
         """Who says what integrations require."""
-        if self._catalogue is None:
-            from zlock.sources.integrations import Integration, load_catalogue
+        from zlock.sources.integrations import Integration, load_catalogue
 
-            own = {
-                name: Integration(name=name, provider="configuration", **asdict(stated))
-                for name, stated in self._project.integrations.items()
-            }
-            interpreter = str(self._interpreter()) if self._may_run else None
-            self._catalogue = load_catalogue(own, interpreter=interpreter)
-        return self._catalogue
+        own = {
+            name: Integration(name=name, provider="configuration", **asdict(stated))
+            for name, stated in self._project.integrations.items()
+        }
+        return load_catalogue(own, interpreter=str(self._interpreter()) if self._may_run else None)
 
     def gather(self, settings: DockerSettings, recorded: Mapping[str, Asked], routing: Routing) -> list[Gathered]:
         """Return what each source of a step yields, in the documented order.

@@ -144,8 +144,6 @@ class Workspace:
         self.pipeline: DeclaredPipeline | None = None
         self.opened = ExitStack()
         self._is_part = False
-        self._interpreter: Path | None = None
-        self._fingerprints: Fingerprints | None = None
         self._declared_files: dict[frozenset[Path], tuple[DeclaredFile, ...]] = {}
 
     @cached_property
@@ -196,14 +194,12 @@ class Workspace:
             self.project, self.environ, lambda: self.interpreter, pipeline=lambda: self.pipeline, may_run=may_run
         )
 
-    @property
+    @cached_property
     def interpreter(self) -> Path:
         """The project's interpreter."""
-        if self._interpreter is None:
-            from zlock.sources.local import project_interpreter
+        from zlock.sources.local import project_interpreter
 
-            self._interpreter = project_interpreter(self.project.folder, self.environ)
-        return self._interpreter
+        return project_interpreter(self.project.folder, self.environ)
 
     @cached_property
     def steps(self) -> list[Step]:
@@ -484,13 +480,13 @@ class Workspace:
         """Return what the local folders and archives that a step requires ask themselves, as digests."""
         stated = [one.requirement.url or "" for each in gathered for one in (*each.requirements, *each.constraints)]
         urls = [url for url in stated if is_file_url(url)]
-        if not urls:
-            return {}
-        if self._fingerprints is None:
-            from zlock.index.fingerprint import Fingerprints
+        return self._fingerprints.of(urls) if urls else {}
 
-            self._fingerprints = Fingerprints(self.project.folder)
-        return self._fingerprints.of(urls)
+    @cached_property
+    def _fingerprints(self) -> Fingerprints:
+        from zlock.index.fingerprint import Fingerprints
+
+        return Fingerprints(self.project.folder)
 
 
 def _has_metadata(file: str) -> bool:

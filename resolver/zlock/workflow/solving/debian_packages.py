@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -35,15 +34,6 @@ def lock_debian_packages(workspace: Workspace, answers: Answers) -> Answers:
     return every(lambda one: (one[0], locker.locked(*one)), answers)
 
 
-class _Asked(NamedTuple):
-    """What apt is asked, so that it is asked once."""
-
-    reference: ImageReference
-    platform: str
-    names: tuple[str, ...]
-    kept: tuple[DebianPackage, ...]
-
-
 class _Locker:
     """Asks apt for the steps of a run."""
 
@@ -52,7 +42,7 @@ class _Locker:
         self._images = BaseImages(workspace)
         self._moves = workspace.options.upgrade or workspace.options.upgrade_apt
         self._locked = [job.lock.facts for job in jobs if job.lock]
-        self._answered: dict[_Asked, tuple[DebianPackage, ...]] = {}
+        self._answered: dict[tuple[object, ...], tuple[DebianPackage, ...]] = {}
 
     def locked(self, job: Job, lock: Lock) -> Lock:
         """Return a step's lock with its Debian packages; itself where it has them."""
@@ -93,11 +83,12 @@ class _Locker:
         return [job.lock.facts, *self._locked] if job.lock else self._locked
 
     def _closure(self, job: Job, reference: ImageReference, platform: str) -> tuple[DebianPackage, ...]:
-        asked = _Asked(reference, platform, job.question.apt_packages, self._kept(job, platform))
+        names, kept = job.question.apt_packages, self._kept(job, platform)
+        asked = (reference, platform, names, kept)  # once
         if asked not in self._answered:
             try:
-                with self._images.apt(reference, platform, self._pool(asked.kept)) as (base, apt):
-                    self._answered[asked] = find_closure(base, apt, asked.names, asked.kept, self._workspace.note)
+                with self._images.apt(reference, platform, self._pool(kept)) as (base, apt):
+                    self._answered[asked] = find_closure(base, apt, names, kept, self._workspace.note)
             except ZlockError as error:
                 error.message = f"step `{job.step.name}`: {error.message}"
                 error.context = (*error.context, *_stated(job))

@@ -42,14 +42,11 @@ def merge_locks(options: Options, sides: Sides, path: str) -> Report:
     """
     try:
         return _merge(options, sides, path)
-    except ZlockError as error:
+    except BaseException as error:
         write_conflict(*sides)
-        if was_said(error.laid_out()):
+        if isinstance(error, ZlockError) and was_said(error.laid_out()):
             hint = "`zlock resolve` mends all locks of the merge in one go"
             raise NoAnswer(f"`{path}` is left with both sides for the same reason", hint=hint) from error
-        raise
-    except BaseException:
-        write_conflict(*sides)
         raise
 
 
