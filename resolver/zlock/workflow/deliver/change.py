@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from zlock.errors import Collector, InvalidInput, NoAnswer
+from zlock.errors import Collector, InvalidInput, NoAnswer, every
 from zlock.model.addition import ambiguous, joined, name_in, subject_of
 from zlock.model.bounds import specifier
 from zlock.redact import redact
@@ -134,22 +134,18 @@ def remove(options: Options, names: Sequence[str]) -> tuple[list[Change], Report
         ZlockError: The locks can't be brought up to date; all files are as they were.
     """
     with kept(options):
-        return _remove(Workspace(options), names)
+        workspace = Workspace(options)
+        places, editing, changes = _Places(workspace), Editing(workspace.project.folder), list[Change]()
 
-
-def _remove(workspace: Workspace, names: Sequence[str]) -> tuple[list[Change], Report, dict[str, list[str]]]:
-    places, editing, changes = _Places(workspace), Editing(workspace.project.folder), []
-    options = workspace.options
-    problems = Collector()
-    for name in dict.fromkeys(map(canonicalize_name, names)):
-        with problems:
+        def remove_all(name: str) -> None:
             for place in places.stating(name, editing):
                 changes.append(Change(place=place, before=_stated(editing, place, name), after=""))
                 editing.remove(place, name)
-    problems.raise_if_any()
-    with editing.kept_if_it_works():
-        report = resolve_kept(options)
-    left = _Places(Workspace(options)) if changes else places
+
+        every(remove_all, dict.fromkeys(map(canonicalize_name, names)))
+        with editing.kept_if_it_works():
+            report = resolve_kept(options)
+        left = _Places(Workspace(options)) if changes else places
     return changes, report, {name: found for name in names if (found := left.stated(canonicalize_name(name)))}
 
 

@@ -8,7 +8,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from zlock.errors import InvalidConfiguration
-from zlock.lock.facts import Facts
 from zlock.lock.selection import packages_on
 from zlock.lock.store import ENVIRONMENTS, ConflictedLock, read_lock, step_of
 from zlock.lock.writing import write_all
@@ -122,21 +121,19 @@ def _prepare(workspace: Workspace, environment: Environment) -> Job:
     except ConflictedLock:
         lock = None
     recorded = lock.facts if lock else None
+    before = None if workspace.options.upgrade else recorded
     step = Step(
         name=environment.name,
         called=environment.name,
         settings=_settings(environment),
         routing=workspace.project.routing,
-        python=environment.python or _recorded_python(workspace, recorded) or python_of(environment.interpreter),
-        platforms=_platforms(recorded),
+        python=environment.python or (before and before.python) or python_of(environment.interpreter),
+        # What the lock is for already, too, so that whoever locks takes nobody's platform away.
+        platforms=tuple(sorted({this_platform(), *(recorded.platforms if recorded else ())})),
     )
     gatherer = Gatherer(workspace.project, workspace.environ, lambda: environment.interpreter)
     job = Job.prepare(workspace, gatherer, step, path=environment.lock)
     return replace(job, owner=f"{ENVIRONMENTS}{environment.name}")
-
-
-def _recorded_python(workspace: Workspace, recorded: Facts | None) -> str | None:
-    return recorded.python if recorded and not workspace.options.upgrade else None
 
 
 def _settings(environment: Environment) -> DockerSettings:
@@ -146,8 +143,3 @@ def _settings(environment: Environment) -> DockerSettings:
         table["pyproject-extras"] = list(environment.extras)
         table["pyproject-groups"] = list(environment.groups)
     return DockerSettings.from_table(table, at=f"envs.{environment.name}", file=str(environment.file))
-
-
-def _platforms(recorded: Facts | None) -> tuple[str, ...]:
-    """Return what the lock is for already, and this machine, so that whoever locks takes nobody's platform away."""
-    return tuple(sorted({this_platform(), *(recorded.platforms if recorded else ())}))

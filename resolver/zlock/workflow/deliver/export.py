@@ -9,7 +9,6 @@ from zlock.errors import InvalidInput
 from zlock.lock.export import Exported, export
 from zlock.lock.lock import Lock
 from zlock.lock.selection import indexes_of, narrowed
-from zlock.lock.store import existing_steps
 from zlock.model.indexes import Routing
 from zlock.model.paths import real
 from zlock.replacing import replace_text
@@ -57,7 +56,7 @@ def write_delivered(workspace: Workspace, locked: Sequence[LockedStep], output: 
     recorded = [file for one in locked for file in one.facts.declared_files]
     pipeline = map(Path, workspace.pipeline.files) if workspace.pipeline else ()
     asking = [project.folder / file.name for file in recorded if file.inside]
-    locks = [lock.path for lock in existing_steps(workspace.lock_folder).values()]
+    locks = [lock.path for lock in workspace.locks.values()]
     place = real(output)
     if place in {real(one) for one in (*asking, *locks, *pipeline, *filter(None, [project.file]))}:
         raise InvalidInput(f"`{output}` is a file that this is made from", hint="name another file with `--output`")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -16,11 +17,16 @@ from zlock.lock.facts import Build
 from zlock.lock.files import PackageArchive
 from zlock.lock.lock import Lock
 from zlock.lock.package import Package
-from zlock.lock.wheelhouse import LockedFile, files_of_build
+from zlock.lock.wheelhouse import files_of_build
+from zlock.model.paths import real
 from zlock.model.target import Target
 from zlock.model.unshown import Unshown
 from zlock.process import CommandExited, Watch, find_uv, run_command
 from zlock.reporting import Reporter
+from zlock.workflow.fetching.folders import Supply
+from zlock.workflow.images.index_secret import index_urls
+from zlock.workflow.locks.current import LockedStep
+from zlock.workflow.project.workspace import Workspace
 
 # Where uv looks for Pythons, and whether it may fetch one, is the machine's to say.
 _PYTHONS = (
@@ -33,26 +39,27 @@ class Contents(Unshown, frozen=True, kw_only=True):
     """What an environment is made from.
 
     Attributes:
-        step: The step, for messages.
+        step: The step.
         lock: What its lock installs on the target.
-        lock_folder: The folder that the lock's paths count from.
         target: The Python and the platform.
         folders: What comes of the project's folders, by name.
-        indexes: The URL of the default index, None for uv's own, and those of the others: for their logins alone.
-        supply: Returns a folder with files that builds require.
     """
 
-    step: str
+    step: LockedStep
     lock: Lock
-    lock_folder: Path
     target: Target
     folders: Mapping[str, BuiltFolder]
-    indexes: tuple[str | None, list[str]]
-    supply: Callable[[list[LockedFile]], Path]
+
+    @property
+    def key(self) -> str:
+        """What an environment is found by: what its lock installs here, and what is in folders of the project."""
+        parts = [self.lock.identity, self.target.python, self.target.platform]
+        parts += [f"{name} {folder.sha256}" for name, folder in sorted(self.folders.items())]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 def make_environment(
-    folder: Path, contents: Contents, *, environ: Mapping[str, str], offline: bool, reporter: Reporter
+    workspace: Workspace, folder: Path, contents: Contents, supply: Supply, reporter: Reporter
 ) -> None:
     """Make an environment that is not there yet.
 
@@ -63,18 +70,20 @@ def make_environment(
         NoAnswer: The lock does not say with what a package is built.
         OutsideFailed: There is no such Python, or uv can't install a file.
     """
-    default, others = contents.indexes
-    variables = uv_environment(environ, default, offline=offline)
+    environ = workspace.environ
+    default, others = index_urls(workspace, contents.step.step.routing)  # for their logins alone
+    variables = uv_environment(environ, default, offline=workspace.options.offline)
     variables |= {name: environ[name] for name in _PYTHONS if name in environ}
     variables |= {"UV_INDEX": " ".join(others)} if others else {}
     with temporary_folder() as work:
-        making = _Making(contents, folder, work, variables, Watch(reporter=reporter))
+        making = _Making(contents, supply, folder, work, variables, Watch(reporter=reporter))
         making.run("venv", "--no-project", "--python", f"cpython@{contents.target.python}", str(folder))
         making.install_all()
 
 
 class _Making(Unshown, frozen=True):
     contents: Contents
+    supply: Supply
     folder: Path
     work: Path
     variables: Mapping[str, str]
@@ -103,10 +112,10 @@ class _Making(Unshown, frozen=True):
     def _build(self, package: Package, build: Build | None) -> None:
         if build is None or not build.locked:
             raise NoAnswer(
-                f"step `{self.contents.step}`: the lock does not say with what `{package.name}` is built",
+                f"step `{self.contents.step.step.name}`: the lock does not say with what `{package.name}` is built",
                 hint=f"name it in `build-sdists`, and run `zlock resolve --upgrade-package {package.name}`",
             )
-        house = self.contents.supply(list(files_of_build(build.requirements)))
+        house = self.supply(self.contents.step, list(files_of_build(build.requirements)))
         needs = self.work / f"{package.name}.build.txt"
         needs.write_text("".join(f"{line}\n" for line in build.requirements), encoding="utf-8")
         found = ("--no-index", "--find-links", str(house), "--build-constraints", str(needs))
@@ -119,7 +128,7 @@ class _Making(Unshown, frozen=True):
             Exported(
                 lock=replace(self.contents.lock, packages=tuple(packages)),
                 targets=(self.contents.target,),
-                lock_folder=self.contents.lock_folder,
+                lock_folder=real(self.contents.step.path.parent),
                 folder=self.work,
             ),
         )
@@ -134,7 +143,7 @@ class _Making(Unshown, frozen=True):
             )
         except CommandExited as error:
             raise OutsideFailed(
-                f"uv could not make the environment of step `{self.contents.step}`",
+                f"uv could not make the environment of step `{self.contents.step.step.name}`",
                 context=error.context,
                 hint="what uv lacks is above; without a network, fill a wheelhouse with `zlock fetch` before",
             ) from error

@@ -156,17 +156,9 @@ def _home(step: Step, settings: EffectiveSettings) -> Editable | Location | None
     if place is not None:
         return place if place.file.endswith(".py") else None
     if settings.pyproject_path:
-        return _home_in_pyproject(settings, settings.pyproject_path)
+        of_all, *parts = _in_pyproject(settings)
+        return parts[0] if len(parts) == 1 else of_all
     return next(_in_script(settings), None)
-
-
-def _home_in_pyproject(settings: EffectiveSettings, path: Path) -> TomlPlace:
-    extras, groups = settings.pyproject_extras, settings.pyproject_groups
-    if len(extras) == 1 and not groups:
-        return TomlPlace(path, ("project", "optional-dependencies", extras[0]))
-    if len(groups) == 1 and not extras:
-        return TomlPlace(path, ("dependency-groups", groups[0]))
-    return TomlPlace(path, DEPENDENCIES)
 
 
 def _in_pyproject(settings: EffectiveSettings) -> Iterator[TomlPlace]:

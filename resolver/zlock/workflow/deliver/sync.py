@@ -9,18 +9,14 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
 
 from zlock.errors import InvalidInput, LockOutdated, NoAnswer, OutsideFailed
-from zlock.image.wanted import BuiltFolder
 from zlock.lock.exclusive import exclusive
-from zlock.lock.lock import Lock
 from zlock.lock.selection import narrowed
-from zlock.lock.store import existing_steps
 from zlock.model.machine import this_platform
 from zlock.model.paths import real
 from zlock.model.target import Target
@@ -29,7 +25,6 @@ from zlock.wording import did_you_mean, listed
 from zlock.workflow.deliver.make_environment import Contents, make_environment
 from zlock.workflow.fetching.fetch import supply_of
 from zlock.workflow.fetching.folders import Folders
-from zlock.workflow.images.index_secret import index_urls
 from zlock.workflow.locks.current import LockedStep, load_locked
 from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Options, Workspace
@@ -118,7 +113,7 @@ def _hold_to_one(steps: list[str]) -> None:
 
 
 def _last_made(workspace: Workspace) -> Path:
-    known = existing_steps(workspace.lock_folder)
+    known = workspace.locks
     wanted = workspace.options.steps or tuple(known)
     for name in wanted:
         if name not in known:
@@ -162,14 +157,14 @@ class _Syncing:
             OutsideFailed: uv can't install it; the environment is not there then.
         """
         target = _target_here(one)
-        lock = narrowed(one.lock, target)
-        folders = self._folders.built_on(one, target)
-        outer = self._place / _key(lock, target, folders)
+        lock, folders = narrowed(one.lock, target), self._folders.built_on(one, target)
+        contents = Contents(step=one, lock=lock, target=target, folders=folders)
+        outer = self._place / contents.key
         outer.mkdir(parents=True, exist_ok=True)
         with exclusive(outer, self._workspace.reporter, patience=math.inf):
             made = not _is_whole(outer)
             if made:
-                self._make(one, target, lock, folders, outer)
+                self._make(contents, outer)
             with suppress(OSError):  # a cache that can only be read serves all the same
                 os.utime(outer / _WHOLE)
                 pointer = _pointer(self._place, one.path)
@@ -193,35 +188,20 @@ class _Syncing:
                     whole.unlink()
                     shutil.rmtree(whole.parent / "env")
 
-    def _make(
-        self, one: LockedStep, target: Target, lock: Lock, folders: Mapping[str, BuiltFolder], outer: Path
-    ) -> None:
-        loading = _Loading(one.step.name, target, lock, self._workspace.reporter)
+    def _make(self, contents: Contents, outer: Path) -> None:
+        loading = _Loading(contents, self._workspace.reporter)
         loading.tell()
         for left in (outer / _WHOLE, outer / "env"):
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
-        make_environment(
-            outer / "env",
-            Contents(
-                step=one.step.name,
-                lock=lock,
-                lock_folder=real(one.path.parent),
-                target=target,
-                folders=folders,
-                indexes=index_urls(self._workspace, one.step.routing),
-                supply=lambda files: self._supply(one, files),
-            ),
-            environ=self._workspace.environ,
-            offline=self._workspace.options.offline,
-            reporter=loading,
-        )
+        make_environment(self._workspace, outer / "env", contents, self._supply, loading)
         (outer / _WHOLE).touch()
 
 
 class _Loading:
     """Tells how much of an environment has come, by what uv says of files that it downloads."""
 
-    def __init__(self, step: str, target: Target, lock: Lock, reporter: Reporter) -> None:
+    def __init__(self, contents: Contents, reporter: Reporter) -> None:
+        lock, target, step = contents.lock, contents.target, contents.step.step.name
         wheels = {
             one.name: min(one.wheels, key=lambda each: target.rank(each.filename) or 0)
             for one in lock.packages
@@ -254,13 +234,6 @@ def _target_here(one: LockedStep) -> Target:
         context=[f"it is for {listed(target.platform for target in one.question.targets)}"],
         hint=f'add "{platform}" to `platforms` in the configuration, and run `zlock resolve`',
     )
-
-
-def _key(lock: Lock, target: Target, folders: Mapping[str, BuiltFolder]) -> str:
-    """Return what an environment is found by: what its lock installs here, and what is in folders of the project."""
-    parts = [lock.identity, target.python, target.platform]
-    parts += [f"{name} {folder.sha256}" for name, folder in sorted(folders.items())]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 def _is_whole(outer: Path) -> bool:

@@ -13,7 +13,7 @@ from packaging.version import Version
 from zlock.errors import InvalidInput, LockOutdated, every
 from zlock.index.osv import Vulnerability, read_records
 from zlock.lock.lock import Lock
-from zlock.lock.store import existing_steps, parse_lock
+from zlock.lock.store import parse_lock
 from zlock.reporting import Activity, Doing
 from zlock.settings.audit import Ignored
 from zlock.wording import did_you_mean
@@ -92,7 +92,7 @@ def audit(options: Options, osv: Sequence[Path]) -> Audit:
 
 
 def _locks(workspace: Workspace) -> dict[str, Lock]:
-    known = existing_steps(workspace.lock_folder)
+    known = workspace.locks
     if not known:
         raise LockOutdated(f"there is no lock in `{workspace.project.lock_dir}`", hint=workspace.options.hint)
 

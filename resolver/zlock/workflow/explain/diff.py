@@ -78,7 +78,7 @@ def _with_foreign(workspace: Workspace, path: Path, text: str) -> StepDiff:
     """
     from zlock.lock.foreign import rows_in  # few have such
 
-    known = existing_steps(workspace.lock_folder)
+    known = workspace.locks
     named = step_of(path.name)
     steps = workspace.options.steps or ((named,) if named in known else tuple(known))
     if len(steps) != 1 or steps[0] not in known:

@@ -289,14 +289,11 @@ class Needs:
             self._workspace.note(
                 f"`{name}` is a folder, and the lock does not say with what it is built, so it is not in the wheelhouse"
             )
-        yield from self.of_archives(package)
-
-    def of_archives(self, package: Package) -> Iterator[Wanted]:
-        """Yield what a source names by its place, as the wheelhouse wants it."""
         if package.archive:
-            yield from self._of_archive(canonicalize_name(package.name), package.archive)
+            yield from self.of_archive(name, package.archive)
 
-    def _of_archive(self, name: NormalizedName, archive: PackageArchive) -> Iterator[Wanted]:
+    def of_archive(self, name: NormalizedName, archive: PackageArchive) -> Iterator[Wanted]:
+        """Yield what a source names by its place, as the wheelhouse wants it."""
         digest, size = archive.sha256, -1 if archive.size is None else archive.size
         if archive.url:
             filename = archive_name(archive.filename, digest)

@@ -79,65 +79,56 @@ class Folders:
             NoAnswer: A folder outside of the project is not named by `build-sdists`, or its build lacks something.
             OutsideFailed: A build failed, or what it requires can't be had; several errors come as `Problems`.
         """
-        wanted = [
-            (canonicalize_name(package.name), real(one.path.parent / place.path / place.subdirectory), build)
-            for package in packages_on(one.lock, target)
-            if (place := package.directory) and (build := usable_build(one, package.name, target))
-        ]
+        project, wanted = real(self._workspace.project.folder), []
+        for package in packages_on(one.lock, target):
+            place, build = package.directory, usable_build(one, package.name, target)
+            if place and build:
+                name, folder = canonicalize_name(package.name), real(one.path.parent / place.path / place.subdirectory)
+                what, locked = portable(folder, project, fixed=False), build.requirements
+                wanted.append(_Making(step=one, target=target, name=name, folder=folder, what=what, locked=locked))
+        return {making.name: built for making, built in zip(wanted, every(self._built, wanted), strict=True)}
 
-        def built(row: tuple[NormalizedName, Path, Build]) -> tuple[NormalizedName, BuiltFolder]:
-            name, folder, build = row
-            return name, self._built(one, target, name, folder, build.requirements)
-
-        return dict(every(built, wanted))
-
-    def _built(
-        self, one: LockedStep, target: Target, name: NormalizedName, folder: Path, locked: tuple[str, ...]
-    ) -> BuiltFolder:
+    def _built(self, making: _Making) -> BuiltFolder:
         """Return what comes of a folder; what failed for one step is not tried again for the next."""
-        if error := unbuilt(self._workspace.project, name, folder):
-            error.message = f"step `{one.step.name}`: {error.message}"
+        step = making.step.step.name
+        if error := unbuilt(self._workspace.project, making.name, making.folder):
+            error.message = f"step `{step}`: {error.message}"
             raise error
-        key = (folder, target.python_version, locked)
+        key = (making.folder, making.target.python_version, making.locked)
         try:
             if key not in self._known:
-                self._known[key] = self._make(one, target, name, folder, locked)
+                self._known[key] = self._make(making)
             known = self._known[key]
             if isinstance(known, ZlockError):
                 raise known
         except ZlockError as error:
             self._known[key] = error
-            error.context = tuple(dict.fromkeys((*error.context, f"step `{one.step.name}` requires it")))
+            error.context = tuple(dict.fromkeys((*error.context, f"step `{step}` requires it")))
             raise
         return known
 
-    def _make(
-        self, one: LockedStep, target: Target, name: NormalizedName, folder: Path, locked: Sequence[str]
-    ) -> BuiltFolder:
+    def _make(self, making: _Making) -> BuiltFolder:
         from zlock.index.sdist import Builder, BuildFailed
 
         builder = Builder(
             lambda _: True,
-            python=target.python_version,
-            default_index=str(self._supply(one, list(files_of_build(locked)))),
+            python=making.target.python_version,
+            default_index=str(self._supply(making.step, list(files_of_build(making.locked)))),
             offline=True,
             reporter=self._workspace.reporter,
         )
-        what = portable(folder, real(self._workspace.project.folder), fixed=False)
-        making = _Making(builder=builder, target=target, name=name, folder=folder, what=what, locked=locked)
+        name, context = making.name, [f"from `{making.what}`"]
         try:
-            return making.made(self._others, self._cache)
+            return making.made(builder, self._others, self._cache)
         except BuildFailed as error:
             error.hint = _CORRECT
             raise
         except InvalidMetadata as error:
-            raise BuildFailed(
-                f"`{name}` could not be built: {error.reason}", context=[f"from `{what}`"], hint=_CORRECT
-            ) from error
+            raise BuildFailed(f"`{name}` could not be built: {error.reason}", context=context, hint=_CORRECT) from error
         except OSError as error:
             raise OutsideFailed(
                 f"`{name}` could not be built: `{error.filename}` can't be copied: {error.strerror}",
-                context=[f"from `{what}`"],
+                context=context,
                 hint="make it readable, or let git ignore it",
             ) from error
 
@@ -146,7 +137,7 @@ class _Making(Struct, frozen=True, kw_only=True):
     """One folder on its way to a file.
 
     Attributes:
-        builder: What builds it.
+        step: The step that requires it.
         target: What it is built for.
         name: The package it is required as.
         folder: Where it is.
@@ -154,14 +145,14 @@ class _Making(Struct, frozen=True, kw_only=True):
         locked: What it is built with, lines of a requirements file.
     """
 
-    builder: Builder
+    step: LockedStep
     target: Target
     name: NormalizedName
     folder: Path
     what: str
-    locked: Sequence[str]
+    locked: tuple[str, ...]
 
-    def made(self, others: Collection[Path], cache: Cache) -> BuiltFolder:
+    def made(self, builder: Builder, others: Collection[Path], cache: Cache) -> BuiltFolder:
         """Return what comes of it, kept or built now.
 
         Raises:
@@ -173,17 +164,17 @@ class _Making(Struct, frozen=True, kw_only=True):
         from zlock.index.snapshot import Snapshot
 
         snapshot = Snapshot.of(self.folder, others)
-        metadata = self._metadata()
+        metadata = self._metadata(builder)
         parts = [self.name, self.target.python_version, snapshot.digest, metadata, *self.locked]
         key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
         kept = cache.read(_KIND, self.name, key)
         if kept is None:
-            kept = self._build(snapshot, metadata)
+            kept = self._build(builder, snapshot, metadata)
             cache.write(_KIND, self.name, key, kept)
         filename, version, data = kept
         return BuiltFolder(filename=filename, version=version, data=data)
 
-    def _metadata(self) -> str:
+    def _metadata(self, builder: Builder) -> str:
         """Return what only the backend says of the folder, if it does not state it.
 
         Version control may say the version, and the copy that is built has none: it has what an sdist has instead.
@@ -192,16 +183,16 @@ class _Making(Struct, frozen=True, kw_only=True):
 
         if static_metadata(self.folder) is not None:
             return ""
-        return self.builder.metadata_text(self.folder, name=self.name, what=self.what, locked=self.locked)
+        return builder.metadata_text(self.folder, name=self.name, what=self.what, locked=self.locked)
 
-    def _build(self, snapshot: Snapshot, metadata: str) -> tuple[str, str, bytes]:
+    def _build(self, builder: Builder, snapshot: Snapshot, metadata: str) -> tuple[str, str, bytes]:
         from zlock.index.archives import plain_wheel
         from zlock.index.sdist import temporary_folder
 
         more = self._instead_of_history(snapshot, metadata)
         with temporary_folder() as copy:
             snapshot.write(copy, more)
-            filename, data = self.builder.build_wheel(copy, name=self.name, what=self.what, locked=self.locked)
+            filename, data = builder.build_wheel(copy, name=self.name, what=self.what, locked=self.locked)
         try:
             name, version = parse_wheel_filename(filename)[:2]
         except InvalidWheelFilename as error:

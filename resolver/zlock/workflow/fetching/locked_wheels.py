@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
+from packaging.utils import canonicalize_name
+
 from zlock.errors import Collector
 from zlock.index.wheelhouse import Wanted, Wheelhouse
 from zlock.lock.wheelhouse import locked_files
@@ -61,8 +63,8 @@ class LockedWheels:
             one = self._locked[step]
             source, place = self._session.source_of(one), self._workspace.wheelhouse
             needs = Needs(one, source, place, self._workspace, Collector())
-            packages = [package for package in one.lock.packages if package.archive]
             files = [*needs.of_files(locked_files(one.lock.packages, None, ()))]
-            files += [wanted for package in packages for wanted in needs.of_archives(package)]
+            for package in one.lock.packages:
+                files += needs.of_archive(canonicalize_name(package.name), package.archive) if package.archive else ()
             self._wanted[step] = {wanted.sha256: wanted for wanted in files}
         return self._wanted[step]

@@ -228,10 +228,7 @@ class _Production:
         ]
 
     def _run(
-        self,
-        plans: Sequence[ImagePlan],
-        work: Callable[[ImagePlan], Work[Image]],
-        ended: Callable[[Image], End],
+        self, plans: Sequence[ImagePlan], work: Callable[[ImagePlan], Work[Image]], ended: Callable[[Image], End]
     ) -> list[Image | ZlockError]:
         tasks = [Task(name=self._name(plan), work=Logged(work(plan), plan, self._logs), ended=ended) for plan in plans]
         return side_by_side(tasks, self._jobs, self._reporter)

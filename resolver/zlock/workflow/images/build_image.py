@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from threading import Lock
 
-from zlock.image.builders.builder import Builder, Image, Recipe, Store
+from zlock.image.builders.builder import Image, Recipe, Store
 from zlock.image.context.folder import write_context
 from zlock.image.context.installation import SECRET
 from zlock.image.kept_debs import keep_debs
@@ -19,6 +18,7 @@ from zlock.process import Watch
 from zlock.reporting import Activity, Doing, Line
 from zlock.workflow.fetching.pool import Pool
 from zlock.workflow.images.assembler import Assembler
+from zlock.workflow.images.choosing import Engine
 from zlock.workflow.images.debian_stages import DebianStages
 from zlock.workflow.images.find import ImageFinder
 from zlock.workflow.images.index_secret import index_secret
@@ -38,13 +38,7 @@ class Workshop:
     """
 
     def __init__(
-        self,
-        workspace: Workspace,
-        engine: Callable[[], Builder],
-        assembler: Assembler | None,
-        registries: Registries,
-        *,
-        push: bool,
+        self, workspace: Workspace, engine: Engine, assembler: Assembler | None, registries: Registries, *, push: bool
     ) -> None:
         self._workspace = workspace
         self._engine = engine

@@ -72,10 +72,8 @@ class ImageFinder:
             raise InvalidInput(
                 error.message, context=["what can be verified: a reference, " + _FORMS], hint=error.hint
             ) from error
-        return self._in_stores(image, platform) or self._elsewhere(reference, platform)
-
-    def _elsewhere(self, reference: ImageReference, platform: str) -> OpenImage | None:
-        return None if reference.is_local else self._in_registry(reference, platform)
+        found = self._in_stores(image, platform)
+        return found or (None if reference.is_local else self._in_registry(reference, platform))
 
     def parent(self, reference: ImageReference, platform: str) -> OpenImage | None:
         """Return a parent image as its registry has it, None where it has none of that platform, or offline."""

@@ -49,33 +49,23 @@ def make_indexes(
         reporter: Told of each.
         write: Write those that are not there; else None is in their place.
     """
+
+    def make(plan: IndexPlan, references: Sequence[str], watch: Watch) -> MadeIndex | None:
+        images = find_images(registry, plan, references)
+        if len(images) < len(references):
+            raise broken(f"`{plan.reference}`", "the registry no longer has all of its images")
+        digest, written = find_index(registry, plan, images), False
+        if not digest and write:
+            watch.reporter(Doing(Activity.WRITING_INDEX))
+            digest, written = write_index(registry, plan, images), True
+        found = {platform: image.digest for platform, image in zip(plan.platforms, images, strict=True)}
+        return MadeIndex(plan=plan, digest=digest, images=found, written=written) if digest else None
+
     tasks = [
-        Task(
-            name=f"{', '.join(plan.steps)} (index)",
-            work=partial(_make, registry, plan, references, write),
-            ended=_ended,
-        )
+        Task(name=f"{', '.join(plan.steps)} (index)", work=partial(make, plan, references), ended=_ended)
         for plan, references in pushed
     ]
     return side_by_side(tasks, jobs, reporter)
-
-
-def _make(
-    registry: Registry,
-    plan: IndexPlan,
-    references: Sequence[str],
-    write: bool,
-    watch: Watch,
-) -> MadeIndex | None:
-    images = find_images(registry, plan, references)
-    if len(images) < len(references):
-        raise broken(f"`{plan.reference}`", "the registry no longer has all of its images")
-    digest, written = find_index(registry, plan, images), False
-    if not digest and write:
-        watch.reporter(Doing(Activity.WRITING_INDEX))
-        digest, written = write_index(registry, plan, images), True
-    found = {platform: image.digest for platform, image in zip(plan.platforms, images, strict=True)}
-    return MadeIndex(plan=plan, digest=digest, images=found, written=written) if digest else None
 
 
 def _ended(index: MadeIndex | None) -> End:

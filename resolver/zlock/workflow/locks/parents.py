@@ -12,6 +12,7 @@ from zlock.lock.facts import Facts, PinnedParent
 from zlock.lock.lock import Lock
 from zlock.lock.store import parse_facts
 from zlock.model.image import is_layout
+from zlock.model.reference import ImageReference
 from zlock.model.target import Target
 from zlock.reporting import Activity, Doing
 from zlock.workflow.locks.job import Answers, Job
@@ -21,7 +22,6 @@ from zlock.workflow.project.workspace import Step, Workspace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from zlock.image.registry.registry import Registry
-    from zlock.model.reference import ImageReference
 
 
 def pin_parents(workspace: Workspace, answers: Answers) -> Answers:
@@ -82,7 +82,7 @@ class _Pinner:
                     f"step `{job.step.name}` has a `dockerfile`: give the `FROM` in it a digest, none is recorded"
                 )
             return None
-        reference, platforms = base
+        reference = base[0]
         facts = job.lock.facts if job.lock else None
         before = facts.parent if facts else None
         if _is_new(facts, reference) and base in self._recorded:
@@ -97,8 +97,10 @@ class _Pinner:
                 f"step `{job.step.name}` is built on `{reference}`, which no registry has: no digest is recorded"
             )
         elif asks:
-            with self._parents.of(job.step, (reference, platforms)):
-                return self._ask(reference, platforms)
+            with self._parents.of(job.step, base):
+                if base not in self.known:
+                    self.known[base] = self._find(*base)
+                return self.known[base]
         elif before:
             self._workspace.note(
                 f"step `{job.step.name}` has another base image than the one whose digest was recorded; "
@@ -106,15 +108,7 @@ class _Pinner:
             )
         return None
 
-    def _ask(self, reference: str, platforms: tuple[str, ...]) -> PinnedParent:
-        key = reference, platforms
-        if key not in self.known:
-            self.known[key] = self._find(*key)
-        return self.known[key]
-
     def _find(self, reference: str, platforms: Sequence[str]) -> PinnedParent:
-        from zlock.model.reference import ImageReference
-
         parsed = ImageReference.parse(reference)
         if self._workspace.options.offline:
             raise InvalidInput(
@@ -168,8 +162,4 @@ def _with_parent(lock: Lock, parent: PinnedParent | None) -> Lock:
 
 
 def _is_local(reference: str) -> bool:
-    if is_layout(reference):
-        return True
-    from zlock.model.reference import ImageReference  # most runs have no parents to ask for
-
-    return ImageReference.parse(reference).is_local
+    return is_layout(reference) or ImageReference.parse(reference).is_local

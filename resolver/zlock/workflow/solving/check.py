@@ -6,7 +6,7 @@ from zlock.errors import LockOutdated
 from zlock.lock.declared import undeclared
 from zlock.regular import read_regular
 from zlock.wording import listed
-from zlock.workflow.locks.current import LockedStep, collect_locked
+from zlock.workflow.locks.current import collect_locked
 from zlock.workflow.project.image_settings import check_settings
 from zlock.workflow.project.report import Report, StepReport
 from zlock.workflow.project.workspace import Options, Workspace
@@ -20,11 +20,11 @@ def check(options: Options) -> Report:
         InvalidLock: One was edited or cut short.
     """
     workspace = Workspace(options)
-    declared: dict[str, tuple[str, ...]] = {}
+    project, declared = workspace.project, dict[str, tuple[str, ...]]()
     for one in collect_locked(workspace):
         known = one.facts.declared
-        if known not in declared:  # steps that recorded the same files have one answer
-            declared[known] = _undeclared(workspace, one)
+        if known not in declared:  # steps that recorded the same files have one answer; see `_is_built_by_hatch`
+            declared[known] = tuple(undeclared(one.facts, project.folder, [project.file] if project.file else []))
         report = StepReport.of(one.path, one.facts)._replace(undeclared=declared[known])
         workspace.report.steps.append(report)
     problems = workspace.report.failures.problems
@@ -60,9 +60,3 @@ def _is_built_by_hatch(workspace: Workspace) -> bool:
     except OSError:
         return False
     return b"hooks.zlock]" in text or b"zlock.hatch" in text
-
-
-def _undeclared(workspace: Workspace, locked: LockedStep) -> tuple[str, ...]:
-    """Say what the build hook would refuse: it can't ask the pipeline, so it compares all that files say."""
-    project = workspace.project
-    return tuple(undeclared(locked.facts, project.folder, [project.file] if project.file else []))

@@ -58,7 +58,10 @@ def lock_of(session: Session, solver: StepSolver, one: Asking, aligned: Aligned)
     before = job.lock.pins if job.lock else {}
     let_go = before.keys() - kept(workspace.options, before).keys()
     workspace.note(*compare_files(job.lock, lock, let_go=let_go))
-    workspace.note(*(_unportable(lock) if workspace.project.is_portable else ()))
+    if workspace.project.is_portable:
+        repositories = [package.name for package in lock.packages if package.vcs]
+        why = "comes from a repository, so the portable lock has its URL: a wheelhouse can't hold it"
+        workspace.note(*(f"`{name}` {why}" for name in repositories))
     return lock
 
 
@@ -71,16 +74,6 @@ def _unseen(job: Job, found: Sequence[Answer], seen: Collection[str]) -> Iterato
     for one in job.lock.facts.differs if job.lock else ():
         if one.name not in seen and (one.name, one.here) in pins:
             yield one
-
-
-def _unportable(lock: Lock) -> Iterator[str]:
-    """Say what of a portable lock is not portable."""
-    for package in lock.packages:
-        if package.vcs:
-            yield (
-                f"`{package.name}` comes from a repository, so the portable lock has its URL: "
-                "a wheelhouse can't hold it"
-            )
 
 
 def _installer(solver: StepSolver, job: Job) -> list[Resolved]:
