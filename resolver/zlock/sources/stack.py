@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from zlock.errors import Collector, InvalidConfiguration
@@ -13,7 +13,14 @@ from zlock.sources.integrations import Catalogue, Flavor, Integration, parse_req
 from zlock.wording import did_you_mean, fold, listed
 
 
-def gather_stack(stack: Stack, *, catalogue: Catalogue, file: str | None, root: Path) -> Gathered:
+def gather_stack(
+    stack: Stack,
+    *,
+    catalogue: Catalogue,
+    file: str | None,
+    root: Path,
+    line_of: Callable[[str], int | None] = lambda _text: None,
+) -> Gathered:
     """Gather the requirements of a stack: its components' in their order, then its own.
 
     An integration that several components need counts once, with all of them as origins. Whether the stack is remote
@@ -24,6 +31,7 @@ def gather_stack(stack: Stack, *, catalogue: Catalogue, file: str | None, root: 
         catalogue: Who says which integration brings a flavor, and what that requires.
         file: The file that states the stack.
         root: The project's folder, which local paths count from.
+        line_of: Returns the line of that file which states a requirement, None where that is not certain.
 
     Raises:
         InvalidConfiguration: A component type or flavor is unknown; with the close names.
@@ -46,9 +54,10 @@ def gather_stack(stack: Stack, *, catalogue: Catalogue, file: str | None, root: 
             requirements += parse_requirements(
                 integration.requirements, tuple(origins), root=root, provider=integration.provider
             )
-    with problems:
-        own = Origin(source=Source.STACK, detail="requirements", file=file)
-        requirements += parse_requirements(stack.requirements, (own,), root=root)
+    for text in unique(stack.requirements):
+        with problems:
+            own = Origin(source=Source.STACK, detail="requirements", file=file, line=line_of(text))
+            requirements += parse_requirements([text], (own,), root=root)
     problems.raise_if_any()
     integrations = [integration for integration, _ in needed.values()]
     packages = [package for integration in integrations for package in integration.apt_packages]

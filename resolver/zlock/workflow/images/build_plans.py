@@ -15,6 +15,7 @@ from zlock.image.context.installation import HOUSE
 from zlock.image.context.project import check_publishable, likely_secrets, project_files
 from zlock.image.parent import custom_parent, named_parent
 from zlock.image.plan import ImagePlan, Parent
+from zlock.image.registry.manifest import FoundImage
 from zlock.image.stages import NamedImage
 from zlock.image.wanted import BuiltFolder, Wanted
 from zlock.lock.lock import Lock
@@ -163,14 +164,13 @@ class _Planner:
         parent = one.facts.parent
         if parent:
             return named_parent(reference, parent.digest, parent.user)
-        is_known = "@" in reference or is_layout(reference)
-        digest, user = "" if is_known else self._digest(reference, target.platform), None
-        if digest and self._registries:
-            user = self._registries.user_of(reference, target.platform)
-        return named_parent(reference, digest, user)
+        if "@" in reference or is_layout(reference):
+            return named_parent(reference, "", None)
+        found = self._found(reference, target.platform)
+        return named_parent(reference, found.tagged, found.config.user) if found else named_parent(reference, "", None)
 
-    def _digest(self, reference: str, platform: str) -> str:
-        return self._registries.digest_of(reference, platform) if self._registries else ""
+    def _found(self, reference: str, platform: str) -> FoundImage | None:
+        return self._registries.parent_of(reference, platform) if self._registries else None
 
     def _custom_parent(self, dockerfile: Path, context: Path | None, platform: str) -> Parent:
         """Return what a Dockerfile makes."""
@@ -179,14 +179,14 @@ class _Planner:
     def _named(self, image: NamedImage, dockerfile: Path, platform: str) -> str:
         """Return the digest of an image that a Dockerfile names; one that may not be needed need not be there."""
         try:
-            return self._digest(image.reference, image.platform or platform)
+            found = self._found(image.reference, image.platform or platform)
         except NoAnswer as error:
-            if not image.is_needed:
-                why = f"whether it is needed, the build of `{dockerfile.name}` will tell"
-                self._workspace.note(f"{error.message}; {why}")
-                return ""
-            error.context = (*error.context, f"named in `{dockerfile}`")
-            raise
+            if image.is_needed:
+                error.context = (*error.context, f"named in `{dockerfile}`")
+                raise
+            self._workspace.note(f"{error.message}; whether it is needed, the build of `{dockerfile.name}` will tell")
+            return ""
+        return found.tagged if found else ""
 
     def _project(self, one: LockedStep) -> dict[str, bytes]:
         """Return the files that a step's image gets: a script itself, unless it is to have none or all."""

@@ -97,8 +97,7 @@ def plan(
         note_unknown(plans, workspace)
         note_floating(registries.floating, plans, workspace)
         before = read_record(workspace.output_folder / RECORD) if explain is not None else {}
-        if explain is not None and not workspace.report.disregarded:
-            plans = [one for one in plans if explain in one.steps]
+        plans = [one for one in plans if explain in {None, *one.steps}]
         engine = Engine(None if builder == OCI else builder, workspace.environ)
         existing, named = Existing(workspace, registries, engine), NamedImages(workspace.steps)
         rows = []

@@ -45,8 +45,8 @@ class Registries:
         self._silent: dict[str, str] = {}  # repositories that nothing can be known of, each with its host
         self._unknown: set[str] = set()  # parents in them
 
-    def digest_of(self, reference: str, platform: str) -> str:
-        """Return the digest that a parent has now, "" where there is no registry to ask.
+    def parent_of(self, reference: str, platform: str) -> FoundImage | None:
+        """Return what a parent is now, None where there is no registry to ask.
 
         Raises:
             InvalidInput: It is not a reference.
@@ -54,15 +54,9 @@ class Registries:
             RegistryFailed: Its registry can't be asked.
         """
         found = self._parent(reference, platform)
-        if found is None:
-            return ""
-        self.floating[reference] = found.tagged
-        return found.tagged
-
-    def user_of(self, reference: str, platform: str) -> str:
-        """Return who a parent runs as, "" for root and where there is no registry to ask."""
-        found = self._parent(reference, platform)
-        return found.config.user if found else ""
+        if found is not None:
+            self.floating[reference] = found.tagged
+        return found
 
     def index_exists(self, plan: IndexPlan) -> bool | None:
         """Tell whether the registry of an index has it, over the images that it has now; None as for an image.

@@ -8,6 +8,7 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from zlock import checks
@@ -28,33 +29,26 @@ _STATING_INDEXES = {Source.PYPROJECT: "`pyproject.toml`", Source.SCRIPT: "inline
 """The sources that can say which packages an index is for."""
 
 
-class Gatherer:
+class Gatherer(Struct, eq=False, dict=True):
     """Reads the sources of the steps of one project.
 
-    Args:
+    Attributes:
         project: The project.
         environ: The environment variables.
         interpreter: Finds the project's interpreter.
         pipeline: Returns the pipeline that is locked, if one was read.
         may_run: Whether commands may be run; without, what running them gave is read from the locks.
+        known: What was read, by what names it.
+        items: Requirements out of lists, by their text and the folder that it counts from.
     """
 
-    def __init__(
-        self,
-        project: Project,
-        environ: Mapping[str, str],
-        interpreter: Callable[[], Path],
-        *,
-        pipeline: Callable[[], DeclaredPipeline | None] = lambda: None,
-        may_run: bool = True,
-    ) -> None:
-        self._project = project
-        self._may_run = may_run
-        self._environ = environ
-        self._interpreter = interpreter
-        self._pipeline = pipeline
-        self._known: dict[Hashable, Gathered] = {}
-        self._items: dict[tuple[str, Path], DirectRequirement] = {}
+    project: Project
+    environ: Mapping[str, str]
+    interpreter: Callable[[], Path]
+    pipeline: Callable[[], DeclaredPipeline | None] = lambda: None
+    may_run: bool = True
+    known: dict[Hashable, Gathered] = {}
+    items: dict[tuple[str, Path], DirectRequirement] = {}
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -63,9 +57,9 @@ class Gatherer:
 
         own = {
             name: Integration(name=name, provider="configuration", **asdict(stated))
-            for name, stated in self._project.integrations.items()
+            for name, stated in self.project.integrations.items()
         }
-        return load_catalogue(own, interpreter=str(self._interpreter()) if self._may_run else None)
+        return load_catalogue(own, interpreter=str(self.interpreter()) if self.may_run else None)
 
     def gather(self, settings: DockerSettings, recorded: Mapping[str, Asked], routing: Routing) -> list[Gathered]:
         """Return what each source of a step yields, in the documented order.
@@ -114,15 +108,15 @@ class Gatherer:
         ]
 
     def _once(self, key: Hashable, read: Callable[[], Gathered]) -> Gathered:
-        if key not in self._known:
-            self._known[key] = read()
-        return self._known[key]
+        if key not in self.known:
+            self.known[key] = read()
+        return self.known[key]
 
     def _origin(self, settings: DockerSettings, field: str, source: Source, item: int | None = None) -> Origin:
         place = settings.where(field, item)
         if place is None:
             return Origin(source=source)
-        return Origin(source=source, file=_shown(place.file, self._project.folder), line=place.line)
+        return Origin(source=source, file=_shown(place.file, self.project.folder), line=place.line)
 
     @property
     def _readers(self) -> list[Callable[[DockerSettings, Mapping[str, Asked]], Gathered | None]]:
@@ -131,15 +125,15 @@ class Gatherer:
         return [*taken_in, self._pyproject, self._script, self._explicit]
 
     def _framework(self, settings: DockerSettings, recorded: Mapping[str, Asked]) -> Gathered | None:
-        pipeline = self._pipeline()
+        pipeline = self.pipeline()
         if pipeline is None or not pipeline.requires or not settings.effective().install_stack_requirements:
             return None
-        if not self._may_run and str(Source.FRAMEWORK) in recorded:
+        if not self.may_run and str(Source.FRAMEWORK) in recorded:
             return _from_lock(Source.FRAMEWORK, recorded, (pipeline.maker,))
         from zlock.sources.integrations import parse_requirements
 
         origin = Origin(source=Source.FRAMEWORK, detail=f"`{pipeline.maker}` of the project's environment")
-        requirements = parse_requirements(pipeline.requires, (origin,), root=self._project.folder)
+        requirements = parse_requirements(pipeline.requires, (origin,), root=self.project.folder)
         return Gathered(Source.FRAMEWORK, pipeline.maker, tuple(requirements), recorded=True)
 
     def _local(self, settings: DockerSettings, recorded: Mapping[str, Asked]) -> Gathered | None:
@@ -148,38 +142,40 @@ class Gatherer:
             return None
         from zlock.sources.local import descriptions, gather_local
 
-        if not self._may_run:
-            return _from_lock(Source.LOCAL, recorded, descriptions(how, self._project.folder))
+        if not self.may_run:
+            return _from_lock(Source.LOCAL, recorded, descriptions(how, self.project.folder))
         method = how if isinstance(how, (bool, str)) else tuple(how)
         return self._once(
             ("local", method),
             lambda: gather_local(
                 method,
-                project=self._project.folder,
-                interpreter=self._interpreter(),
+                project=self.project.folder,
+                interpreter=self.interpreter(),
                 # Lines are those of what the command prints, so no file goes with them.
                 origin=Origin(source=Source.LOCAL),
                 timeout=_COMMAND_SECONDS,
-                environ=self._environ,
-                exclude=[name for name, parent in self._project.exclude if parent is None],
+                environ=self.environ,
+                exclude=[name for name, parent in self.project.exclude if parent is None],
             ),
         )
 
     def _stack(self, settings: DockerSettings, recorded: Mapping[str, Asked]) -> Gathered | None:
-        stack = self._project.stack
+        stack = self.project.stack
         if stack is None or not settings.effective().install_stack_requirements:
             return None
         from zlock.sources.stack import describe_stack, gather_stack
 
-        if not self._may_run and str(Source.STACK) in recorded:
+        if not self.may_run and str(Source.STACK) in recorded:
             return _from_lock(Source.STACK, recorded, (describe_stack(stack),))
-        file = self._project.shown_file
+        file, lines = self.project.shown_file, self.project.lines
         return self._once(
             "stack",
-            lambda: self._with_lines(
-                gather_stack(stack, catalogue=self.catalogue, file=file, root=self._project.folder),
-                tuple(dict.fromkeys(stack.requirements)),
-                ("stack", "requirements"),
+            lambda: gather_stack(
+                stack,
+                catalogue=self.catalogue,
+                file=file,
+                line_of=lambda text: lines.line_of(text, ("stack", "requirements")),
+                root=self.project.folder,
             ),
         )
 
@@ -187,14 +183,14 @@ class Gatherer:
         names = settings.effective().required_integrations
         if not names:
             return None
-        if not self._may_run and str(Source.INTEGRATIONS) in recorded:
+        if not self.may_run and str(Source.INTEGRATIONS) in recorded:
             return _from_lock(Source.INTEGRATIONS, recorded, (", ".join(names),))
         from zlock.sources.integrations import gather_integrations
 
         origin = self._origin(settings, "required_integrations", Source.INTEGRATIONS)
         return self._once(
             ("integrations", names, origin),
-            lambda: gather_integrations(names, catalogue=self.catalogue, origin=origin, root=self._project.folder),
+            lambda: gather_integrations(names, catalogue=self.catalogue, origin=origin, root=self.project.folder),
         )
 
     def _pyproject(self, settings: DockerSettings, _: Mapping[str, Asked]) -> Gathered | None:
@@ -210,7 +206,7 @@ class Gatherer:
         extras, groups = effective.pyproject_extras, effective.pyproject_groups
         return self._once(
             ("pyproject", path, extras, groups, tuple(map(str, required))),
-            lambda: gather_pyproject(path, root=self._project.folder, extras=extras, groups=groups, required=required),
+            lambda: gather_pyproject(path, root=self.project.folder, extras=extras, groups=groups, required=required),
         )
 
     def _script(self, settings: DockerSettings, _: Mapping[str, Asked]) -> Gathered | None:
@@ -219,7 +215,7 @@ class Gatherer:
             return None
         from zlock.sources.pyproject import gather_script
 
-        return self._once(("script", path), lambda: gather_script(path, root=self._project.folder))
+        return self._once(("script", path), lambda: gather_script(path, root=self.project.folder))
 
     def _explicit(self, settings: DockerSettings, _: Mapping[str, Asked]) -> Gathered | None:
         """Read a file or a list, and the list of extra ones; what several steps have is read once."""
@@ -251,14 +247,14 @@ class Gatherer:
             missing = [] if path.exists() else [f"there is no file `{path}`"]
             hint = _near_file(path, stated) or error.hint
             raise InvalidRequirements(error.message, context=[str(origin), *missing], hint=hint)
-        read = partial(read_file, path, root=self._project.folder, origin=origin, environ=self._environ)
+        read = partial(read_file, path, root=self.project.folder, origin=origin, environ=self.environ)
         return self._once(("file", path), read)
 
     def _item(self, settings: DockerSettings, field: str, number: int, item: str) -> DirectRequirement:
         place = settings.where(field, number)
-        folder = (place.folder if place else None) or self._project.folder
+        folder = (place.folder if place else None) or self.project.folder
         origin = self._origin(settings, field, Source.EXPLICIT, number)
-        known = self._items.get((item, folder))
+        known = self.items.get((item, folder))
         if known and known.origins == (origin,):
             return known
         if known and not known.notes:  # which would name the other place
@@ -266,22 +262,9 @@ class Gatherer:
         from zlock.sources.items import read_item
         from zlock.sources.links import Base
 
-        found = read_item(item, base=Base(folder=folder, project=self._project.folder), origin=origin)
-        self._items[item, folder] = found
+        found = read_item(item, base=Base(folder=folder, project=self.project.folder), origin=origin)
+        self.items[item, folder] = found
         return found
-
-    def _with_lines(self, gathered: Gathered, stated: Sequence[str], address: Sequence[str]) -> Gathered:
-        """Add the lines to the last requirements, which the configuration states, as far as its text tells them."""
-        others = len(gathered.requirements) - len(stated)
-        found = [
-            replace(direct, origins=tuple(origin._replace(line=line) for origin in direct.origins))
-            for line, direct in zip(
-                (self._project.lines.line_of(text, address) for text in stated),
-                gathered.requirements[others:],
-                strict=True,
-            )
-        ]
-        return gathered._replace(requirements=(*gathered.requirements[:others], *found))
 
 
 @cache
