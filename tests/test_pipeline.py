@@ -586,6 +586,9 @@ def test_an_exception_that_can_not_be_shown(load: Load) -> None:
 
 def test_a_missing_module_comes_with_the_way_out(load: Load) -> None:
     assert "inside the steps that use it" in load.error("import no_such_module.part").hint
+    (load.project / "shared").mkdir()
+    (load.project / "shared" / "training.py").write_text("", encoding="utf-8")
+    assert load.error("import shared.trainings").hint == "did you mean `shared.training`?"
 
 
 def test_mistakes_in_settings_come_through_as_they_are(load: Load) -> None:

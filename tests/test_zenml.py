@@ -612,6 +612,7 @@ def test_what_configures_a_run_is_where_a_setting_is_stated(load: Load) -> None:
             settings:
               docker: &own
                 requirements: [six]
+                apt_packages:
           train_2: {settings: {docker: *own}}
     """
 

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from zlock.errors import InvalidPipeline, Located, Problems, ZlockError
 from zlock.model.conflict import conflicted_line
+from zlock.regular import read_named
 from zlock.settings.frameworks import FRAMEWORKS
 from zlock.settings.location import Location, display
 from zlock.settings.reader import PROTOCOL, Declared, Question, Reader, Told
@@ -90,12 +91,9 @@ def _import(question: Question) -> ModuleType:
 
 
 def _compiled(question: Question) -> CodeType:
+    data = read_named(Path(question.file), f"`{question.shown}`", InvalidPipeline)
     try:
-        return compile(Path(question.file).read_bytes(), question.file, "exec", dont_inherit=True)
-    except OSError as error:
-        raise InvalidPipeline(
-            f"`{question.shown}` can't be read: {error.strerror}", hint="let your user read it"
-        ) from error
+        return compile(data, question.file, "exec", dont_inherit=True)
     except ValueError as error:
         raise InvalidPipeline(
             f"`{question.shown}` is not a Python file: {error}", hint="save it as UTF-8 text"

@@ -161,7 +161,7 @@ class DockerSettings:
                     ),
                     place,
                 )
-            values = _checked(stated, place_of=_at(place))
+            values = _checked(stated, place_of=lambda _: place)
             _fill(self, values, _places(values, place))
 
     @classmethod
@@ -173,7 +173,7 @@ class DockerSettings:
         """
         if not isinstance(stated, Mapping):
             raise checks.mistake(at, f"expected `DockerSettings` or a dict, got {kind(stated)}")
-        values = _checked(stated, at=at, place_of=_at(place))
+        values = _checked(stated, at=at, place_of=lambda _: place)
         return cls._of(values, _places(values, place))
 
     @classmethod
@@ -385,10 +385,6 @@ def _checked(
             problems.add(_noted(error, place_of(str(name))))
     _raise(problems)
     return values
-
-
-def _at(place: Location | None) -> Callable[[str], Location | None]:
-    return lambda _: place
 
 
 def _raise(problems: Collector) -> None:

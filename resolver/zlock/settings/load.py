@@ -193,7 +193,11 @@ def _ask(interpreter: str, asked: Sequence[str], timeout: float) -> Answer:
 
 def _start(command: list[str], folder: str) -> subprocess.Popen[bytes]:
     """Start a child whose output joins standard error; it has no standard input to wait for."""
-    output = 2 if _is_open(2) else subprocess.DEVNULL
+    output = 2
+    try:
+        os.fstat(output)
+    except OSError:  # it was closed
+        output = subprocess.DEVNULL
     try:
         return subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
@@ -214,14 +218,6 @@ def _wait(child: subprocess.Popen[bytes], timeout: float) -> int:
             poll.poll(timeout * 1000)
             timeout = 0
     return child.wait(timeout)
-
-
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
 
 
 def _error(told: Told, note: str, file: Path) -> ZlockError:

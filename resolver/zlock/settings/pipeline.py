@@ -11,6 +11,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Generic, ParamSpec, Self, TypeVar, cast, overload
 
 from msgspec import Struct
@@ -72,9 +73,8 @@ class _Declared(Generic[P, R_co]):
         self.settings = settings
 
     @classmethod
-    def declare(cls, function: object, options: Mapping[str, object]) -> Self:
+    def declare(cls, function: object, *, name: str | None, settings: DockerSettings | None) -> Self:
         """Make one from what a decorator stands over and was given."""
-        name, settings = _options(cls.decorator, options)
         if not callable(function) or isinstance(function, type):
             raise InvalidConfiguration(
                 f"`{cls.decorator}` stands over {kind(function)}", context=_here(), hint="put it over a function"
@@ -198,10 +198,9 @@ def pipeline(function: object = None, /, **options: object) -> object:
 def _decorate(
     kind: type[Step[..., object] | Pipeline[..., object]], function: object, options: Mapping[str, object]
 ) -> object:
-    if function is not None:
-        return kind.declare(function, options)
-    _options(kind.decorator, options)  # so that a mistake is found, and placed, where it stands
-    return lambda function: kind.declare(function, options)
+    name, settings = _options(kind.decorator, options)  # at once, so that a mistake is placed where it stands
+    declare = partial(kind.declare, name=name, settings=settings)
+    return declare if function is None else declare(function)
 
 
 def _options(decorator: str, options: Mapping[str, object]) -> tuple[str | None, DockerSettings | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from zlock.errors import InvalidRequirements
 from zlock.model.digest import DIGITS, STRONG, is_digest
@@ -12,16 +12,12 @@ from zlock.sources import links
 from zlock.sources.statement import Place
 
 
-def check(given: Sequence[str], place: Place) -> tuple[str, ...]:
-    """Give the values of `--hash` as `algorithm:digest`, digests in lower case.
+def checked(value: str, place: Place) -> str:
+    """Give a value of `--hash` as `algorithm:digest`, the digest in lower case.
 
     Raises:
-        InvalidRequirements: One is weak, or no digest.
+        InvalidRequirements: It is weak, or no digest.
     """
-    return tuple(_check_one(value, place) for value in given)
-
-
-def _check_one(value: str, place: Place) -> str:
     algorithm, _, digest = value.partition(":")
     if algorithm not in STRONG:
         hint = f"use one of {', '.join(f'`{name}`' for name in STRONG)}"

@@ -102,13 +102,11 @@ def ask(interpreter: str, question: str, *, timeout: float = _TIME_LIMIT) -> Any
             run_command(command, cwd=Path(folder), timeout=timeout, environ=environ)
             return json.loads(read_regular(answer))
         except (CommandFailed, OSError, ValueError) as error:
-            raise CommandFailed(
-                "the project's interpreter can't say what its zenml requires",
-                context=[error.message, *error.context]
-                if isinstance(error, CommandFailed)
-                else [f"`{interpreter}` ended without an answer"],
-                hint=_HINTS[question],
-            ) from error
+            what = "the project's interpreter can't say what its zenml requires"
+            said = [f"`{interpreter}` ended without an answer"]
+            if isinstance(error, CommandFailed):
+                said = [error.message, *error.context]
+            raise CommandFailed(what, context=said, hint=_HINTS[question]) from error
 
 
 def join_answers(answers: Sequence[Answered]) -> list[str]:

@@ -135,7 +135,9 @@ def gather_local(
             )
     problems.raise_if_any()
     if not gathered.requirements and interpreter == Path(sys.executable) and _is_of_hook(environ):
-        raise _listed_the_hook(listing)
+        message = "listed the environment of the hook, as the project has none that is known here"
+        hint = "make a virtual environment `.venv` in the project"
+        raise InvalidConfiguration(f"`{listing.described}` {message}", hint=hint)
     return gathered._replace(recorded=True, notes=(*listing.notes, *_notes(listing, left_out), *gathered.notes))
 
 
@@ -164,13 +166,6 @@ def _is_of_hook(environ: Mapping[str, str]) -> bool:
     """Return whether the active environment is the one that pre-commit installed zlock into: it sets both variables."""
     active = environ.get("VIRTUAL_ENV", "")
     return bool(active and environ.get("PRE_COMMIT")) and real(Path(active)) == real(Path(sys.prefix))
-
-
-def _listed_the_hook(listing: _Listing) -> InvalidConfiguration:
-    return InvalidConfiguration(
-        f"`{listing.described}` listed the environment of the hook, as the project has none that is known here",
-        hint="make a virtual environment `.venv` in the project",
-    )
 
 
 def _notes(listing: _Listing, left_out: Mapping[str, Sequence[Entry]]) -> Iterator[str]:

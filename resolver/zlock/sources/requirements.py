@@ -206,7 +206,7 @@ class _Reading:
             stated = statement.read_editable(said.requirement or editable[0], place=place, base=self._base)
         else:
             self._note_ignored(said, place, heeded={"hash": len(said.values("hash"))})
-            limits = hashes.check(said.values("hash"), place)
+            limits = [hashes.checked(value, place) for value in said.values("hash")]
             stated = statement.read(said.requirement, place=place, base=self._base, constraint=constraint)
             stated = replace(stated, hashes=tuple(dict.fromkeys((*limits, *stated.hashes))))
         self._keep(stated, place, constraint=constraint)

@@ -51,7 +51,7 @@ def registry() -> Dict[str, Any]:  # noqa: UP006  as above
     return {
         "zenml": version(),
         "integrations": {str(name): integration(found[name]) for name in sorted(found)},
-        "builtin-flavors": builtin_flavors(),
+        "builtin-flavors": flavors_of(builtin_flavors),
         "constants": constants(),
     }
 
@@ -68,7 +68,7 @@ def integration(class_: Any) -> Dict[str, Any]:  # noqa: UP006  as above
         "answers": said,
         **({"error": error} if error else {}),
         "apt-packages": [str(package) for package in getattr(class_, "APT_PACKAGES", ())],
-        "flavors": integration_flavors(class_),
+        "flavors": flavors_of(getattr(class_, "flavors", list)),
     }
 
 
@@ -100,23 +100,18 @@ def requirements(class_: Any, python: str, system: str, machine: str) -> List[st
         setattr(sys, "version_info", here[2])  # noqa: B010  as above
 
 
-def integration_flavors(class_: Any) -> Flavors:
-    """Say type and name of each flavor of an integration; none if its flavors can't be imported."""
+def flavors_of(ask: Any) -> Flavors:
+    """Say type and name of each flavor that a function gives; none if they can't be imported."""
     try:
-        return sorted(flavor(each) for each in class_.flavors())
+        return sorted(flavor(each) for each in ask())
     except Exception:  # noqa: BLE001  whatever one integration raises, the others have answers
         traceback.print_exc()
         return []
 
 
-def builtin_flavors() -> Flavors:
-    """Say type and name of each flavor that zenml itself ships."""
-    try:
-        flavors = importlib.import_module("zenml.stack.flavor_registry").FlavorRegistry().builtin_flavors
-        return sorted(flavor(each) for each in flavors)
-    except Exception:  # noqa: BLE001  as above
-        traceback.print_exc()
-        return []
+def builtin_flavors() -> Any:
+    """Give the flavors that zenml itself ships."""
+    return importlib.import_module("zenml.stack.flavor_registry").FlavorRegistry().builtin_flavors
 
 
 def flavor(class_: Any) -> Tuple[str, str]:  # noqa: UP006  as above

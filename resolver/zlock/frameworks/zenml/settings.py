@@ -117,11 +117,8 @@ def translated(
 def _exported(command: Sequence[str], values: dict[str, Any], notes: list[str]) -> dict[str, object]:
     """Return the setting that runs a command for what a `pyproject.toml` asks, in place of the file itself."""
     if not values.get("pyproject_path") or values.get("replicate_local_python_environment"):
-        why = (
-            "it stands beside `replicate_local_python_environment`"
-            if values.get("pyproject_path")
-            else "no file is set"
-        )
+        beside = "it stands beside `replicate_local_python_environment`"
+        why = beside if values.get("pyproject_path") else "no file is set"
         notes.append(f"`pyproject_export_command` of ZenML's settings is left out: {why}")
         return {}
     folder = str(Path(values.pop("pyproject_path")).parent)
