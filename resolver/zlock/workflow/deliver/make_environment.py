@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -75,6 +77,9 @@ def make_environment(
     variables = uv_environment(environ, default, offline=workspace.options.offline)
     variables |= {name: environ[name] for name in _PYTHONS if name in environ}
     variables |= {"UV_INDEX": " ".join(others)} if others else {}
+    # The last place to look in, before one is downloaded: zlock's own Python may be on no `PATH`, as with `uv tool`.
+    own = Path(sys.base_prefix, "" if os.name == "nt" else "bin")
+    variables["PATH"] = os.pathsep.join([*filter(None, [variables.get("PATH")]), str(own)])
     with temporary_folder() as work:
         making = _Making(contents, supply, folder, work, variables, Watch(reporter=reporter))
         making.run("venv", "--no-project", "--python", f"cpython@{contents.target.python}", str(folder))
