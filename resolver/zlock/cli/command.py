@@ -103,7 +103,7 @@ def output_file(text: str) -> Path | None:
 
 
 STEP = argument("--step", action="append", default=[], metavar="NAME", help="only this step")
-CONFIG = argument("--config", type=path, metavar="FILE", help="what configures the run, of a ZenML pipeline")
+CONFIG = argument("--config", type=path, metavar="FILE", help="the YAML file of the run, for a ZenML pipeline")
 _A_PIPELINE = "`file.py`, `file.py:name` or a script (default: the configured one)"
 PIPELINE = argument("pipeline", nargs="?", metavar="PIPELINE", help=_A_PIPELINE)
 OF_LOCKS = (argument("--pipeline", metavar="PIPELINE", help=_A_PIPELINE), CONFIG, STEP)

@@ -61,7 +61,7 @@ def _lines(one: Why, package: str) -> Iterator[str]:
 
 def _of_newer(newer: Newer | None, package: str) -> Iterator[str]:
     if newer is None:
-        yield "a Debian package: the lock keeps it; `zlock resolve --upgrade-apt` moves it to what apt takes now"
+        yield "a Debian package: the lock keeps it; `zlock resolve --upgrade-apt` updates it to what apt chooses now"
         return
     if newer.verdict == "newest":
         yield "not newer: it is the newest release"

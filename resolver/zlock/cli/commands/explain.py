@@ -42,13 +42,13 @@ EXPLAIN = (
             required=True,
             type=path,
             metavar="FILE|DIR",
-            help="records of OSV: JSON, an archive (.zip) of it, or a folder; may be repeated",
+            help="OSV records: JSON, an archive (.zip) of it, or a folder; may be repeated",
         ),
         STEP,
         example="zlock audit --osv all.zip",
-        description="Look for known vulnerabilities in what the locks pin, by records of OSV that are given as files.\n"
-        "No network is used, and no name of a package is sent anywhere. Exit 1 where one is found that\n"
-        "`audit-ignore` does not name.",
+        description="Look for known vulnerabilities of the locked versions, in OSV records that are given as files.\n"
+        "No network is used, and no package name is sent anywhere. Exit 1 where one is found that\n"
+        "`audit-ignore` does not list.",
     ),
     Command(
         "diff",

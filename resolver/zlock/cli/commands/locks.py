@@ -22,8 +22,8 @@ LOCKS = (
         "write the JSON Schema of the configuration",
         OUTPUT,
         example="zlock schema --output zlock.schema.json",
-        description="Write what a `zlock.toml` may hold as JSON Schema, for editors that complete and check TOML by "
-        "one.\nThey find it by a first line such as `#:schema ./zlock.schema.json`.",
+        description="Write the JSON Schema of `zlock.toml`, for editors that use one to complete and check TOML.\n"
+        "They find it by a first line such as `#:schema ./zlock.schema.json`.",
     ),
     Command(
         "resolve",
@@ -56,7 +56,7 @@ LOCKS = (
         STEP,
         argument("--dry-run", action="store_true", help="solve, and say what would be written; write nothing"),
         argument("--pin-images", action="store_true", help="record the digest of each base image"),
-        argument("--upgrade-apt", action="store_true", help="move every Debian package to what apt takes now"),
+        argument("--upgrade-apt", action="store_true", help="update every Debian package to what apt chooses now"),
         argument("--no-apt", action="store_true", help="lock no Debian packages beyond those that are locked"),
         example="zlock resolve pipeline.py:train --upgrade-package pandas",
         description="Solve every step's requirements and write one lock per step, `pylock.<step>.toml`.\n"
@@ -71,7 +71,7 @@ LOCKS = (
             "--bounds",
             choices=("lower", "major", "minor", "exact", "none"),
             default="lower",
-            help="what a name alone is limited to, from the version that is locked (default: lower, `>=2.2.3`)",
+            help="bounds for a requirement without any, from the locked version (default: lower, `>=2.2.3`)",
         ),
         example="zlock add pandas 'torch>=2.4' --step train",
         description="Add requirements where the step, or without --step all steps, state theirs, and bring the locks "

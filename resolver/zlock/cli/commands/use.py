@@ -32,8 +32,8 @@ USE = (
         *OF_LOCKS,
         argument("--wheelhouse", type=path, metavar="DIR", help="the folder (default: the configured one)"),
         example="zlock fetch --wheelhouse wheels",
-        description="Bring every file of the locks into one folder, each checked against its hash.\n"
-        "Files that are there are kept, and downloads that broke off are continued.",
+        description="Download every file that the locks name into one folder, and check it against its hash.\n"
+        "Existing files are kept, and interrupted downloads are continued.",
     ),
     Command(
         "sync",
