@@ -138,7 +138,10 @@ class Versions(Sequence[Version]):
             wanted = wanted[0], _trimmed(wanted[1])
         # `newer` and `older` bound the versions of the clause's own release (or release prefix).
         newer = bisect_left(range(len(self)), True, key=lambda place: self._key(place, length) <= wanted)
-        older = bisect_left(range(len(self)), True, newer, key=lambda place: self._key(place, length) < wanted)
+        if prefix:
+            older = bisect_left(range(len(self)), True, newer, key=lambda place: self._key(place, length) < wanted)
+        else:  # few versions share a release
+            older = next((place for place in range(newer, len(self)) if self._key(place, None) != wanted), len(self))
         equal = operator in ("==", ">=", "<=") if plain else None
         inside = self._range(newer, older) if prefix else self._ask(text, newer, older, equal)
         if operator == "==":

@@ -43,10 +43,9 @@ class Evaluator:
         cutoff = self._rules.cutoff.of(page.name)
         latest = cutoff.isoformat() if cutoff is not None else ""
         flaw = partial(self._flaw, page.name, version, latest)
-        ranked = [
-            (rank, file) for file in files if isinstance(rank := self._rank(file.filename), int) and flaw(file) is None
-        ]
-        return _candidate(version, ranked) if ranked else [found for file in files if (found := flaw(file))]
+        rows = [(self._rank(file.filename), file) for file in files]
+        ranked = [(rank, file) for rank, file in rows if isinstance(rank, int) and flaw(rank, file) is None]
+        return _candidate(version, ranked) if ranked else [found for row in rows if (found := flaw(*row))]
 
     def reference(self, reference: Reference) -> Candidate | list[Rejected]:
         """Return what a direct reference names as the target can use it, or why it can't."""
@@ -57,9 +56,11 @@ class Evaluator:
             return [Rejected(Flaw.PYTHON, python, version)]
         return Candidate(version, (), None, reference)
 
-    def _flaw(self, name: NormalizedName, version: Version, latest: str, file: File) -> Rejected | None:
+    def _flaw(
+        self, name: NormalizedName, version: Version, latest: str, rank: int | str, file: File
+    ) -> Rejected | None:
         """Return why a file can't be used; that it is late only where it could be used but for that."""
-        rank, late = self._rank(file.filename), _late(file, version, latest) if latest else None
+        late = _late(file, version, latest) if latest else None
         if isinstance(rank, str):
             return Rejected(Flaw.TAGS, rank, version, is_late=late is not None)
         if not self.admits_python(file.requires_python):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from packaging.markers import Marker
 from packaging.utils import canonicalize_name
@@ -87,6 +88,7 @@ def _is_of_an_extra(marker: str) -> bool:
     return _EXTRA in marker and " or " not in marker and f'{_EXTRA}"' not in marker
 
 
+@lru_cache(maxsize=65536)
 def _tokens(marker: str) -> list[str]:
     """Return what a marker is made of; nothing for one that is written in some rarer way."""
     tokens, place = [], 0

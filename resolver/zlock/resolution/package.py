@@ -27,7 +27,8 @@ _NAMING_OPERATORS = frozenset({"==", "===", "~=", ">=", ">", "<=", "<"})
 @lru_cache(maxsize=65536)
 def names_prerelease(specifier: str) -> bool:
     """Return whether a specifier names a pre-release, so that pre-releases of the package count."""
-    return any(
+    has_letters = specifier.lower() != specifier.upper()  # as every pre-release has
+    return has_letters and any(
         one.operator in _NAMING_OPERATORS
         and (version := parse_version(one.version.removesuffix(".*"))) is not None
         and version.is_prerelease
