@@ -220,6 +220,21 @@ def test_a_lock_that_is_not_current_is_refused_and_no_sync_takes_what_was_made(
     assert taken.code == 0, taken.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
+def test_a_folder_whose_name_is_not_text_will_do_but_where_git_is_asked(tmp_path: Path, index: TinyIndex) -> None:
+    project = Project(tmp_path / os.fsdecode(b"pro\xffject"))
+    project.cache = tmp_path / "cache"  # uv makes no environment below such a name
+    configure(project, index, {"train": []})
+    sync(project)
+    succeed(run(project, "--no-sync", "python", "-c", "pass"))
+    succeed(project.call("git", "init", "--quiet"))
+
+    result = project.run("diff")
+
+    assert result.code == 3
+    assert "is not valid UTF-8\nhint: rename its folder" in result.stderr
+
+
 def test_files_are_held_to_their_hashes(project: Project, index: TinyIndex) -> None:
     file = index.wheel("alpha", "1.0")
     configure(project, index, {"train": ["alpha"]})

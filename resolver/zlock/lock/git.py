@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from zlock.errors import CommandFailed
 from zlock.index.sdist import child_environment
 from zlock.model.paths import real
 from zlock.process import CommandExited, run_command
@@ -36,7 +37,7 @@ class Repository(NamedTuple):
 
         Raises:
             CommandExited: It is in none.
-            CommandFailed: git is not there, or did not end.
+            CommandFailed: git is not there, did not end, or keeps it where no text says.
         """
         with suppress(CommandExited):
             found = cls._found(Path.cwd(), os.environ)
@@ -49,6 +50,8 @@ class Repository(NamedTuple):
         arguments = ["git", "rev-parse", "--show-toplevel", "--absolute-git-dir"]
         printed = run_command(arguments, cwd=folder, timeout=_TIMEOUT, environ=environ).stdout
         top, _, place = printed.rstrip("\n").rpartition("\n")
+        if "\N{REPLACEMENT CHARACTER}" in printed:
+            raise CommandFailed(f"the path of the repository `{top}` is not valid UTF-8", hint="rename its folder")
         return cls(real(Path(top)), {**environ, "GIT_DIR": place, "GIT_WORK_TREE": top})
 
     def git(self, *arguments: str, **variables: str) -> str:

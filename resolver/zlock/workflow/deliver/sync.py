@@ -121,7 +121,7 @@ def _last_made(workspace: Workspace) -> Path:
             raise LockOutdated(f"step `{name}` has no lock", hint=hint)
     _hold_to_one(list(wanted))
     pointer = _pointer(_place(workspace), known[wanted[0]].path)
-    folder = Path(pointer.read_text(encoding="utf-8")) if pointer.is_file() else None
+    folder = Path(os.fsdecode(pointer.read_bytes())) if pointer.is_file() else None
     if folder is None or not (folder.parent / _WHOLE).is_file():
         raise LockOutdated(
             f"step `{wanted[0]}` has no environment on this machine",
@@ -137,7 +137,7 @@ def _place(workspace: Workspace) -> Path:
 
 def _pointer(place: Path, lock: Path) -> Path:
     """Return the file that names the environment which was last made for a lock."""
-    return place / "last" / hashlib.sha256(str(real(lock)).encode()).hexdigest()[:32]
+    return place / "last" / hashlib.sha256(os.fsencode(real(lock))).hexdigest()[:32]
 
 
 class _Syncing:
@@ -169,7 +169,7 @@ class _Syncing:
                 os.utime(outer / _WHOLE)
                 pointer = _pointer(self._place, one.path)
                 pointer.parent.mkdir(exist_ok=True)
-                pointer.write_text(str(outer / "env"), encoding="utf-8")
+                pointer.write_bytes(os.fsencode(outer / "env"))
         if made:
             self._remove_unused()
         return SyncedStep(
