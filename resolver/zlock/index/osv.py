@@ -20,7 +20,7 @@ from zlock.model.versions import parse_version
 from zlock.regular import LIMIT, read_regular
 
 _ECOSYSTEM = "pypi"
-_SHAPE = "get records of OSV again: files of JSON, or the archive of them that OSV has of each ecosystem"
+_SHAPE = "name OSV records: JSON files, a folder of them, or the archive that OSV offers for each ecosystem"
 
 
 class Affected(Struct, frozen=True, kw_only=True):
