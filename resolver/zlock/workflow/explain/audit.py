@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def audit(options: Options, osv: Sequence[Path]) -> Audit:
         InvalidLock: A lock was edited or cut short.
     """
     workspace = Workspace(options)
-    pins = _pins(_locks(workspace))
+    pins = _pins(workspace)
     workspace.reporter(Doing(Activity.READING_RECORDS))
     known, records = read_records(osv, {canonicalize_name(name) for name, _ in pins})
     now = datetime.now(UTC)
@@ -91,7 +91,8 @@ def audit(options: Options, osv: Sequence[Path]) -> Audit:
     return Audit(packages=len(pins), records=records, findings=findings)
 
 
-def _locks(workspace: Workspace) -> dict[str, Lock]:
+def _pins(workspace: Workspace) -> dict[tuple[str, str], dict[str, None]]:
+    """Return the releases that locks pin, each with the steps whose locks they are."""
     known = workspace.locks
     if not known:
         raise LockOutdated(f"there is no lock in `{workspace.project.lock_dir}`", hint=workspace.options.hint)
@@ -101,16 +102,11 @@ def _locks(workspace: Workspace) -> dict[str, Lock]:
             raise InvalidInput(f"step `{step}` has no lock", hint=did_you_mean(step, known))
         return step, parse_lock(known[step].path, known[step].text)
 
-    return dict(every(read, workspace.options.steps or known))
-
-
-def _pins(locks: Mapping[str, Lock]) -> dict[tuple[str, str], list[str]]:
-    found: dict[tuple[str, str], list[str]] = {}
-    for step, lock in locks.items():
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for step, lock in every(read, workspace.options.steps or known):
         for package in lock.packages:
             if package.version:
-                steps = found.setdefault((package.name, package.version), [])
-                steps += [step] if step not in steps else []
+                found.setdefault((package.name, package.version), {})[step] = None
     return found
 
 

@@ -37,7 +37,6 @@ class Assembler:
     ) -> None:
         self._layering = layering
         self._destination = destination
-        workspace.opened.callback(destination.close)
         self._wheels = LockedWheels(workspace, locked)
         store = LayerStore(workspace.cache_folder)
         self._bench = Workbench(store=store, created=_created(workspace.environ))

@@ -112,9 +112,9 @@ def destination_of(choices: Choices, engine: Engine, registries: Registries, wor
     if choices.push:
         return InRegistries(registries.registry, Cache(workspace.cache_folder))
     if choices.output:
-        return on_disk(choices.output)
+        return on_disk(choices.output, workspace.opened)
     stores = engine.that_stores
-    return InEngine(stores) if stores else own_layout(workspace)
+    return InEngine(stores, workspace.opened) if stores else own_layout(workspace)
 
 
 def own_layout(workspace: Workspace) -> InLayout:

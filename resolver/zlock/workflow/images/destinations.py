@@ -41,9 +41,6 @@ class Destination(Protocol):
     def keep(self, plan: ImagePlan, image: Assembled, watch: Watch) -> Image:
         """Take an image of which the target has all."""
 
-    def close(self) -> None:
-        """Finish what holds several images, and remove what was needed for that."""
-
 
 class InRegistries:
     """Each image goes to its repository, but is there only once it is told to be, see `finish`.
@@ -78,9 +75,6 @@ class InRegistries:
         self.target(plan).finish(image, plan.platform)
         return Image(digest=image.digest, key=plan.key, place="registry", built=True)
 
-    def close(self) -> None:
-        """Do nothing."""
-
 
 class InLayout:
     """All images are in one layout, each by its tag.
@@ -110,9 +104,6 @@ class InLayout:
         self.target(plan).finish(image, plan.platform)
         return Image(digest=image.digest, key=plan.key, place=self._place, built=True)
 
-    def close(self) -> None:
-        """Do nothing."""
-
 
 class LayoutStore(Struct, frozen=True):
     """The images of one platform in a layout, as a store."""
@@ -136,34 +127,25 @@ class LayoutStore(Struct, frozen=True):
         return Image(digest=found.found.digest, key=label, place=self.place)
 
 
-class _Staged:
-    """Images in a layout that is gone in the end."""
-
-    def __init__(self) -> None:
-        self._stack = ExitStack()
-        self._layouts: dict[str, Layout] = {}
-
-    def close(self) -> None:
-        self._stack.close()
-
-    def _folder(self) -> Path:
-        return Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="zlock-")))
+def _folder(opened: ExitStack) -> Path:
+    return Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="zlock-")))
 
 
-class InArchive(_Staged):
+class InArchive:
     """All images are in one archive, which is written in the end.
 
     Args:
         file: The archive.
         shown: What a person calls it.
+        opened: What the run leaves in the end.
     """
 
-    def __init__(self, file: Path, shown: str) -> None:
-        super().__init__()
+    def __init__(self, file: Path, shown: str, opened: ExitStack) -> None:
         self._file = file
         self._place = f"{ARCHIVE}{shown}"
-        self._layout = Layout(self._folder())
+        self._layout = Layout(_folder(opened))
         self._images: dict[str, Assembled] = {}
+        opened.callback(self._write)
 
     def stores(self, plan: ImagePlan, far: Sequence[Store]) -> list[Store]:  # noqa: ARG002 - the archive is new
         """Return nothing: all images are to be in it."""
@@ -179,25 +161,19 @@ class InArchive(_Staged):
         self._images[plan.reference] = image
         return Image(digest=image.described.digest, key=plan.key, place=self._place, built=True)
 
-    def close(self) -> None:
-        """Write the archive, if there is anything to be in it.
-
-        Raises:
-            OSError: The disk refused; the archive that was there is as it was.
-        """
-        try:
-            if self._images:
-                write_archive(self._layout.folder, sorted(self._images.items(), key=lambda one: one[0]), self._file)
-        finally:
-            super().close()
+    def _write(self) -> None:
+        """Write the archive, if there is anything to be in it; where the disk refuses, the one that was there stays."""
+        if self._images:
+            write_archive(self._layout.folder, sorted(self._images.items(), key=lambda one: one[0]), self._file)
 
 
-class InEngine(_Staged):
+class InEngine:
     """The images are in the store of an engine."""
 
-    def __init__(self, engine: Builder) -> None:
-        super().__init__()
+    def __init__(self, engine: Builder, opened: ExitStack) -> None:
         self._engine = engine
+        self._opened = opened
+        self._layouts: dict[str, Layout] = {}
 
     def stores(self, plan: ImagePlan, far: Sequence[Store]) -> list[Store]:  # noqa: ARG002 - it is one for all
         """Return the engine, and the registry that may spare it."""
@@ -205,7 +181,7 @@ class InEngine(_Staged):
 
     def target(self, plan: ImagePlan) -> Target:
         """Return a layout for the image alone."""
-        layout = self._layouts.setdefault(plan.reference, Layout(self._folder()))
+        layout = self._layouts.setdefault(plan.reference, Layout(_folder(self._opened)))
         return LayoutTarget(layout, plan.tag, plan.reference)
 
     def keep(self, plan: ImagePlan, image: Assembled, watch: Watch) -> Image:
@@ -220,7 +196,7 @@ class InEngine(_Staged):
         return replace(found, key=plan.key)
 
 
-def on_disk(output: str) -> InLayout | InArchive:
+def on_disk(output: str, opened: ExitStack) -> InLayout | InArchive:
     """Return where `--output` says.
 
     Raises:
@@ -235,5 +211,5 @@ def on_disk(output: str) -> InLayout | InArchive:
     if path and f"{kind}:" == ARCHIVE:
         if place.exists() and not place.is_file():  # a device or a pipe is not to be replaced either
             raise InvalidInput(f"`{path}` is not a file, and an archive is one", hint="name a file")
-        return InArchive(place, path)
+        return InArchive(place, path, opened)
     raise InvalidInput(f"`{output}` is not a place for images", hint="write `oci:DIR` or `docker-archive:FILE`")

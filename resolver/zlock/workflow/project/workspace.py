@@ -426,15 +426,11 @@ class Workspace:
         """Return what of the configuration decides about a step's versions, as far as it differs from the defaults."""
         keep = self.kept_file.stated if self.kept_file else None
         stated = policy(replace(self.project, prerelease=self.prerelease(gathered), align=step.align, keep=keep))
-        indexes = [
-            {
-                "url": index.folder or redact(index.url),
-                **({"name": index.name} if index.name else {}),
-                **({"default": True} if index.default else {}),
-                **({"explicit": True} if index.explicit else {}),
-            }
-            for index in step.routing.indexes
-        ]
+        rows = (
+            {"url": one.folder or redact(one.url), "name": one.name, "default": one.default, "explicit": one.explicit}
+            for one in step.routing.indexes
+        )
+        indexes = [{key: value for key, value in row.items() if value} for row in rows]
         routing = {  # in the order in which locks have it; a portable lock names no host
             "urls": stated.get("urls"),
             "indexes": digest_of(indexes) if "urls" in stated and indexes else indexes,
