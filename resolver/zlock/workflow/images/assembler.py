@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
-from zlock.errors import InvalidInput
-from zlock.image.builders.builder import Image, Store
+from packaging.utils import canonicalize_name
+
+from zlock.errors import Collector, InvalidInput
+from zlock.image.builders.builder import Image
 from zlock.image.layers.build import Double, Workbench
 from zlock.image.layers.packing import Wheel
 from zlock.image.layers.stage import Stage
@@ -16,19 +20,23 @@ from zlock.image.layers.store import LayerStore
 from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.reading.sources import OpenImage
 from zlock.image.wanted import FOLDERS
+from zlock.index.wheelhouse import Wanted, Wheelhouse
+from zlock.lock.wheelhouse import locked_files
 from zlock.process import CommandStopped, Watch
 from zlock.reporting import Activity, Doing
-from zlock.workflow.fetching.locked_wheels import LockedWheels
+from zlock.workflow.fetching.fetch import Needs
 from zlock.workflow.images.destinations import Destination, InRegistries
 from zlock.workflow.images.layering import Layering
 from zlock.workflow.locks.current import LockedStep
 from zlock.workflow.project.workspace import Workspace
+from zlock.workflow.solving.session import Session
 
 
 class Assembler:
     """Puts the images of a run together, and gives them to where they go.
 
     Attributes:
+        destination: Where they go.
         doubles: What packages of one image both have, with different content.
     """
 
@@ -36,15 +44,11 @@ class Assembler:
         self, workspace: Workspace, locked: Sequence[LockedStep], layering: Layering, destination: Destination
     ) -> None:
         self._layering = layering
-        self._destination = destination
-        self._wheels = LockedWheels(workspace, locked)
+        self.destination = destination
+        self._wheels = _Wheels(workspace, locked)
         store = LayerStore(workspace.cache_folder)
         self._bench = Workbench(store=store, created=_created(workspace.environ))
         self.doubles: dict[Double, None] = {}
-
-    def stores(self, plan: ImagePlan, far: Sequence[Store]) -> list[Store]:
-        """Return what may have a plan's image already, see `Destination.stores`."""
-        return self._destination.stores(plan, far)
 
     def base(self, plan: ImagePlan) -> OpenImage:
         """Return the base image of a plan.
@@ -68,24 +72,24 @@ class Assembler:
             def find(wheel: Wheel) -> Path:
                 return self._find(plan, wheel, Path(folder), watch)
 
-            target = self._destination.target(plan)
+            target = self.destination.target(plan)
             image, doubles = self._bench.put_together(plan, parent, find, target, watch)
         self.doubles |= dict.fromkeys(doubles)
-        return self._destination.keep(plan, image, watch)
+        return self.destination.keep(plan, image, watch)
 
     def stage(self, plan: ImagePlan, made: OpenImage, watch: Watch) -> Stage:
         """Return what an engine has made of a base image as a stage, in the registry that its name says, if in any."""
         stage = Stage.of(self.base(plan), made, {KEY_LABEL: plan.key}, self._bench.store, watch)
-        if isinstance(self._destination, InRegistries):
-            target = self._destination.target(plan)
+        if isinstance(self.destination, InRegistries):
+            target = self.destination.target(plan)
             target.finish(self._bench.put_stage(stage, target, watch), plan.platform)
         return stage
 
     def push(self, plan: ImagePlan, watch: Watch) -> Image:
         """Let the image of a plan be there, whose layers are."""
-        if not isinstance(self._destination, InRegistries):
+        if not isinstance(self.destination, InRegistries):
             raise TypeError("images go elsewhere")
-        return self._destination.finish(plan, watch)
+        return self.destination.finish(plan, watch)
 
     def _find(self, plan: ImagePlan, wheel: Wheel, folder: Path, watch: Watch) -> Path:
         """Return a wheel's file: that of a folder of the project is in the plan, any other is brought."""
@@ -102,6 +106,58 @@ class Assembler:
                 raise CommandStopped(f"the run ended before `{wheel.filename}` was there", hint="run again")
 
         return self._wheels.bring(plan.steps[0], wheel.sha256, place, heard)
+
+
+class _Wheels:
+    """The wheels of locks, one by one, each brought when it is needed: out of the wheelhouse, or from its index.
+
+    Args:
+        workspace: The project.
+        locked: The steps with their locks.
+    """
+
+    def __init__(self, workspace: Workspace, locked: Sequence[LockedStep]) -> None:
+        self._workspace = workspace
+        self._locked = {one.step.name: one for one in locked}
+        self._turn = Lock()
+        self._wanted: dict[str, dict[str, Wanted]] = {}
+
+    @cached_property
+    def _session(self) -> Session:
+        session = Session(self._workspace, refresh=False)
+        self._workspace.opened.callback(session.close)
+        return session
+
+    def bring(self, step: str, sha256: str, folder: Path, heard: Callable[[int], object]) -> Path:
+        """Return a wheel of a step's lock, by its own name.
+
+        Args:
+            step: The step.
+            sha256: The wheel's digest.
+            folder: Where it is put, if it is not in the wheelhouse.
+            heard: Hears how many bytes came, each time; what it raises ends the download.
+
+        Raises:
+            IndexFailed: It can't be had, or what came is another one.
+        """
+        with self._turn:  # one thread at a time begins
+            client, wanted = self._session.client, self._of(step)[sha256]
+        house = self._workspace.wheelhouse / wanted.filename
+        if house.is_file() and wanted.differs(house) is None:
+            return house
+        Wheelhouse(folder, client, offline=self._workspace.options.offline, heard=heard).bring(wanted)
+        return folder / wanted.filename
+
+    def _of(self, step: str) -> dict[str, Wanted]:
+        if step not in self._wanted:
+            one = self._locked[step]
+            source, place = self._session.source_of(one), self._workspace.wheelhouse
+            needs = Needs(one, source, place, self._workspace, Collector())
+            files = [*needs.of_files(locked_files(one.lock.packages, None, ()))]
+            for package in one.lock.packages:
+                files += needs.of_archive(canonicalize_name(package.name), package.archive) if package.archive else ()
+            self._wanted[step] = {wanted.sha256: wanted for wanted in files}
+        return self._wanted[step]
 
 
 def _created(environ: Mapping[str, str]) -> str:

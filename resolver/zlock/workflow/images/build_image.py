@@ -84,7 +84,7 @@ class Workshop:
         registry = self._registries.store_of(plan)
         far: list[Store] = [registry] if registry else []
         if plan.assembly is not None and self._assembler is not None:
-            return self._assembler.stores(plan, far)
+            return self._assembler.destination.stores(plan, far)
         near: list[Store] = [self._engine()] if self._engine().stores else []
         return [*near, *far] if self._push else [*far, *near]
 
