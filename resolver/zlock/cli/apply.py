@@ -10,8 +10,7 @@ from zlock.workflow.deliver.apply import apply
 from zlock.workflow.project.workspace import Workspace
 
 
-def run_apply(parsed: argparse.Namespace, screen: Screen) -> int:
-    """Run the command; return its exit code."""
+def run_apply(parsed: argparse.Namespace, screen: Screen) -> None:
+    """Run the command."""
     text = apply(Workspace(options_of(parsed)), parsed.builder, parsed.format, parsed.output)
     screen.text(text, parsed.output)
-    return 0

@@ -14,8 +14,8 @@ from zlock.workflow.images.platform_indexes import MadeIndex
 from zlock.workflow.project.workspace import Workspace
 
 
-def run_build(parsed: argparse.Namespace, screen: Screen) -> int:
-    """Run the command; return its exit code."""
+def run_build(parsed: argparse.Namespace, screen: Screen) -> None:
+    """Run the command."""
     choices = Choices(
         builder=parsed.builder,
         output=parsed.output or "",
@@ -31,13 +31,12 @@ def run_build(parsed: argparse.Namespace, screen: Screen) -> int:
     screen.json(_plain(outcome))
     if not parsed.json:
         _show(outcome, screen)
-    code = end_with_failures(outcome.report, screen)
-    if parsed.apply and code == 0:
+    end_with_failures(outcome.report, screen)
+    if parsed.apply:
         from zlock.workflow.deliver.apply import apply  # most builds are for nobody's run
 
         apply(workspace, parsed.builder, output=parsed.apply)
         screen.say(f"wrote {parsed.apply}")
-    return code
 
 
 def _show(outcome: Outcome, screen: Screen) -> None:

@@ -30,7 +30,8 @@ class Command:
         arguments: Its own ones, in the order of the help.
         example: A command line.
         description: What it does, in lines; the summary without it.
-        home: The module of `zlock.cli` with its code, `run_NAME`; the one of its name without it.
+        home: The module of `zlock.cli` with its code, `run_NAME`; the one of its name without it. The code returns the
+            exit code, or nothing for 0.
     """
 
     __slots__ = ("_arguments", "_description", "_example", "_home", "name", "summary")
@@ -65,8 +66,8 @@ class Command:
         from importlib import import_module
 
         module = import_module(f"zlock.cli.{self._home.replace('-', '_')}")
-        code: int = getattr(module, f"run_{self.name.replace('-', '_')}")(parsed, screen)
-        return code
+        code: int | None = getattr(module, f"run_{self.name.replace('-', '_')}")(parsed, screen)
+        return code or 0
 
 
 def one_of(*arguments: Argument, required: bool = False) -> Argument:

@@ -11,8 +11,8 @@ from zlock.cli.commands import COMMANDS
 from zlock.cli.layout import Screen
 
 
-def run_completion(parsed: argparse.Namespace, screen: Screen) -> int:
-    """Run the command; return its exit code."""
+def run_completion(parsed: argparse.Namespace, screen: Screen) -> None:
+    """Run the command."""
     import shtab
 
     parser = parser_of(COMMANDS)
@@ -21,7 +21,6 @@ def run_completion(parsed: argparse.Namespace, screen: Screen) -> int:
             action.complete = shtab.FILE  # type: ignore[attr-defined]  # which shtab reads
     script = shtab.complete(parser, shell=parsed.shell, root_prefix="zlock_completion")
     screen.data(f"{script.rstrip()}\n")
-    return 0
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:

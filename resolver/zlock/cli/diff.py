@@ -15,8 +15,8 @@ from zlock.wording import counted
 from zlock.workflow.explain.diff import Comparison, diff
 
 
-def run_diff(parsed: argparse.Namespace, screen: Screen) -> int:
-    """Run the command; return its exit code."""
+def run_diff(parsed: argparse.Namespace, screen: Screen) -> None:
+    """Run the command."""
     comparison = diff(options_of(parsed), parsed.against)
     form = "json" if parsed.json else parsed.format
     if form == "json":
@@ -24,7 +24,6 @@ def run_diff(parsed: argparse.Namespace, screen: Screen) -> int:
     else:
         lines = _markdown(comparison) if form == "markdown" else _text(comparison)
         screen.lines(lines, in_colors=form == "text")
-    return 0
 
 
 def _text(comparison: Comparison) -> Iterator[str]:

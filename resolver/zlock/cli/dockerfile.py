@@ -10,8 +10,8 @@ from zlock.cli.options import options_of
 from zlock.workflow.images.plan import PlannedImage, write_contexts
 
 
-def run_dockerfile(parsed: argparse.Namespace, screen: Screen) -> int:
-    """Run the command; return its exit code."""
+def run_dockerfile(parsed: argparse.Namespace, screen: Screen) -> None:
+    """Run the command."""
     images, report = write_contexts(options_of(parsed), parsed.output, parsed.wheelhouse)
     screen.json({"disregarded": report.disregarded, "contexts": list(map(_plain, images))})
     for image in images if not parsed.json else ():
@@ -20,7 +20,7 @@ def run_dockerfile(parsed: argparse.Namespace, screen: Screen) -> int:
         if parent.dockerfile is not None:
             context = parent.context or "an empty folder"
             screen.say(f"  build its base image first: `{parent.dockerfile}` in {context}, tagged `{parent.reference}`")
-    return end_with_failures(report, screen)
+    end_with_failures(report, screen)
 
 
 def _plain(image: PlannedImage) -> dict[str, object]:

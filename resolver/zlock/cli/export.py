@@ -11,8 +11,8 @@ from zlock.workflow.deliver.bake import export_bake
 from zlock.workflow.deliver.export import export_lock
 
 
-def run_export(parsed: argparse.Namespace, screen: Screen) -> int:
-    """Run the command; return its exit code."""
+def run_export(parsed: argparse.Namespace, screen: Screen) -> None:
+    """Run the command."""
     options = options_of(parsed)
     if parsed.format == "bake":
         text, report = export_bake(options, parsed.platform, parsed.output)
@@ -20,4 +20,4 @@ def run_export(parsed: argparse.Namespace, screen: Screen) -> int:
         text, report = export_lock(options, parsed.format, parsed.platform, parsed.output)
     if text or parsed.json or not (report.disregarded or report.failures.of_steps):
         screen.text(text, parsed.output, format=parsed.format)
-    return end_with_failures(report, screen)
+    end_with_failures(report, screen)

@@ -8,8 +8,8 @@ from zlock.wording import listed
 from zlock.workflow.project.report import Report
 
 
-def end_with_failures(report: Report, screen: Screen) -> int:
-    """Return the exit code of a command; name the steps that failed, in JSON each with the first line of its errors.
+def end_with_failures(report: Report, screen: Screen) -> None:
+    """End a command: name the steps that failed, in JSON each with the first line of its errors.
 
     Raises:
         ZlockError: What is wrong with them; several errors come as `Problems`.
@@ -20,4 +20,3 @@ def end_with_failures(report: Report, screen: Screen) -> int:
     if steps:
         screen.say(f"failed: {listed(steps)}")
     report.failures.problems.raise_if_any()
-    return 0

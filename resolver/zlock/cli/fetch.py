@@ -12,8 +12,8 @@ from zlock.wording import counted
 from zlock.workflow.fetching.fetch import Fetched, fetch
 
 
-def run_fetch(parsed: argparse.Namespace, screen: Screen) -> int:
-    """Run the command; return its exit code."""
+def run_fetch(parsed: argparse.Namespace, screen: Screen) -> None:
+    """Run the command."""
     fetched, report = fetch(options_of(parsed), parsed.wheelhouse)
     for name, status in fetched.files.items():
         if status == "replaced":
@@ -23,7 +23,7 @@ def run_fetch(parsed: argparse.Namespace, screen: Screen) -> int:
         screen.say(_line(fetched))
         if fetched.with_builds:
             screen.say(f"with `--no-index`, sdists and folders need `--find-links {fetched.folder}` to be built")
-    return end_with_failures(report, screen)
+    end_with_failures(report, screen)
 
 
 def _line(fetched: Fetched) -> str:

@@ -10,8 +10,8 @@ from zlock.settings.load import plain
 from zlock.workflow.deliver.init import write_configuration
 
 
-def run_init(parsed: argparse.Namespace, screen: Screen) -> int:
-    """Run the command; return its exit code."""
+def run_init(parsed: argparse.Namespace, screen: Screen) -> None:
+    """Run the command."""
     written = write_configuration(parsed.project or Path.cwd(), parsed.origin)
     files, (first, *others) = written.files, written.pipelines or [""]
     following = "zlock resolve"
@@ -23,4 +23,3 @@ def run_init(parsed: argparse.Namespace, screen: Screen) -> int:
     screen.json({"configuration": files[0], "written": files})
     if not parsed.json:
         screen.say(f"wrote {' and '.join(path.name for path in files)}; next: `{following}`")
-    return 0

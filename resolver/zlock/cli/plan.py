@@ -15,8 +15,8 @@ _PLACES = {"registry": "exists in the registry", "": "to build", None: "existenc
 _WRITTEN = {True: "exists", False: "to write", None: "existence unknown"}
 
 
-def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
-    """Run the command; return its exit code."""
+def run_plan(parsed: argparse.Namespace, screen: Screen) -> None:
+    """Run the command."""
     images, indexes, report = plan(options_of(parsed), explain=parsed.explain, builder=parsed.builder)
     rows = {"images": list(map(_plain, images)), "indexes": list(map(_plain_index, indexes))}
     lines = (line for image in images for line in _lines(image))
@@ -24,7 +24,7 @@ def run_plan(parsed: argparse.Namespace, screen: Screen) -> int:
     if parsed.explain is None and not (report.disregarded or parsed.json):
         names = {step for image in images for step in image.plan.steps}
         screen.say(f"{counted(len(images), 'image')} for {counted(len(names), 'step')}")
-    return end_with_failures(report, screen)
+    end_with_failures(report, screen)
 
 
 def _lines(image: PlannedImage) -> list[str]:

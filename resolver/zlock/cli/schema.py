@@ -13,8 +13,8 @@ from zlock.replacing import replace_text
 from zlock.settings.schema import schema
 
 
-def run_schema(parsed: argparse.Namespace, screen: Screen) -> int:
-    """Run the command; return its exit code."""
+def run_schema(parsed: argparse.Namespace, screen: Screen) -> None:
+    """Run the command."""
     text = json.dumps(schema(), indent=2) + "\n"
     if parsed.output is not None:
         _check_place(parsed.output)
@@ -24,7 +24,6 @@ def run_schema(parsed: argparse.Namespace, screen: Screen) -> int:
         )
     if parsed.output is None or parsed.json:
         screen.data(text)
-    return 0
 
 
 def _check_place(output: Path) -> None:

@@ -20,8 +20,8 @@ from zlock.workflow.deliver.sync import SyncedStep, environment_to_run_in, scrip
 _INSTALLERS = ("pip", "pip3")
 
 
-def run_sync(parsed: argparse.Namespace, screen: Screen) -> int:
-    """Run the command; return its exit code."""
+def run_sync(parsed: argparse.Namespace, screen: Screen) -> None:
+    """Run the command."""
     found, report = sync(options_of(parsed))
     screen.json({"disregarded": report.disregarded, "environments": list(map(_plain, found))})
     if not parsed.json:
@@ -29,7 +29,7 @@ def run_sync(parsed: argparse.Namespace, screen: Screen) -> int:
         screen.lines(f"{one.step:{width}}  {one.folder}" for one in found)
         for one in found:
             screen.say(f"{one.step}: {counted(one.packages, 'package')}, {'made' if one.made else 'there already'}")
-    return end_with_failures(report, screen)
+    end_with_failures(report, screen)
 
 
 def _plain(one: SyncedStep) -> dict[str, object]:

@@ -14,12 +14,11 @@ from zlock.wording import counted
 from zlock.workflow.explain.tree import Tree, trees
 
 
-def run_tree(parsed: argparse.Namespace, screen: Screen) -> int:
-    """Run the command; return its exit code."""
+def run_tree(parsed: argparse.Namespace, screen: Screen) -> None:
+    """Run the command."""
     found = trees(options_of(parsed))
     lines = (line for number, tree in enumerate(found) for line in (*([""] if number else []), *_lines(tree)))
     screen.result(lambda: {"trees": list(map(_plain, found))}, lines)
-    return 0
 
 
 def _lines(tree: Tree) -> list[str]:

@@ -17,20 +17,16 @@ from zlock.workflow.explain.sharing import Sharing, sharing
 from zlock.workflow.explain.why import Why, why
 
 
-def run_why(parsed: argparse.Namespace, screen: Screen) -> int:
-    """Run the command; return its exit code."""
+def run_why(parsed: argparse.Namespace, screen: Screen) -> None:
+    """Run the command."""
     if parsed.aligned:
-        return _run_aligned(parsed, screen)
+        shared = sharing(options_of(parsed))
+        plain_shared = {"sharing": {**structs.asdict(shared), "older": plain(shared.older)}}
+        screen.result(lambda: plain_shared, _lines_of_sharing(shared))
+        return
     found = why(options_of(parsed), parsed.package)
     lines = (line for one in found for line in _lines(one, parsed.package))
     screen.result(lambda: {"package": parsed.package, "why": list(map(_plain, found))}, lines)
-    return 0
-
-
-def _run_aligned(parsed: argparse.Namespace, screen: Screen) -> int:
-    found = sharing(options_of(parsed))
-    screen.result(lambda: {"sharing": {**structs.asdict(found), "older": plain(found.older)}}, _lines_of_sharing(found))
-    return 0
 
 
 def _lines_of_sharing(found: Sharing) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -165,10 +166,8 @@ def _package(told: Mapping[str, object]) -> InstalledPackage:
 def _readable(lines: Iterable[str]) -> tuple[Requirement, ...]:
     readable = []
     for line in lines:
-        try:
+        with suppress(InvalidRequirement):
             readable.append(Requirement(line))
-        except InvalidRequirement:
-            continue
     return tuple(readable)
 
 

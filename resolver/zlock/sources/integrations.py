@@ -182,16 +182,14 @@ class Catalogue:
         if fold(integration.name) in self._own or self.installed is None:
             return ""
         builtin = builtin_catalogue()
+        name, there = (
+            f"integration `{integration.name}`",
+            f"zenml {self.installed.version} in the project's environment",
+        )
         if integration in self.installed.integrations.values():
-            return (
-                f"integration `{integration.name}`: as zenml {self.installed.version} in the project's environment "
-                f"states it, not the catalogue of zenml {builtin.version}"
-            )
+            return f"{name}: as {there} states it, not the catalogue of zenml {builtin.version}"
         if integration in builtin.integrations.values():
-            return (
-                f"integration `{integration.name}`: unknown to zenml {self.installed.version} in the project's "
-                f"environment, taken from the catalogue of zenml {builtin.version}"
-            )
+            return f"{name}: unknown to {there}, taken from the catalogue of zenml {builtin.version}"
         return ""
 
     def ask(self, names: Iterable[str]) -> None:
