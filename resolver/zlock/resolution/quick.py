@@ -108,6 +108,8 @@ class _Descent:
                 others[parent] = mask
         ways = heapq.merge(*(self._older(place, parent) for place, parent in enumerate(others)))
         for _, _, parent, position in islice(ways, _MOST_LOOKED_AT):
+            if not self._may_admit(parent, position, name, others[parent]):
+                continue
             found = self._problem.needs(parent, position)
             if not isinstance(found, Rejected):
                 masks = [need.mask for need in found if need.node.name == name]
@@ -116,6 +118,13 @@ class _Descent:
                     self._unusable[parent.name] = self._unusable.get(parent.name, 0) | skipped
                     return True
         return False
+
+    def _may_admit(self, parent: Node, position: int, name: NormalizedName, mask: int) -> bool:
+        """Return whether a candidate admits any of some of a package, by what it says of that itself."""
+        universe = self._problem.universe
+        stated = universe.dependencies(universe.package(parent.name), position, parent.extra)
+        masks = [universe.mask(one) for one in stated if one.name == name]
+        return not masks or self._first(name, reduce(and_, masks, mask)) is not None
 
     def _older(self, place: int, parent: Node) -> Iterator[tuple[int, int, Node, int]]:
         """Yield to what a package could step back, with the days that it would lose."""

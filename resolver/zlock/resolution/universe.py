@@ -230,6 +230,6 @@ class Universe:
         return tuple(rows)
 
     def mask(self, dependency: Dependency) -> int:
-        """Return the candidates that a requirement admits."""
+        """Return the releases that a requirement admits, whether they can be used or not."""
         package = self.package(dependency.name)
-        return package.mask_of_url(dependency.url) if dependency.url else package.mask(dependency.specifier)
+        return package.mask_of_url(dependency.url) if dependency.url else package.versions.mask(dependency.specifier)
