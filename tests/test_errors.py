@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import zlock
 from zlock import errors
 from zlock.errors import Problems, Unsound, ZlockError
@@ -25,6 +27,13 @@ def raised_without_hint(path: Path) -> Iterator[str]:
         is_error = isinstance(call.func, ast.Name) and call.func.id in KINDS
         if is_error and "hint" not in {keyword.arg for keyword in call.keywords}:
             yield f"{path.relative_to(ROOT)}:{call.lineno}"
+
+
+def test_a_thousand_mistakes_are_enough() -> None:
+    mistakes = (errors.InvalidInput(f"mistake {number}", hint="correct it") for number in range(2000))
+    with pytest.raises(Problems) as raised, errors.Collector():
+        errors.raise_all(mistakes)
+    assert [one.message for one in raised.value.errors[-2:]] == ["mistake 999", "zlock ends at 1,000 errors"]
 
 
 def test_every_error_is_raised_with_a_hint() -> None:

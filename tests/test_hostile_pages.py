@@ -128,6 +128,13 @@ def test_numbers_without_end_are_no_versions() -> None:
     assert page.versions == ("2",)  # a name of a file has 255 characters at the most
 
 
+@pytest.mark.parametrize("key", ['"name": [', '"other": [', '"files": [', '"meta": ['])
+def test_a_page_of_more_values_than_any_has_is_refused_before_it_is_read(key: str) -> None:
+    body = b'{"files": [], ' + key.encode() + b"[]," * 5_000_000 + b"[]]}"
+    with pytest.raises(IndexFailed, match="more values than zlock reads"):
+        parse_page("a", "x", Answer(200, {"content-type": JSON_TYPE}, body, "https://index.example/simple/a/"))  # type: ignore[arg-type] # normalized
+
+
 @pytest.mark.parametrize(
     "markup", [b"<![foo[bar]]>", b"<!DOCTYPE [<!x", b"<!-", b"<![endif", b"&#" + b"9" * 5000 + b";"]
 )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from zlock.lock.toml import Inline, dumps, read_table
+from zlock.model.toml import parse_toml
 
 NASTY = "\"'\\\n\r\t\b\f\x00\x1b\x7f\x85\u2028\ufeff \u00e9\u4e2d\U0001f600=[]{}#.,-_aZ09"
 
@@ -67,6 +68,13 @@ def inlined(tree: Any, *, inside: bool = False) -> Any:
         mixed = inside or not all(isinstance(one, dict) and not isinstance(one, Inline) for one in tree)
         return [inlined(one, inside=mixed) for one in tree]
     return tree
+
+
+@pytest.mark.parametrize("line", ["[[a]]\n", "a.b.c.d.e.f.g.h = 1\n", "a = 1\n"])
+@pytest.mark.parametrize("read", [parse_toml, read_table])
+def test_more_than_any_file_holds_is_refused_before_it_is_read(line: str, read: Callable[[str], object]) -> None:
+    with pytest.raises(tomllib.TOMLDecodeError, match="more keys and values"):
+        read(line * 500_001)
 
 
 def test_times_are_written_in_utc_whatever_their_zone() -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+_MOST_ERRORS = 1000
+
 TYPE_CHECKING = False  # `typing` is not needed for --help
 if TYPE_CHECKING:
     from typing import ClassVar, Protocol, Self, TypeVar
@@ -210,7 +212,7 @@ class Problems(ZlockError):
 
 
 class Collector:
-    """Collects errors so that a person sees all mistakes at once.
+    """Collects errors so that a person sees all mistakes at once, or the first thousand.
 
     ```python
     problems = Collector()
@@ -230,8 +232,15 @@ class Collector:
         return list(self._errors)
 
     def add(self, error: ZlockError) -> None:
-        """Keep an error, the same one once; those inside a `Problems` are kept one by one."""
+        """Keep an error, the same one once; those inside a `Problems` are kept one by one.
+
+        Raises:
+            Problems: There are more than anybody corrects in one go.
+        """
         self._errors.update(dict.fromkeys(error.errors if isinstance(error, Problems) else (error,)))
+        if len(self._errors) >= _MOST_ERRORS:
+            more = InvalidInput(f"zlock ends at {_MOST_ERRORS:,} errors", hint="correct those above first")
+            raise Problems([*self._errors, more][: _MOST_ERRORS + 1])
 
     def __enter__(self) -> None:
         return None

@@ -40,7 +40,7 @@ class _Row(Struct, rename="kebab", gc=False):
     url: str
     hashes: dict[str, str]
     requires_python: str | None = None
-    yanked: object = None
+    yanked: bool | str | None = None
     upload_time: str | None = None
     size: int | None = None
     core_metadata: _Beside = None
@@ -48,17 +48,31 @@ class _Row(Struct, rename="kebab", gc=False):
     data_dist_info_metadata: _Beside = None
 
 
+class _Meta(Struct, frozen=True, rename="kebab"):
+    api_version: str | float = "1.0"
+
+
 class _Versioned(Struct):
-    meta: dict[str, object] = {}
+    meta: _Meta = _Meta()
+
+
+class _Status(Struct):
+    """A project's status and why it has it; PEP 792 names the key `status`, its prose once said `state`."""
+
+    status: str | None = None
+    state: str = "active"
+    reason: str | None = None
 
 
 class _Listing(_Versioned, rename="kebab", kw_only=True):
     files: list[_Row]
-    name: object = None
-    project_status: object = None
+    name: str | None = None
+    project_status: _Status | None = None
 
 
 _VERSIONED, _LISTING = Decoder(_Versioned), Decoder(_Listing)
+_MARKS = (b",", b"{", b"[")  # one at least for each value; each may take 150 bytes of memory
+_MOST_MARKS = 5_000_000
 
 
 def parse_page(name: NormalizedName, index: str, answer: Answer) -> Page:
@@ -91,15 +105,17 @@ def _parse_json(name: NormalizedName, index: str, answer: Answer) -> Page:
             f"the index returned invalid JSON for `{name}`: `{shown(answer.url)}`: {error}",
             hint="run again later, or tell the index's owner",
         ) from error
-    found = listing.name
-    if isinstance(found, str) and canonicalize_name(found) != name:
+    if listing.name is not None and canonicalize_name(listing.name) != name:
         raise IndexFailed(
-            f"`{shown(answer.url)}` is the page of `{found}`, not of `{name}`", hint="tell the index's owner"
+            f"`{shown(answer.url)}` is the page of `{listing.name}`, not of `{name}`", hint="tell the index's owner"
         )
-    return Page.of(name, index, files, *_project_status(listing.project_status), unusable=unusable)
+    said = listing.project_status or _Status()
+    return Page.of(name, index, files, said.status or said.state, said.reason or "", unusable=unusable)
 
 
 def _listing(answer: Answer) -> _Listing:
+    if len(answer.body) > _MOST_MARKS and sum(map(answer.body.count, _MARKS)) > _MOST_MARKS:
+        raise ValueError("it has more values than zlock reads")
     try:
         found = _LISTING.decode(answer.body)
     except DecodeError:  # another version may have another shape
@@ -110,14 +126,7 @@ def _listing(answer: Answer) -> _Listing:
 
 
 def _check_version(found: _Versioned, answer: Answer) -> None:
-    check_version(str(found.meta.get("api-version", "1.0")), answer)
-
-
-def _project_status(said: object) -> tuple[str, str]:
-    """Return a project's status and why it has it; PEP 792 names the key `status`, its prose once said `state`."""
-    if not isinstance(said, dict):
-        return "active", ""
-    return str(said.get("status", said.get("state", "active"))), str(said.get("reason") or "")
+    check_version(str(found.meta.api_version), answer)
 
 
 def _json_files(base: str, rows: Sequence[_Row]) -> tuple[File, ...]:
@@ -129,7 +138,7 @@ def _json_files(base: str, rows: Sequence[_Row]) -> tuple[File, ...]:
         urls,
         [tuple(row.hashes.items()) for row in rows],
         [row.requires_python or "" for row in rows],
-        [None if said is None or said is False else "" if said is True else str(said) for said in yanked],
+        [None if said is None or said is False else "" if said is True else said for said in yanked],
         [row.upload_time or "" for row in rows],
         [-1 if (size := row.size) is None else size for row in rows],
         ["" if row.core_metadata is True else _metadata(row) for row in rows],

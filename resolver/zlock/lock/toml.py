@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from zlock.model.toml import parse_toml
+from zlock.model.toml import check_size, parse_toml
 
 _PLAIN = re.compile(r"[ !#-\[\]-~]*")
 _LINE = re.compile(r'([A-Za-z0-9_-]+) = "([^"\\]*)"')
@@ -124,6 +124,7 @@ def _text(text: str) -> str:
 
 def read_table(text: str) -> dict[str, object]:
     """Return a table as `dumps` wrote it, without its header; lines that other tables have too are read once."""
+    check_size(text)
     lines = text.rstrip("\n").split("\n")
     if any(line.startswith("[") for line in lines):  # tables inside it
         return parse_toml(text)

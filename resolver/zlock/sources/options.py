@@ -32,9 +32,6 @@ _FLAGS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-_LONGEST: Final = 1 << 17  # characters; shlex takes time with the square of them
-
-
 class OptionError(ValueError):
     """The options of a line can't be read."""
 
@@ -75,11 +72,8 @@ def take_apart(line: str) -> Statement:
     first = next((at for at, word in enumerate(words) if word.startswith("-")), None)
     if first is None:  # as most lines have it, and a parser takes a millisecond to make
         return Statement(requirement=line, options={})
-    text = " ".join(words[first:])
-    if len(text) > _LONGEST:
-        raise OptionError(f"they have more than {_LONGEST} characters")
     try:
-        arguments = shlex.split(text)
+        arguments = shlex.split(" ".join(words[first:]))
     except ValueError as error:
         raise OptionError(f"its quotes don't match ({error})") from error
     values, leftover = _parser().parse_args(arguments)

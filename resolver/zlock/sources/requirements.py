@@ -152,11 +152,11 @@ class _Reading:
             message = f"more than {_MOST_LINES:,} requirements in one file"
             raise InvalidRequirements(message, context=(origin.located,), hint="name a file of requirements")
         for line in stated:
-            place = Place(origin=origin._replace(line=line.number), written=line.text)
-            if line.swallowed:
-                numbers = ", ".join(map(str, line.swallowed))
-                self._notes.append(place.note(f"a comment goes on over the backslash: line {numbers} is not read"))
             with self.problems:
+                place = Place(origin=origin._replace(line=line.number), written=line.text)
+                if line.swallowed:
+                    numbers = ", ".join(map(str, line.swallowed))
+                    self._notes.append(place.note(f"a comment goes on over the backslash: line {numbers} is not read"))
                 if line.text:
                     self._line(line.text, place, folder=folder, constraint=constraint, above=above)
 

@@ -27,6 +27,7 @@ from zlock.redact import secret_parameter
 from zlock.sources import links
 
 _SHOWN_LENGTH: Final = 200
+_MOST_WRITTEN: Final = 100_000  # characters; with the hashes of all its files, a release has 20,000
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASS|KEY|AUTH|CRED|PWD")
 _SAY_THE_NAME: Final = "say the name: `name @ URL`"
 _CREDENTIALS: Final = (
@@ -43,11 +44,22 @@ class Place(Struct, frozen=True, kw_only=True):
         origin: Its origin.
         written: The text as written, before variables were expanded.
         values: The variables that were expanded in it; where there are any, no other piece of it is shown.
+
+    Raises:
+        InvalidRequirements: The text is longer than any requirement: reading it would take gigabytes.
     """
 
     origin: Origin
     written: str
     values: Mapping[str, str] = {}
+
+    def __post_init__(self) -> None:
+        if len(self.written) > _MOST_WRITTEN:
+            raise InvalidRequirements(
+                f"a requirement has more than {_MOST_WRITTEN:,} characters",
+                context=(self.origin.located,),
+                hint="correct that line, and the backslashes that join lines to it",
+            )
 
     @property
     def shown(self) -> str:
