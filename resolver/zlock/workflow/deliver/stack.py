@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zlock.frameworks.zenml.stack import ActiveStack, active_stack
+from zlock.replacing import replace_text
 from zlock.settings.toml_edit import with_flag, with_list
 from zlock.workflow.project.workspace import Options, Workspace
 
@@ -16,7 +17,7 @@ def import_stack(options: Options) -> tuple[ActiveStack, Path]:
 
     Raises:
         ZlockError: The configuration is wrong, or ZenML can't be asked.
-        OSError: The disk refused; the file is as it was.
+        OutsideFailed: The disk refused; the file is as it was.
     """
     workspace = Workspace(options)
     stack = active_stack(workspace.interpreter, workspace.project.folder, workspace.environ)
@@ -28,7 +29,5 @@ def import_stack(options: Options) -> tuple[ActiveStack, Path]:
         text = with_list(text, (*above, "stack", key), values)
     text = with_flag(text, (*above, "stack", "pipeline-image"), value=stack.runs_pipelines)
     if text != before:
-        staged = file.with_name(f".zlock-staged-{file.name}")
-        staged.write_bytes(text.encode())
-        staged.replace(file)
+        replace_text(file, text)
     return stack, file

@@ -26,6 +26,7 @@ from zlock.workflow.project.workspace import Step, Workspace
 
 _FORMAT = "debian-1"
 """The folder in the cache; another name whenever what is kept there changes."""
+_PATIENCE = 600.0  # seconds for another run, which may be bringing the indexes of archives
 
 
 def base_image_of(step: Step, python: str, facts: Facts) -> ImageReference | None:
@@ -74,7 +75,7 @@ class BaseImages:
         """
         base = self.base(reference, platform)
         folder = base.root.parent
-        with exclusive(folder, self._workspace.reporter):
+        with exclusive(folder, self._workspace.reporter, patience=_PATIENCE):
             offline, apt = self._workspace.options.offline, Apt(base, folder / "apt", self._workspace.environ)
             if offline and not pool and not (folder / "apt" / "lists").is_dir():
                 raise InvalidInput(
