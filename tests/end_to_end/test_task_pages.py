@@ -73,6 +73,7 @@ def releases(index: TinyIndex) -> TinyIndex:
     index.wheel("contourpy", "1.3.0", requires=["numpy"])
     index.wheel("cycler", "0.12.0")
     index.wheel("pillow", "12.0.0")
+    index.wheel("flytekit", "1.16.31")
     index.wheel("matplotlib", "3.10.0", requires=["numpy", "contourpy", "cycler", "pillow"])
     return index
 
