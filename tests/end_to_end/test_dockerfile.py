@@ -348,7 +348,7 @@ def test_a_private_index_reaches_a_build_as_its_secret(
     program = """if True:
         import sys
         from zlock.workflow.images.plan import plan
-        from zlock.workflow.images.index_secret import index_secret
+        from zlock.workflow.images.build_image import index_secret
         from zlock.workflow.project.workspace import Options, Workspace
         images, _, _ = plan(Options(offline=True))
         sys.stdout.buffer.write(index_secret(Workspace(Options()), images[0].plan))
@@ -358,6 +358,28 @@ def test_a_private_index_reaches_a_build_as_its_secret(
 
     assert row["secret"] is True
     assert installed(made) == {"alpha": "1.0", "beta": "2.0"}
+
+
+def test_the_index_of_the_command_line_takes_the_place_of_the_configured_default_in_builds_too(
+    project: Project, index: TinyIndex
+) -> None:
+    fill(index)
+    with TinyIndex() as house, TinyIndex() as configured:
+        tables = [{"name": "house", "url": house.url}, {"url": configured.url, "default": True}]
+        project.configure({"python": PYTHON, "index": tables, "docker": {"requirements": ["alpha"]}})
+        succeed(project.run("resolve", "--index-url", index.url))
+        program = f"""if True:
+            from zlock.workflow.project.serving import serving_with_logins
+            from zlock.workflow.project.workspace import Options, Workspace
+            workspace = Workspace(Options(index_url="{index.url}"))
+            for one in serving_with_logins(workspace, workspace.steps[0].routing):
+                print(one.url)
+        """
+
+        asked = ask(project, program, {"UV_DEFAULT_INDEX": configured.url}).decode().split()
+
+    assert asked == [house.url, index.url]
+    assert not configured.requests
 
 
 def with_a_second_index(project: Project, index: TinyIndex, second: TinyIndex, **more: Any) -> dict[str, Any]:

@@ -122,7 +122,9 @@ _COMMON = (
     argument("--project", type=path, metavar="DIR", help="the project folder (default: the nearest configured one)"),
     argument("--offline", action="store_true", help="leave the network alone, use the cache"),
     argument("--cache-dir", type=path, metavar="DIR", help="where pages and metadata are kept"),
-    argument("--index-url", metavar="URL", help="the default index, in place of the machine's"),
+    argument(
+        "--index-url", metavar="URL", help="the default index, in place of the configured one and of the machine's"
+    ),
     argument(
         "--exclude-newer",
         type=_time,

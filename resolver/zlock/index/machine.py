@@ -21,8 +21,6 @@ from zlock.regular import read_regular
 # Settings that would make a lock depend on the machine.
 _UNREAD_VARIABLES = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONSTRAINT", "UV_INDEX", "UV_EXTRA_INDEX_URL",
                      "UV_FIND_LINKS", "UV_CONSTRAINT", "UV_OVERRIDE")  # fmt: skip
-DEFAULT = "the installer's default"
-"""Where the URL of the default index is from if nothing on the machine says another one."""
 _HELP_TIMEOUT = 60  # seconds
 _UNREAD_KEYS = ("extra-index-url", "find-links", "constraint", "no-index")
 _UNREAD_UV_KEYS = ("extra-index-url", "find-links", "no-index", "constraint-dependencies", "override-dependencies")
@@ -46,25 +44,11 @@ class Machine(Struct, frozen=True, kw_only=True):
         """Read it; files that are not there or can't be read count as empty, as for pip and uv."""
         return cls(environ=environ, pip=_read_pip(environ), uv=_read_uv(environ, project))
 
-    def index_url(self) -> tuple[str, str]:
-        """Return the URL of the default index, and where it is from.
-
-        uv's configuration counts before pip's; without any, the installers are asked for their own default.
-
-        Raises:
-            IndexFailed: Neither installer can be asked.
-        """
-        for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL"):
-            if self.environ.get(name):
-                return _without_name(self.environ[name]), name
-        for table in (self.uv, plain.table(self.uv, "pip")):
-            if found := _uv_default(table):
-                return found, "uv's configuration"
-        if self.environ.get("PIP_INDEX_URL"):
-            return self.environ["PIP_INDEX_URL"], "PIP_INDEX_URL"
-        if self.pip.get("index-url"):
-            return self.pip["index-url"], "pip's configuration"
-        return public_index(), DEFAULT
+    def index_url(self) -> str:
+        """Return the URL of the default index, "" where nothing names one; uv's configuration counts before pip's."""
+        by_uv = [_without_name(self.environ.get(name, "")) for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL")]
+        by_uv += [_uv_default(table) or "" for table in (self.uv, plain.table(self.uv, "pip"))]
+        return next(filter(None, (*by_uv, self.environ.get("PIP_INDEX_URL"), self.pip.get("index-url"))), "")
 
     def unread(self) -> list[str]:
         """Return the settings of this machine that a lock must not depend on, and that are therefore not read."""

@@ -53,6 +53,12 @@ class Index(NamedTuple):
         return address(self.url)
 
 
+def urls_of(indexes: Collection[Index]) -> tuple[str | None, list[str]]:
+    """Return the URL of the default index, None where there is none among them, and those of the others."""
+    default = next((index.url for index in indexes if index.default), None)
+    return default, [index.url for index in indexes if not index.default]
+
+
 class Toolchain(NamedTuple):
     """What an sdist is built with.
 

@@ -23,6 +23,7 @@ from zlock.lock.requirements import direct_requirements, hashed_line, hashed_req
 from zlock.lock.selection import narrowed
 from zlock.lock.wheelhouse import locked_files
 from zlock.model.image import is_layout
+from zlock.model.indexes import urls_of
 
 
 def plan_image(wanted: Wanted) -> ImagePlan:
@@ -107,9 +108,7 @@ class _Planner:
 
     def _indexes(self) -> dict[str, bytes]:
         """Return the file with the indexes whose URLs anybody may know."""
-        default = next((index.url for index in self._wanted.indexes if index.default), None)
-        others = [index.url for index in self._wanted.indexes if not index.default]
-        return {INDEXES: index_variables(default, others)} if self._wanted.indexes else {}
+        return {INDEXES: index_variables(*urls_of(self._wanted.indexes))} if self._wanted.indexes else {}
 
     def _best_sizes(self, uv: Uv | None) -> Iterator[int]:
         """Return the size of each file that will be downloaded, as far as the lock says it."""

@@ -20,14 +20,15 @@ from zlock.lock.files import PackageArchive
 from zlock.lock.lock import Lock
 from zlock.lock.package import Package
 from zlock.lock.wheelhouse import files_of_build
+from zlock.model.indexes import urls_of
 from zlock.model.paths import real
 from zlock.model.target import Target
 from zlock.model.unshown import Unshown
 from zlock.process import CommandExited, Watch, find_uv, run_command
 from zlock.reporting import Reporter
 from zlock.workflow.fetching.folders import Supply
-from zlock.workflow.images.index_secret import index_urls
 from zlock.workflow.locks.current import LockedStep
+from zlock.workflow.project.serving import serving_with_logins
 from zlock.workflow.project.workspace import Workspace
 
 # Where uv looks for Pythons, and whether it may fetch one, is the machine's to say.
@@ -73,7 +74,8 @@ def make_environment(
         OutsideFailed: There is no such Python, or uv can't install a file.
     """
     environ = workspace.environ
-    default, others = index_urls(workspace, contents.step.step.routing)  # for their logins alone
+    # For their logins alone.
+    default, others = urls_of(serving_with_logins(workspace, contents.step.step.routing))
     variables = uv_environment(environ, default, offline=workspace.options.offline)
     variables |= {name: environ[name] for name in _PYTHONS if name in environ}
     variables |= {"UV_INDEX": " ".join(others)} if others else {}

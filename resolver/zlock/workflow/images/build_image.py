@@ -11,9 +11,11 @@ from threading import Lock
 from zlock.image.builders.builder import Image, Recipe, Store
 from zlock.image.context.folder import write_context
 from zlock.image.context.installation import SECRET
+from zlock.image.context.installers import index_variables
 from zlock.image.kept_debs import keep_debs
 from zlock.image.plan import DOCKERFILE, KEY_LABEL, ImagePlan
 from zlock.image.reuse import Build, Reusing
+from zlock.model.indexes import urls_of
 from zlock.process import Watch
 from zlock.reporting import Activity, Doing, Line
 from zlock.workflow.fetching.pool import Pool
@@ -21,8 +23,8 @@ from zlock.workflow.images.assembler import Assembler
 from zlock.workflow.images.choosing import Engine
 from zlock.workflow.images.debian_stages import DebianStages
 from zlock.workflow.images.find import ImageFinder
-from zlock.workflow.images.index_secret import index_secret
 from zlock.workflow.images.registries import Registries
+from zlock.workflow.project.serving import serving_with_logins
 from zlock.workflow.project.workspace import Workspace
 
 
@@ -121,20 +123,12 @@ class Workshop:
         write_context(plan.context, recipe.folder, self._pool.links(plan))
         for file in recipe.secrets.values():
             with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-                stream.write(self._secret(plan))
+                stream.write(index_secret(self._workspace, plan))
         if plan.parent.dockerfile is not None:
             watch.reporter(Doing(Activity.BUILDING_PARENT))
             self._make_parent(plan, plan.parent.dockerfile, watch)
         watch.reporter(Doing(what))
         return self._engine().build(recipe, watch)
-
-    def _secret(self, plan: ImagePlan) -> bytes:
-        """Return the content of a plan's secret, one at a time: the first one asks the machine's installers.
-
-        On CPython 3.11 two threads that both ask where uv is may break each other's `sysconfig`.
-        """
-        with self._lock:
-            return index_secret(self._workspace, plan)
 
     def _make_parent(self, plan: ImagePlan, dockerfile: Path, watch: Watch) -> None:
         """Build what a Dockerfile of the user makes, once for all that is built on it."""
@@ -156,3 +150,9 @@ class Workshop:
             build = engine.build if plan.floats else Reusing(engine.build, engine).build
             build(recipe, watch)
             self._made.add(which)
+
+
+def index_secret(workspace: Workspace, plan: ImagePlan) -> bytes:
+    """Return the content of the secret of a plan that `needs_secret`; it is kept nowhere."""
+    (routing, *_) = (step.routing for step in workspace.steps if step.name in plan.steps)
+    return index_variables(*urls_of(serving_with_logins(workspace, routing)))

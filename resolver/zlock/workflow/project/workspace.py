@@ -38,6 +38,7 @@ from zlock.workflow.project.sources import Gatherer
 if TYPE_CHECKING:
     from zlock.image.registry.registry import Registry
     from zlock.index.fingerprint import Fingerprints
+    from zlock.index.machine import Machine
     from zlock.settings.declared import DeclaredPipeline
     from zlock.workflow.project.preferred import KeptFile
 
@@ -55,7 +56,7 @@ class Options(NamedTuple):
         steps: Limit to these.
         offline: Leave the network alone.
         cache_dir: Where the cache is, or None for the platform's custom.
-        index_url: The default index, in place of the machine's.
+        index_url: The default index, in place of the configured one and of the machine's.
         exclude_newer: A cut-off for this run.
         upgrade: Move every pin.
         upgrade_packages: Packages whose pins move, each within its specifier.
@@ -167,6 +168,13 @@ class Workspace:
         from zlock.image.registry.registry import Registry  # most runs ask none
 
         return Registry(self.environ)
+
+    @cached_property
+    def machine(self) -> Machine:
+        """What this machine's pip and uv are configured for."""
+        from zlock.index.machine import Machine  # a check asks no index
+
+        return Machine.read(self.environ, self.project.folder)
 
     @cached_property
     def cache_folder(self) -> Path:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,17 +12,17 @@ from msgspec.structs import replace
 from zlock.index.auth import Credentials
 from zlock.index.cache import Cache
 from zlock.index.client import Client
-from zlock.index.machine import Machine, uv_indexes_of
+from zlock.index.machine import public_index, uv_indexes_of
 from zlock.index.network import Network
 from zlock.index.repository import Repository
 from zlock.model.indexes import Cutoff, Index, Route, Routing, Toolchain
-from zlock.model.paths import real
 from zlock.model.ports import PackageSource
 from zlock.model.reference import is_loopback
 from zlock.model.target import Target
 from zlock.reporting import Doing, News
 from zlock.resolution.rules import Rules
 from zlock.workflow.locks.current import AskingStep
+from zlock.workflow.project.serving import serving
 from zlock.workflow.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -47,7 +45,6 @@ class Session:
 
     def __init__(self, workspace: Workspace, *, refresh: bool) -> None:
         self.workspace = workspace
-        self._machine = Machine.read(workspace.environ, workspace.project.folder)
         project = workspace.project
         self.rules = Rules(
             cutoff=_stricter(project.cutoff, workspace.options.exclude_newer),
@@ -55,7 +52,7 @@ class Session:
             overrides={one.name: one for one in project.overrides},
             exclude=project.exclude,
         )
-        network = Network.from_environment(workspace.environ, self._machine.pip)
+        network = Network.from_environment(workspace.environ, workspace.machine.pip)
         self.client = Client(network, Credentials(workspace.environ))
         self.repository = Repository(
             self.client,
@@ -85,17 +82,10 @@ class Session:
 
     def _routing(self, configured: Routing) -> Routing:
         """Return the indexes in the order they are asked: the default one last."""
-        url = self.workspace.options.index_url
-        default = [index for index in configured.indexes if index.default]
-        if url:
-            default = [Index(url=url if "://" in url else str(real(Path(url))), default=True)]
-        others = [index for index in configured.indexes if not index.default]
-        return replace(configured, indexes=(*others, *(default or [self._machine_default])))
-
-    @cached_property
-    def _machine_default(self) -> Index:
-        url, _ = self._machine.index_url()
-        return Index(url=url, default=True)
+        indexes = serving(self.workspace, configured)
+        if not any(index.default for index in indexes):
+            indexes = (*indexes, Index(url=public_index(), default=True))
+        return replace(configured, indexes=indexes)
 
     # What builds
 
@@ -137,7 +127,7 @@ class Session:
     def note_unread(self) -> None:
         """Say which settings of this machine could lead to another lock, and don't count."""
         options, project = self.workspace.options, self.workspace.project
-        if unread := self._machine.unread():
+        if unread := self.workspace.machine.unread():
             self.workspace.note(
                 f"{', '.join(unread)} of this machine "
                 f"{'are' if len(unread) > 1 else 'is'} not read, so that a lock is the same on every machine"
