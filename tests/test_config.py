@@ -239,6 +239,8 @@ def test_every_package_may_build_where_that_is_said() -> None:
             "`index[0].url`: has a query or a fragment",
             "credentials",
         ),
+        ('[index-sources]\n"a b" = "house"', "`index-sources`: `a b` is not a valid package name", "letters, digits"),
+        ('[exclude-newer-package]\n"a>1" = false', "`exclude-newer-package`: `a>1` is not a valid package name", "`a`"),
         ('exclude = ["a b"]', "`exclude[0]`: `a b` is not a valid package name", "letters, digits"),
         ('exclude = [{package = "a>1"}]', "`exclude[0].package`: `a>1` is not a valid package name", "`a`"),
         (

@@ -30,10 +30,10 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ARGUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # all but the tab
 _REQUIREMENT_NAME = re.compile(r"[A-Z0-9][A-Z0-9._-]*(?=\s*[\[<>=!~;@])", re.IGNORECASE | re.ASCII)
-_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _CLAUSE = r" ?(?:==|!=|<=|>=|<|>) ?\d+(?:\.\d+)*"
 _LONG = 200  # characters; more are looked at by the parser of the standards
-_PLAIN_REQUIREMENT = re.compile(rf"{_NAME}(?:\[{_NAME}(?:, ?{_NAME})*\])?(?:{_CLAUSE}(?:,{_CLAUSE})*)?", re.ASCII)
+_PLAIN_REQUIREMENT = re.compile(rf"{NAME}(?:\[{NAME}(?:, ?{NAME})*\])?(?:{_CLAUSE}(?:,{_CLAUSE})*)?", re.ASCII)
 _PLACE = re.compile(
     r"[A-Z][A-Z0-9+.-]+:|\.|~?[\\/]|[^-@;\s][^@;\s]*[\\/]|\S+\.(?:whl|zip|tar\.gz)\b", re.IGNORECASE | re.ASCII
 )
@@ -196,7 +196,7 @@ def image_repository(value: object, at: str) -> str:
     return found
 
 
-@accepts("name", **of_pattern(_NAME))
+@accepts("name", **of_pattern(NAME))
 def project_name(value: object, at: str) -> str:
     """Accept the name of a package of an index, alone (PEP 508)."""
     from zlock.model.link import PROJECT_NAME  # slow to import, and settings of images name none

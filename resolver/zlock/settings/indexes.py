@@ -15,8 +15,8 @@ from zlock.checks import accepts
 from zlock.model.indexes import Index, Routing
 from zlock.model.paths import path_in, portable
 from zlock.redact import redact
+from zlock.settings import rules
 from zlock.settings.keys import NOTHING, QUESTION, key, read, reads
-from zlock.settings.rules import package_key
 from zlock.settings.table import Table
 from zlock.wording import did_you_mean
 
@@ -101,10 +101,10 @@ def _folder_of(url: str) -> Path | None:
     return Path(url) if url and "://" not in url else None
 
 
-@accepts("table, package to index name", type="object", additionalProperties=checks.text.schema)
+@accepts("table, package to index name", **checks.table_of(checks.NAME, **checks.text.schema))
 def routes(value: object, at: str) -> dict[NormalizedName, str]:
     """Accept which index serves which package."""
-    return checks.entries(value, at, checks.text, package_key)
+    return checks.entries(value, at, checks.text, rules.package)
 
 
 def check_routes(table: Table, routing: Routing, own: Mapping[NormalizedName, str]) -> None:

@@ -83,33 +83,27 @@ def time(value: object, at: str) -> datetime:
         raise checks.mistake(at, f"`{value}` is before the year 1 or after 9999 in UTC", hint=_TIME) from error
 
 
-@accepts(
-    "table, package to time or `false`", type="object", additionalProperties={"anyOf": [{"enum": [False]}, time.schema]}
-)
+@accepts("table, package to time or `false`", **checks.table_of(checks.NAME, anyOf=[{"enum": [False]}, time.schema]))
 def times(value: object, at: str) -> dict[NormalizedName, datetime | None]:
     """Accept a time for each package, or `false`, which lifts the one for all."""
-    return checks.entries(value, at, lambda one, place: None if one is False else time(one, place), package_key)
-
-
-def package_key(name: str, _at: str) -> NormalizedName:
-    """Accept the name of a package as a key."""
-    return canonicalize_name(name)
+    return checks.entries(value, at, lambda one, place: None if one is False else time(one, place), package)
 
 
 @accepts('list of names, or "all"', anyOf=[{"enum": ["all"]}, _NAMES])
 def packages(value: object, at: str) -> frozenset[NormalizedName] | None:
     """Accept names of packages; None for all."""
-    return None if value == "all" else frozenset(checks.sequence(value, at, _package))
+    return None if value == "all" else frozenset(checks.sequence(value, at, package))
 
 
-def _package(value: object, at: str) -> NormalizedName:
+def package(value: object, at: str) -> NormalizedName:
+    """Accept the name of a package."""
     return canonicalize_name(checks.project_name(value, at))
 
 
 @accepts("list of names", **_NAMES)
 def names(value: object, at: str) -> frozenset[NormalizedName]:
     """Accept names of packages."""
-    return frozenset(checks.sequence(value, at, _package))
+    return frozenset(checks.sequence(value, at, package))
 
 
 @accepts('true, false or "always"', enum=[True, False, "always"])
@@ -189,8 +183,8 @@ def exclusions(value: object, at: str) -> frozenset[Exclusion]:
 
 def _exclusion(value: object, at: str) -> Exclusion:
     if isinstance(value, str):
-        return Exclusion(_package(value, at), None)
-    names = checks.entries(value, at, _package, _exclusion_key)
+        return Exclusion(package(value, at), None)
+    names = checks.entries(value, at, package, _exclusion_key)
     if "package" not in names:
         raise checks.mistake(f"{at}.package", "is missing", hint='write `{package = "a", from = "b"}`')
     return Exclusion(names["package"], names.get("from"))
