@@ -480,7 +480,7 @@ def test_why_and_tree_name_debian_packages_and_who_asks(case: Case) -> None:
     assert f"pipeline: git-man {MAN.version}" in said
     assert "`git` by `apt_packages` in zlock.toml" in said
     assert f"-> git {GIT.version} -> git-man {MAN.version}" in said
-    assert "`zlock resolve --upgrade-apt` moves it" in said
+    assert "`zlock resolve --upgrade-apt` updates it" in said
     tree = said_by(case, "tree").splitlines()
     assert "pipeline: 2 Debian packages for linux/amd64" in tree
     assert tree[-1] == f"    └── git-man {MAN.version}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import threading
@@ -114,6 +115,8 @@ class Builder:
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
         self._lock = threading.Lock()
         self._found: str | None = None
+        self._required: dict[bytes, list[str]] = {}
+        """What building an archive requires, by its digest: a backend that says its metadata has said that before."""
 
     def build_archive(self, archive: BinaryIO, filename: str) -> Metadata:
         """See `MetadataBuilder.build_archive`; static metadata is enough here too.
@@ -128,10 +131,14 @@ class Builder:
             if (found := static_metadata(tree)) is not None:
                 return found
             with self._building(tree, sdist_name(filename), filename) as build:
-                return build.describe().metadata
+                described = build.describe()
+            self._required[_digest(archive)] = list(described.build_requires)
+            return described.metadata
 
     def requirements_of_archive(self, archive: BinaryIO, filename: str) -> list[str]:
         """Return what building a wheel of an sdist requires, see `MetadataBuilder.requirements_of_archive`."""
+        if (known := self._required.get(_digest(archive))) is not None:
+            return known
         with temporary_folder() as folder:
             tree = unpack(archive, filename, folder)
             with self._building(tree, sdist_name(filename), filename) as build:
@@ -393,6 +400,13 @@ class _Build(Unshown, frozen=True, kw_only=True):
 
 def _required(caller: BuildBackendHookCaller) -> list[str]:
     return checked_requirements(caller.get_requires_for_build_wheel())
+
+
+def _digest(archive: BinaryIO) -> bytes:
+    archive.seek(0)
+    found = hashlib.file_digest(archive, "sha256").digest()  # type: ignore[arg-type]  # any binary file
+    archive.seek(0)
+    return found
 
 
 def sdist_name(filename: str) -> NormalizedName:

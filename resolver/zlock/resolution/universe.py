@@ -184,8 +184,7 @@ class Universe:
         misses = self._misses[package.name] = self._misses.get(package.name, 0) + 1
         end = min(position + min(2**misses, _MOST_AHEAD), len(package.versions))
         for following in range(position + 1, end):
-            if package.candidate(following):
-                self.expect(package, following)
+            self._expect_wheel(package, following)
 
     def ask_ahead(self, package: Package, mask: int) -> None:
         """Ask for the metadata of candidates that may all be looked at.
@@ -194,8 +193,14 @@ class Universe:
         """
         if package.page is not None and self.is_waiting:
             for position in bits(mask):
-                if (package.name, position) not in self._metadata and package.candidate(position):
-                    self.expect(package, position)
+                if (package.name, position) not in self._metadata:
+                    self._expect_wheel(package, position)
+
+    def _expect_wheel(self, package: Package, position: int) -> None:
+        """Ask for what may be needed, and not where an sdist would be downloaded and built for it."""
+        candidate = package.candidate(position)
+        if candidate and candidate.files[0].is_wheel:
+            self.expect(package, position)
 
     def _find_dependencies(self, package: Package, position: int, extra: str) -> tuple[Dependency, ...]:
         metadata = self.metadata(package, position)
