@@ -277,6 +277,33 @@ def test_requirements_in_python_are_named_with_their_line(project: Project, inde
     assert '[steps.report.docker]\nextra-requirements = ["beta>=1.0"]' in file.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("setting", "added", "removed"), [("[]", 1, 1), ('"requirements.txt"', 2, 2)])
+def test_a_pipeline_file_runs_again_only_where_a_file_changed_that_it_may_read(
+    project: Project, index: TinyIndex, setting: str, added: int, removed: int
+) -> None:
+    project.write("requirements.txt", "")
+    project.write(
+        "pipeline.py",
+        """from zlock import pipeline, step
+with open("runs", "a") as runs:
+    runs.write("x")
+@step
+def one() -> None: ...
+@pipeline
+def run() -> None:
+    one()
+""",
+    )
+    file = write(project, index, f"[docker]\nrequirements = {setting}\n")
+    file.write_text('pipeline = "pipeline.py:run"\n' + file.read_text(encoding="utf-8"), encoding="utf-8")
+    runs = project.folder / "runs"
+
+    succeed(project.run("add", "alpha"))
+    assert (project.locked("one"), len(runs.read_text())) == ({"alpha": "2.0"}, added)
+    succeed(project.run("remove", "alpha"))
+    assert (project.locked("one"), len(runs.read_text())) == ({}, added + removed)
+
+
 def test_a_conflict_leaves_all_files_as_they_were(project: Project, index: TinyIndex) -> None:
     file = write(project, index, STEPS)
     succeed(project.run("resolve"))

@@ -20,9 +20,13 @@ class TomlLines:
     Args:
         document: A valid TOML document.
         above: The keys of the table in it that addresses begin in.
+
+    Attributes:
+        document: The document.
     """
 
     def __init__(self, document: str, above: Sequence[str] = ()) -> None:
+        self.document = document
         self._document = _COMMENT.sub("", document)
         self._above = above
         self._only: dict[str, int | None] = {}

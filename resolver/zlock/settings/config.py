@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -224,7 +225,7 @@ def _read_toml(path: Path) -> tuple[dict[str, object], str]:
         what = "a folder" if path.is_dir() else "not a regular file"
         raise InvalidConfiguration(f"`{shown}` is {what}", hint="remove it, or put a file in its place")
     try:
-        text = read_regular(path).decode("utf-8-sig").replace("\r\n", "\n")
+        text = _text_of(path)
     except UnicodeDecodeError as error:
         raise InvalidConfiguration(f"`{shown}` is not valid UTF-8", hint="save it as UTF-8") from error
     except OSError as error:
@@ -237,6 +238,17 @@ def _read_toml(path: Path) -> tuple[dict[str, object], str]:
         is_conflict = conflicted_line(text) is not None
         hint = "resolve the merge conflict in it first" if is_conflict else "correct that line"
         raise InvalidConfiguration(f"`{shown}` is not valid TOML: {error}", hint=hint) from error
+
+
+def _text_of(path: Path) -> str:
+    return read_regular(path).decode("utf-8-sig").replace("\r\n", "\n")
+
+
+def is_as_read(project: Project) -> bool:
+    """Tell whether the file of a configuration still says what it said when it was read; False where there was none."""
+    with suppress(OSError, UnicodeDecodeError):
+        return project.file is not None and _text_of(project.file) == project.lines.document
+    return False
 
 
 def parse_project(values: object, file: Path, lines: TomlLines | None = None) -> Project:

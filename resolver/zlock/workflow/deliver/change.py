@@ -61,12 +61,12 @@ def add(options: Options, stated: Sequence[str], bounds: Bounds) -> tuple[list[C
         ZlockError: The locks can't be brought up to date; all files are as they were.
     """
     requirements = parsed(stated)
-    with kept(options):
-        return _add(Workspace(options), requirements, bounds)
+    with kept(options) as workspace:
+        return _add(workspace, requirements, bounds)
 
 
 def _add(workspace: Workspace, requirements: Sequence[Requirement], bounds: Bounds) -> tuple[list[Change], Report]:
-    places, editing, options = _Places(workspace), Editing(workspace.project.folder), workspace.options
+    places, editing = _Places(workspace), Editing(workspace.project.folder)
     homes = {one.name: places.homes(canonicalize_name(one.name), str(one), editing) for one in requirements}
     rows = {(one.name, place): editing.hashes(place, one.name) for one in requirements for place in homes[one.name]}
     before = {(name, place): _stated(editing, place, name) for name, place in rows}
@@ -76,11 +76,11 @@ def _add(workspace: Workspace, requirements: Sequence[Requirement], bounds: Boun
             (one, at) for one in requirements if _is_bare(one) for at in homes[one.name] if not before[one.name, at]
         ]
         if bare and bounds != "none":
-            answers = proposed(Workspace(options))
+            answers = proposed(workspace.anew(is_run=False))
             for one, place in bare:
                 editing.add(place, f"{one}{_bound(canonicalize_name(one.name), answers, bounds)}")
             editing.write()
-        report = resolve_kept(options)
+        report = resolve_kept(workspace.anew(is_run=editing.is_beyond_configuration))
     found = [
         Change(
             place=place,
@@ -133,8 +133,7 @@ def remove(options: Options, names: Sequence[str]) -> tuple[list[Change], Report
         NoAnswer: Nothing that zlock edits states one of them; several errors come as `Problems`.
         ZlockError: The locks can't be brought up to date; all files are as they were.
     """
-    with kept(options):
-        workspace = Workspace(options)
+    with kept(options) as workspace:
         places, editing, changes = _Places(workspace), Editing(workspace.project.folder), list[Change]()
 
         def remove_all(name: str) -> None:
@@ -144,8 +143,9 @@ def remove(options: Options, names: Sequence[str]) -> tuple[list[Change], Report
 
         every(remove_all, dict.fromkeys(map(canonicalize_name, names)))
         with editing.kept_if_it_works():
-            report = resolve_kept(options)
-        left = _Places(Workspace(options)) if changes else places
+            edited = workspace.anew(is_run=editing.is_beyond_configuration)
+            report = resolve_kept(edited)
+        left = _Places(edited)
     return changes, report, {name: found for name in names if (found := left.stated(canonicalize_name(name)))}
 
 

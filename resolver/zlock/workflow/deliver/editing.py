@@ -143,6 +143,11 @@ class Editing:
                     raise InvalidInput(f"`{path}` can't be edited: {error}", hint="edit it by hand") from error
             replace_text(path, file.text, file.coding)
 
+    @property
+    def is_beyond_configuration(self) -> bool:
+        """Whether it edits files that a pipeline may read while it is imported: any but zlock's own."""
+        return any(path.name != "zlock.toml" for path in self._edited())
+
     def _edited(self) -> dict[Path, _File]:
         return {path: file for path, file in self._files.items() if file.text != file.before}
 

@@ -145,6 +145,7 @@ class Workspace:
         self.pipeline: DeclaredPipeline | None = None
         self.opened = ExitStack()
         self._is_part = False
+        self._loaded: DeclaredPipeline | None = None
         self._declared_files: dict[frozenset[Path], tuple[DeclaredFile, ...]] = {}
 
     @cached_property
@@ -189,6 +190,12 @@ class Workspace:
         other = copy.copy(self)
         other.options = self.options._replace(steps=steps, reporter=reporter)
         other.reporter, other.report = reporter, Report()
+        return other
+
+    def anew(self, *, is_run: bool) -> Workspace:
+        """Return the project read anew, as files were edited; its pipeline file runs again only if that is said."""
+        other = Workspace(self.options)
+        other._loaded = None if is_run else self._loaded
         return other
 
     def note(self, *lines: str) -> None:
@@ -270,7 +277,7 @@ class Workspace:
         reference = self.options.pipeline or self.project.pipeline
         if reference:
             folder = Path.cwd() if self.options.pipeline and self.options.project is None else self.project.folder
-            self.pipeline = self._load(str(folder / reference), reference)
+            self.pipeline = self._loaded = self._loaded or self._load(str(folder / reference), reference)
             if self.pipeline.maker == "zenml" and self.project.stack and self.project.stack.pipeline_image:
                 self.pipeline = self.pipeline.with_own_image()
             self._is_part = self.pipeline.name is None and not (folder / reference).is_file()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 
 from packaging.utils import canonicalize_name
 
@@ -15,6 +15,7 @@ from zlock.lock.writing import write_all
 from zlock.model.paths import real
 from zlock.redact import redact
 from zlock.reporting import Activity, Doing
+from zlock.settings.config import is_as_read
 from zlock.settings.location import Location
 from zlock.wording import listed
 from zlock.workflow.locks.base_image_notes import base_image_notes
@@ -37,13 +38,13 @@ def resolve(options: Options, *, write: bool = True) -> Report:
     Raises:
         ZlockError: What is wrong; several things come as `Problems`. No lock was touched.
     """
-    with kept(options, shared=True):
-        return resolve_kept(options, write=write)
+    with kept(options, shared=True) as workspace:
+        return resolve_kept(workspace, write=write)
 
 
 @contextmanager
-def kept(options: Options, *, shared: bool = False) -> Iterator[None]:
-    """Keep the project from being edited by another run, which is waited for.
+def kept(options: Options, *, shared: bool = False) -> Iterator[Workspace]:
+    """Return the project, which no other run edits meanwhile; one that does already is waited for.
 
     Args:
         options: The options.
@@ -52,18 +53,22 @@ def kept(options: Options, *, shared: bool = False) -> Iterator[None]:
     Raises:
         OutsideFailed: Another run keeps it for too long.
     """
-    project = Workspace(options).project
+    workspace = Workspace(options)
+    project = workspace.project
     # A run that writes locks keeps their folder, from itself too.
-    is_apart = real(project.folder / project.lock_dir) != real(project.folder)
-    with exclusive(project.folder, options.reporter, shared=shared) if is_apart else nullcontext():
-        yield
+    if real(workspace.lock_folder) == real(project.folder):
+        yield workspace
+        return
+    with exclusive(project.folder, options.reporter, shared=shared):
+        yield workspace if is_as_read(project) else Workspace(options)
 
 
-def resolve_kept(options: Options, *, write: bool = True) -> Report:
+def resolve_kept(workspace: Workspace, *, write: bool = True) -> Report:
     """Do what `resolve` does, in a project that is kept already."""
     while True:
         with suppress(_NameTaken):
-            return _resolve(Workspace(options), write=write)
+            return _resolve(workspace, write=write)
+        workspace = Workspace(workspace.options)
 
 
 class _NameTaken(Exception):
