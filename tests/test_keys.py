@@ -12,6 +12,7 @@ from zlock.lock.question import Question
 from zlock.settings.config import Project
 from zlock.settings.keys import NOTHING, kebab, keys_of
 from zlock.settings.schema import TABLES
+from zlock.workflow.locks.asking import Questions
 from zlock.workflow.locks.job import Job
 from zlock.workflow.project.sources import Gatherer
 from zlock.workflow.project.workspace import Options, Workspace
@@ -40,7 +41,7 @@ def question(folder: Path, configuration: str) -> Question:
     workspace = Workspace(Options(project=folder))
     (step,) = workspace.steps
     gatherer = Gatherer(workspace.project, workspace.environ, lambda: workspace.interpreter)
-    return Job.prepare(workspace, gatherer, step).question
+    return Job.prepare(workspace, Questions(workspace, gatherer), step).question
 
 
 @pytest.mark.parametrize(

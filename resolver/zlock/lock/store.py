@@ -17,6 +17,7 @@ from zlock.lock.toml import read_table
 from zlock.model import plain
 from zlock.model.conflict import conflicted_line
 from zlock.model.form import Misstated, read
+from zlock.model.paths import leads_out, real
 from zlock.model.toml import parse_toml
 from zlock.regular import read_regular
 
@@ -38,6 +39,20 @@ _RESTORE = "restore it from version control, or delete it and run `zlock resolve
 def lock_path(folder: Path, step: str) -> Path:
     """Return where a step's lock is (PEP 751, File name)."""
     return folder / f"pylock.{step}.toml"
+
+
+def check_place(path: Path, project: Path) -> None:
+    """Refuse a link that leads out of the project, or out of a folder that the configuration put elsewhere.
+
+    Raises:
+        InvalidLock: The lock's place is behind such a link.
+    """
+    if leads_out(path, project):
+        raise InvalidLock(
+            f"the lock `{path.name}` is reached through a link out of the project",
+            context=[f"it leads to `{real(path)}`"],
+            hint="remove the link",
+        )
 
 
 def step_of(name: str) -> str | None:
@@ -259,11 +274,13 @@ class ExistingLock(NamedTuple):
 
 def existing_steps(folder: Path) -> dict[str, ExistingLock]:
     """Return the steps that have a lock of zlock's in a folder; other tools' locks are left alone."""
-    found = {}
-    for path in sorted(folder.glob("pylock.*.toml")):
-        step = step_of(path.name)
-        with contextlib.suppress(InvalidLock):  # who needs it will hear that
-            text = (read_text(path) if step else None) or ""
-            if step and "[tool.zlock]" in text:
-                found[step] = ExistingLock(path, owner_in(text), text)
-    return found
+    paths = {step: path for path in sorted(folder.glob("pylock.*.toml")) if (step := step_of(path.name))}
+    return {step: found for step, path in paths.items() if (found := existing_lock(path))}
+
+
+def existing_lock(path: Path) -> ExistingLock | None:
+    """Return the lock of zlock's that is at a place, None for one of another tool or one that can't be read."""
+    with contextlib.suppress(InvalidLock):  # who needs it will hear that
+        text = read_text(path) or ""
+        return ExistingLock(path, owner_in(text), text) if "[tool.zlock]" in text else None
+    return None

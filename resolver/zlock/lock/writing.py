@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from zlock.errors import InvalidLock, OutsideFailed
+from zlock.errors import OutsideFailed
 from zlock.interrupts import interrupts_postponed
 from zlock.lock.exclusive import exclusive
-from zlock.model.paths import leads_out, real
+from zlock.lock.store import check_place, existing_lock
+from zlock.model.paths import real
 from zlock.replacing import STAGED, own_prefix, put, stage, sync, sync_folder
 from zlock.reporting import Reporter
 
@@ -23,7 +24,7 @@ def write_all(
     *,
     project: Path,
     reporter: Reporter,
-    recheck: Callable[[], None] = lambda: None,
+    owners: Mapping[Path, Collection[str]] = {},
 ) -> None:
     """Write locks: all are staged before the first is replaced, and each is replaced whole.
 
@@ -32,9 +33,10 @@ def write_all(
         remove: Locks that are to be gone.
         project: The project's folder.
         reporter: Hears who is waited for.
-        recheck: Called once no other run writes here; where it raises, no lock is changed.
+        owners: The pipelines whose lock may be at a place, where it matters who wrote there last.
 
     Raises:
+        NameTaken: A lock is of none of its owners; no lock was changed.
         InvalidLock: A lock's place lies outside the project through a link.
         OutsideFailed: The disk refused, or another run keeps the folder; no lock was changed unless it says so.
     """
@@ -50,7 +52,8 @@ def write_all(
                 if stack.enter_context(exclusive(folder, reporter)):
                     _clear(folder, STAGED)
                 stack.callback(_clear, folder, own_prefix())
-            recheck()
+            if any((now := existing_lock(path)) and now.owner not in those for path, those in owners.items()):
+                raise NameTaken
             staged = [(stage(place, text), place) for place, text in places.items()]
             _sync_all([temporary for temporary, _ in staged])
             stack.enter_context(interrupts_postponed())
@@ -70,18 +73,8 @@ def write_all(
         ) from error
 
 
-def check_place(path: Path, project: Path) -> None:
-    """Refuse a link that leads out of the project, or out of a folder that the configuration put elsewhere.
-
-    Raises:
-        InvalidLock: The lock's place is behind such a link.
-    """
-    if leads_out(path, project):
-        raise InvalidLock(
-            f"the lock `{path.name}` is reached through a link out of the project",
-            context=[f"it leads to `{real(path)}`"],
-            hint="remove the link",
-        )
+class NameTaken(Exception):
+    """Another run has written a lock meanwhile where this one was to write, and it is somebody else's."""
 
 
 def _clear(folder: Path, prefix: str) -> None:

@@ -15,6 +15,7 @@ from zlock.model.machine import this_platform
 from zlock.model.target import Target
 from zlock.reporting import Reporter
 from zlock.settings.docker import DockerSettings
+from zlock.workflow.locks.asking import Questions
 from zlock.workflow.locks.current import unanswered
 from zlock.workflow.locks.job import Job
 from zlock.workflow.project.pythons import python_of
@@ -132,7 +133,7 @@ def _prepare(workspace: Workspace, environment: Environment) -> Job:
         platforms=tuple(sorted({this_platform(), *(recorded.platforms if recorded else ())})),
     )
     gatherer = Gatherer(workspace.project, workspace.environ, lambda: environment.interpreter)
-    job = Job.prepare(workspace, gatherer, step, path=environment.lock)
+    job = Job.prepare(workspace, Questions(workspace, gatherer), step, path=environment.lock)
     return replace(job, owner=f"{ENVIRONMENTS}{environment.name}")
 
 

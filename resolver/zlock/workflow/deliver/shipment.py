@@ -11,8 +11,7 @@ from msgspec import Struct
 from zlock.errors import Collector, InvalidConfiguration, LockOutdated, every, raise_all
 from zlock.lock.declared import undeclared
 from zlock.lock.facts import Facts
-from zlock.lock.store import existing_steps, lock_path, other_step, read_lock
-from zlock.lock.writing import check_place
+from zlock.lock.store import check_place, existing_steps, lock_path, other_step, read_lock
 from zlock.model.paths import path_in, real
 from zlock.redact import redact
 from zlock.settings.config import Project, read_project

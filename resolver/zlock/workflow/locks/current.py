@@ -14,13 +14,11 @@ from zlock.lock.facts import Facts
 from zlock.lock.identity import wheelhouse_in
 from zlock.lock.question import Question, changes, target_table
 from zlock.lock.selection import misfits
-from zlock.lock.store import lock_path, other_step, parse_facts, parse_lock
+from zlock.lock.store import other_step, parse_facts, parse_lock
 from zlock.lock.toml import inline
-from zlock.lock.writing import check_place
 from zlock.model.origin import Origin
 from zlock.model.requirement import Asked, Gathered
-from zlock.workflow.project.pythons import targets_of
-from zlock.workflow.project.sources import Gatherer
+from zlock.workflow.locks.asking import Questions, lock_of
 from zlock.workflow.project.workspace import Step, Workspace
 
 if TYPE_CHECKING:  # a check reads no packages
@@ -81,21 +79,20 @@ def load_locked(workspace: Workspace) -> list[LockedStep]:
 
 def collect_locked(workspace: Workspace) -> list[LockedStep]:
     """Return those of the chosen steps whose locks are current; what is wrong with the others is reported."""
-    gatherer = workspace.gatherer(may_run=False)
+    questions = Questions(workspace, workspace.gatherer(may_run=False))
     if not workspace.project.is_remote:
         workspace.disregard()
         return []
     found = []
     for step in workspace.chosen():
         with workspace.report.failures.of(step.name):
-            found.append(_locked(workspace, gatherer, step))
+            found.append(_locked(workspace, questions, step))
     return found
 
 
-def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
-    path, hint = lock_path(workspace.lock_folder, step.name), workspace.options.hint
-    check_place(path, workspace.project.folder)
-    text = workspace.lock_text(step.name)
+def _locked(workspace: Workspace, questions: Questions, step: Step) -> LockedStep:
+    hint = workspace.options.hint
+    path, text = lock_of(workspace, step)
     if text is None:
         expected = (Path(workspace.project.lock_dir) / path.name).as_posix()
         raise LockOutdated(f"step `{step.name}` has no lock", context=[f"expected `{expected}`"], hint=hint)
@@ -103,12 +100,10 @@ def _locked(workspace: Workspace, gatherer: Gatherer, step: Step) -> LockedStep:
     if facts.step != step.name:
         raise other_step(path, facts)
     recorded = {asked.source: asked for asked in facts.sources if asked.recorded}
-    gathered = gatherer.gather(step.settings, recorded, step.routing)
-    targets = targets_of(workspace, step, gathered, facts)
-    question = workspace.question(step, targets, gathered)
+    gathered, question = questions.of(step, facts, recorded)
     locked = LockedStep(step=step, path=path, text=text, facts=facts, gathered=gathered, question=question)
     # A lock in which nothing is required by URL needs no reading.
-    unfit = list(misfits(locked.lock, targets)) if " @ " in text else []
+    unfit = list(misfits(locked.lock, question.targets)) if " @ " in text else []
     if (differing := unanswered(locked, facts)) is not None:
         context = [*differing, *unfit]
         raise LockOutdated(f"the lock of step `{step.name}` is outdated", context=context, hint=hint)

@@ -13,12 +13,11 @@ from zlock.lock.facts import DeclaredFile
 from zlock.lock.lock import Lock
 from zlock.lock.selection import misfits
 from zlock.lock.store import ConflictedLock, lock_path, parse_lock, read_text
-from zlock.lock.writing import check_place
+from zlock.workflow.locks.asking import Questions, lock_of
 from zlock.workflow.locks.current import AskingStep, unanswered
 from zlock.workflow.project.image_settings import note_setting
 from zlock.workflow.project.pipeline_owner import shown_owner
-from zlock.workflow.project.pythons import note_other_pythons, targets_of
-from zlock.workflow.project.sources import Gatherer
+from zlock.workflow.project.pythons import note_other_pythons
 from zlock.workflow.project.workspace import Options, Step, Workspace
 
 
@@ -36,18 +35,15 @@ class Job(AskingStep, frozen=True, eq=False, kw_only=True):
     owner: str
 
     @classmethod
-    def prepare(cls, workspace: Workspace, gatherer: Gatherer, step: Step, *, path: Path | None = None) -> Job:
+    def prepare(cls, workspace: Workspace, questions: Questions, step: Step, *, path: Path | None = None) -> Job:
         """Read a step's lock, at its own place unless another one is given, and its sources.
 
         Raises:
             ZlockError: The lock was edited or cut short, or is behind a link out of the project, or sources are wrong;
                 several come as `Problems`.
         """
-        if path is None:
-            check_place(lock_path(workspace.lock_folder, step.name), workspace.project.folder)
-        text = (read_text(path) if path else workspace.lock_text(step.name)) or ""
-        path = path or lock_path(workspace.lock_folder, step.name)
-        lock: Lock | None = None
+        path, found = (path, read_text(path)) if path else lock_of(workspace, step)
+        text, lock = found or "", None
         try:
             lock = parse_lock(path, text) if text or path.exists() else _lock_of_other(workspace, step)
         except ConflictedLock:
@@ -57,11 +53,9 @@ class Job(AskingStep, frozen=True, eq=False, kw_only=True):
                 f"`{path.name}` had a merge conflict and is solved again"
                 + (" from the pins of both sides" if lock else ", from no pins as neither side could be read")
             )
-        gathered = gatherer.gather(step.settings, {}, step.routing)
+        gathered, question = questions.of(step, lock.facts if lock else None)
         workspace.note(*(note for one in gathered for note in one.notes))
-        targets = targets_of(workspace, step, gathered, lock.facts if lock else None)
-        note_other_pythons(workspace, step, gathered, targets)
-        question = workspace.question(step, targets, gathered)
+        note_other_pythons(workspace, step, gathered, question.targets)
         _note_without_file(workspace, step)
         return cls(
             step=step,
@@ -70,7 +64,7 @@ class Job(AskingStep, frozen=True, eq=False, kw_only=True):
             text=text,
             gathered=gathered,
             question=question,
-            declared=workspace.declared(gathered),
+            declared=questions.declared(gathered),
             owner=workspace.owned.owner,
         )
 

@@ -1,34 +1,27 @@
-"""A project as one run sees it: its configuration, its steps, and what they ask."""
+"""A project as one run sees it: its configuration and its steps."""
 
 from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-from msgspec.structs import replace
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from zlock.errors import Collector, InvalidConfiguration, InvalidInput, Located, raise_all
-from zlock.lock.declared import declared_files
-from zlock.lock.facts import DeclaredFile
-from zlock.lock.question import Question, digest_of
-from zlock.lock.store import ExistingLock, existing_steps, lock_path, read_text
+from zlock.lock.store import ExistingLock, existing_steps
 from zlock.model.indexes import Routing
 from zlock.model.installer import Installer
-from zlock.model.paths import is_file_url, leads_out, real
-from zlock.model.requirement import Asked, DirectRequirement, Gathered
+from zlock.model.paths import leads_out, real
+from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
-from zlock.redact import redact
 from zlock.regular import read_regular
 from zlock.reporting import Activity, Doing, Note, Reporter, unheard
 from zlock.settings.config import Project, StepConfiguration, find_project, read_project
 from zlock.settings.docker import DockerSettings, EffectiveSettings
-from zlock.settings.keys import policy
 from zlock.settings.names import wrong_names
 from zlock.wording import did_you_mean, listed
 from zlock.workflow.project.pipeline_owner import Owned, nothing_named
@@ -37,11 +30,12 @@ from zlock.workflow.project.sources import Gatherer
 
 if TYPE_CHECKING:
     from zlock.image.registry.registry import Registry
-    from zlock.index.fingerprint import Fingerprints
     from zlock.index.machine import Machine
     from zlock.settings.declared import DeclaredPipeline
     from zlock.workflow.project.preferred import KeptFile
 
+N = TypeVar("N", bound=str)
+T = TypeVar("T")
 OUTPUT = Path("build") / "zlock"
 """Where contexts and the record of images are, from the project folder."""
 
@@ -82,6 +76,11 @@ class Options(NamedTuple):
     upgrade_apt: bool = False
     no_apt: bool = False
     reporter: Reporter = unheard
+
+    def kept(self, locked: Mapping[N, T]) -> dict[N, T]:
+        """Return what the run does not let go of, of what a lock holds by name."""
+        moving: set[str] = {one.name for one in self.upgrade_packages}
+        return {} if self.upgrade else {name: one for name, one in locked.items() if name not in moving}
 
     @property
     def hint(self) -> str:
@@ -128,7 +127,7 @@ class Step(NamedTuple):
 
 
 class Workspace:
-    """A project as one run sees it: its configuration, its steps, and what they ask.
+    """A project as one run sees it: its configuration and its steps.
 
     Attributes:
         opened: What is closed, or removed, where a command leaves it: whoever opens something adds that.
@@ -146,7 +145,6 @@ class Workspace:
         self.opened = ExitStack()
         self._is_part = False
         self._loaded: DeclaredPipeline | None = None
-        self._declared_files: dict[frozenset[Path], tuple[DeclaredFile, ...]] = {}
 
     @cached_property
     def kept_file(self) -> KeptFile | None:
@@ -369,15 +367,6 @@ class Workspace:
         """The locks that were there when this run looked, whoever they belong to."""
         return existing_steps(self.lock_folder)
 
-    def lock_text(self, step: str) -> str | None:
-        """Return a step's lock as text, read once in a run; None where there is none.
-
-        Raises:
-            InvalidLock: It can't be read.
-        """
-        known = self.locks.get(step)
-        return known.text if known else read_text(lock_path(self.lock_folder, step))
-
     def gone(self) -> dict[str, Path]:
         """Return the locks whose steps are gone, by step; those of other pipelines are left alone.
 
@@ -422,82 +411,6 @@ class Workspace:
             "`stack.remote = false`: the pipeline runs locally, where docker settings are disregarded; "
             "no lock was touched"
         )
-
-    def declared(self, gathered: list[Gathered]) -> tuple[DeclaredFile, ...]:
-        """Return the files that ask for a step's packages, with what they say; several steps share most of them."""
-        files = [Path(file) for one in gathered for file in one.files]
-        if self.project.file:
-            files.append(self.project.file)
-        if self.kept_file:
-            files.append(self.kept_file.path)
-        if self.pipeline:
-            files += [Path(self.pipeline.place.file), *map(Path, self.pipeline.files)]
-        key = frozenset(files)
-        if key not in self._declared_files:
-            self._declared_files[key] = declared_files(key, self.project.folder)
-        return self._declared_files[key]
-
-    def policy(self, step: Step, gathered: list[Gathered]) -> dict[str, object]:
-        """Return what of the configuration decides about a step's versions, as far as it differs from the defaults."""
-        keep = self.kept_file.stated if self.kept_file else None
-        stated = policy(replace(self.project, prerelease=self.prerelease(gathered), align=step.align, keep=keep))
-        rows = (
-            {"url": one.folder or redact(one.url), "name": one.name, "default": one.default, "explicit": one.explicit}
-            for one in step.routing.indexes
-        )
-        indexes = [{key: value for key, value in row.items() if value} for row in rows]
-        routing = {  # in the order in which locks have it; a portable lock names no host
-            "urls": stated.get("urls"),
-            "indexes": digest_of(indexes) if "urls" in stated and indexes else indexes,
-            "index-sources": dict(sorted((step.routing.sources | self._routes(step, gathered)).items())),
-        }
-        return {name: value for name, value in routing.items() if value} | stated
-
-    def _routes(self, step: Step, gathered: list[Gathered]) -> dict[str, str]:
-        """Return which index alone serves packages, and where that holds, as the sources say."""
-        found = {}
-        for route in [route for one in gathered for route in one.routes]:
-            index = step.routing.with_routes([route]).sources[route.name]
-            is_host = self.project.is_portable and "://" in index  # a portable lock names none
-            found[" ; ".join(filter(None, (route.name, route.marker)))] = digest_of(index) if is_host else index
-        return found
-
-    def prerelease(self, gathered: list[Gathered]) -> str:
-        """Return the pre-release policy: a requirements file can widen it with `--pre`."""
-        return "allow" if any(one.prerelease for one in gathered) else self.project.prerelease
-
-    def question(self, step: Step, targets: tuple[Target, ...], gathered: list[Gathered]) -> Question:
-        """Return what a step asks."""
-        settings = step.effective
-        apt = {*settings.apt_packages, *(package for one in gathered for package in one.apt_packages)}
-        return Question(
-            step=step.name,
-            targets=targets,
-            asked=tuple(Asked.of(one) for one in sorted(gathered, key=lambda g: g.source.rank)),
-            apt_packages=tuple(sorted(apt)),
-            parent_image=settings.parent_image or "",
-            policy=self.policy(step, gathered),
-            wheelhouse=self._wheelhouse_from_locks,
-            local=self._local(gathered),
-        )
-
-    @property
-    def _wheelhouse_from_locks(self) -> str:
-        if not self.project.is_portable:
-            return ""
-        return Path(os.path.relpath(self.wheelhouse, self.lock_folder)).as_posix()
-
-    def _local(self, gathered: list[Gathered]) -> dict[str, str]:
-        """Return what the local folders and archives that a step requires ask themselves, as digests."""
-        stated = [one.requirement.url or "" for each in gathered for one in (*each.requirements, *each.constraints)]
-        urls = [url for url in stated if is_file_url(url)]
-        return self._fingerprints.of(urls) if urls else {}
-
-    @cached_property
-    def _fingerprints(self) -> Fingerprints:
-        from zlock.index.fingerprint import Fingerprints
-
-        return Fingerprints(self.project.folder)
 
 
 def _has_metadata(file: str) -> bool:

@@ -8,36 +8,31 @@ from packaging.requirements import Requirement
 
 from zlock.errors import InvalidRequirements
 from zlock.lock.document import Recorded, build
-from zlock.lock.environments import Answer
 from zlock.lock.installer import uv_of
 from zlock.lock.lock import Lock
 from zlock.model.explanations import Differs
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import DirectRequirement
-from zlock.resolution.align import Aligned
 from zlock.resolution.solve import Resolved
 from zlock.workflow.locks.job import Job
 from zlock.workflow.locks.replaced_files import compare_files
 from zlock.workflow.solving.build_requirements import BuildLocker
-from zlock.workflow.solving.problem import kept
 from zlock.workflow.solving.session import Session
-from zlock.workflow.solving.step_solver import Asking, StepSolver
+from zlock.workflow.solving.step_solver import Answered, StepSolver
 
 
-def lock_of(session: Session, solver: StepSolver, one: Asking, aligned: Aligned) -> Lock:
+def lock_of(session: Session, solver: StepSolver, one: Answered) -> Lock:
     """Return the lock of a step that was solved.
 
     Raises:
         ZlockError: What builds or images need beside it can't be had, or a package is a stranger's.
     """
-    workspace, job = session.workspace, one.job
-    found = solver.resolved(one, aligned)
+    workspace, job, found = session.workspace, one.job, one.packages
     for _, resolved in found:
         _check_strangers({source.project for source in job.gathered} - {""}, resolved)
     builder = BuildLocker(session, solver)
     builds = [build for target, resolved in found for build in builder.builds(job, target, resolved)]
-    differing = dict.fromkeys(each for member in one.members for each in aligned.differs.get(member.name, ()))
-    unseen = _unseen(job, found, {each.name for each in differing}) if workspace.options.steps else ()
+    unseen = _unseen(one) if workspace.options.steps else ()
     cutoff = workspace.options.exclude_newer
     lock = build(
         job.question,
@@ -45,8 +40,8 @@ def lock_of(session: Session, solver: StepSolver, one: Asking, aligned: Aligned)
         Recorded(
             declared=job.declared,
             owner=job.owner,
-            gave_way=tuple(one.gave_way),
-            differs=(*differing, *unseen),
+            gave_way=one.gave_way,
+            differs=(*one.differs, *unseen),
             builds=tuple(builds),
             uv=uv_of(_installer(solver, job)),
             exclude_newer=cutoff.isoformat() if cutoff else "",
@@ -56,7 +51,7 @@ def lock_of(session: Session, solver: StepSolver, one: Asking, aligned: Aligned)
         lock_folder=job.path.parent,
     )
     before = job.lock.pins if job.lock else {}
-    let_go = before.keys() - kept(workspace.options, before).keys()
+    let_go = before.keys() - workspace.options.kept(before).keys()
     workspace.note(*compare_files(job.lock, lock, let_go=let_go))
     if workspace.project.is_portable:
         repositories = [package.name for package in lock.packages if package.vcs]
@@ -65,13 +60,14 @@ def lock_of(session: Session, solver: StepSolver, one: Asking, aligned: Aligned)
     return lock
 
 
-def _unseen(job: Job, found: Sequence[Answer], seen: Collection[str]) -> Iterator[Differs]:
+def _unseen(answered: Answered) -> Iterator[Differs]:
     """Yield the differences to steps that are not looked at, as the lock has them, for what still has its version.
 
     A merge looks at one lock at a time.
     """
-    pins = {(one.name, str(one.candidate.version)) for _, resolved in found for one in resolved}
-    for one in job.lock.facts.differs if job.lock else ():
+    seen, lock = {each.name for each in answered.differs}, answered.job.lock
+    pins = {(one.name, str(one.candidate.version)) for _, resolved in answered.packages for one in resolved}
+    for one in lock.facts.differs if lock else ():
         if one.name not in seen and (one.name, one.here) in pins:
             yield one
 

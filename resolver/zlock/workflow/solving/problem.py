@@ -18,8 +18,8 @@ from zlock.resolution.problem import Policy, Problem
 from zlock.resolution.rules import Rules
 from zlock.resolution.side import Member
 from zlock.resolution.universe import Universe
+from zlock.workflow.locks.asking import prerelease_of
 from zlock.workflow.locks.current import AskingStep
-from zlock.workflow.project.workspace import Options
 from zlock.workflow.solving.session import Session
 
 if TYPE_CHECKING:
@@ -78,15 +78,14 @@ class StepProblems:
         project = self._workspace.project
         moved = [one for one in self._workspace.options.upgrade_packages if one.requirement.specifier]
         constraints = merge_constraints(job.gathered, [*project.constraints, *moved])
-        prerelease = self._workspace.prerelease(job.gathered)
+        prerelease = prerelease_of(project, job.gathered)
         return Problem(
             universe=self._universe(job, target, [*requirements, *constraints], self._session.rules),
             requirements=requirements,
             constraints=constraints,
             policy=Policy(prerelease=prerelease, resolution=project.resolution, step_back=project.step_back),
-            preferences=kept(
-                self._workspace.options,
-                {**(self._preferred.on(target) if self._preferred else {}), **locked_pins(job, target)},
+            preferences=self._workspace.options.kept(
+                {**(self._preferred.on(target) if self._preferred else {}), **locked_pins(job, target)}
             ),
         )
 
@@ -114,7 +113,7 @@ class StepProblems:
             return {}
         from zlock.index.direct import find_references  # few steps require by URL
 
-        locked = kept(self._workspace.options, job.lock.references if job.lock else {})
+        locked = self._workspace.options.kept(job.lock.references if job.lock else {})
         toolchain = self._session.toolchain(job, target)
         return find_references(
             wanted, lambda name, url: self._reference(name, url, locked.get(name), toolchain), target.holds
@@ -145,9 +144,3 @@ def locked_pins(job: AskingStep, target: Target) -> dict[NormalizedName, str]:
     """Return what the lock of a step pins on a target."""
     pins = pins_on(job.lock, target) if job.lock else {}
     return {canonicalize_name(name): version for name, version in pins.items()}
-
-
-def kept(options: Options, locked: Mapping[N, T]) -> dict[N, T]:
-    """Return what the command line does not let go of, of what a lock holds by name."""
-    moving: set[str] = {one.name for one in options.upgrade_packages}
-    return {} if options.upgrade else {name: one for name, one in locked.items() if name not in moving}

@@ -10,20 +10,19 @@ from packaging.utils import canonicalize_name
 from zlock.errors import Collector
 from zlock.lock.exclusive import exclusive
 from zlock.lock.lock import Lock
-from zlock.lock.store import existing_steps
-from zlock.lock.writing import write_all
+from zlock.lock.writing import NameTaken, write_all
 from zlock.model.paths import real
 from zlock.redact import redact
 from zlock.reporting import Activity, Doing
 from zlock.settings.config import is_as_read
 from zlock.settings.location import Location
 from zlock.wording import listed
+from zlock.workflow.locks.asking import Questions
 from zlock.workflow.locks.base_image_notes import base_image_notes
 from zlock.workflow.locks.job import Answers, Job
 from zlock.workflow.locks.parents import pin_parents
 from zlock.workflow.project.image_settings import check_settings, unbuilt
 from zlock.workflow.project.report import Report, Status, StepReport
-from zlock.workflow.project.sources import Gatherer
 from zlock.workflow.project.upgrades import check_known
 from zlock.workflow.project.workspace import Options, Workspace
 
@@ -66,13 +65,9 @@ def kept(options: Options, *, shared: bool = False) -> Iterator[Workspace]:
 def resolve_kept(workspace: Workspace, *, write: bool = True) -> Report:
     """Do what `resolve` does, in a project that is kept already."""
     while True:
-        with suppress(_NameTaken):
+        with suppress(NameTaken):
             return _resolve(workspace, write=write)
         workspace = Workspace(workspace.options)
-
-
-class _NameTaken(Exception):
-    """A run for another pipeline has written a lock meanwhile under a name that this run chose for one of its own."""
 
 
 def _resolve(workspace: Workspace, *, write: bool) -> Report:
@@ -86,12 +81,13 @@ def _resolve(workspace: Workspace, *, write: bool) -> Report:
     workspace.note(*(note for job, lock in answers for note in base_image_notes(job, lock)))
     texts = {job.path: text for job, lock in answers if (text := job.text_of(lock)) != job.text}
     if write and (texts or gone):
+        before = {lock.path: lock.owner for lock in workspace.locks.values()}
         write_all(
             texts,
             tuple(gone.values()),
             project=workspace.project.folder,
             reporter=workspace.reporter,
-            recheck=lambda: _hold_names(workspace, answers),
+            owners={job.path: {job.owner, before.get(job.path, job.owner)} for job, _ in answers},
         )
     for job, lock in answers:
         status: Status = "unchanged"
@@ -108,21 +104,13 @@ def proposed(workspace: Workspace) -> Answers:
     Raises:
         ZlockError: What is wrong; several things come as `Problems`.
     """
-    gatherer = workspace.gatherer()
+    questions = Questions(workspace, workspace.gatherer())
     if not workspace.project.is_remote:
         workspace.disregard()
         return []
-    jobs = _prepare(workspace, gatherer)
+    jobs = _prepare(workspace, questions)
     _note_replaced(workspace, jobs)
     return _with_debian_packages(workspace, pin_parents(workspace, answer_jobs(workspace, jobs)))
-
-
-def _hold_names(workspace: Workspace, answers: Answers) -> None:
-    known, now = workspace.locks, existing_steps(workspace.lock_folder)
-    for job, _ in answers:
-        one, before = now.get(job.step.name), known.get(job.step.name)
-        if one and one.owner not in (job.owner, before and before.owner):
-            raise _NameTaken
 
 
 def _installs_as(lock: Lock, before: Lock) -> bool:
@@ -140,7 +128,7 @@ def _with_debian_packages(workspace: Workspace, answers: Answers) -> Answers:
     return lock_debian_packages(workspace, answers)
 
 
-def _prepare(workspace: Workspace, gatherer: Gatherer) -> list[Job]:
+def _prepare(workspace: Workspace, questions: Questions) -> list[Job]:
     jobs, steps = [], workspace.chosen()
     workspace.note(*(workspace.pipeline.notes if workspace.pipeline else ()))
     problems = Collector()
@@ -149,7 +137,7 @@ def _prepare(workspace: Workspace, gatherer: Gatherer) -> list[Job]:
     for step in steps:
         workspace.reporter(Doing(Activity.READING_SOURCES, step.name))
         with problems:
-            jobs.append(Job.prepare(workspace, gatherer, step))
+            jobs.append(Job.prepare(workspace, questions, step))
     problems.raise_if_any()
     check_upgrades(workspace, jobs)
     return jobs

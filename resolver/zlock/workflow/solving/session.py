@@ -118,14 +118,11 @@ class Session:
 
     # What a person should know
 
-    def note_unencrypted(self, jobs: Sequence[AskingStep]) -> None:
-        """Say which indexes anybody on the way could answer for."""
+    def note(self, jobs: Sequence[AskingStep]) -> None:
+        """Say which indexes anybody on the way could answer for, and which settings of this machine don't count."""
         for url in dict.fromkeys(index.shown for job in jobs for index in self._routing(job.step.routing).indexes):
             if url.startswith("http://") and not is_loopback(urlsplit(url).netloc):
                 self.workspace.note(f"the index `{url}` is asked without encryption")
-
-    def note_unread(self) -> None:
-        """Say which settings of this machine could lead to another lock, and don't count."""
         options, project = self.workspace.options, self.workspace.project
         if unread := self.workspace.machine.unread():
             self.workspace.note(

@@ -30,8 +30,10 @@ def solve_jobs(workspace: Workspace, jobs: Sequence[Job], settled: Sequence[Job]
     """
     refresh = workspace.options.upgrade or bool(workspace.options.upgrade_packages)
     with _without_collector():
+        session = Session(workspace, refresh=refresh)
+        session.note(jobs)
         try:
-            return _solve(Session(workspace, refresh=refresh), jobs, settled)
+            return _solve(session, jobs, settled)
         except PagesMoved:
             workspace.reporter(Doing(Activity.ASKING_AGAIN))
         return _solve(Session(workspace, refresh=True), jobs, settled)
@@ -39,13 +41,14 @@ def solve_jobs(workspace: Workspace, jobs: Sequence[Job], settled: Sequence[Job]
 
 def _solve(session: Session, jobs: Sequence[Job], settled: Sequence[Job]) -> Answers:
     """Solve steps; what stands against any of them is raised at the end, all of it."""
-    session.note_unread()
     solver = StepSolver(session, StepProblems(session, session.workspace.kept_file))
     with closing(session):
-        asking, aligned = solver.together(jobs, settled)
-        solved = every(lambda one: (one.job, lock_of(session, solver, one, aligned)), asking)
-        session.workspace.note(*map(behind, solver.behind(asking, aligned)))
-    session.note_unencrypted(jobs)
+        answered = solver.together(jobs, settled)
+        solved = every(lambda one: (one.job, lock_of(session, solver, one)), answered)
+    notes = dict[tuple[str, str], str]()
+    for row in (row for one in answered for row in one.behind):
+        notes.setdefault((row.name, row.version), behind(row))
+    session.workspace.note(*notes.values())
     return solved
 
 

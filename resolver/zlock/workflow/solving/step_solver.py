@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,7 +14,7 @@ from zlock.index.repository import popular_names
 from zlock.lock.environments import Answer
 from zlock.merge import merge
 from zlock.model.distribution import File
-from zlock.model.explanations import Behind, GaveWay, Stated
+from zlock.model.explanations import Behind, Differs, GaveWay, Stated
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.reporting import Activity, Doing, Failing, Reporter
@@ -50,6 +51,24 @@ class Asking(Struct):
     gave_way: list[GaveWay] = []
 
 
+class Answered(Struct, frozen=True, eq=False, kw_only=True):
+    """A step with its answer.
+
+    Attributes:
+        job: The step.
+        packages: What was chosen on each of its platforms.
+        gave_way: What of its requirements gave way.
+        differs: What has another version in another step.
+        behind: What is more than a year behind.
+    """
+
+    job: Job
+    packages: Sequence[Answer]
+    gave_way: tuple[GaveWay, ...]
+    differs: tuple[Differs, ...]
+    behind: Sequence[Behind]
+
+
 class StepSolver:
     """Solves what steps ask; what several steps have is one value.
 
@@ -65,7 +84,7 @@ class StepSolver:
         self._steps = _Steps(self._hear)
         self._known: Described = {}
 
-    def together(self, jobs: Sequence[Job], settled: Sequence[Job]) -> tuple[list[Asking], Aligned]:
+    def together(self, jobs: Sequence[Job], settled: Sequence[Job]) -> list[Answered]:
         """Answer steps together; what stands against any of them is raised, all of it.
 
         Args:
@@ -78,10 +97,23 @@ class StepSolver:
             self._hear(Doing(Activity.SOLVING, total=len(asking)))
             aligned = align([member for one in asking for member in one.members], locked, self._steps)
             if not aligned.failed:
-                return asking, aligned
+                break
             self._give_way(asking, aligned)
+        packages, trials = every(partial(self._packages, aligned), asking), Trials(_SECONDS)
+        return [
+            Answered(
+                job=one.job,
+                packages=chosen,
+                gave_way=tuple(one.gave_way),
+                differs=tuple({row: None for member in one.members for row in aligned.differs.get(member.name, ())}),
+                behind=[
+                    row for each in one.members for row in find_behind(each.problem, aligned.pins[each.name], trials)
+                ],
+            )
+            for one, chosen in zip(asking, packages, strict=True)
+        ]
 
-    def resolved(self, one: Asking, aligned: Aligned) -> list[Answer]:
+    def _packages(self, aligned: Aligned, one: Asking) -> list[Answer]:
         """Return the packages of a step, on each of its platforms."""
         return [
             (
@@ -90,14 +122,6 @@ class StepSolver:
             )
             for member in one.members
         ]
-
-    def behind(self, asking: Sequence[Asking], aligned: Aligned) -> list[Behind]:
-        """Return what is more than a year behind in any of the steps, each once."""
-        trials, found = Trials(_SECONDS), dict[tuple[str, str], Behind]()
-        for member in (member for one in asking for member in one.members):
-            for row in find_behind(member.problem, aligned.pins[member.name], trials):
-                found.setdefault((row.name, row.version), row)
-        return list(found.values())
 
     def apart(
         self, job: Job, target: Target, requirements: Sequence[DirectRequirement], kept: Mapping[str, str]
