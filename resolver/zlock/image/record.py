@@ -15,6 +15,7 @@ from zlock.image.plan import ImagePlan
 from zlock.image.platforms import IndexPlan
 from zlock.lock.forms import Digest, Step, Word
 from zlock.model.form import Misstated, matching, plain, read
+from zlock.model.json import parse_json
 from zlock.regular import NotRegular, read_regular
 from zlock.replacing import replacing
 
@@ -112,12 +113,12 @@ def read_record(path: Path) -> Record:
         InvalidInput: The file is not a record.
     """
     try:
-        return read(Record, json.loads(read_regular(path)))  # type: ignore[type-abstract]
+        return read(Record, parse_json(read_regular(path)))  # type: ignore[type-abstract]
     except FileNotFoundError:
         return {}
     except NotRegular as error:
         raise InvalidInput(f"`{path}` can't be read: {error.strerror}", hint="remove it") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         why = [str(error)] if isinstance(error, Misstated) else []
         hint = "delete it; `zlock build` writes it anew"
         raise InvalidInput(f"`{path}` is not a record of images", context=why, hint=hint) from error

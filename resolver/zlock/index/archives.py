@@ -15,14 +15,13 @@ from typing import IO, BinaryIO
 
 from packaging.utils import canonicalize_name
 
+from zlock.index.packed import Zip, in_parts, open_tar
 from zlock.model.ports import InvalidMetadata
 from zlock.regular import open_regular
 
 _TAIL = 1 << 16  # bytes; the metadata is near the end of nearly every wheel
 _MOST_METADATA = 16 << 20  # bytes
-_COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-# What the readers of the standard library raise for archives that are damaged or made to deceive.
-_UNREADABLE = (
+UNREADABLE = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
@@ -35,6 +34,7 @@ _UNREADABLE = (
     OverflowError,
     RuntimeError,
 )
+"""What the readers of the standard library raise for archives that are damaged or made to deceive."""
 
 
 class RangesUnusable(Exception):
@@ -102,7 +102,7 @@ def wheel_metadata(file: IO[bytes] | io.IOBase, filename: str) -> str:
         InvalidMetadata: It is not a zip file, or does not hold exactly one METADATA of its own name.
     """
     try:
-        with zipfile.ZipFile(file) as archive:  # type: ignore[type-overload, call-overload, unused-ignore]
+        with Zip(file) as archive:
             found = [
                 info
                 for info in archive.infolist()
@@ -114,10 +114,8 @@ def wheel_metadata(file: IO[bytes] | io.IOBase, filename: str) -> str:
             own = canonicalize_name(found[0].filename.split("-")[0])
             if own != canonicalize_name(filename.split("-", maxsplit=1)[0]):
                 raise InvalidMetadata(f"`{filename}` holds the metadata of `{own}`")
-            if found[0].file_size > _MOST_METADATA or found[0].compress_type not in _COMPRESSIONS:
-                raise InvalidMetadata(f"`{filename}` has metadata that no installer would read")
-            return archive.read(found[0]).decode("utf-8", "replace")
-    except _UNREADABLE as error:
+            return _text(archive.open(found[0]), found[0].file_size, filename)
+    except UNREADABLE as error:
         raise InvalidMetadata(f"`{filename}` is not a readable wheel: {error}") from error
 
 
@@ -129,21 +127,29 @@ def sdist_metadata(archive: BinaryIO, filename: str) -> str | None:
     """
     try:
         if filename.endswith(".zip"):
-            with zipfile.ZipFile(archive) as zipped:
-                for name in zipped.namelist():
-                    if name.count("/") == 1 and name.endswith("/PKG-INFO"):
-                        with zipped.open(name) as entry:
-                            return entry.read(_MOST_METADATA).decode("utf-8", "replace")
+            with Zip(archive) as zipped:
+                for info in zipped.infolist():
+                    if _is_own(info.filename):
+                        return _text(zipped.open(info), info.file_size, filename)
                 return None
-        with tarfile.open(fileobj=archive) as tar:
+        with open_tar(archive) as tar:
             for member in tar:
-                if member.isfile() and member.name.count("/") == 1 and member.name.endswith("/PKG-INFO"):
-                    stream = tar.extractfile(member)
-                    size = min(member.size, _MOST_METADATA)  # as much is set aside at once
-                    return stream.read(size).decode("utf-8", "replace") if stream else None
-    except _UNREADABLE as error:
+                if _is_own(member.name) and member.isfile() and (stream := tar.extractfile(member)):
+                    return _text(stream, member.size, filename)
+    except UNREADABLE as error:
         raise InvalidMetadata(f"`{filename}` is not a readable sdist: {error}") from error
     return None
+
+
+def _is_own(path: str) -> bool:
+    return path.count("/") == 1 and path.endswith("/PKG-INFO")
+
+
+def _text(stream: IO[bytes], size: int, filename: str) -> str:
+    if size > _MOST_METADATA:
+        raise InvalidMetadata(f"`{filename}` has metadata that no installer would read")
+    with stream:
+        return in_parts(stream).decode("utf-8", "replace")
 
 
 def file_sha256(path: Path) -> str:
@@ -175,12 +181,12 @@ def plain_wheel(data: bytes, filename: str) -> bytes:
         InvalidMetadata: It is not a readable wheel.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with Zip(io.BytesIO(data)) as archive:
             entries = {one.filename: one for one in archive.infolist() if not one.is_dir()}
             paths = sorted(entries, key=lambda path: (path.partition("/")[0].endswith(".dist-info"), path))
             programs = {path for path in paths if entries[path].external_attr >> 16 & 0o111}
             return plain_zip((path, _sorted(path, archive.read(path)), path in programs) for path in paths)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise InvalidMetadata(f"`{filename}` is not a readable wheel: {error}") from error
 
 

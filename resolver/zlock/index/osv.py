@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
-import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,9 +13,12 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from zlock.errors import InvalidInput
+from zlock.index.archives import UNREADABLE
+from zlock.index.packed import Zip
 from zlock.model.form import Key, Misstated, read
+from zlock.model.json import parse_json
 from zlock.model.versions import parse_version
-from zlock.regular import LIMIT, read_regular
+from zlock.regular import LIMIT, open_regular, read_regular
 
 _ECOSYSTEM = "pypi"
 _SHAPE = "name OSV records: JSON files, a folder of them, or the archive that OSV offers for each ecosystem"
@@ -99,18 +100,18 @@ def _texts(path: Path) -> Iterator[tuple[str, bytes]]:
             for file in sorted([*path.rglob("*.json"), *path.rglob("*.zip")]):
                 yield from _texts(file)
         elif path.suffix == ".zip":
-            with zipfile.ZipFile(path) as archive:
+            with open_regular(path) as stream, Zip(stream) as archive:
                 for one in archive.infolist():
                     if one.filename.endswith(".json"):
                         yield f"{path}/{one.filename}", _unpacked(archive, one)
         else:
             yield str(path), read_regular(path)
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last: it is encrypted
+    except UNREADABLE as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidInput(f"`{path}` can't be read: {reason}", hint=_SHAPE) from error
 
 
-def _unpacked(archive: zipfile.ZipFile, one: zipfile.ZipInfo) -> bytes:
+def _unpacked(archive: Zip, one: zipfile.ZipInfo) -> bytes:
     if one.file_size > LIMIT:
         raise zipfile.BadZipFile(f"`{one.filename}` has more than {LIMIT >> 20} MiB")
     return archive.read(one)
@@ -119,8 +120,8 @@ def _unpacked(archive: zipfile.ZipFile, one: zipfile.ZipInfo) -> bytes:
 def _records(name: str, data: bytes) -> Iterator[tuple[str, object]]:
     """Yield the records of a file, each with its place in it."""
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        document = parse_json(data)
+    except ValueError as error:
         raise InvalidInput(f"`{name}` is not JSON: {error}", hint=_SHAPE) from error
     if isinstance(document, list):
         yield from ((f"[{position}]", one) for position, one in enumerate(document))

@@ -15,6 +15,7 @@ from zlock.errors import IndexFailed
 from zlock.index.listed import check_version, joined, no_page, usable_files
 from zlock.index.network import Answer
 from zlock.model.distribution import File
+from zlock.model.json import check_values
 from zlock.model.link import shown
 from zlock.model.page import Page
 
@@ -71,8 +72,6 @@ class _Listing(_Versioned, rename="kebab", kw_only=True):
 
 
 _VERSIONED, _LISTING = Decoder(_Versioned), Decoder(_Listing)
-_MARKS = (b",", b"{", b"[")  # one at least for each value; each may take 150 bytes of memory
-_MOST_MARKS = 5_000_000
 
 
 def parse_page(name: NormalizedName, index: str, answer: Answer) -> Page:
@@ -114,8 +113,7 @@ def _parse_json(name: NormalizedName, index: str, answer: Answer) -> Page:
 
 
 def _listing(answer: Answer) -> _Listing:
-    if len(answer.body) > _MOST_MARKS and sum(map(answer.body.count, _MARKS)) > _MOST_MARKS:
-        raise ValueError("it has more values than zlock reads")
+    check_values(answer.body)
     try:
         found = _LISTING.decode(answer.body)
     except DecodeError:  # another version may have another shape

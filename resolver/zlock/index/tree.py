@@ -16,6 +16,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from zlock.index.metadata import is_static, parse_dependency, parse_metadata, read_headers
+from zlock.index.packed import Zip, open_tar
 from zlock.model import plain
 from zlock.model.distribution import Dependency, Metadata
 from zlock.model.form import Misstated, read
@@ -57,12 +58,12 @@ def unpack(archive: BinaryIO, filename: str, folder: Path) -> Path:
 def _unpack_tar(packed: BinaryIO, folder: Path) -> None:
     if not hasattr(tarfile, "data_filter"):
         raise tarfile.TarError("this Python is too old to unpack it safely, 3.11.4 is needed")
-    with tarfile.open(fileobj=packed) as archive:
+    with open_tar(packed) as archive:
         archive.extractall(folder, filter="data")
 
 
 def _unpack_zip(packed: BinaryIO, folder: Path) -> None:
-    with zipfile.ZipFile(packed) as archive:
+    with Zip(packed) as archive:
         for name in archive.namelist():
             if not is_inside(name):
                 raise zipfile.BadZipFile(f"`{name}` would be written outside its folder")

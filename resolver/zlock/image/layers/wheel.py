@@ -14,6 +14,7 @@ import re
 import stat
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,12 +36,13 @@ from packaging.utils import canonicalize_name
 
 from zlock.errors import InvalidInput, ZlockError
 from zlock.image.layers.entry import Entry, Packed
+from zlock.index.packed import Zip, in_parts
 from zlock.model.paths import LONGEST_NAME
 
 _ENCRYPTED = 0x1
 _OWN = re.compile(r"pyvenv\.cfg|lib64|bin/python(3(\.\d+)?)?")  # what makes an environment (PEP 405)
 _DEEPEST = 200  # folders in folders
-_MOST_TIMES, _MOST_MORE = 200, 1 << 28  # what a wheel may unpack to: so many times its size, and bytes beyond that
+_MOST_TEXT = 16 << 20  # bytes of a file that says what a wheel holds
 
 
 class Environment(NamedTuple):
@@ -84,7 +86,7 @@ def open_wheel(path: Path, environment: Environment, origin: Mapping[str, object
         InvalidInput: It is not a wheel that can be installed there, or would put files somewhere else.
     """
     try:
-        archive = zipfile.ZipFile(path)
+        archive = Zip(path)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:  # a name that is no text among them
         raise _refused(path, error) from error
     try:
@@ -139,6 +141,8 @@ class _Source(WheelFile):
 
     def read_dist_info(self, filename: str) -> str:
         try:
+            if self._zipfile.getinfo(f"{self.dist_info_dir}/{filename}").file_size > _MOST_TEXT:
+                raise ValueError(f"its `{filename}` is larger than any")
             text = super().read_dist_info(filename)
         except KeyError as error:
             raise ValueError(f"it has no `{filename}`") from error
@@ -174,7 +178,7 @@ class _Destination(WheelDestination):
         name, place = getattr(stream, "name", ""), str(path)
         if scheme == "scripts":
             with fix_shebang(stream, f"{self._environment.venv}/bin/python") as fixed:
-                return self._known(scheme, place, fixed.read(), 0o755)
+                return self._known(scheme, place, in_parts(fixed), 0o755)
         if name not in self._rows:  # what is written beside the wheel's own files
             return self._known(scheme, place, stream.read(), 0o644)
         info = self._rows[name]
@@ -250,17 +254,14 @@ def _leads_astray(path: str) -> bool:
 
 
 def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
-    """Refuse what unzips differently elsewhere, or to more than a disk takes."""
+    """Refuse what unzips differently elsewhere."""
     infos = [info for info in archive.infolist() if not info.is_dir()]
     names = [info.filename for info in infos]
     odd = next((f"`{info.filename}` {why}" for info in infos if (why := _oddity(info))), "")
-    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
-    size = sum(info.file_size for info in infos)
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if odd or twice:
         what = f"its file {odd}" if odd else f"it has `{twice}` twice"
         raise InvalidInput(f"`{path.name}` is not a wheel that can be installed: {what}", hint=_HINT)
-    if size > _MOST_TIMES * path.stat().st_size + _MOST_MORE:
-        raise InvalidInput(f"`{path.name}` unpacks to {size} bytes, which no wheel of its size does", hint=_HINT)
 
 
 def _oddity(info: zipfile.ZipInfo) -> str:

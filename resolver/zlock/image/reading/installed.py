@@ -6,7 +6,6 @@ import base64
 import contextlib
 import csv
 import io
-import json
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +17,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from zlock.image.reading.compiled import CACHE, Compiled, read_name
 from zlock.image.reading.tree import FileTree, file_at, is_folder, names_in, read_at, resolve, text_at
 from zlock.model import plain
+from zlock.model.json import parse_json
 
 _LIBRARIES = re.compile(r"python3\.(\d+)")
 _PYTHON = re.compile(r"python[0-9.]*t?|\N{MATHEMATICAL ITALIC SMALL PI}thon")  # the last is of Python 3.14
@@ -306,6 +306,6 @@ def _encoded(sha256: str) -> str:
 
 def _json(data: bytes) -> Mapping[str, object]:
     try:
-        return plain.table(json.loads(data))
-    except (ValueError, RecursionError):
+        return plain.table(parse_json(data))
+    except ValueError:
         return {}
