@@ -36,5 +36,22 @@ def test_a_thousand_mistakes_are_enough() -> None:
     assert [one.message for one in raised.value.errors[-2:]] == ["mistake 999", "zlock ends at 1,000 errors"]
 
 
+def test_an_error_says_of_which_step_and_setting_it_is() -> None:
+    mistake = errors.InvalidInput("it is empty", hint="write something").of("`user`").of(step="train").of("`one`")
+    assert (mistake.message, mistake.step) == ("it is empty", "train")
+    assert mistake.laid_out() == "error: `one`, step `train`, `user`: it is empty\nhint: write something"
+    assert Problems([mistake]).of("`two`").each == (mistake,)
+    assert str(mistake) == "`two`, `one`, step `train`, `user`: it is empty"
+
+
+def test_errors_that_say_the_same_are_one() -> None:
+    one, same, other = (errors.InvalidInput("it is empty", hint="write something") for _ in range(3))
+    with pytest.raises(errors.InvalidInput) as alone:
+        errors.raise_all([one, same])
+    with pytest.raises(Problems) as several:
+        errors.raise_all([one, same, other.of(step="train")])
+    assert (alone.value.step, [error.step for error in several.value.errors]) == ("", ["", "train"])
+
+
 def test_every_error_is_raised_with_a_hint() -> None:
     assert [place for path in sorted(ROOT.rglob("*.py")) for place in raised_without_hint(path)] == []

@@ -51,7 +51,7 @@ HOSTILE = [
 
 def messages(error: ZlockError) -> str:
     errors = error.errors if isinstance(error, Problems) else (error,)
-    return "\n".join("\n".join([one.message, *one.context, one.hint]) for one in errors)
+    return "\n".join("\n".join([str(one), *one.context, one.hint]) for one in errors)
 
 
 @pytest.mark.parametrize("value", HOSTILE)
@@ -290,7 +290,7 @@ def test_what_can_not_be_built_in_an_image_is_refused(
     with pytest.raises(NoAnswer) as caught:
         cloned(*packages, own=own, **more)
 
-    assert caught.value.message.startswith(f"step `train`: `a` is {said}")
+    assert str(caught.value).startswith(f"step `train`: `a` is {said}")
     assert caught.value.hint
 
 

@@ -152,7 +152,7 @@ def test_credentials_in_an_argument_are_refused_and_not_repeated(begin: str) -> 
     with pytest.raises(InvalidConfiguration, match="`proxy` holds credentials") as raised:
         options_of(INSTALLERS["pip"], {"proxy": f"{begin}someone:secret@proxy.example"})
 
-    assert "secret" not in f"{raised.value.message}{raised.value.context}{raised.value.hint}"
+    assert "secret" not in f"{raised.value}{raised.value.context}{raised.value.hint}"
 
 
 def test_all_mistakes_come_at_once() -> None:
@@ -185,7 +185,7 @@ def test_a_variable_of_the_build_that_is_such_an_option_is_refused_too(installer
     with pytest.raises(InvalidConfiguration, match=f"`{name}` is refused") as raised:
         planned(wheel("alpha", "1.0"), own={"uv": UV_PIN}, settings=settings)
 
-    assert raised.value.message.startswith(f"step `train`, `environment`: `{name}` ")
+    assert str(raised.value).startswith(f"step `train`, `environment`: `{name}` ")
     assert place in raised.value.hint
     assert "stated in " in raised.value.context[0]
     free = {"python_package_installer": installer, "runtime_environment": {name: "x"}}
@@ -222,8 +222,8 @@ def test_credentials_in_a_variable_are_refused_and_not_repeated(setting: str) ->
     with pytest.raises(InvalidConfiguration, match="`HTTP_PROXY` holds credentials") as raised:
         planned(settings={setting: {"HTTP_PROXY": "http://someone:secret@proxy.example"}})
 
-    assert raised.value.message.startswith(f"step `train`, `{setting}`: ")
-    assert "secret" not in f"{raised.value.message}{raised.value.context}{raised.value.hint}"
+    assert str(raised.value).startswith(f"step `train`, `{setting}`: ")
+    assert "secret" not in f"{raised.value}{raised.value.context}{raised.value.hint}"
 
 
 def test_every_installer_that_settings_may_name_can_install() -> None:

@@ -52,6 +52,8 @@ class ZlockError(Exception):
 
     Attributes:
         message: One line: what is wrong.
+        about: What that is wrong of, the widest first: the project, the step, the setting.
+        step: The step that it is about, or empty.
         context: More lines: the origins, the chain that led there.
         hint: The way out, or empty.
         id: What programs know its kind by; it stays when words or classes change, see docs/commands.md.
@@ -64,8 +66,25 @@ class ZlockError(Exception):
     def __init__(self, message: str, *, context: Sequence[str] = (), hint: str = "") -> None:
         super().__init__(message)
         self.message = message
+        self.about: tuple[str, ...] = ()
+        self.step = ""
         self.context = tuple(context)
         self.hint = hint
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (", ".join(self.about), self.message)))
+
+    @property
+    def each(self) -> tuple[ZlockError, ...]:
+        """The errors that it consists of."""
+        return (self,)
+
+    def of(self, *about: str, step: str = "") -> Self:
+        """Return it as one that is about something, or about a step and something of it."""
+        for one in self.each:
+            one.about = (*((f"step `{step}`",) if step else ()), *about, *one.about)
+            one.step = one.step or step
+        return self
 
     @property
     def place(self) -> Located | None:
@@ -74,7 +93,7 @@ class ZlockError(Exception):
 
     def laid_out(self, *, label: str = "error:") -> str:
         """Return the lines a person reads."""
-        lines = [f"{label} {self.message}", *(f"  {line}" for line in self.context)]
+        lines = [f"{label} {self}", *(f"  {line}" for line in self.context)]
         return "\n".join(map(on_one_line, [*lines, *([f"hint: {self.hint}"] if self.hint else [])]))
 
 
@@ -201,9 +220,14 @@ class Problems(ZlockError):
         super().__init__(f"{len(errors)} errors")
         self.errors = tuple(errors)
 
+    @property
+    def each(self) -> tuple[ZlockError, ...]:
+        """The errors themselves."""
+        return self.errors
+
     def laid_out(self, *, label: str = "error:") -> str:
-        """Return the lines of each error, of equal ones once."""
-        return "\n\n".join(dict.fromkeys(one.laid_out(label=label) for one in self.errors))
+        """Return the lines of each error."""
+        return "\n\n".join(one.laid_out(label=label) for one in self.errors)
 
     @property
     def worst(self) -> int:
@@ -228,8 +252,8 @@ class Collector:
 
     @property
     def errors(self) -> list[ZlockError]:
-        """What was collected."""
-        return list(self._errors)
+        """What was collected, of errors that say the same one."""
+        return list({one.laid_out(): one for one in self._errors}.values())
 
     def add(self, error: ZlockError) -> None:
         """Keep an error, the same one once; those inside a `Problems` are kept one by one.
@@ -237,7 +261,7 @@ class Collector:
         Raises:
             Problems: There are more than anybody corrects in one go.
         """
-        self._errors.update(dict.fromkeys(error.errors if isinstance(error, Problems) else (error,)))
+        self._errors.update(dict.fromkeys(error.each))
         if len(self._errors) >= _MOST_ERRORS:
             more = InvalidInput(f"zlock ends at {_MOST_ERRORS:,} errors", hint="correct those above first")
             raise Problems([*self._errors, more][: _MOST_ERRORS + 1])
@@ -253,10 +277,9 @@ class Collector:
 
     def raise_if_any(self) -> None:
         """Raise what was collected: the error itself if there is one, else `Problems`."""
-        if len(self.errors) == 1:
-            raise self.errors[0]
-        if self.errors:
-            raise Problems(self.errors)
+        errors = self.errors
+        if errors:
+            raise errors[0] if len(errors) == 1 else Problems(errors)
 
 
 def raise_all(errors: Iterable[ZlockError]) -> None:

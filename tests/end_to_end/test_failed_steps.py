@@ -66,8 +66,8 @@ def test_a_step_that_can_not_be_an_image_is_named_at_the_end_of_the_plan(project
     assert (shown.code, told.code) == (2, 2)
     assert [row["steps"] for row in json.loads(told.stdout)["images"]] == [["good"], ["other"]]
     assert failed(told) == {"bad": [SAID]}
-    assert [(one["id"], one["message"]) for one in json.loads(told.stdout)["errors"]] == [
-        ("invalid-configuration", SAID)
+    assert [(one["id"], one["step"], one["message"]) for one in json.loads(told.stdout)["errors"]] == [
+        ("invalid-configuration", "bad", SAID)
     ]
     assert f"2 images for 2 steps\nfailed: `bad`\nerror: {SAID}\nhint: " in shown.stderr
     assert shown.stdout.count("linux/amd64: ") == 2

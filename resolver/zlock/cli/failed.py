@@ -15,7 +15,7 @@ def end_with_failures(report: Report, screen: Screen) -> None:
         ZlockError: What is wrong with them; several errors come as `Problems`.
     """
     steps = report.failures.of_steps
-    failed = {step: dict.fromkeys(redact(error.message) for error in errors) for step, errors in steps.items()}
+    failed = {step: dict.fromkeys(redact(str(error)) for error in errors) for step, errors in steps.items()}
     screen.json({"failed": [{"step": step, "errors": list(messages)} for step, messages in failed.items()]})
     if steps:
         screen.say(f"failed: {listed(steps)}")

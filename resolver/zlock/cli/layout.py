@@ -191,8 +191,7 @@ class Screen:
         with suppress(OSError):
             self.json({"errors": plain_errors(error, folder)})
             self._write_document()
-        errors = error.errors if isinstance(error, Problems) else (error,)
-        self._last("".join(self._untold(one.laid_out()) for one in errors))
+        self._last("".join(self._untold(one.laid_out()) for one in error.each))
         return error.worst if isinstance(error, Problems) else error.exit_code
 
     def fail_early(self, text: str) -> None:
@@ -244,19 +243,19 @@ def _painted(line: str) -> str:
 
 
 def plain_errors(error: ZlockError, folder: Path) -> list[dict[str, object]]:
-    """Return errors, equal ones once, as values that JSON has: what a person reads, and the place that it is about."""
-    rows: list[dict[str, object]] = [
+    """Return errors as values that JSON has: what a person reads, and the place that it is about."""
+    return [
         {
             "id": one.id,
-            "message": presentable_line(one.message),
+            "step": one.step or None,
+            "message": presentable_line(str(one)),
             "context": list(map(presentable_line, one.context)),
             "hint": presentable_line(one.hint) or None,
             "file": str(folder / one.place.file) if one.place else None,
             "line": one.place.line if one.place else None,
         }
-        for one in (error.errors if isinstance(error, Problems) else (error,))
+        for one in error.each
     ]
-    return [row for number, row in enumerate(rows) if row not in rows[:number]]
 
 
 def write(stream: TextIO, text: str) -> None:

@@ -55,7 +55,15 @@ _KEPT_BY_UV = frozenset({
 
 
 class BuildFailed(OutsideFailed):
-    """A project's build backend could not say its metadata."""
+    """A project's build backend could not say its metadata.
+
+    Attributes:
+        why: What failed.
+    """
+
+    def __init__(self, name: str, why: str, *, context: Sequence[str], hint: str) -> None:
+        super().__init__(f"`{name}` could not be built: {why}", context=context, hint=hint)
+        self.why = why
 
 
 class Described(NamedTuple):
@@ -286,7 +294,7 @@ class _Build(Unshown, frozen=True, kw_only=True):
         except BuildFailed as error:
             if not isinstance(error.__cause__, CommandExited):
                 raise
-            why = f"{error.message.partition(': ')[2]} ({error.context[-1].strip()})"
+            why = f"{error.why} ({error.context[-1].strip()})"
             what = "what it states is locked for its build, and nothing that its backend may add"
             self.reporter(Note(f"`{self.name}`: {what}, as that could not be asked here: {why}"))
             return self._with_stated(())
@@ -392,7 +400,8 @@ class _Build(Unshown, frozen=True, kw_only=True):
             late = time.monotonic() >= self.deadline
             why = f"it did not end within {self.timeout:g} seconds" if late else f"{why}: {cause.message}"
         return BuildFailed(
-            f"`{self.name}` could not be built: {why}",
+            self.name,
+            why,
             context=[f"from `{self.what}`", *output[-_TAIL:]],
             hint="require a version that has a wheel, or install what its build needs on this machine",
         )

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import NamedTuple
 
-from zlock.errors import InvalidPipeline, Located, Problems, ZlockError
+from zlock.errors import InvalidPipeline, Located, ZlockError
 from zlock.model.conflict import conflicted_line
 from zlock.regular import read_named
 from zlock.settings.frameworks import FRAMEWORKS
@@ -196,11 +196,10 @@ def _is_users(file: str, question: Question) -> bool:
 def _explained(error: BaseException, question: Question) -> list[ZlockError]:
     """Turn whatever was raised into errors with the lines of user code that led there."""
     frames = _frames(error, question)
-    if isinstance(error, Problems):
-        return list(error.errors)
     if isinstance(error, ZlockError):
-        error.context = error.context or frames
-        return [error]
+        for one in error.each:
+            one.context = one.context or frames
+        return list(error.each)
     for reader in _readers():
         if found := reader.explained(error, question):
             found.context = (*frames, *found.context)
@@ -288,7 +287,7 @@ def _frames(error: BaseException, question: Question) -> tuple[str, ...]:
 
 def _told(error: ZlockError) -> Told:
     context = [(line, getattr(line, "file", ""), getattr(line, "line", None)) for line in error.context]
-    return Told(type(error).__name__, error.message, context, error.hint)
+    return Told(type(error).__name__, str(error), context, error.hint)
 
 
 def _write(result: str, document: Mapping[str, object]) -> None:

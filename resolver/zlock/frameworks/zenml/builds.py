@@ -1,7 +1,8 @@
 """Says which images the active stack of ZenML wants of a pipeline, and which of those that zlock built they are.
 
 A program for the project's interpreter, with the standard library and ZenML alone: it reads a question as JSON and
-prints a `PipelineBuildBase` as YAML. The pipeline is compiled by ZenML, so the checksums of settings are its own.
+prints the YAML of a `PipelineBuildBase`, and the keys of its images. The pipeline is compiled by ZenML, so the
+checksums of settings are its own.
 """
 
 # ruff: noqa: SLF001  # ZenML keeps to itself how it compiles
@@ -30,7 +31,8 @@ def main() -> None:
     import yaml
 
     printed, sys.stdout = sys.stdout, sys.stderr
-    yaml.safe_dump(_answer(json.loads(sys.stdin.read())), printed, sort_keys=False)
+    answer = _answer(json.loads(sys.stdin.read()))
+    json.dump([yaml.safe_dump(answer, sort_keys=False), list(answer["images"])], printed)
 
 
 def _answer(asked: Mapping[str, Any]) -> dict[str, Any]:

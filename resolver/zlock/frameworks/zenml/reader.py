@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zlock.errors import Collector, InvalidPipeline, Located, raise_all
+from zlock.errors import Collector, InvalidPipeline, Located
 from zlock.frameworks.zenml.refused import explained, invalid
 from zlock.frameworks.zenml.run_file import NO_RUN, RunFile, check_run, check_steps
 from zlock.frameworks.zenml.settings import DEFAULTS, replaced, translated
@@ -171,7 +171,7 @@ def _read_steps(
         with problems:
             own = _document(values, places, where, notes)
             found.append(ReadStep(name, where, {**own, "replaced": replaced(settings, own)}))
-    raise_all({(one.message, one.context): one for one in problems.errors}.values())
+    problems.raise_if_any()
     return Read(
         place=place,
         settings=settings,

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from zlock.errors import InvalidInput
@@ -76,14 +77,16 @@ def run_configuration(run: Run) -> str:
         raise InvalidInput(f"`{run.config}` can't be read as YAML", context=error.context, hint="correct it") from error
 
 
-def pipeline_build(run: Run) -> str:
-    """Return the YAML of a build, as `zenml pipeline run --build` takes it, with all images the active stack wants.
+def pipeline_build(run: Run) -> tuple[str, list[str]]:
+    """Return the YAML of a build, as `zenml pipeline run --build` takes it, and the keys of its images.
+
+    These are all that the active stack wants.
 
     Raises:
         CommandFailed: ZenML knows no stack, or can't compile the pipeline.
     """
     asked = {one: getattr(run, one) for one in ("file", "name", "config", "steps", "around")}
-    return ask_zenml(
+    answer = ask_zenml(
         [str(Path(__file__).with_name("builds.py"))],
         "the images that its active stack wants",
         interpreter=run.interpreter,
@@ -91,6 +94,7 @@ def pipeline_build(run: Run) -> str:
         environ=run.environ,
         stdin=json.dumps(asked),
     )
+    return msgspec.json.decode(answer, type=tuple[str, list[str]])
 
 
 def _settings(image: str) -> dict[str, object]:

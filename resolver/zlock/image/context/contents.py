@@ -54,9 +54,9 @@ class _Planner:
         if is_layout(self._wanted.parent.reference):
             self._problems.add(
                 NoAnswer(
-                    f"step `{self._wanted.step}`: its base image is in a folder, on which no engine builds",
+                    "its base image is in a folder, on which no engine builds",
                     hint="name an image of a registry (`parent-image`), or leave out what has to be run",
-                )
+                ).of(step=self._wanted.step)
             )
         self._problems.raise_if_any()
         wanted, settings = self._wanted, self._wanted.settings.effective()

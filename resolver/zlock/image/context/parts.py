@@ -80,8 +80,7 @@ class Parts:
         try:
             str(instruction)
         except InvalidConfiguration as error:
-            error.message = f"step `{self._wanted.step}`, `user`: {error.message}"
-            self._problems.add(error)
+            self._problems.add(error.of("`user`", step=self._wanted.step))
             return ()
         return (instruction,)
 

@@ -53,8 +53,7 @@ def check_wanted(wanted: Wanted, packages: Sequence[Package], builds: Mapping[st
     with stated:
         check_settings(wanted.settings)
     for error in stated.errors:
-        error.message = f"step `{wanted.step}`, {error.message}"
-        problems.add(error)
+        problems.add(error.of(step=wanted.step))
     found: dict[_Refusal, list[str]] = {}
     for package in packages:
         why = _by_place(wanted, package) or (package.is_built and _by_build(wanted, package, builds))
@@ -62,7 +61,7 @@ def check_wanted(wanted: Wanted, packages: Sequence[Package], builds: Mapping[st
             found.setdefault(why, []).append(package.name)
     for why, names in found.items():
         are = "is" if len(names) == 1 else "are"
-        problems.add(NoAnswer(f"step `{wanted.step}`: {listed(names)} {are} {why.reason}", hint=why.hint))
+        problems.add(NoAnswer(f"{listed(names)} {are} {why.reason}", hint=why.hint).of(step=wanted.step))
 
 
 def _by_place(wanted: Wanted, package: Package) -> _Refusal | None:

@@ -25,7 +25,7 @@ def check_settings(settings: DockerSettings) -> None:
     """Refuse arguments, variables and commands that an image can't be made with.
 
     Raises:
-        InvalidConfiguration: One; it begins with the setting's name, and its last context says where that is stated.
+        InvalidConfiguration: One; it is about the setting, and its last context says where that is stated.
             Several come as `Problems`.
     """
     problems = Collector()
@@ -37,10 +37,9 @@ def check_settings(settings: DockerSettings) -> None:
         with found:
             yield
         for error in found.errors:
-            error.message = f"`{name}`: {error.message}"
             place = settings.where(name, part)
             error.context = (*error.context, *([Located(f"stated in {place}", place)] if place else []))
-            problems.add(error)
+            problems.add(error.of(f"`{name}`"))
 
     for name, argument in sorted(effective.python_package_installer_args.items()):
         with stated("python_package_installer_args", name):

@@ -76,9 +76,12 @@ def apply(workspace: Workspace, builder: str | None = None, form: str = "run", o
     """
     locked = load_locked(workspace)
     run = _run(workspace, locked, builder)
-    text = pipeline_build(run) if form == "build" else run_configuration(run)
-    if form == "build" and "images: {}" in text.splitlines():
-        workspace.note("the active stack wants no images, so a run with this build uses none of those that were built")
+    if form == "build":
+        text, images = pipeline_build(run)
+        if not images:
+            workspace.note("the active stack wants no images, so a run with this build uses none that were built")
+    else:
+        text = run_configuration(run)
     if output is not None:
         write_delivered(workspace, locked, output, text)
     return text

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from zlock.errors import InvalidInput, Located, Problems, ZlockError
+from zlock.errors import InvalidInput, Located, ZlockError
 from zlock.model.paths import leads_out
 from zlock.model.toml import parse_toml
 from zlock.regular import read_regular
@@ -156,7 +156,7 @@ class Editing:
         for path, file in self._edited().items():
             names = {display(str(path)), Path(os.path.relpath(path, self._folder)).as_posix(), str(path)}
             told = _Told(re.compile(rf"(?<![\w./-])({'|'.join(map(re.escape, names))}):(\d+)"), file.lines_before())
-            for one in error.errors if isinstance(error, Problems) else (error,):
+            for one in error.each:
                 one.message, one.hint = told.text(one.message), told.text(one.hint)
                 one.context = tuple(map(told.line, one.context))
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from zlock.errors import InvalidConfiguration, OutsideFailed, Problems, ZlockError
+from zlock.errors import InvalidConfiguration, OutsideFailed, ZlockError
 from zlock.lock.toml import dumps
 from zlock.model.origin import Origin, Source
 from zlock.pyproject.document import Document
@@ -148,11 +148,11 @@ def _check_requirements(origin: Path, shown: str) -> None:
                 f"`{shown}` is a Dockerfile, whose lines become settings",
                 hint="write them into a `zlock.toml`: `docs/first-images.md` has a table of lines and their settings",
             ) from error
-        first, *others = error.errors if isinstance(error, Problems) else [error]
+        first, *others = error.each
         more = [f"and {len(others)} more mistakes"] if others else []
         raise InvalidConfiguration(
             f"`{shown}` can't be read as a requirements file",
-            context=[first.message, *first.context, *more],
+            context=[str(first), *first.context, *more],
             hint="`--from` takes a requirements file, a `pyproject.toml` or the Python file of a pipeline",
         ) from error
 

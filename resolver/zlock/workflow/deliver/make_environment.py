@@ -119,9 +119,9 @@ class _Making(Unshown, frozen=True):
     def _build(self, package: Package, build: Build | None) -> None:
         if build is None or not build.locked:
             raise NoAnswer(
-                f"step `{self.contents.step.step.name}`: the lock does not say with what `{package.name}` is built",
+                f"the lock does not say with what `{package.name}` is built",
                 hint=f"name it in `build-sdists`, and run `zlock resolve --upgrade-package {package.name}`",
-            )
+            ).of(step=self.contents.step.step.name)
         house = self.supply(self.contents.step, list(files_of_build(build.requirements)))
         needs = self.work / f"{package.name}.build.txt"
         needs.write_text("".join(f"{line}\n" for line in build.requirements), encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from zlock.errors import InvalidConfiguration, InvalidInput, Located, Problems, ZlockError
+from zlock.errors import InvalidConfiguration, InvalidInput, Located, ZlockError
 from zlock.regular import read_regular
 from zlock.settings.location import Location
 from zlock.workflow.project.workspace import Options
@@ -29,11 +29,9 @@ class Part(Struct, frozen=True, kw_only=True):
 
     def named(self, error: ZlockError) -> list[ZlockError]:
         """Return what is wrong with it, each error with its name, and with files that count from anywhere."""
-        errors = error.errors if isinstance(error, Problems) else (error,)
-        for one in errors:
-            one.message = f"`{self.name}`: {one.message}"
+        for one in error.of(f"`{self.name}`").each:
             one.context = tuple(map(self._placed, one.context))
-        return list(errors)
+        return list(error.each)
 
     def _placed(self, line: str) -> str:
         if not isinstance(line, Located) or not line.file or self.options.project is None:

@@ -59,7 +59,7 @@ def newer(members: Members, step: Name, name: NormalizedName) -> Newer:
     try:
         return _Search(members, step, name).run()
     except ZlockError as error:  # what is known without an index is worth saying in spite of it
-        return Newer(verdict="unknown", reasons=(error.message,))
+        return Newer(verdict="unknown", reasons=(str(error),))
     except Unsolvable:
         return Newer(verdict="unknown", reasons=("the locked release is no longer available from the index",))
 

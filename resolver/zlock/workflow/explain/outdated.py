@@ -87,7 +87,7 @@ def _outdated(workspace: Workspace, members: Members, locked: LockedStep) -> Out
         try:
             newest = _newest(members.versions(step, name), Version(version))
         except ZlockError as error:
-            unknown[name] = error.message
+            unknown[name] = str(error)
             if isinstance(error, OutsideFailed) and not workspace.options.offline:  # offline nobody was asked
                 failed = failed or error
             continue

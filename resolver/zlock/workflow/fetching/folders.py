@@ -92,8 +92,7 @@ class Folders:
         """Return what comes of a folder; what failed for one step is not tried again for the next."""
         step = making.step.step.name
         if error := unbuilt(self._workspace.project, making.name, making.folder):
-            error.message = f"step `{step}`: {error.message}"
-            raise error
+            raise error.of(step=step)
         key = (making.folder, making.target.python_version, making.locked)
         try:
             if key not in self._known:
@@ -124,7 +123,7 @@ class Folders:
             error.hint = _CORRECT
             raise
         except InvalidMetadata as error:
-            raise BuildFailed(f"`{name}` could not be built: {error.reason}", context=context, hint=_CORRECT) from error
+            raise BuildFailed(name, error.reason, context=context, hint=_CORRECT) from error
         except OSError as error:
             raise OutsideFailed(
                 f"`{name}` could not be built: `{error.filename}` can't be copied: {error.strerror}",

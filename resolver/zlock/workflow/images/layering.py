@@ -12,7 +12,7 @@ from functools import cache
 from msgspec.structs import replace
 
 from zlock._version import __version__
-from zlock.errors import NoAnswer, OutsideFailed
+from zlock.errors import NoAnswer, OutsideFailed, ZlockError
 from zlock.image.context.contents import plan_image
 from zlock.image.layers.assemble import NoRoom, room_on
 from zlock.image.layers.bytecode import NO_BYTECODE
@@ -72,11 +72,9 @@ class Layering:
             try:
                 return self._planned(replace(wanted, parent=self._known(wanted)))
             except _Unreadable as error:
-                failed, why = error.__cause__, str(error)
-                if self._is_named and isinstance(failed, OutsideFailed):
-                    raise failed from None
-                if isinstance(failed, NoAnswer):
-                    hint = failed.hint
+                if self._is_named and isinstance(error.failed, OutsideFailed):
+                    raise error.failed from None
+                why, hint = error.why, error.hint
         if self._is_named:
             what = f"step `{wanted.step}` can't be put together out of layers: {why}"
             raise NoAnswer(what, hint=hint)
@@ -119,7 +117,7 @@ class Layering:
         settings = wanted.settings.effective()
         facts = self._facts(wanted, settings.venv)
         if found := misfit(facts, wanted.target, settings.venv):
-            raise NoAnswer(f"step `{wanted.step}`: {found[0]}", hint=found[1])
+            raise NoAnswer(found[0], hint=found[1]).of(step=wanted.step)
         odd = next((path for path, kind in facts.there.items() if kind != "folder"), "")
         if odd:
             raise _Unreadable(f"`{odd}` of its base image is not a folder")
@@ -143,8 +141,8 @@ class Layering:
         except (NoAnswer, OutsideFailed) as error:
             may_come = wanted.may_get_python or "PATH" in wanted.settings.effective().environment
             if isinstance(error, NoRoom) or (isinstance(error, NoPython) and not may_come):
-                raise NoAnswer(f"step `{wanted.step}`: {error.message}", hint=error.hint) from error
-            raise _Unreadable(error.message) from error
+                raise error.of(step=wanted.step) from None
+            raise _Unreadable(error.message, error) from error
 
     def _read(self, parent: Parent, platform: str, folders: Sequence[str]) -> ParentFacts:
         """Return what a parent is; it is kept by its digest, so nobody reads its files twice, whatever they say."""
@@ -192,11 +190,22 @@ def _unclear(wanted: Wanted, facts: ParentFacts) -> str:
         if wanted.debs:
             return f"{error.message}, which its Debian packages may bring"
         place = wanted.settings.where("user")
-        error.message = f"step `{wanted.step}`: {error.message}"
-        error.context = (*error.context, *([f"stated in {place}"] if place else []))
+        error.of(step=wanted.step).context += (f"stated in {place}",) if place else ()
         raise
     return ""
 
 
 class _Unreadable(Exception):
-    """An image can't be put together, and an engine may be able to build it: why, as it follows the step's name."""
+    """An image can't be put together, and an engine may be able to build it.
+
+    Attributes:
+        why: Why not, as it follows the step's name.
+        failed: The error that is the reason, None for none.
+        hint: The way out.
+    """
+
+    def __init__(self, why: str, failed: ZlockError | None = None) -> None:
+        super().__init__(why)
+        self.why = why
+        self.failed = failed
+        self.hint = failed.hint if isinstance(failed, NoAnswer) else _ENGINE

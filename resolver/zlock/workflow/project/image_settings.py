@@ -43,15 +43,14 @@ def mistakes(workspace: Workspace, steps: Iterable[Step]) -> list[tuple[ZlockErr
 
     A step without a Linux platform has no image, so nothing of it is refused.
     """
-    found: dict[tuple[str, ...], tuple[ZlockError, list[str]]] = {}
+    found: dict[str, tuple[ZlockError, list[str]]] = {}
     for step in steps:
         platforms = step.platforms or workspace.project.platforms
         if any(platform.startswith("linux/") for platform in platforms):
             for error in _mistakes(workspace, step):
-                found.setdefault((error.message, *error.context), (error, []))[1].append(step.name)
+                found.setdefault(error.laid_out(), (error, []))[1].append(step.name)
     for error, (first, *others) in found.values():
-        error.message = f"step `{first}`, {error.message}"
-        error.context = (*error.context, *([f"likewise for {listed(others)}"] if others else []))
+        error.of(step=first).context += (f"likewise for {listed(others)}",) if others else ()
     return list(found.values())
 
 

@@ -114,6 +114,8 @@ class Failures:
     def add(self, error: ZlockError, *steps: str) -> None:
         """Keep an error, as that of steps."""
         self.problems.add(error)
+        if len(steps) == 1:
+            error.step = steps[0]
         for step in steps:
             self.of_steps.setdefault(step, []).append(error)
 

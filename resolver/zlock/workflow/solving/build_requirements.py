@@ -53,9 +53,9 @@ class BuildLocker:
             return self._session.repository.build_requirements(one.index, one.candidate.files[0], toolchain)
         except InvalidMetadata as error:
             raise OutsideFailed(
-                f"step `{job.step.name}`: `{_what(one)}` can't be built: {error.reason}",
+                f"`{_what(one)}` can't be built: {error.reason}",
                 hint="require a release that has a wheel, or take it out of `build-sdists`",
-            ) from error
+            ).of(step=job.step.name) from error
 
     def _of_reference(self, job: Job, target: Target, one: Resolved, stated: Sequence[str]) -> Build:
         """Return the build of a repository or an archive.
@@ -77,9 +77,9 @@ class BuildLocker:
         for each in requirements:
             if each.requirement.url:
                 raise NoAnswer(
-                    f"step `{job.step.name}`: building `{_what(one)}` requires `{each.name}` by its URL",
+                    f"building `{_what(one)}` requires `{each.name}` by its URL",
                     hint="only what an index has as wheels is locked for a build",
-                )
+                ).of(step=job.step.name)
         kept = build_pins(job.lock.facts if job.lock else None, one.name, target.platform)
         return build_of(one, target.platform, stated, self._solver.apart(job, target, requirements, kept))
 
@@ -89,5 +89,4 @@ def _what(one: Resolved) -> str:
 
 
 def _reason(error: ZlockError) -> str:
-    errors = error.errors if isinstance(error, Problems) else (error,)
-    return "; ".join(each.message for each in errors)
+    return "; ".join(map(str, error.each))

@@ -90,8 +90,7 @@ class _Locker:
                 with self._images.apt(reference, platform, self._pool(kept)) as (base, apt):
                     self._answered[asked] = find_closure(base, apt, names, kept, self._workspace.note)
             except ZlockError as error:
-                error.message = f"step `{job.step.name}`: {error.message}"
-                error.context = (*error.context, *_stated(job))
+                error.of(step=job.step.name).context += tuple(_stated(job))
                 raise
         return self._answered[asked]
 
@@ -145,10 +144,10 @@ def _check_replaced(job: Job, known: Apt, found: Mapping[str, Sequence[DebianPac
         old = before.get((one.name, one.version, one.architecture, one.suite), one)
         if old.sha256 != one.sha256:
             raise IndexFailed(
-                f"step `{job.step.name}`: `{one.filename}` is another file in its archive than was locked",
+                f"`{one.filename}` is another file in its archive than was locked",
                 context=[f"locked: sha256 {old.sha256}", f"now: sha256 {one.sha256}"],
                 hint="ask whoever keeps the archive; if it is right, `zlock resolve --upgrade-apt`",
-            )
+            ).of(step=job.step.name)
 
 
 def _stated(job: Job) -> Iterator[str]:

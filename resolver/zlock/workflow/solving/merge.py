@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from zlock.errors import InvalidConfiguration, InvalidInput, NoAnswer, Problems, ZlockError
+from zlock.errors import InvalidConfiguration, InvalidInput, NoAnswer, ZlockError
 from zlock.lock.checkout import MERGING, merged_files, was_said, write_conflict
 from zlock.lock.git import Repository
 from zlock.lock.identity import owner_in
@@ -92,7 +92,7 @@ def _without_errors(reporter: Reporter) -> Reporter:
 
 def _place_in_repository(error: ZlockError, folder: Path) -> None:
     """Let an error name files as the repository has them: the folder of merged files is gone when it is read."""
-    for one in error.errors if isinstance(error, Problems) else (error,):
+    for one in error.each:
         one.message, *context, one.hint = (
             text.replace(f"{folder}/", "") for text in (one.message, *one.context, one.hint)
         )

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from packaging.utils import NormalizedName
 
-from zlock.errors import Collector, NoSolution, NotProven, ZlockError, every, raise_all
+from zlock.errors import Collector, NoSolution, NotProven, every, raise_all
 from zlock.index.repository import popular_names
 from zlock.lock.environments import Answer
 from zlock.merge import merge
@@ -135,7 +135,7 @@ class StepSolver:
         try:
             pins = solve(problem, self._steps)
         except NotProven as unproven:
-            raise _in_step(unproven, job) from unproven
+            raise unproven.of(step=job.step.name) from None
         except Unsolvable as proof:
             raise self._no_solution(job, problem, self._conflict(job, problem, proof)) from None
         return self._complete(describe(problem, pins, self._known))
@@ -158,7 +158,7 @@ class StepSolver:
                 if isinstance(error, Unsolvable):
                     self._yield_to(one, member.problem, error)
                 elif isinstance(error, NotProven):
-                    raise _in_step(error, one.job) from error
+                    raise error.of(step=one.job.step.name)
                 elif error not in problems.errors:  # a page can fail for several steps
                     raise error
         problems.raise_if_any()
@@ -193,7 +193,7 @@ class StepSolver:
         if hopeless := find_hopeless(problem):
             self._check_current({one.direct.name for one in hopeless})
             known = {*self._session.repository.known_names(), *popular_names()}
-            raise_all(_in_step(error, job) for error in errors_of(problem, hopeless, known))
+            raise_all(error.of(step=job.step.name) for error in errors_of(problem, hopeless, known))
         conflict = explain(problem, proof)
         self._check_current(conflict.names)
         return conflict
@@ -205,6 +205,7 @@ class StepSolver:
         self._hear(Failing(no_solution(job.step.name, conflict).laid_out()))
         self._hear(Doing(Activity.TRYING_CHANGES, job.step.name))
         error = no_solution(job.step.name, conflict, find_changes(problem, conflict))
+        error.step = job.step.name
         self._hear(Failing(error.laid_out()))
         return error
 
@@ -241,7 +242,3 @@ class _Steps(SearchReporter):
     def starting_round(self, index: int) -> None:
         if index % 100 == 0:
             self._hear(Doing(Activity.SEARCHING, done=index))
-
-
-def _in_step(error: ZlockError, job: Job) -> ZlockError:
-    return type(error)(f"step `{job.step.name}`: {error.message}", context=error.context, hint=error.hint)
