@@ -17,6 +17,7 @@ from support.stored_images import digest_of, make_layer, unpacked
 from zlock.debian.apt import Apt
 from zlock.debian.base import Base, describes_debian, take_out
 from zlock.debian.closure import find_closure
+from zlock.debian.control import paragraphs
 from zlock.errors import CommandFailed, InvalidInput, NoAnswer, OutsideFailed
 from zlock.image.reading.layers import LayerTree
 from zlock.model.debian import DebianPackage
@@ -154,6 +155,12 @@ def test_versions_stay_while_the_archive_has_them(archive: TinyArchive, key: Key
     }
     assert named(closure(base, ["tool"]))["libtool1"] == "1.1"
     assert named(closure(base, ["libtool1=1.1"], before))["libtool1"] == "1.1", "what is asked for comes first"
+
+
+def test_a_field_of_very_many_lines_is_read() -> None:
+    (found,) = paragraphs("Package: a\n" + " b\n" * 300_000)
+
+    assert found["package"] == "a" + "\nb" * 300_000
 
 
 def test_both_formats_of_sources_are_read(archive: TinyArchive, key: Key, tmp_path: Path) -> None:

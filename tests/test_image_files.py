@@ -46,6 +46,11 @@ from zlock.model.form import plain
         (["data", "!data/keep.txt", "data/keep.txt"], ["data/keep.txt"], []),
         (["# comment", "", "  ", "./a"], ["a"], ["# comment", "b"]),
         (["."], [], ["a"]),
+        (["*a*b*"], ["ab", "xaxbx", "abab"], ["ba", "a/b"]),
+        (["x/*a*[bc]*d"], ["x/aabcd", "x/a.c.bd"], ["x/abc", "x/ab/d", "x/bad"]),
+        (["a**c*d*e"], ["a/b/cde", "acdede"], ["a/bcde", "a/c/de"]),
+        (["**/**/**/**/a"], ["a", "x/y/a"], ["b"]),
+        (["*a" * 40 + "b"], [], ["a" * 250]),
     ],
 )
 def test_a_pattern_leaves_out_what_docker_leaves_out(lines: list[str], ignored: list[str], kept: list[str]) -> None:
@@ -53,6 +58,11 @@ def test_a_pattern_leaves_out_what_docker_leaves_out(lines: list[str], ignored: 
 
     assert [path for path in ignored if not rule(path)] == []
     assert [path for path in kept if rule(path)] == []
+
+
+def test_a_pattern_that_would_take_for_ever_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"with more than 3 times `\*\*`"):
+        ignore_rule(["**/a/" * 4])
 
 
 def test_a_pattern_that_is_none_is_named() -> None:

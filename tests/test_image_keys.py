@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from support.images import PARENT, UV, archive, build_row, locked, planned, repository, sdist, uv, wheel
+from zlock.errors import NoAnswer
 from zlock.image.components import moved
 from zlock.image.context.contents import plan_image
 from zlock.image.layers.parent import ParentFacts
@@ -182,26 +183,34 @@ def on(platform: str, lock: Lock) -> ImagePlan:
     )
 
 
+FACTS = ParentFacts(
+    interpreter="/usr/bin/python3",
+    real="/usr/bin/python3.12",
+    python="3.12.4",
+    machine="x86_64",
+    libc="glibc",
+    glibc=(2, 36),
+    users={},
+    groups={},
+    there={},
+)
+
+
 def test_what_an_image_out_of_layers_downloads_is_what_is_known_of_it() -> None:
     unsized = wheel("beta", "1.0")
     del unsized["wheels"][0]["size"]
     lock = locked(wheel("alpha", "1.0", size=700), unsized)
-    facts = ParentFacts(
-        interpreter="/usr/bin/python3",
-        real="/usr/bin/python3.12",
-        python="3.12.4",
-        machine="x86_64",
-        libc="glibc",
-        glibc=(2, 36),
-        users={},
-        groups={},
-        there={},
-    )
     wanted = Wanted(
         step="train", lock=lock, target=Target.parse("3.12"), settings=DockerSettings(), apt_packages=(), parent=PARENT
     )
 
-    assert plan_layers(wanted, facts, None).download == 700
+    assert plan_layers(wanted, FACTS, None).download == 700
+
+
+def test_a_user_of_a_base_image_is_no_number_without_end() -> None:
+    assert FACTS.owner("1000:1000") == (1000, 1000)
+    with pytest.raises(NoAnswer, match="the base image has no user `9999"):
+        FACTS.owner("9" * 5000)
 
 
 @pytest.mark.parametrize(
@@ -378,6 +387,12 @@ def asked_of(folder: Path, text: str) -> tuple[Parent, list[NamedImage]]:
         return DIGESTS["base:1"]
 
     return custom_parent(folder / "Dockerfile", None, digest_of), asked
+
+
+def test_a_stage_is_no_number_without_end(tmp_path: Path) -> None:
+    _, asked = asked_of(tmp_path, f"FROM base:1\nCOPY --from={'9' * 5000} /b /b\n")
+
+    assert [image.reference for image in asked] == ["9" * 5000, "base:1"]
 
 
 @pytest.mark.parametrize(

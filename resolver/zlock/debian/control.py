@@ -10,23 +10,27 @@ Paragraph = Mapping[str, str]
 
 def paragraphs(text: str) -> Iterator[Paragraph]:
     """Yield the paragraphs of a text; lines that are comments, or no part of a field, are passed over."""
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     last = ""
     for line in text.splitlines():
         if not line.strip():
             if found:
-                yield found
+                yield _joined(found)
             found, last = {}, ""
         elif line[0] in " \t":
             if last:
-                found[last] += f"\n{line[1:]}"
+                found[last].append(line[1:])
         elif line[0] != "#":
             name, colon, value = line.partition(":")
             last = name.lower() if colon else ""
             if last:
-                found[last] = value.strip()
+                found[last] = [value.strip()]
     if found:
-        yield found
+        yield _joined(found)
+
+
+def _joined(fields: Mapping[str, list[str]]) -> Paragraph:
+    return {name: "\n".join(lines) for name, lines in fields.items()}
 
 
 def names_of(relation: str) -> Iterator[tuple[str, ...]]:

@@ -111,7 +111,7 @@ def _needed(stages: Sequence[_Stage]) -> set[int]:
 
 def _stage_at(name: str, before: Sequence[_Stage]) -> int | None:
     """Return the position of the earlier stage that a name or a number means, None where it is an image."""
-    if name.isdecimal() and int(name) < len(before):
+    if name.isdecimal() and len(name) < 10 and int(name) < len(before):  # noqa: PLR2004 - which is a number of any
         return int(name)
     return next((place for place in reversed(range(len(before))) if before[place].name == name.lower()), None)
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, NamedTuple
 
-from zlock.model.form import Line, matching
+from zlock.model.form import Line, Misstated, matching
+from zlock.model.paths import LONGEST_NAME
 
 _NAME = r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]"
 _PATH = r"[A-Za-z0-9+~_.-][A-Za-z0-9+~_.:%/-]*\.deb"
@@ -94,6 +95,11 @@ class DebianPackage(NamedTuple):
     sha256: _Sha256
     needs: tuple[Need, ...] = ()
     platforms: tuple[Line, ...] = ()
+
+    def check(self) -> None:
+        """Hold it to what a file system takes."""
+        if len(self.filename) > LONGEST_NAME:
+            raise Misstated(f"its file would have a name of more than {LONGEST_NAME} characters")
 
     @property
     def filename(self) -> str:

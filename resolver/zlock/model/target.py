@@ -17,10 +17,10 @@ from zlock.model.machine import PLATFORMS, Machine
 
 # PEP 600: the older names of three glibc floors
 _LEGACY_MANYLINUX = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-PYTHON = re.compile(r"3\.([0-9]+)(?:\.([0-9]+))?")
+PYTHON = re.compile(r"3\.([0-9]{1,4})(?:\.([0-9]{1,4}))?")
 _LIBC_MAJOR = {"manylinux": 2, "musllinux": 1}
 _MOST_MUSL = 9  # musl is at 1.2 since 2019
-LIBC = re.compile(r"([0-9]+)[_.]([0-9]+)")
+LIBC = re.compile(r"([0-9]{1,4})[_.]([0-9]{1,4})")
 _marker = lru_cache(maxsize=1024)(Marker)  # the packages of a lock share a few
 
 

@@ -28,7 +28,7 @@ SECONDS = 2.0
 """How long changes are tried."""
 _MOST_TRIED = 3  # releases of one package that a change is tried with
 _PYTHONS = range(6, 16)  # minor versions of Python 3 that a step could have
-_FLOOR = re.compile(r"(many|musl)linux_(\d+)_(\d+)_")
+_FLOOR = re.compile(r"(many|musl)linux_(\d{1,4})_(\d{1,4})_")
 
 
 def find_changes(problem: Problem, conflict: Conflict) -> Changes:

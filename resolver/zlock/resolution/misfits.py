@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from zlock.model.target import Target
 
-_CPYTHON = re.compile(r"cp3(\d+)")
+_CPYTHON = re.compile(r"cp3(\d{1,4})")
 
 
 class Misfits(Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,8 @@ from zlock.model.paths import files_in
 
 _OPERATOR = re.compile(r"[\\\[&|~]")
 """What stands for itself between brackets, and may mean more to Python."""
+_NAME, _FOLDERS = "[^/]*", ("(.*/)?", ".*")
+_MOST_FOLDERS = 3  # of which each may begin at every folder of a path, for each place where the one before does
 
 Ignored = Callable[[str], bool]
 """Tells of a path with `/`, relative to the folder, whether it is left out."""
@@ -58,29 +61,47 @@ def ignore_rule(lines: Sequence[str]) -> Ignored:
 
 def _regex(pattern: str) -> re.Pattern[str]:
     """Return what a pattern matches: `*` and `?` within a name, `**` any number of folders."""
-    found = ""
+    parts = list(_parts(pattern))
+    if sum(part in _FOLDERS for part in parts) > _MOST_FOLDERS:
+        raise InvalidInput(
+            f"`.dockerignore` has `{pattern}`, with more than {_MOST_FOLDERS} times `**`", hint="write it with fewer"
+        )
+    found, is_open = "", False
+    for position, part in enumerate(parts):
+        if part in (_NAME, "/", *_FOLDERS):
+            found += ")" * is_open
+            rest = itertools.takewhile(lambda one: one not in ("/", *_FOLDERS), parts[position + 1 :])
+            is_open = part == _NAME and _NAME in rest
+            found += "(?>[^/]*?" if is_open else part
+        else:
+            found += part
+    try:
+        return re.compile(found, re.DOTALL)
+    except re.error as error:
+        raise InvalidInput(f"`.dockerignore` has `{pattern}`, which is not a pattern", hint="correct it") from error
+
+
+def _parts(pattern: str) -> Iterator[str]:
+    """Yield what a pattern is made of, as regular expressions; of `**` that follow one another the last alone."""
     position = 0
     while position < len(pattern):
         rest = pattern[position:]
         if rest.startswith("**"):
             position += 3 if rest.startswith("**/") else 2
-            found += "(.*/)?" if position < len(pattern) else ".*"
+            if not pattern.startswith("**", position):
+                yield _FOLDERS[position == len(pattern)]
             continue
         position += 1
         if rest[0] == "[" and "]" in rest[2:]:
             end = rest.index("]", 2)
             inside = _OPERATOR.sub(r"\\\g<0>", rest[1:end])
-            found += f"[{inside}]"
+            yield f"[{inside}]"
             position += end
         elif rest[0] == "\\" and len(rest) > 1:
-            found += re.escape(rest[1])
+            yield re.escape(rest[1])
             position += 1
         else:
-            found += {"*": "[^/]*", "?": "[^/]"}.get(rest[0], re.escape(rest[0]))
-    try:
-        return re.compile(found, re.DOTALL)
-    except re.error as error:
-        raise InvalidInput(f"`.dockerignore` has `{pattern}`, which is not a pattern", hint="correct it") from error
+            yield {"*": _NAME, "?": "[^/]"}.get(rest[0], re.escape(rest[0]))
 
 
 def walk(folder: Path, is_left_out: Ignored) -> Iterator[tuple[str, Path]]:

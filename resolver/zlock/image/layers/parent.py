@@ -18,7 +18,8 @@ from zlock.reporting import Reporter
 
 _LOADER = re.compile(rb"/(?:lib|lib64|libx32)/[A-Za-z0-9_./-]*ld-(linux|musl)[A-Za-z0-9_.-]*\x00")
 _HEAD = 64 * 1024  # bytes of a program in which it names what loads it
-_GLIBC = re.compile(rb"GNU C Library [^\n]*version (\d+)\.(\d+)")
+_LONGEST_NUMBER = 10  # digits, of a user or a group: they have 32 bits
+_GLIBC = re.compile(rb"GNU C Library [^\n]*version (\d{1,4})\.(\d{1,4})")
 _KEPT = re.compile(r"python3(\.\d+)?|libpython3\.\d+[a-z]?\.so.*|libc\.so\.6|libc-2\.\d+\.so|passwd|group")
 _MACHINES = {62: "x86_64", 183: "aarch64", 3: "i686", 40: "armv7l", 21: "ppc64le", 22: "s390x", 243: "riscv64"}
 """ELF's number of a machine (`e_machine`, gABI), and how Python calls that machine on Linux."""
@@ -87,7 +88,7 @@ class ParentFacts(Struct, frozen=True, kw_only=True):
 def _number(name: str, known: Mapping[str, int], kind: str) -> int:
     if name in known:
         return known[name]
-    if not name.isdecimal():
+    if not name.isdecimal() or len(name) > _LONGEST_NUMBER:
         raise NoAnswer(f"the base image has no {kind} `{name}`", hint="name one that it has, or a number (`user`)")
     return int(name)
 
@@ -184,5 +185,5 @@ def _rows(tree: LayerTree, path: str) -> Iterator[list[str]]:
     """Yield the rows of `/etc/passwd` or its like; what is none is passed over, as the C library does."""
     for line in text_at(tree, path).splitlines():
         row = line.split(":")
-        if len(row) > 2 and row[2].isdecimal() and len(row[2]) < 11:  # noqa: PLR2004 - name:password:number, of 32 bits
+        if len(row) > 2 and row[2].isdecimal() and len(row[2]) <= _LONGEST_NUMBER:  # noqa: PLR2004 - name:password:number
             yield row

@@ -20,7 +20,7 @@ from zlock.image.reading.tree import FileTree, file_at
 CACHE = "__pycache__"
 """The folder in which Python keeps what it has compiled; it runs only what has a source beside that folder."""
 
-_NAME = re.compile(r"(?P<module>.+?)\.(?:cpython-3(?P<minor>\d+)|[^.]+)(?:\.opt-(?P<level>[^.]+))?\.pyc")
+_NAME = re.compile(r"(?P<module>.+?)\.(?:cpython-3(?P<minor>\d{1,4})|[^.]+)(?:\.opt-(?P<level>[^.]+))?\.pyc")
 _LEVELS = {None: 0, "1": 1, "2": 2}
 _MAGIC, _HEADER = 4, 16  # bytes
 _AT_A_TIME = 16 * 1024 * 1024  # bytes of source in memory
