@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from support.index import TinyIndex
 from support.repository import asking
+from support.wheels import Wheel
 from zlock.errors import IndexFailed
 from zlock.index.cache import Cache, default_folder
 from zlock.model.indexes import Index
@@ -252,11 +253,19 @@ def test_no_temporary_file_stays(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob(".new-*"))
 
 
-def test_files_without_a_hash_are_read_again_for_they_may_be_others(index: TinyIndex, tmp_path: Path) -> None:
+@pytest.mark.parametrize("etag", [True, False])
+def test_files_without_a_hash_are_read_again_unless_their_server_says_they_are_the_same(
+    index: TinyIndex, tmp_path: Path, *, etag: bool
+) -> None:
+    index.etag = etag
     wheel = index.wheel("a", "1.0", requires=["b"])
-    wheel.hashes, wheel.core_metadata = {}, "no-hash"
+    wheel.hashes, wheel.core_metadata = {}, False
     assert ask_all(index, tmp_path) == "b"
-    wheel.metadata = (wheel.metadata or b"").replace(b"Requires-Dist: b", b"Requires-Dist: c")
+    index.requests.clear()
+    assert ask_all(index, tmp_path) == "b"
+    asked = [request.method for request in index.requests if request.path.endswith(".whl")]
+    assert set(asked) == ({"HEAD"} if etag else {"HEAD", "GET"})
+    wheel.content = Wheel(name="a", version="1.0", requires=["c"]).content()
     assert ask_all(index, tmp_path, offline=True) == "b"
     assert ask_all(index, tmp_path) == "c"
 

@@ -111,6 +111,13 @@ def test_a_file_without_a_sha256_is_hashed_for_the_lock(
     (package,) = project.lock("pipeline")["packages"]
     assert package["wheels"][0]["hashes"]["sha256"] == wheel.sha256
 
+    project.lock_path("pipeline").unlink()
+    index.requests.clear()
+    locks(project)
+    assert "GET" not in {request.method for request in index.requests if request.path.endswith(".whl")}
+    project.lock_path("pipeline").unlink()
+    locks(project, "--offline")
+
 
 def test_a_file_listed_twice_with_different_hashes_is_exit_3(project: Project, index: TinyIndex) -> None:
     for requires in ([], ["b"]):

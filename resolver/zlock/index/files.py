@@ -17,11 +17,12 @@ from zlock.errors import IndexFailed
 from zlock.index.client import Client, Continued
 from zlock.index.folder import as_path, open_file
 from zlock.index.metadata import is_static, parse_metadata, read_headers
-from zlock.index.network import METADATA, WHOLE, Answer, Limit, not_cached
+from zlock.index.network import METADATA, WHOLE, Answer, Limit, Request, not_cached
 from zlock.model.distribution import File, Metadata
 from zlock.model.link import shown
 from zlock.model.ports import InvalidMetadata, MetadataBuilder
 
+_HEAD = Request("HEAD")
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _UNSATISFIED_RANGE = re.compile(r"bytes \*/(\d{1,18})")
 CREDENTIALS = "give the index credentials: in its URL, netrc, the keyring, or UV_INDEX_<NAME>_USERNAME and _PASSWORD"
@@ -152,6 +153,18 @@ class Files:
                     f"the metadata beside `{file.filename}` is not that inside it: `{shown(file.url)}`", hint=_HOSTILE
                 )
             return _digest(stream, "sha256"), stream.seek(0, io.SEEK_END)
+
+    def stamp(self, url: str) -> str:
+        """Return by what a server tells a file from another one with its URL (RFC 9110, 8.8), empty where it does not.
+
+        Raises:
+            IndexFailed: It can't be asked.
+        """
+        if as_path(url) is not None:
+            return ""
+        answer = self._client.submit(url, _HEAD, {}, seconds=METADATA.seconds)
+        said = [answer.headers.get(name, "") for name in ("etag", "last-modified", "content-length")]
+        return " ".join(said) if answer.status == 200 and any(said[:2]) else ""  # noqa: PLR2004 - an HTTP status
 
     @contextmanager
     def opened(self, file: File) -> Iterator[BinaryIO]:

@@ -69,6 +69,7 @@ class Repository:
         self._metadata: dict[tuple[Group, str], Future[Metadata]] = {}
         self._stored: dict[Group, dict[str, bytes]] = {}
         self._changed: set[Group] = set()
+        self._stamps: dict[str, str] = {}
 
     def routed(self, routing: Routing, python: str) -> Routed:
         """Return the packages as one routing and one Python see them; what several see is fetched once.
@@ -159,7 +160,10 @@ class Repository:
         return None if found is None else unpack(found)
 
     def _find_metadata(self, group: Group, file: File, key: str, toolchain: Toolchain) -> Metadata:
+        names = self._names(file, key)
         row = self._known_build(group, key, toolchain)
+        if row is None and names[0] in self._stored[group]:
+            row = unpack(self._stored[group][names[0]])
         if row is not None:
             return _done(row).result()
         asked: list[MetadataBuilder] = []
@@ -176,8 +180,22 @@ class Repository:
         except InvalidMetadata as error:
             self._learn(group, place(), error.reason)
             raise
-        self._learn(group, place(), _to_row(metadata))
+        for name in (place(),) if asked else filter(None, names):
+            self._learn(group, name, _to_row(metadata))
         return metadata
+
+    def _names(self, file: File, key: str) -> tuple[str, ...]:
+        """Return under what a file is known: what counts now is the first.
+
+        Where its index gives no hash that is its URL with what its server says of it, and its URL for offline runs.
+        """
+        if self._offline or not key.startswith("url "):
+            return (key,)
+        with self._lock:
+            stamp = self._stamps.get(file.url)
+        if stamp is None:
+            stamp = self._stamps[file.url] = self._files.stamp(file.url)
+        return (f"{key} {stamp}", key) if stamp else ("", key)
 
     def _known_build(self, group: Group, key: str, toolchain: Toolchain) -> object:
         """Return what a build came to on the Python that stands in for one that this machine does not have, or None."""
@@ -214,10 +232,16 @@ class Repository:
             IndexFailed: It can't be had, or differs from what its index says of it.
         """
         key = _key(file)
+        names = [name and hashlib.sha256(name.encode()).hexdigest() for name in self._names(file, key)]
+        if names[0] and (known := self._cache.read("hashes", "", names[0])):
+            return known[0], known[1]
         with self._lock:
             futures = [future for (_, known), future in self._metadata.items() if known == key and future.done()]
         expected = next((future.result() for future in futures if not future.exception()), None)
-        return self._files.sha256(file, expected)
+        found = self._files.sha256(file, expected)
+        for name in filter(None, names):
+            self._cache.write("hashes", "", name, found)
+        return found
 
     def build_requirements(self, index: str, file: File, toolchain: Toolchain) -> list[str]:
         """Return what building a wheel of an sdist of an index requires.

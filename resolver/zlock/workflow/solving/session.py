@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -121,7 +120,7 @@ class Session:
     def note(self, jobs: Sequence[AskingStep]) -> None:
         """Say which indexes anybody on the way could answer for, and which settings of this machine don't count."""
         for url in dict.fromkeys(index.shown for job in jobs for index in self._routing(job.step.routing).indexes):
-            if url.startswith("http://") and not is_loopback(urlsplit(url).netloc):
+            if url.startswith("http://") and not is_loopback(url.removeprefix("http://").partition("/")[0]):
                 self.workspace.note(f"the index `{url}` is asked without encryption")
         options, project = self.workspace.options, self.workspace.project
         if unread := self.workspace.machine.unread():
