@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from support.images import build_row, locked, repository, sdist, uv, wheel
 from zlock.errors import InvalidLock
 from zlock.lock.declared import digest_of_files
-from zlock.lock.facts import Apt, DeclaredFile, Facts, Uv
+from zlock.lock.facts import Apt, DeclaredFile, Facts, LockedInstaller
 from zlock.lock.files import PackageArchive, PackageFile
 from zlock.lock.identity import identity_of, resign
 from zlock.lock.lock import Lock
@@ -34,7 +34,7 @@ LOCK = locked(
     {**sdist("beta", "2.0"), "marker": 'sys_platform == "linux"', "requires-python": ">=3.9,!=3.10.*"},
     repository("gamma", url="ssh://git@host.example/team/project.git"),
     builds=[build_row("beta", "2.0", f"tool==1.0 --hash=sha256:{'02' * 32}")],
-    uv=uv("0.13.9"),
+    installer=uv("0.13.9"),
     **{"declared-files": [{"path": "zlock.toml", "digest": f"sha256:{'0' * 64}"}]},
 )
 GAVE_WAY = GaveWay(
@@ -208,11 +208,11 @@ def apt(base_image: str = DIGEST, distribution: str = "debian", **changes: Any) 
         ({"apt": Apt(base_image=DIGEST, distribution="debian", packages=(GIT, GIT))}, "apt.packages"),
         ({"exclude_newer": "2026\n"}, "exclude-newer"),
         ({"local": {"file:libs/a": "sha256:0"}}, "local.file:libs/a"),
-        ({"uv": (LOCK.facts.uv or Uv(version="", wheels=()))._replace(version="9")}, "uv"),
+        ({"installer": (LOCK.facts.installer or LockedInstaller(version="", wheels=()))._replace(version="9")}, "uv"),
         ({"declared_files": (DeclaredFile("../other", True, f"sha256:{'0' * 64}"),)}, "declared-files[0]"),
         ({"declared_files": (DeclaredFile("/etc/passwd", True, f"sha256:{'0' * 64}"),)}, "declared-files[0]"),
         ({"declared_files": (DeclaredFile("a/b", False, f"sha256:{'0' * 64}"),)}, "declared-files[0]"),
-        ({"uv": Uv(version="0.13.9", wheels=())}, "uv.wheels"),
+        ({"installer": LockedInstaller(version="0.13.9", wheels=())}, "uv.wheels"),
         ({"differs": (Differs(name="a", here="1\x1b[2J", elsewhere=(), reason="others"),)}, "differs[0].here"),
         ({"gave_way": (GAVE_WAY._replace(winner=EXPLICIT._replace(requirement="a\nb")),)}, "winner.requirement"),
         ({"builds": LOCK.facts.builds * 2}, "builds"),

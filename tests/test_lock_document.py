@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ from packaging.pylock import Pylock
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from zlock.lock.document import Recorded, build
+from zlock.lock.document import build
+from zlock.lock.facts import Facts
 from zlock.lock.question import Question, changes
 from zlock.lock.store import parse_lock
 from zlock.model.distribution import File, Metadata, Reference
 from zlock.model.explanations import GaveWay, Stated
+from zlock.model.form import Misstated, plain, read
+from zlock.model.installer import PIP, UV
 from zlock.model.requirement import Asked
 from zlock.model.target import Target
 from zlock.resolution.package import Candidate
@@ -59,18 +63,17 @@ def question(**more: Any) -> Question:
     return Question(**{"step": "train", "targets": (Target.parse("3.12"),), "asked": asked, **more})
 
 
-def document(*resolved: Resolved, recorded: Recorded | None = None, **more: Any) -> dict[str, Any]:
+def document(*resolved: Resolved, recorded: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     """Return a lock as it is read back, after `packaging.pylock` has found it valid."""
     lock = build(
         question(**more),
         [(Target.parse("3.12"), resolved)],
-        recorded or Recorded(),
         project=PROJECT,
         lock_folder=PROJECT / "lockfiles",
     )
-    read = tomllib.loads(lock.render())
-    Pylock.from_dict(read).validate()
-    return read
+    table = tomllib.loads(replace(lock, facts=replace(lock.facts, **recorded or {})).render())
+    Pylock.from_dict(table).validate()
+    return table
 
 
 def package(*resolved: Resolved) -> dict[str, Any]:
@@ -196,7 +199,7 @@ def test_facts_are_recorded() -> None:
     gave_way = GaveWay(
         loser=Stated(requirement="a<2", sources=("stack",)), winner=Stated(requirement="a>=2", sources=("explicit",))
     )
-    recorded = Recorded(gave_way=(gave_way,), exclude_newer="2026-01-01T00:00:00+00:00")
+    recorded = {"gave_way": (gave_way,), "exclude_newer": "2026-01-01T00:00:00+00:00"}
     own = document(recorded=recorded, parent_image="base", apt_packages=("git",), policy={"resolution": "lowest"})[
         "tool"
     ]["zlock"]
@@ -216,11 +219,11 @@ def test_a_lock_is_the_same_made_and_read() -> None:
     asked = question(apt_packages=("git",), policy={"indexes": [{"url": "https://index.example/simple/"}]})
     wheel = pinned(file("alpha-1.0-py3-none-any.whl"))
 
-    made = build(asked, [(asked.targets[0], [wheel])], Recorded(), project=PROJECT, lock_folder=PROJECT / "lockfiles")
-    read = parse_lock(PROJECT / "lockfiles" / "pylock.train.toml", made.render())
+    made = build(asked, [(asked.targets[0], [wheel])], project=PROJECT, lock_folder=PROJECT / "lockfiles")
+    again = parse_lock(PROJECT / "lockfiles" / "pylock.train.toml", made.render())
 
-    assert replace(read.facts, integrity="") == made.facts
-    assert read.packages == made.packages
+    assert replace(again.facts, integrity="") == made.facts
+    assert again.packages == made.packages
 
 
 def test_changes_name_the_source_and_what_came_and_went() -> None:
@@ -245,3 +248,16 @@ def test_changes_name_the_source_and_what_came_and_went() -> None:
         ("local environment: + `d`", "d"),
     ]
     assert changes(before, before) == []
+
+
+def test_the_installer_that_images_fetch_is_known_by_its_name() -> None:
+    wheels = [{"name": "uv-1.0-py3-none-any.whl", "hashes": {"sha256": "03" * 32}}]
+    own = document()["tool"]["zlock"] | {"uv": {"version": "1.0", "wheels": wheels}}
+    facts = read(Facts, own)
+
+    assert facts.installer == facts.fetched(UV)
+    assert facts.fetched(PIP) is None
+    assert plain(facts)["uv"] == own["uv"]
+    assert read(Facts, {**own, "uv": {**own["uv"], "name": "uv"}}) == facts
+    with pytest.raises(Misstated, match=r"uv\.name"):
+        read(Facts, {**own, "uv": {**own["uv"], "name": "other"}})

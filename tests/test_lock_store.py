@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from zlock.errors import InvalidLock, OutsideFailed
-from zlock.lock.document import Recorded, build
+from zlock.lock.document import build
 from zlock.lock.environments import Answer
 from zlock.lock.identity import resign
 from zlock.lock.question import Question
@@ -32,7 +32,7 @@ def lock_text(step: str = "train", requirement: str = "alpha") -> str:
         asked=(Asked(source="explicit", described="", requirements=(requirement, "beta")),),
     )
     answers: list[Answer] = [(question.targets[0], [])]
-    return build(question, answers, Recorded(), project=Path("/p"), lock_folder=Path("/p/lockfiles")).render()
+    return build(question, answers, project=Path("/p"), lock_folder=Path("/p/lockfiles")).render()
 
 
 @pytest.fixture

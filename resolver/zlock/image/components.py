@@ -29,12 +29,11 @@ def components_of(wanted: Wanted, lock: Lock, context: Mapping[str, bytes]) -> d
         context: Its build context.
     """
     settings, parent = wanted.settings.effective(), wanted.parent
-    uv = lock.facts.uv
-    installer = settings.installer.name
+    fetched, installer = lock.facts.fetched(settings.installer), settings.installer.name
     arguments = settings.python_package_installer_args
     variables = {**settings.environment, **{f"{k} at run time": v for k, v in settings.runtime_environment.items()}}
     chosen = {
-        "installer": f"{installer} {uv.version}" if uv and settings.installer.is_fetched else installer,
+        "installer": f"{installer} {fetched.version}" if fetched else installer,
         "system": str(settings.system).lower(),
         "venv": "" if settings.system or settings.venv == VENV else settings.venv,
         "user": wanted.user,

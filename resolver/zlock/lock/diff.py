@@ -19,7 +19,7 @@ from zlock.model.target import Target
 
 Kind = Literal["added", "removed", "major", "minor", "patch", "commit", "version", "files", "same"]
 # What of a lock's own table enters its image; the packages do by their identity.
-_IMAGE = ("apt", "apt_packages", "parent_digest", "parent_image", "parent_user", "platforms", "python", "uv")
+_IMAGE = ("apt", "apt_packages", "installer", "parent_digest", "parent_image", "parent_user", "platforms", "python")
 _YEAR = 365.25 * 24 * 3600  # seconds
 
 

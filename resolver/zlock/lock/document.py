@@ -13,41 +13,20 @@ from msgspec.structs import replace
 
 from zlock.lock.declared import digest_of_files
 from zlock.lock.environments import Answer, join_answers
-from zlock.lock.facts import Build, DeclaredFile, Facts, Uv
+from zlock.lock.facts import Build, Facts, LockedInstaller
 from zlock.lock.files import PackageArchive, PackageFile
 from zlock.lock.identity import FORMAT, identity_of
 from zlock.lock.lock import Lock
 from zlock.lock.package import Dependency, Package, PackageDirectory, PackageFacts, PackageTool, PackageVcs
 from zlock.lock.question import Question, target_table
+from zlock.lock.requirements import hashed_line
 from zlock.lock.wheelhouse import archive_name
 from zlock.model import plain
 from zlock.model.distribution import File, Reference
-from zlock.model.explanations import Differs, GaveWay
+from zlock.model.installer import INSTALLERS
 from zlock.model.paths import path_in, portable
 from zlock.model.versions import valid_specifier
 from zlock.resolution.solve import Resolved
-
-
-class Recorded(Struct, frozen=True, kw_only=True):
-    """What is recorded beside the question and the packages.
-
-    Attributes:
-        declared: The files that ask.
-        owner: The pipeline it belongs to, `file.py:name`; empty for the configuration's own steps.
-        gave_way: Requirements that gave way to later sources.
-        builds: What the sdists among the packages are built with.
-        uv: The uv that installs them; None where pip does.
-        differs: Packages that have another version in another step.
-        exclude_newer: The cut-off that the command line set for this run, RFC 3339, or empty.
-    """
-
-    declared: tuple[DeclaredFile, ...] = ()
-    owner: str = ""
-    gave_way: tuple[GaveWay, ...] = ()
-    builds: tuple[Build, ...] = ()
-    uv: Uv | None = None
-    differs: tuple[Differs, ...] = ()
-    exclude_newer: str = ""
 
 
 class _Places(Struct, frozen=True, eq=False, kw_only=True):
@@ -78,18 +57,18 @@ class _Places(Struct, frozen=True, eq=False, kw_only=True):
 def build(
     question: Question,
     answers: Sequence[Answer],
-    recorded: Recorded,
+    builds: tuple[Build, ...] = (),
     *,
     project: Path,
     lock_folder: Path,
     wheelhouse: Path | None = None,
 ) -> Lock:
-    """Return the lock that answers a question.
+    """Return the lock that answers a question, without what is recorded of the run.
 
     Args:
         question: What the step asks.
         answers: For each target of the question what was chosen.
-        recorded: What is recorded beside them.
+        builds: What the sdists among the packages are built with.
         project: The project folder.
         lock_folder: Where the lock will be; its paths count from there.
         wheelhouse: Where the files will be, for a portable lock: it has their paths in place of indexes and URLs.
@@ -100,23 +79,18 @@ def build(
     facts = Facts(
         format=FORMAT,
         step=question.step,
-        pipeline=recorded.owner,
-        identity=identity_of(packages, recorded.builds),
+        identity=identity_of(packages, builds),
         inputs=question.digest(),
-        declared=digest_of_files(recorded.declared),
-        declared_files=recorded.declared,
+        declared=digest_of_files(()),
+        declared_files=(),
         packages=len(packages),
         **target_table(question.targets),
         parent_image=question.parent_image,
         apt_packages=question.apt_packages,
-        uv=recorded.uv,
         policy=question.policy,
         local=question.local,
-        exclude_newer=recorded.exclude_newer,
-        gave_way=recorded.gave_way,
-        differs=recorded.differs,
         integrity="",
-        builds=recorded.builds,
+        builds=builds,
         sources=question.asked,
     )
     return Lock(
@@ -125,6 +99,35 @@ def build(
         packages=packages,
         facts=facts,
     )
+
+
+def build_of(package: Resolved, platform: str, requires: Sequence[str], resolved: Sequence[Resolved] | None) -> Build:
+    """Return the build of a package with what was chosen for it; None where no index has that."""
+    lines = [
+        hashed_line(f"{one.name}=={one.candidate.version}", (file.sha256 for file in one.candidate.files), between=" ")
+        for one in resolved or ()
+    ]
+    return Build(
+        package=package.name,
+        version=str(package.candidate.version),
+        platform=platform,
+        requires=tuple(requires),
+        requirements=tuple(lines),
+        locked=resolved is not None,
+    )
+
+
+def installer_of(answers: Sequence[Resolved]) -> LockedInstaller | None:
+    """Return the installer that was chosen for each target, None where none was; they have one version."""
+    if not answers:
+        return None
+    files = {file.filename: file for one in answers for file in one.candidate.files}
+    wheels = [
+        PackageFile(name=file.filename, size=_size(file.size), hashes={"sha256": file.sha256})
+        for _, file in sorted(files.items())
+    ]
+    name, version = answers[0].name, str(answers[0].candidate.version)
+    return LockedInstaller(name=INSTALLERS[name].name, version=version, wheels=tuple(wheels))
 
 
 def _fixed_indexes(question: Question) -> frozenset[str]:

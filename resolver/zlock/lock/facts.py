@@ -12,8 +12,9 @@ from zlock.lock.files import PackageFile, check_file
 from zlock.lock.forms import BuildLine, Count, Digest, FileName, Format, Name, PathInside, Step, VersionText, Word
 from zlock.model.debian import DebianPackage, refusal
 from zlock.model.explanations import Differs, GaveWay
-from zlock.model.form import Line, Misstated, matching, read
+from zlock.model.form import Key, Line, Misstated, matching, read
 from zlock.model.image import is_user
+from zlock.model.installer import UV, Installer, InstallerName
 from zlock.model.requirement import Asked, recorded_requirement
 from zlock.model.target import Target
 
@@ -68,21 +69,32 @@ class Build(NamedTuple):
         Raises:
             Misstated: A package is pinned twice.
         """
-        names = [line.partition("==")[0] for line in self.requirements]
-        if len(set(names)) < len(names):
+        if len(self.pins) < len(self.requirements):
             raise Misstated("a package is pinned twice", "requirements")
 
+    @property
+    def pins(self) -> dict[str, str]:
+        """The versions that it is built with, by name."""
+        return dict(line.partition(" ")[0].split("==", 1) for line in self.requirements)
 
-class Uv(NamedTuple):
-    """The uv that installs a lock in images: pinned like a package, though it is none of the step's.
+    @property
+    def text(self) -> str:
+        """The requirements file that it is built with."""
+        return "".join(f"{line}\n" for line in self.requirements)
+
+
+class LockedInstaller(NamedTuple):
+    """What images fetch to install a lock: pinned like a package, though it is none of the step's.
 
     Attributes:
         version: Its version.
         wheels: Its wheels, for all Linux platforms.
+        name: Which installer it is.
     """
 
     version: VersionText
     wheels: tuple[PackageFile, ...]
+    name: InstallerName = UV.name
 
     def check(self) -> None:
         """Hold the wheels that were read against its version.
@@ -93,7 +105,7 @@ class Uv(NamedTuple):
         if not self.wheels:
             raise Misstated("it is empty", "wheels")
         for wheel in self.wheels:
-            check_file(wheel, "uv", self.version)
+            check_file(wheel, self.name, self.version)
 
 
 class PinnedParent(NamedTuple):
@@ -182,7 +194,7 @@ class Facts(Struct, frozen=True, kw_only=True):
         musllinux: The musl floor, or empty.
         parent_image: The image that the step is built on; empty for the default.
         apt_packages: Debian packages that are asked for.
-        uv: The uv that installs the lock in images; None where pip does.
+        installer: What images fetch to install the lock; None where they fetch nothing.
         policy: What of the configuration decides about versions, as far as it is not the default.
         local: For each local folder and archive that is required, by its `file:` URL, the digest of what it asks.
         exclude_newer: The cut-off that the command line set, RFC 3339, or empty.
@@ -211,7 +223,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     musllinux: Line = ""
     parent_image: Word = ""
     apt_packages: tuple[Annotated[str, _apt_package], ...] = ()
-    uv: Uv | None = None
+    installer: Annotated[LockedInstaller | None, Key("uv")] = None
     policy: Mapping[str, object] = {}
     local: Mapping[Word, Annotated[str, matching(r"|sha256:[0-9a-f]{64}", "digest")]] = {}
     exclude_newer: Line = ""
@@ -261,6 +273,10 @@ class Facts(Struct, frozen=True, kw_only=True):
         if self.parent_user is None:
             return None
         return PinnedParent(reference=self.parent_reference, digest=self.parent_digest, user=self.parent_user)
+
+    def fetched(self, installer: Installer) -> LockedInstaller | None:
+        """Return what images fetch to install the lock by an installer, None where the lock does not have that one."""
+        return self.installer if self.installer and self.installer.name == installer.name else None
 
     @property
     def is_portable(self) -> bool:

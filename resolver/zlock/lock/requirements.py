@@ -44,15 +44,15 @@ def direct_requirements(packages: Iterable[Package]) -> str:
     return _lines(row for package in packages for row in _direct(package))
 
 
-def hashed_line(requirement: str, hashes: Iterable[str], marker: str = "") -> str:
-    """Return one requirement with its sha256 digests, a line each.
+def hashed_line(requirement: str, hashes: Iterable[str], marker: str = "", between: str = " \\\n    ") -> str:
+    """Return one requirement with its sha256 digests, a line each unless they are to stand in one.
 
     Raises:
         InvalidLock: A part of it would end the line, or begin another word: nothing that a reader of locks lets in.
     """
     condition = f" ; {marker}" if marker else ""
-    words = [requirement + condition, *(f"    --hash=sha256:{one}" for one in sorted(hashes))]
-    return " \\\n".join(map(_on_one_line, words))
+    words = [requirement + condition, *(f"--hash=sha256:{one}" for one in sorted(hashes))]
+    return between.join(map(_on_one_line, words))
 
 
 def _lines(rows: Iterable[str]) -> str:

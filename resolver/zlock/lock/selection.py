@@ -35,7 +35,7 @@ def narrowed(lock: Lock, target: Target) -> Lock:
 
     The identity of a lock with one target is that of its narrowed self, see `identity_of`.
     """
-    facts, uv = lock.facts, lock.facts.uv
+    facts, installer = lock.facts, lock.facts.installer
     return replace(
         lock,
         environments=(str(target.marker),),
@@ -43,7 +43,7 @@ def narrowed(lock: Lock, target: Target) -> Lock:
         facts=replace(
             facts,
             builds=tuple(build for build in facts.builds if build.platform == target.platform),
-            uv=uv and uv._replace(wheels=_fitting(uv.wheels, [target])),
+            installer=installer and installer._replace(wheels=_fitting(installer.wheels, [target])),
         ),
     )
 

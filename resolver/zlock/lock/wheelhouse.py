@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from packaging.utils import NormalizedName, canonicalize_name
 
-from zlock.lock.facts import Build, Uv
+from zlock.lock.facts import Build, LockedInstaller
 from zlock.lock.files import PackageArchive, PackageFile
 from zlock.lock.lock import Lock
 from zlock.lock.package import Package
@@ -39,12 +39,14 @@ class LockedFile(Struct, frozen=True, kw_only=True):
     path: str = ""
 
 
-def locked_files(packages: Iterable[Package], uv: Uv | None, builds: Iterable[Build]) -> Iterator[LockedFile]:
-    """Return what a lock installs from indexes or out of a wheelhouse, what that is built with, and uv.
+def locked_files(
+    packages: Iterable[Package], installer: LockedInstaller | None, builds: Iterable[Build]
+) -> Iterator[LockedFile]:
+    """Return what a lock installs from indexes or out of a wheelhouse, what that is built with, and the installer.
 
     Args:
         packages: Its packages.
-        uv: The uv that installs it; None where pip does.
+        installer: What has to be fetched to install it.
         builds: What packages are built with.
     """
     for package in packages:
@@ -52,8 +54,8 @@ def locked_files(packages: Iterable[Package], uv: Uv | None, builds: Iterable[Bu
             yield _of_file(package.name, package.version, file)
         if package.archive and package.archive.url.startswith("file:"):  # see `with_sdists`
             yield _of_file(package.name, package.version, package.archive)
-    if uv:
-        yield from (_of_file("uv", uv.version, wheel) for wheel in uv.wheels)
+    if installer:
+        yield from (_of_file(installer.name, installer.version, wheel) for wheel in installer.wheels)
     for build in builds:
         yield from files_of_build(build.requirements)
 

@@ -16,7 +16,7 @@ from zlock.image.context.parts import PROJECT, Parts
 from zlock.image.context.refusals import check_wanted
 from zlock.image.plan import DOCKERFILE, ImagePlan
 from zlock.image.wanted import FOLDERS, BuiltFolder, Wanted
-from zlock.lock.facts import Uv
+from zlock.lock.facts import LockedInstaller
 from zlock.lock.files import PackageArchive
 from zlock.lock.package import Package
 from zlock.lock.requirements import direct_requirements, hashed_line, hashed_requirements
@@ -60,9 +60,9 @@ class _Planner:
             )
         self._problems.raise_if_any()
         wanted, settings = self._wanted, self._wanted.settings.effective()
-        uv = self._lock.facts.uv if settings.installer.is_fetched else None
-        files = self._files(uv)
-        debs = wanted.debs
+        installer = self._lock.facts.fetched(settings.installer)
+        files = self._files(installer)
+        debs, wheels = wanted.debs, locked_files(self._lock.packages, installer, self._builds.values())
         parts = Parts(wanted, list(files), self._built(), self._problems).all(self._identity)
         self._problems.raise_if_any()
         project = {f"{PROJECT}/{path}": data for path, data in wanted.project.items()}
@@ -70,9 +70,9 @@ class _Planner:
         return replace(
             wanted.plan(context, self._identity),
             needs_secret=wanted.needs_secret,
-            wheels=tuple(locked_files(self._lock.packages, uv, self._builds.values())) if wanted.wheelhouse else (),
+            wheels=tuple(wheels) if wanted.wheelhouse else (),
             debs=debs,
-            download=sum(self._best_sizes(uv)),
+            download=sum(self._best_sizes(installer)),
             components=components_of(wanted, self._lock, context),
         )
 
@@ -88,21 +88,20 @@ class _Planner:
             for name, build in sorted(self._builds.items())
         ]
 
-    def _files(self, uv: Uv | None) -> dict[str, bytes]:
+    def _files(self, installer: LockedInstaller | None) -> dict[str, bytes]:
         packages, folders = self._packages, self._wanted.folders
         ready = [one for one in packages if one.name not in self._builds]
         wheels = [one for one in ready if one.name not in folders]
         own = [one for one in ready if one.name in folders]
         texts = {REQUIREMENTS: hashed_requirements(wheels), DIRECT: direct_requirements(wheels)}
         texts[OWN] = direct_requirements(own)
-        if uv:
-            installer = self._wanted.settings.effective().installer
-            hashes = [wheel.sha256 for wheel in uv.wheels]
-            texts[pin_of(installer)] = hashed_line(f"{installer.name}=={uv.version}", hashes) + "\n"
+        if installer:
+            hashes = [wheel.sha256 for wheel in installer.wheels]
+            texts[pin_of(installer.name)] = hashed_line(f"{installer.name}=={installer.version}", hashes) + "\n"
         for one in packages:
             if build := self._builds.get(one.name):
                 texts[f"{SDISTS}/{one.name}.txt"] = hashed_requirements([one]) or direct_requirements([one])
-                texts[f"{SDISTS}/{one.name}.build.txt"] = "".join(f"{line}\n" for line in build.requirements)
+                texts[f"{SDISTS}/{one.name}.build.txt"] = build.text
         files = {name: text.encode() for name, text in texts.items() if text}
         return files | {f"{FOLDERS}/{one.filename}": one.data for one in folders.values()} | self._indexes()
 
@@ -110,9 +109,10 @@ class _Planner:
         """Return the file with the indexes whose URLs anybody may know."""
         return {INDEXES: index_variables(*urls_of(self._wanted.indexes))} if self._wanted.indexes else {}
 
-    def _best_sizes(self, uv: Uv | None) -> Iterator[int]:
+    def _best_sizes(self, installer: LockedInstaller | None) -> Iterator[int]:
         """Return the size of each file that will be downloaded, as far as the lock says it."""
-        for wheels, others in [*((one.wheels, one.hashed) for one in self._packages), (uv.wheels if uv else (), ())]:
+        fetched = installer.wheels if installer else ()
+        for wheels, others in [*((one.wheels, one.hashed) for one in self._packages), (fetched, ())]:
             best = sorted(wheels, key=lambda wheel: self._wanted.target.rank(wheel.filename) or 0)
             yield from (file.size or 0 for file in (*best, *others)[:1])
 

@@ -97,9 +97,9 @@ class Installation(Struct, frozen=True, kw_only=True):
         return (*cache, *secret, *house)
 
 
-def pin_of(fetched: installer.Installer) -> str:
+def pin_of(fetched: str) -> str:
     """Return the file that says which version of an installer is fetched."""
-    return f"{fetched.name}.txt"
+    return f"{fetched}.txt"
 
 
 class Way(Protocol):

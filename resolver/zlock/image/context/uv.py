@@ -46,7 +46,7 @@ class Uv:
 
 def _fetch(facts: Installation, *pip: str) -> Command:
     head = (*pip, "install", *QUIET, "--no-compile", *pip_cache(facts), "--no-deps", "--require-hashes")
-    return Command((*head, "--target", _FOLDER, "--requirement", f"{FOLDER}/{pin_of(facts.installer)}"))
+    return Command((*head, "--target", _FOLDER, "--requirement", f"{FOLDER}/{pin_of(facts.installer.name)}"))
 
 
 def _drop(facts: Installation) -> Shell:

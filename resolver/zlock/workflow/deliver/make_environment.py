@@ -124,7 +124,7 @@ class _Making(Unshown, frozen=True):
             ).of(step=self.contents.step.step.name)
         house = self.supply(self.contents.step, list(files_of_build(build.requirements)))
         needs = self.work / f"{package.name}.build.txt"
-        needs.write_text("".join(f"{line}\n" for line in build.requirements), encoding="utf-8")
+        needs.write_text(build.text, encoding="utf-8")
         found = ("--no-index", "--find-links", str(house), "--build-constraints", str(needs))
         self.run("pip", "install", "--no-cache", *found, *self._lock_of([package]))
 

@@ -268,7 +268,8 @@ class Needs:
         for package in lock.packages:
             with self._problems:
                 yield from self._of_other(package)
-        installer = lock.facts.uv if self._locked.step.fetching(self._targets) else None
+        step = self._locked.step
+        installer = lock.facts.fetched(step.installer) if step.fetching(self._targets) else None
         yield from self.of_files(locked_files(lock.packages, installer, lock.facts.builds))
 
     def of_files(self, files: Iterable[LockedFile]) -> Iterator[Wanted]:

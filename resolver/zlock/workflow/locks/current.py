@@ -120,7 +120,7 @@ def unanswered(asking: AskingStep, facts: Facts) -> Iterable[str] | None:
     if question.wheelhouse and (was := wheelhouse_in(asking.text)) not in ("", question.wheelhouse):
         now = f"is `{question.wheelhouse}`, from the folder of the lock"
         return [f"configuration: `wheelhouse` was `{was}`, {now}"]
-    if asking.step.fetching(question.targets) and not facts.uv:
+    if asking.step.fetching(question.targets) and not facts.fetched(asking.step.installer):
         name = asking.step.installer.name
         return [f"settings: `python-package-installer` is `{name}`, and the lock has none"]
     return None

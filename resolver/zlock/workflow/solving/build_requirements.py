@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from packaging.requirements import Requirement
 
 from zlock.errors import NoAnswer, OutsideFailed, Problems, ZlockError
-from zlock.lock.builds import build_of, build_pins
+from zlock.lock.document import build_of
 from zlock.lock.facts import Build
 from zlock.model.origin import Origin, Source
 from zlock.model.ports import InvalidMetadata
@@ -80,7 +80,8 @@ class BuildLocker:
                     f"building `{_what(one)}` requires `{each.name}` by its URL",
                     hint="only what an index has as wheels is locked for a build",
                 ).of(step=job.step.name)
-        kept = build_pins(job.lock.facts if job.lock else None, one.name, target.platform)
+        known, place = job.lock.facts.builds if job.lock else (), (one.name, target.platform)
+        kept = next((row.pins for row in known if (row.package, row.platform) == place), {})
         return build_of(one, target.platform, stated, self._solver.apart(job, target, requirements, kept))
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
+from msgspec.structs import replace
 from packaging.requirements import Requirement
 
 from zlock.errors import InvalidRequirements
-from zlock.lock.document import Recorded, build
-from zlock.lock.installer import uv_of
+from zlock.lock.document import build, installer_of
 from zlock.lock.lock import Lock
 from zlock.model.explanations import Differs
 from zlock.model.origin import Origin, Source
@@ -37,19 +37,19 @@ def lock_of(session: Session, solver: StepSolver, one: Answered) -> Lock:
     lock = build(
         job.question,
         found,
-        Recorded(
-            declared=job.declared,
-            owner=job.owner,
-            gave_way=one.gave_way,
-            differs=(*one.differs, *unseen),
-            builds=tuple(builds),
-            uv=uv_of(_installer(solver, job)),
-            exclude_newer=cutoff.isoformat() if cutoff else "",
-        ),
+        tuple(builds),
         project=workspace.project.folder,
         wheelhouse=workspace.wheelhouse if workspace.project.is_portable else None,
         lock_folder=job.path.parent,
     )
+    facts = replace(
+        lock.facts,
+        installer=installer_of(_installer(solver, job)),
+        exclude_newer=cutoff.isoformat() if cutoff else "",
+        gave_way=one.gave_way,
+        differs=(*one.differs, *unseen),
+    )
+    lock = job.restated(replace(lock, facts=facts))
     before = job.lock.pins if job.lock else {}
     let_go = before.keys() - workspace.options.kept(before).keys()
     workspace.note(*compare_files(job.lock, lock, let_go=let_go))
@@ -76,7 +76,7 @@ def _installer(solver: StepSolver, job: Job) -> list[Resolved]:
     """Return what installs the lock in images, for each target whose images fetch it."""
     origin = Origin(source=Source.CONFIGURATION, detail="`python_package_installer`")
     name: str = job.step.installer.name
-    known = job.lock.facts.uv if job.lock else None
+    known = job.lock.facts.fetched(job.step.installer) if job.lock else None
     found: list[Resolved] = []
     for target in job.step.fetching(job.question.targets):
         exact = f"{name}=={found[0].candidate.version}" if found else name
