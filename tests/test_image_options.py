@@ -207,6 +207,19 @@ def test_other_variables_of_the_build_are_taken(name: str, value: str) -> None:
     assert f"ENV {name}=" in dockerfile(planned(wheel("alpha", "1.0"), settings={"environment": {name: value}}))
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://h.example/?token=$TOKEN",
+        "mongodb://h/?authSource=admin&authMechanism=PLAIN",
+        "tool --token=x",
+        "a?token=x",
+    ],
+)
+def test_what_only_looks_like_credentials_is_taken(value: str) -> None:
+    assert "ENV DSN=" in dockerfile(planned(wheel("alpha", "1.0"), settings={"environment": {"DSN": value}}))
+
+
 @pytest.mark.parametrize("installer", sorted(INSTALLERS))
 def test_what_any_installer_has_can_be_turned_off(installer: str) -> None:
     """Arguments of a pipeline reach its steps, whose installer may be another one."""

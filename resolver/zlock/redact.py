@@ -20,10 +20,12 @@ _USER_PART = re.compile(
 _BARE_LOGIN = re.compile(r"(?:(?<![\w/])|(?<=^//)|(?<=[\s='\"]//))(?!mailto:)[\w.%+~-]+:[^\s/@]+@(?!sha\d+:)[\w\[]")
 
 _SECRET_PARAMETER = re.compile(
-    r"token|secret|passw|pwd|api_?key|^key$|auth(?!or)|credential|^sig$|signature|jwt", re.IGNORECASE
+    r"token(?!iz)|secret|passw|pwd|api_?key|^key$|auth(?!or|source|mechanism)|credential|^sig$|signature|jwt",
+    re.IGNORECASE,
 )
 
-_PARAMETER = re.compile(r"(?<=[?&])([^\s=&#]{1,100})=[^\s&#'\"`]+")
+_PARAMETER = re.compile(r"(?<=[?&])([^\s=&#]{1,100})=([^\s&#'\"`]+)")
+_QUERY = re.compile(r"://[^\s?#'\"`]*(\?[^\s#'\"`]*)")
 _SHORTEST_SECRET = 4  # characters; what is shorter would be found in any text
 _SECRET_VARIABLE = re.compile(
     rf"^(?!(?:OLD)?PWD$)(?:.*(?:{_SECRET_PARAMETER.pattern}|(?<![a-z])key(?![a-z])))", re.IGNORECASE
@@ -46,8 +48,17 @@ def _without_credentials(url: re.Match[str]) -> str:
 
 
 def holds_login(text: str) -> bool:
-    """Tell whether `user:password@host` is in a text, in a URL or not; `tag@sha256:` and addresses of mail are none."""
-    return redact(text) != text or _BARE_LOGIN.search(text) is not None
+    """Tell whether a text holds credentials.
+
+    That is `user:password@host`, in a URL or not, and a parameter of a URL that is named like a secret;
+    `tag@sha256:`, addresses of mail and `?token=$TOKEN` are none.
+    """
+    parameters = (one for query in _QUERY.findall(text) for one in _PARAMETER.findall(query))
+    return (
+        redact(text) != text
+        or _BARE_LOGIN.search(text) is not None
+        or any(_SECRET_PARAMETER.search(name) and not value.startswith("$") for name, value in parameters)
+    )
 
 
 def secret_parameter(url: str) -> str | None:

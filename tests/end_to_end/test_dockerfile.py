@@ -695,6 +695,8 @@ def test_a_setting_that_can_not_be_carried_is_named_with_its_place(project: Proj
         {"runtime-environment": {"DSN": "postgres://me:hush@db/x"}},
         {"local-project-install-command": "pip install --index-url https://me:hush@index.example/simple/ ."},
         {"local-project-install-command": ["pip", "install", "--proxy=me:hush@h:80", "."]},
+        {"environment": {"DSN": "https://h.example/?x=1&access_token=hush"}},
+        {"local-project-install-command": "curl -O 'https://h.example/a?sig=hush'"},
     ],
 )
 def test_credentials_in_whatever_enters_an_image_are_refused(
