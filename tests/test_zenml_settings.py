@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from zlock.errors import InvalidConfiguration
+from zlock.frameworks.zenml.run_file import _mapping
 from zlock.frameworks.zenml.settings import DEFAULTS, translated
 from zlock.frameworks.zenml.stack import required_of
 from zlock.settings.docker import DockerSettings
@@ -26,6 +28,31 @@ def settings(folder: Path, *, detects: bool = False, **stated: Any) -> tuple[dic
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+LAUGHS = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (LAUGHS, "its aliases make more of it than zlock reads"),
+        ("a: &a [*a]\n", "its aliases make more of it than zlock reads"),
+        ("a: [" * 5000, "maximum recursion depth"),
+        ("a: 2026-99-99\n", "month must be in"),
+        ("a: " + "x" * (1 << 20), "it has more than 1 MiB"),
+    ],
+)
+def test_a_file_of_a_run_that_takes_for_ever_is_refused(folder: Path, text: str, why: str) -> None:
+    (folder / "run.yaml").write_text(text)
+    with pytest.raises(InvalidConfiguration, match=f"`run.yaml` can't be read as YAML: .*{why}"):
+        _mapping("run.yaml")
+
+
+def test_aliases_of_a_file_of_a_run_are_what_they_stand_for(folder: Path) -> None:
+    (folder / "run.yaml").write_text("a: &a {x: [1, 2]}\nb: *a\nc: {<<: *a, y: 3}\n")
+
+    assert _mapping("run.yaml")[0] == {"a": {"x": [1, 2]}, "b": {"x": [1, 2]}, "c": {"x": [1, 2], "y": 3}}
 
 
 @pytest.mark.parametrize(

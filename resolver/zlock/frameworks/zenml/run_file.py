@@ -7,13 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zlock.errors import Collector, InvalidConfiguration, Located
 from zlock.frameworks.zenml.refused import IN_YAML, invalid
 from zlock.regular import read_regular
 from zlock.settings.location import Location, display
 from zlock.wording import did_you_mean, kind, listed
+
+if TYPE_CHECKING:  # which is there where ZenML is
+    import yaml
+
+
+_LARGEST = 1 << 20  # bytes, for which PyYAML takes seconds
+_MOST_VALUES = 100_000
 
 
 class RunFile(NamedTuple):
@@ -81,8 +88,10 @@ def _mapping(file: str) -> tuple[Mapping[str, Any], Callable[..., Location | Non
     import yaml
 
     try:
-        text = read_regular(file).decode()
-        found, node = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
+        text = read_regular(file, _LARGEST).decode()
+        node = yaml.compose(text, yaml.SafeLoader)
+        _check_size(node)
+        found = yaml.safe_load(text)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         place = Location(file, mark.line + 1 if mark else None)
@@ -99,6 +108,21 @@ def _mapping(file: str) -> tuple[Mapping[str, Any], Callable[..., Location | Non
             hint="for example `parameters: {size: 3}`; where nothing is to be configured, leave `--config` out",
         )
     return found, partial(_place, node, file)
+
+
+def _check_size(node: yaml.Node | None) -> None:
+    if _size(node, {}) > _MOST_VALUES:
+        raise ValueError("its aliases make more of it than zlock reads")
+
+
+def _size(node: yaml.Node | None, known: dict[int, int]) -> int:
+    """Return how many values there are once each alias is what it stands for."""
+    if id(node) not in known:
+        known[id(node)] = _MOST_VALUES  # what holds itself has no end
+        rows = node.value if node and isinstance(node.value, list) else ()
+        inside = (one for row in rows for one in (row if isinstance(row, tuple) else (row,)))
+        known[id(node)] = 1 + sum(_size(one, known) for one in inside)
+    return known[id(node)]
 
 
 def _place(node: Any, file: str, keys: Sequence[str], *, is_set: bool = False) -> Location | None:
