@@ -10,10 +10,10 @@ from msgspec import Struct
 from zlock import checks
 from zlock.checks import accepts
 from zlock.errors import Collector
+from zlock.model.bills import BILLS
 from zlock.pyproject.lines import TomlLines
 from zlock.settings.keys import NOTHING, key, read
 from zlock.settings.table import Table
-from zlock.workflow.deliver.bills_of_materials import BILLS
 
 _HATCHLINGS = ("dependencies", "require-runtime-dependencies", "require-runtime-features", "enable-by-default")
 

@@ -32,6 +32,7 @@ class Machine(NamedTuple):
     Attributes:
         name: OCI's, with the variant where that tells kinds apart.
         markers: By system, the environment marker `platform_machine`; only systems that have a Python for it.
+        elf: ELF's number of it (`e_machine`, gABI).
         variant: What OCI means where no variant is written; empty where it knows none.
         kernels: What kernels of Linux that run it call themselves, where it has 32 bits; those of 64 have one name.
         glibc: The minor version of the oldest glibc 2 that there are wheels for (PEP 599, PEP 600).
@@ -41,6 +42,7 @@ class Machine(NamedTuple):
 
     name: str
     markers: Mapping[str, str]
+    elf: int
     variant: str = ""
     kernels: tuple[str, ...] = ()
     glibc: int = 17
@@ -66,20 +68,21 @@ SYSTEMS = (
     System("windows", "nt", "Windows", "win32", ("win",)),
 )
 MACHINES = (
-    Machine("amd64", {"linux": "x86_64", "darwin": "x86_64", "windows": "AMD64"}, "v1", glibc=5, macos=(13, 0)),
-    Machine("arm64", {"linux": "aarch64", "darwin": "arm64", "windows": "ARM64"}, "v8", macos=(14, 0)),
+    Machine("amd64", {"linux": "x86_64", "darwin": "x86_64", "windows": "AMD64"}, 62, "v1", glibc=5, macos=(13, 0)),
+    Machine("arm64", {"linux": "aarch64", "darwin": "arm64", "windows": "ARM64"}, 183, "v8", macos=(14, 0)),
     Machine(
         "386",
         {"linux": "i686", "windows": "x86"},
+        3,
         "",
         ("i386", "i486", "i586", "i686", "x86_64"),
         glibc=5,
         architecture="i386",
     ),
-    Machine("arm/v7", {"linux": "armv7l"}, "v7", ("armv7l", "armv8l", "aarch64"), architecture="armhf"),
-    Machine("ppc64le", {"linux": "ppc64le"}, architecture="ppc64el"),
-    Machine("s390x", {"linux": "s390x"}),
-    Machine("riscv64", {"linux": "riscv64"}),
+    Machine("arm/v7", {"linux": "armv7l"}, 40, "v7", ("armv7l", "armv8l", "aarch64"), architecture="armhf"),
+    Machine("ppc64le", {"linux": "ppc64le"}, 21, architecture="ppc64el"),
+    Machine("s390x", {"linux": "s390x"}, 22),
+    Machine("riscv64", {"linux": "riscv64"}, 243),
 )
 PLATFORMS = {
     f"{system.name}/{machine.name}": (system, machine)

@@ -17,6 +17,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
 
 from zlock.errors import CommandFailed
+from zlock.model.machine import SYSTEMS
 from zlock.process import run_command
 from zlock.regular import read_regular
 
@@ -51,7 +52,7 @@ _HINTS = {
     "registry": "run `import zenml.integrations.registry` in it to see why; without a zenml in it, "
     "the built-in catalogue is used",
 }
-_SYS_PLATFORM = {"Linux": "linux", "Darwin": "darwin", "Windows": "win32"}
+_SYS_PLATFORM = {one.platform_system: one.sys_platform for one in SYSTEMS}
 
 
 def read_version(interpreter: str) -> str | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from zlock.cli.command import CONFIG, OF_LOCKS, OUTPUT, PIPELINE, Command, argument, one_of, path
 from zlock.image.builders.choose import BUILDERS, OCI
+from zlock.model.bills import BILLS
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -95,7 +96,7 @@ IMAGES = (
         _BUILDER,
         argument(
             "--attach",
-            choices=("cyclonedx", "spdx"),
+            choices=tuple(BILLS),
             help="with --push: put a bill of materials beside each image, as what refers to it (OCI 1.1)",
         ),
         argument(

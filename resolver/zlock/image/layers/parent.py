@@ -13,6 +13,7 @@ from zlock.image.reading.installed import PATH
 from zlock.image.reading.layers import LayerTree
 from zlock.image.reading.sources import OpenImage, add_layers
 from zlock.image.reading.tree import names_in, read_at, resolve, text_at
+from zlock.model.machine import MACHINES
 from zlock.model.target import Target
 from zlock.reporting import Reporter
 
@@ -21,8 +22,7 @@ _HEAD = 64 * 1024  # bytes of a program in which it names what loads it
 _LONGEST_NUMBER = 10  # digits, of a user or a group: they have 32 bits
 _GLIBC = re.compile(rb"GNU C Library [^\n]*version (\d{1,4})\.(\d{1,4})")
 _KEPT = re.compile(r"python3(\.\d+)?|libpython3\.\d+[a-z]?\.so.*|libc\.so\.6|libc-2\.\d+\.so|passwd|group")
-_MACHINES = {62: "x86_64", 183: "aarch64", 3: "i686", 40: "armv7l", 21: "ppc64le", 22: "s390x", 243: "riscv64"}
-"""ELF's number of a machine (`e_machine`, gABI), and how Python calls that machine on Linux."""
+_MACHINES = {one.elf: one.markers["linux"] for one in MACHINES}
 _BIG = 2  # the order of bytes (`EI_DATA`, gABI)
 _HINT = "name another base image, or build with an engine, which can look into it: `--builder docker`"
 

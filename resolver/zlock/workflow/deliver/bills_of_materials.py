@@ -7,10 +7,8 @@ from pathlib import Path
 
 from zlock.lock.export import Exported, export
 from zlock.lock.store import read_lock
+from zlock.model.bills import BILLS
 from zlock.workflow.deliver.shipment import Shipment
-
-BILLS = {"cyclonedx": "cdx.json", "spdx": "spdx.json"}
-"""Each format with the ending that its standard gives to JSON files."""
 
 
 def write_bills(shipment: Shipment, formats: Iterable[str], folder: Path) -> list[Path]:
@@ -28,7 +26,7 @@ def write_bills(shipment: Shipment, formats: Iterable[str], folder: Path) -> lis
             if found is None:  # outdated, which is reported elsewhere
                 continue
             source = Exported(lock=found, targets=found.facts.targets, lock_folder=lock.parent, folder=lock.parent)
-            file = folder / f"zlock.{step}.{BILLS[name]}"
+            file = folder / f"zlock.{step}.{BILLS[name].ending}"
             file.write_text(export(name, source), encoding="utf-8", newline="\n")
             files.append(file)
     return files

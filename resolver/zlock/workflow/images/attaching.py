@@ -24,7 +24,7 @@ def make_bills(plans: Iterable[ImagePlan], locked: Sequence[LockedStep], name: s
     Args:
         plans: The images.
         locked: The steps with their locks.
-        name: The format of the bills, see `zlock.image.attached.BILLS`.
+        name: The format of the bills, see `zlock.model.bills.BILLS`.
 
     Raises:
         OutsideFailed: The library that writes them is not installed.

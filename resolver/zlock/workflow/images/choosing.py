@@ -27,7 +27,7 @@ class Choices(Struct, frozen=True, kw_only=True):
         builder: "oci" for images that are put together, or the engine's name; None for what is best for each step.
         output: Where images go that are put together, `oci:DIR` or `docker-archive:FILE`; empty for an engine's store.
         push: Send the images to their repositories.
-        attach: The format of bills of materials that are put beside the images, see `zlock.image.attached.BILLS`; empty
+        attach: The format of bills of materials that are put beside the images, see `zlock.model.bills.BILLS`; empty
             for none.
         jobs: How many are built at a time.
         network: What builds see of the network, as the engine has it; empty for its own default.
