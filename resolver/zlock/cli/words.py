@@ -17,6 +17,7 @@ _WORDS = {
     Activity.BUILDING_STAGE: "installing its Debian packages on its base image",
     Activity.CHECKING_WHEELHOUSE: "checking the wheelhouse: {done} of {files}",
     Activity.COMPARING: "comparing files with what was installed, and compiled files with their sources",
+    Activity.COMPILING: "compiling sources again: {done} of {files}",
     Activity.EXPLAINING: "explaining why `{subject}` has no answer",
     Activity.FETCHING: "fetching `{subject}`",
     Activity.FETCHING_FILES: "fetching: {done} of {files}, {megabytes:.1f} MB",

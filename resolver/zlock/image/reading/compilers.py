@@ -19,6 +19,7 @@ from typing import NamedTuple, TypeVar
 from zlock.errors import CommandFailed
 from zlock.model.paths import home_of
 from zlock.process import run_command
+from zlock.reporting import Activity, Doing, Reporter, unheard
 
 T = TypeVar("T")
 
@@ -71,9 +72,15 @@ class Compiler(NamedTuple):
 
 
 class Compilers:
-    """Finds interpreters: the running one, those on `PATH`, of pyenv and of uv."""
+    """Finds interpreters: the running one, those on `PATH`, of pyenv and of uv.
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    Args:
+        environ: The variables of the run.
+        reporter: Hears how many modules have been compiled.
+    """
+
+    def __init__(self, environ: Mapping[str, str], reporter: Reporter = unheard) -> None:
+        self._reporter = reporter
         # Sets are marshalled in the order of hashes, which images that zlock builds have from this seed too.
         own = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
         self._environ = {**own, "PYTHONHASHSEED": "0"}
@@ -97,7 +104,11 @@ class Compilers:
         pool = ThreadPoolExecutor(os.cpu_count())
         try:
             batches = portions(modules, lambda one: len(one.source), _BATCH)
-            return [code for codes in pool.map(partial(self._compile, compiler), batches) for code in codes]
+            found: list[bytes | None] = []
+            for codes in pool.map(partial(self._compile, compiler), batches):
+                found += codes
+                self._reporter(Doing(Activity.COMPILING, done=len(found), total=len(modules)))
+            return found
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

@@ -144,7 +144,7 @@ def _compared(workspace: Workspace, locked: LockedStep, target: Target, installe
         return "dir_info" in one.direct_url and (installs_project or one.name == own)
 
     workspace.reporter(Doing(Activity.COMPARING))
-    compilers = Compilers(workspace.environ)
+    compilers = Compilers(workspace.environ, workspace.reporter)
     found = compare(packages_on(locked.lock, target), installed, is_local=is_local, compilers=compilers)
     if found.unchecked:
         files = f"{counted(found.unchecked, '.pyc file')} not checked"
