@@ -438,6 +438,17 @@ url = "{url}"
 """
 
 
+@pytest.mark.parametrize("marker", ["python_version ~= 'new'", "extra == 'a'"])
+@pytest.mark.parametrize("stated", ["environments = ['{}']", "[[packages]]\nname = 'a'\nmarker = '{}'\nversion = '1'"])
+def test_a_lock_of_another_tool_whose_marker_has_no_answer_is_none(project: Project, stated: str, marker: str) -> None:
+    text = stated.replace("'{}'", f'"{marker}"')
+    file = "[packages.directory]\npath = 'a'\n" if "packages" in stated else "packages = []\n"
+    project.write("pylock.toml", f"lock-version = '1.0'\ncreated-by = 'them'\n{text}\n{file}")
+    done = project.run("diff", "pylock.toml", "--step", "train")
+    assert done.code == 2
+    assert "`pylock.toml` is not a valid lock: a marker in it has no answer: " in done.stderr
+
+
 @pytest.mark.parametrize("tool", ["uv", "pip", "pdm", "zlock"])
 def test_the_lock_of_another_tool_is_compared_in_what_it_installs(
     project: Project, index: TinyIndex, tool: str

@@ -139,6 +139,13 @@ def test_locks_of_other_tools_are_read_for_the_platform(ours: Project, text: str
     assert ours.locked("train") == {"alpha": "1.1", "beta": "1.1"}
 
 
+def test_a_marker_that_has_no_answer_may_be_for_any_target(ours: Project) -> None:
+    rows = "".join(f'[[package]]\nname = "alpha"\nversion = "{version}"\n' for version in ("1.0", "1.1"))
+    ours.write("their.lock", f"version = 1\n{rows}marker = \"python_version ~= 'new'\"\n")
+    succeed(ours.run("resolve"))
+    assert ours.locked("train")["alpha"] == "1.1"
+
+
 def test_a_version_that_will_not_do_is_not_preferred(ours: Project, index: TinyIndex) -> None:
     ours.write("their.lock", PYLOCK.replace('"beta"\nversion = "1.1"', '"beta"\nversion = "7"'))
     configure(ours, index, "alpha!=1.1")

@@ -436,6 +436,22 @@ def test_called_by_hand_it_is_an_error_without_a_traceback(index: TinyIndex, tmp
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("side", ["theirs", "ours"])
+def test_a_side_that_is_no_text_is_named(index: TinyIndex, tmp_path: Path, side: str) -> None:
+    repository = Repository(tmp_path / "project", index.url)
+    repository.branch("theirs", "alpha", "beta")
+    repository.branch("ours", "alpha", "delta")
+    repository.git("checkout", "-q", side)
+    repository.project.lock_path("pipeline").write_bytes(b"\xff\n")
+    repository.commit("broken")
+    repository.git("checkout", "-q", "ours")
+
+    merged = repository.merge("theirs")
+
+    assert merged.code == 1
+    assert "error: one side of `lockfiles/pylock.pipeline.toml` can't be read\n  it is not valid UTF-8" in merged.stderr
+
+
 def test_an_error_in_what_is_merged_names_the_file_of_the_repository(index: TinyIndex, tmp_path: Path) -> None:
     repository = Repository(tmp_path / "project", index.url)
     for branch, asked, python in (("theirs", "delta", "3.11"), ("ours", "beta", "3.13")):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.pylock import Package as ForeignPackage
 from packaging.pylock import Pylock, PylockSelectError, PylockValidationError
 
@@ -17,6 +18,9 @@ from zlock.model.toml import parse_toml
 
 if TYPE_CHECKING:  # slow to import
     from packaging.tags import Tag
+
+
+_HINT = "name a lock (PEP 751), a folder of locks, or a revision"
 
 
 def rows_in(path: Path, text: str, targets: Sequence[Target]) -> dict[str, tuple[Package, ...]]:
@@ -32,7 +36,7 @@ def rows_in(path: Path, text: str, targets: Sequence[Target]) -> dict[str, tuple
     except (ValueError, PylockValidationError) as error:
         raise InvalidInput(
             f"`{path.name}` is not a valid lock: {str(error).splitlines()[0]}",
-            hint="name a lock (PEP 751), a folder of locks, or a revision",
+            hint=_HINT,
         ) from error
     found: dict[str, dict[str, Package]] = {}
     for target in targets:
@@ -40,6 +44,10 @@ def rows_in(path: Path, text: str, targets: Sequence[Target]) -> dict[str, tuple
             for package, _ in lock.select(environment=_environment(target), tags=_tags(target)):
                 row = _row(package)
                 found.setdefault(row.name, {}).setdefault(row.shown, row)
+        except (UndefinedComparison, UndefinedEnvironmentName) as error:
+            raise InvalidInput(
+                f"`{path.name}` is not a valid lock: a marker in it has no answer: {error}", hint=_HINT
+            ) from error
         except PylockSelectError as error:
             raise InvalidInput(
                 f"`{path.name}` can't be compared: on {target.platform} it is not to be installed",

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
-from packaging.markers import Marker, UndefinedEnvironmentName
+from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
@@ -33,10 +33,10 @@ class Held(Struct, frozen=True):
     markers: tuple[Marker, ...]
 
     def holds_on(self, target: Target) -> bool:
-        """Tell whether it is for a target; one that is for groups or extras of that lock may be for any."""
+        """Tell whether it is for a target; one whose markers can't be answered, as of a group, may be for any."""
         try:
             return not self.markers or any(map(target.holds, self.markers))
-        except UndefinedEnvironmentName:
+        except (UndefinedComparison, UndefinedEnvironmentName):
             return True
 
 

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from zlock.errors import InvalidConfiguration, InvalidInput, NoAnswer, ZlockError
+from zlock.errors import InvalidConfiguration, InvalidInput, InvalidLock, NoAnswer, ZlockError
 from zlock.lock.checkout import MERGING, merged_files, was_said, write_conflict
 from zlock.lock.git import Repository
 from zlock.lock.identity import owner_in
-from zlock.lock.store import ENVIRONMENTS, step_of
+from zlock.lock.store import ENVIRONMENTS, read_text, step_of
 from zlock.model.paths import real
 from zlock.replacing import replace_text
 from zlock.reporting import Activity, Doing, Failing, Reporter
@@ -56,7 +56,8 @@ def _merge(options: Options, sides: Sides, path: str) -> Report:
     step = step_of(Path(path).name)
     if step is None:
         raise InvalidInput(f"`{path}` is not a lock's name", hint="name `pylock.*.toml` in `.gitattributes`")
-    owner = owner_in(sides.ours.read_text(encoding="utf-8", errors="replace"))
+    ours, base, theirs = (_text(side, path) for side in (sides.ours, sides.base, sides.theirs))
+    owner = owner_in(ours)
     if owner.startswith(ENVIRONMENTS):
         command = f"`hatch env lock {owner.removeprefix(ENVIRONMENTS)}`"
         raise NoAnswer(
@@ -68,7 +69,9 @@ def _merge(options: Options, sides: Sides, path: str) -> Report:
     with merged_files(repository, os.environ) as folder:
         place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(_as_conflict(sides), encoding="utf-8")
+        # Three whole locks as one conflict, which `resolve` mends.
+        conflict = f"<<<<<<< ours\n{ours}||||||| base\n{base}=======\n{theirs}>>>>>>> theirs\n"
+        place.write_text(conflict, encoding="utf-8")
         try:
             project = (
                 _project_of(place, folder)
@@ -105,10 +108,13 @@ def _inside(project: Path, top: Path) -> Path:
     return real(project).relative_to(top)
 
 
-def _as_conflict(sides: Sides) -> str:
-    """Return three whole locks as one conflict, which `resolve` mends."""
-    texts = [file.read_text(encoding="utf-8") for file in (sides.ours, sides.base, sides.theirs)]
-    return "<<<<<<< ours\n{}||||||| base\n{}=======\n{}>>>>>>> theirs\n".format(*texts)
+def _text(side: Path, path: str) -> str:
+    try:
+        return read_text(side) or ""
+    except InvalidLock as error:
+        error.message = f"one side of `{path}` can't be read"
+        error.hint = "restore it on that branch, or merge without it: `git checkout --ours` or `--theirs`"
+        raise
 
 
 def _project_of(lock: Path, top: Path) -> Path:
