@@ -351,7 +351,13 @@ def test_a_private_index_reaches_a_build_as_its_secret(
         from zlock.workflow.images.build_image import index_secret
         from zlock.workflow.project.workspace import Options, Workspace
         images, _, _ = plan(Options(offline=True))
-        sys.stdout.buffer.write(index_secret(Workspace(Options()), images[0].plan))
+        workspace = Workspace(Options())
+        said = []
+        workspace.note = said.append
+        sys.stdout.buffer.write(index_secret(workspace, images[0].plan, ""))
+        assert "on this machine" in said.pop()
+        index_secret(workspace, images[0].plan, "host")
+        assert not said
     """
 
     made = build(Path(row["folder"]), tmp_path / "root", Path(sys.executable), index, ask(project, program, login))

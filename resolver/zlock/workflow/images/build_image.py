@@ -7,6 +7,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 from threading import Lock
+from urllib.parse import urlsplit
 
 from zlock.image.builders.builder import Image, Recipe, Store
 from zlock.image.context.folder import write_context
@@ -16,6 +17,7 @@ from zlock.image.kept_debs import keep_debs
 from zlock.image.plan import DOCKERFILE, KEY_LABEL, ImagePlan
 from zlock.image.reuse import Build, Reusing
 from zlock.model.indexes import urls_of
+from zlock.model.reference import is_loopback
 from zlock.process import Watch
 from zlock.reporting import Activity, Doing, Line
 from zlock.workflow.fetching.pool import Pool
@@ -123,7 +125,7 @@ class Workshop:
         write_context(plan.context, recipe.folder, self._pool.links(plan))
         for file in recipe.secrets.values():
             with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-                stream.write(index_secret(self._workspace, plan))
+                stream.write(index_secret(self._workspace, plan, self._engine.network))
         if plan.parent.dockerfile is not None:
             watch.reporter(Doing(Activity.BUILDING_PARENT))
             self._make_parent(plan, plan.parent.dockerfile, watch)
@@ -152,7 +154,17 @@ class Workshop:
             self._made.add(which)
 
 
-def index_secret(workspace: Workspace, plan: ImagePlan) -> bytes:
-    """Return the content of the secret of a plan that `needs_secret`; it is kept nowhere."""
+def index_secret(workspace: Workspace, plan: ImagePlan, network: str) -> bytes:
+    """Return the content of the secret of a plan that `needs_secret`; it is kept nowhere.
+
+    Args:
+        workspace: The project; hears of an index that a build in its own network can't reach.
+        plan: The plan.
+        network: What builds see of the network, see `Choices`.
+    """
     (routing, *_) = (step.routing for step in workspace.steps if step.name in plan.steps)
-    return index_variables(*urls_of(serving_with_logins(workspace, routing)))
+    indexes = serving_with_logins(workspace, routing)
+    near = [one.shown for one in indexes if is_loopback(urlsplit(one.shown).netloc)]
+    if near and not network:
+        workspace.note(f"the index `{near[0]}` is on this machine: builds by an engine reach it with `--network host`")
+    return index_variables(*urls_of(indexes))

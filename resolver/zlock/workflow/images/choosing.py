@@ -55,6 +55,7 @@ class Engine:
     """
 
     def __init__(self, name: str | None, environ: Mapping[str, str], network: str = "") -> None:
+        self.network = network
         self._asked = name, environ, network
         self._turn = Lock()
         self._found: Builder | OutsideFailed | None = None
