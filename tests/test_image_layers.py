@@ -15,6 +15,8 @@ import pytest
 
 from support.stored_images import HardLink, Members, digest_of, in_members, make_layer, unpacked
 from zlock.errors import RegistryFailed
+from zlock.image.reading import layers as reading
+from zlock.image.reading import tar
 from zlock.image.reading.layers import LayerTree
 from zlock.image.reading.tree import FileTree, FolderTree, resolve
 
@@ -378,3 +380,48 @@ def test_devices_and_pipes_are_no_files() -> None:
             tar.addfile(info)
 
     assert files(laid({"pipe": b"1"}, stream.getvalue())) == dict.fromkeys(("/pipe", "/null", "/disk"), "device")
+
+
+def named(names: list[str], **attributes: str) -> bytes:
+    """Return a layer of empty files; its names and attributes are next to nothing once compressed."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.pax_headers = {f"SCHILY.xattr.user.{key}": value for key, value in attributes.items()}
+            archive.addfile(info)
+    return gzip.compress(data.getvalue(), 1)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_what_is_said_of_all_files_has_an_end(layers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tar, "_MOST_SAID", 5_000_000)
+    said = [named([f"{layer}/{file}" for file in range(6 // layers)], x="1" * 1_000_000) for layer in range(layers)]
+
+    with pytest.raises(RegistryFailed, match="it has more files, or says more of them, than any"):
+        laid(*said)
+
+
+def test_a_header_of_very_many_records_is_read() -> None:
+    records = b"".join(b"12 k%06d=\n" % number for number in range(80_000))
+    header = tarfile.TarInfo("header")
+    header.type, header.size = tarfile.XHDTYPE, len(records)
+    one = header.tobuf(tarfile.USTAR_FORMAT) + records + bytes(-len(records) % 512)
+    each = [one + tarfile.TarInfo(f"{file}").tobuf(tarfile.USTAR_FORMAT) for file in range(20)]
+
+    assert len(files(laid(b"".join([*each, bytes(1024)])))) == 20
+
+
+def test_files_count_where_nothing_is_said_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tar, "_MOST_SAID", 10_000)
+
+    assert len(files(laid(named([f"{file}" for file in range(30)])))) == 30
+    with pytest.raises(RegistryFailed, match="it has more files"):
+        laid(named([f"{file}" for file in range(50)]))
+
+
+def test_folders_that_few_names_make_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_MOST_FOLDERS", 1000)
+
+    with pytest.raises(RegistryFailed, match="its layers have more than 1000 folders"):
+        laid(named([f"{file}/{'a/' * 200}b" for file in range(6)]))

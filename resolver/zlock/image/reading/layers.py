@@ -23,6 +23,7 @@ _DEEPEST = 250  # folders in folders
 _LARGEST_KEPT = 64 * 1024 * 1024  # bytes of one file whose content is kept
 _MOST_KEPT = 512 * 1024 * 1024  # bytes of all that describe packages
 _MOST_MODULES = 512 * 1024 * 1024  # bytes of all modules, compressed
+_MOST_FOLDERS = 500_000  # one file may need hundreds
 _KEPT = frozenset({"METADATA", "PKG-INFO", "RECORD", "INSTALLER", "direct_url.json"})
 _OF_MACHINE = f"{ATTRIBUTE}security.selinux"
 _UNSTATED = Node("folder")  # above what a layer has, which has no entry of it
@@ -76,6 +77,8 @@ class LayerTree:
         self._debian = debian
         self._root = _Folder(0)
         self._layers = 0
+        self._said = 0
+        self._folders = 0
         self._kept = 0
         self._modules = 0
         self._data: dict[str, bytes] = {}  # compressed, by digest
@@ -103,9 +106,10 @@ class LayerTree:
             if content is not layer and media_type == _PLAIN:  # some engines look, others believe it
                 raise broken(self._where, f"its layer {self._layers} is compressed, and announced as `{_PLAIN}`")
             stream = Hashed(content)
-            tar = Tar(stream)
+            tar = Tar(stream, self._said)
             for entry in tar:
                 self._add(tar, entry)
+            self._said = tar.said
         if stream.digest != diff_id:
             raise broken(self._where, f"its layer {self._layers} unpacks to {stream.digest}, and not to {diff_id}")
 
@@ -203,6 +207,9 @@ class LayerTree:
         """
         if (folder, name) in self._replaced:
             raise broken(self._where, f"its layer {self._layers} takes away a folder and makes it again: `{name}`")
+        self._folders += 1
+        if self._folders > _MOST_FOLDERS:
+            raise broken(self._where, f"its layers have more than {_MOST_FOLDERS} folders")
         made = folder.entries[name] = _Folder(self._layers)
         return made
 

@@ -17,6 +17,7 @@ Kind = Literal["file", "folder", "link", "hard link", "device"]
 _BLOCK = 512
 _CHUNK = 1 << 20
 _LARGEST_META = 1 << 20  # bytes of an extended header, as Go has it
+_MOST_SAID, _OF_A_FILE = 1 << 28, 250  # of all files: characters of what is said of them, and what each counts besides
 _USTAR, _GNU = b"ustar\x00", b"ustar  \x00"
 _NUMBER = re.compile(rb" *([0-7]*)[ \x00]*")
 _DIGITS = re.compile("[0-9]{1,18}", re.ASCII)
@@ -85,14 +86,20 @@ class _Header(NamedTuple):
 class Tar:
     """The entries of an archive, one after another; all of the stream has been read at the end.
 
+    Args:
+        stream: The archive, not compressed.
+        said: How much the archives before it have said, whose entries are kept together with its own.
+
     Attributes:
+        said: How much that is now.
         position: How many bytes have been read: once an entry has come, where its content begins.
     """
 
-    def __init__(self, stream: Readable) -> None:
+    def __init__(self, stream: Readable, said: int = 0) -> None:
         self._stream = stream
         self._left = 0  # bytes of content that nobody has read
         self._padding = 0
+        self.said = said
         self.position = 0
 
     def __iter__(self) -> Iterator[Entry]:
@@ -135,7 +142,11 @@ class Tar:
         user, group = header.owner
         owner = int(said.get("uid", user)), int(said.get("gid", group))
         attributes = {key: value for key, value in said.items() if key.startswith(ATTRIBUTE)}
-        return Entry(path, kind, said.get("linkpath", header.target), size, header.mode, owner, attributes)
+        target = said.get("linkpath", header.target)
+        # What is kept of a file is kept in memory, and compressed it is next to nothing.
+        self.said += _OF_A_FILE + sum(map(len, (path, target, *attributes, *attributes.values())))
+        _check(self.said <= _MOST_SAID, "it has more files, or says more of them, than any")
+        return Entry(path, kind, target, size, header.mode, owner, attributes)
 
     def _expect(self, size: int) -> None:
         self._left, self._padding = size, -size % _BLOCK
@@ -169,17 +180,20 @@ class Tar:
         """Return the records of an extended header (POSIX.1-2001, "pax Extended Header")."""
         data = b"".join(self.content())
         records = {}
-        while data:
-            length, space, _ = data.partition(b" ")
-            end = int(length) if space and length.isdigit() and len(length) < len("1000000") + 1 else 0
-            name, equals, value = data[len(length) + 1 : end - 1].decode("utf-8", "surrogateescape").partition("=")
-            _check(bool(equals and name) and data[end - 1 : end] == b"\n", "an extended header is damaged")
+        position = 0
+        while position < len(data):
+            space = data.find(b" ", position, position + len("1000000") + 1)
+            length = data[position : max(space, position)]
+            end = position + int(length) if length.isdigit() else 0
+            _check(end > position and data[end - 1 : end] == b"\n", "an extended header is damaged")
+            name, equals, value = data[space + 1 : end - 1].decode("utf-8", "surrogateescape").partition("=")
+            _check(bool(equals and name), "an extended header is damaged")
             _check(name not in _DECISIVE or bool(value and "\x00" not in value), f"an extended header has no {name}")
             _check(name not in _NUMBERS or bool(_DIGITS.fullmatch(value)), f"`{name}` of an entry is not a number")
             _check(not name.startswith("GNU.sparse."), "it has sparse files")
             _check(not _OVERLAY.fullmatch(name), f"an entry has the attribute `{name.partition('.xattr.')[2]}`")
             records[name] = value
-            data = data[end:]
+            position = end
         return records
 
     def _exactly(self, size: int) -> bytes:
