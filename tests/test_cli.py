@@ -116,6 +116,22 @@ def test_what_was_meant_is_said(project: Project, arguments: tuple[str, ...], me
     assert f"hint: did you mean `{meant}`" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("lock",), "that is `zlock resolve` here"),
+        (("upgrade", "pandas"), "that is `zlock resolve --upgrade` here"),
+        (("build", "train"), "a step is named by `--step train`"),
+        (("why", "six", "train"), "a step is named by `--step train`"),
+    ],
+)
+def test_words_of_other_tools_lead_here(project: Project, arguments: tuple[str, ...], hint: str) -> None:
+    result = project.run(*arguments)
+
+    assert result.code == 2
+    assert f"hint: {hint}" in result.stderr
+
+
 def test_the_help_names_variables_and_the_documentation(project: Project) -> None:
     text = project.run("--help").stdout
 

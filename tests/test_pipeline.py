@@ -515,7 +515,7 @@ def test_a_file_of_plain_functions_is_said_to_be_one(load: Load, text: str, is_s
         (
             "flows.train",
             "pipeline file `flows.train` does not exist",
-            "name the file, not the module: `flows/train.py`",
+            "name the file, not the module: `flows/train.py`; a step is chosen with `--step`",
         ),
         ("flows", "pipeline file `flows` is a folder", "a relative path counts from the project folder"),
         ("pipe.py:", "`pipe.py:` names nothing after the colon", "write `pipe.py` or `pipe.py:name`"),

@@ -490,7 +490,7 @@ def test_the_projects_files_are_copied_where_it_is_installed(project: Project, i
     assert copied == {"project/src/code.py"}
 
 
-def test_files_that_are_called_like_secrets_are_noted_once_until_a_dockerignore_says_what_is_copied(
+def test_files_that_are_called_like_secrets_are_noted_once_until_a_dockerignore_speaks_of_them(
     project: Project, index: TinyIndex
 ) -> None:
     fill(index)
@@ -502,10 +502,13 @@ def test_files_that_are_called_like_secrets_are_noted_once_until_a_dockerignore_
 
     said = succeed(project.run("dockerfile")).stderr
     project.write(".dockerignore", "secrets.env\n")
+    less = succeed(project.run("dockerfile")).stderr
+    project.write(".dockerignore", "secrets.env\n" + "".join(f"!certificates/{number}.pem\n" for number in range(6)))
     after = succeed(project.run("dockerfile")).stderr
 
     named = ", ".join(["`secrets.env`", *(f"`certificates/{number}.pem`" for number in range(4))])
     assert said.count(f"note: {named} and 2 more will be in images, as files of the project, and by their names ") == 1
+    assert "note: `certificates/0.pem`" in less
     assert "hold secrets" not in after
 
 

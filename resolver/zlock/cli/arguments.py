@@ -32,6 +32,21 @@ example: zlock resolve pipeline.py
 documentation: docs/index.md in the repository of zlock; docs/commands.md has every option"""
 
 
+_ELSEWHERE = {
+    "compile": "resolve",
+    "install": "sync",
+    "list": "tree",
+    "lock": "resolve",
+    "push": "build --push",
+    "shell": "run",
+    "show": "tree",
+    "update": "resolve --upgrade",
+    "upgrade": "resolve --upgrade",
+    "version": "--version",
+}
+"""What other tools call commands, and what that is here."""
+
+
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse arguments; `run` of the result is the command. Ends the program for --help.
 
@@ -47,11 +62,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if named and not chosen:
         parser.hint = f"options come after the command: `zlock {named} {presentable(arguments[0])}`"
     elif arguments and not (chosen or arguments[0].startswith("-")):
-        parser.hint = did_you_mean(arguments[0], COMMANDS)
+        known = _ELSEWHERE.get(arguments[0])
+        parser.hint = f"that is `zlock {known}` here" if known else did_you_mean(arguments[0], COMMANDS)
     parsed, others = parser.parse_known_args(arguments)
     if others:
         parser.prog = f"zlock {chosen}".rstrip()
-        parser.hint = parser.hint or did_you_mean(others[0], getattr(parsed, "options", ()), cutoff=0.7)
+        options = getattr(parsed, "options", ())
+        if "--step" in options and not others[0].startswith("-"):
+            parser.hint = parser.hint or f"a step is named by `--step {presentable(others[0])}`"
+        parser.hint = parser.hint or did_you_mean(others[0], options, cutoff=0.7)
         parser.error(f"unrecognized arguments: {' '.join(others if chosen else others[:1])}")
     return parsed
 

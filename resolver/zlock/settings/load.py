@@ -154,7 +154,7 @@ def _inside(folder: Path, stated: str) -> Path:
 def _near_files(stated: str, folder: Path) -> str:
     dotted = f"{stated.replace('.', '/')}.py"
     if (folder / dotted).is_file():
-        return f"name the file, not the module: `{dotted}`"
+        return f"name the file, not the module: `{dotted}`; a step is chosen with `--step`"
     known = [path.relative_to(folder).as_posix() for path in sorted(folder.glob("*.py"))]
     if near := did_you_mean(stated, known):
         return near

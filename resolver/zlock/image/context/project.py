@@ -15,6 +15,7 @@ from zlock.image.context.ignore import read_ignore, walk
 from zlock.image.plan import Program
 from zlock.model.image import WORKING_FOLDER, whiteout_in
 from zlock.model.paths import real
+from zlock.regular import read_regular
 
 _NEVER = frozenset({".git", ".hg", ".svn", "__pycache__", "zlock.toml"})
 _HINT = "leave it out in `.dockerignore`"
@@ -65,9 +66,12 @@ def project_files(folder: Path, others: Collection[Path], credentials: Collectio
 def likely_secrets(folder: Path, files: Iterable[str]) -> list[str]:
     """Return those of a project's files whose names are like those of keys and passwords.
 
-    Where there is a `.dockerignore`, there are none: what it lets through is meant to be copied.
+    What a line of `.dockerignore` names as to be copied (`!certs/public.pem`) is meant to be.
     """
-    return [] if (folder / ".dockerignore").is_file() else [path for path in files if _is_like_a_secret(path)]
+    ignore = folder / ".dockerignore"
+    text = read_regular(ignore).decode(errors="replace") if ignore.is_file() else ""
+    meant = {line.strip().lstrip("!/") for line in text.splitlines() if line.startswith("!")}
+    return [path for path in files if path not in meant and _is_like_a_secret(path)]
 
 
 def _is_like_a_secret(path: str) -> bool:
