@@ -123,6 +123,8 @@ def test_every_package_may_build_where_that_is_said() -> None:
         ("pyton = 1", "unknown key `pyton`", "did you mean `python`?"),
         ('lock_dir = "a"', "unknown key `lock_dir`", "keys are kebab-case here: write `lock-dir`"),
         ("[steps.a]\nlock-dir = 1", "unknown key `steps.a.lock-dir`", "known are `docker`, `python`"),
+        ("parent_image = 'x'", "unknown key `parent_image`", "`parent-image` belongs into the table `[docker]`"),
+        ("[steps.a]\nuser = 'x'", "unknown key `steps.a.user`", "`user` belongs into the table `[steps.a.docker]`"),
         ("[steps.a]\npyton = 1", "unknown key `steps.a.pyton`", "did you mean `python`?"),
         ("[docker]\nrequirement = []", "unknown key `docker.requirement`", "did you mean `requirements`"),
         ("[steps.a.docker]\napt_packages = []", "unknown key `steps.a.docker.apt_packages`", "write `apt-packages`"),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import ClassVar
 
 from msgspec import Struct
 from packaging.utils import NormalizedName
@@ -24,8 +25,8 @@ from zlock.pyproject.lines import TomlLines
 from zlock.regular import read_regular
 from zlock.settings import audit, indexes, rules
 from zlock.settings.audit import Ignored
-from zlock.settings.docker import DockerSettings
-from zlock.settings.keys import NOTHING, POLICY, QUESTION, key, read, reads
+from zlock.settings.docker import CHECKS, DockerSettings
+from zlock.settings.keys import NOTHING, POLICY, QUESTION, kebab, key, read, reads
 from zlock.settings.location import display
 from zlock.settings.names import STEP_NAME, wrong_names
 from zlock.settings.stack import IntegrationTable, read_integrations, read_stack
@@ -35,6 +36,10 @@ from zlock.settings.table import Table
 @reads("table", allOf=[{"$ref": "#/definitions/docker"}])
 def _docker(table: Table, key: str) -> DockerSettings:
     return DockerSettings.in_table(table.table(key))
+
+
+_INSIDE = {"docker": frozenset(map(kebab, CHECKS))}
+"""The keys of tables in others, where they are looked for in vain."""
 
 
 class StepConfiguration(Struct, frozen=True, kw_only=True):
@@ -48,6 +53,8 @@ class StepConfiguration(Struct, frozen=True, kw_only=True):
         index_sources: Laid over the project's, package by package.
         align: False: this step has its own versions, and no other follows them.
     """
+
+    INSIDE: ClassVar = _INSIDE
 
     docker: DockerSettings = key(_docker, DockerSettings(), QUESTION, shown="empty")
     python: str | None = key(rules.python, None, QUESTION, shown="the project's")
@@ -111,6 +118,8 @@ class Project(Struct, frozen=True, kw_only=True):
         docker: Docker settings of every step.
         steps: `[steps.NAME]`: what differs for one step.
     """
+
+    INSIDE: ClassVar = _INSIDE
 
     folder: Path
     file: Path | None

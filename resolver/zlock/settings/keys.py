@@ -121,7 +121,7 @@ def read(kind: type[T], table: Table, **more: object) -> T:
         more: Its fields that are not keys.
     """
     keys = keys_of(kind)
-    table.check_keys(list(map(kebab, keys)))
+    table.check_keys(list(map(kebab, keys)), getattr(kind, "INSIDE", {}))
     for name, one in keys.items():
         if one.required and kebab(name) not in table:
             table.wrong(kebab(name), "is missing", hint=f"write `{one.required}`")

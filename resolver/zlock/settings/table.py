@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -61,12 +61,15 @@ class Table:
         """Return the key path of a key, for messages."""
         return _path((*self.address, key))
 
-    def check_keys(self, known: Sequence[str]) -> None:
-        """Collect the keys that are not known."""
+    def check_keys(self, known: Sequence[str], inside: Mapping[str, Collection[str]] = {}) -> None:
+        """Collect the keys that are not known; `inside` has those of tables in this one."""
         for key in self._values:
             if key not in known:
                 with self.collecting(key):
-                    raise checks.unknown_key(self.path(key), key, known)
+                    error = checks.unknown_key(self.path(key), key, known)
+                    for inner in (name for name, keys in inside.items() if key.replace("_", "-") in keys):
+                        error.hint = f"`{key.replace('_', '-')}` belongs into the table `[{self.path(inner)}]`"
+                    raise error
 
     def wrong(self, key: str, problem: str, *, hint: str) -> None:
         """Collect a mistake at a key."""
