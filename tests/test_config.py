@@ -195,10 +195,10 @@ def test_every_package_may_build_where_that_is_said() -> None:
         ("[[index]]\ndefault = true", "`index[0].url`: is missing", "https://index.example/simple/"),
         (
             '[[index]]\nurl = "https://index.example/a b/"',
-            "`index[0].url`: `https://index.example/a b/` has spaces",
+            "`index[0].url`: expected a URL of http or https with a host and no spaces, or of a file, got `https://index.ex",
             "",
         ),
-        ('[[index]]\nurl = "ftp://index.example/"', "`index[0].url`: expected a URL of http, https or file", ""),
+        ('[[index]]\nurl = "ftp://index.example/"', "`index[0].url`: expected a URL of http or https with a host", ""),
         ('[[index]]\nurl = "a"\ndefault = 1', "`index[0].default`: expected a boolean, got a number", ""),
         ('[[index]]\nurl = "a"\nexplicit = true', "`index[0].explicit`: an explicit index has a name", "`name`"),
         *(

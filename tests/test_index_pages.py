@@ -471,8 +471,9 @@ class TestFolders:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://[broken/simple/", "https:///simple/", "ftp://index.example/", "http://h:port/"]
+    "url", ["http://[broken/simple/", "https:///simple/", "ftp://index.example/", "http://h:port/", "http://a b/"]
 )
 def test_an_index_without_a_usable_url_is_a_mistake_of_the_configuration(tmp_path: Path, url: str) -> None:
-    with pytest.raises(InvalidConfiguration, match="has no usable URL"), asking(tmp_path, url):
-        pass
+    with pytest.raises(InvalidConfiguration) as caught:
+        Index.parse(url, tmp_path, "`index[0].url`")
+    assert caught.value.message.startswith("`index[0].url`: expected a URL of http or https with a host")

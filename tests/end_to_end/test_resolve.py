@@ -220,6 +220,23 @@ def test_exclude_newer_of_the_command_line_is_recorded_and_no_input(index: TinyI
     assert project.lock("train")["tool"]["zlock"]["inputs"] == limited["inputs"]
 
 
+@pytest.mark.parametrize(
+    ("options", "environ", "place"),
+    [
+        (["--index-url", "ftp://me:hush@index.example/"], {}, "`--index-url`"),
+        ([], {"UV_DEFAULT_INDEX": "https://me:hush@/simple/"}, "the default index of this machine"),
+    ],
+)
+def test_a_default_index_that_is_none_is_named_by_its_place(
+    project: Project, options: list[str], environ: dict[str, str], place: str
+) -> None:
+    project.configure({"docker": {"requirements": ["alpha"]}})
+    result = project.run("resolve", *options, env=environ)
+    assert result.code == 2
+    assert f"{place}: expected a URL of http or https with a host" in result.stderr
+    assert "hush" not in result.stderr
+
+
 def test_index_url_of_the_command_line_is_no_input(index: TinyIndex, project: Project) -> None:
     index.wheel("alpha", "1.0")
     project.configure({"python": "3.12", "docker": {"requirements": ["alpha"]}})

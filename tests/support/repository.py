@@ -62,7 +62,7 @@ def asking(
     """Open a repository over some indexes; what it learnt is in the cache when this ends."""
     client = Client(network, Credentials({"HOME": str(cache), **(environ or {})}))
     routing = Routing(
-        indexes=tuple(index if isinstance(index, Index) else Index(url=index) for index in indexes),
+        indexes=tuple(one if isinstance(one, Index) else Index.parse(one, cache, "an index") for one in indexes),
         sources={canonicalize_name(name): index for name, index in (sources or {}).items()},
     )
     repository = Repository(client, Cache(cache), offline=offline, refresh=refresh, builder=builder or _no_builder)

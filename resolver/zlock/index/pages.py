@@ -12,11 +12,11 @@ from msgspec.msgpack import Decoder, encode
 from msgspec.structs import astuple
 from packaging.utils import NormalizedName
 
-from zlock.errors import IndexFailed, InvalidConfiguration
+from zlock.errors import IndexFailed
 from zlock.index.cache import Cache, Damaged, Parts
 from zlock.index.client import Client
 from zlock.index.files import check_status, way_in
-from zlock.index.folder import as_path, folder_names, folder_page
+from zlock.index.folder import folder_names, folder_page
 from zlock.index.network import PAGE, Answer, not_cached
 from zlock.index.simple import ACCEPT, parse_page
 from zlock.model.distribution import File
@@ -52,18 +52,8 @@ class Pages:
         self._cache = cache
         self._offline = offline
         self._refresh = refresh
-        try:
-            self._folder = as_path(index.url)
-            bare = index.url if self._folder else client.credentials.add_index(index.name, index.url)
-            # Without a host there is nobody to ask.
-            usable = self._folder is not None or re.fullmatch(r"(?i)https?://[^/?#][^?#]*", bare) is not None
-        except ValueError:
-            bare, usable = index.url, False
-        if not usable:
-            raise InvalidConfiguration(
-                f"the index {_shown(index)} has no usable URL: `{shown(bare)}`",
-                hint="write an `https://` URL, or the path of a folder",
-            )
+        self._folder = index.place
+        bare = index.url if self._folder else client.credentials.add_index(index.name, index.url)
         self._base = bare.rstrip("/") + "/"
 
     def page(self, name: NormalizedName, *, is_last: bool) -> Page | None:

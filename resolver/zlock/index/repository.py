@@ -72,11 +72,7 @@ class Repository:
         self._stamps: dict[str, str] = {}
 
     def routed(self, routing: Routing, python: str) -> Routed:
-        """Return the packages as one routing and one Python see them; what several see is fetched once.
-
-        Raises:
-            InvalidConfiguration: An index has no usable URL.
-        """
+        """Return the packages as one routing and one Python see them; what several see is fetched once."""
         for index in routing.indexes:
             if index not in self._indexes:
                 pages = Pages(index, self._client, self._cache, offline=self._offline, refresh=self._refresh)

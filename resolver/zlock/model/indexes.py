@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 from packaging.utils import NormalizedName
 
-from zlock.errors import InvalidRequirements
-from zlock.model.paths import is_file_url, path_in
+from zlock.errors import InvalidConfiguration, InvalidRequirements
+from zlock.model.paths import absolute, is_file_url, path_in, portable
 from zlock.redact import redact
 
 
@@ -31,7 +34,7 @@ class Index(NamedTuple):
     """One index of the configuration.
 
     Attributes:
-        url: Its URL with credentials, if it has some; or an absolute path of a folder.
+        url: Its URL with credentials, if it has some; or the absolute path of a folder.
         name: What the configuration calls it.
         default: It is asked last, in place of the machine's own.
         explicit: It is asked only for the names routed to it.
@@ -46,6 +49,39 @@ class Index(NamedTuple):
     explicit: bool = False
     in_context: bool = False
     folder: str = ""
+
+    @classmethod
+    def parse(cls, text: str, base: Path, at: str) -> Index:
+        """Return the index that a text names: a URL, or the path of a folder.
+
+        Args:
+            text: What is stated.
+            base: The folder that a relative path counts from; links in it are left alone, as a link inside a project is
+                the same place in every copy.
+            at: Where it is stated, for messages.
+
+        Raises:
+            InvalidConfiguration: It is neither.
+        """
+        if "://" not in text or is_file_url(text):
+            folder = Path(path_in(text) if is_file_url(text) else text)
+            place = absolute(base / folder)
+            return cls(url=str(place), folder=portable(place, base, fixed=folder.is_absolute()))
+        problem = f"expected a URL of http or https with a host and no spaces, or of a file, got `{redact(text)}`"
+        hint = "write `https://...`, or the path of a folder"
+        with suppress(ValueError):  # of a host or a port that is none
+            parts = urlsplit(text)
+            if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and text.split() == [text]:
+                if "?" not in text and "#" not in text:
+                    return cls(url=text)
+                problem = "has a query or a fragment"
+                hint = "end it with the path; see `docs/indexes.md` for credentials"
+        raise InvalidConfiguration(f"{at}: {problem}", hint=hint)
+
+    @property
+    def place(self) -> Path | None:
+        """The folder that it is; None for one on the network."""
+        return None if "://" in self.url else Path(self.url)
 
     @property
     def shown(self) -> str:

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from zlock import checks
-from zlock.checks import accepts
+from zlock.checks import Check, accepts
 from zlock.model.indexes import Index, Routing
-from zlock.model.paths import path_in, portable
 from zlock.redact import redact
 from zlock.settings import rules
 from zlock.settings.keys import NOTHING, QUESTION, key, read, reads
 from zlock.settings.table import Table
 from zlock.wording import did_you_mean
 
-_SCHEMES = ("http://", "https://", "file://")
-
-
-@accepts("URL, or path of a folder", **checks.text.schema)
-def _url_or_path(value: object, at: str) -> str:
-    """Accept a URL, or the path of a folder, which may have spaces in it."""
-    found = checks.text(value, at)
-    return checks.word(found, at) if "://" in found else found
+_url_or_path = Check(checks.text, "URL, or path of a folder", checks.text.schema)
 
 
 class IndexTable(Struct, frozen=True, kw_only=True):
@@ -63,42 +52,21 @@ def indexes(table: Table, key: str) -> tuple[Index, ...]:
 
 def _index(row: Table) -> Index:
     stated = read(IndexTable, row)
-    _check_url(row, stated.url)
-    folder = _folder_of(stated.url)
-    # Not resolved: a link inside the project is the same place in every copy.
-    place = Path(os.path.abspath(row.file.parent / folder)) if folder else None  # noqa: PTH100
+    found = Index(url=stated.url)
+    if stated.url:
+        with row.collecting("url"):
+            found = Index.parse(stated.url, row.file.parent, f"`{row.path('url')}`")
     if stated.explicit and not stated.name:
         row.wrong("explicit", "an explicit index has a name", hint="add a `name` to route packages to it")
-    if stated.index_in_context and folder:
+    if stated.index_in_context and found.folder:
         hint = "leave this out; images get what is in folders by `zlock dockerfile --wheelhouse`"
         row.wrong("index-in-context", "a folder of this machine is in no build of an image", hint=hint)
     elif stated.index_in_context and redact(stated.url) != stated.url:
         hint = "leave this out, so that the index reaches builds as a secret; or take the credentials out of the URL"
         row.wrong("index-in-context", "`url` holds credentials, which would be in every build context", hint=hint)
-    return Index(
-        url=str(place) if place and "://" not in stated.url else stated.url,
-        name=stated.name,
-        default=stated.default,
-        explicit=stated.explicit,
-        in_context=stated.index_in_context,
-        folder=portable(place, row.file.parent, fixed=folder.is_absolute()) if place and folder else "",
+    return found._replace(
+        name=stated.name, default=stated.default, explicit=stated.explicit, in_context=stated.index_in_context
     )
-
-
-def _check_url(row: Table, url: str) -> None:
-    if "://" in url and not url.lower().startswith(_SCHEMES):
-        problem = f"expected a URL of http, https or file, got `{redact(url)}`"
-        row.wrong("url", problem, hint="write `https://...`, or the path of a folder")
-    elif "://" in url and re.search("[?#]", url):
-        hint = "end it with the path; see `docs/indexes.md` for credentials"
-        row.wrong("url", "has a query or a fragment", hint=hint)
-
-
-def _folder_of(url: str) -> Path | None:
-    """Return the folder that an index is, None for one on the network."""
-    if url.lower().startswith("file://"):
-        return Path(path_in(url))
-    return Path(url) if url and "://" not in url else None
 
 
 @accepts("table, package to index name", **checks.table_of(checks.NAME, **checks.text.schema))
