@@ -19,7 +19,6 @@ from zlock.model.json import parse_json
 from zlock.regular import NotRegular, read_regular
 from zlock.replacing import replacing
 
-RECORD = "images.json"
 Key = Annotated[str, matching(r"[0-9a-f]{64}", "key of an image")]
 
 

@@ -6,6 +6,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from zlock.settings.docker import DockerSettings
+from zlock.settings.frameworks import FRAMEWORKS, Framework
 from zlock.settings.location import Location
 
 SCRIPT = "script"
@@ -60,6 +61,11 @@ class DeclaredPipeline(Struct, frozen=True, kw_only=True):
     config: str = ""
     own_image: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def framework(self) -> Framework | None:
+        """The framework whose pipelines they are; None for zlock's own, and for a script."""
+        return next((one for one in FRAMEWORKS if one.package == self.maker), None)
 
     def with_own_image(self) -> DeclaredPipeline:
         """Return it with the pipeline itself as one more step; its name tells it from a step of the same name."""

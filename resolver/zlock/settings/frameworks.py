@@ -10,7 +10,8 @@ class Framework(NamedTuple):
     """What zlock knows of a framework before a pipeline file is imported.
 
     Attributes:
-        package: The package that pipeline files import.
+        name: What people call it.
+        package: The package that pipeline files import, and that starts each step in its image.
         reader: The module that reads its objects, a `Reader` of `zlock.settings.reader`. It runs in the process of the
             pipeline file, where only the standard library and the framework are sure to be.
         before: The module whose `prepare` that process calls before the file is imported; it imports no framework.
@@ -18,6 +19,7 @@ class Framework(NamedTuple):
             and keeps what it has to keep in the folder that `{scratch}` stands for.
     """
 
+    name: str
     package: str
     reader: str
     before: str
@@ -26,6 +28,7 @@ class Framework(NamedTuple):
 
 FRAMEWORKS = (
     Framework(
+        name="ZenML",
         package="zenml",
         reader="zlock.frameworks.zenml.reader",
         before="zlock.frameworks.zenml.before",

@@ -8,7 +8,7 @@ from pathlib import Path
 from zlock.errors import Collector, InvalidInput, LockOutdated
 from zlock.frameworks.zenml.run import Run, pipeline_build, run_configuration
 from zlock.image.plan import ImagePlan
-from zlock.image.record import RECORD, Record, StepRow, read_record
+from zlock.image.record import Record, StepRow, read_record
 from zlock.model.image import is_layout
 from zlock.wording import listed
 from zlock.workflow.deliver.export import write_delivered
@@ -36,7 +36,7 @@ def find_run(options: Options, builder: str | None = None) -> Run:
 
 def _run(workspace: Workspace, locked: Sequence[LockedStep], builder: str | None) -> Run:
     pipeline = workspace.pipeline
-    if pipeline is None or pipeline.maker != "zenml" or pipeline.name is None:
+    if pipeline is None or pipeline.framework is None or pipeline.name is None:
         raise InvalidInput(
             "a run is configured for pipelines of ZenML, and none is named",
             hint="name one: `zlock apply run.py:training`",
@@ -45,7 +45,7 @@ def _run(workspace: Workspace, locked: Sequence[LockedStep], builder: str | None
     with workspace.opened:
         plans = plan_images(workspace, locked, registries, layering=layering)
     workspace.report.failures.problems.raise_if_any()
-    images = _images(plans, read_record(workspace.output_folder / RECORD))
+    images = _images(plans, read_record(workspace.record))
     images |= {one.name: one.effective.parent_image or "" for one in workspace.every_step if one.effective.skip_build}
     of_steps = {one.called: images[one.name] for one in workspace.every_step if one.name in images}
     return Run(

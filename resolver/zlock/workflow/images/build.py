@@ -13,7 +13,7 @@ from zlock.errors import Collector, InvalidInput, OutsideFailed, ZlockError
 from zlock.image.builders.builder import Image
 from zlock.image.plan import ImagePlan
 from zlock.image.platforms import plan_indexes
-from zlock.image.record import RECORD, Built, record_of, write_record
+from zlock.image.record import Built, record_of, write_record
 from zlock.image.registry.registry import Registry
 from zlock.model.image import LAYOUT
 from zlock.reporting import End, Reporter
@@ -288,4 +288,4 @@ def _record(workspace: Workspace, outcome: Outcome, *, is_whole: bool) -> None:
     missing = {step for one in outcome.missing for step in one.steps} | outcome.report.failures.of_steps.keys()
     there = {step for one in outcome.images for step in one.plan.steps}
     missing |= set() if is_whole else {step.name for step in workspace.chosen()} - there
-    write_record(workspace.output_folder / RECORD, record_of(images, indexes), workspace.recorded_steps(), missing)
+    write_record(workspace.record, record_of(images, indexes), workspace.recorded_steps(), missing)

@@ -13,7 +13,7 @@ from zlock.image.components import moved
 from zlock.image.context.folder import NO_LINKS, folder_names, write_context
 from zlock.image.plan import ImagePlan
 from zlock.image.platforms import IndexPlan, plan_indexes
-from zlock.image.record import RECORD, PlatformRow, read_record
+from zlock.image.record import PlatformRow, read_record
 from zlock.model.paths import real
 from zlock.workflow.fetching.build_files import links_into
 from zlock.workflow.fetching.pool import Pool, missing_debs
@@ -96,7 +96,7 @@ def plan(
         plans = plan_images(workspace, locked, registries, layering=layering)
         note_unknown(plans, workspace)
         note_floating(registries.floating, plans, workspace)
-        before = read_record(workspace.output_folder / RECORD) if explain is not None else {}
+        before = read_record(workspace.record) if explain is not None else {}
         plans = [one for one in plans if explain in {None, *one.steps}]
         engine = Engine(None if builder == OCI else builder, workspace.environ)
         existing, named = Existing(workspace, registries, engine), NamedImages(workspace.steps)

@@ -17,7 +17,7 @@ from zlock.image.reading.compilers import Compilers
 from zlock.image.reading.environment import Installed, read_folder, read_interpreter, read_system, read_venv
 from zlock.image.reading.installed import Distribution
 from zlock.image.reading.sources import OpenImage, RegistryImage
-from zlock.image.record import RECORD, read_record
+from zlock.image.record import read_record
 from zlock.image.verify import Comparison, Differences, compare
 from zlock.lock.selection import packages_on
 from zlock.model.machine import this_platform
@@ -184,7 +184,7 @@ def _step_of(workspace: Workspace, key: str) -> str:
         raise InvalidInput("one image is compared with one step", hint="give `--step` once")
     if named or len(names) == 1:
         return named[0] if named else names[0]
-    recorded = read_record(workspace.output_folder / RECORD) if key else {}
+    recorded = read_record(workspace.record) if key else {}
     of_key = [name for name in names if name in recorded and key in recorded[name].keys]
     if not of_key:
         raise InvalidInput(

@@ -240,9 +240,9 @@ class Workspace:
         """Refuse the configuration of a run in the images of this project: locks would be removed for it."""
         if not skipped:
             return
-        from zlock.image.record import RECORD, read_record  # few pipelines have such steps
+        from zlock.image.record import read_record  # few pipelines have such steps
 
-        record = read_record(self.output_folder / RECORD)
+        record = read_record(self.record)
         made = {(name, row.reference) for name, row in record.items()}
         built = [one.name for one in skipped if (one.name, one.effective.parent_image) in made]
         if built:
@@ -276,7 +276,7 @@ class Workspace:
         if reference:
             folder = Path.cwd() if self.options.pipeline and self.options.project is None else self.project.folder
             self.pipeline = self._loaded = self._loaded or self._load(str(folder / reference), reference)
-            if self.pipeline.maker == "zenml" and self.project.stack and self.project.stack.pipeline_image:
+            if self.pipeline.framework and self.project.stack and self.project.stack.pipeline_image:
                 self.pipeline = self.pipeline.with_own_image()
             self._is_part = self.pipeline.name is None and not (folder / reference).is_file()
             steps = [(step.name, step.settings) for step in self.pipeline.steps]
@@ -389,6 +389,11 @@ class Workspace:
             InvalidInput: A link leads it out of the project.
         """
         return self.inside_project(self.project.folder / OUTPUT)
+
+    @property
+    def record(self) -> Path:
+        """Where images are recorded; errors are those of `output_folder`."""
+        return self.output_folder / "images.json"
 
     def inside_project(self, folder: Path) -> Path:
         """Return a folder of the project that zlock writes to unless another is named.

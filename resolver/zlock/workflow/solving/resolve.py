@@ -15,6 +15,7 @@ from zlock.model.paths import real
 from zlock.redact import redact
 from zlock.reporting import Activity, Doing
 from zlock.settings.config import is_as_read
+from zlock.settings.frameworks import Framework
 from zlock.settings.location import Location
 from zlock.wording import listed
 from zlock.workflow.locks.asking import Questions
@@ -185,19 +186,19 @@ def _note_replaced(workspace: Workspace, jobs: list[Job]) -> None:
         steps = ", ".join(f"{listed(names)} (replaced {_where(workspace, by)})" for by, names in places.items())
         adding = "a list has to name all itself"
         if setting == "requirements":
-            key = "extra-requirements` in `[steps.NAME.docker]" if _is_zenml(workspace) else "extra_requirements"
+            key = "extra-requirements` in `[steps.NAME.docker]" if _framework_of(workspace) else "extra_requirements"
             adding = f"`{key}` adds to them"
         workspace.note(f"`{setting}` in {place}: {what} left out for {steps}; {adding}")
 
 
 def _where(workspace: Workspace, place: Location | None) -> str:
-    """Say where a setting is stated; of one in code of ZenML it is known which step it is for, and no more."""
-    is_for = _is_zenml(workspace) and place is not None and place.file.endswith(".py")
+    """Say where a setting is stated; of one in code of a framework it is known which step it is for, and no more."""
+    is_for = _framework_of(workspace) and place is not None and place.file.endswith(".py")
     return f"by settings of the step at {place}" if is_for else f"in {place}"
 
 
-def _is_zenml(workspace: Workspace) -> bool:
-    return workspace.pipeline is not None and workspace.pipeline.maker == "zenml"
+def _framework_of(workspace: Workspace) -> Framework | None:
+    return workspace.pipeline.framework if workspace.pipeline else None
 
 
 def _are(names: Sequence[str]) -> str:
@@ -205,16 +206,17 @@ def _are(names: Sequence[str]) -> str:
 
 
 def _note_without_framework(workspace: Workspace, answers: Answers) -> None:
-    """Note the images in which ZenML can't start a step; with `system`, the base image may have it."""
+    """Note the images in which a framework can't start a step; with `system`, the base image may have it."""
+    if (framework := _framework_of(workspace)) is None:
+        return
     without = [
-        job.step.name
-        for job, lock in answers
-        if _is_zenml(workspace) and "zenml" not in lock.pins and not job.step.effective.system
+        job.step.name for job, lock in answers if framework.package not in lock.pins and not job.step.effective.system
     ]
     if without:
         workspace.note(
-            f"ZenML can't start {listed(without)}: `install_stack_requirements` is false there, which leaves out "
-            "`zenml` too; add it to `requirements`, or set `system` where the base image has it"
+            f"{framework.name} can't start {listed(without)}: `install_stack_requirements` is false there, which "
+            f"leaves out `{framework.package}` too; add it to `requirements`, or set `system` where the base image "
+            "has it"
         )
 
 
