@@ -72,8 +72,7 @@ def lock_environment(
     job = _prepare(workspace, environment)
     check_upgrades(workspace, [job])
     ((_, lock),) = answer_jobs(workspace, [job])
-    text = job.text_of(lock)
-    if text != job.text:
+    if lock is not job.lock and (text := lock.render()) != job.text:
         write_all({environment.lock: text}, (), project=workspace.project.folder, reporter=workspace.reporter)
 
 

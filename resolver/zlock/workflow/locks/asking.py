@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from zlock.lock.declared import declared_files
 from zlock.lock.facts import DeclaredFile, Facts
 from zlock.lock.question import Question, digest_of
-from zlock.lock.store import check_place, lock_path, read_text
 from zlock.model.paths import is_file_url
 from zlock.model.requirement import Asked, Gathered
 from zlock.redact import redact
@@ -40,9 +39,7 @@ class Questions:
         self._gatherer = gatherer
         self._declared: dict[frozenset[Path], tuple[DeclaredFile, ...]] = {}
 
-    def of(
-        self, step: Step, facts: Facts | None, recorded: Mapping[str, Asked] | None = None
-    ) -> tuple[list[Gathered], Question]:
+    def of(self, step: Step, facts: Facts | None, recorded: Mapping[str, Asked]) -> tuple[list[Gathered], Question]:
         """Return what a step's sources yield, and what it asks with that.
 
         Args:
@@ -54,7 +51,7 @@ class Questions:
             ZlockError: A source is wrong, or excludes the step's Python; several errors come as `Problems`.
         """
         workspace = self._workspace
-        gathered = self._gatherer.gather(step.settings, recorded or {}, step.routing)
+        gathered = self._gatherer.gather(step.settings, recorded, step.routing)
         apt = {*step.effective.apt_packages, *(package for one in gathered for package in one.apt_packages)}
         return gathered, Question(
             step=step.name,
@@ -67,8 +64,9 @@ class Questions:
             local=self._local(gathered),
         )
 
-    def declared(self, gathered: list[Gathered]) -> tuple[DeclaredFile, ...]:
-        """Return the files that ask for a step's packages, with what they say; several steps share most of them."""
+    def for_lock(self, step: Step, facts: Facts | None) -> tuple[list[Gathered], Question, tuple[DeclaredFile, ...]]:
+        """Return the same, commands run, with the files that ask, which a lock records; several steps share most."""
+        gathered, question = self.of(step, facts, {})
         workspace, pipeline = self._workspace, self._workspace.pipeline
         files = [Path(file) for one in gathered for file in one.files]
         files += filter(None, [workspace.project.file, workspace.kept_file.path if workspace.kept_file else None])
@@ -76,7 +74,7 @@ class Questions:
         key = frozenset(files)
         if key not in self._declared:
             self._declared[key] = declared_files(key, workspace.project.folder)
-        return self._declared[key]
+        return gathered, question, self._declared[key]
 
     def _policy(self, step: Step, gathered: list[Gathered]) -> dict[str, object]:
         """Return what of the configuration decides about a step's versions, as far as it differs from the defaults."""
@@ -127,15 +125,3 @@ class Questions:
 def prerelease_of(project: Project, gathered: list[Gathered]) -> str:
     """Return the pre-release policy of a step: a requirements file can widen it with `--pre`."""
     return "allow" if any(one.prerelease for one in gathered) else project.prerelease
-
-
-def lock_of(workspace: Workspace, step: Step) -> tuple[Path, str | None]:
-    """Return where a step's lock is, and its text, read once in a run; None where there is none.
-
-    Raises:
-        InvalidLock: It can't be read, or is behind a link out of the project.
-    """
-    path = lock_path(workspace.lock_folder, step.name)
-    check_place(path, workspace.project.folder)
-    known = workspace.locks.get(step.name)
-    return path, known.text if known else read_text(path)

@@ -14,11 +14,11 @@ from zlock.lock.facts import Facts
 from zlock.lock.identity import wheelhouse_in
 from zlock.lock.question import Question, changes, target_table
 from zlock.lock.selection import misfits
-from zlock.lock.store import other_step, parse_facts, parse_lock
+from zlock.lock.store import check_place, lock_path, other_step, parse_facts, parse_lock, read_text
 from zlock.lock.toml import inline
 from zlock.model.origin import Origin
 from zlock.model.requirement import Asked, Gathered
-from zlock.workflow.locks.asking import Questions, lock_of
+from zlock.workflow.locks.asking import Questions
 from zlock.workflow.project.workspace import Step, Workspace
 
 if TYPE_CHECKING:  # a check reads no packages
@@ -110,6 +110,18 @@ def _locked(workspace: Workspace, questions: Questions, step: Step) -> LockedSte
     if unfit:
         raise LockOutdated(f"the lock of step `{step.name}` can't be installed", context=unfit, hint=hint)
     return locked
+
+
+def lock_of(workspace: Workspace, step: Step) -> tuple[Path, str | None]:
+    """Return where a step's lock is, and its text, read once in a run; None where there is none.
+
+    Raises:
+        InvalidLock: It can't be read, or is behind a link out of the project.
+    """
+    path = lock_path(workspace.lock_folder, step.name)
+    check_place(path, workspace.project.folder)
+    known = workspace.locks.get(step.name)
+    return path, known.text if known else read_text(path)
 
 
 def unanswered(asking: AskingStep, facts: Facts) -> Iterable[str] | None:

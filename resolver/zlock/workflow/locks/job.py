@@ -13,8 +13,8 @@ from zlock.lock.facts import DeclaredFile
 from zlock.lock.lock import Lock
 from zlock.lock.selection import misfits
 from zlock.lock.store import ConflictedLock, lock_path, parse_lock, read_text
-from zlock.workflow.locks.asking import Questions, lock_of
-from zlock.workflow.locks.current import AskingStep, unanswered
+from zlock.workflow.locks.asking import Questions
+from zlock.workflow.locks.current import AskingStep, lock_of, unanswered
 from zlock.workflow.project.image_settings import note_setting
 from zlock.workflow.project.pipeline_owner import shown_owner
 from zlock.workflow.project.pythons import note_other_pythons
@@ -53,7 +53,7 @@ class Job(AskingStep, frozen=True, eq=False, kw_only=True):
                 f"`{path.name}` had a merge conflict and is solved again"
                 + (" from the pins of both sides" if lock else ", from no pins as neither side could be read")
             )
-        gathered, question = questions.of(step, lock.facts if lock else None)
+        gathered, question, declared = questions.for_lock(step, lock.facts if lock else None)
         workspace.note(*(note for one in gathered for note in one.notes))
         note_other_pythons(workspace, step, gathered, question.targets)
         _note_without_file(workspace, step)
@@ -64,7 +64,7 @@ class Job(AskingStep, frozen=True, eq=False, kw_only=True):
             text=text,
             gathered=gathered,
             question=question,
-            declared=questions.declared(gathered),
+            declared=declared,
             owner=workspace.owned.owner,
         )
 
@@ -87,10 +87,6 @@ class Job(AskingStep, frozen=True, eq=False, kw_only=True):
             lock.facts, declared=digest_of_files(self.declared), declared_files=self.declared, pipeline=self.owner
         )
         return lock if facts == lock.facts else replace(lock, facts=facts)
-
-    def text_of(self, lock: Lock) -> str:
-        """Return the text of the lock that it gets, as it is where that is the one it has."""
-        return self.text if lock is self.lock else lock.render()
 
 
 Answers = list[tuple[Job, Lock]]

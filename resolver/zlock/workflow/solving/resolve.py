@@ -80,7 +80,7 @@ def _resolve(workspace: Workspace, *, write: bool) -> Report:
     _note_unbuilt(workspace, answers)
     _note_without_framework(workspace, answers)
     workspace.note(*(note for job, lock in answers for note in base_image_notes(job, lock)))
-    texts = {job.path: text for job, lock in answers if (text := job.text_of(lock)) != job.text}
+    texts = {job.path: text for job, lock in answers if lock is not job.lock and (text := lock.render()) != job.text}
     if write and (texts or gone):
         before = {lock.path: lock.owner for lock in workspace.locks.values()}
         write_all(
