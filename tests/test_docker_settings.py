@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -18,6 +19,7 @@ import zlock
 from zlock import DockerSettings, checks
 from zlock.errors import InvalidConfiguration, Problems, ZlockError
 from zlock.settings.docker import CHECKS, EffectiveSettings
+from zlock.settings.reader import SettingsDocument
 
 FULL: dict[str, Any] = {
     "requirements": ["torch==1.12.0", "pandas[all]>=2; python_version >= '3.11'"],
@@ -93,10 +95,16 @@ def test_effective_export_method(stated: Any, method: str | None) -> None:
     assert settings.effective().replicate_local_python_environment == method
 
 
+def read_back(settings: DockerSettings) -> DockerSettings:
+    """Return settings as the parent reads what the child process writes of them."""
+    document = msgspec.json.decode(json.dumps(settings.document()), type=SettingsDocument)
+    return DockerSettings.from_document(document)
+
+
 def test_json_keeps_every_field_and_its_place() -> None:
     settings = DockerSettings(**FULL)
 
-    again = DockerSettings.from_json(json.loads(json.dumps(settings.to_json())))
+    again = read_back(settings)
 
     assert again == settings
     assert again.where("user") == settings.where("user") is not None
@@ -226,7 +234,7 @@ def test_what_a_list_replaces_is_known_with_both_places(own: Any, base: Any, ask
 
     expected = [] if asked is None else [(name, asked, below.where(name), above.where(name))]
     assert list(laid.replaced) == expected
-    again = DockerSettings.from_json(json.loads(json.dumps(laid.to_json())))
+    again = read_back(laid)
     assert again.replaced == laid.replaced
     assert list(DockerSettings(system=True).over(again.over(DockerSettings())).replaced) == expected
 

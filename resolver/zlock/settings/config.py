@@ -211,7 +211,7 @@ def read_project(folder: Path) -> Project | None:
     """
     own, shared = folder / "zlock.toml", folder / "pyproject.toml"
     document, lines = _read_toml(shared) if shared.is_file() else ({}, "")
-    table = _tool_table(document)
+    table = plain.at(document, "tool", "zlock")
     if not os.path.lexists(own):
         return parse_project(table, shared, TomlLines(lines, ("tool", "zlock"))) if table is not None else None
     if table is not None:
@@ -221,10 +221,6 @@ def read_project(folder: Path) -> Project | None:
         )
     document, text = _read_toml(own)
     return parse_project(document, own, TomlLines(text))
-
-
-def _tool_table(document: Mapping[str, object]) -> object:
-    return plain.at(document, "tool", "zlock")
 
 
 def _read_toml(path: Path) -> tuple[dict[str, object], str]:

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from msgspec import Struct, convert
+from msgspec import Struct
 
 from zlock import checks
 from zlock.errors import Collector, InvalidConfiguration, Located, Problems, ZlockError
@@ -17,6 +17,7 @@ from zlock.model.image import LAYOUT, VENV, default_parent, is_layout
 from zlock.model.installer import INSTALLERS, Installer, InstallerName
 from zlock.settings.keys import NOTHING, QUESTION, Decides, Key, kebab, keys_of
 from zlock.settings.location import Location, caller
+from zlock.settings.reader import Replaced, SettingsDocument
 from zlock.wording import fold, kind
 
 if TYPE_CHECKING:
@@ -39,30 +40,6 @@ _ASKING = ("requirements", "required_integrations", "apt_packages", "pyproject_e
 _LEADING_NAME = re.compile(r"[a-z0-9._+]+")
 
 PATHS = ("pyproject_path", "script", "dockerfile", "build_context_root")
-
-
-class Replaced(NamedTuple):
-    """What a setting asks for in vain, as one that is stated closer to the step replaces it.
-
-    Attributes:
-        setting: The name of both.
-        asked: The items of a list, or the path of a requirements file; only what is no longer asked for.
-        place: Where it is stated.
-        by: Where that is stated which replaces it.
-    """
-
-    setting: str
-    asked: tuple[str, ...] | str
-    place: Location | None
-    by: Location | None
-
-
-class SettingsDocument(TypedDict):
-    """Settings as JSON has them, where places and what was replaced are lists."""
-
-    values: dict[str, object]
-    places: dict[str, Location]
-    replaced: list[Replaced]
 
 
 def _setting(rule: checks.Check[object], decides: Decides, *, hash: bool | None = None) -> Any:  # noqa: A002 - as `field`
@@ -147,6 +124,7 @@ class DockerSettings:
     # By field, and by `field.part` for the keys of tables and the numbers of requirements.
     _places: Mapping[str, Location] = field(default_factory=dict, init=False, compare=False)
     _replaced: tuple[Replaced, ...] = field(default=(), init=False, compare=False)
+    _effective: EffectiveSettings | None = field(default=None, init=False, compare=False)
 
     if not TYPE_CHECKING:  # type checkers know the fields from the dataclass itself
 
@@ -206,15 +184,14 @@ class DockerSettings:
         return cls._of(values, _places_in(values, table))
 
     @classmethod
-    def from_json(cls, document: Mapping[str, object]) -> Self:
-        """Read back what `to_json` gave, by the same rules as everywhere."""
-        found = convert(document, SettingsDocument)
-        values = _checked(found["values"], place_of=found["places"].get)
-        return cls._of(values, found["places"], tuple(found["replaced"]))
+    def from_document(cls, document: SettingsDocument) -> Self:
+        """Read back what `document` gave, by the same rules as everywhere."""
+        values = _checked(document.values, place_of=document.places.get)
+        return cls._of(values, document.places, tuple(document.replaced))
 
-    def to_json(self) -> SettingsDocument:
+    def document(self) -> SettingsDocument:
         """Give the fields that are set, where, and what they replaced, as values that JSON has."""
-        return {"values": self.stated(), "places": dict(self._places), "replaced": list(self._replaced)}
+        return SettingsDocument(self.stated(), self._places, self._replaced)
 
     def stated(self) -> dict[str, Any]:
         """Give the fields that are set, in their order."""
@@ -273,7 +250,12 @@ class DockerSettings:
         return self._places.get(f"{name}.{part}") or self._places.get(name)
 
     def effective(self) -> EffectiveSettings:
-        """Give the settings to act on: defaults filled in, paths absolute."""
+        """Give the settings to act on: defaults filled in, paths absolute; made once, as many ask."""
+        made = self._effective or self._made_effective()
+        object.__setattr__(self, "_effective", made)
+        return made
+
+    def _made_effective(self) -> EffectiveSettings:
         values = self.stated()
         for name in PATHS:
             if name in values:
@@ -417,6 +399,7 @@ def _fill(
         object.__setattr__(settings, name, values.get(name))
     object.__setattr__(settings, "_places", places)
     object.__setattr__(settings, "_replaced", replaced)
+    object.__setattr__(settings, "_effective", None)
 
 
 def _places(values: Mapping[str, object], place: Location | None) -> dict[str, Location]:

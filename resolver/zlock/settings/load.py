@@ -239,7 +239,7 @@ def plain(shown: str) -> str:
 
 
 def _declared(answer: Answer, read: Read, reference: Path, asked: str) -> DeclaredPipeline:
-    settings = DockerSettings.from_json
+    settings = DockerSettings.from_document
     declared = DeclaredPipeline(
         name=answer.name,
         settings=settings(read.settings),

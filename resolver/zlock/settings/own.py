@@ -50,8 +50,8 @@ def read(pipeline: _Pipeline | None, chosen: Sequence[_Step], question: Question
     around: _Pipeline = pipeline or Pipeline(call, name="steps", settings=DockerSettings())
     return Read(
         place=Location(question.file, 1) if pipeline is None else pipeline.place,
-        settings=around.settings.to_json(),
-        steps=[ReadStep(step.name, step.place, step.settings.to_json()) for step in around.steps()],
+        settings=around.settings.document(),
+        steps=[ReadStep(step.name, step.place, step.settings.document()) for step in around.steps()],
     )
 
 

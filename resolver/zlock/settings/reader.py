@@ -12,11 +12,45 @@ from typing import Any, NamedTuple, Protocol
 from zlock.errors import ZlockError
 from zlock.settings.location import Location, display
 
-PROTOCOL = 6
+PROTOCOL = 7
 """The version of what a child writes; a zlock with another one is as good as none."""
 
 Stated = Mapping[str, Any]
-"""Settings by their names, or their document (`SettingsDocument` of `zlock.settings.docker`), as JSON has both."""
+"""Settings by their names, as JSON has them."""
+
+
+class Replaced(NamedTuple):
+    """What a setting asks for in vain, as one that is stated closer to the step replaces it.
+
+    Attributes:
+        setting: The name of both.
+        asked: The items of a list, or the path of a requirements file; only what is no longer asked for.
+        place: Where it is stated.
+        by: Where that is stated which replaces it.
+    """
+
+    setting: str
+    asked: tuple[str, ...] | str
+    place: Location | None
+    by: Location | None
+
+
+class SettingsDocument(NamedTuple):
+    """Settings on their way out of the child process.
+
+    Attributes:
+        values: Those that are set.
+        places: Where.
+        replaced: What they ask for instead of others.
+    """
+
+    values: Stated
+    places: Mapping[str, Location]
+    replaced: Sequence[Replaced] = ()
+
+
+NOT_SET = SettingsDocument({}, {})
+"""Settings of which none is set."""
 
 
 class Question(NamedTuple):
@@ -52,10 +86,6 @@ class Declared(Protocol):
         """Its name."""
 
 
-NOT_SET: Stated = {"values": {}, "places": {}, "replaced": []}
-"""The document of settings of which none is set."""
-
-
 class Told(NamedTuple):
     """An error, as the child writes it: its class, and each line of its context with the place that it is about."""
 
@@ -66,11 +96,11 @@ class Told(NamedTuple):
 
 
 class ReadStep(NamedTuple):
-    """A step as its pipeline calls it; settings are `SettingsDocument` of `zlock.settings.docker`."""
+    """A step as its pipeline calls it."""
 
     name: str
     place: Location
-    settings: Stated
+    settings: SettingsDocument
 
 
 class Read(NamedTuple):
@@ -88,9 +118,9 @@ class Read(NamedTuple):
     """
 
     place: Location
-    settings: Stated
+    settings: SettingsDocument
     steps: Sequence[ReadStep]
-    defaults: Stated = NOT_SET
+    defaults: SettingsDocument = NOT_SET
     requires: Sequence[str] = ()
     config: str = ""
     runs_itself: bool = False

@@ -18,7 +18,7 @@ from zlock.frameworks.zenml.refused import explained, invalid
 from zlock.frameworks.zenml.run_file import NO_RUN, RunFile, check_run, check_steps
 from zlock.frameworks.zenml.settings import DEFAULTS, replaced, translated
 from zlock.settings.location import Location, display
-from zlock.settings.reader import NOT_SET, Question, Read, ReadStep, Stated
+from zlock.settings.reader import NOT_SET, Question, Read, ReadStep, SettingsDocument, Stated
 from zlock.wording import counted, did_you_mean, listed
 
 if TYPE_CHECKING:
@@ -170,20 +170,20 @@ def _read_steps(
         places = {one: file.docker(one, name) or inherited.get(one, where) for one in values}
         with problems:
             own = _document(values, places, where, notes)
-            found.append(ReadStep(name, where, {**own, "replaced": replaced(settings, own)}))
+            found.append(ReadStep(name, where, own._replace(replaced=replaced(settings, own))))
     problems.raise_if_any()
     return Read(
         place=place,
         settings=settings,
         steps=found,
-        defaults={**NOT_SET, "values": DEFAULTS},
+        defaults=SettingsDocument(DEFAULTS, {}),
         requires=[f"zenml=={zenml.__version__}"],
         notes=list(dict.fromkeys(notes)),
     )
 
 
-def _document(values: Stated, places: Mapping[str, Location], around: Location, notes: list[str]) -> Stated:
-    """Check settings by ZenML's own class, and return them as `SettingsDocument` has them.
+def _document(values: Stated, places: Mapping[str, Location], around: Location, notes: list[str]) -> SettingsDocument:
+    """Check settings by ZenML's own class.
 
     Args:
         values: The settings, by ZenML's names.
@@ -207,7 +207,7 @@ def _document(values: Stated, places: Mapping[str, Location], around: Location, 
     stated = checked.model_dump(mode="json", exclude_unset=True)
     detects = not checked.disable_automatic_requirements_detection
     made = translated(stated, detects=detects, place=around, notes=notes, places=places)
-    return {"values": made, "places": {name: places.get(name, around) for name in made}, "replaced": []}
+    return SettingsDocument(made, {name: places.get(name, around) for name in made})
 
 
 def _stated(place: Location) -> str:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from zlock.settings.location import Location, display
-from zlock.settings.reader import Stated
+from zlock.settings.reader import Replaced, SettingsDocument, Stated
 
 DEFAULTS: Stated = {
     "venv": "/opt/zlock/venv",  # ZenML's own images, which may be parents, have one in `/opt/venv`
@@ -63,11 +63,11 @@ LISTS = ("requirements", "required_integrations", "apt_packages")
 """What is asked for in lists (or the file of one), where a step's own takes the place of its pipeline's."""
 
 
-def replaced(around: Stated, own: Stated) -> list[tuple[str, object, Location, Location]]:
-    """Return what a pipeline's settings ask for in vain for a step, as `Replaced` of `zlock.settings.docker` has it."""
-    above, values = around["values"], own["values"]
+def replaced(around: SettingsDocument, own: SettingsDocument) -> list[Replaced]:
+    """Return what a pipeline's settings ask for in vain for a step."""
+    above, values = around.values, own.values
     names = [name for name in LISTS if above.get(name) and values.get(name) and above[name] != values[name]]
-    return [(name, above[name], around["places"][name], own["places"][name]) for name in names]
+    return [Replaced(name, above[name], around.places[name], own.places[name]) for name in names]
 
 
 def translated(
