@@ -11,7 +11,7 @@ from zlock.cli.layout import Screen
 from zlock.cli.options import options_of
 from zlock.lock.graph import Graph, name_of
 from zlock.wording import counted
-from zlock.workflow.explain.tree import Tree, trees
+from zlock.workflow.explain.graphs import Tree, trees
 
 
 def run_tree(parsed: argparse.Namespace, screen: Screen) -> None:

@@ -11,7 +11,7 @@ from zlock.errors import InvalidConfiguration
 from zlock.last_resort import as_error
 from zlock.redact import redact
 from zlock.wording import kind
-from zlock.workflow.deliver.pinned import pinned_dependencies
+from zlock.workflow.deliver.shipment import pinned_dependencies
 
 _TABLE = "tool.hatch.metadata.hooks.zlock"
 

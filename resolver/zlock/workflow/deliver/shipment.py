@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from zlock.errors import Collector, InvalidConfiguration, LockOutdated, every, raise_all
+from zlock.errors import Collector, InvalidConfiguration, LockOutdated, NoAnswer, every, raise_all
 from zlock.lock.declared import undeclared
 from zlock.lock.facts import Facts
 from zlock.lock.store import check_place, existing_steps, lock_path, other_step, read_lock
@@ -187,3 +187,43 @@ def _check(file: Path, folder: Path, *, is_lock: bool) -> None:
                 context=[f"line {number}"],
                 hint="put them into the environment or a keyring, see docs/indexes.md",
             )
+
+
+def pinned_dependencies(folder: Path, step: str) -> list[str]:
+    """Return what the lock of a step pins, as requirements (PEP 508), each with the marker where it is installed.
+
+    The lock is held against the files that it was made for by digests alone: nothing is run, solved or fetched.
+
+    Args:
+        folder: The project folder.
+        step: The step.
+
+    Raises:
+        InvalidConfiguration: The project does not use zlock, or has no such step.
+        LockOutdated: The lock is missing or was made for something else; several come as `Problems`.
+        NoAnswer: It holds what no index serves: a folder, a repository or an archive.
+    """
+    shipment = prepare_shipment(folder, [step])
+    if shipment is None:
+        raise InvalidConfiguration(
+            "there is no `[tool.zlock]` and no `zlock.toml` in the project", hint="begin one with `zlock init`"
+        )
+    if shipment.disregarded:
+        raise InvalidConfiguration(
+            "`stack.remote = false`: the pipeline runs locally, and no lock counts",
+            hint="leave the metadata hook out, or the setting",
+        )
+    shipment.raise_if_outdated()
+    path = shipment.locks.get(step)
+    lock = read_lock(path) if path else None
+    if lock is None:
+        hint = did_you_mean(step, shipment.locks) or f"expected `{lock_path(folder, step).name}`"
+        raise InvalidConfiguration(f"there is no lock of step `{step}`", hint=hint)
+    strangers = [one.name for one in lock.packages if one.vcs or one.directory or one.archive]
+    if strangers:
+        raise NoAnswer(
+            f"a wheel can't require all of step `{step}`",
+            context=[f"`{name}` comes from a folder, a repository or a URL" for name in strangers],
+            hint="require released versions of these",
+        )
+    return [f"{one.name}=={one.version}{f' ; {one.marker}' if one.marker else ''}" for one in lock.packages]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,7 +15,8 @@ from zlock.model.debian import bare_name
 from zlock.model.explanations import Stated
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
-from zlock.workflow.locks.current import LockedStep
+from zlock.workflow.locks.current import LockedStep, load_locked
+from zlock.workflow.project.workspace import Options, Workspace
 
 
 class Root(Struct, frozen=True, kw_only=True):
@@ -116,3 +117,39 @@ def _origins(locked: LockedStep, text: str) -> Iterator[str]:
     settings = locked.step.settings
     if text in (settings.apt_packages or ()):
         yield f"`apt_packages` in {settings.where('apt_packages') or 'the settings'}"
+
+
+class Tree(Struct, frozen=True, kw_only=True):
+    """What a step installs and what asks for it.
+
+    Attributes:
+        step: The step.
+        on: What it installs on some of its targets.
+        overrides: What the configuration puts in the place of all that is asked of a package, by package.
+    """
+
+    step: str
+    on: StepGraph
+    overrides: Mapping[str, str]
+
+    @property
+    def target(self) -> str:
+        """What it runs on; Debian packages are the same for all Pythons."""
+        targets = self.on.targets
+        return ", ".join(one.platform for one in targets) if self.on.is_debian else "; ".join(map(str, targets))
+
+
+def trees(options: Options) -> list[Tree]:
+    """Return a tree per step; several where a step's platforms differ, and one of its Debian packages after them.
+
+    Raises:
+        LockOutdated: A lock is missing or outdated.
+    """
+    workspace = Workspace(options)
+    stated: dict[str, str] = {one.name: str(one) for one in workspace.project.overrides}
+    found = []
+    for locked in load_locked(workspace):
+        for on in (*package_graphs(locked), *debian_graphs(locked)):
+            own = {} if on.is_debian else {name: one for name, one in stated.items() if name in on.graph.versions}
+            found.append(Tree(step=locked.step.name, on=on, overrides=own))
+    return found

@@ -367,8 +367,9 @@ class Workspace:
         """The locks that were there when this run looked, whoever they belong to."""
         return existing_steps(self.lock_folder)
 
+    @property
     def gone(self) -> dict[str, Path]:
-        """Return the locks whose steps are gone, by step; those of other pipelines are left alone.
+        """The locks whose steps are gone, by step; those of other pipelines are left alone.
 
         So is every one where a part of the steps was asked for: with `--step`, or as `file.py:step`.
         """

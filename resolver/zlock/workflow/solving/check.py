@@ -31,7 +31,7 @@ def check(options: Options) -> Report:
     if not workspace.report.disregarded:
         with problems:
             check_settings(workspace, workspace.chosen())
-        if gone := workspace.gone():
+        if gone := workspace.gone:
             names, files = listed(gone), listed(path.name for path in gone.values())
             what = f"step {names} is gone and its lock is still there: {files}"
             if len(gone) > 1:

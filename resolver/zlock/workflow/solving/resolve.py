@@ -75,7 +75,7 @@ def _resolve(workspace: Workspace, *, write: bool) -> Report:
     answers = proposed(workspace)
     if workspace.report.disregarded:
         return workspace.report
-    gone = workspace.gone()
+    gone = workspace.gone
     _note_unhashed(workspace, answers)
     _note_unbuilt(workspace, answers)
     _note_without_framework(workspace, answers)
