@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
 from support.index import TinyIndex
 from support.project import Project
-from support.stored_images import Image, TinyRegistry
+from support.stored_images import Image, TinyRegistry, as_json, descriptor, digest_of
 from zlock.errors import NoAnswer
+from zlock.image.registry.manifest import OCI_CONFIG, OCI_MANIFEST
 
 FIRST, SECOND = Image(labels={"is": "first"}), Image(labels={"is": "second"})
 
@@ -50,6 +52,22 @@ def run(project: Project, *arguments: str, code: int = 0) -> str:
     assert result.code == code, result.stderr
     assert "Traceback" not in result.stderr
     return result.stderr
+
+
+@pytest.mark.parametrize("user", ["root\nRUN evil", "-x", ["root"]])
+def test_a_user_that_no_lock_may_hold_is_not_recorded(
+    project: Project, index: TinyIndex, tiny: TinyRegistry, user: object
+) -> None:
+    config = as_json({**json.loads(FIRST.config), "config": {"User": user}})
+    manifest = as_json({**json.loads(FIRST.manifest), "config": descriptor(config, OCI_CONFIG)})
+    tiny.content[f"team/parent/blobs/{digest_of(config)}"] = ("application/octet-stream", config)
+    tiny.tag("team/parent", "1", manifest, OCI_MANIFEST)
+    configure(project, index, f"{tiny.host}/team/parent:1")
+
+    said = run(project, "--pin-images", code=1)
+
+    assert "which is not a valid user of an image" in said
+    assert not project.lock_path("pipeline").exists()
 
 
 def test_the_digest_of_the_parent_is_recorded_and_nothing_else_moves(

@@ -11,7 +11,7 @@ from zlock.errors import InvalidInput, InvalidLock, NoAnswer, every
 from zlock.lock.facts import Facts, PinnedParent
 from zlock.lock.lock import Lock
 from zlock.lock.store import parse_facts
-from zlock.model.image import is_layout
+from zlock.model.image import USER_HINT, is_layout, is_user
 from zlock.model.reference import ImageReference
 from zlock.model.target import Target
 from zlock.reporting import Activity, Doing
@@ -123,7 +123,13 @@ class _Pinner:
             found.append(one)
         if len({one.tagged for one in found}) != 1:
             raise NoAnswer(f"the base image `{reference}` changed while it was asked for", hint="run again")
-        return PinnedParent(reference=reference, digest=found[0].tagged, user=found[0].config.user)
+        user = found[0].config.user
+        if user and not is_user(user):
+            raise NoAnswer(
+                f"the base image `{reference}` runs as {user!r}, which is not a valid user of an image",
+                hint=f"where it is made, {USER_HINT}",
+            )
+        return PinnedParent(reference=reference, digest=found[0].tagged, user=user)
 
 
 def _base(step: Step, targets: Sequence[Target]) -> _Base | None:
