@@ -200,7 +200,7 @@ def test_a_new_step_has_the_digest_that_all_others_have_of_its_parent(
     run(project, "--step", "alone")
     assert pinned(project, "alone")["parent-digest"] == FIRST.digest
 
-    configure_steps(project, index, train=parent, check=parent, late=parent)
+    configure_steps(project, index, train=parent, score=parent, report=parent, check=parent, alone=parent, late=parent)
     run(project)
     assert {name: bool(pinned(project, name)) for name in ("check", "late")} == {"check": False, "late": False}
     assert len(tiny.requests) == asked

@@ -39,23 +39,33 @@ class Questions:
         self._gatherer = gatherer
         self._declared: dict[frozenset[Path], tuple[DeclaredFile, ...]] = {}
 
-    def of(self, step: Step, facts: Facts | None, recorded: Mapping[str, Asked]) -> tuple[list[Gathered], Question]:
-        """Return what a step's sources yield, and what it asks with that.
+    def gathered(self, step: Step, recorded: Mapping[str, Asked]) -> list[Gathered]:
+        """Return what a step's sources yield.
 
         Args:
             step: The step.
-            facts: What its lock says, of which the Python counts where nobody set one.
             recorded: What running commands gave, where none is to run.
 
         Raises:
-            ZlockError: A source is wrong, or excludes the step's Python; several errors come as `Problems`.
+            ZlockError: A source is wrong; several errors come as `Problems`.
         """
-        workspace = self._workspace
-        gathered = self._gatherer.gather(step.settings, recorded, step.routing)
+        return self._gatherer.gather(step.settings, recorded, step.routing)
+
+    def of(self, step: Step, gathered: list[Gathered], facts: Facts | None) -> Question:
+        """Return what a step asks.
+
+        Args:
+            step: The step.
+            gathered: What its sources yield.
+            facts: What its lock says, of which the Python counts where nobody set one.
+
+        Raises:
+            InvalidConfiguration: A source excludes the step's Python.
+        """
         apt = {*step.effective.apt_packages, *(package for one in gathered for package in one.apt_packages)}
-        return gathered, Question(
+        return Question(
             step=step.name,
-            targets=targets_of(workspace, step, gathered, facts),
+            targets=targets_of(self._workspace, step, gathered, facts),
             asked=tuple(Asked.of(one) for one in sorted(gathered, key=lambda g: g.source.rank)),
             apt_packages=tuple(sorted(apt)),
             parent_image=step.effective.parent_image or "",
@@ -64,9 +74,10 @@ class Questions:
             local=self._local(gathered),
         )
 
-    def for_lock(self, step: Step, facts: Facts | None) -> tuple[list[Gathered], Question, tuple[DeclaredFile, ...]]:
-        """Return the same, commands run, with the files that ask, which a lock records; several steps share most."""
-        gathered, question = self.of(step, facts, {})
+    def for_lock(
+        self, step: Step, gathered: list[Gathered], facts: Facts | None
+    ) -> tuple[Question, tuple[DeclaredFile, ...]]:
+        """Return the same with the files that ask, which a lock records; several steps share most."""
         workspace, pipeline = self._workspace, self._workspace.pipeline
         files = [Path(file) for one in gathered for file in one.files]
         files += filter(None, [workspace.project.file, workspace.kept_file.path if workspace.kept_file else None])
@@ -74,7 +85,7 @@ class Questions:
         key = frozenset(files)
         if key not in self._declared:
             self._declared[key] = declared_files(key, workspace.project.folder)
-        return gathered, question, self._declared[key]
+        return self.of(step, gathered, facts), self._declared[key]
 
     def _policy(self, step: Step, gathered: list[Gathered]) -> dict[str, object]:
         """Return what of the configuration decides about a step's versions, as far as it differs from the defaults."""

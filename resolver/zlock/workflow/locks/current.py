@@ -100,7 +100,8 @@ def _locked(workspace: Workspace, questions: Questions, step: Step) -> LockedSte
     if facts.step != step.name:
         raise other_step(path, facts)
     recorded = {asked.source: asked for asked in facts.sources if asked.recorded}
-    gathered, question = questions.of(step, facts, recorded)
+    gathered = questions.gathered(step, recorded)
+    question = questions.of(step, gathered, facts)
     locked = LockedStep(step=step, path=path, text=text, facts=facts, gathered=gathered, question=question)
     # A lock in which nothing is required by URL needs no reading.
     unfit = list(misfits(locked.lock, question.targets)) if " @ " in text else []

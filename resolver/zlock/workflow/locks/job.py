@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from zlock.errors import InvalidLock
 from zlock.lock.declared import digest_of_files
 from zlock.lock.facts import DeclaredFile
 from zlock.lock.lock import Lock
 from zlock.lock.selection import misfits
-from zlock.lock.store import ConflictedLock, lock_path, parse_lock, read_text
+from zlock.lock.store import ConflictedLock, parse_lock, read_text
 from zlock.workflow.locks.asking import Questions
+from zlock.workflow.locks.beginnings import Beginnings
 from zlock.workflow.locks.current import AskingStep, lock_of, unanswered
 from zlock.workflow.project.image_settings import note_setting
-from zlock.workflow.project.pipeline_owner import shown_owner
 from zlock.workflow.project.pythons import note_other_pythons
 from zlock.workflow.project.workspace import Options, Step, Workspace
 
@@ -35,25 +33,30 @@ class Job(AskingStep, frozen=True, eq=False, kw_only=True):
     owner: str
 
     @classmethod
-    def prepare(cls, workspace: Workspace, questions: Questions, step: Step, *, path: Path | None = None) -> Job:
+    def prepare(
+        cls,
+        workspace: Workspace,
+        questions: Questions,
+        step: Step,
+        *,
+        beginnings: Beginnings | None = None,
+        path: Path | None = None,
+    ) -> Job:
         """Read a step's lock, at its own place unless another one is given, and its sources.
+
+        Pins of a step that has none are those of `beginnings`.
 
         Raises:
             ZlockError: The lock was edited or cut short, or is behind a link out of the project, or sources are wrong;
                 several come as `Problems`.
         """
         path, found = (path, read_text(path)) if path else lock_of(workspace, step)
-        text, lock = found or "", None
-        try:
-            lock = parse_lock(path, text) if text or path.exists() else _lock_of_other(workspace, step)
-        except ConflictedLock:
-            lock = _merged(path, text)
-            text = ""
-            workspace.note(
-                f"`{path.name}` had a merge conflict and is solved again"
-                + (" from the pins of both sides" if lock else ", from no pins as neither side could be read")
-            )
-        gathered, question, declared = questions.for_lock(step, lock.facts if lock else None)
+        is_new = not (found or path.exists())
+        text, lock = ("", None) if is_new else _read(workspace, path, found or "")
+        gathered = questions.gathered(step, {})
+        if is_new and beginnings:
+            lock = beginnings.of(step, gathered)
+        question, declared = questions.for_lock(step, gathered, lock.facts if lock else None)
         workspace.note(*(note for one in gathered for note in one.notes))
         note_other_pythons(workspace, step, gathered, question.targets)
         _note_without_file(workspace, step)
@@ -100,18 +103,17 @@ def _note_without_file(workspace: Workspace, step: Step) -> None:
             note_setting(workspace, step, name, f"`{name}` and no `pyproject_path`, so it asks for nothing")
 
 
-def _lock_of_other(workspace: Workspace, step: Step) -> Lock | None:
-    """Return the lock of another pipeline's step of this name, whose pins are preferred where a step has none yet."""
-    other = workspace.owned.others.get(step.called)
-    if other is None or step.name == step.called:
-        return None
-    workspace.note(
-        f"`{other.path.name}` is of {shown_owner(other.owner)}, so step `{step.called}` of this one gets "
-        f"`{lock_path(workspace.lock_folder, step.name).name}`"
-    )
-    with contextlib.suppress(InvalidLock):  # whoever locks that one is told
-        return parse_lock(other.path, other.text)
-    return None
+def _read(workspace: Workspace, path: Path, text: str) -> tuple[str, Lock | None]:
+    """Return what a step has: a lock with its text, or without one if it is merged first."""
+    try:
+        return text, parse_lock(path, text)
+    except ConflictedLock:
+        lock = _merged(path, text)
+        workspace.note(
+            f"`{path.name}` had a merge conflict and is solved again"
+            + (" from the pins of both sides" if lock else ", from no pins as neither side could be read")
+        )
+        return "", lock
 
 
 def _merged(path: Path, text: str) -> Lock | None:

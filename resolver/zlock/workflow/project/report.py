@@ -90,12 +90,16 @@ class StepReport(NamedTuple):
 
     @classmethod
     def compare(cls, path: Path, before: Lock | None, lock: Lock, status: Status) -> Self:
-        """Return what a lock holds, and how its pins differ from those of the lock before."""
+        """Return what a lock holds, and how its pins differ from those of the lock before.
+
+        Of the lock of another step, which a new one begins with, nothing was removed.
+        """
+        is_same = before is not None and before.facts.step == lock.facts.step
         moves = Moves.between(before.pins if before else {}, lock.pins)
         old, new = before.facts.apt if before else None, lock.facts.apt
-        if before and not new and before.facts.pipeline != lock.facts.pipeline:
-            old = None  # of the other pipeline whose pins a new lock begins with nothing was removed
-        debian = Moves.between(old.pins if old else {}, new.pins if new else {}) if old or new else None
+        debian = Moves.between(old.pins if old else {}, new.pins if new else {}) if new or (old and is_same) else None
+        if not is_same:
+            moves, debian = moves._replace(removed={}), debian and debian._replace(removed={})
         return cls.of(path, lock.facts, status)._replace(moves=moves, debian=debian)
 
 

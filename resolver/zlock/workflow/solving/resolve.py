@@ -20,6 +20,7 @@ from zlock.settings.location import Location
 from zlock.wording import listed
 from zlock.workflow.locks.asking import Questions
 from zlock.workflow.locks.base_image_notes import base_image_notes
+from zlock.workflow.locks.beginnings import Beginnings
 from zlock.workflow.locks.job import Answers, Job
 from zlock.workflow.locks.parents import pin_parents
 from zlock.workflow.project.image_settings import check_settings, unbuilt
@@ -130,7 +131,7 @@ def _with_debian_packages(workspace: Workspace, answers: Answers) -> Answers:
 
 
 def _prepare(workspace: Workspace, questions: Questions) -> list[Job]:
-    jobs, steps = [], workspace.chosen()
+    jobs, steps, beginnings = [], workspace.chosen(), Beginnings(workspace)
     workspace.note(*(workspace.pipeline.notes if workspace.pipeline else ()))
     problems = Collector()
     with problems:
@@ -138,8 +139,9 @@ def _prepare(workspace: Workspace, questions: Questions) -> list[Job]:
     for step in steps:
         workspace.reporter(Doing(Activity.READING_SOURCES, step.name))
         with problems:
-            jobs.append(Job.prepare(workspace, questions, step))
+            jobs.append(Job.prepare(workspace, questions, step, beginnings=beginnings))
     problems.raise_if_any()
+    beginnings.note()
     check_upgrades(workspace, jobs)
     return jobs
 
