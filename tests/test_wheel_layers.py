@@ -285,6 +285,7 @@ def test_a_file_that_is_there_twice_is_refused(tmp_path: Path) -> None:
         layer_of(path)
 
 
+@pytest.mark.slow
 def test_a_wheel_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x-1-py3-none-any.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.bin", "w") as stream:

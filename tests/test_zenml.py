@@ -519,7 +519,9 @@ def test_a_run_that_cannot_be_read_is_named(load: Load) -> None:
             "ZenML ignores `x` in 8.yaml:1, which it does not know",
             "ZenML ignores `steps.train.setings` in 8.yaml, which it does not know; did you mean `settings`?",
         ],
-        "extra:\n  a0: &a0 {}\n" + "".join(f"  a{n + 1}: &a{n + 1} {{x: *a{n}, y: *a{n}}}\n" for n in range(40)): [],
+        "extra:\n  a0: &a0 {}\n" + "".join(f"  a{n + 1}: &a{n + 1} {{x: *a{n}, y: *a{n}}}\n" for n in range(40)): [
+            "`9.yaml` can't be read as YAML: its aliases make more of it than zlock reads"
+        ],
     }
     for number, text in enumerate(runs):
         (load.folder / f"{number}.yaml").write_text(text)
