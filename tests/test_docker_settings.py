@@ -387,7 +387,7 @@ def test_a_requirement_where_a_path_belongs() -> None:
         ),
         *(
             ("venv", f"/srv/{name}", "is not an absolute path in plain characters")
-            for name in ("a b", "a:b", "$HOME", "`a`", '"', "'", "a\\b", "a;b", "a#b", "é", "a\u2028b")
+            for name in ("a b", "a:b", "$HOME", "`a`", '"', "'", "a\\b", "a;b", "a#b", "é")
         ),
         ("venv", "/srv/a\nb", "a line break"),
         ("venv", "/srv/.wh.venv", "a name that takes files away"),
@@ -395,6 +395,7 @@ def test_a_requirement_where_a_path_belongs() -> None:
             ("venv", value, f"`venv`: `{value}` is, or is around or inside, `")
             for value in ("/app", "/app/.venv", "/opt", "/opt/zlock", "/opt/zlock/env", "/var", "/tmp/venv", "/run/a")
         ),
+        ("venv", "/srv/a\u2028b", "control character"),
         ("venv", 3, "expected a string, got a number"),
     ],
 )

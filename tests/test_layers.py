@@ -99,6 +99,18 @@ def test_only_the_hatch_plugin_imports_hatch() -> None:
             assert "from hatch" not in text, module
 
 
+def test_one_function_reads_requirements_that_come_from_outside() -> None:
+    names = {
+        str(path.relative_to(ROOT))
+        for path in ROOT.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        for called in (node.func, *(node.args if getattr(node.func, "id", "") == "map" else ()))
+        if isinstance(called, ast.Name) and called.id == "Requirement"
+    }
+    assert names == {"model/requirement.py"}
+
+
 def test_no_modules_import_each_other_in_a_circle() -> None:
     graph = {module: imports_of(path) for module, path in modules().items()}
     finished: set[str] = set()

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from zlock.errors import Collector, InvalidConfiguration, InvalidInput, every
 from zlock.model import debian, image
+from zlock.model.controls import CONTROLS
 from zlock.redact import redact
 from zlock.wording import did_you_mean, either, kind
 
@@ -28,7 +29,7 @@ EXPORT_METHODS = ("pip_freeze", "uv_freeze", "poetry_export")
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ARGUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # all but the tab
+_CONTROL = re.compile(rf"(?!\t)[{CONTROLS}]")
 _REQUIREMENT_NAME = re.compile(r"[A-Z0-9][A-Z0-9._-]*(?=\s*[\[<>=!~;@])", re.IGNORECASE | re.ASCII)
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _CLAUSE = r" ?(?:==|!=|<=|>=|<|>) ?\d+(?:\.\d+)*"
@@ -382,15 +383,11 @@ def unknown_key(label: str, key: str, known: Iterable[str]) -> InvalidConfigurat
 
 def _refusal(stated: str) -> str:
     """Say why a string is not a requirement; empty if it is one."""
-    from packaging.requirements import Requirement  # slow to import, and plain requirements don't need it
-
+    from zlock.model.requirement import parsed  # slow to import, and plain requirements don't need it
     from zlock.model.target import Target
-    from zlock.model.versions import readable
 
     try:
-        Target("3.12").holds(
-            Requirement(readable(stated)).marker
-        )  # which fails where it compares as versions what is none
+        Target("3.12").holds(parsed(stated).marker)  # which fails where it compares as versions what is none
     except (ValueError, KeyError) as error:
         return str(error).partition("\n")[0] or "it can't be read"
     return ""

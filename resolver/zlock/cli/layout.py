@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from types import MappingProxyType
 
 from zlock.errors import Problems, ZlockError, on_one_line
+from zlock.model.controls import CONTROLS
 from zlock.redact import redact
 
 _RED, _GREEN, _YELLOW, _CYAN, _BOLD, _OFF = (f"\033[{code}m" for code in ("31", "32", "33", "36", "1", "0"))
@@ -20,7 +21,7 @@ _TERMINAL_SECONDS = (0.1, 1.0)  # until other progress is shown, and until the s
 _LINE_SECONDS = (5.0, 30.0)  # likewise where each is a line of its own
 _LONGEST = 1000  # characters of one line; only a mistake has more
 # What would move the cursor, colour the screen or turn the direction of writing; all but tab and newline.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(rf"(?![\t\n])[{CONTROLS}\u202a-\u202e\u2066-\u2069]")
 _PLAIN = str.maketrans("├└─│", "|`-|")  # trees, where the encoding has no lines to draw with
 
 TYPE_CHECKING = False  # `typing` is not needed for --help

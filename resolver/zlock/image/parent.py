@@ -12,12 +12,13 @@ from zlock.errors import InvalidConfiguration
 from zlock.image.context.ignore import read_ignore, walk
 from zlock.image.plan import Parent, tag_of
 from zlock.image.stages import NamedImage, read_stages
+from zlock.model.digest import SHA256
 from zlock.regular import read_regular
 
 DigestOf = Callable[[NamedImage], str]
 """Says the digest of an image, or "" where nobody can."""
 
-_DIGEST = re.compile(r"(?P<reference>[^@]+)@(?P<digest>sha256:[0-9a-f]{64})")
+_DIGEST = re.compile(f"(?P<reference>[^@]+)@(?P<digest>{SHA256})")
 
 
 def named_parent(reference: str, digest: str, user: str | None) -> Parent:

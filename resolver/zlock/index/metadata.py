@@ -8,13 +8,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from packaging.markers import UndefinedComparison
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from zlock.model.distribution import Dependency, Metadata
 from zlock.model.paths import is_file_url, portable_url
 from zlock.model.ports import InvalidMetadata
+from zlock.model.requirement import parsed
 from zlock.model.target import Target
 from zlock.model.versions import readable, valid_specifier
 from zlock.redact import redact
@@ -97,7 +97,7 @@ def parse_dependency(line: str) -> Dependency:
 
 
 def _whole(line: str) -> Dependency:
-    requirement = Requirement(line)
+    requirement = parsed(line)
     marker = _marker(f";{requirement.marker}") if requirement.marker else ""
     url = redact(requirement.url) if requirement.url else ""
     return Dependency(
@@ -114,17 +114,17 @@ def _sorted(extras: Iterable[str]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=65536)
 def _extras(text: str) -> tuple[str, ...]:
-    return _sorted(Requirement(f"a{text}").extras)
+    return _sorted(parsed(f"a{text}").extras)
 
 
 @lru_cache(maxsize=65536)
 def _specifier(text: str) -> str:
-    return str(Requirement(f"a {text}").specifier)
+    return str(parsed(f"a {text}").specifier)
 
 
 @lru_cache(maxsize=65536)
 def _marker(text: str) -> str:
-    marker = str(Requirement(f"a{text}").marker or "")
+    marker = str(parsed(f"a{text}").marker or "")
     if "~=" in marker or "===" in marker:
         # These can't compare what is not a version; better found here than in the midst of a solve.
         Target("3.12").holds(marker)

@@ -13,7 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
-from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import CommandFailed, NoAnswer, NoEligibleRelease, OutsideFailed
@@ -25,6 +24,7 @@ from zlock.model.distribution import SDIST_ENDINGS, Metadata
 from zlock.model.indexes import Cutoff
 from zlock.model.paths import real
 from zlock.model.ports import InvalidMetadata
+from zlock.model.requirement import parsed
 from zlock.model.unshown import Unshown
 from zlock.process import CommandExited, find_uv, run_command
 from zlock.redact import redact
@@ -315,7 +315,7 @@ class _Build(Unshown, frozen=True, kw_only=True):
 
     def _check_locked(self, required: Iterable[str], locked: Sequence[str]) -> None:
         known = {canonicalize_name(line.partition("==")[0]) for line in locked}
-        asked = [one for one in map(Requirement, required) if one.marker is None or one.marker.evaluate()]
+        asked = [one for one in map(parsed, required) if one.marker is None or one.marker.evaluate()]
         missing = [str(one) for one in asked if canonicalize_name(one.name) not in known]
         if missing:
             raise NoAnswer(

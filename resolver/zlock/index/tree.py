@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Annotated, BinaryIO, NamedTuple, TypeVar
 
 from packaging.markers import Marker
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
@@ -22,6 +22,7 @@ from zlock.model.distribution import Dependency, Metadata
 from zlock.model.form import Misstated, read
 from zlock.model.paths import is_inside
 from zlock.model.ports import InvalidMetadata
+from zlock.model.requirement import parsed
 from zlock.model.toml import parse_toml
 from zlock.model.versions import readable
 from zlock.regular import read_regular
@@ -166,7 +167,7 @@ def checked_requirements(requirements: Iterable[object]) -> list[str]:
     checked = []
     for line in requirements:
         try:
-            checked.append(str(Requirement(line)))  # type: ignore[arg-type]  # what is not a string is a TypeError
+            checked.append(str(parsed(line)))  # type: ignore[arg-type]  # what is not a string is a TypeError
         except (InvalidRequirement, TypeError) as error:
             raise InvalidMetadata(f"its build requires `{line}`, which is not a requirement") from error
     return checked

@@ -11,6 +11,7 @@ from zlock.errors import InvalidConfiguration
 from zlock.lock.files import PackageFile, check_file
 from zlock.lock.forms import BuildLine, Count, Digest, FileName, Format, Name, PathInside, Step, VersionText, Word
 from zlock.model.debian import DebianPackage, refusal
+from zlock.model.digest import SHA256
 from zlock.model.explanations import Differs, GaveWay
 from zlock.model.form import Key, Line, Misstated, matching, read
 from zlock.model.image import is_user
@@ -225,7 +226,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     apt_packages: tuple[Annotated[str, _apt_package], ...] = ()
     installer: Annotated[LockedInstaller | None, Key("uv")] = None
     policy: Mapping[str, object] = {}
-    local: Mapping[Word, Annotated[str, matching(r"|sha256:[0-9a-f]{64}", "digest")]] = {}
+    local: Mapping[Word, Annotated[str, matching(f"|{SHA256}", "digest")]] = {}
     exclude_newer: Line = ""
     gave_way: tuple[GaveWay, ...] = ()
     differs: tuple[Differs, ...] = ()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 
 from zlock.model.explanations import GaveWay, Stated
 from zlock.model.form import Misstated, plain
 from zlock.model.origin import Origin, Source
-from zlock.model.requirement import DirectRequirement
+from zlock.model.requirement import DirectRequirement, parsed
 
 _SOURCE = "|".join(re.escape(str(source)) for source in Source)
 _STATED = rf"`[^`]+` of (?:{_SOURCE})(?:, (?:{_SOURCE}))*"
@@ -78,9 +78,9 @@ def _stated(text: str) -> Stated:
     """Return a requirement with its sources, normalized as sources are recorded."""
     _, requirement, sources = text.split("`")
     try:
-        parsed = Requirement(requirement)
+        stated = parsed(requirement)
     except InvalidRequirement as error:
         raise Misstated(f"{requirement!r} is no requirement") from error
     names = sources.removeprefix(" of ").split(", ")
-    direct = DirectRequirement(requirement=parsed, origins=tuple(Origin(source=Source(name)) for name in names))
+    direct = DirectRequirement(requirement=stated, origins=tuple(Origin(source=Source(name)) for name in names))
     return Stated.of(direct)

@@ -12,7 +12,8 @@ from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from zlock.model.digest import is_digest
+from zlock.model.controls import CONTROLS
+from zlock.model.digest import SHA256, is_digest
 from zlock.model.form import Line, matching, read
 from zlock.model.paths import LONGEST_NAME
 from zlock.model.target import Target
@@ -103,9 +104,9 @@ Node = Annotated[str, matching(rf"{_NAME}(?:\[{_NAME}\])?", "name of a package o
 VersionText = Annotated[str, _parsed(_normalized_version, "normalized version")]
 MarkerText = Annotated[Line, _parsed(_evaluated, "environment marker that a target can evaluate")]
 SpecifierText = Annotated[str, _parsed(SpecifierSet, "version specifier")]
-Step = Annotated[str, matching(r"[^/\\\x00-\x1f\x7f-\x9f\u2028\u2029]+", "name of a step")]
-Word = Annotated[str, matching(r"[^\s\x00-\x1f\x7f-\x9f]+", "word without spaces")]
-Digest = Annotated[str, matching(r"sha256:[0-9a-f]{64}", "digest: `sha256:` and 64 digits in lower case")]
+Step = Annotated[str, matching(rf"[^/\\{CONTROLS}]+", "name of a step")]
+Word = Annotated[str, matching(rf"[^\s{CONTROLS}]+", "word without spaces")]
+Digest = Annotated[str, matching(SHA256, "digest: `sha256:` and 64 digits in lower case")]
 Hashes = Annotated[Mapping[str, str], _hashes]
 Commit = Annotated[str, matching(r"[0-9a-f]{40}|[0-9a-f]{64}", "commit id of git")]
 LockVersion = Annotated[str, matching(r"1\.[0-9]+", "version 1 of the format")]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from copy import copy
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+
+from zlock.model.requirement import parsed
 
 _HEAD = re.compile(r"\s*[A-Za-z0-9._-]+(\s*\[[^\]]*\])?")
 
@@ -23,7 +26,7 @@ def subject_of(text: object) -> tuple[str, str]:
     What is stated for other environments (another marker, PEP 508) is another requirement of that name.
     """
     try:
-        found = Requirement(text) if isinstance(text, str) else None
+        found = parsed(text) if isinstance(text, str) else None
     except InvalidRequirement:
         found = None
     return (canonicalize_name(found.name), str(found.marker or "")) if found else ("", "")
@@ -52,8 +55,8 @@ def joined(stated: Sequence[str], asked: Requirement) -> str:
         return str(asked)
     if not _missing(of_marker, asked):
         return ""
-    found = [Requirement(one) for one in of_marker]
-    asked = Requirement(str(asked))
+    found = [parsed(one) for one in of_marker]
+    asked = copy(asked)
     asked.extras = asked.extras.union(*(one.extras for one in found))
     asked.marker = found[0].marker
     if not (asked.specifier or asked.url):
@@ -69,5 +72,5 @@ def _missing(stated: Sequence[str], asked: Requirement) -> bool:
     says_versions = bool(asked.specifier or asked.url)
     return any(
         not asked.extras <= one.extras or (says_versions and (one.specifier, one.url) != (asked.specifier, asked.url))
-        for one in map(Requirement, stated)
+        for one in map(parsed, stated)
     )

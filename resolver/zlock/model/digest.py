@@ -13,6 +13,8 @@ DIGITS: Final = {
 """The hashes that are compared, each with its number of hex digits; others say nothing."""
 STRONG: Final = ("sha256", "sha384", "sha512")
 """The hashes that a file can be told by where somebody wants another one."""
+SHA256: Final = r"sha256:[0-9a-f]{64}"
+"""The pattern of a digest as OCI and locks write it."""
 _HEX: Final = re.compile(r"[0-9a-f]*")
 
 

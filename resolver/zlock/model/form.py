@@ -19,12 +19,12 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args
 from msgspec import NODEFAULT
 from msgspec.structs import fields
 
+from zlock.model.controls import CONTROLS
 from zlock.model.plain import holds_long
 
 T = TypeVar("T")
 _Read = Callable[[object], Any]
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-"""What Python, TOML, requirements files or terminals take for the end of a line, and what they can't show."""
+_CONTROL = re.compile(f"[{CONTROLS}]")
 _KINDS = {str: "a text", int: "a whole number", bool: "a truth value", datetime: "a time"}
 
 
@@ -66,7 +66,7 @@ def matching(pattern: str, what: str) -> Callable[[str], str]:
 
 
 def _one_line(text: str) -> str:
-    if CONTROL.search(text):
+    if _CONTROL.search(text):
         raise ValueError(f"{text!r} holds control characters")
     return text
 

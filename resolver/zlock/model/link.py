@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from packaging.utils import parse_sdist_filename, parse_wheel_filename
 
+from zlock.model.controls import CONTROLS
 from zlock.model.digest import DIGITS, is_digest
 from zlock.model.distribution import SDIST_ENDINGS
 from zlock.model.paths import LONGEST_NAME, is_inside
@@ -37,7 +38,7 @@ PROJECT_NAME: Final = re.compile(r"[A-Z0-9]([A-Z0-9._-]*[A-Z0-9])?", re.IGNORECA
 """A project's name (PEP 508)."""
 # What `git check-ref-format` refuses, and what a command would take for an option or for an expression.
 _NO_REVISION = re.compile(r"^-|\.\.|@\{|[\s~^:?*\[\\\x00-\x1f\x7f]")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(f"[{CONTROLS}]")
 _CORRECT: Final = "correct the URL, or name the package alone"
 _SSH_FORM: Final = "write `git+ssh://git@host/path`, with a slash after the host"
 

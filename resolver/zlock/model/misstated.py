@@ -7,12 +7,13 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 
 from zlock.model import plain
 from zlock.model.bounds import specifier
 from zlock.model.link import git_url
 from zlock.model.paths import file_url
+from zlock.model.requirement import parsed
 from zlock.model.toml import parse_toml
 
 # A name, its extras, and what stands before the rest; nothing is tried twice, as a line can be long.
@@ -112,7 +113,7 @@ def _rest(texts: Mapping[str, str]) -> str:
 
 def _is_requirement(text: str) -> bool:
     try:
-        Requirement(text)
+        parsed(text)
     except InvalidRequirement:
         return False
     return True

@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from zlock.errors import InvalidConfiguration, InvalidInput
+from zlock.model.digest import SHA256
 
 _DEFAULT_HOST = "docker.io"
 _DEFAULT_ALIASES = frozenset({"docker.io", "index.docker.io"})
@@ -20,7 +21,7 @@ _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:.]+\])(?::[0-9]{{1
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_DIGEST = re.compile(r"sha256:[a-f0-9]{64}")
+_DIGEST = re.compile(SHA256)
 
 
 def is_digest(text: object) -> bool:

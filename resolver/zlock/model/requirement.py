@@ -7,14 +7,29 @@ from functools import lru_cache
 from typing import Annotated, NamedTuple
 
 from msgspec import Struct
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.model.form import Key, Line
 from zlock.model.indexes import Route
 from zlock.model.origin import Origin, Source
+from zlock.model.versions import readable
 from zlock.redact import redact
+
+
+def parsed(text: str) -> Requirement:
+    """Return a requirement (PEP 508) that comes from outside.
+
+    Raises:
+        InvalidRequirement: It is none, or one that could not be worked with, see `readable`.
+    """
+    try:
+        return Requirement(readable(text))
+    except InvalidRequirement:
+        raise
+    except ValueError as error:
+        raise InvalidRequirement(str(error)) from error
 
 
 class DirectRequirement(Struct, frozen=True, kw_only=True):
@@ -145,7 +160,7 @@ def recorded_requirement(text: str) -> tuple[Requirement, tuple[str, ...]]:
         InvalidRequirement: It is none.
     """
     requirement, *hashes = text.split(" --hash=")
-    return Requirement(requirement), tuple(hashes)
+    return parsed(requirement), tuple(hashes)
 
 
 def _text(direct: DirectRequirement) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 
 from msgspec.structs import replace
-from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 
@@ -72,7 +72,7 @@ def _ways(problem: Problem, conflict: Conflict) -> Iterator[tuple[Kind, DirectRe
 
 
 def _bare(direct: DirectRequirement) -> DirectRequirement:
-    bare = Requirement(str(direct.requirement))
+    bare = copy(direct.requirement)
     bare.specifier = SpecifierSet()
     return replace(direct, requirement=bare)
 

@@ -6,12 +6,11 @@ import time
 from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
-from packaging.requirements import Requirement
 from resolvelib.resolvers import ResolutionError, ResolutionTooDeep
 
 from zlock.errors import ZlockError
 from zlock.model.origin import Origin, Source
-from zlock.model.requirement import DirectRequirement
+from zlock.model.requirement import DirectRequirement, parsed
 from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.complete import search_completely
 from zlock.resolution.needs import Pins
@@ -88,4 +87,4 @@ def without(requirements: Iterable[DirectRequirement], left_out: DirectRequireme
 
 def added(text: str) -> DirectRequirement:
     """Return a requirement that a question is tried with beside those of the step."""
-    return DirectRequirement(requirement=Requirement(text), origins=(Origin(source=Source.EXPLICIT),))
+    return DirectRequirement(requirement=parsed(text), origins=(Origin(source=Source.EXPLICIT),))

@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
-from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock import checks
 from zlock.checks import Check, accepts
 from zlock.model.machine import PLATFORMS
 from zlock.model.origin import Origin, Source
-from zlock.model.requirement import DirectRequirement
+from zlock.model.requirement import DirectRequirement, parsed
 from zlock.model.target import LIBC, PYTHON, InvalidTarget, Target
 from zlock.redact import secret_parameter
 from zlock.settings.keys import reads
@@ -154,9 +153,7 @@ def _requirements(table: Table, key: str) -> tuple[DirectRequirement, ...]:
     stated: tuple[str, ...] = table.get(key, checks.list_of(checks.requirement, ""), ())
     origin = Origin(source=Source.CONFIGURATION, detail=f"`{key}`", file=table.file.name)
     return tuple(
-        DirectRequirement(
-            requirement=Requirement(text), origins=(origin._replace(line=table.lines.line_of(text, (key,))),)
-        )
+        DirectRequirement(requirement=parsed(text), origins=(origin._replace(line=table.lines.line_of(text, (key,))),))
         for text in stated
     )
 

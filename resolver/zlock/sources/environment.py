@@ -14,6 +14,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import CommandFailed
 from zlock.model.installer import INSTALLERS
+from zlock.model.requirement import parsed
 from zlock.process import quoted, run_command
 
 _REQUESTING_ALL = frozenset(name for name, one in INSTALLERS.items() if one.requests_all)
@@ -167,7 +168,7 @@ def _readable(lines: Iterable[str]) -> tuple[Requirement, ...]:
     readable = []
     for line in lines:
         with suppress(InvalidRequirement):
-            readable.append(Requirement(line))
+            readable.append(parsed(line))
     return tuple(readable)
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from packaging.markers import Marker
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.version import Version
 
 from zlock.errors import CommandFailed
 from zlock.model.machine import SYSTEMS
+from zlock.model.requirement import parsed
 from zlock.process import run_command
 from zlock.regular import read_regular
 
@@ -128,7 +129,7 @@ def join_answers(answers: Sequence[Answered]) -> list[str]:
 def _marked(text: str, marker: str) -> str:
     """Add a marker to a requirement (PEP 508), beside one that it may have."""
     try:
-        requirement = Requirement(text)
+        requirement = parsed(text)
     except InvalidRequirement:
         return text
     if marker:

@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING, Self
 
 from msgspec import Struct
 from msgspec.structs import replace
-from packaging.requirements import Requirement
 
 from zlock import checks
 from zlock.errors import Collector, CommandFailed, InvalidConfiguration, InvalidRequirements, every
 from zlock.model.origin import Origin, Source
-from zlock.model.requirement import DirectRequirement, Gathered
-from zlock.model.versions import readable
+from zlock.model.requirement import DirectRequirement, Gathered, parsed
 from zlock.redact import redact
 from zlock.wording import did_you_mean, fold, listed
 
@@ -359,7 +357,7 @@ def parse_requirements(
 
 def _parsed(text: str, origins: tuple[Origin, ...], root: Path, provider: str) -> DirectRequirement:
     with suppress(ValueError):
-        requirement = Requirement(readable(text))
+        requirement = parsed(text)
         if requirement.url is None:
             return DirectRequirement(requirement=requirement, origins=origins)
     from zlock.sources.links import Base  # few state a URL, or are none

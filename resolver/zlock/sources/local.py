@@ -15,14 +15,15 @@ from typing import cast
 
 from msgspec import Struct
 from msgspec.structs import replace
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import Collector, CommandFailed, InvalidConfiguration, InvalidRequirements
 from zlock.model import plain
+from zlock.model.controls import CONTROLS
 from zlock.model.origin import Origin
 from zlock.model.paths import real
-from zlock.model.requirement import Gathered
+from zlock.model.requirement import Gathered, parsed
 from zlock.model.toml import parse_toml
 from zlock.process import CommandExited, CommandNotFound, Completed, find_uv, quoted, run_command
 from zlock.redact import redact
@@ -38,7 +39,7 @@ _PYTHONS = ("bin/python", "bin/python3", "Scripts/python.exe", "bin/python.exe")
 _NO_PIP = re.compile(r"No module named '?pip'?\s*$", re.MULTILINE)
 _NO_EXPORT = re.compile(r"command \"?export\"? does not exist|No module named 'poetry_plugin_export'")
 _STALE = re.compile(r"poetry\.lock is not (?:consistent|up to date)|changed significantly since poetry\.lock")
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufffd]")
+_UNPRINTABLE = re.compile(rf"(?![\t\n])[{CONTROLS}\ufffd]")
 _CONDA = re.compile(r"/croot/|conda-bld|feedstock_root|/tmp/build/")
 
 _Run = Callable[[Sequence[str]], Completed]
@@ -360,7 +361,7 @@ def _project_names(project: Path) -> tuple[set[NormalizedName], set[NormalizedNa
     declared = {canonicalize_name(name) for name in plain.table(poetry, "dependencies")}
     for line in lines:
         with suppress(InvalidRequirement):
-            declared.add(canonicalize_name(Requirement(line).name))
+            declared.add(canonicalize_name(parsed(line).name))
     return own, declared
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from packaging.requirements import Requirement
-
 from zlock.model.addition import name_in, subject_of
+from zlock.model.requirement import parsed
 from zlock.sources.lines import joined_lines
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
@@ -58,7 +57,7 @@ def _ended(text: str) -> str:
 
 
 def _versions(text: str) -> tuple[object, object]:
-    one = Requirement(text)
+    one = parsed(text)
     return one.specifier, one.url
 
 

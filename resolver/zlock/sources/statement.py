@@ -20,7 +20,7 @@ from zlock.model.digest import STRONG
 from zlock.model.link import VCS, Link, LinkError, is_link, is_repository
 from zlock.model.origin import Origin
 from zlock.model.paths import file_url
-from zlock.model.requirement import DirectRequirement
+from zlock.model.requirement import DirectRequirement, parsed
 from zlock.model.target import Target
 from zlock.model.versions import readable
 from zlock.redact import secret_parameter
@@ -295,7 +295,7 @@ def _parsed(head: str, marker: str, place: Place, base: links.Base, *, alone: bo
 
 def _strict(text: str, place: Place) -> Requirement:
     try:
-        return Requirement(readable(text))
+        return parsed(text)
     except ValueError as error:
         raise _refused("requirement", place, error) from error
 
@@ -370,7 +370,7 @@ def _editable(text: str, place: Place, base: links.Base) -> Requirement:
         InvalidRequirements: It is not a repository and no folder.
     """
     try:
-        requirement = Requirement(text)
+        requirement = parsed(text)
     except InvalidRequirement:
         pass
     else:

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from packaging.requirements import Requirement
-
 from zlock.frameworks.zenml.ask import ask_zenml
+from zlock.model.requirement import parsed
 
 _ASK = """
 import json, os, sys
@@ -63,7 +62,7 @@ def required_of(stated: Sequence[str], *, is_local: bool) -> tuple[str, ...]:
         stated: What ZenML says that the stack requires.
         is_local: Whether what is recorded of runs is kept on the machine.
     """
-    framework = [one for one in map(Requirement, stated) if one.name == "zenml"]
+    framework = [one for one in map(parsed, stated) if one.name == "zenml"]
     extras = {extra for one in framework for extra in one.extras} | ({"local"} if is_local else set())
-    others = [one for one in stated if Requirement(one).name != "zenml"]
+    others = [one for one in stated if parsed(one).name != "zenml"]
     return (*others, *([f"zenml[{','.join(sorted(extras))}]"] if extras else []))

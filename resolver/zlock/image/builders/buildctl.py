@@ -8,9 +8,10 @@ from pathlib import Path
 
 from zlock.errors import OutsideFailed
 from zlock.image.builders.builder import EPOCH, BuildFailed, Image, Recipe
-from zlock.image.builders.engine import DIGEST, Client, answer_of
+from zlock.image.builders.engine import Client, answer_of
 from zlock.image.plan import KEY_LABEL
 from zlock.model import plain
+from zlock.model.reference import is_digest
 from zlock.process import Watch
 
 TLS_FOLDER = "ZLOCK_BUILDKIT_TLS"
@@ -41,7 +42,7 @@ class Buildctl:
         """Build an image and push it; the daemon writes the tag last."""
         text = answer_of(lambda written: self._client.build(self._arguments(recipe, written), recipe, watch))
         digest = plain.texts(json.loads(text or "{}")).get("containerimage.digest", "")
-        if not DIGEST.fullmatch(digest):
+        if not is_digest(digest):
             raise BuildFailed(f"buildctl built `{recipe.reference}` and does not know its digest")
         key = recipe.labels.get(KEY_LABEL, "")
         image = Image(digest=digest, key=key, place="registry", built=True)

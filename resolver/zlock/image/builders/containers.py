@@ -7,7 +7,8 @@ from collections.abc import Collection
 
 from zlock.errors import CommandFailed, OutsideFailed
 from zlock.image.builders.builder import AGAIN, EPOCH, BuildFailed, Image, Recipe
-from zlock.image.builders.engine import DIGEST, Engine, answer_of
+from zlock.image.builders.engine import Engine, answer_of
+from zlock.model.reference import is_digest
 from zlock.process import CommandStopped, Watch
 
 # The image itself says the platform that it was to be for, whatever it was built on.
@@ -92,7 +93,7 @@ class Buildah(Engine):
             lambda written: self._client.push(["push", "--digestfile", str(written), reference], reference, watch)
         )
         found = self.find(reference)
-        if found is None or not DIGEST.fullmatch(digest):
+        if found is None or not is_digest(digest):
             raise OutsideFailed(f"{self.name} pushed `{reference}` and does not know its digest", hint=AGAIN)
         return Image(digest=digest, key=found.key, place="registry", built=True)
 

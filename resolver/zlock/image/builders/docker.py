@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from zlock.errors import OutsideFailed
 from zlock.image.builders.builder import AGAIN, EPOCH, BuildFailed, Image, Recipe
-from zlock.image.builders.engine import DIGEST, Engine, answer_of
+from zlock.image.builders.engine import Engine, answer_of
 from zlock.image.plan import KEY_LABEL
 from zlock.model import plain
+from zlock.model.reference import is_digest
 from zlock.process import Watch
 
 _BUILDKIT = {
@@ -39,7 +40,7 @@ class Docker(Engine):
         digest = answer_of(
             lambda written: self._client.build(self._building(recipe, *own, str(written)), recipe, watch)
         )
-        if not DIGEST.fullmatch(digest):
+        if not is_digest(digest):
             raise BuildFailed(
                 f"docker built `{recipe.reference}` and did not keep it",
                 hint="choose a builder that shares the images of the daemon: `docker buildx use default`",
@@ -53,7 +54,7 @@ class Docker(Engine):
         name = reference.rpartition(":")[0]
         for pushed in plain.rows(found, 0, "RepoDigests"):
             repository, _, digest = str(pushed).partition("@")
-            if repository == name and DIGEST.fullmatch(digest):
+            if repository == name and is_digest(digest):
                 key = plain.texts(found, *self.labels).get(KEY_LABEL, "")
                 return Image(digest=digest, key=key, place="registry", built=True)
         raise OutsideFailed(f"docker pushed `{reference}` and does not know its digest", hint=AGAIN)

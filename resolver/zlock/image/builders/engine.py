@@ -15,6 +15,7 @@ from zlock.errors import CommandFailed, OutsideFailed
 from zlock.image.builders.builder import AGAIN, BuildFailed, Image, Recipe
 from zlock.image.plan import KEY_LABEL
 from zlock.model import plain
+from zlock.model.reference import is_digest
 from zlock.process import CommandExited, CommandNotFound, CommandStopped, Watch, run_command
 from zlock.redact import redact
 from zlock.reporting import Line, News
@@ -31,8 +32,6 @@ _GONE = re.compile(
 _PLAIN = re.compile(r"server gave HTTP response to HTTPS client", re.IGNORECASE)
 # What a check of zlock's says: what is wrong, and the way out.
 _OWN = re.compile(r"^(?:#\d+ [\d.]+ )?zlock: (?P<text>[^:]+): (?P<hint>.+)$")
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
-"""What a digest looks like; anything else of an engine's output is none."""
 _INSECURE = (
     "allow plain HTTP for it: `insecure = true` in `registries.conf` (Podman, Buildah), "
     "`insecure-registries` in `daemon.json` (Docker)"
@@ -56,7 +55,7 @@ def image_in(found: object, engine: str, number: Sequence[str | int], labels: Se
         OutsideFailed: It has no id there.
     """
     digest = f"sha256:{str(plain.at(found, *number)).removeprefix('sha256:')}"
-    if not DIGEST.fullmatch(digest):
+    if not is_digest(digest):
         raise OutsideFailed(f"{engine} does not say which image it has", hint="choose another builder, or update it")
     return Image(digest=digest, key=plain.texts(found, *labels).get(KEY_LABEL, ""), place=engine)
 

@@ -15,14 +15,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from zlock.errors import InvalidConfiguration
+from zlock.model.controls import CONTROLS
 from zlock.model.image import USER_HINT, is_user
 
 # What neither a shell nor a Dockerfile gives a meaning to.
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=@%+,-]+", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", re.ASCII)
-# C0 but the tab, DEL and C1, the two line separators of Unicode, and halves of a pair, which UTF-8 can't carry.
-CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# All but the tab, and halves of a pair, which UTF-8 can't carry.
+CONTROL = re.compile(rf"(?!\t)[{CONTROLS}\ud800-\udfff]")
 _UNCARRIED = re.compile("[\x00\ud800-\udfff]")
 _WIDTH = 100
 _INDENT = "    "

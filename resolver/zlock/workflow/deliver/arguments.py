@@ -10,12 +10,12 @@ from packaging.utils import canonicalize_name
 
 from zlock.errors import Collector, InvalidInput
 from zlock.model import misstated
-from zlock.model.versions import readable
+from zlock.model.requirement import parsed
 from zlock.redact import redact
 from zlock.wording import listed
 
 
-def parsed(stated: Iterable[str]) -> list[Requirement]:
+def read_arguments(stated: Iterable[str]) -> list[Requirement]:
     """Read requirements (PEP 508), in the order they are given, each once.
 
     Raises:
@@ -37,7 +37,7 @@ def parsed(stated: Iterable[str]) -> list[Requirement]:
 
 def _requirement(text: str) -> Requirement:
     try:
-        found = Requirement(readable(text))
+        found = parsed(text)
     except ValueError as error:
         shown = redact(text)
         raise InvalidInput(

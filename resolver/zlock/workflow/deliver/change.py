@@ -16,7 +16,7 @@ from zlock.model.bounds import specifier
 from zlock.redact import redact
 from zlock.settings.location import Location
 from zlock.wording import did_you_mean, listed
-from zlock.workflow.deliver.arguments import parsed
+from zlock.workflow.deliver.arguments import read_arguments
 from zlock.workflow.deliver.editing import Editing
 from zlock.workflow.deliver.stated_places import DEPENDENCIES, Editable, StatedStep, TomlPlace, lists_of
 from zlock.workflow.locks.job import Answers
@@ -60,7 +60,7 @@ def add(options: Options, stated: Sequence[str], bounds: Bounds) -> tuple[list[C
         NoAnswer: The requirements are stated in Python, where a person has to add it.
         ZlockError: The locks can't be brought up to date; all files are as they were.
     """
-    requirements = parsed(stated)
+    requirements = read_arguments(stated)
     with kept(options) as workspace:
         return _add(workspace, requirements, bounds)
 

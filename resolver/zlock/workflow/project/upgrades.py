@@ -9,8 +9,7 @@ from packaging.utils import NormalizedName
 
 from zlock.errors import InvalidInput, NoAnswer, every, raise_all
 from zlock.model.origin import Origin, Source
-from zlock.model.requirement import DirectRequirement
-from zlock.model.versions import readable
+from zlock.model.requirement import DirectRequirement, parsed
 from zlock.wording import did_you_mean
 
 _ORIGIN = Origin(source=Source.COMMAND_LINE, detail="`--upgrade-package`")
@@ -27,7 +26,7 @@ def read_upgrades(texts: Iterable[str]) -> tuple[DirectRequirement, ...]:
 
 def _read(text: str) -> Requirement:
     try:
-        requirement = Requirement(readable(text))
+        requirement = parsed(text)
     except ValueError:
         requirement = None
     if requirement is None or requirement.url or requirement.marker or requirement.extras:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from packaging.requirements import Requirement
-
 from zlock.errors import NoAnswer, OutsideFailed, Problems, ZlockError
 from zlock.lock.document import build_of
 from zlock.lock.facts import Build
 from zlock.model.origin import Origin, Source
 from zlock.model.ports import InvalidMetadata
-from zlock.model.requirement import DirectRequirement
+from zlock.model.requirement import DirectRequirement, parsed
 from zlock.model.target import Target
 from zlock.reporting import Activity, Doing
 from zlock.resolution.solve import Resolved
@@ -73,7 +71,7 @@ class BuildLocker:
 
     def _of(self, job: Job, target: Target, one: Resolved, stated: Sequence[str], setting: str) -> Build:
         origin = Origin(source=Source.CONFIGURATION, detail=f"{setting}the build of {_what(one)}")
-        requirements = [DirectRequirement(requirement=Requirement(text), origins=(origin,)) for text in stated]
+        requirements = [DirectRequirement(requirement=parsed(text), origins=(origin,)) for text in stated]
         for each in requirements:
             if each.requirement.url:
                 raise NoAnswer(

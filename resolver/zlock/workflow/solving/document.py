@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from msgspec.structs import replace
-from packaging.requirements import Requirement
 
 from zlock.errors import InvalidRequirements
 from zlock.lock.document import build, installer_of
 from zlock.lock.lock import Lock
 from zlock.model.explanations import Differs
 from zlock.model.origin import Origin, Source
-from zlock.model.requirement import DirectRequirement
+from zlock.model.requirement import DirectRequirement, parsed
 from zlock.resolution.solve import Resolved
 from zlock.workflow.locks.job import Job
 from zlock.workflow.locks.replaced_files import compare_files
@@ -80,7 +79,7 @@ def _installer(solver: StepSolver, job: Job) -> list[Resolved]:
     found: list[Resolved] = []
     for target in job.step.fetching(job.question.targets):
         exact = f"{name}=={found[0].candidate.version}" if found else name
-        requirement = DirectRequirement(requirement=Requirement(exact), origins=(origin,))
+        requirement = DirectRequirement(requirement=parsed(exact), origins=(origin,))
         found += solver.apart(job, target, [requirement], {name: known.version} if known else {})
     return found
 
