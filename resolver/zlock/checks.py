@@ -184,7 +184,7 @@ def image_reference(value: object, at: str) -> str:
 def parent_image(value: object, at: str) -> str:
     """Accept the reference of an image, or `oci:` with the folder of one (OCI image spec, "Image Layout")."""
     found = word(value, at)
-    return found if found.startswith("oci:") and len(found) > len("oci:") else image_reference(value, at)
+    return found if image.is_layout(found) and found != image.LAYOUT else image_reference(value, at)
 
 
 @accepts("text", **word.schema)

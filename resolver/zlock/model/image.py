@@ -39,7 +39,9 @@ OPAQUE = ".wh..wh..opq"
 OF_DRIVERS = f"{WHITEOUT}{WHITEOUT}"
 """How the names of files at the top of a layer begin that storage drivers keep there for themselves."""
 
-LAYOUT = "oci:"
+OCI = "oci"
+"""What puts images together out of layers, and is not an engine; and what it calls an image in a folder."""
+LAYOUT = f"{OCI}:"
 """How the name of an image in a folder begins (OCI image spec, "Image Layout"); the path follows."""
 
 

@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 from zlock.cli.command import CONFIG, OF_LOCKS, OUTPUT, PIPELINE, Command, argument, one_of, path
-from zlock.image.builders.choose import BUILDERS, OCI
+from zlock.image.builders.choose import BUILDERS
 from zlock.model.bills import BILLS
+from zlock.model.image import OCI
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from zlock.errors import OutsideFailed
 from zlock.image.builders.builder import EPOCH, BuildFailed, Image, Recipe
 from zlock.image.builders.engine import Client, answer_of
 from zlock.image.plan import KEY_LABEL
+from zlock.image.reading.sources import OpenImage
 from zlock.model import plain
 from zlock.model.reference import is_digest
 from zlock.process import Watch
@@ -68,6 +69,10 @@ class Buildctl:
     def find(self, reference: str) -> Image | None:
         """Return what this run pushed under a name: there is no store to ask."""
         return self._pushed.get(reference)
+
+    def take_out(self, reference: str, platform: str, folder: Path) -> OpenImage | None:  # noqa: ARG002 - it keeps none
+        """Return None: there is no store."""
+        return None
 
     def push(self, reference: str, watch: Watch) -> Image:  # noqa: ARG002 - it is there
         """Return what was pushed when it was built."""

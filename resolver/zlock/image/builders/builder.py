@@ -9,6 +9,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from zlock.errors import OutsideFailed
+from zlock.image.reading.sources import OpenImage
 from zlock.process import Watch
 
 AGAIN = "something else changed its store meanwhile: run again"
@@ -102,6 +103,19 @@ class Builder(Store, Protocol):
 
         Raises:
             OutsideFailed: It could not be taken.
+        """
+
+    def take_out(self, reference: str, platform: str, folder: Path) -> OpenImage | None:
+        """Return the image that its store has under a reference, None where it has none for the platform.
+
+        Args:
+            reference: What the image is called; the caller has held it to the form of a reference.
+            platform: `linux/amd64`.
+            folder: An empty folder, in which the image stays while it is read.
+
+        Raises:
+            CommandFailed: The store can't be looked into.
+            RegistryFailed: What it gave is not an image.
         """
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 
 from zlock.errors import OutsideFailed
@@ -20,8 +21,8 @@ BUILDERS = {
 """The engines, in the order in which they are tried, each with the class that is imported once it is."""
 
 
-OCI = "oci"
-"""What puts images together out of layers, and is not an engine."""
+STORES = {"docker-daemon": ("docker",), "containers-storage": ("podman", "buildah")}
+"""The engines that look into a store, by what skopeo and podman call it; podman, buildah and skopeo share one."""
 
 
 def choose_builder(name: str | None, environ: Mapping[str, str], network: str = "") -> Builder:
@@ -37,8 +38,7 @@ def choose_builder(name: str | None, environ: Mapping[str, str], network: str = 
     """
     troubles = []
     for each in (name,) if name else BUILDERS:
-        module, _, kind = BUILDERS[each].partition(".")
-        builder: Builder = getattr(import_module(f"zlock.image.builders.{module}"), kind)(environ, network)
+        builder = engine_of(each, environ, network)
         trouble = builder.trouble()
         if not trouble:
             return builder
@@ -48,3 +48,18 @@ def choose_builder(name: str | None, environ: Mapping[str, str], network: str = 
         context=troubles,
         hint="start or install one, or write the build contexts with `zlock dockerfile` and build them elsewhere",
     )
+
+
+def engine_of(name: str, environ: Mapping[str, str], network: str = "") -> Builder:
+    """Return an engine by its name, whether it can be used or not."""
+    module, _, kind = BUILDERS[name].partition(".")
+    builder: Builder = getattr(import_module(f"zlock.image.builders.{module}"), kind)(environ, network)
+    return builder
+
+
+def engines_with_stores(environ: Mapping[str, str], kinds: Collection[str] = STORES) -> Iterator[Builder]:
+    """Yield an engine that is installed for each store, or for those of some kinds."""
+    for kind in kinds:
+        name = next((one for one in STORES[kind] if shutil.which(one, path=environ.get("PATH"))), None)
+        if name:
+            yield engine_of(name, environ)

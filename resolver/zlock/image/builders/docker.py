@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from zlock.errors import OutsideFailed
 from zlock.image.builders.builder import AGAIN, EPOCH, BuildFailed, Image, Recipe
-from zlock.image.builders.engine import Engine, answer_of
+from zlock.image.builders.engine import SECONDS, Engine, answer_of
 from zlock.image.plan import KEY_LABEL
+from zlock.image.reading.files import ArchiveFiles
+from zlock.image.reading.sources import OpenImage, find_in_archive
 from zlock.model import plain
 from zlock.model.reference import is_digest
 from zlock.process import Watch
@@ -46,6 +49,11 @@ class Docker(Engine):
                 hint="choose a builder that shares the images of the daemon: `docker buildx use default`",
             )
         return Image(digest=digest, key=recipe.labels.get(KEY_LABEL, ""), place=self.name, built=True)
+
+    def _taken_out(self, reference: str, platform: str, folder: Path) -> OpenImage | None:
+        archive = folder / "image.tar"
+        self._client.ask("image", "save", "--output", str(archive), reference, timeout=SECONDS)
+        return find_in_archive(ArchiveFiles.read(archive), reference, "", platform)
 
     def push(self, reference: str, watch: Watch) -> Image:
         """Send an image to its registry, with the logins of Docker's configuration."""

@@ -14,13 +14,19 @@ from msgspec.structs import replace
 from zlock.errors import CommandFailed, OutsideFailed
 from zlock.image.builders.builder import AGAIN, BuildFailed, Image, Recipe
 from zlock.image.plan import KEY_LABEL
+from zlock.image.reading.files import FolderFiles
+from zlock.image.reading.sources import OpenImage, find_in_layout
 from zlock.model import plain
+from zlock.model.image import LAYOUT
 from zlock.model.reference import is_digest
 from zlock.process import CommandExited, CommandNotFound, CommandStopped, Watch, run_command
 from zlock.redact import redact
 from zlock.reporting import Line, News
 
 _TAIL = 40
+SECONDS = 3600.0
+"""To take an image out."""
+_TAG = "zlock"
 _SECONDS = 60.0  # for a question that an engine answers from what it has
 _ABSENT = re.compile(r"no such (image|object)|image not known|does not exist|identifier is not an image", re.IGNORECASE)
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
@@ -196,6 +202,21 @@ class Engine:
         """Take an image out of an archive."""
         self._client.load([word.format(archive) for word in self.loading], reference, watch)
         return self._kept(reference, "loaded")
+
+    def take_out(self, reference: str, platform: str, folder: Path) -> OpenImage | None:
+        """Return the image that the store has under a reference."""
+        try:
+            if self._client.inspect(reference) is None:
+                return None
+        except CommandExited as error:
+            what, hint = f"{self.name}'s store can't be looked into", f"see what `{self.name} info` says"
+            raise CommandFailed(what, context=error.context, hint=hint) from error
+        return self._taken_out(reference, platform, folder)
+
+    def _taken_out(self, reference: str, platform: str, folder: Path) -> OpenImage | None:
+        layout = folder / "layout"
+        self._client.ask("push", "--quiet", reference, f"{LAYOUT}{layout}:{_TAG}", timeout=SECONDS)
+        return find_in_layout(FolderFiles(layout), reference, _TAG, platform)
 
     def _kept(self, reference: str, done: str) -> Image:
         """Return what has just been made under a name."""

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from packaging.utils import parse_wheel_filename
 
 from zlock.errors import Collector
-from zlock.image.builders.choose import OCI
 from zlock.image.components import components_of
 from zlock.image.context.debs import SUMS, install_debs, sums_of
 from zlock.image.context.dockerfile import Comment, From, User, render
@@ -27,6 +26,7 @@ from zlock.lock.files import PackageArchive, PackageFile
 from zlock.lock.package import Package
 from zlock.lock.selection import narrowed
 from zlock.model.digest import digest_of_bytes
+from zlock.model.image import OCI
 from zlock.model.target import Target
 from zlock.wording import listed
 

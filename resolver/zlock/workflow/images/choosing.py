@@ -9,14 +9,14 @@ from msgspec import Struct
 
 from zlock.errors import OutsideFailed
 from zlock.image.builders.builder import Builder
-from zlock.image.builders.choose import OCI, choose_builder
+from zlock.image.builders.choose import choose_builder
 from zlock.index.cache import Cache
+from zlock.model.image import OCI
 from zlock.workflow.images.destinations import Destination, InEngine, InLayout, InRegistries, on_disk
 from zlock.workflow.images.layering import Layering
 from zlock.workflow.images.registries import Registries
 from zlock.workflow.project.workspace import Workspace
 
-_LAYOUT = "oci"
 """The layout in the folder of what builds write, for machines without an engine."""
 
 
@@ -120,5 +120,5 @@ def destination_of(choices: Choices, engine: Engine, registries: Registries, wor
 
 def own_layout(workspace: Workspace) -> InLayout:
     """Return the layout of a project, for machines without an engine."""
-    folder = workspace.output_folder / _LAYOUT
+    folder = workspace.output_folder / OCI
     return InLayout(folder, folder.relative_to(workspace.project.folder).as_posix(), is_asked=False)

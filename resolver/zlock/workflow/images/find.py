@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zlock.errors import CommandFailed, InvalidInput, NoAnswer
+from zlock.image.builders.builder import Builder
+from zlock.image.builders.choose import STORES, engine_of, engines_with_stores
 from zlock.image.reading.files import ArchiveFiles, FolderFiles
 from zlock.image.reading.sources import OpenImage, RegistryImage, find_in_archive, find_in_layout
-from zlock.image.reading.stores import STORES, Store, find_stores, take_out
+from zlock.model.image import OCI
 from zlock.model.reference import ImageReference
 from zlock.reporting import Activity, Doing
 from zlock.workflow.project.workspace import Workspace
@@ -18,7 +20,7 @@ _FORMS = (
     "`oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`, `docker-daemon:NAME`, `containers-storage:NAME`, "
     "`docker://NAME`, `dir:DIR`, `env:PYTHON`"
 )
-_ON_DISK = ("oci", "oci-archive", "docker-archive")
+_ON_DISK = (OCI, "oci-archive", "docker-archive")
 _REGISTRY = "docker://"
 
 
@@ -80,9 +82,9 @@ class ImageFinder:
         return None if self._workspace.options.offline else self._in_registry(reference, platform)
 
     def _in_stores(self, image: str, platform: str) -> OpenImage | None:
-        for store in find_stores(self._workspace.environ):
+        for engine in engines_with_stores(self._workspace.environ):
             try:
-                found = self._in_store(store, image, platform)
+                found = self._in_store(engine, image, platform)
             except CommandFailed as error:  # an engine that is not running has no image either
                 self._closed_stores.append(": ".join([error.message, *error.context[-1:]]))
                 continue
@@ -92,12 +94,12 @@ class ImageFinder:
 
     def _in_one_store(self, kind: str, image: str, platform: str) -> OpenImage | None:
         ImageReference.parse(image)
-        store = next((one for one in find_stores(self._workspace.environ) if one.program in STORES[kind]), None)
-        if store is None:
+        engine = next(engines_with_stores(self._workspace.environ, [kind]), None)
+        if engine is None:
             raise CommandFailed(
                 f"there is no program to look for `{kind}:{image}`", hint=f"install {' or '.join(STORES[kind])}"
             )
-        return self._in_store(store, image, platform)
+        return self._in_store(engine, image, platform)
 
     def in_store_of(self, engine: str, image: str, platform: str) -> OpenImage | None:
         """Return an image as an engine keeps it, None where it has none of that platform.
@@ -105,14 +107,15 @@ class ImageFinder:
         Raises:
             CommandFailed: The engine failed.
         """
-        return self._in_store(Store(engine), image, platform)
+        return self._in_store(engine_of(engine, self._workspace.environ), image, platform)
 
-    def _in_store(self, store: Store, image: str, platform: str) -> OpenImage | None:
-        self._workspace.reporter(Doing(Activity.LOOKING_IN_STORE, image, store.name))
+    def _in_store(self, engine: Builder, image: str, platform: str) -> OpenImage | None:
+        store = f"{engine.name}'s store"
+        self._workspace.reporter(Doing(Activity.LOOKING_IN_STORE, image, store))
         folder = Path(self._workspace.opened.enter_context(tempfile.TemporaryDirectory(prefix="zlock-")))
-        found = take_out(store, image, platform, folder, self._workspace.environ)
+        found = engine.take_out(image, platform, folder)
         if found:
-            self.where = f"{image} in {store.name}"
+            self.where = f"{image} in {store}"
         return found
 
     def _in_registry(self, reference: ImageReference, platform: str) -> OpenImage | None:
@@ -134,6 +137,6 @@ def _on_disk(image: str, kind: str, rest: str, platform: str) -> OpenImage | Non
     ends = [place for place, letter in enumerate(rest) if letter == ":"]
     end = next((one for one in [len(rest), *ends] if Path(rest[:one]).exists()), len(rest))
     path, tag = Path(rest[:end]), rest[end + 1 :]
-    files = FolderFiles(path) if kind == "oci" else ArchiveFiles.read(path)
+    files = FolderFiles(path) if kind == OCI else ArchiveFiles.read(path)
     find = find_in_archive if kind == "docker-archive" else find_in_layout
     return find(files, image, tag, platform)

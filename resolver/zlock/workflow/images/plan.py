@@ -8,12 +8,12 @@ from msgspec import Struct
 
 from zlock.errors import InvalidInput
 from zlock.image.attached import Attached
-from zlock.image.builders.choose import OCI
 from zlock.image.components import moved
 from zlock.image.context.folder import NO_LINKS, folder_names, write_context
 from zlock.image.plan import ImagePlan
 from zlock.image.platforms import IndexPlan, plan_indexes
 from zlock.image.record import PlatformRow, read_record
+from zlock.model.image import OCI
 from zlock.model.paths import real
 from zlock.workflow.fetching.build_files import links_into
 from zlock.workflow.fetching.pool import Pool, missing_debs
