@@ -228,7 +228,7 @@ def test_a_lock_whose_record_alone_is_rewritten_is_not_called_unchanged(tmp_path
     project.write("train.txt", "-r nothing.txt\n")
     result = project.run("resolve", "--exit-code")
     assert result.code == 1
-    assert "train: 0 packages, up to date; updated the recorded inputs -> pylock.train.toml" in result.stderr
+    assert "train: 0 packages, up to date; updated what it records of files -> pylock.train.toml" in result.stderr
     assert "report: 0 packages, up to date\n" in result.stderr
     project.write("train.txt", "-r ./nothing.txt\n")
     steps = json.loads(project.run("resolve", "--json").stdout)["steps"]

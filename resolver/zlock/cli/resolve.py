@@ -118,9 +118,10 @@ def lines_of(step: StepReport, *, verbose: bool) -> list[str]:
         return [f"{step.name}: lock removed, the step is gone"]
     packages = counted(step.packages, "package")
     if step.status == "unchanged":
-        return [f"{step.name}: {packages}, up to date"]
+        since = f", but {', '.join(step.undeclared)} since it was written" if step.undeclared else ""
+        return [f"{step.name}: {packages}, up to date{since}"]
     if step.status == "declared":
-        return [f"{step.name}: {packages}, up to date; updated the recorded inputs -> {step.path.name}"]
+        return [f"{step.name}: {packages}, up to date; updated what it records of files -> {step.path.name}"]
     said = _counts(step.moves) or ("same versions" if step.packages else "nothing to install")
     lines = [f"{step.name}: {packages} ({said}) -> {step.path.name}"]
     if step.debian:
