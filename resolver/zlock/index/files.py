@@ -15,11 +15,12 @@ from packaging.version import Version
 
 from zlock.errors import IndexFailed
 from zlock.index.client import Client, Continued
-from zlock.index.folder import as_path, open_file
+from zlock.index.folder import open_file
 from zlock.index.metadata import is_static, parse_metadata, read_headers
 from zlock.index.network import METADATA, WHOLE, Answer, Limit, Request, not_cached
 from zlock.model.distribution import File, Metadata
 from zlock.model.link import shown
+from zlock.model.paths import as_path
 from zlock.model.ports import InvalidMetadata, MetadataBuilder
 
 _HEAD = Request("HEAD")

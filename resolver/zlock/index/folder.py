@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import urlsplit
 
 from packaging.utils import NormalizedName, canonicalize_name, parse_sdist_filename
 
@@ -14,18 +13,7 @@ from zlock.index.network import PAGE, Answer
 from zlock.index.simple import parse_page
 from zlock.model.distribution import File
 from zlock.model.page import Page
-from zlock.model.paths import is_file_url, path_in
 from zlock.regular import read_regular
-
-
-def as_path(url: str) -> Path | None:
-    """Return the path that a `file:` URL or a plain path names; None for anything remote."""
-    if url.startswith("http"):
-        return None
-    if is_file_url(url):
-        return Path(path_in(url))
-    # A single letter is a drive, not a scheme.
-    return Path(url) if len(urlsplit(url).scheme) <= 1 else None
 
 
 def folder_page(name: NormalizedName, folder: Path) -> Page | None:

@@ -90,10 +90,10 @@ def _system_folders(environ: Mapping[str, str]) -> list[Path]:
 
 def _read_pip(environ: Mapping[str, str]) -> dict[str, str]:
     """Return what pip's files say: `[install]` before `[global]`, later files before earlier ones."""
-    import configparser
-
     sections: dict[str, dict[str, str]] = {"global": {}, "install": {}}
-    for place in _pip_places(environ):
+    for place in filter(os.path.exists, _pip_places(environ)):
+        import configparser  # most machines have none of the files
+
         parser = configparser.RawConfigParser()
         try:
             parser.read_string(read_regular(place).decode())

@@ -15,10 +15,7 @@ from packaging.utils import NormalizedName
 from zlock.errors import IndexFailed
 from zlock.index.cache import Cache, Damaged, Parts
 from zlock.index.client import Client
-from zlock.index.files import check_status, way_in
-from zlock.index.folder import folder_names, folder_page
 from zlock.index.network import PAGE, Answer, not_cached
-from zlock.index.simple import ACCEPT, parse_page
 from zlock.model.distribution import File
 from zlock.model.indexes import Index
 from zlock.model.link import shown
@@ -67,6 +64,8 @@ class Pages:
             IndexFailed: The index could not be asked, or gave no usable answer.
         """
         if self._folder is not None:
+            from zlock.index.folder import folder_page
+
             return folder_page(name, self._folder)
         known = self.known(name, is_last=is_last)
         return known.page if known else self._ask(name, self._cache.read_parts("pages", self._base, name))
@@ -126,6 +125,8 @@ class Pages:
     def names(self) -> set[str]:
         """Return the names that the index was seen to know."""
         if self._folder is not None:
+            from zlock.index.folder import folder_names
+
             return folder_names(self._folder)
         return self._cache.keys("pages", self._base)
 
@@ -133,6 +134,9 @@ class Pages:
         return self._offline or (time.time() < until and not self._refresh)
 
     def _ask(self, name: NormalizedName, stored: Parts | None) -> Page | None:
+        from zlock.index.files import check_status  # most runs find all they need in the cache
+        from zlock.index.simple import ACCEPT, parse_page
+
         url = f"{self._base}{name}/"
         answer = self._client.get(url, {"Accept": ACCEPT, **_validators(stored)}, limit=PAGE)
         if answer.status == 406:  # noqa: PLR2004 - it can't read what is accepted; HTML is what every index has
@@ -171,6 +175,8 @@ class Pages:
             self._cache.write("absent", self._base, name, (_until(answer, 0), _until(answer, _FRESH)))
 
     def _refused(self, name: str, answer: Answer) -> IndexFailed:
+        from zlock.index.files import way_in
+
         way = way_in(self._client, answer.url)
         if answer.status == 403:  # noqa: PLR2004 - what some indexes say of every package that they don't have
             way += "; or, if it is to serve some packages only, make it `explicit` and name them in `index-sources`"

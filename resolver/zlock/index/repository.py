@@ -7,16 +7,15 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.utils import NormalizedName
 
 from zlock.errors import ZlockError
 from zlock.index.cache import Cache, pack, unpack
 from zlock.index.client import Client
-from zlock.index.files import ASK, Files, check_status
 from zlock.index.network import CONNECTIONS
 from zlock.index.pages import Pages
 from zlock.index.pool import Pool
@@ -24,6 +23,9 @@ from zlock.model.distribution import Dependency, File, Metadata
 from zlock.model.indexes import Index, Routing, Toolchain
 from zlock.model.page import Page
 from zlock.model.ports import InvalidMetadata, MetadataBuilder
+
+if TYPE_CHECKING:
+    from zlock.index.files import Files
 
 Group = tuple[str, NormalizedName]
 """An index and a name: metadata of one project is stored in one file."""
@@ -57,7 +59,6 @@ class Repository:
         self._cache = cache
         self._offline = offline
         self._refresh = refresh
-        self._files = Files(client, offline=offline)
         self._builder = builder
         # A digest, since what is kept of builds is in files of this name.
         self._until = f" until {hashlib.sha256(until.encode()).hexdigest()[:16]}" if until else ""
@@ -154,6 +155,13 @@ class Repository:
         stored = self._stored[group]
         found = stored.get(key) or stored.get(place) if self._offline or not key.startswith("url ") else None
         return None if found is None else unpack(found)
+
+    @cached_property
+    def _files(self) -> Files:
+        """The way to files, for runs that don't find all they need in the cache."""
+        from zlock.index.files import Files
+
+        return Files(self._client, offline=self._offline)
 
     def _find_metadata(self, group: Group, file: File, key: str, toolchain: Toolchain) -> Metadata:
         names = self._names(file, key)
@@ -263,6 +271,8 @@ class Repository:
             IndexFailed: It can't be had.
         """
         answer = self._client.get(url, decode=False)
+        from zlock.index.files import ASK, check_status
+
         check_status(answer, self._client, way=ASK)
         return answer.body
 

@@ -17,12 +17,11 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.errors import CommandFailed, NoAnswer, NoEligibleRelease, OutsideFailed
 from zlock.index.archives import wheel_metadata
-from zlock.index.folder import as_path
 from zlock.index.metadata import parse_metadata
 from zlock.index.tree import BuildSystem, checked_requirements, read_build_system, static_metadata, unpack
 from zlock.model.distribution import SDIST_ENDINGS, Metadata
 from zlock.model.indexes import Cutoff
-from zlock.model.paths import real
+from zlock.model.paths import as_path, real
 from zlock.model.ports import InvalidMetadata
 from zlock.model.requirement import parsed
 from zlock.model.unshown import Unshown

@@ -17,10 +17,11 @@ from packaging.utils import NormalizedName
 from zlock.errors import IndexFailed, OutsideFailed, RegistryFailed
 from zlock.index.client import Client, Continued
 from zlock.index.files import check_status
-from zlock.index.folder import as_path, open_file
+from zlock.index.folder import open_file
 from zlock.index.network import not_cached
 from zlock.model.link import shown
 from zlock.model.page import version_text
+from zlock.model.paths import as_path
 from zlock.model.versions import parse_version
 
 Status = Literal["kept", "fetched", "replaced"]

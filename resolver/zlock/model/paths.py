@@ -78,6 +78,16 @@ def path_in(url: str) -> str:
     return re.sub(r"^/(?=[A-Za-z]:)", "", path) if os.name == "nt" else path
 
 
+def as_path(url: str) -> Path | None:
+    """Return the path that a `file:` URL or a plain path names; None for anything remote."""
+    if url.startswith("http"):
+        return None
+    if is_file_url(url):
+        return Path(path_in(url))
+    # A single letter is a drive, not a scheme.
+    return Path(url) if len(urlsplit(url).scheme) <= 1 else None
+
+
 def absolute(path: Path) -> Path:
     """Make a path absolute without following links: what a person wrote stays recognizable."""
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
