@@ -55,10 +55,9 @@ class Misstated(ValueError):
 
 def matching(pattern: str, what: str) -> Callable[[str], str]:
     """Return the check that a text as a whole is of a pattern; `what` says what it is then."""
-    compiled = re.compile(pattern)
 
     def check(text: str) -> str:
-        if not compiled.fullmatch(text):
+        if not re.fullmatch(pattern, text):  # compiled when it is first needed: most runs read few kinds of text
             raise ValueError(f"{text!r} is not a valid {what}")
         return text
 

@@ -17,16 +17,15 @@ _DEFAULT_API = "registry-1.docker.io"  # the one registry whose name and server 
 _LONGEST_NAME = 255
 
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
-_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:.]+\])(?::[0-9]{{1,5}})?")
+_HOST = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:.]+\])(?::[0-9]{{1,5}})?"
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_DIGEST = re.compile(SHA256)
+_REPOSITORY = rf"{_PART}(?:/{_PART})*"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 
 
 def is_digest(text: object) -> bool:
     """Tell whether a value is a sha256 digest as OCI writes it; only such a text may become part of a path."""
-    return isinstance(text, str) and _DIGEST.fullmatch(text) is not None
+    return isinstance(text, str) and re.fullmatch(SHA256, text) is not None
 
 
 class ImageReference(Struct, frozen=True, kw_only=True):
@@ -125,7 +124,7 @@ def join_repository(registry: str | None, target: str | None) -> str:
 
 def is_host(text: str) -> bool:
     """Tell whether a text is a host, with or without a port, and nothing else."""
-    return _HOST.fullmatch(text) is not None
+    return re.fullmatch(_HOST, text) is not None
 
 
 def is_loopback(host: str) -> bool:
@@ -171,11 +170,11 @@ def _flaw(host: str, repository: str, tag: str | None, digest: str | None) -> st
         f"`{host}` is not a host": not is_host(host),
         "it names no repository": not repository,
         f"`{repository}` is not a repository; they are in lower case, with `.`, `_`, `-` and `/` between": (
-            not _REPOSITORY.fullmatch(repository)
+            not re.fullmatch(_REPOSITORY, repository)
         ),
         f"its name is longer than {_LONGEST_NAME} characters": len(f"{host}/{repository}") > _LONGEST_NAME,
         "a tag has up to 128 letters, digits, `_`, `.` and `-`, and begins with none of the last two": (
-            tag is not None and not _TAG.fullmatch(tag)
+            tag is not None and not re.fullmatch(_TAG, tag)
         ),
         "a digest is `sha256:` and 64 digits": digest is not None and not is_digest(digest),
     }
