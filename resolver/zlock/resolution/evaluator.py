@@ -104,9 +104,9 @@ def _check_ambiguous(page: Page, files: Sequence[File]) -> None:
 
 def _candidate(version: Version, ranked: list[tuple[int, File]]) -> Candidate:
     """Order a release's files: best tag first, then higher build number, then name."""
-    files = [
-        file for _, file in sorted(ranked, key=lambda pair: (pair[0], _build_key(pair[1].filename), pair[1].filename))
-    ]
+    if len(ranked) > 1:
+        ranked.sort(key=lambda pair: (pair[0], _build_key(pair[1].filename), pair[1].filename))
+    files = [file for _, file in ranked]
     usable = [file for file in files if file.yanked is None]
     if usable:
         return Candidate(version, tuple(usable), None)

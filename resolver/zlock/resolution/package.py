@@ -116,7 +116,7 @@ class Package:
         self._rejected = list(rejected)
         self._has_final: bool | None = None
         self._since: dict[int, int] = {}
-        self._majors: list[Release | None] = []
+        self._majors: dict[int, Release | None] = {}
 
     @classmethod
     def of_reference(cls, name: NormalizedName, reference: Reference, evaluate: EvaluateReference) -> Package:
@@ -150,7 +150,7 @@ class Package:
 
     def first(self, mask: int) -> int | None:
         """Return the newest in a mask that can be used, None where none can."""
-        return next((position for position in bits(mask) if self.candidate(position)), None)
+        return next(filter(self.candidate, bits(mask)), None)
 
     def usable(self, position: int) -> Candidate:
         """Return a release that is known to be usable.
@@ -199,14 +199,21 @@ class Package:
             found = self._since[day] = int("".join(digits) or "0", 2)
         return found
 
-    def same_major(self, position: int) -> int:
-        """Return the releases of the major version of one; all where its first number is the year of its upload."""
-        if not self._majors:
-            self._majors = [self._major(one) for one in range(len(self.versions))]
-        major = self._majors[position]
-        return -1 if major is None else sum(1 << one for one, other in enumerate(self._majors) if other == major)
+    def same_major(self, position: int, mask: int) -> int:
+        """Return those in a mask of the major version of one; all where its first number is the year of its upload."""
+        major = self._major(position)
+        return (
+            mask
+            if major is None
+            else sum(1 << one for one in bits(mask & self.versions.all) if self._major(one) == major)
+        )
 
     def _major(self, position: int) -> Release | None:
+        if position not in self._majors:
+            self._majors[position] = self._find_major(position)
+        return self._majors[position]
+
+    def _find_major(self, position: int) -> Release | None:
         epoch, release = self.versions.release(position)
         uploaded = self.page.uploaded[position] if self.page and self.page.uploaded else 0
         year = date.fromordinal(uploaded).year if uploaded else None

@@ -47,4 +47,4 @@ class Windows:
         if package.reference or self._problem.kept(package) == pinned:
             return 1 << pinned
         mask = self._ages.within(name, self._ages.age(name, pinned) + self._problem.policy.step_back)
-        return mask & package.same_major(pinned) if name in self._problem.direct and not any_major else mask
+        return package.same_major(pinned, mask) if name in self._problem.direct and not any_major else mask
