@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from io import BufferedReader
 from pathlib import Path
 
@@ -18,18 +17,18 @@ class NotRegular(OSError):
     """It is a device, a pipe or the like, or has more bytes than are taken; `strerror` says which."""
 
 
-@contextmanager
-def open_regular(path: str | os.PathLike[str]) -> Iterator[BufferedReader]:
+def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
     """Open a file to read; links are followed, and a pipe without a writer holds nobody up.
 
     Raises:
         NotRegular: It is not a regular file.
         OSError: It can't be read.
     """
-    with open(path, "rb", opener=_open_at_once) as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise NotRegular(errno.EINVAL, "it is not a regular file", os.fspath(path))
-        yield stream
+    stream = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - it is the caller's to close
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise NotRegular(errno.EINVAL, "it is not a regular file", os.fspath(path))
+    return stream
 
 
 def read_regular(path: str | os.PathLike[str], limit: int = LIMIT) -> bytes:

@@ -6,9 +6,35 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import TypeVar, cast
 
 T = TypeVar("T")
+
+
+class Known(Future[T]):
+    """A future whose result or error is there from the start, without what waiting for one takes."""
+
+    def __init__(self, result: T | None = None, error: Exception | None = None) -> None:
+        self._known = result  # `Future.__init__` would make a lock and a condition, for each page and all metadata
+        self._error = error
+
+    def done(self) -> bool:
+        """See `Future`."""
+        return True
+
+    def result(self, timeout: float | None = None) -> T:  # noqa: ARG002 - nothing is waited for
+        """See `Future`."""
+        if self._error is not None:
+            raise self._error
+        return cast(T, self._known)
+
+    def exception(self, timeout: float | None = None) -> Exception | None:  # noqa: ARG002 - as above
+        """See `Future`."""
+        return self._error
+
+    def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
+        """See `Future`."""
+        fn(self)
 
 
 class Pool:

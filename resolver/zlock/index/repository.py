@@ -18,7 +18,7 @@ from zlock.index.cache import Cache, pack, unpack
 from zlock.index.client import Client
 from zlock.index.network import CONNECTIONS
 from zlock.index.pages import Pages
-from zlock.index.pool import Pool
+from zlock.index.pool import Known, Pool
 from zlock.model.distribution import Dependency, File, Metadata
 from zlock.model.indexes import Index, Routing, Toolchain
 from zlock.model.page import Page
@@ -91,7 +91,6 @@ class Repository:
 
     def _known_page(self, name: NormalizedName, route: Route) -> Future[Page | None] | None:
         """Return a page that needs no index to be asked: in a warm run that is every one."""
-        future: Future[Page | None] = Future()
         try:
             for index in route:
                 known = self._indexes[index].known(name, is_last=index is route[-1])
@@ -99,13 +98,10 @@ class Repository:
                     return None
                 self._trusted[name, index] = None
                 if known.page is not None:
-                    future.set_result(known.page)
-                    return future
+                    return Known(known.page)
         except ZlockError as error:
-            future.set_exception(error)
-            return future
-        future.set_result(None)
-        return future
+            return Known(error=error)
+        return Known(None)
 
     def is_current(self, names: Collection[NormalizedName]) -> bool:
         """Return whether what was read of packages is what their indexes say now, as far as they can be asked.
@@ -330,14 +326,11 @@ def _key(file: File) -> str:
 
 def _done(row: Any) -> Future[Metadata]:
     """Return a future that already holds what a stored row says: metadata, or as a text why it can't be used."""
-    future: Future[Metadata] = Future()
     if isinstance(row, str):
-        future.set_exception(InvalidMetadata(row))
-    else:
-        name, version, requires_python, dependencies, extras = row
-        made = tuple(map(partial(tuple.__new__, Dependency), dependencies))  # as `_make` does, which is slower
-        future.set_result(Metadata(name, version, requires_python, made, extras))
-    return future
+        return Known(error=InvalidMetadata(row))
+    name, version, requires_python, dependencies, extras = row
+    made = tuple(map(partial(tuple.__new__, Dependency), dependencies))  # as `_make` does, which is slower
+    return Known(Metadata(name, version, requires_python, made, extras))
 
 
 def _to_row(metadata: Metadata) -> tuple[object, ...]:

@@ -45,9 +45,12 @@ class _Walk:
                 step()
 
     def _later(self, future: Future[Any], step: Callable[[], None]) -> None:
-        self._universe.is_waiting |= not future.done()
         self._pending += 1
-        future.add_done_callback(lambda _: self._arrived.put(step))
+        if future.done():
+            self._arrived.put(step)
+        else:
+            self._universe.is_waiting = True
+            future.add_done_callback(lambda _: self._arrived.put(step))
 
     def _want(self, dependency: Dependency) -> None:
         if dependency.name in self._universe.references:
