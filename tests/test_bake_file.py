@@ -9,14 +9,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from support.images import planned, wheel
-from zlock.image.bake import Target, bake_file
+from zlock.image.bake import BakeTarget, bake_file
 from zlock.image.plan import ImagePlan, Parent
 
 PLAN = replace(planned(wheel("base", "1.0")), steps=("train", "evaluate"))
 
 
-def target(plan: ImagePlan, name: str = "registry.example/team", **more: Any) -> Target:
-    return Target(plan=plan, name=name, context=f"build/{plan.tag}", **more)
+def target(plan: ImagePlan, name: str = "registry.example/team", **more: Any) -> BakeTarget:
+    return BakeTarget(plan=plan, name=name, context=f"build/{plan.tag}", **more)
 
 
 def test_an_image_is_a_target_with_its_key_and_a_group_for_each_step() -> None:

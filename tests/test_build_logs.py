@@ -11,7 +11,7 @@ import pytest
 
 from support.images import planned
 from zlock.errors import OutsideFailed
-from zlock.image.builders.builder import BuildFailed, Image
+from zlock.image.builders.builder import Image, ImageBuildFailed
 from zlock.process import CommandStopped, Watch
 from zlock.reporting import Line
 from zlock.workflow.images.build_logs import Logged
@@ -42,7 +42,7 @@ def failure(folder: Path, lines: Sequence[str], error: Exception) -> OutsideFail
 def test_a_log_that_is_longer_than_what_is_shown_is_kept_whole_without_credentials(tmp_path: Path) -> None:
     lines = [*map(str, range(100)), "from https://me:hush@index.example/"]
 
-    error = failure(tmp_path / "logs", lines, BuildFailed("no", context=lines[-2:], hint="look above"))
+    error = failure(tmp_path / "logs", lines, ImageBuildFailed("no", context=lines[-2:], hint="look above"))
 
     file = tmp_path / "logs" / f"{PLAN.tag}.log"
     assert file.read_text(encoding="utf-8").splitlines() == [*lines[:-1], "from https://index.example/"]
@@ -51,14 +51,16 @@ def test_a_log_that_is_longer_than_what_is_shown_is_kept_whole_without_credentia
 
 
 def test_a_log_that_is_shown_whole_is_not_kept(tmp_path: Path) -> None:
-    error = failure(tmp_path / "logs", ["one", "", "two"], BuildFailed("no", context=["one", "two"], hint="look above"))
+    error = failure(
+        tmp_path / "logs", ["one", "", "two"], ImageBuildFailed("no", context=["one", "two"], hint="look above")
+    )
 
     assert not (tmp_path / "logs").exists()
     assert error.hint == "look above"
 
 
 def test_the_log_of_a_failure_is_gone_once_the_image_is_built(tmp_path: Path) -> None:
-    failure(tmp_path, list("abcd"), BuildFailed("no"))
+    failure(tmp_path, list("abcd"), ImageBuildFailed("no"))
     assert list(tmp_path.iterdir())
 
     assert run(tmp_path, ["fine"]) == IMAGE
@@ -68,7 +70,7 @@ def test_the_log_of_a_failure_is_gone_once_the_image_is_built(tmp_path: Path) ->
 def test_a_log_that_can_not_be_written_does_not_hide_the_failure(tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("a file where the folder should be", encoding="utf-8")
 
-    error = failure(tmp_path / "logs", list("abcd"), BuildFailed("no", hint="look above"))
+    error = failure(tmp_path / "logs", list("abcd"), ImageBuildFailed("no", hint="look above"))
 
     assert (error.message, error.hint) == ("no", "look above")
 

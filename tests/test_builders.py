@@ -21,7 +21,7 @@ from support.building import BASE, Engine, running_engine, running_newer_docker,
 from support.engines import registry, small_disk
 from zlock.errors import OutsideFailed
 from zlock.image.builders.buildctl import Buildctl
-from zlock.image.builders.builder import Builder, BuildFailed, Image, Recipe
+from zlock.image.builders.builder import Builder, Image, ImageBuildFailed, Recipe
 from zlock.image.builders.choose import BUILDERS, choose_builder
 from zlock.image.builders.engine import Client
 from zlock.image.reuse import Reusing
@@ -125,7 +125,7 @@ def test_a_command_that_fails_is_shown_with_the_end_of_its_log_and_leaves_nothin
     text = f"FROM {BASE}\nRUN seq 1 100; echo https://me:hush@index.example/ is gone >&2; sleep 1; exit 7\n"
     builder = builder_of(engine)
 
-    with pytest.raises(BuildFailed, match="could not build `localhost/zlock:fails`") as caught:
+    with pytest.raises(ImageBuildFailed, match="could not build `localhost/zlock:fails`") as caught:
         builder.build(recipe(tmp_path, "localhost/zlock:fails", text), quiet())
 
     log = "\n".join(caught.value.context)
@@ -143,7 +143,7 @@ def test_a_check_of_zlocks_own_that_fails_is_said_in_the_first_line(tmp_path: Pa
     said = "zlock: the lock is for Python 3.13, the base image has 3.11: name another base image"
     text = f"FROM {BASE}\nRUN echo '{said}'; sleep 1; exit 1\n"
 
-    with pytest.raises(BuildFailed, match=r"the lock is for Python 3\.13, the base image has 3\.11$") as caught:
+    with pytest.raises(ImageBuildFailed, match=r"the lock is for Python 3\.13, the base image has 3\.11$") as caught:
         builder_of(engine).build(recipe(tmp_path, "localhost/zlock:python", text), quiet())
     assert caught.value.hint == "name another base image"
 
@@ -153,7 +153,7 @@ def test_a_check_of_zlocks_own_that_fails_is_said_in_the_first_line(tmp_path: Pa
 def test_a_full_disk_is_named(tmp_path: Path, engine: Engine) -> None:
     text = f"FROM {BASE}\nRUN dd if=/dev/zero of=/dev/full count=1; sleep 1; exit 1\n"
 
-    with pytest.raises(BuildFailed, match="the disk is full") as caught:
+    with pytest.raises(ImageBuildFailed, match="the disk is full") as caught:
         builder_of(engine).build(recipe(tmp_path, "localhost/zlock:full", text), quiet())
     assert "free some space" in caught.value.hint
 
@@ -163,14 +163,14 @@ def test_a_disk_that_fills_up_under_the_engine_is_named(tmp_path: Path, monkeypa
     text = f"FROM {BASE}\nRUN dd if=/dev/zero of=/large bs=1M count=2000; sleep 1; exit 1\n"
     with small_disk(tmp_path / "disk", "1500m") as disk:
         monkeypatch.setattr(tempfile, "tempdir", str(disk))  # where the engine is put
-        with running_engine("buildah") as engine, pytest.raises(BuildFailed, match="the disk is full"):
+        with running_engine("buildah") as engine, pytest.raises(ImageBuildFailed, match="the disk is full"):
             builder_of(engine).build(recipe(tmp_path, "localhost/zlock:large", text), quiet())
 
 
 @needs_engines
 @each_store
 def test_a_parent_that_nobody_has_is_an_error(tmp_path: Path, engine: Engine) -> None:
-    with pytest.raises(BuildFailed) as caught:
+    with pytest.raises(ImageBuildFailed) as caught:
         builder_of(engine).build(recipe(tmp_path, "localhost/zlock:parent", "FROM 127.0.0.1:9/none:1\n"), quiet())
     assert "127.0.0.1:9" in "\n".join(caught.value.context)
     assert caught.value.hint
@@ -233,7 +233,7 @@ def test_a_daemon_that_ends_in_the_middle_is_an_error(tmp_path: Path) -> None:
                 os.kill(pid, signal.SIGTERM)
 
         text = f"FROM {BASE}\nRUN echo begun; exec sleep 20\n"
-        with pytest.raises(BuildFailed, match="could not build `localhost/zlock:ends`") as caught:
+        with pytest.raises(ImageBuildFailed, match="could not build `localhost/zlock:ends`") as caught:
             builder_of(engine).build(recipe(tmp_path, "localhost/zlock:ends", text), Watch(reporter=hear))
         assert "see whether the engine and the registry run" in caught.value.hint
 

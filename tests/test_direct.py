@@ -25,7 +25,7 @@ from zlock.index.auth import Credentials
 from zlock.index.client import Client
 from zlock.index.direct import find_reference, find_references
 from zlock.index.network import Network
-from zlock.index.sdist import Builder
+from zlock.index.sdist import SdistBuilder
 from zlock.model.distribution import Reference
 
 RUNNING = f"3.{sys.version_info.minor}"
@@ -64,7 +64,7 @@ def find(folder: Path) -> Find:
         return answer.body
 
     def call(url: str, name: str = "a", *, offline: bool = False, allowed: bool = True) -> Reference:
-        builder = Builder(lambda _: allowed, python=RUNNING, default_index=None, timeout=120)
+        builder = SdistBuilder(lambda _: allowed, python=RUNNING, default_index=None, timeout=120)
         normalized = canonicalize_name(name)
         return find_reference(normalized, url, project=folder, fetch=fetch, builder=builder, offline=offline)
 

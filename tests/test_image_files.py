@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from support.images import planned, wheel
 from zlock.errors import InvalidConfiguration, InvalidInput, Problems
-from zlock.image.bake import Target, bake_file
+from zlock.image.bake import BakeTarget, bake_file
 from zlock.image.context.folder import folder_names, write_context
 from zlock.image.context.ignore import ignore_rule
 from zlock.image.context.installers import index_variables
@@ -96,7 +96,7 @@ def test_what_zlock_writes_for_builders_is_no_file_of_the_project(tmp_path: Path
 
     write_context(plan.context, tmp_path / "contexts" / plan.tag)
     (tmp_path / "docker-bake.hcl.json").write_text(
-        bake_file([Target(plan=plan, name="registry.example/team", context="contexts")])
+        bake_file([BakeTarget(plan=plan, name="registry.example/team", context="contexts")])
     )
 
     assert project_files(tmp_path, [], []) == before

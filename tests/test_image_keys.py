@@ -19,7 +19,7 @@ from zlock.image.layers.plan import plan_layers
 from zlock.image.parent import custom_parent
 from zlock.image.plan import ImagePlan, Parent, Program
 from zlock.image.stages import NamedImage
-from zlock.image.wanted import Wanted
+from zlock.image.wanted import ImageWanted
 from zlock.lock.facts import Apt
 from zlock.lock.lock import Lock
 from zlock.lock.selection import narrowed
@@ -179,7 +179,7 @@ def wheels_for(*tags: str) -> dict[str, Any]:
 def on(platform: str, lock: Lock) -> ImagePlan:
     target = Target.parse("3.12", platform)
     return plan_image(
-        Wanted(step="train", lock=lock, target=target, settings=DockerSettings(), apt_packages=(), parent=PARENT)
+        ImageWanted(step="train", lock=lock, target=target, settings=DockerSettings(), apt_packages=(), parent=PARENT)
     )
 
 
@@ -200,7 +200,7 @@ def test_what_an_image_out_of_layers_downloads_is_what_is_known_of_it() -> None:
     unsized = wheel("beta", "1.0")
     del unsized["wheels"][0]["size"]
     lock = locked(wheel("alpha", "1.0", size=700), unsized)
-    wanted = Wanted(
+    wanted = ImageWanted(
         step="train", lock=lock, target=Target.parse("3.12"), settings=DockerSettings(), apt_packages=(), parent=PARENT
     )
 
@@ -234,7 +234,7 @@ def test_whether_debian_packages_may_bring_a_python_is_known_of_locked_ones(
     lock = replace(lock, facts=replace(lock.facts, apt=apt))
     target = Target.parse("3.12")
 
-    wanted = Wanted(
+    wanted = ImageWanted(
         step="train", lock=lock, target=target, settings=DockerSettings(), apt_packages=asked, parent=PARENT
     )
 

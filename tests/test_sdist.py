@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from support.index import TinyIndex
 from support.wheels import SdistOptions, make_sdist, make_tree
 from zlock.errors import NoEligibleRelease, ZlockError
-from zlock.index.sdist import Builder, BuildFailed, folder_in
+from zlock.index.sdist import BuildFailed, SdistBuilder, folder_in
 from zlock.index.tree import unpack
 from zlock.model.distribution import Metadata
 from zlock.model.ports import InvalidMetadata
@@ -44,18 +44,18 @@ def builder(
     index: str | None = None,
     timeout: float = 120,
     reporter: Reporter = unheard,
-) -> Builder:
-    return Builder(lambda _: allowed, python=python, default_index=index, timeout=timeout, reporter=reporter)
+) -> SdistBuilder:
+    return SdistBuilder(lambda _: allowed, python=python, default_index=index, timeout=timeout, reporter=reporter)
 
 
-def built(folder: Path, of: Builder | None = None, **options: object) -> Metadata:
+def built(folder: Path, of: SdistBuilder | None = None, **options: object) -> Metadata:
     """Make an sdist `a` 1.0 that needs a build, and return its metadata."""
     typed: SdistOptions = {"static": False, **options}  # type: ignore[typeddict-item]
     sdist = make_sdist(folder, "a", "1.0", **typed)
     return (of or builder()).build_archive(io.BytesIO(sdist.read_bytes()), sdist.name)
 
 
-def failure(folder: Path, of: Builder | None = None, **options: object) -> BuildFailed:
+def failure(folder: Path, of: SdistBuilder | None = None, **options: object) -> BuildFailed:
     with pytest.raises(BuildFailed) as caught:
         built(folder, of, **options)
     assert caught.value.exit_code == 3
@@ -78,7 +78,7 @@ def stated(folder: Path) -> Metadata:
 
 def test_a_build_is_said_while_it_lasts(tmp_path: Path) -> None:
     heard: list[News] = []
-    runs = Builder(lambda _: True, python=RUNNING, default_index=None, timeout=120, reporter=heard.append)
+    runs = SdistBuilder(lambda _: True, python=RUNNING, default_index=None, timeout=120, reporter=heard.append)
     built(tmp_path, runs)
 
     assert heard == [Doing(Activity.BUILDING, "a-1.0.tar.gz")]

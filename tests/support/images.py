@@ -10,7 +10,7 @@ from typing import Any
 
 from zlock.image.context.contents import plan_image
 from zlock.image.plan import ImagePlan, Parent
-from zlock.image.wanted import Wanted
+from zlock.image.wanted import ImageWanted
 from zlock.lock.facts import Facts
 from zlock.lock.lock import Lock
 from zlock.lock.package import Package
@@ -91,7 +91,7 @@ def planned(
         "apt_packages": docker.effective().apt_packages,
         "parent": PARENT,
     }
-    return plan_image(Wanted(**{**stated, **more}))
+    return plan_image(ImageWanted(**{**stated, **more}))
 
 
 def dockerfile(plan: ImagePlan) -> str:

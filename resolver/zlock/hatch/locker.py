@@ -19,7 +19,7 @@ from zlock.last_resort import as_error
 from zlock.process import find_uv
 from zlock.redact import redact
 from zlock.reporting import News, Note, Once
-from zlock.workflow.deliver.environments import Environment, lock_environment, outdated_by, pins_here
+from zlock.workflow.deliver.environments import HatchEnvironment, lock_environment, outdated_by, pins_here
 
 _PYTHON = re.compile(r"(?:python|cpython)?(3\.\d+(?:\.\d+)?)")
 _SEEDS = frozenset({"pip", "setuptools", "wheel"})
@@ -110,9 +110,9 @@ class ZlockLocker(LockerInterface):
         return not missing and not extraneous
 
 
-def _asked(environment: EnvironmentInterface, dependencies: list[str], lock: Path, inputs: _Inputs) -> Environment:
+def _asked(environment: EnvironmentInterface, dependencies: list[str], lock: Path, inputs: _Inputs) -> HatchEnvironment:
     python = _PYTHON.fullmatch(environment.config.get("python", ""))
-    return Environment(
+    return HatchEnvironment(
         name=environment.name,
         project=Path(environment.root),
         file=Path(environment.root, "pyproject.toml"),

@@ -20,7 +20,7 @@ ALL = "default"
 _HEAD = '{\n  "group": {'
 
 
-class Target(Struct, frozen=True, kw_only=True):
+class BakeTarget(Struct, frozen=True, kw_only=True):
     """An image to bake.
 
     Attributes:
@@ -36,7 +36,7 @@ class Target(Struct, frozen=True, kw_only=True):
     parent: tuple[str, str] | None = None
 
 
-def bake_file(targets: Sequence[Target]) -> str:
+def bake_file(targets: Sequence[BakeTarget]) -> str:
     """Return a `docker-bake.json`: a target for each image, a group for each step (buildx, "Bake file reference")."""
     found: dict[str, dict[str, object]] = {}
     tags: dict[str, list[str]] = {}
@@ -67,7 +67,7 @@ def is_bake_file(data: bytes) -> bool:
     return data.startswith(_HEAD.encode()) and f'"{KEY_LABEL}": "'.encode() in data
 
 
-def _target(one: Target, tags: Sequence[str]) -> dict[str, object]:
+def _target(one: BakeTarget, tags: Sequence[str]) -> dict[str, object]:
     table = {**_common(one, one.context), "labels": {KEY_LABEL: one.plan.key}, "tags": tags}
     if one.plan.needs_secret:
         table["secret"] = [f"id={SECRET},env={SECRET_VARIABLE}"]
@@ -76,11 +76,11 @@ def _target(one: Target, tags: Sequence[str]) -> dict[str, object]:
     return table
 
 
-def _parent(one: Target, context: str, dockerfile: str) -> dict[str, object]:
+def _parent(one: BakeTarget, context: str, dockerfile: str) -> dict[str, object]:
     return {**_common(one, context), "dockerfile": dockerfile, "output": ["type=cacheonly"]}
 
 
-def _common(one: Target, context: str) -> dict[str, object]:
+def _common(one: BakeTarget, context: str) -> dict[str, object]:
     return {
         "context": context,
         "platforms": [one.plan.platform],
@@ -89,6 +89,6 @@ def _common(one: Target, context: str) -> dict[str, object]:
     }
 
 
-def _parent_name(one: Target) -> str:
+def _parent_name(one: BakeTarget) -> str:
     digits = one.plan.parent.reference.rpartition(":")[2]
     return f"parent-{digits}-{one.plan.platform.replace('/', '-')}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from zlock.image.context.parts import PROJECT
 from zlock.image.plan import Parent, digest_of_file
-from zlock.image.wanted import BuiltFolder, Wanted
+from zlock.image.wanted import BuiltFolder, ImageWanted
 from zlock.lock.lock import Lock
 from zlock.lock.package import Package
 from zlock.model.image import VENV
@@ -20,7 +20,7 @@ _DIGESTS = frozenset({"parent", "parent's image"})
 """Kinds with digests that registries tell, and that are empty where none was asked or none did."""
 
 
-def components_of(wanted: Wanted, lock: Lock, context: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
+def components_of(wanted: ImageWanted, lock: Lock, context: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
     """Return by kind and name what an image consists of.
 
     Args:
@@ -56,7 +56,7 @@ def components_of(wanted: Wanted, lock: Lock, context: Mapping[str, bytes]) -> d
     }
 
 
-def _debian(wanted: Wanted, lock: Lock) -> dict[str, str]:
+def _debian(wanted: ImageWanted, lock: Lock) -> dict[str, str]:
     """Return the Debian packages with their versions, as far as these are locked."""
     apt = lock.facts.apt
     if apt is None:

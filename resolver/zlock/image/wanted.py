@@ -51,7 +51,7 @@ class BuiltFolder(Struct, frozen=True, kw_only=True):
         return hashlib.sha256(self.data).hexdigest()
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
+class ImageWanted(Struct, frozen=True, kw_only=True):
     """What the image of a step is made from.
 
     Attributes:

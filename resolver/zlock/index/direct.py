@@ -15,7 +15,7 @@ from zlock.errors import Collector, IndexFailed, InvalidRequirements, ZlockError
 from zlock.index.archives import wheel_metadata
 from zlock.index.metadata import parse_metadata, with_portable_needs
 from zlock.index.network import WHOLE
-from zlock.index.sdist import Builder, Described, folder_in, temporary_folder
+from zlock.index.sdist import Described, SdistBuilder, folder_in, temporary_folder
 from zlock.index.sourced import in_repository, on_this_machine, with_sources
 from zlock.model.distribution import SDIST_ENDINGS, LockedReference, Metadata, Reference
 from zlock.model.link import Link, LinkError, shown
@@ -105,7 +105,7 @@ def find_reference(
     *,
     project: Path,
     fetch: Callable[[str], bytes],
-    builder: Builder,
+    builder: SdistBuilder,
     offline: bool,
     locked: LockedReference | None = None,
 ) -> Reference:
@@ -153,7 +153,7 @@ class _Search(Struct, frozen=True, kw_only=True):
     link: Link
     project: Path
     fetch: Callable[[str], bytes]
-    builder: Builder
+    builder: SdistBuilder
     offline: bool
     locked: LockedReference | None
 

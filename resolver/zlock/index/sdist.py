@@ -78,7 +78,7 @@ class Described(NamedTuple):
     build_requires: tuple[str, ...]
 
 
-class Builder:
+class SdistBuilder:
     """Finds the metadata of sdists and trees, running their backend only where that is allowed.
 
     What is built, and what its build requires, runs as this user: that is why it has to be allowed by name.

@@ -27,7 +27,7 @@ from zlock.model.versions import parse_version
 Status = Literal["kept", "fetched", "replaced"]
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
+class WantedFile(Struct, frozen=True, kw_only=True):
     """A file that a wheelhouse is to hold.
 
     Attributes:
@@ -92,7 +92,7 @@ class Wheelhouse:
         self._lock = threading.Lock()
         self.received = 0  # bytes, for a person who waits
 
-    def bring(self, wanted: Wanted) -> Status:
+    def bring(self, wanted: WantedFile) -> Status:
         """Make sure that a file is there, and is the right one.
 
         Raises:
@@ -127,7 +127,7 @@ class Wheelhouse:
             error.hint = wanted.hint or error.hint
         raise error
 
-    def _take(self, source: str, wanted: Wanted, place: Path) -> None:
+    def _take(self, source: str, wanted: WantedFile, place: Path) -> None:
         path = as_path(source)
         with self._partial(wanted) as (partial, stream):
             if path is None:
@@ -139,7 +139,7 @@ class Wheelhouse:
         partial.replace(place)
 
     @contextmanager
-    def _partial(self, wanted: Wanted) -> Iterator[tuple[Path, BinaryIO]]:
+    def _partial(self, wanted: WantedFile) -> Iterator[tuple[Path, BinaryIO]]:
         """Open what there is of a file, under a name that says which one it becomes."""
         self._folder.mkdir(parents=True, exist_ok=True)
         partial = self._folder / f".{wanted.filename}.{wanted.sha256[:16]}.part"
@@ -147,7 +147,7 @@ class Wheelhouse:
         with os.fdopen(os.open(partial, flags, 0o666), "r+b") as stream:
             yield partial, stream
 
-    def _download(self, url: str, wanted: Wanted, partial: Path, stream: BinaryIO) -> None:
+    def _download(self, url: str, wanted: WantedFile, partial: Path, stream: BinaryIO) -> None:
         """Fetch what is missing; where the beginning turns out to be another file's, all of it."""
         sink = Continued(stream, shown(url), wanted.size, self._hear)
         begun = stream.seek(0, os.SEEK_END)
@@ -171,7 +171,7 @@ class Wheelhouse:
                 raise wanted.another(shown(url), why, hint)
             begun = 0
 
-    def _copy(self, path: Path, wanted: Wanted, partial: Path, stream: BinaryIO) -> None:
+    def _copy(self, path: Path, wanted: WantedFile, partial: Path, stream: BinaryIO) -> None:
         stream.truncate(0)
         with open_file(path) as source:
             shutil.copyfileobj(source, stream, 1 << 20)

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from zlock.errors import CommandFailed, NoAnswer
-from zlock.lock.git import Repository
+from zlock.lock.git import GitRepository
 from zlock.model.paths import real
 from zlock.process import CommandExited, run_command
 
@@ -24,7 +24,7 @@ _LATER = "finish the merge, then run `zlock resolve`, which mends the lock"
 
 
 @contextmanager
-def merged_files(repository: Repository, environ: Mapping[str, str]) -> Iterator[Path]:
+def merged_files(repository: GitRepository, environ: Mapping[str, str]) -> Iterator[Path]:
     """Yield a folder with the merged files of a repository, while git is merging.
 
     The files on disk are still those of our side, so what locks are made from has to be merged here. What git does not
@@ -63,7 +63,7 @@ def was_said(text: str) -> bool:
     file in each merge. Where there is none, nothing was said.
     """
     try:
-        repository = Repository.of(Path.cwd())
+        repository = GitRepository.of(Path.cwd())
         printed = repository.git("rev-parse", "--git-path", "index.lock", "--git-path", "zlock-merge-driver")
         index, record = (repository.top / path for path in printed.splitlines())
         held = index.stat()
@@ -77,7 +77,7 @@ def was_said(text: str) -> bool:
     return line in own
 
 
-def _merged_tree(repository: Repository, theirs: str) -> str:
+def _merged_tree(repository: GitRepository, theirs: str) -> str:
     """Return the tree that merging a commit into ours comes to; files in conflict have markers in it."""
     # Other locks need not be merged to know what this one is made from: the documented driver is left out.
     command = ["-c", "merge.zlock.driver=false", "merge-tree", "--write-tree", "--no-messages", "HEAD", theirs]

@@ -16,7 +16,7 @@ from zlock.process import CommandExited, run_command
 _TIMEOUT = 600.0  # seconds for one command: a checkout may be large
 
 
-class Repository(NamedTuple):
+class GitRepository(NamedTuple):
     """A repository and its files.
 
     Attributes:
@@ -29,7 +29,7 @@ class Repository(NamedTuple):
     environ: Mapping[str, str]
 
     @classmethod
-    def of(cls, folder: Path) -> Repository:
+    def of(cls, folder: Path) -> GitRepository:
         """Return the repository that a folder is in.
 
         What git exports to hooks and drivers, or a person does, leads to it only where the folder is among the files of
@@ -46,7 +46,7 @@ class Repository(NamedTuple):
         return cls._found(folder, child_environment(os.environ))
 
     @classmethod
-    def _found(cls, folder: Path, environ: Mapping[str, str]) -> Repository:
+    def _found(cls, folder: Path, environ: Mapping[str, str]) -> GitRepository:
         arguments = ["git", "rev-parse", "--show-toplevel", "--absolute-git-dir"]
         printed = run_command(arguments, cwd=folder, timeout=_TIMEOUT, environ=environ).stdout
         top, _, place = printed.rstrip("\n").rpartition("\n")

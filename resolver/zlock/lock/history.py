@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zlock.errors import CommandFailed, InvalidInput
-from zlock.lock.git import Repository
+from zlock.lock.git import GitRepository
 from zlock.lock.store import step_of
 from zlock.model.paths import real
 from zlock.process import CommandExited
@@ -76,11 +76,11 @@ def is_committed(folder: Path) -> bool:
     return False
 
 
-def _place(folder: Path) -> tuple[Repository, str]:
+def _place(folder: Path) -> tuple[GitRepository, str]:
     """Return the repository that a folder is in, and the folder's path from its top."""
     there = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
     try:
-        repository = Repository.of(there)
+        repository = GitRepository.of(there)
     except CommandExited as error:
         raise InvalidInput(
             f"`{folder.name}` is in no git repository",
@@ -89,7 +89,7 @@ def _place(folder: Path) -> tuple[Repository, str]:
     return repository, real(folder).relative_to(repository.top).as_posix()
 
 
-def _commit(revision: str, repository: Repository) -> str | None:
+def _commit(revision: str, repository: GitRepository) -> str | None:
     try:
         return repository.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").strip()
     except CommandExited as error:

@@ -23,7 +23,7 @@ from zlock.model.conflict import conflicted_line
 from zlock.regular import read_named
 from zlock.settings.frameworks import FRAMEWORKS
 from zlock.settings.location import Location, display
-from zlock.settings.reader import PROTOCOL, Declared, Question, Reader, Told
+from zlock.settings.reader import PROTOCOL, Declared, FileQuestion, Reader, Told
 from zlock.wording import did_you_mean, listed
 
 MODULE = "_zlock_pipeline_file"
@@ -43,7 +43,7 @@ class _Held(NamedTuple):
     steps: Mapping[str, Declared]
 
 
-def main(question: Question) -> None:
+def main(question: FileQuestion) -> None:
     """Answer one question, and end the process whatever threads the file has started."""
     own = os.getpid()
     try:
@@ -56,7 +56,7 @@ def main(question: Question) -> None:
     _end()
 
 
-def answer(question: Question) -> dict[str, object]:
+def answer(question: FileQuestion) -> dict[str, object]:
     """Import the file and describe what it declares, or say what is wrong."""
     try:
         for framework in FRAMEWORKS:
@@ -76,7 +76,7 @@ def _readers() -> list[Reader]:
     return [import_module(reader) for made_by, reader in _READERS.items() if made_by in sys.modules]
 
 
-def _import(question: Question) -> ModuleType:
+def _import(question: FileQuestion) -> ModuleType:
     """Run the file as a module, with its folder and the project's first on the path."""
     for folder in dict.fromkeys((question.project, str(Path(question.file).parent))):
         if list(Path(folder).glob("packaging*")):
@@ -90,7 +90,7 @@ def _import(question: Question) -> ModuleType:
     return module
 
 
-def _compiled(question: Question) -> CodeType:
+def _compiled(question: FileQuestion) -> CodeType:
     data = read_named(Path(question.file), f"`{question.shown}`", InvalidPipeline)
     try:
         return compile(data, question.file, "exec", dont_inherit=True)
@@ -100,7 +100,7 @@ def _compiled(question: Question) -> CodeType:
         ) from error
 
 
-def _held(question: Question, module: ModuleType) -> _Held:
+def _held(question: FileQuestion, module: ModuleType) -> _Held:
     """Return what the file holds, all of which is to be of one maker."""
     names = vars(module)
     every = [_Held(reader, reader.pipelines(names), reader.steps(names)) for reader in _readers()]
@@ -119,7 +119,7 @@ def _held(question: Question, module: ModuleType) -> _Held:
     return found[0]
 
 
-def _described(question: Question, held: _Held) -> dict[str, object]:
+def _described(question: FileQuestion, held: _Held) -> dict[str, object]:
     """Describe the pipeline or the steps that are asked for, as `Answer` of `zlock.settings.load` has it.
 
     A pipeline is called once.
@@ -141,7 +141,7 @@ def _described(question: Question, held: _Held) -> dict[str, object]:
     }
 
 
-def _chosen(question: Question, held: _Held) -> Declared:
+def _chosen(question: FileQuestion, held: _Held) -> Declared:
     pipelines = held.pipelines
     if question.name in {*held.steps, *(step.name for step in held.steps.values())} - {*pipelines}:
         message = f"`{question.name}` in `{question.shown}` is a step, and the file holds a pipeline"
@@ -156,7 +156,7 @@ def _chosen(question: Question, held: _Held) -> Declared:
     raise InvalidPipeline(f"`{question.shown}` holds {len(own)} pipelines", hint=f"name the one to take: {names}")
 
 
-def _named(question: Question, known: Mapping[str, Declared], kind: str) -> Declared:
+def _named(question: FileQuestion, known: Mapping[str, Declared], kind: str) -> Declared:
     """Find by variable, else by the declared name."""
     if question.name in known:
         return known[question.name]
@@ -176,7 +176,7 @@ def _own(known: Mapping[str, Declared], reader: Reader) -> dict[str, Declared]:
     return {name: known[name] for name in here or names}
 
 
-def _imported(question: Question) -> Iterator[str]:
+def _imported(question: FileQuestion) -> Iterator[str]:
     """List the user's own modules that the file has brought in."""
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
@@ -184,7 +184,7 @@ def _imported(question: Question) -> Iterator[str]:
             yield str(Path(file).absolute())
 
 
-def _is_users(file: str, question: Question) -> bool:
+def _is_users(file: str, question: FileQuestion) -> bool:
     """Tell whether a file lies in the project, and not in an environment or zlock."""
     path = Path(file)
     roots = (Path(question.project), Path(question.file).parent)
@@ -193,7 +193,7 @@ def _is_users(file: str, question: Question) -> bool:
     return any(path.is_relative_to(root) for root in roots) and not installed
 
 
-def _explained(error: BaseException, question: Question) -> list[ZlockError]:
+def _explained(error: BaseException, question: FileQuestion) -> list[ZlockError]:
     """Turn whatever was raised into errors with the lines of user code that led there."""
     frames = _frames(error, question)
     if isinstance(error, ZlockError):
@@ -238,7 +238,7 @@ def _summary(error: BaseException) -> str:
     return f"{name}: {text}" if text else name
 
 
-def _hint(error: BaseException, question: Question) -> str:
+def _hint(error: BaseException, question: FileQuestion) -> str:
     for framework in FRAMEWORKS:
         if framework.package not in sys.modules and _passes(error, framework.package):
             return f"`{framework.package}` of `{display(sys.executable)}` can't be imported itself: install it again"
@@ -247,7 +247,7 @@ def _hint(error: BaseException, question: Question) -> str:
     return _of_missing(error.name, question) if isinstance(error, ModuleNotFoundError) and error.name else ""
 
 
-def _of_missing(module: str, question: Question) -> str:
+def _of_missing(module: str, question: FileQuestion) -> str:
     """Return the way out where a module is not found."""
     name = module.partition(".")[0]
     if name == "msgspec":
@@ -278,7 +278,7 @@ def _passes(error: BaseException, package: str) -> bool:
     return any(parts[-2:] == ("site-packages", package) for one in frames for parts in [Path(one.filename).parts[:-1]])
 
 
-def _frames(error: BaseException, question: Question) -> tuple[str, ...]:
+def _frames(error: BaseException, question: FileQuestion) -> tuple[str, ...]:
     stack = traceback.extract_tb(error.__traceback__)
     users = [frame for frame in stack if _is_users(frame.filename, question)]
     places = [(Location(frame.filename, frame.lineno), frame) for frame in users[-_FRAMES:]]

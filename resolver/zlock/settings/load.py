@@ -63,7 +63,7 @@ _OF_OTHERS = frozenset({".txt", ".in", ".pip", ".toml", ".lock", ".yaml", ".yml"
 _HERE = Path(__file__).parents[1].as_posix()
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class ChildAnswer(Struct, frozen=True, kw_only=True):
     """What the child writes: errors, or what it has read.
 
     Attributes:
@@ -168,7 +168,7 @@ def _is_own(interpreter: str) -> bool:
     return os.path.abspath(interpreter) == os.path.abspath(sys.executable)  # noqa: PTH100
 
 
-def _ask(interpreter: str, asked: Sequence[str], timeout: float) -> Answer:
+def _ask(interpreter: str, asked: Sequence[str], timeout: float) -> ChildAnswer:
     """Run a child to its end and read its document."""
     file, _, folder = asked[:3]
     own = "own" if _is_own(interpreter) else ""
@@ -180,7 +180,7 @@ def _ask(interpreter: str, asked: Sequence[str], timeout: float) -> Answer:
         with contextlib.suppress(subprocess.TimeoutExpired), started(lambda: _start(command, folder)) as child:
             code = _wait(child, timeout)
         if result.is_file():
-            return msgspec.json.decode(result.read_bytes(), type=Answer)
+            return msgspec.json.decode(result.read_bytes(), type=ChildAnswer)
     shown = os.path.relpath(file, folder)
     if code is None:
         hint = 'put what runs the pipeline under `if __name__ == "__main__":`'
@@ -238,7 +238,7 @@ def plain(shown: str) -> str:
     )
 
 
-def _declared(answer: Answer, read: Read, reference: Path, asked: str) -> DeclaredPipeline:
+def _declared(answer: ChildAnswer, read: Read, reference: Path, asked: str) -> DeclaredPipeline:
     settings = DockerSettings.from_document
     declared = DeclaredPipeline(
         name=answer.name,

@@ -8,7 +8,7 @@ from zlock.errors import InvalidPipeline, ZlockError
 from zlock.settings.docker import DockerSettings
 from zlock.settings.location import Location
 from zlock.settings.pipeline import Pipeline, Step
-from zlock.settings.reader import Question, Read, ReadStep
+from zlock.settings.reader import FileQuestion, Read, ReadStep
 
 MAKER = "zlock"
 
@@ -31,7 +31,7 @@ def module_of(declared: object) -> str | None:
     return getattr(declared, "__module__", None)
 
 
-def read(pipeline: _Pipeline | None, chosen: Sequence[_Step], question: Question) -> Read:
+def read(pipeline: _Pipeline | None, chosen: Sequence[_Step], question: FileQuestion) -> Read:
     """Call a pipeline once, with placeholders, and return what it calls.
 
     Raises:
@@ -55,6 +55,6 @@ def read(pipeline: _Pipeline | None, chosen: Sequence[_Step], question: Question
     )
 
 
-def explained(_error: BaseException, _question: Question) -> ZlockError | None:
+def explained(_error: BaseException, _question: FileQuestion) -> ZlockError | None:
     """Say nothing: the errors of zlock's own decorators say it themselves."""
     return None

@@ -53,7 +53,7 @@ NOT_SET = SettingsDocument({}, {})
 """Settings of which none is set."""
 
 
-class Question(NamedTuple):
+class FileQuestion(NamedTuple):
     """What the parent asks.
 
     Attributes:
@@ -142,8 +142,8 @@ class Reader(Protocol):
     def module_of(self, declared: Any) -> str | None:
         """Return the name of the module that defines a pipeline or a step."""
 
-    def read(self, pipeline: Any | None, steps: Sequence[Any], question: Question) -> Read:
+    def read(self, pipeline: Any | None, steps: Sequence[Any], question: FileQuestion) -> Read:
         """Return what a pipeline declares, or what steps do where there is none."""
 
-    def explained(self, error: BaseException, question: Question) -> ZlockError | None:
+    def explained(self, error: BaseException, question: FileQuestion) -> ZlockError | None:
         """Say what is wrong in the maker's words; None where the maker has no part in it."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from zlock.settings.child import MODULE
-from zlock.settings.reader import Question
+from zlock.settings.reader import FileQuestion
 
 
-def prepare(question: Question) -> None:
+def prepare(question: FileQuestion) -> None:
     """Have hooks and materializers named as in a run, no server asked which code repository has them, no setting lost.
 
     ZenML looks up what hooks are when they are set: by the main module, from the folder that `zenml init` marked.

@@ -18,7 +18,7 @@ from zlock.frameworks.zenml.refused import explained, invalid
 from zlock.frameworks.zenml.run_file import NO_RUN, RunFile, check_run, check_steps
 from zlock.frameworks.zenml.settings import DEFAULTS, replaced, translated
 from zlock.settings.location import Location, display
-from zlock.settings.reader import NOT_SET, Question, Read, ReadStep, SettingsDocument, Stated
+from zlock.settings.reader import NOT_SET, FileQuestion, Read, ReadStep, SettingsDocument, Stated
 from zlock.wording import counted, did_you_mean, listed
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def module_of(declared: Pipeline | BaseStep) -> str | None:
     return getattr(inspect.unwrap(declared.entrypoint), "__module__", None)
 
 
-def read(pipeline: Pipeline | None, chosen: Sequence[BaseStep], question: Question) -> Read:
+def read(pipeline: Pipeline | None, chosen: Sequence[BaseStep], question: FileQuestion) -> Read:
     """Return what a pipeline declares, or what steps do where there is none.
 
     Raises:
@@ -88,7 +88,7 @@ def read(pipeline: Pipeline | None, chosen: Sequence[BaseStep], question: Questi
     return found._replace(config=stated, runs_itself=bool(own), notes=[*notes, *found.notes, *own])
 
 
-def _check_version(question: Question) -> None:
+def _check_version(question: FileQuestion) -> None:
     import zenml
 
     version = tuple(int(part) for part in zenml.__version__.split(".")[:2])
@@ -101,7 +101,7 @@ def _check_version(question: Question) -> None:
         )
 
 
-def _configured(pipeline: Pipeline, question: Question) -> tuple[str, Pipeline, PipelineRunConfiguration, RunFile]:
+def _configured(pipeline: Pipeline, question: FileQuestion) -> tuple[str, Pipeline, PipelineRunConfiguration, RunFile]:
     """Prepare a pipeline as a run does; return the file that configures the run, it, and what that says."""
     from zenml.config.pipeline_run_configuration import PipelineRunConfiguration
     from zenml.utils import env_utils
@@ -150,7 +150,7 @@ def _settings_of(configuration: Any) -> Stated:
 def _read_steps(
     merged: Sequence[tuple[str, BaseStep, Stated]],
     around: Stated,
-    question: Question,
+    question: FileQuestion,
     of: Pipeline | None = None,
     file: RunFile = NO_RUN,
 ) -> Read:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from zlock.errors import InvalidConfiguration, InvalidPipeline, ZlockError
-from zlock.settings.reader import Question
+from zlock.settings.reader import FileQuestion
 from zlock.wording import kind
 
 _STORE = "none://zlock"
@@ -15,7 +15,7 @@ _IN_STORE = ("zen_store", "_configure_store", "active_stack", "active_stack_mode
 _LONGEST, _MOST = 600, 12  # letters of a line, and lines
 
 
-def explained(error: BaseException, question: Question) -> ZlockError | None:
+def explained(error: BaseException, question: FileQuestion) -> ZlockError | None:
     """Say what is wrong where ZenML refuses what it is given, or where the file needs a server or a stack."""
     from pydantic import ValidationError
 

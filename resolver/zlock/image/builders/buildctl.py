@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from zlock.errors import OutsideFailed
-from zlock.image.builders.builder import EPOCH, BuildFailed, Image, Recipe
+from zlock.image.builders.builder import EPOCH, Image, ImageBuildFailed, Recipe
 from zlock.image.builders.engine import Client, answer_of
 from zlock.image.plan import KEY_LABEL
 from zlock.image.reading.sources import OpenImage
@@ -44,7 +44,7 @@ class Buildctl:
         text = answer_of(lambda written: self._client.build(self._arguments(recipe, written), recipe, watch))
         digest = plain.texts(json.loads(text or "{}")).get("containerimage.digest", "")
         if not is_digest(digest):
-            raise BuildFailed(f"buildctl built `{recipe.reference}` and does not know its digest")
+            raise ImageBuildFailed(f"buildctl built `{recipe.reference}` and does not know its digest")
         key = recipe.labels.get(KEY_LABEL, "")
         image = Image(digest=digest, key=key, place="registry", built=True)
         self._pushed[recipe.reference] = image

@@ -87,7 +87,7 @@ class Builder(Store, Protocol):
         """Build an image and keep it under its name.
 
         Raises:
-            BuildFailed: It could not be built.
+            ImageBuildFailed: It could not be built.
             CommandStopped: The watch stopped it; nothing half built is left.
         """
 
@@ -119,5 +119,5 @@ class Builder(Store, Protocol):
         """
 
 
-class BuildFailed(OutsideFailed):
+class ImageBuildFailed(OutsideFailed):
     """An image could not be built: its context holds the end of the log."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 
 from zlock.errors import CommandFailed, OutsideFailed
-from zlock.image.builders.builder import AGAIN, EPOCH, BuildFailed, Image, Recipe
+from zlock.image.builders.builder import AGAIN, EPOCH, Image, ImageBuildFailed, Recipe
 from zlock.image.builders.engine import Engine, answer_of
 from zlock.model.reference import is_digest
 from zlock.process import CommandStopped, Watch
@@ -65,7 +65,7 @@ class Buildah(Engine):
             raise
         if other := next(filter(_OTHER_PLATFORM.search, log), None):
             self._client.ask("rmi", recipe.reference)  # else it would be found and used
-            raise BuildFailed(
+            raise ImageBuildFailed(
                 f"{self.name} did not build `{recipe.reference}` for {recipe.platform}",
                 context=[other.strip()],
                 hint="name a base image for this platform, or correct `platforms`",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from zlock.errors import OutsideFailed
-from zlock.image.builders.builder import AGAIN, EPOCH, BuildFailed, Image, Recipe
+from zlock.image.builders.builder import AGAIN, EPOCH, Image, ImageBuildFailed, Recipe
 from zlock.image.builders.engine import SECONDS, Engine, answer_of
 from zlock.image.plan import KEY_LABEL
 from zlock.image.reading.files import ArchiveFiles
@@ -44,7 +44,7 @@ class Docker(Engine):
             lambda written: self._client.build(self._building(recipe, *own, str(written)), recipe, watch)
         )
         if not is_digest(digest):
-            raise BuildFailed(
+            raise ImageBuildFailed(
                 f"docker built `{recipe.reference}` and did not keep it",
                 hint="choose a builder that shares the images of the daemon: `docker buildx use default`",
             )

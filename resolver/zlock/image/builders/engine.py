@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from zlock.errors import CommandFailed, OutsideFailed
-from zlock.image.builders.builder import AGAIN, BuildFailed, Image, Recipe
+from zlock.image.builders.builder import AGAIN, Image, ImageBuildFailed, Recipe
 from zlock.image.plan import KEY_LABEL
 from zlock.image.reading.files import FolderFiles
 from zlock.image.reading.sources import OpenImage, find_in_layout
@@ -124,10 +124,10 @@ class Client:
         """Run a build and return its log, without the lines that are hidden.
 
         Raises:
-            BuildFailed: It failed; the end of its log is the context.
+            ImageBuildFailed: It failed; the end of its log is the context.
         """
         failure = f"{self.program} could not build `{recipe.reference}`"
-        return self._follow(arguments, watch, BuildFailed, failure, is_hidden)
+        return self._follow(arguments, watch, ImageBuildFailed, failure, is_hidden)
 
     def push(self, arguments: Sequence[str], reference: str, watch: Watch) -> None:
         """Run a push.

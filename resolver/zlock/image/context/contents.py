@@ -15,7 +15,7 @@ from zlock.image.context.installers import index_variables
 from zlock.image.context.parts import PROJECT, Parts
 from zlock.image.context.refusals import check_wanted
 from zlock.image.plan import DOCKERFILE, ImagePlan
-from zlock.image.wanted import FOLDERS, BuiltFolder, Wanted
+from zlock.image.wanted import FOLDERS, BuiltFolder, ImageWanted
 from zlock.lock.facts import LockedInstaller
 from zlock.lock.files import PackageArchive
 from zlock.lock.package import Package
@@ -26,7 +26,7 @@ from zlock.model.image import is_layout
 from zlock.model.indexes import urls_of
 
 
-def plan_image(wanted: Wanted) -> ImagePlan:
+def plan_image(wanted: ImageWanted) -> ImagePlan:
     """Return the plan of a step's image on one target.
 
     Raises:
@@ -37,7 +37,7 @@ def plan_image(wanted: Wanted) -> ImagePlan:
 
 
 class _Planner:
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: ImageWanted) -> None:
         self._wanted = wanted
         self._lock = narrowed(wanted.lock, wanted.target)
         self._builds = {build.package: build for build in self._lock.facts.builds}

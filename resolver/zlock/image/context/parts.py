@@ -33,7 +33,7 @@ from zlock.image.context.installation import (
 )
 from zlock.image.context.installers import install, install_project
 from zlock.image.plan import HEADING
-from zlock.image.wanted import Wanted
+from zlock.image.wanted import ImageWanted
 from zlock.model.image import FOLDER, WORKING_FOLDER
 from zlock.model.target import Target
 
@@ -53,7 +53,7 @@ class Parts:
         problems: Where mistakes go.
     """
 
-    def __init__(self, wanted: Wanted, files: Sequence[str], sdists: Sequence[Built], problems: Collector) -> None:
+    def __init__(self, wanted: ImageWanted, files: Sequence[str], sdists: Sequence[Built], problems: Collector) -> None:
         self._wanted = wanted
         self._settings = wanted.settings.effective()
         self._files = files

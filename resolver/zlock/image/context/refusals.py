@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from zlock.errors import Collector, NoAnswer
 from zlock.image.context.settings import check_settings
-from zlock.image.wanted import Wanted
+from zlock.image.wanted import ImageWanted
 from zlock.lock.facts import Build
 from zlock.lock.package import Package
 from zlock.wording import listed
@@ -38,7 +38,9 @@ _WITHOUT_GIT = _Refusal(
 )
 
 
-def check_wanted(wanted: Wanted, packages: Sequence[Package], builds: Mapping[str, Build], problems: Collector) -> None:
+def check_wanted(
+    wanted: ImageWanted, packages: Sequence[Package], builds: Mapping[str, Build], problems: Collector
+) -> None:
     """Collect what keeps a step from being an image: its settings, and what it installs.
 
     There is an error for each reason, with all the packages that it holds for.
@@ -64,7 +66,7 @@ def check_wanted(wanted: Wanted, packages: Sequence[Package], builds: Mapping[st
         problems.add(NoAnswer(f"{listed(names)} {are} {why.reason}", hint=why.hint).of(step=wanted.step))
 
 
-def _by_place(wanted: Wanted, package: Package) -> _Refusal | None:
+def _by_place(wanted: ImageWanted, package: Package) -> _Refusal | None:
     if wanted.wheelhouse and package.vcs:
         return _OUT_OF_REACH
     places = package.placed if not (wanted.portable or wanted.wheelhouse) or not package.files else ()
@@ -74,7 +76,7 @@ def _by_place(wanted: Wanted, package: Package) -> _Refusal | None:
     return _WITH_A_KEY if scheme == "ssh" else None
 
 
-def _by_build(wanted: Wanted, package: Package, builds: Mapping[str, Build]) -> _Refusal | None:
+def _by_build(wanted: ImageWanted, package: Package, builds: Mapping[str, Build]) -> _Refusal | None:
     build = builds.get(package.name)
     if build is None:
         return _UNSAID
@@ -83,7 +85,7 @@ def _by_build(wanted: Wanted, package: Package, builds: Mapping[str, Build]) -> 
     return _WITHOUT_GIT if package.vcs and _has_no_git(wanted) else None
 
 
-def _has_no_git(wanted: Wanted) -> bool:
+def _has_no_git(wanted: ImageWanted) -> bool:
     """Tell whether git is sure to be missing: the default parent has none; of others only their build can tell."""
     settings = wanted.settings.effective()
     installed = {name.partition("=")[0].partition(":")[0] for name in wanted.apt_packages}

@@ -18,9 +18,9 @@ from zlock.image.layers.environment import environment_entries, settled_entries
 from zlock.image.layers.flow import Flow
 from zlock.image.layers.layer import Assembly, Find, check_places
 from zlock.image.layers.packing import pack
-from zlock.image.layers.stage import Stage, Wanted
+from zlock.image.layers.stage import Stage, WantedLayer
 from zlock.image.layers.store import LayerStore
-from zlock.image.layers.target import Target
+from zlock.image.layers.target import LayerSink
 from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.reading.compression import telling_damage
 from zlock.image.reading.sources import UNPACKED, OpenImage, RegistryImage
@@ -47,7 +47,7 @@ class Workbench(Struct, frozen=True, kw_only=True):
     created: str
 
     def put_together(
-        self, plan: ImagePlan, parent: OpenImage, find: Find, target: Target, watch: Watch
+        self, plan: ImagePlan, parent: OpenImage, find: Find, target: LayerSink, watch: Watch
     ) -> tuple[Assembled, list[Double]]:
         """Give all of an image to a target but its manifest; return the image, and what two of its packages have.
 
@@ -82,7 +82,7 @@ class Workbench(Struct, frozen=True, kw_only=True):
         _put_config(image, target)
         return image, doubles
 
-    def put_stage(self, stage: Stage, target: Target, watch: Watch) -> Assembled:
+    def put_stage(self, stage: Stage, target: LayerSink, watch: Watch) -> Assembled:
         """Give all of a base image with what an engine has put on it to a target but its manifest.
 
         Raises:
@@ -96,7 +96,7 @@ class Workbench(Struct, frozen=True, kw_only=True):
         _put_config(image, target)
         return image
 
-    def _deliver(self, wanted: Wanted, target: Target, flow: Flow) -> Layer:
+    def _deliver(self, wanted: WantedLayer, target: LayerSink, flow: Flow) -> Layer:
         """Make sure that a target has a layer; one that it has is not made, if it is known what it would be."""
         with self.store.turn(wanted.key):
             layer = self.store.recall(wanted.key)
@@ -111,7 +111,7 @@ class Workbench(Struct, frozen=True, kw_only=True):
             target.put(points, lambda: flow.counted(path.open("rb")))
         return layer
 
-    def _pass_on(self, parent: OpenImage, position: int, target: Target, flow: Flow) -> Descriptor:
+    def _pass_on(self, parent: OpenImage, position: int, target: LayerSink, flow: Flow) -> Descriptor:
         """Make sure that a target has a layer of the parent."""
         found, beside = parent.found, ""
         name = f"the base image, {position + 1} of {len(found.layers)}"
@@ -129,11 +129,11 @@ class Workbench(Struct, frozen=True, kw_only=True):
             return one
         diff_id = found.config.diff_ids[position]
         key = hashlib.sha256(f"parent {diff_id}".encode()).hexdigest()
-        wanted = Wanted(name, key, lambda stream: _packed(parent, position, stream, flow.watch))
+        wanted = WantedLayer(name, key, lambda stream: _packed(parent, position, stream, flow.watch))
         return descriptor_of(self._deliver(wanted, target, flow))
 
 
-def _put_config(image: Assembled, target: Target) -> None:
+def _put_config(image: Assembled, target: LayerSink) -> None:
     if not target.has(image.described):
         target.put(image.described, lambda: io.BytesIO(image.config))
 
@@ -148,7 +148,7 @@ def _packed(parent: OpenImage, position: int, stream: IO[bytes], watch: Watch) -
     return layer
 
 
-def _layers(assembly: Assembly, room: int, find: Find, watch: Watch) -> Iterator[Wanted]:
+def _layers(assembly: Assembly, room: int, find: Find, watch: Watch) -> Iterator[WantedLayer]:
     """Yield the layers on top of the parent's."""
     maker = assembly.maker
     compiled_by = maker.compiler.version if maker.compiler else ""
@@ -162,10 +162,10 @@ def _layers(assembly: Assembly, room: int, find: Find, watch: Watch) -> Iterator
         ),
     ]
     key = hashlib.sha256(repr(entries).encode()).hexdigest()
-    yield Wanted("the environment", key, lambda stream: write_blob(entries, stream, watch))
+    yield WantedLayer("the environment", key, lambda stream: write_blob(entries, stream, watch))
     for wheels in pack(assembly.wheels, room):
         name = ", ".join(f"{one.name} {one.version}" for one in wheels)
-        yield Wanted(
+        yield WantedLayer(
             name,
             maker.key(wheels),
             lambda stream, wheels=wheels: maker.make(wheels, find, stream, watch),  # type: ignore[misc]  # the default binds it

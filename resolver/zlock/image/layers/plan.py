@@ -21,7 +21,7 @@ from zlock.image.layers.parent import ParentFacts
 from zlock.image.layers.wheel import Environment
 from zlock.image.plan import DOCKERFILE, HEADING, ImagePlan
 from zlock.image.reading.compilers import Compiler
-from zlock.image.wanted import FOLDERS, ROOT, BuiltFolder, Wanted
+from zlock.image.wanted import FOLDERS, ROOT, BuiltFolder, ImageWanted
 from zlock.lock.files import PackageArchive, PackageFile
 from zlock.lock.package import Package
 from zlock.lock.selection import narrowed
@@ -33,7 +33,7 @@ from zlock.wording import listed
 _LOCKED, _IMAGE = "pylock.toml", "image.json"
 
 
-def why_engine(wanted: Wanted) -> str:
+def why_engine(wanted: ImageWanted) -> str:
     """Say what of a step has to be run while its image is made, which takes an engine; empty where nothing has."""
     settings = wanted.settings.effective()
     reasons = {
@@ -50,12 +50,12 @@ def why_engine(wanted: Wanted) -> str:
     return "; ".join(found)
 
 
-def _is_built(wanted: Wanted, package: Package) -> bool:
+def _is_built(wanted: ImageWanted, package: Package) -> bool:
     folder = wanted.folders.get(package.name)
     return not folder.is_wheel if folder else package.is_built or not (package.wheels or package.archive)
 
 
-def plan_layers(wanted: Wanted, facts: ParentFacts, compiler: Compiler | None) -> ImagePlan:
+def plan_layers(wanted: ImageWanted, facts: ParentFacts, compiler: Compiler | None) -> ImagePlan:
     """Return the plan of an image that is put together, of a step for which that is the way.
 
     Args:
@@ -126,7 +126,7 @@ def _components(
     return {**found, **below, "index": {}, "installer argument": {}, "setting": setting}
 
 
-def _wheel(package: Package, wanted: Wanted) -> Wheel:
+def _wheel(package: Package, wanted: ImageWanted) -> Wheel:
     folder = wanted.folders.get(package.name)
     if folder is not None:
         return _own(package.name, folder)
@@ -141,7 +141,7 @@ def _wheel(package: Package, wanted: Wanted) -> Wheel:
     )
 
 
-def _file(package: Package, wanted: Wanted) -> PackageFile | PackageArchive:
+def _file(package: Package, wanted: ImageWanted) -> PackageFile | PackageArchive:
     return package.archive or _best(package.wheels, wanted.target)
 
 
@@ -171,7 +171,7 @@ def _build(file: PackageFile) -> tuple[tuple[int | str, ...], str]:
     return parse_wheel_filename(file.filename)[2], file.filename
 
 
-def plan_stage(wanted: Wanted) -> ImagePlan:
+def plan_stage(wanted: ImageWanted) -> ImagePlan:
     """Return the plan of what is below the wheels of a step's image: its key is of the base image and the packages."""
     user = wanted.parent.user or ""
     is_root = user in ROOT

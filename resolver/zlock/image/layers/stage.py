@@ -19,7 +19,7 @@ from zlock.image.registry.manifest import Configuration, FoundImage, broken
 from zlock.process import Watch
 
 
-class Wanted(NamedTuple):
+class WantedLayer(NamedTuple):
     """A layer that an image has: what a person calls it, what it depends on, and what makes it."""
 
     name: str
@@ -38,7 +38,7 @@ class Stage(Struct, frozen=True, kw_only=True):
     """
 
     base: OpenImage
-    wanted: Wanted
+    wanted: WantedLayer
     config: bytes
     found: FoundImage
 
@@ -69,7 +69,7 @@ class Stage(Struct, frozen=True, kw_only=True):
         read = Configuration.parse(config, made.found.name)
         return cls(
             base=base,
-            wanted=Wanted("its Debian packages", key, write),
+            wanted=WantedLayer("its Debian packages", key, write),
             config=config,
             found=replace(base.found, config=read, manifest=manifest),
         )

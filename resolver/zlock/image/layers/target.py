@@ -32,7 +32,7 @@ _TAG = "org.opencontainers.image.ref.name"
 _NAME = "io.containerd.image.name"  # what Docker, where containerd keeps its images, names them by when it loads them
 
 
-class Target(Protocol):
+class LayerSink(Protocol):
     """Takes an image."""
 
     def has(self, content: Descriptor) -> bool:

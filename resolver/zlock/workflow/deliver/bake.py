@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from zlock.image.bake import ALL, SECRET_VARIABLE, Target, bake_file, target_name
+from zlock.image.bake import ALL, SECRET_VARIABLE, BakeTarget, bake_file, target_name
 from zlock.image.context.folder import folder_names, write_context
 from zlock.image.context.installation import SECRET
 from zlock.image.plan import ImagePlan
@@ -66,10 +66,10 @@ def export_bake(options: Options, platform: str | None, output: Path | None) -> 
     return text, workspace.report
 
 
-def _target(plan: ImagePlan, folder: Path, start: Path, pool: Pool) -> Target:
+def _target(plan: ImagePlan, folder: Path, start: Path, pool: Pool) -> BakeTarget:
     """Write a plan's context, and return its target."""
     write_context(plan.context, folder, pool.links(plan))
-    return Target(
+    return BakeTarget(
         plan=plan,
         name=plan.name,
         context=os.path.relpath(folder, start),

@@ -25,7 +25,7 @@ from zlock.workflow.project.workspace import Options, Step, Workspace
 from zlock.workflow.solving.resolve import answer_jobs, check_upgrades
 
 
-class Environment(Struct, frozen=True, kw_only=True):
+class HatchEnvironment(Struct, frozen=True, kw_only=True):
     """What decides about the lock of an environment.
 
     Attributes:
@@ -54,7 +54,7 @@ class Environment(Struct, frozen=True, kw_only=True):
 
 
 def lock_environment(
-    environment: Environment, *, upgrade: bool = False, upgrade_packages: tuple[str, ...] = (), reporter: Reporter
+    environment: HatchEnvironment, *, upgrade: bool = False, upgrade_packages: tuple[str, ...] = (), reporter: Reporter
 ) -> None:
     """Bring the lock of an environment up to date; one that is current is left alone.
 
@@ -76,7 +76,7 @@ def lock_environment(
         write_all({environment.lock: text}, (), project=workspace.project.folder, reporter=workspace.reporter)
 
 
-def outdated_by(environment: Environment) -> list[str]:
+def outdated_by(environment: HatchEnvironment) -> list[str]:
     """Say what an environment asks that its lock does not answer; nothing where it answers, whatever was released.
 
     Raises:
@@ -109,7 +109,7 @@ def _workspace(options: Options) -> Workspace:
     return workspace
 
 
-def _prepare(workspace: Workspace, environment: Environment) -> Job:
+def _prepare(workspace: Workspace, environment: HatchEnvironment) -> Job:
     name = environment.lock.name
     if name != "pylock.toml" and step_of(name) is None:
         raise InvalidConfiguration(
@@ -136,7 +136,7 @@ def _prepare(workspace: Workspace, environment: Environment) -> Job:
     return replace(job, owner=f"{ENVIRONMENTS}{environment.name}")
 
 
-def _settings(environment: Environment) -> DockerSettings:
+def _settings(environment: HatchEnvironment) -> DockerSettings:
     table: dict[str, object] = {"requirements": list(environment.requirements), "install-stack-requirements": False}
     if environment.with_project:
         table["pyproject-path"] = str(environment.project / "pyproject.toml")

@@ -16,7 +16,7 @@ from zlock.errors import Collector, IndexFailed, InvalidInput, NoAnswer
 from zlock.image.context.debs import DEBS
 from zlock.index.pool import Pool
 from zlock.index.sdist import temporary_folder
-from zlock.index.wheelhouse import OfflineMiss, Status, Wanted, Wheelhouse, find_release_file
+from zlock.index.wheelhouse import OfflineMiss, Status, WantedFile, Wheelhouse, find_release_file
 from zlock.lock.exclusive import exclusive
 from zlock.lock.files import PackageArchive
 from zlock.lock.history import is_committed
@@ -147,7 +147,7 @@ class _Filling:
         self._failures = workspace.report.failures
         self._locked = locked
         self._place = place
-        self._wanted: list[Wanted] = []
+        self._wanted: list[WantedFile] = []
         self._steps_of: dict[str, dict[str, None]] = {}
         self.statuses: dict[str, Status] = {}
 
@@ -191,7 +191,7 @@ class _Filling:
                 for deb in apt.on(target.platform):
                     self._want(one, archives.wanted(deb, reference, target.platform, repository))
 
-    def _want(self, one: LockedStep, wanted: Wanted) -> None:
+    def _want(self, one: LockedStep, wanted: WantedFile) -> None:
         self._wanted.append(wanted)
         self._steps_of.setdefault(wanted.filename, {})[one.step.name] = None
 
@@ -199,13 +199,13 @@ class _Filling:
         return self._failures.of(*dict.fromkeys(step for name in names for step in self._steps_of[name]))
 
 
-def _at(filename: str, sha256: str, size: int, url: str) -> Wanted:
+def _at(filename: str, sha256: str, size: int, url: str) -> WantedFile:
     """Return a file whose only place is known."""
-    return Wanted(filename=filename, sha256=sha256, size=size, find=lambda: [url])
+    return WantedFile(filename=filename, sha256=sha256, size=size, find=lambda: [url])
 
 
 def _bring(
-    workspace: Workspace, house: Wheelhouse, place: Path, wanted: list[Wanted], failed: Failed
+    workspace: Workspace, house: Wheelhouse, place: Path, wanted: list[WantedFile], failed: Failed
 ) -> dict[str, Status]:
     if os.path.lexists(place) and not place.is_dir():
         raise InvalidInput(f"the wheelhouse `{place}` is not a folder", hint="name one, or remove what has its name")
@@ -236,9 +236,9 @@ def _bring(
     return statuses
 
 
-def _without_doubles(found: list[Wanted], failed: Failed) -> list[Wanted]:
+def _without_doubles(found: list[WantedFile], failed: Failed) -> list[WantedFile]:
     """Return each file once; two files of one name can't be in one folder."""
-    kept: dict[str, Wanted] = {}
+    kept: dict[str, WantedFile] = {}
     for one in found:
         other = kept.setdefault(one.filename, one)
         if other.sha256 != one.sha256:
@@ -263,7 +263,7 @@ class Needs:
         self._workspace = workspace
         self._problems = problems
 
-    def __iter__(self) -> Iterator[Wanted]:
+    def __iter__(self) -> Iterator[WantedFile]:
         lock = self._locked.lock
         for package in lock.packages:
             with self._problems:
@@ -272,13 +272,13 @@ class Needs:
         installer = lock.facts.fetched(step.installer) if step.fetching(self._targets) else None
         yield from self.of_files(locked_files(lock.packages, installer, lock.facts.builds))
 
-    def of_files(self, files: Iterable[LockedFile]) -> Iterator[Wanted]:
+    def of_files(self, files: Iterable[LockedFile]) -> Iterator[WantedFile]:
         """Yield files of the lock as the wheelhouse wants them."""
         for file in files:
             with self._problems:
                 yield self._of_file(file)
 
-    def _of_other(self, package: Package) -> Iterator[Wanted]:
+    def _of_other(self, package: Package) -> Iterator[WantedFile]:
         """Yield what is not a file of an index."""
         name = canonicalize_name(package.name)
         if package.vcs:
@@ -293,14 +293,14 @@ class Needs:
         if package.archive:
             yield from self.of_archive(name, package.archive)
 
-    def of_archive(self, name: NormalizedName, archive: PackageArchive) -> Iterator[Wanted]:
+    def of_archive(self, name: NormalizedName, archive: PackageArchive) -> Iterator[WantedFile]:
         """Yield what a source names by its place, as the wheelhouse wants it."""
         digest, size = archive.sha256, -1 if archive.size is None else archive.size
         if archive.url:
             filename = archive_name(archive.filename, digest)
             yield _at(filename, digest, size, archive.url)
         elif self._workspace.is_fetched(self._locked.path, archive.path):
-            yield Wanted(filename=archive.filename, sha256=digest, size=size, find=lambda: [self._stated_url(name)])
+            yield WantedFile(filename=archive.filename, sha256=digest, size=size, find=lambda: [self._stated_url(name)])
 
     @property
     def _targets(self) -> Sequence[Target]:
@@ -316,9 +316,11 @@ class Needs:
             hint="state it as a requirement of the step",
         )
 
-    def _of_file(self, file: LockedFile) -> Wanted:
+    def _of_file(self, file: LockedFile) -> WantedFile:
         named = file if file.filename else self._named(file)
-        return Wanted(filename=named.filename, sha256=file.sha256, size=named.size, find=lambda: [self._find(named)])
+        return WantedFile(
+            filename=named.filename, sha256=file.sha256, size=named.size, find=lambda: [self._find(named)]
+        )
 
     def _named(self, file: LockedFile) -> LockedFile:
         """Return a file with its name: that which it has in the wheelhouse, or on its index."""

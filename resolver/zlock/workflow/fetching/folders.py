@@ -25,7 +25,7 @@ from zlock.workflow.project.image_settings import unbuilt
 from zlock.workflow.project.workspace import Workspace
 
 if TYPE_CHECKING:
-    from zlock.index.sdist import Builder
+    from zlock.index.sdist import SdistBuilder
     from zlock.index.snapshot import Snapshot
 
 Supply = Callable[[LockedStep, Sequence[LockedFile]], Path]
@@ -107,9 +107,9 @@ class Folders:
         return known
 
     def _make(self, making: _Making) -> BuiltFolder:
-        from zlock.index.sdist import Builder, BuildFailed
+        from zlock.index.sdist import BuildFailed, SdistBuilder
 
-        builder = Builder(
+        builder = SdistBuilder(
             lambda _: True,
             python=making.target.python_version,
             default_index=str(self._supply(making.step, list(files_of_build(making.locked)))),
@@ -151,7 +151,7 @@ class _Making(Struct, frozen=True, kw_only=True):
     what: str
     locked: tuple[str, ...]
 
-    def made(self, builder: Builder, others: Collection[Path], cache: Cache) -> BuiltFolder:
+    def made(self, builder: SdistBuilder, others: Collection[Path], cache: Cache) -> BuiltFolder:
         """Return what comes of it, kept or built now.
 
         Raises:
@@ -173,7 +173,7 @@ class _Making(Struct, frozen=True, kw_only=True):
         filename, version, data = kept
         return BuiltFolder(filename=filename, version=version, data=data)
 
-    def _metadata(self, builder: Builder) -> str:
+    def _metadata(self, builder: SdistBuilder) -> str:
         """Return what only the backend says of the folder, if it does not state it.
 
         Version control may say the version, and the copy that is built has none: it has what an sdist has instead.
@@ -184,7 +184,7 @@ class _Making(Struct, frozen=True, kw_only=True):
             return ""
         return builder.metadata_text(self.folder, name=self.name, what=self.what, locked=self.locked)
 
-    def _build(self, builder: Builder, snapshot: Snapshot, metadata: str) -> tuple[str, str, bytes]:
+    def _build(self, builder: SdistBuilder, snapshot: Snapshot, metadata: str) -> tuple[str, str, bytes]:
         from zlock.index.archives import plain_wheel
         from zlock.index.sdist import temporary_folder
 

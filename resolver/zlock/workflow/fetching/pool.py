@@ -17,7 +17,7 @@ from zlock.image.plan import ImagePlan
 from zlock.index.auth import Credentials
 from zlock.index.client import Client
 from zlock.index.network import Network
-from zlock.index.wheelhouse import OfflineMiss, Wanted, Wheelhouse, differs
+from zlock.index.wheelhouse import OfflineMiss, WantedFile, Wheelhouse, differs
 from zlock.model.debian import DebianPackage
 from zlock.model.reference import ImageReference
 from zlock.reporting import Activity, Doing
@@ -44,7 +44,7 @@ class Archives:
         self._workspace = workspace
         self._turn = Lock()
 
-    def wanted(self, deb: DebianPackage, reference: ImageReference, platform: str, repository: str) -> Wanted:
+    def wanted(self, deb: DebianPackage, reference: ImageReference, platform: str, repository: str) -> WantedFile:
         """Return a package as a folder of files wants it; its archives are looked up if it is not on this machine.
 
         Args:
@@ -76,7 +76,7 @@ class Archives:
             if unlisted:
                 raise unlisted
 
-        return Wanted(filename=deb.filename, sha256=deb.sha256, size=deb.size, find=places, hint=_GONE)
+        return WantedFile(filename=deb.filename, sha256=deb.sha256, size=deb.size, find=places, hint=_GONE)
 
     def _urls(self, deb: DebianPackage, reference: ImageReference, platform: str) -> Sequence[str]:
         with self._turn:

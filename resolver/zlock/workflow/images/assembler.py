@@ -20,7 +20,7 @@ from zlock.image.layers.store import LayerStore
 from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.reading.sources import OpenImage
 from zlock.image.wanted import FOLDERS
-from zlock.index.wheelhouse import Wanted, Wheelhouse
+from zlock.index.wheelhouse import WantedFile, Wheelhouse
 from zlock.lock.wheelhouse import locked_files
 from zlock.process import CommandStopped, Watch
 from zlock.reporting import Activity, Doing
@@ -120,7 +120,7 @@ class _Wheels:
         self._workspace = workspace
         self._locked = {one.step.name: one for one in locked}
         self._turn = Lock()
-        self._wanted: dict[str, dict[str, Wanted]] = {}
+        self._wanted: dict[str, dict[str, WantedFile]] = {}
 
     @cached_property
     def _session(self) -> Session:
@@ -148,7 +148,7 @@ class _Wheels:
         Wheelhouse(folder, client, offline=self._workspace.options.offline, heard=heard).bring(wanted)
         return folder / wanted.filename
 
-    def _of(self, step: str) -> dict[str, Wanted]:
+    def _of(self, step: str) -> dict[str, WantedFile]:
         if step not in self._wanted:
             one = self._locked[step]
             source, place = self._session.source_of(one), self._workspace.wheelhouse

@@ -23,7 +23,7 @@ from zlock.workflow.images.attaching import attach_bills, make_bills
 from zlock.workflow.images.build_image import Workshop
 from zlock.workflow.images.build_logs import Logged
 from zlock.workflow.images.build_plans import plan_images
-from zlock.workflow.images.choosing import Choices, Engine, destination_of, engine_of, layering_of
+from zlock.workflow.images.choosing import Choices, ChosenEngine, destination_of, engine_of, layering_of
 from zlock.workflow.images.parallel import Task, Work, side_by_side
 from zlock.workflow.images.platform_indexes import MadeIndex, make_indexes
 from zlock.workflow.images.registries import Registries, note_floating
@@ -148,7 +148,7 @@ def build(workspace: Workspace, choices: Choices) -> Outcome:
     return outcome
 
 
-def _check(plans: Sequence[ImagePlan], engine: Engine, choices: Choices, *, offline: bool) -> None:
+def _check(plans: Sequence[ImagePlan], engine: ChosenEngine, choices: Choices, *, offline: bool) -> None:
     problems = Collector()
     if choices.attach and not choices.push:
         raise InvalidInput("bills of materials can be attached only to images in registries", hint="add `--push`")
@@ -176,7 +176,7 @@ def _check(plans: Sequence[ImagePlan], engine: Engine, choices: Choices, *, offl
     problems.raise_if_any()
 
 
-def _check_engine(plan: ImagePlan, engine: Engine, choices: Choices) -> None:
+def _check_engine(plan: ImagePlan, engine: ChosenEngine, choices: Choices) -> None:
     """Refuse what the engine can't do with an image; that there is none is told with the image."""
     if choices.output:
         raise InvalidInput(

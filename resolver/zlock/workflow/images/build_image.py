@@ -22,7 +22,7 @@ from zlock.process import Watch
 from zlock.reporting import Activity, Doing, Line
 from zlock.workflow.fetching.pool import Pool
 from zlock.workflow.images.assembler import Assembler
-from zlock.workflow.images.choosing import Engine
+from zlock.workflow.images.choosing import ChosenEngine
 from zlock.workflow.images.debian_stages import DebianStages
 from zlock.workflow.images.find import ImageFinder
 from zlock.workflow.images.registries import Registries
@@ -42,7 +42,13 @@ class Workshop:
     """
 
     def __init__(
-        self, workspace: Workspace, engine: Engine, assembler: Assembler | None, registries: Registries, *, push: bool
+        self,
+        workspace: Workspace,
+        engine: ChosenEngine,
+        assembler: Assembler | None,
+        registries: Registries,
+        *,
+        push: bool,
     ) -> None:
         self._workspace = workspace
         self._engine = engine

@@ -17,7 +17,7 @@ from zlock.image.parent import custom_parent, named_parent
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.registry.manifest import FoundImage
 from zlock.image.stages import NamedImage
-from zlock.image.wanted import BuiltFolder, Wanted
+from zlock.image.wanted import BuiltFolder, ImageWanted
 from zlock.lock.lock import Lock
 from zlock.lock.package import Package
 from zlock.lock.selection import indexes_of, packages_on
@@ -87,7 +87,7 @@ class _Planner:
         self._custom = cache(self._custom_parent)  # several steps may share one, and its folder may be large
         self._parents = NamedParents()
 
-    def plan(self, one: LockedStep, plan: Callable[[Wanted], ImagePlan]) -> list[ImagePlan]:
+    def plan(self, one: LockedStep, plan: Callable[[ImageWanted], ImagePlan]) -> list[ImagePlan]:
         """Return a step's plans, one for each Linux platform of its lock."""
         self._note_unused(one)
         targets = one.question.linux
@@ -110,14 +110,14 @@ class _Planner:
             why = "a `venv`, which is where the environment goes, and `system`, with which there is none"
             note_setting(self._workspace, one.step, "venv", f"{why}, so it is not used")
 
-    def _wanted(self, one: LockedStep, target: Target) -> Wanted:
+    def _wanted(self, one: LockedStep, target: Target) -> ImageWanted:
         settings = one.step.effective
         folders = self._folders.built_on(one, target)
         for folder in folders.values():
             check_publishable(folder.filename, folder.data, self._logins)
         serving = self._serving(one, target, folders)
         needs_secret = not all(index.in_context for index in serving)
-        return Wanted(
+        return ImageWanted(
             step=one.step.name,
             lock=self._lock(one),
             target=target,

@@ -45,7 +45,7 @@ class Choices(Struct, frozen=True, kw_only=True):
     shard: tuple[int, int] = (1, 1)
 
 
-class Engine:
+class ChosenEngine:
     """The engine that builds, looked for once; a call returns it.
 
     Args:
@@ -87,13 +87,13 @@ class Engine:
         return found if found.stores else None
 
 
-def engine_of(workspace: Workspace, builder: str | None, network: str = "") -> Engine:
+def engine_of(workspace: Workspace, builder: str | None, network: str = "") -> ChosenEngine:
     """Return the engine that `--builder` means.
 
     Raises:
         OutsideFailed: The one that is named can't build.
     """
-    engine = Engine(None if builder == OCI else builder, workspace.environ, network)
+    engine = ChosenEngine(None if builder == OCI else builder, workspace.environ, network)
     if builder not in (None, OCI):
         engine()
     return engine
@@ -104,7 +104,7 @@ def layering_of(workspace: Workspace, builder: str | None) -> Layering | None:
     return Layering(workspace, is_named=builder == OCI) if builder in (None, OCI) else None
 
 
-def destination_of(choices: Choices, engine: Engine, registries: Registries, workspace: Workspace) -> Destination:
+def destination_of(choices: Choices, engine: ChosenEngine, registries: Registries, workspace: Workspace) -> Destination:
     """Return where images go that are put together.
 
     Raises:

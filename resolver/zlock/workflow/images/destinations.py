@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from zlock.errors import InvalidInput, NoAnswer
 from zlock.image.builders.builder import Builder, Image, Store
 from zlock.image.layers.assemble import Assembled
-from zlock.image.layers.target import Known, Layout, LayoutTarget, RegistryTarget, Target, write_archive
+from zlock.image.layers.target import Known, LayerSink, Layout, LayoutTarget, RegistryTarget, write_archive
 from zlock.image.plan import KEY_LABEL, ImagePlan
 from zlock.image.reading.files import FolderFiles
 from zlock.image.reading.sources import find_in_layout
@@ -35,7 +35,7 @@ class Destination(Protocol):
     def stores(self, plan: ImagePlan, far: Sequence[Store]) -> list[Store]:
         """Return what may have a plan's image already, what is asked first last; `far` is its registry, if any."""
 
-    def target(self, plan: ImagePlan) -> Target:
+    def target(self, plan: ImagePlan) -> LayerSink:
         """Return what takes all of an image but its manifest."""
 
     def keep(self, plan: ImagePlan, image: Assembled, watch: Watch) -> Image:
@@ -59,7 +59,7 @@ class InRegistries:
         """Return its registry."""
         return [*far]
 
-    def target(self, plan: ImagePlan) -> Target:
+    def target(self, plan: ImagePlan) -> LayerSink:
         """Return the image's repository."""
         return RegistryTarget(self._registry, ImageReference.parse(plan.reference), self._known)
 
@@ -95,7 +95,7 @@ class InLayout:
         near = LayoutStore(self._layout.folder, self._place, plan.platform)
         return [near] if self._is_asked else [*far, near]
 
-    def target(self, plan: ImagePlan) -> Target:
+    def target(self, plan: ImagePlan) -> LayerSink:
         """Return the image's place in the layout."""
         return LayoutTarget(self._layout, plan.tag, plan.reference)
 
@@ -151,7 +151,7 @@ class InArchive:
         """Return nothing: all images are to be in it."""
         return []
 
-    def target(self, plan: ImagePlan) -> Target:
+    def target(self, plan: ImagePlan) -> LayerSink:
         """Return the image's place in the archive."""
         return LayoutTarget(self._layout, plan.tag, plan.reference)
 
@@ -179,7 +179,7 @@ class InEngine:
         """Return the engine, and the registry that may spare it."""
         return [*far, self._engine]
 
-    def target(self, plan: ImagePlan) -> Target:
+    def target(self, plan: ImagePlan) -> LayerSink:
         """Return a layout for the image alone."""
         layout = self._layouts.setdefault(plan.reference, Layout(_folder(self._opened)))
         return LayoutTarget(layout, plan.tag, plan.reference)

@@ -11,7 +11,7 @@ from zlock.image.plan import ImagePlan
 from zlock.image.reuse import check_key
 from zlock.model.reference import ImageReference
 from zlock.reporting import Activity, Doing
-from zlock.workflow.images.choosing import Engine, own_layout
+from zlock.workflow.images.choosing import ChosenEngine, own_layout
 from zlock.workflow.images.registries import Registries
 from zlock.workflow.project.workspace import Workspace
 
@@ -19,7 +19,7 @@ from zlock.workflow.project.workspace import Workspace
 class Existing:
     """Looks for images; an engine is asked only for what no registry has."""
 
-    def __init__(self, workspace: Workspace, registries: Registries, engine: Engine) -> None:
+    def __init__(self, workspace: Workspace, registries: Registries, engine: ChosenEngine) -> None:
         self._workspace = workspace
         self._registries = registries
         self._wanted = engine

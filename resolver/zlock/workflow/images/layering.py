@@ -21,7 +21,7 @@ from zlock.image.layers.plan import plan_layers, why_engine
 from zlock.image.plan import ImagePlan, Parent
 from zlock.image.reading.compilers import Compiler, Compilers
 from zlock.image.reading.sources import OpenImage
-from zlock.image.wanted import Wanted
+from zlock.image.wanted import ImageWanted
 from zlock.index.cache import Cache
 from zlock.model.form import Misstated, plain, read
 from zlock.model.image import FOLDER, WORKING_FOLDER, is_layout
@@ -59,7 +59,7 @@ class Layering:
         self._for_engine: dict[str, dict[str, None]] = {}  # by reason the steps
         self._far = cache(self._in_registry)
 
-    def plan(self, wanted: Wanted) -> ImagePlan:
+    def plan(self, wanted: ImageWanted) -> ImagePlan:
         """Return the plan of a step's image: put together where that is the way, else for an engine, and why is noted.
 
         Raises:
@@ -96,7 +96,7 @@ class Layering:
         """
         return self._near.get((parent.reference, platform)) or self._far(parent.reference, parent.digest, platform)
 
-    def _known(self, wanted: Wanted) -> Parent:
+    def _known(self, wanted: ImageWanted) -> Parent:
         """Return a parent with what tells it from others: that of an engine's store or a layout is in no registry."""
         parent = wanted.parent
         if parent.digest:
@@ -113,7 +113,7 @@ class Layering:
             raise _Unreadable(f"no registry tells the digest of its base image `{reference}`")
         return self._finder.find(reference, [platform])[1]
 
-    def _planned(self, wanted: Wanted) -> ImagePlan:
+    def _planned(self, wanted: ImageWanted) -> ImagePlan:
         settings = wanted.settings.effective()
         facts = self._facts(wanted, settings.venv)
         if found := misfit(facts, wanted.target, settings.venv):
@@ -132,7 +132,7 @@ class Layering:
             self._workspace.note(_UNUSED)
         return plan_layers(wanted, facts, compiler)
 
-    def _facts(self, wanted: Wanted, venv: str) -> ParentFacts:
+    def _facts(self, wanted: ImageWanted, venv: str) -> ParentFacts:
         """Return what a parent is."""
         above = [venv[:end] for end in range(1, len(venv)) if venv[end] == "/"]
         folders = [*above, venv, FOLDER.rpartition("/")[0], FOLDER, WORKING_FOLDER]
@@ -175,7 +175,7 @@ def _key(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _unclear(wanted: Wanted, facts: ParentFacts) -> str:
+def _unclear(wanted: ImageWanted, facts: ParentFacts) -> str:
     """Say what of a parent its Debian packages may change that counts here; empty where nothing is.
 
     Raises:

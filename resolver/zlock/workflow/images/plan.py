@@ -18,7 +18,7 @@ from zlock.model.paths import real
 from zlock.workflow.fetching.build_files import links_into
 from zlock.workflow.fetching.pool import Pool, missing_debs
 from zlock.workflow.images.build_plans import plan_images
-from zlock.workflow.images.choosing import Engine, layering_of
+from zlock.workflow.images.choosing import ChosenEngine, layering_of
 from zlock.workflow.images.existing_images import Existing
 from zlock.workflow.images.registries import Registries, note_floating, note_unknown
 from zlock.workflow.locks.current import collect_locked, load_locked
@@ -98,7 +98,7 @@ def plan(
         note_floating(registries.floating, plans, workspace)
         before = read_record(workspace.record) if explain is not None else {}
         plans = [one for one in plans if explain in {None, *one.steps}]
-        engine = Engine(None if builder == OCI else builder, workspace.environ)
+        engine = ChosenEngine(None if builder == OCI else builder, workspace.environ)
         existing, named = Existing(workspace, registries, engine), NamedImages(workspace.steps)
         rows = []
         for one in plans:

@@ -32,7 +32,7 @@ class BuildLocker:
         self._workspace = session.workspace
 
     def builds(self, job: Job, target: Target, resolved: Sequence[Resolved]) -> Iterator[Build]:
-        """Yield the build of each package that is built wherever it is installed: with wheels alone, see `Builder`.
+        """Yield the build of each package that is built wherever it is installed: with wheels alone, see `SdistBuilder`.
 
         Raises:
             ZlockError: What the build of an index's sdist requires can't be had.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from zlock.errors import InvalidConfiguration, InvalidInput, InvalidLock, NoAnswer, ZlockError
 from zlock.lock.checkout import MERGING, merged_files, was_said, write_conflict
-from zlock.lock.git import Repository
+from zlock.lock.git import GitRepository
 from zlock.lock.identity import owner_in
 from zlock.lock.store import ENVIRONMENTS, read_text, step_of
 from zlock.model.paths import real
@@ -65,7 +65,7 @@ def _merge(options: Options, sides: Sides, path: str) -> Report:
             hint=f"{command} mends it, once all else is merged",
         )
     options.reporter(Doing(Activity.MERGING))
-    repository = Repository.of(Path.cwd())
+    repository = GitRepository.of(Path.cwd())
     with merged_files(repository, os.environ) as folder:
         place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)

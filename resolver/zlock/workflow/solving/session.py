@@ -25,7 +25,7 @@ from zlock.workflow.project.serving import serving
 from zlock.workflow.project.workspace import Workspace
 
 if TYPE_CHECKING:
-    from zlock.index.sdist import Builder
+    from zlock.index.sdist import SdistBuilder
 
 
 class Session:
@@ -61,7 +61,7 @@ class Session:
             builder=self.builder,
             until=str(self.rules.cutoff),
         )
-        self._builders: dict[Toolchain, Builder] = {}
+        self._builders: dict[Toolchain, SdistBuilder] = {}
 
     def close(self) -> None:
         """Store what was learnt of the indexes, and let go of the network."""
@@ -92,12 +92,12 @@ class Session:
         """Return what sdists are built with for a step."""
         return Toolchain(target.python_version, self._routing(job.step.routing).indexes[-1])
 
-    def builder(self, toolchain: Toolchain) -> Builder:
+    def builder(self, toolchain: Toolchain) -> SdistBuilder:
         """Return what builds sdists; most runs never ask for it."""
         if toolchain not in self._builders:
-            from zlock.index.sdist import Builder
+            from zlock.index.sdist import SdistBuilder
 
-            made = Builder(
+            made = SdistBuilder(
                 self.rules.may_build,
                 python=toolchain.python,
                 default_index=toolchain.default_index.url,
