@@ -323,6 +323,7 @@ def test_errors_name_the_lines_of_the_files_as_they_are_again(project: Project, 
     index.wheel("delta", "1", requires=["alpha>=2"])
 
     of_list, of_file = json.loads(project.run("add", "delta", "--json").stdout)["errors"]
+    said = project.run("add", "delta").stderr
     (missing,) = json.loads(project.run("add", "delta @ file:./nothere", "--json").stdout)["errors"]
 
     assert (of_list["file"], of_list["line"]) == (str(file), 14)
@@ -332,6 +333,8 @@ def test_errors_name_the_lines_of_the_files_as_they_are_again(project: Project, 
         assert error["context"][1] == "`delta` by explicit (as given on the command line)"
         assert place in error["hint"]
     assert missing["file"] is None
+    assert said.count("error: ") == said.count("hint: ") == 2
+    assert said.count("`delta` by explicit (as given on the command line)") == 2
 
 
 def test_remove_says_where_a_requirement_is_and_what_was_meant(project: Project, index: TinyIndex) -> None:

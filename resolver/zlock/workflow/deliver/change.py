@@ -71,16 +71,16 @@ def _add(workspace: Workspace, requirements: Sequence[Requirement], bounds: Boun
     rows = {(one.name, place): editing.hashes(place, one.name) for one in requirements for place in homes[one.name]}
     before = {(name, place): _stated(editing, place, name) for name, place in rows}
     _join(editing, requirements, homes)
-    with editing.kept_if_it_works():
+    with editing.kept_if_it_works(workspace.reporter) as reporter:
         bare = [
             (one, at) for one in requirements if _is_bare(one) for at in homes[one.name] if not before[one.name, at]
         ]
         if bare and bounds != "none":
-            answers = proposed(workspace.anew(is_run=False))
+            answers = proposed(workspace.anew(reporter, is_run=False))
             for one, place in bare:
                 editing.add(place, f"{one}{_bound(canonicalize_name(one.name), answers, bounds)}")
             editing.write()
-        report = resolve_kept(workspace.anew(is_run=editing.is_beyond_configuration))
+        report = resolve_kept(workspace.anew(reporter, is_run=editing.is_beyond_configuration))
     found = [
         Change(
             place=place,
@@ -142,8 +142,8 @@ def remove(options: Options, names: Sequence[str]) -> tuple[list[Change], Report
                 editing.remove(place, name)
 
         every(remove_all, dict.fromkeys(map(canonicalize_name, names)))
-        with editing.kept_if_it_works():
-            edited = workspace.anew(is_run=editing.is_beyond_configuration)
+        with editing.kept_if_it_works(workspace.reporter) as reporter:
+            edited = workspace.anew(reporter, is_run=editing.is_beyond_configuration)
             report = resolve_kept(edited)
         left = _Places(edited)
     return changes, report, {name: found for name in names if (found := left.stated(canonicalize_name(name)))}

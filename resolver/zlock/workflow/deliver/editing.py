@@ -18,6 +18,7 @@ from zlock.model.paths import leads_out
 from zlock.model.toml import parse_toml
 from zlock.regular import read_regular
 from zlock.replacing import replace_text
+from zlock.reporting import Failing, News, Reporter
 from zlock.settings.location import Location, display
 from zlock.sources import requirements_edit
 from zlock.sources.lines import coding_of
@@ -117,11 +118,24 @@ class Editing:
         return self._file(place)
 
     @contextmanager
-    def kept_if_it_works(self) -> Iterator[None]:
-        """Write the files, and put them back where what is done inside fails or is interrupted."""
+    def kept_if_it_works(self, reporter: Reporter) -> Iterator[Reporter]:
+        """Write the files, and put them back where what is done inside fails or is interrupted.
+
+        Args:
+            reporter: Hears, by what is yielded, of errors as they are known, with the lines that will be there again.
+        """
+
+        def hear(news: News) -> None:
+            if isinstance(news, Failing):
+                text = news.text
+                for told in self._told():
+                    text = told.text(text)
+                news = Failing(text)
+            reporter(news)
+
         try:
             self.write()
-            yield
+            yield hear
         except BaseException as error:
             if isinstance(error, ZlockError):
                 self._tell_as_before(error)
@@ -153,12 +167,17 @@ class Editing:
 
     def _tell_as_before(self, error: ZlockError) -> None:
         """Have an error name the lines of the files as they are again."""
-        for path, file in self._edited().items():
-            names = {display(str(path)), Path(os.path.relpath(path, self._folder)).as_posix(), str(path)}
-            told = _Told(re.compile(rf"(?<![\w./-])({'|'.join(map(re.escape, names))}):(\d+)"), file.lines_before())
+        for told in self._told():
             for one in error.each:
                 one.message, one.hint = told.text(one.message), told.text(one.hint)
                 one.context = tuple(map(told.line, one.context))
+
+    def _told(self) -> Iterator[_Told]:
+        """Yield what is said of the lines of each edited file."""
+        for path, file in self._edited().items():
+            names = {display(str(path)), Path(os.path.relpath(path, self._folder)).as_posix(), str(path)}
+            place = re.compile(rf"(?<![\w./-])({'|'.join(map(re.escape, names))}):(\d+)")
+            yield _Told(place, file.lines_before())
 
 
 class _Told(Struct, frozen=True):

@@ -190,9 +190,9 @@ class Workspace:
         other.reporter, other.report = reporter, Report()
         return other
 
-    def anew(self, *, is_run: bool) -> Workspace:
+    def anew(self, reporter: Reporter, *, is_run: bool) -> Workspace:
         """Return the project read anew, as files were edited; its pipeline file runs again only if that is said."""
-        other = Workspace(self.options)
+        other = Workspace(self.options._replace(reporter=reporter))
         other._loaded = None if is_run else self._loaded
         return other
 

@@ -32,7 +32,9 @@ class BuildLocker:
         self._workspace = session.workspace
 
     def builds(self, job: Job, target: Target, resolved: Sequence[Resolved]) -> Iterator[Build]:
-        """Yield the build of each package that is built wherever it is installed: with wheels alone, see `SdistBuilder`.
+        """Yield the build, with wheels alone, of each package that is built wherever it is installed.
+
+        Its sdist is asked as `SdistBuilder` says.
 
         Raises:
             ZlockError: What the build of an index's sdist requires can't be had.
