@@ -114,8 +114,8 @@ def test_a_value_that_a_variable_can_not_carry_is_refused(value: str) -> None:
 
 def test_what_can_not_be_carried_is_refused_with_its_place_all_at_once() -> None:
     settings = {
-        "environment": {"A": "a\u2028b", "B": "fine", "C": "\x85"},
-        "runtime_environment": {"D": "\u2029"},
+        "environment": {"A": "a\ud800b", "B": "fine", "C": "\udfff"},
+        "runtime_environment": {"D": "\udc80"},
         "python_package_installer_args": {"nonsense": 1, "proxy": "a\ud800"},
     }
     with pytest.raises(Problems) as raised:

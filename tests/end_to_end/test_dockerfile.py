@@ -787,7 +787,7 @@ def test_a_step_without_an_image_is_not_held_to_what_images_carry(project: Proje
         ({"docker": {"local-project-install-command": "pip install .\0"}}, "`local_project_install_command`: `pip"),
         (
             {"docker": {"runtime-environment": {"A": "\u2028"}}},
-            "`runtime_environment`: the variable `A` has a line break",
+            "`docker.runtime-environment.A`: a line break or another control character can't be part of",
         ),
         (
             {"docker": {"parent-image": "[::1]:5000/base:1"}},
