@@ -120,7 +120,7 @@ def _held(question: FileQuestion, module: ModuleType) -> _Held:
 
 
 def _described(question: FileQuestion, held: _Held) -> dict[str, object]:
-    """Describe the pipeline or the steps that are asked for, as `Answer` of `zlock.settings.load` has it.
+    """Describe the pipeline or the steps that are asked for, as `ChildAnswer` of `zlock.settings.load` has it.
 
     A pipeline is called once.
     """

@@ -48,7 +48,7 @@ if not known and any(map(importlib.util.find_spec, packages.split())):
     from zlock.settings import child, reader
     known = True
 if known:
-    child.main(reader.Question(*asked))
+    child.main(reader.FileQuestion(*asked))
 else:
     with open(asked[-1], "w") as stream:
         stream.write('{"protocol": 0}')
