@@ -191,8 +191,7 @@ class Repository:
         """
         if self._offline or not key.startswith("url "):
             return (key,)
-        with self._lock:
-            stamp = self._stamps.get(file.url)
+        stamp = self._stamps.get(file.url)
         if stamp is None:
             stamp = self._stamps[file.url] = self._files.stamp(file.url)
         return (f"{key} {stamp}", key) if stamp else ("", key)

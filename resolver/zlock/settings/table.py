@@ -67,8 +67,9 @@ class Table:
             if key not in known:
                 with self.collecting(key):
                     error = checks.unknown_key(self.path(key), key, known)
-                    for inner in (name for name, keys in inside.items() if key.replace("_", "-") in keys):
-                        error.hint = f"`{key.replace('_', '-')}` belongs into the table `[{self.path(inner)}]`"
+                    spelt = key.replace("_", "-")
+                    if inner := next((name for name, keys in inside.items() if spelt in keys), None):
+                        error.hint = f"`{spelt}` belongs into the table `[{self.path(inner)}]`"
                     raise error
 
     def wrong(self, key: str, problem: str, *, hint: str) -> None:

@@ -56,7 +56,7 @@ class ChosenEngine:
 
     def __init__(self, name: str | None, environ: Mapping[str, str], network: str = "") -> None:
         self.network = network
-        self._asked = name, environ, network
+        self._asked = name, environ
         self._turn = Lock()
         self._found: Builder | OutsideFailed | None = None
 
@@ -69,7 +69,7 @@ class ChosenEngine:
         with self._turn:
             if self._found is None:
                 try:
-                    self._found = choose_builder(*self._asked)
+                    self._found = choose_builder(*self._asked, self.network)
                 except OutsideFailed as error:
                     self._found = error
             found = self._found
