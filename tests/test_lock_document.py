@@ -68,6 +68,8 @@ def document(*resolved: Resolved, recorded: Mapping[str, Any] | None = None, **m
     lock = build(
         question(**more),
         [(Target.parse("3.12"), resolved)],
+        declared=(),
+        pipeline="",
         project=PROJECT,
         lock_folder=PROJECT / "lockfiles",
     )
@@ -219,7 +221,14 @@ def test_a_lock_is_the_same_made_and_read() -> None:
     asked = question(apt_packages=("git",), policy={"indexes": [{"url": "https://index.example/simple/"}]})
     wheel = pinned(file("alpha-1.0-py3-none-any.whl"))
 
-    made = build(asked, [(asked.targets[0], [wheel])], project=PROJECT, lock_folder=PROJECT / "lockfiles")
+    made = build(
+        asked,
+        [(asked.targets[0], [wheel])],
+        declared=(),
+        pipeline="",
+        project=PROJECT,
+        lock_folder=PROJECT / "lockfiles",
+    )
     again = parse_lock(PROJECT / "lockfiles" / "pylock.train.toml", made.render())
 
     assert replace(again.facts, integrity="") == made.facts

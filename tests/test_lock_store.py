@@ -32,7 +32,8 @@ def lock_text(step: str = "train", requirement: str = "alpha") -> str:
         asked=(Asked(source="explicit", described="", requirements=(requirement, "beta")),),
     )
     answers: list[Answer] = [(question.targets[0], [])]
-    return build(question, answers, project=Path("/p"), lock_folder=Path("/p/lockfiles")).render()
+    made = build(question, answers, declared=(), pipeline="", project=Path("/p"), lock_folder=Path("/p/lockfiles"))
+    return made.render()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from zlock.lock.declared import digest_of_files
 from zlock.lock.environments import Answer, join_answers
-from zlock.lock.facts import Build, Facts, LockedInstaller
+from zlock.lock.facts import Build, DeclaredFile, Facts, LockedInstaller
 from zlock.lock.files import PackageArchive, PackageFile
 from zlock.lock.identity import FORMAT, identity_of
 from zlock.lock.lock import Lock
@@ -59,6 +59,8 @@ def build(
     answers: Sequence[Answer],
     builds: tuple[Build, ...] = (),
     *,
+    declared: tuple[DeclaredFile, ...],
+    pipeline: str,
     project: Path,
     lock_folder: Path,
     wheelhouse: Path | None = None,
@@ -69,6 +71,8 @@ def build(
         question: What the step asks.
         answers: For each target of the question what was chosen.
         builds: What the sdists among the packages are built with.
+        declared: The files that ask.
+        pipeline: The pipeline that the lock belongs to.
         project: The project folder.
         lock_folder: Where the lock will be; its paths count from there.
         wheelhouse: Where the files will be, for a portable lock: it has their paths in place of indexes and URLs.
@@ -81,8 +85,8 @@ def build(
         step=question.step,
         identity=identity_of(packages, builds),
         inputs=question.digest(),
-        declared=digest_of_files(()),
-        declared_files=(),
+        declared=digest_of_files(declared),
+        declared_files=declared,
         packages=len(packages),
         **target_table(question.targets),
         parent_image=question.parent_image,
@@ -92,6 +96,7 @@ def build(
         integrity="",
         builds=builds,
         sources=question.asked,
+        pipeline=pipeline,
     )
     return Lock(
         environments=tuple(str(target.marker) for target in question.targets),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,24 +31,15 @@ class Questions:
     Args:
         workspace: The project.
         gatherer: What reads the sources.
+
+    Attributes:
+        gatherer: The same.
     """
 
     def __init__(self, workspace: Workspace, gatherer: Gatherer) -> None:
         self._workspace = workspace
-        self._gatherer = gatherer
+        self.gatherer = gatherer
         self._declared: dict[frozenset[Path], tuple[DeclaredFile, ...]] = {}
-
-    def gathered(self, step: Step, recorded: Mapping[str, Asked]) -> list[Gathered]:
-        """Return what a step's sources yield.
-
-        Args:
-            step: The step.
-            recorded: What running commands gave, where none is to run.
-
-        Raises:
-            ZlockError: A source is wrong; several errors come as `Problems`.
-        """
-        return self._gatherer.gather(step.settings, recorded, step.routing)
 
     def of(self, step: Step, gathered: list[Gathered], facts: Facts | None) -> Question:
         """Return what a step asks.

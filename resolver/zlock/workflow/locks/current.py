@@ -100,7 +100,7 @@ def _locked(workspace: Workspace, questions: Questions, step: Step) -> LockedSte
     if facts.step != step.name:
         raise other_step(path, facts)
     recorded = {asked.source: asked for asked in facts.sources if asked.recorded}
-    gathered = questions.gathered(step, recorded)
+    gathered = questions.gatherer.gather(step.settings, recorded, step.routing)
     question = questions.of(step, gathered, facts)
     locked = LockedStep(step=step, path=path, text=text, facts=facts, gathered=gathered, question=question)
     # A lock in which nothing is required by URL needs no reading.

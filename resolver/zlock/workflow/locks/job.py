@@ -53,7 +53,7 @@ class Job(AskingStep, frozen=True, eq=False, kw_only=True):
         path, found = (path, read_text(path)) if path else lock_of(workspace, step)
         is_new = not (found or path.exists())
         text, lock = ("", None) if is_new else _read(workspace, path, found or "")
-        gathered = questions.gathered(step, {})
+        gathered = questions.gatherer.gather(step.settings, {}, step.routing)
         if is_new and beginnings:
             lock = beginnings.of(step, gathered)
         question, declared = questions.for_lock(step, gathered, lock.facts if lock else None)

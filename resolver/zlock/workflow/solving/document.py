@@ -37,6 +37,8 @@ def lock_of(session: Session, solver: StepSolver, one: Answered) -> Lock:
         job.question,
         found,
         tuple(builds),
+        declared=job.declared,
+        pipeline=job.owner,
         project=workspace.project.folder,
         wheelhouse=workspace.wheelhouse if workspace.project.is_portable else None,
         lock_folder=job.path.parent,
@@ -48,7 +50,7 @@ def lock_of(session: Session, solver: StepSolver, one: Answered) -> Lock:
         gave_way=one.gave_way,
         differs=(*one.differs, *unseen),
     )
-    lock = job.restated(replace(lock, facts=facts))
+    lock = replace(lock, facts=facts)
     before = job.lock.pins if job.lock else {}
     let_go = before.keys() - workspace.options.kept(before).keys()
     workspace.note(*compare_files(job.lock, lock, let_go=let_go))
