@@ -27,7 +27,7 @@ from support.index import TinyIndex
 from support.observed import Commands, Observed
 from support.project import Project
 from zlock.lock.identity import resign
-from zlock.lock.toml import dumps
+from zlock.lock.toml import section
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 STEPS = ("train", "score")
@@ -119,6 +119,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield found
 
 
+HEADED = ("packages", "tool", "zlock", "apt", "builds", "sources")
+
+
 def run(world: World, command: list[str], step: str) -> Observed:
     return world.commands.run(world.project, *(step if word == "STEP" else word for word in command))
 
@@ -151,7 +154,22 @@ def signed(tree: dict[str, Any]) -> str:
     """Return the text of a lock with the digests that its author can make."""
     with contextlib.suppress(KeyError, TypeError, AttributeError, ValueError):  # of what no identity could be
         tree["tool"]["zlock"]["identity"] = identity_of(tree)
-    return resign(dumps(tree))
+    return resign("\n".join(sections(tree)))
+
+
+def sections(tree: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Yield the parts of a lock as zlock lays them out, whatever stands in them."""
+    under = {key: one for key, one in tree.items() if key in HEADED and is_headed(one)}
+    if path != "tool":
+        yield section(f"[{path}]" if path else "", {key: one for key, one in tree.items() if key not in under})
+    for key, one in under.items():
+        name = f"{path}.{key}" if path else key
+        yield from [section(f"[[{name}]]", row) for row in one] if isinstance(one, list) else sections(one, name)
+
+
+def is_headed(value: object) -> bool:
+    rows = value if isinstance(value, list) else [value]
+    return bool(rows) and all(isinstance(row, dict) for row in rows)
 
 
 @st.composite

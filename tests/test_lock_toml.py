@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from zlock.lock.toml import Inline, dumps, read_table
+from zlock.lock.toml import read_table, section
 from zlock.model.toml import parse_toml
 
 NASTY = "\"'\\\n\r\t\b\f\x00\x1b\x7f\x85\u2028\ufeff \u00e9\u4e2d\U0001f600=[]{}#.,-_aZ09"
@@ -29,7 +29,6 @@ def value(randomness: random.Random, depth: int) -> Any:
         kinds += [
             lambda: [value(randomness, depth - 1) for _ in range(randomness.randrange(4))],
             lambda: table(randomness, depth - 1),
-            lambda: Inline(table(randomness, depth - 1)),
             lambda: [table(randomness, depth - 1) for _ in range(randomness.randrange(3))],
         ]
     return randomness.choice(kinds)()
@@ -41,33 +40,21 @@ def table(randomness: random.Random, depth: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("seed", range(0, 2000, 100))
 def test_random_trees_come_back_as_they_were(seed: int) -> None:
-    """A hundred trees for each seed; dicts keep no difference between inline and not."""
+    """A hundred trees for each seed."""
     for each in range(seed, seed + 100):
-        tree = inlined(table(random.Random(each), 4))
+        tree = table(random.Random(each), 4)
 
-        assert tomllib.loads(dumps(tree)) == tree, f"seed {each}"
+        assert tomllib.loads(section("", tree)) == tree, f"seed {each}"
 
 
 @pytest.mark.parametrize("seed", range(0, 2000, 100))
 def test_a_table_is_read_as_tomllib_reads_it(seed: int) -> None:
     for each in range(seed, seed + 100):
         randomness = random.Random(each)
-        tree = inlined({"plain": ["a", "b]"], "one": "=", **table(randomness, 3), **table(randomness, 0)})
-        written = dumps(tree)
+        tree = {"plain": ["a", "b]"], "one": "=", **table(randomness, 3), **table(randomness, 0)}
+        written = section("", tree)
 
         assert read_table(written) == tomllib.loads(written), f"seed {each}"
-
-
-def inlined(tree: Any, *, inside: bool = False) -> Any:
-    """Make the tables inside lists of mixed values, and inside inline tables, inline too: TOML has no other form."""
-    if isinstance(tree, dict):
-        inside = inside or isinstance(tree, Inline)
-        inner = {key: inlined(one, inside=inside) for key, one in tree.items()}
-        return Inline(inner) if inside else inner
-    if isinstance(tree, list):
-        mixed = inside or not all(isinstance(one, dict) and not isinstance(one, Inline) for one in tree)
-        return [inlined(one, inside=mixed) for one in tree]
-    return tree
 
 
 @pytest.mark.parametrize("line", ["[[a]]\n", "a.b.c.d.e.f.g.h = 1\n", "a = 1\n"])
@@ -80,31 +67,26 @@ def test_more_than_any_file_holds_is_refused_before_it_is_read(line: str, read: 
 def test_times_are_written_in_utc_whatever_their_zone() -> None:
     moment = datetime(2026, 11, 1, 12, tzinfo=timezone(timedelta(hours=2)))
 
-    assert dumps({"at": moment, "bare": moment.replace(tzinfo=None)}) == (
+    assert section("", {"at": moment, "bare": moment.replace(tzinfo=None)}) == (
         "at = 2026-11-01T10:00:00Z\nbare = 2026-11-01T12:00:00Z\n"
     )
 
 
-def test_layout_has_one_file_a_line_and_tables_last() -> None:
-    wheels = [Inline({"url": "https://index.example/a.whl", "hashes": Inline({"sha256": "00"})})]
-    tree = {"packages": [{"name": "a", "wheels": wheels}], "tool": {"zlock": {"format": 1, "empty": []}}, "one": ["x"]}
+def test_layout_has_one_file_a_line() -> None:
+    wheels = [{"url": "https://index.example/a.whl", "hashes": {"sha256": "00"}}]
 
-    assert dumps(tree) == (
-        'one = ["x"]\n'
-        "\n"
+    assert section("[[packages]]", {"name": "a", "wheels": wheels, "tags": ["x"], "empty": []}) == (
         "[[packages]]\n"
         'name = "a"\n'
         "wheels = [\n"
         '    {url = "https://index.example/a.whl", hashes = {sha256 = "00"}},\n'
         "]\n"
-        "\n"
-        "[tool.zlock]\n"
-        "format = 1\n"
+        'tags = ["x"]\n'
         "empty = []\n"
     )
 
 
-def test_a_list_inside_an_inline_table_stays_on_its_line() -> None:
-    assert dumps({"policy": Inline({"indexes": [{"url": "u"}, {"url": "v"}]})}) == (
+def test_a_list_inside_a_table_stays_on_its_line() -> None:
+    assert section("", {"policy": {"indexes": [{"url": "u"}, {"url": "v"}]}}) == (
         'policy = {indexes = [{url = "u"}, {url = "v"}]}\n'
     )

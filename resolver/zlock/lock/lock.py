@@ -12,7 +12,7 @@ from zlock.lock.facts import Facts
 from zlock.lock.forms import MarkerText, SpecifierText
 from zlock.lock.identity import FORMAT, identity_of, resign
 from zlock.lock.package import Package
-from zlock.lock.toml import dumps, flat
+from zlock.lock.toml import section
 from zlock.model.distribution import LockedReference
 from zlock.model.form import Misstated, plain
 
@@ -53,22 +53,20 @@ class Lock(Struct, frozen=True, eq=False, kw_only=True):
 
     def render(self) -> str:
         """Return the lock's text, in the format that is written today, with its integrity filled in."""
-        stated = plain(replace(self.facts, format=FORMAT))
-        facts = flat(stated)
-        for key in ("builds", "sources"):
-            if key in facts:
-                facts[key] = [flat(row) for row in stated[key]]
-        if "apt" in facts:
-            facts["apt"] = flat(stated["apt"])
-        return resign(self._dumped(tool={"zlock": facts}))
+        facts = plain(replace(self.facts, format=FORMAT))
+        under = [(f"tool.zlock.{key}", facts.pop(key)) for key in ("apt", "builds", "sources") if facts.get(key)]
+        tables = [section(f"[{key}]", one) for key, one in under if isinstance(one, dict)]
+        rows = [section(f"[[{key}]]", row) for key, one in under if isinstance(one, list) for row in one]
+        return resign(self._text(section("[tool.zlock]", facts), *tables, *rows))
 
     def render_bare(self) -> str:
         """Return the text of a lock without what only zlock reads."""
-        return self._dumped()
+        return self._text()
 
-    def _dumped(self, **more: object) -> str:
-        head = {"lock-version": "1.0", "environments": list(self.environments), "requires-python": self.requires_python}
-        return dumps({**head, "created-by": "zlock", "packages": [package.row for package in self.packages], **more})
+    def _text(self, *sections: str) -> str:
+        head = {"lock-version": "1.0", "environments": self.environments, "requires-python": self.requires_python}
+        made = {"created-by": "zlock", **({} if self.packages else {"packages": ()})}
+        return "\n".join([section("", head | made), *(package.text for package in self.packages), *sections])
 
     @property
     def identity(self) -> str:

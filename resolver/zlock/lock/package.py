@@ -15,7 +15,7 @@ from msgspec import Struct
 from zlock.lock import forms
 from zlock.lock.files import PackageArchive, PackageFile, check_file
 from zlock.lock.question import plain_text
-from zlock.lock.toml import Row, flat
+from zlock.lock.toml import section
 from zlock.model.form import Line, Misstated, plain, read
 
 
@@ -178,6 +178,6 @@ class Package(Struct, frozen=True, kw_only=True, dict=True):
         return row, plain_text(row)
 
     @cached_property
-    def row(self) -> Row:
+    def text(self) -> str:
         """The entry as it is written."""
-        return Row(flat(plain(self)))
+        return section("[[packages]]", plain(self))

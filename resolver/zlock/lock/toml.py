@@ -1,4 +1,4 @@
-"""Writes TOML the way a lock is reviewed: one wheel a line, tables in the order given."""
+"""Writes TOML the way a lock is reviewed: one wheel a line, keys in the order given."""
 
 from __future__ import annotations
 
@@ -17,72 +17,14 @@ _ITEM = re.compile(r'    "([^"\\]*)",')
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
-class Inline(dict[str, object]):
-    """A table that is written on one line."""
+def section(header: str, table: Mapping[str, object]) -> str:
+    """Return a table with its header, which the document itself has none of; tables inside stand on their keys' lines.
 
-
-class Row(dict[str, object]):
-    """A row of a list of tables that is not changed any more: what is made of it is kept for other documents.
-
-    Attributes:
-        text: How it is written; one row is always under one name.
+    Values are texts, whole numbers, truth values, times, and lists and tables of these.
     """
-
-    text = ""
-
-
-def flat(table: Mapping[str, object]) -> dict[str, object]:
-    """Return a table whose tables are written on the lines of their keys."""
-    return {
-        key: Inline(one)
-        if isinstance(one, dict)
-        else [Inline(each) if isinstance(each, dict) else each for each in one]
-        if isinstance(one, list)
-        else one
-        for key, one in table.items()
-    }
-
-
-def dumps(tree: Mapping[str, object]) -> str:
-    """Return a document; values are texts, whole numbers, truth values, times, lists and tables."""
-    lines: list[str] = []
-    _table(lines, tree, ())
-    return "\n".join(lines).lstrip("\n") + "\n"
-
-
-def _table(lines: list[str], table: Mapping[str, object], path: tuple[str, ...]) -> None:
-    for key, value in table.items():
-        if not _is_table(value):
-            lines.append(f"{_key(key)} = {_lines(value)}")
-    for key, value in table.items():
-        name = ".".join(map(_key, (*path, key)))
-        if isinstance(value, dict) and not isinstance(value, Inline):
-            if not value or any(not _is_table(inner) for inner in value.values()):
-                lines += ["", f"[{name}]"]
-            _table(lines, value, (*path, key))
-        elif isinstance(value, list) and _is_table(value):
-            lines += [_row(row, name, (*path, key)) for row in value]
-
-
-def _row(row: Mapping[str, object], name: str, path: tuple[str, ...]) -> str:
-    if isinstance(row, Row) and row.text:
-        return row.text
-    lines = ["", f"[[{name}]]"]
-    _table(lines, row, path)
-    text = "\n".join(lines)
-    if isinstance(row, Row):
-        row.text = text
-    return text
-
-
-def _is_table(value: object) -> bool:
-    if isinstance(value, dict):
-        return not isinstance(value, Inline)
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(row, dict) and not isinstance(row, Inline) for row in value)
-    )
+    lines = [header] if header else []
+    lines += [f"{_key(key)} = {_lines(value)}" for key, value in table.items()]
+    return "".join(f"{line}\n" for line in lines)
 
 
 @lru_cache(maxsize=4096)

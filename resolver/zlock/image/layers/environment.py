@@ -10,7 +10,7 @@ from zlock.image.layers.packing import Wheel
 from zlock.image.layers.parent import ParentFacts
 from zlock.image.layers.wheel import Environment
 from zlock.image.reading.installed import COMPILED_BY
-from zlock.lock.toml import Inline, dumps
+from zlock.lock.toml import section
 from zlock.model.image import FOLDER, WORKING_FOLDER
 
 
@@ -47,15 +47,16 @@ def environment_entries(environment: Environment, facts: ParentFacts, compiled_b
 
 def locked_text(wheels: Sequence[Wheel]) -> str:
     """Return what an image says that was locked for it (PEP 751): names, versions and hashes only."""
+    head = {"lock-version": "1.0", "created-by": "zlock", **({} if wheels else {"packages": ()})}
     packages = [
         {
             "name": one.name,
             "version": one.version,
-            "wheels": [Inline({"path": one.filename, "hashes": Inline({"sha256": one.sha256})})],
+            "wheels": [{"path": one.filename, "hashes": {"sha256": one.sha256}}],
         }
         for one in wheels
     ]
-    return dumps({"lock-version": "1.0", "created-by": "zlock", "packages": packages})
+    return "\n".join([section("", head), *(section("[[packages]]", one) for one in packages)])
 
 
 def settled_entries(locked: str, owner: tuple[int, int], *, is_there: bool, any_user: bool) -> list[Entry]:

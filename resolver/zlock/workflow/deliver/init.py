@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zlock.errors import InvalidConfiguration, OutsideFailed, ZlockError
-from zlock.lock.toml import dumps
+from zlock.lock.toml import section
 from zlock.model.origin import Origin, Source
 from zlock.pyproject.document import Document
 from zlock.pyproject.script import is_plain
@@ -128,14 +128,14 @@ def _pointing_at(origin: Path, folder: Path) -> tuple[str, list[str]]:
         text = origin.read_bytes().decode(errors="replace")
         found = [f"{shown}:{name}" for name in _pipelines(text)]
         several = found if len(found) > 1 else []
-        pointer = dumps({"pipeline": several[0] if several else shown})
+        pointer = section("", {"pipeline": several[0] if several else shown})
         return "\n" + pointer + (_ZENML if _IMPORTS_ZENML.search(text) else ""), several
     if origin.suffix == ".toml":
         if not Document.read(origin.absolute(), root=Path.cwd()).table("dependency-groups"):
             gather_pyproject(origin, root=Path.cwd(), extras=(), groups=())
-        return "\n" + dumps({"docker": {"pyproject-path": shown}}), []
+        return "\n" + section("[docker]", {"pyproject-path": shown}), []
     _check_requirements(origin, shown)
-    return "\n" + dumps({"docker": {"requirements": shown}}), []
+    return "\n" + section("[docker]", {"requirements": shown}), []
 
 
 def _check_requirements(origin: Path, shown: str) -> None:
