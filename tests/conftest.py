@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from support.building import Engine, running_engine
+from support.debian import Key
 from support.index import TinyIndex
 from support.project import Project
+from support.stored_images import TinyRegistry
 from support.venv import make_venv
 from support.zenml import zenml_python
 
@@ -76,6 +78,21 @@ def index() -> Iterator[TinyIndex]:
     """An index that knows nothing yet."""
     with TinyIndex() as tiny:
         yield tiny
+
+
+@pytest.fixture
+def tiny() -> Iterator[TinyRegistry]:
+    """A registry that has nothing yet."""
+    with TinyRegistry() as tiny:
+        yield tiny
+
+
+@pytest.fixture(scope="module")
+def key() -> Iterator[Key]:
+    """What signs Debian archives."""
+    made = Key()
+    yield made
+    made.close()
 
 
 @pytest.fixture

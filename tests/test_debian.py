@@ -46,13 +46,6 @@ DEBS = (
 )
 
 
-@pytest.fixture(scope="module")
-def key() -> Iterator[Key]:
-    made = Key()
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def archive(key: Key) -> Iterator[TinyArchive]:
     require("apt-get")

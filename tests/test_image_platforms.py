@@ -26,12 +26,6 @@ LOGIN = "writer:secret"
 
 
 @pytest.fixture
-def tiny() -> Iterator[TinyRegistry]:
-    with TinyRegistry() as tiny:
-        yield tiny
-
-
-@pytest.fixture
 def registry(tmp_path: Path, tiny: TinyRegistry) -> Iterator[Registry]:
     file = tmp_path / ".docker" / "config.json"
     file.parent.mkdir()

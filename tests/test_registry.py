@@ -42,12 +42,6 @@ IMAGE = Image(layers=(LAYER,), labels={"zlock.key": "0a"})
 
 
 @pytest.fixture
-def tiny() -> Iterator[TinyRegistry]:
-    with TinyRegistry() as tiny:
-        yield tiny
-
-
-@pytest.fixture
 def reader(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registry]:
     """What asks a registry once more where it fails, and waits for seconds, or for as many as a test says."""
     seconds = str(getattr(request, "param", 2))

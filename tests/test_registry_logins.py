@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -32,11 +32,10 @@ echo '{"Username": "helped", "Secret": "by-helper"}'
 
 
 @pytest.fixture
-def tiny() -> Iterator[TinyRegistry]:
-    with TinyRegistry() as tiny:
-        tiny.push("team/image", "1", IMAGE)
-        tiny.login = LOGIN
-        yield tiny
+def tiny(tiny: TinyRegistry) -> TinyRegistry:
+    tiny.push("team/image", "1", IMAGE)
+    tiny.login = LOGIN
+    return tiny
 
 
 def entry(login: str) -> dict[str, str]:

@@ -28,13 +28,6 @@ GIT = Deb(name="git", version="1:2.39.5-0+deb12u1", fields={"Depends": "libc6, g
 MAN = Deb(name="git-man", version="1:2.39.5-0+deb12u1", architecture="all")
 
 
-@pytest.fixture(scope="module")
-def key() -> Iterator[Key]:
-    made = Key()
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def archive(key: Key) -> Iterator[TinyArchive]:
     require("apt-get")

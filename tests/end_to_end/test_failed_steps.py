@@ -22,10 +22,9 @@ SAID = "the link `out` leads out of the project"
 
 
 @pytest.fixture
-def tiny() -> Iterator[TinyRegistry]:
-    with TinyRegistry() as tiny:
-        tiny.push("team/base", "1", Image())
-        yield tiny
+def tiny(tiny: TinyRegistry) -> TinyRegistry:
+    tiny.push("team/base", "1", Image())
+    return tiny
 
 
 def configure(project: Project, index: TinyIndex, bad: Mapping[str, Any], **more: Any) -> None:

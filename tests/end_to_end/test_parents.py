@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,12 +15,11 @@ from support.stored_images import Image, TinyRegistry
 
 
 @pytest.fixture
-def tiny() -> Iterator[TinyRegistry]:
-    with TinyRegistry() as tiny:
-        tiny.push("team/base", "1", Image())
-        tiny.push("team/arm", "1", Image(platform="linux/arm64"))
-        tiny.push("team/both", "1", Image(platform="linux/arm64"), Image(platform="linux/arm/v7"))
-        yield tiny
+def tiny(tiny: TinyRegistry) -> TinyRegistry:
+    tiny.push("team/base", "1", Image())
+    tiny.push("team/arm", "1", Image(platform="linux/arm64"))
+    tiny.push("team/both", "1", Image(platform="linux/arm64"), Image(platform="linux/arm/v7"))
+    return tiny
 
 
 def configure(project: Project, index: TinyIndex, *, steps: Any = None, **docker: Any) -> None:

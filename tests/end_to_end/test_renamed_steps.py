@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import pytest
 
@@ -14,10 +14,9 @@ FIRST, SECOND = Image(labels={"is": "first"}), Image(labels={"is": "second"})
 
 
 @pytest.fixture
-def tiny() -> Iterator[TinyRegistry]:
-    with TinyRegistry() as tiny:
-        tiny.push("team/parent", "1", FIRST)
-        yield tiny
+def tiny(tiny: TinyRegistry) -> TinyRegistry:
+    tiny.push("team/parent", "1", FIRST)
+    return tiny
 
 
 @pytest.fixture
