@@ -85,6 +85,44 @@ def test_an_unknown_package_is_exit_1_with_close_names(project: Project, index: 
     assert "did you mean `requests`?" in said
 
 
+def test_only_names_that_the_index_has_are_proposed(project: Project, index: TinyIndex) -> None:
+    index.wheel("django", "5.0")
+    index.wheel("requests", "1.0")
+    project.configure(
+        {
+            "python": "3.12",
+            "index": [{"name": "tiny", "url": index.url, "default": True}],
+            "docker": {"requirements": ["requests", "djngo", "nunpy", "cv2"]},
+        }
+    )
+    said = fails(project, 1)
+    assert "did you mean `django`?" in said
+    assert said.count("hint: check the name, or add its index") == 2
+
+
+def test_an_index_that_knows_nothing_is_one_error(project: Project, index: TinyIndex) -> None:
+    index.wheel("own", "1.0")
+    names = ["numpy", "pandas", "polars", "requests"]
+    project.configure(
+        {
+            "python": "3.12",
+            "index": [{"name": "house", "url": index.url}],
+            "index-sources": {"own": "house"},
+            "steps": {
+                "a": {"docker": {"requirements": ["own>=2", *names[:3]]}},
+                "b": {"docker": {"requirements": ["own", *names]}},
+            },
+        }
+    )
+    said = fails(project, 1, "--index-url", index.url)
+    assert f"error: the index `{index.url.rstrip('/')}` knows none of the 4 packages that it was asked for" in said
+    assert "`numpy`, `pandas`, `polars` and 1 more" in said
+    assert "`--index-url`" in said
+    assert "step `a`: no usable release matches `own>=2`" in said
+    assert said.count("error: ") == 2
+    assert "did you mean" not in said
+
+
 def test_an_index_without_a_usable_url_is_exit_2(project: Project) -> None:
     configure(project, "http://user:s3cret@[broken/simple/")
     assert "s3cret" not in fails(project, 2)

@@ -20,13 +20,14 @@ from zlock.index.network import CONNECTIONS
 from zlock.index.pages import Pages
 from zlock.index.pool import Known, Pool
 from zlock.model.distribution import Dependency, File, Metadata
-from zlock.model.indexes import Index, Routing, Toolchain
+from zlock.model.indexes import Index, Routing, Toolchain, address
 from zlock.model.page import Page
 from zlock.model.ports import InvalidMetadata, MetadataBuilder
 
 if TYPE_CHECKING:
     from zlock.index.files import Files
 
+_MISSPELT = 2  # names that somebody may have misspelt all, as that is no reason to doubt an index
 Group = tuple[str, NormalizedName]
 """An index and a name: metadata of one project is stored in one file."""
 Route = tuple[Index, ...]
@@ -219,10 +220,31 @@ class Repository:
 
     def known_names(self) -> set[str]:
         """Return the names that indexes were seen to know, for close matches."""
-        with self._lock:
-            done = {name: page for (name, _), page in self._pages.items() if page.done() and not page.exception()}
-        names = {str(name) for name, page in done.items() if page.result() is not None}
+        names = {str(name) for name, _, page in self._answers() if page}
         return names.union(*(pages.names() for pages in self._indexes.values()))
+
+    def strangers(self) -> dict[str, list[NormalizedName]]:
+        """Return the indexes that know none of the names that they were asked for as the last, with these names.
+
+        An index that was asked for one or two names is none of them: these may be misspelt.
+        """
+        absent, serving = dict[Index, list[NormalizedName]](), set[Index]()
+        for name, route, page in self._answers():
+            if page:
+                serving.update([index for index in route if index.shown == address(page.index)][:1])
+            elif route:
+                absent.setdefault(route[-1], []).append(name)
+        return {
+            index.shown: sorted(names)
+            for index, names in absent.items()
+            if len(names) > _MISSPELT and index not in serving
+        }
+
+    def _answers(self) -> list[tuple[NormalizedName, Route, Page | None]]:
+        """Return what indexes have answered so far."""
+        with self._lock:
+            done = [(*key, page) for key, page in self._pages.items() if page.done() and not page.exception()]
+        return [(name, route, page.result()) for name, route, page in done]
 
     def sha256(self, file: File) -> tuple[str, int]:
         """Return the sha256 and size of a file whose index does not give them, by reading it whole.

@@ -44,15 +44,15 @@ def errors_of(problem: Problem, hopeless: Sequence[Hopeless], known_names: Colle
     Args:
         problem: What has no answer.
         hopeless: The requirements.
-        known_names: Names that an unknown one may be meant as.
+        known_names: Names that an unknown one may be meant as, where its index has them.
     """
-    errors = [_unknown(direct, known_names) for direct, nothing in hopeless if nothing.lack is Lack.UNKNOWN]
+    errors = [_unknown(problem, direct, known_names) for direct, nothing in hopeless if nothing.lack is Lack.UNKNOWN]
     found = [one for one in hopeless if one.nothing.lack is not Lack.UNKNOWN]
     trials = Trials(SECONDS)
     whole = () if errors else tuple(settings_for(problem, [one.nothing for one in found], trials))
     for direct, one in found:
         settings, solves = _settings(problem, one, direct, whole, trials)
-        usual = project_of(direct.name, ()) if one.lack is Lack.FILES else ""
+        usual = _usual(problem, direct, ()) if one.lack is Lack.FILES else ""
         errors.append(no_release(one, direct, problem.universe.rules, usual, settings, solves=solves))
     return errors
 
@@ -71,9 +71,16 @@ def _usable(problem: Problem, package: Package) -> int:
     return problem.domain(package.name) & (-1 if named else ~problem.unnamed(package.name))
 
 
-def _unknown(direct: DirectRequirement, known_names: Collection[str]) -> ZlockError:
+def _unknown(problem: Problem, direct: DirectRequirement, known_names: Collection[str]) -> ZlockError:
+    usual = _usual(problem, direct, known_names)
+    close = () if usual else _close(direct.name, known_names)
+    return unknown_package(direct, usual, list(filter(problem.universe.knows, close)))
+
+
+def _usual(problem: Problem, direct: DirectRequirement, known_names: Collection[str]) -> str:
+    """Return the project whose module has a requirement's name, empty where its index has none."""
     usual = project_of(direct.name, known_names)
-    return unknown_package(direct, usual, () if usual else _close(direct.name, known_names))
+    return usual if usual and problem.universe.knows(usual) else ""
 
 
 def _close(name: str, known: Iterable[str]) -> list[str]:

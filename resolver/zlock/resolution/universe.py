@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import cache, partial
 
-from packaging.utils import NormalizedName
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from zlock.errors import Unsound
+from zlock.errors import Unsound, ZlockError
 from zlock.model.distribution import Dependency, Metadata, Reference
 from zlock.model.page import Page
 from zlock.model.ports import InvalidMetadata, PackageSource
@@ -92,6 +93,12 @@ class Universe:
                 if other.candidate(position):
                     return others[0][0], (index, other.versions[position])
         return "", None
+
+    def knows(self, name: str) -> bool:
+        """Return whether the index that is asked for a name is known to have it, for names that somebody may mean."""
+        with suppress(ZlockError):
+            return self.source.page(canonicalize_name(name)).result() is not None
+        return False
 
     def note(self, text: str) -> None:
         """Tell what a person should know."""

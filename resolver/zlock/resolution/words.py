@@ -14,6 +14,7 @@ from zlock.resolution.conflict import Conflict
 from zlock.resolution.findings import Change, Changes, Files, Flaw, Lack, Link, Nothing
 from zlock.resolution.rules import Rules
 from zlock.resolution.unusable_words import nothing, rejected
+from zlock.wording import listed
 
 _SHOWN = 3
 
@@ -34,6 +35,17 @@ def unknown_package(direct: DirectRequirement, usual: str, close: Sequence[str])
         f"`{direct.name}` was not found in any configured index",
         context=[Located(f"required as `{direct}` by {origin}", origin) for origin in direct.origins],
         hint=module_of(direct, usual) or near or "check the name, or add its index",
+    )
+
+
+def wrong_index(index: str, names: Sequence[str]) -> UnknownPackage:
+    """Return the error of an index that knows none of the names that it was asked for."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return UnknownPackage(
+        f"the index `{index}` knows none of the {len(names)} packages that it was asked for: "
+        f"{listed(names[:_SHOWN])}{more}",
+        hint="is it the right one? It is `--index-url`, the default `[[index]]`, or what pip and uv of this machine "
+        "are configured for; an index that has the packages can be added as `[[index]]`",
     )
 
 

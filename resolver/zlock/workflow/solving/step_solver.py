@@ -22,12 +22,13 @@ from zlock.resolution.align import Aligned, align
 from zlock.resolution.behind import find_behind
 from zlock.resolution.clauses import Unsolvable
 from zlock.resolution.conflict import Conflict
+from zlock.resolution.findings import Lack
 from zlock.resolution.problem import Problem
 from zlock.resolution.reporter import SearchReporter
 from zlock.resolution.side import Member
 from zlock.resolution.solve import Described, Resolved, describe, solve
 from zlock.resolution.trials import Trials
-from zlock.resolution.words import no_solution
+from zlock.resolution.words import no_solution, wrong_index
 from zlock.workflow.locks.job import Job
 from zlock.workflow.solving.problem import StepProblems, locked_pins
 from zlock.workflow.solving.session import Session
@@ -192,8 +193,17 @@ class StepSolver:
         self._hear(Doing(Activity.EXPLAINING, job.step.name))
         if hopeless := find_hopeless(problem):
             self._check_current({one.direct.name for one in hopeless})
-            known = {*self._session.repository.known_names(), *popular_names()}
-            raise_all(error.of(step=job.step.name) for error in errors_of(problem, hopeless, known))
+            repository = self._session.repository
+            unknown = {one.direct.name for one in hopeless if one.nothing.lack is Lack.UNKNOWN}
+            strangers = [one for one in repository.strangers().items() if unknown.intersection(one[1])]
+            rest = [one for one in hopeless if not any(one.direct.name in names for _, names in strangers)]
+            known = {*repository.known_names(), *popular_names()} if rest else ()
+            raise_all(
+                [
+                    *(wrong_index(*one) for one in strangers),
+                    *(error.of(step=job.step.name) for error in errors_of(problem, rest, known)),
+                ]
+            )
         conflict = explain(problem, proof)
         self._check_current(conflict.names)
         return conflict
