@@ -134,7 +134,7 @@ def test_what_is_locked_stays_until_it_is_to_move(case: Case) -> None:
     assert "2 packages (1 added)" in case.resolve()
     assert not case.archive.requests
     assert case.project.lock("second")["tool"]["zlock"]["apt"] == case.own["apt"]
-    assert "(1 moved)" in case.resolve("--upgrade-apt")
+    assert "(1 moved)\n  git-man 1:2.39.5-0+deb12u1 -> 1:2.40\n" in case.resolve("--upgrade-apt")
     assert case.pins["git-man"] == "1:2.40"
 
 

@@ -55,8 +55,25 @@ def test_pins_are_kept_while_they_fit(grown: Project, index: TinyIndex) -> None:
     for key in ("declared", "declared-files", "integrity"):
         del before["tool"]["zlock"][key], after["tool"]["zlock"][key]
     assert after == before
-    assert "train: 3 packages (1 added, 1 moved) -> pylock.train.toml" in result.stderr
+    assert "train: 3 packages (1 added, 1 moved) -> pylock.train.toml\n  alpha 1.0 -> 2.0\n" in result.stderr
     assert "serve: 1 package, up to date" in result.stderr
+
+
+def test_what_moved_is_named_where_it_is_little_or_older(index: TinyIndex, project: Project) -> None:
+    for name in ("p0", "p1", "p2", "p3", "p4"):
+        index.wheel(name, "1.0")
+        index.wheel(name, "2.0", requires=["base<2"] if name == "p0" else [])
+    for version in ("1.9", "1.10", "2.0"):
+        index.wheel("base", version)
+    configure(project, index, {"train": ["base", "p0==1", "p1==1", "p2==1", "p3==1", "p4==1"]})
+    resolved(project)
+    configure(project, index, {"train": ["base", "p0==2", "p1==2", "p2==2", "p3==1", "p4==1"]})
+    few = resolved(project).stderr
+    assert "(4 moved) -> pylock.train.toml\n  base 2.0 -> 1.10 (older)\n  p0 1.0 -> 2.0\n  p1 1.0 -> 2.0\n" in few
+    configure(project, index, {"train": ["base==1.9", "p0==1", "p1==1", "p2==1", "p3==2", "p4==2"]})
+    many = resolved(project).stderr
+    assert "(6 moved) -> pylock.train.toml\n  base 1.10 -> 1.9 (older)\n  p0 2.0 -> 1.0 (older)\n" in many
+    assert "p3" not in many
 
 
 def test_what_one_step_asks_changes_no_other_lock(index: TinyIndex, project: Project) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from packaging.utils import NormalizedName
@@ -17,6 +17,8 @@ from zlock.wording import counted, listed
 from zlock.workflow.project.report import Moves, Report, StepReport
 from zlock.workflow.project.upgrades import check_known, read_upgrades
 from zlock.workflow.project.workspace import Options
+
+_FEW = 5  # packages that moved, which are named without being asked for
 
 
 def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
@@ -130,11 +132,18 @@ def lines_of(step: StepReport, *, verbose: bool) -> list[str]:
         from zlock.resolution.answer_words import differing, gave_way  # most steps have nothing of both
 
         lines += [f"  {line}" for line in (*map(gave_way, step.gave_way), *differing(step.differs))]
-    for moves in filter(None, (step.moves, step.debian) if verbose else ()):
-        lines += [f"  + {name} {version}" for name, version in sorted(moves.added.items())]
-        lines += [f"  - {name} {version}" for name, version in sorted(moves.removed.items())]
-        lines += [f"  {name} {old} -> {new}" for name, (old, new) in sorted(moves.moved.items())]
-    return lines
+    return lines + [line for moves in (step.moves, step.debian) if moves for line in _moved(moves, verbose=verbose)]
+
+
+def _moved(moves: Moves, *, verbose: bool) -> Iterator[str]:
+    """Yield what became of packages: all of it if that is asked for, else what moved where that is little, or older."""
+    if verbose:
+        yield from (f"  + {name} {version}" for name, version in moves.added.items())
+        yield from (f"  - {name} {version}" for name, version in moves.removed.items())
+    is_whole = verbose or len(moves.moved) <= _FEW
+    for name, (old, new) in moves.moved.items():
+        if is_whole or name in moves.older:
+            yield f"  {name} {old} -> {new}{' (older)' if name in moves.older else ''}"
 
 
 def _counts(moves: Moves) -> str:

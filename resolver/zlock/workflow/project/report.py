@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +13,9 @@ from packaging.utils import NormalizedName
 
 from zlock.errors import Collector, ZlockError
 from zlock.lock.facts import Facts
+from zlock.model.debian import version_key
 from zlock.model.explanations import Differs, GaveWay
+from zlock.model.versions import parse_version
 
 if TYPE_CHECKING:  # a check reads no packages
     from zlock.lock.lock import Lock
@@ -30,21 +32,25 @@ class Moves(NamedTuple):
         added: Names that came in, with their versions.
         removed: Names that went, with their versions.
         moved: Names with their old and new versions.
+        older: Those of them that went to an older version.
     """
 
     pins: int = 0
     added: Mapping[str, str] = MappingProxyType({})
     removed: Mapping[str, str] = MappingProxyType({})
     moved: Mapping[str, tuple[str, str]] = MappingProxyType({})
+    older: frozenset[str] = frozenset()
 
     @classmethod
-    def between(cls, old: Mapping[str, str], new: Mapping[str, str]) -> Self:
-        """Compare two sets of pins."""
+    def between(cls, old: Mapping[str, str], new: Mapping[str, str], is_older: Callable[[str, str], bool]) -> Self:
+        """Compare two sets of pins, whose versions are ordered as a function says of a new and an old one."""
+        moved = {name: (old[name], new[name]) for name in sorted(old.keys() & new.keys()) if old[name] != new[name]}
         return cls(
             pins=len(new),
             added={name: new[name] for name in sorted(new.keys() - old.keys())},
             removed={name: old[name] for name in sorted(old.keys() - new.keys())},
-            moved={name: (old[name], new[name]) for name in sorted(old.keys() & new.keys()) if old[name] != new[name]},
+            moved=moved,
+            older=frozenset(name for name, (before, after) in moved.items() if is_older(after, before)),
         )
 
 
@@ -95,12 +101,25 @@ class StepReport(NamedTuple):
         Of the lock of another step, which a new one begins with, nothing was removed.
         """
         is_same = before is not None and before.facts.step == lock.facts.step
-        moves = Moves.between(before.pins if before else {}, lock.pins)
+        moves = Moves.between(before.pins if before else {}, lock.pins, _is_older)
         old, new = before.facts.apt if before else None, lock.facts.apt
-        debian = Moves.between(old.pins if old else {}, new.pins if new else {}) if new or (old and is_same) else None
+        debian = None
+        if new or (old and is_same):
+            debian = Moves.between(old.pins if old else {}, new.pins if new else {}, _is_older_debian)
         if not is_same:
             moves, debian = moves._replace(removed={}), debian and debian._replace(removed={})
         return cls.of(path, lock.facts, status)._replace(moves=moves, debian=debian)
+
+
+def _is_older(version: str, than: str) -> bool:
+    """Return whether the newest of some versions is older than that of others; commits and paths have no order."""
+    newest, other = (max(filter(None, map(parse_version, each.split(", "))), default=None) for each in (version, than))
+    return newest is not None and other is not None and newest < other
+
+
+def _is_older_debian(version: str, than: str) -> bool:
+    newest, other = (max(map(version_key, each.split(", "))) for each in (version, than))
+    return newest < other
 
 
 class Failures:
