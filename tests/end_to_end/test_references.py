@@ -247,6 +247,28 @@ def test_packages_that_come_from_another_index_now_are_noted(project: Project, i
         assert f"note: a came from `{other.url}` when locked, and from `{index.url}` now" in said(project)
 
 
+@pytest.mark.parametrize(
+    ("place", "arguments"), [("index", ["a>=2"]), ("index", ["a", "--upgrade"]), ("folder", ["a>=2"])]
+)
+def test_a_newer_version_of_another_index_is_noted_too(
+    project: Project, index: TinyIndex, wheelhouse: Path, place: str, arguments: list[str]
+) -> None:
+    asked, *option = arguments
+    with TinyIndex() as public:
+        first = str(wheelhouse) if place == "folder" else index.url
+        indexes = [{"url": first}, {"url": public.url, "default": True}]
+        index.add(make_wheel(wheelhouse, "a", "1.0"))
+        project.configure({"python": "3.12", "index": indexes, "docker": {"requirements": ["a"]}})
+        said(project)
+        public.wheel("a", "9.0")
+        index.remove("a")
+        next(wheelhouse.iterdir()).unlink()
+        project.configure({"python": "3.12", "index": indexes, "docker": {"requirements": [asked]}})
+
+        assert f"note: a came from `{first}` when locked, and from `{public.url}` now" in said(project, *option)
+        assert project.locked("pipeline") == {"a": "9.0"}
+
+
 def test_an_upgrade_notes_a_file_that_its_index_replaced(project: Project, index: TinyIndex) -> None:
     file = index.wheel("a", "1.0")
     ask(project, index, "a")

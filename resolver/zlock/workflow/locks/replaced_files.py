@@ -13,7 +13,7 @@ _SHOWN = 3
 
 
 def compare_files(before: Lock | None, after: Lock, *, let_go: Collection[str]) -> list[str]:
-    """Compare the releases that two locks of a step share, and return what a person should know.
+    """Compare the packages that two locks of a step share, and return what a person should know.
 
     Args:
         before: The lock that there is.
@@ -32,16 +32,20 @@ def compare_files(before: Lock | None, after: Lock, *, let_go: Collection[str]) 
     place_of = _index if no_index or before.facts.is_portable else _index_or_folder
     for old, new in _shared(before, after):
         was, now = place_of(old), place_of(new)
+        is_same = old.version == new.version
+        # A newer version elsewhere is how a stranger's package comes in; each version may have a folder of its own.
+        is_moved = was and now and was != now and (is_same or old.index or new.index)
+        if is_moved:
+            moved.setdefault((was, now), []).append(new.name)
         files = sorted(name for name, digest in _files(new).items() if _files(old).get(name, digest) != digest)
+        if not is_same:
+            continue
         if new.name in let_go:
             # To let go of a version is not to expect that the same version is another file.
             notes += map(_another, sorted({*files, *_remote_archive(old, new)}))
-            continue
-        if was and now and was != now:
-            moved.setdefault((was, now), []).append(new.name)
-        elif files and (_index(new) or no_index):
+        elif files and not is_moved and (_index(new) or no_index):
             problems.add(_replaced(files[0], old, new))
-        elif files:
+        elif files and not is_moved:
             notes.append(_another(files[0]))
     problems.raise_if_any()
     return notes + [_moved(names, *places) for places, names in moved.items()]
@@ -58,9 +62,11 @@ def _index_or_folder(package: Package) -> str:
 
 
 def _shared(before: Lock, after: Lock) -> Iterator[tuple[Package, Package]]:
-    known = {(package.name, package.version): package for package in before.packages}
+    """Yield each package with what it was before: the same release where that was locked, else another one of it."""
+    known = {package.name: package for package in before.packages}
+    same = {(package.name, package.version): package for package in before.packages}
     for package in after.packages:
-        old = known.get((package.name, package.version))
+        old = same.get((package.name, package.version), known.get(package.name))
         if old is not None:
             yield old, package
 
