@@ -348,8 +348,11 @@ def test_remove_says_where_a_requirement_is_and_what_was_meant(project: Project,
     succeed(project.run("remove", "gamma"))
 
     assert [one.code for one in (elsewhere, shared, close, unstated)] == [1, 1, 1, 1]
-    assert "nothing states `alpha`" in elsewhere.stderr
-    assert "by explicit (zlock.toml:8)" in shared.stderr
+    assert elsewhere.stderr == (
+        "error: nothing states `alpha` for `serve`\n  `train` requires it by explicit (zlock.toml:14)\n"
+        "hint: name the step that it is to be removed from: `--step train`\n"
+    )
+    assert "does not remove it for `train`\n  by explicit (zlock.toml:8)" in shared.stderr
     assert "did you mean `beta`?" in close.stderr
     assert "`zlock why numpy`" in unstated.stderr
     assert "stated here: `alpha`, `beta`, `gamma`" in unstated.stderr

@@ -422,12 +422,26 @@ def test_keys_follow_the_locked_packages(case: Case) -> None:
     assert len(list(case.project.folder.glob("build/zlock/*/Dockerfile"))) == 3
 
 
+def test_a_debian_package_is_told_from_one_of_python(case: Case) -> None:
+    case.resolve("--no-apt")
+    unlocked = case.project.run("why", "git")
+    case.resolve()
+    upgraded = case.project.run("resolve", "--upgrade-package", "git")
+
+    assert unlocked.code == upgraded.code == 1
+    assert "error: no lock has `git`\n  `git` by `apt_packages` in zlock.toml:" in unlocked.stderr
+    assert "`zlock resolve --pin-images` records" in unlocked.stderr
+    assert "not locked" in unlocked.stderr
+    assert "hint: it is a Debian package: `--upgrade-apt` updates them all" in upgraded.stderr
+
+
 def test_what_the_base_image_has_already_installs_nothing(case: Case) -> None:
     case.configure("libc6")
     assert "note: `libc6`: in the base image" in case.resolve()
     why = case.project.run("why", "libc6")
     assert "no lock has `libc6`" in why.stderr
-    assert "hint: `pipeline` asks for it, and its base image has it already" in why.stderr
+    assert "  `libc6` by `apt_packages` in zlock.toml:" in why.stderr
+    assert "hint: it is a Debian package, which the base image has already" in why.stderr
 
     folder = context(case)
     assert isinstance(folder, Path)

@@ -114,6 +114,16 @@ def test_upgrade_package_moves_only_that_one_in_every_step(grown: Project) -> No
     assert "  beta 1.0 -> 2.0" in result.stderr
 
 
+def test_upgrade_package_names_the_step_that_has_it(grown: Project) -> None:
+    result = grown.run("resolve", "--upgrade-package", "alpha", "--step", "serve")
+    why = grown.run("why", "alpha", "--step", "serve")
+
+    assert (result.code, why.code) == (1, 1)
+    hint = "hint: the lock of `train` has it: name that with `--step`, or leave `--step` out"
+    assert hint in result.stderr
+    assert f"error: no lock has `alpha`\n{hint}" in why.stderr
+
+
 @pytest.mark.parametrize(
     ("stated", "version"), [("beta==1.5", "1.5"), ("Beta<2", "1.5"), ("beta==1.0", "1.0"), ("beta>1,<=2", "2.0")]
 )

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from zlock.errors import Collector, InvalidInput, NoAnswer, every
+from zlock.errors import Collector, InvalidInput, Located, NoAnswer, every
 from zlock.model.addition import ambiguous, joined, name_in, subject_of
 from zlock.model.bounds import specifier
 from zlock.redact import redact
@@ -123,7 +123,7 @@ def _has_marker_of(one: Requirement, stated: Sequence[str]) -> bool:
     return subject_of(str(one)) in map(subject_of, stated)
 
 
-def remove(options: Options, names: Sequence[str]) -> tuple[list[Change], Report, dict[str, list[str]]]:
+def remove(options: Options, names: Sequence[str]) -> tuple[list[Change], Report, dict[str, list[Located]]]:
     """Remove requirements from the chosen steps, or from all, and bring the locks up to date.
 
     Returns:
@@ -237,9 +237,12 @@ class _Places:
             return [place for place in found if place not in shared]
         return list(found | dict.fromkeys(shared))
 
-    def stated(self, name: str) -> list[str]:
+    def stated(self, name: str) -> list[Located]:
         """Return where a name is stated for the chosen steps, whoever edits that."""
         return list(dict.fromkeys(origin for one in self._steps for origin in one.elsewhere.get(name, ())))
+
+    def _stated_for_others(self, name: str) -> list[tuple[str, Located]]:
+        return [(one.name, origin) for one in self._others for origin in one.elsewhere.get(name, ())]
 
     def stating(self, name: str, editing: Editing) -> list[Editable]:
         """Return the places that state a name.
@@ -254,10 +257,17 @@ class _Places:
         elsewhere = self.stated(name)
         if elsewhere:
             raise NoAnswer(
-                f"`{name}` is stated where zlock does not remove it for {listed(one.name for one in self._steps)}",
-                context=[f"by {origin}" for origin in elsewhere],
+                f"`{name}` is stated where zlock does not remove it for "
+                f"{listed(one.name for one in self._steps if name in one.elsewhere)}",
+                context=[Located(f"by {origin}", origin) for origin in elsewhere],
                 hint="remove it there by hand, then run `zlock resolve`; what all steps share is removed without "
                 "`--step`, what one step states with it",
+            )
+        if others := self._stated_for_others(name):
+            raise NoAnswer(
+                f"nothing states `{name}` for {listed(one.name for one in self._steps)}",
+                context=[Located(f"`{step}` requires it by {origin}", origin) for step, origin in others],
+                hint=f"name the step that it is to be removed from: `--step {others[0][0]}`",
             )
         known = {name_in(text) for place in editable for text in editing.stated(place)} - {""}
         raise NoAnswer(

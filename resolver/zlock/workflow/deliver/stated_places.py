@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 from packaging.utils import canonicalize_name
 
-from zlock.errors import InvalidInput
+from zlock.errors import InvalidInput, Located
 from zlock.model.origin import Source
 from zlock.model.paths import real
 from zlock.model.requirement import Gathered
@@ -120,13 +120,13 @@ class StatedStep(Struct, frozen=True, kw_only=True):
             stated yet.
         places: All editable places that reach it: the requirements files with those that they include, the lists of
             its `pyproject.toml`, the metadata of its script, and the lists of the configuration.
-        elsewhere: By name, where it is stated, whoever edits that: "pipeline.py:12", "stack (...)".
+        elsewhere: By name, where it is stated, whoever edits that.
     """
 
     name: str
     home: Editable | Location | None
     places: tuple[Editable, ...]
-    elsewhere: dict[str, list[str]]
+    elsewhere: dict[str, list[Located]]
 
     @classmethod
     def of(cls, workspace: Workspace, step: Step, gathered: Sequence[Gathered]) -> StatedStep:
@@ -205,9 +205,9 @@ def _in_configuration(workspace: Workspace, step: Step) -> Iterator[TomlPlace]:
     yield from (own[1], shared[1])
 
 
-def _elsewhere(gathered: Sequence[Gathered]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+def _elsewhere(gathered: Sequence[Gathered]) -> dict[str, list[Located]]:
+    found: dict[str, list[Located]] = {}
     for one in gathered:
         for direct in one.requirements:
-            found.setdefault(canonicalize_name(direct.name), []).extend(map(str, direct.origins))
+            found.setdefault(canonicalize_name(direct.name), []).extend(one.located for one in direct.origins)
     return found

@@ -100,7 +100,7 @@ def _debian_roots(locked: LockedStep, graph: Graph) -> Iterator[Root]:
     virtual: dict[str, tuple[str, ...]] = {}
     reached: set[str] = set()
     for text in locked.question.apt_packages:
-        name, origins = bare_name(text), tuple(_origins(locked, text))
+        name, origins = bare_name(text), tuple(apt_origins(locked, text))
         if name in graph.versions:
             reached |= graph.below(name)
             yield Root(requirement=text, origins=origins, nodes=(name,))
@@ -112,7 +112,8 @@ def _debian_roots(locked: LockedStep, graph: Graph) -> Iterator[Root]:
         yield Root(requirement=", ".join(virtual), origins=origins, nodes=(name,))
 
 
-def _origins(locked: LockedStep, text: str) -> Iterator[str]:
+def apt_origins(locked: LockedStep, text: str) -> Iterator[str]:
+    """Yield who asks for a Debian package, as it is stated."""
     yield from (str(one.source) for one in locked.gathered if text in one.apt_packages)
     settings = locked.step.settings
     if text in (settings.apt_packages or ()):

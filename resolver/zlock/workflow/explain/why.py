@@ -9,13 +9,16 @@ from packaging.utils import canonicalize_name
 
 from zlock.errors import InvalidInput, Located, NoAnswer
 from zlock.merge import merge
+from zlock.model.debian import bare_name
 from zlock.model.explanations import Behind, Differs
 from zlock.wording import did_you_mean, listed
-from zlock.workflow.explain.graphs import StepGraph, debian_graphs, package_graphs
+from zlock.workflow.explain.graphs import StepGraph, apt_origins, debian_graphs, package_graphs
 from zlock.workflow.explain.members import Members
 from zlock.workflow.explain.newer import Newer, behind, newer
-from zlock.workflow.locks.current import LockedStep, load_locked
+from zlock.workflow.locks.current import LockedStep, load_locked, others_with
 from zlock.workflow.project.workspace import Options, Workspace
+
+_CLOSE = 0.75  # how like a name another one has to be; a Debian package of the base image is like no Python package
 
 
 class Chain(Struct, frozen=True, kw_only=True):
@@ -89,14 +92,26 @@ def _absent(workspace: Workspace, every: list[LockedStep], name: str) -> NoAnswe
     known = {name for locked in every for name in locked.lock.pins}
     base = canonicalize_name(name.partition("[")[0].strip())
     hint = f"a package is named without its extras: `zlock why {base}`" if base in known and base != package else ""
-    if context := [line for locked in every for line in _left_out(locked, package)]:
+    context: list[str] = [line for locked in every for line in _left_out(locked, package)]
+    if context:
         hint = "remove the marker where the package is to be locked all the same"
     if any(package == excluded for excluded, _ in workspace.project.exclude):
         hint = f"`exclude` in {workspace.project.shown_file} leaves it out"
-    if asking := [one.step.name for one in every if one.facts.apt and name in one.question.apt_packages]:
-        hint = f"{listed(asking)} asks for it, and its base image has it already"
-    hint = hint or did_you_mean(package, sorted(known)) or "`zlock tree` shows what there is"
-    return NoAnswer(f"no lock has `{name}`", context=context, hint=hint)
+    asking = [(one, text) for one in every for text in one.question.apt_packages if bare_name(text) == name]
+    if asking:
+        context = [
+            f"`{text}` by {origin} for `{one.step.called}`" for one, text in asking for origin in apt_origins(one, text)
+        ]
+        hint = "it is a Debian package, which the base image has already"
+        if not all(one.facts.apt for one, _ in asking):
+            hint = (
+                "it is a Debian package that is not locked: that takes the digest of the base image, which "
+                "`zlock resolve --pin-images` records"
+            )
+    elif others := others_with(workspace, package):
+        hint = f"the lock of {listed(others)} has it: name that with `--step`, or leave `--step` out"
+    near = did_you_mean(package, sorted(known), cutoff=_CLOSE)
+    return NoAnswer(f"no lock has `{name}`", context=context, hint=hint or near or "`zlock tree` shows what there is")
 
 
 def _left_out(locked: LockedStep, package: str) -> Iterator[Located]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from zlock.errors import Located, LockOutdated
+from zlock.errors import Located, LockOutdated, ZlockError
 from zlock.lock.facts import Facts
 from zlock.lock.identity import wheelhouse_in
 from zlock.lock.question import Question, changes, target_table
@@ -74,6 +75,20 @@ def load_locked(workspace: Workspace) -> list[LockedStep]:
     """
     found = collect_locked(workspace)
     workspace.report.failures.problems.raise_if_any()
+    return found
+
+
+def others_with(workspace: Workspace, name: str) -> list[str]:
+    """Return the steps that were not chosen and whose locks, as they are, have a package, of Python or of Debian."""
+    chosen, found = workspace.chosen(), []
+    for step in workspace.steps:
+        if step in chosen or step.name not in workspace.locks:
+            continue
+        path = workspace.locks[step.name].path
+        with suppress(ZlockError):  # of a lock that is none; whoever uses it says so
+            lock = parse_lock(path, read_text(path) or "")
+            if name in lock.pins or (lock.facts.apt and name in lock.facts.apt.pins):
+                found.append(step.called)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName
@@ -32,13 +32,22 @@ def _read(text: str) -> Requirement:
     if requirement is None or requirement.url or requirement.marker or requirement.extras:
         raise InvalidInput(
             f"`--upgrade-package` takes a name, and a version or bounds after it, not `{text}`",
-            hint="write `pandas`, `pandas==2.3` or `pandas<3`",
+            hint="write `pandas`, `pandas==2.3` or `pandas<3`; Debian packages move with `--upgrade-apt`",
         )
     return requirement
 
 
-def check_known(upgrades: Iterable[DirectRequirement], known: Collection[NormalizedName]) -> None:
+def check_known(
+    upgrades: Iterable[DirectRequirement],
+    known: Collection[NormalizedName],
+    way: Callable[[NormalizedName], str] = lambda _: "",
+) -> None:
     """Refuse to upgrade what neither a lock pins nor a step asks for: it would move nothing.
+
+    Args:
+        upgrades: What is to move.
+        known: What locks pin and steps ask for.
+        way: Returns where else a name is, with what moves it there; empty for nowhere.
 
     Raises:
         NoAnswer: There is such a name; several come as `Problems`.
@@ -46,7 +55,7 @@ def check_known(upgrades: Iterable[DirectRequirement], known: Collection[Normali
     raise_all(
         NoAnswer(
             f"`--upgrade-package {one.requirement.name}`: no lock pins it",
-            hint=did_you_mean(one.name, known) or "`zlock tree` shows what the locks pin",
+            hint=way(one.name) or did_you_mean(one.name, known) or "`zlock tree` shows what the locks pin",
         )
         for one in upgrades
         if one.name not in known

@@ -21,6 +21,7 @@ from zlock.wording import listed
 from zlock.workflow.locks.asking import Questions
 from zlock.workflow.locks.base_image_notes import base_image_notes
 from zlock.workflow.locks.beginnings import Beginnings
+from zlock.workflow.locks.current import others_with
 from zlock.workflow.locks.job import Answers, Job
 from zlock.workflow.locks.parents import pin_parents
 from zlock.workflow.project.image_settings import check_settings, unbuilt
@@ -173,7 +174,19 @@ def check_upgrades(workspace: Workspace, jobs: Sequence[Job]) -> None:
         asked = {one.name for job in jobs for each in job.gathered for one in each.requirements}
         workspace.report.upgradable = frozenset(pinned | asked)
         if not workspace.options.is_one_of_several:
-            check_known(workspace.options.upgrade_packages, workspace.report.upgradable)
+            check_known(
+                workspace.options.upgrade_packages,
+                workspace.report.upgradable,
+                lambda name: _moved_by(workspace, jobs, name),
+            )
+
+
+def _moved_by(workspace: Workspace, jobs: Sequence[Job], name: str) -> str:
+    """Say what moves a package that no lock of these steps pins as a Python package."""
+    if any(job.lock and job.lock.facts.apt and name in job.lock.facts.apt.pins for job in jobs):
+        return "it is a Debian package: `--upgrade-apt` updates them all"
+    others = others_with(workspace, name)
+    return f"the lock of {listed(others)} has it: name that with `--step`, or leave `--step` out" if others else ""
 
 
 def _note_replaced(workspace: Workspace, jobs: list[Job]) -> None:
