@@ -107,6 +107,9 @@ def test_wrong_arguments_end_with_2_in_the_layout_of_all_errors(
         (("resolve", "--upgrade-packge", "x"), "--upgrade-package"),
         (("build", "--psuh"), "--push"),
         (("tree", "--stp", "x"), "--step"),
+        (("export", "requirement"), "requirements"),
+        (("completion", "fsh"), "fish"),
+        (("plan", "--builder", "podmn"), "podman"),
     ],
 )
 def test_what_was_meant_is_said(project: Project, arguments: tuple[str, ...], meant: str) -> None:

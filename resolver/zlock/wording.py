@@ -42,6 +42,12 @@ def counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
+def way_of_file(file: str) -> str:
+    """Say how the requirements in a file become those of a project, whose commands take names."""
+    key = "pyproject-path" if file.endswith(".toml") else "requirements"
+    return f'state it in the configuration: `{key} = "{file}"`; `zlock init --from {file}` begins one'
+
+
 def span(days: int) -> str:
     """Write how long some days are, in the unit that says it best."""
     if days < _MONTHS:

@@ -359,6 +359,27 @@ def test_remove_says_where_a_requirement_is_and_what_was_meant(project: Project,
     assert body(file) == STEPS.replace('    "gamma",  # for all\n', "")
 
 
+def test_a_requirements_file_is_stated_in_the_configuration(project: Project, index: TinyIndex) -> None:
+    write(project, index, STEPS)
+    project.write("more.txt", "alpha")
+    named, included = project.run("add", "more.txt"), project.run("add", "-r", "more.txt")
+
+    assert (named.code, included.code) == (2, 2)
+    assert named.stderr == (
+        "error: `more.txt` is a file, not a requirement\n"
+        'hint: state it in the configuration: `requirements = "more.txt"`; `zlock init --from more.txt` begins one\n'
+    )
+    assert "unrecognized arguments: -r" in included.stderr
+    assert 'hint: state it in the configuration: `requirements = "' in included.stderr
+
+
+def test_a_step_is_no_pipeline_file(project: Project, index: TinyIndex) -> None:
+    write(project, index, STEPS)
+    result = project.run("resolve", "train")
+
+    assert (result.code, "hint: name a step by `--step train`" in result.stderr) == (2, True)
+
+
 def test_changes_as_json_and_mistakes_of_the_input(project: Project, index: TinyIndex) -> None:
     file = write(project, index, "")
 

@@ -10,7 +10,7 @@ from zlock._version import __version__
 from zlock.cli.commands import COMMANDS
 from zlock.cli.layout import presentable, write
 from zlock.errors import InvalidInput
-from zlock.wording import did_you_mean
+from zlock.wording import did_you_mean, way_of_file
 
 TYPE_CHECKING = False  # `typing` is not needed for --help
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         options = getattr(parsed, "options", ())
         if "--step" in options and not others[0].startswith("-"):
             parser.hint = parser.hint or f"a step is named by `--step {presentable(others[0])}`"
+        if chosen == "add" and others[0] in ("-r", "--requirement", "--requirements"):
+            parser.hint = way_of_file("requirements.txt")
         parser.hint = parser.hint or did_you_mean(others[0], options, cutoff=0.7)
         parser.error(f"unrecognized arguments: {' '.join(others if chosen else others[:1])}")
     return parsed
@@ -102,6 +104,12 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]  # argparse says NoReturn, exit is one
         hint = self.hint or f"`{self.prog} --help` shows what there is"
         raise InvalidInput(message.replace("'", "`"), hint=hint)
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        """Look for what was meant, as the message alone lists all that there is."""
+        if action.choices and value not in action.choices:
+            self.hint = self.hint or did_you_mean(str(value), map(str, action.choices))
+        super()._check_value(action, value)
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         """End the program once what was printed has left it, which can fail."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -12,7 +13,7 @@ from zlock.errors import Collector, InvalidInput
 from zlock.model import misstated
 from zlock.model.requirement import parsed
 from zlock.redact import redact
-from zlock.wording import listed
+from zlock.wording import listed, way_of_file
 
 
 def read_arguments(stated: Iterable[str]) -> list[Requirement]:
@@ -36,6 +37,8 @@ def read_arguments(stated: Iterable[str]) -> list[Requirement]:
 
 
 def _requirement(text: str) -> Requirement:
+    if text.endswith((".txt", ".in", ".toml")) and Path(text).is_file():
+        raise InvalidInput(f"`{text}` is a file, not a requirement", hint=way_of_file(text))
     try:
         found = parsed(text)
     except ValueError as error:

@@ -275,6 +275,11 @@ class Workspace:
         reference = self.options.pipeline or self.project.pipeline
         if reference:
             folder = Path.cwd() if self.options.pipeline and self.options.project is None else self.project.folder
+            if reference in {*self.project.steps, *self.locks} and not (folder / reference).exists():
+                raise InvalidInput(
+                    f"`{reference}` is a step, and a pipeline file is to be named here",
+                    hint=f"name a step by `--step {reference}`",
+                )
             self.pipeline = self._loaded = self._loaded or self._load(str(folder / reference), reference)
             if self.pipeline.framework and self.project.stack and self.project.stack.pipeline_image:
                 self.pipeline = self.pipeline.with_own_image()
