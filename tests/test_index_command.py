@@ -42,7 +42,7 @@ def fails(project: Project, code: int, *arguments: str, env: Mapping[str, str] |
     assert "Traceback" not in result.stderr
     assert "error: " in result.stderr
     assert "hint: " in result.stderr
-    assert not project.lock_path("pipeline").exists()
+    assert not list(project.folder.glob("lockfiles/*.toml"))
     return result.stderr
 
 
@@ -98,6 +98,13 @@ def test_only_names_that_the_index_has_are_proposed(project: Project, index: Tin
     said = fails(project, 1)
     assert "did you mean `django`?" in said
     assert said.count("hint: check the name, or add its index") == 2
+
+
+def test_names_that_may_be_meant_make_no_stranger_of_an_index(project: Project, index: TinyIndex) -> None:
+    step = {"docker": {"requirements": ["nunpy"]}}
+    url = {"name": "tiny", "url": index.url, "default": True}
+    project.configure({"python": "3.12", "index": [url], "steps": {"a": step, "b": step}})
+    assert fails(project, 1).count("`nunpy` was not found in any configured index") == 2
 
 
 def test_an_index_that_knows_nothing_is_one_error(project: Project, index: TinyIndex) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -193,11 +193,10 @@ class StepSolver:
         self._hear(Doing(Activity.EXPLAINING, job.step.name))
         if hopeless := find_hopeless(problem):
             self._check_current({one.direct.name for one in hopeless})
-            repository = self._session.repository
             unknown = {one.direct.name for one in hopeless if one.nothing.lack is Lack.UNKNOWN}
-            strangers = [one for one in repository.strangers().items() if unknown.intersection(one[1])]
+            strangers = [one for one in self._strangers.items() if unknown.intersection(one[1])]
             rest = [one for one in hopeless if not any(one.direct.name in names for _, names in strangers)]
-            known = {*repository.known_names(), *popular_names()} if rest else ()
+            known = {*self._session.repository.known_names(), *popular_names()} if rest else ()
             raise_all(
                 [
                     *(wrong_index(*one) for one in strangers),
@@ -207,6 +206,14 @@ class StepSolver:
         conflict = explain(problem, proof)
         self._check_current(conflict.names)
         return conflict
+
+    @cached_property
+    def _strangers(self) -> Mapping[str, Sequence[str]]:
+        """The indexes that know nothing of what the steps require, see `Repository.strangers`: as it is known at first.
+
+        Later, names have been asked for that somebody may mean.
+        """
+        return self._session.repository.strangers()
 
     def _no_solution(self, job: Job, problem: Problem, conflict: Conflict) -> NoSolution:
         """Return the error of a conflict; it is told at once, and the way out as soon as that is found."""
