@@ -490,21 +490,56 @@ def test_nothing_in_the_file(load: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "is_said"),
+    ("name", "text"),
     [
-        ("import no_such_module\ndef train(): ...", True),
-        ("def train(): ...\nraise SystemExit", True),
-        ("from no_such_module import train", False),
-        ("import no_such_module\n@step\ndef train(): ...", False),
-        ("import no_such_module\n@zlock.pipeline()\ndef run(): ...", False),
-        ("def train(: ...", False),
+        ("", "import no_such_module\nfit()"),
+        ("", "def train(): ...\nif __name__ == '__main__': train()"),
+        ("", "from helper import read"),
+        ("", "from .helper import read"),
+        ("", "import sklearn.pipeline\nmodel = sklearn.pipeline.Pipeline([])"),
+        ("train", "def train(): ...\ntrain()"),
+        ("run", "import company\nrun = company.run"),
     ],
 )
-def test_a_file_of_plain_functions_is_said_to_be_one(load: Load, text: str, is_said: bool) -> None:
-    error = load.error(text)
+def test_a_script_is_not_run(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / "helper.py").write_text("import os\ndef read(): ...\n")
+    (tmp_path / "train.v2.py").write_text(f"open('was-run', 'w').close()\n{text}\n")
 
-    assert isinstance(error, InvalidPipeline)
-    assert ("state each step in the configuration as `[steps.NAME.docker]`" in error.hint) is is_said
+    with pytest.raises(InvalidPipeline, match=r"`train.v2.py` is a script and not a pipeline") as caught:
+        load_pipeline(f"train.v2.py:{name}".rstrip(":"), project=tmp_path, interpreter=sys.executable)
+
+    assert "`[steps.train-v2.docker]`" in caught.value.hint
+    assert "`train.v2.py:NAME`" in caught.value.hint
+    assert not (tmp_path / "was-run").exists()
+
+
+OWN = "import zlock\n@zlock.pipeline\ndef run(): ...\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "imported"),
+    [
+        ("", "from flows.training import run", {"flows/training.py": OWN}),
+        ("", "from flows import training\nrun = training.run", {"src/flows/training.py": OWN}),
+        ("", "import flows as f\nrun = f.run", {"flows/__init__.py": "from .training import *\n"}),
+        ("", "from made import pipeline\n@pipeline\ndef run(): ...", {"site/made.py": "from zlock import pipeline\n"}),
+        ("run", "from company import run", {"site/company.py": OWN}),
+        ("run", "from company import other as run", {"site/company.py": OWN + "other = run\n"}),
+        ("run", "from company import *", {"site/company.py": OWN}),
+    ],
+)
+def test_a_pipeline_may_be_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, imported: dict[str, str]
+) -> None:
+    for path, content in {"flows/training.py": OWN, **imported, "train.py": text}.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(content)
+    inside = os.pathsep.join([str(tmp_path / folder) for folder in ("src", "site")])
+    monkeypatch.setenv("PYTHONPATH", f"{inside}{os.pathsep}{SOURCE_ROOT}")
+
+    found = load_pipeline(f"train.py:{name}".rstrip(":"), project=tmp_path, interpreter=sys.executable)
+
+    assert found.name == "run"
 
 
 @pytest.mark.parametrize(
@@ -729,7 +764,7 @@ def test_a_file_that_forks_is_answered_once(load: Load, capfd: pytest.CaptureFix
 
 
 def test_interrupting_zlock_ends_the_child(load: Load) -> None:
-    (load.project / "pipe.py").write_text(dedent(HANG))
+    (load.project / "pipe.py").write_text("import zlock\n" + dedent(HANG))
     script = "import sys, pathlib; from zlock.settings.load import load_pipeline as load; "
     script += "load('pipe.py', project=pathlib.Path.cwd(), interpreter=sys.executable)"
     parent = subprocess.Popen(

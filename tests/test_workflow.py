@@ -234,6 +234,7 @@ def test_init_from_a_file_that_is_not_there_writes_nothing(project: Project) -> 
         ("environment.yml", "name: a\ndependencies:\n  - six\n", "can't be read as a requirements", "`--from` takes"),
         ("Pipfile", '[packages]\nsix = "*"\n', "can't be read as a requirements", "`--from` takes"),
         ("a.bin", "\x00FROM", "can't be read as a requirements", "`--from` takes"),
+        ("setup.py", "import setuptools\nsetuptools.setup()\n", "builds a package", '"NAME @ file:."'),
         ("other.toml", "[tool.other]\n", "there is no `[project]` table", "choose dependency groups"),
     ],
 )
@@ -263,13 +264,16 @@ def test_init_from_a_file_that_looks_like_another_kind(project: Project, name: s
     assert project.run("init", "--from", name).code == 0
 
 
-def test_init_from_plain_functions_says_how_steps_are_stated_then(project: Project) -> None:
-    project.write("pipeline.py", "import pandas\n\ndef train(): ...\n")
-    result = project.run("init", "--from", "pipeline.py")
+@pytest.mark.parametrize("text", ["import pandas\n\ndef train(): ...\n", "import os\n", ""])
+def test_init_from_a_script_states_it_as_a_step(index: TinyIndex, project: Project, text: str) -> None:
+    index.wheel("alpha", "1.0")
+    project.write("jobs/train.py", text)
+    result = project.run("init", "--from", "jobs/train.py")
 
     assert result.code == 0
-    assert "no function in `pipeline.py` is decorated as a pipeline or a step" in result.stderr
-    assert "`[steps.NAME.docker]`" in result.stderr
+    assert "`jobs/train.py` is a script and not a pipeline" in result.stderr
+    assert project.run("add", "--step", "train", "alpha", "--index-url", index.url).code == 0
+    assert project.locked("train") == {"alpha": "1.0"}
 
 
 def test_init_writes_where_the_project_is_said_to_be(project: Project) -> None:
@@ -449,7 +453,7 @@ def test_a_pipeline_file_is_run_once_for_one_step_and_the_others(project: Projec
 @pytest.mark.parametrize("arguments", [("resolve",), ("resolve", "--check"), ("plan",), ("tree",)])
 def test_a_pipeline_file_that_raises_is_run_once(project: Project, arguments: tuple[str, ...]) -> None:
     project.configure({"pipeline": "wrong.py"})
-    project.write("wrong.py", "print('imported')\nraise ValueError('no')\n")
+    project.write("wrong.py", "import zlock\nprint('imported')\nraise ValueError('no')\n")
 
     result = project.run(*arguments)
 

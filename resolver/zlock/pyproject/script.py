@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import re
-import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -15,6 +13,7 @@ from zlock.model import plain
 from zlock.model.origin import Source
 from zlock.model.toml import parse_toml
 from zlock.pyproject.document import Document, name_of, parse, wrong_file
+from zlock.pyproject.python_file import has_steps
 from zlock.regular import read_named, read_regular
 from zlock.wording import did_you_mean, kind
 
@@ -69,7 +68,7 @@ def line_of_script(path: Path) -> int | None:
     """
     text = _readable(path)
     begin = _BEGIN.search(text)
-    return text.count("\n", 0, begin.start()) + 1 if begin and not _has_steps(text) else None
+    return text.count("\n", 0, begin.start()) + 1 if begin and not has_steps(text) else None
 
 
 def asked_in(data: bytes) -> tuple[Mapping[str, object], bool] | None:
@@ -85,7 +84,7 @@ def asked_in(data: bytes) -> tuple[Mapping[str, object], bool] | None:
     blocks = _blocks(text)
     if len(blocks) > 1:
         raise ValueError
-    return (_as_project(parse_toml(_content(blocks[0]))), not _has_steps(text)) if blocks else None
+    return (_as_project(parse_toml(_content(blocks[0]))), not has_steps(text)) if blocks else None
 
 
 def stated_in(text: str) -> str:
@@ -100,45 +99,12 @@ def with_stated(text: str, content: str) -> str:
     return text[: block.start("content")] + lines + text[block.end("content") :]
 
 
-def is_plain(path: Path) -> bool:
-    """Tell whether a Python file has functions and no metadata, and none is decorated as a pipeline or a step.
-
-    It may still import pipelines. A file that can't be read or parsed is none.
-    """
-    text = _readable(path)
-    functions = _functions(text)
-    return _BEGIN.search(text) is None and bool(functions) and not any(map(_is_decorated, functions))
-
-
 def _readable(path: Path) -> str:
     """Return the text of a Python file; empty where it can't be read."""
     try:
         return importlib.util.decode_source(read_regular(path))
     except (OSError, SyntaxError, ValueError):
         return ""
-
-
-def _has_steps(text: str) -> bool:
-    return any(map(_is_decorated, _functions(text)))
-
-
-def _functions(text: str) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Return the functions of a text; none where it can't be parsed."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # such as newer syntax
-        return []
-    return [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
-
-
-def _is_decorated(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    return any(map(_makes_steps, function.decorator_list))
-
-
-def _makes_steps(decorator: ast.expr) -> bool:
-    return ast.unparse(decorator).partition("(")[0].rpartition(".")[2] in ("pipeline", "step")
 
 
 def _blocks(text: str) -> list[re.Match[str]]:

@@ -20,9 +20,11 @@ from typing import NamedTuple
 
 from zlock.errors import InvalidPipeline, Located, ZlockError
 from zlock.model.conflict import conflicted_line
+from zlock.pyproject.python_file import may_hold
 from zlock.regular import read_named
-from zlock.settings.frameworks import FRAMEWORKS
+from zlock.settings.frameworks import FRAMEWORKS, MAKERS
 from zlock.settings.location import Location, display
+from zlock.settings.names import step_name_of
 from zlock.settings.reader import PROTOCOL, Declared, FileQuestion, Reader, Told
 from zlock.wording import did_you_mean, listed
 
@@ -59,6 +61,7 @@ def main(question: FileQuestion) -> None:
 def answer(question: FileQuestion) -> dict[str, object]:
     """Import the file and describe what it declares, or say what is wrong."""
     try:
+        _refuse_script(question)
         for framework in FRAMEWORKS:
             scratch = Path(question.result).parent
             os.environ.update({name: value.format(scratch=scratch) for name, value in framework.environ.items()})
@@ -70,6 +73,20 @@ def answer(question: FileQuestion) -> dict[str, object]:
         raise
     except BaseException as error:  # noqa: BLE001  # whatever user code raises is an answer
         return {"errors": [_told(found) for found in _explained(error, question)]}
+
+
+def _refuse_script(question: FileQuestion) -> None:
+    """Refuse to run what holds no pipeline, such as a script that would begin to train."""
+    file, project = Path(question.file), Path(question.project)
+    if may_hold(file, MAKERS, (file.parent, project, project / "src"), question.name):
+        return
+    shown = question.shown
+    raise InvalidPipeline(
+        f"`{shown}` is a script and not a pipeline: no function in it is decorated as a pipeline or a step, and it "
+        "imports none from the project; it was not run",
+        hint=f"state what it needs in the configuration as `[steps.{step_name_of(file.stem)}.docker]`, in place of "
+        f"`pipeline`; a pipeline that it imports from a package is named: `{shown}:NAME`",
+    )
 
 
 def _readers() -> list[Reader]:
@@ -107,7 +124,7 @@ def _held(question: FileQuestion, module: ModuleType) -> _Held:
     found = [one for one in every if one.pipelines or one.steps]
     if not found:
         message = f"`{question.shown}` holds no pipeline and no step"
-        makers = " or ".join(f"`from {one} import pipeline, step`" for one in ("zlock", *(f[0] for f in FRAMEWORKS)))
+        makers = " or ".join(f"`from {one} import pipeline, step`" for one in MAKERS)
         raise InvalidPipeline(message, hint=f"`@pipeline` and `@step` must be {makers}")
     if len(found) > 1:
         own, other = found

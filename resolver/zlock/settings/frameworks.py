@@ -42,3 +42,6 @@ FRAMEWORKS = (
         },
     ),
 )
+
+MAKERS = ("zlock", *(framework.package for framework in FRAMEWORKS))
+"""The packages whose `@pipeline` and `@step` are read."""

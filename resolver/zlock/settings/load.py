@@ -17,12 +17,11 @@ from msgspec import Struct
 from zlock import errors
 from zlock.errors import CommandFailed, InvalidPipeline, Located, ZlockError, raise_all
 from zlock.process import exit_of, started
-from zlock.pyproject.script import is_plain
 from zlock.redact import redact
 from zlock.settings.declared import DeclaredPipeline, DeclaredStep
 from zlock.settings.docker import DockerSettings
 from zlock.settings.frameworks import FRAMEWORKS
-from zlock.settings.location import Location, display
+from zlock.settings.location import Location
 from zlock.settings.reader import PROTOCOL, Read, Told
 from zlock.wording import did_you_mean
 
@@ -116,7 +115,7 @@ def load_pipeline(
         answer = _ask(sys.executable, asked, timeout)
     if answer.protocol != PROTOCOL:
         raise CommandFailed(f"`{sys.executable}` can't import zlock", hint="install zlock again")
-    raise_all(_error(told, note, file) for told in answer.errors)
+    raise_all(_error(told, note) for told in answer.errors)
     assert answer.read is not None  # noqa: S101 - there are errors, or what was read
     return _declared(answer, answer.read, file, name)
 
@@ -220,22 +219,11 @@ def _wait(child: subprocess.Popen[bytes], timeout: float) -> int:
     return child.wait(timeout)
 
 
-def _error(told: Told, note: str, file: Path) -> ZlockError:
+def _error(told: Told, note: str) -> ZlockError:
     found = getattr(errors, told.kind, None)
     kind = found if isinstance(found, type) and issubclass(found, ZlockError) else InvalidPipeline
     lines = [Located(text, Location(file, line)) for text, file, line in told.context]
-    hint = told.hint
-    if kind is InvalidPipeline and is_plain(file):
-        hint = f"{plain(display(str(file)))}; else {hint}".removesuffix("; else ")
-    return kind(redact(told.message), context=[*lines, *([note] if note else [])], hint=hint)
-
-
-def plain(shown: str) -> str:
-    """Return what is said of a Python file in which no function is decorated."""
-    return (
-        f"no function in `{shown}` is decorated as a pipeline or a step: unless it imports one, state each step in the "
-        "configuration as `[steps.NAME.docker]`, in place of `pipeline`"
-    )
+    return kind(redact(told.message), context=[*lines, *([note] if note else [])], hint=told.hint)
 
 
 def _declared(answer: ChildAnswer, read: Read, reference: Path, asked: str) -> DeclaredPipeline:

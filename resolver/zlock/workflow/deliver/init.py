@@ -6,6 +6,7 @@ import ast
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,11 +14,12 @@ from zlock.errors import InvalidConfiguration, OutsideFailed, ZlockError
 from zlock.lock.toml import section
 from zlock.model.origin import Origin, Source
 from zlock.pyproject.document import Document
-from zlock.pyproject.script import is_plain
+from zlock.pyproject.python_file import may_hold
 from zlock.regular import read_regular
 from zlock.replacing import replace_text
 from zlock.settings.config import read_project
-from zlock.settings.frameworks import FRAMEWORKS
+from zlock.settings.frameworks import MAKERS
+from zlock.settings.names import step_name_of
 from zlock.sources.pyproject import gather_pyproject
 from zlock.sources.requirements import read_file
 
@@ -50,6 +52,11 @@ _ZENML = """
 
 # What the active stack requires is written here by `zlock stack import`.
 """
+_SCRIPT = """
+# What `{file}` needs.
+[steps.{step}.docker]
+requirements = []
+"""
 _IMPORTS_ZENML = re.compile(r"^\s*(from|import)\s+zenml\b", re.MULTILINE)
 
 _BEGINS_DOCKERFILE = re.compile(r"\ufeff?(?:[^\S\n]*(?:#.*)?\n)*[^\S\n]*(?:ARG|FROM)\s+[\w$]", re.IGNORECASE)
@@ -66,12 +73,20 @@ class Written(NamedTuple):
         files: The configuration, and what else.
         pipelines: Where the file that it points at holds several pipelines, all of them as `pipeline` names them; it
             names the first.
-        is_plain: Whether it points at a Python file in which no function is decorated.
+        script: The step that it states for a script, which holds no pipeline; else empty.
     """
 
     files: list[Path]
-    pipelines: list[str]
-    is_plain: bool
+    pipelines: Sequence[str]
+    script: str
+
+
+class _Pointing(NamedTuple):
+    """What a configuration says after its head; see `Written` for the others."""
+
+    text: str
+    pipelines: Sequence[str] = ()
+    script: str = ""
 
 
 def write_configuration(folder: Path, origin: Path | None) -> Written:
@@ -92,16 +107,15 @@ def write_configuration(folder: Path, origin: Path | None) -> Written:
             f"there is a configuration already: `{there}`", hint="edit it, or remove it to begin anew"
         )
     head = _HEAD.format(python=f"{sys.version_info.major}.{sys.version_info.minor}")
-    pointer, pipelines = (_MINIMAL, []) if origin is None else _pointing_at(origin, folder)
+    pointing = _Pointing(_MINIMAL) if origin is None else _pointing_at(origin, folder)
     try:
         with path.open("x", encoding="utf-8") as stream:
-            stream.write(head + pointer)
+            stream.write(head + pointing.text)
     except OSError as error:
         raise OutsideFailed(
             f"`{path}` can't be written: {error.strerror}", hint="let your user write there, or free some space"
         ) from error
-    is_plain_file = origin is not None and origin.suffix == ".py" and is_plain(origin)
-    return Written([path, *_ignore(folder / ".gitignore")], pipelines, is_plain_file)
+    return Written([path, *_ignore(folder / ".gitignore")], pointing.pipelines, pointing.script)
 
 
 def _ignore(path: Path) -> list[Path]:
@@ -119,23 +133,36 @@ def _ignore(path: Path) -> list[Path]:
     return [path]
 
 
-def _pointing_at(origin: Path, folder: Path) -> tuple[str, list[str]]:
-    """Return the setting that makes a file a source, and the pipelines in it where there are several."""
+def _pointing_at(origin: Path, folder: Path) -> _Pointing:
+    """Return what makes a file a source."""
     if not origin.is_file():
         raise InvalidConfiguration(f"there is no file `{origin}`", hint="correct `--from`")
     shown = Path(os.path.relpath(origin, folder)).as_posix()
     if origin.suffix == ".py":
-        text = origin.read_bytes().decode(errors="replace")
-        found = [f"{shown}:{name}" for name in _pipelines(text)]
-        several = found if len(found) > 1 else []
-        pointer = section("", {"pipeline": several[0] if several else shown})
-        return "\n" + pointer + (_ZENML if _IMPORTS_ZENML.search(text) else ""), several
+        return _pointing_at_python(origin, shown, folder)
     if origin.suffix == ".toml":
         if not Document.read(origin.absolute(), root=Path.cwd()).table("dependency-groups"):
             gather_pyproject(origin, root=Path.cwd(), extras=(), groups=())
-        return "\n" + section("[docker]", {"pyproject-path": shown}), []
+        return _Pointing("\n" + section("[docker]", {"pyproject-path": shown}))
     _check_requirements(origin, shown)
-    return "\n" + section("[docker]", {"requirements": shown}), []
+    return _Pointing("\n" + section("[docker]", {"requirements": shown}))
+
+
+def _pointing_at_python(origin: Path, shown: str, folder: Path) -> _Pointing:
+    """Return what makes a pipeline file a source, or stands for a script."""
+    text = origin.read_bytes().decode(errors="replace")
+    if origin.name == "setup.py":
+        raise InvalidConfiguration(
+            f"`{shown}` builds a package, which steps require by its folder",
+            hint='begin with `zlock init`, and write `requirements = ["NAME @ file:."]`, with the name of the package',
+        )
+    if "# /// script" not in text and not may_hold(origin, MAKERS, (origin.parent, folder, folder / "src")):
+        step = step_name_of(origin.stem)
+        return _Pointing(_SCRIPT.format(step=step, file=shown), script=step)
+    found = [f"{shown}:{name}" for name in _pipelines(text)]
+    several = found if len(found) > 1 else []
+    pointer = section("", {"pipeline": several[0] if several else shown})
+    return _Pointing("\n" + pointer + (_ZENML if _IMPORTS_ZENML.search(text) else ""), several)
 
 
 def _check_requirements(origin: Path, shown: str) -> None:
@@ -175,8 +202,7 @@ def _pipelines(text: str) -> list[str]:
         body = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # `zlock resolve` says what is wrong with it
         return []
-    makers = {"zlock", *(framework.package for framework in FRAMEWORKS)}
-    imports = [one for one in body if isinstance(one, ast.ImportFrom) and (one.module or "").split(".")[0] in makers]
+    imports = [one for one in body if isinstance(one, ast.ImportFrom) and (one.module or "").split(".")[0] in MAKERS]
     names = {each.asname or each.name for one in imports for each in one.names if each.name == "pipeline"}
     functions = [one for one in body if isinstance(one, ast.FunctionDef)]
     return [one.name for one in functions if any(_makes(each, names) for each in one.decorator_list)]
