@@ -317,3 +317,28 @@ def test_a_command_that_can_not_run_is_an_error_of_the_input(
 
     assert result.code == 2
     assert said in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("program", "hint"),
+    [
+        ("train.py", "`python train.py`"),
+        ("jobs/train.py", "`python jobs/train.py`"),
+        ("./go", "`chmod +x ./go`"),
+        ("./missing", "correct the path"),
+        ("./jobs", "correct the path"),
+    ],
+)
+def test_a_file_that_is_no_program_is_refused_before_the_environment_is_made(
+    project: Project, index: TinyIndex, program: str, hint: str
+) -> None:
+    configure(project, index, {"one": []})
+    for name in ("train.py", "jobs/train.py", "go"):
+        project.write(name, "")
+
+    result = run(project, program)
+
+    assert result.code == 2
+    assert f"`{program}` is not a program" in result.stderr
+    assert hint in result.stderr
+    assert not (project.cache / "environments").exists()

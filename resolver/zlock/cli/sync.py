@@ -48,6 +48,7 @@ def run_run(parsed: argparse.Namespace, screen: Screen) -> int:
     command = parsed.command[1:] if parsed.command[:1] == ["--"] else parsed.command
     if not command:
         raise InvalidInput("there is no command to run", hint="`zlock run --step train -- python train.py`")
+    _refuse_file(command)
     folder = environment_to_run_in(options_of(parsed), make=not parsed.no_sync)
     if folder is None:
         return 0
@@ -63,6 +64,18 @@ def run_run(parsed: argparse.Namespace, screen: Screen) -> int:
         screen.say(f"note: `{program}` is not of this environment, which has no pip and is not to be changed by hand")
     screen.close()
     return _become(program, command, environ)
+
+
+def _refuse_file(command: Sequence[str]) -> None:
+    """Refuse a path that is no program, and a Python file, before an environment is made for it."""
+    name = command[0]
+    is_python = name.endswith(".py") and Path(name).is_file()
+    if shutil.which(name) or not (os.path.dirname(name) or is_python):  # noqa: PTH120 - `./name` has a folder
+        return
+    hint = "correct the path, which counts from the working folder"
+    if Path(name).is_file():
+        hint = f"let the interpreter run it: `python {name}`" if is_python else f"make it one: `chmod +x {name}`"
+    raise InvalidInput(f"`{name}` is not a program that can be started", hint=hint)
 
 
 def _activated(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
