@@ -498,7 +498,7 @@ def test_nothing_in_the_file(load: Load) -> None:
         ("", "from .helper import read"),
         ("", "import sklearn.pipeline\nmodel = sklearn.pipeline.Pipeline([])"),
         ("train", "def train(): ...\ntrain()"),
-        ("run", "import company\nrun = company.run"),
+        ("train", "from helper import read\nclass train: ..."),
     ],
 )
 def test_a_script_is_not_run(tmp_path: Path, name: str, text: str) -> None:
@@ -526,6 +526,13 @@ OWN = "import zlock\n@zlock.pipeline\ndef run(): ...\n"
         ("run", "from company import run", {"site/company.py": OWN}),
         ("run", "from company import other as run", {"site/company.py": OWN + "other = run\n"}),
         ("run", "from company import *", {"site/company.py": OWN}),
+        ("run", "import company\nrun = company.run", {"site/company.py": OWN}),
+        (
+            "run",
+            "from made import flow\n@flow\ndef run(): ...",
+            {"site/made.py": "from zlock import pipeline as flow"},
+        ),
+        ("", "from company import run", {"site/company.py": OWN}),
     ],
 )
 def test_a_pipeline_may_be_imported(

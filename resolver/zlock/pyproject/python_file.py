@@ -17,8 +17,9 @@ def may_hold(file: Path, makers: Collection[str], folders: Sequence[Path], name:
     """Tell whether running a file may give a pipeline or a step; a script for training is not to be run to find out.
 
     It may where a function in it is decorated as one, or where a package is imported that makes them, by the file or
-    by what it imports from the project. What it imports from elsewhere is not read, so there only a name counts that
-    is asked for. A file that can't be parsed may hold anything: whoever runs it says what is wrong.
+    by what it imports from the project. What it imports from elsewhere is not read: then a name has to be asked for,
+    and be more in the file than a plain function. A file that can't be parsed may hold anything: whoever runs it says
+    what is wrong.
 
     Args:
         file: The file.
@@ -26,19 +27,17 @@ def may_hold(file: Path, makers: Collection[str], folders: Sequence[Path], name:
         folders: Where the modules of the project are.
         name: What is asked for by name.
     """
-    waiting, seen = [file], set()
+    waiting, seen = [file], set[Path]()
     while waiting:
         path = waiting.pop()
         if path in seen:
             continue
-        seen.add(path)
         tree = _parsed(path)
-        if tree is None or _is_decorated(tree):
+        if tree is None or _is_decorated(tree) or (not seen and name and {name, "*"} & {*_made(tree)}):
             return True
+        seen.add(path)
         for folder, module, names in _imports(tree, path):
             if folder is None and module.partition(".")[0] in makers:
-                return True
-            if path == file and name and names & {name, "*"}:
                 return True
             for root in [folder] if folder else folders:
                 waiting += _files(root, module, names)
@@ -74,6 +73,17 @@ def _is_decorated(tree: ast.Module) -> bool:
 
 def _makes_steps(decorator: ast.expr) -> bool:
     return ast.unparse(decorator).partition("(")[0].rpartition(".")[2] in ("pipeline", "step")
+
+
+def _made(tree: ast.Module) -> Iterator[str]:
+    """Yield the names that a file binds to what may have been made elsewhere: all but plain functions and classes."""
+    for one in ast.walk(tree):
+        if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store):
+            yield one.id
+        elif isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and one.decorator_list:
+            yield one.name
+        elif isinstance(one, ast.alias):
+            yield (one.asname or one.name).partition(".")[0]
 
 
 def _imports(tree: ast.Module, path: Path) -> Iterator[tuple[Path | None, str, set[str]]]:

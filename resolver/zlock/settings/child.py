@@ -78,7 +78,9 @@ def answer(question: FileQuestion) -> dict[str, object]:
 def _refuse_script(question: FileQuestion) -> None:
     """Refuse to run what holds no pipeline, such as a script that would begin to train."""
     file, project = Path(question.file), Path(question.project)
-    if may_hold(file, MAKERS, (file.parent, project, project / "src"), question.name):
+    installed = {Path(sys.prefix), Path(sys.base_prefix)}
+    own = [path for path in map(Path, filter(None, sys.path)) if not installed & {*path.parents}]
+    if may_hold(file, MAKERS, (file.parent, project, project / "src", *own), question.name):
         return
     shown = question.shown
     raise InvalidPipeline(
