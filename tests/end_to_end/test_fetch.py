@@ -19,11 +19,12 @@ from support.environment import clean_environment
 from support.index import TinyIndex
 from support.project import Project, Result
 from support.venv import install_with_pip, install_with_uv, installed, make_venv, run_pip, run_uv
-from support.wheels import make_wheel
+from support.wheels import make_wheel, metadata_text
 
 PYTHON = f"3.{sys.version_info.minor}"
 TAG = f"cp3{sys.version_info.minor}"
 PINS = {"alpha": "1.0", "beta": "2.0"}
+WITH_BETA = {"docker": {"requirements": ["gamma[x]", "beta"]}}
 
 
 @pytest.fixture
@@ -190,6 +191,41 @@ def test_a_file_that_is_longer_than_locked_is_cut_off(index: TinyIndex, tmp_path
     assert result.code == 3
     assert "a download has more than the" in result.stderr
     assert f"it should have: `{index.root}/" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("inside", "settings", "said"),
+    [
+        ({"requires": ["beta"]}, {}, "`beta`, which is not locked"),
+        ({"requires": ["beta<2"]}, WITH_BETA, "`beta<2`, and 2.0 is locked"),
+        ({"extras": {"x": ["beta"]}}, {}, "`beta`, which is not locked"),
+        ({"requires_python": "<3.8"}, {}, "Python <3.8, and the target is CPython"),
+        ({"requires": ["beta>=2", "other; extra == 'y'", "other; os_name == 'nt'"]}, WITH_BETA, ""),
+        ({"requires": ["beta"]}, {"exclude": ["beta"]}, ""),
+        ({"requires": ["beta<2"]}, {"overrides": ["beta>1"], **WITH_BETA}, ""),
+    ],
+)
+def test_a_wheel_that_requires_what_its_index_did_not_say_is_refused(
+    index: TinyIndex, tmp_path: Path, inside: Any, settings: Any, said: str
+) -> None:
+    wheel = index.wheel("gamma", "1.0", **inside)
+    wheel.requires_python, wheel.core_metadata = None, "no-hash"
+    wheel.metadata = metadata_text("gamma", "1.0", extras={"x": []}).encode()
+    project = make(tmp_path / "project", index, "gamma[x]", **settings)
+
+    result = project.run("fetch")
+
+    assert result.code == (3 if said else 0), result.stderr
+    assert said in result.stderr
+    assert (project.folder / "wheelhouse" / "gamma-1.0-py3-none-any.whl").exists() is not bool(said)
+
+
+def test_a_wheel_that_the_target_does_not_install_may_require_anything(index: TinyIndex, tmp_path: Path) -> None:
+    index.wheel("gamma", "1.0", requires=["other"])
+    index.wheel("gamma", "1.0", tag=f"{TAG}-{TAG}-manylinux_2_17_x86_64")
+    project = make(tmp_path / "project", index, "gamma", platforms=["linux/amd64"])
+
+    assert len(json.loads(succeed(project.run("fetch", "--json")).stdout)["files"]) == 2
 
 
 def test_a_folder_under_the_name_of_a_file_is_left_alone_and_named(index: TinyIndex, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class Files:
             IndexFailed: It can't be had, or its index contradicts it.
         """
         metadata = self._wheel_metadata(file) if file.is_wheel else self._sdist_metadata(file, builder)
-        _check_identity(metadata, name, file.filename)
+        check_identity(metadata, name, file.filename)
         return metadata
 
     def _wheel_metadata(self, file: File) -> Metadata:
@@ -271,8 +271,12 @@ def _part(answer: Answer, begin: int, file: File, client: Client) -> tuple[int, 
     return start, answer.body, size
 
 
-def _check_identity(metadata: Metadata, name: NormalizedName, filename: str) -> None:
-    """Hold a file's metadata against its file name: index and installers go by the name alone."""
+def check_identity(metadata: Metadata, name: NormalizedName, filename: str) -> None:
+    """Hold a file's metadata against its file name: index and installers go by the name alone.
+
+    Raises:
+        InvalidMetadata: It is that of another project or version.
+    """
     if metadata.name != name:
         raise InvalidMetadata(f"`{filename}` says in its metadata that it is `{metadata.name}`")
     try:

@@ -37,6 +37,7 @@ class WantedFile(Struct, frozen=True, kw_only=True):
         find: Returns its URLs or paths; called only where the file is not there yet. The next one is looked for only
             where the file can't be had from those before.
         hint: The way out where it can't be had from any; empty for what the last one says.
+        check: Raises an `IndexFailed` for a file with the right digest that is wrong all the same.
     """
 
     filename: str
@@ -44,6 +45,7 @@ class WantedFile(Struct, frozen=True, kw_only=True):
     size: int
     find: Callable[[], Iterable[str]]
     hint: str = ""
+    check: Callable[[Path], None] = lambda _path: None
 
     def differs(self, path: Path) -> str | None:
         """Return how a file differs from this one, None where it does not."""
@@ -96,7 +98,7 @@ class Wheelhouse:
         """Make sure that a file is there, and is the right one.
 
         Raises:
-            IndexFailed: It can't be had, or what came is another one; what was there is as it was.
+            IndexFailed: It can't be had, or what came is another one or not right; what was there is as it was.
             OfflineMiss: It is on no disk of this machine, and the network is left alone.
             OutsideFailed: A folder has its name, or its places can't be told.
         """
@@ -136,6 +138,7 @@ class Wheelhouse:
                 self._copy(path, wanted, partial, stream)
             stream.flush()
             os.fsync(stream.fileno())
+        wanted.check(partial)
         partial.replace(place)
 
     @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 
 from msgspec.structs import replace
+from packaging.utils import parse_wheel_filename
 
 from zlock.lock.files import PackageFile
 from zlock.lock.lock import Lock
@@ -55,6 +56,15 @@ def with_wheels_for(package: Package, targets: Sequence[Target]) -> Package:
 
 def _fitting(wheels: Iterable[PackageFile], targets: Sequence[Target]) -> tuple[PackageFile, ...]:
     return tuple(wheel for wheel in wheels if any(target.rank(wheel.filename) is not None for target in targets))
+
+
+def best_wheel(wheels: Sequence[PackageFile], target: Target) -> PackageFile:
+    """Return the wheel that an installer takes: the best tags, of these the highest build number."""
+    return min(sorted(wheels, key=_build, reverse=True), key=lambda one: target.rank(one.filename) or 0)
+
+
+def _build(file: PackageFile) -> tuple[tuple[int | str, ...], str]:
+    return parse_wheel_filename(file.filename)[2], file.filename
 
 
 def misfits(lock: Lock, targets: Iterable[Target]) -> Iterator[str]:

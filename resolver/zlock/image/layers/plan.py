@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
 from msgspec.structs import replace
-from packaging.utils import parse_wheel_filename
 
 from zlock.errors import Collector
 from zlock.image.components import components_of
@@ -24,10 +22,9 @@ from zlock.image.reading.compilers import Compiler
 from zlock.image.wanted import FOLDERS, ROOT, BuiltFolder, ImageWanted
 from zlock.lock.files import PackageArchive, PackageFile
 from zlock.lock.package import Package
-from zlock.lock.selection import narrowed
+from zlock.lock.selection import best_wheel, narrowed
 from zlock.model.digest import digest_of_bytes
 from zlock.model.image import OCI
-from zlock.model.target import Target
 from zlock.wording import listed
 
 _LOCKED, _IMAGE = "pylock.toml", "image.json"
@@ -142,7 +139,7 @@ def _wheel(package: Package, wanted: ImageWanted) -> Wheel:
 
 
 def _file(package: Package, wanted: ImageWanted) -> PackageFile | PackageArchive:
-    return package.archive or _best(package.wheels, wanted.target)
+    return package.archive or best_wheel(package.wheels, wanted.target)
 
 
 def _own(name: str, folder: BuiltFolder) -> Wheel:
@@ -160,15 +157,6 @@ def _own(name: str, folder: BuiltFolder) -> Wheel:
 def _origin(url: str, sha256: str) -> dict[str, object]:
     """Return what pip records of an archive (PEP 610)."""
     return {"archive_info": {"hash": f"sha256={sha256}", "hashes": {"sha256": sha256}}, "url": url}
-
-
-def _best(wheels: Sequence[PackageFile], target: Target) -> PackageFile:
-    """Return the wheel that an installer takes: the best tags, of these the highest build number."""
-    return min(sorted(wheels, key=_build, reverse=True), key=lambda one: target.rank(one.filename) or 0)
-
-
-def _build(file: PackageFile) -> tuple[tuple[int | str, ...], str]:
-    return parse_wheel_filename(file.filename)[2], file.filename
 
 
 def plan_stage(wanted: ImageWanted) -> ImagePlan:

@@ -25,12 +25,12 @@ from zlock.lock.wheelhouse import LockedFile, archive_name, locked_files
 from zlock.merge import merge
 from zlock.model.distribution import File
 from zlock.model.paths import real
-from zlock.model.ports import PackageSource
 from zlock.model.reference import join_repository
 from zlock.model.target import Target
 from zlock.reporting import Activity, Doing
 from zlock.workflow.fetching.build_files import house_with
 from zlock.workflow.fetching.folders import Folders, Supply, usable_build
+from zlock.workflow.fetching.inner_metadata import check_wheel
 from zlock.workflow.fetching.pool import Archives
 from zlock.workflow.locks.base_images import base_image_of
 from zlock.workflow.locks.current import LockedStep, load_locked
@@ -128,7 +128,7 @@ def _brought(workspace: Workspace, one: LockedStep, files: Sequence[LockedFile])
         return problems
 
     with closing(Session(workspace, refresh=False)) as session:
-        needs = Needs(one, session.source_of(one), place, workspace, problems)
+        needs = Needs(one, session, place, workspace, problems)
         house = Wheelhouse(place, session.client, offline=options.offline)
         _bring(workspace, house, place, _without_doubles(list(needs.of_files(files)), failed), failed)
     problems.raise_if_any()
@@ -163,7 +163,7 @@ class _Filling:
         for one in self._locked:
             with self._failures.of(one.step.name):
                 problems = Collector()
-                for wanted in Needs(one, session.source_of(one), self._place, self._workspace, problems):
+                for wanted in Needs(one, session, self._place, self._workspace, problems):
                     self._want(one, wanted)
                 problems.raise_if_any()
 
@@ -255,10 +255,11 @@ class Needs:
     """What one step's lock needs, as an iterable of files."""
 
     def __init__(
-        self, locked: LockedStep, source: PackageSource, place: Path, workspace: Workspace, problems: Collector
+        self, locked: LockedStep, session: Session, place: Path, workspace: Workspace, problems: Collector
     ) -> None:
         self._locked = locked
-        self._source = source
+        self._source = session.source_of(locked)
+        self._rules = session.rules
         self._place = place
         self._workspace = workspace
         self._problems = problems
@@ -319,8 +320,18 @@ class Needs:
     def _of_file(self, file: LockedFile) -> WantedFile:
         named = file if file.filename else self._named(file)
         return WantedFile(
-            filename=named.filename, sha256=file.sha256, size=named.size, find=lambda: [self._find(named)]
+            filename=named.filename,
+            sha256=file.sha256,
+            size=named.size,
+            find=lambda: [self._find(named)],
+            check=lambda path: self._check(path, named),
         )
+
+    def _check(self, path: Path, file: LockedFile) -> None:
+        """Hold a file that came against the lock, if it is a wheel of one of its packages."""
+        for package in self._locked.lock.packages:
+            if any(wheel.sha256 == file.sha256 for wheel in package.wheels):
+                check_wheel(path, file.filename, package, self._locked, self._rules)
 
     def _named(self, file: LockedFile) -> LockedFile:
         """Return a file with its name: that which it has in the wheelhouse, or on its index."""

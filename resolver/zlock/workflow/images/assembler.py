@@ -151,8 +151,7 @@ class _Wheels:
     def _of(self, step: str) -> dict[str, WantedFile]:
         if step not in self._wanted:
             one = self._locked[step]
-            source, place = self._session.source_of(one), self._workspace.wheelhouse
-            needs = Needs(one, source, place, self._workspace, Collector())
+            needs = Needs(one, self._session, self._workspace.wheelhouse, self._workspace, Collector())
             files = [*needs.of_files(locked_files(one.lock.packages, None, ()))]
             for package in one.lock.packages:
                 files += needs.of_archive(canonicalize_name(package.name), package.archive) if package.archive else ()
