@@ -14,6 +14,7 @@ import pytest
 from support.debian import SUITE, Deb, Key, TinyArchive, base_files, status_of
 from support.engines import require
 from support.stored_images import digest_of, make_layer, unpacked
+from zlock.debian import apt as asking
 from zlock.debian.apt import Apt
 from zlock.debian.base import Base, describes_debian, take_out
 from zlock.debian.closure import find_closure
@@ -280,6 +281,62 @@ def test_an_archive_that_lies_or_is_gone_is_refused(archive: TinyArchive, key: K
     assert failed.value.context
 
 
+HOSTILE = {
+    "a version that is none": {"Version": "1_0"},
+    "a path out of the archive": {"Filename": "pool/../../etc/passwd.deb"},
+    "a size that no file has": {"Size": "-5"},
+    "no sha256": {"SHA256": ""},
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_package_that_can_not_be_locked_is_named(
+    archive: TinyArchive, key: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    right = TinyArchive._paragraph
+    archive.debs = [Deb(name="evil")]
+    archive.content[archive.debs[0].path] = archive.debs[0].build()
+
+    def paragraph(self: TinyArchive, deb: Deb) -> str:
+        fields = dict(line.split(": ", 1) for line in right(self, deb).splitlines()) | HOSTILE[case]
+        return "".join(f"{name}: {value}\n" for name, value in fields.items())
+
+    monkeypatch.setattr(TinyArchive, "_paragraph", paragraph)
+    archive.publish()
+
+    with pytest.raises(OutsideFailed, match="apt names a package that can't be locked") as failed:
+        closure(read_base(base_files(archive, key), tmp_path), ["evil"])
+
+    assert "evil" in failed.value.context[0]
+    assert "ask whoever keeps its archive" in failed.value.hint
+
+
+def test_what_an_archive_has_compressed_fills_no_disk(
+    archive: TinyArchive, key: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "_BOUNDED", ("prlimit", "--fsize=1000000", "--"))
+    monkeypatch.setattr(archive, "_packages", lambda _: b"\n" * 3_000_000)
+    archive.publish()
+
+    with pytest.raises(OutsideFailed, match="can't be used") as failed:
+        closure(read_base(base_files(archive, key), tmp_path), ["tool"])
+
+    assert failed.value.context
+    assert sum(one.stat().st_size for one in (tmp_path / "apt" / "lists").rglob("*") if one.is_file()) < 9999
+
+
+def test_a_package_that_dpkg_can_not_read_is_named(archive: TinyArchive, key: Key, tmp_path: Path) -> None:
+    file = tmp_path / "tool.deb"
+    file.write_bytes(b"no package")
+    asked = Apt(read_base(base_files(archive, key), tmp_path), tmp_path / "apt", dict(os.environ))
+    deb = DebianPackage("tool", "1.0", "amd64", SUITE, "pool/tool.deb", 10, "0" * 64)
+
+    with pytest.raises(CommandFailed, match=r"tool\.deb` can't be read") as failed:
+        asked.offer({deb: file})
+
+    assert "--upgrade-apt" in failed.value.hint
+
+
 UNSUPPORTED: dict[str, tuple[Files, str, str]] = {
     "Alpine": ({"lib/apk/db/installed": b""}, "it has no dpkg", "its packages are apk's"),
     "Fedora": ({"usr/lib/sysimage/rpm/rpmdb.sqlite": b""}, "it has no dpkg", "its packages are rpm's"),
@@ -304,6 +361,10 @@ WRONG_SOURCES = {
     "deb ftp://archive.example/debian tiny main": "at no web server: `ftp://archive.example/debian/`",
     "deb [trusted=yes] file:/etc tiny main": "at no web server: `file:/etc/`",
     "deb copy:///srv ./": "at no web server",
+    "deb http:/etc tiny main": "at no web server",
+    "deb http://archive.example/\x1b[31m tiny main": "at no web server",
+    "deb http://archive.example/debian ../../tiny main": r"can't be read: `\.\./\.\./tiny`",
+    "deb http://archive.example/debian tiny ../main": r"can't be read: `\.\./main`",
     "deb mirror+file:/etc/mirrors tiny main": "at no web server",
     "deb http://archive.example/debian": "can't be read: `deb http://archive.example/debian`",
     "nonsense": "can't be read: `nonsense`",
@@ -317,6 +378,12 @@ def test_sources_that_can_not_be_asked_are_named(key: Key, tmp_path: Path, line:
 
     with pytest.raises(InvalidInput, match=WRONG_SOURCES[line]):
         read_base(files, tmp_path)
+
+
+@pytest.mark.parametrize("stated", ["amd64\n-o\n", "\n".join(f"arch{number}" for number in range(100))])
+def test_architectures_that_are_none_are_named(key: Key, tmp_path: Path, stated: str) -> None:
+    with pytest.raises(InvalidInput, match="its /var/lib/dpkg/arch is not a list of architectures"):
+        read_base(base_files(None, key, more={"var/lib/dpkg/arch": stated.encode()}), tmp_path)
 
 
 @pytest.mark.parametrize("status", [b"", b"\xff\x00Package: dpkg\n"])

@@ -127,6 +127,8 @@ def test_a_hard_link_is_the_file_it_names_also_of_a_lower_layer() -> None:
         ({"a": HardLink("../../etc/passwd")}, "leads out of it"),
         ({"a": HardLink("nowhere")}, "leads to nothing"),
         ({"a/" * 300: None}, "more than 250 parts"),
+        ({"a/" + "b" * 256: b""}, "no system takes a name"),
+        ({"\xe9" * 128: b""}, "no system takes a name"),
         ({"a.txt": b"", "a.txt/b": b""}, "below what is not a folder"),
         ({"a": "b", "b": "a", "a/c.txt": b""}, "below what is not a folder"),
         ({"./": b""}, "is not a folder"),

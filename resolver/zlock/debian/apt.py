@@ -16,10 +16,13 @@ from pathlib import Path
 from zlock.debian.base import Base
 from zlock.errors import CommandFailed, NoAnswer, OutsideFailed
 from zlock.model.debian import DebianPackage, architectures_of
-from zlock.process import CommandExited, printed_by, run_command
+from zlock.process import CommandExited, exit_of, printed_by, run_command
 from zlock.redact import redact
 
-_UPDATE, _ASK, _FACT = 600.0, 120.0, 10.0  # seconds: to fetch indexes, to ask apt, to ask for its configuration
+_UPDATE, _ASK, _FACT = 600.0, 120.0, 10.0  # seconds: to fetch indexes, to ask apt, to ask for a fact
+_LARGEST = 1 << 30  # bytes of a file that apt writes: what an archive has compressed may unpack to any number
+_LONGEST = 1 << 20  # bytes of what a package says of itself
+_BOUNDED = ("prlimit", f"--fsize={_LARGEST}", "--")  # of util-linux, which each Debian has
 _ANY = frozenset({"all", "any", "native"})  # words of apt-get(8) for an architecture
 _SHOWN = 12  # lines of apt's
 _NETWORK = re.compile(r"Acquire::https?::")
@@ -62,6 +65,7 @@ class Apt:
         try:
             self._run("apt-get", "update", "-q", *options, timeout=_UPDATE)
         except CommandExited as error:
+            shutil.rmtree(self._folder / "lists" / "partial", ignore_errors=True)  # what was begun may be large
             raise self._no_indexes(_said(error)) from error
 
     def offer(self, pool: Mapping[DebianPackage, Path]) -> None:
@@ -71,7 +75,7 @@ class Apt:
             pool: The packages, each with its file, whose hash was checked.
 
         Raises:
-            CommandFailed: dpkg-deb can't read a file.
+            CommandFailed: dpkg-deb can't read a file; then nothing is offered.
         """
         place = self._folder / "pool"
         place.mkdir(parents=True, exist_ok=True)
@@ -83,8 +87,18 @@ class Apt:
 
     def _control(self, deb: DebianPackage, file: Path) -> str:
         """Return a package as an index has it."""
-        argv = ["dpkg-deb", "--field", str(file)]
-        control = run_command(argv, cwd=self._folder, timeout=_ASK, environ=self._environ).stdout
+        argv = [*_BOUNDED, "dpkg-deb", "--field", str(file)]
+        try:
+            with tempfile.TemporaryDirectory(prefix="zlock-deb-") as own:  # left where it is killed
+                environ = {**self._environ, "TMPDIR": own}
+                done = run_command(argv, cwd=self._folder, timeout=_FACT, limit=_LONGEST, environ=environ)
+        except CommandFailed as error:
+            raise CommandFailed(
+                f"the Debian package `{file}` can't be read",
+                context=[error.message, *error.context],
+                hint="its archive has it like that: take what the archives have now, with `--upgrade-apt`",
+            ) from error
+        control = done.stdout
         return f"{control.strip()}\nFilename: ./{deb.filename}\nSize: {deb.size}\nSHA256: {deb.sha256}\n"
 
     def uris(self, names: Sequence[str], preferences: str) -> str:
@@ -120,7 +134,8 @@ class Apt:
     def _run(self, *argv: str, timeout: float = _ASK) -> str:
         with self._configured() as (environ, options):
             program, *arguments = argv
-            done = run_command([program, *options, *arguments], cwd=self._folder, timeout=timeout, environ=environ)
+            asked = [*_BOUNDED, program, *options, *arguments]
+            done = run_command(asked, cwd=self._folder, timeout=timeout, environ=environ)
             return done.stdout
 
     @contextmanager
@@ -161,7 +176,7 @@ class Apt:
 
     def _no_indexes(self, said: Sequence[str]) -> OutsideFailed:
         text = "\n".join(said)
-        hint = "run again later, or see whether this machine reaches them"
+        hint = "run again later, see whether this machine reaches them, or ask whoever keeps them"
         if _KEYS.search(text):
             hint = (
                 "the keys in the base image are missing or too old: name a newer one, or add the key where it is made"
@@ -204,11 +219,11 @@ class Apt:
 def _said(error: CommandExited) -> list[str]:
     """Return what apt said of an error: its explanation, which it prints, and the errors."""
     explained = [
-        line for line in error.completed.stdout.splitlines() if not re.match(r"Reading|Building|Hit:|Get:", line)
+        line for line in error.completed.stdout.splitlines() if not re.match(r"Reading|Building|Hit:|Get:|Fetch", line)
     ]
     errors = [line for line in error.completed.stderr.splitlines() if line.startswith(("E:", "W:"))]
     lines = [redact(line).rstrip() for line in (*explained, *errors) if line.strip()]
-    return list(dict.fromkeys(lines))[-_SHOWN:]
+    return list(dict.fromkeys(lines))[-_SHOWN:] or [f"apt ended with {exit_of(error.code)}"]
 
 
 def _rooted(paragraph: str, root: Path) -> str:

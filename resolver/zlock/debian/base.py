@@ -19,6 +19,7 @@ from zlock.model.machine import PLATFORMS
 
 _STATUS, _FOREIGN, _APT = "/var/lib/dpkg/status", "/var/lib/dpkg/arch", "/usr/bin/apt-get"
 _RELEASE = "/etc/os-release"
+_ARCHITECTURE, _MOST_FOREIGN = re.compile("[a-z0-9][a-z0-9-]*"), 64
 _ID = re.compile(r"""^ID=["']?([a-z0-9._-]+)["']?\s*$""", re.MULTILINE)
 _FILES = (_STATUS, _FOREIGN, _RELEASE, "/etc/apt/sources.list", "/etc/apt/preferences", "/etc/apt/trusted.gpg")
 _FOLDERS = (
@@ -88,13 +89,16 @@ class Base(Struct, frozen=True, kw_only=True):
                 f"dpkg in the base image `{image}` is for `{found}`, and {platform} is Debian's `{machine.debian}`",
                 hint=f"name a base image for {platform}",
             )
+        foreign = tuple(one for one in text_at(tree, _FOREIGN).split() if one != found)
+        if len(foreign) > _MOST_FOREIGN or not all(map(_ARCHITECTURE.fullmatch, foreign)):
+            raise _unfit(image, f"its {_FOREIGN} is not a list of architectures", hint="name another one")
         names = ["/etc/apt/sources.list", *_in_folder(tree, "/etc/apt/sources.list.d")]
         stated_in = {name: text_at(tree, name) for name in names if name.endswith((".list", ".sources"))}
         return cls(
             image=image,
             root=root,
             architecture=found,
-            foreign=tuple(one for one in text_at(tree, _FOREIGN).split() if one != found),
+            foreign=foreign,
             distribution=match[1] if (match := _ID.search(text_at(tree, _RELEASE))) else "debian",
             sources=read_sources(stated_in, image),
         )

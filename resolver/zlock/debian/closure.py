@@ -43,7 +43,7 @@ def find_closure(
 
     Raises:
         NoAnswer: They can't be installed there.
-        OutsideFailed: apt says what can't be understood.
+        OutsideFailed: What an archive says of a package can't be locked.
     """
     try:
         printed = apt.uris(names, _preferring(kept, base.architecture))
@@ -94,7 +94,7 @@ def _parse(printed: str) -> Iterator[tuple[_Key, re.Match[str]]]:
     for line in printed.splitlines():
         match = _URI.fullmatch(line)
         if match:
-            name, version, architecture = unquote(match["file"].removesuffix(".deb")).split("_")
+            name, version, architecture = map(unquote, match["file"].removesuffix(".deb").split("_"))
             yield (name, version, architecture), match
         elif _QUOTED.match(line):
             raise _strange(line)
@@ -175,5 +175,7 @@ class _Needs:
 
 def _strange(line: str) -> OutsideFailed:
     return OutsideFailed(
-        "apt's answer can't be understood", context=[line[:300]], hint="update apt on this machine (2.0 or later)"
+        "apt names a package that can't be locked",
+        context=[line[:300]],
+        hint="ask whoever keeps its archive, or for another version; apt itself has to be 2.0 or later",
     )

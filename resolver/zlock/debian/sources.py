@@ -11,7 +11,8 @@ from zlock.debian.control import Paragraph, paragraphs
 from zlock.errors import InvalidInput
 from zlock.model.link import shown
 
-_SCHEMES = ("http", "https")
+_WEB = re.compile(r"https?://[!-~]+")
+_PLACE = re.compile(r"[A-Za-z0-9.+~_/$()-]+")  # of a suite or a component
 _ONE_LINE = re.compile(r"(?P<type>deb|deb-src)\s+(?:\[(?P<options>[^\]]*)\]\s*)?(?P<uri>\S+)\s+(?P<rest>\S.*)")
 _KEPT = ("architectures", "by-hash", "check-valid-until", "signed-by", "trusted")
 """What a source may say beside its place; all else is about other machines or other files."""
@@ -68,7 +69,7 @@ def read_sources(files: Mapping[str, str], image: str) -> tuple[DebianSource, ..
                 hint="see sources.list(5), and correct it where the base image is made",
             ) from error
     for source in found:
-        if source.uri.partition(":")[0].lower() not in _SCHEMES:
+        if not _WEB.fullmatch(source.uri):
             raise InvalidInput(
                 f"the base image `{image}` has a source that is at no web server: `{shown(source.uri)}`",
                 context=[f"stated in its {source.origin}"],
@@ -117,10 +118,13 @@ def _of_paragraphs(text: str, path: str) -> Iterator[DebianSource]:
 
 
 def _source(fields: Paragraph, uri: str, origin: str) -> DebianSource:
+    suites, components = (tuple(fields.get(name, "").split()) for name in ("suites", "components"))
+    if odd := next((one for one in (*suites, *components) if not _PLACE.fullmatch(one) or ".." in one), ""):
+        raise _Unread(origin, odd)
     return DebianSource(
         uri=uri.rstrip("/") + "/",
-        suites=tuple(fields["suites"].split()),
-        components=tuple(fields.get("components", "").split()),
+        suites=suites,
+        components=components,
         options={name: fields[name] for name in _KEPT if name in fields},
         origin=origin,
     )

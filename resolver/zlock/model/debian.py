@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple
 from zlock.model.form import Line, Misstated, matching
 from zlock.model.paths import LONGEST_NAME
 
+_LARGEST = 1 << 50  # bytes; no archive serves a larger file
 _NAME = r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]"
 _PATH = r"[A-Za-z0-9+~_.-][A-Za-z0-9+~_.:%/-]*\.deb"
 # Debian Policy 5.6.1, with an architecture and a version as apt-get(8) takes them. A dash at the end is none of a
@@ -51,7 +52,7 @@ PoolPath = Annotated[
     str, matching(r"[A-Za-z0-9+~_.-][A-Za-z0-9+~_.:%/-]*\.deb", "path of a package in a pool"), _inside
 ]
 Need = Annotated[str, matching(rf"{_NAME}(?::[a-z0-9-]+)?", "name of a Debian package")]
-_Size = Annotated[int, lambda size: size if size > 0 else _no_size(size)]
+_Size = Annotated[int, lambda size: size if 0 < size < _LARGEST else _no_size(size)]
 _Sha256 = Annotated[str, matching(r"[0-9a-f]{64}", "sha256 in lower case")]
 
 

@@ -17,6 +17,7 @@ from zlock.image.reading.tar import ATTRIBUTE, Entry, Tar
 from zlock.image.reading.tree import Node, resolve
 from zlock.image.registry.manifest import broken
 from zlock.model.image import OF_DRIVERS, OPAQUE, WHITEOUT
+from zlock.model.paths import LONGEST_NAME
 
 _PLAIN = "application/vnd.oci.image.layer.v1.tar"
 _DEEPEST = 250  # folders in folders
@@ -219,6 +220,8 @@ class LayerTree:
             raise broken(self._where, f"a path in its layer {self._layers} leads out of it: `{path}`")
         if len(parts) > _DEEPEST:
             raise broken(self._where, f"a path in its layer {self._layers} has more than {_DEEPEST} parts")
+        if _bytes(path) > LONGEST_NAME and max(map(_bytes, parts)) > LONGEST_NAME:
+            raise broken(self._where, f"no system takes a name in its layer {self._layers}: `{path[:60]}...`")
         return parts
 
     def _folder(self, parts: list[str]) -> _Folder:
@@ -276,6 +279,10 @@ class LayerTree:
             if describes or self._modules <= _MOST_MODULES:
                 self._data[sha256] = data
         return sha256
+
+
+def _bytes(path: str) -> int:
+    return len(path.encode("utf-8", "surrogateescape"))
 
 
 def _node(entry: Entry, sha256: str = "") -> Node:
