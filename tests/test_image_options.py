@@ -13,6 +13,8 @@ from support.images import dockerfile, planned, runs, wheel, words_of
 from support.venv import run_pip, run_uv
 from zlock.errors import InvalidConfiguration, Problems
 from zlock.image.context.arguments import options_of
+from zlock.image.context.dockerfile import Command
+from zlock.image.context.installation import Installation
 from zlock.image.context.installers import WAYS
 from zlock.model.installer import INSTALLERS, InstallerName
 
@@ -272,11 +274,18 @@ def test_the_real_pip_takes_every_option_that_is_passed_on(venv: Path, tmp_path:
 
 
 def test_the_real_uv_takes_every_option_that_is_passed_on(venv: Path, tmp_path: Path) -> None:
+    """Beside those that zlock gives it."""
     empty = tmp_path / "requirements.txt"
     empty.write_text("")
     taken = WAYS["uv"].options
     words = given(sorted(taken.flags), sorted({*taken.values} - {"cert"}), tmp_path)  # that one reads its file at once
 
     for group in (words[::2], words[1::2]):
-        done = run_uv("pip", "install", "--python", str(venv), *group, "--requirements", str(empty), home=tmp_path)
+        facts = Installation(
+            installer=INSTALLERS["uv"], files=("none.txt",), venv=str(venv.parent.parent), options=tuple(group)
+        )
+        (command,) = [
+            one for one in WAYS["uv"].install(facts) if isinstance(one, Command) and one.argv[0].endswith("/uv")
+        ]
+        done = run_uv(*command.argv[1:-1], str(empty), home=tmp_path)
         assert done.code == 0, done.stderr

@@ -27,8 +27,11 @@ class Uv:
     def install(self, facts: Installation) -> Sequence[Action]:
         """Fetch it, install each file at once, and remove it."""
         into = ("--python", facts.python) if facts.venv else ("--system", "--break-system-packages")
-        cache = ("--cache-dir", f"{CACHE}/uv") if facts.cache else ("--no-cache",)
-        head = (f"{_FOLDER}/bin/uv", "pip", "install", *into, "--link-mode", "copy", *cache, "--no-deps")
+        stated = {word.partition("=")[0] for word in facts.options}  # uv takes such an option once
+        own = [] if "--link-mode" in stated else ["--link-mode", "copy"]
+        if not stated & {"--cache-dir", "--no-cache"}:
+            own += ["--cache-dir", f"{CACHE}/uv"] if facts.cache else ["--no-cache"]
+        head = (f"{_FOLDER}/bin/uv", "pip", "install", *into, *own, "--no-deps")
         installs = [
             Command((*head, *checked(file), *facts.options, "--requirements", f"{FOLDER}/{file}"), facts.variables)
             for file in facts.files
