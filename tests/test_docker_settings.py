@@ -336,6 +336,15 @@ def test_a_requirement_where_a_path_belongs() -> None:
     assert '`["torch==1.12"]`' in error.hint
 
 
+@pytest.mark.parametrize("name", ["requirements", "extra_requirements"])
+def test_a_list_may_be_lines_of_a_requirements_file(name: str) -> None:
+    lines = ["# what trains", "", "torch>=2  # for all\n", "  ", "loc @ https://files.example/loc-1.tar.gz#sha256=00\n"]
+
+    settings = DockerSettings.from_mapping({name: lines})
+
+    assert getattr(settings, name) == ("torch>=2", "loc @ https://files.example/loc-1.tar.gz#sha256=00")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [

@@ -39,6 +39,8 @@ _PLACE = re.compile(
     r"[A-Z][A-Z0-9+.-]+:|\.|~?[\\/]|[^-@;\s][^@;\s]*[\\/]|\S+\.(?:whl|zip|tar\.gz)\b", re.IGNORECASE | re.ASCII
 )
 _FILES = (".txt", ".in", ".pip", ".toml", ".cfg", ".lock")
+COMMENT = re.compile(r"(?:^|(?<=\s))#.*$")
+"""A comment in a line of a requirements file, as pip has it."""
 _PIECE = re.compile(r"(?:\[[^\[\]\n]*\]|[^,\n])+")  # a comma in brackets is between extras
 _SCALARS = ["string", "number", "boolean"]
 _REQUIREMENT_LIKE = re.compile(r"[<>=!~]=|[<>;\n]|\s@\s")
@@ -242,7 +244,7 @@ def requirements(value: object, at: str) -> str | tuple[str, ...]:
         if _REQUIREMENT_LIKE.search(value):
             raise requirement_alone(at, requirements_in(value) or value.split("\n"))
         return path(value, at)
-    return sequence(value, at, _requirement_or_place)
+    return tuple(filter(None, sequence(value, at, _line)))
 
 
 @accepts("list of requirements", **_list(text))
@@ -250,7 +252,7 @@ def extra_requirements(value: object, at: str) -> tuple[str, ...]:
     """Accept a list of requirements: PEP 508, URLs and local paths."""
     stated = requirements_in(value) if isinstance(value, str) and not names_requirements_file(value) else []
     hint = _as_list(stated) if stated else "write a list of requirements; `requirements` can name a file"
-    return sequence(value, at, _requirement_or_place, hint=hint)
+    return tuple(filter(None, sequence(value, at, _line, hint=hint)))
 
 
 def requirement_alone(at: str, stated: Sequence[str]) -> InvalidConfiguration:
@@ -276,10 +278,15 @@ def names_requirements_file(text: str) -> bool:
     return text.lower().endswith(_FILES) or ("://" not in text and re.search(r"[\\/]", text) is not None)
 
 
-def _requirement_or_place(value: object, at: str) -> str:
-    """Accept one requirement; a URL or a path alone is for its source to read, which finds the name there."""
-    stated = text(value, at)
-    return stated if _PLACE.match(stated) else requirement(stated, at)
+def _line(value: object, at: str) -> str:
+    """Accept one requirement, or a line of a requirements file that says nothing, as lists are often read from one.
+
+    A URL or a path alone is for its source to read, which finds the name there.
+    """
+    stated = COMMENT.sub("", value).strip() if isinstance(value, str) else text(value, at)
+    if not stated:
+        return ""
+    return text(stated, at) if _PLACE.match(stated) else requirement(stated, at)
 
 
 @accepts("requirement", **text.schema)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from zlock.errors import InvalidRequirements
 from zlock.model.origin import Origin
 from zlock.model.requirement import DirectRequirement
 from zlock.sources import lines, links, statement
@@ -18,15 +17,9 @@ def read_item(stated: str, *, base: links.Base, origin: Origin) -> DirectRequire
         origin: Its origin.
 
     Raises:
-        InvalidRequirements: It is empty, or only a requirements file could hold it.
+        InvalidRequirements: Only a requirements file could hold it.
     """
     item, place = stated.strip(), Place(origin=origin, written=stated)
-    if not item:
-        raise InvalidRequirements(
-            "a requirement in the list is empty",
-            context=(str(place.origin),),
-            hint="write a requirement there, or remove the item",
-        )
     if item.startswith(("-r", "--req", "-c", "--con")):
         hint = "give the path of the requirements file in place of the list"
         raise place.error(f"{place.quoted(item)} belongs in a requirements file, not in a list", hint=hint)

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from zlock.checks import COMMENT
+
 # Longest first: the mark of UTF-16-LE begins the one of UTF-32-LE.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -16,7 +18,6 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _DECLARED_CODING = re.compile(rb"coding[:=]\s*([-\w.]+)")
-_COMMENT = re.compile(r"(?:^|(?<=\s))#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
 
@@ -75,7 +76,7 @@ def iter_lines(text: str) -> Iterator[Line]:
     """Yield the lines that say something, joined at backslashes first and freed of comments then."""
     for parts in joined_lines(text.splitlines()):
         joined = "".join(part for _, part in parts)
-        comment = _COMMENT.search(joined)
+        comment = COMMENT.search(joined)
         kept = joined[: comment.start()] if comment else joined
         swallowed = _swallowed(parts, joined.index("#", comment.start())) if comment else ()
         if kept.strip() or swallowed:
