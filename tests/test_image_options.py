@@ -130,7 +130,14 @@ def test_what_is_not_taken_is_refused_with_what_to_write_instead(installer: str,
 
 @pytest.mark.parametrize(
     ("installer", "name", "near"),
-    [("pip", "timeuot", "`timeout`"), ("pip", "trusted_host", "`trusted-host`"), ("uv", "no-cahe", "`no-cache`")],
+    [
+        ("pip", "timeuot", "`timeout`"),
+        ("pip", "trusted_host", "`trusted-host`"),
+        ("uv", "no-cahe", "`no-cache`"),
+        ("pip", "link-mode", "set `python_package_installer` to `uv`"),
+        ("uv", "root-user-action", "set `python_package_installer` to `pip`"),
+        ("pip", "exclude-newer", "set `exclude-newer` in the configuration"),
+    ],
 )
 def test_what_is_no_option_is_refused_with_the_close_ones(installer: str, name: str, near: str) -> None:
     command = {"pip": "pip install", "uv": "uv pip install"}[installer]

@@ -45,10 +45,12 @@ def _check(options: Options, name: str) -> None:
     if name in options.elsewhere:
         raise InvalidConfiguration(f"`{name}` of `{options.command}` is refused", hint=options.elsewhere[name])
     if name not in options.known:
-        near = did_you_mean(name, options.known)
-        raise InvalidConfiguration(
-            f"`{name}` is not an option of `{options.command}`", hint=near or f"known are {', '.join(options.known)}"
-        )
+        near = did_you_mean(name, options.known) or f"known are {', '.join(options.known)}"
+        for other, way in WAYS.items():
+            if name in way.options.known:
+                near = f"`{way.options.command}` has it: set `python_package_installer` to `{other}`"
+            near = way.options.elsewhere.get(name, near)
+        raise InvalidConfiguration(f"`{name}` is not an option of `{options.command}`", hint=near)
 
 
 def _given(name: str, argument: InstallerArgument) -> Iterator[str | None]:
