@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from support.images import locked
-from zlock.lock.declared import declared_files, digest_of_files, undeclared
+from zlock.lock.declared import AskingFiles, digest_of_files
 from zlock.lock.facts import Facts
+from zlock.lock.question import digest_of
 from zlock.model.form import plain
 
 PYPROJECT = """
@@ -39,13 +41,13 @@ def files(folder: Path) -> list[Path]:
     return [folder / "zlock.toml", folder / "requirements" / "train.txt", folder.parent / "shared.txt"]
 
 
-def record(folder: Path, *asking: Path) -> Facts:
-    found = declared_files(asking or files(folder), folder)
-    return locked(declared=digest_of_files(found), **{"declared-files": plain(found)}).facts
+def record(folder: Path, *asking: Path, step: str = "train") -> Facts:
+    found = AskingFiles(folder).declared(asking or files(folder), step)
+    return locked(step=step, declared=digest_of_files(found), **{"declared-files": plain(found)}).facts
 
 
 def changes(facts: Facts, folder: Path, *asking: Path) -> list[str]:
-    return list(undeclared(facts, folder, asking))
+    return list(AskingFiles(folder).undeclared(facts, asking))
 
 
 def test_files_are_recorded_by_their_place_and_those_outside_by_their_name(folder: Path) -> None:
@@ -156,8 +158,57 @@ def test_comments_blank_lines_and_what_steps_do_are_no_change(
     assert changes(own, folder) == ([f"`{file}` changed"] if outdates else [])
 
 
+STEPS = """
+python = "3.12"
+[steps.train.docker]
+requirements = ["alpha"]
+[steps.serve.docker]
+requirements = ["beta"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "outdated"),
+    [
+        (("beta", "gamma"), ["serve", "scoring-serve"]),
+        (("[steps.serve.docker]", "[steps.serving.docker]"), ["serve", "scoring-serve"]),
+        (("[steps.train.docker]", "[steps.fit.docker]\nuser = 'x'\n[steps.train.docker]"), []),
+        (('python = "3.12"', 'python = "3.13"'), ["train", "serve", "scoring-serve", "other"]),
+    ],
+)
+@pytest.mark.parametrize("file", ["zlock.toml", "pyproject.toml"])
+def test_of_the_configuration_what_concerns_a_step_counts(
+    tmp_path: Path, file: str, change: tuple[str, str], outdated: list[str]
+) -> None:
+    """The lock of a step may have the name of its pipeline in front."""
+    place = tmp_path / file
+
+    def write(text: str) -> None:
+        place.write_text(text if file == "zlock.toml" else "[tool.zlock]" + text.replace("[steps", "[tool.zlock.steps"))
+
+    write(STEPS)
+    recorded = [record(tmp_path, place, step=step) for step in ("train", "serve", "scoring-serve", "other")]
+    write(STEPS.replace(*change))
+
+    assert [one.step for one in recorded if changes(one, tmp_path, place)] == outdated
+
+
+def test_the_tables_of_all_steps_that_earlier_versions_recorded_are_still_what_a_configuration_says(
+    tmp_path: Path,
+) -> None:
+    place = tmp_path / "zlock.toml"
+    place.write_text(STEPS)
+    digest = digest_of(tomllib.loads(STEPS))
+    rows = [one._replace(digest=digest) for one in AskingFiles(tmp_path).declared([place], "train")]
+    own = locked(step="train", declared=digest_of_files(rows), **{"declared-files": plain(rows)}).facts
+
+    assert changes(own, tmp_path, place) == []
+    place.write_text(STEPS.replace("beta", "gamma"))
+    assert changes(own, tmp_path, place) == ["`zlock.toml` changed"]
+
+
 def test_the_bytes_that_earlier_versions_recorded_are_still_what_a_file_says(folder: Path) -> None:
-    found = {file.name: file for file in declared_files(files(folder), folder)}
+    found = {file.name: file for file in AskingFiles(folder).declared(files(folder), "train")}
     for name in ("zlock.toml", "requirements/train.txt"):
         digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
         assert found[name].digest != f"sha256:{digest}"

@@ -373,6 +373,19 @@ def test_a_requirements_file_is_stated_in_the_configuration(project: Project, in
     assert 'hint: state it in the configuration: `requirements = "' in included.stderr
 
 
+def test_what_is_added_to_a_step_leaves_the_other_locks_as_they_are(project: Project, index: TinyIndex) -> None:
+    write(project, index, STEPS)
+    index.wheel("delta", "1")
+    succeed(project.run("resolve"))
+    before = project.lock_path("serve").read_bytes()
+    succeed(project.run("add", "delta", "--step", "train"))
+    result = succeed(project.run("resolve", "--check", "--exit-code"))
+    succeed(project.run("resolve", "--exit-code"))
+
+    assert "serve: 2 packages, up to date\n" in result.stderr
+    assert project.lock_path("serve").read_bytes() == before
+
+
 def test_a_step_is_no_pipeline_file(project: Project, index: TinyIndex) -> None:
     write(project, index, STEPS)
     result = project.run("resolve", "train")

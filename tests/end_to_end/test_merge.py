@@ -194,6 +194,23 @@ def test_a_project_below_the_top_with_files_that_git_does_not_know_merges_too(in
     assert repository.project.locked("pipeline").keys() == {"alpha", "beta", "delta", "common"}
 
 
+def test_two_branches_that_change_different_steps_conflict_in_no_lock(index: TinyIndex, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "project", index.url, driver=False, steps=("train", "report", "serve"))
+    text = (repository.project.folder / "zlock.toml").read_text(encoding="utf-8")
+    for step in ("train", "serve"):
+        repository.git("checkout", "-q", "-b", step, "main")
+        own = f'[steps.{step}.docker]\nextra-requirements = ["beta"]\n'
+        repository.project.write("zlock.toml", text.replace(f"[steps.{step}]\n", own).encode())
+        repository.resolve()
+        repository.commit(step)
+    merged = repository.merge("train")
+
+    assert merged.code == 0, merged.stdout + merged.stderr
+    changed = repository.git("diff", "--name-only", "main", "HEAD").stdout.split()
+    assert changed == ["lockfiles/pylock.serve.toml", "lockfiles/pylock.train.toml", "zlock.toml"]
+    repository.resolve("--check", "--exit-code")
+
+
 def test_two_branches_that_change_what_steps_do_touch_no_lock(tmp_path: Path) -> None:
     """Each runs `zlock resolve`, and git merges them without a driver."""
     project = Project(tmp_path / "project")

@@ -50,11 +50,7 @@ def test_pins_are_kept_while_they_fit(grown: Project, index: TinyIndex) -> None:
     result = resolved(grown)
 
     assert grown.locked("train") == {"alpha": "2.0", "beta": "1.0", "gamma": "1.0"}
-    # Only what is declared has changed in the other lock.
-    after = grown.lock("serve")
-    for key in ("declared", "declared-files", "integrity"):
-        del before["tool"]["zlock"][key], after["tool"]["zlock"][key]
-    assert after == before
+    assert grown.lock("serve") == before
     assert "train: 3 packages (1 added, 1 moved) -> pylock.train.toml\n  alpha 1.0 -> 2.0\n" in result.stderr
     assert "serve: 1 package, up to date" in result.stderr
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from zlock.errors import Collector, InvalidConfiguration, LockOutdated, NoAnswer, every, raise_all
-from zlock.lock.declared import undeclared
+from zlock.lock.declared import AskingFiles
 from zlock.lock.facts import Facts
 from zlock.lock.store import check_place, existing_steps, lock_path, other_step, read_lock
 from zlock.model.paths import path_in, real
@@ -138,7 +138,7 @@ def _missing(project: Project, message: str, expected: str) -> LockOutdated:
 
 def _check_declared(facts: Facts, project: Project, step: str) -> None:
     changed = [
-        *undeclared(facts, project.folder, [project.file] if project.file else []),
+        *AskingFiles(project.folder).undeclared(facts, [project.file] if project.file else []),
         *_changed_places(facts, project),
     ]
     if changed:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from zlock.lock.declared import declared_files
+from zlock.lock.declared import AskingFiles
 from zlock.lock.facts import DeclaredFile, Facts
 from zlock.lock.question import Question, digest_of
 from zlock.model.paths import is_file_url
@@ -39,7 +39,7 @@ class Questions:
     def __init__(self, workspace: Workspace, gatherer: Gatherer) -> None:
         self._workspace = workspace
         self.gatherer = gatherer
-        self._declared: dict[frozenset[Path], tuple[DeclaredFile, ...]] = {}
+        self._asking = AskingFiles(workspace.project.folder)
 
     def of(self, step: Step, gathered: list[Gathered], facts: Facts | None) -> Question:
         """Return what a step asks.
@@ -67,15 +67,12 @@ class Questions:
     def for_lock(
         self, step: Step, gathered: list[Gathered], facts: Facts | None
     ) -> tuple[Question, tuple[DeclaredFile, ...]]:
-        """Return the same with the files that ask, which a lock records; several steps share most."""
+        """Return the same with the files that ask, which a lock records."""
         workspace, pipeline = self._workspace, self._workspace.pipeline
         files = [Path(file) for one in gathered for file in one.files]
         files += filter(None, [workspace.project.file, workspace.kept_file.path if workspace.kept_file else None])
         files += [Path(pipeline.place.file), *map(Path, pipeline.files)] if pipeline else []
-        key = frozenset(files)
-        if key not in self._declared:
-            self._declared[key] = declared_files(key, workspace.project.folder)
-        return self.of(step, gathered, facts), self._declared[key]
+        return self.of(step, gathered, facts), self._asking.declared(dict.fromkeys(files), step.name)
 
     def _policy(self, step: Step, gathered: list[Gathered]) -> dict[str, object]:
         """Return what of the configuration decides about a step's versions, as far as it differs from the defaults."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zlock.errors import LockOutdated
-from zlock.lock.declared import undeclared
+from zlock.lock.declared import AskingFiles
 from zlock.regular import read_regular
 from zlock.wording import listed
 from zlock.workflow.locks.current import collect_locked
@@ -20,13 +20,10 @@ def check(options: Options) -> Report:
         InvalidLock: One was edited or cut short.
     """
     workspace = Workspace(options)
-    project, declared = workspace.project, dict[str, tuple[str, ...]]()
+    file, asking = workspace.project.file, AskingFiles(workspace.project.folder)
     for one in collect_locked(workspace):
-        known = one.facts.declared
-        if known not in declared:  # steps that recorded the same files have one answer; see `_is_built_by_hatch`
-            declared[known] = tuple(undeclared(one.facts, project.folder, [project.file] if project.file else []))
-        report = StepReport.of(one.path, one.facts)._replace(undeclared=declared[known])
-        workspace.report.steps.append(report)
+        changed = tuple(asking.undeclared(one.facts, [file] if file else []))
+        workspace.report.steps.append(StepReport.of(one.path, one.facts)._replace(undeclared=changed))
     problems = workspace.report.failures.problems
     if not workspace.report.disregarded:
         with problems:
@@ -39,14 +36,14 @@ def check(options: Options) -> Report:
             problems.add(LockOutdated(what, hint=options.hint))
     problems.raise_if_any()
     if _is_built_by_hatch(workspace):
-        changed: dict[tuple[str, ...], list[str]] = {}
+        together: dict[tuple[str, ...], list[str]] = {}
         for step in workspace.report.steps:
-            changed.setdefault(step.undeclared, []).append(step.name)
+            together.setdefault(step.undeclared, []).append(step.name)
         workspace.note(
             *(
                 f"the locks of {listed(steps)} are current, and {', '.join(files)} since they were written: "
                 f"a package that hatch builds with zlock's hook needs it recorded; {options.hint}"
-                for files, steps in changed.items()
+                for files, steps in together.items()
                 if files
             )
         )
