@@ -71,6 +71,15 @@ def test_a_part_of_the_projects_is_named(repository: Project) -> None:
     assert repository.run("resolve", "--all", "--project", "plain").code == 2
 
 
+def test_a_folder_above_projects_names_them(repository: Project) -> None:
+    (repository.folder / "zlock.toml").unlink()
+    why, below = repository.run("why", "alpha"), repository.run("resolve", "--project", "services")
+
+    assert (why.code, below.code) == (2, 2)
+    for said in (why.stderr, below.stderr):
+        assert "hint: name one of those below with `--project`: `services/one`, `services/two`; `zlock resolve" in said
+
+
 def test_a_package_moves_where_it_is(repository: Project, index: TinyIndex) -> None:
     assert repository.run("resolve", "--all").code == 0
     index.wheel("beta", "1.0")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
 from zlock.errors import InvalidConfiguration, InvalidInput, Located, ZlockError
-from zlock.regular import read_regular
 from zlock.settings.location import Location
+from zlock.workflow.project.below import projects_in
 from zlock.workflow.project.workspace import Options
-
-_SKIPPED = frozenset({"node_modules", "__pycache__", "build", "dist", "site-packages"})
 
 
 class Part(Struct, frozen=True, kw_only=True):
@@ -68,26 +65,10 @@ def projects_below(options: Options, pipelines: Sequence[str]) -> list[Part]:
         )
     folder = (options.project or Path.cwd()).absolute()
     every = options._replace(is_one_of_several=True)
-    places = list(_configured(folder))
+    places = list(projects_in(folder))
     if not places:
         raise InvalidConfiguration(
             f"there is no project in `{folder}` or below it: no `zlock.toml`, no `[tool.zlock]` in a `pyproject.toml`",
             hint="name the folder with `--project`, or begin a project with `zlock init`",
         )
     return [Part(name=one.relative_to(folder).as_posix(), options=every._replace(project=one)) for one in places]
-
-
-def _configured(folder: Path) -> Iterator[Path]:
-    for place, inner, files in os.walk(folder):
-        inner[:] = sorted(name for name in inner if not name.startswith(".") and name not in _SKIPPED)
-        if "pyvenv.cfg" in files:
-            inner.clear()
-        elif "zlock.toml" in files or ("pyproject.toml" in files and _is_configured(Path(place, "pyproject.toml"))):
-            yield Path(place)
-
-
-def _is_configured(file: Path) -> bool:
-    try:
-        return b"[tool.zlock" in read_regular(file)
-    except OSError:
-        return False

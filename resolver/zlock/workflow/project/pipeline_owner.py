@@ -14,12 +14,15 @@ from zlock.errors import InvalidConfiguration
 from zlock.lock.store import ExistingLock
 from zlock.settings.config import Project
 from zlock.settings.docker import DockerSettings
+from zlock.settings.location import display
 from zlock.wording import listed
+from zlock.workflow.project.below import projects_in
 
 if TYPE_CHECKING:
     from zlock.settings.declared import DeclaredPipeline
 
 _OUTSIDE = "../"
+_LEVELS = 3  # of folders below one without a project, in which one is looked for
 _LONGEST = 100  # as a name of a step, which it becomes
 
 
@@ -114,13 +117,18 @@ def nothing_named(locks: Mapping[str, ExistingLock], project: Project) -> Invali
     configured = f"no `pipeline` in `{project.file.name}`" if project.file else "no `zlock.toml`, no `[tool.zlock]`"
     name = owners[0] if owners else "FILE.py"
     ways = f"`zlock resolve {name}`, with other commands `--pipeline {name}`"
+    below = () if owners or project.file else projects_in(project.folder, levels=_LEVELS)
+    if names := [display(str(one)) for one in below]:
+        return InvalidConfiguration(
+            f"there is no project in `{project.folder}`",
+            hint=f"name one of those below with `--project`: {listed(names)}; `zlock resolve --all` is for all of them",
+        )
     return InvalidConfiguration(
         f"no steps are known: {configured}, and no pipeline was named",
         context=[f"locks are here of {listed(owners)}"] if owners else [],
         hint=f"name the pipeline or script: {ways}"
         if owners
-        else f"begin with `zlock init`; or name a pipeline or a script: {ways}; `zlock resolve --all` locks every "
-        "project below",
+        else f"begin with `zlock init`; or name a pipeline or a script: {ways}",
     )
 
 
