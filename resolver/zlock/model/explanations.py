@@ -80,6 +80,8 @@ class Behind(NamedTuple):
         is_alone: Whether there is no answer with a younger one, whatever else is asked for.
         sdist: What the newest release needs and has no wheel.
         gives: The version that there is where that may be built; empty where that was not found out.
+        newer: A newer release that says that it is not for the target's Python or later ones, or empty.
+        python: Which Pythons that one is for.
     """
 
     name: str
@@ -91,3 +93,5 @@ class Behind(NamedTuple):
     costs: str = ""
     cost: int = 0
     is_alone: bool = False
+    newer: str = ""
+    python: str = ""

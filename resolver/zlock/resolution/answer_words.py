@@ -47,6 +47,9 @@ def why_differs(one: Differs) -> str:
 
 def behind(one: Behind) -> str:
     """Say that a pin is far behind, why, and what may help."""
+    if one.newer:
+        newer = f"{one.name} {one.newer}, which is newer, requires Python {one.python}"
+        return f"{one.name} {one.version} may not work on the Python of the step: {newer}"
     said = f"{one.name} {one.version} is {span(one.days)} behind"
     if one.sdist:
         gives = f"gives {one.gives}" if one.gives else "may help"

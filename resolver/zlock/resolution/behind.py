@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 from packaging.utils import NormalizedName
+from packaging.version import Version
 
 from zlock.model.distribution import Dependency
 from zlock.model.explanations import Behind, Stated
+from zlock.model.versions import parse_specifier
 from zlock.resolution.apart import forcing, opponents
 from zlock.resolution.findings import Flaw, Rejected
 from zlock.resolution.needs import Node, Pins
@@ -18,12 +20,14 @@ from zlock.resolution.trials import Trials
 from zlock.resolution.unbuilt import allowing_builds
 
 _YEAR = 365  # days
+_FROM = (">=", ">", "~=", "==")
 
 
 def find_behind(problem: Problem, pins: Pins, trials: Trials) -> Iterator[Behind]:
     """Yield what is more than a year behind and not kept, with the requirements that rule out all that is younger.
 
-    What has not the extras that are asked for is told of at any age: it was taken as nothing younger could be.
+    What has not the extras that are asked for is told of at any age: it was taken as nothing younger could be. So is
+    what newer releases that are for older Pythons are left out for: it may only be silent, from before that was known.
 
     Args:
         problem: What the step asks.
@@ -32,11 +36,32 @@ def find_behind(problem: Problem, pins: Pins, trials: Trials) -> Iterator[Behind
     """
     aged = {node.name for node, at in pins.items() if not node.extra and problem.ages.age(node.name, at) > _YEAR}
     poorer = {node.name for node, at in pins.items() if problem.universe.lacks(node, at)}
-    for name in sorted(aged | poorer):
+    unlimited = {
+        node.name: found for node, at in pins.items() if not node.extra and (found := _limit(problem, node, at))
+    }
+    for name in sorted(aged | poorer | unlimited.keys()):
         if problem.kept(problem.universe.package(name)) != pins[Node(name, "")]:
-            found = behind_of(problem, pins, name, trials, least=0 if name in poorer else _YEAR)
+            found = unlimited.get(name) or behind_of(problem, pins, name, trials, least=0 if name in poorer else _YEAR)
             if found is not None:
                 yield found
+
+
+def _limit(problem: Problem, node: Node, position: int) -> Behind | None:
+    """Return what is to be said of the newest usable release, where newer ones are for older Pythons only."""
+    package, target = problem.universe.package(node.name), problem.universe.target
+    if problem.ages.age(node.name, position) or package.first(problem.usable(node.name)) != position:
+        return None
+    for one in package.rejected_above(position):
+        if one.flaw is Flaw.PYTHON and not one.is_late and _is_for_older(one.detail, target.version):
+            version = str(package.versions[position])
+            return Behind(name=node.name, version=version, days=0, newer=str(one.version), python=one.detail)
+    return None
+
+
+def _is_for_older(requires_python: str, python: Version) -> bool:
+    """Return whether a `Requires-Python` that excludes a Python does so for being too new."""
+    clauses = [one for one in parse_specifier(requires_python) if one.operator in _FROM]
+    return all(Version(one.version.removesuffix(".*")) <= python for one in clauses)
 
 
 def behind_of(

@@ -176,6 +176,11 @@ class Package:
         self.settle()
         return self._rejected
 
+    def rejected_above(self, position: int) -> list[Rejected]:
+        """Return why newer releases, of those that were looked at, can't be used."""
+        newer = {self.versions[one] for one in range(position)}
+        return [one for one in self._rejected if one.version in newer]
+
     def has_final(self) -> bool:
         """Return whether there is a release that is neither yanked nor a pre-release."""
         if self._has_final is None:
