@@ -98,6 +98,17 @@ def test_a_download_that_breaks_off_is_continued_in_the_same_run(index: TinyInde
     )
 
 
+def test_a_download_that_is_continued_with_other_bytes_is_begun_again(index: TinyIndex, tmp_path: Path) -> None:
+    project = make(tmp_path / "project", index)
+    index.ranges = "lying"
+    index.fault("*/alpha-*.whl", "truncate")
+    index.requests.clear()
+
+    succeed(project.run("fetch"))
+
+    assert sum("range" in headers for headers in asked_for_files(index)) == 1
+
+
 def test_a_download_that_breaks_off_for_good_is_continued_by_the_next_run(index: TinyIndex, tmp_path: Path) -> None:
     project = make(tmp_path / "project", index)
     index.fault("*/alpha-*.whl", "truncate")

@@ -151,10 +151,10 @@ class Wheelhouse:
             yield partial, stream
 
     def _download(self, url: str, wanted: WantedFile, partial: Path, stream: BinaryIO) -> None:
-        """Fetch what is missing; where the beginning turns out to be another file's, all of it."""
+        """Fetch what is missing; where what was put together turns out to be another file, all of it."""
         sink = Continued(stream, shown(url), wanted.size, self._hear)
-        begun = stream.seek(0, os.SEEK_END)
-        while True:
+        is_joined = stream.seek(0, os.SEEK_END) > 0
+        for is_last in (False, True):
             if wanted.differs(partial) is not None:
                 answer = self._client.save(url, sink)
                 if answer.status in (404, 410):
@@ -162,17 +162,18 @@ class Wheelhouse:
                         f"`{wanted.filename}`, which is locked, is gone: `{shown(url)}` answered {answer.status}",
                         hint="put it into the wheelhouse by hand, or move its pin with `--upgrade-package`",
                     )
-                if answer.status != 206:  # noqa: PLR2004 - the rest of what was there
+                if answer.status == 206:  # noqa: PLR2004 - the rest of what was there
+                    is_joined = True
+                else:
                     check_status(answer, self._client)
                 stream.flush()
             why = wanted.differs(partial)
             if why is None:
                 return
             sink.restart()
-            if not begun:
+            if is_last or not is_joined:
                 hint = "the index or something between is broken or hostile; nothing was written"
                 raise wanted.another(shown(url), why, hint)
-            begun = 0
 
     def _copy(self, path: Path, wanted: WantedFile, partial: Path, stream: BinaryIO) -> None:
         stream.truncate(0)
