@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from zlock.errors import NoAnswer
 from zlock.image.registry.manifest import OCI_CONFIG, OCI_MANIFEST
 
 FIRST, SECOND = Image(labels={"is": "first"}), Image(labels={"is": "second"})
+PINS: dict[str, Any] = {"pin-images": True}
 
 
 @pytest.fixture
@@ -121,6 +123,36 @@ def test_the_digest_stays_until_an_upgrade(project: Project, index: TinyIndex, t
 
     run(project, "--upgrade")
     assert pinned(project)["parent-digest"] == SECOND.digest
+
+
+def test_the_setting_records_it_in_every_run_and_holds_locks_to_it(
+    project: Project, index: TinyIndex, tiny: TinyRegistry
+) -> None:
+    parent = f"{tiny.host}/team/parent:1"
+    configure(project, index, parent)
+    assert project.run("resolve").code == 0
+    configure(project, index, parent, **PINS)
+    lacking = project.run("resolve", "--check")
+    assert project.run("resolve").code == 0
+    first = pinned(project)
+    project.lock_path("pipeline").unlink()
+    again = project.run("resolve")
+    asked = len(tiny.requests)
+    kept, checked = project.run("resolve", "--offline"), project.run("resolve", "--check", "--exit-code")
+
+    assert lacking.code == 1
+    assert "`pipeline` has no digest of its base image, and `pin-images` is set\nhint: run `zlock" in lacking.stderr
+    assert first["parent-digest"] == FIRST.digest
+    assert (again.code, kept.code, checked.code, pinned(project)) == (0, 0, 0, first)
+    assert len(tiny.requests) == asked
+
+
+def test_the_setting_asks_nobody_for_what_no_registry_has(project: Project, index: TinyIndex) -> None:
+    configure(project, index, "localhost/own:1", **PINS)
+    result = project.run("resolve")
+
+    assert (result.code, project.run("resolve", "--check").code) == (0, 0)
+    assert "note: step" not in result.stderr
 
 
 def test_an_upgrade_records_none_where_none_was(project: Project, index: TinyIndex, tiny: TinyRegistry) -> None:

@@ -37,6 +37,7 @@ CHANGES: dict[type, dict[str, str | tuple[str, str]]] = {
         "build-sdists": 'build-sdists = ["alpha"]',
         "prerelease": 'prerelease = "allow"',
         "resolution": 'resolution = "lowest"',
+        "pin-images": "pin-images = true",
         "align": ("align = false", 'align = "always"'),
         "align-packages": 'align-packages = ["alpha"]',
         "step-back": "step-back = 30",

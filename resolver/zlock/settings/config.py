@@ -112,6 +112,7 @@ class Project(Struct, frozen=True, kw_only=True):
         keep: A `uv.lock`, `poetry.lock`, `pdm.lock` or `pylock.toml` whose versions are preferred, see
             [resolution](resolution.md#versions-of-another-lock).
         audit_ignore: Vulnerabilities that do not count for [`zlock audit`](commands.md#zlock-audit) before a date.
+        pin_images: Every run records the digest of the base image, see [`--pin-images`](lock.md#the-base-image).
         registry: `host/repository` of the images.
         stack: What the pipeline runs on.
         integrations: Integrations of your own; `[integrations.NAME]`.
@@ -151,6 +152,7 @@ class Project(Struct, frozen=True, kw_only=True):
     step_back: int = key(rules.days, 180, POLICY)
     keep: str | None = key(checks.path, None, POLICY)
     audit_ignore: tuple[Ignored, ...] = key(audit.ignored, (), NOTHING)
+    pin_images: bool = key(checks.boolean, False, NOTHING)
     registry: str | None = key(checks.word, None, NOTHING)
     stack: Stack | None = key(read_stack, None, QUESTION, shown="empty")
     integrations: Mapping[str, IntegrationTable] = key(read_integrations, {}, QUESTION)

@@ -28,8 +28,8 @@ def pin_parents(workspace: Workspace, answers: Answers) -> Answers:
     """Return the answers with their parents' digests: those that the locks had, or those that registries tell.
 
     A step without a lock, or with another base image than before, has the digest that the locks of all other steps
-    agree on. A registry is asked where `--pin-images` wants a digest that is not there, and where `--upgrade` lets one
-    go.
+    agree on. A registry is asked where `--pin-images`, or the setting, wants a digest that is not there, and where
+    `--upgrade` lets one go.
 
     Raises:
         NoAnswer: A parent is not there, or not for all platforms; several errors come as `Problems`.
@@ -40,6 +40,12 @@ def pin_parents(workspace: Workspace, answers: Answers) -> Answers:
     pinned = every(lambda one: (one[0], _with_parent(one[1], pinner.parent(one[0]))), answers)
     workspace.note(*(f"the base image `{one.reference}` is pinned to {one.digest}" for one in pinner.known.values()))
     return pinned
+
+
+def is_unpinned(step: Step, targets: Sequence[Target], facts: Facts) -> bool:
+    """Return whether a lock lacks the digest of a base image that a registry can tell."""
+    base = _base(step, targets)
+    return base is not None and not _is_local(base[0]) and (facts.parent is None or _is_new(facts, base[0]))
 
 
 def no_parent(registry: Registry, reference: ImageReference, platform: str) -> NoAnswer:
@@ -70,6 +76,7 @@ class _Pinner:
     def __init__(self, workspace: Workspace, recorded: Mapping[_Base, PinnedParent]) -> None:
         self._workspace = workspace
         self._recorded = recorded
+        self._pins = workspace.options.pin_images or workspace.project.pin_images
         self.known: dict[_Base, PinnedParent] = {}
         self._parents = NamedParents()
 
@@ -91,12 +98,11 @@ class _Pinner:
                 self.known[base] = before
         if before and before.reference == reference and not options.upgrade:
             return before
-        asks = options.pin_images or (before and options.upgrade)
-        if (asks or before) and _is_local(reference):
+        if (options.pin_images or before) and _is_local(reference):
             self._workspace.note(
                 f"step `{job.step.name}` is built on `{reference}`, which no registry has: no digest is recorded"
             )
-        elif asks:
+        elif (self._pins and not _is_local(reference)) or (before and options.upgrade):
             with self._parents.of(job.step, base):
                 if base not in self.known:
                     self.known[base] = self._find(*base)

@@ -21,10 +21,20 @@ def check(options: Options) -> Report:
     """
     workspace = Workspace(options)
     file, asking = workspace.project.file, AskingFiles(workspace.project.folder)
+    problems = workspace.report.failures.problems
     for one in collect_locked(workspace):
+        if workspace.project.pin_images:
+            from zlock.workflow.locks.parents import is_unpinned  # of which most projects have no need
+
+            if is_unpinned(one.step, one.question.targets, one.facts):
+                problems.add(
+                    LockOutdated(
+                        f"the lock of step `{one.step.name}` has no digest of its base image, and `pin-images` is set",
+                        hint=options.hint,
+                    )
+                )
         changed = tuple(asking.undeclared(one.facts, [file] if file else []))
         workspace.report.steps.append(StepReport.of(one.path, one.facts)._replace(undeclared=changed))
-    problems = workspace.report.failures.problems
     if not workspace.report.disregarded:
         with problems:
             check_settings(workspace, workspace.chosen())
