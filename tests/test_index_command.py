@@ -267,6 +267,15 @@ def test_an_extra_that_is_spelt_twice_brings_what_both_bring(project: Project, i
     assert project.locked("pipeline") == {"a": "1.0", "b": "1.0", "c": "1.0"}
 
 
+def test_the_way_out_for_files_without_an_upload_time_is_named(project: Project, index: TinyIndex) -> None:
+    index.wheel("a", "1.0").upload_time = None
+    cutoff: dict[str, Any] = {"exclude-newer": "2026-01-01T00:00:00Z"}
+    configure(project, index, **cutoff)
+    assert "set `exclude-newer-package.a = false`, which lifts all but that of `--exclude-newer`" in fails(project, 1)
+    configure(project, index, **cutoff, **{"exclude-newer-package": {"a": False}})
+    locks(project)
+
+
 def test_files_without_an_upload_time_are_left_out_where_there_is_a_cut_off(project: Project, index: TinyIndex) -> None:
     for version, time in (("1.0", "2024-01-01T00:00:00Z"), ("2.0", None), ("3.0", "2025-01-01T00:00:00Z")):
         index.wheel("a", version).upload_time = time
@@ -347,6 +356,9 @@ def test_the_machines_index_is_used_and_what_is_not_read_is_noted(project: Proje
     said = locks(project, env=env).stderr
     assert "PIP_EXTRA_INDEX_URL" in said
     assert "s3cret" not in said
+    # It is so for good, so it is said once.
+    assert "PIP_EXTRA_INDEX_URL" not in locks(project, "--upgrade", env=env).stderr
+    assert "UV_INDEX" in locks(project, "--upgrade", env={**env, "UV_INDEX": "https://other.example/"}).stderr
     assert project.locked("pipeline") == {"a": "1.0"}
 
 

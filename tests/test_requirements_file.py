@@ -632,7 +632,7 @@ def test_paths_count_from_the_project_not_from_the_file(tmp_path: Path) -> None:
     wheel = "file:wheels/foo-1.0-py3-none-any.whl"
     assert stated(gathered) == ["sub-project @ file:sub", "sub-project @ file:sub", f"foo[x] @ {wheel}"]
     assert gathered.notes == (
-        "explicit (more/local.txt:1): the lock says where this folder is, not what is in it: a folder has no hash",
+        "explicit (more/local.txt:1): of a folder the lock records the path, not what is in it",
         "explicit (more/local.txt:2): the editable folder is locked as an ordinary folder: a copy of it is installed",
     )
 

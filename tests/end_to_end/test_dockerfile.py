@@ -949,7 +949,7 @@ def test_a_plan_without_an_engine_says_so_and_what_registries_know(
         tiny.push("team/images", row["key"][:16], Image(labels={"zlock.key": row["key"]}))
         there = succeed(project.run("plan", "--step", "train", env=nothing))
 
-    assert "train (existence unknown, " in alone.stdout
+    assert "train (not known to exist, " in alone.stdout
     for said in (alone.stderr, missing.stderr):
         assert said.count("note: no engine of this machine was asked what is there, as none answers: docker: ") == 1
     assert (row["exists"], row["place"]) == (False, None)

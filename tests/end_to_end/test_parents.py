@@ -102,7 +102,7 @@ def test_a_registry_that_does_not_answer_is_one_note_and_leaves_open_what_it_has
     for result in (shown, told):
         assert result.code == 0, result.stderr
         assert result.stderr.count("note: the registry `127.0.0.1:1` does not say what it has: ") == 1
-    assert re.findall(r"\((\w+ \w+), ", shown.stdout) == ["existence unknown", "existence unknown"]
+    assert re.findall(r"\(([\w ]+), ", shown.stdout) == ["not known to exist", "not known to exist"]
     assert [row["exists"] for row in json.loads(told.stdout)["images"]] == [None, None]
 
 

@@ -103,7 +103,7 @@ def output_file(text: str) -> Path | None:
     return None if text == "-" else path(text)
 
 
-STEP = argument("--step", action="append", default=[], metavar="NAME", help="only this step")
+STEP = argument("--step", action="append", default=[], metavar="NAME", help="only this step; may be repeated")
 CONFIG = argument("--config", type=path, metavar="FILE", help="the YAML file of the run, for a ZenML pipeline")
 _A_PIPELINE = "`file.py`, `file.py:name` or a script (default: the configured one)"
 PIPELINE = argument("pipeline", nargs="?", metavar="PIPELINE", help=_A_PIPELINE)

@@ -11,8 +11,8 @@ from zlock.image.plan import ImagePlan
 from zlock.wording import counted
 from zlock.workflow.images.plan import PlannedImage, PlannedIndex, plan
 
-_PLACES = {"registry": "exists in the registry", "": "to build", None: "existence unknown"}
-_WRITTEN = {True: "exists", False: "to write", None: "existence unknown"}
+_PLACES = {"registry": "exists in the registry", "": "to build", None: "not known to exist"}
+_WRITTEN = {True: "exists", False: "to write", None: "not known to exist"}
 
 
 def run_plan(parsed: argparse.Namespace, screen: Screen) -> None:

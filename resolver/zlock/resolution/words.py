@@ -114,13 +114,12 @@ def _way_elsewhere(files: Files, target: Target, direct: DirectRequirement) -> s
 
 def _way_of_files(one: Nothing, files: Files, rules: Rules, settings: str) -> str:
     ways = [*filter(None, [settings, _other_index(one)])]
-    if files.flaws & {Flaw.LATE, Flaw.UNDATED}:
+    if Flaw.UNDATED in files.flaws:
+        ways.append(f"set `exclude-newer-package.{one.name} = false`, which lifts all but that of `--exclude-newer`")
+    elif Flaw.LATE in files.flaws:
+        own = f"`exclude-newer-package.{one.name}`"
         is_own = one.name in rules.cutoff.packages
-        ways.append(
-            f"set a later `exclude-newer-package.{one.name}`"
-            if is_own
-            else f"set `exclude-newer-package.{one.name}`, or a later `exclude-newer`"
-        )
+        ways.append(f"set a later {own}" if is_own else f"set {own} to a later day, or a later `exclude-newer`")
     if not ways and Flaw.SDIST in files.flaws and not rules.may_build(one.name):
         ways = [change(Change(kind="build", names=tuple(sorted({*(rules.build_sdists or ()), one.name}))))]
     if ways:

@@ -33,7 +33,7 @@ _SAY_THE_NAME: Final = "say the name: `name @ URL`"
 _CREDENTIALS: Final = (
     "put credentials before the host (`https://${USER}:${TOKEN}@host/...`), or into netrc or the keyring"
 )
-_FOLDER: Final = "the lock says where this folder is, not what is in it: a folder has no hash"
+_FOLDER: Final = "of a folder the lock records the path, not what is in it"
 _EDITABLE_FOLDER: Final = "the editable folder is locked as an ordinary folder: a copy of it is installed"
 
 

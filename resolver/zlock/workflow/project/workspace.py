@@ -287,7 +287,10 @@ class Workspace:
             steps = [(step.name, step.settings) for step in self.pipeline.steps]
             return steps or [(self.pipeline.name or "pipeline", self.pipeline.settings)]
         if self.options.config:
-            raise InvalidInput("`--config` configures a run of a pipeline, and none is named", hint="name it too")
+            raise InvalidInput(
+                "`--config` configures a run of a pipeline, and none is named",
+                hint="name it too; zlock's own configuration is found in the project folder, which `--project` names",
+            )
         if error := nothing_named(self.locks, self.project):
             raise error
         return [(name, DockerSettings()) for name in self.project.steps or ("pipeline",)]

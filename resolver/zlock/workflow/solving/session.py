@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -53,9 +54,10 @@ class Session:
         )
         network = Network.from_environment(workspace.environ, workspace.machine.pip)
         self.client = Client(network, Credentials(workspace.environ))
+        self._cache = Cache(workspace.cache_folder)
         self.repository = Repository(
             self.client,
-            Cache(workspace.cache_folder),
+            self._cache,
             offline=workspace.options.offline,
             refresh=refresh,
             builder=self.builder,
@@ -124,7 +126,7 @@ class Session:
                 self.workspace.note(f"the index `{url}` is asked without encryption")
         options, project = self.workspace.options, self.workspace.project
         if unread := self.workspace.machine.unread():
-            self.workspace.note(
+            self._note_once(
                 f"{', '.join(unread)} of this machine "
                 f"{'are' if len(unread) > 1 else 'is'} not read, so that a lock is the same on every machine"
             )
@@ -133,6 +135,13 @@ class Session:
                 f"`[tool.uv]` in `{uvs}` names an index, and zlock does not read it; "
                 "if packages are to come from there, write it into the configuration as `[[index]]`"
             )
+
+    def _note_once(self, text: str) -> None:
+        """Say what holds for good once for each project, as far as the cache remembers."""
+        place = hashlib.sha256(str(self.workspace.project.folder).encode()).hexdigest()
+        if self._cache.read("noted", "", place) != text:
+            self.workspace.note(text)
+            self._cache.write("noted", "", place, text)
 
 
 def _stricter(cutoff: Cutoff, limit: datetime | None) -> Cutoff:
