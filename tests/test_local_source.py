@@ -322,7 +322,17 @@ class TestCommand:
         assert asked_for(gathered) == ["a==1"]
         assert lines_of(gathered) == [4]
 
-    @pytest.mark.parametrize("text", ["", "\n\n", "# nothing\n"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "\n\n",
+            "# nothing\n",
+            "--extra-index-url https://index.example/simple\n\n",
+            "--pre\n",
+            "--hash=sha256:00\n",
+        ],
+    )
     def test_nothing_is_an_error(self, project: Path, text: str) -> None:
         with pytest.raises(CommandFailed, match="printed no requirement"):
             gather_printed(text, project)

@@ -135,6 +135,9 @@ def gather_local(
                 described=listing.described,
             )
     problems.raise_if_any()
+    if not gathered.requirements and not unread:  # options of pip alone, as those of poetry's sources, are nothing too
+        hint = "install the project's packages into its environment, or turn `replicate_local_python_environment` off"
+        raise CommandFailed(f"`{listing.described}` printed no requirement", context=listing.notes, hint=hint)
     if not gathered.requirements and interpreter == Path(sys.executable) and _is_of_hook(environ):
         message = "listed the environment of the hook, as the project has none that is known here"
         hint = "make a virtual environment `.venv` in the project"
@@ -310,11 +313,7 @@ def _read(listing: _Listing, project: Path, environment: Environment) -> Printed
             hint="let the command print requirements as text",
         )
     names = {one.url: one.name for one in environment.packages.values() if one.url}
-    printed = read_printed(listing.text, project=project, names=names)
-    if not printed.entries:
-        hint = "install the project's packages into its environment, or turn `replicate_local_python_environment` off"
-        raise CommandFailed(f"`{listing.described}` printed no requirement", context=listing.notes, hint=hint)
-    return printed
+    return read_printed(listing.text, project=project, names=names)
 
 
 def _sift(
