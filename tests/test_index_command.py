@@ -219,11 +219,28 @@ def test_a_build_that_fails_stops_and_no_older_release_is_taken_instead(project:
     assert "the compiler is missing" in said
 
 
-def test_a_quarantined_project_is_called_that(project: Project, index: TinyIndex) -> None:
-    index.wheel("a", "1.0")
-    index.status("a", "quarantined", "it steals")
+def test_what_an_index_does_wrong_is_no_matter_of_bounds(project: Project, index: TinyIndex) -> None:
+    wheel = index.wheel("a", "1.0")
     configure(project, index)
-    assert "the index quarantined it: it steals" in fails(project, 1)
+    owner = "hint: ask the owner of its index, or take it from another one with `index-sources`"
+    index.status("a", "quarantined", "it steals")
+    quarantined = fails(project, 1)
+    index.raw("a", b'<a href="http://[::1/a-1.0-py3-none-any.whl">a-1.0-py3-none-any.whl</a>')
+    without = fails(project, 1, "--upgrade")
+    index.remove("a")
+    index.listing("a").files.append(wheel)
+    wheel.filename = "b-1.0-2.tar.gz"
+    strange = fails(project, 1, "--upgrade")
+    wheel.filename = "a-1.0-py3-none-any.whl"
+    configure(project, index, **{"exclude-newer": "2026-01-01"})
+
+    assert "the index quarantined it: it steals" in quarantined
+    assert "the index lists `a` without any usable file" in without
+    assert "`b-1.0-2.tar.gz` is not a file of a version of it" in strange
+    assert [owner in said for said in (quarantined, without, strange)] == [True] * 3
+    assert "hint: set `exclude-newer-package.a = false`\n" in fails(project, 1, "--upgrade")
+    configure(project, index, **{"exclude-newer": "2026-01-01", "exclude-newer-package": {"a": False}})
+    locks(project)
 
 
 def test_an_archived_project_is_noted(project: Project, index: TinyIndex) -> None:

@@ -17,6 +17,8 @@ from zlock.resolution.unusable_words import nothing, rejected
 from zlock.wording import listed
 
 _SHOWN = 3
+_OTHER_BOUNDS = "give the requirement other bounds"
+_ANOTHER_INDEX = "ask the owner of its index, or take it from another one with `index-sources`"
 
 
 # Requirements that nothing can meet
@@ -90,7 +92,7 @@ def _way_out(one: Nothing, direct: DirectRequirement, rules: Rules, settings: st
         Lack.LIMITED: "loosen the constraint or the requirement",
     }.get(one.lack)
     if known or one.files is None:
-        return known or _other_index(one) or "give the requirement other bounds"
+        return known or _other_index(one) or (_ANOTHER_INDEX if one.lack is Lack.EMPTY else _OTHER_BOUNDS)
     elsewhere = _way_elsewhere(one.files, one.target, direct)
     is_brought = all(origin.source == Source.LOCAL for origin in direct.origins)
     if elsewhere and (is_brought or Flaw.SDIST not in one.files.flaws):
@@ -129,7 +131,8 @@ def _way_of_files(one: Nothing, files: Files, rules: Rules, settings: str) -> st
     if files.flaws & {Flaw.PYTHON, Flaw.TAGS}:
         what = "file" if files.is_place else "release"
         return f"choose another {what}, or another `python` or platform for this step"
-    return "give the requirement other bounds"
+    is_fault = files.flaws <= {Flaw.QUARANTINED, Flaw.STRANGE, Flaw.UNUSABLE}
+    return _ANOTHER_INDEX if is_fault else _OTHER_BOUNDS
 
 
 # Conflicts
