@@ -288,6 +288,28 @@ def test_hooks_and_materializers_are_left_to_the_run(load: Load, capfd: pytest.C
     assert capfd.readouterr().err.count("imported") == 1
 
 
+def test_a_component_of_the_active_stack_has_a_name(load: Load) -> None:
+    """Which steps of ZenML's own templates are given, after they have seen that it is of the right kind."""
+    text = """
+        from zenml.client import Client
+        from zenml.experiment_trackers.base_experiment_tracker import BaseExperimentTracker
+        from zenml.model_deployers import BaseModelDeployer
+
+        tracker = Client().active_stack.experiment_tracker
+        deployer = Client().active_stack.model_deployer
+        if not tracker or not isinstance(tracker, BaseExperimentTracker) or not isinstance(deployer, BaseModelDeployer):
+            raise RuntimeError("the active stack needs an experiment tracker and a model deployer")
+
+        @step(experiment_tracker=tracker.name, settings={"docker": DockerSettings(requirements=["alpha"])})
+        def train() -> None: ...
+
+        @pipeline
+        def run(): train()
+    """
+
+    assert settings_of(load(text))["train"].requirements == ("alpha",)
+
+
 def test_a_relative_path_counts_from_the_project_else_from_the_file(load: Load) -> None:
     (load.folder / "flows").mkdir()
     for place in ("requirements.txt", "flows/requirements.txt", "flows/beside.txt"):
@@ -363,7 +385,7 @@ def test_zenml_that_is_not_there_is_named_with_the_environment(tmp_path: Path) -
 
 
 def test_what_zlocks_own_interpreter_lacks_is_not_to_be_installed_there(tmp_path: Path) -> None:
-    error = Load(tmp_path, make_bare(tmp_path)).error("import no_such_module\n", head="")
+    error = Load(tmp_path, make_bare(tmp_path)).error("from no_such_module import step\n@step\ndef one(): ...", head="")
 
     assert error.hint == (
         "`env/bin/python` has neither zlock nor `zenml`, so zlock's own interpreter ran the file: for a pipeline of "
@@ -415,7 +437,7 @@ def test_zenml_that_is_too_old_is_refused(load: Load) -> None:
             "correct it where it is stated",
         ),
         (
-            "from zenml.client import Client\nClient().active_stack",
+            "from zenml.client import Client\nClient().active_stack.experiment_tracker.flavor",
             InvalidPipeline,
             "`pipe.py` needs a ZenML server or a stack while it is imported, and locking asks none",
             'ask it inside a step, or below `if __name__ == "__main__":`; a stack component can be named as text',

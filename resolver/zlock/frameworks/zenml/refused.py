@@ -10,7 +10,8 @@ from zlock.errors import InvalidConfiguration, InvalidPipeline, ZlockError
 from zlock.settings.reader import FileQuestion
 from zlock.wording import kind
 
-_STORE = "none://zlock"
+STORE = "none://zlock"
+"""What ZenML is told that its server is: where that is in an error, the file needs one."""
 _IN_STORE = ("zen_store", "_configure_store", "active_stack", "active_stack_model", "zen_stores")
 _LONGEST, _MOST = 600, 12  # letters of a line, and lines
 
@@ -71,7 +72,7 @@ def _fields(error: Any, form: str = IN_PYTHON) -> tuple[str, str]:
 
 
 def _needs_store(error: BaseException) -> bool:
-    if _STORE in str(error):
+    if STORE in str(error):
         return True
     return any(name in _IN_STORE or f"{os.sep}zen_stores{os.sep}" in file for file, name in _frames(error))
 
