@@ -46,7 +46,6 @@ def test_a_log_that_is_longer_than_what_is_shown_is_kept_whole_without_credentia
 
     file = tmp_path / "logs" / f"{PLAN.tag}.log"
     assert file.read_text(encoding="utf-8").splitlines() == [*lines[:-1], "from https://index.example/"]
-    assert error.context[0] == "the image of train"
     assert error.hint == f"look above; the whole log is in `{file}`"
 
 
@@ -78,7 +77,7 @@ def test_a_log_that_can_not_be_written_does_not_hide_the_failure(tmp_path: Path)
 def test_what_the_system_refuses_is_the_failure_of_one_image(tmp_path: Path) -> None:
     error = failure(tmp_path, [], OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
-    assert error.message == "the image of train can't be made: No space left on device"
+    assert error.message == "the image can't be made: No space left on device"
     assert error.exit_code == 3
 
 

@@ -49,7 +49,7 @@ def test_a_reference_is_read_with_dockers_defaults(text: str, full: str) -> None
         (f"registry.example/image@sha256:{'0A' * 32}", "a digest is"),
         (f"registry.example/image@sha256:{'0' * 63}", "a digest is"),
         (f"registry.example/image@md5:{'0' * 32}", "a digest is"),
-        ("https://registry.example/image", "is not a host"),
+        ("https://registry.example/image", "but a URL"),
         ("user:password@registry.example/image", "a digest is"),
         ("-x.example/image", "is not a host"),
         ("registry.example:port/image", "is not a host"),
@@ -91,22 +91,25 @@ def test_a_target_repository_replaces_the_configured_one(registry: str | None, t
 
 
 @pytest.mark.parametrize(
-    ("registry", "target", "why"),
+    ("registry", "target", "why", "hint"),
     [
-        ("registry.example", None, "`registry` names no repository"),
-        ("registry.example/images:1", None, "`registry` has a tag or a digest"),
-        (f"registry.example/images@{DIGEST}", None, "`registry` has a tag or a digest"),
-        ("registry.example/Images", None, "`registry`: "),
-        ("registry.example/images", "Other", "`target-repository`: "),
-        ("registry.example/images", "other:1", "`target-repository` has a tag"),
-        ("registry.example/images", "../x", "`target-repository`: "),
+        ("registry.example", None, "`registry` names no repository", "write `registry = "),
+        ("registry.example/images:1", None, "`registry` has a tag or a digest", "leave it out"),
+        (f"registry.example/images@{DIGEST}", None, "`registry` has a tag or a digest", "leave it out"),
+        ("registry.example/Images", None, "`registry`: ", "write `"),
+        ("registry.example/images", "Other", "`target-repository`: ", "write `"),
+        ("registry.example/images", "other:1", "`target-repository` has a tag", "leave it out"),
+        ("registry.example/images", "../x", "`target-repository`: ", "write `"),
+        ("http://127.0.0.1:5000/team", None, "`registry`: ", "leave out `http://`"),
+        ("registry.example/images", "https://other.example/a", "`target-repository`: ", "leave out `https://`"),
     ],
 )
-def test_a_repository_that_can_not_be_one_is_refused(registry: str, target: str | None, why: str) -> None:
+def test_a_repository_that_can_not_be_one_is_refused(registry: str, target: str | None, why: str, hint: str) -> None:
     with pytest.raises(InvalidConfiguration) as caught:
         join_repository(registry, target)
 
     assert why in caught.value.message
+    assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:5000", "127.0.0.1:5000", "127.9.8.7", "[::1]:5000", "[::1]"])

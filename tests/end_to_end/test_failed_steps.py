@@ -124,6 +124,7 @@ def test_a_step_that_lacks_one_of_its_platforms_has_no_image(
     assert result.code == 1
     assert {step for row in json.loads(result.stdout)["images"] for step in row["steps"]} == {"good", "other"}
     assert failed(result) == {"bad": [f"there is no base image `{tiny.host}/team/base:1` for linux/arm64"]}
+    assert "is not pinned to a digest: it is" not in result.stderr
 
 
 def test_what_is_under_a_tag_and_should_not_be_is_an_error_of_its_steps(

@@ -204,12 +204,3 @@ def test_without_push_each_platform_is_named_for_itself(project: Project, world:
     assert done.code == 0, done.stderr
     assert len(done.stdout.splitlines()) == 2
     assert "(linux/arm64): exists" in done.stderr
-
-
-def test_an_index_can_not_be_written_offline(project: Project, world: World) -> None:
-    world.configure(project, "offline/images")
-
-    result = build(project, world.buildah, "--offline")
-
-    assert result.code == 2
-    assert "can't be written offline" in result.stderr

@@ -700,7 +700,7 @@ def test_a_registry_that_stores_something_else_is_named(
 
     assert result.code == 3
     assert f"not the promised sha256:{'0' * 64}" in result.stderr
-    assert "\n  for the image of `pipeline`\n" in result.stderr
+    assert result.stderr.count("\n  the image of `pipeline`\n") == 1
     assert not [path for path in pushed_to.content if "/manifests/" in path]
 
 
@@ -777,12 +777,52 @@ def test_a_base_image_that_is_gone_is_left_to_no_engine(
     digest = pushed_to.push("base", "1", Image(layers=(make_layer(parent_files()),), env=("PATH=/usr/bin",)))
     configure(project, filled, f"{pushed_to.host}/base@{digest}", {"user": "0"})
     pushed_to.content.clear()
+    offline = project.run("build", "--builder", "oci", "--offline", env=ALONE)
 
+    assert offline.code == 1
+    assert f"`{pushed_to.host}/base@{digest}` is in a registry, which `--offline` does not ask" in offline.stderr
+    assert "hint: leave out `--offline`\n" in offline.stderr
     result = project.run("build", "--builder", "oci", env=ALONE)
 
     assert result.code == 1
     assert f"there is no base image `{pushed_to.host}/base@{digest}`" in result.stderr
     assert "hint: check its name" in result.stderr
+
+
+def test_all_arguments_that_are_wrong_are_told_before_anybody_is_asked(
+    project: Project, filled: TinyIndex, pushed_to: TinyRegistry
+) -> None:
+    steps: dict[str, Any] = {"train": {}, "serve": {}, "away": {"platforms": ["darwin/arm64"]}}
+    configure(project, filled, f"{pushed_to.host}/gone:1", steps=steps)
+    pushed_to.requests.clear()
+
+    result = project.run("build", "--push", "--offline", env=ALONE)
+
+    assert result.code == 2
+    assert "`--push` sends images to a registry, and `--offline` leaves the network alone" in result.stderr
+    assert "no target repository is configured for the image of step `train`, `serve`\n" in result.stderr
+    result = project.run("build", "--attach", "spdx", "--builder", "podman", "--output", "oci:out", env=ALONE)
+    assert result.code == 2
+    assert "can be attached only to images in registries" in result.stderr
+    assert (
+        "which `--builder podman` does not do\nhint: leave out one of both, or write `--builder oci`" in result.stderr
+    )
+    assert pushed_to.requests == []
+
+
+def test_a_registry_that_is_not_there_is_one_error_with_all_images(
+    project: Project, filled: TinyIndex, parent: str
+) -> None:
+    with TinyRegistry() as gone:
+        host = gone.host
+    steps = {"train": {}, "serve": {"docker": {"requirements": ["base"]}}}
+    configure(project, filled, parent, steps=steps, registry=f"{host}/team/images")
+
+    said = project.run("build", "--push", env=ALONE).stderr
+
+    for step in steps:
+        assert said.count(f"\n  the image of `{step}`\n") == 1
+    assert "for the image of" not in said
 
 
 def test_a_manifest_of_the_first_schema_is_refused(

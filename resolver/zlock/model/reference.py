@@ -21,6 +21,7 @@ _HOST = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:.]+\])(?::[0-9]{{1,5}})?"
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = rf"{_PART}(?:/{_PART})*"
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
+_SCHEME = re.compile(r"[A-Za-z]+://")
 
 
 def is_digest(text: object) -> bool:
@@ -53,6 +54,9 @@ class ImageReference(Struct, frozen=True, kw_only=True):
         Raises:
             InvalidInput: It is not a reference.
         """
+        if scheme := _SCHEME.match(text):
+            message = f"`{text}` is not an image reference, but a URL"
+            raise InvalidInput(message, hint=f"leave out `{scheme[0]}`: a reference begins with the host")
         rest, at, digest = text.partition("@")
         host, rest = _split_host(rest)
         repository, colon, tag = rest.partition(":")
@@ -186,7 +190,8 @@ def _checked(key: str, text: str) -> ImageReference:
     try:
         found = ImageReference.parse(text)
     except InvalidInput as error:
-        raise InvalidConfiguration(f"`{key}`: {error.message}", hint=error.hint) from error
+        hint = error.hint if _SCHEME.match(text) else "write `registry.example/team/images`, without a tag"
+        raise InvalidConfiguration(f"`{key}`: {error.message}", hint=hint) from error
     if ":" in text.partition("/")[2] or "@" in text:
         raise InvalidConfiguration(
             f"`{key}` has a tag or a digest: `{text}`", hint="leave it out; an image's tag is the beginning of its key"

@@ -9,27 +9,29 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from zlock.errors import Collector, InvalidInput, OutsideFailed, ZlockError
+from zlock.errors import Collector, InvalidInput, OutsideFailed, ZlockError, every
 from zlock.image.builders.builder import Image
 from zlock.image.plan import ImagePlan
 from zlock.image.platforms import plan_indexes
 from zlock.image.record import Built, record_of, write_record
 from zlock.image.registry.registry import Registry
-from zlock.model.image import LAYOUT
+from zlock.model.image import LAYOUT, OCI
 from zlock.reporting import End, Reporter
 from zlock.wording import listed
 from zlock.workflow.images.assembler import Assembler
 from zlock.workflow.images.attaching import attach_bills, make_bills
 from zlock.workflow.images.build_image import Workshop
 from zlock.workflow.images.build_logs import Logged
-from zlock.workflow.images.build_plans import plan_images
+from zlock.workflow.images.build_plans import plan_images, repository_of
 from zlock.workflow.images.choosing import Choices, ChosenEngine, destination_of, engine_of, layering_of
 from zlock.workflow.images.parallel import Task, Work, side_by_side
 from zlock.workflow.images.platform_indexes import MadeIndex, make_indexes
 from zlock.workflow.images.registries import Registries, note_floating
-from zlock.workflow.locks.current import load_locked
+from zlock.workflow.locks.current import LockedStep, load_locked
 from zlock.workflow.project.report import Report
 from zlock.workflow.project.workspace import Workspace
+
+_ADD_PUSH = "add `--push`"
 
 
 class MadeImage(Struct, frozen=True, kw_only=True):
@@ -117,13 +119,14 @@ def build(workspace: Workspace, choices: Choices) -> Outcome:
     locked = load_locked(workspace)
     if workspace.report.disregarded:
         return Outcome(report=workspace.report)
+    _check_choices(workspace, locked, choices)
     engine = engine_of(workspace, choices.builder, choices.network)
     registries, layering = Registries(workspace), layering_of(workspace, choices.builder)
     with workspace.opened:
         plans = plan_images(workspace, locked, registries, layering=layering)
         part, parts = choices.shard
         plans = [plan.anew() if choices.force else plan for plan in plans[part - 1 :: parts]]
-        _check(plans, engine, choices, offline=workspace.options.offline)
+        _check_engines(plans, engine, choices)
         bills = make_bills(plans, locked, choices.attach) if choices.attach else {}
         note_floating(registries.floating, plans, workspace)
         for reference in dict.fromkeys(plan.parent.reference for plan in plans if plan.floats):
@@ -148,32 +151,31 @@ def build(workspace: Workspace, choices: Choices) -> Outcome:
     return outcome
 
 
-def _check(plans: Sequence[ImagePlan], engine: ChosenEngine, choices: Choices, *, offline: bool) -> None:
+def _check_choices(workspace: Workspace, locked: Sequence[LockedStep], choices: Choices) -> None:
+    """Refuse arguments that contradict each other or the configuration, before anybody is asked for anything."""
     problems = Collector()
     if choices.attach and not choices.push:
-        raise InvalidInput("bills of materials can be attached only to images in registries", hint="add `--push`")
+        problems.add(InvalidInput("bills of materials can be attached only to images in registries", hint=_ADD_PUSH))
+    if choices.push and workspace.options.offline:
+        message = "`--push` sends images to a registry, and `--offline` leaves the network alone"
+        problems.add(InvalidInput(message, hint="leave out one of both"))
+    if choices.output and choices.builder not in (None, OCI):
+        message = f"`--output` takes images that are put together out of layers, which `--builder {choices.builder}` "
+        problems.add(InvalidInput(f"{message}does not do", hint=f"leave out one of both, or write `--builder {OCI}`"))
+    homeless = [one.step.name for one in locked if one.question.linux and not repository_of(workspace, one.step)]
+    if choices.push and homeless:
+        message = f"no target repository is configured for the image of step {listed(homeless)}"
+        hint = 'set `registry = "host/repository"` or the setting `target-repository`'
+        problems.add(InvalidInput(message, hint=hint))
+    problems.raise_if_any()
+
+
+def _check_engines(plans: Sequence[ImagePlan], engine: ChosenEngine, choices: Choices) -> None:
+    """Refuse what the engine can't do with the images that it would build."""
     for_engine = [plan for plan in plans if plan.assembly is None]
     if plans and len(for_engine) == len(plans):
         engine()
-    for plan in plans:
-        if choices.push and not plan.repository:
-            problems.add(
-                InvalidInput(
-                    f"no target repository is configured for the image of step `{plan.steps[0]}`",
-                    hint='set `registry = "host/repository"` or the setting `target-repository`',
-                )
-            )
-    for plan in for_engine:
-        with problems:
-            _check_engine(plan, engine, choices)
-    if choices.push and offline and (indexes := plan_indexes(plans)):
-        problems.add(
-            InvalidInput(
-                f"the index over the platforms of step `{indexes[0].steps[0]}` can't be written offline",
-                hint="leave out `--offline`, or `--push`",
-            )
-        )
-    problems.raise_if_any()
+    every(lambda plan: _check_engine(plan, engine, choices), for_engine)
 
 
 def _check_engine(plan: ImagePlan, engine: ChosenEngine, choices: Choices) -> None:
@@ -181,7 +183,7 @@ def _check_engine(plan: ImagePlan, engine: ChosenEngine, choices: Choices) -> No
     if choices.output:
         raise InvalidInput(
             f"step `{plan.steps[0]}` is built by an engine, so its image can't go to `{choices.output}`",
-            hint="leave it out with `--step`, or leave out `--output`",
+            hint="name the other steps with `--step`, or leave out `--output`",
         )
     try:
         builder = engine()
@@ -195,7 +197,7 @@ def _check_engine(plan: ImagePlan, engine: ChosenEngine, choices: Choices) -> No
             hint="push that image, and name it as `parent-image`",
         )
     if not choices.push:
-        raise InvalidInput(f"{builder.name} keeps no images on this machine", hint="add `--push`")
+        raise InvalidInput(f"{builder.name} keeps no images on this machine", hint=_ADD_PUSH)
 
 
 class _Production:
@@ -250,7 +252,7 @@ def _outcome(
             state = "not pushed"
             if isinstance(one, ZlockError):
                 state = "failed"
-                one.context = (*one.context, f"for the image of {listed(plan.steps)}")
+                one.context = (f"the image of {listed(plan.steps)}", *one.context)
                 report.failures.add(one, *plan.steps)
             missing.append(Missing(key=plan.key, platforms=(plan.platform,), steps=plan.steps, state=state))
     return Outcome(images=tuple(images), missing=tuple(missing), report=report)

@@ -18,7 +18,7 @@ from zlock.workflow.images.parallel import Work
 
 
 class Logged(Struct, frozen=True):
-    """Does something for an image, and tells of a failure for which steps the image is, and where its whole log is.
+    """Does something for an image, and tells of a failure where its whole log is.
 
     Attributes:
         inner: What is done.
@@ -44,20 +44,19 @@ class Logged(Struct, frozen=True):
             watch.reporter(news)
 
         file = self.folder / f"{self.plan.tag}.log"
-        name = f"the image of {', '.join(self.plan.steps)}"
         try:
             image = self.inner(replace(watch, reporter=hear))
         except CommandStopped:
             raise
         except OutsideFailed as error:
-            error.context = (name, *error.context)
-            if len(list(filter(str.strip, log))) > len(error.context) and _is_written(file, log):
+            said = len(list(filter(str.strip, log))) - 1  # the first line is zlock's: which image it looks for
+            if said > len(error.context) and _is_written(file, log):
                 error.hint = "; ".join(filter(None, (error.hint, f"the whole log is in `{file}`")))
             raise
         except OSError as error:  # so that it does not hide what became of the other images
             where = f"`{error.filename}`" if error.filename else "the folder for temporary files"
             raise OutsideFailed(
-                f"{name} can't be made: {error.strerror or error}",
+                f"the image can't be made: {error.strerror or error}",
                 hint=f"check the rights and the space that is left in {where}",
             ) from error
         file.unlink(missing_ok=True)

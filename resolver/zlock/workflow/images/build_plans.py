@@ -36,7 +36,7 @@ from zlock.workflow.images.registries import Registries
 from zlock.workflow.locks.current import LockedStep
 from zlock.workflow.project.image_settings import mistakes, note_setting
 from zlock.workflow.project.registry_errors import NamedParents
-from zlock.workflow.project.workspace import OUTPUT, Workspace
+from zlock.workflow.project.workspace import OUTPUT, Step, Workspace
 
 _SHOWN = 5
 
@@ -74,6 +74,11 @@ def plan_images(
     if layering:
         layering.note_engine()
     return _merged(plans)
+
+
+def repository_of(workspace: Workspace, step: Step) -> str:
+    """Return where a step's image goes, `host/repository`; empty where nothing says that."""
+    return join_repository(workspace.project.registry, step.effective.target_repository)
 
 
 class _Planner:
@@ -130,7 +135,7 @@ class _Planner:
             needs_secret=needs_secret,
             indexes=() if needs_secret else tuple(serving),
             wheelhouse=self._wheelhouse is not None,
-            repository=join_repository(self._workspace.project.registry, settings.target_repository),
+            repository=repository_of(self._workspace, one.step),
         )
 
     def _supply(self, one: LockedStep, files: Sequence[LockedFile]) -> Path:

@@ -28,6 +28,7 @@ from zlock.model.image import FOLDER, WORKING_FOLDER, is_layout
 from zlock.model.reference import ImageReference
 from zlock.wording import listed
 from zlock.workflow.images.find import ImageFinder
+from zlock.workflow.locks.parents import no_parent
 from zlock.workflow.project.workspace import Workspace
 
 _KIND = "parents"
@@ -164,10 +165,13 @@ class Layering:
         return facts
 
     def _in_registry(self, reference: str, digest: str, platform: str) -> OpenImage:
-        found = self._finder.parent(ImageReference.parse(reference).at(digest), platform)
+        parsed = ImageReference.parse(reference).at(digest)
+        found = self._finder.parent(parsed, platform)
         if found is None:
-            why = "and --offline asks no registry" if self._workspace.options.offline else f"for {platform}"
-            raise NoAnswer(f"there is no base image `{reference}` {why}", hint="check its name, and `platforms`")
+            if self._workspace.options.offline:
+                message = f"the base image `{reference}` is in a registry, which `--offline` does not ask"
+                raise NoAnswer(message, hint="leave out `--offline`")
+            raise no_parent(self._workspace.registry, parsed, platform)
         return found
 
 

@@ -157,9 +157,12 @@ def _floats(parent: Parent) -> str:
 def note_floating(floating: Mapping[str, str], plans: Sequence[ImagePlan], workspace: Workspace) -> None:
     """Say which parents may be another image tomorrow, and what ends that."""
     named = {plan.parent.reference for plan in plans}
+    in_files = {reference: plan.parent.dockerfile for plan in plans for reference in plan.parent.images}
     for reference, digest in floating.items():
-        in_file = f"write `{reference}@{digest}` in the Dockerfile that names it"
-        how = way_out(reference) if reference in named else in_file
+        if reference not in {*named, *in_files}:  # its step has no plan, and an error says why
+            continue
+        file = in_files.get(reference)
+        how = f"write `{reference}@{digest}` in `{file.name}`" if file else way_out(reference)
         workspace.note(f"the base image `{reference}` is not pinned to a digest: it is {digest} now; {how}")
 
 
