@@ -77,6 +77,35 @@ def test_a_certificate_file_that_can_not_be_read_is_exit_3(project: Project, ind
     assert index.requests == []
 
 
+@pytest.mark.parametrize(
+    ("name", "places"),
+    [
+        ("in-house", "UV_INDEX_IN_HOUSE_USERNAME and UV_INDEX_IN_HOUSE_PASSWORD, netrc or the keyring"),
+        (None, "netrc, the keyring, or, for an index with a name, UV_INDEX_<NAME>_USERNAME and"),
+    ],
+)
+def test_where_a_login_belongs_is_said_by_its_names(
+    project: Project, index: TinyIndex, name: str | None, places: str
+) -> None:
+    index.wheel("a", "1.0")
+    index.auth = ("user", "s3cret")
+    stated = {"default": True, **({"name": name} if name else {})}
+
+    configure(project, index, index=[{"url": index.url, **stated}])
+    assert f"hint: give it a login: {places}" in fails(project, 3)
+
+    configure(project, index, index=[{"url": index.url.replace("http://", "http://user:s3cret@"), **stated}])
+    said = locks(project).stderr
+    assert "has its password in the configuration" in said
+    assert f"it can come from {places}" in said
+    assert "s3cret" not in said
+
+    if name:
+        environ = {"UV_INDEX_IN_HOUSE_USERNAME": "user", "UV_INDEX_IN_HOUSE_PASSWORD": "s3cret"}
+        configure(project, index, index=[{"url": index.url, **stated}])
+        assert "password in the configuration" not in locks(project, "--upgrade", env=environ).stderr
+
+
 def test_an_unknown_package_is_exit_1_with_close_names(project: Project, index: TinyIndex) -> None:
     index.wheel("requests", "1.0")
     configure(project, index, "requests", "reqeusts")

@@ -50,6 +50,21 @@ def with_login(url: str, login: Login | None) -> str:
     return f"{scheme}://{':'.join(quote(part, safe='') for part in login)}@{rest}"
 
 
+def login_places(name: str | None) -> str:
+    """Say where the login of an index is looked for, but for its URL, which others may read.
+
+    The variables are those of uv.
+    """
+    if name:
+        return f"{' and '.join(_variables(name))}, netrc or the keyring"
+    return "netrc, the keyring, or, for an index with a name, UV_INDEX_<NAME>_USERNAME and UV_INDEX_<NAME>_PASSWORD"
+
+
+def _variables(name: str) -> tuple[str, str]:
+    key = re.sub(r"[^A-Z0-9]", "_", name.upper())
+    return f"UV_INDEX_{key}_USERNAME", f"UV_INDEX_{key}_PASSWORD"
+
+
 class Credentials:
     """Finds the login for a URL; asks the keyring only after a server refused. Safe between threads.
 
@@ -59,6 +74,7 @@ class Credentials:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._indexes: dict[Server, list[str]] = {}
+        self._names: dict[str, str | None] = {}
         self._logins: dict[Server, list[tuple[str, Login]]] = {}
         self._netrc: dict[Server, Login | None] = {}
         self._asked: set[str] = set()
@@ -67,23 +83,24 @@ class Credentials:
     def add_index(self, name: str | None, url: str) -> str:
         """Remember the login of an index; return its URL without credentials.
 
-        The environment is read as uv does: `UV_INDEX_<NAME>_USERNAME` and `UV_INDEX_<NAME>_PASSWORD`.
-
         Raises:
             ValueError: It is not a URL.
         """
         bare, login = split_login(url)
         if name and login is None:
-            key = re.sub(r"[^A-Z0-9]", "_", name.upper())
-            user = self._environ.get(f"UV_INDEX_{key}_USERNAME")
-            password = self._environ.get(f"UV_INDEX_{key}_PASSWORD")
-            if user or password:
-                login = (user or "", password or "")
+            user, password = (self._environ.get(variable, "") for variable in _variables(name))
+            login = (user, password) if user or password else None
         server = server_of(bare)
         self._indexes.setdefault(server, []).append(bare)
+        self._names.setdefault(bare, name)
         if login:
             self._logins.setdefault(server, []).append((bare, login))
         return bare
+
+    def places(self, url: str) -> str:
+        """Say where a login for a URL is looked for."""
+        index = _nearest(url, self._indexes.get(server_of(url), []))
+        return login_places(self._names[index] if index else None)
 
     def header(self, url: str) -> str | None:
         """Return the `Authorization` value for a URL, or None."""

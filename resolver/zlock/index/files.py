@@ -26,7 +26,6 @@ from zlock.model.ports import InvalidMetadata, MetadataBuilder
 _HEAD = Request("HEAD")
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _UNSATISFIED_RANGE = re.compile(r"bytes \*/(\d{1,18})")
-CREDENTIALS = "give the index credentials: in its URL, netrc, the keyring, or UV_INDEX_<NAME>_USERNAME and _PASSWORD"
 ASK = "correct the URL where it is required, or ask who serves it"
 """The way out where a file is not there."""
 _HOSTILE = "the index or something between is broken or hostile; nothing was written"
@@ -198,8 +197,9 @@ def _sized(size: int) -> Limit:
 
 def way_in(client: Client, url: str) -> str:
     """Return the way out where a URL may not be read."""
-    sent = client.credentials.header(url) is not None
-    return "the credentials it got are not accepted, or not for this package: correct them" if sent else CREDENTIALS
+    if client.credentials.header(url) is not None:
+        return "the credentials it got are not accepted, or not for this package: correct them"
+    return f"give it a login: {client.credentials.places(url)}"
 
 
 def check_status(answer: Answer, client: Client, *, way: str = "check the index's URL, or ask its owner") -> None:

@@ -152,5 +152,6 @@ class _Making(Unshown, frozen=True):
             raise OutsideFailed(
                 f"uv could not make the environment of step `{self.contents.step.step.name}`",
                 context=error.context,
-                hint="what uv lacks is above; without a network, fill a wheelhouse with `zlock fetch` before",
+                hint="what uv lacks is above: for 401 and 403, see the credentials in docs/indexes.md; without a "
+                "network, fill a wheelhouse with `zlock fetch` before",
             ) from error

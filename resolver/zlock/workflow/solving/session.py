@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from zlock.index.auth import Credentials
+from zlock.index.auth import Credentials, login_places, split_login
 from zlock.index.cache import Cache
 from zlock.index.client import Client
 from zlock.index.machine import public_index, uv_indexes_of
@@ -120,7 +120,14 @@ class Session:
     # What a person should know
 
     def note(self, jobs: Sequence[AskingStep]) -> None:
-        """Say which indexes anybody on the way could answer for, and which settings of this machine don't count."""
+        """Say which indexes anybody could answer for, or read the login of, and what of this machine doesn't count."""
+        for index in dict.fromkeys(index for job in jobs for index in job.step.routing.indexes):
+            _, login = split_login(index.url)
+            if login and login[1]:
+                self.workspace.note(
+                    f"the index `{index.name or index.shown}` has its password in the configuration, for all who read "
+                    f"that; it can come from {login_places(index.name)}"
+                )
         for url in dict.fromkeys(index.shown for job in jobs for index in self._routing(job.step.routing).indexes):
             if url.startswith("http://") and not is_loopback(url.removeprefix("http://").partition("/")[0]):
                 self.workspace.note(f"the index `{url}` is asked without encryption")
