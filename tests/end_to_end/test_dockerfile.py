@@ -996,7 +996,7 @@ def test_a_plan_explains_what_moved_since_the_last_build(project: Project, index
 
     moved = succeed(project.run("plan", "--offline", "--explain", "train")).stdout
 
-    assert "no build of it is on record" in unbuilt
+    assert "no build of it is on record in `build/zlock/images.json`" in unbuilt
     assert "nothing moved since the last build" in same
     assert [line.strip() for line in moved.splitlines()[2:]] == [
         "apt package git: added",

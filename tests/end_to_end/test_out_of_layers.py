@@ -789,6 +789,36 @@ def test_a_base_image_that_is_gone_is_left_to_no_engine(
     assert "hint: check its name" in result.stderr
 
 
+def test_a_copy_on_disk_leaves_the_record_and_is_found_by_its_step(
+    project: Project, filled: TinyIndex, parent: str, pushed_to: TinyRegistry, tmp_path: Path
+) -> None:
+    steps: dict[str, Any] = {"train": {}, "serve": {"docker": {"requirements": ["base"]}}}
+    configure(project, filled, parent, steps=steps, registry=f"{pushed_to.host}/team/images")
+    assert build(project, "--push").code == 0
+    record = project.folder / "build" / "zlock" / "images.json"
+    before = record.read_bytes()
+    places = (f"oci:{tmp_path / 'out'}", f"docker-archive:{tmp_path / 'out.tar'}")
+
+    for place in places:
+        assert build(project, "--output", place).code == 0
+        assert record.read_bytes() == before
+        for step in steps:
+            verified = project.run("verify", place, "--step", step, env=ALONE)
+            assert verified.code == 0, verified.stdout + verified.stderr
+        unclear = project.run("verify", place, env=ALONE)
+        assert unclear.code == project.run("verify", f"{place}:other", "--step", "train", env=ALONE).code == 2
+        for row in json.loads(before).values():
+            assert f":{row['key'][:16]}`" in unclear.stderr.splitlines()[-1]
+
+    configure(
+        project, filled, parent, {"environment": {"A": "1"}}, steps=steps, registry=f"{pushed_to.host}/team/images"
+    )
+    assert build(project, "--output", places[0], "--step", "train").code == 0
+    rows = json.loads(record.read_text())
+    assert rows["train"]["reference"].startswith(places[0])
+    assert rows["serve"] == json.loads(before)["serve"]
+
+
 def test_all_arguments_that_are_wrong_are_told_before_anybody_is_asked(
     project: Project, filled: TinyIndex, pushed_to: TinyRegistry
 ) -> None:

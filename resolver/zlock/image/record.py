@@ -123,7 +123,9 @@ def read_record(path: Path) -> Record:
         raise InvalidInput(f"`{path}` is not a record of images", context=why, hint=hint) from error
 
 
-def write_record(path: Path, record: Record, steps: Collection[str], missing: Collection[str] = ()) -> None:
+def write_record(
+    path: Path, record: Record, steps: Collection[str], missing: Collection[str] = (), *, are_copies: bool = False
+) -> None:
     """Write a record over the one that is there.
 
     Args:
@@ -132,19 +134,29 @@ def write_record(path: Path, record: Record, steps: Collection[str], missing: Co
         steps: The steps of the pipeline, and of others in the project; the rows of gone ones go.
         missing: Steps without all of their images. Their rows keep what the last build consisted of, and name no
             image: an older one beside newer ones of other steps would look like a whole pipeline.
+        are_copies: Whether the images went to a place of their own, where nothing runs them: what a registry has of the
+            same images stays on record.
 
     Raises:
         InvalidInput: The file that is there is no record.
         OSError: The disk refused; the file is as it was.
     """
     before = read_record(path)
-    rows = {**before, **{step: row for step, row in record.items() if step not in missing}}
+    pushed = {step for step, row in record.items() if step in before and _is_pushed(before[step], row)}
+    kept = {*missing, *(pushed if are_copies else ())}
+    rows = {**before, **{step: row for step, row in record.items() if step not in kept}}
     rows |= {step: _without_image(before[step]) for step in missing if step in before}
     rows = {step: row for step, row in sorted(rows.items()) if step in steps}
     if rows or before:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(plain(rows), indent=2) + "\n", encoding="utf-8")
+
+
+def _is_pushed(before: StepRow, now: StepRow) -> bool:
+    """Return whether registries have the images of a step, as a digest in the reference says."""
+    keys = ({name: one.key for name, one in row.platforms.items()} for row in (before, now))
+    return "@" in before.reference and len({tuple(sorted(one.items())) for one in keys}) == 1
 
 
 def _without_image(row: StepRow) -> StepRow:

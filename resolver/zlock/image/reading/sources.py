@@ -34,6 +34,7 @@ from zlock.model import plain
 from zlock.model.digest import digest_of_bytes
 from zlock.model.reference import ImageReference
 from zlock.reporting import Activity, Doing, Reporter
+from zlock.wording import either
 
 UNPACKED = "application/x-tar"
 """The type of a layer of which only what it unpacks to is known."""
@@ -96,6 +97,27 @@ def add_layers(tree: LayerTree, image: OpenImage, positions: range, reporter: Re
             tree.add(layer, image.found.config.diff_ids[position], image.found.layers[position].media_type)
 
 
+_SHOWN = 5
+
+
+class Unclear(InvalidInput):
+    """A layout or an archive has several images, and it is not said which is meant, or one that is not there.
+
+    Attributes:
+        tag: Which is meant; empty where that is not said.
+        names: What the images in it are called, the place in front.
+    """
+
+    def __init__(self, name: str, tag: str, tags: Sequence[str]) -> None:
+        place = name.removesuffix(f":{tag}")
+        self.tag, self.names = tag, [f"{place}:{one}" for one in tags]
+        super().__init__(
+            f"`{place}` has no image `{tag}`" if tag else f"`{place}` does not say which image",
+            context=() if tags else ["none of its images has a name"],
+            hint=f"name one: {either(self.names[:_SHOWN])}" if tags else "build it again, or name another place",
+        )
+
+
 def find_in_layout(files: Files, name: str, tag: str, platform: str) -> StoredImage | None:
     """Return the image of a platform in an OCI layout, None where it has none of that platform.
 
@@ -133,12 +155,7 @@ def find_in_archive(files: Files, name: str, tag: str, platform: str) -> StoredI
     wanted = str(ImageReference.parse(tag)) if tag else ""
     saved = [row for row in rows if not tag or wanted in map(str, map(ImageReference.parse, row.tags))]
     if len(saved) != 1:
-        tags = [f"`{one}`" for row in rows for one in row.tags]
-        raise InvalidInput(
-            f"{where} does not say which image" if saved else f"{where}: the archive has no such image",
-            context=[f"it has {', '.join(tags)}" if tags else "none of its images has a name"],
-            hint="name one: `docker-archive:FILE:NAME:TAG`",
-        )
+        raise Unclear(name, tag, [one for row in rows for one in row.tags])
     config = _document(files, saved[0].config)
     digest = digest_of_bytes(config)
     diff_ids = Configuration.parse(config, where).diff_ids
@@ -198,14 +215,8 @@ def _entry(files: Files, tag: str, name: str) -> Descriptor:
     tagged: dict[str, object] = {}
     for one in _index(files, name):
         tagged.setdefault(plain.texts(one, "annotations").get(_TAG, ""), one)
-    names = [f"`{one}`" for one in tagged if one]
     if tag not in tagged and (tag or len(tagged) != 1):
-        said = f"it has {', '.join(names)}" if names else "none of its images has a name"
-        raise InvalidInput(
-            f"`{name}` does not say which image" if not tag else f"`{name}`: there is no image `{tag}`",
-            context=[said],
-            hint=f"name one: `{name.removesuffix(f':{tag}')}:TAG`",
-        )
+        raise Unclear(name, tag, [one for one in tagged if one])
     return Descriptor.parse(tagged.get(tag) or next(iter(tagged.values())), f"`{name}`")
 
 

@@ -147,7 +147,7 @@ def build(workspace: Workspace, choices: Choices) -> Outcome:
             outcome = _with_indexes(outcome, registries.registry, plans, choices.jobs, workspace.reporter)
         images = {one.reference: one.plan for one in outcome.images} if choices.attach else {}
         attach_bills(registries.registry, images, bills, choices.attach, outcome.report.failures.problems)
-    _record(workspace, outcome, is_whole=parts == 1)
+    _record(workspace, outcome, choices)
     return outcome
 
 
@@ -283,11 +283,12 @@ def _with_indexes(
     return replace(outcome, indexes=tuple(indexes), missing=(*outcome.missing, *missing))
 
 
-def _record(workspace: Workspace, outcome: Outcome, *, is_whole: bool) -> None:
+def _record(workspace: Workspace, outcome: Outcome, choices: Choices) -> None:
     """Record what each step runs in; of a part of the images, what the others' steps run in is not known."""
     images = [Built(plan=one.plan, reference=one.reference, digest=one.image.digest) for one in outcome.images]
     indexes = [Built(plan=one.plan, reference=one.reference, digest=one.digest) for one in outcome.indexes]
     missing = {step for one in outcome.missing for step in one.steps} | outcome.report.failures.of_steps.keys()
     there = {step for one in outcome.images for step in one.plan.steps}
-    missing |= set() if is_whole else {step.name for step in workspace.chosen()} - there
-    write_record(workspace.record, record_of(images, indexes), workspace.recorded_steps(), missing)
+    missing |= set() if choices.shard[1] == 1 else {step.name for step in workspace.chosen()} - there
+    record, steps = record_of(images, indexes), workspace.recorded_steps()
+    write_record(workspace.record, record, steps, missing, are_copies=bool(choices.output))

@@ -24,7 +24,7 @@ from zlock.workflow.images.registries import Registries, note_floating, note_unk
 from zlock.workflow.locks.current import collect_locked, load_locked
 from zlock.workflow.project.registry_errors import NamedImages
 from zlock.workflow.project.report import Report
-from zlock.workflow.project.workspace import Options, Workspace
+from zlock.workflow.project.workspace import OUTPUT, Options, Workspace
 
 
 class PlannedImage(Struct, frozen=True, kw_only=True):
@@ -155,7 +155,9 @@ def write_contexts(options: Options, output: Path | None, wheelhouse: Path | Non
 
 def _changes(plan: ImagePlan, last: PlatformRow | None) -> tuple[str, ...]:
     if last is None:
-        return ("no build of it is on record",)
+        return (
+            f"no build of it is on record in `{OUTPUT.as_posix()}/images.json`, which the machine that builds writes",
+        )
     if last.key == plan.key:
         return ("nothing moved since the last build",)
     return tuple(moved(last.components, plan.components)) or ("another version of zlock renders it",)

@@ -12,11 +12,11 @@ from packaging.utils import canonicalize_name
 from zlock.debian.verify import compare_debian, has_dpkg
 from zlock.errors import InvalidInput, NoAnswer, OutsideFailed
 from zlock.image.attached import Attached, attached_to
-from zlock.image.plan import KEY_LABEL
+from zlock.image.plan import KEY_LABEL, tag_of
 from zlock.image.reading.compilers import Compilers
 from zlock.image.reading.environment import Installed, read_folder, read_interpreter, read_system, read_venv
 from zlock.image.reading.installed import Distribution
-from zlock.image.reading.sources import OpenImage, RegistryImage
+from zlock.image.reading.sources import OpenImage, RegistryImage, Unclear
 from zlock.image.record import read_record
 from zlock.image.verify import Comparison, Differences, compare
 from zlock.lock.selection import packages_on
@@ -81,7 +81,12 @@ def verify(options: Options, image: str) -> Verdict:
 def _verify_image(workspace: Workspace, image: str) -> Verdict:
     """Compare an image; of an index, the images of all platforms of the lock."""
     finder = ImageFinder(workspace)
-    platform, found = finder.find(image, _ordered(workspace.project.platforms, linux=True))
+    platforms = _ordered(workspace.project.platforms, linux=True)
+    try:
+        platform, found = finder.find(image, platforms)
+    except Unclear as error:
+        image = _of_step(workspace, error, platforms)
+        platform, found = finder.find(image, platforms)
     locked = _locked(workspace, _step_of(workspace, found.found.config.labels.get(KEY_LABEL, "")))
     if locked is None:
         return Verdict(name=image)
@@ -109,6 +114,21 @@ def _verify_image(workspace: Workspace, image: str) -> Verdict:
         if isinstance(opened, RegistryImage)
     }
     return Verdict(name=name, step=locked.step.name, comparisons=comparisons, debian=debian, bills=bills)
+
+
+def _of_step(workspace: Workspace, error: Unclear, platforms: Sequence[str]) -> str:
+    """Return the name of the image that was last built for the one step that is asked for.
+
+    Raises:
+        Unclear: Another one is asked for by its name, or it is none of those that are there.
+    """
+    chosen = workspace.chosen()
+    row = read_record(workspace.record).get(chosen[0].name) if len(chosen) == 1 else None
+    keys = [row.platforms[one].key for one in platforms if one in row.platforms] if row else []
+    found = [name for key in keys for name in error.names if name.endswith(f":{tag_of(key)}")]
+    if error.tag or not found:
+        raise error
+    return found[0]
 
 
 def _verify_place(workspace: Workspace, image: str, kind: str, place: Path) -> Verdict:
