@@ -559,7 +559,8 @@ def test_tasks_that_run_side_by_side_are_told_of_together_every_few_seconds(
         (0.5, "a", Doing(Activity.MAKING_LAYER, "six")),
         (1.5, "b", Doing(Activity.BUILDING_IMAGE)),
         (1.6, "a", Doing(Activity.MAKING_LAYER, "numpy")),
-        (1.7, "b", Line("Collecting numpy")),
+        (1.7, "b", Line("#7 [2/4] RUN pip install numpy " + "x" * 500)),
+        (1.8, "b", Line("#7 1.2 Collecting numpy")),
         (7.0, "a", Doing(Activity.PUSHING)),
         (7.1, "a", Ended(End.PUSHED, 2.0)),
     ):
@@ -567,8 +568,25 @@ def test_tasks_that_run_side_by_side_are_told_of_together_every_few_seconds(
     screen.close()
 
     assert capsys.readouterr().err == (
-        "a: making the layer of six 1 s\nb: building 0 s\na: pushing 6 s\nb: building 6 s\na: pushed in 2 s (1 of 2)\n"
+        "a: making the layer of six 1 s\nb: building 0 s\n"
+        f"a: pushing 6 s\nb: building 6 s #7 [2/4] RUN pip install numpy {'x' * 89}\na: pushed in 2 s (1 of 2)\n"
     )
+
+
+@pytest.mark.parametrize(
+    "line", ["STEP 2/4: RUN pip", "Step 2/4 : RUN pip", "#7 [2/4] RUN pip", "[2/2] STEP 2/4: RUN pip"]
+)
+def test_the_step_of_the_dockerfile_is_told_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], clock: list[float], line: str
+) -> None:
+    screen = Screen(color="never", quiet=False, verbose=False)
+    board = Board(screen)
+    for clock[0], news in ((0.5, Doing(Activity.BUILDING_IMAGE)), (0.6, Line(line)), (2.5, Line("Collecting pip"))):
+        board.hear(TaskNews("train", news, done=0, total=1))
+    board.hear(TaskNews("train", Doing(Activity.BUILDING_IMAGE), done=0, total=1))
+    screen.close()
+
+    assert capsys.readouterr().err == f"train: building 2 s {line}\n"
 
 
 def test_how_many_bytes_have_gone_is_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
@@ -578,6 +596,9 @@ def test_how_many_bytes_have_gone_is_no_line_of_its_own(capsys: pytest.CaptureFi
         board.hear(TaskNews("train", news, 0, 1))
     assert capsys.readouterr().err == "train: storing the layer of numpy 2.0, 6.0 MB\n"
     assert words(moving) == "layers: fetched 2.0 of 4.0 MB, stored 1.5 of 6.0 MB"
+    assert words(moving._replace(subject="scipy 1.0", total=0)) == (
+        "layers: stored 1.5 of 6.0 MB so far, making that of scipy 1.0"
+    )
 
 
 @pytest.mark.parametrize("activity", Activity)

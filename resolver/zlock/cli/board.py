@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from zlock.cli.layout import Screen
@@ -9,6 +10,9 @@ from zlock.cli.words import end_words, words
 from zlock.reporting import Doing, Ended, Failing, Line, News, Note, TaskNews
 
 _LONG_SECONDS = 5.0  # from then on it is said how long something lasts
+_STEP = re.compile(r"\s*(\[\d+/\d+] )?(step \d+|#\d+ \[)", re.IGNORECASE)
+"""How an engine names the step of a Dockerfile that runs; where there is no terminal, its other lines are too many."""
+_SHORT = 120  # characters of such a line
 
 
 class Board:
@@ -54,6 +58,8 @@ class Board:
         elif not self._screen.verbose:
             if self._screen.is_terminal or isinstance(said, Doing):
                 self._running.setdefault(task, _Row()).take(said)
+            elif isinstance(said, Line) and _STEP.match(said.text):
+                self._running.setdefault(task, _Row()).take(Line(said.text[:_SHORT]))
         elif isinstance(said, Doing) and not said.size:  # how far it has come is no line of its own
             self._screen.say(f"{task}: {words(said)}")
         elif isinstance(said, Line):

@@ -30,7 +30,7 @@ _WORDS = {
     Activity.MAKING_ENVIRONMENT: "making the environment of `{subject}`: {packages_in}{of_size}",
     Activity.MAKING_LAYER: "making the layer of {subject}",
     Activity.MERGING: "merging what the locks are made from",
-    Activity.MOVING_LAYERS: "layers: {fetched}stored {of_bytes}",
+    Activity.MOVING_LAYERS: "layers: {fetched}stored {of_bytes}{making}",
     Activity.PUSHING: "pushing",
     Activity.PUSHING_LAYER: "storing the layer of {subject}, {megabytes:.1f} MB",
     Activity.READING_LAYER: "reading layer {done} of {total} of `{subject}`",
@@ -68,6 +68,7 @@ def words(doing: Doing) -> str:
         megabytes=doing.received / 1e6,
         fetched=f"fetched {_of(doing.done, doing.total)}, " if doing.total else "",
         of_bytes=_of(doing.received, doing.size),
+        making=f" so far, making that of {doing.subject}" if doing.subject else "",
         of_size=f", {_of(doing.received, doing.size)}" if doing.size else "",
         building=f", building {listed(doing.building)}" if doing.building else "",
     )

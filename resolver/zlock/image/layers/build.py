@@ -27,7 +27,6 @@ from zlock.image.reading.sources import UNPACKED, OpenImage, RegistryImage
 from zlock.image.registry.manifest import Descriptor, broken
 from zlock.model.image import WORKING_FOLDER
 from zlock.process import Watch
-from zlock.reporting import Activity, Doing
 
 _AT_ONCE = 4  # layers that are made and sent at a time
 _ANNOTATION = "org.opencontainers.image"
@@ -103,8 +102,8 @@ class Workbench(Struct, frozen=True, kw_only=True):
             if layer is not None and target.has(descriptor_of(layer)):
                 return layer
             if layer is None or not self.store.has(layer):
-                flow.watch.reporter(Doing(Activity.MAKING_LAYER, wanted.name))
-                layer = self.store.make(wanted.key, wanted.write)
+                with flow.making(wanted.name):
+                    layer = self.store.make(wanted.key, wanted.write)
         points, path = descriptor_of(layer), self.store.path(layer)
         if not target.has(points):
             flow.begin(wanted.name, layer.size, comes=False)

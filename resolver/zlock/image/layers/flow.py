@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import IO
 
@@ -25,6 +27,19 @@ class Flow:
         self._lock = Lock()
         self._told = 0.0
         self._came = self._to_come = self._stored = self._to_store = 0
+        self._making: dict[str, None] = {}
+
+    @contextmanager
+    def making(self, name: str) -> Iterator[None]:
+        """Say that a layer is being made, until the end of the block."""
+        with self._lock:
+            self._making[name] = None
+        self.watch.reporter(Doing(Activity.MAKING_LAYER, name))
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._making[name]
 
     def begin(self, name: str, size: int, *, comes: bool) -> None:
         """Say that a layer is to be stored, and whether it comes from elsewhere before."""
@@ -61,6 +76,7 @@ class Flow:
             self._told = now
             news = Doing(
                 Activity.MOVING_LAYERS,
+                next(iter(self._making), ""),
                 done=self._came,
                 total=self._to_come,
                 received=self._stored,
