@@ -260,6 +260,41 @@ def test_an_index_that_a_member_names_counts_as_well(project: Project, strange: 
         assert project.locked("pipeline")["app"] == "0.5"
 
 
+@pytest.mark.parametrize(
+    ("needs", "extras", "locked"),
+    [
+        ('"core"', "", None),
+        ('"core[cpu]"', "", "1.0+cpu"),
+        ('"core[Cuda_12]"', "", "1.0+cu12"),
+        ('"middle"', 'gpu = ["core[cuda-12]"]\ncpu = ["core[cpu]"]', None),
+        ('"middle[gpu]"', 'all = ["middle[gpu]"]\ngpu = ["core[cuda-12]"]\ncpu = ["core[cpu]"]', "1.0+cu12"),
+        ('"middle[all]"', 'all = ["middle[gpu]"]\ngpu = ["core[cuda-12]"]\ncpu = ["core[cpu]"]', "1.0+cu12"),
+    ],
+)
+def test_an_index_that_a_member_names_for_an_extra_counts_with_that(
+    project: Project, strange: TinyIndex, needs: str, extras: str, locked: str | None
+) -> None:
+    """As torch is often said to come: one index for processors, one for graphics cards."""
+    with TinyIndex() as cpu, TinyIndex() as cuda:
+        cpu.wheel("app", "1.0+cpu")
+        cuda.wheel("app", "1.0+cu12")
+        rows = [{"name": name, "url": one.url, "explicit": True} for name, one in (("cpu", cpu), ("cuda", cuda))]
+        index = "".join(f'[[tool.uv.index]]\nname = "{row["name"]}"\nurl = "{row["url"]}"\n' for row in rows)
+        sources = 'app = [{index = "cpu", extra = "cpu"}, {index = "cuda", extra = "cuda-12"}]'
+        lists = '[project.optional-dependencies]\ncpu = ["app"]\ncuda-12 = ["app"]'
+        member(project, "packages/core", tables=f"{lists}\n[tool.uv.sources]\n{sources}\n{index}")
+        own = "core = { workspace = true }\nmiddle = { workspace = true }"
+        lists = f"[project.optional-dependencies]\n{extras}" if extras else ""
+        member(project, "packages/middle", "core", tables=f"{lists}\n[tool.uv.sources]\n{own}\n")
+        workspace = UV_WORKSPACE.replace("core = { workspace = true }", own)
+        state(project, workspace, dependencies=needs)
+        configure(project, strange, *rows)
+
+        resolved(project)
+
+        assert project.locked("pipeline").get("app") == locked
+
+
 def test_the_marker_of_a_source_counts_on_each_platform(project: Project, strange: TinyIndex) -> None:
     member(project, "libs/core")
     with TinyIndex() as second:

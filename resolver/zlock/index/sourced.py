@@ -56,7 +56,7 @@ def with_sources(
     for dependency in metadata.dependencies:
         found = () if dependency.url or dependency.name == metadata.name else _stated(sources, dependency)
         dependencies += _placed(dependency, found, folder, place)
-        routes += [one.route(dependency.name) for one in found if one.index]
+        routes += [_route(dependency, one) for one in found if one.index]
     return Sourced(metadata._replace(dependencies=tuple(dependencies)), tuple(dict.fromkeys(routes)))
 
 
@@ -64,6 +64,12 @@ def _stated(sources: DependencySources, dependency: Dependency) -> tuple[StatedS
     _, found, rest = dependency.marker.rpartition(_EXTRA)
     extra = canonicalize_name(rest.partition('"')[0]) if found else ""
     return sources.of(dependency.name, extra=extra)
+
+
+def _route(dependency: Dependency, source: StatedSource) -> Route:
+    """Return which index a dependency comes from, where it is for one extra only with that."""
+    route = source.route(dependency.name)
+    return route._replace(marker=_both(f'{_EXTRA}{source.extra}"', source.marker)) if source.extra else route
 
 
 def _placed(

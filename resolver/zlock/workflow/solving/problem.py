@@ -10,10 +10,11 @@ from packaging.utils import NormalizedName, canonicalize_name
 from zlock.lock.selection import pins_on
 from zlock.merge import merge_constraints
 from zlock.model.distribution import LockedReference, Reference
-from zlock.model.indexes import Toolchain
+from zlock.model.indexes import Route, Toolchain
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
 from zlock.reporting import Activity, Doing
+from zlock.resolution.markers import Applying, Markers
 from zlock.resolution.problem import Policy, Problem
 from zlock.resolution.rules import Rules
 from zlock.resolution.side import Member
@@ -91,7 +92,7 @@ class StepProblems:
 
     def _universe(self, job: AskingStep, target: Target, stated: Sequence[DirectRequirement], rules: Rules) -> Universe:
         references = self._find_references(job, target, stated)
-        routing = self._session.routed(job, target, [route for one in references.values() for route in one.routes])
+        routing = self._session.routed(job, target, _routes(stated, references, target))
         served = (routing.indexes, tuple(sorted(routing.sources.items())))
         key = (target, served, rules is self._session.rules, frozenset(references.items()))
         if key not in self._universes:
@@ -138,6 +139,22 @@ class StepProblems:
                 locked=locked,
             )
         return self._references[key]
+
+
+def _routes(
+    stated: Sequence[DirectRequirement], references: Mapping[NormalizedName, Reference], target: Target
+) -> list[Route]:
+    """Return which indexes serve what references require, each with the extras that it is required with."""
+    markers, found, seen = Markers(target), dict[Route, None](), set[tuple[NormalizedName, str]]()
+    waiting = [(one.name, extra) for one in stated for extra in ("", *map(canonicalize_name, one.requirement.extras))]
+    for name, extra in waiting:  # grows while it is walked
+        if name in references and (name, extra) not in seen:
+            seen.add((name, extra))
+            reference, applying = references[name], Applying(markers, extra)
+            found |= {one._replace(marker=""): None for one in reference.routes if applying[one.marker]}
+            required = [one for one in reference.metadata.dependencies if applying[one.marker]]
+            waiting += [(one.name, each) for one in required for each in ("", *one.extras)]
+    return list(found)
 
 
 def locked_pins(job: AskingStep, target: Target) -> dict[NormalizedName, str]:
