@@ -159,6 +159,13 @@ def test_a_failure_shows_the_code_and_the_last_lines_without_credentials(tmp_pat
     assert "secret" not in error.message
 
 
+def test_what_only_a_shell_reads_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CommandExited) as caught:
+        run_command(["ls", "nothing", "|", "sort"], cwd=tmp_path, timeout=20)
+
+    assert '["sh", "-c", "..."]' in caught.value.hint
+
+
 def test_a_failure_that_explains_itself_on_stdout_is_shown_too(tmp_path: Path) -> None:
     with pytest.raises(CommandExited) as caught:
         run_command(["sh", "-c", "echo no; exit 1"], cwd=tmp_path, timeout=20)

@@ -783,10 +783,12 @@ def test_a_list_refuses_what_belongs_in_a_file_all_at_once(tmp_path: Path) -> No
             "",
             "flask\nnumpy",
             "flask # comment",
+            "--extra-index-url https://index.example/simple",
             "ok",
         )
     errors = caught.value.errors
-    assert len(errors) == 8
+    assert len(errors) == 9
+    assert errors[-1].hint == "indexes belong in the configuration, as `[[index]]`"
     assert errors[0].hint == "give the path of the requirements file in place of the list"
     assert "give its path" in errors[1].hint
 

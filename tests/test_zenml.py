@@ -153,6 +153,12 @@ def test_settings_of_a_nested_pipeline_do_not_count(load: Load) -> None:
     assert settings_of(declared) == {"one": DockerSettings(requirements=["outer"])}
 
 
+def test_an_empty_path_is_none(load: Load) -> None:
+    declared = load("@step(settings={'docker': DockerSettings(requirements='', pyproject_path='')})\ndef one(): ...")
+
+    assert settings_of(declared) == {"one": DockerSettings()}
+
+
 def test_configure_counts_and_an_empty_list_replaces_one(load: Load) -> None:
     declared = load(
         """

@@ -82,6 +82,9 @@ class CommandNotFound(CommandFailed):
     """The program does not exist."""
 
 
+_OF_SHELLS = frozenset({"|", "||", "&&", ";", ">", ">>", "<", "2>&1"})
+
+
 class CommandStopped(CommandFailed):
     """The command was ended because what it was for has ended."""
 
@@ -95,10 +98,13 @@ class CommandExited(CommandFailed):
     """
 
     def __init__(self, argv: Sequence[str], code: int, completed: Completed) -> None:
+        hint = "run it by hand to see what it lacks"
+        if _OF_SHELLS.intersection(argv):
+            hint = 'no shell runs it: with `|` and the like, make it the list `["sh", "-c", "..."]`'
         super().__init__(
             f"`{quoted(argv)}` ended with {exit_of(code)}",
             context=_tail(completed.stderr or completed.stdout),
-            hint="run it by hand to see what it lacks",
+            hint=hint,
         )
         self.code = code
         self.completed = completed

@@ -94,6 +94,7 @@ def translated(
     )
     left = {*_SILENT, *_IGNORED}
     values = {name: value for name, value in stated.items() if value is not None and name not in left}
+    values = {name: value for name, value in values.items() if value != "" or name not in _PATHS}  # none to ZenML
     if detects and not any(values.get(name) for name in _ASKING):
         values |= _detected(notes)
     for name in _PATHS:

@@ -29,7 +29,7 @@ class Uv:
         into = ("--python", facts.python) if facts.venv else ("--system", "--break-system-packages")
         stated = {word.partition("=")[0] for word in facts.options}  # uv takes such an option once
         own = [] if "--link-mode" in stated else ["--link-mode", "copy"]
-        if not stated & {"--cache-dir", "--no-cache"}:
+        if not stated & {"--cache-dir", "--no-cache", "--no-cache-dir"}:
             own += ["--cache-dir", f"{CACHE}/uv"] if facts.cache else ["--no-cache"]
         head = (f"{_FOLDER}/bin/uv", "pip", "install", *into, *own, "--no-deps")
         installs = [
