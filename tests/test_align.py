@@ -111,9 +111,9 @@ def test_what_contradicts_differs_and_all_else_stays_the_same() -> None:
         "new": {"frames": "2.2", "arrays": "1.26", "science": "1.15"},
         "other": {"frames": "2.2", "arrays": "1.26"},
     }
-    newer = ("frames is 2.2 in this step and 1.5 in other steps: 1.5 conflicts with `frames>=2` of explicit",)
+    newer = ("frames is 2.2 in this step and 1.5 in other steps: 1.5 conflicts with `frames>=2`",)
     assert differs(TABLES, steps) == {
-        "old": ("frames is 1.5 in this step and 2.2 in other steps: 2.2 conflicts with `frames<2` of explicit",),
+        "old": ("frames is 1.5 in this step and 2.2 in other steps: 2.2 conflicts with `frames<2`",),
         "new": newer,
         "other": newer,
     }
@@ -123,7 +123,7 @@ def test_the_requirement_that_forces_a_difference_is_named_though_it_is_far_away
     steps = {"old": ["frames<2"], "new": ["arrays>=2"]}
 
     assert differs(TABLES, steps) == {
-        "new": ("arrays is 2.1 in this step and 1.26 in other steps: 1.26 conflicts with `arrays>=2` of explicit",),
+        "new": ("arrays is 2.1 in this step and 1.26 in other steps: 1.26 conflicts with `arrays>=2`",),
         "old": ("arrays is 1.26 in this step and 2.1 in other steps: 2.1 conflicts with `arrays<2` of frames 1.5",),
     }
 

@@ -275,7 +275,7 @@ def test_a_printed_text_has_lines_and_no_file(tmp_path: Path) -> None:
 def test_a_printed_text_may_include_files(tmp_path: Path) -> None:
     write(tmp_path, {"more/a.txt": "flask\n"})
     gathered = read_text("-r more/a.txt", root=tmp_path, origin=EXPLICIT, environ={}, described="x")
-    assert str(gathered.requirements[0].origins[0]) == "explicit (more/a.txt:1)"
+    assert str(gathered.requirements[0].origins[0]) == "more/a.txt:1"
 
 
 def test_a_file_reached_twice_is_read_once(tmp_path: Path) -> None:
@@ -291,9 +291,7 @@ def test_a_file_reached_twice_is_read_once(tmp_path: Path) -> None:
 def test_a_comment_that_swallows_a_line_is_noted(tmp_path: Path) -> None:
     gathered = read(tmp_path, "flask # why \\\nnumpy\n")
     assert stated(gathered) == ["flask"]
-    assert gathered.notes == (
-        "explicit (requirements.txt:1): a comment goes on over the backslash: line 2 is not read",
-    )
+    assert gathered.notes == ("requirements.txt:1: a comment goes on over the backslash: line 2 is not read",)
 
 
 def test_ordinary_comments_are_not_noted(tmp_path: Path) -> None:
@@ -355,9 +353,9 @@ def test_a_file_named_by_a_variable_is_shown_as_written(tmp_path: Path) -> None:
     write(tmp_path, {f"{SECRET}/a.txt": "-r b.txt\n", f"{SECRET}/b.txt": "flask >> 1\n-r a.txt\n-r nowhere.txt\n"})
     errors = refused(tmp_path, "-r ${X}/a.txt\n", X=SECRET)
     assert [error.context[0] for error in errors] == [
-        "explicit (b.txt:1): flask >> 1",
-        "included by explicit (b.txt:2): -r a.txt",
-        "included by explicit (b.txt:3): -r nowhere.txt",
+        "b.txt:1: flask >> 1",
+        "included by b.txt:2: -r a.txt",
+        "included by b.txt:3: -r nowhere.txt",
     ]
     assert not any(SECRET in said(error) for error in errors)
 
@@ -405,7 +403,7 @@ def test_an_unknown_coding_is_refused(coding: str, tmp_path: Path) -> None:
 def test_a_missing_file_names_the_line_that_includes_it(tmp_path: Path) -> None:
     error = only_refusal(tmp_path, "flask\n-r nowhere.txt\n")
     assert error.message == "requirements file `nowhere.txt` is missing"
-    assert error.context == ("included by explicit (requirements.txt:2): -r nowhere.txt",)
+    assert error.context == ("included by requirements.txt:2: -r nowhere.txt",)
 
 
 def test_the_file_itself_missing_or_a_folder(tmp_path: Path) -> None:
@@ -419,7 +417,7 @@ def test_a_loop_shows_its_way(tmp_path: Path) -> None:
     write(tmp_path, {"a.txt": "-r b.txt\n", "b.txt": "-c a.txt\n"})
     error = only_refusal(tmp_path, "-r a.txt\n")
     assert error.message == "`a.txt` includes itself"
-    assert error.context == ("included by explicit (b.txt:1): -c a.txt", "a.txt -> b.txt -> a.txt")
+    assert error.context == ("included by b.txt:1: -c a.txt", "a.txt -> b.txt -> a.txt")
 
 
 def test_a_file_on_the_network_is_refused(tmp_path: Path) -> None:
@@ -433,11 +431,11 @@ def test_all_mistakes_of_all_files_are_found_at_once(tmp_path: Path) -> None:
     write(tmp_path, {"more.txt": "ok\nflask=1\n"})
     errors = refused(tmp_path, "requests >> 2\n-r more.txt\n-r nowhere.txt\n--nope\nnumpy; x > 1\n")
     assert [error.context[0] for error in errors] == [
-        "explicit (requirements.txt:1): requests >> 2",
-        "explicit (more.txt:2): flask=1",
-        "included by explicit (requirements.txt:3): -r nowhere.txt",
-        "explicit (requirements.txt:4): --nope",
-        "explicit (requirements.txt:5): numpy; x > 1",
+        "requirements.txt:1: requests >> 2",
+        "more.txt:2: flask=1",
+        "included by requirements.txt:3: -r nowhere.txt",
+        "requirements.txt:4: --nope",
+        "requirements.txt:5: numpy; x > 1",
     ]
     assert errors[0].context[1].startswith("column 10: ")
     assert errors[1].hint == "write `flask==1`"
@@ -479,7 +477,7 @@ def test_pre_is_heard(option: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("option", ["--prefer-binary", "--only-binary :all:", "--use-feature=x", "--only-final :all:"])
 def test_options_without_a_meaning_are_noted(option: str, tmp_path: Path) -> None:
     (note,) = read(tmp_path, f"{option}\nflask\n").notes
-    assert note.startswith(f"explicit (requirements.txt:1): `{option.replace('=', ' ').split()[0]}` is not followed")
+    assert note.startswith(f"requirements.txt:1: `{option.replace('=', ' ').split()[0]}` is not followed")
 
 
 @pytest.mark.parametrize(
@@ -550,7 +548,7 @@ def test_requiring_and_not_requiring_hashes_exclude_each_other(tmp_path: Path) -
 def test_constraints_that_pip_refuses_are_refused(line: str, tmp_path: Path) -> None:
     world(tmp_path)
     write(tmp_path, {"c.txt": f"{line}\n"})
-    assert "explicit (c.txt:1)" in only_refusal(tmp_path, "-c c.txt\n").context[0]
+    assert "c.txt:1" in only_refusal(tmp_path, "-c c.txt\n").context[0]
 
 
 # URLs, repositories, paths
@@ -632,8 +630,8 @@ def test_paths_count_from_the_project_not_from_the_file(tmp_path: Path) -> None:
     wheel = "file:wheels/foo-1.0-py3-none-any.whl"
     assert stated(gathered) == ["sub-project @ file:sub", "sub-project @ file:sub", f"foo[x] @ {wheel}"]
     assert gathered.notes == (
-        "explicit (more/local.txt:1): of a folder the lock records the path, not what is in it",
-        "explicit (more/local.txt:2): the editable folder is locked as an ordinary folder: a copy of it is installed",
+        "more/local.txt:1: of a folder the lock records the path, not what is in it",
+        "more/local.txt:2: the editable folder is locked as an ordinary folder: a copy of it is installed",
     )
 
 

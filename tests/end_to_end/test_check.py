@@ -144,7 +144,7 @@ def test_a_requirements_file_that_is_missing_is_named_with_the_line_that_asks_fo
     result = check(copy)
 
     assert result.code == 2
-    assert "`load.txt` is missing\n  explicit (zlock.toml:8)" in result.stderr
+    assert "`load.txt` is missing\n  zlock.toml:8" in result.stderr
 
 
 @pytest.mark.parametrize(

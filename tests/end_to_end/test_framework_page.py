@@ -657,7 +657,7 @@ def test_sources_that_contradict_each_other_are_all_named(project: Project, inde
 
     assert done.code == 1
     assert "`shared<2` by stack (requirements, zlock.toml:6)" in done.stderr
-    assert "`shared>=2` by explicit (pipeline.py:3)" in done.stderr
+    assert "`shared>=2` by pipeline.py:3" in done.stderr
     assert "hint:" in done.stderr
     assert not project.lock_path("my_pipeline").exists()
 

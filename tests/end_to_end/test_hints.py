@@ -34,7 +34,7 @@ def test_no_hint_leads_to_a_package_of_the_name_on_an_index(
     make_tree(project.folder / "lib", "lib", "1", requires=["sci>=1.14"])
     said = ask(project, index, python="3.9", docker=needs("lib @ file:lib", *others))
 
-    assert "`lib @ file:lib` by explicit (zlock.toml:" in said
+    assert "`lib @ file:lib` by zlock.toml:" in said
     assert 'hint: set `python = "3.10"` for this step' in said
     assert "from an index" not in said
     assert "leave out `lib" not in said
@@ -49,7 +49,7 @@ def test_a_folder_that_conflicts_may_be_left_out_where_nothing_else_requires_it(
     make_tree(project.folder / "lib", "lib", "1", requires=["sci>=1.14"])
     said = ask(project, index, docker=needs("lib @ file:lib", "user"))
 
-    assert "hint: leave out `lib @ file:lib` (explicit (zlock.toml:" in said
+    assert "hint: leave out `lib @ file:lib` (zlock.toml:" in said
 
 
 def test_hashes_of_a_constraint_that_no_file_has_are_named(project: Project, index: TinyIndex) -> None:
@@ -60,7 +60,7 @@ def test_hashes_of_a_constraint_that_no_file_has_are_named(project: Project, ind
     project.write("requirements.txt", "-c limits.txt\nloc\n")
     said = ask(project, index, docker={"requirements": "requirements.txt"})
 
-    assert f"no file of `loc` has a hash that `loc==1.0` (explicit (limits.txt:1)) asks for: sha256:{digest}" in said
+    assert f"no file of `loc` has a hash that `loc==1.0` (limits.txt:1) asks for: sha256:{digest}" in said
     assert "hint: correct the hashes" in said
     assert "to allow" not in said
 

@@ -724,7 +724,7 @@ def test_the_project_named_elsewhere_is_the_project_itself(project: Project, str
 def test_an_unknown_extra_of_the_project_names_who_asks(project: Project, strange: TinyIndex) -> None:
     state(project, "", dependencies="", name="my-app")
     configure(project, strange, docker={"requirements": ["my-app[tset]"]})
-    refused(project, "the extra `tset` is unknown", "required by explicit (zlock.toml:")
+    refused(project, "the extra `tset` is unknown", "required by zlock.toml:")
 
 
 def test_a_project_for_another_python_is_noted(project: Project, strange: TinyIndex) -> None:

@@ -85,7 +85,7 @@ def test_why_names_each_requirement_that_leads_there_with_file_and_line(project:
     found = [(chain["requirement"], chain["origins"], [node for node, _ in chain["path"]]) for chain in chains]
     assert found == [
         ("server", ["stack (requirements, zlock.toml:7)"], ["server", "core"]),
-        ("model[fast]>=1", ["explicit (zlock.toml:11)"], ["model", "core"]),
+        ("model[fast]>=1", ["zlock.toml:11"], ["model", "core"]),
     ]
 
 
@@ -115,7 +115,7 @@ def test_releases_that_nothing_could_use_have_their_reason(project: Project) -> 
     assert result.code == 0, result.stderr
     assert result.stdout.splitlines() == [
         "report: plain 1.0",
-        "  `plain` by explicit (report.txt:2) -> plain 1.0",
+        "  `plain` by report.txt:2 -> plain 1.0",
         "  not newer:",
         "    1.3: `plain` 1.3: uploaded 2025-06-01, after the cut-off",
         (
@@ -201,7 +201,7 @@ def test_offline_without_a_cache_the_way_is_said_and_the_rest_is_called_unknown(
     result = project.run("why", "plain", "--offline", "--cache-dir", str(tmp_path / "empty"))
 
     assert result.code == 0, result.stderr
-    assert "`plain` by explicit (report.txt:2) -> plain 1.0" in result.stdout
+    assert "`plain` by report.txt:2 -> plain 1.0" in result.stdout
     assert (
         "why it is not newer: unknown, `plain` is not in the cache, and --offline leaves the network alone"
         in result.stdout
@@ -238,7 +238,7 @@ def test_a_requirement_that_its_marker_leaves_out_is_named_with_its_place(projec
     assert result.code == 1
     assert result.stderr == (
         "error: no lock has `Windows_Only`\n"
-        '  `windows-only; sys_platform == "win32"` by explicit (zlock.toml:12): its marker is false for `train`, '
+        '  `windows-only; sys_platform == "win32"` by zlock.toml:12: its marker is false for `train`, '
         "Python 3.12 on linux/amd64\n"
         "hint: remove the marker where the package is to be locked all the same\n"
     )
@@ -266,13 +266,13 @@ def test_the_tree_shows_requirements_with_their_lines_and_each_package_once(proj
         "│   ├── core 1.5",
         "│   └── model 1.0",
         "│       └── core 1.5",
-        "├── model[fast] 1.0  `model[fast]>=1` by explicit (zlock.toml:11)",
+        "├── model[fast] 1.0  `model[fast]>=1` by zlock.toml:11",
         "│   ├── core 1.5",
         "│   └── engine 1.0",
         "│       ├── core 1.5",
         "│       └── ring 1.0",
         "│           └── engine 1.0  (above)",
-        "└── bounded 2.0  `bounded` by explicit (zlock.toml:13)",
+        "└── bounded 2.0  `bounded` by zlock.toml:13",
     ]
 
 
@@ -358,7 +358,7 @@ def test_a_release_that_the_lock_keeps_away_through_another_pin_is_said_after_on
 
     assert newer["reasons"] == [
         "3.0 conflicts with:",
-        "  `top` by explicit (zlock.toml:8)",
+        "  `top` by zlock.toml:8",
         "  `top` 1.0 requires `mid`",
         "  `mid` 2.0 requires `leaf<3`",
         "  `mid` 1.0 requires `leaf<2`",
@@ -375,13 +375,13 @@ def test_every_conflict_is_named_with_all_the_releases_that_it_keeps_away(chaine
 
     assert lines == [
         "3.0 conflicts with:",
-        "  `third` by explicit (zlock.toml:9)",
+        "  `third` by zlock.toml:9",
         "  `third` 1.0 requires `leaf<3`",
         "3.0 and 2.0 also conflict with:",
-        "  `other` by explicit (zlock.toml:8)",
+        "  `other` by zlock.toml:8",
         "  `other` 1.0 requires `leaf<2`",
         "3.0 and 2.0 also conflict with:",
-        "  `side` by explicit (zlock.toml:10)",
+        "  `side` by zlock.toml:10",
         "  `side` 1.0 requires `mid<2`",
         "  `mid` 1.0 requires `leaf<2`",
     ]
@@ -397,7 +397,7 @@ def test_a_release_that_an_override_rules_out_names_the_override(chained: TinyIn
         "held back",
         ["3.0 and 1 older one alike: the override `leaf<2` by configuration (`overrides`, zlock.toml:6) rules it out"],
     )
-    assert "leaf 1.0  `leaf>=3` by explicit (zlock.toml:11)  (override `leaf<2`)" in tree.stdout
+    assert "leaf 1.0  `leaf>=3` by zlock.toml:11  (override `leaf<2`)" in tree.stdout
 
 
 def test_releases_of_which_the_same_is_to_be_said_share_a_line(tmp_path: Path) -> None:
@@ -445,7 +445,7 @@ def test_a_release_that_an_aligned_step_can_not_have_names_that_step_and_the_req
         user = reasons(project, "user", "--step", "free")["free"]["newer"]
         upgraded = project.run("resolve", "--upgrade-package", "shared", "--upgrade-package", "user")
 
-    line = "  `bound` has shared 1.1: 1.2 conflicts with `shared<1.2` of explicit (zlock.toml:8)"
+    line = "  `bound` has shared 1.1: 1.2 conflicts with `shared<1.2` of zlock.toml:8"
     apart = "1.2 would leave steps with different versions, and they are aligned:"
     assert (shared["verdict"], shared["moves"], shared["reasons"]) == ("held back", "", [apart, line])
     assert (user["verdict"], user["moves"], user["reasons"]) == ("held back", "", [apart, line])
@@ -462,7 +462,7 @@ def test_what_sharing_costs_is_said_with_the_step_that_it_is_for(tmp_path: Path)
 
     assert result.stdout.splitlines() == [
         "0 packages have several versions; 1 would where no step follows another",
-        "  free: shared 1.1, alone 1.2, 2 months older: `shared<1.2` of explicit in `bound`",
+        "  free: shared 1.1, alone 1.2, 2 months older: `shared<1.2` in `bound`",
     ]
     assert json.loads(as_json.stdout)["sharing"] == {
         "differing": 0,
@@ -590,10 +590,7 @@ def test_a_package_that_differs_across_steps_says_what_forces_that(tmp_path: Pat
         result = project.run("why", "shared", "--step", "old")
 
     assert result.code == 0, result.stderr
-    assert (
-        "  shared is 1.0 in this step and 2.0 in other steps: 2.0 conflicts with `shared<2` of explicit"
-        in result.stdout
-    )
+    assert "  shared is 1.0 in this step and 2.0 in other steps: 2.0 conflicts with `shared<2`" in result.stdout
 
 
 def test_what_gave_way_leads_nowhere_however_its_source_spells_it(index: TinyIndex, project: Project) -> None:

@@ -52,4 +52,6 @@ class Origin(NamedTuple):
         if self.line is not None:
             place = f"{place}:{self.line}" if place else f"line {self.line}"
         inside = ", ".join(part for part in (self.detail, place) if part)
+        if self.source == Source.EXPLICIT and inside:
+            return inside  # that it is listed is what a reader takes for granted
         return f"{self.source} ({inside})" if inside else str(self.source)

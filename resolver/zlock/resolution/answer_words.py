@@ -64,8 +64,9 @@ def behind(one: Behind) -> str:
 
 
 def stated(one: Stated) -> str:
-    """Say a requirement and whose it is."""
-    return f"`{one.requirement}` of {', '.join(one.sources)}"
+    """Say a requirement and whose it is, unless it is listed."""
+    of = "" if one.sources == ("explicit",) else f" of {', '.join(one.sources)}"
+    return f"`{one.requirement}`{of}"
 
 
 def passed_over(name: str, versions: Sequence[Version], reason: str) -> str:

@@ -24,7 +24,7 @@ from zlock.sources import requirements_edit
 from zlock.sources.lines import coding_of
 from zlock.workflow.deliver.stated_places import Editable, FilePlace
 
-_ADDED = "as given on the command line"
+_ADDED = "the command line"
 
 
 class _File(Struct):
