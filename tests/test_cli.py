@@ -221,7 +221,7 @@ def test_json_of_a_mistake_in_a_requirements_or_a_pipeline_file_has_its_line(pro
     project.configure({"docker": {"requirements": "requirements.txt"}})
     file = project.write("requirements.txt", "# ours\nalpha>>1\n")
     (requirement,) = errors_of(project.run("resolve", "--json"))
-    pipeline = project.pipeline("x = 1\ny = 1 / 0\n")
+    pipeline = project.pipeline("import zlock\ny = 1 / 0\n")
     (raised,) = errors_of(project.run("resolve", "pipeline.py", "--json"))
 
     assert (requirement["id"], requirement["file"], requirement["line"]) == ("invalid-requirements", str(file), 2)
@@ -394,7 +394,7 @@ def test_names_that_the_system_can_not_write_are_a_clear_error(project: Project)
 
 
 def test_texts_of_others_never_command_the_terminal(project: Project) -> None:
-    project.pipeline("raise ValueError('a\\x1b[31mred \\u202e\\x9b')")
+    project.pipeline("import zlock\nraise ValueError('a\\x1b[31mred \\u202e\\x9b')")
     result = project.run("resolve", "pipeline.py")
 
     assert result.code == 2
