@@ -75,7 +75,7 @@ def test_an_edited_lock_ends_every_run_and_is_not_touched(locked: Project, befor
         result = locked.run("resolve", *arguments)
         assert result.code == 2, result.stderr
         assert "the lock `pylock.a.toml` was cut short or edited" in result.stderr
-        assert "hint: restore it from version control, or delete it and run `zlock resolve`" in result.stderr
+        assert "hint: restore it from version control; or delete it, with the versions" in result.stderr
     assert everything(locked) == edited
 
 

@@ -33,7 +33,10 @@ _HEAD = 'lock-version = "1.0"\n'
 _PACKAGE = "\n\n[[packages]]\n"
 ENVIRONMENTS = "pyproject.toml:hatch.envs."
 """Before the name of an environment of hatch, where a lock says whose it is."""
-_RESTORE = "restore it from version control, or delete it and run `zlock resolve`"
+_RESTORE = (
+    "restore it from version control; or delete it, with the versions and the digest of the base image that it keeps, "
+    "and run `zlock resolve`"
+)
 
 
 def lock_path(folder: Path, step: str) -> Path:
@@ -244,9 +247,8 @@ def _check_format(path: Path, written: object, version: object) -> None:
 
 def other_step(path: Path, facts: Facts) -> InvalidLock:
     """Return the error for a lock that has the name of another step's."""
-    return InvalidLock(
-        f"the lock `{path.name}` is that of step `{facts.step}`", hint="delete it and run `zlock resolve`"
-    )
+    hint = "run `zlock resolve`, which writes that of the step itself"
+    return InvalidLock(f"the lock `{path.name}` is that of step `{facts.step}`", hint=hint)
 
 
 class ConflictedLock(InvalidLock):

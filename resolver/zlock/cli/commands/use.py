@@ -22,7 +22,7 @@ USE = (
         *OF_LOCKS,
         argument("--platform", metavar="NAME", help="only what this platform of the lock installs"),
         OUTPUT,
-        example="zlock export requirements --step train --output requirements.txt",
+        example="zlock export requirements --step train --output train.txt",
         description="Write the lock of one step in another format:\n"
         + "\n".join(f"  {name:<14}{what}" for name, what in _FORMATS.items()),
     ),
