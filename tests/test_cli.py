@@ -80,6 +80,10 @@ def test_version_is_said(project: Project) -> None:
         (("fetch", "--wheelhouse", ""), "error: argument --wheelhouse: a path, not an empty text\nhint: "),
         (("dockerfile", "--output="), "error: argument -o/--output: a path, not an empty text\nhint: "),
         (("export", "nix", "--output", ""), "error: argument -o/--output: a path, not an empty text\nhint: "),
+        (("resolve", "--index-url", ""), "error: argument --index-url: not an empty text\nhint: "),
+        (("resolve", ""), "error: argument PIPELINE: not an empty text\nhint: "),
+        (("plan", "--pipeline="), "error: argument --pipeline: not an empty text\nhint: "),
+        (("apply", ""), "error: argument PIPELINE: not an empty text\nhint: "),
         (("resolve", "--project", "nowhere"), "error: there is no project folder `nowhere`\nhint: `--project` takes"),
         (
             ("resolve",),

@@ -88,6 +88,13 @@ def path(text: str) -> Path:
     return Path(text)
 
 
+def filled(text: str) -> str:
+    """Return a text; an empty one, as of a variable that is not set, would count as if none were given."""
+    if not text:
+        raise argparse.ArgumentTypeError("not an empty text")
+    return text
+
+
 def _time(text: str) -> datetime:
     from zlock.errors import InvalidConfiguration
     from zlock.settings.rules import time
@@ -106,8 +113,8 @@ def output_file(text: str) -> Path | None:
 STEP = argument("--step", action="append", default=[], metavar="NAME", help="only this step; may be repeated")
 CONFIG = argument("--config", type=path, metavar="FILE", help="the YAML file of the run, for a ZenML pipeline")
 _A_PIPELINE = "`file.py`, `file.py:name` or a script (default: the configured one)"
-PIPELINE = argument("pipeline", nargs="?", metavar="PIPELINE", help=_A_PIPELINE)
-OF_LOCKS = (argument("--pipeline", metavar="PIPELINE", help=_A_PIPELINE), CONFIG, STEP)
+PIPELINE = argument("pipeline", nargs="?", type=filled, metavar="PIPELINE", help=_A_PIPELINE)
+OF_LOCKS = (argument("--pipeline", type=filled, metavar="PIPELINE", help=_A_PIPELINE), CONFIG, STEP)
 """What a command takes that starts from locks."""
 
 OUTPUT = argument(
@@ -123,7 +130,10 @@ _COMMON = (
     argument("--offline", action="store_true", help="leave the network alone, use the cache"),
     argument("--cache-dir", type=path, metavar="DIR", help="where pages and metadata are kept"),
     argument(
-        "--index-url", metavar="URL", help="the default index, in place of the configured one and of the machine's"
+        "--index-url",
+        type=filled,
+        metavar="URL",
+        help="the default index, in place of the configured one and of the machine's",
     ),
     argument(
         "--exclude-newer",

@@ -1,6 +1,6 @@
 """Commands that begin a configuration, and make locks."""
 
-from zlock.cli.command import CONFIG, OF_LOCKS, OUTPUT, STEP, Command, argument, path
+from zlock.cli.command import CONFIG, OF_LOCKS, OUTPUT, STEP, Command, argument, filled, path
 
 LOCKS = (
     Command(
@@ -31,6 +31,7 @@ LOCKS = (
         argument(
             "pipelines",
             nargs="*",
+            type=filled,
             metavar="PIPELINE",
             help="`file.py`, `file.py:name` or a script, or several of them (default: the configured one)",
         ),
