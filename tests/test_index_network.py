@@ -356,6 +356,29 @@ class TestProxies:
         with asking(tmp_path, index.url, network=Network(proxies={"http": "gopher://proxy.example"})) as ask:
             assert "gopher" in failure(ask).message
 
+    @pytest.mark.parametrize(
+        ("proxy", "url", "said"),
+        [
+            (
+                "http://proxy.invalid",
+                "http://index.example/simple/",
+                "no connection through the proxy: Failed to resolve",
+            ),
+            (
+                "http://127.0.0.1:1",
+                "http://index.example/simple/",
+                "no connection through the proxy: Failed to establish",
+            ),
+            ("", "https://index.example/simple/", "no connection through the proxy: Tunnel connection failed: 501"),
+        ],
+    )
+    def test_a_proxy_that_does_not_help_is_named(
+        self, index: TinyIndex, tmp_path: Path, proxy: str, url: str, said: str
+    ) -> None:
+        network = Network(proxies=dict.fromkeys(("http", "https"), proxy or index.root), retries=0)
+        with asking(tmp_path, url, network=network) as ask:
+            assert said in failure(ask).message
+
     def test_lower_case_wins_and_requests_to_a_web_server_name_no_proxy(self) -> None:
         both = {"HTTP_PROXY": "http://upper", "http_proxy": "http://lower"}
         assert Network.from_environment(both, {}).proxies == {"http": "http://lower"}

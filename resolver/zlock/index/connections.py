@@ -193,6 +193,8 @@ class Connections:
     @classmethod
     def cause(cls, error: BaseException) -> str:
         """Return what went wrong, in the words of whoever noticed it first."""
+        if isinstance(error, urllib3.exceptions.ProxyError):
+            return f"no connection through the proxy: {cls.cause(error.original_error)}"
         reason = getattr(error, "reason", None)
         if isinstance(reason, BaseException):
             return cls.cause(reason)
