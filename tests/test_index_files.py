@@ -141,7 +141,7 @@ def test_a_server_that_lies_about_its_ranges_is_asked_for_the_whole_file(index: 
     assert asked(index)[-1] == ("whole", 200)
 
 
-@pytest.mark.parametrize("ranges", [False, "wrong", "lying"])
+@pytest.mark.parametrize("ranges", [False, "wrong", "lying", "too-much"])
 def test_a_whole_wheel_with_the_wrong_hash_is_never_read(index: TinyIndex, tmp_path: Path, ranges: Ranges) -> None:
     wheel = big_wheel(index)
     index.ranges, wheel.hashes = ranges, {"sha256": "0" * 64}

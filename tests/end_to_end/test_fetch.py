@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -98,9 +98,12 @@ def test_a_download_that_breaks_off_is_continued_in_the_same_run(index: TinyInde
     )
 
 
-def test_a_download_that_is_continued_with_other_bytes_is_begun_again(index: TinyIndex, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["lying", "too-much"])
+def test_a_download_that_is_continued_with_other_bytes_is_begun_again(
+    index: TinyIndex, tmp_path: Path, how: Literal["lying", "too-much"]
+) -> None:
     project = make(tmp_path / "project", index)
-    index.ranges = "lying"
+    index.ranges = how
     index.fault("*/alpha-*.whl", "truncate")
     index.requests.clear()
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from support.serve import Call, Reply
 
-Ranges = bool | Literal["ignored", "wrong", "lying", "no-negative"]
+Ranges = bool | Literal["ignored", "wrong", "lying", "no-negative", "too-much"]
 """How range requests of files are answered.
 
 True is right, False says that there are none, `ignored` promises them and sends the whole file, `wrong` sends another
@@ -98,4 +98,5 @@ def _slice(whole: Reply, first: int, last: int, how: Ranges) -> Reply:
     claimed = first if how == "lying" else start
     content_range = f"bytes {claimed}-{claimed + count - 1}/{len(whole.body)}"
     headers = {**whole.headers, "Content-Range": content_range}
-    return replace(whole, status=206, body=whole.body[start : start + count], headers=headers)
+    body = whole.body if how == "too-much" else whole.body[start : start + count]
+    return replace(whole, status=206, body=body, headers=headers)

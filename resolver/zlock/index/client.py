@@ -303,14 +303,11 @@ class Continued:
             IndexFailed: It is longer than it may be.
         """
         begun = self._stream.seek(0, os.SEEK_END)
+        is_part = response.status == 206  # noqa: PLR2004 - a part of the file
         if response.status == 416 or (  # noqa: PLR2004 - the file has no such range
-            response.status == 206  # noqa: PLR2004 - a part of it
-            and not response.headers.get("content-range", "").startswith(f"bytes {begun}-")
+            is_part and not response.headers.get("content-range", "").startswith(f"bytes {begun}-")
         ):
-            from urllib3.exceptions import ProtocolError
-
-            self.restart()
-            raise ProtocolError("the server continued the download elsewhere")
+            raise self._elsewhere()
         if response.status not in (200, 206):
             return _beginning(response)
         if response.status == 200:  # noqa: PLR2004 - the whole file, whatever was asked for
@@ -319,12 +316,21 @@ class Continued:
             self._write(chunk)
             self._on_bytes(len(chunk))
             if 0 <= self._limit < self._stream.tell():
+                if is_part:
+                    raise self._elsewhere()
                 self.restart()
                 raise IndexFailed(
                     f"a download has more than the {self._limit} bytes it should have: `{self._source}`",
                     hint="the index or something between is broken or hostile; nothing was written",
                 )
         return b""
+
+    def _elsewhere(self) -> Exception:
+        """Return the error of a server that sent another part than was asked for; the next attempt asks for all."""
+        from urllib3.exceptions import ProtocolError
+
+        self.restart()
+        return ProtocolError("the server continued the download elsewhere")
 
     def _write(self, chunk: bytes) -> None:
         try:
