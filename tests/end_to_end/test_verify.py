@@ -260,6 +260,17 @@ def test_an_environment_of_another_python_is_no_answer(world: World, venv: Path)
     assert "one of Python 3.99" in result.stderr
 
 
+def test_an_interpreter_without_packages_is_not_said_to_be_another_one(world: World, tmp_path: Path) -> None:
+    (tmp_path / "lib" / f"python{PYTHON}").mkdir(parents=True)
+
+    result = failed(world, f"dir:{tmp_path}")
+
+    assert (
+        f"error: there is no environment of Python {PYTHON} at `{tmp_path}`\nhint: nothing is installed"
+        in result.stderr
+    )
+
+
 def test_a_folder_without_packages_is_no_answer_that_says_where_it_looked(world: World, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no package")
 

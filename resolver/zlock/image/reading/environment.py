@@ -203,9 +203,10 @@ def _found(tree: FileTree, prefix: str, minor: int, shown: str, folders: list[st
     """Return folders of packages where there are any, and else say what there is instead."""
     if folders:
         return folders
-    others = pythons_in(tree, prefix)
+    others = [python for python in pythons_in(tree, prefix) if python != f"3.{minor}"]
+    another = "the lock is for that Python: build the image again, or lock for another (`python`)"
     raise NoAnswer(
         f"there is no environment of Python 3.{minor} at `{shown}`",
         context=[f"there is one of Python {', '.join(others)}"] if others else [],
-        hint="the lock is for that Python: build the image again, or lock for another (`python`)",
+        hint=another if others else "nothing is installed there: name the folder of the environment or of its packages",
     )
