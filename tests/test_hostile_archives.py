@@ -107,6 +107,18 @@ def test_what_is_packed_to_unpack_at_once_is_not_unpacked(tmp_path: Path) -> Non
         read_records([path], set())
 
 
+def test_a_zip_has_no_more_files_than_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "_MOST_FILES", 3)
+    path = make_wheel(tmp_path, "a", "1")
+    with zipfile.ZipFile(path) as archive:
+        assert len(archive.namelist()) > 3
+
+    with pytest.raises(InvalidMetadata, match="it has more than 3 files"):
+        wheel_metadata(io.BytesIO(path.read_bytes()), path.name)
+    with pytest.raises(InvalidInput, match="it has more than 3 files"):
+        installed(path)
+
+
 def test_a_zip_of_records_unpacks_to_no_more_than_any_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packed, "_MOST_MORE", 1 << 20)
     path = tmp_path / "a.zip"

@@ -143,6 +143,13 @@ def test_members_that_no_engine_would_take_are_refused(member: Members, why: str
         laid({"x": b""}, member)
 
 
+def test_a_layer_that_unpacks_to_far_more_than_its_size_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_MOST_MORE", 1 << 20)
+
+    with pytest.raises(RegistryFailed, match="its layer 1 is damaged: it unpacks to more than any of its size does"):
+        laid({"zeros": bytes(4 << 20)})
+
+
 def test_links_that_lead_out_lead_to_the_root_of_the_image() -> None:
     tree = laid({"etc/x": b"1", "a": "../../../../etc", "b": "/a/x", "c": "c", "d/e": "../b"})
 

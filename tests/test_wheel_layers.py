@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from support.wheels import make_wheel
 from zlock.errors import InvalidInput
+from zlock.image.layers import wheel
 from zlock.image.layers.blob import write_blob
 from zlock.image.layers.entry import Entry
 from zlock.image.layers.layer import LayerMaker, check_places
@@ -273,6 +274,49 @@ def test_a_link_in_a_wheel_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidInput, match=r"its file `link` is a link$"):
         layer_of(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "why"),
+    [
+        (
+            "a-1.0.dist-info/entry_points.txt",
+            "[console_scripts]\n" + "".join(f"s{n} = a:b\n" for n in range(4)),
+            "4 scri",
+        ),
+        ("a-1.0.data/scripts/run", "#!python\n" + " " * 10_000, "a script that is larger than any"),
+        (f"a/{'/'.join(['d' * 200] * 21)}/x", "", "a path that no system takes"),
+    ],
+    ids=["entry points", "script", "path"],
+)
+def test_what_no_wheel_has_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, content: str, why: str
+) -> None:
+    monkeypatch.setattr(wheel, "_MOST_SCRIPTS", 3)
+    monkeypatch.setattr(wheel, "_MOST_TEXT", 9000)
+
+    with pytest.raises(InvalidInput, match=why):
+        layer_of(make_wheel(tmp_path, "a", "1.0", files={"a/__init__.py": b"", path: content.encode()}))
+
+
+def test_of_a_script_and_an_entry_point_of_one_name_that_counts_as_with_pip(tmp_path: Path) -> None:
+    path = make_wheel(
+        tmp_path,
+        "a",
+        "1.0",
+        files={"a.py": b"def b(): ...\n", "a-1.0.data/scripts/run": b"of the wheel"},
+        entry_points={"console_scripts": {"run": "a:b"}, "gui_scripts": {"run": "a:b"}},
+    )
+
+    found = members(layer_of(path))
+
+    script = found["opt/venv/bin/run"][1]
+    assert b"from a import b" in script
+    record = list(csv.reader(found[f"{SITE}/a-1.0.dist-info/RECORD"][1].decode().splitlines()))
+    digest = base64.urlsafe_b64encode(hashlib.sha256(script).digest()).rstrip(b"=").decode()
+    assert [row for row in record if row[0].endswith("bin/run")] == [
+        ["../../../bin/run", f"sha256={digest}", str(len(script))]
+    ]
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

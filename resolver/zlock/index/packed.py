@@ -17,7 +17,7 @@ from typing import IO, BinaryIO, Literal
 _MOST_TIMES, _MOST_MORE = 200, 1 << 28  # what an archive may unpack to: so many times its size, and bytes beyond that
 _CHUNK = 1 << 16
 _LARGEST_READ = 1 << 20  # bytes; a header in a tar may say that it has any number
-_MOST_FILES = 200_000  # in a tar
+_MOST_FILES = 200_000  # in a tar or a zip: each of a zip takes 700 bytes of memory before the first is read
 _MOST_RECORDS = 100  # that a tar has for all of its files: each file keeps them
 _COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _DECOMPRESSORS: Mapping[bytes, Callable[[BinaryIO], object]] = {
@@ -29,11 +29,21 @@ _DECOMPRESSORS: Mapping[bytes, Callable[[BinaryIO], object]] = {
 """By how a file begins."""
 
 
+class _Few(list[zipfile.ZipInfo]):
+    """The files of a zip while `zipfile` reads which there are."""
+
+    def append(self, info: zipfile.ZipInfo, /) -> None:
+        if len(self) == _MOST_FILES:
+            raise zipfile.BadZipFile(f"it has more than {_MOST_FILES} files")
+        super().append(info)
+
+
 class Zip(zipfile.ZipFile):
     """A zip that is read.
 
     Raises:
-        zipfile.BadZipFile: It is none, or says that it unpacks to more than any archive of its size does.
+        zipfile.BadZipFile: It is none, has more files than any, or says that it unpacks to more than any archive of its
+            size does.
     """
 
     def __init__(self, file: IO[bytes] | io.IOBase | Path) -> None:
@@ -42,6 +52,15 @@ class Zip(zipfile.ZipFile):
         if self.fp is not None and size > _most(self.fp):
             self.close()
             raise zipfile.BadZipFile(f"it unpacks to {size} bytes, which no archive of its size does")
+
+    @property
+    def filelist(self) -> list[zipfile.ZipInfo]:
+        """The files, see `_Few`."""
+        return self._files
+
+    @filelist.setter
+    def filelist(self, files: list[zipfile.ZipInfo]) -> None:
+        self._files = _Few(files)
 
     def open(
         self,

@@ -25,7 +25,7 @@ from zlock.image.reading.compilers import Compiler
 from zlock.model.image import whiteout_in
 from zlock.process import Watch
 
-LAYOUT = 2
+LAYOUT = 3
 """The version of what a wheel becomes; another one is another layer, and another image."""
 
 _GONE = "leave the package out (`exclude`), or tell its authors; an engine puts the same file into the image"

@@ -42,7 +42,10 @@ from zlock.model.paths import LONGEST_NAME
 _ENCRYPTED = 0x1
 _OWN = re.compile(r"pyvenv\.cfg|lib64|bin/python(3(\.\d+)?)?")  # what makes an environment (PEP 405)
 _DEEPEST = 200  # folders in folders
-_MOST_TEXT = 16 << 20  # bytes of a file that says what a wheel holds
+_MOST_TEXT = 16 << 20  # bytes of a file that says what a wheel holds, or that is changed on its way
+_MOST_SCRIPTS = 10_000  # that entry points make
+_LONGEST_PATH = 4095  # bytes, as Linux has it
+_TO_CHANGE = b"#!python"
 
 
 class Environment(NamedTuple):
@@ -167,18 +170,32 @@ class _Destination(WheelDestination):
         self._archive = archive
         self._rows = {info.filename: info for info in archive.infolist()}
         self._record = _recorded(source)
+        self._scripts: dict[str, RecordEntry] = {}  # of entry points, by name
         self.entries: list[Entry] = []
 
     def write_script(self, name: str, module: str, attr: str, section: str) -> RecordEntry:
         script = Script(name, module, attr, section)  # type: ignore[arg-type]  # the library says which there are
         path, data = script.generate(f"{self._environment.venv}/bin/python", "posix")
-        return self._known("scripts", path, data, 0o755)
+        self._scripts[path] = self._known("scripts", path, data, 0o755)
+        return self._scripts[path]
+
+    def _is_to_change(self, name: str) -> bool:
+        """Tell whether a script names an interpreter, which will be the environment's."""
+        with self._archive.open(name) as stream:
+            is_to_change = stream.read(len(_TO_CHANGE)) == _TO_CHANGE
+        if is_to_change and self._rows[name].file_size > _MOST_TEXT:
+            raise self._refused(f"has a script that is larger than any: `{name}`")
+        return is_to_change
 
     def write_file(self, scheme: Scheme, path: object, stream: BinaryIO, is_executable: bool) -> RecordEntry:
         name, place = getattr(stream, "name", ""), str(path)
         if scheme == "scripts":
-            with fix_shebang(stream, f"{self._environment.venv}/bin/python") as fixed:
-                return self._known(scheme, place, in_parts(fixed), 0o755)
+            if place in self._scripts:  # as pip has it: what entry points make counts
+                return self._scripts[place]
+            is_executable = True
+            if self._is_to_change(name):
+                with fix_shebang(stream, f"{self._environment.venv}/bin/python") as fixed:
+                    return self._known(scheme, place, in_parts(fixed), 0o755)
         if name not in self._rows:  # what is written beside the wheel's own files
             return self._known(scheme, place, stream.read(), 0o644)
         info = self._rows[name]
@@ -199,7 +216,9 @@ class _Destination(WheelDestination):
                 return None
             return posixpath.relpath(self._environment.folder(other, self._distribution), self._environment.site) + "/"
 
-        with construct_record_file(records, prefix) as stream:
+        # What is written twice is there once.
+        once = {self._place(scheme, record.path): (scheme, record) for scheme, record in records}
+        with construct_record_file(once.values(), prefix) as stream:
             self._known(scheme, record_file_path, stream.read(), 0o644)
 
     def _known(self, scheme: str, path: str, data: bytes, mode: int) -> RecordEntry:
@@ -215,7 +234,11 @@ class _Destination(WheelDestination):
         venv = f"{self._environment.venv[1:]}/"
         if place.startswith(f"{venv}lib64/"):  # a link to `lib`, through which an installer writes
             place = f"{venv}lib/{place.removeprefix(f'{venv}lib64/')}"
-        if len(parts) > _DEEPEST or any(len(part.encode()) > LONGEST_NAME for part in parts):
+        if (
+            len(parts) > _DEEPEST
+            or len(place.encode()) > _LONGEST_PATH
+            or any(len(part.encode()) > LONGEST_NAME for part in parts)
+        ):
             raise self._refused(f"has a path that no system takes: `{path[:60]}...`")
         if _OWN.fullmatch(place.removeprefix(venv)):
             raise self._refused(f"replaces the environment's `{path}`")
@@ -241,12 +264,13 @@ def _recorded(source: WheelFile) -> dict[str, RecordEntry]:
 
 def _check_entry_points(text: str) -> None:
     try:
-        for _ in parse_entrypoints(text):
-            pass
+        count = sum(1 for _ in parse_entrypoints(text))
     except AssertionError as error:
         raise ValueError("its `entry_points.txt` has a script that names no function as `module:function`") from error
     except configparser.Error as error:
         raise ValueError(f"its `entry_points.txt` can't be read: {error}") from error
+    if count > _MOST_SCRIPTS:
+        raise ValueError(f"its `entry_points.txt` has {count} scripts")
 
 
 def _leads_astray(path: str) -> bool:

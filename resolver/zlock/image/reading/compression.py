@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import sys
 import zlib
 from collections.abc import Iterator
@@ -48,15 +49,19 @@ def unpacked(file: IO[bytes]) -> Readable:
 
 
 class Hashed:
-    """A stream, and the digest of what has been read of it."""
+    """A stream that ends in an error where more is read of it than a limit, and the digest of what has been read."""
 
-    def __init__(self, stream: Readable) -> None:
+    def __init__(self, stream: Readable, limit: float = math.inf) -> None:
         self._stream = stream
+        self._left = limit
         self._hash = hashlib.sha256()
 
     def read(self, size: int = -1, /) -> bytes:
         """Return bytes."""
         data = self._stream.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise ValueError("it unpacks to more than any of its size does")
         self._hash.update(data)
         return data
 

@@ -8,6 +8,7 @@ modules.
 from __future__ import annotations
 
 import hashlib
+import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
@@ -25,6 +26,7 @@ _LARGEST_KEPT = 64 * 1024 * 1024  # bytes of one file whose content is kept
 _MOST_KEPT = 512 * 1024 * 1024  # bytes of all that describe packages
 _MOST_MODULES = 512 * 1024 * 1024  # bytes of all modules, compressed
 _MOST_FOLDERS = 500_000  # one file may need hundreds
+_MOST_TIMES, _MOST_MORE = 200, 16 << 30  # what a layer may unpack to: so many times its size, and bytes beyond that
 _KEPT = frozenset({"METADATA", "PKG-INFO", "RECORD", "INSTALLER", "direct_url.json"})
 _OF_MACHINE = f"{ATTRIBUTE}security.selinux"
 _UNSTATED = Node("folder")  # above what a layer has, which has no entry of it
@@ -75,6 +77,7 @@ class LayerTree:
     ) -> None:
         self._where = f"`{name}`"
         self._describes = describes or (_describes_all if debian else _describes)
+        self._modular = describes is None  # who asks for other files has no use for modules
         self._debian = debian
         self._root = _Folder(0)
         self._layers = 0
@@ -103,10 +106,12 @@ class LayerTree:
         self._layers += 1
         self._replaced.clear()
         with telling_damage(self._where, f"its layer {self._layers}"):
+            limit = _MOST_TIMES * layer.seek(0, os.SEEK_END) + _MOST_MORE
+            layer.seek(0)
             content = unpacked(layer)
             if content is not layer and media_type == _PLAIN:  # some engines look, others believe it
                 raise broken(self._where, f"its layer {self._layers} is compressed, and announced as `{_PLAIN}`")
-            stream = Hashed(content)
+            stream = Hashed(content, limit)
             tar = Tar(stream, self._said)
             for entry in tar:
                 self._add(tar, entry)
@@ -257,7 +262,7 @@ class LayerTree:
     def _read(self, tar: Tar, entry: Entry, name: str, parents: list[str]) -> str:
         """Read a file, keep it as far as it describes what is installed or is a module, and return its sha256."""
         describes = self._describes(name, parents)
-        keep = entry.size <= _LARGEST_KEPT and (describes or _is_module(name, parents))
+        keep = entry.size <= _LARGEST_KEPT and (describes or (self._modular and _is_module(name, parents)))
         if describes and keep:
             self._kept += entry.size
         if self._kept > _MOST_KEPT:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from typing import IO, NamedTuple, Protocol
 
@@ -81,7 +82,7 @@ class StoredImage(Struct, frozen=True, kw_only=True):
     def open_layer(self, position: int) -> IO[bytes]:
         """Return a layer, checked where its digest is known, as a file that the caller closes."""
         layer, file = self.found.layers[position], self.files.open(self.members[position])
-        return file if layer.media_type == UNPACKED else _checked(file, layer.digest, self.found.name)
+        return file if layer.media_type == UNPACKED else _checked(file, layer, self.found.name)
 
 
 def add_layers(tree: LayerTree, image: OpenImage, positions: range, reporter: Reporter) -> None:
@@ -233,11 +234,10 @@ def _layout_document(files: Files, entry: Descriptor, name: str) -> tuple[str, M
 
 
 def _layout_blob(files: Files, descriptor: Descriptor, name: str) -> bytes:
-    with _checked(files.open(_blob_path(descriptor.digest)), descriptor.digest, name) as stream:
-        data = stream.read(LARGEST_DOCUMENT + 1)
-    if len(data) > LARGEST_DOCUMENT or len(data) != descriptor.size:
-        raise broken(f"`{descriptor.digest}` of `{name}`", f"it has not the {descriptor.size} bytes of its entry")
-    return data
+    if descriptor.size > LARGEST_DOCUMENT:
+        raise broken(f"`{descriptor.digest}` of `{name}`", f"it is larger than {LARGEST_DOCUMENT} bytes")
+    with _checked(files.open(_blob_path(descriptor.digest)), descriptor, name) as stream:
+        return stream.read()
 
 
 def _document(files: Files, path: str) -> bytes:
@@ -250,15 +250,22 @@ def _blob_path(digest: str) -> str:
     return f"blobs/sha256/{digest.partition(':')[2]}"
 
 
-def _checked(file: IO[bytes], digest: str, name: str) -> IO[bytes]:
-    """Return a file at its beginning once its digest was found to be right."""
+def _checked(file: IO[bytes], descriptor: Descriptor, name: str) -> IO[bytes]:
+    """Return a file at its beginning once its size and its digest were found to be right."""
+    wrong = ""
     try:
-        found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"  # type: ignore[arg-type]  # any binary file
-        file.seek(0)
+        if (size := file.seek(0, os.SEEK_END)) != descriptor.size:
+            wrong = f"it has {size} bytes, and not the promised {descriptor.size}"
+        else:
+            file.seek(0)
+            found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"  # type: ignore[arg-type]  # any binary file
+            file.seek(0)
+            if found != descriptor.digest:
+                wrong = f"its digest is {found}, and not the promised {descriptor.digest}"
     except BaseException:
         file.close()
         raise
-    if found != digest:
+    if wrong:
         file.close()
-        raise broken(f"`{name}`", f"its digest is {found}, and not the promised {digest}")
+        raise broken(f"`{descriptor.digest}` of `{name}`", wrong)
     return file
