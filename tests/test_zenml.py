@@ -630,6 +630,21 @@ def test_a_setting_that_zenml_ignores_is_said(load: Load) -> None:
     assert settings_of(declared)["two"].requirements == ("six",)
 
 
+def test_a_variable_of_the_pipeline_is_stated_there_beside_those_of_a_step(load: Load) -> None:
+    declared = load("""
+        @step(settings={"docker": DockerSettings(environment={"mode": "x"})})
+        def one() -> None: ...
+
+        @pipeline(settings={"docker": DockerSettings(environment={"url": "y"})})
+        def run(): one()
+    """)
+
+    (settings,) = settings_of(declared).values()
+    assert settings.environment == {"MODE": "x", "URL": "y"}
+    places = [settings.where("environment", name) for name in ("MODE", "URL")]
+    assert [place and place.line for place in places] == [4, 7]
+
+
 def test_what_configures_a_run_is_where_a_setting_is_stated(load: Load) -> None:
     """Where it says the same as the code, too: it is what counts then."""
     run = """

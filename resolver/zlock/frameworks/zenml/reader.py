@@ -168,6 +168,12 @@ def _read_steps(
         where = _place(step.entrypoint)
         inherited = {one: of_pipeline[one] for one in around if values.get(one) == around[one]}
         places = {one: file.docker(one, name) or inherited.get(one, where) for one in values}
+        places |= {
+            f"{one}.{key.upper()}": of_pipeline[one]  # as `translated` spells the names of variables
+            for one in ("environment", "runtime_environment")
+            for key, value in around.get(one, {}).items()
+            if values.get(one, {}).get(key) == value
+        }
         with problems:
             own = _document(values, places, where, notes)
             found.append(ReadStep(name, where, own._replace(replaced=replaced(settings, own))))
@@ -207,7 +213,7 @@ def _document(values: Stated, places: Mapping[str, Location], around: Location, 
     stated = checked.model_dump(mode="json", exclude_unset=True)
     detects = not checked.disable_automatic_requirements_detection
     made = translated(stated, detects=detects, place=around, notes=notes, places=places)
-    return SettingsDocument(made, {name: places.get(name, around) for name in made})
+    return SettingsDocument(made, {**dict.fromkeys(made, around), **places})
 
 
 def _stated(place: Location) -> str:
