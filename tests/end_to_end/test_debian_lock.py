@@ -429,7 +429,7 @@ def test_a_debian_package_is_told_from_one_of_python(case: Case) -> None:
     upgraded = case.project.run("resolve", "--upgrade-package", "git")
 
     assert unlocked.code == upgraded.code == 1
-    assert "error: no lock has `git`\n  `git` by `apt_packages` in zlock.toml:" in unlocked.stderr
+    assert "error: no lock has `git`\n  `git` by `apt-packages` in zlock.toml:" in unlocked.stderr
     assert "`zlock resolve --pin-images` records" in unlocked.stderr
     assert "not locked" in unlocked.stderr
     assert "hint: it is a Debian package: `--upgrade-apt` updates them all" in upgraded.stderr
@@ -440,7 +440,7 @@ def test_what_the_base_image_has_already_installs_nothing(case: Case) -> None:
     assert "note: `libc6`: in the base image" in case.resolve()
     why = case.project.run("why", "libc6")
     assert "no lock has `libc6`" in why.stderr
-    assert "  `libc6` by `apt_packages` in zlock.toml:" in why.stderr
+    assert "  `libc6` by `apt-packages` in zlock.toml:" in why.stderr
     assert "hint: it is a Debian package, which the base image has already" in why.stderr
 
     folder = context(case)
@@ -485,7 +485,7 @@ def test_why_and_tree_name_debian_packages_and_who_asks(case: Case) -> None:
 
     said = said_by(case, "why", "git-man")
     assert f"pipeline: git-man {MAN.version}" in said
-    assert "`git` by `apt_packages` in zlock.toml" in said
+    assert "`git` by `apt-packages` in zlock.toml" in said
     assert f"-> git {GIT.version} -> git-man {MAN.version}" in said
     assert "`zlock resolve --upgrade-apt` updates it" in said
     tree = said_by(case, "tree").splitlines()

@@ -688,7 +688,7 @@ def test_a_setting_that_can_not_be_carried_is_named_with_its_place(project: Proj
 
     assert said.count("stated in zlock.toml:") == 2
     assert said.count("likewise for `score`, `report`") == 2
-    assert "step `train`, `python_package_installer_args`: `timeuot` is not an option of `pip install`" in said
+    assert "step `train`, `python-package-installer-args`: `timeuot` is not an option of `pip install`" in said
     assert "did you mean `timeout`?" in said
     only = project.run("dockerfile", "--step", "report").stderr
     assert "step `report`, " in only
@@ -784,19 +784,19 @@ def test_a_step_without_an_image_is_not_held_to_what_images_carry(project: Proje
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"docker": {"local-project-install-command": "pip install .\0"}}, "`local_project_install_command`: `pip"),
+        ({"docker": {"local-project-install-command": "pip install .\0"}}, "`local-project-install-command`: `pip"),
         (
             {"docker": {"runtime-environment": {"A": "\u2028"}}},
             "`docker.runtime-environment.A`: a line break or another control character can't be part of",
         ),
         (
             {"docker": {"parent-image": "[::1]:5000/base:1"}},
-            "`parent_image`: `[::1]:5000/base:1` is not a valid image reference",
+            "`parent-image`: `[::1]:5000/base:1` is not a valid image reference",
         ),
         ({"registry": "registry.example"}, "`registry` names no repository"),
         ({"registry": "registry.example"}, "`registry` is stated in zlock.toml:"),
-        ({"docker": {"dockerfile": "Dockerfile", "parent-image": "a"}}, "both a `dockerfile` and a `parent_image`"),
-        ({"docker": {"dockerfile": "Dockerfile", "parent-image": "a"}}, "`parent_image` is stated in zlock.toml:"),
+        ({"docker": {"dockerfile": "Dockerfile", "parent-image": "a"}}, "both a `dockerfile` and a `parent-image`"),
+        ({"docker": {"dockerfile": "Dockerfile", "parent-image": "a"}}, "`parent-image` is stated in zlock.toml:"),
         ({"musllinux": "1_2"}, "locked for musl, and the default base image has glibc"),
         ({"musllinux": "1_2"}, f"python:{PYTHON}-alpine"),
     ],
@@ -860,7 +860,7 @@ def test_a_folder_for_a_dockerfile_that_there_is_not_is_noted(project: Project, 
     said = succeed(project.run("dockerfile")).stderr
 
     assert said.count("so it is not used") == 1
-    assert "step `train` has a `build_context_root`, which is what a `dockerfile` sees, and no `dockerfile`" in said
+    assert "step `train` has a `build-context-root`, which is what a `dockerfile` sees, and no `dockerfile`" in said
 
 
 def test_a_folder_for_an_environment_that_there_is_not_is_noted(project: Project, index: TinyIndex) -> None:

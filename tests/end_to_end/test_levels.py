@@ -253,7 +253,7 @@ def test_levels_of_a_configuration_are_told_apart_by_their_lines(project: Projec
 
     assert [re.sub(r"zlock.toml:\d+", "LINE", note).partition(";")[0] for note in notes] == [
         "note: `requirements` in LINE: `alpha` is left out for `step1` (replaced in LINE)",
-        "note: `apt_packages` in LINE: `git` is left out for `step1` (replaced in LINE)",
+        "note: `apt-packages` in LINE: `git` is left out for `step1` (replaced in LINE)",
     ]
     lines = (project.folder / "zlock.toml").read_text().splitlines()
     named = [lines[int(number) - 1] for number in re.findall(r"zlock.toml:(\d+)", notes[0])]

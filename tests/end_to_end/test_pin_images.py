@@ -263,7 +263,7 @@ def test_a_parent_that_can_not_be_had_is_one_error_that_names_its_steps_and_thei
     for said in (run(project, "--pin-images", code=code), *([planned.stderr] if is_told else [])):
         assert said.count("error:") == 1
         for name in steps:
-            assert said.count(f"  the `parent_image` of step `{name}`, stated in zlock.toml") == 1
+            assert said.count(f"  the `parent-image` of step `{name}`, stated in zlock.toml") == 1
 
 
 def test_what_needs_a_registry_is_refused_offline(project: Project, index: TinyIndex, tiny: TinyRegistry) -> None:

@@ -46,6 +46,11 @@ def caller() -> Location | None:
     return Location(frame.f_code.co_filename, frame.f_lineno) if frame is not None else None
 
 
+def spelled(name: str, place: Location | None) -> str:
+    """Return the name of a setting as the file spells it that states it: with `-` in TOML, else as Python has it."""
+    return name.replace("_", "-") if place and place.file.endswith(".toml") else name
+
+
 def display(file: str) -> str:
     """Show a file relative to the working folder where it is inside it."""
     try:

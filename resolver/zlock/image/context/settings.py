@@ -12,6 +12,7 @@ from zlock.image.context.installers import WAYS
 from zlock.model.installer import PIP, Installer
 from zlock.redact import holds_login
 from zlock.settings.docker import DockerSettings
+from zlock.settings.location import spelled
 
 _NO_FILE = ("PIP_CONFIG_FILE", "/dev/null")  # how pip is told to read none
 _WAYS_IN = (
@@ -39,7 +40,7 @@ def check_settings(settings: DockerSettings) -> None:
         for error in found.errors:
             place = settings.where(name, part)
             error.context = (*error.context, *([Located(f"stated in {place}", place)] if place else []))
-            problems.add(error.of(f"`{name}`"))
+            problems.add(error.of(f"`{spelled(name, place)}`"))
 
     for name, argument in sorted(effective.python_package_installer_args.items()):
         with stated("python_package_installer_args", name):

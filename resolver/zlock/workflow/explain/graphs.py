@@ -15,6 +15,7 @@ from zlock.model.debian import bare_name
 from zlock.model.explanations import Stated
 from zlock.model.requirement import DirectRequirement
 from zlock.model.target import Target
+from zlock.settings.location import spelled
 from zlock.workflow.locks.current import LockedStep, load_locked
 from zlock.workflow.project.workspace import Options, Workspace
 
@@ -117,7 +118,8 @@ def apt_origins(locked: LockedStep, text: str) -> Iterator[str]:
     yield from (str(one.source) for one in locked.gathered if text in one.apt_packages)
     settings = locked.step.settings
     if text in (settings.apt_packages or ()):
-        yield f"`apt_packages` in {settings.where('apt_packages') or 'the settings'}"
+        place = settings.where("apt_packages")
+        yield f"`{spelled('apt_packages', place)}` in {place or 'the settings'}"
 
 
 class Tree(Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ from zlock.model.target import Target
 from zlock.regular import read_regular
 from zlock.settings.declared import SCRIPT
 from zlock.settings.docker import EffectiveSettings
+from zlock.settings.location import spelled
 from zlock.wording import listed
 from zlock.workflow.fetching.folders import Folders
 from zlock.workflow.images.layering import Layering
@@ -109,7 +110,8 @@ class _Planner:
         """Say what a step sets in vain."""
         settings = one.step.settings
         if settings.build_context_root and not settings.dockerfile:
-            why = "a `build_context_root`, which is what a `dockerfile` sees, and no `dockerfile`, so it is not used"
+            name = spelled("build_context_root", settings.where("build_context_root"))
+            why = f"a `{name}`, which is what a `dockerfile` sees, and no `dockerfile`, so it is not used"
             note_setting(self._workspace, one.step, "build_context_root", why)
         if settings.venv and settings.system:
             why = "a `venv`, which is where the environment goes, and `system`, with which there is none"

@@ -10,7 +10,7 @@ from zlock.errors import Collector, InvalidConfiguration, Located, NoAnswer, Zlo
 from zlock.model.paths import real
 from zlock.settings.config import Project
 from zlock.settings.docker import DockerSettings
-from zlock.settings.location import Location
+from zlock.settings.location import Location, spelled
 from zlock.wording import listed
 from zlock.workflow.project.workspace import Step, Workspace
 
@@ -73,9 +73,10 @@ def _check_parent(settings: DockerSettings, *, is_musl: bool, python: str) -> No
     """Refuse parents that can't be right."""
     if settings.dockerfile is not None and settings.parent_image:
         raise InvalidConfiguration(
-            "`dockerfile`: there are both a `dockerfile` and a `parent_image`",
+            "`dockerfile`: there are both a `dockerfile` and a "
+            f"`{spelled('parent_image', settings.where('parent_image'))}`",
             context=[
-                Located(f"`{name}` is stated in {place}", place)
+                Located(f"`{spelled(name, place)}` is stated in {place}", place)
                 for name in ("dockerfile", "parent_image")
                 if (place := settings.where(name))
             ],
@@ -114,5 +115,7 @@ def _check_repository(workspace: Workspace, settings: DockerSettings) -> None:
         own = Location(str(project.file), project.lines.line_of_key(("registry",))) if registry else None
         places = {"registry": own, "target_repository": settings.where("target_repository")}
         stated = [(name, place) for name, place in places.items() if place]
-        error.context = tuple(Located(f"`{name}` is stated in {place}", place) for name, place in stated)
+        error.context = tuple(
+            Located(f"`{spelled(name, place)}` is stated in {place}", place) for name, place in stated
+        )
         raise

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 
 from zlock.errors import ZlockError
+from zlock.settings.location import spelled
 from zlock.workflow.project.workspace import Step
 
 TYPE_CHECKING = False
@@ -62,12 +63,16 @@ class NamedImages:
         if not plan.repository:
             return what
         place = self._steps[plan.steps[0]].settings.where("target_repository")
-        why = f"`target_repository`, stated in {place}" if place else "`registry` of the configuration"
+        why = (
+            f"`{spelled('target_repository', place)}`, stated in {place}"
+            if place
+            else "`registry` of the configuration"
+        )
         return f"{what}, which goes to `{plan.repository}`: {why}"
 
 
 def _stated(step: Step) -> str:
     for field in ("dockerfile", "parent_image"):
         if place := step.settings.where(field):
-            return f"the `{field}` of step `{step.name}`, stated in {place}"
+            return f"the `{spelled(field, place)}` of step `{step.name}`, stated in {place}"
     return f"the default base image of step `{step.name}`"

@@ -22,6 +22,7 @@ from zlock.regular import read_regular
 from zlock.reporting import Activity, Doing, Note, Reporter, unheard
 from zlock.settings.config import Project, StepConfiguration, find_project, read_project
 from zlock.settings.docker import DockerSettings, EffectiveSettings
+from zlock.settings.location import spelled
 from zlock.settings.names import wrong_names
 from zlock.wording import did_you_mean, listed
 from zlock.workflow.project.pipeline_owner import Owned, nothing_named
@@ -229,9 +230,10 @@ class Workspace:
             if image is None:
                 place = step.settings.where("skip_build")
                 raise InvalidConfiguration(
-                    f"`skip_build` is set for step `{step.name}`, and no `parent_image` to run it in",
+                    f"`{spelled('skip_build', place)}` is set for step `{step.name}`, and no "
+                    f"`{spelled('parent_image', place)}` to run it in",
                     context=[Located(f"stated in {place}", place)] if place else [],
-                    hint="set `parent_image` too, or leave `skip_build` out",
+                    hint=f"set `{spelled('parent_image', place)}` too, or leave `{spelled('skip_build', place)}` out",
                 )
             self.note(f"step `{step.name}` runs in `{image}` as it is (`skip_build`): it gets no lock and no image")
         return [step for step in self.every_step if step not in skipped]

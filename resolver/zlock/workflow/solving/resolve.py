@@ -16,7 +16,7 @@ from zlock.redact import redact
 from zlock.reporting import Activity, Doing
 from zlock.settings.config import is_as_read
 from zlock.settings.frameworks import Framework
-from zlock.settings.location import Location
+from zlock.settings.location import Location, spelled
 from zlock.wording import listed
 from zlock.workflow.locks.asking import Questions
 from zlock.workflow.locks.base_image_notes import base_image_notes
@@ -201,9 +201,11 @@ def _note_replaced(workspace: Workspace, jobs: list[Job]) -> None:
         steps = ", ".join(f"{listed(names)} (replaced {_where(workspace, by)})" for by, names in places.items())
         adding = "a list has to name all itself"
         if setting == "requirements":
-            key = "extra-requirements` in `[steps.NAME.docker]" if _framework_of(workspace) else "extra_requirements"
+            key = spelled("extra_requirements", next(iter(places)))
+            if _framework_of(workspace):
+                key = "extra-requirements` in `[steps.NAME.docker]"
             adding = f"`{key}` adds to them"
-        workspace.note(f"`{setting}` in {place}: {what} left out for {steps}; {adding}")
+        workspace.note(f"`{spelled(setting, place)}` in {place}: {what} left out for {steps}; {adding}")
 
 
 def _where(workspace: Workspace, place: Location | None) -> str:
