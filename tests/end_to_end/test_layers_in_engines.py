@@ -168,9 +168,22 @@ def test_a_parent_out_of_an_engines_store_is_taken(
     assert verified.code == 0, verified.stdout + verified.stderr
 
 
-def test_it_is_what_buildah_makes_of_the_dockerfile(world: World, project: Project, buildah: Engine) -> None:
+@pytest.mark.parametrize(
+    "docker",
+    [
+        {"user": "nobody", "python-package-installer-args": {"timeout": 60}},
+        {"user": "nobody", "include-project": True},
+        {"include-project": True},
+        {"any-user": True, "include-project": True},
+    ],
+)
+def test_it_is_what_buildah_makes_of_the_dockerfile(
+    world: World, project: Project, buildah: Engine, docker: dict[str, Any]
+) -> None:
     buildah.allow_plain(world.host)
-    world.configure(project, {"user": "nobody", "python-package-installer-args": {"timeout": 60}})
+    for name in ("train.py", "jobs/start.sh", "jobs/data/table.csv"):
+        project.write(name, name).chmod(0o700 if name.endswith(".sh") else 0o600)
+    world.configure(project, docker)
 
     ours = rows_of(build(project, "--builder", "oci", env=buildah.environ))["pipeline"]
     theirs = rows_of(build(project, *buildah.options, env=buildah.environ))["pipeline"]
@@ -185,6 +198,7 @@ def test_it_is_what_buildah_makes_of_the_dockerfile(world: World, project: Proje
     assert {path: (own.get(path), wanted.get(path)) for path in beyond} == {}
     assert own[f"{SITE}/tool/__init__.py"][0] == 0o100644
     assert own[f"{SITE}/tool/__init__.py"] == wanted[f"{SITE}/tool/__init__.py"]
+    assert ("app/jobs/data/table.csv" in own) == ("include-project" in docker)
 
 
 @contextmanager

@@ -154,6 +154,46 @@ def test_an_image_is_what_was_set_and_locked(project: Project, filled: TinyIndex
     assert filled.url.encode() not in b"".join(data for _, data in found.values())
 
 
+def test_files_of_the_project_are_the_last_layer_and_the_only_one_that_moves_with_them(
+    project: Project, filled: TinyIndex, parent: str, tmp_path: Path
+) -> None:
+    project.write("train.py", "print(1)")
+    project.write("jobs/start.sh", "exit").chmod(0o755)
+    configure(project, filled, parent, {"include-project": True, "user": "nobody:nogroup"})
+    out = tmp_path / "out"
+    before = image_of(build(project, "--output", f"oci:{out}"))
+    first = manifest_of(out)["layers"]
+    found = files_of(out)
+
+    assert found["app/train.py"][1] == b"print(1)"
+    modes = {path: (found[path][0].mode, found[path][0].uid) for path in ("app", "app/jobs", "app/jobs/start.sh")}
+    assert modes == dict.fromkeys(modes, (0o755, 65534))
+    assert project.run("verify", before["reference"], env=ALONE).code == 0
+
+    project.write("train.py", "print(2)")
+    plan = project.run("plan", "--explain", "pipeline", env=ALONE)
+    assert "file train.py: changed" in plan.stdout
+    shutil.rmtree(out)
+    after = image_of(build(project, "--output", f"oci:{out}"))
+    assert after["key"] != before["key"]
+    *same, last = manifest_of(out)["layers"]
+    assert same == first[:-1]
+    assert last != first[-1]
+
+
+def test_a_base_image_with_a_working_folder_gets_files_of_the_project_by_an_engine(
+    project: Project, filled: TinyIndex, tmp_path: Path
+) -> None:
+    project.write("train.py", "print(1)")
+    files = {**parent_files(), "app/": None, "app/own.txt": b"own"}
+    configure(project, filled, make_parent(tmp_path / "other", files), {"include-project": True})
+
+    result = project.run("build", "--builder", "oci", env=ALONE)
+
+    assert result.code == 1
+    assert "its base image has `/app`, into which files of the project are copied" in result.stderr
+
+
 def test_without_an_engine_images_are_in_the_project_where_plan_and_verify_find_them(
     project: Project, filled: TinyIndex, parent: str
 ) -> None:

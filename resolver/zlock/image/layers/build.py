@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from zlock.image.layers.assemble import Assembled, assemble, descriptor_of, image_of, passed_on, room_on
 from zlock.image.layers.blob import Layer, pack_blob, write_blob
 from zlock.image.layers.entry import Entry
-from zlock.image.layers.environment import environment_entries, settled_entries
+from zlock.image.layers.environment import environment_entries, project_entries, settled_entries
 from zlock.image.layers.flow import Flow
 from zlock.image.layers.layer import Assembly, Find, check_places
 from zlock.image.layers.packing import pack
@@ -60,7 +60,7 @@ class Workbench(Struct, frozen=True, kw_only=True):
         if assembly is None:
             raise AssertionError("an engine builds it")
         names = parent.found.layers
-        room = room_on(len(names), plan.parent.reference)
+        room = room_on(len(names) + bool(assembly.project), plan.parent.reference)
         wanted, flow = list(_layers(assembly, room, find, watch)), Flow(watch)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             try:
@@ -148,20 +148,20 @@ def _packed(parent: OpenImage, position: int, stream: IO[bytes], watch: Watch) -
 
 
 def _layers(assembly: Assembly, room: int, find: Find, watch: Watch) -> Iterator[WantedLayer]:
-    """Yield the layers on top of the parent's."""
-    maker = assembly.maker
+    """Yield the layers on top of the parent's; what moves most often is last."""
+    maker, owner = assembly.maker, assembly.facts.owner(assembly.owner)
+
+    def fixed(name: str, entries: Sequence[Entry]) -> WantedLayer:
+        rows = [one._replace(content=hashlib.sha256(b"".join(one.chunks())).hexdigest()) for one in entries]
+        links = [one.content for one in entries if isinstance(one.content, str)]
+        key = hashlib.sha256(repr([rows, links]).encode()).hexdigest()
+        return WantedLayer(name, key, lambda stream: write_blob(entries, stream, watch))
+
     compiled_by = maker.compiler.version if maker.compiler else ""
-    entries: Sequence[Entry] = [
-        *environment_entries(maker.environment, assembly.facts, compiled_by),
-        *settled_entries(
-            assembly.locked,
-            assembly.facts.owner(assembly.owner),
-            is_there=WORKING_FOLDER in assembly.facts.there,
-            any_user=assembly.any_user,
-        ),
-    ]
-    key = hashlib.sha256(repr(entries).encode()).hexdigest()
-    yield WantedLayer("the environment", key, lambda stream: write_blob(entries, stream, watch))
+    is_there = WORKING_FOLDER in assembly.facts.there
+    settled = settled_entries(assembly.locked, owner, is_there=is_there, any_user=assembly.any_user)
+    environment = environment_entries(maker.environment, assembly.facts, compiled_by)
+    yield fixed("the environment", [*environment, *settled])
     for wheels in pack(assembly.wheels, room):
         name = ", ".join(f"{one.name} {one.version}" for one in wheels)
         yield WantedLayer(
@@ -169,3 +169,6 @@ def _layers(assembly: Assembly, room: int, find: Find, watch: Watch) -> Iterator
             maker.key(wheels),
             lambda stream, wheels=wheels: maker.make(wheels, find, stream, watch),  # type: ignore[misc]  # the default binds it
         )
+    if assembly.project:
+        entries = project_entries(assembly.project, assembly.owner, owner, any_user=assembly.any_user)
+        yield fixed("the project's files", entries)

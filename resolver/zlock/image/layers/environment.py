@@ -1,14 +1,16 @@
-"""What lies below all wheels: the environment itself, the folder in which a container runs, what was locked."""
+"""What lies below and above all wheels: the environment, what was locked, the folder in which a container runs."""
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 
 from zlock.image.layers.entry import Entry
 from zlock.image.layers.packing import Wheel
 from zlock.image.layers.parent import ParentFacts
 from zlock.image.layers.wheel import Environment
+from zlock.image.plan import Program
 from zlock.image.reading.installed import COMPILED_BY
 from zlock.lock.toml import section
 from zlock.model.image import FOLDER, WORKING_FOLDER
@@ -71,3 +73,28 @@ def settled_entries(locked: str, owner: tuple[int, int], *, is_there: bool, any_
     mode = 0o777 if any_user else 0o755
     folder = [] if is_there and not any_user else [Entry.folder(WORKING_FOLDER[1:], owner, mode=mode)]
     return [Entry.file(f"{FOLDER[1:]}/pylock.toml", locked.encode()), *folder]
+
+
+def project_entries(
+    project: Mapping[str, bytes], owner: str, numbers: tuple[int, int], *, any_user: bool
+) -> list[Entry]:
+    """Return the project's own files and their folders, in the folder in which a container runs.
+
+    Args:
+        project: The files, by their paths there.
+        owner: Whose they are; one who names no group has the group of the same number, as builders copy.
+        numbers: Those of the user and the group.
+        any_user: Whether everybody may write them.
+    """
+    uid, gid = numbers
+    both, more = (uid, gid if ":" in owner else uid), 0o222 if any_user else 0
+    root = WORKING_FOLDER[1:]
+    folders = {str(above) for path in project for above in PurePosixPath(path).parents} - {"."}
+    return [
+        Entry.folder(root, numbers, mode=0o755 | more),
+        *(Entry.folder(f"{root}/{path}", both, mode=0o755 | more) for path in sorted(folders)),
+        *(
+            Entry.file(f"{root}/{path}", data, (0o755 if isinstance(data, Program) else 0o644) | more, both)
+            for path, data in sorted(project.items())
+        ),
+    ]

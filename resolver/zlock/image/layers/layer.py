@@ -126,7 +126,8 @@ class Assembly(Struct, frozen=True, kw_only=True):
         environment: Variables that are set first.
         later: Variables that are set last.
         user: Who runs in it; empty for whoever the base image has.
-        owner: Whose the folder is in which a container runs, as `chown` takes it; empty for root's.
+        project: The project's own files, by their path in the folder in which a container runs.
+        owner: Whose that folder is, as `chown` takes it; empty for root's.
         any_user: Whether everybody may write into that folder.
     """
 
@@ -137,5 +138,6 @@ class Assembly(Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str]
     later: Mapping[str, str]
     user: str
+    project: Mapping[str, bytes]
     owner: str
     any_user: bool

@@ -10,6 +10,7 @@ from zlock.errors import Collector
 from zlock.image.components import components_of
 from zlock.image.context.debs import SUMS, install_debs, sums_of
 from zlock.image.context.dockerfile import Comment, From, User, render
+from zlock.image.context.parts import PROJECT
 from zlock.image.context.refusals import check_wanted
 from zlock.image.layers.difference import WRITTEN
 from zlock.image.layers.environment import locked_text
@@ -37,7 +38,6 @@ def why_engine(wanted: ImageWanted) -> str:
         "its base image is made by a `dockerfile`": settings.dockerfile,
         "`system` is set": settings.system,
         "`local-project-install-command` is set": settings.local_project_install_command,
-        "files of the project are copied into it": wanted.project,
     }
     found = [reason for reason, is_set in reasons.items() if is_set]
     if wanted.apt_packages and wanted.lock.facts.apt is None:
@@ -78,12 +78,14 @@ def plan_layers(wanted: ImageWanted, facts: ParentFacts, compiler: Compiler | No
         environment=settings.environment,
         later=settings.runtime_environment,
         user=settings.user or "",
+        project=wanted.project,
         owner=wanted.user,
         any_user=settings.any_user,
     )
     facts.owner(wanted.user)
     stage = plan_stage(wanted) if wanted.debs else None
     own = {f"{FOLDERS}/{one.filename}": one.data for one in wanted.folders.values()}
+    own |= {f"{PROJECT}/{path}": data for path, data in wanted.project.items()}
     context = {_IMAGE: _described(assembly, stage), _LOCKED: assembly.locked.encode(), **own}
     return replace(
         wanted.plan(context, lock.identity),

@@ -124,6 +124,8 @@ class Layering:
             raise _Unreadable(f"`{odd}` of its base image is not a folder")
         if wanted.user and WORKING_FOLDER in facts.there:
             raise _Unreadable(f"its base image has `{WORKING_FOLDER}`, which is to be that of `{wanted.user}`")
+        if wanted.project and WORKING_FOLDER in facts.there:
+            raise _Unreadable(f"its base image has `{WORKING_FOLDER}`, into which files of the project are copied")
         if why := _unclear(wanted, facts):
             raise _Unreadable(why)
         compiler = self._compiler(wanted.target.minor, facts.python) if settings.bytecode else None
