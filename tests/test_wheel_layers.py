@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from support.wheels import make_wheel
 from zlock.errors import InvalidInput
-from zlock.image.layers import wheel
+from zlock.image.layers import bytecode, wheel
 from zlock.image.layers.blob import write_blob
 from zlock.image.layers.entry import Entry
 from zlock.image.layers.layer import LayerMaker, check_places
@@ -286,8 +286,9 @@ def test_a_link_in_a_wheel_is_refused(tmp_path: Path) -> None:
         ),
         ("a-1.0.data/scripts/run", "#!python\n" + " " * 10_000, "a script that is larger than any"),
         (f"a/{'/'.join(['d' * 200] * 21)}/x", "", "a path that no system takes"),
+        ("a/b\n.txt", "", "has control characters in its name"),
     ],
-    ids=["entry points", "script", "path"],
+    ids=["entry points", "script", "path", "control"],
 )
 def test_what_no_wheel_has_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, content: str, why: str
@@ -351,6 +352,12 @@ def test_damage_is_found(where: float, tmp_path: Path) -> None:
         layer_of(path)
 
 
+def test_what_unpacks_to_more_than_its_last_byte_could_give_is_whole(tmp_path: Path) -> None:
+    data = b"a" * ((1 << 20) + 1)
+
+    assert members(layer_of(make_wheel(tmp_path, "x", "1", files={"x.txt": data})))[f"{SITE}/x.txt"][1] == data
+
+
 def test_names_that_differ_in_case_are_two_files(tmp_path: Path) -> None:
     found = members(layer_of(make_wheel(tmp_path, "x", "1", files={"a.py": b"1", "A.py": b"2"})))
 
@@ -380,6 +387,17 @@ def test_modules_are_compiled_and_what_is_no_python_is_left_as_it_is(rich_wheel:
     assert b"/opt/venv/lib" in compiled
     (files,) = layer.files.values()
     assert files.keys() == {name for name, (info, _) in found.items() if info.isreg() and not name.endswith(".pyc")}
+
+
+def test_a_module_that_takes_too_much_memory_is_not_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bytecode, "_LARGEST", 10)
+    path = make_wheel(tmp_path, "x", "1", files={"x.py": b"a = 1\n", "y.py": b"b = 12345678\n"})
+    maker, target = LayerMaker(environment=VENV, compiler=COMPILER), io.BytesIO()
+
+    maker.make([wheel_of(path)], lambda _: path, target, Watch())
+
+    compiled = [name.rpartition("/")[2] for name in members(target.getvalue()) if name.endswith(".pyc")]
+    assert compiled == [f"x.{sys.implementation.cache_tag}.pyc"]
 
 
 def test_modules_are_compiled_whatever_else_has_names_like_theirs(tmp_path: Path) -> None:

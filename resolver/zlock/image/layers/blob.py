@@ -136,12 +136,13 @@ class _Writer:
         for chunk in content.deflated():
             self._store(chunk)
             left = chunk
-            while left:
+            while True:
                 data = unpacker.decompress(left, _PENDING)
                 left = unpacker.unconsumed_tail
                 size, crc = size + len(data), zlib.crc32(data, crc)
                 self._unpacked.update(data)
-                if size > content.info.file_size or unpacker.unused_data:
+                is_done = not left and len(data) < _PENDING  # else there may be more in it than it could give
+                if is_done or size > content.info.file_size or unpacker.unused_data:
                     break
         if not unpacker.eof or unpacker.unused_data or (size, crc) != (content.info.file_size, content.info.CRC):
             raise zipfile.BadZipFile(f"`{content.info.filename}` is damaged")

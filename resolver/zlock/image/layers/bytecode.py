@@ -24,6 +24,7 @@ for number, name in enumerate(modules):
         pass
 """
 _SECONDS = 1800.0
+_LARGEST = 8 << 20  # bytes of a module: a compiler takes fifty times as much memory
 NO_BYTECODE = "set `bytecode = false` in the docker settings, and images hold sources only"
 """The way out where nothing compiles."""
 
@@ -41,7 +42,7 @@ def compile_modules(compiler: Compiler, entries: Iterable[Entry], site: str, fol
     Raises:
         CommandFailed: The interpreter failed.
     """
-    modules = [one for one in entries if one.path.startswith(f"{site}/") and one.path.endswith(".py")]
+    modules = [one for one in entries if _is_module(one, site)]
     for number, one in enumerate(modules):  # not by their names, which may be longer than this machine's disk takes
         with (folder / f"{number}.py").open("wb") as stream:
             stream.writelines(one.chunks())
@@ -49,6 +50,10 @@ def compile_modules(compiler: Compiler, entries: Iterable[Entry], site: str, fol
         _run(compiler, folder, [one.path for one in modules], watch)
     tag = "cpython-{}{}".format(*compiler.version.split("."))
     return [made for number, one in enumerate(modules) if (made := _made(folder / f"{number}.pyc", one.path, tag))]
+
+
+def _is_module(entry: Entry, site: str) -> bool:
+    return entry.path.startswith(f"{site}/") and entry.path.endswith(".py") and entry.size <= _LARGEST
 
 
 def _made(path: Path, name: str, tag: str) -> Entry | None:

@@ -37,9 +37,11 @@ from packaging.utils import canonicalize_name
 from zlock.errors import InvalidInput, ZlockError
 from zlock.image.layers.entry import Entry, Packed
 from zlock.index.packed import Zip, in_parts
+from zlock.model.controls import CONTROLS
 from zlock.model.paths import LONGEST_NAME
 
 _ENCRYPTED = 0x1
+_CONTROL = re.compile(f"[{CONTROLS}]")
 _OWN = re.compile(r"pyvenv\.cfg|lib64|bin/python(3(\.\d+)?)?")  # what makes an environment (PEP 405)
 _DEEPEST = 200  # folders in folders
 _MOST_TEXT = 16 << 20  # bytes of a file that says what a wheel holds, or that is changed on its way
@@ -293,4 +295,6 @@ def _oddity(info: zipfile.ZipInfo) -> str:
         return "is encrypted"
     if stat.S_ISLNK(info.external_attr >> 16):
         return "is a link"
+    if _CONTROL.search(info.filename):  # which readers of RECORD take for the end of a row
+        return "has control characters in its name"
     return "is outside its place" if _leads_astray(info.filename) else ""
