@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,19 @@ from packaging.utils import canonicalize_name
 
 from support.index import TinyIndex
 from support.project import Project
-from zlock.errors import IndexFailed
+from zlock.cli import run, schema
+from zlock.errors import IndexFailed, InvalidConfiguration, ZlockError
+from zlock.image.context import project as project_module
+from zlock.image.context.ignore import read_ignore
+from zlock.image.reading.tree import FolderTree
 from zlock.index.fingerprint import Fingerprints
 from zlock.index.folder import folder_page
 from zlock.index.machine import Machine
 from zlock.index.tree import static_metadata
 from zlock.lock.identity import resign
 from zlock.regular import LIMIT, NotRegular, read_regular
+from zlock.workflow.deliver import init
+from zlock.workflow.project.pythons import python_of
 
 COMMANDS = [("resolve", "--check"), ("plan", "--offline"), ("tree",), ("dockerfile",)]
 
@@ -49,6 +56,36 @@ def test_what_is_no_file_of_that_size_is_not_read(tmp_path: Path, kind: str) -> 
     put(kind, tmp_path / "x")
     with pytest.raises(NotRegular):
         read_regular(tmp_path / "x")
+
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "pyproject.toml": run._text,
+    "pyvenv.cfg": lambda path: python_of(path.parent / "bin" / "python"),
+    ".dockerignore": read_ignore,
+    ".gitignore": init._ignore,
+    "pipeline.py": lambda path: init._pointing_at(path, path.parent),
+    "RECORD": lambda path: FolderTree(path.parent).read("/RECORD"),
+    "schema.json": schema._check_place,
+}
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "large"])
+@pytest.mark.parametrize("name", READERS)
+def test_nor_is_it_wherever_a_file_is_named(tmp_path: Path, kind: str, name: str) -> None:
+    path = tmp_path / name
+    put(kind, path)
+    with suppress(OSError, ZlockError):
+        assert not READERS[name](path)
+
+
+def test_nor_is_a_file_of_the_project_for_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(project_module, "_LARGEST", 1 << 20)
+    put("large", tmp_path / "x")
+    with pytest.raises(
+        InvalidConfiguration, match="`x` can't be copied into an image: it has more than 1 MiB"
+    ) as failed:
+        project_module.project_files(tmp_path, [], [])
+    assert ".dockerignore" in failed.value.hint
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])

@@ -12,6 +12,7 @@ from pathlib import Path
 from zlock.cli.arguments import parse
 from zlock.cli.layout import Screen
 from zlock.errors import ZlockError
+from zlock.regular import read_regular
 
 TYPE_CHECKING = False  # `typing` is not needed for --help
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _folder(project: Path | None) -> Path:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_regular(path).decode()
     except (OSError, UnicodeDecodeError):
         return ""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zlock.cli.layout import Screen
 from zlock.errors import InvalidInput
+from zlock.regular import open_regular
 from zlock.replacing import replace_text
 from zlock.settings.schema import schema
 
@@ -29,5 +30,7 @@ def run_schema(parsed: argparse.Namespace, screen: Screen) -> None:
 def _check_place(output: Path) -> None:
     """Refuse to write over what is not a schema."""
     with suppress(OSError):
-        if output.is_file() and b'"$schema"' not in output.read_bytes()[:100]:
+        with open_regular(output) as stream:
+            is_other = b'"$schema"' not in stream.read(100)
+        if is_other:
             raise InvalidInput(f"`{output}` is there, and is not a schema", hint="name another file with `--output`")

@@ -16,6 +16,7 @@ from zlock.index.archives import file_sha256, plain_zip
 from zlock.index.sdist import child_environment
 from zlock.model.paths import files_in, real
 from zlock.process import run_command
+from zlock.regular import read_regular
 
 # What version control, Python, builds and tools leave in a folder, wherever in it.
 _NEVER = frozenset({
@@ -25,6 +26,7 @@ _NEVER = frozenset({
 _NEVER_ENDING = (".pyc", ".egg-info")
 _MADE = frozenset({"build", "dist"})  # at the top: what builds make
 _TIME = 315532800  # 1980, the oldest that zip files can hold
+_LARGEST = 1 << 30  # bytes of a file: they are held in memory
 _TIMEOUT = 60  # seconds for git to list files
 
 
@@ -82,7 +84,7 @@ class Snapshot(Struct, frozen=True, dict=True):
 
     def packed(self, top: str, more: Mapping[str, bytes]) -> bytes:
         """Return such a copy as a zip: an sdist of the old form, with this folder at its top."""
-        rows = {path: (place.read_bytes(), _is_program(place)) for path, place in self.files.items()}
+        rows = {path: (read_regular(place, _LARGEST), _is_program(place)) for path, place in self.files.items()}
         rows |= {path: (data, False) for path, data in more.items()}
         return plain_zip((f"{top}/{path}", *rows[path]) for path in sorted(rows))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from zlock.errors import InvalidInput
 from zlock.model.paths import files_in
+from zlock.regular import read_regular
 
 _OPERATOR = re.compile(r"[\\\[&|~]")
 """What stands for itself between brackets, and may mean more to Python."""
@@ -28,7 +29,7 @@ def read_ignore(*places: Path) -> Ignored | None:
     """
     for place in places:
         if place.is_file():
-            return ignore_rule(place.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines())
+            return ignore_rule(read_regular(place).decode("utf-8-sig", "surrogateescape").splitlines())
     return None
 
 

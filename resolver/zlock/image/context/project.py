@@ -15,9 +15,10 @@ from zlock.image.context.ignore import read_ignore, walk
 from zlock.image.plan import Program
 from zlock.model.image import WORKING_FOLDER, whiteout_in
 from zlock.model.paths import real
-from zlock.regular import read_regular
+from zlock.regular import NotRegular, read_regular
 
 _NEVER = frozenset({".git", ".hg", ".svn", "__pycache__", "zlock.toml"})
+_LARGEST = 1 << 30  # bytes of a file: they are held in memory
 _HINT = "leave it out in `.dockerignore`"
 # Stores of keys, variables, keys of ssh but for their public halves, and what is called a secret.
 _SECRET = re.compile(
@@ -118,7 +119,10 @@ def _read(folder: Path, path: str, place: Path) -> bytes:
             raise InvalidConfiguration(f"the link `{path}` leads to a folder, which can't be copied", hint=_HINT)
         if not place.exists():
             raise InvalidConfiguration(f"the link `{path}` leads to nothing", hint=_HINT)
-    if not place.is_file():  # whoever opens a pipe waits for its other end
+    if not place.is_file():
         raise InvalidConfiguration(f"`{path}` is not a file but a pipe, a socket or a device", hint=_HINT)
-    data = place.read_bytes()
+    try:
+        data = read_regular(place, _LARGEST)
+    except NotRegular as error:
+        raise InvalidConfiguration(f"`{path}` can't be copied into an image: {error.strerror}", hint=_HINT) from error
     return Program(data) if place.stat().st_mode & 0o111 else data

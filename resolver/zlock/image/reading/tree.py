@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from zlock.image.reading.tar import Kind
+from zlock.regular import read_regular
 
 _MOST_LINKS = 40  # as Linux has it
 
@@ -96,7 +97,7 @@ class FolderTree:
 
     def read(self, path: str) -> bytes:
         """Return the bytes of a file."""
-        return Path(self._place(path)).read_bytes()
+        return read_regular(self._place(path))
 
     def sha256(self, path: str) -> str:
         """Return the hex sha256 of a file, empty for anything else."""

@@ -10,6 +10,7 @@ from zlock.image.context.folder import folder_names, write_context
 from zlock.image.context.installation import SECRET
 from zlock.image.plan import ImagePlan
 from zlock.model.paths import real
+from zlock.regular import read_regular
 from zlock.wording import listed
 from zlock.workflow.deliver.export import write_delivered
 from zlock.workflow.fetching.pool import Pool
@@ -85,6 +86,6 @@ def _parent(plan: ImagePlan, around: Path, start: Path) -> tuple[str, str] | Non
     context, dockerfile = parent.context, parent.dockerfile
     if context is None:
         context = around / parent.reference.replace(":", "-")
-        write_context({"Dockerfile": parent.dockerfile.read_bytes()}, context)
+        write_context({"Dockerfile": read_regular(parent.dockerfile)}, context)
         dockerfile = context / "Dockerfile"
     return os.path.relpath(context, start), os.path.relpath(dockerfile, context)

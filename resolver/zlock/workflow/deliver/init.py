@@ -15,7 +15,7 @@ from zlock.lock.toml import section
 from zlock.model.origin import Origin, Source
 from zlock.pyproject.document import Document
 from zlock.pyproject.python_file import may_hold
-from zlock.regular import read_regular
+from zlock.regular import read_named, read_regular
 from zlock.replacing import replace_text
 from zlock.settings.config import read_project
 from zlock.settings.frameworks import MAKERS
@@ -121,7 +121,7 @@ def write_configuration(folder: Path, origin: Path | None) -> Written:
 def _ignore(path: Path) -> list[Path]:
     """Add the lines that a `.gitignore` does not have, however it spells them."""
     try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = read_regular(path).decode() if path.exists() else ""
     except (OSError, UnicodeDecodeError):
         return []  # whoever has such a file looks after it
     known = {line.strip().strip("/") for line in text.splitlines()}
@@ -150,7 +150,7 @@ def _pointing_at(origin: Path, folder: Path) -> _Pointing:
 
 def _pointing_at_python(origin: Path, shown: str, folder: Path) -> _Pointing:
     """Return what makes a pipeline file a source, or stands for a script."""
-    text = origin.read_bytes().decode(errors="replace")
+    text = read_named(origin, f"`{shown}`", InvalidConfiguration).decode(errors="replace")
     if origin.name == "setup.py":
         raise InvalidConfiguration(
             f"`{shown}` builds a package, which steps require by its folder",

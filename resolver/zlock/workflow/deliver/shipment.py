@@ -14,6 +14,7 @@ from zlock.lock.facts import Facts
 from zlock.lock.store import check_place, existing_steps, lock_path, other_step, read_lock
 from zlock.model.paths import path_in, real
 from zlock.redact import redact
+from zlock.regular import read_regular
 from zlock.settings.config import Project, read_project
 from zlock.wording import did_you_mean, listed
 from zlock.workflow.locks.current import changed_places
@@ -177,7 +178,7 @@ def _check(file: Path, folder: Path, *, is_lock: bool) -> None:
                 f"`{file.name}` is outside the project, where an sdist can't hold it", hint="choose another `lock-dir`"
             )
         return
-    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate(read_regular(file).decode(errors="replace").splitlines(), 1):
         # Code is the user's own business, and full of addresses that are no secrets.
         text = "\n".join(_DIRECT_REFERENCE.findall(line)) if file.suffix == ".py" else line
         text = _PLACEHOLDER.sub("://", text)

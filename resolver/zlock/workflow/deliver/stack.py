@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zlock.frameworks.zenml.stack import ActiveStack, active_stack
+from zlock.regular import read_regular
 from zlock.replacing import replace_text
 from zlock.settings.toml_edit import with_flag, with_list
 from zlock.workflow.project.workspace import Options, Workspace
@@ -23,7 +24,7 @@ def import_stack(options: Options) -> tuple[ActiveStack, Path]:
     stack = active_stack(workspace.interpreter, workspace.project.folder, workspace.environ)
     file = workspace.project.file or workspace.project.folder / "zlock.toml"
     above = ("tool", "zlock") if file.name == "pyproject.toml" else ()
-    before = file.read_bytes().decode() if file.exists() else ""
+    before = read_regular(file).decode() if file.exists() else ""
     text = before
     for key, values in (("requirements", stack.requirements), ("apt-packages", stack.apt_packages)):
         text = with_list(text, (*above, "stack", key), values)

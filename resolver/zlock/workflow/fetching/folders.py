@@ -20,6 +20,7 @@ from zlock.lock.wheelhouse import LockedFile, files_of_build
 from zlock.model.paths import portable, real
 from zlock.model.ports import InvalidMetadata
 from zlock.model.target import Target
+from zlock.regular import read_regular
 from zlock.workflow.locks.current import LockedStep
 from zlock.workflow.project.image_settings import unbuilt
 from zlock.workflow.project.workspace import Workspace
@@ -208,5 +209,5 @@ class _Making(Struct, frozen=True, kw_only=True):
         more = {"PKG-INFO": metadata.encode()} if metadata and "PKG-INFO" not in snapshot.files else {}
         if any(line.startswith("setuptools-scm==") for line in self.locked):  # it names all files to setuptools
             own = snapshot.files.get("MANIFEST.in")
-            more["MANIFEST.in"] = b"graft .\n" + (own.read_bytes() if own else b"")
+            more["MANIFEST.in"] = b"graft .\n" + (read_regular(own) if own else b"")
         return more

@@ -16,6 +16,7 @@ from zlock.lock.facts import Facts
 from zlock.model.origin import Origin, Source
 from zlock.model.requirement import Gathered
 from zlock.model.target import Target
+from zlock.regular import read_regular
 from zlock.workflow.project.workspace import Step, Workspace
 
 _VERSION = re.compile(r"^version(?:_info)?\s*=\s*(3\.\d+)", re.MULTILINE)
@@ -97,7 +98,7 @@ def python_of(interpreter: Path) -> str:
     if interpreter == Path(sys.executable):
         return f"{sys.version_info.major}.{sys.version_info.minor}"
     try:
-        match = _VERSION.search((interpreter.parent.parent / "pyvenv.cfg").read_text(encoding="utf-8"))
+        match = _VERSION.search(read_regular(interpreter.parent.parent / "pyvenv.cfg").decode())
     except (OSError, UnicodeDecodeError):
         match = None
     if match:
