@@ -34,11 +34,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def telling_where(folder: Path) -> Iterator[None]:
-    """Have an error of the disk name the folder in which it was: that it is full comes without a name."""
+    """Have an error of the disk name the folder in which it was: that it is full names nothing, or what was copied."""
     try:
         yield
     except OSError as error:
-        error.filename = error.filename or str(folder)
+        if error.errno == errno.ENOSPC or not error.filename:
+            error.filename = str(folder)
         raise
 
 

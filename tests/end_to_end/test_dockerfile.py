@@ -1069,6 +1069,23 @@ def test_a_disk_that_is_full_is_said_and_no_context_is_half_there(
         written = list((disk / "out").iterdir())
 
     assert done.code == 3
-    assert "error: the system refused: No space left on device" in done.stderr
+    assert f"error: the system refused: `{tmp_path / 'disk' / 'out'}`: No space left on device" in done.stderr
     assert "hint: check its place, its rights and the space that is left" in done.stderr
     assert written == []
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a file system that is small")
+def test_a_disk_that_is_too_small_for_a_wheelhouse_is_named(project: Project, index: TinyIndex, tmp_path: Path) -> None:
+    index.wheel("large", "1.0", files={"large.bin": os.urandom(1 << 20)})
+    docker = {"requirements": ["large"], "parent-image": "localhost/base:3.11"}
+    project.configure({"python": "3.11", "index": [{"url": index.url, "default": True}], "docker": docker})
+    succeed(project.run("resolve"))
+    succeed(project.run("fetch"))
+
+    with small_disk(tmp_path / "disk", "512k") as disk:
+        fetched = project.run("fetch", "--wheelhouse", str(disk / "house"))
+        linked = project.run("dockerfile", "--wheelhouse", "wheelhouse", "--output", str(disk / "out"))
+
+    assert (fetched.code, linked.code) == (3, 3)
+    assert f"a download can't be written to `{disk / 'house'}`: No space left on device" in fetched.stderr
+    assert f"error: the system refused: `{disk / 'out'}`: No space left on device" in linked.stderr

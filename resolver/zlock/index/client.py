@@ -281,13 +281,15 @@ class Continued:
         stream: The file, open for reading and writing; what it holds already is the beginning.
         source: Where it comes from, for messages.
         limit: The bytes that it may have, or -1 for any number.
+        folder: Where it is, for messages.
         on_bytes: Hears how many bytes came.
     """
 
-    def __init__(self, stream: BinaryIO, source: str, limit: int, on_bytes: Callable[[int], None]) -> None:
+    def __init__(self, stream: BinaryIO, source: str, limit: int, folder: str, on_bytes: Callable[[int], None]) -> None:
         self._stream = stream
         self._source = source
         self._limit = limit
+        self._folder = folder
         self._on_bytes = on_bytes
 
     def headers(self) -> dict[str, str]:
@@ -337,7 +339,7 @@ class Continued:
             self._stream.write(chunk)
         except OSError as error:  # not the network's, so trying again won't help
             raise OutsideFailed(
-                f"a download can't be written: {error.strerror or error}",
+                f"a download can't be written to `{self._folder}`: {error.strerror or error}",
                 hint="make room, then run again; what came is continued",
             ) from error
 

@@ -178,7 +178,8 @@ class Files:
             if path is None:
                 self._check_online(f"`{file.filename}`")
                 limit = _sized(file.size).size
-                answer = self._client.save(file.url, Continued(stream, file.filename, limit, lambda _: None))
+                sink = Continued(stream, file.filename, limit, tempfile.gettempdir(), lambda _: None)
+                answer = self._client.save(file.url, sink)
                 if answer.status != 206:  # noqa: PLR2004 - the rest of one that broke off
                     check_status(answer, self._client, way=ASK)
             check_file(stream, file)

@@ -152,7 +152,7 @@ class Wheelhouse:
 
     def _download(self, url: str, wanted: WantedFile, partial: Path, stream: BinaryIO) -> None:
         """Fetch what is missing; where what was put together turns out to be another file, all of it."""
-        sink = Continued(stream, shown(url), wanted.size, self._hear)
+        sink = Continued(stream, shown(url), wanted.size, str(self._folder), self._hear)
         is_joined = stream.seek(0, os.SEEK_END) > 0
         for is_last in (False, True):
             if wanted.differs(partial) is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from zlock.image.plan import HEADING, ImagePlan, Program
+from zlock.replacing import telling_where
 
 _TIME = 315532800  # 1980, the oldest that zip files can hold: a copied file's time is part of its layer
 
@@ -34,7 +35,10 @@ def write_context(context: Mapping[str, bytes], folder: Path, links: Mapping[str
         OSError: The disk refused; the folder is then as it was.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".zlock-staged-") as staging:
+    with (
+        telling_where(folder.parent),
+        tempfile.TemporaryDirectory(dir=folder.parent, prefix=".zlock-staged-") as staging,
+    ):
         new, old = Path(staging) / "new", Path(staging) / "old"
         for path, data in context.items():
             _write(new / path, data)

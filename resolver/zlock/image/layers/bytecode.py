@@ -13,6 +13,7 @@ from zlock.process import CommandStopped, Watch, run_command
 
 # What can't be compiled is data in the form of a module, as templates are; an installer passes over it too.
 _PROGRAM = """
+import os
 import py_compile
 with open("names", encoding="utf-8") as names:
     modules = names.read().split("\\0")
@@ -22,6 +23,8 @@ for number, name in enumerate(modules):
                            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     except (py_compile.PyCompileError, ValueError, RecursionError):
         pass
+    except OSError as error:
+        raise SystemExit(f"what is compiled can't be written to `{os.getcwd()}`: {error.strerror}")
 """
 _SECONDS = 1800.0
 _LARGEST = 8 << 20  # bytes of a module: a compiler takes fifty times as much memory
