@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from support.environment import clean_environment
 from support.index import TinyIndex
@@ -600,7 +601,7 @@ def test_how_many_bytes_have_gone_is_no_line_of_its_own(capsys: pytest.CaptureFi
         board.hear(TaskNews("train", news, 0, 1))
     assert capsys.readouterr().err == "train: storing the layer of numpy 2.0, 6.0 MB\n"
     assert words(moving) == "layers: fetched 2.0 of 4.0 MB, stored 1.5 of 6.0 MB"
-    assert words(moving._replace(subject="scipy 1.0", total=0)) == (
+    assert words(replace(moving, subject="scipy 1.0", total=0)) == (
         "layers: stored 1.5 of 6.0 MB so far, making that of scipy 1.0"
     )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from msgspec.structs import replace
 from packaging.utils import NormalizedName, canonicalize_name
 
 from support.git import GitRepository
@@ -89,7 +90,8 @@ def test_a_wheel_by_url(find: Find, index: TinyIndex) -> None:
     file = index.wheel("a", "1.0", requires=["b>=1"])
     url = f"{index.root}/{file.location}"
     reference = find(f"{url}#sha256={hashlib.sha256(file.content).hexdigest()}")
-    assert reference == reference._replace(
+    assert reference == replace(
+        reference,
         requested=url,
         kind="archive",
         url=url,
@@ -303,7 +305,8 @@ def repository(two_commits: GitRepository, tmp_path: Path) -> GitRepository:
 
 def test_the_default_branch_is_taken_at_its_commit(find: Find, repository: GitRepository, temporary: Path) -> None:
     reference = find(repository.url)
-    assert reference == reference._replace(
+    assert reference == replace(
+        reference,
         requested=repository.url,
         kind="vcs",
         url=repository.folder.as_uri(),

@@ -166,7 +166,7 @@ GIT = DebianPackage(
 
 def apt(base_image: str = DIGEST, distribution: str = "debian", **changes: Any) -> Apt:
     """Return one Debian package as locked, but for something."""
-    return Apt(base_image=base_image, distribution=distribution, packages=(GIT._replace(**changes),))
+    return Apt(base_image=base_image, distribution=distribution, packages=(replace(GIT, **changes),))
 
 
 @pytest.mark.parametrize(
@@ -208,18 +208,18 @@ def apt(base_image: str = DIGEST, distribution: str = "debian", **changes: Any) 
         ({"apt": Apt(base_image=DIGEST, distribution="debian", packages=(GIT, GIT))}, "apt.packages"),
         ({"exclude_newer": "2026\n"}, "exclude-newer"),
         ({"local": {"file:libs/a": "sha256:0"}}, "local.file:libs/a"),
-        ({"installer": (LOCK.facts.installer or LockedInstaller(version="", wheels=()))._replace(version="9")}, "uv"),
+        ({"installer": replace(LOCK.facts.installer or LockedInstaller(version="", wheels=()), version="9")}, "uv"),
         ({"declared_files": (DeclaredFile("../other", True, f"sha256:{'0' * 64}"),)}, "declared-files[0]"),
         ({"declared_files": (DeclaredFile("/etc/passwd", True, f"sha256:{'0' * 64}"),)}, "declared-files[0]"),
         ({"declared_files": (DeclaredFile("a/b", False, f"sha256:{'0' * 64}"),)}, "declared-files[0]"),
         ({"installer": LockedInstaller(version="0.13.9", wheels=())}, "uv.wheels"),
         ({"differs": (Differs(name="a", here="1\x1b[2J", elsewhere=(), reason="others"),)}, "differs[0].here"),
-        ({"gave_way": (GAVE_WAY._replace(winner=EXPLICIT._replace(requirement="a\nb")),)}, "winner.requirement"),
+        ({"gave_way": (replace(GAVE_WAY, winner=replace(EXPLICIT, requirement="a\nb")),)}, "winner.requirement"),
         ({"builds": LOCK.facts.builds * 2}, "builds"),
-        ({"builds": (LOCK.facts.builds[0]._replace(requirements=("tool==1",)),)}, "builds[0].requirements[0]"),
-        ({"builds": (LOCK.facts.builds[0]._replace(requirements=LOCK.facts.builds[0].requirements * 2),)}, "builds[0]"),
-        ({"builds": (LOCK.facts.builds[0]._replace(package="../beta"),)}, "builds[0].package"),
-        ({"builds": (LOCK.facts.builds[0]._replace(requirements=("tool==1\n-e .",)),)}, "builds[0].requirements[0]"),
+        ({"builds": (replace(LOCK.facts.builds[0], requirements=("tool==1",)),)}, "builds[0].requirements[0]"),
+        ({"builds": (replace(LOCK.facts.builds[0], requirements=LOCK.facts.builds[0].requirements * 2),)}, "builds[0]"),
+        ({"builds": (replace(LOCK.facts.builds[0], package="../beta"),)}, "builds[0].package"),
+        ({"builds": (replace(LOCK.facts.builds[0], requirements=("tool==1\n-e .",)),)}, "builds[0].requirements[0]"),
         ({"sources": (Asked(source="stack", requirements=("!",), recorded=True),)}, "sources"),
         ({"sources": (Asked(source="stack\n--index-url x", requirements=()),)}, "sources[0].source"),
     ],

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from support.images import (
     UV,
@@ -304,9 +305,9 @@ def test_the_command_that_installs_debian_packages_is_another_one_for_each_lock(
     deb = DebianPackage("git", "1:2.39", "amd64", "stable", "pool/git_2.39_amd64.deb", 3, "0a" * 32)
     locks = [
         (deb,),
-        (deb._replace(sha256="0b" * 32),),
-        (deb._replace(version="1:2.40"),),
-        (deb, deb._replace(name="x")),
+        (replace(deb, sha256="0b" * 32),),
+        (replace(deb, version="1:2.40"),),
+        (deb, replace(deb, name="x")),
     ]
 
     commands = [render(((install_debs(one),),)) for one in locks]

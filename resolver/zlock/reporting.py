@@ -6,7 +6,9 @@ The command line, the build hook and tests each bring a reporter; `cli/words.py`
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from msgspec import Struct
 
 Activity = Enum(
     "Activity",
@@ -22,7 +24,7 @@ End = Enum("End", "BUILT EXISTS FAILED NOT_WRITTEN PUSHED WRITTEN")
 """What can become of a task."""
 
 
-class Doing(NamedTuple):
+class Doing(Struct, frozen=True):
     """What a run is doing from now on, until it does something else.
 
     Attributes:
@@ -46,32 +48,32 @@ class Doing(NamedTuple):
     building: tuple[str, ...] = ()
 
 
-class Note(NamedTuple):
+class Note(Struct, frozen=True):
     """What a person should know, on one line."""
 
     text: str
 
 
-class Failing(NamedTuple):
+class Failing(Struct, frozen=True):
     """An error that a run will end with, laid out as far as it is known by now: more of it may follow."""
 
     text: str
 
 
-class Line(NamedTuple):
+class Line(Struct, frozen=True):
     """What a program has said, which the run has started."""
 
     text: str
 
 
-class Ended(NamedTuple):
+class Ended(Struct, frozen=True):
     """What became of a task, and how many seconds it took."""
 
     how: End
     seconds: float
 
 
-class TaskNews(NamedTuple):
+class TaskNews(Struct, frozen=True):
     """News of one task of several that run side by side; they come from one thread.
 
     Attributes:

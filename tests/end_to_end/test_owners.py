@@ -6,6 +6,7 @@ import json
 import tomllib
 
 import pytest
+from msgspec.structs import replace
 
 from support.index import TinyIndex
 from support.project import Project, Result
@@ -220,9 +221,9 @@ def test_two_first_runs_at_once_keep_the_locks_of_both(
 
     def hear(news: News) -> None:
         if isinstance(news, Doing) and news.what is Activity.SOLVING and not others:
-            others.append(resolve(shared._replace(pipeline="serving.py")).steps[0].name)
+            others.append(resolve(replace(shared, pipeline="serving.py")).steps[0].name)
 
-    report = resolve(shared._replace(pipeline="learning.py", reporter=hear))
+    report = resolve(replace(shared, pipeline="learning.py", reporter=hear))
 
     assert (others, [one.name for one in report.steps]) == (["load"], ["learning-load"])
     assert project.lock("load")["tool"]["zlock"]["pipeline"] == "serving.py:serving"

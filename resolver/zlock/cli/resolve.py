@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
 from packaging.utils import NormalizedName
 
 from zlock.cli.layout import Screen
@@ -30,14 +31,17 @@ def run_resolve(parsed: argparse.Namespace, screen: Screen) -> int:
             "`--upgrade-apt`, `--pin-images` and `--dry-run`",
             hint="leave it out, or the others",
         )
-    options = options_of(
-        parsed,
-        upgrade=parsed.upgrade,
-        upgrade_packages=read_upgrades(parsed.upgrade_package),
-        pin_images=parsed.pin_images,
-        upgrade_apt=parsed.upgrade_apt,
-        no_apt=parsed.no_apt,
-    )._replace(pipeline=next(iter(parsed.pipelines), None))
+    options = replace(
+        options_of(
+            parsed,
+            upgrade=parsed.upgrade,
+            upgrade_packages=read_upgrades(parsed.upgrade_package),
+            pin_images=parsed.pin_images,
+            upgrade_apt=parsed.upgrade_apt,
+            no_apt=parsed.no_apt,
+        ),
+        pipeline=next(iter(parsed.pipelines), None),
+    )
     if parsed.all or len(parsed.pipelines) > 1:
         return _run_several(options, parsed, screen)
     report = _report(options, is_check=parsed.check, write=not parsed.dry_run)

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from urllib.parse import unquote
 
+from msgspec.structs import replace
+
 from zlock.debian.apt import Apt
 from zlock.debian.base import Base
 from zlock.debian.control import Paragraph, names_of, paragraphs
@@ -70,7 +72,7 @@ def find_closure(
             )
     own = {one.sha256: one for one in kept}  # of what only this machine has, the lock says where it was
     packages = [
-        own[one["sha256"]]._replace(needs=tuple(needs.of(key)), platforms=())
+        replace(own[one["sha256"]], needs=tuple(needs.of(key)), platforms=())
         if one["sha256"] in own
         else _package(key, one, stated[key], suites, needs)
         for key, one in found.items()

@@ -18,7 +18,9 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
 
 from zlock.model.paths import home_of
 from zlock.regular import open_regular
@@ -47,7 +49,7 @@ class Damaged(Exception):
     """A part of a stored value is not what was written."""
 
 
-class Parts(NamedTuple):
+class Parts(Struct, frozen=True):
     """A value that was stored with parts.
 
     Attributes:

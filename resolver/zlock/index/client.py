@@ -9,8 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Protocol
 from urllib.parse import urljoin, urlsplit
+
+from msgspec import Struct
 
 from zlock.errors import IndexFailed, OutsideFailed
 from zlock.index.auth import Credentials, split_login
@@ -42,7 +44,7 @@ class Sink(Protocol):
         """Take the next bytes."""
 
 
-class _Reader(NamedTuple):
+class _Reader(Struct, frozen=True):
     """How a body is read, and what to send beside the usual headers at each attempt."""
 
     read: Callable[[urllib3.BaseHTTPResponse], bytes]

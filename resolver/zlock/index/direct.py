@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
 
 from zlock.errors import Collector, IndexFailed, InvalidRequirements, ZlockError
@@ -143,7 +144,7 @@ def find_reference(
         ) from error
     search.check_name(reference.metadata.name)
     fixed = PurePosixPath(reference.path).is_absolute()
-    return reference._replace(metadata=with_portable_needs(reference.metadata, project, fixed=fixed))
+    return replace(reference, metadata=with_portable_needs(reference.metadata, project, fixed=fixed))
 
 
 class _Search(Struct, frozen=True, kw_only=True):

@@ -6,8 +6,8 @@ import re
 import threading
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.msgpack import Decoder, encode
 from msgspec.structs import astuple
 from packaging.utils import NormalizedName
@@ -29,7 +29,7 @@ _FILES = Decoder(tuple[File, ...])
 _PARSING = threading.Lock()
 
 
-class Known(NamedTuple):
+class Known(Struct, frozen=True):
     """What the cache says of a name: its page, or that the index does not know it."""
 
     page: Page | None

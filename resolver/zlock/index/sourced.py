@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
+from msgspec.structs import replace
 from packaging.markers import Marker
 from packaging.utils import canonicalize_name
 
@@ -69,7 +70,7 @@ def _stated(sources: DependencySources, dependency: Dependency) -> tuple[StatedS
 def _route(dependency: Dependency, source: StatedSource) -> Route:
     """Return which index a dependency comes from, where it is for one extra only with that."""
     route = source.route(dependency.name)
-    return route._replace(marker=_both(f'{_EXTRA}{source.extra}"', source.marker)) if source.extra else route
+    return replace(route, marker=_both(f'{_EXTRA}{source.extra}"', source.marker)) if source.extra else route
 
 
 def _placed(

@@ -47,7 +47,7 @@ def _joined(rows: Sequence[Resolved]) -> Resolved:
     files = {file.filename: file for one in rows for file in one.candidate.files}
     return replace(
         first,
-        candidate=first.candidate._replace(files=tuple(files.values())),
+        candidate=replace(first.candidate, files=tuple(files.values())),
         requires=tuple(sorted({name for one in rows for name in one.requires})),
         needs=_joined_needs([one.needs for one in rows]),
     )

@@ -45,7 +45,7 @@ class DeclaredFile(NamedTuple):
         return {"path" if self.inside else "name": self.name, "digest": self.digest}
 
 
-class Build(NamedTuple):
+class Build(Struct, frozen=True):
     """What one sdist, repository, archive or folder is built with on one platform.
 
     Attributes:
@@ -84,7 +84,7 @@ class Build(NamedTuple):
         return "".join(f"{line}\n" for line in self.requirements)
 
 
-class LockedInstaller(NamedTuple):
+class LockedInstaller(Struct, frozen=True):
     """What images fetch to install a lock: pinned like a package, though it is none of the step's.
 
     Attributes:
@@ -109,7 +109,7 @@ class LockedInstaller(NamedTuple):
             check_file(wheel, self.name, self.version)
 
 
-class PinnedParent(NamedTuple):
+class PinnedParent(Struct, frozen=True):
     """The image that a step is built on.
 
     Attributes:
@@ -123,7 +123,7 @@ class PinnedParent(NamedTuple):
     user: str
 
 
-class Apt(NamedTuple):
+class Apt(Struct, frozen=True):
     """The Debian packages of a step, as apt installs them on its base image.
 
     Attributes:

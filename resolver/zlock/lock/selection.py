@@ -44,7 +44,7 @@ def narrowed(lock: Lock, target: Target) -> Lock:
         facts=replace(
             facts,
             builds=tuple(build for build in facts.builds if build.platform == target.platform),
-            installer=installer and installer._replace(wheels=_fitting(installer.wheels, [target])),
+            installer=installer and replace(installer, wheels=_fitting(installer.wheels, [target])),
         ),
     )
 

@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from zlock.errors import InvalidLock
 from zlock.lock.facts import Facts
@@ -255,7 +257,7 @@ class ConflictedLock(InvalidLock):
     """A lock with merge-conflict markers: readers stop, `resolve` mends it."""
 
 
-class ExistingLock(NamedTuple):
+class ExistingLock(Struct, frozen=True):
     """A lock of zlock's in a folder, whole or not.
 
     Attributes:

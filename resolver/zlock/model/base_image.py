@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from zlock.model.reference import ImageReference
 
@@ -21,7 +22,7 @@ _PYTHON = re.compile(r"(?:py|python)(\d)\.?(\d+)((?:\.\d+)?)")
 _CUDA = re.compile(r"cuda(\d+)(?:\.|$)|cu(\d\d)\d$")
 
 
-class BaseImage(NamedTuple):
+class BaseImage(Struct, frozen=True):
     """What a reference says.
 
     Attributes:

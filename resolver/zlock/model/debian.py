@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, NamedTuple
+from typing import Annotated
+
+from msgspec import Struct
 
 from zlock.model.form import Line, Misstated, matching
 from zlock.model.paths import LONGEST_NAME
@@ -72,7 +74,7 @@ def _order(text: str) -> list[object]:
     return found
 
 
-class DebianPackage(NamedTuple):
+class DebianPackage(Struct, frozen=True):
     """A Debian package as it is locked: wherever its bytes come from, they are held to its hash.
 
     Attributes:

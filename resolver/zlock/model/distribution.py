@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from zlock.model.indexes import Route
@@ -88,7 +89,7 @@ class File(NamedTuple):
         return next((digest for algorithm, digest in self.hashes if algorithm == "sha256"), "")
 
 
-class Reference(NamedTuple):
+class Reference(Struct, frozen=True):
     """A direct reference, brought here: one file or folder that is the only candidate of its name.
 
     Attributes:
@@ -127,7 +128,7 @@ class Reference(NamedTuple):
         return self.kind != "archive" or not self.filename.lower().endswith(".whl")
 
 
-class LockedReference(NamedTuple):
+class LockedReference(Struct, frozen=True):
     """What a lock says of a direct reference.
 
     Attributes:

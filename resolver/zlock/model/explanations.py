@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from msgspec import Struct
 
 from zlock.model.form import Line
 from zlock.model.requirement import DirectRequirement
 
 
-class Stated(NamedTuple):
+class Stated(Struct, frozen=True):
     """A requirement and whose it is, without lines, which would date in a lock.
 
     Attributes:
@@ -31,7 +33,7 @@ class Stated(NamedTuple):
         return cls(requirement=str(direct), sources=(str(direct.origins[0]),))
 
 
-class GaveWay(NamedTuple):
+class GaveWay(Struct, frozen=True):
     """That a requirement was left out for the sake of a later source's.
 
     Attributes:
@@ -43,7 +45,7 @@ class GaveWay(NamedTuple):
     winner: Stated
 
 
-class Differs(NamedTuple):
+class Differs(Struct, frozen=True):
     """That a step has another version of a package than other steps, and why.
 
     Attributes:
@@ -67,7 +69,7 @@ class Differs(NamedTuple):
     days: int = 0
 
 
-class Behind(NamedTuple):
+class Behind(Struct, frozen=True):
     """That a pin is far behind the newest release of its package, and why.
 
     Attributes:

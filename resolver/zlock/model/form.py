@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from msgspec import NODEFAULT
+from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
 
 from zlock.model.controls import CONTROLS
@@ -28,7 +28,7 @@ _CONTROL = re.compile(f"[{CONTROLS}]")
 _KINDS = {str: "a text", int: "a whole number", bool: "a truth value", datetime: "a time"}
 
 
-class Key(NamedTuple):
+class Key(Struct, frozen=True):
     """What a field is called in a table, where that is not its name with `-` for `_`; for `Annotated`."""
 
     name: str
@@ -106,7 +106,7 @@ def _writer(kind: Any) -> Callable[[Any], object]:
     return (lambda value: [plain(one) for one in value]) if issubclass(kind, (tuple, list)) else lambda value: value
 
 
-class _Field(NamedTuple):
+class _Field(Struct, frozen=True):
     name: str
     key: str
     read: _Read

@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import NormalizedName
 
 from zlock.errors import InvalidConfiguration, InvalidRequirements
@@ -30,7 +30,7 @@ def address(url: str, folder: str = "") -> str:
     return os.path.normpath(os.path.join(folder, path_in(url) if is_file_url(url) else url))  # noqa: PTH118 - text
 
 
-class Index(NamedTuple):
+class Index(Struct, frozen=True):
     """One index of the configuration.
 
     Attributes:
@@ -95,7 +95,7 @@ def urls_of(indexes: Collection[Index]) -> tuple[str | None, list[str]]:
     return default, [index.url for index in indexes if not index.default]
 
 
-class Toolchain(NamedTuple):
+class Toolchain(Struct, frozen=True):
     """What an sdist is built with.
 
     Attributes:
@@ -107,7 +107,7 @@ class Toolchain(NamedTuple):
     default_index: Index
 
 
-class Route(NamedTuple):
+class Route(Struct, frozen=True):
     """What a source of requirements says of a package: the one index that serves it.
 
     Attributes:
@@ -155,7 +155,7 @@ class Routing(Struct, frozen=True, kw_only=True):
             _check_route(route, own, named)
         urls = {route.url for route in own.values()}
         return Routing(
-            indexes=tuple(one._replace(name=named[one.shown]) if one.shown in urls else one for one in self.indexes),
+            indexes=tuple(replace(one, name=named[one.shown]) if one.shown in urls else one for one in self.indexes),
             sources={**{name: named[route.url] for name, route in own.items()}, **self.sources},
         )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from msgspec import Struct
 
 InstallerName = Literal["pip", "uv"]
 
 
-class Installer(NamedTuple):
+class Installer(Struct, frozen=True):
     """An installer; how it installs in an image is said in `image/context/`, in a module of its name.
 
     Attributes:

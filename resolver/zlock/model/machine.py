@@ -5,10 +5,11 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+
+from msgspec import Struct
 
 
-class System(NamedTuple):
+class System(Struct, frozen=True):
     """An operating system.
 
     Attributes:
@@ -26,7 +27,7 @@ class System(NamedTuple):
     tags: tuple[str, ...]
 
 
-class Machine(NamedTuple):
+class Machine(Struct, frozen=True):
     """A kind of machine.
 
     Attributes:

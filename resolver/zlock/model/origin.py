@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from zlock.errors import Located
 
@@ -27,7 +28,7 @@ class Source(StrEnum):
         return list(Source).index(self)
 
 
-class Origin(NamedTuple):
+class Origin(Struct, frozen=True):
     """The source, the file or command, and the line of one requirement.
 
     Attributes:

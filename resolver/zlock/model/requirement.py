@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from functools import lru_cache
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from msgspec import Struct
 from packaging.requirements import InvalidRequirement, Requirement
@@ -71,7 +71,7 @@ class DirectRequirement(Struct, frozen=True, kw_only=True):
         return redact(str(self.requirement))
 
 
-class IndexOption(NamedTuple):
+class IndexOption(Struct, frozen=True):
     """An option about indexes inside a requirements file or `pyproject.toml`, such as `--extra-index-url URL`.
 
     Attributes:
@@ -85,7 +85,7 @@ class IndexOption(NamedTuple):
     origin: Origin
 
 
-class Gathered(NamedTuple):
+class Gathered(Struct, frozen=True):
     """What one source yields for one step.
 
     Attributes:

@@ -37,9 +37,9 @@ def differences(problem: Problem, pins: Pins, name: NormalizedName, others: Iter
     """
     groups: dict[Differs, list[str]] = {}
     for version in others:
-        groups.setdefault(why_differs(problem, pins, name, version)._replace(elsewhere=()), []).append(version)
+        groups.setdefault(replace(why_differs(problem, pins, name, version), elsewhere=()), []).append(version)
     for reason, versions in groups.items():
-        yield reason._replace(elsewhere=tuple(versions))
+        yield replace(reason, elsewhere=tuple(versions))
 
 
 def why_differs(

@@ -75,14 +75,14 @@ def behind_of(
     younger = problem.usable(name) & (1 << position) - 1
     found = Behind(name=name, version=str(problem.universe.package(name).versions[position]), days=days)
     if sdist := _needs_sdist(problem, [node for node in pins if node.name == name], younger):
-        return found._replace(sdist=sdist, gives=_given(problem, name, sdist, position, trials))
+        return replace(found, sdist=sdist, gives=_given(problem, name, sdist, position, trials))
     if ruling_out := tuple(forcing(problem, pins, name, younger, Stated.of)):
-        return found._replace(forcing=ruling_out)
+        return replace(found, forcing=ruling_out)
     free = replace(problem, preferences={})
     asked = opponents(free, name, younger, trials.proof)
     if asked is not None:
         others = [one for one in asked if one.name != name]
-        return found._replace(forcing=tuple(map(Stated.of, others)), is_alone=not others)
+        return replace(found, forcing=tuple(map(Stated.of, others)), is_alone=not others)
     later = trials.answer(replace(free, limit=lambda other: younger if other == name else -1)) or {}
     costs = {
         node.name: ages.age(node.name, at) - ages.age(node.name, pins[node])
@@ -90,7 +90,7 @@ def behind_of(
         if node in pins
     }
     cost, most = max(((cost, other) for other, cost in costs.items()), default=(0, name))
-    return found._replace(costs=most, cost=cost) if cost > 0 else found
+    return replace(found, costs=most, cost=cost) if cost > 0 else found
 
 
 def _needs_sdist(problem: Problem, nodes: Sequence[Node], younger: int) -> NormalizedName | None:

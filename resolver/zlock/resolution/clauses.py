@@ -6,8 +6,8 @@ The state of a node is the set of what it may still be: bit 0 for "not there at 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 from resolvelib.resolvers import ResolutionImpossible
 from resolvelib.structs import RequirementInformation
@@ -58,7 +58,7 @@ class Clause:
                 yield clause
 
 
-class Verdict(NamedTuple):
+class Verdict(Struct, frozen=True):
     """That some candidates of a node can't be used at all."""
 
     node: Node
@@ -66,7 +66,7 @@ class Verdict(NamedTuple):
     rejected: Rejected | None = None
 
 
-class Named(NamedTuple):
+class Named(Struct, frozen=True):
     """That pre-releases of a package count only beside a requirement that names one."""
 
     name: NormalizedName
@@ -76,7 +76,7 @@ class Named(NamedTuple):
         return problem.namers(self.name)
 
 
-class Needed(NamedTuple):
+class Needed(Struct, frozen=True):
     """That some nodes, which might only hold each other up, are there only beside what needs one of them."""
 
     nodes: frozenset[Node]
@@ -86,7 +86,7 @@ class Needed(NamedTuple):
         return problem.supporters(self.nodes)
 
 
-class Grounds(NamedTuple):
+class Grounds(Struct, frozen=True):
     """That something counts only beside what supports it, and who was known to."""
 
     subject: Named | Needed

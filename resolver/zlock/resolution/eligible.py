@@ -128,7 +128,7 @@ def _files(package: Package, specifier: str, target: Target) -> Files | None:
         version=version,
         misfits=Misfits.of(tags, target) if tags else None,
         python=next((row.detail for row in newest if row.flaw is Flaw.PYTHON), ""),
-        other=others[0]._replace(version=None) if others else None,
+        other=replace(others[0], version=None) if others else None,
     )
 
 

@@ -7,6 +7,7 @@ from functools import reduce
 from operator import or_
 from typing import NamedTuple
 
+from msgspec.structs import replace
 from packaging.utils import NormalizedName
 
 from zlock.model.distribution import Dependency
@@ -145,7 +146,7 @@ def _found(problem: Problem, proof: Unsolvable) -> list[_Found]:
     for leaf in proof.facts:
         reason = leaf.reason
         if isinstance(reason, Verdict) and reason.rejected:
-            says: Says = reason.rejected._replace(version=None)
+            says: Says = replace(reason.rejected, version=None)
             masks[reason.node, says] = masks.get((reason.node, says), 0) | reason.mask
         elif isinstance(reason, Need) and reason.parent and isinstance(reason.cause, Dependency):
             if str(reason.cause) == reason.parent.name:

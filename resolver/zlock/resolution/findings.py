@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -34,7 +34,7 @@ class Flaw(Enum):
     GONE = auto()  # no file of it fits the target
 
 
-class Rejected(NamedTuple):
+class Rejected(Struct, frozen=True):
     """A file or a release that can't be used, and why.
 
     Attributes:
@@ -173,7 +173,7 @@ class Change(Struct, frozen=True, kw_only=True):
     is_tried: bool = True
 
 
-class Changes(NamedTuple):
+class Changes(Struct, frozen=True):
     """Single changes that would solve a whole step, and how many more there was no time to try."""
 
     found: tuple[Change, ...]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import NamedTuple
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from zlock.errors import OutsideFailed
@@ -149,7 +149,7 @@ class Held:
         return self._samples[key]
 
 
-class _Look(NamedTuple):
+class _Look(Struct, frozen=True):
     """A question: may a package move, within a limit, beside all others that are there without it?"""
 
     name: NormalizedName

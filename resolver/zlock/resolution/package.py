@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import NamedTuple
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
@@ -48,7 +48,7 @@ def pins_exactly(specifier: str) -> bool:
     return any(one.operator in ("==", "===") and not one.version.endswith(".*") for one in parse_specifier(specifier))
 
 
-class Candidate(NamedTuple):
+class Candidate(Struct, frozen=True):
     """One release that the target can install.
 
     Attributes:

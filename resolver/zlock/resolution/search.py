@@ -304,7 +304,8 @@ class Search:
             return node
         if (node, position) not in trail.loaded:
             trail.loaded.add((node, position))
-            for need in self._problem.needs(node, position):
+            needs = self._problem.needs(node, position)
+            for need in () if isinstance(needs, Rejected) else needs:
                 self._add_need(node, position, need)
             trail.load(node, position)
         if self._would_break(node, position):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from zlock.errors import Unsound
 from zlock.resolution.clauses import Clause
@@ -13,7 +14,7 @@ ABSENT = 1
 ROOT = Node("", "")  # type: ignore[arg-type]
 
 
-class Assignment(NamedTuple):
+class Assignment(Struct, frozen=True):
     """That a node may be less from here on.
 
     Attributes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import NormalizedName
 
 from zlock import checks
@@ -64,8 +65,8 @@ def _index(row: Table) -> Index:
     elif stated.index_in_context and redact(stated.url) != stated.url:
         hint = "leave this out, so that the index reaches builds as a secret; or take the credentials out of the URL"
         row.wrong("index-in-context", "`url` holds credentials, which would be in every build context", hint=hint)
-    return found._replace(
-        name=stated.name, default=stated.default, explicit=stated.explicit, in_context=stated.index_in_context
+    return replace(
+        found, name=stated.name, default=stated.default, explicit=stated.explicit, in_context=stated.index_in_context
     )
 
 

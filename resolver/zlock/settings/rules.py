@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
+from msgspec.structs import replace
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock import checks
@@ -153,7 +154,7 @@ def _requirements(table: Table, key: str) -> tuple[DirectRequirement, ...]:
     stated: tuple[str, ...] = table.get(key, checks.list_of(checks.requirement, ""), ())
     origin = Origin(source=Source.CONFIGURATION, detail=f"`{key}`", file=table.file.name)
     return tuple(
-        DirectRequirement(requirement=parsed(text), origins=(origin._replace(line=table.lines.line_of(text, (key,))),))
+        DirectRequirement(requirement=parsed(text), origins=(replace(origin, line=table.lines.line_of(text, (key,))),))
         for text in stated
     )
 

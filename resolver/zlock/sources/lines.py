@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from zlock.checks import COMMENT
 
@@ -21,7 +22,7 @@ _DECLARED_CODING = re.compile(rb"coding[:=]\s*([-\w.]+)")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
 
-class Line(NamedTuple):
+class Line(Struct, frozen=True):
     """One line of a requirements file after joining, with its comment gone.
 
     Attributes:
@@ -35,7 +36,7 @@ class Line(NamedTuple):
     swallowed: tuple[int, ...] = ()
 
 
-class Expanded(NamedTuple):
+class Expanded(Struct, frozen=True):
     """A line with its variables replaced.
 
     Attributes:

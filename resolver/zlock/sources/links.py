@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from zlock.model import plain
 from zlock.model.link import ARCHIVE_ENDINGS, PROJECT_NAME, Link
@@ -17,7 +18,7 @@ from zlock.regular import read_regular
 _QUERY_VALUE = re.compile(r"([?&][^=&#\s]+)=[^&#\s]*")
 
 
-class Base(NamedTuple):
+class Base(Struct, frozen=True):
     """What local paths count from.
 
     Attributes:

@@ -118,7 +118,7 @@ def gather_local(
     if listing.installed:
         environment = ask(interpreter, project=project, timeout=timeout, environ=active)
     printed = _read(listing, project, environment)
-    origin = origin._replace(detail=f"`{listing.described}`")
+    origin = replace(origin, detail=f"`{listing.described}`")
     left_out, refused = _sift(printed, project=project, environment=environment, exclude=exclude)
     unread = [*chain(*left_out.values()), *refused]
     problems = Collector()
@@ -142,7 +142,7 @@ def gather_local(
         message = "listed the environment of the hook, as the project has none that is known here"
         hint = "make a virtual environment `.venv` in the project"
         raise InvalidConfiguration(f"`{listing.described}` {message}", hint=hint)
-    return gathered._replace(recorded=True, notes=(*listing.notes, *_notes(listing, left_out), *gathered.notes))
+    return replace(gathered, recorded=True, notes=(*listing.notes, *_notes(listing, left_out), *gathered.notes))
 
 
 @contextmanager
@@ -373,6 +373,6 @@ def _refusal(entries: Sequence[Entry], origin: Origin) -> InvalidRequirements:
         hint += '; what conda built is listed by version with the command `["pip", "list", "--format=freeze"]`'
     return InvalidRequirements(
         "packages of the local environment were installed from paths that only this machine has",
-        context=[f"{origin._replace(line=entry.number)}: {entry}" for entry in entries],
+        context=[f"{replace(origin, line=entry.number)}: {entry}" for entry in entries],
         hint=hint,
     )

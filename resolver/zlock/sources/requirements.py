@@ -132,7 +132,7 @@ class _Reading:
                 message = f"{kind} file `{name}` has a merge conflict at line {line}"
                 hint = "resolve that first, then run `zlock resolve`"
                 raise wrong(message, hint=hint)
-            origin = self._origin._replace(file=name)
+            origin = replace(self._origin, file=name)
             self.text(text, origin=origin, folder=path.parent, constraint=constraint, above=(*above, path))
 
     def _name(self, path: Path, given: str, by: Place | None, above: tuple[Path, ...]) -> None:
@@ -153,7 +153,7 @@ class _Reading:
             raise InvalidRequirements(message, context=(origin.located,), hint="name a file of requirements")
         for line in stated:
             with self.problems:
-                place = Place(origin=origin._replace(line=line.number), written=line.text)
+                place = Place(origin=replace(origin, line=line.number), written=line.text)
                 if line.swallowed:
                     numbers = ", ".join(map(str, line.swallowed))
                     self._notes.append(place.note(f"a comment goes on over the backslash: line {numbers} is not read"))

@@ -45,7 +45,7 @@ class _Planner:
         for name, folder in wanted.folders.items():
             build = self._builds.pop(name, None)
             if build and not folder.is_wheel:
-                self._builds[name] = build._replace(version=folder.version)
+                self._builds[name] = replace(build, version=folder.version)
         self._packages = [_carried(one, wanted.folders.get(one.name)) for one in self._lock.packages]
         self._problems = Collector()
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from zlock.errors import InvalidConfiguration, InvalidInput, Located, ZlockError
 from zlock.settings.location import Location
@@ -47,8 +48,8 @@ def pipelines_of(options: Options, pipelines: Sequence[str]) -> list[Part]:
         raise InvalidInput(
             f"`{stated}` is for one pipeline, and {len(pipelines)} are named", hint="name that one alone"
         )
-    every = options._replace(is_one_of_several=True)
-    return [Part(name=one, options=every._replace(pipeline=one)) for one in dict.fromkeys(pipelines)]
+    every = replace(options, is_one_of_several=True)
+    return [Part(name=one, options=replace(every, pipeline=one)) for one in dict.fromkeys(pipelines)]
 
 
 def projects_below(options: Options, pipelines: Sequence[str]) -> list[Part]:
@@ -64,11 +65,11 @@ def projects_below(options: Options, pipelines: Sequence[str]) -> list[Part]:
             hint="leave it out, or name one project with `--project`",
         )
     folder = (options.project or Path.cwd()).absolute()
-    every = options._replace(is_one_of_several=True)
+    every = replace(options, is_one_of_several=True)
     places = list(projects_in(folder))
     if not places:
         raise InvalidConfiguration(
             f"there is no project in `{folder}` or below it: no `zlock.toml`, no `[tool.zlock]` in a `pyproject.toml`",
             hint="name the folder with `--project`, or begin a project with `zlock init`",
         )
-    return [Part(name=one.relative_to(folder).as_posix(), options=every._replace(project=one)) for one in places]
+    return [Part(name=one.relative_to(folder).as_posix(), options=replace(every, project=one)) for one in places]

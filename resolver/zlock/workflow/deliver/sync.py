@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from zlock.errors import InvalidInput, LockOutdated, NoAnswer, OutsideFailed
 from zlock.lock.exclusive import exclusive
@@ -221,7 +222,7 @@ class _Loading:
 
     def tell(self) -> None:
         """Say how far it is."""
-        self._reporter(self._all._replace(received=self._received))
+        self._reporter(replace(self._all, received=self._received))
 
 
 def _target_here(one: LockedStep) -> Target:

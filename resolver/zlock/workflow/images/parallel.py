@@ -10,6 +10,7 @@ from threading import Event as Flag
 from typing import Generic, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from zlock.errors import ZlockError
 from zlock.interrupts import interrupts_postponed
@@ -106,4 +107,4 @@ def _follow(total: int, said: Said, reporter: Reporter) -> None:
         except Empty:
             continue
         done += isinstance(news.news, Ended)
-        reporter(news._replace(done=done, total=total))
+        reporter(replace(news, done=done, total=total))

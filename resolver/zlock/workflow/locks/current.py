@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from zlock.errors import Located, LockOutdated, ZlockError
 from zlock.lock.facts import Facts
@@ -205,7 +206,7 @@ def _places(gathered: list[Gathered]) -> Iterator[tuple[str, Origin]]:
     """Return each requirement and constraint as the lock has it, with the file and line that states it."""
     for source in gathered:
         for direct in (*source.constraints, *source.requirements):
-            (text,) = Asked.of(source._replace(requirements=(direct,))).requirements
+            (text,) = Asked.of(replace(source, requirements=(direct,))).requirements
             yield text, direct.origins[0]
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 from packaging.utils import NormalizedName
 
 from zlock.errors import Collector, ZlockError
@@ -24,7 +25,7 @@ Status = Literal["written", "declared", "unchanged", "removed"]
 """What was done to a lock; "declared": it installs what it did, and only the files that ask were recorded anew."""
 
 
-class Moves(NamedTuple):
+class Moves(Struct, frozen=True):
     """How pins differ from those before.
 
     Attributes:
@@ -54,7 +55,7 @@ class Moves(NamedTuple):
         )
 
 
-class StepReport(NamedTuple):
+class StepReport(Struct, frozen=True):
     """What became of one step's lock.
 
     Attributes:
@@ -107,8 +108,8 @@ class StepReport(NamedTuple):
         if new or (old and is_same):
             debian = Moves.between(old.pins if old else {}, new.pins if new else {}, _is_older_debian)
         if not is_same:
-            moves, debian = moves._replace(removed={}), debian and debian._replace(removed={})
-        return cls.of(path, lock.facts, status)._replace(moves=moves, debian=debian)
+            moves, debian = replace(moves, removed={}), debian and replace(debian, removed={})
+        return replace(cls.of(path, lock.facts, status), moves=moves, debian=debian)
 
 
 def _is_older(version: str, than: str) -> bool:

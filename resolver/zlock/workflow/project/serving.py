@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from zlock.index.auth import Credentials, with_login
 from zlock.model.indexes import Index, Routing
 from zlock.workflow.project.workspace import Workspace
@@ -23,7 +25,7 @@ def serving(workspace: Workspace, routing: Routing) -> tuple[Index, ...]:
         default = (Index.parse(url, Path.cwd(), "`--index-url`"),)
     elif not default and (url := workspace.machine.index_url()):
         default = (Index.parse(url, Path.cwd(), "the default index of this machine"),)
-    return (*others, *(index._replace(default=True) for index in default))
+    return (*others, *(replace(index, default=True) for index in default))
 
 
 def serving_with_logins(workspace: Workspace, routing: Routing) -> list[Index]:
@@ -37,4 +39,4 @@ def serving_with_logins(workspace: Workspace, routing: Routing) -> list[Index]:
     for url in bare:
         if credentials.login(url) is None:
             credentials.find_other(url, None)
-    return [one._replace(url=with_login(url, credentials.login(url))) for one, url in zip(indexes, bare, strict=True)]
+    return [replace(one, url=with_login(url, credentials.login(url))) for one, url in zip(indexes, bare, strict=True)]

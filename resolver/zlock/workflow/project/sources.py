@@ -103,7 +103,7 @@ class Gatherer(Struct, eq=False, dict=True):
         return [
             self._read_pyproject(settings, tuple(required)) or one
             if one.project
-            else one._replace(requirements=tuple(direct for direct in one.requirements if direct not in required))
+            else replace(one, requirements=tuple(direct for direct in one.requirements if direct not in required))
             for one in found
         ]
 
@@ -233,7 +233,8 @@ class Gatherer(Struct, eq=False, dict=True):
         problems.raise_if_any()
         if effective.requirements_file is None and not stated:
             return None
-        return found._replace(
+        return replace(
+            found,
             requirements=(*found.requirements, *stated),
             notes=tuple(dict.fromkeys((*found.notes, *(note for one in stated for note in one.notes)))),
         )
@@ -332,7 +333,7 @@ def _overridden(gathered: Gathered, routing: Routing) -> Gathered:
         for one in replaced
     ]
     routes = tuple(route for route in gathered.routes if route not in replaced)
-    return gathered._replace(routes=routes, notes=(*gathered.notes, *notes))
+    return replace(gathered, routes=routes, notes=(*gathered.notes, *notes))
 
 
 def _from_lock(source: Source, recorded: Mapping[str, Asked], described: Sequence[str]) -> Gathered:

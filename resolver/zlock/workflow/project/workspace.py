@@ -9,7 +9,10 @@ from contextlib import ExitStack
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from zlock.errors import Collector, InvalidConfiguration, InvalidInput, Located, raise_all
 from zlock.lock.store import ExistingLock, existing_steps
@@ -41,7 +44,7 @@ OUTPUT = Path("build") / "zlock"
 """Where contexts and the record of images are, from the project folder."""
 
 
-class Options(NamedTuple):
+class Options(Struct, frozen=True):
     """What the command line says.
 
     Attributes:
@@ -91,7 +94,7 @@ class Options(NamedTuple):
         return f"run `{' '.join(filter(None, ('zlock resolve', every, config, self.pipeline)))}`"
 
 
-class Step(NamedTuple):
+class Step(Struct, frozen=True):
     """A step with all that is set for it: what to gather, and for which target.
 
     Attributes:
@@ -187,13 +190,13 @@ class Workspace:
     def for_steps(self, *steps: str, reporter: Reporter) -> Workspace:
         """Return the same project for other steps (none for all), whose pipeline is not read again."""
         other = copy.copy(self)
-        other.options = self.options._replace(steps=steps, reporter=reporter)
+        other.options = replace(self.options, steps=steps, reporter=reporter)
         other.reporter, other.report = reporter, Report()
         return other
 
     def anew(self, reporter: Reporter, *, is_run: bool) -> Workspace:
         """Return the project read anew, as files were edited; its pipeline file runs again only if that is said."""
-        other = Workspace(self.options._replace(reporter=reporter))
+        other = Workspace(replace(self.options, reporter=reporter))
         other._loaded = None if is_run else self._loaded
         return other
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from zlock.errors import LockOutdated
 from zlock.lock.declared import AskingFiles
 from zlock.regular import read_regular
@@ -34,7 +36,7 @@ def check(options: Options) -> Report:
                     )
                 )
         changed = tuple(asking.undeclared(one.facts, [file] if file else []))
-        workspace.report.steps.append(StepReport.of(one.path, one.facts)._replace(undeclared=changed))
+        workspace.report.steps.append(replace(StepReport.of(one.path, one.facts), undeclared=changed))
     if not workspace.report.disregarded:
         with problems:
             check_settings(workspace, workspace.chosen())

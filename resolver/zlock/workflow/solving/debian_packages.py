@@ -130,7 +130,7 @@ def _joined(by_platform: Mapping[str, Sequence[DebianPackage]]) -> Iterator[Debi
             platforms.setdefault(one, []).append(platform)
     for one in sorted(platforms, key=lambda one: (one.name, one.architecture, platforms[one])):
         is_everywhere = len(platforms[one]) == len(by_platform)
-        yield one if is_everywhere else one._replace(platforms=tuple(platforms[one]))
+        yield one if is_everywhere else replace(one, platforms=tuple(platforms[one]))
 
 
 def _check_replaced(job: Job, known: Apt, found: Mapping[str, Sequence[DebianPackage]]) -> None:

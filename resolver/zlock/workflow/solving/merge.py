@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from zlock.errors import InvalidConfiguration, InvalidInput, InvalidLock, NoAnswer, ZlockError
 from zlock.lock.checkout import MERGING, merged_files, was_said, write_conflict
 from zlock.lock.git import GitRepository
@@ -79,7 +81,7 @@ def _merge(options: Options, sides: Sides, path: str) -> Report:
                 else folder / _inside(options.project, repository.top)
             )
             report = resolve(
-                options._replace(project=project, steps=(step,), reporter=_without_errors(options.reporter))
+                replace(options, project=project, steps=(step,), reporter=_without_errors(options.reporter))
             )
         except ZlockError as error:
             _place_in_repository(error, folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from msgspec.structs import replace
 from packaging.utils import NormalizedName, canonicalize_name
 
 from zlock.lock.selection import pins_on
@@ -151,7 +152,7 @@ def _routes(
         if name in references and (name, extra) not in seen:
             seen.add((name, extra))
             reference, applying = references[name], Applying(markers, extra)
-            found |= {one._replace(marker=""): None for one in reference.routes if applying[one.marker]}
+            found |= {replace(one, marker=""): None for one in reference.routes if applying[one.marker]}
             required = [one for one in reference.metadata.dependencies if applying[one.marker]]
             waiting += [(one.name, each) for one in required for each in ("", *one.extras)]
     return list(found)

@@ -114,7 +114,7 @@ class Session:
         """Pass on what a universe tells, with what is being built meanwhile."""
         if isinstance(news, Doing):
             building = (what for builder in list(self._builders.values()) for what in list(builder.building))
-            news = news._replace(building=tuple(building))
+            news = replace(news, building=tuple(building))
         self.workspace.reporter(news)
 
     # What a person should know

@@ -238,7 +238,7 @@ class StepSolver:
 
     def _hash(self, one: Resolved) -> Resolved:
         files = tuple(file if file.sha256 else self._hashed(file) for file in one.candidate.files)
-        return replace(one, candidate=one.candidate._replace(files=files))
+        return replace(one, candidate=replace(one.candidate, files=files))
 
     def _hashed(self, file: File) -> File:
         self._hear(Doing(Activity.HASHING, file.filename))
