@@ -29,8 +29,8 @@ EXPORT_METHODS = ("pip_freeze", "uv_freeze", "poetry_export")
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ARGUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_CONTROL = re.compile(rf"(?!\t)[{CONTROLS}]")
-_REQUIREMENT_NAME = re.compile(r"[A-Z0-9][A-Z0-9._-]*(?=\s*[\[<>=!~;@])", re.IGNORECASE | re.ASCII)
+_CONTROL = rf"(?!\t)[{CONTROLS}]"
+_REQUIREMENT_NAME = r"(?ia)[A-Z0-9][A-Z0-9._-]*(?=\s*[\[<>=!~;@])"
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _CLAUSE = r" ?(?:==|!=|<=|>=|<|>) ?\d+(?:\.\d+)*"
 _LONG = 200  # characters; more are looked at by the parser of the standards
@@ -41,9 +41,9 @@ _PLACE = re.compile(
 _FILES = (".txt", ".in", ".pip", ".toml", ".cfg", ".lock")
 COMMENT = re.compile(r"(?:^|(?<=\s))#.*$")
 """A comment in a line of a requirements file, as pip has it."""
-_PIECE = re.compile(r"(?:\[[^\[\]\n]*\]|[^,\n])+")  # a comma in brackets is between extras
+_PIECE = r"(?:\[[^\[\]\n]*\]|[^,\n])+"  # a comma in brackets is between extras
 _SCALARS = ["string", "number", "boolean"]
-_REQUIREMENT_LIKE = re.compile(r"[<>=!~]=|[<>;\n]|\s@\s")
+_REQUIREMENT_LIKE = r"[<>=!~]=|[<>;\n]|\s@\s"
 
 
 class Check(Struct, Generic[T_co], frozen=True):
@@ -109,7 +109,7 @@ def text(value: object, at: str) -> str:
         raise mistake(at, f"expected a string, got {kind(value)}", hint="write it as text, in quotes")
     if not value.strip():
         raise mistake(at, "expected a string, got an empty one", hint="leave the key out to keep the default")
-    if _CONTROL.search(value):
+    if not value.isprintable() and re.search(_CONTROL, value):
         raise mistake(at, "a line break or another control character is not allowed here", hint="write it on one line")
     return str.__str__(value)
 
@@ -206,7 +206,7 @@ def project_name(value: object, at: str) -> str:
 
     found = text(value, at)
     if not PROJECT_NAME.fullmatch(found):
-        named = _REQUIREMENT_NAME.match(found)
+        named = re.match(_REQUIREMENT_NAME, found)
         hint = f"write the name alone: `{named[0]}`" if named else "write a name of letters, digits, `-`, `_` and `.`"
         raise mistake(at, f"`{redact(found)}` is not a valid package name", hint=hint)
     return found
@@ -241,7 +241,7 @@ def requirements(value: object, at: str) -> str | tuple[str, ...]:
     if isinstance(value, os.PathLike):
         return path(value, at)
     if isinstance(value, str):
-        if _REQUIREMENT_LIKE.search(value):
+        if re.search(_REQUIREMENT_LIKE, value):
             raise requirement_alone(at, requirements_in(value) or value.split("\n"))
         return path(value, at)
     return tuple(filter(None, sequence(value, at, _line)))
@@ -264,7 +264,7 @@ def requirement_alone(at: str, stated: Sequence[str]) -> InvalidConfiguration:
 def requirements_in(text: str) -> list[str]:
     """Return the requirements that a text holds, with commas, spaces or line breaks between; none in any other."""
     pieces: list[str] = []
-    for piece in map(str.strip, _PIECE.findall(text)):
+    for piece in map(str.strip, re.findall(_PIECE, text)):
         if pieces and piece.startswith(("<", ">", "=", "!", "~")):  # `pandas>=2,<3` is one
             pieces[-1] += f",{piece}"
         elif piece:
@@ -461,7 +461,7 @@ def _variable(value: object, at: str) -> str:
         return str(value)
     if not isinstance(value, str):
         raise mistake(at, f"expected a string, got {kind(value)}", hint=f'put it in quotes: `"{value}"`')
-    if _CONTROL.search(value):
+    if not value.isprintable() and re.search(_CONTROL, value):
         problem = "a line break or another control character can't be part of an environment variable"
         raise mistake(at, problem, hint="write it on one line")
     return str.__str__(value)

@@ -17,7 +17,7 @@ _USER_PART = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
-_BARE_LOGIN = re.compile(r"(?:(?<![\w/])|(?<=^//)|(?<=[\s='\"]//))(?!mailto:)[\w.%+~-]+:[^\s/@]+@(?!sha\d+:)[\w\[]")
+_BARE_LOGIN = r"(?:(?<![\w/])|(?<=^//)|(?<=[\s='\"]//))(?!mailto:)[\w.%+~-]+:[^\s/@]+@(?!sha\d+:)[\w\[]"
 
 _SECRET_PARAMETER = re.compile(
     r"token(?!iz)|secret|passw|pwd|api_?key|^key$|auth(?!or|source|mechanism)|credential|^sig$|signature|jwt",
@@ -27,9 +27,7 @@ _SECRET_PARAMETER = re.compile(
 _PARAMETER = re.compile(r"(?<=[?&])([^\s=&#]{1,100})=([^\s&#'\"`]+)")
 _QUERY = re.compile(r"://[^\s?#'\"`]*(\?[^\s#'\"`]*)")
 _SHORTEST_SECRET = 4  # characters; what is shorter would be found in any text
-_SECRET_VARIABLE = re.compile(
-    rf"^(?!(?:OLD)?PWD$)(?:.*(?:{_SECRET_PARAMETER.pattern}|(?<![a-z])key(?![a-z])))", re.IGNORECASE
-)
+_SECRET_VARIABLE = rf"(?i)^(?!(?:OLD)?PWD$)(?:.*(?:{_SECRET_PARAMETER.pattern}|(?<![a-z])key(?![a-z])))"
 
 
 def redact(text: str) -> str:
@@ -56,7 +54,7 @@ def holds_login(text: str) -> bool:
     parameters = (one for query in _QUERY.findall(text) for one in _PARAMETER.findall(query))
     return (
         redact(text) != text
-        or _BARE_LOGIN.search(text) is not None
+        or re.search(_BARE_LOGIN, text) is not None
         or any(_SECRET_PARAMETER.search(name) and not value.startswith("$") for name, value in parameters)
     )
 
@@ -74,9 +72,9 @@ def redact_all(text: str, environ: Mapping[str, str]) -> str:
     Beside the logins in URLs these are those without a scheme, the values of parameters that are named like secrets,
     and those of environment variables that are.
     """
-    named = (value for name, value in environ.items() if _SECRET_VARIABLE.search(name))
+    named = (value for name, value in environ.items() if re.search(_SECRET_VARIABLE, name))
     for value in sorted(named, key=len, reverse=True):
         if len(value) >= _SHORTEST_SECRET:
             text = text.replace(value, "****")
-    text = _BARE_LOGIN.sub(lambda login: f"****@{login[0][-1]}", redact(text))
+    text = re.sub(_BARE_LOGIN, lambda login: f"****@{login[0][-1]}", redact(text))
     return _PARAMETER.sub(lambda one: f"{one[1]}=****" if _SECRET_PARAMETER.search(one[1]) else one[0], text)

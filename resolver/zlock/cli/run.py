@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -24,8 +23,6 @@ _STREAMS = 3
 
 def run_to_end(arguments: Sequence[str] | None) -> NoReturn:
     """Run a command and end the process with the code of the documentation."""
-    # A run keeps what it makes: to look through that after each 700 objects costs a check a twentieth of its time.
-    gc.set_threshold(50_000)
     try:
         _open_streams()
         code = _run(sys.argv[1:] if arguments is None else arguments)

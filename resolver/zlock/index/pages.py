@@ -23,7 +23,7 @@ from zlock.model.page import Page
 
 # Seconds for which a page counts as current where the index does not say; what uv assumes too.
 _FRESH = 600
-_MAX_AGE = re.compile(r"(?<!-)max-age=\"?(\d{1,9})")
+_MAX_AGE = r"(?<!-)max-age=\"?(\d{1,9})"
 _VERSIONS = 2  # where they are in what is stored
 _FILES = Decoder(tuple[File, ...])
 _PARSING = threading.Lock()
@@ -205,5 +205,5 @@ def _is_private(answer: Answer) -> bool:
 def _until(answer: Answer, default: int) -> float:
     """Return when an answer stops to count as current (RFC 9111, 5.2.2)."""
     control = answer.headers.get("cache-control", "").lower()
-    age = _MAX_AGE.search(control)
+    age = re.search(_MAX_AGE, control)
     return time.time() + (0 if "no-cache" in control else int(age[1]) if age else default)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:  # most runs that read locks look at no package
     from zlock.lock.lock import Lock
     from zlock.lock.package import Package
 
-_NAME = re.compile(r"pylock\.([^.]+)\.toml")
-_VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
+_NAME = r"pylock\.([^.]+)\.toml"
+_VERSION = r"[0-9]+(\.[0-9]+)*"
 T = TypeVar("T")
 _OWN = "tool.zlock"
 _HEAD = 'lock-version = "1.0"\n'
@@ -62,7 +62,7 @@ def check_place(path: Path, project: Path) -> None:
 
 def step_of(name: str) -> str | None:
     """Return the step whose lock has a file name, None where it is not a lock's."""
-    match = _NAME.fullmatch(name)
+    match = re.fullmatch(_NAME, name)
     return match[1] if match else None
 
 
@@ -241,7 +241,7 @@ def _foreign(path: Path, maker: object) -> InvalidLock:
 def _check_format(path: Path, written: object, version: object) -> None:
     """Hold the format of `[tool.zlock]`, and PEP 751's `lock-version`, against what is known."""
     newer = isinstance(written, int) and written > FORMAT
-    if newer or (isinstance(version, str) and _VERSION.fullmatch(version) and not version.startswith("1.")):
+    if newer or (isinstance(version, str) and re.fullmatch(_VERSION, version) and not version.startswith("1.")):
         raise InvalidLock(
             f"the lock `{path.name}` is of a newer format than this zlock knows", hint="upgrade zlock to read it"
         )

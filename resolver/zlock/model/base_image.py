@@ -18,7 +18,7 @@ _GLIBC = {
     "almalinux8": 28, "almalinux9": 34, "amazonlinux2": 26, "amazonlinux2023": 34,
 }  # fmt: skip
 _VERSION = re.compile(r"\d+(\.\d+)*")
-_PYTHON = re.compile(r"(?:py|python)(\d)\.?(\d+)((?:\.\d+)?)")
+_PYTHON = r"(?:py|python)(\d)\.?(\d+)((?:\.\d+)?)"
 _CUDA = re.compile(r"cuda(\d+)(?:\.|$)|cu(\d\d)\d$")
 
 
@@ -55,7 +55,7 @@ class BaseImage(Struct, frozen=True):
 def _python(name: str, version: str, words: list[str]) -> str:
     if name == "python":
         return version if "." in version else ""
-    found = next((match for word in words if (match := _PYTHON.fullmatch(word))), None)
+    found = next((match for word in words if (match := re.fullmatch(_PYTHON, word))), None)
     return f"{found[1]}.{found[2]}{found[3]}" if found else ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_MARKERS = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |\r?$)", re.MULTILINE)
+_MARKERS = r"(?m)^(<{7}|={7}|>{7}|\|{7})( |\r?$)"
 _MARKED = ("<" * 7, "=" * 7, ">" * 7, "|" * 7)
 
 
@@ -12,5 +12,5 @@ def conflicted_line(text: str) -> int | None:
     """Return the number of the first line with a marker, from 1; None where there is none."""
     if not any(map(text.__contains__, _MARKED)):
         return None
-    match = _MARKERS.search(text)
+    match = re.search(_MARKERS, text)
     return text.count("\n", 0, match.start()) + 1 if match else None

@@ -24,7 +24,7 @@ from zlock.model.plain import holds_long
 
 T = TypeVar("T")
 _Read = Callable[[object], Any]
-_CONTROL = re.compile(f"[{CONTROLS}]")
+_CONTROL = f"[{CONTROLS}]"
 _KINDS = {str: "a text", int: "a whole number", bool: "a truth value", datetime: "a time"}
 
 
@@ -65,7 +65,7 @@ def matching(pattern: str, what: str) -> Callable[[str], str]:
 
 
 def _one_line(text: str) -> str:
-    if _CONTROL.search(text):
+    if not text.isprintable() and re.search(_CONTROL, text):
         raise ValueError(f"{text!r} holds control characters")
     return text
 

@@ -37,7 +37,7 @@ ARCHIVE_ENDINGS: Final = (".whl", *SDIST_ENDINGS, ".tar", ".tbz", ".txz", ".tar.
 PROJECT_NAME: Final = re.compile(r"[A-Z0-9]([A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE | re.ASCII)
 """A project's name (PEP 508)."""
 # What `git check-ref-format` refuses, and what a command would take for an option or for an expression.
-_NO_REVISION = re.compile(r"^-|\.\.|@\{|[\s~^:?*\[\\\x00-\x1f\x7f]")
+_NO_REVISION = r"^-|\.\.|@\{|[\s~^:?*\[\\\x00-\x1f\x7f]"
 _CONTROL = re.compile(f"[{CONTROLS}]")
 _CORRECT: Final = "correct the URL, or name the package alone"
 _SSH_FORM: Final = "write `git+ssh://git@host/path`, with a slash after the host"
@@ -284,7 +284,7 @@ def _check(link: Link, url: str, parts: SplitResult) -> None:
         Flaw.NOT_ABSOLUTE: is_file and link.vcs and "://" not in url,
         Flaw.QUERY: link.vcs and parts.query,
         Flaw.NO_REVISION: link.vcs and parts.path.endswith("@"),
-        Flaw.REVISION: not revision.isprintable() or _NO_REVISION.search(revision),
+        Flaw.REVISION: not revision.isprintable() or re.search(_NO_REVISION, revision),
         Flaw.SUBDIRECTORY: not is_inside(folder) or folder.startswith("-") or not folder.isprintable(),
         Flaw.EGG: link.egg and not PROJECT_NAME.fullmatch(link.egg),
         Flaw.HASH: not all(is_digest(*one) for one in link.hashes),

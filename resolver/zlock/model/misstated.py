@@ -17,14 +17,15 @@ from zlock.model.requirement import parsed
 from zlock.model.toml import parse_toml
 
 # A name, its extras, and what stands before the rest; nothing is tried twice, as a line can be long.
-_HEAD = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*+)\s*+(?:\[([^\]]*+)\])?+\s*+([=@]*+)\s*+")
+_HEAD = r"([A-Za-z0-9][A-Za-z0-9._-]*+)\s*+(?:\[([^\]]*+)\])?+\s*+([=@]*+)\s*+"
 # A name with its extras, and versions behind operators, with commas, spaces or semicolons between.
-_BOUNDS = re.compile(
-    r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:\[[^\]]*\])?)((?:[\s,;]*(?:[\^~<>=!]+\s*|(?<=\s))v?\d[\w.*+!-]*)+)\s*"
+_BOUNDS = (
+    r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:\[[^\]]*\])?)"
+    r"((?:[\s,;]*(?:[\^~<>=!]+\s*|(?<=\s))v?\d[\w.*+!-]*)+)\s*"
 )
 _MOST_BOUNDS = 200  # characters
 _OPERATORS = {"=": "==", "=>": ">=", "=<": "<=", "=!": "!=", "=~": "~=", "<>": "!=", "~>": "~="}
-_TEXT = re.compile(r"([\"']).*\1")
+_TEXT = r"([\"']).*\1"
 
 
 def by_path(name: str, extras: Iterable[str], path: str, marker: str = "", *, alone: bool) -> str:
@@ -52,10 +53,10 @@ def meant(text: str, *, alone: bool) -> str:
     written elsewhere: `=>1`, `^1.4`, `~1.4`, `>=1 <2`, a bare version.
     """
     text = text.strip()
-    found = _HEAD.match(text)
+    found = re.match(_HEAD, text)
     name, extras, sign = found.groups("") if found else ("name", "", "=")
     rest = text[found.end() :] if found else text
-    if sign and (re.fullmatch(r"\{.*\}", rest) or (found and sign == "=" and _TEXT.fullmatch(rest))):
+    if sign and (re.fullmatch(r"\{.*\}", rest) or (found and sign == "=" and re.fullmatch(_TEXT, rest))):
         return _of_table(name, rest, alone=alone)
     if found and (form := _with_bounds(text)):
         return form
@@ -70,7 +71,7 @@ def meant(text: str, *, alone: bool) -> str:
 def _with_bounds(text: str) -> str:
     """Return a name with bounds whose operators are turned around, other tools' or missing."""
     stated, _, marker = text.partition(" ; ")
-    found = _BOUNDS.fullmatch(stated) if len(text) < _MOST_BOUNDS else None
+    found = re.fullmatch(_BOUNDS, stated) if len(text) < _MOST_BOUNDS else None
     if not found:
         return ""
     bounds_as_meant = re.sub(

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from zlock.model.target import Target
 
-_CPYTHON = re.compile(r"cp3(\d{1,4})")
+_CPYTHON = r"cp3(\d{1,4})"
 
 
 class Misfits(Struct, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ class Misfits(Struct, frozen=True, kw_only=True):
         others: set[str] = set()
         for each in tags:
             interpreters, abis, for_platforms = (part.split(".") for part in each.split("-"))
-            minors = {int(match[1]) for one in interpreters if (match := _CPYTHON.fullmatch(one))}
+            minors = {int(match[1]) for one in interpreters if (match := re.fullmatch(_CPYTHON, one))}
             if not own_platforms.isdisjoint(for_platforms) and minors - {target.minor}:
                 pythons |= minors
             elif any(f"{one}-{abi}" in apis for one in interpreters for abi in abis):

@@ -37,7 +37,7 @@ _TABLES = ("python_package_installer_args", "environment", "runtime_environment"
 _ASKING = ("requirements", "required_integrations", "apt_packages", "pyproject_extras", "pyproject_groups")
 """Lists that ask for something, which one that replaces them no longer does."""
 
-_LEADING_NAME = re.compile(r"[a-z0-9._+]+")
+_LEADING_NAME = r"[a-z0-9._+]+"
 
 PATHS = ("pyproject_path", "script", "dockerfile", "build_context_root")
 
@@ -242,7 +242,7 @@ class DockerSettings:
             return asked
         own = getattr(self, name)
         stated = {_plain(one) for one in (*(own if isinstance(own, tuple) else ()), *(self.extra_requirements or ()))}
-        stated |= {found[0] for one in stated if (found := _LEADING_NAME.match(one))}
+        stated |= {found[0] for one in stated if (found := re.match(_LEADING_NAME, one))}
         return tuple(one for one in asked if _plain(one) not in stated)
 
     def where(self, name: str, part: str | int | None = None) -> Location | None:

@@ -18,7 +18,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_DECLARED_CODING = re.compile(rb"coding[:=]\s*([-\w.]+)")
+_DECLARED_CODING = rb"coding[:=]\s*([-\w.]+)"
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
 
@@ -68,7 +68,7 @@ def coding_of(data: bytes) -> str:
         if data.startswith(mark):
             return encoding
     for line in data.split(b"\n")[:2]:
-        if line.startswith(b"#") and (found := _DECLARED_CODING.search(line)):
+        if line.startswith(b"#") and (found := re.search(_DECLARED_CODING, line)):
             return found.group(1).decode("ascii")
     return "utf-8"
 

@@ -15,7 +15,7 @@ from zlock.model.toml import parse_toml
 from zlock.redact import redact
 from zlock.regular import read_regular
 
-_QUERY_VALUE = re.compile(r"([?&][^=&#\s]+)=[^&#\s]*")
+_QUERY_VALUE = r"([?&][^=&#\s]+)=[^&#\s]*"
 
 
 class Base(Struct, frozen=True):
@@ -50,7 +50,7 @@ class Base(Struct, frozen=True):
 
 def redacted(text: str) -> str:
     """Give a text as it may be shown: no user, password or query value of any URL in it."""
-    return _QUERY_VALUE.sub(r"\1=****", redact(text))
+    return re.sub(_QUERY_VALUE, r"\1=****", redact(text))
 
 
 def looks_like_path(text: str) -> bool:

@@ -19,7 +19,7 @@ from zlock.model.target import Target
 from zlock.regular import read_regular
 from zlock.workflow.project.workspace import Step, Workspace
 
-_VERSION = re.compile(r"^version(?:_info)?\s*=\s*(3\.\d+)", re.MULTILINE)
+_VERSION = r"(?m)^version(?:_info)?\s*=\s*(3\.\d+)"
 
 
 def newest_python(today: date) -> int:
@@ -98,7 +98,7 @@ def python_of(interpreter: Path) -> str:
     if interpreter == Path(sys.executable):
         return f"{sys.version_info.major}.{sys.version_info.minor}"
     try:
-        match = _VERSION.search(read_regular(interpreter.parent.parent / "pyvenv.cfg").decode())
+        match = re.search(_VERSION, read_regular(interpreter.parent.parent / "pyvenv.cfg").decode())
     except (OSError, UnicodeDecodeError):
         match = None
     if match:
