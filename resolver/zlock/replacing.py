@@ -8,6 +8,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from zlock.errors import OutsideFailed
@@ -89,12 +90,10 @@ def own_prefix() -> str:
 
 def stage(path: Path, text: str) -> str:
     """Write a text beside its place, with the mode of what is there; return the temporary name."""
-    import tempfile
-
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=own_prefix())
+    temporary = f"{path.parent}/{own_prefix()}{os.urandom(8).hex()}"
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+        with open(temporary, "x", encoding="utf-8", newline="\n", opener=partial(os.open, mode=0o600)) as stream:
             stream.write(text)
         os.chmod(temporary, mode)  # noqa: PTH101 - the name is text
     except BaseException:

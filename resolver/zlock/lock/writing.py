@@ -79,9 +79,10 @@ class NameTaken(Exception):
 
 def _clear(folder: Path, prefix: str) -> None:
     """Remove what was staged and not used: by this run, or by one that was killed."""
-    for stale in folder.glob(f"{prefix}*"):
-        with contextlib.suppress(OSError):
-            stale.unlink()
+    for stale in folder.iterdir():
+        if stale.name.startswith(prefix):
+            with contextlib.suppress(OSError):
+                stale.unlink()
 
 
 def _sync_all(files: Sequence[str]) -> None:
