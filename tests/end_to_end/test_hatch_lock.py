@@ -241,7 +241,7 @@ def test_an_edited_lock_stops_everything(project: Project, command: tuple[str, .
 
     assert result.code == 1
     assert "the lock `pylock.test.toml` was cut short or edited" in result.stderr
-    assert "delete it and run `hatch env lock`" in result.stderr
+    assert "and run `hatch env lock`" in result.stderr
     assert "Traceback" not in result.stderr
 
 
