@@ -23,8 +23,8 @@ from support.zenml import zenml_python
 _DEAR = {"venv", "with_pip", "changed", "zenml", "oldest_zenml"}
 _SLOW = re.compile(
     r"/end_to_end/|/test_(choice|hostile_\w+|soundness|zenml)\.py|::test_(an_answer_stays_right|constraints_are_named"
-    r"|each_change_that_is_offered|every_step_has_an_answer|no_modules_import_each_other|pip_(installs|refuses)"
-    r"|what_a_conflict_names)_"
+    r"|a_wheel_that_unpacks_without_end|each_change_that_is_offered|every_marker_says|every_step_has_an_answer"
+    r"|no_modules_import_each_other|pip_(installs|refuses)|what_a_conflict_names)_"
 )
 _ENGINE = re.compile(r"[\[-](buildah|docker|podman)[]-]")
 
